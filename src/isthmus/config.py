@@ -1,0 +1,265 @@
+"""All settings of a run: plain dataclasses whose texts become the command line's help and whose bounds are checked.
+
+Only the standard library is imported at the top, so that `isthmus --help` can show these texts at once; pydantic
+comes in when a configuration is built from a file or from options. A configuration holds numbers, names and paths,
+never names of code to import: parts are looked up in registries.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+from annotated_types import Ge, Gt, Le, MinLen
+
+from isthmus.errors import UsageError
+
+Count = Annotated[int, Ge(1), Le(1_000_000_000)]
+Fraction = Annotated[float, Ge(0.0), Le(1.0)]
+Width = Annotated[int, Ge(1), Le(65_536)]  # wider layers than that are a slip of the finger, not an autoencoder
+
+STRICT = {"extra": "forbid"}  # read by pydantic
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the samples come from and how they are read."""
+
+    __pydantic_config__ = STRICT
+    source: Annotated[str, "A name (mnist-2k, mnist, emnist/letters …) or a path: images, table, array, IDX file."] = "mnist-2k"
+    validation: Annotated[str | None, "Other data for validation, instead of a part of the training data."] = None
+    test: Annotated[str | None, "Other data for the test, instead of the set's own or a part of the data."] = None
+    limit: Annotated[Count | None, "Take N samples of the training part, evenly over the classes."] = None
+    label: Annotated[str | None, "The table column that holds labels; it is kept out of the features."] = None
+    shape: Annotated[str | None, "HxW or HxWxC: the rows of the table are images of this shape."] = None
+    gray: Annotated[bool, "Turn colour images to gray."] = False
+    resize: Annotated[str | None, "Bring every image to this size: N or HxW."] = None
+    alpha: Annotated[Literal["auto", "keep", "white", "black"], "Transparency: keep it as a channel, or lay it on white or black."] = "auto"
+    frames: Annotated[Literal["first", "all"], "Of animated or multi-page files: the first frame, or all as samples."] = "first"
+    scale: Annotated[Literal["auto", "none", "minmax", "standard"], "auto: images to [0, 1], tables standardised."] = "auto"
+    key: Annotated[str | None, "Which array of an .npz file holds the samples."] = None
+    delimiter: Annotated[str | None, "The character between two cells of a CSV file."] = None
+    encoding: Annotated[str | None, "The text encoding of a CSV file, if it is not UTF-8."] = None
+    header: Annotated[Literal["auto", "yes", "no"], "Whether the first row of a CSV file names the columns."] = "auto"
+    thousands: Annotated[str | None, "The character that groups thousands in numbers, as in 1,234."] = None
+    decimal: Annotated[Literal["auto", ".", ","], "The decimal mark in numbers."] = "auto"
+    missing: Annotated[Literal["error", "drop", "median"], "What to do with missing values."] = "error"
+    skip_bad_rows: Annotated[bool, "Leave out rows that cannot be read, and say how many."] = False
+    skip_bad_files: Annotated[bool, "Leave out files that cannot be read, and say how many."] = False
+    drop_columns: Annotated[tuple[str, ...], "Table columns to leave out."] = ()
+    allow_trailing: Annotated[bool, "Read an IDX file that is longer than its header says."] = False
+    data_dir: Annotated[str | None, "Where named data sets are looked up first (also $ISTHMUS_DATA)."] = None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The parts in a row: corruption, encoder, bottleneck, decoder, likelihood."""
+
+    __pydantic_config__ = STRICT
+    network: Annotated[str, "The networks of encoder and decoder."] = "mlp"
+    hidden: Annotated[tuple[Width, ...], "Widths of the encoder's hidden layers; the decoder mirrors them."] = (512, 256)
+    activation: Annotated[str, "The activation of the hidden layers."] = "silu"
+    init: Annotated[Literal["framework", "he-normal"], "How weights start."] = "he-normal"
+    output_bias: Annotated[Literal["zero", "mean"], "Where the output starts; mean: at the mean of the training data."] = "mean"
+    dropout: Annotated[float, Ge(0.0), Le(0.9), "Share of hidden units switched off in training."] = 0.0
+    z_size: Annotated[Width, "Numbers in the code."] = 32
+    bottleneck: Annotated[str, "What makes the code."] = "identity"
+    likelihood: Annotated[str, "The cost: bernoulli (binary cross-entropy), gaussian, laplace; auto: by the data."] = "auto"
+    noise: Annotated[str, "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH, e.g. gaussian:0.5; none."] = "none"
+    weights: Annotated[dict[str, float], "The weight of each penalty that the bottleneck announces."] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the model is trained."""
+
+    __pydantic_config__ = STRICT
+    steps: Annotated[Count, "Budget in steps, where --epochs does not say otherwise."] = 8_000
+    epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
+    batch_size: Annotated[Count, "Samples a step."] = 64
+    lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 3e-3
+    schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = "one-cycle"
+    warmup: Annotated[Fraction, "Share of the steps in which the learning rate rises."] = 0.05
+    betas: Annotated[tuple[Fraction, Fraction], "AdamW's running averages."] = (0.9, 0.95)
+    weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.01
+    clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
+    augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, or auto."] = "auto"
+    patience: Annotated[Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."] = None
+    seed: Annotated[int, Ge(0), Le(2**31 - 1), "Same seed, same machine: same weights."] = 0
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], "Where to compute."] = "auto"
+    threads: Annotated[Annotated[int, Ge(1), Le(4096)] | None, "Processor threads; default: all cores."] = None
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], "Precision of the matrix products; auto: bfloat16 where the machine is made for it."] = "auto"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that `config.toml` holds; `isthmus train --config` re-runs it as it is."""
+
+    __pydantic_config__ = STRICT
+    recipe: Annotated[str, MinLen(1), "Which recipe these settings start from."] = "modern"
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested plain values; unset ones are "none", as TOML has no null."""
+        return _without_null(asdict(self))
+
+
+SECTIONS: dict[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
+
+
+def help_of(section: str, name: str) -> str:
+    """The text under a field, for `--help`."""
+    hint = get_type_hints(SECTIONS[section], include_extras=True)[name]
+    return next(text for text in get_args(hint)[1:] if isinstance(text, str))
+
+
+def where_is(name: str) -> str:
+    """The dotted address of a bare setting name: `"z_size"` -> `"model.z_size"`; dotted names pass through."""
+    if "." in name or name == "recipe":
+        return name
+    homes = [section for section, cls in SECTIONS.items() if name in {f.name for f in fields(cls)}]
+    if not homes:
+        raise _unknown_key(name)
+    return f"{homes[0]}.{name}"
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings, later layers over earlier ones, section by section."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS and isinstance(value, Mapping) else value
+    return merged
+
+
+def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"model.z_size": 8}` or `{"z_size": 8}` -> `{"model": {"z_size": 8}}`."""
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        section, _, key = where_is(name).partition(".")
+        if key:
+            nested.setdefault(section, {})[key] = value
+        else:
+            nested[section] = value
+    return nested
+
+
+def parse_sets(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["training.lr=1e-3", "hidden=512,256"]` -> nested settings; values are read by the field's own type."""
+    settings = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError("USAGE-SET", f"--set {pair!r} has no '='.", fix="write it as --set training.lr=0.001")
+        address = where_is(name.strip())
+        settings[address] = _typed(address, text.strip())
+    return nest(settings)
+
+
+def _typed(address: str, text: str) -> Any:
+    section, _, key = address.partition(".")
+    default = {f.name: f for f in fields(SECTIONS[section])}.get(key) if section in SECTIONS else None
+    if default is not None and isinstance(default.default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if address == "model.weights":
+        return dict(part.split(":", 1) for part in text.split(","))
+    return text
+
+
+def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
+    """A checked `Config` from nested values.
+
+    Raises: UsageError naming every key that is unknown (with the nearest known one) or out of its bounds.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Config).validate_python(_with_null(values))
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The nested values of a `config.toml`, unchecked (`build` checks).
+
+    Raises: UsageError if the file is missing or is not TOML, with the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("USAGE-CONFIG", f"there is no file {path}.", fix="name a config.toml of a run") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
+
+
+def write(config: Config) -> str:
+    """The text of `config.toml`."""
+    lines = [f"recipe = {_toml(config.recipe)}"]
+    for section, values in config.as_dict().items():
+        if section in SECTIONS:
+            lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+        case int() | float():
+            return repr(value)
+        case dict():
+            return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+        case _:
+            return "[" + ", ".join(map(_toml, value)) + "]"
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_null(v) for k, v in value.items()}
+    return "none" if value is None else value
+
+
+def _with_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`"none"` back to None, in the fields that may be None."""
+    restored = dict(values)
+    for section in SECTIONS.keys() & {k for k, v in values.items() if isinstance(v, Mapping)}:
+        hints = get_type_hints(SECTIONS[section])
+        restored[section] = {
+            k: None if v == "none" and type(None) in get_args(hints.get(k)) else v for k, v in values[section].items()
+        }
+    return restored
+
+
+def _known_keys() -> list[str]:
+    return ["recipe", *(f"{section}.{f.name}" for section, cls in SECTIONS.items() for f in fields(cls))]
+
+
+def _unknown_key(name: str) -> UsageError:
+    bare = {key.rpartition(".")[2]: key for key in _known_keys()}
+    near = get_close_matches(name.rpartition(".")[2], bare, n=1, cutoff=0.5)
+    fix = f"did you mean {bare[near[0]]!r}?" if near else f"known settings: {', '.join(_known_keys())}."
+    return UsageError("USAGE-SETTING", f"there is no setting {name!r}.", fix=fix)
+
+
+def _explain(error: Any, where: str) -> UsageError:
+    problems = []
+    for item in error.errors(include_url=False):
+        address = ".".join(str(part) for part in item["loc"])
+        if item["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+            unknown_key = _unknown_key(address)
+            problems.append(f"{unknown_key.message} {unknown_key.fix}")
+        else:
+            problems.append(f"{address} = {item['input']!r}: {item['msg'].lower()}.")
+    fix = "correct it; `isthmus train --help` shows what is allowed."
+    if len(problems) == 1:
+        return UsageError("USAGE-SETTING", f"{where}: {problems[0]}", fix=fix)
+    return UsageError("USAGE-SETTING", f"{where}: {len(problems)} settings cannot be used.", fix=fix, problems=problems)

@@ -1,0 +1,56 @@
+"""`Samples`: one set of samples in memory, exactly as it was read; nothing is scaled here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw values with what is known about them.
+
+    `x` is (N, C, H, W) for images: uint8 0..255, uint16 0..65535, or float32 in [0, 1]. For a table it is (N, D)
+    float32 in the table's own units. `labels` is (N,) int64, indices into `classes`. `ids` are file names; None
+    stands for row numbers. `columns` names the table columns behind `x` (also for images that came as a table of
+    pixels). `notes` are sentences about whatever was guessed or converted, to be said aloud.
+    """
+
+    x: np.ndarray
+    name: str
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    ids: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    label_column: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def is_image(self) -> bool:
+        return self.x.ndim == 4
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample: (C, H, W) or (D,)."""
+        return self.x.shape[1:]
+
+    def id_of(self, row: int) -> str:
+        return self.ids[row] if self.ids is not None else str(row)
+
+    def take(self, rows: np.ndarray) -> Samples:
+        """The samples at `rows`, in that order. Row numbers become ids, so that they still name the original row."""
+        ids = tuple(self.id_of(int(row)) for row in rows)
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, x=self.x[rows], labels=labels, ids=ids)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What reading a source gives: its training part and, where it comes with one, its test part."""
+
+    train: Samples
+    test: Samples | None = None
