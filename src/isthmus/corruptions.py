@@ -1,0 +1,147 @@
+"""What is done to the input before the encoder sees it: nothing, or one of five kinds of noise.
+
+A corruption makes a `Pair`: what goes in, what should come out, and how much each value counts. A denoising
+autoencoder is any recipe whose corruption is not `none` (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isthmus.registry import build
+
+Range = tuple[float, float] | None
+
+
+class Pair(NamedTuple):
+    """`x_in` goes into the encoder, `target` should come out, `weight` (or None for 1) says what counts."""
+
+    x_in: Tensor
+    target: Tensor
+    weight: Tensor | None = None
+
+
+class AbstractCorruption(ABC):
+    """`(x, generator) -> Pair`: x is (B, ...), the target is x itself, every value counts."""
+
+    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
+        return Pair(self.corrupt(x, generator), x)
+
+    @abstractmethod
+    def corrupt(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Float[Tensor, "B ..."]:
+        """The corrupted copy of x; x is left as it was."""
+
+
+class Level:
+    """A noise level: one number, or `LOW-HIGH` for a level drawn anew for every sample."""
+
+    def __init__(self, text: float | str, *, low: float = 0.0, high: float = math.inf) -> None:
+        parts = str(text).split("-") if "e-" not in str(text) else [str(text)]
+        try:
+            self.bounds = (float(parts[0]), float(parts[-1]))
+        except ValueError:
+            raise ValueError(f"the level {text!r} is neither a number nor LOW-HIGH") from None
+        first, last = self.bounds
+        if len(parts) > 2 or not (low <= first <= last <= high) or math.isinf(last):
+            raise ValueError(f"the level {text!r} is not within {low:g} to {high:g}")
+
+    def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor | float:
+        """The level itself, or (B, 1, …) levels that broadcast over x."""
+        low, high = self.bounds
+        if low == high:
+            return low
+        shape = (len(x), *[1] * (x.ndim - 1))
+        return low + (high - low) * torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+
+
+class Nothing(AbstractCorruption):
+    """none: the input as it is."""
+
+    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        return x
+
+
+class GaussianNoise(AbstractCorruption):
+    """gaussian:SIGMA adds normal noise, x + sigma n; in data units, cut to the data's range unless clip=false."""
+
+    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
+        self.level, self.range = Level(level), range if clip else None
+
+    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        noisy = noise.mul_(self.level.draw(x, generator)).add_(x)
+        return noisy.clamp_(*self.range) if self.range else noisy
+
+
+class SaltAndPepper(AbstractCorruption):
+    """salt-and-pepper:SHARE sets that share of the values to the lowest or the highest one, half each."""
+
+    def __init__(self, level: float | str, *, range: Range = None) -> None:
+        self.level = Level(level, high=1.0)
+        self.low, self.high = range or (-3.0, 3.0)  # a standardised table has no ends: three deviations stand in
+
+    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        share = self.level.draw(x, generator)
+        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return x.masked_fill(u < share, self.high).masked_fill(u < share / 2, self.low)
+
+
+class Speckle(AbstractCorruption):
+    """speckle:SIGMA multiplies by noise, x (1 + sigma n), as in radar and ultrasound; cut to the data's range."""
+
+    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
+        self.level, self.range = Level(level), range if clip else None
+
+    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        noisy = noise.mul_(self.level.draw(x, generator)).add_(1.0).mul_(x)
+        return noisy.clamp_(*self.range) if self.range else noisy
+
+
+class Poisson(AbstractCorruption):
+    """poisson:PEAK counts photons, Poisson(x peak) / peak: a white pixel gets PEAK of them; fewer is noisier."""
+
+    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
+        if range is None or range[0] < 0:
+            raise ValueError("poisson noise needs data that cannot be negative, such as images")
+        self.level, self.range = Level(level, low=1e-3), range if clip else None
+
+    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        peak = self.level.draw(x, generator)
+        noisy = torch.poisson(x * peak, generator=generator).div_(peak)
+        return noisy.clamp_(*self.range) if self.range else noisy
+
+
+class Masking(AbstractCorruption):
+    """masking:SHARE sets that share of the values to zero (black; the mean, in a standardised table)."""
+
+    def __init__(self, level: float | str) -> None:
+        self.level = Level(level, high=1.0)
+
+    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return x.masked_fill(u < self.level.draw(x, generator), 0.0)
+
+
+CORRUPTIONS = {
+    "none": Nothing,
+    "gaussian": GaussianNoise,
+    "salt-and-pepper": SaltAndPepper,
+    "speckle": Speckle,
+    "poisson": Poisson,
+    "masking": Masking,
+}
+
+
+def corruption(text: str, range: Range) -> AbstractCorruption:
+    """The corruption that `text` names, such as `"gaussian:0.5"` or `"gaussian:0.1-0.8,clip=false"`.
+
+    `range` is (lowest, highest) value of the data, or None where there is none (tables).
+    """
+    return build("noise", CORRUPTIONS, text, range=range)

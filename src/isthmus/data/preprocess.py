@@ -1,0 +1,146 @@
+"""What a model must know about raw data: range, size, channels, columns, means; kept with the model.
+
+`Preprocess` turns raw values into network input `x` and back, on whatever device they are. It is the same object in
+training and in use, so a loaded model takes raw images and raw tables.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.samples import Samples
+from isthmus.errors import DataError
+
+FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """x = (raw - offset) * scale, for samples of `shape` (C, H, W) or (D,).
+
+    `dtype` is the raw type. Images scaled by their type's range have no offset and scale (None): every type then finds
+    its own. `columns` names what a table must hold; `label_column` and `classes` say what the labels were.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    offset: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
+    range: tuple[float, float] | None = None
+    columns: tuple[str, ...] | None = None
+    label_column: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+    @property
+    def size(self) -> int:
+        """Values in one sample."""
+        return math.prod(self.shape)
+
+    @property
+    def unit(self) -> str:
+        """What one value is called: pixel or value."""
+        return "pixel" if self.is_image else "value"
+
+    def to_x(self, raw: Tensor) -> Tensor:
+        """float32 network input from raw (B, *shape)."""
+        x = raw.to(torch.float32)
+        if self.offset is None or self.scale is None:
+            full = FULL_SCALE.get(raw.dtype)
+            return x.mul_(1 / full) if full else x
+        return (x - self._constant(self.offset, x)) * self._constant(self.scale, x)
+
+    def to_raw(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Raw values of `dtype` (default: float32 in raw units) from network output; integers rounded, cut to range."""
+        if self.offset is not None and self.scale is not None:
+            x = x / self._constant(self.scale, x) + self._constant(self.offset, x)
+        elif dtype in FULL_SCALE:
+            x = x * FULL_SCALE[dtype]
+        if dtype is None or dtype.is_floating_point:
+            return x.to(dtype or torch.float32)
+        info = torch.iinfo(dtype)
+        return x.round().clamp(info.min, info.max).to(dtype)
+
+    def _constant(self, values: tuple[float, ...], like: Tensor) -> Tensor:
+        constant = torch.tensor(values, dtype=like.dtype, device=like.device)
+        return constant if not self.is_image else constant.reshape(-1, 1, 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocess:
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def fit_preprocess(train: Samples, scale: str) -> Preprocess:
+    """The preprocessing for `train`. `scale`: auto, none, minmax or standard.
+
+    auto brings images to [0, 1] by the range of their type and standardises tables column by column.
+    Constant columns are scaled by 1, which turns them into zeros.
+    """
+    known: dict[str, Any] = {
+        "shape": tuple(train.shape),
+        "dtype": str(train.x.dtype),
+        "columns": train.columns,
+        "label_column": train.label_column,
+        "classes": train.classes,
+    }
+    if scale == "auto":
+        scale = "range" if train.is_image else "standard"
+    if scale == "range" or (scale == "none" and train.is_image):
+        return Preprocess(**known, range=(0.0, 1.0) if train.is_image else None)
+    if scale == "none":
+        return Preprocess(**known)
+    offset, spread = _standard(train) if scale == "standard" else _minmax(train)
+    inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
+    fitted = Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse)
+    return Preprocess(**fitted.as_dict() | {"range": (0.0, 1.0)}) if scale == "minmax" else fitted
+
+
+def _standard(train: Samples) -> tuple[np.ndarray, np.ndarray]:
+    if train.is_image:  # one mean and deviation a channel, as is usual for images
+        pixels = train.x.astype(np.float32)
+        return pixels.mean((0, 2, 3), dtype=np.float64), pixels.std((0, 2, 3), dtype=np.float64)
+    return train.x.mean(0, dtype=np.float64), _deviation(train.x)
+
+
+def _deviation(x: np.ndarray) -> np.ndarray:
+    """Standard deviation by column; rounding noise in a constant column counts as zero."""
+    deviation = x.std(0, dtype=np.float64)
+    return np.where(deviation > 1e-6 * np.abs(x).max(0, initial=0), deviation, 0.0)  # float32 keeps 7 digits
+
+
+def _minmax(train: Samples) -> tuple[np.ndarray, np.ndarray]:
+    axes = (0, 2, 3) if train.is_image else (0,)
+    low, high = train.x.min(axes).astype(np.float64), train.x.max(axes).astype(np.float64)
+    if train.is_image:  # one range for all channels, so that colours keep their proportions
+        low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+    return low, high - low
+
+
+def refuse_out_of_range(x: Tensor, allowed: tuple[float, float] | None, *, what: str, likelihood: str) -> None:
+    """Checks targets against what a likelihood can take, before the first epoch.
+
+    Raises: DataError with the observed range, the likelihood and the fix.
+    """
+    if allowed is None or not len(x):
+        return
+    low, high = (float(v) for v in torch.aminmax(x))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise DataError("DATA-RANGE", f"{what} holds NaN or infinite values.", fix="remove them, or pass --missing median")
+    if low < allowed[0] or high > allowed[1]:
+        raise DataError(
+            "DATA-RANGE",
+            f"{what} has values from {low:g} to {high:g}, but the {likelihood} cost needs {allowed[0]:g} to {allowed[1]:g}.",
+            fix="pass --scale minmax to bring the data to [0, 1], or --loss gaussian for a squared error",
+        )

@@ -1,0 +1,91 @@
+"""Train, validation and test: three different sets, and `--limit`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from isthmus.data.samples import Bundle, Samples
+from isthmus.errors import DataError
+
+TEST_SHARE = 0.1
+VALIDATION_SHARE = 0.1
+VALIDATION_MOST = 5_000  # at 5,000 images the standard error of MNIST's cost is under 1 %; more only costs time
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Early stopping looks at `validation`; results are told on `test`."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+
+
+def split(
+    bundle: Bundle, *, seed: int, limit: int | None = None, validation: Samples | None = None, test: Samples | None = None
+) -> Splits:
+    """A set with a test part keeps it; else 80 / 10 / 10 by a seeded shuffle. `limit` thins the training part evenly.
+
+    Validation is a tenth of the training part, at most 5,000. Sets given by name replace the drawn ones.
+
+    Raises: DataError if fewer than two samples would be left to train on, or a given set has another shape.
+    """
+    generator = np.random.default_rng(seed)
+    train, test = bundle.train, test or bundle.test
+    n_needed = 2 + (validation is None) + (test is None)
+    if len(train) < n_needed:
+        raise DataError(
+            "DATA-COUNT",
+            f"{train.name} has {len(train)} sample{'s' * (len(train) != 1)}; training, validation and test need at least {n_needed}.",
+            fix="give more data, or name other data with --validation and --test",
+        )
+    order = generator.permutation(len(train))
+    n_test = 0 if test is not None else max(1, round(TEST_SHARE * len(train)))
+    n_rest = len(train) - n_test
+    whole = len(train) if n_test else n_rest  # of 80 / 10 / 10 both tenths are of the whole
+    n_validation = 0 if validation is not None else max(1, min(round(VALIDATION_SHARE * whole), VALIDATION_MOST))
+    parts = np.split(order, [n_test, n_test + n_validation])
+    rows = parts[2] if limit is None else evenly(parts[2], train.labels, limit)
+    splits = Splits(
+        train=train.take(np.sort(rows)),
+        validation=validation or train.take(np.sort(parts[1])),
+        test=test or train.take(np.sort(parts[0])),
+    )
+    for role in ("validation", "test"):
+        _same_kind(splits.train, getattr(splits, role), role)
+    return splits
+
+
+def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarray:
+    """`limit` of the shuffled `rows`, the same number of each class as far as there are enough.
+
+    >>> evenly(np.arange(6), np.array([0, 0, 0, 0, 1, 1]), 4)
+    array([0, 1, 4, 5])
+    """
+    if limit >= len(rows) or labels is None:
+        return rows[:limit]
+    found = labels[rows]
+    rank = np.empty(len(rows), dtype=np.int64)  # how many of the same class came before
+    for label in np.unique(found):
+        rank[found == label] = np.arange(np.count_nonzero(found == label))
+    return rows[np.sort(np.argsort(rank, kind="stable")[:limit])]
+
+
+def _same_kind(train: Samples, other: Samples, role: str) -> None:
+    if other.shape != train.shape:
+        raise DataError(
+            "DATA-SHAPE",
+            f"the {role} data {other.name} has samples of shape {other.shape}, the training data {train.shape}.",
+            fix="pass --resize or --gray so that both are read alike, or name other data",
+        )
+
+
+def align_labels(samples: Samples, classes: tuple[str, ...]) -> Samples:
+    """The same samples with labels counted in `classes`; unknown classes get -1."""
+    if samples.labels is None or samples.classes == classes:
+        return samples
+    index = {name: i for i, name in enumerate(classes)}
+    table = np.array([index.get(name, -1) for name in samples.classes] or [-1], dtype=np.int64)
+    return replace(samples, labels=table[samples.labels], classes=classes)

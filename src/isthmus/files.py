@@ -1,0 +1,160 @@
+"""Writing that never loses what was there: temporary file, flush, rename; and folders with a manifest.
+
+A manifest lists size and SHA-256 of every file, so that a flipped bit or a swapped file is found before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from isthmus import __version__
+from isthmus.errors import ModelFileError, ResourceError
+
+FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write
+MANIFEST = "MANIFEST.json"
+
+
+def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
+    """Calls `write(temporary path beside path)`, flushes to disk and renames: the old file or the new, never neither.
+
+    The temporary file keeps the suffix, as writers choose their format by it.
+
+    Raises: ResourceError that names the path, for a full disk or a missing permission.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise resource_error(path, error) from None
+    part = Path(name)
+    try:
+        write(part)
+        part.chmod(0o666 & ~_umask())
+        _flush(part)
+        os.replace(part, path)
+    except OSError as error:
+        raise resource_error(path, error) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Text as UTF-8, atomically."""
+    return write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """JSON, atomically. What is undefined or infinite becomes null, since JSON has no words for it."""
+    return write_text(path, json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The value with NaN and infinities as None, all the way down."""
+    if isinstance(value, dict):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Path:
+    """Writes all files and their manifest into a new folder, then swaps it in by rename.
+
+    What stood there before is kept until the new folder is complete.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    except OSError as error:
+        raise resource_error(folder, error) from None
+    try:
+        part.chmod(0o777 & ~_umask())
+        for name, write in files.items():
+            write(part / name)
+            (part / name).chmod(0o666 & ~_umask())
+            _flush(part / name)
+        manifest = {"format": FORMAT, "isthmus": __version__, "files": {n: fingerprint(part / n) for n in files}}
+        (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        _flush(part / MANIFEST)
+        _swap(part, folder)
+    except OSError as error:
+        raise resource_error(folder, error) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def verify_folder(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder, once every file in it has the size and SHA-256 that it states.
+
+    Raises: ModelFileError naming the first file that is missing, cut or changed; or a newer format.
+    """
+    what = f"{folder} is not a whole model or checkpoint"
+    fix = "use another copy of it, or train again with `isthmus train --config RUN/config.toml`"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version, files = int(manifest["format"]), dict(manifest["files"])
+    except FileNotFoundError:
+        raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} is missing.", fix=fix) from None
+    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
+    if version > FORMAT:
+        made_by = manifest.get("isthmus", "a newer version")
+        message = f"{folder} was made by isthmus {made_by} (format {version}); this is {__version__} (format {FORMAT})."
+        raise ModelFileError("MODEL-VERSION", message, fix="upgrade with `pip install --upgrade isthmus`")
+    for name, stated in files.items():
+        if Path(name).name != name or not (folder / name).is_file():
+            raise ModelFileError("MODEL-FILE", f"{what}: {name!r} is missing.", fix=fix)
+        found = fingerprint(folder / name)
+        if found != stated:
+            message = f"{folder / name} is damaged: {found['bytes']:,} bytes, and not the content that {MANIFEST} states."
+            raise ModelFileError("MODEL-FILE", message, fix=fix)
+    return manifest
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def resource_error(path: Path, error: OSError) -> ResourceError:
+    """The error of the operating system, with the path and a fix."""
+    reason = error.strerror or str(error)
+    if error.errno == 28:  # ENOSPC
+        free = shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free
+        fix = f"make room ({free / 1e6:,.0f} MB are free), or write elsewhere with --out"
+    else:
+        fix = "choose a folder that you may write to with --out"
+    return ResourceError("RESOURCE-DISK", f"{path} cannot be written: {reason}.", fix=fix)
+
+
+def _swap(part: Path, folder: Path) -> None:
+    if not folder.exists():
+        os.rename(part, folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent)) / folder.name
+    os.rename(folder, old)
+    os.rename(part, folder)
+    shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

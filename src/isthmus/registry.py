@@ -1,0 +1,69 @@
+"""Parts by name: one dict name -> factory for each kind, and the short text that picks and sets a part.
+
+`"gaussian:0.5,clip=false"` names a factory, gives its first argument, and sets others. Only names in the registry
+and plain values are understood, so that a configuration can never name code to import.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from isthmus.errors import UsageError, unknown
+
+T = TypeVar("T")
+
+
+def parse(text: str) -> tuple[str, str | None, dict[str, str]]:
+    """`"gaussian:0.5,clip=false"` -> `("gaussian", "0.5", {"clip": "false"})`."""
+    head, *pairs = [part.strip() for part in text.split(",")]
+    name, colon, first = head.partition(":")
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError("USAGE-PART", f"{text!r}: {pair!r} has no '='.", fix=f"write it as {name}:LEVEL,name=value")
+        options[key.strip()] = value.strip()
+    return name.strip(), first.strip() if colon else None, options
+
+
+def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **context: Any) -> T:
+    """Builds the part that `text` names; `context` fills arguments that come from elsewhere (a shape, a range).
+
+    Raises: UsageError for an unknown name or argument (with the nearest), or a value the factory refuses.
+    """
+    name, first, options = parse(text)
+    if name not in registry:
+        raise unknown(what, name, registry)
+    factory = registry[name]
+    arguments = [p for p in inspect.signature(factory).parameters if p not in context]
+    if first is not None:
+        if not arguments:
+            raise UsageError("USAGE-PART", f"{what} {name!r} takes no level, {text!r} gives one.", fix=f"write {name!r}")
+        options = {arguments[0]: first} | options
+    for key in options.keys() - set(arguments):
+        raise unknown(f"setting of {what} {name!r}:", key, arguments)
+    accepted = {k: v for k, v in context.items() if k in inspect.signature(factory).parameters}
+    try:
+        return factory(**{k: plain(v) for k, v in options.items()}, **accepted)
+    except (ValueError, TypeError) as error:
+        raise UsageError("USAGE-PART", f"{what} {text!r}: {error}.", fix=usage(what, name, factory)) from None
+
+
+def plain(text: str) -> Any:
+    """A number, a truth value or the text itself."""
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def usage(what: str, name: str, factory: Callable[..., Any]) -> str:
+    """One line on how a part is written, from the first line of its docstring."""
+    summary = (inspect.getdoc(factory) or "").partition("\n")[0]
+    return f"{what} {name!r}: {summary}"
