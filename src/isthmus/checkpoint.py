@@ -1,0 +1,89 @@
+"""What `resume` needs, committed so that a crash at any instant leaves the old checkpoint or the new one.
+
+Each is a folder `step-000123/` with a manifest, made under another name and renamed; `latest` is a small text file.
+The one before is kept as well, in case the newest turns out damaged.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from isthmus import files
+from isthmus.errors import ModelFileError
+
+KEPT = 2
+STATE = "state.json"
+
+
+class Checkpoints:
+    """The checkpoints in `folder`: `save` commits one, `load` gives the newest that is whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
+        """Commits named groups of tensors (a .safetensors file each) and a JSON state.
+
+        Raises: ResourceError if the disk is full or not writable; the checkpoints before stay as they were.
+        """
+        writers = {f"{group}.safetensors": _writer(values) for group, values in tensors.items()}
+        text = json.dumps(files.finite(dict(state)), indent=1)
+        folder = self.folder / f"step-{step:09d}"
+        files.write_folder(folder, writers | {STATE: lambda path: path.write_text(text, encoding="utf-8")})
+        files.write_text(self.folder / "latest", folder.name + "\n")
+        for old in self._folders()[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return folder
+
+    def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+        """(tensors, state) of the newest whole checkpoint; None if there is none.
+
+        A damaged one is moved aside, named in a warning, and the one before is taken.
+        """
+        for folder in reversed(self._folders()):
+            try:
+                files.verify_folder(folder)
+            except ModelFileError as error:
+                if error.code == "MODEL-VERSION":
+                    raise
+                aside = folder.with_name(f"damaged-{folder.name}")
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
+                warnings.warn(f"{error.message} It was moved to {aside.name}; an older checkpoint is used.", stacklevel=2)
+                continue
+            tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
+            return tensors, json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return None
+
+    def _folders(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*"))
+
+
+def _writer(values: Mapping[str, Tensor]) -> Any:
+    # Copies, since safetensors refuses tensors that share memory, as tied weights do.
+    flat = {name: value.detach().cpu().contiguous().clone() for name, value in values.items()}
+    return lambda path: save_file(flat, path)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat names: `"3.exp_avg"` belongs to the fourth parameter."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": torch.as_tensor(v) for index, values in state.items() for name, v in values.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Puts back what `optimizer_tensors` gave; rates and the like stay those of `optimizer`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for address, value in tensors.items():
+        index, _, name = address.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,215 @@
+"""`Model`: corruption, encoder, bottleneck, decoder and likelihood in a row, with the preprocessing of its data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from isthmus import bottlenecks, corruptions, files, likelihoods, networks
+from isthmus.bottlenecks import Code
+from isthmus.config import Config, ModelConfig
+from isthmus.config import build as build_config
+from isthmus.data.batches import CHUNK
+from isthmus.data.carry import Carrier, wrong_shape
+from isthmus.data.preprocess import Preprocess
+from isthmus.errors import IsthmusError, ModelFileError, UsageError
+from isthmus.own import adapt
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+class Output(NamedTuple):
+    """What a forward pass gives: the decoder's output and the code."""
+
+    params: Tensor
+    code: Code
+
+
+class Model(nn.Module):
+    """An autoencoder that takes raw images or tables and gives back the same kind.
+
+    `encode`, `decode`, `reconstruct` and `denoise` are deterministic and leave the model as it was. Their input may be a
+    numpy array, a tensor or a data frame; images are uint8, uint16 or floats in [0, 1].
+    """
+
+    def __init__(self, config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"):
+        super().__init__()
+        self.config, self.preprocess, self.own = config, preprocess, own
+        self.likelihood = likelihoods.likelihood(config.likelihood)
+        self.corruption = corruptions.corruption(config.noise, preprocess.range)
+        self.bottleneck = bottlenecks.bottleneck(config.bottleneck, config.z_size)
+        if own is not None:
+            adapted = adapt(own, preprocess.shape, flatten)
+            self.encoder, self.decoder, self.has_code = adapted.encoder, adapted.decoder, adapted.z_size is not None
+            self.config = replace(config, z_size=adapted.z_size or config.z_size)
+            return
+        self.has_code = True
+        C = preprocess.shape[0]
+        width, channels = self.bottleneck.width_in(config.z_size), self.likelihood.channels_out(C)
+        sizes = networks.Sizes(preprocess.shape, width, config.z_size, channels)
+        self.encoder, self.decoder = networks.network(
+            config.network, sizes, hidden=config.hidden, activation=config.activation, dropout=config.dropout
+        )
+
+    @property
+    def z_size(self) -> int:
+        return self.config.z_size
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def initialise(self, generator: torch.Generator, mean: Tensor | None = None) -> Model:
+        """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at that image.
+
+        Starting at the mean image saves the first hundred steps, in which a network learns nothing else.
+        """
+        if self.own is not None:
+            return self
+        for part in (self.encoder, self.decoder):
+            networks.initialise(part, self.config.activation, generator, scheme=self.config.init)
+        last = [m for m in self.decoder.modules() if isinstance(m, nn.Linear)][-1]
+        if mean is not None and last.bias.numel() == mean.numel():
+            with torch.no_grad():
+                last.bias.copy_(self.likelihood.from_mean(mean).flatten())
+        return self
+
+    def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:
+        """One pass over network input (B, *shape); `sample` lets the bottleneck draw from `generator`."""
+        code = self.bottleneck(self.encoder(x_in), sample=sample, generator=generator)
+        return Output(self.decoder(code.z), code)
+
+    def x_hat(self, x: Tensor) -> Tensor:
+        """The reconstruction of network input x (B, *shape), on the scale of x."""
+        return self.likelihood.mean(self(x).params.float())
+
+    def encode(self, given: Any) -> Any:
+        """The codes (N, z_size) of raw samples.
+
+        Raises: UsageError if the network has no code (a module of the user's with only `forward`).
+        """
+        self._need_code()
+        carrier = Carrier(given, self.preprocess)
+        return carrier.codes(self._in_chunks(self._code, carrier.raw))
+
+    def decode(self, z: Any) -> Any:
+        """Raw samples (N, *shape) from codes (N, z_size), in the type of the training data (uint8 for bytes)."""
+        self._need_code()
+        is_tensor = isinstance(z, Tensor)
+        codes = z.detach().float() if is_tensor else torch.as_tensor(z, dtype=torch.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.z_size:
+            raise wrong_shape(tuple(codes.shape), (self.z_size,))
+        x = self._in_chunks(lambda part: self.likelihood.mean(self.decoder(part).float()), codes, scaled=True)
+        dtype = getattr(torch, self.preprocess.dtype) if self.preprocess.is_image else None
+        raw = self.preprocess.to_raw(x, dtype)
+        return raw if is_tensor else raw.cpu().numpy()
+
+    def reconstruct(self, given: Any) -> Any:
+        """Each sample through the code and back: same kind, shape and type as given."""
+        carrier = Carrier(given, self.preprocess)
+        return carrier.back(self._in_chunks(self.x_hat, carrier.raw))
+
+    def denoise(self, given: Any) -> Any:
+        """Noisy samples in, clean ones out. The same pass as `reconstruct`: what differs is the training.
+
+        Raises: UsageError if the model was not trained with noise.
+        """
+        if self.config.noise == "none":
+            fix = "train one with `isthmus train DATA --noise gaussian:0.5`, or call reconstruct"
+            raise UsageError("USAGE-DENOISE", "this model was not trained on noisy input, so it removes none.", fix=fix)
+        return self.reconstruct(given)
+
+    def _code(self, x: Tensor) -> Tensor:
+        return self.bottleneck(self.encoder(x), sample=False).z.float()
+
+    def _need_code(self) -> None:
+        if not self.has_code:
+            message = f"{type(self.own).__name__} has only forward, so there is no code between its halves."
+            raise UsageError("USAGE-CODE", message, fix="give the module encode and decode methods")
+
+    def _in_chunks(self, function: Callable[[Tensor], Tensor], data: Tensor, *, scaled: bool = False) -> Tensor:
+        device = self.device
+        with torch.no_grad(), evaluation(self):
+            chunks = (chunk.to(device) for chunk in data.split(CHUNK))
+            return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes weights, architecture and preprocessing into `folder`, atomically, with a manifest. No pickle."""
+        about = {
+            "format": files.FORMAT,
+            "model": asdict(self.config),
+            "preprocess": self.preprocess.as_dict(),
+            "module": type(self.own).__name__ if self.own is not None else None,
+        }
+        weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.state_dict().items()}
+        return files.write_folder(
+            Path(folder),
+            {
+                WEIGHTS: lambda path: save_file(weights, path),
+                CONFIG: lambda path: path.write_text(json.dumps(about, indent=1), encoding="utf-8"),
+            },
+        )
+
+
+class evaluation:
+    """Evaluation mode inside; afterwards every part is in its own mode again."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.training = model, [m for m in model.modules() if m.training]
+
+    def __enter__(self) -> None:
+        self.model.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for module in self.training:
+            module.training = True
+
+
+def load_model(folder: Path, *, module: nn.Module | None = None, device: str | torch.device = "cpu") -> Model:
+    """The model that `save` wrote, in evaluation mode, after its manifest was verified.
+
+    `module` is an instance of the user's own class, if the model was made of one; its weights are replaced.
+
+    Raises: ModelFileError for a damaged, foreign or newer folder, or where `module` is needed or does not fit.
+    """
+    files.verify_folder(folder)
+    try:
+        about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        own_name = about["module"]
+        preprocess = Preprocess.from_dict(about["preprocess"])
+        config = build_config({"model": about["model"]}).model
+    except (ValueError, KeyError, TypeError, IsthmusError) as error:
+        reason = error.message if isinstance(error, IsthmusError) else repr(error)
+        raise ModelFileError("MODEL-CONFIG", f"{folder / CONFIG} cannot be used: {reason}", fix="train again") from None
+    if own_name is not None and module is None:
+        message = f"{folder} holds the weights of a module of your own, {own_name}; its code is not in the file."
+        fix = f"load it in Python: isthmus.load({str(folder)!r}, module={own_name}())"
+        raise ModelFileError("MODEL-MODULE", message, fix=fix)
+    try:
+        model = Model(config, preprocess, own=module if own_name is not None else None)
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (RuntimeError, SafetensorError, IsthmusError) as error:
+        reason = error.message if isinstance(error, IsthmusError) else str(error).splitlines()[0]
+        raise ModelFileError("MODEL-WEIGHTS", f"{folder / WEIGHTS} does not fit: {reason}", fix="use the folder it was saved with") from None
+    return model.to(device).eval()
+
+
+def new_model(config: Config, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto") -> Model:
+    """A model for this data; likelihood `auto` becomes bernoulli for values in [0, 1], gaussian for others."""
+    settings = config.model
+    if settings.likelihood == "auto":
+        fitting = "bernoulli" if preprocess.is_image and preprocess.range else "gaussian"
+        settings = replace(settings, likelihood=fitting)
+    return Model(settings, preprocess, own=own, flatten=flatten)

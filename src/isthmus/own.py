@@ -1,0 +1,113 @@
+"""A user's own `nn.Module` as encoder and decoder: whatever form its methods have, ours see (B, *shape) and (B, z)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """`encoder` and `decoder` as modules without parameters of their own; `z_size` is None if there is no code."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+    z_size: int | None
+
+
+class Call(nn.Module):
+    """Calls a function that lives in somebody else's module, without owning its parameters."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._function = (function,)  # in a tuple, or nn.Module would register it and save its weights twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._function[0](x)
+
+
+def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto") -> Adapted:
+    """Finds `encoder`/`decoder`, `encode`/`decode`, or only `forward`, and tries them on zeros of (2, *shape).
+
+    `flatten`: whether the module takes rows of values; "auto" tries images first, then rows.
+
+    Raises: UsageError with what each way gave, if none returns as many values as it was given.
+    """
+    ways = {"auto": (False, True)}.get(flatten, (bool(flatten),)) if isinstance(flatten, str) else (flatten,)
+    encode, decode = _methods(module)
+    failures = []
+    with torch.no_grad(), _evaluating(module):
+        zeros = torch.zeros(2, *shape, device=_device(module))
+        for flat in ways:
+            try:
+                return _try(encode, decode, zeros, flat)
+            except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                given = (2, math.prod(shape)) if flat else tuple(zeros.shape)
+                failures.append(f"given {given}: {str(error).splitlines()[0]}")
+    raise UsageError(
+        "USAGE-MODULE",
+        f"{type(module).__name__} does not give back samples of shape {shape}.",
+        fix="let forward (or decode after encode) return as many values as it takes",
+        problems=failures,
+    )
+
+
+def _methods(module: nn.Module) -> tuple[Callable | None, Callable]:
+    for encode, decode in (("encoder", "decoder"), ("encode", "decode")):
+        found = getattr(module, encode, None), getattr(module, decode, None)
+        if callable(found[0]) and callable(found[1]):
+            return found[0], found[1]
+    return None, module
+
+
+def _try(encode: Callable | None, decode: Callable, zeros: Tensor, flat: bool) -> Adapted:
+    shape = tuple(zeros.shape[1:])
+
+    def enter(x: Tensor) -> Tensor:
+        return x.flatten(1) if flat else x
+
+    def leave(params: Tensor) -> Tensor:
+        if not isinstance(params, Tensor):
+            raise TypeError(f"it returned a {type(params).__name__}; one tensor is needed")
+        if params[0].numel() != math.prod(shape):
+            raise ValueError(f"it returned {tuple(params.shape)}")
+        return params.reshape(len(params), *shape)
+
+    if encode is None:
+        leave(decode(enter(zeros)))
+        return Adapted(Call(enter), Call(lambda x: leave(decode(x))), None)
+    z = encode(enter(zeros))
+    if not isinstance(z, Tensor):
+        raise TypeError(f"its encoder returned a {type(z).__name__}; one tensor is needed")
+    code_shape = tuple(z.shape[1:])
+    leave(decode(z))
+    return Adapted(
+        Call(lambda x: encode(enter(x)).flatten(1)),
+        Call(lambda z: leave(decode(z.reshape(len(z), *code_shape)))),
+        math.prod(code_shape),
+    )
+
+
+class _evaluating:
+    """The module in evaluation mode, each part back in its own mode afterwards."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.modes: Iterable[tuple[nn.Module, bool]] = [(m, m.training) for m in module.modules()]
+        self.module = module
+
+    def __enter__(self) -> None:
+        self.module.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for module, mode in self.modes:
+            module.training = mode
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next((p.device for p in module.parameters()), torch.device("cpu"))

@@ -1,0 +1,45 @@
+"""Recipes: the five parts and the training settings under one name. A recipe is at most 15 lines, never a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from isthmus.config import Config, build, merge
+from isthmus.errors import unknown
+
+Settings = dict[str, Any]
+
+
+def modern() -> Settings:
+    """The notebook's layer sizes with everything else chosen by experiment (docs/experiments.md)."""
+    return {}  # the defaults in config.py are this recipe, each with its reason in docs/experiments.md
+
+
+def seed() -> Settings:
+    """The teaching notebook word for word: sigmoid after every layer, BCE, AdamW 1e-3, patience 5, at most 40 epochs."""
+    model = {"activation": "sigmoid", "bottleneck": "sigmoid", "init": "framework", "output_bias": "zero"}
+    training = {"epochs": 40, "lr": 1e-3, "schedule": "constant", "betas": (0.9, 0.999), "patience": 5}
+    plain = {"clip": None, "augment": "none", "precision": "float32"}
+    return {"model": model, "training": training | plain}
+
+
+RECIPES: dict[str, Callable[[], Settings]] = {"modern": modern, "seed": seed}
+
+
+def resolve(*layers: Mapping[str, Any], where: str = "settings") -> Config:
+    """One checked configuration: defaults, then the recipe that the layers name, then the layers in their order.
+
+    A budget in steps that a layer gives overrides the epochs of the recipe.
+
+    Raises: UsageError for unknown recipes and settings, and for values out of bounds.
+    """
+    given = merge(*layers)
+    name = given.get("recipe", "modern")
+    if name not in RECIPES:
+        raise unknown("recipe", str(name), RECIPES)
+    start = RECIPES[name]()
+    training = given.get("training", {})
+    if "steps" in training and "epochs" not in training:
+        start = merge(start, {"training": {"epochs": None}})
+    return build(merge(start, given), where=where)

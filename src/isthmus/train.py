@@ -1,0 +1,257 @@
+"""The training loop. It reads like the notebook: model, criterion, optimizer, monitor; then epochs of steps.
+
+Nothing in a step waits for the device. Random numbers come from (seed, step, purpose), so a resumed run draws what
+the undisturbed one would have drawn. A step whose cost or gradient is not finite is skipped on the device, and the
+loop looks at the count every few steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.checkpoint import optimizer_tensors, restore_optimizer
+from isthmus.config import TrainingConfig
+from isthmus.costs import mean_cost, objective, penalty_weights
+from isthmus.data.batches import Batches
+from isthmus.errors import DivergedError, ResourceError
+from isthmus.model import Model
+from isthmus.monitor import Monitor
+from isthmus.randomness import generator_for, seed_of
+from isthmus.signals import StopSignals
+
+LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
+SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops
+CHECKPOINT_SHARE = 0.1  # of the training time at most goes into checkpoints, where epochs are shorter than a save
+
+
+@dataclass
+class Progress:
+    """Where the loop stands; what a display shows and a checkpoint keeps."""
+
+    epochs: int
+    batches: int
+    epoch: int = 0  # finished ones
+    batch: int = 0  # finished ones of the running epoch
+    cost_sum: float = 0.0  # of the running epoch, per sample seen
+    train_seconds: float = 0.0
+    samples_seen: int = 0
+    stopped_by: str = "budget"
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def step(self) -> int:
+        return self.epoch * self.batches + self.batch
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.samples_seen / self.train_seconds if self.train_seconds else 0.0
+
+
+class Trainer:
+    """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch."""
+
+    def __init__(
+        self, model: Model, batches: Batches, validation: Tensor, settings: TrainingConfig, monitor: Monitor
+    ) -> None:
+        self.model, self.batches, self.validation, self.settings, self.monitor = model, batches, validation, settings, monitor
+        self.device = batches.device
+        epochs = settings.epochs or max(1, round(settings.steps / len(batches)))
+        self.progress = Progress(epochs, len(batches))
+        self.optimizer = adamw(model, settings)
+        self.fused = bool(self.optimizer.defaults["fused"])
+        self.weights = penalty_weights(model)
+        self.shakes = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules()) or model.own is not None
+        self._bad = torch.zeros(3, device=self.device)  # bad costs, bad gradients, the first step that was either
+        self._saved_at = self._save_took = 0.0
+
+    def restore(self, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
+        """Takes up a checkpoint, in the middle of an epoch if need be."""
+        self.monitor.restore(tensors, state)
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        for name in ("epoch", "batch", "cost_sum", "train_seconds", "samples_seen"):
+            setattr(self.progress, name, state[name])
+
+    def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: Callable[[Progress], None]) -> Progress:
+        """Trains to the end of the budget, of the patience, or to a signal; restores the best weights.
+
+        `on_epoch` gets the logged row, `on_step` is called every few steps.
+
+        Raises: DivergedError if the cost is not finite. The last checkpoint stays.
+        """
+        progress = self.progress
+        with StopSignals() as stop, _own_randomness(self.shakes):
+            while progress.epoch < progress.epochs:
+                if not self._train_epoch(stop, on_step):
+                    progress.stopped_by = "interrupted"
+                    self._save(force=True)
+                    progress.log.append(f"signal {stop.caught}")
+                    self.exit_code = stop.exit_code
+                    return progress
+                self._close_epoch(on_epoch)
+                if self.settings.schedule == "constant" and self.monitor.early_stopping():
+                    progress.stopped_by = "patience"
+                    break
+                self._save(force=progress.epoch == progress.epochs)
+        self._save(force=True)
+        self.monitor.restore_best()
+        return progress
+
+    def _train_epoch(self, stop: StopSignals, on_step: Callable[[Progress], None]) -> bool:
+        """The rest of one epoch; False if a signal came."""
+        progress, rows = self.progress, self.batches.rows(self.progress.epoch)
+        cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=_widest(self.device))
+        self.model.train()
+        begun = time.perf_counter()
+        while progress.batch < len(rows) and not stop:
+            batch = rows[progress.batch]
+            cost_sum += self._step(batch) * len(batch)
+            progress.batch += 1
+            progress.samples_seen += len(batch)
+            if progress.batch % LOOK_EVERY == 0 or progress.batch == len(rows):
+                self._look(rows)
+                progress.train_seconds += -begun + (begun := time.perf_counter())
+                on_step(progress)
+        progress.train_seconds += time.perf_counter() - begun
+        progress.cost_sum = float(cost_sum)
+        return progress.batch == len(rows)
+
+    def _step(self, rows: Tensor) -> Tensor:
+        """One batch: cost, gradient, update; all left on the device. The cost per value, as people read it."""
+        step, settings = self.progress.step, self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * rate(step, self.progress.epochs * self.progress.batches, settings)
+        generator = generator_for(settings.seed, step, "step", device=self.device)
+        if self.shakes:
+            torch.manual_seed(seed_of(settings.seed, step, "layers"))
+        pair = self.model.corruption(self.batches.take(rows, generator), generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(settings, self.device):
+            output = self.model(pair.x_in, sample=True, generator=generator)
+        cost = objective(self.model, pair, output, self.weights)
+        cost.backward()
+        self._update(cost.detach())
+        return cost.detach()
+
+    def _update(self, cost: Tensor) -> None:
+        """Clips and applies the gradients, unless cost or gradient is not finite: then the step is skipped."""
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        bad_cost, bad_norm = ~cost.isfinite(), ~norm.isfinite()
+        first = torch.where((bad_cost | bad_norm) & (self._bad[2] == 0), self.progress.step + 1, self._bad[2])
+        self._bad = torch.stack([self._bad[0] + bad_cost, self._bad[1] + bad_norm, first])
+        if self.fused:  # the fused step divides by grad_scale and does nothing where found_inf is 1
+            self.optimizer.found_inf = (bad_cost | bad_norm).float()  # type: ignore[attr-defined]
+            self.optimizer.grad_scale = (norm / (self.settings.clip or torch.inf)).clamp(min=1.0)  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif not bool(bad_cost | bad_norm):
+            if self.settings.clip:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+            self.optimizer.step()
+
+    def _look(self, rows: list[Tensor]) -> None:
+        bad_costs, bad_norms, first = (int(v) for v in self._bad)
+        if bad_costs or bad_norms > SKIPS_ALLOWED:
+            raise self._diverged("cost" if bad_costs else "gradient", first - 1, rows)
+
+    def _diverged(self, what: str, step: int, rows: list[Tensor]) -> DivergedError:
+        progress, batch = self.progress, rows[step % self.progress.batches]
+        data = self.batches.take(batch, generator_for(0))
+        if not bool(data.isfinite().all()):
+            cause = "the batch itself holds values that are not finite"
+        elif step < 2 * LOOK_EVERY and what == "cost":
+            cause = "it was so from the first steps: the weights overflow, or the module returns it for real data"
+        else:
+            cause = "a learning rate that is too high does this most often"
+        shown = ", ".join(str(int(i)) for i in batch[:5])
+        kept = "" if not self.monitor.epoch else f" Epoch {self.monitor.epoch} is kept in the checkpoint."
+        return DivergedError(
+            "TRAIN-DIVERGED",
+            f"the {what} was not a finite number in epoch {progress.epoch + 1}, step {step + 1} "
+            f"(training samples {shown}, …); {cause}. That update was skipped.{kept}",
+            fix=f"train again with a lower rate: --lr {self.settings.lr / 3:.1g}",
+        )
+
+    def _close_epoch(self, on_epoch: Callable[[dict[str, Any]], None]) -> None:
+        progress, settings = self.progress, self.settings
+        begun = time.perf_counter()
+        validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
+        row = self.monitor.log(
+            train_cost=progress.cost_sum / len(self.batches.data),
+            validation_cost=validation,
+            lr=self.optimizer.param_groups[0]["lr"],
+            seconds=round(progress.train_seconds + time.perf_counter() - begun - self._seconds_before(), 4),
+        )
+        progress.epoch, progress.batch, progress.cost_sum = progress.epoch + 1, 0, 0.0
+        if not torch.isfinite(torch.tensor(validation)):
+            raise DivergedError(
+                "TRAIN-DIVERGED",
+                f"the validation cost of epoch {progress.epoch} is {validation}.",
+                fix=f"train again with a lower rate: --lr {settings.lr / 3:.1g}",
+            )
+        on_epoch(row)
+
+    def _seconds_before(self) -> float:
+        return sum(row["seconds"] for row in self.monitor.history)
+
+    def _save(self, *, force: bool) -> None:
+        """A checkpoint after every epoch; where epochs are shorter than a save, a tenth of the time goes into them."""
+        now = time.perf_counter()
+        if not force and now - self._saved_at < self._save_took / CHECKPOINT_SHARE:
+            return
+        p = self.progress
+        state = {k: getattr(p, k) for k in ("step", "epoch", "batch", "cost_sum", "train_seconds", "samples_seen")}
+        try:
+            self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)}, **state)
+        except ResourceError as error:
+            if force:
+                raise
+            p.log.append(f"checkpoint of epoch {p.epoch} could not be saved: {error.message} Training goes on.")
+        self._saved_at = time.perf_counter()
+        self._save_took = self._saved_at - now
+
+
+def rate(step: int, steps: int, settings: TrainingConfig) -> float:
+    """The share of the peak learning rate at `step`: 1 if constant, else linear up over the warm-up and linear to 0."""
+    if settings.schedule == "constant":
+        return 1.0
+    warm = settings.warmup * steps
+    return min((step + 1) / max(warm, 1), (steps - step) / max(steps - warm, 1), 1.0)
+
+
+def adamw(model: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); biases and other vectors are not decayed."""
+    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay, "peak": settings.lr},
+        {"params": vectors, "weight_decay": 0.0, "peak": settings.lr},
+    ]
+    fused = next(model.parameters()).device.type in {"cpu", "cuda"}
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas, fused=fused)
+
+
+def autocast(settings: TrainingConfig, device: torch.device) -> Any:
+    """bfloat16 matrix products with float32 weights, where the settings say so."""
+    if settings.precision != "bfloat16":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextlib.contextmanager
+def _own_randomness(shakes: bool) -> Iterator[None]:
+    """PyTorch's dropout draws from the global generator: inside it is ours, afterwards it is as it was."""
+    if not shakes:
+        yield
+        return
+    with torch.random.fork_rng():
+        yield
+
+
+def _widest(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64
