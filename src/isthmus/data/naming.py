@@ -32,8 +32,9 @@ def printable(text: str | os.PathLike[str]) -> str:
 
 
 def text_of(path: Path) -> str:
-    """A relative path as text with `/` that can be stored anywhere; bytes that are no UTF-8 are written out."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    """A relative path as text with `/` that can be stored anywhere; bytes that are no UTF-8 are written as %FF."""
+    raw = os.fsencode(path.as_posix()).decode("utf-8", "surrogateescape")
+    return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in raw)
 
 
 def safe_name(name: str) -> PurePosixPath:

@@ -1,0 +1,249 @@
+"""One image file: what its header says, and its pixels in a form that a whole set shares.
+
+`look` reads headers only; `decode` gives (C, H, W). Nothing is cut off on the way: 16-bit values are kept or scaled by
+their range, transparency is laid on a colour or kept, EXIF rotation is applied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")  # nothing that runs an interpreter (EPS) or is rarely tested
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif"})
+MOST_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte in colour
+ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 ask for a turn or a flip, 5 to 8 swap height and width
+WIDE = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I;16N": "uint16", "I": "uint16", "F": "float32"}
+GRAY = {"1", "L", "LA", "La", *WIDE}
+ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
+FULL = {"uint8": 255, "uint16": 65535, "float32": 1.0}
+KNOWN_HEADS = {
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"8BPS": "Photoshop",
+    b"ftyphe": "HEIC",
+    b"ftypav": "AVIF",
+    b"DICM": "DICOM",
+}
+
+
+class Unreadable(ValueError):
+    """A file that cannot be used as an image; the text says why, to follow the file's name."""
+
+
+class Look(NamedTuple):
+    """What is known about one frame of a file before its pixels are read. Height and width are those after rotation."""
+
+    path: Path
+    frame: int
+    frames: int
+    height: int
+    width: int
+    mode: str
+    colour: bool
+    alpha: bool
+    dtype: str
+    rotated: bool
+
+
+class Form(NamedTuple):
+    """What all images of a set are brought to. `channels`: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
+
+    channels: int
+    dtype: str
+    backdrop: int
+    size: tuple[int, int] | None
+
+
+def look(path: Path, *, every_frame: bool = False) -> list[Look]:
+    """The header of a file, once for its first frame or once for each.
+
+    Raises: Unreadable, or what Pillow raises; `reason` puts it into words.
+    """
+    _refuse_unlikely(path)
+    with opened(path) as image:
+        # an MPO is a photograph whose further frames are previews or depth, not samples
+        n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+        looks = []
+        for frame in range(n_frames if every_frame else 1):
+            if frame:
+                image.seek(frame)
+            looks.append(_look_at(image, path, frame, n_frames))
+        return looks
+
+
+@contextmanager
+def opened(path: Path, frame: int = 0) -> Iterator[Image.Image]:
+    """A frame of an image file in one of `FORMATS`, its pixels not yet read.
+
+    Pillow gets an open file, not a path: a path it may map into memory, and Pillow 13 turns mapped TIFFs twice.
+    """
+    with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        if frame:
+            image.seek(frame)
+        yield image
+
+
+def look_at(image: Image.Image, name: str) -> Look:
+    """The same for a picture that is already open."""
+    return _look_at(image, Path(name), 0, 1)
+
+
+def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise Unreadable(f"declares {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} are read")
+    # a PNG without EXIF data before its pixels would be read whole in the search for some behind them
+    turn = 1 if image.format == "PNG" and "exif" not in image.info else _orientation(image)
+    if turn >= 5 and image.format != "TIFF":  # Pillow turns a TIFF itself
+        width, height = height, width
+    mode = image.mode
+    return Look(
+        path=path,
+        frame=frame,
+        frames=n_frames,
+        height=height,
+        width=width,
+        mode=_told_mode(image),
+        colour=mode not in GRAY and not (mode == "P" and _has_gray_palette(image)),
+        alpha=mode in ALPHA or (mode not in WIDE and "transparency" in image.info),
+        dtype=WIDE.get(mode, "uint8"),
+        rotated=turn > 1,
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 upright, 2 to 8 turned or flipped."""
+    turn = image.getexif().get(ORIENTATION, 1)
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+
+
+def _told_mode(image: Image.Image) -> str:
+    """Pillow's mode; one that it read with fewer bits than the file has is marked."""
+    tiles = getattr(image, "tile", None) or []
+    raw_modes = [str(tile[3][0] if isinstance(tile[3], tuple) else tile[3]) for tile in tiles]
+    cut = image.mode not in WIDE and any(";16" in raw for raw in raw_modes)
+    return f"{image.mode} of 16 bits" if cut else image.mode
+
+
+def _has_gray_palette(image: Image.Image) -> bool:
+    palette = image.palette
+    if palette is None or palette.mode != "RGB" or "transparency" in image.info:
+        return False
+    colours = np.frombuffer(bytes(palette.palette), dtype=np.uint8)
+    if len(colours) % 3:
+        return False
+    by_colour = colours.reshape(3, -1).T if palette.rawmode == "RGB;L" else colours.reshape(-1, 3)
+    return bool((by_colour == by_colour[:, :1]).all())
+
+
+def decode(seen: Look, form: Form) -> np.ndarray:
+    """The pixels as (C, H, W) in `form`.
+
+    Raises: as `look`; Unreadable also for float pixels outside [0, 1] and integers outside 0..65535.
+    """
+    with opened(seen.path, seen.frame) as image:
+        return convert(image, seen, form)
+
+
+def convert(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
+    """The pixels of an open picture as (C, H, W) in `form`."""
+    image.load()
+    if image.format != "TIFF" and _orientation(image) > 1:
+        image = ImageOps.exif_transpose(image)
+    pixels = _wide(image, form) if seen.dtype != "uint8" else _bytes(image, seen, form)
+    return np.ascontiguousarray(pixels)
+
+
+def _bytes(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
+    """Every 8-bit mode."""
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[form.channels]
+    if seen.alpha and form.channels in (1, 3):
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, (form.backdrop, form.backdrop, form.backdrop, 255))
+        image = Image.alpha_composite(paper, image)
+    elif image.mode not in (mode, "L", "RGB", "RGBA"):
+        image = image.convert("RGBA" if seen.alpha else "RGB" if seen.colour else "L")
+    if image.mode != mode:
+        image = image.convert(mode)
+    if form.size is not None:
+        image = _resized(image, form.size)
+    pixels = np.asarray(image)
+    pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return rescaled(pixels, form.dtype)
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    height, width = size
+    return image.resize((width, height), Image.Resampling.BICUBIC)  # smooths when it shrinks; nothing if it fits
+
+
+def _wide(image: Image.Image, form: Form) -> np.ndarray:
+    """Gray of 16 bits, 32-bit integers within 16 bits, and floats in [0, 1]."""
+    values = np.asarray(image)
+    top = FULL["float32" if image.mode == "F" else "uint16"]
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= top):  # so written, NaN is refused as well
+        raise Unreadable(f"has values from {low:g} to {high:g}; {image.mode!r} images must stay within 0 to {top:g}")
+    values = values.astype(np.float32 if image.mode == "F" else np.uint16)
+    if form.size is not None and values.shape != form.size:
+        values = resized_plane(values, form.size)
+    values = rescaled(values, form.dtype)[None]
+    if form.channels in (1, 3):
+        return np.repeat(values, form.channels, axis=0)
+    opaque = np.full_like(values, FULL[form.dtype])
+    return np.concatenate([values] * (form.channels - 1) + [opaque])
+
+
+def resized_plane(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """One (H, W) plane of any image type at another size, in the same type and range."""
+    plane = _resized(Image.fromarray(values.astype(np.float32)), size)
+    top = FULL[str(values.dtype)]
+    resized = np.asarray(plane).clip(0, top)  # bicubic overshoots at edges
+    return resized.astype(values.dtype) if values.dtype == np.float32 else resized.round().astype(values.dtype)
+
+
+def rescaled(pixels: np.ndarray, dtype: str) -> np.ndarray:
+    """Pixels in a wider type, scaled by the range of the types: 255 becomes 65535 or 1.0."""
+    if str(pixels.dtype) == dtype:
+        return pixels
+    if dtype == "uint16":
+        return pixels.astype(np.uint16) * np.uint16(257)
+    return pixels.astype(np.float32) / np.float32(FULL[str(pixels.dtype)])
+
+
+def reason(path: Path, error: Exception) -> str:
+    """What is wrong with a file, in words that follow its name."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        return f"declares {int(found[1]) if found else 0:,} pixels; at most {MOST_PIXELS:,} are read"
+    if isinstance(error, UnidentifiedImageError):
+        return f"is not an image of a format that is read ({_described(path)})"
+    if isinstance(error, OSError) and error.errno:
+        return f"cannot be opened: {error.strerror}"
+    text = str(error).removeprefix("image file ") or type(error).__name__
+    return f"is damaged or cut: {text}"
+
+
+def _refuse_unlikely(path: Path) -> None:
+    if not path.exists():
+        raise Unreadable("is a link to a file that is not there" if path.is_symlink() else "is not there")
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise Unreadable("is not a file")
+    if path.stat().st_size == 0:
+        raise Unreadable("is empty (0 bytes)")
+
+
+def _described(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(16)
+    known = next((what for mark, what in KNOWN_HEADS.items() if mark in head), None)
+    return f"it is {known}" if known else f"it starts with {head[:8]!r}"
