@@ -63,7 +63,7 @@ class ModelConfig:
     network: Annotated[str, "The networks of encoder and decoder."] = "mlp"
     hidden: Annotated[tuple[Width, ...], "Widths of the encoder's hidden layers; the decoder mirrors them."] = (512, 256)
     activation: Annotated[str, "The activation of the hidden layers."] = "silu"
-    init: Annotated[Literal["framework", "he-normal"], "How weights start."] = "he-normal"
+    init: Annotated[Literal["framework", "he-normal", "orthogonal"], "How weights start."] = "orthogonal"
     output_bias: Annotated[Literal["zero", "mean"], "Where the output starts; mean: at the mean of the training data."] = "mean"
     dropout: Annotated[float, Ge(0.0), Le(0.9), "Share of hidden units switched off in training."] = 0.0
     z_size: Annotated[Width, "Numbers in the code."] = 32
@@ -81,11 +81,11 @@ class TrainingConfig:
     steps: Annotated[Count, "Budget in steps, where --epochs does not say otherwise."] = 8_000
     epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
     batch_size: Annotated[Count, "Samples a step."] = 64
-    lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 3e-3
+    lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3
     schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = "one-cycle"
     warmup: Annotated[Fraction, "Share of the steps in which the learning rate rises."] = 0.05
     betas: Annotated[tuple[Fraction, Fraction], "AdamW's running averages."] = (0.9, 0.95)
-    weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.01
+    weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.1
     clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
     augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, or auto."] = "auto"
     patience: Annotated[Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."] = None

@@ -118,5 +118,5 @@ def display(stream: TextIO | None = None, *, quiet: bool = False) -> Quiet:
     """The display that fits `stream` (default: standard output)."""
     if quiet:
         return Quiet()
-    stream = stream or sys.stdout
-    return Terminal(stream) if stream.isatty() else Plain(stream)
+    shown: TextIO = stream or sys.stdout
+    return Terminal(shown) if shown.isatty() else Plain(shown)

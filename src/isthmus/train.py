@@ -43,6 +43,7 @@ class Progress:
     train_seconds: float = 0.0
     samples_seen: int = 0
     stopped_by: str = "budget"
+    exit_code: int = 0
     log: list[str] = field(default_factory=list)
 
     @property
@@ -91,8 +92,7 @@ class Trainer:
                 if not self._train_epoch(stop, on_step):
                     progress.stopped_by = "interrupted"
                     self._save(force=True)
-                    progress.log.append(f"signal {stop.caught}")
-                    self.exit_code = stop.exit_code
+                    progress.exit_code = stop.exit_code
                     return progress
                 self._close_epoch(on_epoch)
                 if self.settings.schedule == "constant" and self.monitor.early_stopping():

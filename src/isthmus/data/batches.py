@@ -22,7 +22,7 @@ def resident(raw: np.ndarray | Tensor, preprocess: Preprocess, device: torch.dev
     What does not fit next to a model on an accelerator (more than half its free memory) stays where it is, and batches
     travel. A memory-mapped array is not read here: its pages are read as batches need them.
     """
-    tensor = torch.from_numpy(raw) if isinstance(raw, np.ndarray) else raw
+    tensor = raw if isinstance(raw, Tensor) else torch.from_numpy(raw if raw.flags.writeable else raw.copy())
     if device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
         tensor = tensor.to(device)
     elif device.type == "mps":

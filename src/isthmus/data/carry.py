@@ -42,7 +42,8 @@ class Carrier:
     def codes(self, z: Tensor) -> Any:
         """Codes (N, z_size) in the kind that was given; frames get columns z0, z1, …."""
         if self.frame is not None:
-            return type(self.frame)({f"z{i}": column for i, column in enumerate(z.cpu().numpy().T)})
+            make: Any = type(self.frame)
+            return make({f"z{i}": column for i, column in enumerate(z.cpu().numpy().T)})
         return z.to(self.device) if self.is_tensor else z.cpu().numpy()
 
     @property
@@ -78,13 +79,14 @@ class Carrier:
             return np.stack([np.asarray(frame[c]) for c in frame.columns], axis=1)
         from isthmus.data.tables import match_columns
 
-        match_columns(names, self.preprocess.columns)
+        match_columns(names, self.preprocess.columns, label=self.preprocess.label_column)
         given = dict(zip(names, frame.columns, strict=True))
         return np.stack([np.asarray(frame[given[name]]) for name in self.preprocess.columns], axis=1)
 
     def _to_frame(self, values: np.ndarray) -> Any:
         names = self.preprocess.columns or [str(column) for column in self.frame.columns]  # type: ignore[union-attr]
-        return type(self.frame)(dict(zip(names, values.reshape(len(values), -1).T, strict=True)))
+        make: Any = type(self.frame)
+        return make(dict(zip(names, values.reshape(len(values), -1).T, strict=True)))
 
 
 def _array(values: Any) -> np.ndarray:

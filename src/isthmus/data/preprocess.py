@@ -57,7 +57,8 @@ class Preprocess:
         if self.offset is None or self.scale is None:
             full = FULL_SCALE.get(raw.dtype)
             return x.mul_(1 / full) if full else x
-        return (x - self._constant(self.offset, x)) * self._constant(self.scale, x)
+        x = (x - self._constant(self.offset, x)) * self._constant(self.scale, x)
+        return x.clamp_(*self.range) if self.range else x  # new data may reach a little beyond the training data's
 
     def to_raw(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Raw values of `dtype` (default: float32 in raw units) from network output; integers rounded, cut to range."""
@@ -79,7 +80,8 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**restored)
 
 
 def fit_preprocess(train: Samples, scale: str) -> Preprocess:
@@ -103,8 +105,8 @@ def fit_preprocess(train: Samples, scale: str) -> Preprocess:
         return Preprocess(**known)
     offset, spread = _standard(train) if scale == "standard" else _minmax(train)
     inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
-    fitted = Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse)
-    return Preprocess(**fitted.as_dict() | {"range": (0.0, 1.0)}) if scale == "minmax" else fitted
+    bounds = (0.0, 1.0) if scale == "minmax" else None
+    return Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse, range=bounds)
 
 
 def _standard(train: Samples) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,45 @@
+# Two commands: `make run` to see it work, `make test` to check it. Both set up what they need in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: run test lint format clean
+
+run: $(VENV)/run.stamp
+	@$(BIN)/isthmus train
+	@$(BIN)/isthmus train --noise gaussian:0.5
+	@echo && $(BIN)/isthmus runs
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache dist build
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "isthmus needs Python 3.11 or newer; name one with make PYTHON=python3.12 run")'
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and alone: its exact version finds the build that the user's pip settings name.
+$(VENV)/torch.stamp: $(BIN)/python constraints.txt
+	@echo "installing torch and the rest into $(VENV); this takes a minute or two"
+	$(INSTALL) "$$(grep '^torch==' constraints.txt)"
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(INSTALL) --editable '.[baselines]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/run.stamp

@@ -1,0 +1,124 @@
+"""What every command has around it: --json, --quiet, --debug, errors as two lines, and exit codes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.errors import IsthmusError, ResourceError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
+Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+class Io:
+    """Where a command speaks: text to people, one object to scripts."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json, self.quiet = as_json, quiet
+
+    @property
+    def people(self) -> Any:
+        return sys.stderr if self.as_json else sys.stdout
+
+    @property
+    def display(self) -> Any:
+        """The display that library functions speak through."""
+        from isthmus.display import display
+
+        return display(self.people, quiet=self.quiet)
+
+    def say(self, text: str) -> None:
+        """A line for people, unless quiet."""
+        if not self.quiet:
+            print(text, file=self.people)
+
+    def result(self, value: dict[str, Any], text: str) -> None:
+        """The outcome: an object for scripts, or text for people even when quiet."""
+        if self.as_json:
+            from isthmus.files import finite
+
+            print(json.dumps(finite(value), ensure_ascii=False, default=str))
+        else:
+            print(text)
+
+
+def command(app: typer.Typer, function: Callable[..., None], name: str | None = None) -> None:
+    """Registers `function(io, …)` as a command, with --json, --quiet and --debug added to its options."""
+    given = inspect.signature(function, eval_str=True)
+    own = [p for p in given.parameters.values() if p.name != "io"]
+    extra = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for key, kind in (("json", Json), ("quiet", Quietly), ("debug", Debug))
+    ]
+
+    def run(**values: Any) -> None:
+        io = Io(as_json=values.pop("json"), quiet=values.pop("quiet"))
+        Failures.debug, Failures.as_json = values.pop("debug"), io.as_json
+        function(io, **values)
+
+    run.__doc__ = function.__doc__
+    run.__name__ = function.__name__
+    run.__signature__ = given.replace(parameters=[*own, *extra])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
+    app.command(name=name or function.__name__.replace("_", "-"))(run)
+
+
+class Failures:
+    """How errors are shown; set from the options of the command that runs."""
+
+    debug = False
+    as_json = False
+
+
+def run_guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Runs the command line and returns its exit code; errors become two lines on stderr."""
+    Failures.as_json = "--json" in arguments
+    try:
+        app(args=list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+        return 0
+    except IsthmusError as error:
+        return _told(error)
+    except BrokenPipeError:  # the reader, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except MemoryError:
+        return _told(ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="take fewer samples with --limit"))
+    except Exception as error:
+        return _other(error)
+
+
+def _other(error: Exception) -> int:
+    """Usage errors of the parser keep its words; anything else is our own bug and says so."""
+    told = getattr(error, "format_message", None)  # typer's parser errors, wherever its version keeps the classes
+    if told is not None:
+        return _told(IsthmusError("USAGE", f"{told()}".rstrip(".") + ".", fix="see `isthmus COMMAND --help`"), 2)
+    if isinstance(error, typer.Exit | typer.Abort):
+        return getattr(error, "exit_code", 1)
+    if Failures.debug:
+        raise error
+    name = f"{type(error).__name__}: {error}"
+    return _told(IsthmusError("BUG", f"isthmus failed unexpectedly ({name}).", fix="run it again with --debug and report the traceback"))
+
+
+def _told(error: IsthmusError, exit_code: int | None = None) -> int:
+    if Failures.debug and error.__traceback__ is not None:
+        import traceback
+
+        traceback.print_exception(error)
+    elif Failures.as_json:
+        print(json.dumps(error.as_dict(), ensure_ascii=False))
+    if not Failures.debug:
+        print(error, file=sys.stderr)
+    return error.exit_code if exit_code is None else exit_code

@@ -1,0 +1,146 @@
+"""`isthmus evaluate`, `check`, `info`, `runs`, `recipes`, `doctor`: commands that look and tell, and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.settings import READING, with_settings
+from isthmus.cli.use import RunName
+
+
+def version_option(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from isthmus import __version__
+
+        print(f"isthmus {__version__}")
+        raise typer.Exit
+
+
+def evaluate(
+    io: Io, run: RunName, data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's own]")] = None
+) -> None:
+    """Measure a trained run on its test data, or on other DATA.
+
+    \b
+    Examples:
+      isthmus evaluate latest
+      isthmus evaluate runs/mnist-modern-1 my-digits/ --json
+    """
+    from isthmus import pipeline
+
+    metrics = pipeline.evaluate(run, data)
+    io.result(metrics, _measured(metrics))
+
+
+def check(
+    io: Io,
+    settings: dict[str, Any],
+    data: Annotated[str, typer.Argument(help="A name or a path.")] = "mnist-2k",
+    *,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Where to draw samples per class. [check.png]")] = None,
+) -> None:
+    """Look at DATA before training: shape, range, labels, duplicates, and every bad row or file.
+
+    \b
+    Examples:
+      isthmus check table.csv
+      isthmus check photos/ --picture photos-check.png
+    """
+    from isthmus.checkup import checkup
+
+    found = checkup(data, settings, picture, io.display)
+    io.result(found.as_dict(), found.text)
+    if found.problem is not None:
+        raise found.problem
+
+
+def info(io: Io, run: RunName) -> None:
+    """Tell what a run is: its data, settings, numbers and verdicts."""
+    from isthmus.runs import find
+
+    found = find(run)
+    about = {"run": str(found.path), "record": found.record, "config": found.config.as_dict(), "metrics": found.metrics}
+    io.result(about, _told(found))
+
+
+def runs(io: Io) -> None:
+    """List the runs in this folder, newest last, with their main numbers."""
+    from isthmus.runs import list_runs
+
+    rows = [_row(run) for run in list_runs()]
+    io.result({"runs": rows}, _table(rows) if rows else "there are no runs here; train one with `isthmus train`")
+
+
+def recipes(io: Io) -> None:
+    """List the recipes."""
+    from isthmus.recipes import RECIPES
+
+    listed = {name: (recipe.__doc__ or "").partition("\n")[0] for name, recipe in RECIPES.items()}
+    io.result({"recipes": listed}, "\n".join(f"{name:<12} {text}" for name, text in listed.items()))
+
+
+def doctor(io: Io) -> None:
+    """Tell what this machine has: versions, devices, memory, precision, and where data is looked for."""
+    from isthmus.doctor import examine
+
+    found = examine()
+    io.result(found, "\n".join(f"{key:<16} {value}" for key, value in found.items()))
+
+
+def _measured(metrics: dict[str, Any]) -> str:
+    lines = [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
+    for name, numbers in metrics["baselines"].items():
+        lines.append(f"{name:<10} mse {numbers['mse']:.5g}")
+    return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
+
+
+def _row(run: Any) -> dict[str, Any]:
+    metrics = run.metrics
+    test = metrics.get("test", {})
+    return {
+        "run": str(run.path),
+        "recipe": metrics.get("recipe"),
+        "z_size": metrics.get("z_size"),
+        "noise": metrics.get("denoising", {}).get("noise"),
+        "epochs": metrics.get("epochs"),
+        "bce": test.get("bce"),
+        "mse": test.get("mse"),
+        "ended": run.record.get("ended"),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    cells = [[_cell(row[key]) for key in row] for row in rows]
+    widths = [max(len(c[i]) for c in [list(rows[0]), *cells]) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [list(rows[0]), *cells])
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:.5f}" if isinstance(value, float) else str(value)
+
+
+def _told(run: Any) -> str:
+    record, metrics, config = run.record, run.metrics, run.config
+    lines = [
+        f"run       {run.path}",
+        f"started   {record.get('started')}, ended: {record.get('ended') or 'not yet'}",
+        f"command   {record.get('command') or '(from Python)'}",
+        f"data      {config.data.source}",
+        f"model     {config.recipe}, {config.model.network} {list(config.model.hidden)}, z_size {config.model.z_size}, noise {config.model.noise}",
+    ]
+    if metrics:
+        lines += [f"epochs    {metrics['epochs']}, best {metrics['best_epoch']}", "", _measured(metrics)]
+    return "\n".join(lines)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, evaluate)
+    command(app, with_settings(check, READING))
+    for function in (info, runs, recipes, doctor):
+        command(app, function)

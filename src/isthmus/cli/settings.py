@@ -1,0 +1,94 @@
+"""Options made from the configuration: the text under each field is the help, the field's type is the option's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+
+from isthmus.config import SECTIONS, help_of
+
+# Reading options are the same wherever data is read.
+READING = (
+    "label", "shape", "gray", "resize", "alpha", "frames", "scale", "key", "delimiter", "decimal", "encoding", "header",
+    "thousands", "missing", "skip_bad_rows", "skip_bad_files", "drop_columns", "allow_trailing", "data_dir",
+)  # fmt: skip
+TRAINING = (
+    "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
+    "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",
+    "training.augment", "training.seed", "training.device", "training.threads", "training.precision",
+    "data.validation", "data.test", "data.limit",
+)  # fmt: skip
+SPELLED = {"likelihood": "--loss", "drop_columns": "--drop-column"}
+
+
+def addresses(names: tuple[str, ...]) -> list[str]:
+    return [name if "." in name else f"data.{name}" for name in names]
+
+
+def with_settings(function: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
+    """`function(…, settings)` with an option for every named setting; `settings` holds those that were given."""
+    signature = inspect.signature(function, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name != "settings"]
+    options = {address.rpartition(".")[2]: address for address in addresses(names)}
+
+    def run(*args: Any, **values: Any) -> None:
+        settings = {options[k]: _value(options[k], values.pop(k)) for k in list(values) if k in options}
+        function(*args, **values, settings={k: v for k, v in settings.items() if v is not None})
+
+    run.__doc__, run.__name__ = function.__doc__, function.__name__
+    run.__signature__ = signature.replace(parameters=[*own, *(_option(name, a) for name, a in options.items())])  # type: ignore[attr-defined]
+    return run
+
+
+def _option(name: str, address: str) -> inspect.Parameter:
+    section, _, key = address.partition(".")
+    hint, default = get_type_hints(SECTIONS[section])[key], _default(section, key)
+    flag = SPELLED.get(key, "--" + key.replace("_", "-"))
+    text, extra = help_of(section, key), {}
+    flags = [flag]
+    if key == "header":
+        kind: Any = bool
+        flags = ["--header/--no-header"]
+    elif hint is bool:
+        kind, flags = bool, [flag]
+    elif key == "drop_columns":
+        kind = list[str]
+    elif get_origin(hint) is tuple:
+        kind = str
+    else:
+        kind = _plain(hint)
+    if default not in (None, "", False, ()) and key != "header":
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        extra["show_default"] = False
+        text = f"{text} [{shown}]" if section == "data" else text
+    annotation = Annotated[kind | None, typer.Option(*flags, help=text, rich_help_panel=None, **extra)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _plain(hint: Any) -> Any:
+    """The type behind Optional and Annotated: str, int, float, or a Literal."""
+    candidates = [a for a in get_args(hint) if a is not type(None)] if type(None) in get_args(hint) else [hint]
+    found = candidates[0]
+    while get_origin(found) is Annotated:
+        found = get_args(found)[0]
+    return found if get_origin(found) is Literal or found in (int, float, str) else str
+
+
+def _default(section: str, key: str) -> Any:
+    return next(f.default for f in fields(SECTIONS[section]) if f.name == key)
+
+
+def _value(address: str, value: Any) -> Any:
+    """An option's value as the setting wants it; what was not given stays None."""
+    if value is None or value == []:
+        return None
+    if address == "data.header":
+        return "yes" if value else "no"
+    section, _, key = address.partition(".")
+    if isinstance(_default(section, key), tuple) and isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value

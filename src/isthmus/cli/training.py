@@ -1,0 +1,92 @@
+"""`isthmus train` and `isthmus resume`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.settings import READING, TRAINING, with_settings
+
+
+def train(
+    io: Io,
+    settings: dict[str, Any],
+    data: Annotated[str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")] = None,
+    *,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="modern (default) or seed, the notebook's.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run folder to make. [runs/DATA-RECIPE-NUMBER]")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Take the settings of this config.toml.")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but do not train.")] = False,
+) -> None:
+    """Train an autoencoder on DATA, judge it, and leave a run folder.
+
+    \b
+    Examples:
+      isthmus train                                       the shipped 2,000 digits
+      isthmus train mnist --epochs 10 --z-size 16         MNIST, a code of 16 numbers
+      isthmus train mnist --recipe seed                   the teaching notebook, word for word
+      isthmus train photos/ --noise gaussian:0.1-0.3      a denoiser for a folder of images
+      isthmus train table.csv --label kind                a table of numbers
+      isthmus train --config runs/a/config.toml           the same run again
+    """
+    from isthmus import config as configs
+    from isthmus import pipeline
+
+    given = configs.merge(configs.read(config) if config else {}, configs.nest(settings), configs.parse_sets(sets or []))
+    if dry_run:
+        about = pipeline.dry_run(pipeline.configure(data, recipe, given, {}), show=io.display)
+        io.result(about, _planned(about))
+        return
+    run = pipeline.train(data, recipe=recipe, out=out, config=given, show=io.display, command=["isthmus", *sys.argv[1:]])
+    io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
+
+
+def resume(
+    io: Io,
+    run: Annotated[str, typer.Argument(help="A run folder, or latest.")],
+    *,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Extend a finished run to N epochs.")] = None,
+) -> None:
+    """Go on with a run that was stopped, or train a finished one longer.
+
+    \b
+    Examples:
+      isthmus resume latest
+      isthmus resume runs/mnist-modern-1 --epochs 40
+    """
+    from isthmus import pipeline
+
+    done = pipeline.resume(run, epochs=epochs, show=io.display)
+    io.result({"run": str(done.path), "metrics": done.metrics}, summary(done))
+
+
+def summary(run: Any) -> str:
+    """What a finished run made: the verdicts in words, and where to look."""
+    from isthmus.verdicts import headline
+
+    verdicts = run.metrics["verdicts"]
+    lines = ["", headline(verdicts, run.metrics), ""]
+    for verdict in verdicts:
+        lines.append(f"  {verdict['level']:<4}  {verdict['text']}")
+        if verdict.get("try"):
+            lines.append(f"        try: {verdict['try']}")
+    pictures = ", ".join(sorted(p.name for p in run.path.iterdir() if p.suffix in {".png", ".svg"}))
+    return "\n".join([*lines, "", f"pictures in {run.path}: {pictures}"])
+
+
+def _planned(about: dict[str, Any]) -> str:
+    samples = ", ".join(f"{n:,} {role}" for role, n in about["samples"].items())
+    lines = [f"note: {sentence}" for sentence in about["said"]]
+    lines.append(f"samples: {samples}; each {' x '.join(map(str, about['shape']))}")
+    lines.append(f"network: {about['parameters']:,} weights")
+    return "\n".join([*lines, f"training: {about['epochs']:,} epochs, {about['steps']:,} steps", "nothing was trained (--dry-run)"])
+
+
+def register(app: typer.Typer) -> None:
+    command(app, with_settings(train, (*TRAINING, *READING)))
+    command(app, resume)

@@ -1,0 +1,90 @@
+"""`isthmus reconstruct`, `denoise`, `encode`, `decode`: what a trained run is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.settings import READING, with_settings
+
+RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
+Input = Annotated[str, typer.Argument(help="A name, a folder of images, an image, a table, or an array.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write: a folder, an image, .csv, .parquet or .npy.")]
+
+
+def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
+    """Put every sample of INPUT through the code and back.
+
+    \b
+    Examples:
+      isthmus reconstruct latest photo.png -o photo-again.png
+      isthmus reconstruct latest table.csv -o again.csv
+    """
+    from isthmus import apply
+
+    _tell(io, apply.reconstruct(_find(run), input, out, _plain(settings)))
+
+
+def denoise(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
+    """Clean noisy samples with a run that was trained with --noise.
+
+    \b
+    Examples:
+      isthmus denoise latest noisy/ -o clean/
+      isthmus denoise runs/mnist-modern-gaussian-1 scan.png -o scan-clean.png
+    """
+    from isthmus import apply
+
+    _tell(io, apply.denoise(_find(run), input, out, _plain(settings)))
+
+
+def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
+    """Write the code of every sample: z0, z1, … with its id and label.
+
+    \b
+    Examples:
+      isthmus encode latest mnist-2k -o codes.csv
+      isthmus encode latest photos/ -o codes.npy
+    """
+    from isthmus import apply
+
+    _tell(io, apply.encode(_find(run), input, out, _plain(settings)))
+
+
+def decode(
+    io: Io, run: RunName, codes: Annotated[Path, typer.Argument(help="Codes that `isthmus encode` wrote.")], *, out: Out
+) -> None:
+    """Turn codes back into images or rows.
+
+    \b
+    Examples:
+      isthmus decode latest codes.csv -o pictures/
+    """
+    from isthmus import apply
+
+    _tell(io, apply.decode(_find(run), codes, out))
+
+
+def _find(run: str) -> Any:
+    from isthmus.runs import find
+
+    return find(run)
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    return {address.partition(".")[2]: tuple(v) if isinstance(v, list) else v for address, v in settings.items()}
+
+
+def _tell(io: Io, written: Any) -> None:
+    for sentence in written.said:
+        io.say(f"note: {sentence}")
+    io.result(written.as_dict(), f"{written.n:,} sample{'s' * (written.n != 1)} written to {written.path}")
+
+
+def register(app: typer.Typer) -> None:
+    for function in (reconstruct, denoise, encode):
+        command(app, with_settings(function, READING))
+    command(app, decode)

@@ -1,0 +1,88 @@
+"""The pictures of a run folder, drawn from the trained model: what people look at before they read a number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus import drawing, figures, files
+from isthmus.data.samples import Samples
+from isthmus.data.tables import write_table
+from isthmus.evaluate import Passed, pass_through
+from isthmus.model import Model
+from isthmus.monitor import Monitor
+from isthmus.prepare import Prepared
+
+SHOWN = 10  # columns of a picture: as many as there are digits, and as fit beside each other
+WORST = 10
+
+
+def draw_pictures(path: Path, prepared: Prepared, model: Model, monitor: Monitor, metrics: dict[str, Any], unit: str) -> None:
+    """Writes the pictures of the run into `path`; a table's run leaves its curves, its worst rows and the drawing."""
+    test = prepared.splits.test
+    passed = pass_through(model, prepared.tensor(test), prepared.config.training.seed)
+    floor = metrics["test"].get("bce_floor")
+    reference = {"mean image": metrics["mean_cost"]} if metrics.get("mean_cost") else None
+    monitor.plot_cost(floor=floor, unit=unit, reference=reference)
+    draw_architecture(path, prepared, model)
+    if not prepared.preprocess.is_image:
+        write_worst(path / "worst.csv", test, passed)
+        return
+    train = prepared.splits.train
+    figures.save(figures.samples_per_class(prepared.x(train, 2_000).numpy(), _labels(train), train.classes), path / "data.png")
+    rows = one_of_each(test, SHOWN)
+    x, x_in, x_hat = (shown(t[rows]) for t in (passed.x, passed.x_in, passed.x_hat))
+    z = passed.z[rows].numpy() if passed.z is not None else np.zeros((len(rows), 0), np.float32)
+    figures.save(figures.sanity(x, z, x_hat), path / "sanity.png")
+    if model.config.noise != "none":
+        figures.save(figures.denoising(x_in, z, x_hat, x), path / "denoising.png")
+    errors = (passed.x - passed.x_hat).square().flatten(1).mean(1)
+    worst = torch.argsort(errors, descending=True)[:WORST]
+    ids = [test.id_of(int(i)) for i in worst]
+    figures.save(figures.worst(shown(passed.x[worst]), shown(passed.x_hat[worst]), errors[worst].numpy(), ids), path / "worst.png")
+
+
+def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
+    """`architecture.svg`: the hourglass of the actual network."""
+    c = prepared.config
+    title = f"{prepared.splits.train.name}, recipe {c.recipe}"
+    layers = drawing.layers_of(model)
+    svg = drawing.architecture_svg(layers, title=title, subtitle="", corruption=model.config.noise, likelihood=c.model.likelihood)
+    files.write_text(path / "architecture.svg", svg)
+
+
+def shown(x: torch.Tensor) -> np.ndarray:
+    """Values for a picture: cut to [0, 1]; data on another scale is brought there by its own extremes."""
+    low, high = float(x.min()), float(x.max())
+    if low < -0.01 or high > 1.01:
+        x = (x - low) / max(high - low, 1e-12)
+    return x.clamp(0, 1).numpy()
+
+
+def one_of_each(samples: Samples, n: int) -> list[int]:
+    """Rows of `n` samples, going round the classes, so that a picture shows all digits."""
+    if samples.labels is None:
+        return list(range(min(n, len(samples))))
+    from isthmus.data.split import evenly
+
+    rows = evenly(np.arange(len(samples)), samples.labels, n)
+    return [int(row) for row in rows[np.argsort(samples.labels[rows], kind="stable")]]
+
+
+def write_worst(path: Path, test: Samples, passed: Passed) -> None:
+    """`worst.csv`: the ten rows with the largest error, their values beside the reconstructed ones, and which column erred most."""
+    errors = (passed.x - passed.x_hat).square()
+    worst = torch.argsort(errors.mean(1), descending=True)[:WORST]
+    names = list(test.columns or (f"x{i}" for i in range(errors.shape[1])))
+    columns: dict[str, Any] = {"id": [test.id_of(int(i)) for i in worst], "mse": errors[worst].mean(1).numpy()}
+    columns["worst_column"] = [names[int(i)] for i in errors[worst].argmax(1)]
+    for k, name in enumerate(names):
+        columns[name] = test.x[worst.numpy(), k]
+    write_table(path, columns)
+
+
+def _labels(samples: Samples) -> np.ndarray | None:
+    return None if samples.labels is None else samples.labels[:2_000]

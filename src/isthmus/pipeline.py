@@ -1,0 +1,326 @@
+"""From data to a judged run folder: `train`, `fit`, `resume`, `evaluate`. What the command line calls, and people too."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from isthmus import __version__, files, prepare, runs
+from isthmus import config as configs
+from isthmus.checkpoint import Checkpoints
+from isthmus.config import Config
+from isthmus.display import Quiet, display
+from isthmus.errors import DivergedError, Interrupted, UsageError
+from isthmus.evaluate import cost_unit, mean_cost_of_mean
+from isthmus.judge import judge
+from isthmus.lock import FolderLock
+from isthmus.model import Model
+from isthmus.monitor import Monitor
+from isthmus.pictures import draw_pictures
+from isthmus.prepare import IN_MEMORY, Prepared
+from isthmus.recipes import resolve
+from isthmus.runs import Run
+from isthmus.train import Progress, Trainer
+
+PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
+
+
+def train(
+    data: Any = None,
+    *,
+    recipe: str | None = None,
+    out: str | Path | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    show: bool | Quiet = True,
+    command: Sequence[str] | None = None,
+    **settings: Any,
+) -> Run:
+    """Trains an autoencoder on `data`, judges it, and leaves a run folder.
+
+    `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `settings`:
+    any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`), over `config` (a TOML file or nested
+    values), over `recipe`. `show=False` prints nothing.
+
+    Raises: UsageError, DataError, ResourceError, DivergedError, FolderInUseError; Interrupted after Ctrl-C.
+    """
+    resolved = configure(data, recipe, config, settings)
+    return _train(resolved, data, out, _display(show), command)
+
+
+def fit(
+    module: nn.Module,
+    data: Any = None,
+    *,
+    output: str = "logits",
+    flatten: bool | str = "auto",
+    out: str | Path | None = None,
+    show: bool | Quiet = True,
+    **settings: Any,
+) -> Run:
+    """Trains a `torch.nn.Module` of your own, and judges it like any other.
+
+    The module has `encoder` and `decoder`, or `encode` and `decode`, or only `forward`. `output` says whether it ends in
+    a sigmoid ("probabilities") or not ("logits"); it matters for images only. The module itself is trained in place.
+
+    Raises: as `train`; UsageError if the module does not give back what it is given.
+    """
+    if output not in {"logits", "probabilities"}:
+        raise UsageError("USAGE-OUTPUT", f"output is {output!r}.", fix='use "logits" or "probabilities"')
+    resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | settings)
+    return _train(resolved, data, out, _display(show), None, own=module, flatten=flatten, output=output)
+
+
+def configure(
+    data: Any, recipe: str | None, config: str | Path | Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> Config:
+    """The checked configuration of these arguments; later ones win: recipe, config, settings."""
+    layer = configs.read(Path(config)) if isinstance(config, str | Path) else dict(config or {})
+    top: dict[str, Any] = {} if recipe is None else {"recipe": recipe}
+    if isinstance(data, str | Path):
+        settings = {"data.source": str(data)} | dict(settings)
+    elif data is not None:
+        settings = {"data.source": IN_MEMORY} | dict(settings)
+    return resolve(layer, top, configs.nest(settings), where=str(config) if isinstance(config, str | Path) else "settings")
+
+
+def dry_run(config: Config, data: Any = None, *, show: bool | Quiet = True) -> dict[str, Any]:
+    """Everything up to the first step: reads and checks the data, builds the model, and says what would happen."""
+    shown = _display(show)
+    prepared = prepare.prepare(config, prepare.read_splits(config, _object(data), shown))
+    model = prepare.fresh_model(prepared)
+    batches = prepare.batches_of(prepared)
+    t = prepared.config.training
+    epochs = t.epochs or max(1, round(t.steps / len(batches)))
+    sizes = {role: len(getattr(prepared.splits, role)) for role in ("train", "validation", "test")}
+    about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.shape}
+    return about | {"parameters": model.n_parameters, "epochs": epochs, "steps": epochs * len(batches), "said": prepared.said}
+
+
+def resume(
+    path: str | Path, *, epochs: int | None = None, data: Any = None, module: nn.Module | None = None, show: bool | Quiet = True
+) -> Run:
+    """Goes on with a run where it stopped; with `epochs`, extends a finished one.
+
+    On the same machine the weights end bit-equal to those of an undisturbed run. `data` is needed where the run was
+    trained on data in memory, `module` where it was a module of your own.
+
+    Raises: UsageError if the data is not what the run began with, or nothing is left to do; ModelFileError.
+    """
+    run, shown = Run(runs.find(path).path, module=module), _display(show)
+    config, started_as = run.config, run.record
+    if data is None and config.data.source == IN_MEMORY:
+        raise UsageError("USAGE-RESUME", f"{run.path} was trained on data in memory.", fix="call isthmus.resume(path, data=…)")
+    if started_as.get("module") and module is None:
+        message = f"{run.path} trains a module of your own, {started_as['module']}."
+        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
+    if started_as.get("ended") in {"budget", "patience"} and (epochs is None or epochs <= len(run.history)):
+        shown.say(f"{run.path} is finished after {len(run.history)} epochs; resume it with --epochs N to train longer.")
+        return run
+    if epochs is not None:
+        config = replace(config, training=replace(config.training, epochs=epochs))
+        if config.training.schedule == "one-cycle" and run.history:
+            shown.say("the schedule is laid anew over the longer run, so the learning rate rises again.")
+    with FolderLock(run.path):
+        prepared = prepare.prepare(config, prepare.read_splits(config, _object(data), shown))
+        _same_conditions(run, prepared, shown)
+        own = {"own": module, "flatten": started_as.get("flatten", "auto")} if module is not None else {}
+        return _execute(run, prepared, shown, going_on=True, **own)
+
+
+def evaluate(path: str | Path, data: Any = None, *, module: nn.Module | None = None) -> dict[str, Any]:
+    """The metrics of a trained run, measured again; on other `data`, on all of it as test.
+
+    Raises: DataError if the data does not fit the model.
+    """
+    run = Run(runs.find(path).path, module=module)
+    config = run.config
+    if data is not None:
+        from isthmus.apply import read_input
+
+        found = read_input(run, data)
+        if config.data.source == IN_MEMORY:
+            raise UsageError("USAGE-EVALUATE", f"{run.path} was trained on data in memory.", fix="use isthmus.load(path) in Python")
+        splits = replace(prepare.read_splits(config, None, Quiet()), test=found)
+    else:
+        splits = prepare.read_splits(config, None, Quiet())
+    prepared = prepare.prepare(config, splits)
+    prepared = replace(prepared, preprocess=run.model.preprocess)
+    return judge(prepared, run.model.to(prepared.device), run.history, _ending(run))
+
+
+def _ending(run: Run) -> dict[str, Any]:
+    known = ("epochs", "best_epoch", "seconds", "images_per_second")
+    return {k: run.metrics.get(k) for k in known} | {"stopped_by": run.record.get("ended", "budget"), "path": str(run.path)}
+
+
+def _train(
+    config: Config,
+    data: Any,
+    out: str | Path | None,
+    shown: Quiet,
+    command: Sequence[str] | None,
+    *,
+    own: nn.Module | None = None,
+    flatten: bool | str = "auto",
+    output: str = "logits",
+) -> Run:
+    _threads(config)
+    prepared = prepare.prepare(config, prepare.read_splits(config, _object(data), shown))
+    if own is not None:
+        prepared = _for_own(prepared, output)
+    prepared = prepare.settle_threads(prepared, own)
+    source = prepared.splits.train.name
+    noise = prepared.config.model.noise
+    name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")
+    run = Run(runs.new_folder(out, name))
+    with FolderLock(run.path):
+        files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+        run.write_record(**_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
+        return _execute(run, prepared, shown, own=own, flatten=flatten)
+
+
+def _for_own(prepared: Prepared, output: str) -> Prepared:
+    likelihood = prepared.config.model.likelihood
+    if likelihood == "bernoulli" and output == "probabilities":
+        likelihood = "bernoulli,output=probabilities"
+    return replace(prepared, config=replace(prepared.config, model=replace(prepared.config.model, likelihood=likelihood)))
+
+
+def _execute(
+    run: Run, prepared: Prepared, shown: Quiet, *, own: nn.Module | None = None, flatten: bool | str = "auto", going_on: bool = False
+) -> Run:
+    """Trains, saves, judges and draws, in a locked run folder."""
+    _threads(prepared.config)
+    model = prepare.fresh_model(prepared, own, flatten)
+    validation = prepared.tensor(prepared.splits.validation)
+    mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
+    patience = prepared.config.training.patience
+    monitor = Monitor(model, run.path, patience=patience, start_below=mean_cost)
+    trainer = Trainer(model, prepare.batches_of(prepared), validation, prepared.config.training, monitor)
+    found = Checkpoints(run.path / "checkpoint").load() if going_on else None
+    if found is not None:
+        trainer.restore(*found)
+    _announce(run, prepared, model, trainer, shown, going_on)
+    progress = _run(run, trainer, shown)
+    model.save(run.path / runs.MODEL)
+    monitor.write_history()
+    ending = {
+        "epochs": monitor.epoch,
+        "best_epoch": monitor.best_epoch,
+        "seconds": round(progress.train_seconds, 3),
+        "images_per_second": round(progress.samples_per_second, 1),
+        "stopped_by": progress.stopped_by,
+        "path": str(run.path),
+        "mean_cost": mean_cost,
+    }
+    run.write_record(ended=progress.stopped_by, seconds=round(sum(r["seconds"] for r in monitor.history), 3))
+    shown.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
+    shown.say("judging …")
+    metrics = judge(prepared, model, monitor.history, ending)
+    files.write_json(run.path / runs.METRICS, metrics)
+    draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
+    finished = Run(run.path, module=own)
+    finished.__dict__["model"] = model.cpu().eval()
+    return finished
+
+
+def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
+    begun = time.time()
+    try:
+        with shown.training(trainer.progress):
+            progress = trainer.run(lambda row: _shown_epoch(row, trainer, shown), shown.step)
+    except DivergedError as error:
+        trainer.monitor.write_history()
+        run.write_record(ended="diverged", error=error.message, seconds=round(time.time() - begun, 3))
+        raise
+    for line in progress.log:
+        shown.say(line)
+    if progress.stopped_by == "interrupted":
+        run.write_record(ended="interrupted")
+        done = f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
+        raise Interrupted(
+            "INTERRUPTED", f"stopped in {done}; everything up to there is saved.",
+            exit_code=progress.exit_code, fix=f"go on with `isthmus resume {shlex.quote(str(run.path))}`",
+        )
+    return progress
+
+
+def _shown_epoch(row: dict[str, Any], trainer: Trainer, shown: Quiet) -> None:
+    from isthmus.curves import live_curve
+
+    shown.epoch(row, trainer.progress)
+    if not type(shown) is Quiet:
+        live_curve(trainer.monitor.history)
+
+
+def _announce(run: Run, prepared: Prepared, model: Model, trainer: Trainer, shown: Quiet, going_on: bool) -> None:
+    for sentence in prepared.said:
+        shown.say(f"note: {sentence}")
+    c, s, p = prepared.config, prepared.splits, trainer.progress
+    kind = "denoising autoencoder" if c.model.noise != "none" else "autoencoder"
+    shown.say(
+        f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, {len(s.test):,} for the test; "
+        f"code of {model.z_size} numbers, {model.n_parameters:,} weights, recipe {c.recipe}, {p.epochs} epochs, {c.training.precision} on {c.training.device}"
+    )
+    if going_on:
+        shown.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
+    shown.say(f"run folder: {run.path}")
+
+
+def _same_conditions(run: Run, prepared: Prepared, shown: Quiet) -> None:
+    before = run.record
+    if before.get("data_sha256") != prepare.fingerprint(prepared.splits):
+        message = f"the data is not what {run.path} began with ({prepared.config.data.source} has changed since)."
+        raise UsageError("USAGE-RESUME", message, fix="bring the old data back, or train a new run with `isthmus train`")
+    now = {"versions": _versions(), "hardware": prepare.hardware(prepared.device)}
+    for what, values in now.items():
+        for key, value in values.items():
+            if before.get(what, {}).get(key) != value:
+                shown.say(f"note: {key} is {value} now and was {before.get(what, {}).get(key)}; the weights may differ in the last bits")
+
+
+def _record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, Any]:
+    return {
+        "format": files.FORMAT,
+        "command": shlex.join(command) if command else None,
+        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "ended": None,
+        "seed": prepared.config.training.seed,
+        "versions": _versions(),
+        "hardware": prepare.hardware(prepared.device),
+        "data_sha256": prepare.fingerprint(prepared.splits),
+        "deterministic": prepared.device.type == "cpu" or "not guaranteed: some GPU kernels add in any order",
+        "said": list(prepared.said),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"isthmus": __version__, "python": platform.python_version(), "platform": sys.platform} | found
+
+
+def _threads(config: Config) -> None:
+    if config.training.threads:
+        torch.set_num_threads(config.training.threads)
+
+
+def _object(data: Any) -> Any:
+    return None if isinstance(data, str | Path) else data
+
+
+def _display(show: bool | Quiet) -> Quiet:
+    return show if isinstance(show, Quiet) else display(quiet=not show)
+
+
+__all__ = ["configure", "dry_run", "evaluate", "fit", "resume", "train"]

@@ -1,0 +1,185 @@
+"""From settings and data to everything that training needs: splits, preprocessing, settled choices, a new model."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isthmus.config import Config, DataConfig
+from isthmus.data.batches import Batches, in_order, resident, shift_of
+from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
+from isthmus.data.samples import Bundle, Samples
+from isthmus.data.split import Splits, align_labels, split
+from isthmus.display import Quiet
+from isthmus.errors import ResourceError
+from isthmus.model import Model, new_model
+from isthmus.randomness import generator_for
+
+SMALL = 10_000  # training images below which random shifts help, see docs/experiments.md
+IN_MEMORY = "data in memory"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is settled before the first step. `config` has no `auto` left; `said` are sentences for people."""
+
+    config: Config
+    splits: Splits
+    preprocess: Preprocess
+    device: torch.device
+    said: tuple[str, ...]
+
+    def tensor(self, samples: Samples) -> Tensor:
+        return resident(samples.x, self.preprocess, self.device)
+
+    def x(self, samples: Samples, most: int | None = None) -> Tensor:
+        """Network input of the first `most` samples, on the processor."""
+        data = resident(samples.x[:most], self.preprocess, torch.device("cpu"))
+        return torch.cat(list(in_order(data, self.preprocess, torch.device("cpu"))))
+
+
+def read_splits(config: Config, data: Any, display: Quiet) -> Splits:
+    """Reads the data that `config` names (or that is handed over) and divides it."""
+    from isthmus.data.objects import read_object
+    from isthmus.data.sources import read, read_samples
+
+    options = config.data
+    with display.counting("reading") as progress:
+        bundle: Bundle = read(options.source, options, progress) if data is None else read_object(data, options)
+    others = {}
+    for role in ("validation", "test"):
+        source = getattr(options, role)
+        others[role] = read_samples(source, options) if source is not None else None
+    return split(bundle, seed=config.training.seed, limit=options.limit, **others)
+
+
+def prepare(config: Config, splits: Splits) -> Prepared:
+    """Settles every `auto`, checks the ranges, and says what was guessed.
+
+    Raises: DataError for targets that the likelihood cannot take; ResourceError for a device that is not there.
+    """
+    preprocess = fit_preprocess(splits.train, config.data.scale)
+    splits = replace(splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")})
+    said = list(splits.train.notes)
+    training, device = config.training, pick_device(config.training.device)
+    augment = training.augment
+    if augment == "auto":
+        small = preprocess.is_image and len(splits.train) < SMALL and min(preprocess.shape[1:]) > 8
+        augment = "shift:2" if small else "none"
+        if small:
+            said.append(f"augmentation: random shifts of up to 2 pixels, as {len(splits.train):,} images are few (--augment none: off)")
+    shift_of(augment, preprocess)
+    n = len(splits.train)
+    if training.batch_size > n:
+        said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
+    training = replace(
+        training,
+        augment=augment,
+        batch_size=min(training.batch_size, n),
+        precision=pick_precision(training.precision, device),
+        device=device.type,
+    )
+    model = replace(config.model, likelihood=new_model(config, preprocess).config.likelihood) if config.model.likelihood == "auto" else config.model
+    prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
+    check_targets(prepared, new_model(prepared.config, preprocess))
+    return prepared
+
+
+def check_targets(prepared: Prepared, model: Model) -> None:
+    """Refuses values outside of the likelihood's range, in all three sets, before the first epoch."""
+    if prepared.preprocess.is_image and prepared.preprocess.offset is None and prepared.splits.train.x.dtype == np.uint8:
+        return  # bytes over 255 cannot be outside [0, 1]
+    for role in ("train", "validation", "test"):
+        samples: Samples = getattr(prepared.splits, role)
+        what, likelihood = f"the {role} data", prepared.config.model.likelihood
+        refuse_out_of_range(prepared.tensor(samples), model.likelihood.range, what=what, likelihood=likelihood)
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`: cuda, else mps, else cpu. Raises: ResourceError for one that this machine does not have."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, found in there.items() if found))
+    if not there[name]:
+        raise ResourceError("RESOURCE-DEVICE", f"PyTorch finds no {name} device here.", fix="pass --device auto")
+    return torch.device(name)
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """`auto`: bfloat16 where the machine multiplies it in hardware, which is 1.2 to 1.7 times faster, else float32.
+
+    A question of what the machine is, not of a stopwatch, so that the same seed gives the same weights every time.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type == "cpu":
+        capable = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return "bfloat16" if capable else "float32"
+    return "float32"
+
+
+def settle_threads(prepared: Prepared, own: nn.Module | None = None) -> Prepared:
+    """The same with a number of threads, timed if none was set."""
+    from isthmus.threads import pick_threads
+
+    training = prepared.config.training
+    if training.threads is not None:
+        return prepared
+    batches = batches_of(prepared)
+    x = batches.take(batches.rows(0)[0], generator_for(training.seed, "threads", device=prepared.device))
+    threads = torch.get_num_threads() if own is not None else pick_threads(fresh_model(prepared), x, training)
+    return replace(prepared, config=replace(prepared.config, training=replace(training, threads=threads)))
+
+
+def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool | str = "auto") -> Model:
+    """The model that training starts from, on the device; its weights come from the seed."""
+    config = prepared.config
+    model = new_model(config, prepared.preprocess, own=own, flatten=flatten)
+    mean = mean_sample(prepared) if config.model.output_bias == "mean" and own is None else None
+    return model.initialise(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
+
+
+def mean_sample(prepared: Prepared) -> Tensor:
+    """The mean of the training data as network input, of the shape of one sample."""
+    data = resident(prepared.splits.train.x, prepared.preprocess, torch.device("cpu"))
+    total = sum(x.sum(0, dtype=torch.float64) for x in in_order(data, prepared.preprocess, torch.device("cpu")))
+    return (torch.as_tensor(total) / len(data)).float()
+
+
+def batches_of(prepared: Prepared) -> Batches:
+    """The training batches."""
+    t = prepared.config.training
+    data = prepared.tensor(prepared.splits.train)
+    return Batches(data, prepared.preprocess, batch_size=t.batch_size, augment=t.augment, seed=t.seed, device=prepared.device)
+
+
+def fingerprint(splits: Splits) -> str:
+    """SHA-256 of the three sets: the same data in the same order gives the same words."""
+    digest = hashlib.sha256()
+    for samples in (splits.train, splits.validation, splits.test):
+        digest.update(repr((samples.x.shape, str(samples.x.dtype))).encode())
+        digest.update(np.ascontiguousarray(samples.x).data)
+    return digest.hexdigest()
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """What the run was computed on, for `run.json`."""
+    import platform
+
+    found = {"machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "device": device.type}
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found
+
+
+def reading_options(options: DataConfig) -> DataConfig:
+    """The settings under which new input is read like the training data: no limit, no other sets."""
+    return replace(DataConfig(**asdict(options)), limit=None, validation=None, test=None)
