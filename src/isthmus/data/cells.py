@@ -1,0 +1,133 @@
+"""Cells of text to numbers, and for those that are none, the reason in words."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from isthmus.data.numeric import LARGEST
+
+MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "-", "--", ".", "?", "missing")  # lower case
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+CURRENCY = "€$£¥₹₽₩₺₫₴₦฿"
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?")
+INFINITE = re.compile(r"[-+]?inf(inity)?")
+
+
+class Style(NamedTuple):
+    """How numbers are written: the decimal mark, and the character that groups thousands."""
+
+    decimal: str = "."
+    thousands: str | None = None
+
+    def is_number(self, text: str) -> bool:
+        """Whether a text is a finite number in this style, blanks around it aside."""
+        text = text.strip()
+        if self.thousands and self._grouped.fullmatch(text):
+            text = text.replace(self.thousands, "")
+        if self.decimal == "," and "." in text:
+            return False
+        return bool(NUMBER.fullmatch(text.replace(self.decimal, ".")))
+
+    @property
+    def _grouped(self) -> re.Pattern[str]:
+        return re.compile(self.grouped)
+
+    @property
+    def grouped(self) -> str:
+        """The pattern of a number with its thousands grouped."""
+        return grouped(self.thousands or ",", self.decimal)
+
+
+PLAIN = Style()
+NO_NUMBER = "is not a number"
+
+
+def grouped(thousands: str, decimal: str) -> str:
+    """The pattern of numbers such as 1,234 or -12.345.678,9."""
+    return rf"^[-+]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?$"
+
+
+class Numbers(NamedTuple):
+    """Values (n, k) of texts, with where they are missing and where they are no finite number."""
+
+    values: np.ndarray
+    missing: np.ndarray
+    bad: np.ndarray
+
+
+def to_numbers(text: pl.DataFrame, style: Style) -> Numbers:
+    """Every cell of columns of texts as float64; NaN where it is missing or bad. true and false count as 1 and 0."""
+    text = text.select(pl.all().fill_null("").str.strip_chars())
+    missing = text.select(pl.all().str.to_lowercase().is_in(list(MISSING)))
+    plain = text.select(_plain(style))
+    values = plain.select(pl.all().cast(pl.Float64, strict=False))
+    unread = values.select(pl.all().is_null().any()).row(0) if values.height else ()
+    for name in [name for name, some in zip(text.columns, unread, strict=False) if some]:
+        truth = _truth(text[name], missing[name])
+        if truth is not None:
+            values = values.with_columns(truth.alias(name))
+    return masked(values.select(pl.all().fill_null(float("nan"))).to_numpy(), missing.to_numpy())
+
+
+def masked(values: np.ndarray, missing: np.ndarray) -> Numbers:
+    """Float values as `Numbers`: what is neither missing nor a finite float32 is bad."""
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(values) <= LARGEST) & ~missing
+    return Numbers(values, missing, bad)
+
+
+def _plain(style: Style) -> pl.Expr:
+    cells = pl.all()
+    if style.thousands:
+        groups = cells.str.contains(style.grouped)
+        cells = pl.when(groups).then(cells.str.replace_all(style.thousands, "", literal=True)).otherwise(cells)
+    if style.decimal == ",":
+        point = cells.str.contains(".", literal=True)
+        cells = pl.when(point).then(None).otherwise(cells.str.replace(",", ".", literal=True))
+    return cells
+
+
+def _truth(text: pl.Series, missing: pl.Series) -> pl.Series | None:
+    """1 and 0 for a column of true and false; None for any other column."""
+    lowered = text.str.to_lowercase()
+    true = lowered == "true"
+    if not (true | (lowered == "false") | missing).all() or missing.all():
+        return None
+    return pl.select(pl.when(missing).then(None).otherwise(true.cast(pl.Float64))).to_series()
+
+
+class Reason(NamedTuple):
+    """Why a cell is no number, to follow the cell in a sentence; and an option that would read it."""
+
+    words: str
+    fix: str | None = None
+
+
+def reason(cell: str, style: Style = PLAIN) -> Reason:
+    """Why a cell is no number that can be used."""
+    cell = cell.strip()
+    if "\n" in cell:
+        return Reason("runs on over several rows, as after a quote that is not closed")
+    if INFINITE.fullmatch(cell.lower()):
+        return Reason("is infinite")
+    if style.is_number(cell):
+        return Reason("is too large (at most 3.4e38)")
+    if cell.endswith("%"):
+        return Reason("is a percentage, not a plain number")
+    if cell.strip(CURRENCY + " ") != cell and cell.strip(CURRENCY + " -+")[:1].isdigit():
+        return Reason("is an amount of money, not a plain number")
+    for thousands, decimal in ((",", "."), (".", ","), (" ", "."), ("'", "."), ("\u00a0", ","), ("\u202f", ",")):
+        if re.fullmatch(grouped(thousands, decimal), cell):
+            fix = f'--thousands "{thousands}"' + ("" if decimal == style.decimal else f' --decimal "{decimal}"')
+            return Reason("groups its thousands", fix)
+    if style.decimal == "." and Style(",").is_number(cell):
+        return Reason("has a decimal comma", '--decimal ","')
+    if style.decimal == "," and PLAIN.is_number(cell):
+        return Reason("has a decimal point, while the others have a comma", '--decimal "."')
+    if DATE.fullmatch(cell):
+        return Reason("is a date, not a number")
+    return Reason(NO_NUMBER)

@@ -1,0 +1,140 @@
+"""Which axis is which: arrays as (N, C, H, W), and rows of pixels as images."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from einops import rearrange
+
+from isthmus.data.numeric import are_bytes
+from isthmus.errors import DataError, UsageError
+
+CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
+LEAST_PIXELS = 64  # 8x8, as in scikit-learn's digits; smaller squares are rather tables
+TABLE = "table"  # --shape table: no guess, these are no images
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """(H, W, C) of "28x28" or "32x32x3".
+
+    Raises: UsageError for anything else.
+    """
+    found = re.fullmatch(r"(\d+)[x×X*](\d+)(?:[x×X*](\d+))?", text.strip())
+    H, W, C = (int(part or 1) for part in found.groups()) if found else (0, 0, 0)
+    if not H * W * C or C not in CHANNELS:
+        message = (
+            f"--shape {text!r} is no image shape; height x width, or height x width x channels (1, 3 or 4) is meant."
+        )
+        raise UsageError("USAGE-SHAPE", message, fix="write --shape 28x28 or --shape 32x32x3")
+    return H, W, C
+
+
+def images_from_array(array: np.ndarray, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(N, H, W), (N, H, W, C) or (N, C, H, W) -> a view (N, C, H, W), and what had to be decided.
+
+    Raises: DataError if no axis has 1, 3 or 4 channels.
+    """
+    if array.ndim == 3:
+        return _from_three(array, name)
+    first, last = array.shape[1] in CHANNELS, array.shape[3] in CHANNELS
+    if not first and not last:
+        message = f"{name} has the shape {array.shape}: neither axis 1 nor axis 3 has 1, 3 or 4 channels."
+        raise DataError("DATA-SHAPE", message, fix="arrange it as (samples, height, width, channels)")
+    if first and last:  # the reading whose images are less narrow; numpy's habit, channels last, where both are alike
+        first = min(array.shape[2:]) > min(array.shape[1:3])
+        order = "channels, height, width" if first else "height, width, channels"
+        notes = (f"{name}: the shape {array.shape} is read as (samples, {order}).",)
+    else:
+        notes = ()
+    return (array, notes) if first else (rearrange(array, "n h w c -> n c h w"), notes)
+
+
+def _from_three(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    n, H, W = array.shape
+    if W in CHANNELS and min(n, H) > 4:  # images are not 1, 3 or 4 pixels wide
+        note = f"{name}: the shape {array.shape} is read as one image of {n}x{H} with {W} channel{'s' * (W > 1)}."
+        return rearrange(array, "h w c -> 1 c h w"), (note,)
+    notes = ()
+    if n in (3, 4):
+        notes = (
+            f"{name}: the shape {array.shape} is read as {n} gray images; one colour image is (1, {n}, {H}, {W}).",
+        )
+    return rearrange(array, "n h w -> n 1 h w"), notes
+
+
+def images_from_rows(matrix: np.ndarray, shape: str, *, name: str) -> np.ndarray:
+    """(N, H*W*C) rows, channels last within a row -> a view (N, C, H, W).
+
+    Raises: DataError with the shapes that would fit, if the size does not.
+    """
+    H, W, C = parse_shape(shape)
+    n_columns = matrix.shape[1]
+    if n_columns != H * W * C:
+        message = f"{name} has {n_columns:,} columns, but --shape {shape} needs {H * W * C:,}."
+        raise DataError("DATA-SHAPE", message, fix=_fitting(n_columns, H * W * C))
+    return rearrange(matrix, "n (h w c) -> n c h w", h=H, w=W, c=C)
+
+
+def _fitting(n_columns: int, n_wanted: int) -> str:
+    over = n_columns - n_wanted
+    if 0 < over <= 3:
+        plural, them = ("column", "it") if over == 1 else ("columns", "them")
+        return f"{over} {plural} too many: name the label with --label, or leave {them} out with --drop-column NAME"
+    fits = nearby_shapes(n_columns)
+    return f"{n_columns:,} columns fit --shape {' or '.join(fits)}" if fits else "check the number of columns"
+
+
+def nearby_shapes(n: int, most: int = 3) -> list[str]:
+    """Image shapes of `n` values, the squarest first: 3072 -> 48x64, 32x32x3, …
+
+    >>> nearby_shapes(784), nearby_shapes(3072)
+    (['28x28', '16x49', '14x56'], ['32x32x3', '48x64', '16x64x3'])
+    """
+    found = [
+        (n / C / H / H, C, f"{H}x{n // C // H}" + f"x{C}" * (C > 1))
+        for C in CHANNELS
+        if n % C == 0
+        for H in range(4, math.isqrt(n // C) + 1)  # smaller sides are no images
+        if n // C % H == 0
+    ]
+    return [text for _, _, text in sorted(found)[:most]]
+
+
+def guess_shape(matrix: np.ndarray, columns: Sequence[str] | None) -> str | None:
+    """The shape of the images, if the columns are whole numbers 0..255 and their names or their number say pixels."""
+    named = shape_by_names(columns)
+    side = math.isqrt(matrix.shape[1])
+    square = f"{side}x{side}" if side * side == matrix.shape[1] >= LEAST_PIXELS else None
+    if not (named or square) or not are_bytes(matrix):
+        return None
+    pixels = are_pixel_names(columns)
+    if named or (square and (pixels or matrix.max() > 1)):
+        return named or square
+    return None
+
+
+def are_pixel_names(columns: Sequence[str] | None) -> bool:
+    """pixel0, pixel1, … or px_1, p1: one word and a number, for every column."""
+    return bool(columns) and all(re.fullmatch(r"(?i)(pixel|pix|px|p)[ _.-]?\d+", name) for name in columns or ())
+
+
+def shape_by_names(columns: Sequence[str] | None) -> str | None:
+    """The shape behind names such as 1x1, 1x2, … 28x28 (row x column, from 0 or 1), where they are complete."""
+    found = [re.fullmatch(r"(?i)(?:[a-z_]*?)(\d+)[x_,](\d+)", name) for name in columns or ()]
+    places = [(int(m[1]), int(m[2])) for m in found if m]
+    if not places or len(places) < len(found) or places != sorted(places):
+        return None
+    H, W = (len({place[axis] for place in places}) for axis in (0, 1))
+    return f"{H}x{W}" if H * W == len(places) == len(set(places)) >= LEAST_PIXELS else None
+
+
+def pixel_order(columns: Sequence[str] | None) -> np.ndarray | None:
+    """The order that puts pixel2 before pixel10, where pixel columns stand otherwise; None if they stand right."""
+    if not are_pixel_names(columns):
+        return None
+    numbers = np.array([int(re.findall(r"\d+", name)[-1]) for name in columns or ()])
+    order = np.argsort(numbers, kind="stable")
+    return None if (order == np.arange(len(order))).all() else order

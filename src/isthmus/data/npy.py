@@ -1,0 +1,114 @@
+"""The array of a .npy file, or of a member of an .npz file, read within the bounds that its header states."""
+
+from __future__ import annotations
+
+import math
+import tokenize
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from isthmus.data.inputs import NPY, Reader, cut, damaged
+from isthmus.data.memory import refuse_too_large
+from isthmus.errors import DataError
+
+BROKEN = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError, OverflowError)
+UNREADABLE_KINDS = {
+    "O": ("holds Python objects", "save it as numbers, all samples of one shape"),
+    "U": ("holds texts", "save it as numbers"),
+    "S": ("holds texts", "save it as numbers"),
+    "c": ("holds complex numbers", "save its real part, or absolute value and phase as two arrays"),
+    "M": ("holds dates", "save them as numbers, for example seconds"),
+    "m": ("holds time spans", "save them as numbers, for example seconds"),
+    "V": ("holds records of named fields", "save the fields as columns of a plain array, or as a .csv table"),
+}
+
+
+class Header(NamedTuple):
+    """What a .npy header says. `start` is where the values begin."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    fortran: bool
+    start: int
+
+    @property
+    def n_bytes(self) -> int:
+        """Header and values."""
+        return self.start + math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(file: Reader, *, what: str) -> Header:
+    """The header at the beginning of `file`; `what` names the array in messages.
+
+    Raises: DataError if it is no .npy header, or a damaged one.
+    """
+    start = file.position
+    reads = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy tells that a header was written by Python 2, which is no fault
+            version = npy_format.read_magic(file)
+            if version not in reads:  # 3.0 exists for records with field names beyond Latin-1
+                raise refused_kind(np.dtype([("a", "f4")]), what)
+            shape, fortran, dtype = reads[version](file)
+    except BROKEN as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise damaged(file.name, f"the header of {what} cannot be read ({reason[:100]})") from None
+    if any(side < 0 for side in shape):
+        raise damaged(file.name, f"the header of {what} says {shape}")
+    return Header(dtype, shape, fortran, file.position - start)
+
+
+def read_values(file: Reader, header: Header, *, what: str, most_bytes: int, allow_trailing: bool) -> np.ndarray:
+    """The array behind a header that was just read.
+
+    `most_bytes` is what the file can hold at most; a header that promises more is refused before memory is taken.
+
+    Raises: DataError if the values are of a kind that is no number, or too few or too many; ResourceError for memory.
+    """
+    refuse_kind(header.dtype, what)
+    if header.n_bytes > most_bytes:
+        raise cut(file.name, header.n_bytes, most_bytes)
+    n_values = math.prod(header.shape)
+    refuse_too_large(n_values * header.dtype.itemsize, what, fix="save images as uint8 in an unpacked .npy file")
+    flat = np.empty(n_values, dtype=header.dtype)
+    found = file.fill(flat) + header.start
+    if found < header.n_bytes:
+        raise cut(file.name, header.n_bytes, found)
+    if file.read(1) and not allow_trailing:
+        raise trailing(file.name, header)
+    return flat.reshape(header.shape[::-1]).T if header.fortran else flat.reshape(header.shape)
+
+
+def trailing(name: str, header: Header) -> DataError:
+    """The error for bytes behind the last value."""
+    message = f"{name}: bytes follow after the {header.n_bytes:,} that its header promises."
+    return DataError("DATA-TRAILING", message, fix="save it again, or pass --allow-trailing to read it all the same")
+
+
+def refuse_kind(dtype: np.dtype, what: str) -> None:
+    """Checks that values are numbers.
+
+    Raises: DataError in words: Python objects, texts, complex numbers, dates, records.
+    """
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise refused_kind(dtype, what)
+
+
+def refused_kind(dtype: np.dtype, what: str) -> DataError:
+    holds, fix = UNREADABLE_KINDS["O" if dtype.hasobject else dtype.kind]
+    return DataError("DATA-TYPE", f"{what} {holds} ({dtype.name if dtype.kind != 'V' else 'structured'}).", fix=fix)
+
+
+def is_npy(head: bytes) -> bool:
+    return head.startswith(NPY)
+
+
+def plain(values: Any) -> np.ndarray:
+    """Anything array-like as an array; masked values become NaN."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    return np.asarray(values)

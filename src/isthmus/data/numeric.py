@@ -1,0 +1,58 @@
+"""What numbers a large array holds, found block by block so that no second array of its size is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+LARGEST = float(np.finfo(np.float32).max)  # about 3.4e38
+EXACT = 2**24  # float32 keeps every whole number up to here
+BLOCK = 1 << 23  # values looked at at once: 64 MB as float64
+
+
+def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of successive samples, about `BLOCK` values each."""
+    step = max(1, BLOCK // max(1, array[:1].size))
+    for start in range(0, len(array), step):
+        yield array[start : start + step]
+
+
+def value_range(array: np.ndarray) -> tuple[float, float]:
+    """Least and largest value; NaN if there is any NaN."""
+    lows, highs = zip(*((part.min(), part.max()) for part in blocks(array)), strict=True)
+    return float(np.min(lows)), float(np.max(highs))
+
+
+def are_whole(array: np.ndarray) -> bool:
+    """Whether every value is a whole number."""
+    return array.dtype.kind in "iub" or all((part == np.floor(part)).all() for part in blocks(array))
+
+
+def are_bytes(array: np.ndarray) -> bool:
+    """Whether every value is one of 0, 1, … 255."""
+    if array.dtype == np.uint8:
+        return True
+    return all(((part >= 0) & (part <= 255)).all() and are_whole(part) for part in blocks(array))
+
+
+def converted(array: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
+    """The array in another type; the same object where it has that type already."""
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def loses_digits(values: np.ndarray) -> np.ndarray:
+    """For each column of (n, k) values: whether float32 changes a whole number beyond 2**24 in it."""
+    if values.dtype.itemsize < 4 or values.dtype == np.float32 or not values.size:
+        return np.zeros(values.shape[1], dtype=bool)
+    with np.errstate(invalid="ignore", over="ignore"):
+        large = np.isfinite(values) & (np.abs(values) > EXACT) & (np.abs(values) <= LARGEST)
+        if large.any():
+            large &= (values == np.floor(values)) & (values.astype(np.float32).astype(values.dtype) != values)
+        return np.asarray(large.any(0))
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence, the rest counted: '"a", "b" and 3 more'."""
+    shown = ", ".join(f'"{name}"' for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"

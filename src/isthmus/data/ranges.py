@@ -1,0 +1,96 @@
+"""The range rule for images: whole numbers 0..255, 16-bit numbers, or floats in [0, 1]; anything else is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isthmus.data.numeric import LARGEST, are_bytes, are_whole, blocks, converted, value_range
+from isthmus.errors import DataError
+
+SLACK = 1e-6  # floats computed to be in [0, 1] may miss it by rounding; they are clipped
+TWELVE_BITS = 4095  # many cameras and microscopes keep 12 bits in 16
+
+
+def image_values(x: np.ndarray, *, scale: str, name: str, declared: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The values of images as uint8, uint16 or float32 in [0, 1], and what was done to them.
+
+    `declared` says that the array's type was chosen by somebody; numbers from a text have no type, so whole numbers in
+    floats are then taken for bytes. `scale` other than auto lets floats of any range pass: they are scaled later.
+
+    Raises: DataError for NaN, infinity, or a range that does not say what black and white are.
+    """
+    if x.dtype == np.bool_:
+        return x.view(np.uint8) * np.uint8(255), (f"{name}: true is read as white (255), false as black (0).",)
+    low, high = _range(x)
+    _refuse_nonfinite(x, low, high, name)
+    if x.dtype.kind in "iu":
+        return _whole(x, low, high, scale, name, declared)
+    if not declared and are_bytes(x):
+        return _whole(x.astype(np.uint8), low, high, scale, name, declared)
+    return _floats(x, low, high, scale, name)
+
+
+def _range(x: np.ndarray) -> tuple[float, float]:
+    """Least and largest value; of bytes only as far as it matters, since they may be mapped and larger than memory."""
+    if x.dtype == np.uint8:
+        low, high = value_range(next(blocks(x)))
+        if high > 1:
+            return low, high
+    return value_range(x)
+
+
+def _whole(
+    x: np.ndarray, low: float, high: float, scale: str, name: str, declared: bool
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    if low < 0 or high > 65535:
+        return _floats(x, low, high, scale, name)
+    if high <= 1 and not (declared and x.dtype == np.uint8):
+        return x.astype(np.float32), (f"{name}: all values are 0 or 1; 1 is read as white.",)
+    if high <= 255:
+        return converted(x, np.uint8), _about_bytes(x, high, name)
+    notes = (f"{name}: values up to {high:,.0f} are read as 16-bit numbers, 65,535 being white.",)
+    if high <= TWELVE_BITS:
+        notes += (
+            f"{name}: no value is above {high:,.0f}; if they are 12-bit numbers, --scale minmax makes them bright.",
+        )
+    return converted(x, np.uint16), notes
+
+
+def _about_bytes(x: np.ndarray, high: float, name: str) -> tuple[str, ...]:
+    if high <= 1:
+        return (
+            f"{name}: the largest of the bytes is {high:.0f}, nearly black; if 1 means white, pass --scale minmax.",
+        )
+    if x.dtype == np.uint16:
+        return (f"{name}: the 16-bit numbers go no further than {high:.0f}; they are read as 0 to 255.",)
+    return ()
+
+
+def _floats(x: np.ndarray, low: float, high: float, scale: str, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    if scale != "auto":
+        return converted(x, np.float32), ()
+    if low < -SLACK or high > 1 + SLACK:
+        looks = " They look like 0 to 255 stored as floats." if low >= 0 and 1 < high <= 255 and are_whole(x) else ""
+        allowed = "allowed are whole numbers up to 255 or 65,535, and floats between 0 and 1"
+        message = f"{name}: image values lie between {low:g} and {high:g}; {allowed}.{looks}"
+        raise DataError("DATA-RANGE", message, fix="pass --scale minmax to bring them to [0, 1]")
+    x = converted(x, np.float32)
+    if low < 0 or high > 1:
+        return np.clip(x, 0.0, 1.0), (f"{name}: rounding errors beyond [0, 1] were clipped.",)
+    return x, ()
+
+
+def _refuse_nonfinite(x: np.ndarray, low: float, high: float, name: str) -> None:
+    if max(-low, high) <= LARGEST:  # also false for NaN
+        return
+    first = 0
+    for part in blocks(x):
+        bad = ~(np.abs(part) <= LARGEST).reshape(len(part), -1).all(1)
+        if bad.any():
+            first += int(bad.argmax())
+            break
+        first += len(part)
+    message = f"{name}: image {first} (counted from 0) holds NaN, infinite or too large values (above 3.4e38)."
+    raise DataError(
+        "DATA-RANGE", message, fix="remove or fill these values before saving, for example with np.nan_to_num"
+    )

@@ -1,0 +1,161 @@
+"""Text files as chunks of whole lines in UTF-8, whatever their encoding, of a bounded size."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from isthmus.data.inputs import InputFile
+from isthmus.errors import DataError, UsageError
+
+CHUNK = 1 << 23  # 8 MB: long enough for all cores, short beside any final array
+LONGEST = 1 << 26  # 64 MB without the end of a line or of a quotation: no table looks like that
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Lines(NamedTuple):
+    """Whole lines as UTF-8; `row` is the number of the first, counted from 1, `offset` its first byte in the file."""
+
+    data: bytes
+    row: int
+    offset: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.data.count(b"\n") + (not self.data.endswith(b"\n") and bool(self.data))
+
+
+def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, ...]]:
+    """The text encoding by `--encoding` or by the mark at the beginning, and what to say about it.
+
+    Raises: UsageError for an unknown encoding; DataError for what looks like UTF-16 without a mark.
+    """
+    if option:
+        return _known(option), ()
+    for mark, encoding in MARKS:
+        if file.head.startswith(mark):
+            told = () if encoding == "utf-8" else (f"{file.name} is {encoding.upper()}; it is read as such.",)
+            return encoding, told
+    at = file.head.find(b"\0")
+    if at >= 0:
+        halves = [file.head[i::2].count(0) / max(1, len(file.head[i::2])) for i in (0, 1)]
+        guess = "utf-16-be" if halves[0] > 0.4 else "utf-16-le" if halves[1] > 0.4 else None  # Latin letters: one half
+        if guess:
+            message = f"{file.name}: byte {at:,} is NUL; every second byte is, so it looks like UTF-16."
+            raise DataError("DATA-ENCODING", message, fix=f"pass --encoding {guess}")
+    return "utf-8", ()
+
+
+def _known(encoding: str) -> str:
+    try:
+        "".encode(encoding)
+        return codecs.lookup(encoding).name
+    except LookupError:
+        message = f"there is no text encoding {encoding!r}."
+        raise UsageError("USAGE-ENCODING", message, fix="use utf-8, latin-1, cp1252 or utf-16") from None
+
+
+def chunks_of_lines(file: InputFile, encoding: str, *, size: int = CHUNK) -> Iterator[Lines]:
+    """The whole text, cut only where a line ends outside quotes.
+
+    Raises: DataError with row and byte for what is not in the encoding, for NUL, and for a quotation without end.
+    """
+    rest, row = b"", 1
+    offset = len(codecs.BOM_UTF8) if file.head.startswith(codecs.BOM_UTF8) else 0
+    for piece in _in_utf8(file, encoding, size):
+        rest += piece
+        end = _last_end(rest)
+        if end:
+            yield _checked(file, Lines(rest[:end], row, offset))
+            row += rest.count(b"\n", 0, end)
+            offset += end
+            rest = rest[end:]
+        elif len(rest) > LONGEST:
+            raise _endless(file, Lines(rest, row))
+    if rest.count(b'"') % 2:
+        raise _endless(file, Lines(rest, row))
+    if rest:
+        yield _checked(file, Lines(rest, row, offset))
+
+
+def _last_end(data: bytes) -> int:
+    """Where the last line that ends outside quotes ends; 0 if none does."""
+    end = data.rfind(b"\n") + 1
+    if b'"' not in data:
+        return end
+    n_before = data.count(b'"', 0, end)
+    while end and n_before % 2:
+        earlier = data.rfind(b"\n", 0, end - 1) + 1
+        n_before -= data.count(b'"', earlier, end)
+        end = earlier
+    return end
+
+
+def _in_utf8(file: InputFile, encoding: str, size: int) -> Iterator[bytes]:
+    """Pieces of the text in UTF-8 without a mark; the line ends of old Macs (a lone CR) as LF."""
+    decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
+    old_mac: bool | None = None
+    start = 0
+    while piece := file.read(size):
+        if start == 0 and decoder is None:
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        if decoder is not None:
+            try:
+                piece = decoder.decode(piece).encode("utf-8")
+            except UnicodeError as error:
+                at = start + getattr(error, "start", 0)
+                message = f"{file.name}: byte {at:,} is not {encoding} ({getattr(error, 'reason', error)})."
+                raise DataError("DATA-ENCODING", message, fix="pass another --encoding") from None
+        if old_mac is None:
+            old_mac = b"\r" in piece and b"\n" not in piece
+        start = file.position
+        yield piece.replace(b"\r", b"\n") if old_mac else piece
+
+
+def _checked(file: InputFile, lines: Lines) -> Lines:
+    at = lines.data.find(b"\0")
+    if at >= 0:
+        where = f"byte {lines.offset + at:,} (row {_row_at(lines, at):,})"
+        message = f"{file.name}: {where} is NUL, so this is no plain text, or it was damaged."
+        raise DataError("DATA-ENCODING", message, fix="export the table again as UTF-8 text")
+    if not lines.data.isascii():
+        try:
+            lines.data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(file, lines, error.start) from None
+    return lines
+
+
+def _not_utf8(file: InputFile, lines: Lines, at: int) -> DataError:
+    data = lines.data
+    around = data[max(0, at - 12) : at + 12].splitlines()
+    word = next((part for part in around if data[at] in part), data[at : at + 1])
+    guess = "cp1252" if any(0x80 <= byte < 0xA0 for byte in data[at : at + 4096]) else "latin-1"
+    where = f"byte {lines.offset + at:,} (row {_row_at(lines, at):,})"
+    shown = word.decode(guess, "replace")
+    message = f"{file.name}: {where} is 0x{data[at]:02x}, which is not UTF-8; in {guess} it would read {shown!r}."
+    return DataError("DATA-ENCODING", message, fix=f"pass --encoding {guess}")
+
+
+def _endless(file: InputFile, lines: Lines) -> DataError:
+    """A quotation that never ends; it opens in the first line that has an odd number of quotes."""
+    row = lines.row
+    for i, line in enumerate(lines.data.split(b"\n")):
+        if line.count(b'"') % 2:
+            row += i
+            shown = line[:60].decode("utf-8", "replace").strip()
+            message = f"{file.name}, row {row:,}: a quote opens here and never closes: {shown!r}."
+            return DataError("DATA-QUOTE", message, fix=f"close or remove the quote in row {row:,}")
+    message = f"{file.name}, row {row:,}: the line is longer than {LONGEST >> 20} MB, so this is no table of text."
+    return DataError("DATA-ROW", message, fix="check that the file is a table, with one sample a line")
+
+
+def _row_at(lines: Lines, at: int) -> int:
+    return lines.row + lines.data.count(b"\n", 0, at)
