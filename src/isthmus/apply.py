@@ -18,6 +18,7 @@ from isthmus.files import write_atomic
 from isthmus.runs import Run
 
 TABLES = {".csv", ".parquet"}
+NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
     preprocess = run.model.preprocess
     options = replace(run.config.data, limit=None, validation=None, test=None, **_reading(preprocess), **dict(settings or {}))
     try:
-        found = read_samples(str(source), options)
+        found = read_samples(str(source), options, expected=preprocess.columns)
     except DataError as error:
         # New data may well come without the label, or without a column that was left out of the training.
         if error.code != "DATA-COLUMNS" or not (options.label or options.drop_columns):
@@ -116,14 +117,14 @@ def denoise(run: Run, source: str | Path, out: str | Path, settings: Mapping[str
 
 def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
     """What the noise of the input says about using this denoiser, as a sentence or none."""
-    from isthmus.verdicts import judge_noise
+    from isthmus.facts import NoiseRanges
+    from isthmus.noise import judge_noise
 
-    calibration = run.metrics.get("denoising", {}).get("estimates")
-    if calibration is None or not samples.is_image:
+    ranges = run.metrics.get("denoising", {}).get("estimates")
+    if ranges is None or not samples.is_image:
         return ()
-    preprocess = run.model.preprocess
-    x = preprocess.to_x(torch.from_numpy(np.array(samples.x[:1_000])))
-    verdict = judge_noise(x, calibration, noise=run.config.model.noise)
+    x = run.model.preprocess.to_x(torch.from_numpy(np.array(samples.x[:NOISE_LOOKED_AT])))
+    verdict = judge_noise(x, NoiseRanges(**ranges))
     return () if verdict.level == "pass" else (verdict.text,)
 
 

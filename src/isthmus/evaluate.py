@@ -16,7 +16,6 @@ from isthmus.data.preprocess import Preprocess
 from isthmus.model import Model, evaluation
 from isthmus.randomness import generator_for
 
-DENOISED_MOST = 1_000  # test images for the comparison with classical filters, which take up to 10 ms an image
 PCA_VALUES = 2**28  # values of training data that PCA sees at most: 1 GB of float32
 TEST_NOISE = "test"  # the purpose of the noise on test images: fixed, and never that of validation
 
@@ -75,7 +74,7 @@ def trivial(train: Tensor, test: Tensor, z_size: int, preprocess: Preprocess) ->
 
 def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
     """The `denoising` block: noisy, ours, and classical filters tuned on validation, all on the same test images."""
-    n = min(DENOISED_MOST, len(passed.x))
+    n = baselines.compared(passed.x)
     clean, noisy, denoised = (t[:n].float().contiguous() for t in (passed.x, passed.x_in, passed.x_hat))
     found: dict[str, Any] = {
         "noise": model.config.noise,
@@ -86,11 +85,6 @@ def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> di
     noisy_validation = model.corruption(validation, generator_for(seed, "validation", "noise")).x_in
     found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean)
     return found
-
-
-def code_statistics(z: Tensor) -> dict[str, list[float]]:
-    """Mean and standard deviation of every code unit over test codes (N, z_size)."""
-    return {"mean": z.double().mean(0).tolist(), "std": z.double().std(0, unbiased=False).tolist()}
 
 
 def mean_cost_of_mean(model: Model, data: Tensor, mean: Tensor) -> float:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from isthmus import evaluate, files, metrics
 from isthmus.costs import sample_costs
+from isthmus.data.batches import in_order
 from isthmus.data.hashing import count_duplicates, count_overlap
+from isthmus.facts import CodeStatistics, Facts, code_statistics, noise_ranges
 from isthmus.model import Model
 from isthmus.prepare import Prepared
 from isthmus.randomness import generator_for
-from isthmus.verdicts import Facts, judge_all
+from isthmus.verdicts import judge as judge_facts
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated
@@ -34,13 +37,14 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
         "baselines": evaluate.trivial(prepared.x(splits.train), passed.x, model.z_size, prepared.preprocess),
     }
     if passed.z is not None:
-        found["code"] = evaluate.code_statistics(passed.z)
+        found["code"] = asdict(code_statistics(passed.z, bounded=not model.bottleneck.signed))
     if model.config.noise != "none" and "psnr_db" in found["test"]:
         validation = prepared.x(splits.validation, ESTIMATED)
         found["denoising"] = evaluate.denoising(model, validation, passed, seed)
-        found["denoising"]["estimates"] = noise_estimates(model, validation, seed)
-    facts = gather(prepared, model, passed, ending)
-    found["verdicts"] = [verdict.as_dict() for verdict in judge_all(found, history, facts)]
+        noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
+        found["denoising"]["estimates"] = asdict(noise_ranges(model.config.noise, noisy, validation))
+    verdicts = judge_facts(found, history, gather(prepared, model, passed, found, ending))
+    found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
     return found
 
 
@@ -52,39 +56,43 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
     return about | ({"classes": list(s.train.classes)} if s.train.classes else {})
 
 
-def noise_estimates(model: Model, clean: torch.Tensor, seed: int) -> dict[str, list[float]]:
-    """What the noise estimate says of clean images and of images with the training's noise: 5 %, 50 % and 95 % points."""
-    noisy = model.corruption(clean, generator_for(seed, "validation", "estimates")).x_in
-    points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
-    return {name: torch.quantile(metrics.noise_sd(x).double(), points).tolist() for name, x in (("clean", clean), ("noisy", noisy))}
-
-
-def gather(prepared: Prepared, model: Model, passed: evaluate.Passed, ending: dict[str, Any]) -> Facts:
+def gather(
+    prepared: Prepared, model: Model, passed: evaluate.Passed, found: dict[str, Any], ending: dict[str, Any]
+) -> Facts:
     """What the verdicts need besides the metrics."""
     config, splits = prepared.config, prepared.splits
     train = prepared.tensor(splits.train)
-    step = max(1, len(train) // TRAIN_SAMPLE)
-    costs = sample_costs(model, train[::step][:TRAIN_SAMPLE], model.device, config.training.seed, evaluate.TEST_NOISE).cpu()
-    z = passed.z.numpy() if passed.z is not None else None
+    train = train[:: max(1, len(train) // TRAIN_SAMPLE)][:TRAIN_SAMPLE]
+    costs = sample_costs(model, train, model.device, config.training.seed, evaluate.TEST_NOISE).cpu().double()
+    train_floors = floors(model, torch.cat([x.cpu() for x in in_order(train, model.preprocess, model.device)]))
+    test_floors = floors(model, passed.x)
+    code = found.get("code")
     return Facts(
+        source=config.data.source,
         recipe=config.recipe,
-        noise=None if model.config.noise == "none" else model.config.noise,
-        schedule=config.training.schedule,
-        stopped_by=str(ending.get("stopped_by") or "budget"),
         best_epoch=ending.get("best_epoch") or 0,
         epochs=ending.get("epochs") or 0,
-        train_cost=float(costs.double().mean()),
+        run=ending.get("path"),
+        noise=model.config.noise,
+        augment=config.training.augment,
+        likelihood=model.config.likelihood.partition(",")[0],
+        schedule=config.training.schedule,
+        stopped_by=ending.get("stopped_by") or "budget",
+        train_cost=float(costs.mean()),
         test_cost=float(passed.costs.double().mean()),
-        train_cost_sem=metrics.standard_error(costs),
-        test_cost_sem=metrics.standard_error(passed.costs),
-        likelihood=model.config.likelihood,
-        code=z,
-        signed_code=model.bottleneck.signed,
+        train_cost_sem=metrics.standard_error(costs - train_floors),
+        test_cost_sem=metrics.standard_error(passed.costs - test_floors),
+        train_floor=float(train_floors.mean()),
+        test_floor=float(test_floors.mean()),
+        code=CodeStatistics(**code) if code else None,
         n_duplicates=count_duplicates(splits.train.x),
         n_overlap=count_overlap(splits.train.x, splits.test.x),
-        source=config.data.source,
-        path=str(ending.get("path") or ""),
+        n_out_of_range=0,
     )
 
 
-__all__ = ["about_data", "gather", "judge", "noise_estimates"]
+def floors(model: Model, x: torch.Tensor) -> torch.Tensor:
+    """The least possible cost of each sample (N,): the entropy of gray values under a Bernoulli likelihood, else 0."""
+    if model.likelihood.range != (0.0, 1.0):
+        return torch.zeros(len(x), dtype=torch.float64)
+    return metrics.entropies(x)

@@ -130,7 +130,8 @@ class Trainer:
         generator = generator_for(settings.seed, step, "step", device=self.device)
         if self.shakes:
             torch.manual_seed(seed_of(settings.seed, step, "layers"))
-        pair = self.model.corruption(self.batches.take(rows, generator), generator)
+        done = step / (self.progress.epochs * self.progress.batches)
+        pair = self.model.corruption(self.batches.take(rows, generator, done), generator)
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(settings, self.device):
             output = self.model(pair.x_in, sample=True, generator=generator)

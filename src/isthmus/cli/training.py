@@ -67,14 +67,14 @@ def resume(
 
 def summary(run: Any) -> str:
     """What a finished run made: the verdicts in words, and where to look."""
-    from isthmus.verdicts import headline
+    from isthmus.verdicts import Verdict, headline
 
-    verdicts = run.metrics["verdicts"]
+    verdicts = [Verdict(v["id"], v["level"], v["text"], v.get("try")) for v in run.metrics["verdicts"]]
     lines = ["", headline(verdicts, run.metrics), ""]
     for verdict in verdicts:
-        lines.append(f"  {verdict['level']:<4}  {verdict['text']}")
-        if verdict.get("try"):
-            lines.append(f"        try: {verdict['try']}")
+        lines.append(f"  {verdict.level:<4}  {verdict.text}")
+        if verdict.try_next:
+            lines.append(f"        try: {verdict.try_next}")
     pictures = ", ".join(sorted(p.name for p in run.path.iterdir() if p.suffix in {".png", ".svg"}))
     return "\n".join([*lines, "", f"pictures in {run.path}: {pictures}"])
 

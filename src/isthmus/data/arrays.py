@@ -22,7 +22,7 @@ from isthmus.errors import DataError
 
 __all__ = ["read_npy", "read_npz", "samples_from_array"]
 
-BROKEN_ZIP = (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError, struct.error)
+BROKEN_ZIP = (ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError, struct.error)
 PAIRS = (  # samples and labels, for training and for test, as Keras, MedMNIST, scikit-learn and people name them
     ("x_train", "y_train", "x_test", "y_test"),
     ("train_images", "train_labels", "test_images", "test_labels"),
@@ -56,7 +56,7 @@ def read_npy(path: Path, options: DataConfig) -> Samples:
     with InputFile(path) as file:
         if not is_npy(file.head):
             raise wrong_content(path, file.head, "a NumPy array")
-        what = f"the array in {file.name}"
+        what = "the array"
         header = read_header(file, what=what)
         if file.gzipped:
             most, more = file.most_bytes, options.allow_trailing
@@ -68,7 +68,7 @@ def read_npy(path: Path, options: DataConfig) -> Samples:
 
 
 def _mapped(file: InputFile, header: Header, what: str, options: DataConfig) -> np.ndarray:
-    refuse_kind(header.dtype, what)
+    refuse_kind(header.dtype, f"{file.name}: {what}")
     if file.size < header.n_bytes:
         raise cut(file.name, header.n_bytes, file.size)
     if file.size > header.n_bytes and not options.allow_trailing:
@@ -91,6 +91,11 @@ def read_npz(path: Path, options: DataConfig) -> Bundle:
         try:
             with zipfile.ZipFile(file.stream) as archive:
                 return _from_archive(archive, file, options)
+        except zipfile.BadZipFile as error:
+            why = (
+                "its directory, which stands at the end, is missing: it was cut" if "not a zip" in str(error) else error
+            )
+            raise damaged(file.name, f"the archive is damaged ({why})") from None
         except BROKEN_ZIP as error:
             raise damaged(file.name, f"the archive is damaged ({printable(str(error))[:100]})") from None
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.randomness import generator_for
-from isthmus.registry import parse
+from isthmus.registry import parse, plain
 
 CHUNK = 2_000  # samples a pass without gradients takes at once: large enough to keep the cores busy, 6 MB of MNIST
 
@@ -44,7 +44,7 @@ class Batches:
     def __init__(self, data: Tensor, preprocess: Preprocess, *, batch_size: int, augment: str, seed: int, device: torch.device):
         self.data, self.preprocess, self.device, self.seed = data, preprocess, device, seed
         self.batch_size = min(batch_size, len(data))
-        self.shift = shift_of(augment, preprocess)
+        self.shift, self.shift_until = shift_of(augment, preprocess)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.data), self.batch_size)
@@ -56,10 +56,10 @@ class Batches:
         cuts = [self.batch_size] * (len(self) - 1)
         return list(order.split([*cuts, len(order) - sum(cuts)]))
 
-    def take(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """x of these samples, (B, *shape) float32 on the device, augmented."""
+    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
+        """x of these samples, (B, *shape) float32 on the device, augmented; `done` is the share of training behind."""
         batch = self.data.index_select(0, rows)
-        if self.shift:
+        if self.shift and done < self.shift_until:
             batch = shifted(batch, self.shift, generator)
         return _as_x(batch.to(self.device, non_blocking=True), self.preprocess)
 
@@ -70,21 +70,25 @@ def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: 
         yield _as_x(batch.to(device), preprocess)
 
 
-def shift_of(augment: str, preprocess: Preprocess) -> int:
-    """Pixels of the random shift that `augment` asks for: `"shift:2"` -> 2, `"none"` -> 0.
+def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
+    """Pixels of the random shift that `augment` asks for, and the share of the training in which it happens.
+
+    `"shift:2"` -> (2, 1.0), `"shift:1,until=0.8"` -> (1, 0.8), `"none"` -> (0, 1.0).
 
     Raises: UsageError for other words, tables, and shifts as large as the image.
     """
     name, level, options = parse(augment)
     if name == "none" and level is None and not options:
-        return 0
-    if name != "shift" or options or not (level or "").isdigit():
-        raise UsageError("USAGE-AUGMENT", f"unknown augmentation {augment!r}.", fix="use none or shift:PIXELS")
+        return 0, 1.0
+    until = plain(options.pop("until", "1.0"))
+    if name != "shift" or options or not (level or "").isdigit() or not (isinstance(until, int | float) and 0 <= until <= 1):
+        fix = "use none, shift:PIXELS, or shift:PIXELS,until=0.8 to stop shifting after that share of the training"
+        raise UsageError("USAGE-AUGMENT", f"unknown augmentation {augment!r}.", fix=fix)
     if not preprocess.is_image:
         raise UsageError("USAGE-AUGMENT", "a table cannot be shifted.", fix="pass --augment none")
     if int(level or 0) >= min(preprocess.shape[1:]):
         raise UsageError("USAGE-AUGMENT", f"{augment} moves images of {preprocess.shape[1:]} pixels away.", fix="use a smaller shift")
-    return int(level or 0)
+    return int(level or 0), float(until)
 
 
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:

@@ -23,7 +23,9 @@ def encode_labels(values: np.ndarray | Sequence, *, name: str) -> tuple[np.ndarr
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        raise DataError("DATA-LABEL", f"{name} has the shape {array.shape}; one label a sample is needed.", fix=_FIX)
+        raise DataError(
+            "DATA-LABEL", f"{name}: the shape is {array.shape}, but one label a sample is needed.", fix=_FIX
+        )
     if array.dtype.kind == "O":
         array = _plain(array, name)
     if array.dtype.kind not in "biufUS":

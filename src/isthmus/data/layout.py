@@ -65,7 +65,7 @@ def _from_three(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ..
     return rearrange(array, "n h w -> n 1 h w"), notes
 
 
-def images_from_rows(matrix: np.ndarray, shape: str, *, name: str) -> np.ndarray:
+def images_from_rows(matrix: np.ndarray, shape: str, *, name: str, columns: Sequence[str] | None = None) -> np.ndarray:
     """(N, H*W*C) rows, channels last within a row -> a view (N, C, H, W).
 
     Raises: DataError with the shapes that would fit, if the size does not.
@@ -74,13 +74,13 @@ def images_from_rows(matrix: np.ndarray, shape: str, *, name: str) -> np.ndarray
     n_columns = matrix.shape[1]
     if n_columns != H * W * C:
         message = f"{name} has {n_columns:,} columns, but --shape {shape} needs {H * W * C:,}."
-        raise DataError("DATA-SHAPE", message, fix=_fitting(n_columns, H * W * C))
+        raise DataError("DATA-SHAPE", message, fix=_fitting(n_columns, H * W * C, columns is not None))
     return rearrange(matrix, "n (h w c) -> n c h w", h=H, w=W, c=C)
 
 
-def _fitting(n_columns: int, n_wanted: int) -> str:
+def _fitting(n_columns: int, n_wanted: int, named: bool) -> str:
     over = n_columns - n_wanted
-    if 0 < over <= 3:
+    if named and 0 < over <= 3:
         plural, them = ("column", "it") if over == 1 else ("columns", "them")
         return f"{over} {plural} too many: name the label with --label, or leave {them} out with --drop-column NAME"
     fits = nearby_shapes(n_columns)

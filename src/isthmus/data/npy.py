@@ -52,7 +52,7 @@ def read_header(file: Reader, *, what: str) -> Header:
             warnings.simplefilter("ignore")  # numpy tells that a header was written by Python 2, which is no fault
             version = npy_format.read_magic(file)
             if version not in reads:  # 3.0 exists for records with field names beyond Latin-1
-                raise refused_kind(np.dtype([("a", "f4")]), what)
+                raise refused_kind(np.dtype([("a", "f4")]), f"{file.name}: {what}")
             shape, fortran, dtype = reads[version](file)
     except BROKEN as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -69,11 +69,11 @@ def read_values(file: Reader, header: Header, *, what: str, most_bytes: int, all
 
     Raises: DataError if the values are of a kind that is no number, or too few or too many; ResourceError for memory.
     """
-    refuse_kind(header.dtype, what)
+    refuse_kind(header.dtype, f"{file.name}: {what}")
     if header.n_bytes > most_bytes:
         raise cut(file.name, header.n_bytes, most_bytes)
     n_values = math.prod(header.shape)
-    refuse_too_large(n_values * header.dtype.itemsize, what, fix="save images as uint8 in an unpacked .npy file")
+    refuse_too_large(n_values * header.dtype.itemsize, file.name, fix="save images as uint8 in an unpacked .npy file")
     flat = np.empty(n_values, dtype=header.dtype)
     found = file.fill(flat) + header.start
     if found < header.n_bytes:
@@ -108,7 +108,15 @@ def is_npy(head: bytes) -> bool:
 
 
 def plain(values: Any) -> np.ndarray:
-    """Anything array-like as an array; masked values become NaN."""
+    """Anything array-like as an array; masked values become NaN.
+
+    Raises: DataError for lists of unequal length.
+    """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         return np.ma.filled(values.astype(np.float64), np.nan)
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(
+            "DATA-SHAPE", f"the values make no array: {error}.", fix="give every sample the same shape"
+        ) from None

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from isthmus.data.memory import refuse_too_large
+
 LARGEST = float(np.finfo(np.float32).max)  # about 3.4e38
 EXACT = 2**24  # float32 keeps every whole number up to here
 BLOCK = 1 << 23  # values looked at at once: 64 MB as float64
@@ -37,8 +39,12 @@ def are_bytes(array: np.ndarray) -> bool:
 
 
 def converted(array: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
-    """The array in another type; the same object where it has that type already."""
-    return array if array.dtype == dtype else array.astype(dtype)
+    """The array in another type; the same object where it has that type already. Raises: ResourceError for memory."""
+    if array.dtype == dtype:
+        return array
+    n_bytes = array.size * np.dtype(dtype).itemsize
+    refuse_too_large(n_bytes, "the data as numbers of another type", fix="save images as uint8, or use fewer samples")
+    return array.astype(dtype)
 
 
 def loses_digits(values: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def _as_images(matrix: np.ndarray, shape: str, guessed: bool, origin: Origin, op
     if order is not None and columns is not None:
         matrix, columns = matrix[:, order], tuple(columns[i] for i in order)
         notes += (f"{origin.told}: the pixel columns were put in the order of their numbers.",)
-    images = images_from_rows(matrix, shape, name=origin.told)
+    images = images_from_rows(matrix, shape, name=origin.told, columns=columns)
     values, told = image_values(images, scale=options.scale, name=origin.told, declared=origin.declared)
     if guessed:
         word = f"{matrix.shape[1]:,} columns of whole numbers from 0 to 255 are read as gray images of {shape}"

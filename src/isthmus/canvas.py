@@ -1,0 +1,139 @@
+"""The look that all pictures share, and a page measured in pixels to lay them out on.
+
+Only `matplotlib.figure.Figure` is used, never pyplot: no window, no backend, nothing left behind in a user's session.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import font_manager, style
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from isthmus.files import write_atomic
+
+DPI = 128  # a power of two, so that inches times DPI is exactly the number of pixels asked for
+INK, MUTED, HAIRLINE, PAPER = "#1f2328", "#59636e", "#d0d7de", "#ffffff"  # muted on paper: contrast 6:1
+BLUE, VERMILION = "#0072b2", "#d55e00"  # from Okabe and Ito's palette, which colour-blind readers tell apart
+BODY, SMALL = 17, 14  # pixels; at the 830 pixels of a README page a 1,100-pixel picture still shows 13 and 11
+MARGIN = 20
+DEFAULT: dict[str, Any] = {"interpolation": "antialiased"}
+
+# The first ships with matplotlib; the others stand in for scripts that it lacks (class names may be Japanese).
+FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei")
+LOOK: dict[str, Any] = {
+    "text.parse_math": False,  # a class or file may be named "$x$"
+    "font.size": BODY * 72 / DPI,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+}
+_LOCK = threading.RLock()  # matplotlib's settings belong to the process: one picture at a time
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Within it matplotlib draws in our look, whatever style the user has set; afterwards theirs is back."""
+    with _LOCK, style.context(["default", LOOK | {"font.family": list(_fonts())}]), _without_glyph_warnings():
+        yield
+
+
+@contextmanager
+def _without_glyph_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing", category=UserWarning)
+        yield
+
+
+@cache
+def _fonts() -> tuple[str, ...]:
+    installed = set(font_manager.fontManager.get_font_names())
+    return tuple(name for name in FONTS if name in installed)
+
+
+@cache
+def drawable(character: str) -> bool:
+    """Whether some installed font of ours has this character."""
+    fonts = (font_manager.get_font(font_manager.findfont(family)) for family in _fonts())
+    return any(ord(character) in font.get_charmap() for font in fonts)
+
+
+@lru_cache(4_096)
+def text_width(text: str, size: float = BODY) -> float:
+    """Pixels that `text` takes in a picture."""
+    font = font_manager.FontProperties(family=list(_fonts()), size=size * 72 / DPI)
+    with _without_glyph_warnings():
+        return RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font, False)[0]
+
+
+def fitted(text: str, width: float, size: float = BODY, *, keep: Literal["start", "end"] = "start") -> str:
+    """`text` on one line of at most `width` pixels: of a longer one the start or the end is kept, with "…"."""
+    line = "".join(c if c.isprintable() else " " for c in text)[:500]
+    if text_width(line, size) <= width:
+        return line
+    shorter = (line[:-1], "{}…") if keep == "start" else (line[1:], "…{}")
+    while shorter[0] and text_width(shorter[1].format(shorter[0]), size) > width:
+        shorter = (shorter[0][:-1] if keep == "start" else shorter[0][1:], shorter[1])
+    return shorter[1].format(shorter[0].strip())
+
+
+class Page:
+    """A figure of `width` x `height` pixels; places are pixels from the top left corner."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+        self.axes.set_axis_off()
+        self._frames: list[np.ndarray] = []
+
+    def image(self, pixels: np.ndarray, x: float, y: float, width: float, height: float, **colours: Any) -> AxesImage:
+        """Draws (H, W) or (H, W, 3 or 4) values into a box: sharp pixels when enlarged, averages when reduced."""
+        extent = (x, x + width, y + height, y)
+        return self.axes.imshow(pixels, extent=extent, aspect="auto", **(DEFAULT | colours))
+
+    def frames(self, boxes: list[tuple[float, float, float, float]]) -> None:
+        """A hairline just around each (x, y, width, height), so that light images do not melt into the paper."""
+        corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)])
+        paths = [corners * (w + 1, h + 1) + (x - 0.6, y - 0.6) for x, y, w, h in boxes]  # snaps to the next pixel
+        self.axes.add_collection(LineCollection(paths, colors=HAIRLINE, linewidths=72 / DPI, antialiased=False))
+
+    def text(self, text: str, x: float, y: float, *, size: float = BODY, color: str = INK, ha: str = "center") -> None:
+        """A line of text, centred on the height `y`."""
+        self.axes.text(x, y, text, size=size * 72 / DPI, color=color, ha=ha, va="center_baseline")
+
+
+def png(figure: Figure, *, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The figure as PNG: the same bytes for the same figure, without date or version."""
+    buffer = io.BytesIO()
+    notes = {"Software": "isthmus"} | dict(metadata or {})
+    with look():
+        figure.savefig(buffer, format="png", dpi=DPI, metadata=notes, pil_kwargs={"optimize": True})
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path, *, metadata: Mapping[str, str] | None = None) -> Path:
+    """Writes the figure as PNG in one step: `path` holds the old picture or the whole new one, never a part.
+
+    `metadata` goes into the file's text fields. Raises: ResourceError that names the path.
+    """
+    content = png(figure, metadata=metadata)
+    return write_atomic(Path(path), lambda part: part.write_bytes(content))

@@ -1,0 +1,164 @@
+"""Data that Python holds already: arrays, tensors, frames, lists of pictures, torch datasets and loaders."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.config import DataConfig
+from isthmus.data.collecting import Collector, collect, plain_tensor
+from isthmus.data.conform import conform_bundle
+from isthmus.data.images import samples_from_pictures
+from isthmus.data.labels import encode_labels, same_classes
+from isthmus.data.ndarrays import samples_from_array
+from isthmus.data.samples import Bundle, Samples
+from isthmus.data.tables import samples_from_frame
+from isthmus.errors import DataError, UsageError
+
+ACCEPTED = (
+    "a numpy array, a tensor, a polars or pandas DataFrame, (X, y), a list of arrays or pictures, "
+    "a torch Dataset or DataLoader, or a mapping with 'train' and 'test'"
+)
+
+
+def read_object(data: Any, options: DataConfig | None = None, labels: Any = None, *, name: str = "data") -> Bundle:
+    """Samples from a Python object; `labels` are one class a sample, numbers or texts.
+
+    Taken are: numpy arrays, torch tensors, polars and pandas DataFrames, `Samples` and `Bundle`, a pair (X, y), lists
+    of arrays or Pillow images, torch datasets (with or without labels, map-style or iterable) and data loaders, which
+    are read once, and a mapping with `train` and `test` of any of these; also a path or a name, as `read` takes them.
+    Images as everywhere: uint8 0..255, uint16, or floats in [0, 1].
+
+    Raises: UsageError for other objects; DataError for what the values, shapes or labels have wrong.
+    """
+    options = options or DataConfig()
+    if isinstance(data, str | os.PathLike):
+        from isthmus.data.sources import read
+
+        data = read(data, options)
+    if isinstance(data, Mapping) and "train" in data:
+        return _from_mapping(data, options)
+    bundle = data if isinstance(data, Bundle) else Bundle(_read_one(data, options, name))
+    if labels is not None:
+        bundle = replace(bundle, train=_labelled(bundle.train, labels))
+    return conform_bundle(bundle, options)
+
+
+def _from_mapping(data: Mapping[str, Any], options: DataConfig) -> Bundle:
+    unknown = set(data) - {"train", "test"}
+    if unknown:
+        message = f"the mapping has {', '.join(sorted(map(repr, unknown)))} besides 'train' and 'test'."
+        raise UsageError("USAGE-OBJECT", message, fix="hand over 'train' and 'test' only; name validation data apart")
+    train = read_object(data["train"], options, name="train").train
+    if data.get("test") is None:
+        return Bundle(train)
+    return Bundle(*same_classes(train, read_object(data["test"], options, name="test").train))
+
+
+def _read_one(data: Any, options: DataConfig, name: str) -> Samples:
+    if isinstance(data, Samples):
+        return data
+    if isinstance(data, np.ndarray):
+        return samples_from_array(data, name=name, options=options)
+    if _is_tensor(data):
+        return samples_from_array(plain_tensor(data), name=name, options=options)
+    if hasattr(data, "columns") and (hasattr(data, "iloc") or hasattr(data, "with_columns")):
+        return samples_from_frame(data, name=name, options=options)
+    if isinstance(data, tuple) and len(data) == 2:
+        return _from_pair(*data, options, name)
+    if _is_picture(data):
+        return samples_from_pictures([data], options, name=name)
+    if isinstance(data, list | tuple):
+        return _from_sequence(list(data), options, name)
+    if _gives_items(data):
+        return _from_items(data, options, name)
+    if hasattr(data, "__array__"):
+        return samples_from_array(np.asarray(data), name=name, options=options)
+    message = f"{name} is a {type(data).__module__}.{type(data).__name__}, which cannot be read."
+    raise UsageError("USAGE-OBJECT", message, fix=f"hand over {ACCEPTED}")
+
+
+def _from_pair(x: Any, y: Any, options: DataConfig, name: str) -> Samples:
+    """(X, y). Raises: UsageError if the second is not one label a sample."""
+    samples = _read_one(x, options, name)
+    values = plain_tensor(y) if _is_tensor(y) else np.asarray(y)
+    if values.ndim != 1 and values.shape[1:] != (1,):
+        message = f"{name} is a pair, but the second has the shape {values.shape}; (X, y) has one label a sample."
+        raise UsageError("USAGE-OBJECT", message, fix="for a test part hand over {'train': …, 'test': …}")
+    return _labelled(samples, values.reshape(-1))
+
+
+def _from_sequence(data: list[Any], options: DataConfig, name: str) -> Samples:
+    """A list of pictures, arrays, tensors, or rows of numbers."""
+    if not data:
+        raise DataError("DATA-EMPTY", f"{name} is an empty list.", fix="hand over at least two samples")
+    if all(_is_picture(item) for item in data):
+        return samples_from_pictures(data, options, name=name)
+    if all(isinstance(item, list | tuple | int | float) for item in data):
+        try:
+            return samples_from_array(np.asarray(data), name=name, options=options)
+        except ValueError:  # rows of different lengths, or pairs of a sample and its label: found out item by item
+            pass
+    return _from_items(data, options, name)
+
+
+def _from_items(data: Any, options: DataConfig, name: str) -> Samples:
+    """A dataset, a loader or any other iterable, item by item."""
+    found = collect(data, options, name)
+    samples = _stacked(found, options, name)
+    if found.labels:
+        samples = _labelled(samples, _plain_labels(found.labels))
+        samples = _with_class_names(samples, getattr(data, "classes", None), found.labels)
+    return replace(samples, notes=(*found.notes, *samples.notes))
+
+
+def _stacked(found: Collector, options: DataConfig, name: str) -> Samples:
+    if found.pictures:
+        return samples_from_pictures(found.pictures, options, name=name)
+    return samples_from_array(found.array(), name=name, options=options)
+
+
+def _plain_labels(labels: Sequence[Any]) -> np.ndarray:
+    return np.array([label.item() if hasattr(label, "item") else label for label in labels])
+
+
+def _with_class_names(samples: Samples, names: Any, labels: Sequence[Any]) -> Samples:
+    """torchvision's datasets name their classes; labels then count in that list."""
+    listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    values = _plain_labels(labels)
+    if not listed or values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= len(names):
+        return samples
+    return replace(samples, labels=values.astype(np.int64), classes=tuple(names))
+
+
+def _labelled(samples: Samples, labels: Any) -> Samples:
+    values = plain_tensor(labels) if _is_tensor(labels) else np.asarray(labels)
+    if samples.ids is not None and len(values) > len(samples) and all(map(str.isdecimal, samples.ids)):
+        values = values[np.array(samples.ids, dtype=np.int64)]  # rows with missing values were left out
+    if values.ndim != 1 or len(values) != len(samples):
+        message = f"{samples.name} holds {len(samples):,} samples, but the labels have the shape {values.shape}."
+        raise DataError("DATA-COUNT", message, fix="give one label a sample")
+    codes, classes = encode_labels(values, name=f"the labels of {samples.name}")
+    return replace(samples, labels=codes, classes=classes)
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")  # nobody has a tensor without having imported torch
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _gives_items(value: Any) -> bool:
+    """Datasets, loaders, generators: what can be iterated, or asked for item 0, 1, 2, …"""
+    if isinstance(value, str | bytes | Mapping) or hasattr(value, "__array__"):
+        return False
+    return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
+
+
+def _is_picture(value: Any) -> bool:
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(value, pillow.Image)

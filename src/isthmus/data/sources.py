@@ -1,0 +1,174 @@
+"""From a name or a path to samples: the one door to every reader."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from isthmus.config import DataConfig
+from isthmus.data import arrays, idx, tables
+from isthmus.data.catalogue import NAMES, name_of
+from isthmus.data.conform import conform_bundle
+from isthmus.data.images import read_images
+from isthmus.data.inputs import missing
+from isthmus.data.kinds import BY_SUFFIX, kind_of_file, suffix_note
+from isthmus.data.labels import same_classes
+from isthmus.data.listing import is_left_by_system
+from isthmus.data.named import read_named
+from isthmus.data.naming import printable
+from isthmus.data.pixels import SUFFIXES
+from isthmus.data.samples import Bundle, Samples
+from isthmus.data.workers import Progress
+from isthmus.errors import DataError, ResourceError, UsageError
+
+TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing")
+LONGEST_TOLD = 200  # characters of a wrong name that are repeated in the message
+VALIDATION_NAMES = ("val", "valid", "validation")
+
+
+def read(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> Bundle:
+    """The samples behind a name, a path (which beats a name), or a Python object.
+
+    A path is a folder of images, of IDX files or with `train` and `test` sub-folders, one image, a table, an array or
+    an IDX file. `progress(done, total)` counts steps of reading images, or bytes of a download.
+
+    Raises: DataError with the nearest known name where there is nothing; else whatever the reader finds wrong.
+    """
+    options = options or DataConfig()
+    if not isinstance(source, str | os.PathLike):
+        from isthmus.data.objects import read_object
+
+        return read_object(source, options)
+    return conform_bundle(_read_source(source, options, progress, None), options)
+
+
+def read_samples(
+    source: str | os.PathLike[str],
+    options: DataConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    expected: Sequence[str] | None = None,
+) -> Samples:
+    """One set of samples to evaluate or to use a model on: the test part where the source comes with one.
+
+    `expected` are the columns of the table that a model was trained on.
+
+    Raises: as `read`.
+    """
+    options = options or DataConfig()
+    bundle = conform_bundle(_read_source(source, options, progress, expected), options)
+    if bundle.test is None:
+        return bundle.train
+    note = f"{bundle.test.name}: the test part is read ({len(bundle.test):,} samples)."
+    return replace(bundle.test, notes=(*bundle.train.notes, *bundle.test.notes, note))
+
+
+def _read_source(
+    source: str | os.PathLike[str], options: DataConfig, progress: Progress | None, expected: Sequence[str] | None
+) -> Bundle:
+    text = os.fspath(source)
+    if not text.strip():
+        raise UsageError("USAGE-SOURCE", "the data has no name.", fix=f"name a path, or one of: {', '.join(NAMES)}")
+    path = Path(text).expanduser()
+    name = name_of(text)
+    if _exists(path):
+        bundle = (
+            _read_folder(path, options, progress) if path.is_dir() else _read_file(path, options, progress, expected)
+        )
+        if name is None or isinstance(source, Path):
+            return bundle
+        note = f"{text} is a path here; the data set of that name is not used."
+        return replace(bundle, train=replace(bundle.train, notes=(note, *bundle.train.notes)))
+    if name is None:
+        raise _unknown(text, path)
+    return read_named(name, options, progress)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists() or path.is_symlink()
+    except (OSError, ValueError) as error:  # a name that is too long, NUL, or a folder that may not be entered
+        if isinstance(error, PermissionError):
+            message = f"{printable(path)} may not be read."
+            raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself the right to read it") from None
+        return False
+
+
+def _read_file(path: Path, options: DataConfig, progress: Progress | None, expected: Sequence[str] | None) -> Bundle:
+    kind = kind_of_file(path)
+    match kind:
+        case "idx":
+            bundle = Bundle(idx.read_idx(path, options))
+        case "npy":
+            bundle = Bundle(arrays.read_npy(path, options))
+        case "npz":
+            bundle = arrays.read_npz(path, options)
+        case "image":
+            bundle = Bundle(read_images(path, options, progress))
+        case _:
+            bundle = Bundle(tables.read_table(path, options, expected=expected))
+    notes = suffix_note(path, kind)
+    return replace(bundle, train=replace(bundle.train, notes=(*notes, *bundle.train.notes))) if notes else bundle
+
+
+def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> Bundle:
+    try:
+        entries = [entry for entry in sorted(path.iterdir()) if not is_left_by_system(entry.name)]
+    except OSError as error:
+        message = f"the folder {printable(path)} cannot be read: {error.strerror}."
+        raise ResourceError("RESOURCE-PERMISSION", message, fix="check the path and your rights") from None
+    if idx.image_files(path):
+        return idx.read_idx_folder(path, options)
+    _refuse_tables_only(path, entries)
+    parts = {entry.name.casefold(): entry for entry in entries if entry.is_dir()}
+    train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
+    test = next((parts[name] for name in TEST_NAMES if name in parts), None)
+    if train is None or test is None or len(parts) > 2 + any(name in parts for name in VALIDATION_NAMES):
+        return Bundle(read_images(path, options, progress))
+    return _in_parts(path, train, test, parts, options, progress)
+
+
+def _in_parts(
+    path: Path, train: Path, test: Path, parts: dict[str, Path], options: DataConfig, progress: Progress | None
+) -> Bundle:
+    """Sub-folders train and test, each flat or with a sub-folder a class."""
+    found = [replace(read_images(part, options, progress), name=f"{path.name}/{part.name}") for part in (train, test)]
+    first, second = same_classes(found[0], found[1])
+    notes = [f"The sub-folders {train.name} and {test.name} are the training and the test part."]
+    unused = next((parts[name] for name in VALIDATION_NAMES if name in parts), None)
+    if unused is not None:
+        notes.append(f"The sub-folder {unused.name} is not read; pass --validation {printable(unused)} to use it.")
+    return Bundle(replace(first, notes=(*notes, *first.notes)), second)
+
+
+def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
+    """A folder of tables or arrays is not read as one; which is meant must be said."""
+    kinds = [BY_SUFFIX.get(entry.suffix.lower()) for entry in entries if entry.is_file()]
+    if any(entry.is_dir() for entry in entries) or not any(kinds) or "image" in kinds:
+        return
+    named = [entry for entry in entries if entry.suffix.lower() in set(BY_SUFFIX) - SUFFIXES]
+    message = f"{printable(path)} holds no images but {len(named):,} tables or arrays; one is read at a time."
+    names = [printable(entry.name) for entry in named]
+    raise DataError("DATA-EMPTY", message, fix=f"name one: {printable(named[0])}", problems=names)
+
+
+def _unknown(text: str, path: Path) -> DataError:
+    """Neither a path nor a name: says the nearest of both and what was looked for."""
+    if text.startswith(("http://", "https://", "s3://", "gs://", "hf://")):
+        message = f"{printable(text)} is an address; isthmus reads files on this machine."
+        return DataError("DATA-SOURCE", message, fix="download it first and name the file")
+    near = get_close_matches(text.lower().replace("_", "-"), NAMES, n=1, cutoff=0.6)
+    group = [name for name in NAMES if name.startswith(f"{text.lower()}/")]
+    near = group[:1] or near
+    if path.suffix or (os.sep in text.rstrip(os.sep) and not near):
+        return missing(path)
+    known = ", ".join(NAMES)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    told = text if len(text) < LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
+    where = printable(Path(told).expanduser().absolute())
+    message = f"there is no file or folder {where}, and no data set is called {printable(told)!r}."
+    return DataError("DATA-SOURCE", message, fix=f"{guess}Known data sets: {known}.")

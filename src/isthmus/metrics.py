@@ -1,0 +1,185 @@
+"""How near a reconstruction is to its original: costs, image quality, and the noise that is left.
+
+Every measure comes per sample, (N,) in float64 on the processor, so that a mean, a standard error and the ten worst
+follow from the same numbers; `mse`, `bce` and `bce_floor` are the means that people read.
+All work through the samples piece by piece: 60,000 images need no more extra memory than a few hundred.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from isthmus.errors import DataError
+
+PIECE = 2**20  # values worked on at a time: 4 MB in float32, so that a piece and its square stay in the cache
+LOG_FLOOR = -100.0  # what PyTorch's binary cross-entropy uses for log 0, so that one wrong pixel is not infinite
+WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # the constants of Wang et al. 2004, which make SSIM values comparable
+
+
+def mse(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> float:
+    """Mean squared error per value, the mean of `squared_errors`; not finite where the reconstruction is not."""
+    return float(squared_errors(x, x_hat).mean())
+
+
+def bce(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> float:
+    """Binary cross-entropy in nats per value, the mean of `cross_entropies`."""
+    return float(cross_entropies(x, x_hat).mean())
+
+
+def bce_floor(x: Float[Tensor, "N ..."]) -> float:
+    """The least `bce` that any reconstruction of x can have: the entropy of its grey values, 0.0581 on MNIST's test."""
+    return float(entropies(x).mean())
+
+
+def squared_errors(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
+    """Squared error of each sample per value, mean((x - x_hat)^2)."""
+    return _per_sample(lambda a, b: (a - b).square(), x, x_hat)
+
+
+def cross_entropies(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
+    """Binary cross-entropy of each sample in nats per value, mean(-x log x_hat - (1 - x) log(1 - x_hat)).
+
+    `x_hat` are probabilities, cut to [0, 1] first; logarithms are cut at -100, as in PyTorch.
+    """
+
+    def cost(a: Tensor, p: Tensor) -> Tensor:
+        p = p.clamp(0.0, 1.0)
+        return -(a * p.log().clamp(min=LOG_FLOOR) + (1 - a) * torch.log1p(-p).clamp(min=LOG_FLOOR))
+
+    return _per_sample(cost, x, x_hat)
+
+
+def entropies(x: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
+    """Entropy of each sample's grey values in nats per value, mean(-x log x - (1 - x) log(1 - x)).
+
+    A cross-entropy is least at x_hat = x (Gibbs' inequality), and there it is zero only where x is 0 or 1.
+    """
+    return _per_sample(lambda a, _: -(torch.special.xlogy(a, a) + torch.special.xlogy(1 - a, 1 - a)), x, x)
+
+
+def psnr_db(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
+    """Peak signal-to-noise ratio of each image in decibels, 10 log10(1 / mse) for a data range of 1.
+
+    Identical images have infinity; `finite_mean` turns a mean of those to None.
+    """
+    return -10.0 * torch.log10(squared_errors(x, x_hat))
+
+
+def ssim(x: Float[Tensor, "N C H W"], x_hat: Float[Tensor, "N C H W"]) -> Float[Tensor, " N"]:
+    """Structural similarity of each image, in [-1, 1], 1 for identical ones; the mean over its channels.
+
+    Within a Gaussian window around every pixel, with data range 1, C1 = 0.01^2 and C2 = 0.03^2:
+
+        SSIM = (2 mu_x mu_y + C1) (2 s_xy + C2) / ((mu_x^2 + mu_y^2 + C1) (s_x^2 + s_y^2 + C2))
+
+    averaged over the places where the window lies wholly inside the image. The window is 11 x 11, sigma 1.5; where a
+    side of the image is shorter than 11, it is the largest odd number of pixels that fits, with the same sigma.
+
+    Source: Wang, Bovik, Sheikh, Simoncelli 2004, https://doi.org/10.1109/TIP.2003.819861, equation 13.
+    """
+    _check(x, x_hat)
+    if x.ndim != 4:
+        raise DataError("DATA-SHAPE", f"SSIM is for images (N, C, H, W), this is {tuple(x.shape)}.", fix="use mse")
+    fits = min(WINDOW, *x.shape[2:])
+    window = _gaussian(fits if fits % 2 else fits - 1).to(x.device)
+    return torch.cat([_ssim_map(a, b, window).mean((1, 2, 3)).double().cpu() for a, b in _pieces(x, x_hat)])
+
+
+def noise_sd(x: Float[Tensor, "N C H W"]) -> Float[Tensor, " N"]:
+    """Estimated standard deviation of each image's noise, from the image alone; the mean over its channels.
+
+    The difference of two Laplacians, [[1, -2, 1], [-2, 4, -2], [1, -2, 1]], is blind to flat areas, slopes and
+    straight edges along the grid; for white noise its mean absolute value is 6 sd sqrt(2 / pi), so
+
+        sd = sqrt(pi / 2) / 6 * mean |x * kernel|
+
+    Fine detail counts as noise too: compare the value with those of clean images of the same kind.
+    Source: Immerkaer 1996, Fast noise variance estimation, https://doi.org/10.1006/cviu.1996.0060.
+    """
+    _check(x, x)
+    if x.ndim != 4 or min(x.shape[2:]) < 3:
+        message = f"noise is estimated in images (N, C, H, W) of at least 3 x 3 pixels, this is {tuple(x.shape)}."
+        raise DataError("DATA-SHAPE", message, fix="give images")
+    slope = torch.tensor([1.0, -2.0, 1.0], device=x.device)
+    pieces = [_filter(a, slope).abs().mean((1, 2, 3)).double().cpu() for a, _ in _pieces(x, x)]
+    return torch.cat(pieces) * math.sqrt(math.pi / 2) / 6
+
+
+def image_quality(x: Float[Tensor, "N C H W"], x_hat: Float[Tensor, "N C H W"]) -> dict[str, float | None]:
+    """`{"psnr_db", "ssim"}`, means of the per-image values; None where a mean is not a finite number."""
+    return {"psnr_db": finite_mean(psnr_db(x, x_hat)), "ssim": finite_mean(ssim(x, x_hat))}
+
+
+def finite_mean(values: Tensor) -> float | None:
+    """The mean, or None where it is undefined or infinite, since JSON has neither."""
+    mean = float(values.double().mean()) if values.numel() else math.nan
+    return mean if math.isfinite(mean) else None
+
+
+def standard_error(values: Tensor) -> float | None:
+    """The standard error of the mean, sd / sqrt(N); None for fewer than two values or where it is not finite."""
+    if values.numel() < 2:
+        return None
+    error = float(values.double().std() / math.sqrt(values.numel()))
+    return error if math.isfinite(error) else None
+
+
+def _check(x: Tensor, x_hat: Tensor) -> None:
+    if x.shape != x_hat.shape:
+        message = f"the original is {tuple(x.shape)} and the reconstruction {tuple(x_hat.shape)}; they must agree."
+        raise DataError("DATA-SHAPE", message, fix="give both in the same shape")
+    if x.ndim < 2 or not x.numel():
+        message = f"nothing can be measured on samples of shape {tuple(x.shape)}."
+        raise DataError("DATA-SHAPE", message, fix="give at least one sample, as (N, C, H, W) or (N, D)")
+    if not (x.is_floating_point() and x_hat.is_floating_point()):
+        message = f"the samples are {x.dtype} and {x_hat.dtype}, measures need floats in data units."
+        raise DataError("DATA-TYPE", message, fix="scale the images to [0, 1] first")
+
+
+def _pieces(x: Tensor, x_hat: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of about `PIECE` values in at least float32: bfloat16 has too few digits for means."""
+    rows = max(1, PIECE // x[0].numel())
+    for a, b in zip(x.detach().split(rows), x_hat.detach().split(rows), strict=True):
+        yield (a, b) if a.dtype == b.dtype == torch.float64 else (a.float(), b.float())
+
+
+def _per_sample(cost: Callable[[Tensor, Tensor], Tensor], x: Tensor, x_hat: Tensor) -> Tensor:
+    _check(x, x_hat)
+    # Summed in float64, on the processor since Apple's GPUs have none: float32 sums lose digits in large images.
+    sums = [cost(a, b).flatten(1).mean(1, dtype=_sum_dtype(a)).double().cpu() for a, b in _pieces(x, x_hat)]
+    return torch.cat(sums)
+
+
+def _sum_dtype(x: Tensor) -> torch.dtype:
+    return torch.float32 if x.device.type == "mps" else torch.float64
+
+
+def _gaussian(size: int) -> Tensor:
+    offsets = torch.arange(size, dtype=torch.float64) - size // 2
+    weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
+    return (weights / weights.sum()).float()
+
+
+def _filter(x: Tensor, window: Tensor) -> Tensor:
+    """x (N, C, H, W) filtered with window along both axes, only where the window fits."""
+    N, C, H, W = x.shape
+    K = len(window)
+    window = window.to(x.dtype)
+    rows = F.conv2d(x.reshape(N * C, 1, H, W), window.view(1, 1, K, 1))
+    return F.conv2d(rows, window.view(1, 1, 1, K)).view(N, C, H - K + 1, W - K + 1)
+
+
+def _ssim_map(x: Tensor, y: Tensor, window: Tensor) -> Tensor:
+    # Variances do not change when 0.5 is subtracted, but their squares shrink, and with them float32's rounding.
+    x, y = x - 0.5, y - 0.5
+    mu_x, mu_y, xx, yy, xy = _filter(torch.cat([x, y, x * x, y * y, x * y]), window).chunk(5)
+    variances, covariance = xx - mu_x.square() + yy - mu_y.square(), xy - mu_x * mu_y
+    mu_x, mu_y = mu_x + 0.5, mu_y + 0.5
+    luminance = (2 * mu_x * mu_y + K1**2) / (mu_x.square() + mu_y.square() + K1**2)
+    return luminance * (2 * covariance + K2**2) / (variances + K2**2)

@@ -1,0 +1,145 @@
+"""Questions about how a model was trained: whether it learnt, memorised, stopped too soon, and uses its whole code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from isthmus.facts import Case, Level, Verdict, count, shown
+from isthmus.questions import HARDLY
+
+FELL = 0.02  # of the first epoch's cost above the floor: less is the swing of one epoch
+A_LITTLE, CLEARLY, BADLY = 1.05, 2.0, 4.0  # test over training cost, both above the floor; docs/verdicts.md has the runs
+NEGLIGIBLE = 0.01  # of the mean image's error: memorising no longer matters where 99 % is explained
+LAST_PART, STILL_FALLING = 0.2, 0.05  # the last fifth of the epochs; costs swing by 2 to 3 % from epoch to epoch
+YOUNG = 1.05  # test over training cost: below, twice the steps took 10 to 27 % off the rest, above 1.1 mostly under 10
+EARLY_FALL = 0.12  # from a quarter to half of a one-cycle schedule: finished networks fell 5 to 8 %, unfinished 19 to 27
+DEAD = 0.01  # of the units' typical deviation: the decoder would need weights a hundred times larger to hear it
+ENDS = (0.02, 0.98)  # outside, a sigmoid's slope z (1 - z) is under 0.0196, 8 % of its steepest
+STUCK = 0.9  # share of a unit's codes outside ENDS, so that it learns at under 8 % of full speed
+MANY = 0.5  # of the units: the code is half as large as it says
+
+
+def cost_never_fell(case: Case) -> Verdict | None:
+    """Whether the training cost came down at all; one epoch cannot show it, unless the model beats the mean clearly."""
+    costs = case.costs("train_cost")
+    if len(case.history) < 2:
+        return None
+    if not costs:
+        return Verdict("cost-never-fell", "fail", "The training cost was never a finite number.", case.learn_better())
+    first, best, floor = costs[0], min(costs), case.floors[0]
+    mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")
+    fell_at_once = mse is not None and mean is not None and mse < HARDLY * mean
+    numbers = f"{shown(first + floor)} after the first epoch, {shown(best + floor)} at its best"
+    if best > (1 - FELL) * first and not fell_at_once:
+        text = f"The training cost never fell: {numbers}, in {count(len(case.history), 'epoch')}."
+        return Verdict("cost-never-fell", "fail", text, case.learn_better())
+    return Verdict("cost-never-fell", "pass", f"The training cost fell: {numbers}.")
+
+
+def overfitting(case: Case) -> Verdict | None:
+    """Whether the finished model costs more on test than on training samples, both above what no model can avoid."""
+    gap = case.gap
+    if gap is None:
+        return None
+    floor = " above the least possible" if max(case.floors) > 0 else ""
+    numbers = f"the cost{floor} is {shown(gap.test)} on test and {shown(gap.train)} on training {case.sample}s"
+    numbers += f", {shown(gap.ratio)} times" if math.isfinite(gap.ratio) else ""
+    if gap.ratio <= A_LITTLE or gap.ratio - gap.error <= 1:
+        return Verdict("overfitting", "pass", f"It does not overfit: {numbers}.")
+    mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")
+    if gap.ratio - gap.error <= CLEARLY or (mse is not None and mean is not None and mse < NEGLIGIBLE * mean):
+        return Verdict("overfitting", "pass", f"It overfits a little, as most networks do: {numbers}.")
+    level: Level = "fail" if gap.ratio - gap.error > BADLY else "warn"
+    text = f"It clearly overfits, so it knows its training {case.sample}s partly by heart: {numbers}."
+    return Verdict("overfitting", level, text, case.memorise_less())
+
+
+def stopped_too_early(case: Case) -> Verdict | None:
+    """Whether more training of the same kind would have gone on helping."""
+    facts = case.facts
+    if facts.stopped_by == "interrupted":
+        text = f"Training was interrupted after epoch {facts.epochs}."
+        return Verdict("stopped-too-early", "warn", text, f"isthmus resume {shlex.quote(facts.run or 'latest')}")
+    if facts.stopped_by == "patience":
+        text = f"Training ended by itself: the validation cost was best at epoch {facts.best_epoch} of {facts.epochs}."
+        return Verdict("stopped-too-early", "pass", text)
+    costs = case.costs("validation_cost")
+    return _early_constant(case, costs) if facts.schedule == "constant" else _early_one_cycle(case, costs)
+
+
+def _early_constant(case: Case, costs: list[float]) -> Verdict | None:
+    facts, last = case.facts, max(1, round(LAST_PART * len(costs)))
+    if len(costs) < 2:
+        return None
+    before, now = min(costs[:-last]), min(costs)
+    fall = 1 - now / before if before > 0 else 0.0
+    numbers = f"in the last {count(last, 'epoch')} of {len(costs)} the validation cost fell by {fall:.0%}"
+    if fall > STILL_FALLING and facts.best_epoch > len(costs) - last:
+        text = f"It stopped while it was still learning: {numbers}."
+        resume = f"isthmus resume {shlex.quote(facts.run or 'latest')} --epochs {2 * facts.epochs}"
+        return Verdict("stopped-too-early", "warn", text, resume)
+    return Verdict("stopped-too-early", "pass", f"It was not stopped too early: {numbers}.")
+
+
+def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
+    """The end of a decaying schedule always looks like progress, so its end says nothing. Two other signs must agree:
+    the network has not begun to memorise, and it was still learning fast before the decay took over."""
+    gap, facts = case.gap, case.facts
+    if gap is None:
+        return None
+    if gap.ratio > YOUNG:
+        text = f"It was not stopped too early: it already fits its training {case.sample}s better than new ones"
+        return Verdict("stopped-too-early", "pass", f"{text} (cost ratio {shown(gap.ratio)}).")
+    numbers = f"it fits new {case.sample}s as well as those it trained on (cost ratio {shown(gap.ratio)})"
+    if len(costs) >= 4:
+        quarter, half = costs[len(costs) // 4 - 1], costs[len(costs) // 2 - 1]
+        fall = 1 - half / quarter if quarter > 0 else 0.0
+        numbers += f", and from a quarter to half of the schedule the validation cost fell by {fall:.0%}"
+        if fall < EARLY_FALL:
+            return Verdict("stopped-too-early", "pass", f"It was not stopped too early: {numbers}.")
+    text = f"{count(facts.epochs, 'epoch')} were few: {numbers}, so a longer run would still gain."
+    return Verdict("stopped-too-early", "warn", text, facts.train(f"--epochs {2 * facts.epochs}"))
+
+
+def dead_units(case: Case) -> Verdict | None:
+    """Whether units of the code give nearly the same value for every sample.
+
+    Dead means a standard deviation under 1 % of the typical one: of the root mean square over the units (the median
+    would be zero itself once half of them are dead), of the whole range of 1 for a sigmoid code.
+    """
+    code = case.facts.code
+    if code is None or not code.std:
+        return None
+    Z = len(code.std)
+    typical = 1.0 if code.saturated is not None else math.sqrt(sum(s * s for s in code.std) / Z)
+    dead = [unit for unit, std in enumerate(code.std) if not std > DEAD * typical]
+    numbers = f"standard deviations from {shown(min(code.std))} to {shown(max(code.std))}"
+    if not dead:
+        return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")
+    level: Level = "fail" if len(dead) >= MANY * Z else "warn"
+    text = f"{len(dead)} of {Z} units of the code hardly change from {case.sample} to {case.sample} ({_units(dead)}): {numbers}."
+    fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(dead)}")
+    return Verdict("dead-units", level, text, fix)
+
+
+def saturated_units(case: Case) -> Verdict | None:
+    """Whether units of a sigmoid code sit at the ends of their range, where they hardly learn any more."""
+    code = case.facts.code
+    if code is None or not code.saturated:
+        return None
+    Z, stuck = len(code.saturated), [unit for unit, share in enumerate(code.saturated) if share >= STUCK]
+    if not stuck:
+        text = f"at most {max(code.saturated):.0%} of a unit's values are below 0.02 or above 0.98"
+        return Verdict("saturated-units", "pass", f"No unit of the code sits at the ends of its range: {text}.")
+    level: Level = "fail" if len(stuck) >= MANY * Z else "warn"
+    text = f"{len(stuck)} of {Z} units of the code are stuck at the ends of their range ({_units(stuck)})"
+    text += (
+        f": at least {min(code.saturated[unit] for unit in stuck):.0%} of their values are below 0.02 or above 0.98."
+    )
+    return Verdict("saturated-units", level, text, case.facts.train("--set model.bottleneck=identity"))
+
+
+def _units(units: Sequence[int]) -> str:
+    shown = ", ".join(f"z{unit}" for unit in units[:5])  # five give the pattern; the pictures show all
+    return shown if len(units) <= 5 else f"{shown}, …"
