@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import zipfile
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.inputs import MOST_PACKED, ZIP, InputFile, Reader, cut, damaged, stem, wrong_content
+from isthmus.data.inputs import MOST_PACKED, ZIP, InputFile, Reader, cut, damaged, stem, unreadable, wrong_content
 from isthmus.data.labels import same_classes
 from isthmus.data.memory import refuse_too_large
 from isthmus.data.naming import printable
@@ -96,6 +97,10 @@ def read_npz(path: Path, options: DataConfig) -> Bundle:
                 "its directory, which stands at the end, is missing: it was cut" if "not a zip" in str(error) else error
             )
             raise damaged(file.name, f"the archive is damaged ({why})") from None
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # which a damaged directory causes by pointing before the file
+                raise unreadable(file.name, error) from None
+            raise damaged(file.name, "the archive is damaged (its directory points nowhere)") from None
         except BROKEN_ZIP as error:
             raise damaged(file.name, f"the archive is damaged ({printable(str(error))[:100]})") from None
 
@@ -138,10 +143,10 @@ def choose_arrays(
     if key is not None:
         return Choice(key, _partner(key, shapes)), ()
     lowered = {k.lower(): k for k in shapes}
-    for names in PAIRS:
-        if names[0] in lowered:
-            found = [lowered.get(word, "") for word in names]
-            return Choice(*(found if found[2] else found[:2])), ()
+    likely = [[lowered.get(word, "") for word in names] for names in PAIRS if names[0] in lowered]
+    if likely:
+        found = max(likely, key=lambda keys: sum(map(bool, keys)))
+        return Choice(*(found if found[2] else found[:2])), ()
     if len(shapes) == 1:
         return Choice(*shapes), ()
     guess = _samples_and_labels(shapes)

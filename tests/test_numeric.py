@@ -1,0 +1,60 @@
+"""Facts about large arrays, against numpy on the whole array."""
+
+import numpy as np
+import pytest
+
+from isthmus.data import numeric
+from isthmus.data.numeric import are_bytes, are_whole, blocks, converted, listed, loses_digits, value_range
+from isthmus.errors import ResourceError
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numeric, "BLOCK", 64)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_blocks_cover_the_array_once() -> None:
+    array = np.arange(1000).reshape(100, 10)
+    parts = list(blocks(array))
+    assert max(len(part) for part in parts) == 6
+    np.testing.assert_array_equal(np.concatenate(parts), array)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_range_over_all_blocks() -> None:
+    array = np.random.default_rng(0).normal(size=(50, 3, 4))
+    assert value_range(array) == (array.min(), array.max())
+    array[30, 0, 0] = np.nan
+    assert np.isnan(value_range(array)).all()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(
+    ("last", "whole", "byte"), [(255, True, True), (256, True, False), (-1, True, False), (0.5, False, False)]
+)
+def test_whole_numbers_and_bytes_to_the_last_value(last: float, whole: bool, byte: bool) -> None:
+    array = np.arange(240.0).reshape(60, 4)
+    array[-1, -1] = last
+    assert (are_whole(array), are_bytes(array)) == (whole, byte)
+
+
+def test_digits_that_float32_cannot_keep() -> None:
+    values = np.array([[2.0**24 + 1, 2.0**24, 0.1, 2**25 + 4], [1, 1, 1, 1]])
+    assert loses_digits(values).tolist() == [True, False, False, False]  # odd numbers end at 2**24
+    assert loses_digits(np.array([[2**53 + 1]])).tolist() == [True]
+    assert loses_digits(np.array([[np.nan, np.inf, 1e300]])).tolist() == [False, False, False]
+    assert loses_digits(np.zeros((0, 2))).tolist() == [False, False]
+
+
+def test_conversion_copies_only_where_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.ones((2, 2), np.float32)
+    assert converted(array, np.float32) is array
+    monkeypatch.setattr("isthmus.data.memory.available_bytes", lambda: 10)
+    with pytest.raises(ResourceError, match="needs 16 bytes of memory"):
+        converted(np.ones((2, 2)), np.float32)
+
+
+def test_names_in_a_sentence() -> None:
+    assert listed(["a"]) == '"a"'
+    assert listed(list("abcdefg"), 2) == '"a", "b" and 5 more'

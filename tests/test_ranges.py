@@ -1,0 +1,85 @@
+"""The range rule for images."""
+
+import numpy as np
+import pytest
+
+from isthmus.data.ranges import image_values
+from isthmus.errors import DataError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4))
+
+
+def values(x: np.ndarray, *, scale: str = "auto", declared: bool = True) -> tuple[np.ndarray, str]:
+    found, notes = image_values(x, scale=scale, name="x", declared=declared)
+    return found, " ".join(notes)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int16, np.uint32])
+def test_whole_numbers_up_to_255_become_bytes(dtype: type) -> None:
+    found, told = values(IMAGES.astype(dtype))
+    assert (found.dtype, told) == (np.uint8, "")
+    np.testing.assert_array_equal(found, IMAGES)
+
+
+def test_bytes_and_unit_floats_are_not_copied() -> None:
+    for x in (IMAGES.astype(np.uint8), (IMAGES / 255).astype(np.float32)):
+        assert values(x)[0] is x
+
+
+def test_sixteen_bits() -> None:
+    found, told = values(IMAGES.astype(np.int32) * 257)
+    assert (found.dtype, found.max()) == (np.uint16, 257 * IMAGES.max())
+    assert "16-bit numbers, 65,535 being white" in told
+    assert "12-bit" not in told
+    assert "12-bit" in values((IMAGES * 16).astype(np.uint16))[1]
+    found, told = values(IMAGES.astype(np.uint16))
+    assert found.dtype == np.uint8
+    assert "read as 0 to 255" in told
+
+
+def test_zeros_and_ones() -> None:
+    found, told = values(IMAGES > 100)
+    assert (found.dtype, set(np.unique(found))) == (np.uint8, {0, 255})
+    assert "true is read as white" in told
+    found, told = values((IMAGES > 100).astype(int))
+    assert (found.dtype, found.max()) == (np.float32, 1.0)
+    assert "1 is read as white" in told
+    found, told = values((IMAGES > 100).astype(np.uint8))
+    assert found.dtype == np.uint8
+    assert "nearly black; if 1 means white, pass --scale minmax" in told
+
+
+def test_numbers_without_a_type_of_their_own() -> None:
+    assert values(IMAGES.astype(np.float32), declared=False)[0].dtype == np.uint8
+    assert values((IMAGES > 100).astype(np.uint8), declared=False)[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("x", [IMAGES / 100, IMAGES / 255 - 0.5, IMAGES - 10, IMAGES * 1000])
+def test_fault_42_ranges_that_say_nothing(x: np.ndarray) -> None:
+    with pytest.raises(DataError, match=f"image values lie between {x.min():g} and {x.max():g}; allowed are") as e:
+        values(x)
+    assert e.value.fix == "pass --scale minmax to bring them to [0, 1]"
+    found, told = values(x, scale="minmax")
+    np.testing.assert_array_equal(found, x.astype(np.float32))
+    assert told == ""
+
+
+def test_bytes_stored_as_floats_are_named() -> None:
+    with pytest.raises(DataError, match="They look like 0 to 255 stored as floats"):
+        values(IMAGES.astype(float))
+
+
+def test_rounding_errors_are_clipped() -> None:
+    x = np.array([[[[-1e-8, 1 + 1e-7]]]])
+    found, told = values(x)
+    assert (found.min(), found.max()) == (0, 1)
+    assert "clipped" in told
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("scale", ["auto", "minmax"])
+def test_no_number_is_refused_with_its_place(bad: float, scale: str) -> None:
+    x = IMAGES / 255
+    x[3, 0, 1, 1] = bad
+    with pytest.raises(DataError, match=r"image 3 \(counted from 0\) holds NaN, infinite or too large values"):
+        values(x, scale=scale)
