@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ LABEL_KEYS = ("label", "labels", "y", "target", "class")
 MOST_ITEMS = 20_000_000  # of an iterable without a length: more than that is taken for an endless one
 ROOM = 4  # an iterable without a length is read up to this many times --limit, so that the split leaves enough
 CHECK = 1000  # items after which the memory is looked at
+LARGE = 1 << 30  # bytes from which on it is looked at after every item
 
 
 class Collector:
@@ -92,14 +94,21 @@ def collect(data: Any, options: DataConfig, name: str) -> Collector:
     known = _length(data)
     most = ROOM * options.limit if options.limit is not None and known is None else None
     free = available_bytes()
-    for seen, item in enumerate(_items(data, name), start=1):
-        found.add(item, batch=batch)
-        if most is not None and found.n >= most:
-            found.notes.append(f"{name} has no length; its first {found.n:,} samples are read, as --limit is set.")
-            break
-        if seen % CHECK == 0 or found.n_bytes > (1 << 30):
-            _refuse_endless(found, free, known)
+    with _own_randomness():
+        for seen, item in enumerate(_items(data, name), start=1):
+            found.add(item, batch=batch)
+            if most is not None and found.n >= most:
+                found.notes.append(f"{name} has no length; its first {found.n:,} samples are read, as --limit is set.")
+                break
+            if seen % CHECK == 0 or found.n_bytes > LARGE:
+                _refuse_endless(found, free, known)
     return found
+
+
+def _own_randomness() -> AbstractContextManager[Any]:
+    """Loaders draw from PyTorch's global generator even when they do not shuffle; it is put back afterwards."""
+    torch = sys.modules.get("torch")
+    return nullcontext() if torch is None else torch.random.fork_rng(devices=[])
 
 
 def _refuse_endless(found: Collector, free: int | None, known: int | None) -> None:

@@ -71,10 +71,10 @@ def _read_one(data: Any, options: DataConfig, name: str) -> Samples:
         return samples_from_frame(data, name=name, options=options)
     if isinstance(data, tuple) and len(data) == 2:
         return _from_pair(*data, options, name)
+    if isinstance(data, list | tuple):
+        return _from_sequence(data, options, name)
     if _is_picture(data):
         return samples_from_pictures([data], options, name=name)
-    if isinstance(data, list | tuple):
-        return _from_sequence(list(data), options, name)
     if _gives_items(data):
         return _from_items(data, options, name)
     if hasattr(data, "__array__"):
@@ -93,12 +93,13 @@ def _from_pair(x: Any, y: Any, options: DataConfig, name: str) -> Samples:
     return _labelled(samples, values.reshape(-1))
 
 
-def _from_sequence(data: list[Any], options: DataConfig, name: str) -> Samples:
+def _from_sequence(data: Sequence[Any], options: DataConfig, name: str) -> Samples:
     """A list of pictures, arrays, tensors, or rows of numbers."""
     if not data:
         raise DataError("DATA-EMPTY", f"{name} is an empty list.", fix="hand over at least two samples")
-    if all(_is_picture(item) for item in data):
-        return samples_from_pictures(data, options, name=name)
+    pictures = [item for item in data if _is_picture(item)]
+    if len(pictures) == len(data):
+        return samples_from_pictures(pictures, options, name=name)
     if all(isinstance(item, list | tuple | int | float) for item in data):
         try:
             return samples_from_array(np.asarray(data), name=name, options=options)
