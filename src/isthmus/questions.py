@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
-from isthmus.facts import Case, Level, Verdict, count, finite, shown
+from isthmus.cases import CLEARLY, HARDLY, Case, Level, Verdict, count, finite, shown
 
-HARDLY = 0.9  # of the mean image's error: less than a tenth of what varies is explained
 PCA_NEAR = 1.1  # of PCA's error: within a tenth, a longer run or another seed may still turn it
 CLEAR_LEAD_DB = 0.5  # about the least difference that people see side by side
 OVERLAP_WARN, OVERLAP_FAIL = 0.001, 0.1  # of the test set: a thousandth cannot be seen in a mean; a tenth decides it
@@ -42,13 +40,9 @@ def beats_pca(case: Case) -> Verdict | None:
     where PCA has as many components as there are values, so that it loses nothing."""
     mse, other = case.number("test", "mse"), case.number("baselines", "pca", "mse")
     k = case.number("baselines", "pca", "n_components")
-    if (
-        mse is None
-        or other is None
-        or k is None
-        or case.facts.is_denoiser
-        or k >= math.prod(case.metrics["data"]["shape"])
-    ):
+    if mse is None or other is None or k is None:
+        return None
+    if case.facts.is_denoiser or k >= math.prod(case.metrics["data"]["shape"]):
         return None
     same = "of the same size" if k == case.metrics.get("z_size", k) else f"with {k:.0f} components"
     numbers = f"mean squared error {shown(mse)} against {shown(other)}"
@@ -66,9 +60,8 @@ def denoiser_beats_filter(case: Case) -> Verdict | None:
     block = case.metrics.get("denoising")
     if not block:
         return None
-    rivals = {"leaving the noise in": block["noisy"]} | {
-        FILTERS.get(name, name): found for name, found in block.get("baselines", {}).items() if isinstance(found, Mapping)
-    }
+    filters = {name: found for name, found in block.get("baselines", {}).items() if isinstance(found, Mapping)}
+    rivals = {"leaving the noise in": block["noisy"]} | {FILTERS.get(n, n): found for n, found in filters.items()}
     # One image given back exactly makes a mean PSNR infinite, written null: then SSIM, which is always finite, decides.
     measure = "psnr_db" if all(finite(b.get("psnr_db")) for b in [block["denoised"], *rivals.values()]) else "ssim"
     ours = block["denoised"].get(measure)
@@ -92,14 +85,12 @@ def targets_out_of_range(case: Case) -> Verdict | None:
     facts = case.facts
     if facts.n_out_of_range is None or not facts.likelihood.startswith("bernoulli"):
         return None
-    seen = f" (from {shown(facts.lowest)} to {shown(facts.highest)})" if None not in (facts.lowest, facts.highest) else ""
+    known = facts.lowest is not None and facts.highest is not None
+    seen = f" (from {shown(facts.lowest)} to {shown(facts.highest)})" if known else ""
     if not facts.n_out_of_range:
-        return Verdict(
-            "targets-out-of-range", "pass", f"All values lie in [0, 1]{seen}, as binary cross-entropy needs."
-        )
-    text = (
-        f"{count(facts.n_out_of_range, 'value')} lie outside [0, 1]{seen}, where binary cross-entropy means nothing."
-    )
+        text = f"All values lie in [0, 1]{seen}, as binary cross-entropy needs."
+        return Verdict("targets-out-of-range", "pass", text)
+    text = f"{count(facts.n_out_of_range, 'value')} lie outside [0, 1]{seen}, where binary cross-entropy means nothing."
     return Verdict("targets-out-of-range", "fail", text, facts.train("--set data.scale=minmax"))
 
 
@@ -109,18 +100,15 @@ def train_test_overlap(case: Case) -> Verdict | None:
     if facts.n_overlap is None or not n_test:
         return None
     share = facts.n_overlap / n_test
-    repeats = (
-        f" {count(facts.n_duplicates, f'training {case.sample}')} repeat an earlier one." if facts.n_duplicates else ""
-    )
+    n = facts.n_duplicates
+    repeats = f" {count(n, f'training {case.sample}')} repeat{'s' if n == 1 else ''} an earlier one." if n else ""
+    if not facts.n_overlap:
+        text = f"None of {n_test:,} test {case.sample}s was seen in training."
+        return Verdict("train-test-overlap", "pass", text + repeats)
     numbers = f"{facts.n_overlap:,} of {n_test:,} test {case.sample}s are also in the training set"
     if share <= OVERLAP_WARN:
-        few = (
-            f"{numbers}, too few to matter"
-            if facts.n_overlap
-            else f"none of {n_test:,} test {case.sample}s was seen in training"
-        )
-        return Verdict("train-test-overlap", "pass", f"{_capital(few)}.{repeats}")
+        return Verdict("train-test-overlap", "pass", f"{numbers}, too few to matter.{repeats}")
     level: Level = "fail" if share >= OVERLAP_FAIL else "warn"
-    text = f"{_capital(numbers)} ({share:.1%}), so the test flatters the model.{repeats}"
+    text = f"{numbers} ({share:.1%}), so the test flatters the model.{repeats}"
     check = " ".join(word for word in ("isthmus check", shlex.quote(facts.source), facts.options) if word)
     return Verdict("train-test-overlap", level, text, check)
