@@ -117,14 +117,13 @@ def denoise(run: Run, source: str | Path, out: str | Path, settings: Mapping[str
 
 def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
     """What the noise of the input says about using this denoiser, as a sentence or none."""
-    from isthmus.facts import NoiseRanges
-    from isthmus.noise import judge_noise
+    from isthmus.verdicts import judge_noise
 
-    ranges = run.metrics.get("denoising", {}).get("estimates")
-    if ranges is None or not samples.is_image:
+    estimates = run.metrics.get("denoising", {}).get("estimates")
+    if estimates is None or not samples.is_image:
         return ()
     x = run.model.preprocess.to_x(torch.from_numpy(np.array(samples.x[:NOISE_LOOKED_AT])))
-    verdict = judge_noise(x, NoiseRanges(**ranges))
+    verdict = judge_noise(x, estimates, noise=run.config.model.noise, path=str(run.path))
     return () if verdict.level == "pass" else (verdict.text,)
 
 

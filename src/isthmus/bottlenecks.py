@@ -24,6 +24,7 @@ class Code(NamedTuple):
 class AbstractBottleneck(nn.Module):
     """Makes a `Code` of h (B, width_in); `sample=False` draws nothing at random."""
 
+    penalties: tuple[str, ...] = ()  # the names of what `forward` announces; each has a weight in the configuration
     signed = True  # whether code values go both ways from zero; decides the colours of the heat strip
 
     def width_in(self, z_size: int) -> int:

@@ -87,19 +87,19 @@ class Case(NamedTuple):
         relative = math.hypot((facts.train_cost_sem or 0.0) / train, (facts.test_cost_sem or 0.0) / max(test, train))
         return Gap(train, test, test / train, 2 * relative * test / train)
 
-    def learn_better(self) -> str:
+    def learn_better(self) -> str | None:
         """For a model that has not learnt: the modern recipe, or a third of the learning rate where it is that."""
         if self.facts.recipe != "modern":
             return self.facts.train("", recipe="modern")
         rates = [row["lr"] for row in self.history if finite(row.get("lr"))]
         return self.facts.train(f"--lr {max(rates, default=3e-3) / 3:.1g}")  # 3e-3: the recipe's own
 
-    def train_longer(self) -> str:
+    def train_longer(self) -> str | None:
         if self.facts.recipe != "modern":
             return self.facts.train("", recipe="modern")
         return self.facts.train(f"--epochs {2 * self.facts.epochs}")
 
-    def memorise_less(self) -> str:
+    def memorise_less(self) -> str | None:
         """Shifted copies make a small set of images larger; where there may be some already, or in a table, dropout."""
         if self.table or self.facts.augment != "none":
             return self.facts.train("--set model.dropout=0.2")

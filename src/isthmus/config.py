@@ -86,6 +86,7 @@ class TrainingConfig:
     warmup: Annotated[Fraction, "Share of the steps in which the learning rate rises."] = 0.05
     betas: Annotated[tuple[Fraction, Fraction], "AdamW's running averages."] = (0.9, 0.95)
     weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.1
+    decay: Annotated[Literal["matrices", "all"], "What the weight decay pulls on: matrices, or biases too."] = "matrices"
     clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
     augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, or auto."] = "auto"
     patience: Annotated[Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."] = None

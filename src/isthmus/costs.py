@@ -26,7 +26,7 @@ def penalty_weights(model: Model) -> dict[str, float]:
 
     Raises: UsageError for a weight of something that is not announced.
     """
-    known = getattr(model.bottleneck, "penalties", ())
+    known = model.bottleneck.penalties
     for name in model.config.weights.keys() - set(known):
         listed = ", ".join(known) or "none"
         message = f"there is no penalty {name!r}; this bottleneck announces: {listed}."

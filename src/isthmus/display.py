@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from isthmus.train import Progress
+    from isthmus.trainer import Progress
 
 LINE_EVERY = 10.0  # seconds between two plain lines, so that a log of an hour has some hundred lines
 
@@ -62,6 +62,7 @@ class Terminal(Plain):
         self._bar: Any = None
         self._told = ""
         self._costs: list[float] = []
+        self._unicode = "utf" in (getattr(self.stream, "encoding", None) or "").lower()
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
@@ -90,7 +91,7 @@ class Terminal(Plain):
         self._costs.append(row["validation_cost"])
         self._told = sentence(row, progress)
         bar, task = self._bar
-        bar.update(task, told=f"{brief(row, progress)}  {sparkline(self._costs, 20)}")
+        bar.update(task, told=f"{brief(row, progress)}  {sparkline(self._costs, 20, ascii=not self._unicode)}")
 
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:

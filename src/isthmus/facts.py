@@ -16,11 +16,14 @@ class Facts:
     former on training samples without augmentation, both on the same kind of input (noisy for a denoiser); `_sem` are
     the standard errors of the mean of what each sample costs above its own floor. `train_floor` and `test_floor` are
     the least costs possible: under a Bernoulli likelihood the mean entropies of those very samples (the metrics'
-    `bce_floor` where they are not given), else 0. `code` are the codes of the test samples (N, z_size); `signed_code` is
-    False where a sigmoid makes them. `n_overlap` counts test samples that are in the training set too, `n_duplicates`
-    training samples that repeat an earlier one, `n_out_of_range` values that the likelihood cannot take, out of those
-    from `lowest` to `highest`. `path` is the run folder; `options` are the data options of the command line, such as
-    "--label y --shape 28x28".
+    `bce_floor` where they are not given), else 0.
+
+    `code` are the codes of the test samples (N, z_size); `signed_code` is False where a sigmoid makes them. `n_overlap`
+    counts test samples that are in the training set too, `n_duplicates` training samples that repeat an earlier one,
+    `n_out_of_range` values that the likelihood cannot take, out of those from `lowest` to `highest`.
+
+    `path` is the run folder; `options` are data options of the command line, such as "--label y --shape 28x28";
+    `from_python` says that no command repeats the run, as with a module of one's own or data in memory.
     """
 
     source: str
@@ -29,6 +32,7 @@ class Facts:
     epochs: int
     path: str = ""
     options: str = ""
+    from_python: bool = False
     noise: str | None = None
     augment: str | None = None
     likelihood: str = "bernoulli"
@@ -52,14 +56,16 @@ class Facts:
     def is_denoiser(self) -> bool:
         return self.noise not in (None, "", "none")
 
-    def train(self, changes: str, *, recipe: str | None = None) -> str:
+    def train(self, changes: str, *, recipe: str | None = None) -> str | None:
         """The command that trains once more with `changes`; with another recipe only the data and noise are kept."""
+        if self.from_python:
+            return None
         if self.path and recipe is None:
             return f"isthmus train --config {shlex.quote(f'{self.path}/config.toml')} {changes}".strip()
         noise = f"--noise {self.noise}" if self.is_denoiser else ""
         words = ["isthmus train", shlex.quote(self.source), "--recipe", recipe or self.recipe, noise, self.options]
         return " ".join(word for word in [*words, changes] if word)
 
-    def resume(self, changes: str = "") -> str:
+    def resume(self, changes: str = "") -> str | None:
         """The command that goes on with the run."""
-        return f"isthmus resume {shlex.quote(self.path or 'latest')} {changes}".strip()
+        return None if self.from_python else f"isthmus resume {shlex.quote(self.path or 'latest')} {changes}".strip()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from isthmus import evaluate, files, metrics
+from isthmus import files, measure, metrics
 from isthmus.costs import sample_costs
 from isthmus.data.batches import in_order
 from isthmus.data.hashing import count_duplicates, count_overlap
-from isthmus.facts import CodeStatistics, Facts, code_statistics, noise_ranges
+from isthmus.facts import Facts
 from isthmus.model import Model
 from isthmus.prepare import Prepared
 from isthmus.randomness import generator_for
-from isthmus.verdicts import judge as judge_facts
+from isthmus.verdicts import judge_all
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated
@@ -25,7 +24,7 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
     """Everything that `metrics.json` holds, for a model on its device."""
     config, splits = prepared.config, prepared.splits
     seed = config.training.seed
-    passed = evaluate.pass_through(model, prepared.tensor(splits.test), seed)
+    passed = measure.pass_through(model, prepared.tensor(splits.test), seed)
     found: dict[str, Any] = {
         "format": files.FORMAT,
         "data": about_data(prepared),
@@ -33,17 +32,17 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
         "z_size": model.z_size if model.has_code else None,
         "parameters": model.n_parameters,
         **{k: ending.get(k) for k in ("epochs", "best_epoch", "seconds", "images_per_second", "mean_cost")},
-        "test": evaluate.quality(model, passed),
-        "baselines": evaluate.trivial(prepared.x(splits.train), passed.x, model.z_size, prepared.preprocess),
+        "test": measure.quality(model, passed),
+        "baselines": measure.trivial(prepared.x(splits.train), passed.x, model.z_size, prepared.preprocess),
     }
-    if passed.z is not None:
-        found["code"] = asdict(code_statistics(passed.z, bounded=not model.bottleneck.signed))
     if model.config.noise != "none" and "psnr_db" in found["test"]:
         validation = prepared.x(splits.validation, ESTIMATED)
-        found["denoising"] = evaluate.denoising(model, validation, passed, seed)
+        found["denoising"] = measure.denoising(model, validation, passed, seed)
         noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
-        found["denoising"]["estimates"] = asdict(noise_ranges(model.config.noise, noisy, validation))
-    verdicts = judge_facts(found, history, gather(prepared, model, passed, found, ending))
+        points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
+        estimates = {name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))}
+        found["denoising"]["estimates"] = {name: values.tolist() for name, values in estimates.items()}
+    verdicts = judge_all(found, history, gather(prepared, model, passed, ending))
     found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
     return found
 
@@ -57,22 +56,21 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
 
 
 def gather(
-    prepared: Prepared, model: Model, passed: evaluate.Passed, found: dict[str, Any], ending: dict[str, Any]
+    prepared: Prepared, model: Model, passed: measure.Passed, ending: dict[str, Any]
 ) -> Facts:
     """What the verdicts need besides the metrics."""
     config, splits = prepared.config, prepared.splits
     train = prepared.tensor(splits.train)
     train = train[:: max(1, len(train) // TRAIN_SAMPLE)][:TRAIN_SAMPLE]
-    costs = sample_costs(model, train, model.device, config.training.seed, evaluate.TEST_NOISE).cpu().double()
+    costs = sample_costs(model, train, model.device, config.training.seed, measure.TEST_NOISE).cpu().double()
     train_floors = floors(model, torch.cat([x.cpu() for x in in_order(train, model.preprocess, model.device)]))
     test_floors = floors(model, passed.x)
-    code = found.get("code")
     return Facts(
         source=config.data.source,
         recipe=config.recipe,
         best_epoch=ending.get("best_epoch") or 0,
         epochs=ending.get("epochs") or 0,
-        run=ending.get("path"),
+        path=ending.get("path") or "",
         noise=model.config.noise,
         augment=config.training.augment,
         likelihood=model.config.likelihood.partition(",")[0],
@@ -81,10 +79,11 @@ def gather(
         train_cost=float(costs.mean()),
         test_cost=float(passed.costs.double().mean()),
         train_cost_sem=metrics.standard_error(costs - train_floors),
-        test_cost_sem=metrics.standard_error(passed.costs - test_floors),
+        test_cost_sem=metrics.standard_error(passed.costs.double() - test_floors),
         train_floor=float(train_floors.mean()),
         test_floor=float(test_floors.mean()),
-        code=CodeStatistics(**code) if code else None,
+        code=passed.z.numpy() if passed.z is not None else None,
+        signed_code=model.bottleneck.signed,
         n_duplicates=count_duplicates(splits.train.x),
         n_overlap=count_overlap(splits.train.x, splits.test.x),
         n_out_of_range=0,

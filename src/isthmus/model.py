@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from isthmus import bottlenecks, corruptions, files, likelihoods, networks
 from isthmus.bottlenecks import Code
-from isthmus.config import Config, ModelConfig
+from isthmus.config import ModelConfig
 from isthmus.config import build as build_config
 from isthmus.data.batches import CHUNK
 from isthmus.data.carry import Carrier, wrong_shape
@@ -204,12 +204,3 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
         reason = error.message if isinstance(error, IsthmusError) else str(error).splitlines()[0]
         raise ModelFileError("MODEL-WEIGHTS", f"{folder / WEIGHTS} does not fit: {reason}", fix="use the folder it was saved with") from None
     return model.to(device).eval()
-
-
-def new_model(config: Config, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto") -> Model:
-    """A model for this data; likelihood `auto` becomes bernoulli for values in [0, 1], gaussian for others."""
-    settings = config.model
-    if settings.likelihood == "auto":
-        fitting = "bernoulli" if preprocess.is_image and preprocess.range else "gaussian"
-        settings = replace(settings, likelihood=fitting)
-    return Model(settings, preprocess, own=own, flatten=flatten)

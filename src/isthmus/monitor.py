@@ -136,7 +136,7 @@ class Monitor:
 
         if not self.history:
             return
-        figures.live_curve(self.history)
+        figures.live_curve(self.history, now=True, best_epoch=self.best_epoch, **settings)
         if self.out is not None:
             figure = figures.cost_curves(self.history, best_epoch=self.best_epoch, **settings)
             figures.save(figure, self.out / "curves.png")

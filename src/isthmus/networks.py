@@ -95,7 +95,8 @@ def network(text: str, sizes: Sizes, *, hidden: Sequence[int], activation: str, 
     """(encoder, decoder) of the network that `text` names."""
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
-    return build("network", NETWORKS, text, sizes=sizes, hidden=hidden, activation=activation, dropout=dropout)
+    with torch.random.fork_rng(devices=()):  # new layers draw from the global generator, which is not ours to move
+        return build("network", NETWORKS, text, sizes=sizes, hidden=hidden, activation=activation, dropout=dropout)
 
 
 @torch.no_grad()

@@ -11,8 +11,8 @@ import torch
 from isthmus import drawing, figures, files
 from isthmus.data.samples import Samples
 from isthmus.data.tables import write_table
-from isthmus.evaluate import Passed, pass_through
-from isthmus.model import Model
+from isthmus.measure import Passed, pass_through
+from isthmus.model import Model, evaluation
 from isthmus.monitor import Monitor
 from isthmus.prepare import Prepared
 
@@ -34,15 +34,26 @@ def draw_pictures(path: Path, prepared: Prepared, model: Model, monitor: Monitor
     train = prepared.splits.train
     figures.save(figures.samples_per_class(prepared.x(train, 2_000).numpy(), _labels(train), train.classes), path / "data.png")
     rows = one_of_each(test, SHOWN)
-    x, x_in, x_hat = (shown(t[rows]) for t in (passed.x, passed.x_in, passed.x_hat))
-    z = passed.z[rows].numpy() if passed.z is not None else np.zeros((len(rows), 0), np.float32)
-    figures.save(figures.sanity(x, z, x_hat), path / "sanity.png")
+    names = [test.classes[k] for k in test.labels[rows]] if test.labels is not None and test.classes else None
+    clean = without_noise(model, passed.x[rows])
+    figures.save(figures.sanity(*clean, labels=names, signed=model.bottleneck.signed), path / "sanity.png")
     if model.config.noise != "none":
-        figures.save(figures.denoising(x_in, z, x_hat, x), path / "denoising.png")
+        x, x_in, x_hat = (shown(t[rows]) for t in (passed.x, passed.x_in, passed.x_hat))
+        z = passed.z[rows].numpy() if passed.z is not None else None
+        sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
+        figures.save(sheet, path / "denoising.png")
     errors = (passed.x - passed.x_hat).square().flatten(1).mean(1)
     worst = torch.argsort(errors, descending=True)[:WORST]
     ids = [test.id_of(int(i)) for i in worst]
     figures.save(figures.worst(shown(passed.x[worst]), shown(passed.x_hat[worst]), errors[worst].numpy(), ids), path / "worst.png")
+
+
+def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """(original, code, reconstruction) of clean x, for the sanity check: the same pass for denoisers too."""
+    with torch.no_grad(), evaluation(model):
+        params, code = model(x.to(model.device))
+        x_hat = model.likelihood.mean(params.float()).cpu()
+    return shown(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, shown(x_hat)
 
 
 def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:

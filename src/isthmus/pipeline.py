@@ -22,7 +22,7 @@ from isthmus.checkpoint import Checkpoints
 from isthmus.config import Config
 from isthmus.display import Quiet, display
 from isthmus.errors import DivergedError, Interrupted, UsageError
-from isthmus.evaluate import cost_unit, mean_cost_of_mean
+from isthmus.measure import cost_unit, mean_cost_of_mean
 from isthmus.judge import judge
 from isthmus.lock import FolderLock
 from isthmus.model import Model
@@ -31,7 +31,7 @@ from isthmus.pictures import draw_pictures
 from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.recipes import resolve
 from isthmus.runs import Run
-from isthmus.train import Progress, Trainer
+from isthmus.trainer import Progress, Trainer
 
 PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
 

@@ -18,7 +18,8 @@ from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import Splits, align_labels, split
 from isthmus.display import Quiet
 from isthmus.errors import ResourceError
-from isthmus.model import Model, new_model
+from isthmus.likelihoods import likelihood
+from isthmus.model import Model
 from isthmus.randomness import generator_for
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
@@ -87,9 +88,11 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         precision=pick_precision(training.precision, device),
         device=device.type,
     )
-    model = replace(config.model, likelihood=new_model(config, preprocess).config.likelihood) if config.model.likelihood == "auto" else config.model
+    model = config.model
+    if model.likelihood == "auto":
+        model = replace(model, likelihood="bernoulli" if preprocess.is_image and preprocess.range else "gaussian")
     prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
-    check_targets(prepared, new_model(prepared.config, preprocess))
+    check_targets(prepared)
     return prepared
 
 
@@ -107,14 +110,15 @@ def fitting_shift(preprocess: Preprocess, passes: float, *, noisy: bool) -> str:
     return "none" if noisy else f"shift:1,until={SHIFT_UNTIL}"
 
 
-def check_targets(prepared: Prepared, model: Model) -> None:
+def check_targets(prepared: Prepared) -> None:
     """Refuses values outside of the likelihood's range, in all three sets, before the first epoch."""
     if prepared.preprocess.is_image and prepared.preprocess.offset is None and prepared.splits.train.x.dtype == np.uint8:
         return  # bytes over 255 cannot be outside [0, 1]
     for role in ("train", "validation", "test"):
         samples: Samples = getattr(prepared.splits, role)
-        what, likelihood = f"the {role} data", prepared.config.model.likelihood
-        refuse_out_of_range(prepared.tensor(samples), model.likelihood.range, what=what, likelihood=likelihood)
+        text = prepared.config.model.likelihood
+        allowed, what = likelihood(text).range, f"the {role} data"
+        refuse_out_of_range(prepared.tensor(samples), allowed, what=what, likelihood=text.partition(",")[0])
 
 
 def pick_device(name: str) -> torch.device:
@@ -158,7 +162,7 @@ def settle_threads(prepared: Prepared, own: nn.Module | None = None) -> Prepared
 def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool | str = "auto") -> Model:
     """The model that training starts from, on the device; its weights come from the seed."""
     config = prepared.config
-    model = new_model(config, prepared.preprocess, own=own, flatten=flatten)
+    model = Model(config.model, prepared.preprocess, own=own, flatten=flatten)
     mean = mean_sample(prepared) if config.model.output_bias == "mean" and own is None else None
     return model.initialise(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
 

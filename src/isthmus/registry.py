@@ -44,7 +44,11 @@ def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **cont
         options = {arguments[0]: first} | options
     for key in options.keys() - set(arguments):
         raise unknown(f"setting of {what} {name!r}:", key, arguments)
-    accepted = {k: v for k, v in context.items() if k in inspect.signature(factory).parameters}
+    parameters = inspect.signature(factory).parameters
+    missing = [p for p in arguments if p not in options and parameters[p].default is inspect.Parameter.empty]
+    if missing:
+        raise UsageError("USAGE-PART", f"{what} {name!r} needs a {missing[0]}.", fix=usage(what, name, factory))
+    accepted = {k: v for k, v in context.items() if k in parameters}
     try:
         return factory(**{k: plain(v) for k, v in options.items()}, **accepted)
     except (ValueError, TypeError) as error:

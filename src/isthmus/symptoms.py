@@ -48,7 +48,7 @@ def overfitting(case: Case) -> Verdict | None:
         return None
     floor = " above the least possible" if max(case.floors) > 0 else ""
     numbers = f"the cost{floor} is {shown(gap.test)} on test and {shown(gap.train)} on training {case.sample}s"
-    numbers += f", {shown(gap.ratio)} times" if math.isfinite(gap.ratio) else ""
+    numbers += f", a ratio of {shown(gap.ratio)}" if math.isfinite(gap.ratio) else ""
     if gap.ratio <= A_LITTLE or gap.ratio - gap.error <= 1:
         return Verdict("overfitting", "pass", f"It does not overfit: {numbers}.")
     mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")

@@ -40,7 +40,7 @@ def pick_threads(model: Model, x: Tensor, settings: TrainingConfig) -> int:
 
 
 def _step(model: Model, x: Tensor, settings: TrainingConfig) -> float:
-    from isthmus.train import autocast
+    from isthmus.trainer import autocast
 
     begun = time.perf_counter()
     pair = model.corruption(x, generator_for(0, "threads"))

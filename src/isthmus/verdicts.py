@@ -52,7 +52,7 @@ def _test_numbers(metrics: Metrics) -> str:
         "PCA": case.number("baselines", "pca", "mse"),
         f"the mean {case.sample}": case.number("baselines", "mean", "mse"),
     }
-    told = [f"{name} {shown(mse)}" for name, mse in rivals.items() if mse is not None]
+    told = [f"{name} has {shown(mse)}" for name, mse in rivals.items() if mse is not None]
     mse = f"mean squared error {shown(case.number('test', 'mse'))} on test {case.sample}s"
     return f"{mse}, where {' and '.join(told)}" if told else mse
 

@@ -131,7 +131,7 @@ def _label(
         return by_name.get(options.label), False
     free = {names[i].lower(): i for i in reversed(kept) if names[i] not in (expected or ())}
     found = next((free[word] for word in LABEL_NAMES if word in free), None)
-    return (found, True) if guess and len(kept) > 1 else (None, False)
+    return (found, found is not None) if guess and len(kept) > 1 else (None, False)
 
 
 def _told(names: Sequence[str], kept: list[int], label: int | None, guessed: bool, name: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from isthmus.errors import DataError, UsageError
 
 PROBED = 100  # rows that are looked at, fewer where they are long
 ENOUGH = 1 << 15  # characters
-CANDIDATES = (",", ";", "\t", "|")  # a blank is only tried where none of these divides the rows
+CANDIDATES = (",", ";", "\t", "|")  # and blanks, where they divide the rows better
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " ", "blank": " "}
 SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "blanks"}
 MOST_CLASSES = 100  # labels beside pixels are small numbers; EMNIST has 62 classes
@@ -95,9 +95,10 @@ def _given(option: str | None) -> str | None:
 def _find_delimiter(lines: list[str]) -> str:
     scores = {delimiter: _score(lines, delimiter) for delimiter in CANDIDATES}
     best = max(CANDIDATES, key=lambda delimiter: scores[delimiter])
-    if scores[best] > 0:
-        return best
-    return " " if _score(lines, " ") > 1.5 else ","  # blanks divide numbers; in prose they mean nothing
+    blanks = _score(lines, " ")
+    if blanks > max(scores[best], 1.5):  # blanks divide numbers; in prose they mean nothing
+        return " "
+    return best if scores[best] > 0 else ","
 
 
 def _score(lines: list[str], delimiter: str) -> float:

@@ -226,12 +226,13 @@ def rate(step: int, steps: int, settings: TrainingConfig) -> float:
 
 
 def adamw(model: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); biases and other vectors are not decayed."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); unless `decay` is "all", biases are not decayed."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in trained if settings.decay == "all" or p.ndim > 1]
+    free = [p for p in trained if settings.decay != "all" and p.ndim <= 1]
     groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay, "peak": settings.lr},
-        {"params": vectors, "weight_decay": 0.0, "peak": settings.lr},
+        {"params": decayed, "weight_decay": settings.weight_decay, "peak": settings.lr},
+        {"params": free, "weight_decay": 0.0, "peak": settings.lr},
     ]
     fused = next(model.parameters()).device.type in {"cpu", "cuda"}
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas, fused=fused)

@@ -1,0 +1,170 @@
+"""`check`: everything that can be said about data before anybody trains on it, every fault included."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from isthmus.config import DataConfig
+from isthmus.data.facts import Facts, facts_of, rows_about, told_pairs
+from isthmus.data.hashing import Matches, find_overlap
+from isthmus.data.naming import printable
+from isthmus.data.samples import Bundle
+from isthmus.data.sources import read, read_samples
+from isthmus.data.workers import Progress
+from isthmus.errors import DataError, IsthmusError, ResourceError
+
+FORMAT = 1  # of `as_dict`
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found. `bundle` is what could be read, if need be without the bad rows and files; None if nothing.
+
+    `problems` are the errors that reading as asked would raise, each with all its rows or files. `warnings` are
+    sentences about what would not stop a training but spoil its meaning, `notes` about what was guessed or converted.
+    """
+
+    source: str
+    bundle: Bundle | None
+    train: Facts | None
+    test: Facts | None
+    overlap: Matches
+    overlap_pairs: tuple[tuple[str, str], ...]
+    problems: tuple[IsthmusError, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether a training could begin."""
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, every bad row and file included."""
+        found = [
+            {"code": p.code, "message": p.message, "fix": p.fix, "count": len(p.problems), "problems": list(p.problems)}
+            for p in self.problems
+        ]
+        parts = {"train": self.train, "test": self.test}
+        return {
+            "format": FORMAT,
+            "source": self.source,
+            "ok": self.ok,
+            "parts": {name: facts.as_dict() for name, facts in parts.items() if facts is not None},
+            "overlap": {"count": self.overlap.count, "pairs": [list(pair) for pair in self.overlap_pairs]},
+            "problems": found,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Titles and sentences for a printed table, the problems with every row or file at its end."""
+        rows = [("data", printable(self.source))]
+        for title, facts in (("", self.train), ("test: ", self.test)):
+            rows += [(title + name, text) for name, text in rows_about(facts)] if facts is not None else []
+        if self.test is not None:
+            told = told_pairs(
+                self.overlap.count, self.test.n, self.overlap_pairs, "test samples are in the training part"
+            )
+            rows.append(("train and test overlap", told))
+        rows += [("note", note) for note in self.notes]
+        rows += [("warning", warning) for warning in self.warnings]
+        for problem in self.problems:
+            rows.append(("problem", problem.message))
+            rows += [("", text) for text in problem.problems]
+            rows += [("fix", problem.fix)] if problem.fix else []
+        return rows
+
+
+def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> Findings:
+    """Reads `source` (anything that `read` takes) and says everything about it; data that is bad raises nothing.
+
+    Where reading fails, the error is kept with all its rows or files, and reading goes on without them as far as
+    that is possible. `options.test` names other test data.
+
+    Raises: UsageError for settings that mean nothing.
+    """
+    options = options or DataConfig()
+    bundle, problems = _read_leniently(source, options, progress)
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"a {type(source).__name__}"
+    if bundle is None:
+        return Findings(str(name), None, None, None, Matches(0, ()), (), tuple(problems), (), ())
+    train = facts_of(bundle.train)
+    test = facts_of(bundle.test) if bundle.test is not None else None
+    overlap = find_overlap(bundle.train.x, bundle.test.x) if bundle.test is not None else Matches(0, ())
+    notes = (*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ()))
+    return Findings(
+        source=str(name),
+        bundle=bundle,
+        train=train,
+        test=test,
+        overlap=overlap,
+        overlap_pairs=_ids(bundle, overlap),
+        problems=tuple(problems),
+        warnings=tuple(_warnings(train, test, overlap)),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _read_leniently(
+    source: Any, options: DataConfig, progress: Progress | None
+) -> tuple[Bundle | None, list[IsthmusError]]:
+    """What can be read, and the errors on the way; every retry asks for less."""
+    problems: list[IsthmusError] = []
+    current: DataConfig | None = options
+    while current is not None:
+        try:
+            bundle = read(source, current, progress)
+            if options.test is not None:
+                bundle = replace(bundle, test=read_samples(options.test, current, progress))
+            return bundle, problems
+        except (DataError, ResourceError) as error:
+            if all(known.message != error.message for known in problems):
+                problems.append(error)
+            current = _relaxed(current, error)
+    return None, problems
+
+
+def _relaxed(options: DataConfig, error: IsthmusError) -> DataConfig | None:
+    """Settings under which this error cannot come again; None if there are none."""
+    without = replace(options, skip_bad_files=True, skip_bad_rows=True, allow_trailing=True)
+    if without != options:
+        return without
+    if options.missing == "error":
+        return replace(options, missing="drop")
+    size = re.search(r"--resize (\d+x\d+)", error.fix or "") if error.code == "DATA-SIZE" else None
+    return replace(options, resize=size[1]) if size and options.resize is None else None
+
+
+def _ids(bundle: Bundle, overlap: Matches) -> tuple[tuple[str, str], ...]:
+    if bundle.test is None:
+        return ()
+    return tuple((bundle.train.id_of(a), bundle.test.id_of(b)) for a, b in overlap.pairs)
+
+
+def _warnings(train: Facts, test: Facts | None, overlap: Matches) -> list[str]:
+    found = []
+    if overlap.count:
+        assert test is not None
+        share = overlap.count / test.n
+        found.append(
+            f"{overlap.count:,} of {test.n:,} test samples ({share:.1%}) are in the training part as well; "
+            "results on them say nothing about new data. Take them out of one of the two."
+        )
+    if train.duplicates.count:
+        found.append(
+            f"{train.duplicates.count:,} samples are equal to others; a split by chance puts some of them into both "
+            "training and test. Take them out."
+        )
+    if train.low == train.high:
+        found.append(f"all values are {train.low:g}; there is nothing to learn.")
+    few = [name for name, n in train.classes.items() if n < 2]
+    if few:
+        names = ", ".join(map(printable, few[:10]))
+        found.append(f"{len(few):,} classes have fewer than 2 samples: {names}.")
+    if test is not None and test.shape != train.shape:
+        found.append(f"samples have the shape {train.shape} in training, but {test.shape} in the test part.")
+    return found
