@@ -99,6 +99,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     handler = type("Planned", (Handler,), {"asked": [], "plans": {}})
     http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     http.daemon_threads = True
+    http.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are part of these tests
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield Server(http.server_address[1], handler)

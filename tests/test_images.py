@@ -105,7 +105,7 @@ def test_fault_33_skip_bad_files_keeps_the_good_ones(tmp_path: Path) -> None:
     assert samples.labels is not None
     assert samples.labels.tolist() == [0, 1]
     np.testing.assert_array_equal(samples.x, np.stack([noisy[None]] * 2))
-    assert samples.notes[-1].startswith("1 files are left out: a/2.png is damaged or cut")
+    assert samples.notes[-1].startswith("1 file left out: a/2.png is damaged or cut")
 
 
 def test_fault_34_empty_and_foreign_files(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_fault_36_mixed_sizes_are_counted_with_examples(tmp_path: Path) -> None:
     save(tmp_path, "wide.png", np.zeros((3, 9), np.uint8))
     with pytest.raises(DataError, match="images of 2 sizes") as caught:
         read_images(tmp_path, OPTIONS)
-    assert caught.value.problems == ("3 x 4: 3 images, e.g. a.png, b.png", "3 x 9: 1 images, e.g. wide.png")
+    assert caught.value.problems == ("3 x 4: 3 images, e.g. a.png, b.png", "3 x 9: 1 image, e.g. wide.png")
     assert caught.value.fix == "pass --resize 3x4 to bring all to one size"
 
 
@@ -181,9 +181,7 @@ def test_resize_brings_all_to_one_size(tmp_path: Path) -> None:
     samples = read_images(tmp_path, DataConfig(resize="6x5"))
     expected = np.stack([np.full((1, 6, 5), value, np.uint8) for value in (77, 200)])
     np.testing.assert_array_equal(samples.x, expected)  # a flat image stays flat at every size
-    assert samples.notes == (
-        "2 images are brought to 6 x 5 pixels (height x width); 2 of them lose their proportions.",
-    )
+    assert samples.notes == ("2 images brought to 6 x 5 pixels (height x width); 2 of them out of proportion.",)
 
 
 def test_resize_keeps_16_bits_and_equals_pillow(tmp_path: Path) -> None:
@@ -224,7 +222,7 @@ def test_fault_37_sixteen_bit_colour_is_told(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", RGB.astype(np.uint16) * 257)
     samples = read_images(tmp_path, OPTIONS)
     np.testing.assert_array_equal(samples.x[0], RGB.transpose(2, 0, 1))
-    assert "1 colour images have 16 bits a channel; their upper 8 are read." in samples.notes
+    assert "1 colour image with 16 bits a channel, of which the upper 8 are read." in samples.notes
 
 
 def test_fault_37_gray_and_colour_become_colour_or_gray(tmp_path: Path) -> None:
@@ -260,7 +258,7 @@ def test_fault_37_transparency_is_laid_on_a_colour(tmp_path: Path, alpha: str, e
     samples = read_images(tmp_path, DataConfig(alpha=alpha))  # type: ignore[arg-type]
     assert samples.x.shape == (1, 3, 2, 2)
     assert samples.x[0, :, 0, 0].tolist() == list(expected)
-    assert "1 images have transparency" in samples.notes[-1]
+    assert "1 image with transparency" in samples.notes[-1]
 
 
 def test_fault_37_transparency_is_kept_by_choice(tmp_path: Path) -> None:
@@ -296,7 +294,7 @@ def test_fault_38_frames_first_or_all(tmp_path: Path) -> None:
     save(tmp_path, "b.png", np.full((2, 3), 40, np.uint8))
     first = read_images(tmp_path, OPTIONS)
     assert first.x[:, 0, 0, 0].tolist() == [10, 40]
-    assert first.notes == ("1 files have several frames or pages; the first is read (--frames all reads every one).",)
+    assert first.notes == ("1 file with several frames or pages; the first is read (--frames all reads every one).",)
     every = read_images(tmp_path, DataConfig(frames="all"))
     assert every.x[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
     assert every.ids == ("a.tif#0", "a.tif#1", "a.tif#2", "b.png")
@@ -333,7 +331,7 @@ def test_fault_39_files_beside_sub_folders_make_no_classes(tmp_path: Path) -> No
         save(tmp_path, name, GRAY)
     samples = read_images(tmp_path, OPTIONS)
     assert samples.labels is None
-    assert samples.notes == ("1 files lie beside the sub-folders, so these are not taken as classes.",)
+    assert samples.notes == ("1 file beside the sub-folders, so these are not taken as classes.",)
 
 
 def test_fault_39_symlink_loop_is_left(tmp_path: Path) -> None:

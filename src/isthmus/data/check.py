@@ -10,7 +10,7 @@ from typing import Any
 from isthmus.config import DataConfig
 from isthmus.data.facts import Facts, facts_of, rows_about, told_pairs
 from isthmus.data.hashing import Matches, find_overlap
-from isthmus.data.naming import printable
+from isthmus.data.naming import counted, printable
 from isthmus.data.samples import Bundle
 from isthmus.data.sources import read, read_samples
 from isthmus.data.workers import Progress
@@ -130,11 +130,12 @@ def _read_leniently(
 
 def _relaxed(options: DataConfig, error: IsthmusError) -> DataConfig | None:
     """Settings under which this error cannot come again; None if there are none."""
-    without = replace(options, skip_bad_files=True, skip_bad_rows=True, allow_trailing=True)
+    missing = "drop" if options.missing == "error" else options.missing
+    without = replace(options, skip_bad_files=True, skip_bad_rows=True, allow_trailing=True, missing=missing)
     if without != options:
         return without
-    if options.missing == "error":
-        return replace(options, missing="drop")
+    if error.code == "DATA-EMPTY" and options.missing == "drop":  # no row was whole
+        return replace(options, missing="median")
     size = re.search(r"--resize (\d+x\d+)", error.fix or "") if error.code == "DATA-SIZE" else None
     return replace(options, resize=size[1]) if size and options.resize is None else None
 
@@ -156,7 +157,7 @@ def _warnings(train: Facts, test: Facts | None, overlap: Matches) -> list[str]:
         )
     if train.duplicates.count:
         found.append(
-            f"{train.duplicates.count:,} samples are equal to others; a split by chance puts some of them into both "
+            f"{counted(train.duplicates.count, 'sample')} equal to another; a split by chance puts some into both "
             "training and test. Take them out."
         )
     if train.low == train.high:
@@ -164,7 +165,7 @@ def _warnings(train: Facts, test: Facts | None, overlap: Matches) -> list[str]:
     few = [name for name, n in train.classes.items() if n < 2]
     if few:
         names = ", ".join(map(printable, few[:10]))
-        found.append(f"{len(few):,} classes have fewer than 2 samples: {names}.")
+        found.append(f"{len(few):,} of the classes with fewer than 2 samples: {names}.")
     if test is not None and test.shape != train.shape:
         found.append(f"samples have the shape {train.shape} in training, but {test.shape} in the test part.")
     return found

@@ -38,7 +38,7 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
     if options.resize is not None:
         size = parse_size(options.resize)
         if x.shape[2:] != size:
-            notes.append(f"{samples.name}: images are brought to {size[0]} x {size[1]} pixels (height x width).")
+            notes.append(f"{samples.name}: images brought to {size[0]} x {size[1]} pixels (height x width).")
         x = resized(x, size)
     return samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
 

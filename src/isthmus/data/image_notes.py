@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from isthmus.data.naming import counted
 from isthmus.data.pixels import Form, Look
 
 MODE_NAMES = {
@@ -33,13 +34,13 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
     if n_alpha and form.channels in (1, 3):
         paper = "black" if form.backdrop == 0 else "white"
         notes.append(
-            f"{n_alpha:,} images have transparency; they are laid on {paper} (--alpha keep keeps it as a channel)."
+            f"{counted(n_alpha, 'image')} with transparency, laid on {paper} (--alpha keep keeps it as a channel)."
         )
     n_cut = sum("of 16 bits" in seen.mode for seen in good)
     if n_cut:
-        notes.append(f"{n_cut:,} colour images have 16 bits a channel; their upper 8 are read.")
+        notes.append(f"{counted(n_cut, 'colour image')} with 16 bits a channel, of which the upper 8 are read.")
     n_turned = sum(seen.rotated for seen in good)
-    return [*notes, f"{n_turned:,} images are turned as their EXIF data says."] if n_turned else notes
+    return [*notes, f"{counted(n_turned, 'image')} turned as the EXIF data says."] if n_turned else notes
 
 
 def _size_notes(good: Sequence[Look], size: tuple[int, int] | None) -> list[str]:
@@ -48,14 +49,15 @@ def _size_notes(good: Sequence[Look], size: tuple[int, int] | None) -> list[str]
         return []
     n_changed = sum(n for found, n in sizes.items() if found != size)
     n_bent = sum(n for (h, w), n in sizes.items() if abs(h * size[1] - w * size[0]) > max(h, w) / 2)  # beyond rounding
-    bent = f"; {n_bent:,} of them lose their proportions" if n_bent else ""
-    return [f"{n_changed:,} images are brought to {size[0]} x {size[1]} pixels (height x width){bent}."]
+    bent = f"; {n_bent:,} of them out of proportion" if n_bent else ""
+    return [f"{counted(n_changed, 'image')} brought to {size[0]} x {size[1]} pixels (height x width){bent}."]
 
 
 def _frame_notes(good: Sequence[Look]) -> list[str]:
     several = {seen.path: seen.frames for seen in good if seen.frames > 1}
     if not several:
         return []
+    told = f"{counted(len(several), 'file')} with several frames or pages"
     if len(good) > len({seen.path for seen in good}):
-        return [f"{len(several):,} files have several frames or pages; each is a sample ({sum(several.values()):,})."]
-    return [f"{len(several):,} files have several frames or pages; the first is read (--frames all reads every one)."]
+        return [f"{told}; each is a sample ({sum(several.values()):,})."]
+    return [f"{told}; the first is read (--frames all reads every one)."]

@@ -18,7 +18,7 @@ from isthmus.config import DataConfig
 from isthmus.data.image_notes import notes_on
 from isthmus.data.listing import Listing, list_files
 from isthmus.data.memory import refuse_too_large
-from isthmus.data.naming import natural_key, printable, text_of
+from isthmus.data.naming import counted, natural_key, printable, text_of
 from isthmus.data.pixels import SUFFIXES, Form, Look, Unreadable, convert, decode, look, look_at, opened, reason
 from isthmus.data.samples import Samples
 from isthmus.data.sizes import parse_size
@@ -179,7 +179,9 @@ def _mixed_sizes(path: Path, good: list[Look], sizes: Counter[tuple[int, int]]) 
     for seen in good:
         if len(examples[seen.height, seen.width]) < 2:
             examples[seen.height, seen.width].append(printable(seen.path.name))
-    problems = [f"{h} x {w}: {n:,} images, e.g. {', '.join(examples[h, w])}" for (h, w), n in sizes.most_common()]
+    problems = [
+        f"{h} x {w}: {counted(n, 'image')}, e.g. {', '.join(examples[h, w])}" for (h, w), n in sizes.most_common()
+    ]
     h, w = sizes.most_common(1)[0][0]
     message = f"{printable(path)} holds images of {len(sizes):,} sizes (height x width); a model takes one."
     return DataError("DATA-SIZE", message, fix=f"pass --resize {h}x{w} to bring all to one size", problems=problems)
@@ -208,7 +210,7 @@ def _refuse_bad(path: Path, reading: Reading, options: DataConfig) -> None:
     if not path.is_dir():
         raise DataError("DATA-FILE", f"{printable(path)} {reading.bad[0]}.", fix="name another file, or save it again")
     message = f"{n_bad:,} of {n_files:,} files under {printable(path)} cannot be read as images."
-    rest = f"{n_left:,} image{'s' * (n_left != 1)} would be left"
+    rest = f"{counted(n_left, 'image')} would be left"
     fix = f"pass --skip-bad-files ({rest}), or remove these files" if n_left else "save the images again"
     raise DataError("DATA-FILE", message, fix=fix, problems=_problems(reading))
 
@@ -220,4 +222,4 @@ def _problems(reading: Reading) -> list[str]:
 def _left_out(reading: Reading) -> str:
     problems = _problems(reading)
     more = f"; and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-    return f"{len(problems):,} files are left out: {'; '.join(problems[:SHOWN])}{more}."
+    return f"{counted(len(problems), 'file')} left out: {'; '.join(problems[:SHOWN])}{more}."

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isthmus.data.naming import natural_key, printable, text_of
+from isthmus.data.naming import counted, natural_key, printable, text_of
 from isthmus.errors import ResourceError
 
 LEFT_BY_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}  # besides dotfiles
@@ -43,7 +43,7 @@ def list_files(root: Path) -> Listing:
         index = {name: i for i, name in enumerate(classes)}
         labels = np.array([index[head] for head in heads], dtype=np.int64)
     elif len(classes) > 1:
-        notes.append(f"{heads.count(''):,} files lie beside the sub-folders, so these are not taken as classes.")
+        notes.append(f"{counted(heads.count(''), 'file')} beside the sub-folders, so these are not taken as classes.")
     deepest = max((len(path.parts) for path in below), default=1)
     if deepest > 2:
         what = "the first sub-folder is the class" if labels is not None else "all are read"

@@ -229,7 +229,7 @@ def reason(path: Path, error: Exception) -> str:
         return f"is not an image of a format that is read ({_described(path)})"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be opened: {error.strerror}"
-    text = str(error).removeprefix("image file ") or type(error).__name__
+    text = str(error) or type(error).__name__
     return f"is damaged or cut: {text}"
 
 
