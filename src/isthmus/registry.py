@@ -37,14 +37,16 @@ def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **cont
     if name not in registry:
         raise unknown(what, name, registry)
     factory = registry[name]
-    arguments = [p for p in inspect.signature(factory).parameters if p not in context]
+    parameters = {
+        name: p for name, p in inspect.signature(factory).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    arguments = [p for p in parameters if p not in context]
     if first is not None:
         if not arguments:
             raise UsageError("USAGE-PART", f"{what} {name!r} takes no level, {text!r} gives one.", fix=f"write {name!r}")
         options = {arguments[0]: first} | options
     for key in options.keys() - set(arguments):
         raise unknown(f"setting of {what} {name!r}:", key, arguments)
-    parameters = inspect.signature(factory).parameters
     missing = [p for p in arguments if p not in options and parameters[p].default is inspect.Parameter.empty]
     if missing:
         raise UsageError("USAGE-PART", f"{what} {name!r} needs a {missing[0]}.", fix=usage(what, name, factory))

@@ -1,0 +1,68 @@
+"""What holds for every test: shapes are checked, one thread, no network, and no test that asserts nothing."""
+
+from __future__ import annotations
+
+import gzip
+import ipaddress
+import os
+import socket
+from importlib import resources
+from typing import Any
+
+import jaxtyping
+import numpy as np
+import pytest
+
+os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # also for the programs that tests start
+
+# Shapes in annotations are enforced in these modules from here on, so this stands before they are imported.
+SHAPED = ("corruptions", "bottlenecks", "likelihoods", "networks")  # the parts; other modules test their own errors
+jaxtyping.install_import_hook([f"isthmus.{name}" for name in SHAPED], "shapes.check")
+
+import hypothesis  # noqa: E402
+import torch  # noqa: E402
+from bare_tests import bare_tests  # noqa: E402
+from tiny import Digits  # noqa: E402
+
+torch.set_num_threads(1)  # a second thread on a busy machine makes these small steps ten times slower
+
+# A test that fails does so every time; the deadline measures the machine, not the code.
+hypothesis.settings.register_profile("isthmus", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.load_profile("isthmus")
+
+
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    if name.startswith("test_") and name in bare_tests(collector.path):
+        raise collector.CollectError(f"{collector.path.name}: {name} asserts nothing")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections reach this machine only."""
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+
+
+def _guarded(connect: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
+            pytest.fail(f"a test opened a connection to {address[0]}; the network is off")
+        return connect(self, address)
+
+    return guarded
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    """400 real digits, 28 x 28 bytes, read by numpy alone from the table that the package ships."""
+    table = resources.files("isthmus") / "data" / "mnist-2k.csv.gz"
+    with table.open("rb") as packed, gzip.open(packed, "rt") as text:
+        rows = np.loadtxt(text, delimiter=",", skiprows=1, max_rows=400, dtype=np.uint8)
+    return Digits(rows[:, 1:].reshape(-1, 1, 28, 28), rows[:, 0].astype(np.int64))

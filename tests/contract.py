@@ -1,0 +1,134 @@
+"""The contract of every part, as assertions on any instance; `test_contract.py` runs them on all that is registered."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.bottlenecks import AbstractBottleneck
+from isthmus.corruptions import AbstractCorruption
+from isthmus.likelihoods import AbstractLikelihood
+from tiny import assert_equal_weights, assert_global_generator_untouched, weights
+
+BATCHES = (1, 2, 5)
+SHAPES = ((1, 4, 4), (3, 5, 7), (6,))  # gray and colour images, not square, and a table
+DTYPES = (torch.float32, torch.float64)
+CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12}  # some hundred roundings of 1.2e-7 and 2.2e-16, relative
+
+
+def example(name: str, factory: Callable[..., Any]) -> str:
+    """The text that builds a registered part: its name, with 0.5 for a first argument that it cannot do without."""
+    first = next(iter(inspect.signature(factory).parameters.values()), None)
+    needed = first is not None and first.default is first.empty and first.kind is first.POSITIONAL_OR_KEYWORD
+    return f"{name}:0.5" if needed else name
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
+    """Uniform values in [0, 1)."""
+    return torch.rand(shape, generator=seeded(seed), dtype=dtype)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def redraw(module: nn.Module, seed: int = 0) -> nn.Module:
+    """The module with weights from a generator of its own, so that no test depends on the global one."""
+    generator = seeded(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(0, 0.3, generator=generator)
+    return module
+
+
+def assert_close(found: Tensor, expected: Tensor, what: str = "") -> None:
+    tolerance = CLOSE[expected.dtype]
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance, msg=lambda text: f"{what}: {text}")
+
+
+def assert_gradient_everywhere(cost: Tensor, named: Iterable[tuple[str, Tensor]]) -> None:
+    """The cost's gradient reaches each of these tensors, is finite, and is not zero everywhere."""
+    names, tensors = zip(*named, strict=True)
+    for name, gradient in zip(names, torch.autograd.grad(cost, tensors, allow_unused=True), strict=True):
+        assert gradient is not None, f"no gradient reaches {name}"
+        assert bool(gradient.isfinite().all()), f"the gradient of {name} is not finite"
+        assert bool((gradient != 0).any()), f"the gradient of {name} is zero everywhere"
+
+
+def assert_corrupts_soundly(part: AbstractCorruption, x: Tensor) -> None:
+    """Shape and type kept, x untouched, the target x itself, all randomness from the generator."""
+    before = x.clone()
+    with assert_global_generator_untouched():
+        pair = part(x, seeded(1))
+    assert torch.equal(x, before), "the corruption changed its input"
+    assert pair.target.shape == pair.x_in.shape == x.shape
+    assert pair.target.dtype == pair.x_in.dtype == x.dtype
+    assert pair.weight is None or pair.weight.shape == x.shape
+    assert bool(pair.x_in.isfinite().all())
+    assert torch.equal(part(x, seeded(1)).x_in, pair.x_in), "the same seed gave other noise"
+
+
+def assert_samples_apart(part: AbstractCorruption, x: Tensor) -> None:
+    """What happens to a sample does not depend on those after it."""
+    other = x.clone()
+    other[-1] = 1 - other[-1]
+    assert torch.equal(part(x, seeded(1)).x_in[:-1], part(other, seeded(1)).x_in[:-1])
+
+
+def assert_makes_codes(part: AbstractBottleneck, h: Tensor, z_size: int) -> None:
+    """z is (B, z_size), penalties (B,), nothing at random without `sample`, and no buffer moves in evaluation."""
+    part.eval()
+    before = weights(part)
+    with assert_global_generator_untouched():
+        code = part(h, sample=False)
+    assert code.z.shape == (len(h), z_size)
+    assert code.z.dtype == h.dtype
+    assert bool(code.z.isfinite().all())
+    for name, penalty in code.penalties.items():
+        assert penalty.shape == (len(h),), f"penalty {name} is {tuple(penalty.shape)}"
+        assert name in part.penalties, f"penalty {name} is not announced"
+    assert torch.equal(part(h, sample=False).z, code.z)
+    assert torch.equal(part(h, sample=True, generator=seeded(1)).z, part(h, sample=True, generator=seeded(1)).z)
+    assert part.signed or bool((code.z >= 0).all()), "codes below zero, and yet signed is False"
+    assert_equal_weights(weights(part), before)
+
+
+def assert_per_sample(function: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """f(cat) = cat(f), and permuting the batch permutes the values."""
+    whole = function(x)
+    assert_close(torch.cat([function(row[None]) for row in x]), whole, "one by one")
+    order = torch.randperm(len(x), generator=seeded(2))
+    assert_close(function(x[order]), whole[order], "permuted")
+
+
+def assert_costs_soundly(part: AbstractLikelihood, params: Tensor, target: Tensor) -> None:
+    """(B,) nats in the target's type, a sum over values, linear in the weight; least where the mean is the target."""
+    cost = part.nll(params, target)
+    assert cost.shape == (len(target),)
+    assert cost.dtype == target.dtype
+    assert_close(part.nll(params, target, torch.ones_like(target)), cost, "weight 1")
+    assert_close(part.nll(params, target, torch.full_like(target, 2.0)), 2 * cost, "weight 2")
+    assert torch.equal(part.nll(params, target, torch.zeros_like(target)), torch.zeros_like(cost))
+    half = torch.zeros_like(target)
+    half[..., ::2] = 1
+    assert_close(part.nll(params, target, half) + part.nll(params, target, 1 - half), cost, "two halves")
+    assert part.mean(params).shape == target.shape
+    # 1e-6: from_mean may keep away from the ends, where the cost of the best would be infinite
+    assert bool((part.nll(part.from_mean(target), target) <= cost + 1e-6 * cost.abs()).all())
+
+
+def assert_network_fits(encoder: nn.Module, decoder: nn.Module, x: Tensor, sizes: Any) -> None:
+    """Features (B, width_code) and output (B, *shape_out) in the type of x; evaluation changes no buffer."""
+    before = weights(encoder) | weights(decoder)
+    encoder.eval(), decoder.eval()
+    with torch.no_grad(), assert_global_generator_untouched():
+        h = encoder(x)
+        params = decoder(drawn(len(x), sizes.z_size, dtype=x.dtype))
+    assert h.shape == (len(x), sizes.width_code)
+    assert params.shape == (len(x), *sizes.shape_out)
+    assert h.dtype == params.dtype == x.dtype
+    assert_equal_weights(weights(encoder) | weights(decoder), before)

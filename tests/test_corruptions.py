@@ -1,0 +1,149 @@
+"""Noise has the moments that its definition states; tolerances are five standard errors of N values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from contract import drawn, seeded
+from isthmus.corruptions import Level, corruption
+from isthmus.errors import UsageError
+
+N = 200_000
+SHARE = 5 * 0.5 / math.sqrt(N)  # five standard errors of a share, at most
+
+
+def noised(text: str, x: torch.Tensor, range: tuple[float, float] | None = (0.0, 1.0)) -> torch.Tensor:
+    return corruption(text, range)(x, seeded(0)).x_in.double()
+
+
+def flat(value: float) -> torch.Tensor:
+    return torch.full((2, N // 2), value)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 2.0])
+def test_gaussian_noise_is_normal_with_deviation_sigma(sigma: float) -> None:
+    noise = (noised(f"gaussian:{sigma},clip=false", flat(0.3)) - 0.3).flatten()
+    assert float(noise.mean()) == pytest.approx(0, abs=5 * sigma / math.sqrt(N))
+    assert float(noise.std()) == pytest.approx(sigma, rel=5 / math.sqrt(2 * N))
+    assert stats.kstest(noise.numpy() / sigma, "norm").pvalue > 1e-3
+
+
+def test_gaussian_noise_is_cut_to_the_range_of_the_data() -> None:
+    noisy = noised("gaussian:0.5", flat(0.25))
+    below, above = stats.norm.cdf(-0.5), stats.norm.sf(1.5)  # (0 - 0.25) / 0.5 and (1 - 0.25) / 0.5
+    assert float((noisy == 0).double().mean()) == pytest.approx(below, abs=SHARE)
+    assert float((noisy == 1).double().mean()) == pytest.approx(above, abs=SHARE)
+    inner = stats.norm.expect(lambda x: x, loc=0.25, scale=0.5, lb=0, ub=1)
+    assert float(noisy.mean()) == pytest.approx(inner + above, abs=SHARE)
+    assert float(noised("gaussian:0.5", flat(0.25), None).min()) < 0  # a table has no range
+
+
+def test_salt_and_pepper_sets_half_of_its_share_to_each_end() -> None:
+    noisy = noised("salt-and-pepper:0.3", flat(0.4))
+    assert float((noisy == 0).double().mean()) == pytest.approx(0.15, abs=SHARE)
+    assert float((noisy == 1).double().mean()) == pytest.approx(0.15, abs=SHARE)
+    assert noisy.unique().tolist() == pytest.approx([0, 0.4, 1])
+    assert noised("salt-and-pepper:0.5", flat(0.0), None).unique().tolist() == [-3, 0, 3]  # deviations, in a table
+
+
+def test_speckle_grows_with_the_value() -> None:
+    for value in (0.2, 0.8):
+        noise = noised("speckle:0.5,clip=false", flat(value)) - value
+        assert float(noise.std()) == pytest.approx(0.5 * value, rel=5 / math.sqrt(2 * N))
+        assert float(noise.mean()) == pytest.approx(0, abs=5 * 0.5 * value / math.sqrt(N))
+    assert bool((noised("speckle:0.5", flat(0.0)) == 0).all())
+    assert float(noised("speckle:2", flat(0.8)).max()) == 1
+
+
+@pytest.mark.parametrize("peak", [4, 30])
+def test_poisson_noise_counts_photons(peak: int) -> None:
+    value = 0.5
+    noisy = noised(f"poisson:{peak},clip=false", flat(value))
+    sd = math.sqrt(value / peak)  # Var(Poisson(x peak) / peak) = x / peak
+    assert float(noisy.mean()) == pytest.approx(value, abs=5 * sd / math.sqrt(N))
+    kurtosis = 1 / (value * peak)  # of a Poisson count, which widens the error of its variance
+    assert float(noisy.var()) == pytest.approx(sd**2, rel=5 * math.sqrt((2 + kurtosis) / N))
+    counts = noisy * peak
+    assert float((counts - counts.round()).abs().max()) < 1e-4  # float32
+    assert bool((noised(f"poisson:{peak}", flat(0.0)) == 0).all())
+    assert float(noised(f"poisson:{peak}", flat(1.0)).max()) == 1
+
+
+def test_masking_sets_its_share_to_zero_and_leaves_the_rest() -> None:
+    x = drawn(4, N // 4) + 0.1
+    noisy = noised("masking:0.7", x)
+    masked = noisy == 0
+    assert float(masked.double().mean()) == pytest.approx(0.7, abs=SHARE)
+    assert torch.equal(noisy[~masked], x.double()[~masked])
+
+
+def test_no_noise_is_the_input_itself() -> None:
+    x = drawn(3, 1, 4, 4)
+    pair = corruption("none", (0.0, 1.0))(x, None)
+    assert pair.x_in is pair.target is x
+    assert pair.weight is None
+
+
+def test_a_range_of_levels_is_drawn_anew_for_every_sample_evenly() -> None:
+    noisy = corruption("gaussian:0.2-0.8,clip=false", None)(torch.zeros(800, 4_000), seeded(0)).x_in
+    levels = noisy.std(1).numpy()
+    # A deviation measured on 4,000 values errs by 1.1 %, far less than the spread of the levels.
+    assert stats.kstest(levels, stats.uniform(0.2, 0.6).cdf).pvalue > 1e-3
+    shares = (corruption("masking:0-1", None)(torch.ones(800, 4_000), seeded(0)).x_in == 0).float().mean(1)
+    assert stats.kstest(shares.numpy(), "uniform").pvalue > 1e-3
+
+
+def test_values_of_a_sample_are_noised_apart_from_each_other() -> None:
+    noise = noised("gaussian:1,clip=false", torch.zeros(20_000, 3, 2, 2)).flatten(1).numpy()
+    correlations = np.corrcoef(noise.T) - np.eye(12)
+    assert np.abs(correlations).max() < 5 / math.sqrt(20_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds"),
+    [
+        ("0.5", (0.5, 0.5)),
+        (0.5, (0.5, 0.5)),
+        ("0.1-0.8", (0.1, 0.8)),
+        (1e-5, (1e-5, 1e-5)),
+        ("2e-3", (2e-3, 2e-3)),
+        (0, (0, 0)),
+    ],
+)
+def test_levels_are_numbers_or_ranges(text: str | float, bounds: tuple[float, float]) -> None:
+    assert Level(text).bounds == bounds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gaussian", "noise 'gaussian' needs a level"),
+        ("gaussian:loud", "the level 'loud' is neither a number nor LOW-HIGH"),
+        ("gaussian:", "the level '' is neither a number nor LOW-HIGH"),
+        ("gaussian:-0.5", "the level -0.5 is neither a number nor LOW-HIGH"),
+        ("gaussian:0.8-0.1", "the level '0.8-0.1' is not within 0 to inf"),
+        ("gaussian:nan", "the level nan is not within 0 to inf"),
+        ("gaussian:inf", "the level inf is not within 0 to inf"),
+        ("gaussian:0.1-0.2-0.3", "the level '0.1-0.2-0.3' is not within 0 to inf"),
+        ("masking:1.5", "the level 1.5 is not within 0 to 1"),
+        ("salt-and-pepper:50", "the level 50 is not within 0 to 1"),
+        ("poisson:0", "the level 0 is not within 0.001 to inf"),
+        ("gausian:0.5", "unknown noise 'gausian'"),
+        ("none:0.5", "noise 'none' takes no level"),
+    ],
+)
+def test_levels_that_cannot_be_meant_are_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("(", r"\(")):
+        corruption(text, (0.0, 1.0))
+
+
+def test_poisson_noise_wants_data_that_cannot_be_negative() -> None:
+    for range in (None, (-1.0, 1.0)):
+        with pytest.raises(UsageError, match="poisson noise needs data that cannot be negative"):
+            corruption("poisson:30", range)
+    assert corruption("poisson:30", (0.0, 1.0))(drawn(2, 3), seeded(0)).x_in.shape == (2, 3)

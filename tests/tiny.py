@@ -1,0 +1,91 @@
+"""Small data, small networks and short trainings, put together from the package's own pieces."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from isthmus import prepare
+from isthmus.config import Config, nest
+from isthmus.data.samples import Bundle, Samples
+from isthmus.data.split import split
+from isthmus.monitor import Monitor
+from isthmus.prepare import Prepared
+from isthmus.recipes import resolve
+from isthmus.trainer import Progress, Trainer
+
+SMALL = {"hidden": [16], "z_size": 4, "threads": 1, "device": "cpu", "precision": "float32"}
+
+
+class Digits(NamedTuple):
+    """Real digits: `x` (N, 1, 28, 28) bytes, `labels` (N,)."""
+
+    x: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def samples(self) -> Samples:
+        return Samples(self.x, "digits", labels=self.labels, classes=tuple("0123456789"))
+
+
+def table(n: int = 120, D: int = 6, seed: int = 0) -> np.ndarray:
+    """Correlated normal columns, (n, D) float32."""
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, 3)) @ rng.normal(size=(3, D)) + 0.1 * rng.normal(size=(n, D))).astype(np.float32)
+
+
+def config(**settings: Any) -> Config:
+    """A configuration with a tiny network, over the recipe `recipe=` (default: modern)."""
+    return resolve(nest(SMALL | settings))
+
+
+def prepared(data: np.ndarray | Samples, **settings: Any) -> Prepared:
+    """Everything before the first step, for an array or samples, 80 / 10 / 10."""
+    samples = data if isinstance(data, Samples) else Samples(data, "tiny")
+    chosen = config(**settings)
+    return prepare.prepare(chosen, split(Bundle(samples), seed=chosen.training.seed))
+
+
+def trainer(ready: Prepared, out: Path | None = None, *, own: nn.Module | None = None, **monitoring: Any) -> Trainer:
+    """A trainer at its first step, with a monitor that writes into `out`."""
+    model = prepare.fresh_model(ready, own)
+    monitor = Monitor(model, out, patience=ready.config.training.patience, **monitoring)
+    validation = ready.tensor(ready.splits.validation)
+    return Trainer(model, prepare.batches_of(ready), validation, ready.config.training, monitor)
+
+
+def run(trainer: Trainer, on_step: Any = None) -> Progress:
+    """Trains to the end, silently."""
+    return trainer.run(lambda row: None, on_step or (lambda progress: None))
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of all weights and buffers."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def costs(monitor: Monitor) -> list[tuple[float, float]]:
+    """What of the history does not depend on the clock."""
+    return [(row["train_cost"], row["validation_cost"]) for row in monitor.history]
+
+
+def assert_equal_weights(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Bit for bit."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), f"{name} differs by up to {(found[name] - value).abs().max():g}"
+
+
+@contextlib.contextmanager
+def assert_global_generator_untouched() -> Iterator[None]:
+    """PyTorch's and numpy's global generators stand where they stood."""
+    before = torch.random.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    yield
+    assert torch.equal(torch.random.get_rng_state(), before[0]), "PyTorch's global generator was used"
+    assert np.array_equal(np.random.get_state()[1], before[1][1]), "numpy's global generator was used"  # noqa: NPY002
