@@ -193,6 +193,11 @@ def test_findings_are_json(source: object) -> None:
     assert set(found) == {"format", "source", "ok", "parts", "overlap", "problems", "warnings", "notes"}
 
 
+def test_a_generator_is_asked_only_once() -> None:
+    findings = check(sample for sample in [np.zeros((4, 4)), np.zeros((5, 4))])
+    assert [problem.code for problem in findings.problems] == ["DATA-SHAPE"]
+
+
 def test_names_stay_on_one_line(tmp_path: Path) -> None:
     picture(tmp_path, "line\nbreak.png", np.zeros((6, 6), np.uint8))
     (tmp_path / "bad\n.png").touch()

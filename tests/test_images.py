@@ -15,7 +15,7 @@ from PIL import Image
 
 from isthmus.config import DataConfig
 from isthmus.data.images import read_images, samples_from_pictures
-from isthmus.errors import DataError, UsageError
+from isthmus.errors import DataError, ResourceError, UsageError
 
 GRAY = (np.arange(12).reshape(3, 4) * 20).astype(np.uint8)  # 0, 20 … 220
 RGB = np.stack([GRAY, GRAY // 2, 255 - GRAY], axis=-1)
@@ -389,6 +389,25 @@ def test_memory_is_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(Exception, match="needs 12 bytes of memory; 10 bytes are free") as caught:
         read_images(save(tmp_path, "a.png", GRAY), OPTIONS)
     assert caught.value.exit_code == 5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF"])
+@pytest.mark.parametrize("harm", ["cut", "flip"])
+def test_fault_33_no_cut_and_no_flipped_byte_does_worse_than_an_error(tmp_path: Path, kind: str, harm: str) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(path, kind)
+    whole = path.read_bytes()
+    outcomes = set()
+    for at in range(1, len(whole), max(1, len(whole) // 100)):
+        path.write_bytes(whole[:at] if harm == "cut" else whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        try:
+            outcomes.add(read_images(path, OPTIONS).x.ndim)
+        except DataError as error:
+            outcomes.add(error.code)
+        except ResourceError as error:  # a flipped byte may claim a size beyond the memory
+            outcomes.add(error.code)
+    assert outcomes <= {4, "DATA-FILE", "RESOURCE-MEMORY"}
+    assert "DATA-FILE" in outcomes
 
 
 def test_open_pictures_become_samples() -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from isthmus.data.sizes import parse_size, resized
-from isthmus.errors import UsageError
+from isthmus.errors import ResourceError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ def test_arrays_resize_as_pillow_does_in_floats() -> None:
         for c in range(3):
             expected = np.asarray(Image.fromarray(x[n, c]).resize((6, 4), Image.Resampling.BICUBIC)).clip(0, 1)
             np.testing.assert_array_equal(small[n, c], expected)
+
+
+def test_fault_05_a_size_that_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isthmus.data.memory.available_bytes", lambda: 1_000_000)
+    with pytest.raises(ResourceError, match=r"bringing 2 images to 1000 x 1000 pixels needs 2\.0 MB"):
+        resized(np.zeros((2, 1, 4, 4), np.uint8), (1000, 1000))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -75,6 +75,11 @@ def test_every_kind_of_path(tmp_path: Path) -> None:
     assert (len(bundle.train), len(bundle.test)) == (6, 2)
 
 
+def test_torchvisions_folder(tmp_path: Path) -> None:
+    images = four_files(tmp_path / "MNIST" / "raw")
+    np.testing.assert_array_equal(read(tmp_path / "MNIST").train.x[:, 0], images)
+
+
 def test_content_beats_the_suffix_and_is_told(tmp_path: Path) -> None:
     picture(tmp_path, "a.png", 9)
     (tmp_path / "a.png").rename(tmp_path / "a.csv")

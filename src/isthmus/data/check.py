@@ -17,6 +17,9 @@ from isthmus.data.workers import Progress
 from isthmus.errors import DataError, IsthmusError, ResourceError
 
 FORMAT = 1  # of `as_dict`
+FINAL = {  # errors that reading less strictly would only meet again, a download included
+    "DATA-ARCHIVE", "DATA-CONTENT", "DATA-DOWNLOAD", "DATA-KEY", "DATA-KIND", "DATA-PICKLE", "DATA-SOURCE",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ def _read_leniently(
         except (DataError, ResourceError) as error:
             if all(known.message != error.message for known in problems):
                 problems.append(error)
-            current = _relaxed(current, error)
+            once = hasattr(source, "__next__")  # a generator gives its samples only once
+            current = None if once or error.code in FINAL else _relaxed(current, error)
     return None, problems
 
 

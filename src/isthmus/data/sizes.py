@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from isthmus.data.memory import refuse_too_large
 from isthmus.data.pixels import resized_plane
 from isthmus.data.workers import each
 from isthmus.errors import UsageError
@@ -27,10 +28,16 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Images (N, C, H, W) of any image type at another size, in the same type and range."""
+    """Images (N, C, H, W) of any image type at another size, in the same type and range.
+
+    Raises: ResourceError if they would not fit into memory.
+    """
     N, C, H, W = x.shape
     if size == (H, W):
         return x
+    n_bytes = N * C * size[0] * size[1] * x.dtype.itemsize
+    what = f"bringing {N:,} images to {size[0]} x {size[1]} pixels"
+    refuse_too_large(n_bytes, what, fix="choose a smaller size with --resize")
     out = np.empty((N, C, *size), dtype=x.dtype)
 
     def place(row: int) -> None:

@@ -121,8 +121,9 @@ def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> 
     except OSError as error:
         message = f"the folder {printable(path)} cannot be read: {error.strerror}."
         raise ResourceError("RESOURCE-PERMISSION", message, fix="check the path and your rights") from None
-    if idx.image_files(path):
-        return idx.read_idx_folder(path, options)
+    for folder in (path, path / "raw"):  # torchvision keeps the files in MNIST/raw
+        if folder.is_dir() and idx.image_files(folder):
+            return idx.read_idx_folder(folder, options)
     _refuse_tables_only(path, entries)
     parts = {entry.name.casefold(): entry for entry in entries if entry.is_dir()}
     train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
