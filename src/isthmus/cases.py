@@ -14,6 +14,7 @@ Metrics = Mapping[str, Any]
 History = Sequence[Mapping[str, Any]]
 
 HARDLY = 0.9  # of the mean image's error: less than a tenth of what varies is explained
+USUAL_LR = 3e-3  # the modern recipe's peak; rates above it may diverge, rates below a tenth of it hardly move
 CLEARLY = 2.0  # test over training cost: half of what the test still costs comes from learning samples by heart
 
 
@@ -33,12 +34,25 @@ class Verdict:
 
 
 class Gap(NamedTuple):
-    """Training and test cost above their floors, their ratio, and twice the standard error of that ratio."""
+    """Training and test cost above their floors, and the standard errors of the two."""
 
     train: float
     test: float
-    ratio: float
-    error: float
+    train_sem: float
+    test_sem: float
+
+    @property
+    def ratio(self) -> float:
+        if self.train > 0:
+            return self.test / self.train
+        return math.inf if self.test > 0 else 1.0  # the training set is known by heart, to the last digit
+
+    def exceeds(self, times: float) -> bool:
+        """Whether test > times * training by more than twice the standard error of that difference.
+
+        A ratio's own error is useless where the training cost is near zero; the difference is not (Fieller 1954).
+        """
+        return self.test - times * self.train > 2 * math.hypot(times * self.train_sem, self.test_sem)
 
 
 class Case(NamedTuple):
@@ -81,18 +95,15 @@ class Case(NamedTuple):
         if not (finite(facts.train_cost) and finite(facts.test_cost)):
             return None
         train, test = (facts.train_cost or 0.0) - train_floor, (facts.test_cost or 0.0) - test_floor
-        if train <= 0:  # the training set is known by heart, to the last digit
-            return Gap(train, test, math.inf if test > 0 else 1.0, 0.0)
-        # First-order propagation: the relative errors of a ratio's two independent parts add as squares.
-        relative = math.hypot((facts.train_cost_sem or 0.0) / train, (facts.test_cost_sem or 0.0) / max(test, train))
-        return Gap(train, test, test / train, 2 * relative * test / train)
+        return Gap(train, test, facts.train_cost_sem or 0.0, facts.test_cost_sem or 0.0)
 
     def learn_better(self) -> str | None:
-        """For a model that has not learnt: the modern recipe, or a third of the learning rate where it is that."""
+        """For a model that has not learnt: the modern recipe; where it is that, its learning rate, or a third of it."""
         if self.facts.recipe != "modern":
             return self.facts.train("", recipe="modern")
-        rates = [row["lr"] for row in self.history if finite(row.get("lr"))]
-        return self.facts.train(f"--lr {max(rates, default=3e-3) / 3:.1g}")  # 3e-3: the recipe's own
+        peak = max((row["lr"] for row in self.history if finite(row.get("lr"))), default=USUAL_LR)
+        usual = USUAL_LR / 10 < peak <= USUAL_LR
+        return self.facts.train(f"--lr {peak / 3 if usual else USUAL_LR:.1g}")
 
     def train_longer(self) -> str | None:
         if self.facts.recipe != "modern":

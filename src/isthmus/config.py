@@ -7,6 +7,7 @@ never names of code to import: parts are looked up in registries.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,12 +15,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from isthmus.errors import UsageError
 
 Count = Annotated[int, Ge(1), Le(1_000_000_000)]
 Fraction = Annotated[float, Ge(0.0), Le(1.0)]
+Beta = Annotated[float, Ge(0.0), Lt(1.0)]  # at 1 a running average would never move
+Weight = Annotated[float, Ge(0.0), Le(1e9)]
 Width = Annotated[int, Ge(1), Le(65_536)]  # wider layers than that are a slip of the finger, not an autoencoder
 
 STRICT = {"extra": "forbid"}  # read by pydantic
@@ -70,7 +73,7 @@ class ModelConfig:
     bottleneck: Annotated[str, "What makes the code."] = "identity"
     likelihood: Annotated[str, "The cost: bernoulli (binary cross-entropy), gaussian, laplace; auto: by the data."] = "auto"
     noise: Annotated[str, "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH, e.g. gaussian:0.5; none."] = "none"
-    weights: Annotated[dict[str, float], "The weight of each penalty that the bottleneck announces."] = field(default_factory=dict)
+    weights: Annotated[dict[str, Weight], "The weight of each penalty that the bottleneck announces."] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class TrainingConfig:
     lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3
     schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = "one-cycle"
     warmup: Annotated[Fraction, "Share of the steps in which the learning rate rises."] = 0.05
-    betas: Annotated[tuple[Fraction, Fraction], "AdamW's running averages."] = (0.9, 0.95)
+    betas: Annotated[tuple[Beta, Beta], "AdamW's running averages."] = (0.9, 0.95)
     weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.1
     decay: Annotated[Literal["matrices", "all"], "What the weight decay pulls on: matrices, or biases too."] = "matrices"
     clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
@@ -131,10 +134,15 @@ def where_is(name: str) -> str:
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings, later layers over earlier ones, section by section."""
+    """Nested settings, later layers over earlier ones, section by section.
+
+    Raises: UsageError where a section is no section.
+    """
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
+            if key in SECTIONS and not isinstance(value, Mapping):
+                raise UsageError("USAGE-SETTING", f"[{key}] holds {value!r}, not settings.", fix=f"write {key}.NAME = VALUE")
             merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS and isinstance(value, Mapping) else value
     return merged
 
@@ -169,7 +177,10 @@ def _typed(address: str, text: str) -> Any:
     if default is not None and isinstance(default.default, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
     if address == "model.weights":
-        return dict(part.split(":", 1) for part in text.split(","))
+        pairs = [part.partition(":") for part in text.split(",")]
+        if not all(colon for _, colon, _ in pairs):
+            raise UsageError("USAGE-SET", f"--set 'weights={text}' has no ':'.", fix="write it as --set weights=NAME:WEIGHT")
+        return {name.strip(): weight.strip() for name, _, weight in pairs}
     return text
 
 
@@ -181,9 +192,15 @@ def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(Config).validate_python(_with_null(values))
+        config = TypeAdapter(Config).validate_python(_with_null(values))
     except ValidationError as error:
         raise _explain(error, where) from None
+    try:
+        json.dumps(config.as_dict(), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # a file name in another encoding, which TOML has no way to hold
+        near = error.object[max(0, error.start - 20) : error.start + 20]
+        raise UsageError("USAGE-SETTING", f"{where}: {near!r} is not Unicode text.", fix="rename that file or column") from None
+    return config
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -195,6 +212,8 @@ def read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError("USAGE-CONFIG", f"there is no file {path}.", fix="name a config.toml of a run") from None
+    except OSError as error:
+        raise UsageError("USAGE-CONFIG", f"{path} cannot be read: {error.strerror}.", fix="name a config.toml of a run") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
 

@@ -50,9 +50,11 @@ def beats_pca(case: Case) -> Verdict | None:
         return Verdict("beats-pca", "pass", f"It beats PCA {same}: {numbers}.")
     level: Level = "warn" if mse < PCA_NEAR * other else "fail"
     text = f"It does not beat PCA {same}, which is quicker and has no settings: {numbers}."
-    gap = case.gap
-    clear = gap is not None and gap.ratio > CLEARLY
-    return Verdict("beats-pca", level, text, case.memorise_less() if clear else case.train_longer())
+    gap, mean = case.gap, case.number("baselines", "mean", "mse")
+    if mean is not None and mse > HARDLY * mean:
+        return Verdict("beats-pca", level, text, case.learn_better())
+    by_heart = gap is not None and gap.exceeds(CLEARLY)
+    return Verdict("beats-pca", level, text, case.memorise_less() if by_heart else case.train_longer())
 
 
 def denoiser_beats_filter(case: Case) -> Verdict | None:
@@ -111,4 +113,4 @@ def train_test_overlap(case: Case) -> Verdict | None:
     level: Level = "fail" if share >= OVERLAP_FAIL else "warn"
     text = f"{numbers} ({share:.1%}), so the test flatters the model.{repeats}"
     check = " ".join(word for word in ("isthmus check", shlex.quote(facts.source), facts.options) if word)
-    return Verdict("train-test-overlap", level, text, check)
+    return Verdict("train-test-overlap", level, text, None if facts.from_python else check)

@@ -49,12 +49,12 @@ def overfitting(case: Case) -> Verdict | None:
     floor = " above the least possible" if max(case.floors) > 0 else ""
     numbers = f"the cost{floor} is {shown(gap.test)} on test and {shown(gap.train)} on training {case.sample}s"
     numbers += f", a ratio of {shown(gap.ratio)}" if math.isfinite(gap.ratio) else ""
-    if gap.ratio <= A_LITTLE or gap.ratio - gap.error <= 1:
+    if gap.ratio <= A_LITTLE or not gap.exceeds(1):
         return Verdict("overfitting", "pass", f"It does not overfit: {numbers}.")
     mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")
-    if gap.ratio - gap.error <= CLEARLY or (mse is not None and mean is not None and mse < NEGLIGIBLE * mean):
+    if not gap.exceeds(CLEARLY) or (mse is not None and mean is not None and mse < NEGLIGIBLE * mean):
         return Verdict("overfitting", "pass", f"It overfits a little, as most networks do: {numbers}.")
-    level: Level = "fail" if gap.ratio - gap.error > BADLY else "warn"
+    level: Level = "fail" if gap.exceeds(BADLY) else "warn"
     text = f"It clearly overfits, so it knows its training {case.sample}s partly by heart: {numbers}."
     return Verdict("overfitting", level, text, case.memorise_less())
 
@@ -121,7 +121,7 @@ def dead_units(case: Case) -> Verdict | None:
     if not len(dead):
         return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")
     level: Level = "fail" if len(dead) >= MANY * Z else "warn"
-    text = f"{len(dead)} of {Z} units of the code are dead, the same for every {case.sample} ({_units(dead)})"
+    text = f"{len(dead)} of {Z} units of the code give the same for every {case.sample} ({_units(dead)})"
     fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(dead)}")
     return Verdict("dead-units", level, f"{text}: {numbers}.", fix)
 

@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.frame import Io, command
 from isthmus.cli.settings import READING, with_settings
-from isthmus.cli.use import RunName
+from isthmus.cli.use import RunName, nested
 
 
 def version_option(
@@ -52,12 +52,28 @@ def check(
       isthmus check table.csv
       isthmus check photos/ --picture photos-check.png
     """
-    from isthmus.checkup import checkup
+    from isthmus.data.check import check as look_at
+    from isthmus.recipes import resolve
 
-    found = checkup(data, settings, picture, io.display)
-    io.result(found.as_dict(), found.text)
-    if found.problem is not None:
-        raise found.problem
+    with io.display.counting("reading") as progress:
+        found = look_at(data, resolve({"data": nested(settings)}).data, progress)
+    drawn = _draw(found, picture)
+    lines = [f"{name:<22} {value}" for name, value in found.rows()]
+    lines += [f"picture: {drawn}"] if drawn else []
+    io.result(found.as_dict() | {"picture": str(drawn) if drawn else None}, "\n".join(lines))
+    if not found.ok:
+        raise found.problems[0]
+
+
+def _draw(found: Any, picture: Path | None) -> Path | None:
+    """The picture of samples per class, if there are images."""
+    if found.bundle is None or not found.bundle.train.is_image:
+        return None
+    from isthmus import figures
+
+    train = found.bundle.train
+    figure = figures.samples_per_class(train.x[:2_000], None if train.labels is None else train.labels[:2_000], train.classes)
+    return figures.save(figure, picture or Path("check.png"))
 
 
 def info(io: Io, run: RunName) -> None:

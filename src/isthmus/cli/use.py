@@ -25,7 +25,7 @@ def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *,
     """
     from isthmus import apply
 
-    _tell(io, apply.reconstruct(_find(run), input, out, _plain(settings)))
+    _tell(io, apply.reconstruct(_find(run), input, out, nested(settings)))
 
 
 def denoise(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
@@ -38,7 +38,7 @@ def denoise(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out
     """
     from isthmus import apply
 
-    _tell(io, apply.denoise(_find(run), input, out, _plain(settings)))
+    _tell(io, apply.denoise(_find(run), input, out, nested(settings)))
 
 
 def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
@@ -51,7 +51,7 @@ def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out:
     """
     from isthmus import apply
 
-    _tell(io, apply.encode(_find(run), input, out, _plain(settings)))
+    _tell(io, apply.encode(_find(run), input, out, nested(settings)))
 
 
 def decode(
@@ -74,7 +74,8 @@ def _find(run: str) -> Any:
     return find(run)
 
 
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """`{"data.gray": True}` -> `{"gray": True}`: reading options without their section."""
     return {address.partition(".")[2]: tuple(v) if isinstance(v, list) else v for address, v in settings.items()}
 
 

@@ -86,8 +86,8 @@ def _plain(style: Style) -> pl.Expr:
         groups = cells.str.contains(style.grouped)
         cells = pl.when(groups).then(cells.str.replace_all(style.thousands, "", literal=True)).otherwise(cells)
     if style.decimal == ",":
-        point = cells.str.contains(".", literal=True)
-        cells = pl.when(point).then(None).otherwise(cells.str.replace(",", ".", literal=True))
+        plain = ~cells.str.contains(".", literal=True)
+        cells = pl.when(plain).then(cells.str.replace(",", ".", literal=True)).otherwise(None)
     return cells
 
 

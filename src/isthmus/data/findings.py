@@ -72,7 +72,6 @@ class Findings:
         more = f"row {row:,}: expected {expected:,} field{'s' * (expected != 1)}, found {found:,}{opened}"
         self.ragged.append((row, f"{more}: {_short(text)}"))
         self.n_rows_bad += 1
-        self.n_rows += 1
 
     @property
     def is_clean(self) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ from isthmus.data.columns import Plan
 from isthmus.data.dialects import Dialect
 from isthmus.data.findings import Findings
 from isthmus.data.numeric import LARGEST, loses_digits
+from isthmus.data.records import Record, records
 from isthmus.data.text import Lines
 
 MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers: "none" and "-" may be classes
@@ -94,7 +93,7 @@ class Parser:
 
     def _careful(self, lines: Lines) -> Part:
         """The rows without fault; the faults go to the findings."""
-        text, rows = self._as_text(lines)
+        text, rows, places = self._as_text(lines)
         numbers = to_numbers(text.select(self.features), self.dialect.style)
         show = self._shower(text, self.features)
         self.findings.add_cells(rows, numbers.missing, numbers.bad, show, self.plan.features)
@@ -106,10 +105,8 @@ class Parser:
         keep = np.logical_not(bad)
         if self.options.missing == "drop":
             keep &= ~incomplete
-        kept = self.findings.n_rows + np.flatnonzero(keep)
-        self.findings.n_rows += len(rows)
         labels = text[self.label].filter(pl.Series(np.asarray(keep))) if self.label else None
-        return Part(numbers.values[keep], labels, kept)
+        return Part(numbers.values[keep], labels, places[keep])
 
     def _unlabelled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
         if self.label is None or self.plan.label is None:
@@ -124,56 +121,27 @@ class Parser:
     def _shower(text: pl.DataFrame, names: list[str]):
         return lambda i, j: text[names[j]][i]
 
-    def _as_text(self, lines: Lines) -> tuple[pl.DataFrame, np.ndarray]:
-        """Every cell of the rows of the right length as text, and the line numbers of these rows."""
-        if b'"' in lines.data:
-            good = [
-                r for r in _records(lines, self.dialect.delimiter) if self._fits(r.row, r.spans, len(r.cells), r.line)
-            ]
-            columns = list(zip(*(r.cells for r in good), strict=True)) or [()] * len(self.names)
-            frame = pl.DataFrame(
-                {n: pl.Series(n, c, dtype=pl.String) for n, c in zip(self.names, columns, strict=True)}
-            )
-            return frame.select(pl.all().fill_null("")), np.array([r.row for r in good], dtype=np.int64)
-        rows, kept = [], []
-        for row, line in enumerate(lines.data.rstrip().split(b"\n"), start=lines.row):
-            n_fields = line.count(self.dialect.delimiter.encode()) + 1
-            if self._fits(row, 1, n_fields, line):
-                rows.append(row)
-                kept.append(line)
-        frame = self._read(b"\n".join(kept) + b"\n", {}, quotes=False) if kept else None
-        if frame is None or frame.height != len(kept):
-            cells = [line.decode().rstrip("\r").split(self.dialect.delimiter) for line in kept]
-            frame = pl.DataFrame(cells, schema=dict.fromkeys(self.names, pl.String), orient="row")
-        return frame.select(pl.all().fill_null("")), np.array(rows, dtype=np.int64)
+    def _as_text(self, lines: Lines) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+        """Every cell of the rows of the right length as text, with their lines and their places among all rows."""
+        good, places = [], []
+        for record in records(lines, self.dialect.delimiter):
+            if record.is_blank and len(self.names) > 1:
+                continue
+            if record.n_fields == len(self.names):
+                good.append(record)
+                places.append(self.findings.n_rows)
+            else:
+                self.findings.add_ragged(record.row, record.n_fields, record.text, record.spans)
+            self.findings.n_rows += 1
+        rows = np.array([record.row for record in good], dtype=np.int64)
+        return self._cells(good), rows, np.array(places, dtype=np.int64)
 
-    def _fits(self, row: int, spans: int, n_fields: int, line: bytes) -> bool:
-        """Whether a row has the right number of fields; blank lines have none, except in a table of one column."""
-        if not line.strip() and len(self.names) > 1:
-            return False
-        if n_fields != len(self.names):
-            self.findings.add_ragged(row, n_fields, line.decode().rstrip("\r"), spans)
-        return n_fields == len(self.names)
-
-
-class Record(NamedTuple):
-    """One row as text: the line where it begins, how many lines it spans, and its cells."""
-
-    row: int
-    spans: int
-    line: bytes
-    cells: list[str]
-
-
-def _records(lines: Lines, delimiter: str) -> Iterator[Record]:
-    """The rows of lines with quotes in them; a row that makes no sense to csv has no cells."""
-    raw = lines.data.split(b"\n")
-    reader = csv.reader((line.decode() + "\n" for line in raw), delimiter=delimiter)
-    before = 0
-    while before < len(raw):
-        try:
-            cells = next(reader)
-        except csv.Error:
-            cells = []
-        yield Record(lines.row + before, reader.line_num - before, raw[before], cells)
-        before = reader.line_num
+    def _cells(self, good: list[Record]) -> pl.DataFrame:
+        if good and all(record.cells is None for record in good):
+            frame = self._read(b"".join(record.line + b"\n" for record in good), {}, quotes=False)
+            if frame is not None and frame.height == len(good):
+                return frame.select(pl.all().fill_null(""))
+        delimiter = self.dialect.delimiter
+        rows = [record.text.split(delimiter) if record.cells is None else record.cells for record in good]
+        columns = list(zip(*rows, strict=True)) or [()] * len(self.names)
+        return pl.DataFrame([pl.Series(n, c, dtype=pl.String) for n, c in zip(self.names, columns, strict=True)])
