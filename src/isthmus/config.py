@@ -143,7 +143,7 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in layer.items():
             if key in SECTIONS and not isinstance(value, Mapping):
                 raise UsageError("USAGE-SETTING", f"[{key}] holds {value!r}, not settings.", fix=f"write {key}.NAME = VALUE")
-            merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS and isinstance(value, Mapping) else value
+            merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS else value
     return merged
 
 

@@ -35,9 +35,9 @@ def resolve(*layers: Mapping[str, Any], where: str = "settings") -> Config:
     Raises: UsageError for unknown recipes and settings, and for values out of bounds.
     """
     given = merge(*layers)
-    name = given.get("recipe", "modern")
+    name = str(given.get("recipe", "modern"))
     if name not in RECIPES:
-        raise unknown("recipe", str(name), RECIPES)
+        raise unknown("recipe", name, RECIPES)
     start = RECIPES[name]()
     training = given.get("training", {})
     if "steps" in training and "epochs" not in training:

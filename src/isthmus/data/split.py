@@ -33,7 +33,7 @@ def split(
     Raises: DataError if fewer than two samples would be left to train on, or a given set has another shape.
     """
     generator = np.random.default_rng(seed)
-    train, test = bundle.train, test or bundle.test
+    train, test = bundle.train, bundle.test if test is None else test
     n_needed = 2 + (validation is None) + (test is None)
     if len(train) < n_needed:
         raise DataError(
@@ -50,8 +50,8 @@ def split(
     rows = parts[2] if limit is None else evenly(parts[2], train.labels, limit)
     splits = Splits(
         train=train.take(np.sort(rows)),
-        validation=validation or train.take(np.sort(parts[1])),
-        test=test or train.take(np.sort(parts[0])),
+        validation=train.take(np.sort(parts[1])) if validation is None else validation,
+        test=train.take(np.sort(parts[0])) if test is None else test,
     )
     for role in ("validation", "test"):
         _same_kind(splits.train, getattr(splits, role), role)
@@ -74,6 +74,8 @@ def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarra
 
 
 def _same_kind(train: Samples, other: Samples, role: str) -> None:
+    if not len(other):
+        raise DataError("DATA-COUNT", f"the {role} data {other.name} holds no samples.", fix=f"name other data with --{role}")
     if other.shape != train.shape:
         raise DataError(
             "DATA-SHAPE",
@@ -87,5 +89,5 @@ def align_labels(samples: Samples, classes: tuple[str, ...]) -> Samples:
     if samples.labels is None or samples.classes == classes:
         return samples
     index = {name: i for i, name in enumerate(classes)}
-    table = np.array([index.get(name, -1) for name in samples.classes] or [-1], dtype=np.int64)
+    table = np.array([*(index.get(name, -1) for name in samples.classes), -1], dtype=np.int64)  # its end is for samples of no class
     return replace(samples, labels=table[samples.labels], classes=classes)
