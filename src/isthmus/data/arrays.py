@@ -106,25 +106,25 @@ def read_npz(path: Path, options: DataConfig) -> Bundle:
 
 
 def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig) -> Bundle:
-    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if not info.is_dir()}
-    members = {key: info for key, info in members.items() if info.filename.endswith(".npy")}
+    arrays = (info for info in archive.infolist() if info.filename.endswith(".npy"))
+    members = {info.filename.removesuffix(".npy"): info for info in arrays}
     headers = {key: _header(archive, info, file.name) for key, info in members.items()}
     choice, told = choose_arrays(
         {key: header.shape for key, header in headers.items()}, options.key, file.name, headers
     )
     n_bytes = sum(headers[key].n_bytes for key in choice.used)
     refuse_too_large(n_bytes, file.name, fix="save its arrays as .npy files, which are read from disk")
-    arrays = {key: _values(archive, members[key], file.name, options) for key in choice.used}
+    values = {key: _values(archive, members[key], file.name, options) for key in choice.used}
     unused = [key for key in members if key not in choice.used]
     notes = file.notes + told
     if unused and options.key is None:
         notes += (f"{file.name}: not read: {', '.join(map(printable, unused))}; --key NAME reads one of them.",)
     name = stem(file.path)
-    train = samples_from_array(arrays[choice.x], labels=arrays.get(choice.y), name=name, options=options)
+    train = samples_from_array(values[choice.x], labels=values.get(choice.y), name=name, options=options)
     train = replace(train, notes=notes + train.notes)
     if not choice.x_test:
         return Bundle(train)
-    test = samples_from_array(arrays[choice.x_test], labels=arrays.get(choice.y_test), name=name, options=options)
+    test = samples_from_array(values[choice.x_test], labels=values.get(choice.y_test), name=name, options=options)
     return Bundle(*same_classes(train, test))
 
 

@@ -1,0 +1,96 @@
+"""A complete matrix as a table or as images, and what is said about it."""
+
+import numpy as np
+import pytest
+
+from isthmus.config import DataConfig
+from isthmus.data.samples import Samples
+from isthmus.data.tabular import Origin, samples_from_matrix
+from isthmus.errors import DataError
+
+RNG = np.random.default_rng(0)
+
+
+def samples(
+    matrix: np.ndarray, columns: list[str] | None = None, *, predicting: bool = False, **options: object
+) -> Samples:
+    origin = Origin("t", columns=None if columns is None else tuple(columns), predicting=predicting)
+    return samples_from_matrix(matrix, origin, DataConfig(**options))  # type: ignore[arg-type]
+
+
+def table(**columns: np.ndarray) -> Samples:
+    return samples(np.stack(list(columns.values()), axis=1).astype(np.float32), list(columns))
+
+
+NORMAL = RNG.normal(size=40)
+
+
+def test_plain_table_says_nothing() -> None:
+    found = table(a=NORMAL, b=RNG.integers(0, 5, 40))
+    assert (found.notes, found.columns, found.is_image) == ((), ("a", "b"), False)
+
+
+def test_fault_23_constant_columns_are_named() -> None:
+    assert table(a=NORMAL, b=np.full(40, 3), c=np.zeros(40)).notes[0] == (
+        't: 2 columns never change: "b", "c"; scaled by 1, and nothing to learn from.'
+    )
+
+
+def test_fault_25_identifiers_and_labels_left_in() -> None:
+    ids = RNG.permutation(40) + 100
+    notes = table(a=NORMAL, id=ids, fraud=ids % 2).notes
+    assert 'column "id" counts or names the rows (no number twice); leave it out with --drop-column id' in notes[0]
+    assert (
+        'column "fraud" holds only 0 and 1; if it is what you would predict, keep it out with --label fraud' in notes[1]
+    )
+    assert table(a=NORMAL, p=ids % 2, q=ids % 3 == 0).notes == ()  # several: categories spread over columns
+    assert table(a=NORMAL[:9], id=ids[:9]).notes == ()  # nine rows may differ by chance
+
+
+def test_one_column_more_than_pixels() -> None:
+    notes = samples(RNG.integers(0, 300, (5, 785)).astype(np.float32), [f"c{i}" for i in range(785)]).notes
+    assert "785 columns are one more than images of 28x28 have" in notes[-1]
+
+
+def test_pixels_by_name_that_are_no_bytes() -> None:
+    notes = samples(RNG.random((5, 64)).astype(np.float32), [f"pixel{i}" for i in range(64)]).notes
+    assert "named like pixels, but are read as a table; say --shape 8x8 if it fits" in notes[-1]
+
+
+def test_images_by_shape_in_colour() -> None:
+    images = RNG.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    found = samples(images.reshape(5, -1), shape="4x4x3")
+    np.testing.assert_array_equal(found.x, images.transpose(0, 3, 1, 2))
+    assert found.notes == ()
+
+
+def test_floats_of_pixels() -> None:
+    unit = RNG.random((5, 64)).astype(np.float32)
+    assert samples(unit, shape="8x8").x.dtype == np.float32
+    whole = RNG.integers(0, 256, (5, 64)).astype(np.float32)
+    assert samples(whole, shape="8x8").x.dtype == np.uint8
+    with pytest.raises(DataError, match="image values lie between"):
+        samples(unit * 20, shape="8x8")
+    assert samples(unit * 20, shape="8x8", scale="minmax").x.max() == (unit * 20).max()
+
+
+def test_wrong_size_is_told_before_the_range() -> None:
+    with pytest.raises(DataError, match="65 columns, but --shape 8x8 needs 64"):
+        samples(RNG.random((5, 65)).astype(np.float32) * 20, [f"c{i}" for i in range(65)], shape="8x8")
+
+
+def test_pixel_columns_are_put_in_order() -> None:
+    pixels = RNG.integers(0, 256, (5, 64), dtype=np.uint8)
+    names = [f"pixel{i}" for i in range(64)]
+    order = np.argsort(names)
+    found = samples(pixels[:, order], [names[i] for i in order])
+    np.testing.assert_array_equal(found.x.reshape(5, 64), pixels)
+    assert found.columns == tuple(names)
+    assert "put in the order of their numbers" in found.notes[0]
+
+
+def test_nothing_is_guessed_for_a_trained_model() -> None:
+    pixels = RNG.integers(0, 256, (5, 64), dtype=np.uint8)
+    found = samples(pixels, [f"pixel{i}" for i in range(64)], predicting=True)
+    assert (found.shape, found.x.dtype, found.notes) == ((64,), np.float32, ())
+    assert samples(pixels, None, predicting=True, shape="8x8").shape == (1, 8, 8)
