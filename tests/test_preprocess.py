@@ -48,6 +48,12 @@ def test_images_come_back_as_they_were(dtype: type, C: int, scale: str) -> None:
         assert torch.equal(back, raw)
 
 
+@pytest.mark.parametrize(("dtype", "full"), [(torch.uint8, 255), (torch.uint16, 65_535)])
+def test_white_is_one_exactly_or_a_likelihood_would_refuse_it(dtype: torch.dtype, full: int) -> None:
+    x = fitted(images(np.uint8)).to_x(torch.arange(full + 1).to(dtype))
+    assert (float(x.min()), float(x.max())) == (0.0, 1.0)
+
+
 def test_bytes_beyond_the_range_are_cut_not_wrapped() -> None:
     p = fitted(images(np.uint8))
     x = torch.tensor([-0.2, 0.0, 0.499, 0.501, 1.0, 1.7]).reshape(6, 1, 1, 1).expand(6, 1, 5, 4)

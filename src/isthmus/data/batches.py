@@ -81,7 +81,7 @@ def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
     if name == "none" and level is None and not options:
         return 0, 1.0
     until = plain(options.pop("until", "1.0"))
-    if name != "shift" or options or not (level or "").isdigit() or not (isinstance(until, int | float) and 0 <= until <= 1):
+    if name != "shift" or options or not (level or "").isdecimal() or not (isinstance(until, int | float) and 0 <= until <= 1):
         fix = "use none, shift:PIXELS, or shift:PIXELS,until=0.8 to stop shifting after that share of the training"
         raise UsageError("USAGE-AUGMENT", f"unknown augmentation {augment!r}.", fix=fix)
     if not preprocess.is_image:

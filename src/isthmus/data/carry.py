@@ -27,14 +27,16 @@ class Carrier:
         self.frame = given if hasattr(given, "columns") and hasattr(given, "__getitem__") else None
         self.is_tensor = isinstance(given, Tensor)
         values = self._from_frame(given) if self.frame is not None else given
-        tensor = values if isinstance(values, Tensor) else torch.from_numpy(_array(values))
+        tensor = _numbers(values if isinstance(values, Tensor) else torch.from_numpy(_array(values)))
         self.dtype, self.device = tensor.dtype, tensor.device
         arranged, self._restore = arrange(tensor.detach(), preprocess.shape)
         self.raw = self._checked(arranged)
 
     def back(self, x: Tensor) -> Any:
         """Network output (N, *shape) in raw units, type, layout and kind of what was given."""
-        raw = self._restore(self.preprocess.to_raw(x, self.dtype if self._keeps_type else None))
+        # First in the type that was scaled: bytes may have come in a wider type, in which 0 to 1 would be all there is.
+        raw = self._restore(self.preprocess.to_raw(x, self.raw.dtype if self._keeps_type else None))
+        raw = raw.to(self.dtype) if self._keeps_type else raw
         if self.frame is not None:
             return self._to_frame(raw.cpu().numpy())
         return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()
@@ -42,8 +44,7 @@ class Carrier:
     def codes(self, z: Tensor) -> Any:
         """Codes (N, z_size) in the kind that was given; frames get columns z0, z1, …."""
         if self.frame is not None:
-            make: Any = type(self.frame)
-            return make({f"z{i}": column for i, column in enumerate(z.cpu().numpy().T)})
+            return self._frame({f"z{i}": column for i, column in enumerate(z.cpu().numpy().T)})
         return z.to(self.device) if self.is_tensor else z.cpu().numpy()
 
     @property
@@ -85,19 +86,33 @@ class Carrier:
 
     def _to_frame(self, values: np.ndarray) -> Any:
         names = self.preprocess.columns or [str(column) for column in self.frame.columns]  # type: ignore[union-attr]
+        return self._frame(dict(zip(names, values.reshape(len(values), -1).T, strict=True)))
+
+    def _frame(self, columns: dict[str, np.ndarray]) -> Any:
+        """A frame of the kind that was given, with its index where it has one (pandas)."""
         make: Any = type(self.frame)
-        return make(dict(zip(names, values.reshape(len(values), -1).T, strict=True)))
+        index = getattr(self.frame, "index", None)
+        return make(columns) if index is None else make(columns, index=index)
 
 
 def _array(values: Any) -> np.ndarray:
-    array = np.asarray(values)
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * 255
-    if array.dtype.kind not in "uif":
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        message = "the input is a list of samples of different lengths or shapes."
+        raise DataError("DATA-SHAPE", message, fix="bring them to one shape") from None
+    if array.dtype.kind not in "buif":
         raise DataError("DATA-TYPE", f"the input holds {array.dtype} values, not numbers.", fix="hand over numbers")
     if array.dtype in (np.uint32, np.uint64):
         array = array.astype(np.int64)
     return np.require(array, requirements=["C", "W"])
+
+
+def _numbers(tensor: Tensor) -> Tensor:
+    """Truths as black and white."""
+    if tensor.is_complex():
+        raise DataError("DATA-TYPE", f"the input holds {tensor.dtype} values.", fix="hand over real numbers")
+    return tensor.to(torch.uint8) * 255 if tensor.dtype == torch.bool else tensor
 
 
 def arrange(raw: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
