@@ -38,7 +38,7 @@ class DataConfig:
     test: Annotated[str | None, "Other data for the test, instead of the set's own or a part of the data."] = None
     limit: Annotated[Count | None, "Take N samples of the training part, evenly over the classes."] = None
     label: Annotated[str | None, "The table column that holds labels; it is kept out of the features."] = None
-    shape: Annotated[str | None, "HxW or HxWxC: the rows of the table are images of this shape."] = None
+    shape: Annotated[str | None, "HxW or HxWxC: the rows of the table are images of this shape; table: they are none."] = None
     gray: Annotated[bool, "Turn colour images to gray."] = False
     resize: Annotated[str | None, "Bring every image to this size: N or HxW."] = None
     alpha: Annotated[Literal["auto", "keep", "white", "black"], "Transparency: keep it as a channel, or lay it on white or black."] = "auto"

@@ -148,9 +148,7 @@ def _has_header(rows: list[list[str]], style: Style, options: DataConfig, name: 
         return True
     shown = ", ".join(cell.strip() for cell in rows[0][:6]) + (", …" if len(rows[0]) > 6 else "")
     message = f"{name}: the first row looks like data, not like column names: {shown}."
-    raise DataError(
-        "DATA-HEADER", message, fix="pass --no-header if it is data, or --set data.header=yes if it is names"
-    )
+    raise DataError("DATA-HEADER", message, fix="pass --no-header if it is data, or --header if it is names")
 
 
 def _looks_like_data(rows: list[list[str]], style: Style) -> bool:

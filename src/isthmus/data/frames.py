@@ -17,9 +17,10 @@ from isthmus.data.findings import Findings
 from isthmus.data.inputs import PARQUET
 from isthmus.data.memory import refuse_too_large, size_of
 from isthmus.data.naming import printable
-from isthmus.data.numeric import BLOCK, are_bytes, listed, loses_digits
+from isthmus.data.numeric import are_bytes, listed, loses_digits
 from isthmus.errors import DataError
 
+BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies stay small beside the result
 ADVICE = {
     "time": "turn it into a number first, for example seconds",
     "nested": "spread its values over columns of their own",
