@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -237,6 +238,16 @@ def live_curve(history: Sequence[Row], *, now: bool = False, **options: Any) -> 
     else:
         _live.display.update(image)
     _live.drawn_at = time.monotonic()
+    return True
+
+
+def show_picture(path: Path) -> bool:
+    """Shows a PNG file in a notebook; outside of one nothing happens. True if it was shown."""
+    if not in_notebook():
+        return False
+    from IPython.display import Image, display
+
+    display(Image(filename=str(path)))
     return True
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from isthmus.sparkline import sparkline
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -86,8 +88,6 @@ class Terminal(Plain):
         bar.update(task, completed=progress.step, description=f"epoch {progress.epoch + 1}/{progress.epochs}")
 
     def epoch(self, row: dict[str, Any], progress: Progress) -> None:
-        from isthmus.figures import sparkline
-
         self._costs.append(row["validation_cost"])
         self._told = sentence(row, progress)
         bar, task = self._bar

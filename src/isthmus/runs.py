@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus import config as configs
 from isthmus import files
 from isthmus.config import Config
-from isthmus.errors import FolderInUseError, ModelFileError, UsageError
+from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +65,19 @@ class Run:
             return []
         with (self.path / HISTORY).open(newline="", encoding="utf-8") as file:
             return [{k: int(v) if k == "epoch" else float(v or "nan") for k, v in row.items()} for row in csv.DictReader(file)]
+
+    def show(self, picture: str = "sanity") -> Path:
+        """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.
+
+        Raises: UsageError with the pictures there are.
+        """
+        path = self.path / f"{picture}.png"
+        if not path.is_file():
+            raise unknown("picture", picture, [p.stem for p in self.path.glob("*.png")])
+        from isthmus.curves import show_picture
+
+        show_picture(path)
+        return path
 
     def write_record(self, **values: Any) -> None:
         """Adds values to `run.json`."""
