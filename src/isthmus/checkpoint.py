@@ -10,15 +10,17 @@ import json
 import shutil
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from isthmus import files
 from isthmus.errors import ModelFileError
+from isthmus.tensors import save_tensors
 
 KEPT = 2
 STATE = "state.json"
@@ -35,7 +37,7 @@ class Checkpoints:
 
         Raises: ResourceError if the disk is full or not writable; the checkpoints before stay as they were.
         """
-        writers = {f"{group}.safetensors": _writer(values) for group, values in tensors.items()}
+        writers = {f"{group}.safetensors": partial(save_tensors, tensors=values) for group, values in tensors.items()}
         text = json.dumps(files.finite(dict(state)), indent=1)
         folder = self.folder / f"step-{step:09d}"
         files.write_folder(folder, writers | {STATE: lambda path: path.write_text(text, encoding="utf-8")})
@@ -66,12 +68,6 @@ class Checkpoints:
 
     def _folders(self) -> list[Path]:
         return sorted(self.folder.glob("step-*"))
-
-
-def _writer(values: Mapping[str, Tensor]) -> Any:
-    # Copies, since safetensors refuses tensors that share memory, as tied weights do.
-    flat = {name: value.detach().cpu().contiguous().clone() for name, value in values.items()}
-    return lambda path: save_file(flat, path)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

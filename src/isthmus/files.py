@@ -5,6 +5,7 @@ A manifest lists size and SHA-256 of every file, so that a flipped bit or a swap
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -20,6 +21,7 @@ from isthmus.errors import ModelFileError, ResourceError
 
 FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write
 MANIFEST = "MANIFEST.json"
+FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy tells of a write that was cut short without a number
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
@@ -131,7 +133,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
 def resource_error(path: Path, error: OSError) -> ResourceError:
     """The error of the operating system, with the path and a fix."""
     reason = error.strerror or str(error)
-    if error.errno == 28:  # ENOSPC
+    if error.errno in FULL:
         free = shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free
         fix = f"make room ({free / 1e6:,.0f} MB are free), or write elsewhere with --out"
     else:
@@ -145,7 +147,11 @@ def _swap(part: Path, folder: Path) -> None:
         return
     old = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent)) / folder.name
     os.rename(folder, old)
-    os.rename(part, folder)
+    try:
+        os.rename(part, folder)
+    except OSError:
+        os.rename(old, folder)
+        raise
     shutil.rmtree(old.parent, ignore_errors=True)
 
 

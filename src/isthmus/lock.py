@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,7 @@ class FolderLock:
             raise resource_error(self.path.parent, error) from None
         try:
             _lock(file)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             holder = _read(file)
             file.close()
             raise FolderInUseError(
@@ -45,6 +46,9 @@ class FolderLock:
                 f"{self.path.parent} is in use by another run{holder}.",
                 fix="wait for it, stop it, or train into another folder with --out",
             ) from None
+        except OSError as error:  # some network disks have no locks; that is no reason not to train there
+            message = f"{self.path.parent} cannot be locked ({error.strerror}); see that no other run writes into it."
+            warnings.warn(message, stacklevel=2)
         file.truncate(0)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from isthmus import bottlenecks, corruptions, files, likelihoods, networks
@@ -22,6 +22,7 @@ from isthmus.data.carry import Carrier, wrong_shape
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.own import adapt
+from isthmus.tensors import save_tensors
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -153,11 +154,10 @@ class Model(nn.Module):
             "preprocess": self.preprocess.as_dict(),
             "module": type(self.own).__name__ if self.own is not None else None,
         }
-        weights = {k: v.detach().cpu().contiguous().clone() for k, v in self.state_dict().items()}
         return files.write_folder(
             Path(folder),
             {
-                WEIGHTS: lambda path: save_file(weights, path),
+                WEIGHTS: lambda path: save_tensors(path, self.state_dict()),
                 CONFIG: lambda path: path.write_text(json.dumps(about, indent=1), encoding="utf-8"),
             },
         )

@@ -79,14 +79,18 @@ class Monitor:
             self._begun_at = self.epoch
         return row
 
-    def early_stopping(self) -> bool:
-        """Whether `patience` epochs have passed without a better value; then the best weights are put back."""
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether `patience` epochs have passed without a better value."""
         if self.patience is None or self._begun_at is None:
             return False
-        if self.epoch - max(self.best_epoch, self._begun_at) < self.patience:
-            return False
-        self.restore_best()
-        return True
+        return self.epoch - max(self.best_epoch, self._begun_at) >= self.patience
+
+    def early_stopping(self) -> bool:
+        """Whether to stop, as patience has run out; then the best weights are put back."""
+        if self.out_of_patience:
+            self.restore_best()
+        return self.out_of_patience
 
     def restore_best(self) -> int:
         """Puts the weights of the best epoch back into the model and returns its number (0: nothing logged)."""

@@ -98,12 +98,13 @@ class Trainer:
                     progress.exit_code = stop.exit_code
                     return progress
                 self._close_epoch(on_epoch)
-                if self.settings.schedule == "constant" and self.monitor.early_stopping():
+                # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
+                stopping = self.settings.schedule == "constant" and self.monitor.out_of_patience
+                self._save(force=stopping or progress.epoch == progress.epochs)
+                if stopping:
                     progress.stopped_by = "patience"
                     break
-                self._save(force=progress.epoch == progress.epochs)
-        self._save(force=True)
-        self.monitor.restore_best()
+        self.monitor.restore_best()  # after saving: the checkpoint keeps the weights that training would go on with
         return progress
 
     def _train_epoch(self, stop: StopSignals, on_step: Callable[[Progress], None]) -> bool:
@@ -121,6 +122,8 @@ class Trainer:
                 self._look(rows, cost_sum)
                 progress.train_seconds += -begun + (begun := time.perf_counter())
                 on_step(progress)
+        if progress.batch % LOOK_EVERY:  # stopped between two looks
+            self._look(rows, cost_sum)
         progress.train_seconds += time.perf_counter() - begun
         progress.cost_sum = float(cost_sum)
         return progress.batch == len(rows)

@@ -1,0 +1,29 @@
+"""Named tensors in a `.safetensors` file, which holds numbers only and can run no code."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes the tensors, wherever they are and however they lie in memory.
+
+    Raises: OSError for a full disk or a missing permission, which the library wraps into an error of its own.
+    """
+    # Copies, since safetensors refuses tensors that share memory, as tied weights do.
+    flat = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    try:
+        save_file(flat, path)
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from None

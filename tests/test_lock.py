@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from isthmus import lock
+from isthmus.errors import FolderInUseError, ResourceError
+from isthmus.lock import FolderLock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from isthmus.lock import FolderLock
+
+with FolderLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(folder: Path) -> subprocess.Popen[str]:
+    """Another process that holds the lock until its standard input is closed."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdin=-1, stdout=-1, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.communicate()
+
+
+def test_fault_56_a_second_run_is_refused_and_told_who_is_there(tmp_path: Path) -> None:
+    holder = hold(tmp_path)
+    with pytest.raises(
+        FolderInUseError, match=rf"is in use by another run \(process {holder.pid}, since 20\d\d-"
+    ) as caught:
+        FolderLock(tmp_path).__enter__()
+    assert caught.value.exit_code == 7
+    end(holder)
+    with FolderLock(tmp_path):
+        found = json.loads((tmp_path / ".lock").read_text())
+    assert (found["pid"], found["host"]) == (os.getpid(), socket.gethostname())
+
+
+def test_fault_57_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    holder = hold(tmp_path)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert json.loads((tmp_path / ".lock").read_text())["pid"] == holder.pid  # what it wrote is still there
+    with FolderLock(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+    end(holder)
+
+
+def test_fault_57_a_lock_of_another_host_says_so(tmp_path: Path) -> None:
+    with FolderLock(tmp_path):
+        (tmp_path / ".lock").write_text(json.dumps({"pid": 7, "host": "node-12", "since": "2026-01-01"}))
+        with pytest.raises(FolderInUseError, match=r"\(process 7 on node-12, since 2026-01-01\)"):
+            FolderLock(tmp_path).__enter__()
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "{}", "[1]"])
+def test_a_lock_file_that_says_nothing_still_locks(text: str, tmp_path: Path) -> None:
+    with FolderLock(tmp_path):
+        (tmp_path / ".lock").write_text(text)
+        with pytest.raises(FolderInUseError, match=re.escape(f"{tmp_path} is in use by another run.")):
+            FolderLock(tmp_path).__enter__()
+
+
+def test_a_lock_is_free_again_after_an_error_inside(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="inside"), FolderLock(tmp_path):
+        raise RuntimeError("inside")
+    with FolderLock(tmp_path):
+        assert (tmp_path / ".lock").read_text()
+    assert (tmp_path / ".lock").read_text() == ""
+
+
+def test_a_disk_without_locks_is_warned_about_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock, "_lock", refuse)
+    with pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\)"), FolderLock(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+
+
+def test_the_folder_is_made_or_the_reason_told(tmp_path: Path) -> None:
+    with FolderLock(tmp_path / "new" / "run"):
+        assert (tmp_path / "new" / "run").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError, match="cannot be written"):
+        FolderLock(tmp_path / "file" / "run").__enter__()
