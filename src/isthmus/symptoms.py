@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.cases import CLEARLY, HARDLY, Case, Level, Verdict, count, shown
 
 # Costs are counted above the least possible one throughout. docs/verdicts.md shows the runs that the limits come from.
-FELL = 0.02  # of the first epoch's cost: less is the swing of one epoch
+FELL = 0.02  # of the cost of the mean image, or of the first epoch: less is the swing of one epoch
 A_LITTLE = 1.03  # test over training cost: the notebook's own run has 1.04, and its author calls that a little
 BADLY = 4.0  # test over training cost: three quarters of what the test still costs comes from learning by heart
 NEGLIGIBLE = 0.01  # of the mean image's error: memorising no longer matters where 99 % is explained
@@ -17,7 +17,6 @@ LAST_PART = 0.2  # of the epochs, at a constant rate: fewer show chance, more sh
 STILL_FALLING = 0.05  # in that part: twice the 2 to 3 % by which costs swing from epoch to epoch
 EARLY_FALL = 0.22  # from a quarter to half of a one-cycle schedule: above it, twice the steps took off 13 to 28 % more
 YOUNG = 1.15  # test over training cost: under it that holds, above it twice the steps took off less than 10 %
-NEW = 1.05  # the same for runs of under four epochs, whose history cannot show a quarter
 ENDS = (0.02, 0.98)  # outside, a sigmoid's slope z (1 - z) is under 0.0196, 8 % of its steepest
 DEAD = 0.01  # of the units' typical deviation: the decoder would need weights a hundred times larger to hear it
 STUCK = 0.9  # share of a unit's codes outside ENDS, so that it learns at under 8 % of full speed
@@ -25,20 +24,33 @@ MANY = 0.5  # of the units: the code is half as large as it says
 
 
 def cost_never_fell(case: Case) -> Verdict | None:
-    """Whether the training cost came down at all; one epoch cannot show it, unless the model beats the mean clearly."""
-    costs = case.costs("train_cost")
-    if len(case.history) < 2:
+    """Whether the validation cost came below what the mean image costs on the same samples; where that is not known,
+    whether the training cost came below its first value.
+
+    A network that answers everything with the mean has fallen too, from its random start, and has learnt nothing.
+    """
+    mean_cost, floor = case.number("mean_cost"), case.floors[0]
+    name = "training" if mean_cost is None else "validation"
+    costs = case.costs("train_cost" if mean_cost is None else "validation_cost")
+    if not case.history:
         return None
     if not costs:
-        return Verdict("cost-never-fell", "fail", "The training cost was never a finite number.", case.learn_better())
-    first, best, floor = costs[0], min(costs), case.floors[0]
-    mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")
-    fell_at_once = mse is not None and mean is not None and mse < HARDLY * mean
-    numbers = f"{shown(first + floor)} after the first epoch, {shown(best + floor)} at its best"
-    if best > (1 - FELL) * first and not fell_at_once:
-        text = f"The training cost never fell: {numbers}, in {count(len(case.history), 'epoch')}."
+        return Verdict("cost-never-fell", "fail", f"The {name} cost was never a finite number.", case.learn_better())
+    if mean_cost is None and (len(costs) < 2 or _beats_mean_clearly(case)):
+        return None  # all the falling may have happened within the first epoch
+    start = costs[0] if mean_cost is None else mean_cost - floor
+    mark = f"its first value, {shown(start + floor)}"
+    mark = mark if mean_cost is None else f"that of the mean {case.sample}, {shown(mean_cost)}"
+    numbers = f"{shown(min(costs) + floor)} at its best, in {count(len(case.history), 'epoch')}"
+    if min(costs) > (1 - FELL) * start:
+        text = f"The {name} cost never fell clearly below {mark}: {numbers}."
         return Verdict("cost-never-fell", "fail", text, case.learn_better())
-    return Verdict("cost-never-fell", "pass", f"The training cost fell: {numbers}.")
+    return Verdict("cost-never-fell", "pass", f"The {name} cost fell below {mark}: {numbers}.")
+
+
+def _beats_mean_clearly(case: Case) -> bool:
+    mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")
+    return mse is not None and mean is not None and mse < HARDLY * mean
 
 
 def overfitting(case: Case) -> Verdict | None:
@@ -92,12 +104,11 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
     if gap is None:
         return None
     numbers = f"test over training cost {shown(gap.ratio)}"
-    if len(costs) < 4:
-        early = gap.ratio < NEW
-    else:
+    early = not gap.exceeds(YOUNG)
+    if len(costs) >= 4:  # in fewer there is no quarter to see, and hardly a network is done
         quarter, half = np.interp([len(costs) / 4, len(costs) / 2], range(1, len(costs) + 1), costs)
         fall = 1 - half / quarter if quarter > 0 else 0.0
-        early = fall > EARLY_FALL and gap.ratio < YOUNG
+        early = early and fall > EARLY_FALL
         numbers += f"; from a quarter to half of the schedule the validation cost fell by {fall:.0%}"
     if not early:
         return Verdict("stopped-too-early", "pass", f"It was not stopped too early ({numbers}).")
@@ -121,7 +132,7 @@ def dead_units(case: Case) -> Verdict | None:
     if not len(dead):
         return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")
     level: Level = "fail" if len(dead) >= MANY * Z else "warn"
-    text = f"{len(dead)} of {Z} units of the code give the same for every {case.sample} ({_units(dead)})"
+    text = f"{len(dead)} of {Z} units of the code hardly change with the {case.sample} ({_units(dead)})"
     fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(dead)}")
     return Verdict("dead-units", level, f"{text}: {numbers}.", fix)
 

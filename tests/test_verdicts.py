@@ -1,0 +1,422 @@
+"""Each verdict on a healthy run, where it must pass, and with its fault planted, where it must name the numbers."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from isthmus.config import where_is
+from isthmus.facts import Facts
+from isthmus.verdicts import Verdict, headline, judge_all
+
+IDS = ("cost-never-fell", "beats-mean", "beats-pca", "overfitting", "stopped-too-early", "dead-units")
+IDS += ("saturated-units", "targets-out-of-range", "train-test-overlap")
+COMMANDS = ("isthmus train", "isthmus resume", "isthmus check")
+OPTIONS = {"--config", "--recipe", "--noise", "--epochs", "--lr", "--z-size", "--set", "--label", "--shape"}
+SEEDED = np.random.default_rng(0)
+
+
+def metrics(**changes: Any) -> dict[str, Any]:
+    """A healthy run's numbers; `test__mse=1.0` puts 1.0 at ["test"]["mse"], `baselines=None` takes the block out."""
+    found: dict[str, Any] = {
+        "data": {"name": "digits", "n_train": 1600, "n_validation": 200, "n_test": 1000, "shape": [1, 28, 28]},
+        "recipe": "modern",
+        "z_size": 8,
+        "mean_cost": 0.2625,
+        "test": {"bce": 0.085, "bce_floor": 0.058, "mse": 0.0147, "psnr_db": 19.0, "ssim": 0.9},
+        "baselines": {"mean": {"mse": 0.0673}, "pca": {"mse": 0.0174, "n_components": 8}},
+    }
+    for address, value in changes.items():
+        *blocks, last = address.split("__")
+        inner = found
+        for block in blocks:
+            inner = inner[block]
+        inner[last] = value
+    return found
+
+
+def denoising(noisy: float, denoised: float | None, **filters: float | None) -> dict[str, Any]:
+    blocks = {name: {"psnr_db": psnr, "ssim": 0.5, "settings": {}} for name, psnr in filters.items()}
+    ours = {"psnr_db": denoised, "ssim": 0.8}
+    return {"n": 300, "noisy": {"psnr_db": noisy, "ssim": 0.4}, "denoised": ours, "baselines": {**blocks, "n": 300}}
+
+
+def history(validation: list[float], train: list[float] | None = None, lr: float = 3e-3) -> list[dict[str, Any]]:
+    rows = zip(train or validation, validation, strict=True)
+    return [
+        {"epoch": i, "train_cost": t, "validation_cost": v, "lr": lr, "seconds": 1.0}
+        for i, (t, v) in enumerate(rows, 1)
+    ]
+
+
+FALLING = history([0.058 + 0.1 * 0.9**i for i in range(20)])
+HEALTHY = Facts(
+    source="mnist-2k",
+    recipe="modern",
+    best_epoch=20,
+    epochs=20,
+    path="runs/a",
+    augment="none",
+    train_cost=0.0800,
+    test_cost=0.0850,
+    train_cost_sem=0.0003,
+    test_cost_sem=0.0003,
+    train_floor=0.058,
+    code=1 / (1 + np.exp(-SEEDED.normal(size=(500, 8)))),
+    signed_code=False,
+    n_duplicates=0,
+    n_overlap=0,
+    n_out_of_range=0,
+)
+
+
+def verdict(
+    id: str, *, of: dict[str, Any] | None = None, rows: list[dict[str, Any]] = FALLING, **facts: Any
+) -> Verdict:
+    """The verdict with that id for the healthy run with those changes."""
+    found = {v.id: v for v in judge_all(of or metrics(), rows, replace(HEALTHY, **facts))}
+    return found[id]
+
+
+def ids(of: dict[str, Any], rows: list[dict[str, Any]] = FALLING, **facts: Any) -> list[str]:
+    return [v.id for v in judge_all(of, rows, replace(HEALTHY, **facts))]
+
+
+def assert_found(found: Verdict, level: str, *parts: str) -> None:
+    """Level and words are those expected, and what is to be tried is one command with options that exist."""
+    assert found.level == level, found.text
+    for part in parts:
+        assert part in found.text
+    assert found.text.endswith(".")
+    if level == "pass":
+        assert found.try_next is None
+        return
+    assert found.try_next is not None
+    words = shlex.split(found.try_next)
+    assert " ".join(words[:2]) in COMMANDS
+    assert {word for word in words if word.startswith("--")} <= OPTIONS
+    for setting in (words[i + 1] for i, word in enumerate(words) if word == "--set"):
+        assert where_is(setting.partition("=")[0])
+
+
+def test_a_healthy_run_passes_everything_with_its_numbers() -> None:
+    found = judge_all(metrics(), FALLING, HEALTHY)
+    assert [v.id for v in found] == list(IDS)
+    assert {v.level for v in found} == {"pass"}
+    assert all(any(character.isdigit() for character in v.text) for v in found)
+    beats_pca = found[2].as_dict()
+    assert beats_pca["text"] == "It beats PCA of the same size: mean squared error 0.0147 against 0.0174."
+    assert "try" not in beats_pca
+
+
+def test_what_is_not_known_is_not_judged() -> None:
+    bare = Facts(source="x.csv", recipe="modern", best_epoch=1, epochs=1)
+    assert judge_all({"data": {"shape": [4]}, "test": {}}, [], bare) == []
+
+
+@pytest.mark.parametrize(
+    ("mse", "level", "words"),
+    [
+        (0.0700, "fail", ("does not beat the mean image", "0.07 against 0.0673")),
+        (0.0673, "fail", ("does not beat the mean image",)),
+        (0.0640, "warn", ("hardly beats the mean image", "0.064 against 0.0673")),
+        (math.nan, "fail", ("not a finite number",)),
+        (None, "fail", ("not a finite number",)),
+        (0.0300, "pass", ("beats the mean image", "0.03 against 0.0673")),
+    ],
+)
+def test_beats_mean(mse: float | None, level: str, words: tuple[str, ...]) -> None:
+    found = verdict("beats-mean", of=metrics(test__mse=mse))
+    assert_found(found, level, *words)
+
+
+def test_one_that_has_not_learnt_is_told_to_take_the_modern_recipe_or_another_rate() -> None:
+    bad = metrics(test__mse=0.07)
+    tried = {
+        lr: verdict("beats-mean", of=bad, rows=history([0.26, 0.26], lr=lr)).try_next for lr in (3e-3, 1e-3, 1e-6, 3.0)
+    }
+    assert tried[3e-3] == "isthmus train --config runs/a/config.toml --lr 0.001"
+    assert tried[1e-3] == "isthmus train --config runs/a/config.toml --lr 0.0003"
+    assert tried[1e-6] == tried[3.0] == "isthmus train --config runs/a/config.toml --lr 0.003"
+    seed = verdict("beats-mean", of=bad, recipe="seed", source="my data.csv", options="--label y", noise="gaussian:0.5")
+    expected = "isthmus train 'my data.csv' --recipe modern --noise gaussian:0.5 --label y"
+    assert seed.try_next == expected
+
+
+@pytest.mark.parametrize(("mse", "level"), [(0.0173, "pass"), (0.0180, "warn"), (0.0208, "fail")])
+def test_beats_pca(mse: float, level: str) -> None:
+    assert_found(verdict("beats-pca", of=metrics(test__mse=mse)), level, "PCA of the same size", "against 0.0174")
+
+
+def test_beats_pca_tries_what_fits_the_reason() -> None:
+    worse = metrics(test__mse=0.0208)
+    assert str(verdict("beats-pca", of=worse).try_next).endswith("--epochs 40")
+    by_heart = verdict("beats-pca", of=worse, train_cost=0.060)
+    assert str(by_heart.try_next).endswith("--set training.augment=shift:2")
+    stuck = verdict("beats-pca", of=metrics(test__mse=0.066))
+    assert str(stuck.try_next).endswith("--lr 0.001")
+
+
+def test_pca_is_no_measure_for_denoisers_and_where_it_loses_nothing() -> None:
+    assert "beats-pca" not in ids(metrics(test__mse=0.03), noise="gaussian:0.5")
+    assert "beats-pca" in ids(metrics(test__mse=0.03), noise="none")
+    assert "beats-pca" not in ids(metrics(data__shape=[8], test={"mse": 0.01}))
+    fewer = verdict("beats-pca", of=metrics(z_size=32))
+    assert "PCA with 8 components" in fewer.text
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "level", "words"),
+    [
+        (0.0800, 0.0800, "pass", ("does not overfit", "0.022 on test and 0.022 on training", "ratio of 1")),
+        (0.0817, 0.0826, "pass", ("overfits a little", "0.0246 on test and 0.0237", "ratio of 1.04")),  # the notebook's
+        (0.0709, 0.0790, "pass", ("overfits a little", "ratio of 1.63")),  # modern on 1,600 rows with shifts
+        (0.0640, 0.0790, "warn", ("clearly overfits", "partly by heart", "ratio of 3.5")),
+        (0.0628, 0.1065, "fail", ("clearly overfits", "0.0485 on test and 0.0048")),  # the same without shifts
+    ],
+)
+def test_overfitting(train: float, test: float, level: str, words: tuple[str, ...]) -> None:
+    exact = {"train_cost_sem": 0.0001, "test_cost_sem": 0.0001}
+    assert_found(verdict("overfitting", train_cost=train, test_cost=test, **exact), level, *words)
+
+
+def test_overfitting_counts_from_each_floor() -> None:
+    # Above one common floor of 0.058 the ratio would be 1.29; above their own floors both costs are 0.022.
+    found = verdict("overfitting", train_cost=0.075, train_floor=0.053, test_cost=0.080)
+    assert_found(found, "pass", "does not overfit", "ratio of 1.")
+    table = metrics(data__shape=[20], test={"mse": 0.5}, baselines={"mean": {"mse": 1.0}})
+    plain = verdict("overfitting", of=table, likelihood="gaussian", train_floor=None, train_cost=0.1, test_cost=0.5)
+    assert_found(plain, "fail", "the cost is 0.5 on test and 0.1 on training rows", "ratio of 5")
+
+
+def test_a_gap_within_the_sampling_error_is_no_overfitting() -> None:
+    few = verdict("overfitting", train_cost=0.080, test_cost=0.090, test_cost_sem=0.010)
+    assert_found(few, "pass", "does not overfit", "ratio of 1.45")
+    # 0.032 - 0.022 is more than twice the error of that difference, 2 hypot(0.0003, 0.001) = 0.0021
+    many = verdict("overfitting", train_cost=0.080, test_cost=0.090, test_cost_sem=0.001)
+    assert_found(many, "pass", "overfits a little")
+
+
+def test_learning_by_heart_to_the_last_digit_and_where_it_does_not_matter() -> None:
+    assert_found(verdict("overfitting", train_cost=0.058), "fail", "clearly overfits")
+    # A training cost within its own error of zero: the ratio could be anything, the difference is certain.
+    assert_found(verdict("overfitting", train_cost=0.0581, train_cost_sem=0.0002), "fail", "0.0001 on training")
+    exact = metrics(test__mse=0.0005)  # under 1 % of the mean image's error
+    assert_found(verdict("overfitting", of=exact, train_cost=0.0581), "pass", "overfits a little")
+
+
+def test_what_to_try_against_overfitting_depends_on_the_data() -> None:
+    fault = {"train_cost": 0.060}
+    assert str(verdict("overfitting", **fault).try_next).endswith("--set training.augment=shift:2")
+    assert str(verdict("overfitting", augment="shift:2", **fault).try_next).endswith("--set model.dropout=0.2")
+    rows = metrics(data__shape=[20], test={"mse": 0.0147})
+    assert str(verdict("overfitting", of=rows, **fault).try_next).endswith("--set model.dropout=0.2")
+
+
+def test_stopped_too_early_at_a_constant_rate() -> None:
+    falling = history([0.058 + 0.1 * 0.97**i for i in range(20)])  # 4 epochs of 3 % each: 11 % in the last fifth
+    fault = verdict("stopped-too-early", rows=falling, schedule="constant")
+    assert_found(fault, "warn", "still learning", "in the last 4 epochs of 20 the validation cost fell by 11%")
+    assert fault.try_next == "isthmus resume runs/a --epochs 40"
+    flat = history([0.058 + 0.1 * 0.99**i for i in range(20)])  # 4 % in the last fifth
+    assert_found(verdict("stopped-too-early", rows=flat, schedule="constant"), "pass", "fell by 4%")
+    past = verdict("stopped-too-early", rows=falling, schedule="constant", best_epoch=9)
+    assert_found(past, "pass", "not stopped too early")
+    assert "stopped-too-early" not in ids(metrics(), falling[:1], schedule="constant")
+
+
+# Validation costs above the floor, measured on MNIST under one-cycle schedules, every fifth of 20 parts.
+STEEP = [0.0693, 0.0469, 0.0377, 0.0330, 0.0295]  # 430 steps; twice the steps took off 21 %
+DONE = [0.1319, 0.1241, 0.1191, 0.1159, 0.1135]  # a code of two numbers; four times the steps took off 7 %
+
+
+@pytest.mark.parametrize(
+    ("costs", "train", "level"),
+    [(STEEP, 0.0850, "warn"), (STEEP, 0.0780, "pass"), (DONE, 0.0850, "pass")],
+    ids=["young and steep", "steep, but memorising", "flat"],
+)
+def test_stopped_too_early_under_one_cycle(costs: list[float], train: float, level: str) -> None:
+    rows = history([0.058 + cost for cost in np.interp(np.arange(1, 21), [4, 8, 12, 16, 20], costs)])
+    found = verdict("stopped-too-early", rows=rows, train_cost=train)
+    assert_found(found, level, "from a quarter to half of the schedule the validation cost fell by")
+    if level == "warn":
+        assert found.try_next == "isthmus train --config runs/a/config.toml --epochs 40"
+        assert "20 epochs may be few" in found.text
+
+
+def test_a_steady_fall_to_the_end_of_one_cycle_alone_says_nothing() -> None:
+    rows = history([0.058 + 0.1 * 0.97**i for i in range(20)])  # a warning at a constant rate, see above
+    assert_found(verdict("stopped-too-early", rows=rows, train_cost=0.085), "pass", "fell by 14%")  # 1 - 0.97^5
+
+
+def test_stopped_too_early_in_under_four_epochs_looks_at_the_gap_alone() -> None:
+    short = FALLING[:1]
+    assert_found(verdict("stopped-too-early", rows=short, epochs=1, train_cost=0.085), "warn", "1 epoch may be few")
+    assert_found(verdict("stopped-too-early", rows=short, epochs=1), "pass", "(test over training cost 1.23)")
+    # 75 steps on 1,600 digits: the ratio of 1.16 is the difficulty of 200 test images, within their error of 1.15
+    tiny = {"train_cost": 0.1135, "test_cost": 0.1224, "test_cost_sem": 0.002}
+    assert_found(verdict("stopped-too-early", rows=FALLING[:3], epochs=3, **tiny), "warn", "3 epochs may be few")
+
+
+def test_stopped_by_patience_or_by_hand() -> None:
+    patience = verdict("stopped-too-early", stopped_by="patience", best_epoch=15)
+    assert_found(patience, "pass", "best at epoch 15 of 20")
+    interrupted = verdict("stopped-too-early", stopped_by="interrupted", epochs=7)
+    assert_found(interrupted, "warn", "interrupted after epoch 7")
+    assert interrupted.try_next == "isthmus resume runs/a"
+
+
+def test_cost_never_fell_below_that_of_the_mean_image() -> None:
+    # The notebook's sigmoids on 2,000 digits. The training cost is lower by chance, its images are easier.
+    plateau = history([0.2712, 0.2645, 0.2641, 0.2640], train=[0.341, 0.250, 0.250, 0.250])
+    fault = verdict("cost-never-fell", of=metrics(test__mse=0.0673), rows=plateau)
+    assert_found(
+        fault, "fail", "never fell clearly below that of the mean image, 0.263", "0.264 at its best, in 4 epochs"
+    )
+    found = verdict("cost-never-fell", rows=history([0.0701, 0.0700]))
+    assert_found(found, "pass", "fell below that of the mean image, 0.263: 0.07 at its best")
+    assert_found(verdict("cost-never-fell", rows=FALLING[:1]), "pass")
+
+
+def test_cost_never_fell_below_its_first_value() -> None:
+    poor = metrics(test__mse=0.0672, mean_cost=None)
+    for costs in ([0.263, 0.2629, 0.2628], [0.263, 0.28, 0.31]):
+        assert_found(verdict("cost-never-fell", of=poor, rows=history(costs)), "fail", "below its first value, 0.263")
+    assert_found(
+        verdict("cost-never-fell", of=poor, rows=history([0.263, 0.2])), "pass", "below its first value, 0.263"
+    )
+    assert "cost-never-fell" not in ids(poor, FALLING[:1])
+    assert "cost-never-fell" not in ids(
+        metrics(mean_cost=None), history([0.0701, 0.0700])
+    )  # everything happened in the first epoch
+    assert_found(verdict("cost-never-fell", rows=history([math.nan, math.inf])), "fail", "never a finite number")
+
+
+def test_dead_units_of_a_linear_code() -> None:
+    code = SEEDED.normal(size=(400, 8))
+    assert_found(verdict("dead-units", code=code, signed_code=True), "pass", "All 8 units")
+    small = code * np.array([1, 1, 1, 1, 1, 1, 1, 0.05])  # weak, but heard
+    assert_found(verdict("dead-units", code=small, signed_code=True), "pass")
+    one = code * np.array([1, 1, 1, 0.001, 1, 1, 1, 1]) + 7  # a constant that is not zero
+    fault = verdict("dead-units", code=one, signed_code=True)
+    assert_found(fault, "warn", "1 of 8 units of the code", "(z3)")
+    assert str(fault.try_next).endswith("--z-size 7")
+    most = code * np.array([1, 0, 0, 0, 0, 0, 0, 0])  # the median of the deviations is zero here
+    assert_found(verdict("dead-units", code=most, signed_code=True), "fail", "7 of 8 units", "z1, z2, z3, z4, z5, …")
+    for nothing in (0 * code, np.full_like(code, np.nan)):
+        assert_found(verdict("dead-units", code=nothing, signed_code=True), "fail", "8 of 8 units")
+
+
+def test_dead_units_of_a_sigmoid_code_are_measured_against_its_range() -> None:
+    code = 0.5 + 0.005 * SEEDED.normal(size=(400, 8))  # all alike, so none stands out from the others
+    assert_found(verdict("dead-units", code=code, signed_code=False), "fail", "8 of 8 units")
+    assert_found(verdict("dead-units", code=code, signed_code=True), "pass")
+
+
+def test_saturated_units() -> None:
+    ends = (SEEDED.random((400, 8)) > 0.5).astype(float)
+    middle = 0.5 + 0.1 * SEEDED.normal(size=(400, 8))
+    two = np.where(np.arange(8) < 2, ends, middle)
+    fault = verdict("saturated-units", code=two)
+    assert_found(fault, "warn", "2 of 8 units", "(z0, z1)", "at least 100%")
+    assert str(fault.try_next).endswith("--set model.bottleneck=identity")
+    assert_found(verdict("saturated-units", code=ends), "fail", "8 of 8 units")
+    half = np.where(np.arange(400)[:, None] < 200, ends, middle)
+    assert_found(verdict("saturated-units", code=half), "pass", "at most 50%")
+    assert "saturated-units" not in ids(metrics(), code=ends, signed_code=True)
+
+
+def test_targets_out_of_range() -> None:
+    fault = verdict("targets-out-of-range", n_out_of_range=1234, lowest=-1.5, highest=255.0)
+    assert_found(fault, "fail", "1,234 values lie outside [0, 1] (from -1.5 to 255)")
+    assert str(fault.try_next).endswith("--set data.scale=minmax")
+    assert_found(verdict("targets-out-of-range", lowest=0.0, highest=1.0), "pass", "[0, 1] (from 0 to 1)")
+    assert "targets-out-of-range" not in ids(metrics(), n_out_of_range=9, likelihood="gaussian")
+
+
+@pytest.mark.parametrize(
+    ("n", "level", "words"),
+    [
+        (0, "pass", "None of 1,000 test images"),
+        (1, "pass", "1 of 1,000 test images are also in the training set, too few"),
+        (20, "warn", "20 of 1,000 test images are also in the training set (2.0%)"),
+        (100, "fail", "(10.0%), so the test flatters"),
+    ],
+)
+def test_fault_41_train_and_test_overlap(n: int, level: str, words: str) -> None:
+    found = verdict("train-test-overlap", n_overlap=n, n_duplicates=3)
+    assert_found(found, level, words, "3 training images repeat an earlier one.")
+    assert found.try_next == (None if level == "pass" else "isthmus check mnist-2k")
+
+
+@pytest.mark.parametrize(
+    ("ours", "level", "words"),
+    [
+        (17.1, "pass", ("beats non-local means: 17.10 dB against 15.00 dB, on 300 test images",)),
+        (15.2, "warn", ("hardly better than non-local means",)),
+        (14.9, "fail", ("does not beat non-local means: 14.90 dB against 15.00 dB",)),
+    ],
+)
+def test_denoiser_beats_filter(ours: float, level: str, words: tuple[str, ...]) -> None:
+    block = denoising(9.4, ours, median=14.2, nlm=15.0, tv=12.4)
+    assert_found(verdict("denoiser-beats-filter", of=metrics(denoising=block), noise="gaussian:0.5"), level, *words)
+
+
+def test_a_denoiser_must_beat_doing_nothing_and_exact_images_are_compared_by_ssim() -> None:
+    worse = metrics(denoising=denoising(25.0, 24.0, median=20.0))
+    assert_found(verdict("denoiser-beats-filter", of=worse), "fail", "does not beat leaving the noise in: 24.00 dB")
+    exact = metrics(denoising=denoising(25.0, 27.0, median=None))  # null: an infinite mean
+    assert_found(verdict("denoiser-beats-filter", of=exact), "pass", "0.80 SSIM against 0.50 SSIM")
+    alone = metrics(denoising=denoising(25.0, 27.0))
+    assert_found(verdict("denoiser-beats-filter", of=alone), "pass", "beats leaving the noise in")
+    broken = metrics(denoising=denoising(25.0, None, median=20.0))
+    broken["denoising"]["denoised"]["ssim"] = None
+    assert_found(verdict("denoiser-beats-filter", of=broken), "fail", "not finite")
+    assert "denoiser-beats-filter" not in ids(metrics())
+
+
+def test_tables_are_told_in_rows() -> None:
+    table = metrics(data__shape=[20], test={"mse": 0.5}, baselines={"mean": {"mse": 1.0}})
+    found = judge_all(table, FALLING, replace(HEALTHY, likelihood="gaussian", n_overlap=2))
+    told = " ".join(v.text for v in found) + headline(found, table)
+    assert "row" in told
+    assert "image" not in told
+    assert "pixel" not in told
+
+
+def test_a_run_from_python_has_no_command_to_try() -> None:
+    found = judge_all(
+        metrics(test__mse=0.07), FALLING, replace(HEALTHY, train_cost=0.06, n_overlap=500, from_python=True)
+    )
+    assert [v.id for v in found if v.level != "pass"] == [
+        "beats-mean",
+        "beats-pca",
+        "overfitting",
+        "train-test-overlap",
+    ]
+    assert all(v.try_next is None for v in found)
+
+
+def test_paths_with_spaces_are_one_word_of_the_command() -> None:
+    found = verdict("stopped-too-early", stopped_by="interrupted", path="my runs/a b")
+    assert shlex.split(str(found.try_next)) == ["isthmus", "resume", "my runs/a b"]
+
+
+def test_headline_says_the_worst_and_three_numbers() -> None:
+    healthy = judge_all(metrics(), FALLING, HEALTHY)
+    numbers = "mean squared error 0.0147 on test images, where PCA has 0.0174 and the mean image has 0.0673."
+    assert headline(healthy, metrics()) == f"Good: {numbers}"
+    warned = [*healthy, Verdict("dead-units", "warn", "…")]
+    assert headline(warned, metrics()) == f"Good, but see dead-units: {numbers}"
+    failed = [v.as_dict() for v in (*warned, Verdict("overfitting", "fail", "…"))]  # as metrics.json holds them
+    assert headline(failed, metrics()) == f"Not good yet (overfitting): {numbers}"
+    block = metrics(denoising=denoising(9.4, 17.1, median=14.2, tv=12.4))
+    expected = "Good: test images go from 9.4 dB to 17.1 dB, the best classical filter (the median filter) to 14.2 dB."
+    assert headline(healthy, block) == expected
+    unknown = metrics(denoising=denoising(9.4, None))
+    assert headline([], unknown) == "Good: test images go from 9.4 dB to an infinite or undefined PSNR."
