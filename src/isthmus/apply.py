@@ -44,14 +44,16 @@ def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
     from isthmus.data.sources import read_samples
 
     preprocess = run.model.preprocess
-    options = replace(run.config.data, limit=None, validation=None, test=None, **_reading(preprocess), **dict(settings or {}))
+    options = replace(
+        run.config.data, limit=None, validation=None, test=None, **_reading(preprocess), **dict(settings or {})
+    )
     try:
         found = read_samples(str(source), options, expected=preprocess.columns)
     except DataError as error:
-        # New data may well come without the label, or without a column that was left out of the training.
-        if error.code != "DATA-COLUMNS" or not (options.label or options.drop_columns):
-            raise
-        found = read_samples(str(source), replace(options, label=None, drop_columns=()))
+        if error.code == "DATA-SIZE" and preprocess.is_image:  # of mixed sizes only one can be meant
+            H, W = preprocess.shape[1:]
+            error.fix = f"pass --resize {H}x{W}, the size that the model was trained on"
+        raise
     return fitting(found, preprocess)
 
 
@@ -60,7 +62,11 @@ def _reading(preprocess: Preprocess) -> dict[str, Any]:
     if not preprocess.is_image:
         return {"label": preprocess.label_column}
     C, H, W = preprocess.shape
-    pixels = {"shape": f"{H}x{W}" + (f"x{C}" if C > 1 else ""), "label": preprocess.label_column} if preprocess.columns else {}
+    pixels = (
+        {"shape": f"{H}x{W}" + (f"x{C}" if C > 1 else ""), "label": preprocess.label_column}
+        if preprocess.columns
+        else {}
+    )
     return {"gray": C == 1} | pixels
 
 
@@ -128,10 +134,14 @@ def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
 
 
 def encode(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
-    """Writes the code of every sample: .csv or .parquet with `id`, `label` where known, `z0` …; .npy the codes alone."""
+    """Writes the code of every sample: .csv or .parquet with `id`, `label` if known, `z0` …; .npy the codes alone."""
     target = Path(out)
     if target.suffix not in TABLES | {".npy"}:
-        raise UsageError("USAGE-OUT", f"codes cannot be written as {target.suffix or 'a folder'}.", fix="name a .csv, .parquet or .npy file with -o")
+        raise UsageError(
+            "USAGE-OUT",
+            f"codes cannot be written as {target.suffix or 'a folder'}.",
+            fix="name a .csv, .parquet or .npy file with -o",
+        )
     samples = read_input(run, source, settings)
     z = run.model.encode(samples.x)
     if target.suffix == ".npy":
@@ -168,13 +178,10 @@ def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | N
         import polars as pl
 
         read = pl.read_parquet if path.suffix == ".parquet" else pl.read_csv
-        names = read(path, n_rows=1).columns if path.is_file() else []
-        extra = tuple(n for n in names if n in {"id", "label"})
-        table = read_table(path, DataConfig(drop_columns=extra, header="yes", scale="none"))
-        wanted = [f"z{i}" for i in range(z_size)]
-        from isthmus.data.columns import match_columns
-
-        z = table.x[:, match_columns(table.columns or (), wanted, name=path.name)]
+        names = read(path, n_rows=0).columns if path.is_file() else []
+        beside = tuple(n for n in names if n in {"id", "label"})
+        options = DataConfig(drop_columns=beside, header="yes", scale="none", shape="table")
+        z = read_table(path, options, expected=[f"z{i}" for i in range(z_size)]).x
         ids = tuple(map(str, read(path, columns=["id"])["id"])) if "id" in names else None
     if z.ndim != 2 or z.shape[1] != z_size:
         fix = "give codes that `isthmus encode` wrote with this run"
@@ -197,13 +204,21 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
         _write_table(out, labels | {name: flat[:, i] for i, name in enumerate(names)})
         return Written(out, len(raw), said)
     if not samples.is_image:
-        raise UsageError("USAGE-OUT", f"a table cannot be written as {out.suffix or 'a folder'}.", fix="name a .csv or .parquet file with -o")
+        raise UsageError(
+            "USAGE-OUT",
+            f"a table cannot be written as {out.suffix or 'a folder'}.",
+            fix="name a .csv or .parquet file with -o",
+        )
     from isthmus.data.saving import save_image, save_images
 
     if out.suffix and source.is_file() and len(raw) == 1:
         return Written(save_image(out, raw[0]), 1, said)
     if out.suffix and not out.is_dir():
-        raise UsageError("USAGE-OUT", f"{len(raw):,} images cannot be written into one {out.suffix} file.", fix="name a folder, a .npy or a .csv file with -o")
+        raise UsageError(
+            "USAGE-OUT",
+            f"{len(raw):,} images cannot be written into one {out.suffix} file.",
+            fix="name a folder, a .npy or a .csv file with -o",
+        )
     names = [samples.id_of(i) for i in range(len(raw))]
     saved = save_images(out, raw, [n if Path(n).suffix else f"{n}.png" for n in names])
     return Written(out, len(raw), (*said, *saved.notes))

@@ -60,7 +60,9 @@ class Checkpoints:
                 aside = folder.with_name(f"damaged-{folder.name}")
                 shutil.rmtree(aside, ignore_errors=True)
                 folder.rename(aside)
-                warnings.warn(f"{error.message} It was moved to {aside.name}; an older checkpoint is used.", stacklevel=2)
+                warnings.warn(
+                    f"{error.message} It was moved to {aside.name}; an older checkpoint is used.", stacklevel=2
+                )
                 continue
             tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
             return tensors, json.loads((folder / STATE).read_text(encoding="utf-8"))

@@ -33,17 +33,27 @@ class DataConfig:
     """Where the samples come from and how they are read."""
 
     __pydantic_config__ = STRICT
-    source: Annotated[str, "A name (mnist-2k, mnist, emnist/letters …) or a path: images, table, array, IDX file."] = "mnist-2k"
+    source: Annotated[str, "A name (mnist-2k, mnist, emnist/letters …) or a path: images, table, array, IDX file."] = (
+        "mnist-2k"
+    )
     validation: Annotated[str | None, "Other data for validation, instead of a part of the training data."] = None
     test: Annotated[str | None, "Other data for the test, instead of the set's own or a part of the data."] = None
     limit: Annotated[Count | None, "Take N samples of the training part, evenly over the classes."] = None
     label: Annotated[str | None, "The table column that holds labels; it is kept out of the features."] = None
-    shape: Annotated[str | None, "HxW or HxWxC: the rows of the table are images of this shape; table: they are none."] = None
+    shape: Annotated[
+        str | None, "HxW or HxWxC: the rows of the table are images of this shape; table: they are none."
+    ] = None
     gray: Annotated[bool, "Turn colour images to gray."] = False
     resize: Annotated[str | None, "Bring every image to this size: N or HxW."] = None
-    alpha: Annotated[Literal["auto", "keep", "white", "black"], "Transparency: keep it as a channel, or lay it on white or black."] = "auto"
-    frames: Annotated[Literal["first", "all"], "Of animated or multi-page files: the first frame, or all as samples."] = "first"
-    scale: Annotated[Literal["auto", "none", "minmax", "standard"], "auto: images to [0, 1], tables standardised."] = "auto"
+    alpha: Annotated[
+        Literal["auto", "keep", "white", "black"], "Transparency: keep it as a channel, or lay it on white or black."
+    ] = "auto"
+    frames: Annotated[
+        Literal["first", "all"], "Of animated or multi-page files: the first frame, or all as samples."
+    ] = "first"
+    scale: Annotated[Literal["auto", "none", "minmax", "standard"], "auto: images to [0, 1], tables standardised."] = (
+        "auto"
+    )
     key: Annotated[str | None, "Which array of an .npz file holds the samples."] = None
     delimiter: Annotated[str | None, "The character between two cells of a CSV file."] = None
     encoding: Annotated[str | None, "The text encoding of a CSV file, if it is not UTF-8."] = None
@@ -64,16 +74,25 @@ class ModelConfig:
 
     __pydantic_config__ = STRICT
     network: Annotated[str, "The networks of encoder and decoder."] = "mlp"
-    hidden: Annotated[tuple[Width, ...], "Widths of the encoder's hidden layers; the decoder mirrors them."] = (512, 256)
+    hidden: Annotated[tuple[Width, ...], "Widths of the encoder's hidden layers; the decoder mirrors them."] = (
+        512,
+        256,
+    )
     activation: Annotated[str, "The activation of the hidden layers."] = "silu"
     init: Annotated[Literal["framework", "he-normal", "orthogonal"], "How weights start."] = "orthogonal"
-    output_bias: Annotated[Literal["zero", "mean"], "Where the output starts; mean: at the mean of the training data."] = "mean"
+    output_bias: Annotated[
+        Literal["zero", "mean"], "Where the output starts; mean: at the mean of the training data."
+    ] = "mean"
     dropout: Annotated[float, Ge(0.0), Le(0.9), "Share of hidden units switched off in training."] = 0.0
     z_size: Annotated[Width, "Numbers in the code."] = 32
     bottleneck: Annotated[str, "What makes the code."] = "identity"
-    likelihood: Annotated[str, "The cost: bernoulli (binary cross-entropy), gaussian, laplace; auto: by the data."] = "auto"
+    likelihood: Annotated[str, "The cost: bernoulli (binary cross-entropy), gaussian, laplace; auto: by the data."] = (
+        "auto"
+    )
     noise: Annotated[str, "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH, e.g. gaussian:0.5; none."] = "none"
-    weights: Annotated[dict[str, Weight], "The weight of each penalty that the bottleneck announces."] = field(default_factory=dict)
+    weights: Annotated[dict[str, Weight], "The weight of each penalty that the bottleneck announces."] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True)
@@ -85,18 +104,27 @@ class TrainingConfig:
     epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
     batch_size: Annotated[Count, "Samples a step."] = 64
     lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3
-    schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = "one-cycle"
+    schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = (
+        "one-cycle"
+    )
     warmup: Annotated[Fraction, "Share of the steps in which the learning rate rises."] = 0.05
     betas: Annotated[tuple[Beta, Beta], "AdamW's running averages."] = (0.9, 0.95)
     weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.1
-    decay: Annotated[Literal["matrices", "all"], "What the weight decay pulls on: matrices, or biases too."] = "matrices"
+    decay: Annotated[Literal["matrices", "all"], "What the weight decay pulls on: matrices, or biases too."] = (
+        "matrices"
+    )
     clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
     augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, or auto."] = "auto"
-    patience: Annotated[Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."] = None
+    patience: Annotated[
+        Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."
+    ] = None
     seed: Annotated[int, Ge(0), Le(2**31 - 1), "Same seed, same machine: same weights."] = 0
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], "Where to compute."] = "auto"
     threads: Annotated[Annotated[int, Ge(1), Le(4096)] | None, "Processor threads; default: all cores."] = None
-    precision: Annotated[Literal["auto", "float32", "bfloat16"], "Precision of the matrix products; auto: bfloat16 where the machine is made for it."] = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        "Precision of the matrix products; auto: bfloat16 where the machine is made for it.",
+    ] = "auto"
 
 
 @dataclass(frozen=True)
@@ -142,7 +170,9 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             if key in SECTIONS and not isinstance(value, Mapping):
-                raise UsageError("USAGE-SETTING", f"[{key}] holds {value!r}, not settings.", fix=f"write {key}.NAME = VALUE")
+                raise UsageError(
+                    "USAGE-SETTING", f"[{key}] holds {value!r}, not settings.", fix=f"write {key}.NAME = VALUE"
+                )
             merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS else value
     return merged
 
@@ -179,7 +209,9 @@ def _typed(address: str, text: str) -> Any:
     if address == "model.weights":
         pairs = [part.partition(":") for part in text.split(",")]
         if not all(colon for _, colon, _ in pairs):
-            raise UsageError("USAGE-SET", f"--set 'weights={text}' has no ':'.", fix="write it as --set weights=NAME:WEIGHT")
+            raise UsageError(
+                "USAGE-SET", f"--set 'weights={text}' has no ':'.", fix="write it as --set weights=NAME:WEIGHT"
+            )
         return {name.strip(): weight.strip() for name, _, weight in pairs}
     return text
 
@@ -199,7 +231,9 @@ def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
         json.dumps(config.as_dict(), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:  # a file name in another encoding, which TOML has no way to hold
         near = error.object[max(0, error.start - 20) : error.start + 20]
-        raise UsageError("USAGE-SETTING", f"{where}: {near!r} is not Unicode text.", fix="rename that file or column") from None
+        raise UsageError(
+            "USAGE-SETTING", f"{where}: {near!r} is not Unicode text.", fix="rename that file or column"
+        ) from None
     return config
 
 
@@ -213,7 +247,9 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UsageError("USAGE-CONFIG", f"there is no file {path}.", fix="name a config.toml of a run") from None
     except OSError as error:
-        raise UsageError("USAGE-CONFIG", f"{path} cannot be read: {error.strerror}.", fix="name a config.toml of a run") from None
+        raise UsageError(
+            "USAGE-CONFIG", f"{path} cannot be read: {error.strerror}.", fix="name a config.toml of a run"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
 

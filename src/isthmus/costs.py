@@ -31,7 +31,7 @@ def penalty_weights(model: Model) -> dict[str, float]:
         listed = ", ".join(known) or "none"
         message = f"there is no penalty {name!r}; this bottleneck announces: {listed}."
         raise UsageError("USAGE-WEIGHT", message, fix="remove that weight")
-    return {name: 1.0 for name in known} | dict(model.config.weights)
+    return dict.fromkeys(known, 1.0) | dict(model.config.weights)
 
 
 @torch.no_grad()

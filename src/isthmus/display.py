@@ -74,7 +74,12 @@ class Terminal(Plain):
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = [TextColumn("{task.description}"), BarColumn(bar_width=24), TimeRemainingColumn(), TextColumn("left  {task.fields[told]}")]
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+            TextColumn("left  {task.fields[told]}"),
+        ]
         with Bar(*columns, console=self.console, transient=True) as bar:
             task = bar.add_task("training", total=progress.epochs * progress.batches, told="")
             self._bar = (bar, task)

@@ -119,7 +119,9 @@ def verify_folder(folder: Path) -> dict[str, Any]:
             raise ModelFileError("MODEL-FILE", f"{what}: {name!r} is missing.", fix=fix)
         found = fingerprint(folder / name)
         if found != stated:
-            message = f"{folder / name} is damaged: {found['bytes']:,} bytes, and not the content that {MANIFEST} states."
+            message = (
+                f"{folder / name} is damaged: {found['bytes']:,} bytes, and not the content that {MANIFEST} states."
+            )
             raise ModelFileError("MODEL-FILE", message, fix=fix)
     return manifest
 

@@ -40,7 +40,9 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
         found["denoising"] = measure.denoising(model, validation, passed, seed)
         noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
         points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
-        estimates = {name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))}
+        estimates = {
+            name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))
+        }
         found["denoising"]["estimates"] = {name: values.tolist() for name, values in estimates.items()}
     verdicts = judge_all(found, history, gather(prepared, model, passed, ending))
     found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
@@ -55,9 +57,7 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
     return about | ({"classes": list(s.train.classes)} if s.train.classes else {})
 
 
-def gather(
-    prepared: Prepared, model: Model, passed: measure.Passed, ending: dict[str, Any]
-) -> Facts:
+def gather(prepared: Prepared, model: Model, passed: measure.Passed, ending: dict[str, Any]) -> Facts:
     """What the verdicts need besides the metrics."""
     config, splits = prepared.config, prepared.splits
     train = prepared.tensor(splits.train)

@@ -40,7 +40,9 @@ def pass_through(model: Model, data: Tensor, seed: int, most: int | None = None)
         for x in in_order(data, model.preprocess, model.device):
             x_in = model.corruption(x, generator).x_in
             params, code = model(x_in)
-            kept.append((x.cpu(), x_in.cpu(), model.likelihood.mean(params.float()).cpu(), code.z.float().flatten(1).cpu()))
+            kept.append(
+                (x.cpu(), x_in.cpu(), model.likelihood.mean(params.float()).cpu(), code.z.float().flatten(1).cpu())
+            )
     x, x_in, x_hat, z = (torch.cat(part) for part in zip(*kept, strict=True))
     costs = sample_costs(model, data, model.device, seed, TEST_NOISE).cpu()
     return Passed(x, x_in, x_hat, z if model.has_code else None, costs)

@@ -37,11 +37,13 @@ class Output(NamedTuple):
 class Model(nn.Module):
     """An autoencoder that takes raw images or tables and gives back the same kind.
 
-    `encode`, `decode`, `reconstruct` and `denoise` are deterministic and leave the model as it was. Their input may be a
+    `encode`, `decode`, `reconstruct` and `denoise` are deterministic and leave the model as it was. Their input is a
     numpy array, a tensor or a data frame; images are uint8, uint16 or floats in [0, 1].
     """
 
-    def __init__(self, config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"):
+    def __init__(
+        self, config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"
+    ):
         super().__init__()
         self.config, self.preprocess, self.own = config, preprocess, own
         self.likelihood = likelihoods.likelihood(config.likelihood)
@@ -202,5 +204,7 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (RuntimeError, SafetensorError, IsthmusError) as error:
         reason = error.message if isinstance(error, IsthmusError) else str(error).splitlines()[0]
-        raise ModelFileError("MODEL-WEIGHTS", f"{folder / WEIGHTS} does not fit: {reason}", fix="use the folder it was saved with") from None
+        raise ModelFileError(
+            "MODEL-WEIGHTS", f"{folder / WEIGHTS} does not fit: {reason}", fix="use the folder it was saved with"
+        ) from None
     return model.to(device).eval()

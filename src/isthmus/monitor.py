@@ -49,6 +49,10 @@ class Monitor:
     ) -> None:
         self.model, self.out = model, None if out is None else Path(out)
         self.patience, self.watch, self.start, self.least = patience, watch, start_below, least
+        if better not in {"lower", "higher"}:
+            raise UsageError(
+                "USAGE-MONITOR", f"better is {better!r}.", fix='use "lower" (a cost) or "higher" (an accuracy)'
+            )
         self.sign = 1.0 if better == "lower" else -1.0
         self.history: list[dict[str, Any]] = []
         self.best_epoch = 0
@@ -68,7 +72,9 @@ class Monitor:
         """
         if self.watch not in values:
             message = f"the monitor watches {self.watch!r}, but only {', '.join(values) or 'nothing'} was logged."
-            raise UsageError("USAGE-MONITOR", message, fix=f"log it, or make Monitor(…, watch={next(iter(values), 'cost')!r})")
+            raise UsageError(
+                "USAGE-MONITOR", message, fix=f"log it, or make Monitor(…, watch={next(iter(values), 'cost')!r})"
+            )
         row = {"epoch": self.epoch + 1} | values
         self.history.append(row)
         value = self.sign * float(values[self.watch])
@@ -101,7 +107,7 @@ class Monitor:
     def save_checkpoint(self, tensors: Mapping[str, Mapping[str, Tensor]] | None = None, **state: Any) -> Path | None:
         """Commits weights, best weights and history into `out`, and writes `history.csv`.
 
-        A loop may add groups of `tensors` (its optimizer's) and `state`: its step, and its batch if it is amid an epoch.
+        A loop may add groups of `tensors` (its optimizer's) and `state`: its step, and its batch amid an epoch.
         """
         if self.out is None:
             return None

@@ -91,7 +91,9 @@ def mlp(
 NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": mlp}
 
 
-def network(text: str, sizes: Sizes, *, hidden: Sequence[int], activation: str, dropout: float) -> tuple[nn.Module, nn.Module]:
+def network(
+    text: str, sizes: Sizes, *, hidden: Sequence[int], activation: str, dropout: float
+) -> tuple[nn.Module, nn.Module]:
     """(encoder, decoder) of the network that `text` names."""
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)

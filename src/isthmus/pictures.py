@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from isthmus import drawing, figures, files
 from isthmus.data.samples import Samples
+from isthmus.data.split import evenly
 from isthmus.data.tables import write_table
 from isthmus.measure import Passed, pass_through
 from isthmus.model import Model, evaluation
@@ -18,9 +20,12 @@ from isthmus.prepare import Prepared
 
 SHOWN = 10  # columns of a picture: as many as there are digits, and as fit beside each other
 WORST = 10
+PER_CLASS = 12  # samples that are looked up of each class; the picture shows ten at most
 
 
-def draw_pictures(path: Path, prepared: Prepared, model: Model, monitor: Monitor, metrics: dict[str, Any], unit: str) -> None:
+def draw_pictures(
+    path: Path, prepared: Prepared, model: Model, monitor: Monitor, metrics: dict[str, Any], unit: str
+) -> None:
     """Writes the pictures of the run into `path`; a table's run leaves its curves, its worst rows and the drawing."""
     test = prepared.splits.test
     passed = pass_through(model, prepared.tensor(test), prepared.config.training.seed)
@@ -31,8 +36,7 @@ def draw_pictures(path: Path, prepared: Prepared, model: Model, monitor: Monitor
     if not prepared.preprocess.is_image:
         write_worst(path / "worst.csv", test, passed)
         return
-    train = prepared.splits.train
-    figures.save(figures.samples_per_class(prepared.x(train, 2_000).numpy(), _labels(train), train.classes), path / "data.png")
+    figures.save(class_samples(prepared.splits.train), path / "data.png")
     rows = one_of_each(test, SHOWN)
     names = [test.classes[k] for k in test.labels[rows]] if test.labels is not None and test.classes else None
     clean = without_noise(model, passed.x[rows])
@@ -45,7 +49,10 @@ def draw_pictures(path: Path, prepared: Prepared, model: Model, monitor: Monitor
     errors = (passed.x - passed.x_hat).square().flatten(1).mean(1)
     worst = torch.argsort(errors, descending=True)[:WORST]
     ids = [test.id_of(int(i)) for i in worst]
-    figures.save(figures.worst(shown(passed.x[worst]), shown(passed.x_hat[worst]), errors[worst].numpy(), ids), path / "worst.png")
+    figures.save(
+        figures.worst(shown(passed.x[worst]), shown(passed.x_hat[worst]), errors[worst].numpy(), ids),
+        path / "worst.png",
+    )
 
 
 def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
@@ -56,12 +63,25 @@ def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray
     return shown(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, shown(x_hat)
 
 
+def class_samples(samples: Samples) -> Figure:
+    """The picture of samples per class; of all classes, also where the data is sorted by them."""
+    rows = np.arange(len(samples))
+    if samples.labels is not None:
+        rows = np.sort(evenly(rows, samples.labels, PER_CLASS * max(len(samples.classes), 1)))
+    rows = rows[: PER_CLASS * max(len(samples.classes), 10)]
+    labels = None if samples.labels is None else samples.labels[rows]
+    x = samples.x[rows]
+    return figures.samples_per_class(x if x.dtype.kind == "u" else shown(torch.from_numpy(x)), labels, samples.classes)
+
+
 def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
     """`architecture.svg`: the hourglass of the actual network."""
     c = prepared.config
     title = f"{prepared.splits.train.name}, recipe {c.recipe}"
     layers = drawing.layers_of(model)
-    svg = drawing.architecture_svg(layers, title=title, subtitle="", corruption=model.config.noise, likelihood=c.model.likelihood)
+    svg = drawing.architecture_svg(
+        layers, title=title, subtitle="", corruption=model.config.noise, likelihood=c.model.likelihood
+    )
     files.write_text(path / "architecture.svg", svg)
 
 
@@ -77,14 +97,12 @@ def one_of_each(samples: Samples, n: int) -> list[int]:
     """Rows of `n` samples, going round the classes, so that a picture shows all digits."""
     if samples.labels is None:
         return list(range(min(n, len(samples))))
-    from isthmus.data.split import evenly
-
     rows = evenly(np.arange(len(samples)), samples.labels, n)
     return [int(row) for row in rows[np.argsort(samples.labels[rows], kind="stable")]]
 
 
 def write_worst(path: Path, test: Samples, passed: Passed) -> None:
-    """`worst.csv`: the ten rows with the largest error, their values beside the reconstructed ones, and which column erred most."""
+    """`worst.csv`: the ten rows with the largest error, the column that erred most, and all their values."""
     errors = (passed.x - passed.x_hat).square()
     worst = torch.argsort(errors.mean(1), descending=True)[:WORST]
     names = list(test.columns or (f"x{i}" for i in range(errors.shape[1])))
@@ -93,7 +111,3 @@ def write_worst(path: Path, test: Samples, passed: Passed) -> None:
     for k, name in enumerate(names):
         columns[name] = test.x[worst.numpy(), k]
     write_table(path, columns)
-
-
-def _labels(samples: Samples) -> np.ndarray | None:
-    return None if samples.labels is None else samples.labels[:2_000]

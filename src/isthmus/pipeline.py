@@ -1,39 +1,35 @@
-"""From data to a judged run folder: `train`, `fit`, `resume`, `evaluate`. What the command line calls, and people too."""
+"""From data to a judged run folder: `train`, `fit`, `resume`, `evaluate`; for the command line and for people."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import shlex
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from isthmus import __version__, files, prepare, runs
 from isthmus import config as configs
+from isthmus import files, prepare, runs
 from isthmus.checkpoint import Checkpoints
 from isthmus.config import Config
 from isthmus.display import Quiet, display
 from isthmus.errors import DivergedError, Interrupted, UsageError
-from isthmus.measure import cost_unit, mean_cost_of_mean
 from isthmus.judge import judge
 from isthmus.lock import FolderLock
+from isthmus.measure import cost_unit, mean_cost_of_mean
 from isthmus.model import Model
 from isthmus.monitor import Monitor
 from isthmus.pictures import draw_pictures
 from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.recipes import resolve
+from isthmus.record import conditions_changed, new_record
 from isthmus.runs import Run
 from isthmus.trainer import Progress, Trainer
-
-PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
 
 
 def train(
@@ -70,8 +66,8 @@ def fit(
 ) -> Run:
     """Trains a `torch.nn.Module` of your own, and judges it like any other.
 
-    The module has `encoder` and `decoder`, or `encode` and `decode`, or only `forward`. `output` says whether it ends in
-    a sigmoid ("probabilities") or not ("logits"); it matters for images only. The module itself is trained in place.
+    The module has `encoder` and `decoder`, or `encode` and `decode`, or only `forward`. `output` says whether it ends
+    in a sigmoid ("probabilities") or not ("logits"); it matters for images only. The module is trained in place.
 
     Raises: as `train`; UsageError if the module does not give back what it is given.
     """
@@ -91,7 +87,9 @@ def configure(
         settings = {"data.source": str(data)} | dict(settings)
     elif data is not None:
         settings = {"data.source": IN_MEMORY} | dict(settings)
-    return resolve(layer, top, configs.nest(settings), where=str(config) if isinstance(config, str | Path) else "settings")
+    return resolve(
+        layer, top, configs.nest(settings), where=str(config) if isinstance(config, str | Path) else "settings"
+    )
 
 
 def dry_run(config: Config, data: Any = None, *, show: bool | Quiet = True) -> dict[str, Any]:
@@ -104,11 +102,21 @@ def dry_run(config: Config, data: Any = None, *, show: bool | Quiet = True) -> d
     epochs = t.epochs or max(1, round(t.steps / len(batches)))
     sizes = {role: len(getattr(prepared.splits, role)) for role in ("train", "validation", "test")}
     about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.shape}
-    return about | {"parameters": model.n_parameters, "epochs": epochs, "steps": epochs * len(batches), "said": prepared.said}
+    return about | {
+        "parameters": model.n_parameters,
+        "epochs": epochs,
+        "steps": epochs * len(batches),
+        "said": prepared.said,
+    }
 
 
 def resume(
-    path: str | Path, *, epochs: int | None = None, data: Any = None, module: nn.Module | None = None, show: bool | Quiet = True
+    path: str | Path,
+    *,
+    epochs: int | None = None,
+    data: Any = None,
+    module: nn.Module | None = None,
+    show: bool | Quiet = True,
 ) -> Run:
     """Goes on with a run where it stopped; with `epochs`, extends a finished one.
 
@@ -120,11 +128,17 @@ def resume(
     run, shown = Run(runs.find(path).path, module=module), _display(show)
     config, started_as = run.config, run.record
     if data is None and config.data.source == IN_MEMORY:
-        raise UsageError("USAGE-RESUME", f"{run.path} was trained on data in memory.", fix="call isthmus.resume(path, data=…)")
+        raise UsageError(
+            "USAGE-RESUME", f"{run.path} was trained on data in memory.", fix="call isthmus.resume(path, data=…)"
+        )
     if started_as.get("module") and module is None:
         message = f"{run.path} trains a module of your own, {started_as['module']}."
         raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
-    if started_as.get("ended") in {"budget", "patience"} and (epochs is None or epochs <= len(run.history)):
+    if (
+        started_as.get("ended") in {"budget", "patience"}
+        and run.metrics
+        and (epochs is None or epochs <= len(run.history))
+    ):
         shown.say(f"{run.path} is finished after {len(run.history)} epochs; resume it with --epochs N to train longer.")
         return run
     if epochs is not None:
@@ -133,7 +147,9 @@ def resume(
             shown.say("the schedule is laid anew over the longer run, so the learning rate rises again.")
     with FolderLock(run.path):
         prepared = prepare.prepare(config, prepare.read_splits(config, _object(data), shown))
-        _same_conditions(run, prepared, shown)
+        for sentence in conditions_changed(run, prepared):
+            shown.say(f"note: {sentence}")
+        files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
         own = {"own": module, "flatten": started_as.get("flatten", "auto")} if module is not None else {}
         return _execute(run, prepared, shown, going_on=True, **own)
 
@@ -150,7 +166,9 @@ def evaluate(path: str | Path, data: Any = None, *, module: nn.Module | None = N
 
         found = read_input(run, data)
         if config.data.source == IN_MEMORY:
-            raise UsageError("USAGE-EVALUATE", f"{run.path} was trained on data in memory.", fix="use isthmus.load(path) in Python")
+            raise UsageError(
+                "USAGE-EVALUATE", f"{run.path} was trained on data in memory.", fix="use isthmus.load(path) in Python"
+            )
         splits = replace(prepare.read_splits(config, None, Quiet()), test=found)
     else:
         splits = prepare.read_splits(config, None, Quiet())
@@ -160,8 +178,11 @@ def evaluate(path: str | Path, data: Any = None, *, module: nn.Module | None = N
 
 
 def _ending(run: Run) -> dict[str, Any]:
-    known = ("epochs", "best_epoch", "seconds", "images_per_second")
-    return {k: run.metrics.get(k) for k in known} | {"stopped_by": run.record.get("ended", "budget"), "path": str(run.path)}
+    known = ("epochs", "best_epoch", "seconds", "images_per_second", "mean_cost")
+    return {k: run.metrics.get(k) for k in known} | {
+        "stopped_by": run.record.get("ended", "budget"),
+        "path": str(run.path),
+    }
 
 
 def _train(
@@ -175,7 +196,6 @@ def _train(
     flatten: bool | str = "auto",
     output: str = "logits",
 ) -> Run:
-    _threads(config)
     prepared = prepare.prepare(config, prepare.read_splits(config, _object(data), shown))
     if own is not None:
         prepared = _for_own(prepared, output)
@@ -186,7 +206,7 @@ def _train(
     run = Run(runs.new_folder(out, name))
     with FolderLock(run.path):
         files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
-        run.write_record(**_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
+        run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
         return _execute(run, prepared, shown, own=own, flatten=flatten)
 
 
@@ -194,14 +214,28 @@ def _for_own(prepared: Prepared, output: str) -> Prepared:
     likelihood = prepared.config.model.likelihood
     if likelihood == "bernoulli" and output == "probabilities":
         likelihood = "bernoulli,output=probabilities"
-    return replace(prepared, config=replace(prepared.config, model=replace(prepared.config.model, likelihood=likelihood)))
+    return replace(
+        prepared, config=replace(prepared.config, model=replace(prepared.config.model, likelihood=likelihood))
+    )
 
 
 def _execute(
-    run: Run, prepared: Prepared, shown: Quiet, *, own: nn.Module | None = None, flatten: bool | str = "auto", going_on: bool = False
+    run: Run,
+    prepared: Prepared,
+    shown: Quiet,
+    *,
+    own: nn.Module | None = None,
+    flatten: bool | str = "auto",
+    going_on: bool = False,
 ) -> Run:
     """Trains, saves, judges and draws, in a locked run folder."""
-    _threads(prepared.config)
+    with _threads(prepared.config):
+        return _trained(run, prepared, shown, own, flatten, going_on)
+
+
+def _trained(
+    run: Run, prepared: Prepared, shown: Quiet, own: nn.Module | None, flatten: bool | str, going_on: bool
+) -> Run:
     model = prepare.fresh_model(prepared, own, flatten)
     validation = prepared.tensor(prepared.splits.validation)
     mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
@@ -227,9 +261,14 @@ def _execute(
     run.write_record(ended=progress.stopped_by, seconds=round(sum(r["seconds"] for r in monitor.history), 3))
     shown.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
     shown.say("judging …")
-    metrics = judge(prepared, model, monitor.history, ending)
-    files.write_json(run.path / runs.METRICS, metrics)
-    draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
+    try:
+        metrics = judge(prepared, model, monitor.history, ending)
+        files.write_json(run.path / runs.METRICS, metrics)
+        draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
+    except KeyboardInterrupt:
+        fix = f"judge it with `isthmus resume {shlex.quote(str(run.path))}`"
+        message = "stopped while judging; the trained model is saved."
+        raise Interrupted("INTERRUPTED", message, exit_code=130, fix=fix) from None
     finished = Run(run.path, module=own)
     finished.__dict__["model"] = model.cpu().eval()
     return finished
@@ -250,8 +289,10 @@ def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
         run.write_record(ended="interrupted")
         done = f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
         raise Interrupted(
-            "INTERRUPTED", f"stopped in {done}; everything up to there is saved.",
-            exit_code=progress.exit_code, fix=f"go on with `isthmus resume {shlex.quote(str(run.path))}`",
+            "INTERRUPTED",
+            f"stopped in {done}; everything up to there is saved.",
+            exit_code=progress.exit_code,
+            fix=f"go on with `isthmus resume {shlex.quote(str(run.path))}`",
         )
     return progress
 
@@ -260,7 +301,7 @@ def _shown_epoch(row: dict[str, Any], trainer: Trainer, shown: Quiet) -> None:
     from isthmus.curves import live_curve
 
     shown.epoch(row, trainer.progress)
-    if not type(shown) is Quiet:
+    if type(shown) is not Quiet:
         live_curve(trainer.monitor.history)
 
 
@@ -270,49 +311,24 @@ def _announce(run: Run, prepared: Prepared, model: Model, trainer: Trainer, show
     c, s, p = prepared.config, prepared.splits, trainer.progress
     kind = "denoising autoencoder" if c.model.noise != "none" else "autoencoder"
     shown.say(
-        f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, {len(s.test):,} for the test; "
-        f"code of {model.z_size} numbers, {model.n_parameters:,} weights, recipe {c.recipe}, {p.epochs} epochs, {c.training.precision} on {c.training.device}"
+        f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, "
+        f"{len(s.test):,} for the test; code of {model.z_size} numbers, {model.n_parameters:,} weights, "
+        f"recipe {c.recipe}, {p.epochs} epochs, {c.training.precision} on {c.training.device}"
     )
     if going_on:
         shown.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
     shown.say(f"run folder: {run.path}")
 
 
-def _same_conditions(run: Run, prepared: Prepared, shown: Quiet) -> None:
-    before = run.record
-    if before.get("data_sha256") != prepare.fingerprint(prepared.splits):
-        message = f"the data is not what {run.path} began with ({prepared.config.data.source} has changed since)."
-        raise UsageError("USAGE-RESUME", message, fix="bring the old data back, or train a new run with `isthmus train`")
-    now = {"versions": _versions(), "hardware": prepare.hardware(prepared.device)}
-    for what, values in now.items():
-        for key, value in values.items():
-            if before.get(what, {}).get(key) != value:
-                shown.say(f"note: {key} is {value} now and was {before.get(what, {}).get(key)}; the weights may differ in the last bits")
-
-
-def _record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, Any]:
-    return {
-        "format": files.FORMAT,
-        "command": shlex.join(command) if command else None,
-        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "ended": None,
-        "seed": prepared.config.training.seed,
-        "versions": _versions(),
-        "hardware": prepare.hardware(prepared.device),
-        "data_sha256": prepare.fingerprint(prepared.splits),
-        "deterministic": prepared.device.type == "cpu" or "not guaranteed: some GPU kernels add in any order",
-        "said": list(prepared.said),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"isthmus": __version__, "python": platform.python_version(), "platform": sys.platform} | found
-
-
-def _threads(config: Config) -> None:
-    if config.training.threads:
-        torch.set_num_threads(config.training.threads)
+@contextmanager
+def _threads(config: Config) -> Iterator[None]:
+    """The run's number of processor threads; afterwards that of the caller again."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.training.threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _object(data: Any) -> Any:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isthmus.config import Config, DataConfig, TrainingConfig
+from isthmus.config import Config, TrainingConfig
 from isthmus.data.batches import Batches, in_order, resident, shift_of
 from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
 from isthmus.data.samples import Bundle, Samples
@@ -69,7 +67,9 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     Raises: DataError for targets that the likelihood cannot take; ResourceError for a device that is not there.
     """
     preprocess = fit_preprocess(splits.train, config.data.scale)
-    splits = replace(splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")})
+    splits = replace(
+        splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
+    )
     said = list(splits.train.notes)
     training, device = config.training, pick_device(config.training.device)
     n = len(splits.train)
@@ -77,7 +77,8 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     if augment == "auto":
         augment = fitting_shift(preprocess, passes(training, n), noisy=config.model.noise != "none")
         if augment != "none":
-            said.append(f"augmentation {augment}: training passes {passes(training, n):.0f} times over {n:,} images (--augment none: off)")
+            times = f"training passes {passes(training, n):.0f} times over {n:,} images"
+            said.append(f"augmentation {augment}: {times} (--augment none: off)")
     shift_of(augment, preprocess)
     if training.batch_size > n:
         said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
@@ -102,7 +103,7 @@ def passes(training: TrainingConfig, n: int) -> float:
 
 
 def fitting_shift(preprocess: Preprocess, passes: float, *, noisy: bool) -> str:
-    """The augmentation that fits: the more often an image comes, the more it is moved. Fresh noise moves enough at first."""
+    """The augmentation that fits: the more often an image comes, the more it moves. Fresh noise is enough at first."""
     if not preprocess.is_image or min(preprocess.shape[1:]) <= 8 or passes < ONE_PIXEL_FROM:
         return "none"
     if passes >= TWO_PIXELS_FROM:
@@ -112,7 +113,11 @@ def fitting_shift(preprocess: Preprocess, passes: float, *, noisy: bool) -> str:
 
 def check_targets(prepared: Prepared) -> None:
     """Refuses values outside of the likelihood's range, in all three sets, before the first epoch."""
-    if prepared.preprocess.is_image and prepared.preprocess.offset is None and prepared.splits.train.x.dtype == np.uint8:
+    if (
+        prepared.preprocess.is_image
+        and prepared.preprocess.offset is None
+        and prepared.splits.train.x.dtype == np.uint8
+    ):
         return  # bytes over 255 cannot be outside [0, 1]
     for role in ("train", "validation", "test"):
         samples: Samples = getattr(prepared.splits, role)
@@ -178,28 +183,6 @@ def batches_of(prepared: Prepared) -> Batches:
     """The training batches."""
     t = prepared.config.training
     data = prepared.tensor(prepared.splits.train)
-    return Batches(data, prepared.preprocess, batch_size=t.batch_size, augment=t.augment, seed=t.seed, device=prepared.device)
-
-
-def fingerprint(splits: Splits) -> str:
-    """SHA-256 of the three sets: the same data in the same order gives the same words."""
-    digest = hashlib.sha256()
-    for samples in (splits.train, splits.validation, splits.test):
-        digest.update(repr((samples.x.shape, str(samples.x.dtype))).encode())
-        digest.update(np.ascontiguousarray(samples.x).data)
-    return digest.hexdigest()
-
-
-def hardware(device: torch.device) -> dict[str, Any]:
-    """What the run was computed on, for `run.json`."""
-    import platform
-
-    found = {"machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "device": device.type}
-    if device.type == "cuda":
-        found["gpu"] = torch.cuda.get_device_name(device)
-    return found
-
-
-def reading_options(options: DataConfig) -> DataConfig:
-    """The settings under which new input is read like the training data: no limit, no other sets."""
-    return replace(DataConfig(**asdict(options)), limit=None, validation=None, test=None)
+    return Batches(
+        data, prepared.preprocess, batch_size=t.batch_size, augment=t.augment, seed=t.seed, device=prepared.device
+    )

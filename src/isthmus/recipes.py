@@ -17,9 +17,17 @@ def modern() -> Settings:
 
 
 def seed() -> Settings:
-    """The teaching notebook word for word: sigmoid after every layer, BCE, AdamW 1e-3, patience 5, at most 40 epochs."""
+    """The teaching notebook word for word: sigmoid after every layer, BCE, AdamW 1e-3, patience 5, up to 40 epochs."""
     model = {"activation": "sigmoid", "bottleneck": "sigmoid", "init": "framework", "output_bias": "zero"}
-    training = {"epochs": 40, "lr": 1e-3, "schedule": "constant", "betas": (0.9, 0.999), "patience": 5, "weight_decay": 0.01, "decay": "all"}
+    training = {
+        "epochs": 40,
+        "lr": 1e-3,
+        "schedule": "constant",
+        "betas": (0.9, 0.999),
+        "patience": 5,
+        "weight_decay": 0.01,
+        "decay": "all",
+    }
     plain = {"clip": None, "augment": "none", "precision": "float32"}
     return {"model": model, "training": training | plain}
 

@@ -23,7 +23,9 @@ def parse(text: str) -> tuple[str, str | None, dict[str, str]]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError("USAGE-PART", f"{text!r}: {pair!r} has no '='.", fix=f"write it as {name}:LEVEL,name=value")
+            raise UsageError(
+                "USAGE-PART", f"{text!r}: {pair!r} has no '='.", fix=f"write it as {name}:LEVEL,name=value"
+            )
         options[key.strip()] = value.strip()
     return name.strip(), first.strip() if colon else None, options
 
@@ -38,12 +40,16 @@ def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **cont
         raise unknown(what, name, registry)
     factory = registry[name]
     parameters = {
-        name: p for name, p in inspect.signature(factory).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        name: p
+        for name, p in inspect.signature(factory).parameters.items()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     }
     arguments = [p for p in parameters if p not in context]
     if first is not None:
         if not arguments:
-            raise UsageError("USAGE-PART", f"{what} {name!r} takes no level, {text!r} gives one.", fix=f"write {name!r}")
+            raise UsageError(
+                "USAGE-PART", f"{what} {name!r} takes no level, {text!r} gives one.", fix=f"write {name!r}"
+            )
         options = {arguments[0]: first} | options
     for key in options.keys() - set(arguments):
         raise unknown(f"setting of {what} {name!r}:", key, arguments)

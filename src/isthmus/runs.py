@@ -64,7 +64,10 @@ class Run:
         if not (self.path / HISTORY).is_file():
             return []
         with (self.path / HISTORY).open(newline="", encoding="utf-8") as file:
-            return [{k: int(v) if k == "epoch" else float(v or "nan") for k, v in row.items()} for row in csv.DictReader(file)]
+            return [
+                {k: int(v) if k == "epoch" else float(v or "nan") for k, v in row.items()}
+                for row in csv.DictReader(file)
+            ]
 
     def show(self, picture: str = "sanity") -> Path:
         """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.
@@ -150,7 +153,9 @@ def _foreign(path: Path) -> ModelFileError:
         message = f"{path} is a {path.suffix} file, which can run code when it is opened; isthmus never opens one."
         fix = "load it in your own program and save its state_dict with safetensors, or train again with isthmus"
         return ModelFileError("MODEL-PICKLE", message, fix=fix)
-    return ModelFileError("MODEL-FOREIGN", f"{path} is a file, not a run folder.", fix="name the folder that `isthmus train` made")
+    return ModelFileError(
+        "MODEL-FOREIGN", f"{path} is a file, not a run folder.", fix="name the folder that `isthmus train` made"
+    )
 
 
 def list_runs() -> list[Run]:

@@ -2,8 +2,8 @@
 
 Steps of these small networks take milliseconds. On an idle machine a second core makes them 1.2 to 1.4 times faster;
 where anything else runs, the threads wait for each other and a step takes ten times as long. So both are timed once,
-before training, and the choice is written into the run's configuration. For the shipped recipes the weights come out the
-same, bit for bit, with one thread or two.
+before training, and the choice is written into the run's configuration. For the shipped recipes the weights come out
+the same, bit for bit, with one thread or two.
 """
 
 from __future__ import annotations

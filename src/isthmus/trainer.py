@@ -61,7 +61,13 @@ class Trainer:
     def __init__(
         self, model: Model, batches: Batches, validation: Tensor, settings: TrainingConfig, monitor: Monitor
     ) -> None:
-        self.model, self.batches, self.validation, self.settings, self.monitor = model, batches, validation, settings, monitor
+        self.model, self.batches, self.validation, self.settings, self.monitor = (
+            model,
+            batches,
+            validation,
+            settings,
+            monitor,
+        )
         self.device = batches.device
         epochs = settings.epochs or max(1, round(settings.steps / len(batches)))
         self.progress = Progress(epochs, len(batches))
@@ -69,7 +75,9 @@ class Trainer:
         # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
         self.never_waits = bool(self.optimizer.defaults["fused"]) and self.device.type != "cpu"
         self.weights = penalty_weights(model)
-        self.shakes = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules()) or model.own is not None
+        self.shakes = (
+            any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules()) or model.own is not None
+        )
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.skipped = 0  # steps whose gradient was not finite
         self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look

@@ -82,9 +82,9 @@ def run_guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; errors become two lines on stderr."""
     Failures.as_json = "--json" in arguments
     try:
-        app(args=list(arguments), standalone_mode=False)
+        code = app(args=list(arguments), standalone_mode=False)
         sys.stdout.flush()
-        return 0
+        return code if isinstance(code, int) else 0
     except IsthmusError as error:
         return _told(error)
     except BrokenPipeError:  # the reader, such as head, has gone
@@ -94,7 +94,9 @@ def run_guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except MemoryError:
-        return _told(ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="take fewer samples with --limit"))
+        return _told(
+            ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="take fewer samples with --limit")
+        )
     except Exception as error:
         return _other(error)
 
@@ -109,7 +111,11 @@ def _other(error: Exception) -> int:
     if Failures.debug:
         raise error
     name = f"{type(error).__name__}: {error}"
-    return _told(IsthmusError("BUG", f"isthmus failed unexpectedly ({name}).", fix="run it again with --debug and report the traceback"))
+    return _told(
+        IsthmusError(
+            "BUG", f"isthmus failed unexpectedly ({name}).", fix="run it again with --debug and report the traceback"
+        )
+    )
 
 
 def _told(error: IsthmusError, exit_code: int | None = None) -> int:

@@ -23,7 +23,9 @@ def version_option(
 
 
 def evaluate(
-    io: Io, run: RunName, data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's own]")] = None
+    io: Io,
+    run: RunName,
+    data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's own]")] = None,
 ) -> None:
     """Measure a trained run on its test data, or on other DATA.
 
@@ -43,7 +45,9 @@ def check(
     settings: dict[str, Any],
     data: Annotated[str, typer.Argument(help="A name or a path.")] = "mnist-2k",
     *,
-    picture: Annotated[Path | None, typer.Option("--picture", help="Where to draw samples per class. [check.png]")] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Where to draw samples per class. [check.png]")
+    ] = None,
 ) -> None:
     """Look at DATA before training: shape, range, labels, duplicates, and every bad row or file.
 
@@ -61,8 +65,8 @@ def check(
     lines = [f"{name:<22} {value}" for name, value in found.rows()]
     lines += [f"picture: {drawn}"] if drawn else []
     io.result(found.as_dict() | {"picture": str(drawn) if drawn else None}, "\n".join(lines))
-    if not found.ok:
-        raise found.problems[0]
+    if not found.ok:  # the problems stand above already
+        raise typer.Exit(found.problems[0].exit_code)
 
 
 def _draw(found: Any, picture: Path | None) -> Path | None:
@@ -70,10 +74,9 @@ def _draw(found: Any, picture: Path | None) -> Path | None:
     if found.bundle is None or not found.bundle.train.is_image:
         return None
     from isthmus import figures
+    from isthmus.pictures import class_samples
 
-    train = found.bundle.train
-    figure = figures.samples_per_class(train.x[:2_000], None if train.labels is None else train.labels[:2_000], train.classes)
-    return figures.save(figure, picture or Path("check.png"))
+    return figures.save(class_samples(found.bundle.train), picture or Path("check.png"))
 
 
 def info(io: Io, run: RunName) -> None:
@@ -134,7 +137,9 @@ def _row(run: Any) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> str:
     cells = [[_cell(row[key]) for key in row] for row in rows]
     widths = [max(len(c[i]) for c in [list(rows[0]), *cells]) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [list(rows[0]), *cells])
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [list(rows[0]), *cells]
+    )
 
 
 def _cell(value: Any) -> str:
@@ -148,7 +153,8 @@ def _told(run: Any) -> str:
         f"started   {record.get('started')}, ended: {record.get('ended') or 'not yet'}",
         f"command   {record.get('command') or '(from Python)'}",
         f"data      {config.data.source}",
-        f"model     {config.recipe}, {config.model.network} {list(config.model.hidden)}, z_size {config.model.z_size}, noise {config.model.noise}",
+        f"model     {config.recipe}, {config.model.network} {list(config.model.hidden)}, z_size {config.model.z_size}",
+        f"noise     {config.model.noise}",
     ]
     if metrics:
         lines += [f"epochs    {metrics['epochs']}, best {metrics['best_epoch']}", "", _measured(metrics)]

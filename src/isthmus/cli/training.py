@@ -15,12 +15,16 @@ from isthmus.cli.settings import READING, TRAINING, with_settings
 def train(
     io: Io,
     settings: dict[str, Any],
-    data: Annotated[str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")] = None,
+    data: Annotated[
+        str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")
+    ] = None,
     *,
     recipe: Annotated[str | None, typer.Option("--recipe", help="modern (default) or seed, the notebook's.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run folder to make. [runs/DATA-RECIPE-NUMBER]")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Take the settings of this config.toml.")] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but do not train.")] = False,
 ) -> None:
     """Train an autoencoder on DATA, judge it, and leave a run folder.
@@ -37,12 +41,16 @@ def train(
     from isthmus import config as configs
     from isthmus import pipeline
 
-    given = configs.merge(configs.read(config) if config else {}, configs.nest(settings), configs.parse_sets(sets or []))
+    given = configs.merge(
+        configs.read(config) if config else {}, configs.nest(settings), configs.parse_sets(sets or [])
+    )
     if dry_run:
         about = pipeline.dry_run(pipeline.configure(data, recipe, given, {}), show=io.display)
         io.result(about, _planned(about))
         return
-    run = pipeline.train(data, recipe=recipe, out=out, config=given, show=io.display, command=["isthmus", *sys.argv[1:]])
+    run = pipeline.train(
+        data, recipe=recipe, out=out, config=given, show=io.display, command=["isthmus", *sys.argv[1:]]
+    )
     io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
 
 
@@ -84,7 +92,9 @@ def _planned(about: dict[str, Any]) -> str:
     lines = [f"note: {sentence}" for sentence in about["said"]]
     lines.append(f"samples: {samples}; each {' x '.join(map(str, about['shape']))}")
     lines.append(f"network: {about['parameters']:,} weights")
-    return "\n".join([*lines, f"training: {about['epochs']:,} epochs, {about['steps']:,} steps", "nothing was trained (--dry-run)"])
+    return "\n".join(
+        [*lines, f"training: {about['epochs']:,} epochs, {about['steps']:,} steps", "nothing was trained (--dry-run)"]
+    )
 
 
 def register(app: typer.Typer) -> None:

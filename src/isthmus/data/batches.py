@@ -17,15 +17,13 @@ CHUNK = 2_000  # samples a pass without gradients takes at once: large enough to
 
 
 def resident(raw: np.ndarray | Tensor, preprocess: Preprocess, device: torch.device) -> Tensor:
-    """The samples as one tensor on `device`: bytes stay bytes and are scaled batch by batch, all else becomes x at once.
+    """The samples as one tensor on `device`: bytes stay bytes, scaled batch by batch; all else becomes x at once.
 
     What does not fit next to a model on an accelerator (more than half its free memory) stays where it is, and batches
     travel. A memory-mapped array is not read here: its pages are read as batches need them.
     """
     tensor = raw if isinstance(raw, Tensor) else torch.from_numpy(raw if raw.flags.writeable else raw.copy())
-    if device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
-        tensor = tensor.to(device)
-    elif device.type == "mps":
+    if (device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(device)[0] // 2) or device.type == "mps":
         tensor = tensor.to(device)
     return tensor if tensor.dtype == torch.uint8 else preprocess.to_x(tensor)
 
@@ -41,7 +39,9 @@ class Batches:
     normalisation cannot work on one.
     """
 
-    def __init__(self, data: Tensor, preprocess: Preprocess, *, batch_size: int, augment: str, seed: int, device: torch.device):
+    def __init__(
+        self, data: Tensor, preprocess: Preprocess, *, batch_size: int, augment: str, seed: int, device: torch.device
+    ):
         self.data, self.preprocess, self.device, self.seed = data, preprocess, device, seed
         self.batch_size = min(batch_size, len(data))
         self.shift, self.shift_until = shift_of(augment, preprocess)
@@ -81,13 +81,20 @@ def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
     if name == "none" and level is None and not options:
         return 0, 1.0
     until = plain(options.pop("until", "1.0"))
-    if name != "shift" or options or not (level or "").isdecimal() or not (isinstance(until, int | float) and 0 <= until <= 1):
+    if (
+        name != "shift"
+        or options
+        or not (level or "").isdecimal()
+        or not (isinstance(until, int | float) and 0 <= until <= 1)
+    ):
         fix = "use none, shift:PIXELS, or shift:PIXELS,until=0.8 to stop shifting after that share of the training"
         raise UsageError("USAGE-AUGMENT", f"unknown augmentation {augment!r}.", fix=fix)
     if not preprocess.is_image:
         raise UsageError("USAGE-AUGMENT", "a table cannot be shifted.", fix="pass --augment none")
     if int(level or 0) >= min(preprocess.shape[1:]):
-        raise UsageError("USAGE-AUGMENT", f"{augment} moves images of {preprocess.shape[1:]} pixels away.", fix="use a smaller shift")
+        raise UsageError(
+            "USAGE-AUGMENT", f"{augment} moves images of {preprocess.shape[1:]} pixels away.", fix="use a smaller shift"
+        )
     return int(level or 0), float(until)
 
 

@@ -75,7 +75,7 @@ def _container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 def _windows() -> int | None:
     class Status(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [  # noqa: RUF012, RUF005
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
             (name, ctypes.c_ulonglong)
             for name in ("total", "free", "page_total", "page", "virtual_total", "virtual", "extended")
         ]

@@ -139,10 +139,13 @@ def refuse_out_of_range(x: Tensor, allowed: tuple[float, float] | None, *, what:
         return
     low, high = (float(v) for v in torch.aminmax(x))
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise DataError("DATA-RANGE", f"{what} holds NaN or infinite values.", fix="remove them, or pass --missing median")
+        raise DataError(
+            "DATA-RANGE", f"{what} holds NaN or infinite values.", fix="remove them, or pass --missing median"
+        )
     if low < allowed[0] or high > allowed[1]:
         raise DataError(
             "DATA-RANGE",
-            f"{what} has values from {low:g} to {high:g}, but the {likelihood} cost needs {allowed[0]:g} to {allowed[1]:g}.",
+            f"{what} has values from {low:g} to {high:g}, but the {likelihood} cost needs "
+            f"{allowed[0]:g} to {allowed[1]:g}.",
             fix="pass --scale minmax to bring the data to [0, 1], or --loss gaussian for a squared error",
         )

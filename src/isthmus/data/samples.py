@@ -11,10 +11,10 @@ import numpy as np
 class Samples:
     """Raw values with what is known about them.
 
-    `x` is (N, C, H, W) for images: uint8 0..255, uint16 0..65535, or float32 in [0, 1] (another range
-    only where `--scale` is to bring it there). For a table it is (N, D) float32 in the table's own units. `labels` is (N,) int64, indices into `classes`. `ids` are file names; None
-    stands for row numbers. `columns` names the table columns behind `x` (also for images that came as a table of
-    pixels). `notes` are sentences about whatever was guessed or converted, to be said aloud.
+    `x` is (N, C, H, W) for images: uint8 0..255, uint16 0..65535, or float32 in [0, 1] (beyond only where `--scale` is
+    to bring it there). For a table it is (N, D) float32 in the table's own units. `labels` is (N,) int64, indices into
+    `classes`. `ids` are file names; None stands for row numbers. `columns` names the table columns behind `x` (also for
+    images that came as a table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud.
     """
 
     x: np.ndarray

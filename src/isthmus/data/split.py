@@ -24,7 +24,12 @@ class Splits:
 
 
 def split(
-    bundle: Bundle, *, seed: int, limit: int | None = None, validation: Samples | None = None, test: Samples | None = None
+    bundle: Bundle,
+    *,
+    seed: int,
+    limit: int | None = None,
+    validation: Samples | None = None,
+    test: Samples | None = None,
 ) -> Splits:
     """A set with a test part keeps it; else 80 / 10 / 10 by a seeded shuffle. `limit` thins the training part evenly.
 
@@ -38,7 +43,8 @@ def split(
     if len(train) < n_needed:
         raise DataError(
             "DATA-COUNT",
-            f"{train.name} has {len(train)} sample{'s' * (len(train) != 1)}; training, validation and test need at least {n_needed}.",
+            f"{train.name} has {len(train)} sample{'s' * (len(train) != 1)}; "
+            f"training, validation and test need at least {n_needed}.",
             fix="give more data, or name other data with --validation and --test",
         )
     order = generator.permutation(len(train))
@@ -75,7 +81,9 @@ def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarra
 
 def _same_kind(train: Samples, other: Samples, role: str) -> None:
     if not len(other):
-        raise DataError("DATA-COUNT", f"the {role} data {other.name} holds no samples.", fix=f"name other data with --{role}")
+        raise DataError(
+            "DATA-COUNT", f"the {role} data {other.name} holds no samples.", fix=f"name other data with --{role}"
+        )
     if other.shape != train.shape:
         raise DataError(
             "DATA-SHAPE",
@@ -89,5 +97,7 @@ def align_labels(samples: Samples, classes: tuple[str, ...]) -> Samples:
     if samples.labels is None or samples.classes == classes:
         return samples
     index = {name: i for i, name in enumerate(classes)}
-    table = np.array([*(index.get(name, -1) for name in samples.classes), -1], dtype=np.int64)  # its end is for samples of no class
+    table = np.array(
+        [*(index.get(name, -1) for name in samples.classes), -1], dtype=np.int64
+    )  # its end is for samples of no class
     return replace(samples, labels=table[samples.labels], classes=classes)
