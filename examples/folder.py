@@ -17,7 +17,7 @@ for k in range(120):
     (folder / kind).mkdir(parents=True, exist_ok=True)
     Image.fromarray((inside * 255).astype(np.uint8)).save(folder / kind / f"{k:03}.png")
 
-run = isthmus.train(folder, z_size=4, hidden=(64,), steps=400, out="runs/shapes-run")
+run = isthmus.train(folder, z_size=4, hidden=(64,), steps=300, out="runs/shapes-run")
 apply.encode(run, folder, "runs/shapes.csv")
 apply.reconstruct(run, folder, "runs/shapes-again")
-print(Path("runs/shapes.csv").read_text().splitlines()[:3])
+print("\n".join(Path("runs/shapes.csv").read_text().splitlines()[:3]))

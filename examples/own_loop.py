@@ -12,7 +12,7 @@ model = nn.Sequential(nn.Linear(784, 64), nn.SiLU(), nn.Linear(64, 784))
 optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
 monitor = isthmus.Monitor(model, out="runs/own-loop", patience=3)
 
-for _ in range(30):
+for _ in range(20):
     total = 0.0
     for x in train[torch.randperm(len(train))].split(64):
         cost = F.binary_cross_entropy_with_logits(model(x), x)

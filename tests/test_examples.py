@@ -1,0 +1,137 @@
+"""Every program in `examples/` runs as a reader would run it, and leaves what it says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import polars as pl
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PICTURES = {"curves.png", "data.png", "sanity.png", "worst.png", "architecture.svg"}
+
+
+def run_example(name: str, folder: Path, *arguments: str) -> str:
+    """What `python examples/NAME` prints when it runs in `folder`."""
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def metrics_of(run: Path) -> dict:
+    return json.loads((run / "metrics.json").read_text("utf-8"))
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        image.load()
+        assert image.format == "PNG"
+        return image.size
+
+
+def test_every_example_is_tested() -> None:
+    text = Path(__file__).read_text("utf-8")
+    assert {p.name for p in EXAMPLES.glob("*.py") if f'"{p.name}"' not in text} == set()
+
+
+def test_quick(tmp_path: Path) -> None:
+    told = run_example("quick.py", tmp_path).splitlines()
+    assert told[0] == "(5, 1, 28, 28) -> (5, 32) -> (5, 1, 28, 28) uint8"
+    ours, pca = map(float, re.findall(r"\d\.\d+", told[1]))
+    assert ours < 0.9 * pca
+    assert {p.name for p in (tmp_path / told[2].partition(": ")[2]).iterdir()} >= PICTURES
+
+
+def test_lesson(tmp_path: Path) -> None:
+    told = run_example("lesson.py", tmp_path)
+    plain, denoiser = tmp_path / "runs" / "lesson", tmp_path / "runs" / "lesson-denoiser"
+    found = metrics_of(plain)
+    assert found["test"]["mse"] < found["baselines"]["pca"]["mse"]
+    assert [v["id"] for v in found["verdicts"] if v["level"] == "fail"] == []
+    quality = metrics_of(denoiser)["denoising"]
+    assert quality["denoised"]["psnr_db"] > quality["baselines"]["median"]["psnr_db"] + 1
+    assert f"denoised {quality['denoised']['psnr_db']:.1f} dB" in told
+    for path in (plain / "sanity.png", denoiser / "denoising.png"):
+        width, height = png_size(path)
+        assert width > 2 * height  # ten columns, four rows at most
+    assert len((plain / "history.csv").read_text("utf-8").splitlines()) == 1 + 10
+
+
+def test_notebook_is_the_lesson(tmp_path: Path) -> None:
+    run_example("make_notebook.py", tmp_path, "-o", "again.ipynb")
+    assert (tmp_path / "again.ipynb").read_text("utf-8") == (EXAMPLES / "lesson.ipynb").read_text("utf-8")
+    notebook = nbformat.read(EXAMPLES / "lesson.ipynb", as_version=4)
+    script = (EXAMPLES / "lesson.py").read_text("utf-8")
+    cells = [c.source for c in notebook.cells if c.cell_type == "code"]
+    assert len(cells) == len(re.findall(r"^# %%", script, flags=re.MULTILINE))
+    stripped = re.sub(r'^""".*?"""|^# %%.*$', "", script, flags=re.MULTILINE)
+    assert "\n".join(cells).split() == stripped.split()
+    assert [c.outputs for c in notebook.cells if c.cell_type == "code" and c.outputs] == []
+
+
+@pytest.mark.filterwarnings("ignore:Kernel is running over TCP:UserWarning", "ignore::ResourceWarning")
+def test_notebook_runs_and_shows_its_pictures(tmp_path: Path) -> None:
+    notebook = nbformat.read(EXAMPLES / "lesson.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    shown = {c.source.split()[0]: sum("image/png" in o.get("data", {}) for o in c.outputs) for c in code}
+    assert shown["run"] == shown["denoiser"] == 1  # the live curve, redrawn in its place
+    assert shown["digits"] == shown["quality"] == 1  # sanity.png and denoising.png
+    assert (tmp_path / "runs" / "lesson-denoiser" / "denoising.png").is_file()
+
+
+def test_own_module(tmp_path: Path) -> None:
+    told = run_example("own_module.py", tmp_path)
+    assert "(5, 32) uint8" in told
+    found = metrics_of(tmp_path / "runs" / "own")
+    assert found["parameters"] == 2 * (784 * 512 + 512 * 256 + 256 * 32) + 2 * (512 + 256) + 32 + 784
+    assert found["test"]["mse"] < 0.7 * found["baselines"]["mean"]["mse"]
+    record = json.loads((tmp_path / "runs" / "own" / "run.json").read_text("utf-8"))
+    assert record["module"] == "Autoencoder"
+
+
+def test_own_loop(tmp_path: Path) -> None:
+    told = run_example("own_loop.py", tmp_path)
+    with (tmp_path / "runs" / "own-loop" / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    costs = [float(row["validation_cost"]) for row in rows]
+    assert costs[-1] < costs[0] / 1.5
+    assert f"best epoch {1 + int(np.argmin(costs))} of {len(rows)}, cost {min(costs):.4f}" in told
+    assert png_size(tmp_path / "runs" / "own-loop" / "curves.png") > (0, 0)
+    assert (tmp_path / "runs" / "own-loop" / "checkpoint" / "latest").is_file()
+
+
+def test_table(tmp_path: Path) -> None:
+    told = run_example("table.py", tmp_path)
+    found = metrics_of(tmp_path / "runs" / "wine")
+    assert found["data"]["shape"] == [13]
+    assert found["test"]["mse"] < found["baselines"]["mean"]["mse"]
+    assert "alcohol" in told
+    with (tmp_path / "runs" / "wine" / "worst.csv").open() as file:
+        assert {"id", "mse", "worst_column", "alcohol"} <= set(csv.DictReader(file).fieldnames or ())
+
+
+def test_folder(tmp_path: Path) -> None:
+    run_example("folder.py", tmp_path)
+    codes = pl.read_csv(tmp_path / "runs" / "shapes.csv")
+    assert codes.columns == ["id", "label", "z0", "z1", "z2", "z3"]
+    assert codes["label"].value_counts().sort("label").rows() == [("disc", 60), ("square", 60)]
+    name = codes["id"][0]
+    original, again = tmp_path / "runs" / "shapes" / name, tmp_path / "runs" / "shapes-again" / name
+    assert png_size(original) == png_size(again) == (24, 24)
+    error = np.asarray(Image.open(original), float) / 255 - np.asarray(Image.open(again), float) / 255
+    assert (error**2).mean() < 0.02  # the shapes differ in place only; the mean image of them has 0.12
