@@ -85,3 +85,12 @@ def test_without_a_run_folder_there_is_no_command(images: torch.Tensor) -> None:
 def test_wider_takes_in_the_noise_that_was_met(noise: str, factor: float, expected: str) -> None:
     assert wider(noise, factor) == expected
     assert corruption(wider(noise, factor), (0.0, 1.0)) is not None
+
+
+@pytest.mark.parametrize("given", [0.0, 0.2, 0.3, 0.75, 0.9])
+def test_the_levels_to_try_take_in_the_noise_that_was_given(images: torch.Tensor, given: float) -> None:
+    unseen = noisy(images[200:], f"gaussian:{given}", seed=4)
+    found = judge_noise(unseen, calibrated(images, "gaussian:0.5"), noise="gaussian:0.5", path="runs/a")
+    low, high = (float(level) for level in str(found.try_next).rpartition(":")[2].split("-"))
+    assert low <= given <= high
+    assert high - low < 0.75

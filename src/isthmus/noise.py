@@ -42,8 +42,8 @@ def judge_noise(
     else:
         text = "The input is less noisy than in training, so expect it to be smoothed too much"
     factor = found / typical if typical > 0 else 1.0
-    # Values cut to [0, 1] hide strong noise: on digits sigma 0.9 looks 1.39 times as strong as 0.5, nearly the root.
-    levels = wider(noise, factor**2 if factor > 1 else factor)
+    # Squared, since cutting to [0, 1] draws estimates together: on digits sigma 0.9 looks 1.4 times as strong as 0.5.
+    levels = wider(noise, factor**2)
     again = f"isthmus train --config {shlex.quote(f'{path}/config.toml')} --noise {levels}" if path else None
     return Verdict("noise-unlike-training", "warn", f"{text}: {numbers}.", again)
 
