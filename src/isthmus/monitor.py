@@ -98,6 +98,10 @@ class Monitor:
             self.restore_best()
         return self.out_of_patience
 
+    def renew_patience(self) -> None:
+        """Counts from now on, as for a run that is extended after it had stopped."""
+        self._begun_at = self.epoch
+
     def restore_best(self) -> int:
         """Puts the weights of the best epoch back into the model and returns its number (0: nothing logged)."""
         if self.best_weights:

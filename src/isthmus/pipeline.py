@@ -134,11 +134,8 @@ def resume(
     if started_as.get("module") and module is None:
         message = f"{run.path} trains a module of your own, {started_as['module']}."
         raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
-    if (
-        started_as.get("ended") in {"budget", "patience"}
-        and run.metrics
-        and (epochs is None or epochs <= len(run.history))
-    ):
+    finished = started_as.get("ended") in {"budget", "patience"} and bool(run.metrics)
+    if finished and (epochs is None or epochs <= len(run.history)):
         shown.say(f"{run.path} is finished after {len(run.history)} epochs; resume it with --epochs N to train longer.")
         return run
     if epochs is not None:
@@ -150,8 +147,9 @@ def resume(
         for sentence in conditions_changed(run, prepared):
             shown.say(f"note: {sentence}")
         files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+        run.write_record(ended=None)
         own = {"own": module, "flatten": started_as.get("flatten", "auto")} if module is not None else {}
-        return _execute(run, prepared, shown, going_on=True, **own)
+        return _execute(run, prepared, shown, going_on=True, extended=finished, **own)
 
 
 def evaluate(path: str | Path, data: Any = None, *, module: nn.Module | None = None) -> dict[str, Any]:
@@ -227,14 +225,21 @@ def _execute(
     own: nn.Module | None = None,
     flatten: bool | str = "auto",
     going_on: bool = False,
+    extended: bool = False,
 ) -> Run:
     """Trains, saves, judges and draws, in a locked run folder."""
     with _threads(prepared.config):
-        return _trained(run, prepared, shown, own, flatten, going_on)
+        return _trained(run, prepared, shown, own, flatten, going_on, extended)
 
 
 def _trained(
-    run: Run, prepared: Prepared, shown: Quiet, own: nn.Module | None, flatten: bool | str, going_on: bool
+    run: Run,
+    prepared: Prepared,
+    shown: Quiet,
+    own: nn.Module | None,
+    flatten: bool | str,
+    going_on: bool,
+    extended: bool,
 ) -> Run:
     model = prepare.fresh_model(prepared, own, flatten)
     validation = prepared.tensor(prepared.splits.validation)
@@ -245,6 +250,8 @@ def _trained(
     found = Checkpoints(run.path / "checkpoint").load() if going_on else None
     if found is not None:
         trainer.restore(*found)
+    if extended:
+        monitor.renew_patience()
     _announce(run, prepared, model, trainer, shown, going_on)
     progress = _run(run, trainer, shown)
     model.save(run.path / runs.MODEL)

@@ -99,21 +99,22 @@ class Trainer:
         """
         progress = self.progress
         with StopSignals() as stop, _own_randomness(self.shakes):
-            while progress.epoch < progress.epochs:
+            while progress.epoch < progress.epochs and not self._gives_up():
                 if not self._train_epoch(stop, on_step):
                     progress.stopped_by = "interrupted"
                     self._save(force=True)
                     progress.exit_code = stop.exit_code
                     return progress
                 self._close_epoch(on_epoch)
-                # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
-                stopping = self.settings.schedule == "constant" and self.monitor.out_of_patience
-                self._save(force=stopping or progress.epoch == progress.epochs)
-                if stopping:
-                    progress.stopped_by = "patience"
-                    break
+                self._save(force=self._gives_up() or progress.epoch == progress.epochs)
+        if self._gives_up():
+            progress.stopped_by = "patience"
         self.monitor.restore_best()  # after saving: the checkpoint keeps the weights that training would go on with
         return progress
+
+    def _gives_up(self) -> bool:
+        # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
+        return self.settings.schedule == "constant" and self.monitor.out_of_patience
 
     def _train_epoch(self, stop: StopSignals, on_step: Callable[[Progress], None]) -> bool:
         """The rest of one epoch; False if a signal came."""
