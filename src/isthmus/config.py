@@ -142,6 +142,7 @@ class Config:
         return _without_null(asdict(self))
 
 
+SPELLED = {"likelihood": "--loss", "drop_columns": "--drop-column"}  # options that are not called like their setting
 SECTIONS: dict[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import fields
 from typing import Any
 
 import torch
 
 from isthmus import files, measure, metrics
+from isthmus.config import SPELLED, DataConfig
 from isthmus.costs import sample_costs
 from isthmus.data.batches import in_order
 from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.facts import Facts
 from isthmus.model import Model
-from isthmus.prepare import Prepared
+from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.randomness import generator_for
 from isthmus.verdicts import judge_all
 
@@ -71,6 +74,8 @@ def gather(prepared: Prepared, model: Model, passed: measure.Passed, ending: dic
         best_epoch=ending.get("best_epoch") or 0,
         epochs=ending.get("epochs") or 0,
         path=ending.get("path") or "",
+        options=reading_options(config.data),
+        from_python=model.own is not None or config.data.source == IN_MEMORY,
         noise=model.config.noise,
         augment=config.training.augment,
         likelihood=model.config.likelihood.partition(",")[0],
@@ -86,8 +91,38 @@ def gather(prepared: Prepared, model: Model, passed: measure.Passed, ending: dic
         signed_code=model.bottleneck.signed,
         n_duplicates=count_duplicates(splits.train.x),
         n_overlap=count_overlap(splits.train.x, splits.test.x),
-        n_out_of_range=0,
+        **out_of_range(prepared, model),
     )
+
+
+def out_of_range(prepared: Prepared, model: Model) -> dict[str, Any]:
+    """How many training values the likelihood cannot take, and the ends of the data; training refuses such."""
+    allowed = model.likelihood.range
+    if allowed is None:
+        return {}
+    data = prepared.tensor(prepared.splits.train)
+    if data.dtype == torch.uint8:
+        return {"n_out_of_range": 0}
+    n = int(((data < allowed[0]) | (data > allowed[1])).sum())
+    return {"n_out_of_range": n, "lowest": float(data.min()), "highest": float(data.max())}
+
+
+def reading_options(data: DataConfig) -> str:
+    """The options of the command line under which the data was read, such as "--label y --shape 28x28"."""
+    plain = DataConfig()
+    words: list[str] = []
+    for field in fields(DataConfig):
+        value = getattr(data, field.name)
+        if field.name == "source" or value == getattr(plain, field.name):
+            continue
+        flag = SPELLED.get(field.name, "--" + field.name.replace("_", "-"))
+        if field.name == "header":
+            words.append("--header" if value == "yes" else "--no-header")
+        elif value is True:
+            words.append(flag)
+        else:
+            words += [f"{flag} {shlex.quote(str(v))}" for v in (value if isinstance(value, tuple) else [value])]
+    return " ".join(words)
 
 
 def floors(model: Model, x: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from isthmus.config import SECTIONS, help_of
+from isthmus.config import SECTIONS, SPELLED, help_of
 
 # Reading options are the same wherever data is read.
 READING = (
@@ -22,7 +22,6 @@ TRAINING = (
     "training.augment", "training.seed", "training.device", "training.threads", "training.precision",
     "data.validation", "data.test", "data.limit",
 )  # fmt: skip
-SPELLED = {"likelihood": "--loss", "drop_columns": "--drop-column"}
 
 
 def addresses(names: tuple[str, ...]) -> list[str]:
