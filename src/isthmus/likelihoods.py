@@ -68,7 +68,7 @@ class Bernoulli(AbstractLikelihood):
 
     def nll(
         self, params: Float[Tensor, "B ..."], target: Float[Tensor, "B ..."], weight: Tensor | None = None
-    ) -> Float[Tensor, B]:
+    ) -> Tensor:
         cost = F.binary_cross_entropy_with_logits if self.logits else F.binary_cross_entropy
         return _per_sample(cost(params.to(target.dtype), target, reduction="none"), weight)
 
@@ -88,7 +88,7 @@ class Gaussian(AbstractLikelihood):
 
     def nll(
         self, params: Float[Tensor, "B ..."], target: Float[Tensor, "B ..."], weight: Tensor | None = None
-    ) -> Float[Tensor, B]:
+    ) -> Tensor:
         return _per_sample((params.to(target.dtype) - target).square() / 2 + self.offset, weight)
 
     def mean(self, params: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
@@ -103,7 +103,7 @@ class Laplace(AbstractLikelihood):
 
     def nll(
         self, params: Float[Tensor, "B ..."], target: Float[Tensor, "B ..."], weight: Tensor | None = None
-    ) -> Float[Tensor, B]:
+    ) -> Tensor:
         return _per_sample((params.to(target.dtype) - target).abs() + self.offset, weight)
 
     def mean(self, params: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
