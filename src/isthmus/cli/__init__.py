@@ -14,7 +14,7 @@ from isthmus.cli.frame import run_guarded
 
 EXAMPLES = """\b
 Examples:
-  isthmus train                                   the shipped 2,000 digits, in half a minute
+  isthmus train                                   the shipped 2,000 digits, in about a minute
   isthmus train mnist --noise gaussian:0.5        a denoiser
   isthmus train photos/ --gray --resize 64        a folder of images
   isthmus train table.csv --label kind            a table of numbers

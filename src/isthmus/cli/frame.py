@@ -105,7 +105,8 @@ def _other(error: Exception) -> int:
     """Usage errors of the parser keep its words; anything else is our own bug and says so."""
     told = getattr(error, "format_message", None)  # typer's parser errors, wherever its version keeps the classes
     if told is not None:
-        return _told(IsthmusError("USAGE", f"{told()}".rstrip(".") + ".", fix="see `isthmus COMMAND --help`"), 2)
+        fix = "see `isthmus --help` and `isthmus COMMAND --help`"
+        return _told(IsthmusError("USAGE", f"{told()}".rstrip(".") + ".", fix=fix), 2)
     if isinstance(error, typer.Exit | typer.Abort):
         return getattr(error, "exit_code", 1)
     if Failures.debug:

@@ -116,6 +116,10 @@ def _measured(metrics: dict[str, Any]) -> str:
     lines = [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
     for name, numbers in metrics["baselines"].items():
         lines.append(f"{name:<10} mse {numbers['mse']:.5g}")
+    block = metrics.get("denoising") or {}
+    for name, numbers in ({k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})).items():
+        if isinstance(numbers, dict) and numbers.get("psnr_db") is not None:
+            lines.append(f"{name:<10} psnr_db {numbers['psnr_db']:.2f}")
     return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
 
 
