@@ -45,7 +45,7 @@ class Model(nn.Module):
         self, config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"
     ):
         super().__init__()
-        self.config, self.preprocess, self.own = config, preprocess, own
+        self.config, self.preprocess, self.own, self.flatten = config, preprocess, own, flatten
         self.likelihood = likelihoods.likelihood(config.likelihood)
         self.corruption = corruptions.corruption(config.noise, preprocess.range)
         self.bottleneck = bottlenecks.bottleneck(config.bottleneck, config.z_size)
@@ -155,6 +155,7 @@ class Model(nn.Module):
             "model": asdict(self.config),
             "preprocess": self.preprocess.as_dict(),
             "module": type(self.own).__name__ if self.own is not None else None,
+            "flatten": self.flatten,
         }
         return files.write_folder(
             Path(folder),
@@ -189,7 +190,7 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
     files.verify_folder(folder)
     try:
         about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        own_name = about["module"]
+        own_name, flatten = about["module"], about["flatten"]
         preprocess = Preprocess.from_dict(about["preprocess"])
         config = build_config({"model": about["model"]}).model
     except (ValueError, KeyError, TypeError, IsthmusError) as error:
@@ -200,7 +201,7 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
         fix = f"load it in Python: isthmus.load({str(folder)!r}, module={own_name}())"
         raise ModelFileError("MODEL-MODULE", message, fix=fix)
     try:
-        model = Model(config, preprocess, own=module if own_name is not None else None)
+        model = Model(config, preprocess, own=module if own_name is not None else None, flatten=flatten)
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (RuntimeError, SafetensorError, IsthmusError) as error:
         reason = error.message if isinstance(error, IsthmusError) else str(error).splitlines()[0]

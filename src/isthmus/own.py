@@ -41,21 +41,22 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
     """
     ways = {"auto": (False, True)}.get(flatten, (bool(flatten),)) if isinstance(flatten, str) else (flatten,)
     encode, decode = _methods(module)
-    failures = []
+    failures, cause = [], None
     with torch.no_grad(), _evaluating(module):
         zeros = torch.zeros(2, *shape, device=_device(module))
         for flat in ways:
             try:
                 return _try(encode, decode, zeros, flat)
-            except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            except Exception as error:  # whatever a user's code raises at a shape that it was not written for
+                cause, first_line = error, str(error).partition("\n")[0]
                 given = (2, math.prod(shape)) if flat else tuple(zeros.shape)
-                failures.append(f"given {given}: {str(error).splitlines()[0]}")
+                failures.append(f"given {given}: {type(error).__name__}: {first_line}")
     raise UsageError(
         "USAGE-MODULE",
         f"{type(module).__name__} does not give back samples of shape {shape}.",
         fix="let forward (or decode after encode) return as many values as it takes",
         problems=failures,
-    )
+    ) from cause
 
 
 def _methods(module: nn.Module) -> tuple[Callable | None, Callable]:
@@ -81,7 +82,8 @@ def _try(encode: Callable | None, decode: Callable, zeros: Tensor, flat: bool) -
 
     if encode is None:
         leave(decode(enter(zeros)))
-        return Adapted(Call(enter), Call(lambda x: leave(decode(x))), None)
+        # The bottleneck takes (B, Z), so what stands in for a code are the values of the sample, row by row.
+        return Adapted(Call(lambda x: x.flatten(1)), Call(lambda h: leave(decode(enter(h.reshape(len(h), *shape))))), None)
     z = encode(enter(zeros))
     if not isinstance(z, Tensor):
         raise TypeError(f"its encoder returned a {type(z).__name__}; one tensor is needed")
