@@ -115,18 +115,18 @@ def test_a_pandas_frame_keeps_its_index() -> None:
     frame = pd.DataFrame({"a": [1.0, 10], "b": [2.0, 20], "c": [3.0, 30]}, index=["p", "q"])
     carrier = Carrier(frame, TABLE)
     assert list(carrier.back(TABLE.to_x(carrier.raw)).index) == ["p", "q"]
-    assert list(carrier.codes(torch.zeros(2, 4)).index) == ["p", "q"]
+    assert list(carrier.in_kind(torch.zeros(2, 4), "wxyz").index) == ["p", "q"]
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
-def test_codes_come_in_the_kind_that_was_given(make: Any) -> None:
+def test_other_values_come_in_the_kind_that_was_given(make: Any) -> None:
     frame = make({"a": [1.0, 10], "b": [2.0, 20], "c": [3.0, 30]})
-    codes = Carrier(frame, TABLE).codes(torch.tensor([[1.0, 2], [3, 4]]))
+    codes = Carrier(frame, TABLE).in_kind(torch.tensor([[1.0, 2], [3, 4]]), ["z0", "z1"])
     assert type(codes) is type(frame)
     assert list(codes.columns) == ["z0", "z1"]
     assert codes.to_numpy().tolist() == [[1, 2], [3, 4]]
-    assert isinstance(Carrier(np.zeros((2, 3)), TABLE).codes(torch.zeros(2, 4)), np.ndarray)
-    assert isinstance(Carrier(torch.zeros(2, 3), TABLE).codes(torch.zeros(2, 4)), torch.Tensor)
+    assert isinstance(Carrier(np.zeros((2, 3)), TABLE).in_kind(torch.zeros(2, 4), "wxyz"), np.ndarray)
+    assert isinstance(Carrier(torch.zeros(2, 3), TABLE).in_kind(torch.zeros(2, 4), "wxyz"), torch.Tensor)
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])

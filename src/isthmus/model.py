@@ -18,7 +18,7 @@ from isthmus.bottlenecks import Code
 from isthmus.config import ModelConfig
 from isthmus.config import build as build_config
 from isthmus.data.batches import CHUNK
-from isthmus.data.carry import Carrier, wrong_shape
+from isthmus.data.carry import Carrier
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.own import adapt
@@ -105,19 +105,21 @@ class Model(nn.Module):
         """
         self._need_code()
         carrier = Carrier(given, self.preprocess)
-        return carrier.codes(self._in_chunks(self._code, carrier.raw))
+        return carrier.in_kind(self._in_chunks(self._code, carrier.raw), [f"z{i}" for i in range(self.z_size)])
 
     def decode(self, z: Any) -> Any:
-        """Raw samples (N, *shape) from codes (N, z_size), in the type of the training data (uint8 for bytes)."""
+        """Raw samples (N, *shape) from codes (N, z_size), in the type of the training data (uint8 for bytes).
+
+        They come in the kind of the codes; a data frame of codes (columns z0, z1, …) gives a data frame.
+        """
         self._need_code()
-        is_tensor = isinstance(z, Tensor)
-        codes = z.detach().float() if is_tensor else torch.as_tensor(z, dtype=torch.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.z_size:
-            raise wrong_shape(tuple(codes.shape), (self.z_size,))
+        names = tuple(f"z{i}" for i in range(self.z_size))
+        carrier = Carrier(z, Preprocess((self.z_size,), "float32", columns=names))
+        codes = carrier.raw.float()
         x = self._in_chunks(lambda part: self.likelihood.mean(self.decoder(part).float()), codes, scaled=True)
         dtype = getattr(torch, self.preprocess.dtype) if self.preprocess.is_image else None
-        raw = self.preprocess.to_raw(x, dtype)
-        return raw if is_tensor else raw.cpu().numpy()
+        columns = self.preprocess.columns or tuple(f"{self.preprocess.unit}{i}" for i in range(self.preprocess.size))
+        return carrier.in_kind(self.preprocess.to_raw(x, dtype), columns)
 
     def reconstruct(self, given: Any) -> Any:
         """Each sample through the code and back: same kind, shape and type as given."""
@@ -193,7 +195,7 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
         own_name, flatten = about["module"], about["flatten"]
         preprocess = Preprocess.from_dict(about["preprocess"])
         config = build_config({"model": about["model"]}).model
-    except (ValueError, KeyError, TypeError, IsthmusError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IsthmusError) as error:
         reason = error.message if isinstance(error, IsthmusError) else repr(error)
         raise ModelFileError("MODEL-CONFIG", f"{folder / CONFIG} cannot be used: {reason}", fix="train again") from None
     if own_name is not None and module is None:
@@ -201,11 +203,26 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
         fix = f"load it in Python: isthmus.load({str(folder)!r}, module={own_name}())"
         raise ModelFileError("MODEL-MODULE", message, fix=fix)
     try:
-        model = Model(config, preprocess, own=module if own_name is not None else None, flatten=flatten)
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (RuntimeError, SafetensorError, IsthmusError) as error:
+        weights = load_file(folder / WEIGHTS)
+        model = (
+            Model(config, preprocess, own=module, flatten=flatten) if own_name else _empty(config, preprocess, weights)
+        )
+        model.load_state_dict(weights)
+    except (OSError, RuntimeError, SafetensorError, IsthmusError) as error:
         reason = error.message if isinstance(error, IsthmusError) else str(error).splitlines()[0]
         raise ModelFileError(
             "MODEL-WEIGHTS", f"{folder / WEIGHTS} does not fit: {reason}", fix="use the folder it was saved with"
         ) from None
     return model.to(device).eval()
+
+
+def _empty(config: ModelConfig, preprocess: Preprocess, weights: dict[str, Tensor]) -> Model:
+    """A model without values, once it is known to be of the size of the weights: a file may claim any size."""
+    with torch.device("meta"):
+        model = Model(config, preprocess)
+    sizes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    for name in sizes.keys() | weights.keys():
+        found = tuple(weights[name].shape) if name in weights else None
+        if sizes.get(name) != found:
+            raise RuntimeError(f"{name} is {found} in the file and {sizes.get(name)} in the network")
+    return model.to_empty(device="cpu")

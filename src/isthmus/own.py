@@ -83,7 +83,9 @@ def _try(encode: Callable | None, decode: Callable, zeros: Tensor, flat: bool) -
     if encode is None:
         leave(decode(enter(zeros)))
         # The bottleneck takes (B, Z), so what stands in for a code are the values of the sample, row by row.
-        return Adapted(Call(lambda x: x.flatten(1)), Call(lambda h: leave(decode(enter(h.reshape(len(h), *shape))))), None)
+        return Adapted(
+            Call(lambda x: x.flatten(1)), Call(lambda h: leave(decode(enter(h.reshape(len(h), *shape))))), None
+        )
     z = encode(enter(zeros))
     if not isinstance(z, Tensor):
         raise TypeError(f"its encoder returned a {type(z).__name__}; one tensor is needed")

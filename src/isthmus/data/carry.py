@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,14 +38,14 @@ class Carrier:
         raw = self._restore(self.preprocess.to_raw(x, self.raw.dtype if self._keeps_type else None))
         raw = raw.to(self.dtype) if self._keeps_type else raw
         if self.frame is not None:
-            return self._to_frame(raw.cpu().numpy())
+            return self._frame(raw, self.preprocess.columns or [str(column) for column in self.frame.columns])
         return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()
 
-    def codes(self, z: Tensor) -> Any:
-        """Codes (N, z_size) in the kind that was given; frames get columns z0, z1, …."""
+    def in_kind(self, values: Tensor, names: Sequence[str]) -> Any:
+        """Other values (N, …) in the kind that was given; frames get a column for each of `names`."""
         if self.frame is not None:
-            return self._frame({f"z{i}": column for i, column in enumerate(z.cpu().numpy().T)})
-        return z.to(self.device) if self.is_tensor else z.cpu().numpy()
+            return self._frame(values, names)
+        return values.to(self.device) if self.is_tensor else values.cpu().numpy()
 
     @property
     def _keeps_type(self) -> bool:
@@ -84,12 +84,9 @@ class Carrier:
         given = dict(zip(names, frame.columns, strict=True))
         return np.stack([np.asarray(frame[given[name]]) for name in self.preprocess.columns], axis=1)
 
-    def _to_frame(self, values: np.ndarray) -> Any:
-        names = self.preprocess.columns or [str(column) for column in self.frame.columns]  # type: ignore[union-attr]
-        return self._frame(dict(zip(names, values.reshape(len(values), -1).T, strict=True)))
-
-    def _frame(self, columns: dict[str, np.ndarray]) -> Any:
+    def _frame(self, values: Tensor, names: Sequence[str]) -> Any:
         """A frame of the kind that was given, with its index where it has one (pandas)."""
+        columns = dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True))
         make: Any = type(self.frame)
         index = getattr(self.frame, "index", None)
         return make(columns) if index is None else make(columns, index=index)

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from torch import Tensor
+
+import tiny
+from faulty import full_after
+from isthmus import files
+from isthmus.errors import DataError, ModelFileError, ResourceError, UsageError
+from isthmus.model import Model, load_model
+from isthmus.prepare import fresh_model, mean_sample
+from isthmus.randomness import generator_for
+
+
+@pytest.fixture(scope="module")
+def model(digits: tiny.Digits) -> Model:
+    """A trained denoiser of digits, with dropout."""
+    trainer = tiny.trainer(tiny.prepared(digits.samples, epochs=2, noise="gaussian:0.3", dropout=0.1))
+    tiny.run(trainer)
+    return trainer.model
+
+
+@pytest.fixture(scope="module")
+def table_model() -> Model:
+    """A model of a table of three columns."""
+    samples = pl.DataFrame({name: tiny.table()[:, i] for i, name in enumerate("abcdef")})
+    from isthmus.data.samples import Samples
+
+    ready = tiny.prepared(Samples(samples.to_numpy(), "t", columns=tuple(samples.columns), label_column="y"))
+    return tiny.trainer(ready).model
+
+
+def test_use_is_deterministic_leaves_the_model_as_it_was_and_draws_nothing(model: Model, digits: tiny.Digits) -> None:
+    model.train()
+    model.encoder[1].eval()
+    before, modes = tiny.weights(model), [m.training for m in model.modules()]
+    x = digits.x[:7]
+    with tiny.assert_global_generator_untouched():
+        first = model.encode(x), model.reconstruct(x), model.denoise(x), model.decode(model.encode(x))
+        again = model.encode(x), model.reconstruct(x), model.denoise(x), model.decode(model.encode(x))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert [m.training for m in model.modules()] == modes
+    tiny.assert_equal_weights(tiny.weights(model), before)
+
+
+def test_reconstruct_is_decode_after_encode_and_denoise_the_same_pass(model: Model, digits: tiny.Digits) -> None:
+    x = digits.x[:7]
+    assert np.array_equal(model.decode(model.encode(x)), model.reconstruct(x))
+    assert np.array_equal(model.denoise(x), model.reconstruct(x))
+
+
+def test_many_samples_give_what_each_alone_gives(
+    model: Model, digits: tiny.Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = model.encode(digits.x[:50])
+    monkeypatch.setattr("isthmus.model.CHUNK", 7)
+    assert model.encode(digits.x[:50]) == pytest.approx(together, abs=1e-5)
+    alone = np.concatenate([model.encode(x) for x in digits.x[:50]])
+    assert alone == pytest.approx(together, abs=1e-5)  # float32 sums of another blocking
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda x: x, lambda x: x[:, 0], lambda x: x.reshape(-1, 784), lambda x: x.astype(np.int64), torch.from_numpy],
+)
+def test_every_kind_of_input_gives_the_same_codes_and_comes_back_as_it_came(
+    make: Any, model: Model, digits: tiny.Digits
+) -> None:
+    given = make(digits.x[:7].copy())
+    z, x_hat = model.encode(given), model.reconstruct(given)
+    assert np.asarray(z) == pytest.approx(model.encode(digits.x[:7]), abs=1e-5)
+    assert type(z) is type(x_hat) is type(given)
+    assert (x_hat.shape, x_hat.dtype) == (given.shape, given.dtype)
+    reference = model.reconstruct(digits.x[:7]).astype(int)
+    assert np.abs(np.asarray(x_hat).astype(int).reshape(reference.shape) - reference).max() <= 1  # rounding to bytes
+
+
+def test_bytes_and_floats_are_the_same_image(model: Model, digits: tiny.Digits) -> None:
+    x = digits.x[:7]
+    floats = model.reconstruct(x.astype(np.float64) / 255)
+    assert floats.dtype == np.float64
+    assert np.rint(255 * floats) == pytest.approx(model.reconstruct(x), abs=1)
+    wide = model.reconstruct(x.astype(np.uint16) * 257)
+    assert wide / 257 == pytest.approx(model.reconstruct(x), abs=1)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_frames_go_through_the_code_and_back(make: Any, table_model: Model) -> None:
+    values = {name: tiny.table(9)[:, i] for i, name in enumerate("abcdef")}
+    frame = make({name: values[name] for name in "fedcba"})
+    z = table_model.encode(frame)
+    assert list(z.columns) == ["z0", "z1", "z2", "z3"]
+    back = table_model.decode(z)
+    assert type(back) is type(frame)
+    assert list(back.columns) == list("abcdef")
+    assert back.to_numpy() == pytest.approx(table_model.reconstruct(tiny.table(9)), rel=1e-5)
+    assert table_model.reconstruct(frame).to_numpy() == pytest.approx(back.to_numpy(), rel=1e-5)
+
+
+def test_codes_may_be_lists_or_one_alone(model: Model, digits: tiny.Digits) -> None:
+    z = model.encode(digits.x[:2])
+    assert np.array_equal(model.decode(z.tolist()), model.decode(z))
+    assert np.array_equal(model.decode(z[0]), model.decode(z)[:1])
+    assert model.decode(z.astype(np.float64)).dtype == np.uint8
+    assert torch.equal(model.decode(torch.from_numpy(z)), torch.from_numpy(model.decode(z)))
+
+
+@pytest.mark.parametrize(
+    "z", [np.zeros((2, 3)), np.zeros((2, 4, 1)), np.full((2, 4), np.nan), pl.DataFrame({"z0": [1.0]})]
+)
+def test_codes_of_another_size_are_refused(z: Any, model: Model) -> None:
+    with pytest.raises(DataError):
+        model.decode(z)
+
+
+def test_nothing_gives_nothing(model: Model) -> None:
+    assert model.encode(np.zeros((0, 28, 28), np.uint8)).shape == (0, 4)
+    assert model.reconstruct(np.zeros((0, 28, 28), np.uint8)).shape == (0, 28, 28)
+    assert model.decode(np.zeros((0, 4))).shape == (0, 1, 28, 28)
+
+
+def test_a_model_that_saw_no_noise_does_not_pretend_to_denoise(table_model: Model) -> None:
+    with pytest.raises(UsageError, match="was not trained on noisy input") as caught:
+        table_model.denoise(tiny.table(3))
+    assert "--noise gaussian:0.5" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_output_starts_at_the_mean_image(likelihood: str, digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples, likelihood=likelihood, output_bias="mean")
+    mean = mean_sample(ready)
+    assert mean.numpy() == pytest.approx(ready.splits.train.x.mean(0) / 255, abs=1e-6)
+    model = fresh_model(ready)
+    bias = model.decoder[-2].bias.detach().reshape(1, 28, 28)
+    started = model.likelihood.mean(bias).numpy()
+    lowest = 0.001 if likelihood == "bernoulli" else 0
+    assert started == pytest.approx(np.clip(mean.numpy(), lowest, 1 - lowest), abs=1e-5)
+    assert bool((fresh_model(tiny.prepared(digits.samples, output_bias="zero")).decoder[-2].bias == 0).all())
+
+
+def test_fresh_weights_come_from_the_generator(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples)
+    with tiny.assert_global_generator_untouched():
+        first = tiny.weights(fresh_model(ready))
+    tiny.assert_equal_weights(tiny.weights(fresh_model(ready)), first)
+    other = fresh_model(ready).initialise(generator_for(1, "weights"))
+    assert not torch.equal(tiny.weights(other)["encoder.1.0.weight"], first["encoder.1.0.weight"])
+
+
+def test_saved_files_hold_no_code_and_say_what_they_are(model: Model, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "model")
+    assert sorted(path.name for path in folder.iterdir()) == ["MANIFEST.json", "config.json", "model.safetensors"]
+    about = json.loads((folder / "config.json").read_text())
+    assert (about["format"], about["module"], about["model"]["network"]) == (1, None, "mlp")
+    assert about["preprocess"]["shape"] == [1, 28, 28]
+
+
+def test_a_loaded_model_is_the_saved_one(model: Model, digits: tiny.Digits, tmp_path: Path) -> None:
+    with tiny.assert_global_generator_untouched():
+        loaded = load_model(model.save(tmp_path / "model"))
+    assert not loaded.training
+    assert (loaded.config, loaded.preprocess) == (model.config, model.preprocess)
+    tiny.assert_equal_weights(tiny.weights(loaded), tiny.weights(model))
+    assert all(p.requires_grad for p in loaded.parameters())
+    assert np.array_equal(loaded.denoise(digits.x[:9]), model.denoise(digits.x[:9]))
+
+
+def test_fault_65_a_model_can_be_saved_onto_its_own_file(model: Model, tmp_path: Path) -> None:
+    loaded = load_model(model.save(tmp_path / "model"))
+    again = load_model(loaded.save(tmp_path / "model"))
+    tiny.assert_equal_weights(tiny.weights(again), tiny.weights(model))
+
+
+def test_fault_52_a_full_disk_leaves_the_old_model(model: Model, table_model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    with full_after(2_000), pytest.raises(ResourceError, match="model cannot be written: File too large"):
+        table_model.save(tmp_path / "model")
+    tiny.assert_equal_weights(tiny.weights(load_model(tmp_path / "model")), tiny.weights(model))
+
+
+def rewritten(folder: Path, change: Any) -> Path:
+    """The folder with another config.json, and a manifest that states it: what an attacker or a mistake would leave."""
+    text = json.dumps(change(json.loads((folder / "config.json").read_text())))
+    content = {"config.json": text.encode(), "model.safetensors": (folder / "model.safetensors").read_bytes()}
+    return files.write_folder(folder, {name: lambda path, c=c: path.write_bytes(c) for name, c in content.items()})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda about: {}, "config.json cannot be used: KeyError"),
+        (lambda about: [], "config.json cannot be used: TypeError"),
+        (lambda about: about | {"preprocess": {"shape": [1]}}, "config.json cannot be used"),
+        (
+            lambda about: about | {"preprocess": about["preprocess"] | {"code": "os.system"}},
+            "config.json cannot be used",
+        ),
+        (lambda about: about | {"model": about["model"] | {"network": "os.system"}}, "unknown network 'os.system'"),
+        (
+            lambda about: about | {"model": about["model"] | {"_target_": "os.system"}},
+            "there is no setting 'model._target_'",
+        ),
+        (lambda about: about | {"model": about["model"] | {"z_size": 10**9}}, "model.z_size = 1000000000"),
+        (lambda about: about | {"model": about["model"] | {"hidden": [65_536] * 9}}, "does not fit: .* in the file"),
+        (lambda about: about | {"model": about["model"] | {"z_size": 5}}, "does not fit: .* in the file"),
+        (
+            lambda about: about | {"preprocess": about["preprocess"] | {"shape": [1, 10**5, 10**5]}},
+            "does not fit: .* in the",
+        ),
+        (lambda about: about | {"model": about["model"] | {"noise": "loud:1"}}, "unknown noise 'loud'"),
+    ],
+)
+def test_fault_64_a_model_file_can_name_neither_code_nor_absurd_sizes(
+    change: Any, message: str, model: Model, tmp_path: Path
+) -> None:
+    folder = rewritten(model.save(tmp_path / "model"), change)
+    with pytest.raises(ModelFileError, match=message) as caught:
+        load_model(folder)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "MANIFEST.json"])
+def test_fault_60_61_damaged_model_files_are_named(name: str, model: Model, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "model")
+    (folder / name).write_bytes((folder / name).read_bytes()[:-5])
+    with pytest.raises(ModelFileError, match=name.replace(".", r"\.")):
+        load_model(folder)
+
+
+def test_a_manifest_that_names_no_files_is_not_enough(tmp_path: Path) -> None:
+    folder = files.write_folder(tmp_path / "model", {})
+    with pytest.raises(ModelFileError, match=r"config\.json cannot be used"):
+        load_model(folder)
+
+
+def test_fault_62_weights_that_are_a_pickle_are_refused(model: Model, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "model")
+    config = (folder / "config.json").read_bytes()
+
+    def pickled(path: Path) -> None:
+        torch.save({"w": Tensor([1.0])}, path)
+
+    files.write_folder(folder, {"config.json": lambda path: path.write_bytes(config), "model.safetensors": pickled})
+    with pytest.raises(ModelFileError, match=r"model\.safetensors does not fit"):
+        load_model(folder)
