@@ -104,12 +104,13 @@ class TrainingConfig:
     epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
     batch_size: Annotated[Count, "Samples a step."] = 64
     lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3
+    input_lr: Annotated[float, Gt(0.0), Le(10.0), "The first layer's learning rate, as a share of the others'."] = 0.4
     schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = (
         "one-cycle"
     )
     warmup: Annotated[Fraction, "Share of the steps in which the learning rate rises."] = 0.05
     betas: Annotated[tuple[Beta, Beta], "AdamW's running averages."] = (0.9, 0.95)
-    weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.1
+    weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.03
     decay: Annotated[Literal["matrices", "all"], "What the weight decay pulls on: matrices, or biases too."] = (
         "matrices"
     )

@@ -22,6 +22,7 @@ def seed() -> Settings:
     training = {
         "epochs": 40,
         "lr": 1e-3,
+        "input_lr": 1.0,
         "schedule": "constant",
         "betas": (0.9, 0.999),
         "patience": 5,

@@ -252,17 +252,29 @@ def rate(step: int, steps: int, settings: TrainingConfig) -> float:
     return min((step + 1) / max(warm, 1), (steps - step) / max(steps - warm, 1), 1.0)
 
 
-def adamw(model: nn.Module, settings: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101); unless `decay` is "all", biases are not decayed."""
+def adamw(model: Model, settings: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), with the settings' exceptions for some parameters.
+
+    Unless `decay` is "all", biases are not decayed. The first layer of our own networks learns at `input_lr` times the
+    rate: its many inputs move together, so a step of the same size changes its output most.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in trained if settings.decay == "all" or p.ndim > 1]
-    free = [p for p in trained if settings.decay != "all" and p.ndim <= 1]
+    layers = (m for m in model.encoder.modules() if isinstance(m, nn.Linear | nn.Conv2d))
+    first = getattr(next(layers, None), "weight", None) if settings.input_lr != 1 else None
+    spared = [p for p in trained if settings.decay != "all" and p.ndim <= 1]
+    apart = {id(p) for p in [*spared, first] if p is not None}
     groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay, "peak": settings.lr},
-        {"params": free, "weight_decay": 0.0, "peak": settings.lr},
+        {"params": [p for p in trained if id(p) not in apart], "peak": settings.lr},
+        {"params": [] if first is None else [first], "peak": settings.lr * settings.input_lr},
+        {"params": spared, "peak": settings.lr, "weight_decay": 0.0},
     ]
-    fused = next(model.parameters()).device.type in {"cpu", "cuda"}
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.lr, betas=settings.betas, fused=fused)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=settings.lr,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=model.device.type in {"cpu", "cuda"},
+    )
 
 
 def autocast(settings: TrainingConfig, device: torch.device) -> Any:
