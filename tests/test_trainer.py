@@ -179,6 +179,266 @@ def test_a_budget_in_steps_is_rounded_to_whole_epochs(steps: int, epochs: int, d
 
 @pytest.mark.parametrize("clip", [None, 0.05, 1e6])
 @pytest.mark.parametrize("decay", ["matrices", "all"])
+def test_training_equals_a_bare_loop_in_plain_pytorch(clip: float | None, decay: str) -> None:
+    settings = {"clip": clip or "none", "decay": decay, "lr": 0.01, "weight_decay": 0.1, "warmup": 0.25, "epochs": 2}
+    ready = tiny.prepared(tiny.table(200), batch_size=16, activation="tanh", **settings)
+    trainer = tiny.trainer(ready)
+    plain, data = tiny.trainer(ready).model, ready.x(ready.splits.train)
+    vectors = [p for p in plain.parameters() if p.ndim == 1]
+    groups = [
+        {"params": [p for p in plain.parameters() if p.ndim > 1]},
+        {"params": vectors, "weight_decay": 0.1 if decay == "all" else 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), weight_decay=0.1, foreach=False)
+    steps, costs = 2 * len(trainer.batches), []
+    for step in range(steps):
+        rows = trainer.batches.rows(step // len(trainer.batches))[step % len(trainer.batches)]
+        for group in optimizer.param_groups:
+            group["lr"] = 0.01 * np.interp(step, [-1, steps / 4 - 1], [0, 1]) if step < steps / 4 else 0.01
+            group["lr"] = min(group["lr"], 0.01 * (steps - step) / (steps * 3 / 4))
+        cost = nn.functional.mse_loss(plain.decoder(plain.encoder(data[rows])), data[rows])
+        optimizer.zero_grad()
+        cost.backward()
+        if clip:
+            nn.utils.clip_grad_norm_(plain.parameters(), clip)
+        optimizer.step()
+        costs.append(cost.item() * len(rows))
+    tiny.run(trainer)
+    trainer.model.load_state_dict(trainer.monitor.best_weights)
+    assert trainer.monitor.best_epoch == 2
+    assert trainer.monitor.history[1]["train_cost"] == pytest.approx(sum(costs[steps // 2 :]) / len(data), rel=1e-4)
+    for name, value in tiny.weights(plain).items():
+        # AdamW divides by the root of squared gradients, so rounding of 1e-7 grows where gradients are small
+        torch.testing.assert_close(tiny.weights(trainer.model)[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_the_step_that_never_waits_for_the_device_is_the_same_step() -> None:
+    ready = tiny.prepared(tiny.table(), batch_size=8, clip=0.05, epochs=2)
+    waiting, never_waiting = tiny.trainer(ready), tiny.trainer(ready)
+    never_waiting.never_waits = True
+    for trainer in (waiting, never_waiting):
+        poison_gradient(trainer, steps=(3, 11))
+        tiny.run(trainer)
+    for name, value in tiny.weights(waiting.model).items():
+        torch.testing.assert_close(tiny.weights(never_waiting.model)[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_clipping_shortens_the_gradient_as_pytorch_does() -> None:
+    ready = tiny.prepared(tiny.table(), clip=0.01, epochs=1)
+    trainer = tiny.trainer(ready)
+    before, seen = tiny.weights(trainer.model), []
+
+    def look(*_: Any) -> None:
+        seen.append([p.grad.clone() for p in trainer.parameters])
+
+    trainer.optimizer.register_step_pre_hook(look)
+    trainer._step(trainer.batches.rows(0)[0])
+    model = tiny.trainer(ready).model
+    tiny.assert_equal_weights(tiny.weights(model), before)
+    x = ready.x(ready.splits.train)[trainer.batches.rows(0)[0]]
+    (model.x_hat(x) - x).square().mean().backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+    assert float(norm) > 0.01  # or nothing would have been clipped
+    for found, parameter in zip(seen[0], model.parameters(), strict=True):
+        torch.testing.assert_close(found, parameter.grad, rtol=1e-4, atol=1e-9)
+
+
+class Poisoned(nn.Module):
+    """A line whose output is NaN in training step `at` (counted from 1), where `then` is called."""
+
+    def __init__(self, at: int, then: Any = None, D: int = 6) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.line = nn.Linear(D, D)
+        self.at, self.then, self.steps = at, then, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.steps += self.training
+        if self.training and self.steps == self.at:
+            if self.then:
+                self.then()
+            return self.line(x) * math.nan
+        return self.line(x)
+
+
+@pytest.mark.parametrize("at", [1, 2, 8, 9, 14, 19])
+def test_fault_43_a_cost_that_is_no_number_stops_within_eight_steps(at: int, tmp_path: Path) -> None:
+    ready = tiny.prepared(tiny.table(), batch_size=8)  # 12 steps an epoch
+    trainer = tiny.trainer(ready, tmp_path, own=Poisoned(at))
+    epoch, batch = divmod(at - 1, 12)
+    samples = ", ".join(map(str, trainer.batches.rows(epoch)[batch][:5].tolist()))
+    where = rf"epoch {epoch + 1}, step {at} \(training samples {samples}, …\)"
+    with pytest.raises(DivergedError, match=f"the cost was not a finite number in {where}") as caught:
+        tiny.run(trainer)
+    assert trainer.model.own.steps - at < LOOK_EVERY
+    assert all(bool(value.isfinite().all()) for value in tiny.weights(trainer.model).values())
+    assert "That update was skipped." in caught.value.message
+    assert ("Epoch 1 is kept in the checkpoint." in caught.value.message) == (at > 12)
+    assert (caught.value.exit_code, caught.value.fix) == (6, "train again with a lower rate: --lr 0.002")
+
+
+def test_fault_43_the_bad_update_is_skipped() -> None:
+    ready = tiny.prepared(tiny.table(), batch_size=8)
+    trainer, seen = tiny.trainer(ready, own=Poisoned(3)), []
+    for batch in trainer.batches.rows(0)[:4]:
+        trainer._step(batch)
+        trainer.progress.batch += 1
+        seen.append(tiny.weights(trainer.model))
+    tiny.assert_equal_weights(seen[2], seen[1])
+    assert not torch.equal(seen[3]["own.line.weight"], seen[2]["own.line.weight"])
+
+
+@pytest.mark.parametrize("value", [1e25, 1e37])
+def test_fault_43_weights_or_data_that_overflow_are_named_as_the_cause(value: float) -> None:
+    table = tiny.table()
+    table[:, 0] = value
+    ready = tiny.prepared(table, batch_size=8, scale="none", output_bias="zero")
+    with pytest.raises(DivergedError, match="it was so from the first steps: the weights overflow"):
+        tiny.run(tiny.trainer(ready))
+
+
+def test_fault_43_a_batch_that_holds_nan_is_named_as_the_cause() -> None:
+    ready = tiny.prepared(tiny.table(), batch_size=8)
+    trainer = tiny.trainer(ready)
+    data = trainer.batches.data.clone()
+    data[trainer.batches.rows(0)[1][0], 2] = math.nan
+    trainer.batches = Batches(data, ready.preprocess, batch_size=8, augment="none", seed=0, device=ready.device)
+    with pytest.raises(DivergedError, match=r"step 2 .*the batch itself holds values that are not finite"):
+        tiny.run(trainer)
+
+
+def test_fault_43_a_validation_cost_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "mean_cost", lambda *_: math.inf)
+    with pytest.raises(DivergedError, match="the validation cost of epoch 1 is inf"):
+        tiny.run(tiny.trainer(tiny.prepared(tiny.table())))
+
+
+def poison_gradient(trainer: Trainer, steps: tuple[int, ...]) -> None:
+    """Makes one value of one gradient NaN in these steps, counted from 0."""
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        spoilt = gradient.clone()
+        if trainer.progress.step in steps:
+            spoilt.view(-1)[0] = math.nan
+        return spoilt
+
+    trainer.parameters[0].register_hook(spoil)
+
+
+@pytest.mark.parametrize("never_waits", [False, True])
+@pytest.mark.parametrize("clip", ["none", 0.1])
+def test_fault_44_a_step_with_one_nan_gradient_changes_nothing(clip: Any, never_waits: bool) -> None:
+    trainer = tiny.trainer(tiny.prepared(tiny.table(), batch_size=8, clip=clip))
+    trainer.never_waits = never_waits
+    poison_gradient(trainer, steps=(2,))
+    seen = []
+    for batch in trainer.batches.rows(0)[:4]:
+        trainer._step(batch)
+        trainer.progress.batch += 1
+        seen.append(tiny.weights(trainer.model))
+    tiny.assert_equal_weights(seen[2], seen[1])
+    assert all(not torch.equal(seen[3][name], seen[2][name]) for name in seen[2])
+    assert all(bool(value.isfinite().all()) for value in seen[3].values())
+
+
+def test_fault_44_three_bad_gradients_are_skipped_and_the_fourth_stops() -> None:
+    ready = tiny.prepared(tiny.table(), batch_size=8, epochs=3)
+    trainer = tiny.trainer(ready)
+    poison_gradient(trainer, steps=(3, 15, 27))
+    assert tiny.run(trainer).stopped_by == "budget"
+    assert trainer.skipped == 3
+    trainer = tiny.trainer(ready)
+    poison_gradient(trainer, steps=(3, 15, 27, 33))
+    with pytest.raises(DivergedError, match="the gradient was not a finite number in epoch 3, step 34 "):
+        tiny.run(trainer)
+
+
+def test_fault_52_a_failing_disk_does_not_stop_training_until_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ready = tiny.prepared(tiny.table(), batch_size=8, epochs=4)
+    save, calls = Checkpoints.save, []
+
+    def failing(self: Checkpoints, *args: Any) -> Path:
+        calls.append(args[0])
+        if len(calls) < 3:
+            raise ResourceError("RESOURCE-DISK", "the disk is full.")
+        return save(self, *args)
+
+    monkeypatch.setattr(training, "CHECKPOINT_SHARE", math.inf)  # a checkpoint after every epoch, however short
+    monkeypatch.setattr(Checkpoints, "save", failing)
+    whole = trained(ready)
+    trainer = trained(ready, tmp_path)
+    assert_same_run(trainer, whole)
+    assert trainer.progress.log == [
+        f"checkpoint of epoch {i} could not be saved: the disk is full. Training goes on." for i in (1, 2)
+    ]
+    assert calls == [12, 24, 36, 48]
+
+    def full(*_: Any) -> Path:
+        raise ResourceError("RESOURCE-DISK", "the disk is full.")
+
+    monkeypatch.setattr(Checkpoints, "save", full)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        trained(ready, tmp_path)
+
+
+def test_checkpoints_take_a_tenth_of_the_time_at_most_where_epochs_are_short(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock, saves = [0.0], []
+
+    def epoch(*_: Any) -> float:
+        clock[0] += 1.0
+        return 1.0
+
+    def save(*_: Any, **state: Any) -> None:
+        saves.append(state["epoch"])
+        clock[0] += 0.5
+
+    monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(training, "mean_cost", epoch)
+    trainer = tiny.trainer(tiny.prepared(tiny.table(), epochs=12), tmp_path)
+    monkeypatch.setattr(trainer.monitor, "save_checkpoint", save)
+    tiny.run(trainer)
+    assert saves == [1, 6, 11, 12]  # half a second each, five seconds apart, and the last epoch in any case
+
+
+def test_the_loop_tells_every_epoch_and_every_few_steps() -> None:
+    trainer, rows, steps = tiny.trainer(tiny.prepared(tiny.table(), batch_size=8, epochs=2)), [], []
+    trainer.run(rows.append, lambda progress: steps.append(progress.step))
+    assert steps == [8, 12, 20, 24]
+    assert rows == trainer.monitor.history
+    assert list(rows[0]) == ["epoch", "train_cost", "validation_cost", "lr", "seconds"]
+    assert (trainer.progress.samples_seen, trainer.progress.step) == (2 * 96, 24)
+    assert trainer.progress.samples_per_second > 0
+
+
+SETTINGS = TrainingConfig(warmup=0.1)
+
+
+def test_one_cycle_rises_over_the_warm_up_and_falls_to_zero() -> None:
+    rates = [rate(step, 100, SETTINGS) for step in range(100)]
+    rising = [(step + 1) / 10 for step in range(10)]
+    falling = np.linspace(1, 0, 91)[:-1].tolist()
+    assert rates == pytest.approx(rising + falling, abs=1e-12)
+    assert max(rates) == 1
+    assert min(rates) > 0
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 1.0])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_rates_of_short_runs_are_shares_above_zero(steps: int, warmup: float) -> None:
+    rates = [rate(step, steps, TrainingConfig(warmup=warmup)) for step in range(steps)]
+    assert all(0 < share <= 1 for share in rates)
+
+
+def test_a_constant_schedule_is_constant() -> None:
+    assert {rate(step, 100, TrainingConfig(schedule="constant")) for step in range(100)} == {1.0}
+
+
+@pytest.mark.parametrize("decay", ["matrices", "all"])
 def test_every_weight_is_trained_and_biases_are_decayed_only_where_asked(decay: str) -> None:
     module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 4))
     module[2].weight.requires_grad_(False)
