@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import tiny
+from isthmus.corruptions import Pair
+from isthmus.costs import mean_cost, objective, sample_costs
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "laplace"])
+def test_the_optimizer_sees_the_cost_per_pixel_that_people_read(likelihood: str, digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples, likelihood=likelihood)
+    model, x = tiny.trainer(ready).model, ready.x(ready.splits.test)
+    with torch.no_grad():
+        output = model(x)
+        found = objective(model, Pair(x, x), output, {})
+        reference = {"bernoulli": F.binary_cross_entropy, "gaussian": F.mse_loss, "laplace": F.l1_loss}[likelihood]
+        expected = reference(model.x_hat(x), x)
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)  # float32, through a sigmoid
+
+
+def test_a_weight_says_which_values_count(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples, likelihood="gaussian")
+    model, x = tiny.trainer(ready).model, ready.x(ready.splits.test)
+    with torch.no_grad():
+        output = model(x)
+        left = torch.zeros_like(x)
+        left[..., :14] = 1
+        halves = [objective(model, Pair(x, x, weight), output, {}) for weight in (left, 1 - left)]
+        whole = objective(model, Pair(x, x), output, {})
+    offset = 2 * model.likelihood.offset  # readable subtracts it once for each half
+    assert float(sum(halves)) + offset == pytest.approx(float(whole), rel=1e-4)
+
+
+def test_costs_of_samples_are_in_their_order_whatever_the_chunks(
+    digits: tiny.Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = tiny.prepared(digits.samples, likelihood="gaussian")
+    model, data = tiny.trainer(ready).model, ready.tensor(ready.splits.train)
+    model.train()
+    costs = sample_costs(model, data, CPU, 0, "test")
+    assert model.training
+    x = ready.x(ready.splits.train)
+    with torch.no_grad():
+        expected = (model.x_hat(x) - x).square().flatten(1).mean(1)
+    assert costs.numpy() == pytest.approx(expected.numpy(), rel=1e-4)
+    assert mean_cost(model, data, CPU, 0, "test") == pytest.approx(float(expected.mean()), rel=1e-5)
+
+
+def test_noise_in_validation_is_fixed_by_seed_and_purpose(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples, noise="gaussian:0.5")
+    model, data = tiny.trainer(ready).model, ready.tensor(ready.splits.test)
+    with tiny.assert_global_generator_untouched():
+        first = sample_costs(model, data, CPU, 0, "validation")
+    assert torch.equal(sample_costs(model, data, CPU, 0, "validation"), first)
+    for seed, purpose in ((1, "validation"), (0, "test")):
+        assert not torch.equal(sample_costs(model, data, CPU, seed, purpose), first)
+
+
+def test_a_denoiser_is_measured_against_the_clean_image(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples, noise="masking:1", likelihood="gaussian", output_bias="zero")
+    trainer = tiny.trainer(ready)
+    model = trainer.model
+    for part in (model.encoder, model.decoder):
+        for parameter in part.parameters():
+            torch.nn.init.zeros_(parameter)
+    costs = sample_costs(model, trainer.validation, CPU, 0, "validation")
+    clean = ready.splits.validation.x / 255
+    assert costs.numpy() == pytest.approx(np.square(clean).mean((1, 2, 3)), rel=1e-5)  # a black answer's error
