@@ -21,6 +21,7 @@ jaxtyping.install_import_hook([f"isthmus.{name}" for name in SHAPED], "shapes.ch
 
 import hypothesis  # noqa: E402
 import torch  # noqa: E402
+
 from bare_tests import bare_tests  # noqa: E402
 from tiny import Digits  # noqa: E402
 

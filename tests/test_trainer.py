@@ -181,13 +181,15 @@ def test_a_budget_in_steps_is_rounded_to_whole_epochs(steps: int, epochs: int, d
 @pytest.mark.parametrize("decay", ["matrices", "all"])
 def test_training_equals_a_bare_loop_in_plain_pytorch(clip: float | None, decay: str) -> None:
     settings = {"clip": clip or "none", "decay": decay, "lr": 0.01, "weight_decay": 0.1, "warmup": 0.25, "epochs": 2}
-    ready = tiny.prepared(tiny.table(200), batch_size=16, activation="tanh", **settings)
+    ready = tiny.prepared(tiny.table(200), batch_size=16, activation="tanh", input_lr=0.4, **settings)
     trainer = tiny.trainer(ready)
     plain, data = tiny.trainer(ready).model, ready.x(ready.splits.train)
+    first, *matrices = [p for p in plain.parameters() if p.ndim > 1]
     vectors = [p for p in plain.parameters() if p.ndim == 1]
     groups = [
-        {"params": [p for p in plain.parameters() if p.ndim > 1]},
-        {"params": vectors, "weight_decay": 0.1 if decay == "all" else 0.0},
+        {"params": [first], "share": 0.4},
+        {"params": matrices, "share": 1.0},
+        {"params": vectors, "share": 1.0, "weight_decay": 0.1 if decay == "all" else 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), weight_decay=0.1, foreach=False)
     steps, costs = 2 * len(trainer.batches), []
@@ -195,7 +197,7 @@ def test_training_equals_a_bare_loop_in_plain_pytorch(clip: float | None, decay:
         rows = trainer.batches.rows(step // len(trainer.batches))[step % len(trainer.batches)]
         for group in optimizer.param_groups:
             group["lr"] = 0.01 * np.interp(step, [-1, steps / 4 - 1], [0, 1]) if step < steps / 4 else 0.01
-            group["lr"] = min(group["lr"], 0.01 * (steps - step) / (steps * 3 / 4))
+            group["lr"] = group["share"] * min(group["lr"], 0.01 * (steps - step) / (steps * 3 / 4))
         cost = nn.functional.mse_loss(plain.decoder(plain.encoder(data[rows])), data[rows])
         optimizer.zero_grad()
         cost.backward()
