@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -121,8 +122,20 @@ def initialise(module: nn.Module, activation: str, generator: torch.Generator, *
             continue
         gain = GAINS.get(activation, math.sqrt(2))
         if scheme == "orthogonal":
-            nn.init.orthogonal_(layer.weight, gain, generator=generator)
+            with _one_thread():
+                nn.init.orthogonal_(layer.weight, gain, generator=generator)
         else:
             layer.weight.normal_(0.0, gain / math.sqrt(fan_in), generator=generator)
         if layer.bias is not None:
             layer.bias.zero_()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The decomposition behind orthogonal weights rounds otherwise with more threads; the seed alone should decide."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

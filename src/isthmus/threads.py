@@ -31,9 +31,10 @@ def pick_threads(model: Model, x: Tensor, settings: TrainingConfig) -> int:
     trial = copy.deepcopy(model)
     try:
         seconds = {}
-        for threads in (1, before):
-            torch.set_num_threads(threads)
-            seconds[threads] = sorted(_step(trial, x, settings) for _ in range(STEPS))[STEPS // 2]
+        with torch.random.fork_rng(devices=()):  # dropout draws from the global generator, which is not ours to move
+            for threads in (1, before):
+                torch.set_num_threads(threads)
+                seconds[threads] = sorted(_step(trial, x, settings) for _ in range(STEPS))[STEPS // 2]
     finally:
         torch.set_num_threads(before)
     return before if seconds[1] > GAIN * seconds[before] else 1

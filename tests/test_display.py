@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from isthmus import display as displays
+from isthmus.display import Plain, Quiet, Terminal, display
+from isthmus.trainer import Progress
+
+
+class Screen(io.StringIO):
+    """A terminal that is only looked at."""
+
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True
+
+
+def row(epoch: int) -> dict[str, Any]:
+    return {"epoch": epoch, "train_cost": 0.25 / epoch, "validation_cost": 0.3 / epoch, "lr": 0.1, "seconds": 2.0}
+
+
+def shown(shows: Quiet, epochs: int = 4) -> None:
+    progress = Progress(epochs, 10, samples_seen=0)
+    with shows.training(progress):
+        for epoch in range(1, epochs + 1):
+            progress.samples_seen += 3_000
+            progress.train_seconds += 2.0
+            progress.batch = 5
+            shows.step(progress)
+            progress.epoch, progress.batch = epoch, 0
+            shows.epoch(row(epoch), progress)
+
+
+def test_the_display_fits_the_stream() -> None:
+    assert type(display(io.StringIO())) is Plain
+    assert type(display(Screen())) is Terminal
+    assert type(display(Screen(), quiet=True)) is Quiet
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = Quiet()
+    shown(quiet)
+    quiet.say("something")
+    with quiet.counting("reading") as count:
+        count(1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_log_has_the_first_and_the_last_epoch_and_one_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, stream = [100.0], io.StringIO()
+
+    def now() -> float:
+        clock[0] += 4.0
+        return clock[0]
+
+    monkeypatch.setattr(displays.time, "monotonic", now)
+    shown(Plain(stream), epochs=9)
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["1/9", "4/9", "7/9", "9/9"]
+    assert lines[0] == "epoch 1/9  cost 0.2500  validation 0.3000  1,500/s  16 s left"
+    assert lines[-1] == "epoch 9/9  cost 0.0278  validation 0.0333  1,500/s  0 s left"
+
+
+def test_a_terminal_ends_with_the_last_epoch_in_words() -> None:
+    screen = Screen()
+    terminal = Terminal(screen)
+    shown(terminal)
+    terminal.say("a [bold]name[/bold] with brackets.png")
+    text = screen.getvalue()
+    assert "epoch 4/4  cost 0.0625  validation 0.0750  1,500/s  0 s left" in text
+    assert "a [bold]name[/bold] with brackets.png" in text
+    with terminal.counting("reading") as count:
+        count(1, 2)
+    assert "epoch 5" not in screen.getvalue()
+
+
+def test_a_terminal_survives_an_error_amid_training() -> None:
+    terminal = Terminal(Screen())
+    with pytest.raises(RuntimeError, match="amid"), terminal.training(Progress(2, 2)):
+        raise RuntimeError("amid")
+    shown(terminal)
+    assert "epoch 4/4" in terminal.stream.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_log_that_is_closed_behind_us_is_not_our_error() -> None:
+    stream = io.StringIO()
+    Plain(stream).say("ünïcode – ✓")
+    assert stream.getvalue() == "ünïcode – ✓\n"

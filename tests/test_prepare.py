@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from isthmus import prepare
+from isthmus.config import TrainingConfig
+from isthmus.data.preprocess import Preprocess
+from isthmus.data.samples import Bundle, Samples
+from isthmus.data.split import split
+from isthmus.errors import DataError, ResourceError, UsageError
+
+IMAGE, TABLE = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0)), Preprocess((5,), "float32")
+
+
+def test_nothing_is_left_on_auto(digits: tiny.Digits) -> None:
+    config = tiny.prepared(digits.samples, precision="auto", augment="auto", device="auto").config
+    settled = config.as_dict()
+    assert "auto" not in {settled["training"][name] for name in ("precision", "augment", "device")}
+    assert settled["model"]["likelihood"] == "bernoulli"
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "likelihood"),
+    [
+        (tiny.table(), {}, "gaussian"),
+        (tiny.table(), {"scale": "minmax"}, "gaussian"),
+        (tiny.table(), {"likelihood": "laplace"}, "laplace"),
+        (np.zeros((20, 1, 4, 4), np.uint8), {"scale": "standard"}, "gaussian"),
+        (np.zeros((20, 3, 4, 4), np.uint16), {}, "bernoulli"),
+        (np.zeros((20, 1, 4, 4), np.float32), {}, "bernoulli"),
+    ],
+)
+def test_the_cost_fits_the_data(data: np.ndarray, settings: dict, likelihood: str) -> None:
+    assert tiny.prepared(data, **settings).config.model.likelihood == likelihood
+
+
+def test_fault_47_the_batch_size_is_lowered_to_the_data_and_said() -> None:
+    ready = tiny.prepared(tiny.table(20), batch_size=64)
+    assert ready.config.training.batch_size == 16
+    assert "batch size lowered from 64 to 16: there are no more training samples" in ready.said
+    assert [len(rows) for rows in prepare.batches_of(ready).rows(0)] == [16]
+    assert not tiny.prepared(tiny.table(100), batch_size=64).said
+
+
+@pytest.mark.parametrize("role", ["train", "validation", "test"])
+def test_fault_42_targets_outside_of_the_range_are_refused_in_every_set(role: str) -> None:
+    inside = Samples(np.linspace(0, 1, 60, dtype=np.float32).reshape(30, 2), "inside")
+    outside = replace(inside, x=inside.x + np.float32(1.5), name="outside")
+    given = {name: outside if name == role else inside for name in ("train", "validation", "test")}
+    splits = split(Bundle(given["train"], given["test"]), seed=0, validation=given["validation"])
+    config = tiny.config(likelihood="bernoulli", scale="none")
+    message = rf"the {role} data has values from 1\.5 to 2\.5, but the bernoulli cost needs 0 to 1"
+    with pytest.raises(DataError, match=message) as caught:
+        prepare.prepare(config, splits)
+    assert caught.value.exit_code == 3
+    assert "--scale minmax" in str(caught.value.fix)
+    assert prepare.prepare(tiny.config(likelihood="gaussian", scale="none"), splits)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "passes", "noisy", "augment"),
+    [
+        (IMAGE, 4.9, False, "none"),
+        (IMAGE, 5, False, "shift:1,until="),
+        (IMAGE, 5, True, "none"),
+        (IMAGE, 41, False, "shift:2"),
+        (IMAGE, 41, True, "shift:2"),
+        (TABLE, 500, False, "none"),
+        (Preprocess((1, 8, 28), "uint8", range=(0.0, 1.0)), 500, False, "none"),
+    ],
+)
+def test_the_more_often_an_image_comes_the_more_it_moves(
+    preprocess: Preprocess, passes: float, noisy: bool, augment: str
+) -> None:
+    assert prepare.fitting_shift(preprocess, passes, noisy=noisy).startswith(augment)
+
+
+def test_passes_count_epochs_or_what_the_steps_amount_to() -> None:
+    assert prepare.passes(TrainingConfig(epochs=7), 1_000) == 7
+    assert prepare.passes(TrainingConfig(steps=500, batch_size=64), 1_600) == 20
+    assert prepare.passes(TrainingConfig(steps=500, batch_size=64), 32) == 500
+
+
+def test_a_chosen_augmentation_is_said_with_the_way_to_switch_it_off(digits: tiny.Digits) -> None:
+    said = tiny.prepared(digits.samples, epochs=50).said
+    assert said == ("augmentation shift:2: training passes 50 times over 320 images (--augment none: off)",)
+    assert tiny.prepared(digits.samples, epochs=50, augment="none").said == ()
+    with pytest.raises(UsageError, match="a table cannot be shifted"):
+        tiny.prepared(tiny.table(), augment="shift:1")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
+def test_a_device_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ResourceError, match="PyTorch finds no cuda device here"):
+        prepare.pick_device("cuda")
+    assert prepare.pick_device("cpu") == torch.device("cpu")
+    assert prepare.pick_device("auto").type in {"cpu", "mps"}
+
+
+def test_precision_is_a_question_of_the_machine_alone() -> None:
+    cpu = torch.device("cpu")
+    assert prepare.pick_precision("float32", cpu) == "float32"
+    assert prepare.pick_precision("bfloat16", cpu) == "bfloat16"
+    assert {prepare.pick_precision("auto", cpu) for _ in range(3)} <= {"float32", "bfloat16"}
+    assert prepare.pick_precision("auto", torch.device("mps")) == "float32"
+
+
+def test_the_mean_sample_is_that_of_the_training_part(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples)
+    assert prepare.mean_sample(ready).numpy() == pytest.approx(ready.splits.train.x.mean(0) / 255, abs=1e-6)
+    table = tiny.prepared(tiny.table())
+    assert prepare.mean_sample(table).numpy() == pytest.approx(np.zeros(6), abs=1e-6)  # standardised
+
+
+def test_network_input_is_the_scaled_data_in_its_order(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples)
+    expected = ready.splits.train.x[:9] / 255
+    assert ready.x(ready.splits.train, 9).numpy() == pytest.approx(expected, abs=1e-6)
+    assert len(ready.x(ready.splits.train)) == 320
+
+
+def test_labels_of_the_other_sets_are_counted_in_the_classes_of_training() -> None:
+    def labelled(names: tuple[str, ...], labels: list[int]) -> Samples:
+        return Samples(np.zeros((len(labels), 2), np.float32), "t", labels=np.array(labels), classes=names)
+
+    bundle = Bundle(labelled(("a", "b"), [0, 1] * 10), labelled(("b", "c"), [0, 1]))
+    ready = prepare.prepare(tiny.config(), split(bundle, seed=0))
+    assert ready.splits.test.labels is not None
+    assert ready.splits.test.labels.tolist() == [1, -1]
