@@ -28,6 +28,7 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
     config, splits = prepared.config, prepared.splits
     seed = config.training.seed
     passed = measure.pass_through(model, prepared.tensor(splits.test), seed)
+    training = prepared.x(splits.train, max(2, measure.BASELINE_VALUES // prepared.preprocess.size))
     found: dict[str, Any] = {
         "format": files.FORMAT,
         "data": about_data(prepared),
@@ -36,7 +37,7 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
         "parameters": model.n_parameters,
         **{k: ending.get(k) for k in ("epochs", "best_epoch", "seconds", "images_per_second", "mean_cost")},
         "test": measure.quality(model, passed),
-        "baselines": measure.trivial(prepared.x(splits.train), passed.x, model.z_size, prepared.preprocess),
+        "baselines": measure.trivial(training, passed.x, model.z_size, prepared.preprocess),
     }
     if model.config.noise != "none" and "psnr_db" in found["test"]:
         validation = prepared.x(splits.validation, ESTIMATED)

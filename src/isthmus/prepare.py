@@ -41,8 +41,9 @@ class Prepared:
         return resident(samples.x, self.preprocess, self.device)
 
     def x(self, samples: Samples, most: int | None = None) -> Tensor:
-        """Network input of the first `most` samples, on the processor."""
-        data = resident(samples.x[:most], self.preprocess, torch.device("cpu"))
+        """Network input on the processor; of at most `most` samples, spread evenly since data is often sorted."""
+        stride = 1 if most is None else -(-len(samples) // max(most, 1))
+        data = resident(samples.x[::stride], self.preprocess, torch.device("cpu"))
         return torch.cat(list(in_order(data, self.preprocess, torch.device("cpu"))))
 
 
