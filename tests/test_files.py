@@ -257,4 +257,4 @@ def test_fault_63_a_newer_format_says_which_versions_meet(tmp_path: Path) -> Non
         ModelFileError, match=rf"was made by isthmus 3.1 \(format 7\); this is {__version__} \(format 1\)"
     ) as caught:
         files.verify_folder(folder)
-    assert "upgrade" in str(caught.value.fix)
+    assert "newer" in str(caught.value.fix)

@@ -142,7 +142,7 @@ def test_one_that_has_not_learnt_is_told_to_take_the_modern_recipe_or_another_ra
     }
     assert tried[3e-3] == "isthmus train --config runs/a/config.toml --lr 0.001"
     assert tried[1e-3] == "isthmus train --config runs/a/config.toml --lr 0.0003"
-    assert tried[1e-6] == tried[3.0] == "isthmus train --config runs/a/config.toml --lr 0.003"
+    assert tried[1e-6] == tried[3.0] == "isthmus train --config runs/a/config.toml --lr 0.006"
     seed = verdict("beats-mean", of=bad, recipe="seed", source="my data.csv", options="--label y", noise="gaussian:0.5")
     expected = "isthmus train 'my data.csv' --recipe modern --noise gaussian:0.5 --label y"
     assert seed.try_next == expected

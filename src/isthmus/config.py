@@ -89,7 +89,10 @@ class ModelConfig:
     likelihood: Annotated[str, "The cost: bernoulli (binary cross-entropy), gaussian, laplace; auto: by the data."] = (
         "auto"
     )
-    noise: Annotated[str, "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH, e.g. gaussian:0.5; none."] = "none"
+    noise: Annotated[
+        str,
+        "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, masking; none.",
+    ] = "none"
     weights: Annotated[dict[str, Weight], "The weight of each penalty that the bottleneck announces."] = field(
         default_factory=dict
     )
@@ -302,9 +305,10 @@ def _known_keys() -> list[str]:
 
 
 def _unknown_key(name: str) -> UsageError:
-    bare = {key.rpartition(".")[2]: key for key in _known_keys()}
-    near = get_close_matches(name.rpartition(".")[2], bare, n=1, cutoff=0.5)
-    fix = f"did you mean {bare[near[0]]!r}?" if near else f"known settings: {', '.join(_known_keys())}."
+    # A dotted name is compared whole, or "trainig.lr" would be taken for what ends like "lr".
+    known = {key if "." in name else key.rpartition(".")[2]: key for key in _known_keys()}
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    fix = f"did you mean {known[near[0]]!r}?" if near else f"known settings: {', '.join(_known_keys())}."
     return UsageError("USAGE-SETTING", f"there is no setting {name!r}.", fix=fix)
 
 

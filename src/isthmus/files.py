@@ -113,7 +113,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     if version > FORMAT:
         made_by = manifest.get("isthmus", "a newer version")
         message = f"{folder} was made by isthmus {made_by} (format {version}); this is {__version__} (format {FORMAT})."
-        raise ModelFileError("MODEL-VERSION", message, fix="upgrade with `pip install --upgrade isthmus`")
+        raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
     for name, stated in files.items():
         if Path(name).name != name or not (folder / name).is_file():
             raise ModelFileError("MODEL-FILE", f"{what}: {name!r} is missing.", fix=fix)

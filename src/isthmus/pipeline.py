@@ -17,12 +17,13 @@ from isthmus import config as configs
 from isthmus import files, prepare, runs
 from isthmus.checkpoint import Checkpoints
 from isthmus.config import Config
+from isthmus.costs import penalty_weights
 from isthmus.display import Quiet, display
 from isthmus.errors import DivergedError, Interrupted, UsageError
 from isthmus.judge import judge
 from isthmus.lock import FolderLock
 from isthmus.measure import cost_unit, mean_cost_of_mean
-from isthmus.model import Model
+from isthmus.model import Model, evaluation
 from isthmus.monitor import Monitor
 from isthmus.pictures import draw_pictures
 from isthmus.prepare import IN_MEMORY, Prepared
@@ -30,6 +31,8 @@ from isthmus.recipes import resolve
 from isthmus.record import conditions_changed, new_record
 from isthmus.runs import Run
 from isthmus.trainer import Progress, Trainer
+
+LOOKED_AT = 100  # samples on which an own module shows what its output is
 
 
 def train(
@@ -148,8 +151,8 @@ def resume(
             shown.say(f"note: {sentence}")
         files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
         run.write_record(ended=None)
-        own = {"own": module, "flatten": started_as.get("flatten", "auto")} if module is not None else {}
-        return _execute(run, prepared, shown, going_on=True, extended=finished, **own)
+        model = prepare.fresh_model(prepared, module, started_as.get("flatten", "auto"))
+        return _execute(run, prepared, model, shown, going_on=True, extended=finished)
 
 
 def evaluate(path: str | Path, data: Any = None, *, module: nn.Module | None = None) -> dict[str, Any]:
@@ -198,6 +201,10 @@ def _train(
     if own is not None:
         prepared = _for_own(prepared, output)
     prepared = prepare.settle_threads(prepared, own)
+    model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
+    penalty_weights(model)
+    if own is not None:
+        _check_output(model, prepared, output, shown)
     source = prepared.splits.train.name
     noise = prepared.config.model.noise
     name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")
@@ -205,7 +212,7 @@ def _train(
     with FolderLock(run.path):
         files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
         run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
-        return _execute(run, prepared, shown, own=own, flatten=flatten)
+        return _execute(run, prepared, model, shown)
 
 
 def _for_own(prepared: Prepared, output: str) -> Prepared:
@@ -217,31 +224,32 @@ def _for_own(prepared: Prepared, output: str) -> Prepared:
     )
 
 
+def _check_output(model: Model, prepared: Prepared, output: str, shown: Quiet) -> None:
+    """Whether what an own module gives can be what `output` says.
+
+    Raises: UsageError for "probabilities" outside of [0, 1]. "Logits" that all lie inside are only said.
+    """
+    if model.likelihood.range is None:
+        return
+    with torch.no_grad(), evaluation(model):
+        params = model(prepared.x(prepared.splits.train, LOOKED_AT).to(prepared.device)).params
+    low, high = (float(v) for v in torch.aminmax(params))
+    inside, what = low >= 0 and high <= 1, f"{type(model.own).__name__} gives values from {low:.3g} to {high:.3g}"
+    if output == "probabilities" and not inside:
+        raise UsageError("USAGE-OUTPUT", f"{what}, which are no probabilities.", fix='pass output="logits"')
+    if output == "logits" and inside:
+        shown.say(f'note: {what}, as if it ended in a sigmoid; if so, pass output="probabilities"')
+
+
 def _execute(
-    run: Run,
-    prepared: Prepared,
-    shown: Quiet,
-    *,
-    own: nn.Module | None = None,
-    flatten: bool | str = "auto",
-    going_on: bool = False,
-    extended: bool = False,
+    run: Run, prepared: Prepared, model: Model, shown: Quiet, *, going_on: bool = False, extended: bool = False
 ) -> Run:
     """Trains, saves, judges and draws, in a locked run folder."""
     with _threads(prepared.config):
-        return _trained(run, prepared, shown, own, flatten, going_on, extended)
+        return _trained(run, prepared, model, shown, going_on, extended)
 
 
-def _trained(
-    run: Run,
-    prepared: Prepared,
-    shown: Quiet,
-    own: nn.Module | None,
-    flatten: bool | str,
-    going_on: bool,
-    extended: bool,
-) -> Run:
-    model = prepare.fresh_model(prepared, own, flatten)
+def _trained(run: Run, prepared: Prepared, model: Model, shown: Quiet, going_on: bool, extended: bool) -> Run:
     validation = prepared.tensor(prepared.splits.validation)
     mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
     patience = prepared.config.training.patience
@@ -276,7 +284,7 @@ def _trained(
         fix = f"judge it with `isthmus resume {shlex.quote(str(run.path))}`"
         message = "stopped while judging; the trained model is saved."
         raise Interrupted("INTERRUPTED", message, exit_code=130, fix=fix) from None
-    finished = Run(run.path, module=own)
+    finished = Run(run.path, module=model.own)
     finished.__dict__["model"] = model.cpu().eval()
     return finished
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
+import zipfile
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from isthmus.model import Model
 
 HOME = Path("runs")
+PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
 RECORD, CONFIG, METRICS, HISTORY, MODEL = "run.json", "config.toml", "metrics.json", "history.csv", "model"
 
 
@@ -40,7 +43,9 @@ class Run:
 
         if not (self.path / MODEL).is_dir():
             message = f"{self.path} has no trained model yet."
-            raise ModelFileError("MODEL-MISSING", message, fix=f"finish its training with `isthmus resume {self.path}`")
+            raise ModelFileError(
+                "MODEL-MISSING", message, fix=f"finish its training with `isthmus resume {shlex.quote(str(self.path))}`"
+            )
         return load_model(self.path / MODEL, module=self._module)
 
     @cached_property
@@ -91,12 +96,13 @@ class Run:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = dict(json.loads(path.read_text(encoding="utf-8")))
+        version = int(value.get("format", 0))
+    except (OSError, ValueError, TypeError) as error:
         raise ModelFileError("RUN-FILE", f"{path} cannot be read: {error}.", fix="restore that file") from None
-    if int(value.get("format", 0)) > files.FORMAT:
-        message = f"{path} has format {value['format']}; this isthmus reads up to {files.FORMAT}."
-        raise ModelFileError("MODEL-VERSION", message, fix="upgrade with `pip install --upgrade isthmus`")
+    if version > files.FORMAT:
+        message = f"{path} has format {version}; this isthmus reads up to {files.FORMAT}."
+        raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
     return value
 
 
@@ -111,7 +117,7 @@ def new_folder(out: str | Path | None, name: str) -> Path:
             raise FolderInUseError(
                 "FOLDER-EXISTS",
                 f"{path} exists and is not empty.",
-                fix=f"go on with it (`isthmus resume {path}`), or name another folder with --out",
+                fix=f"go on with it (`isthmus resume {shlex.quote(str(path))}`), or name another folder with --out",
             )
         return path
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
@@ -149,13 +155,24 @@ def find(name: str | Path) -> Run:
 
 
 def _foreign(path: Path) -> ModelFileError:
-    if path.suffix in {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}:
-        message = f"{path} is a {path.suffix} file, which can run code when it is opened; isthmus never opens one."
+    if path.suffix.lower() in PICKLED or _holds_pickle(path):
+        message = f"{path} is a pickle, which can run code when it is opened; isthmus never opens one."
         fix = "load it in your own program and save its state_dict with safetensors, or train again with isthmus"
         return ModelFileError("MODEL-PICKLE", message, fix=fix)
     return ModelFileError(
         "MODEL-FOREIGN", f"{path} is a file, not a run folder.", fix="name the folder that `isthmus train` made"
     )
+
+
+def _holds_pickle(path: Path) -> bool:
+    """Whether it is a pickle under another name: bare, or in the zip archive that `torch.save` writes."""
+    with path.open("rb") as file:
+        if file.read(1) == b"\x80":  # how every pickle since protocol 2 begins
+            return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".pkl") for name in archive.namelist())
 
 
 def list_runs() -> list[Run]:
