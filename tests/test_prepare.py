@@ -119,9 +119,19 @@ def test_the_mean_sample_is_that_of_the_training_part(digits: tiny.Digits) -> No
 
 def test_network_input_is_the_scaled_data_in_its_order(digits: tiny.Digits) -> None:
     ready = tiny.prepared(digits.samples)
-    expected = ready.splits.train.x[:9] / 255
-    assert ready.x(ready.splits.train, 9).numpy() == pytest.approx(expected, abs=1e-6)
-    assert len(ready.x(ready.splits.train)) == 320
+    assert ready.x(ready.splits.train).numpy() == pytest.approx(ready.splits.train.x / 255, abs=1e-6)
+
+
+@pytest.mark.parametrize("most", [1, 9, 160, 319, 320, 999])
+def test_a_part_of_the_input_is_spread_over_all_of_it(most: int) -> None:
+    table = np.arange(400, dtype=np.float32)[:, None]
+    ready = tiny.prepared(table, scale="none")
+    found = ready.x(ready.splits.train, most).flatten().numpy()
+    assert 0.5 * min(most, 320) <= len(found) <= min(most, 320)
+    places = np.searchsorted(ready.splits.train.x[:, 0], found)
+    assert (np.diff(places) > 0).all()
+    assert most == 1 or 320 - places[-1] <= 320 / len(found) + 1  # it reaches to the end
+    assert len(set(np.diff(places))) <= 1
 
 
 def test_labels_of_the_other_sets_are_counted_in_the_classes_of_training() -> None:

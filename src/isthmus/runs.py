@@ -96,9 +96,9 @@ class Run:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = dict(json.loads(path.read_text(encoding="utf-8")))
+        value = json.loads(path.read_text(encoding="utf-8"))
         version = int(value.get("format", 0))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelFileError("RUN-FILE", f"{path} cannot be read: {error}.", fix="restore that file") from None
     if version > files.FORMAT:
         message = f"{path} has format {version}; this isthmus reads up to {files.FORMAT}."
