@@ -62,7 +62,11 @@ def command(app: typer.Typer, function: Callable[..., None], name: str | None = 
     def run(**values: Any) -> None:
         io = Io(as_json=values.pop("json"), quiet=values.pop("quiet"))
         Failures.debug, Failures.as_json = values.pop("debug"), io.as_json
-        function(io, **values)
+        try:
+            function(io, **values)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader, such as head, has gone; typer would call that a failure
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     run.__doc__ = function.__doc__
     run.__name__ = function.__name__
@@ -82,14 +86,10 @@ def run_guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; errors become two lines on stderr."""
     Failures.as_json = "--json" in arguments
     try:
-        code = app(args=list(arguments), standalone_mode=False)
-        sys.stdout.flush()
+        code = app(args=list(arguments), prog_name="isthmus", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except IsthmusError as error:
         return _told(error)
-    except BrokenPipeError:  # the reader, such as head, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -124,7 +124,7 @@ def _told(error: IsthmusError, exit_code: int | None = None) -> int:
         import traceback
 
         traceback.print_exception(error)
-    elif Failures.as_json:
+    if Failures.as_json:
         print(json.dumps(error.as_dict(), ensure_ascii=False))
     if not Failures.debug:
         print(error, file=sys.stderr)
