@@ -83,6 +83,12 @@ def test_a_run_leaves_all_that_was_promised(denoiser: Run) -> None:
     assert {"versions", "hardware", "data_sha256", "started", "seconds", "command"} <= record.keys()
 
 
+def test_fault_50_the_record_says_whether_the_same_seed_gives_the_same_weights(denoiser: Run) -> None:
+    assert denoiser.record["deterministic"] is True  # on a processor
+    assert {"torch", "numpy", "python", "platform"} <= denoiser.record["versions"].keys()
+    assert {"machine", "cores", "threads", "device"} <= denoiser.record["hardware"].keys()
+
+
 def test_metrics_are_those_of_the_contract(denoiser: Run) -> None:
     metrics = json.loads((denoiser.path / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert (metrics["format"], metrics["recipe"], metrics["z_size"], metrics["epochs"]) == (1, "modern", 4, 3)

@@ -74,7 +74,9 @@ def test_the_choice_is_written_into_the_configuration_and_a_given_one_is_kept(
 
 
 @pytest.mark.parametrize("settings", [{}, {"precision": "bfloat16"}, {"recipe": "seed"}], ids=str)
-def test_one_thread_and_two_give_the_same_weights(settings: dict, two_threads: None, digits: tiny.Digits) -> None:
+def test_fault_50_one_thread_and_two_give_the_same_weights(
+    settings: dict, two_threads: None, digits: tiny.Digits
+) -> None:
     """What the module's docstring promises, at the layer sizes of the shipped recipes."""
     found = []
     for n in (1, 2):

@@ -49,7 +49,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+def test_fault_50_the_same_seed_gives_the_same_weights_and_another_does_not(
     settings: dict[str, Any], digits: tiny.Digits
 ) -> None:
     with tiny.assert_global_generator_untouched():

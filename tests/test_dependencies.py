@@ -1,0 +1,73 @@
+"""What the package imports is declared, and nothing in it can run code that comes with a file."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "src" / "isthmus").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+TYPER_BRINGS = {"rich"}  # typer depends on it, and its progress bars are ours
+
+UNSAFE_NAMES = {"eval", "exec", "compile", "__import__"}
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
+UNSAFE_CALLS = {"torch.load", "torch.save", "torch.hub.load", "pl.read_ipc", "os.system", "yaml.load"}
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text("utf-8")))
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of all modules that a file imports, at whatever place."""
+    found = set()
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def distributions(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\s<>=!~\[;]", text, maxsplit=1)[0].lower() for text in requirements}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
+def test_every_import_is_declared(path: Path) -> None:
+    optional = PROJECT["optional-dependencies"]["baselines"]
+    declared = distributions(PROJECT["dependencies"]) | distributions(optional) | TYPER_BRINGS
+    owners = importlib.metadata.packages_distributions()
+    foreign = imported(path) - set(sys.stdlib_module_names) - {"isthmus", "__future__", "IPython"}
+    for name in foreign:  # jcopdl imports seaborn, which nothing installs
+        assert {owner.lower() for owner in owners[name]} & declared, f"{name} is not declared"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
+def test_fault_62_nothing_opens_a_pickle_or_runs_text(path: Path) -> None:
+    assert not imported(path) & UNSAFE_MODULES
+    for node in nodes(path):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in UNSAFE_NAMES | UNSAFE_CALLS, f"line {node.lineno}: {called}"
+            unsafe = [k for k in node.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
+            assert not unsafe, f"line {node.lineno}: allow_pickle"
+            assert called != "np.load" or any(k.arg == "allow_pickle" for k in node.keywords), f"line {node.lineno}"
+
+
+def test_import_module_only_looks_up_our_own_names() -> None:
+    uses = [
+        (path.name, ast.unparse(n))
+        for path in FILES
+        for n in nodes(path)
+        if isinstance(n, ast.Call) and "import_module" in ast.unparse(n.func)
+    ]
+    assert uses == [("__init__.py", "import_module(f'isthmus.{_HOMES[name]}')")]
