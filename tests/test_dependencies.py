@@ -17,6 +17,8 @@ FILES = sorted((ROOT / "src" / "isthmus").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 TYPER_BRINGS = {"rich"}  # typer depends on it, and its progress bars are ours
 
+OWNERS = importlib.metadata.packages_distributions()
+
 UNSAFE_NAMES = {"eval", "exec", "compile", "__import__"}
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "torch.hub.load", "pl.read_ipc", "os.system", "yaml.load"}
@@ -45,10 +47,9 @@ def distributions(requirements: list[str]) -> set[str]:
 def test_every_import_is_declared(path: Path) -> None:
     optional = PROJECT["optional-dependencies"]["baselines"]
     declared = distributions(PROJECT["dependencies"]) | distributions(optional) | TYPER_BRINGS
-    owners = importlib.metadata.packages_distributions()
     foreign = imported(path) - set(sys.stdlib_module_names) - {"isthmus", "__future__", "IPython"}
     for name in foreign:  # jcopdl imports seaborn, which nothing installs
-        assert {owner.lower() for owner in owners[name]} & declared, f"{name} is not declared"
+        assert {owner.lower() for owner in OWNERS[name]} & declared, f"{name} is not declared"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())

@@ -170,7 +170,7 @@ def test_a_finished_run_is_not_trained_on_without_being_asked(copy: Path) -> Non
 def test_a_finished_run_is_extended_and_the_reheating_is_said(copy: Path, denoiser: Run) -> None:
     said = Said()
     run = isthmus.resume(copy, epochs=5, show=said)
-    assert "the schedule is laid anew over the longer run, so the learning rate rises again." in said.lines
+    assert any(line.startswith("the schedule is laid anew") for line in said.lines)
     assert costs(run)[:3] == costs(denoiser)
     assert (len(costs(run)), run.metrics["epochs"]) == (5, 5)
     assert tomllib.loads((copy / "config.toml").read_text())["training"]["epochs"] == 5
