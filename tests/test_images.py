@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -326,12 +327,21 @@ def test_fault_39_nested_folders_are_stated(tmp_path: Path) -> None:
     assert samples.notes == ("Files lie up to 2 folders deep; the first sub-folder is the class.",)
 
 
-def test_fault_39_files_beside_sub_folders_make_no_classes(tmp_path: Path) -> None:
+def test_fault_39_images_beside_sub_folders_make_no_classes(tmp_path: Path) -> None:
     for name in ("cats/1.png", "dogs/2.png", "3.png"):
         save(tmp_path, name, GRAY)
     samples = read_images(tmp_path, OPTIONS)
     assert samples.labels is None
-    assert samples.notes == ("1 file beside the sub-folders, so these are not taken as classes.",)
+    assert samples.notes == ("1 image beside the sub-folders, so these are not taken as classes.",)
+
+
+def test_fault_39_a_text_beside_sub_folders_takes_no_class_away(tmp_path: Path) -> None:
+    for name in ("cats/1.png", "dogs/2.png"):
+        save(tmp_path, name, GRAY)
+    (tmp_path / "readme.txt").write_text("two animals")
+    samples = read_images(tmp_path, replace(OPTIONS, skip_bad_files=True))
+    assert samples.labels is not None
+    assert (samples.classes, samples.labels.tolist()) == (("cats", "dogs"), [0, 1])
 
 
 def test_fault_39_symlink_loop_is_left(tmp_path: Path) -> None:

@@ -165,7 +165,9 @@ def test_beats_pca_tries_what_fits_the_reason() -> None:
 def test_pca_is_no_measure_for_denoisers_and_where_it_loses_nothing() -> None:
     assert "beats-pca" not in ids(metrics(test__mse=0.03), noise="gaussian:0.5")
     assert "beats-pca" in ids(metrics(test__mse=0.03), noise="none")
-    assert "beats-pca" not in ids(metrics(data__shape=[8], test={"mse": 0.01}))
+    exact = verdict("beats-pca", of=metrics(data__shape=[8], test={"mse": 0.01}))
+    assert (exact.level, exact.try_next) == ("warn", "isthmus train --config runs/a/config.toml --z-size 4")
+    assert "not smaller than the 8 values of one row" in exact.text
     fewer = verdict("beats-pca", of=metrics(z_size=32))
     assert "PCA with 8 components" in fewer.text
 

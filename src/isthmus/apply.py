@@ -44,9 +44,8 @@ def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
     from isthmus.data.sources import read_samples
 
     preprocess = run.model.preprocess
-    options = replace(
-        run.config.data, limit=None, validation=None, test=None, **_reading(preprocess), **dict(settings or {})
-    )
+    reading = {"limit": None, "validation": None, "test": None} | _reading(preprocess) | dict(settings or {})
+    options = replace(run.config.data, **reading)
     try:
         found = read_samples(str(source), options, expected=preprocess.columns)
     except DataError as error:

@@ -30,7 +30,8 @@ def draw_pictures(
     test = prepared.splits.test
     passed = pass_through(model, prepared.tensor(test), prepared.config.training.seed)
     floor = metrics["test"].get("bce_floor")
-    reference = {"mean image": metrics["mean_cost"]} if metrics.get("mean_cost") else None
+    name = "mean image" if prepared.preprocess.is_image else "mean row"
+    reference = {name: metrics["mean_cost"]} if metrics.get("mean_cost") else None
     monitor.plot_cost(floor=floor, unit=unit, reference=reference)
     draw_architecture(path, prepared, model)
     if not prepared.preprocess.is_image:

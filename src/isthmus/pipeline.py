@@ -31,6 +31,7 @@ from isthmus.recipes import resolve
 from isthmus.record import conditions_changed, new_record
 from isthmus.runs import Run
 from isthmus.trainer import Progress, Trainer
+from isthmus.verdicts import OF_TRAINING
 
 LOOKED_AT = 100  # samples on which an own module shows what its output is
 
@@ -139,12 +140,15 @@ def resume(
         raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
     finished = started_as.get("ended") in {"budget", "patience"} and bool(run.metrics)
     if finished and (epochs is None or epochs <= len(run.history)):
-        shown.say(f"{run.path} is finished after {len(run.history)} epochs; resume it with --epochs N to train longer.")
+        asked = "" if epochs is None else f" ({epochs} is not)"
+        more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
+        shown.say(f"{run.path} is finished after {len(run.history)} epochs; {more}.")
         return run
     if epochs is not None:
         config = replace(config, training=replace(config.training, epochs=epochs))
         if config.training.schedule == "one-cycle" and run.history:
-            shown.say("the schedule is laid anew over the longer run, so the learning rate rises again.")
+            longer = "the longer run, so the learning rate rises again" if finished else f"{epochs} epochs"
+            shown.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
         prepared = prepare.prepare(config, prepare.read_splits(config, _object(data), shown))
         for sentence in conditions_changed(run, prepared):
@@ -175,7 +179,10 @@ def evaluate(path: str | Path, data: Any = None, *, module: nn.Module | None = N
         splits = prepare.read_splits(config, None, Quiet())
     prepared = prepare.prepare(config, splits)
     prepared = replace(prepared, preprocess=run.model.preprocess)
-    return judge(prepared, run.model.to(prepared.device), run.history, _ending(run))
+    metrics = judge(prepared, run.model.to(prepared.device), run.history, _ending(run))
+    if data is not None:  # other data says nothing about how the training went
+        metrics["verdicts"] = [v for v in metrics["verdicts"] if v["id"] not in OF_TRAINING]
+    return metrics
 
 
 def _ending(run: Run) -> dict[str, Any]:
@@ -197,6 +204,9 @@ def _train(
     flatten: bool | str = "auto",
     output: str = "logits",
 ) -> Run:
+    if own is not None and not isinstance(own, nn.Module):
+        message = f"fit takes a torch.nn.Module, and was given a {type(own).__name__}."
+        raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class; isthmus.train needs none")
     prepared = prepare.prepare(config, prepare.read_splits(config, _object(data), shown))
     if own is not None:
         prepared = _for_own(prepared, output)
@@ -205,6 +215,8 @@ def _train(
     penalty_weights(model)
     if own is not None:
         _check_output(model, prepared, output, shown)
+        architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())
+        prepared = replace(prepared, config=replace(prepared.config, model=architecture))
     source = prepared.splits.train.name
     noise = prepared.config.model.noise
     name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")

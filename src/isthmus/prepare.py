@@ -24,6 +24,7 @@ from isthmus.randomness import generator_for
 # 0.0009 of BCE, three 0.0002, ten gained 0.0005; at 160 passes over 1,600 images two pixels beat one and three.
 ONE_PIXEL_FROM, TWO_PIXELS_FROM = 5, 41
 SHIFT_UNTIL = 0.9  # the last tenth sees images as they are: at forty passes 0.0004 better than never
+DARK = 64  # bytes all below a quarter of their range are counts, such as 0 to 16, rather than photographs
 IN_MEMORY = "data in memory"
 
 
@@ -81,6 +82,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
             times = f"training passes {passes(training, n):.0f} times over {n:,} images"
             said.append(f"augmentation {augment}: {times} (--augment none: off)")
     shift_of(augment, preprocess)
+    said += about_budget(training, n) + about_range(splits.train, preprocess)
     if training.batch_size > n:
         said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
     training = replace(
@@ -96,6 +98,28 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
     check_targets(prepared)
     return prepared
+
+
+def about_budget(training: TrainingConfig, n: int) -> list[str]:
+    """Says where a budget in steps is far from whole epochs, of which training consists."""
+    per_epoch = -(-n // training.batch_size)
+    epochs = max(1, round(training.steps / per_epoch))
+    off = abs(epochs * per_epoch - training.steps) / training.steps
+    if training.epochs is not None or off <= 0.1:  # a tenth more or less is what nobody asks about
+        return []
+    return [
+        f"{training.steps:,} steps are rounded to {epochs} epochs of {per_epoch:,} steps (--epochs says it exactly)"
+    ]
+
+
+def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
+    """Says when bytes use so little of their range that every picture would look black."""
+    if not preprocess.is_image or preprocess.offset is not None or train.x.dtype != np.uint8 or not len(train):
+        return []
+    brightest = int(train.x.max())
+    if brightest == 0 or brightest >= DARK:
+        return []
+    return [f"the brightest pixel is {brightest} of 255, so pictures look black; --scale minmax would spread the range"]
 
 
 def passes(training: TrainingConfig, n: int) -> float:

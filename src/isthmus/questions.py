@@ -42,7 +42,12 @@ def beats_pca(case: Case) -> Verdict | None:
     k = case.number("baselines", "pca", "n_components")
     if mse is None or other is None or k is None:
         return None
-    if case.facts.is_denoiser or k >= math.prod(case.metrics["data"]["shape"]):
+    D, z_size = math.prod(case.metrics["data"]["shape"]), case.number("z_size") or 0
+    if z_size >= D:
+        text = f"The code of {z_size:.0f} numbers is not smaller than the {D} values of one {case.sample}"
+        fix = case.facts.train(f"--z-size {max(1, D // 2)}")
+        return Verdict("beats-pca", "warn", f"{text}, so nothing has to be compressed and PCA loses nothing.", fix)
+    if case.facts.is_denoiser or k >= D:
         return None
     same = "of the same size" if k == case.metrics.get("z_size", k) else f"with {k:.0f} components"
     numbers = f"mean squared error {shown(mse)} against {shown(other)}"

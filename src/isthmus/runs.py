@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import zipfile
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,7 +150,8 @@ def find(name: str | Path) -> Run:
             return Run(path)
         if path.is_file():
             raise _foreign(path)
-    known = ", ".join(run.path.name for run in list_runs()[-5:])
+    names = [run.path.name for run in list_runs()]
+    known = ", ".join(get_close_matches(str(name), names, n=3) or names[-5:])
     fix = f"use one of: {known}, or latest" if known else "train one with `isthmus train`"
     raise UsageError("USAGE-RUN", f"{name} is not a run folder (it has no {RECORD}).", fix=fix)
 

@@ -18,6 +18,7 @@ STILL_FALLING = 0.05  # in that part: twice the 2 to 3 % by which costs swing fr
 EARLY_FALL = 0.22  # from a quarter to half of a one-cycle schedule: above it, twice the steps took off 13 to 28 % more
 YOUNG = 1.15  # test over training cost: under it that holds, above it twice the steps took off less than 10 %
 ENDS = (0.02, 0.98)  # outside, a sigmoid's slope z (1 - z) is under 0.0196, 8 % of its steepest
+LEAST_CODES = 10  # test samples: the deviation of a handful of codes says nothing
 DEAD = 0.01  # of the units' typical deviation: the decoder would need weights a hundred times larger to hear it
 STUCK = 0.9  # share of a unit's codes outside ENDS, so that it learns at under 8 % of full speed
 MANY = 0.5  # of the units: the code is half as large as it says
@@ -123,7 +124,7 @@ def dead_units(case: Case) -> Verdict | None:
     would be zero itself once half of them are dead), of the whole range, 1, for a sigmoid code.
     """
     code = case.facts.code
-    if code is None or not code.size:
+    if code is None or not code.size or len(code) < LEAST_CODES:
         return None
     std = code.astype(np.float64).std(0)
     Z, typical = len(std), float(np.sqrt(np.mean(std**2))) if case.facts.signed_code else 1.0

@@ -29,10 +29,16 @@ QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
 )
 
 
+AFTER_LEARNING = {"overfitting", "stopped-too-early"}  # asked only of a model that has learnt something
+OF_TRAINING = {"cost-never-fell", "stopped-too-early", "overfitting", "train-test-overlap"}  # not of other data
+
+
 def judge_all(metrics: Metrics, history: History, facts: Facts) -> list[Verdict]:
     """Every verdict that these numbers allow, in a fixed order; healthy ones are there too, with level "pass"."""
     case = Case(metrics, history, facts)
-    return [verdict for question in QUESTIONS if (verdict := question(case)) is not None]
+    found = [verdict for question in QUESTIONS if (verdict := question(case)) is not None]
+    stuck = any(v.id == "cost-never-fell" and v.level != "pass" for v in found)
+    return [v for v in found if not (stuck and v.id in AFTER_LEARNING)]
 
 
 def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.errors import IsthmusError, ResourceError
+from isthmus.errors import IsthmusError, ResourceError, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
 Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
@@ -103,10 +103,14 @@ def run_guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 def _other(error: Exception) -> int:
     """Usage errors of the parser keep its words; anything else is our own bug and says so."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # `isthmus` alone: its words are the help
+        print(getattr(error, "format_message", str)())
+        return 0
     told = getattr(error, "format_message", None)  # typer's parser errors, wherever its version keeps the classes
     if told is not None:
         fix = "see `isthmus --help` and `isthmus COMMAND --help`"
-        return _told(IsthmusError("USAGE", f"{told()}".rstrip(".") + ".", fix=fix), 2)
+        message = told()
+        return _told(UsageError("USAGE", message if message.endswith((".", "?", ")")) else f"{message}.", fix=fix))
     if isinstance(error, typer.Exit | typer.Abort):
         return getattr(error, "exit_code", 1)
     if Failures.debug:

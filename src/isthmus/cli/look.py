@@ -12,14 +12,19 @@ from isthmus.cli.settings import READING, with_settings
 from isthmus.cli.use import RunName, nested
 
 
-def version_option(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         from isthmus import __version__
 
         print(f"isthmus {__version__}")
         raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)]
+
+
+def version_option(version: Version = False) -> None:
+    """Options of the command itself."""
 
 
 def evaluate(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.data.naming import counted, natural_key, printable, text_of
+from isthmus.data.pixels import SUFFIXES
 from isthmus.errors import ResourceError
 
 LEFT_BY_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}  # besides dotfiles
@@ -29,7 +30,7 @@ class Listing(NamedTuple):
 def list_files(root: Path) -> Listing:
     """Every file under `root` but those that systems leave behind (dotfiles, Thumbs.db).
 
-    The first sub-folder is the class, however deep a file lies; with one sub-folder only, or with files beside the
+    The first sub-folder is the class, however deep a file lies; with one sub-folder only, or with images beside the
     sub-folders, there are no labels. A link back to a folder above is not followed.
 
     Raises: ResourceError for a folder that may not be read.
@@ -39,11 +40,12 @@ def list_files(root: Path) -> Listing:
     heads = [path.parts[0] if len(path.parts) > 1 else "" for path in below]
     classes = tuple(dict.fromkeys(head for head in heads if head))
     labels = None
-    if len(classes) > 1 and "" not in heads:
+    beside = [path for path, head in zip(below, heads, strict=True) if not head and path.suffix.lower() in SUFFIXES]
+    if len(classes) > 1 and not beside:
         index = {name: i for i, name in enumerate(classes)}
-        labels = np.array([index[head] for head in heads], dtype=np.int64)
+        labels = np.array([index.get(head, -1) for head in heads], dtype=np.int64)  # -1: no image by its name, not kept
     elif len(classes) > 1:
-        notes.append(f"{counted(heads.count(''), 'file')} beside the sub-folders, so these are not taken as classes.")
+        notes.append(f"{counted(len(beside), 'image')} beside the sub-folders, so these are not taken as classes.")
     deepest = max((len(path.parts) for path in below), default=1)
     if deepest > 2:
         what = "the first sub-folder is the class" if labels is not None else "all are read"

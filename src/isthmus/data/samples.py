@@ -29,6 +29,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        shape, classes = " x ".join(map(str, self.shape)), f", {len(self.classes)} classes" if self.classes else ""
+        return f"Samples({self.name!r}: {len(self):,} of {shape}, {self.x.dtype}{classes})"
+
     @property
     def is_image(self) -> bool:
         return self.x.ndim == 4
