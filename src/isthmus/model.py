@@ -192,7 +192,7 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
     files.verify_folder(folder)
     try:
         about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        own_name, flatten = about["module"], about["flatten"]
+        own_name, flatten = about["module"], about.get("flatten", "auto")
         preprocess = Preprocess.from_dict(about["preprocess"])
         config = build_config({"model": about["model"]}).model
     except (OSError, ValueError, KeyError, TypeError, IsthmusError) as error:
