@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import contract
 import tiny
 from contract import BATCHES, DTYPES, SHAPES, drawn, example, redraw, seeded
-from isthmus import config as configs
+from isthmus import settings as configs
 from isthmus.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
 from isthmus.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption
 from isthmus.costs import objective, penalty_weights

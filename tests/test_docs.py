@@ -18,7 +18,7 @@ import isthmus
 from fault_table import by_fault, table, written
 from isthmus import errors
 from isthmus.cli import build_app
-from isthmus.config import parse_sets
+from isthmus.settings import parse_sets
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

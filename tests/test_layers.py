@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import isthmus.model
-from isthmus.config import build, nest
 from isthmus.layers import layers_of
 from isthmus.networks import linear_block
+from isthmus.settings import build, nest
 
 
 def mlp(*widths: int, activation: str = "relu") -> nn.Sequential:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isthmus.config import where_is
 from isthmus.facts import Facts
+from isthmus.settings import where_is
 from isthmus.verdicts import Verdict, headline, judge_all
 
 IDS = ("cost-never-fell", "beats-mean", "beats-pca", "overfitting", "stopped-too-early", "dead-units")

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from isthmus import prepare
-from isthmus.config import Config, nest
+from isthmus.config import Config
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import split
 from isthmus.monitor import Monitor
 from isthmus.prepare import Prepared
 from isthmus.recipes import resolve
+from isthmus.settings import nest
 from isthmus.trainer import Progress, Trainer
 
 SMALL = {"hidden": [16], "z_size": 4, "threads": 1, "device": "cpu", "precision": "float32"}

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from isthmus import bottlenecks, corruptions, files, likelihoods, networks
 from isthmus.bottlenecks import Code
 from isthmus.config import ModelConfig
-from isthmus.config import build as build_config
 from isthmus.data.batches import CHUNK
 from isthmus.data.carry import Carrier
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.own import adapt
+from isthmus.settings import build as build_config
 from isthmus.tensors import save_tensors
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from isthmus import config as configs
 from isthmus import files, prepare, runs
+from isthmus import settings as configs
 from isthmus.checkpoint import Checkpoints
 from isthmus.config import Config
 from isthmus.costs import penalty_weights

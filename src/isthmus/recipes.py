@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isthmus.config import Config, build, merge
+from isthmus.config import Config
 from isthmus.errors import unknown
+from isthmus.settings import build, merge
 
 Settings = dict[str, Any]
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus import config as configs
 from isthmus import files
+from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
 

@@ -38,8 +38,8 @@ def train(
       isthmus train table.csv --label kind                a table of numbers
       isthmus train --config runs/a/config.toml           the same run again
     """
-    from isthmus import config as configs
     from isthmus import pipeline
+    from isthmus import settings as configs
 
     given = configs.merge(
         configs.read(config) if config else {}, configs.nest(settings), configs.parse_sets(sets or [])

@@ -1,0 +1,182 @@
+"""Settings from files, options and keywords to a checked `Config`, and back to the text of a `config.toml`.
+
+pydantic comes in only when a configuration is built, so that `isthmus --help` can do without it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from isthmus.config import SECTIONS, Config
+from isthmus.errors import UsageError
+
+
+def where_is(name: str) -> str:
+    """The dotted address of a bare setting name: `"z_size"` -> `"model.z_size"`; dotted names pass through."""
+    if "." in name or name == "recipe":
+        return name
+    homes = [section for section, cls in SECTIONS.items() if name in {f.name for f in fields(cls)}]
+    if not homes:
+        raise _unknown_key(name)
+    return f"{homes[0]}.{name}"
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings, later layers over earlier ones, section by section.
+
+    Raises: UsageError where a section is no section.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            if key in SECTIONS and not isinstance(value, Mapping):
+                raise UsageError(
+                    "USAGE-SETTING", f"[{key}] holds {value!r}, not settings.", fix=f"write {key}.NAME = VALUE"
+                )
+            merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS else value
+    return merged
+
+
+def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"model.z_size": 8}` or `{"z_size": 8}` -> `{"model": {"z_size": 8}}`."""
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        section, _, key = where_is(name).partition(".")
+        if key:
+            nested.setdefault(section, {})[key] = value
+        else:
+            nested[section] = value
+    return nested
+
+
+def parse_sets(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["training.lr=1e-3", "hidden=512,256"]` -> nested settings; values are read by the field's own type."""
+    settings = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError("USAGE-SET", f"--set {pair!r} has no '='.", fix="write it as --set training.lr=0.001")
+        address = where_is(name.strip())
+        settings[address] = _typed(address, text.strip())
+    return nest(settings)
+
+
+def _typed(address: str, text: str) -> Any:
+    section, _, key = address.partition(".")
+    default = {f.name: f for f in fields(SECTIONS[section])}.get(key) if section in SECTIONS else None
+    if default is not None and isinstance(default.default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if address == "model.weights":
+        pairs = [part.partition(":") for part in text.split(",")]
+        if not all(colon for _, colon, _ in pairs):
+            raise UsageError(
+                "USAGE-SET", f"--set 'weights={text}' has no ':'.", fix="write it as --set weights=NAME:WEIGHT"
+            )
+        return {name.strip(): weight.strip() for name, _, weight in pairs}
+    return text
+
+
+def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
+    """A checked `Config` from nested values.
+
+    Raises: UsageError naming every key that is unknown (with the nearest known one) or out of its bounds.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        config = TypeAdapter(Config).validate_python(_with_null(values))
+    except ValidationError as error:
+        raise _explain(error, where) from None
+    try:
+        json.dumps(config.as_dict(), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # a file name in another encoding, which TOML has no way to hold
+        near = error.object[max(0, error.start - 20) : error.start + 20]
+        raise UsageError(
+            "USAGE-SETTING", f"{where}: {near!r} is not Unicode text.", fix="rename that file or column"
+        ) from None
+    return config
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The nested values of a `config.toml`, unchecked (`build` checks).
+
+    Raises: UsageError if the file is missing or is not TOML, with the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("USAGE-CONFIG", f"there is no file {path}.", fix="name a config.toml of a run") from None
+    except OSError as error:
+        raise UsageError(
+            "USAGE-CONFIG", f"{path} cannot be read: {error.strerror}.", fix="name a config.toml of a run"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
+
+
+def write(config: Config) -> str:
+    """The text of `config.toml`."""
+    lines = [f"recipe = {_toml(config.recipe)}"]
+    for section, values in config.as_dict().items():
+        if section in SECTIONS:
+            lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+        case int() | float():
+            return repr(value)
+        case dict():
+            return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+        case _:
+            return "[" + ", ".join(map(_toml, value)) + "]"
+
+
+def _with_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`"none"` back to None, in the fields that may be None."""
+    restored = dict(values)
+    for section in SECTIONS.keys() & {k for k, v in values.items() if isinstance(v, Mapping)}:
+        hints = get_type_hints(SECTIONS[section])
+        restored[section] = {
+            k: None if v == "none" and type(None) in get_args(hints.get(k)) else v for k, v in values[section].items()
+        }
+    return restored
+
+
+def _known_keys() -> list[str]:
+    return ["recipe", *(f"{section}.{f.name}" for section, cls in SECTIONS.items() for f in fields(cls))]
+
+
+def _unknown_key(name: str) -> UsageError:
+    # A dotted name is compared whole, or "trainig.lr" would be taken for what ends like "lr".
+    known = {key if "." in name else key.rpartition(".")[2]: key for key in _known_keys()}
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    fix = f"did you mean {known[near[0]]!r}?" if near else f"known settings: {', '.join(_known_keys())}."
+    return UsageError("USAGE-SETTING", f"there is no setting {name!r}.", fix=fix)
+
+
+def _explain(error: Any, where: str) -> UsageError:
+    problems = []
+    for item in error.errors(include_url=False):
+        address = ".".join(str(part) for part in item["loc"])
+        if item["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+            unknown_key = _unknown_key(address)
+            problems.append(f"{unknown_key.message} {unknown_key.fix}")
+        else:
+            problems.append(f"{address} = {item['input']!r}: {item['msg'].lower()}.")
+    fix = "correct it; `isthmus train --help` shows what is allowed."
+    if len(problems) == 1:
+        return UsageError("USAGE-SETTING", f"{where}: {problems[0]}", fix=fix)
+    return UsageError("USAGE-SETTING", f"{where}: {len(problems)} settings cannot be used.", fix=fix, problems=problems)

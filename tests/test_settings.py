@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus import settings as configs
+from isthmus.config import SECTIONS, Config, DataConfig, ModelConfig, TrainingConfig
+from isthmus.errors import UsageError
+from isthmus.settings import build, parse_sets
+
+# Paths and column names may hold anything; "none" stands for an unset value in the file.
+texts = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: text != "none")
+
+
+def reread(config: Config) -> Config:
+    return build(tomllib.loads(configs.write(config)))
+
+
+@given(source=texts, key=st.none() | texts, dropped=st.lists(texts, max_size=3), noise=texts)
+def test_any_text_survives_the_file(source: str, key: str | None, dropped: list[str], noise: str) -> None:
+    data = DataConfig(source=source, key=key, label=key, delimiter=key, drop_columns=tuple(dropped))
+    config = Config(data=data, model=ModelConfig(noise=noise, weights={source: 0.5}))
+    assert reread(config) == config
+
+
+@given(
+    lr=st.floats(min_value=0, max_value=10, exclude_min=True),
+    clip=st.none() | st.floats(min_value=0, exclude_min=True, allow_infinity=True, allow_nan=False),
+    betas=st.tuples(st.floats(0, 0.9999), st.floats(0, 0.9999)),
+    hidden=st.lists(st.integers(1, 65_536), max_size=4),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_any_number_survives_the_file_bit_for_bit(
+    lr: float, clip: float | None, betas: tuple, hidden: list, seed: int
+) -> None:
+    config = Config(
+        model=ModelConfig(hidden=tuple(hidden)), training=TrainingConfig(lr=lr, clip=clip, betas=betas, seed=seed)
+    )
+    assert reread(config) == config
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "my data.csv",
+        'a "quoted" name',
+        "it's",
+        "two\nlines",
+        "tab\there",
+        "日本語 – ñ",
+        "\x00\x1f\x7f\u2028",
+        "\\n",
+        "x" * 250,
+    ],
+)
+def test_fault_66_hostile_names_survive_the_file(name: str, tmp_path: Path) -> None:
+    config = Config(data=DataConfig(source=name, test=name, drop_columns=(name,)))
+    (tmp_path / "config.toml").write_text(configs.write(config), encoding="utf-8")
+    assert build(configs.read(tmp_path / "config.toml")) == config
+
+
+def test_a_name_that_is_not_unicode_is_refused_before_it_is_written() -> None:
+    with pytest.raises(UsageError, match=r"caf\\udce9.csv.* is not Unicode text"):
+        build({"data": {"source": "caf\udce9.csv"}})
+
+
+def test_the_file_is_toml_with_a_section_each_and_no_null() -> None:
+    found = tomllib.loads(configs.write(Config()))
+    assert list(found) == ["recipe", *SECTIONS]
+    for section, cls in SECTIONS.items():
+        assert list(found[section]) == [f.name for f in fields(cls)]
+    assert found["data"]["limit"] == "none"
+    assert Config().as_dict()["training"]["patience"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"model": {"z_size": 0}}, "model.z_size = 0: input should be greater than or equal to 1."),
+        ({"model": {"z_size": 10**9}}, "model.z_size = 1000000000: input should be less than or equal to 65536."),
+        ({"model": {"hidden": [512, 2**31]}}, "model.hidden.1 = 2147483648"),
+        ({"model": {"hidden": [0]}}, "model.hidden.0 = 0"),
+        ({"model": {"hidden": "many"}}, "model.hidden = 'many'"),
+        ({"model": {"dropout": 1.0}}, "model.dropout = 1.0"),
+        (
+            {"model": {"init": "os.system"}},
+            "model.init = 'os.system': input should be 'framework', 'he-normal' or 'orthogonal'.",
+        ),
+        ({"training": {"lr": 0}}, "training.lr = 0"),
+        ({"training": {"lr": float("nan")}}, "training.lr = nan"),
+        ({"training": {"lr": 1e9}}, "training.lr = 1000000000.0"),
+        ({"training": {"epochs": 10**12}}, "training.epochs = 1000000000000"),
+        ({"training": {"epochs": 2.5}}, "training.epochs = 2.5"),
+        ({"training": {"batch_size": -1}}, "training.batch_size = -1"),
+        ({"training": {"betas": [0.9, 1.0]}}, "training.betas.1 = 1.0"),
+        ({"training": {"betas": [0.9]}}, "training.betas.1"),
+        ({"training": {"seed": -1}}, "training.seed = -1"),
+        ({"training": {"threads": 0}}, "training.threads = 0"),
+        ({"training": {"clip": 0}}, "training.clip = 0"),
+        ({"training": {"weight_decay": -0.1}}, "training.weight_decay = -0.1"),
+        ({"model": {"weights": {"kl": float("inf")}}}, "model.weights.kl = inf"),
+        ({"data": {"limit": 0}}, "data.limit = 0"),
+        ({"recipe": ""}, "recipe = ''"),
+        ({"model": 3}, "model = 3: input should be a dictionary or an instance of modelconfig."),
+    ],
+)
+def test_fault_64_numbers_out_of_bounds_are_refused_before_anything_is_built(values: dict, problem: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(values, where="config.toml")
+    assert f"config.toml: {problem}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": {"z_siez": 8}}, "there is no setting 'model.z_siez'. did you mean 'model.z_size'?"),
+        ({"training": {"learning_rate": 1}}, "there is no setting 'training.learning_rate'."),
+        ({"modle": {"z_size": 8}}, "there is no setting 'modle'."),
+        ({"model": {"_target_": "os.system"}}, "there is no setting 'model._target_'."),
+    ],
+)
+def test_unknown_settings_suggest_the_nearest(values: dict, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(values)
+    assert message in caught.value.message
+
+
+def test_all_wrong_settings_are_told_at_once() -> None:
+    with pytest.raises(UsageError, match="2 settings cannot be used") as caught:
+        build({"model": {"z_size": 0}, "training": {"lr": -1}})
+    assert [problem.partition(" =")[0] for problem in caught.value.problems] == ["model.z_size", "training.lr"]
+
+
+def test_bare_names_find_their_section() -> None:
+    assert configs.where_is("z_size") == "model.z_size"
+    assert configs.where_is("training.lr") == "training.lr"
+    assert configs.where_is("recipe") == "recipe"
+    assert configs.nest({"z_size": 8, "training.lr": 0.1, "recipe": "seed"}) == {
+        "model": {"z_size": 8},
+        "training": {"lr": 0.1},
+        "recipe": "seed",
+    }
+    with pytest.raises(UsageError, match="there is no setting 'zsize'") as caught:
+        configs.nest({"zsize": 8})
+    assert caught.value.fix == "did you mean 'model.z_size'?"
+
+
+def test_later_layers_win_setting_by_setting() -> None:
+    merged = configs.merge(
+        {"recipe": "seed", "model": {"z_size": 8, "noise": "none"}},
+        {"model": {"z_size": 16}},
+        {"training": {"lr": 0.1}},
+    )
+    assert merged == {"recipe": "seed", "model": {"z_size": 16, "noise": "none"}, "training": {"lr": 0.1}}
+
+
+@pytest.mark.parametrize("layers", [({"model": 3}, {"model": {"z_size": 8}}), ({"model": {"z_size": 8}}, {"model": 3})])
+def test_a_section_that_is_no_section_is_refused(layers: tuple) -> None:
+    with pytest.raises(UsageError, match=r"\[model\] holds 3, not settings"):
+        configs.merge(*layers)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found"),
+    [
+        (["training.lr=1e-3"], ("training", "lr", 1e-3)),
+        (["hidden=64, 32"], ("model", "hidden", (64, 32))),
+        (["hidden="], ("model", "hidden", ())),
+        (["betas=0.8,0.9"], ("training", "betas", (0.8, 0.9))),
+        (["gray=true"], ("data", "gray", True)),
+        (["patience=none"], ("training", "patience", None)),
+        (["drop_columns=a,b"], ("data", "drop_columns", ("a", "b"))),
+        (["weights=kl:0.5,l2:2"], ("model", "weights", {"kl": 0.5, "l2": 2.0})),
+        (["source=a=b.csv"], ("data", "source", "a=b.csv")),
+    ],
+)
+def test_set_reads_a_value_by_the_type_of_its_setting(pairs: list[str], found: tuple) -> None:
+    section, name, value = found
+    assert getattr(getattr(build(parse_sets(pairs)), section), name) == value
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("lr", "--set 'lr' has no '='"),
+        ("speed=3", "there is no setting 'speed'"),
+        ("weights=kl", "--set 'weights=kl'"),
+        ("model=3", "there is no setting 'model'"),
+    ],
+)
+def test_set_refuses_what_is_no_setting(pair: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build(parse_sets([pair]))
+
+
+def test_a_missing_or_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no file .*absent.toml"):
+        configs.read(tmp_path / "absent.toml")
+    (tmp_path / "broken.toml").write_text("[model]\nz_size = \n")
+    with pytest.raises(UsageError, match=r"broken.toml is not TOML: .*line 2"):
+        configs.read(tmp_path / "broken.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"binary.toml is not TOML"):
+        configs.read(tmp_path / "binary.toml")
+    with pytest.raises(UsageError, match=r"cannot be read: Is a directory"):
+        configs.read(tmp_path)
