@@ -18,7 +18,7 @@ from torch import nn
 
 import isthmus
 import tiny
-from isthmus import pipeline
+from isthmus import execution, pipeline
 from isthmus.display import Quiet
 from isthmus.errors import DataError, DivergedError, FolderInUseError, Interrupted, ModelFileError, UsageError
 from isthmus.lock import FolderLock
@@ -388,7 +388,7 @@ def test_a_second_interrupt_while_judging_keeps_the_trained_model(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "judge", interrupted)
+        patch.setattr(execution, "judge", interrupted)
         with pytest.raises(Interrupted, match="stopped while judging; the trained model is saved") as caught:
             isthmus.train(images, out=tmp_path / "a", **SMALL)
     assert caught.value.exit_code == 130

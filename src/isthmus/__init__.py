@@ -17,12 +17,12 @@ _HOMES = {
     "Monitor": "monitor",
     "Run": "runs",
     "check": "data.check",
-    "evaluate": "pipeline",
+    "evaluate": "evaluating",
     "fit": "pipeline",
     "linear_block": "networks",
     "load": "runs",
     "read": "data.sources",
-    "resume": "pipeline",
+    "resume": "resuming",
     "train": "pipeline",
 }
 
@@ -47,10 +47,12 @@ if TYPE_CHECKING:
     from isthmus.data.check import check
     from isthmus.data.sources import read
     from isthmus.errors import IsthmusError
+    from isthmus.evaluating import evaluate
     from isthmus.model import Model
     from isthmus.monitor import Monitor
     from isthmus.networks import linear_block
-    from isthmus.pipeline import evaluate, fit, resume, train
+    from isthmus.pipeline import fit, train
+    from isthmus.resuming import resume
     from isthmus.runs import Run, load
 
 

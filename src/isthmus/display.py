@@ -126,3 +126,8 @@ def display(stream: TextIO | None = None, *, quiet: bool = False) -> Quiet:
         return Quiet()
     shown: TextIO = stream or sys.stdout
     return Terminal(shown) if shown.isatty() else Plain(shown)
+
+
+def shown_by(show: bool | Quiet) -> Quiet:
+    """The display that the argument `show` of `train` and the like means."""
+    return show if isinstance(show, Quiet) else display(quiet=not show)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,13 +50,14 @@ class Prepared:
 
 
 def read_splits(config: Config, data: Any, display: Quiet) -> Splits:
-    """Reads the data that `config` names (or that is handed over) and divides it."""
+    """Reads the data that `config` names, or the object that is handed over, and divides it."""
     from isthmus.data.objects import read_object
     from isthmus.data.sources import read, read_samples
 
     options = config.data
     with display.counting("reading") as progress:
-        bundle: Bundle = read(options.source, options, progress) if data is None else read_object(data, options)
+        named = data is None or isinstance(data, str | Path)  # then the configuration names it too
+        bundle: Bundle = read(options.source, options, progress) if named else read_object(data, options)
     others = {}
     for role in ("validation", "test"):
         source = getattr(options, role)

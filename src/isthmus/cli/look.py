@@ -39,9 +39,9 @@ def evaluate(
       isthmus evaluate latest
       isthmus evaluate runs/mnist-modern-1 my-digits/ --json
     """
-    from isthmus import pipeline
+    from isthmus.evaluating import evaluate as measured
 
-    metrics = pipeline.evaluate(run, data)
+    metrics = measured(run, data)
     io.result(metrics, _measured(metrics))
 
 

@@ -67,9 +67,9 @@ def resume(
       isthmus resume latest
       isthmus resume runs/mnist-modern-1 --epochs 40
     """
-    from isthmus import pipeline
+    from isthmus.resuming import resume as going_on
 
-    done = pipeline.resume(run, epochs=epochs, show=io.display)
+    done = going_on(run, epochs=epochs, show=io.display)
     io.result({"run": str(done.path), "metrics": done.metrics}, summary(done))
 
 
