@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from isthmus.data.preprocess import Preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
 from isthmus.files import write_atomic
-from isthmus.runs import Run
+
+if TYPE_CHECKING:
+    from isthmus.runs import Run
 
 TABLES = {".csv", ".parquet"}
 NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second

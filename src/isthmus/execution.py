@@ -16,6 +16,7 @@ from isthmus.config import Config
 from isthmus.display import Quiet
 from isthmus.errors import DivergedError, Interrupted
 from isthmus.judge import judge
+from isthmus.latent import keep_latent
 from isthmus.measure import cost_unit, mean_cost_of_mean
 from isthmus.model import Model
 from isthmus.monitor import Monitor
@@ -64,6 +65,7 @@ def _trained(run: Run, prepared: Prepared, model: Model, shown: Quiet, going_on:
         metrics = judge(prepared, model, monitor.history, ending)
         files.write_json(run.path / runs.METRICS, metrics)
         draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
+        keep_latent(run.path, prepared, model)
     except KeyboardInterrupt:
         fix = f"judge it with `isthmus resume {shlex.quote(str(run.path))}`"
         message = "stopped while judging; the trained model is saved."

@@ -20,7 +20,9 @@ from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
 if TYPE_CHECKING:
     from torch import nn
 
+    from isthmus.latent import Latent
     from isthmus.model import Model
+    from isthmus.prepare import Prepared
 
 HOME = Path("runs")
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
@@ -28,7 +30,7 @@ RECORD, CONFIG, METRICS, HISTORY, MODEL = "run.json", "config.toml", "metrics.js
 
 
 class Run:
-    """A run folder. `model`, `history`, `metrics`, `config` and `record` are read when first asked for."""
+    """A run folder. `model`, `history`, `metrics`, `latent` … are read when first asked for."""
 
     def __init__(self, path: str | Path, *, module: nn.Module | None = None) -> None:
         self.path = Path(path)
@@ -74,6 +76,23 @@ class Run:
                 {k: int(v) if k == "epoch" else float(v or "nan") for k, v in row.items()}
                 for row in csv.DictReader(file)
             ]
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The data it was trained on, read again, with the settings. Raises: DataError if it is gone or has changed."""
+        from isthmus.again import prepared_again
+
+        return prepared_again(self)
+
+    @cached_property
+    def latent(self) -> Latent:
+        """Moments and samples of its training codes, from `latent/`, or made of the training data where that is there.
+
+        Raises: UsageError for a model without a code, DataError where the data is needed and cannot be read.
+        """
+        from isthmus.again import latent_of
+
+        return latent_of(self)
 
     def show(self, picture: str = "sanity") -> Path:
         """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.

@@ -1,0 +1,110 @@
+"""`Shelf`: the folder `latent/` of a run, in parts that are written, verified and found out of date one by one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from isthmus import files
+from isthmus.errors import ModelFileError, UsageError
+from isthmus.model import WEIGHTS
+from isthmus.tensors import save_tensors
+
+FOLDER, MODEL = "latent", "model"
+
+
+class Part(NamedTuple):
+    """What lies in one part: plain values, and arrays by name."""
+
+    about: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+class Shelf:
+    """The parts of RUN/latent/: `codes`, `density`, `features/slant` …, each a folder with its own manifest.
+
+    So adding one never rewrites another. A part remembers the weights that it was made with; once the run was trained
+    on, it counts as not there.
+    """
+
+    def __init__(self, run_path: str | Path) -> None:
+        self.run_path = Path(run_path)
+        self.folder = self.run_path / FOLDER
+
+    def put(self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Path:
+        """Writes a part, over an older one of that name, atomically. `about` holds plain values, finite or None.
+
+        Raises: UsageError for a name that is no file name; ResourceError if it cannot be written.
+        """
+        folder = self._folder(name)
+        values = files.finite({"format": files.FORMAT, "weights": self.weights, **about})
+        text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        tensors = {key: torch.from_numpy(np.array(value)) for key, value in (arrays or {}).items()}
+        contents: dict[str, Any] = {f"{folder.name}.json": lambda path: path.write_text(text, encoding="utf-8")}
+        if tensors:
+            contents[f"{folder.name}.safetensors"] = lambda path: save_tensors(path, tensors)
+        return files.write_folder(folder, contents)
+
+    def get(self, name: str) -> Part:
+        """The part, once its manifest was verified.
+
+        Raises: ModelFileError where it is missing, damaged, or made with other weights.
+        """
+        folder = self._folder(name)
+        if not folder.is_dir():
+            raise ModelFileError("LATENT-MISSING", f"{self.run_path} has no {FOLDER}/{name}.", fix="make it first")
+        try:
+            files.verify_folder(folder)
+            about = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
+            holds = folder / f"{folder.name}.safetensors"
+            part = Part(dict(about), load_file(holds) if holds.is_file() else {})
+        except ModelFileError as error:
+            error.fix = f"remove {folder}, which is made anew, or use another copy of it"
+            raise
+        except (OSError, ValueError, TypeError, SafetensorError) as error:
+            fix = f"remove {folder}, which is made anew, or use another copy of it"
+            raise ModelFileError("LATENT-FILE", f"{folder} cannot be read: {error}.", fix=fix) from None
+        if part.about.get("weights") != self.weights:
+            message = f"{folder} was made with other weights than those in {self.run_path / MODEL}."
+            raise ModelFileError("LATENT-STALE", message, fix=f"make it anew; {folder} can be removed")
+        return part
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a part, made with the run's present weights; a damaged one is an error of `get`."""
+        folder = self._folder(name)
+        try:
+            about = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
+            return about.get("weights") == self.weights
+        except FileNotFoundError:
+            return folder.is_dir()
+        except (OSError, ValueError, AttributeError):
+            return True
+
+    def names(self, within: str = "") -> list[str]:
+        """The parts there are, sorted; of `within="features"` those below it, without that word."""
+        folder = self._folder(within) if within else self.folder
+        return sorted(path.parent.name for path in folder.glob(f"*/{files.MANIFEST}") if path.parent.name[0] != ".")
+
+    @property
+    def weights(self) -> str | None:
+        """SHA-256 of the run's weights, by the manifest of its model."""
+        try:
+            manifest = json.loads((self.run_path / MODEL / files.MANIFEST).read_text(encoding="utf-8"))
+            return manifest["files"][WEIGHTS]["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _folder(self, name: str) -> Path:
+        pieces = name.split("/")
+        if len(pieces) > 2 or not all(re.fullmatch(r"\w[\w .+-]{0,79}", piece) for piece in pieces):
+            message = f"{name!r} cannot be the name of something in {FOLDER}/."
+            raise UsageError("USAGE-NAME", message, fix="use letters, digits, spaces, and . + - _")
+        return self.folder.joinpath(*pieces)
