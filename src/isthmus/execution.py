@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-import torch
 
 from isthmus import files, prepare, runs
 from isthmus.checkpoint import Checkpoints
-from isthmus.config import Config
 from isthmus.display import Quiet
 from isthmus.errors import DivergedError, Interrupted
 from isthmus.judge import judge
@@ -23,6 +18,7 @@ from isthmus.monitor import Monitor
 from isthmus.pictures import draw_pictures
 from isthmus.prepare import Prepared
 from isthmus.runs import Run
+from isthmus.threads import using_threads
 from isthmus.trainer import Progress, Trainer
 
 
@@ -30,7 +26,7 @@ def execute(
     run: Run, prepared: Prepared, model: Model, shown: Quiet, *, going_on: bool = False, extended: bool = False
 ) -> Run:
     """Trains, saves, judges and draws, in a locked run folder."""
-    with _threads(prepared.config):
+    with using_threads(prepared.config.training.threads):
         return _trained(run, prepared, model, shown, going_on, extended)
 
 
@@ -119,14 +115,3 @@ def _announce(run: Run, prepared: Prepared, model: Model, trainer: Trainer, show
     if going_on:
         shown.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
     shown.say(f"run folder: {run.path}")
-
-
-@contextmanager
-def _threads(config: Config) -> Iterator[None]:
-    """The run's number of processor threads; afterwards that of the caller again."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.training.threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

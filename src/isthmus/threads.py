@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -49,3 +51,14 @@ def _step(model: Model, x: Tensor, settings: TrainingConfig) -> float:
         output = model(pair.x_in)
     objective(model, pair, output, penalty_weights(model)).backward()
     return time.perf_counter() - begun
+
+
+@contextmanager
+def using_threads(threads: int | None) -> Iterator[None]:
+    """So many processor threads inside (None: as many as now); afterwards those of the caller again."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
