@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import isthmus
+import tiny
+from isthmus.errors import DataError
+from isthmus.latent import Latent
+from isthmus.runs import Run
+from isthmus.shelf import Shelf
+
+
+def test_a_run_keeps_its_latent_and_makes_it_anew_from_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "data.npy"
+    np.save(path, tiny.table())
+    run = isthmus.train(path, out=tmp_path / "run", show=False, epochs=1, **tiny.SMALL)
+    kept = Latent.load(run.path)
+    Shelf(run.path).folder.rename(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(Run(run.path).latent.covariance, kept.covariance)
+    np.testing.assert_array_equal(Latent.load(run.path).codes, kept.codes)
+    np.testing.assert_array_equal(run.prepared.splits.train.x[kept.rows], tiny.table()[list(map(int, kept.ids))])
+
+
+def test_without_latent_folder_the_data_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "data.npy"
+    np.save(path, tiny.table())
+    run = isthmus.train(path, out=tmp_path / "run", show=False, epochs=1, **tiny.SMALL)
+    Shelf(run.path).folder.rename(tmp_path / "elsewhere")
+    np.save(path, tiny.table(seed=1))
+    with pytest.raises(DataError, match=r"is not what .* was trained on; it has changed since"):
+        _ = run.latent
+    path.unlink()
+    with pytest.raises(DataError, match="cannot be read any more"):
+        _ = Run(run.path).latent
+
+
+def test_a_run_on_data_in_memory_keeps_its_latent_but_not_its_data(tmp_path: Path) -> None:
+    run = isthmus.train(tiny.table(), out=tmp_path / "run", show=False, epochs=1, **tiny.SMALL)
+    assert Run(run.path).latent.n == 96  # 80 % of 120
+    with pytest.raises(DataError, match="data in memory, which is not kept"):
+        _ = run.prepared
