@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import ipaddress
 import os
+import shutil
 import socket
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jaxtyping
@@ -22,7 +24,10 @@ jaxtyping.install_import_hook([f"isthmus.{name}" for name in SHAPED], "shapes.ch
 import hypothesis  # noqa: E402
 import torch  # noqa: E402
 
+import isthmus  # noqa: E402
+import tiny  # noqa: E402
 from bare_tests import bare_tests  # noqa: E402
+from isthmus.runs import Run  # noqa: E402
 from tiny import Digits  # noqa: E402
 
 torch.set_num_threads(1)  # a second thread on a busy machine makes these small steps ten times slower
@@ -67,3 +72,24 @@ def digits() -> Digits:
     with table.open("rb") as packed, gzip.open(packed, "rt") as text:
         rows = np.loadtxt(text, delimiter=",", skiprows=1, max_rows=400, dtype=np.uint8)
     return Digits(rows[:, 1:].reshape(-1, 1, 28, 28), rows[:, 0].astype(np.int64))
+
+
+@pytest.fixture(scope="session")
+def images(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 200 digits."""
+    path = tmp_path_factory.mktemp("data") / "my digits.npy"
+    np.save(path, digits.x[:200])
+    return path
+
+
+@pytest.fixture(scope="session")
+def denoiser(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run, not to be changed."""
+    with tiny.assert_global_generator_untouched():
+        return isthmus.train(images, noise="gaussian:0.5", out=tmp_path_factory.mktemp("runs") / "a", **tiny.FAST)
+
+
+@pytest.fixture
+def copy(denoiser: Run, tmp_path: Path) -> Path:
+    """The folder of a finished run that may be changed."""
+    return Path(shutil.copytree(denoiser.path, tmp_path / "copy"))

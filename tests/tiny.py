@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,17 +13,21 @@ import numpy as np
 import torch
 from torch import nn
 
+import isthmus
 from isthmus import prepare
 from isthmus.config import Config
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import split
+from isthmus.display import Quiet
 from isthmus.monitor import Monitor
 from isthmus.prepare import Prepared
 from isthmus.recipes import resolve
+from isthmus.runs import Run
 from isthmus.settings import nest
 from isthmus.trainer import Progress, Trainer
 
-SMALL = {"hidden": [16], "z_size": 4, "threads": 1, "device": "cpu", "precision": "float32"}
+FAST: dict[str, Any] = {"hidden": [16], "z_size": 4, "threads": 1, "batch_size": 32, "epochs": 3, "show": False}
+SMALL: dict[str, Any] = {"hidden": [16], "z_size": 4, "threads": 1, "device": "cpu", "precision": "float32"}
 
 
 class Digits(NamedTuple):
@@ -33,6 +39,21 @@ class Digits(NamedTuple):
     @property
     def samples(self) -> Samples:
         return Samples(self.x, "digits", labels=self.labels, classes=tuple("0123456789"))
+
+
+class Said(Quiet):
+    """Keeps what would have been said; may send a signal after some steps."""
+
+    def __init__(self, stop_at: int | None = None, number: int = signal.SIGTERM) -> None:
+        self.lines: list[str] = []
+        self.stop_at, self.number = stop_at, number
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def step(self, progress: Any) -> None:
+        if progress.step == self.stop_at:
+            os.kill(os.getpid(), self.number)
 
 
 def table(n: int = 120, D: int = 6, seed: int = 0) -> np.ndarray:
@@ -90,3 +111,14 @@ def assert_global_generator_untouched() -> Iterator[None]:
     yield
     assert torch.equal(torch.random.get_rng_state(), before[0]), "PyTorch's global generator was used"
     assert np.array_equal(np.random.get_state()[1], before[1][1]), "numpy's global generator was used"  # noqa: NPY002
+
+
+def assert_same_weights(found: Run | Path, expected: Run | Path) -> None:
+    """The trained models of two runs, bit for bit."""
+    pair = [isthmus.load(run.path if isinstance(run, Run) else run) for run in (found, expected)]
+    assert_equal_weights(weights(pair[0]), weights(pair[1]))
+
+
+def costs_of(run: Run) -> list[tuple[float, float]]:
+    """What of a run's history does not depend on the clock."""
+    return [(row["train_cost"], row["validation_cost"]) for row in Run(run.path).history]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import shlex
@@ -16,10 +17,9 @@ import numpy as np
 import torch
 
 from isthmus import __version__, files
+from isthmus.config import Config
 from isthmus.data.split import Splits
-from isthmus.errors import UsageError
 from isthmus.prepare import Prepared
-from isthmus.runs import Run
 
 PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
 
@@ -34,29 +34,12 @@ def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, A
         "seed": prepared.config.training.seed,
         "versions": versions(),
         "hardware": hardware(prepared),
+        "settings": as_recorded(prepared.config),
         "data_sha256": fingerprint(prepared.splits),
+        "data": digests(prepared.splits),
         "deterministic": prepared.device.type == "cpu" or "not guaranteed: some GPU kernels add in any order",
         "said": list(prepared.said),
     }
-
-
-def conditions_changed(run: Run, prepared: Prepared) -> list[str]:
-    """Sentences on what differs from when `run` began, and may change the last bits of its weights.
-
-    Raises: UsageError if the data differs: that would be another run.
-    """
-    before = run.record
-    if before.get("data_sha256") != fingerprint(prepared.splits):
-        message = f"the data is not what {run.path} began with ({prepared.config.data.source} has changed since)."
-        fix = "bring the old data back, or train a new run with `isthmus train`"
-        raise UsageError("USAGE-RESUME", message, fix=fix)
-    now = {"versions": versions(), "hardware": hardware(prepared)}
-    return [
-        f"{key} is {value} now and was {before.get(what, {}).get(key)}; the weights may differ in the last bits"
-        for what, values in now.items()
-        for key, value in values.items()
-        if before.get(what, {}).get(key) != value
-    ]
 
 
 def versions() -> dict[str, str]:
@@ -65,13 +48,24 @@ def versions() -> dict[str, str]:
     return {"isthmus": __version__, "python": platform.python_version(), "platform": sys.platform} | found
 
 
+def as_recorded(config: Config) -> dict[str, Any]:
+    """The settings as `run.json` holds them, beside `config.toml`, so that an edit of that file is noticed."""
+    return json.loads(json.dumps(files.finite(config.as_dict())))
+
+
+def digests(splits: Splits) -> dict[str, dict[str, Any]]:
+    """Number, shape, type and SHA-256 of the samples of each of the three sets."""
+    return {role: _digest(getattr(splits, role).x) for role in ("train", "validation", "test")}
+
+
+def _digest(x: np.ndarray) -> dict[str, Any]:
+    digest = hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()
+    return {"n": len(x), "shape": list(x.shape[1:]), "dtype": str(x.dtype), "sha256": digest}
+
+
 def fingerprint(splits: Splits) -> str:
     """SHA-256 of the three sets: the same data in the same order gives the same words."""
-    digest = hashlib.sha256()
-    for samples in (splits.train, splits.validation, splits.test):
-        digest.update(repr((samples.x.shape, str(samples.x.dtype))).encode())
-        digest.update(np.ascontiguousarray(samples.x).data)
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(digests(splits), sort_keys=True).encode()).hexdigest()
 
 
 def hardware(prepared: Prepared) -> dict[str, Any]:

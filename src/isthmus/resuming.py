@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ from torch import nn
 
 from isthmus import files, prepare, runs
 from isthmus import settings as configs
+from isthmus.cases import count
+from isthmus.config import Config
+from isthmus.differences import conditions_changed, refuse_other_data, settings_changed
 from isthmus.display import Quiet, shown_by
-from isthmus.errors import UsageError
+from isthmus.errors import ResourceError, UsageError
 from isthmus.execution import execute
 from isthmus.lock import FolderLock
-from isthmus.prepare import IN_MEMORY
-from isthmus.record import conditions_changed
+from isthmus.prepare import IN_MEMORY, Prepared
+from isthmus.record import as_recorded
 from isthmus.runs import Run
 
 
@@ -30,35 +34,64 @@ def resume(
     """Goes on with a run where it stopped; with `epochs`, extends a finished one.
 
     On the same machine the weights end bit-equal to those of an undisturbed run. `data` is needed where the run was
-    trained on data in memory, `module` where it was a module of your own.
+    trained on data in memory, and may name where its file lies now; `module` where it was a module of your own.
+    Of the settings in `config.toml` only `epochs` and `lr` may have been edited, and where to compute.
 
-    Raises: UsageError if the data is not what the run began with, or nothing is left to do; ModelFileError.
+    Raises: UsageError if settings or data are not those the run began with, with each difference; ModelFileError.
     """
     run, shown = Run(runs.find(path).path, module=module), shown_by(show)
-    config, started_as = run.config, run.record
-    if data is None and config.data.source == IN_MEMORY:
-        raise UsageError(
-            "USAGE-RESUME", f"{run.path} was trained on data in memory.", fix="call isthmus.resume(path, data=…)"
-        )
-    if started_as.get("module") and module is None:
-        message = f"{run.path} trains a module of your own, {started_as['module']}."
-        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
-    finished = started_as.get("ended") in {"budget", "patience"} and bool(run.metrics)
+    _refuse_without(run, data, module)
+    changed = settings_changed(run)
+    if epochs is None and "training.epochs" in changed:
+        epochs = run.config.training.epochs
+    finished = run.record.get("ended") in {"budget", "patience"} and bool(run.metrics)
     if finished and (epochs is None or epochs <= len(run.history)):
         asked = "" if epochs is None else f" ({epochs} is not)"
         more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
-        shown.say(f"{run.path} is finished after {len(run.history)} epochs; {more}.")
+        shown.say(f"{run.path} is finished after {count(len(run.history), 'epoch')}; {more}.")
         return run
-    if epochs is not None:
-        config = replace(config, training=replace(config.training, epochs=epochs))
-        if config.training.schedule == "one-cycle" and run.history:
-            longer = "the longer run, so the learning rate rises again" if finished else f"{epochs} epochs"
-            shown.say(f"the schedule is laid anew over {longer}.")
+    config = _going_on(run.config, epochs, data)
+    if epochs is not None and config.training.schedule == "one-cycle" and run.history:
+        longer = "the longer run, so the learning rate rises again" if finished else count(epochs, "epoch")
+        shown.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
         prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
-        for sentence in conditions_changed(run, prepared):
+        refuse_other_data(run, prepared.splits, config.data.source)
+        told = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
+        for sentence in told:
             shown.say(f"note: {sentence}")
-        files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
-        run.write_record(ended=None)
-        model = prepare.fresh_model(prepared, module, started_as.get("flatten", "auto"))
+        _take_up(run, prepared, told)
+        model = prepare.fresh_model(prepared, module, run.record.get("flatten", "auto"))
         return execute(run, prepared, model, shown, going_on=True, extended=finished)
+
+
+def _refuse_without(run: Run, data: Any, module: nn.Module | None) -> None:
+    """Raises: UsageError where the run needs data or a module that only the caller has; before anything is read."""
+    if data is None and run.config.data.source == IN_MEMORY:
+        message = f"{run.path} was trained on data in memory."
+        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, data=…)")
+    if run.record.get("module") and module is None:
+        message = f"{run.path} trains a module of your own, {run.record['module']}."
+        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
+
+
+def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
+    """The settings to go on with: a new budget, data that lies elsewhere now, a device that is there."""
+    training, read = config.training, config.data
+    if epochs is not None:
+        training = replace(training, epochs=epochs)
+    if isinstance(data, str | Path):
+        read = replace(read, source=str(data))
+    try:
+        prepare.pick_device(training.device)
+    except ResourceError:  # begun on another machine
+        training = replace(training, device="auto")
+    return replace(config, data=read, training=training)
+
+
+def _take_up(run: Run, prepared: Prepared, told: list[str]) -> None:
+    """Notes in the run folder with which settings it goes on from here, and what differs from its beginning."""
+    files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    resumed = [*run.record.get("resumed", []), {"at": now, "after_epoch": len(run.history), "changed": told}]
+    run.write_record(ended=None, settings=as_recorded(prepared.config), resumed=resumed)

@@ -1,0 +1,149 @@
+"""A run that was interrupted goes on to the same end, a finished one is extended; other data is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import isthmus
+import tiny
+from isthmus.errors import FolderInUseError, Interrupted, UsageError
+from isthmus.lock import FolderLock
+from isthmus.runs import Run
+from tiny import FAST as SMALL
+from tiny import Said
+
+RUNS: dict[str, dict[str, Any]] = {
+    "denoiser": {"noise": "gaussian:0.5", "augment": "shift:1"},
+    "seed": {"recipe": "seed"},
+}
+
+
+@pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
+def test_fault_54_55_an_interrupted_run_is_resumed_to_the_same_end(
+    settings: dict[str, Any], images: Path, tmp_path: Path
+) -> None:
+    given = SMALL | {"batch_size": 16, "epochs": 5} | settings  # ten steps an epoch
+    whole = isthmus.train(images, out=tmp_path / "whole", **given)
+    part = tmp_path / "a part"
+    with pytest.raises(
+        Interrupted, match=r"stopped in epoch 2, step 8 of 10; everything up to there is saved"
+    ) as caught:
+        isthmus.train(images, out=part, **given | {"show": Said(stop_at=18)})
+    assert caught.value.exit_code == 143
+    assert caught.value.fix == f"go on with `isthmus resume '{part}'`"
+    assert Run(part).record["ended"] == "interrupted"
+    with pytest.raises(Interrupted, match="epoch 4, step 8"):
+        isthmus.resume(part, show=Said(stop_at=38, number=signal.SIGINT))
+    said = Said()
+    resumed = isthmus.resume(part, show=said)
+    assert any(line == "going on after epoch 3, step 8" for line in said.lines)
+    tiny.assert_same_weights(resumed, whole)
+    assert tiny.costs_of(resumed) == tiny.costs_of(whole)
+    assert resumed.metrics["test"] == whole.metrics["test"]
+    assert resumed.record["ended"] == whole.record["ended"] == "budget"
+
+
+def test_a_finished_run_is_not_trained_on_without_being_asked(copy: Path) -> None:
+    said = Said()
+    before = (copy / "metrics.json").read_bytes()
+    run = isthmus.resume(copy, show=said)
+    assert len(said.lines) == 1
+    assert said.lines[0].startswith(f"{copy} is finished after 3 epochs; ")
+    assert "--epochs N" in said.lines[0]
+    assert run.metrics["epochs"] == 3
+    assert (copy / "metrics.json").read_bytes() == before
+
+
+def test_a_finished_run_is_extended_and_the_reheating_is_said(copy: Path, denoiser: Run) -> None:
+    said = Said()
+    run = isthmus.resume(copy, epochs=5, show=said)
+    assert any(line.startswith("the schedule is laid anew") for line in said.lines)
+    assert tiny.costs_of(run)[:3] == tiny.costs_of(denoiser)
+    assert (len(tiny.costs_of(run)), run.metrics["epochs"]) == (5, 5)
+    assert tomllib.loads((copy / "config.toml").read_text())["training"]["epochs"] == 5
+    assert run.history[3]["lr"] > denoiser.history[2]["lr"]
+
+
+def test_a_run_that_patience_stopped_can_be_extended(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)  # nothing to learn, much to overfit
+    given = SMALL | {"recipe": "seed", "lr": 0.05, "patience": 2, "epochs": 60, "likelihood": "gaussian"}
+    np.save(tmp_path / "noise.npy", noise)
+    run = isthmus.train(tmp_path / "noise.npy", out=tmp_path / "a", **given)
+    n = run.metrics["epochs"]
+    assert (run.record["ended"], n < 60) == ("patience", True)
+    assert run.metrics["best_epoch"] == n - 2
+    extended = isthmus.resume(run.path, epochs=n + 2, show=False)
+    assert extended.metrics["epochs"] == n + 2
+
+
+def test_fault_59_other_data_is_not_mixed_into_a_run(copy: Path, images: Path, digits: tiny.Digits) -> None:
+    kept = images.read_bytes()
+    try:
+        np.save(images, digits.x[1:201])
+        with pytest.raises(UsageError, match=r"the data is not what .*copy began with") as caught:
+            isthmus.resume(copy, epochs=9, show=False)
+    finally:
+        images.write_bytes(kept)
+    assert caught.value.exit_code == 2
+    assert Run(copy).metrics["epochs"] == 3
+
+
+def test_fault_59_other_versions_and_machines_are_said(copy: Path) -> None:
+    run = Run(copy)
+    run.write_record(
+        versions=run.record["versions"] | {"torch": "1.0"}, hardware=run.record["hardware"] | {"cores": 999}
+    )
+    said = Said()
+    isthmus.resume(copy, epochs=4, show=said)
+    notes = [line for line in said.lines if line.startswith("note: ")]
+    assert any(f"torch is {torch.__version__.partition('+')[0]}" in note and "was 1.0" in note for note in notes)
+    assert any("cores is" in note and "was 999" in note for note in notes)
+
+
+def test_fault_60_a_damaged_checkpoint_costs_some_epochs_and_no_more(images: Path, tmp_path: Path) -> None:
+    given = SMALL | {"batch_size": 16, "epochs": 4}
+    whole = isthmus.train(images, out=tmp_path / "whole", **given)
+    part = tmp_path / "part"
+    with pytest.raises(Interrupted):
+        isthmus.train(images, out=part, **given | {"show": Said(stop_at=18)})
+    with pytest.raises(Interrupted):
+        isthmus.resume(part, show=Said(stop_at=28))
+    newest = max((part / "checkpoint").glob("step-*"))
+    (newest / "optimizer.safetensors").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"optimizer\.safetensors is damaged"):
+        resumed = isthmus.resume(part, show=False)
+    tiny.assert_same_weights(resumed, whole)
+
+
+def test_fault_56_a_folder_in_use_is_not_trained_into(copy: Path) -> None:
+    with FolderLock(copy), pytest.raises(FolderInUseError, match=f"is in use by another run .process {os.getpid()}"):
+        isthmus.resume(copy, epochs=9, show=False)
+
+
+def test_a_table_in_memory_is_trained_judged_and_resumed_with_it(tmp_path: Path) -> None:
+    frame = pl.DataFrame({name: tiny.table(150)[:, i] for i, name in enumerate("abcdef")})
+    with pytest.raises(Interrupted):
+        isthmus.train(frame, out=tmp_path / "a", **SMALL | {"batch_size": 8, "show": Said(stop_at=23)})
+    with pytest.raises(UsageError, match="was trained on data in memory") as caught:
+        isthmus.resume(tmp_path / "a")
+    assert "data=" in str(caught.value.fix)
+    with pytest.raises(UsageError, match="the data is not what"):
+        isthmus.resume(tmp_path / "a", data=frame[::-1], show=False)
+    run = isthmus.resume(tmp_path / "a", data=frame, show=False)
+    whole = isthmus.train(frame, out=tmp_path / "b", **SMALL | {"batch_size": 8})
+    tiny.assert_same_weights(run, whole)
+    assert "ssim" not in run.metrics["test"]
+    names = {path.name for path in run.path.iterdir()}
+    assert {"curves.png", "worst.csv", "architecture.svg"} <= names
+    assert not {"data.png", "sanity.png"} & names
+    assert pl.read_csv(run.path / "worst.csv").columns[:3] == ["id", "mse", "worst_column"]
+    assert run.model.encode(frame).columns == ["z0", "z1", "z2", "z3"]
