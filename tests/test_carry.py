@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -162,3 +163,17 @@ def test_what_the_model_cannot_take_is_refused(given: Any, preprocess: Preproces
 def test_no_samples_come_back_as_no_samples() -> None:
     assert through(np.zeros((0, 4, 6), np.uint8), GRAY).shape == (0, 4, 6)
     assert through(np.zeros((0, 3)), TABLE).shape == (0, 3)
+
+
+def test_a_model_with_medians_takes_gaps() -> None:
+    p = replace(TABLE, fill=(5.0,) * TABLE.size)
+    raw = np.full((2, TABLE.size), np.nan)
+    raw[0] = 1
+    np.testing.assert_array_equal(
+        p.to_x(Carrier(raw, p).raw), p.to_x(torch.tensor([[1.0], [5.0]]).expand(2, TABLE.size))
+    )
+    with pytest.raises(DataError, match="NaN or infinite values"):
+        Carrier(np.where(np.isnan(raw), np.inf, raw), p)
+    with pytest.raises(DataError, match="NaN or infinite values") as e:
+        Carrier(raw, TABLE)
+    assert "--missing median" in str(e.value.fix)

@@ -42,6 +42,13 @@ def test_the_shipped_table_is_sound() -> None:
     assert facts["classes"] == {str(digit): 200 for digit in range(10)}
 
 
+def test_facts_pass_over_the_gaps_of_a_table() -> None:
+    x = np.array([[1, 7, np.nan], [np.nan, 7, np.nan], [4, 7, np.nan]], np.float32)
+    facts = facts_of(Samples(x, "x", columns=("a", "b", "c")))
+    assert (facts.low, facts.high, facts.mean) == (1, 7, pytest.approx(np.nanmean(x)))
+    assert facts.constant == ("b",)
+
+
 def test_facts_equal_numpys() -> None:
     x = RNG.random((40, 3, 5, 5), dtype=np.float32)
     x[:, 1, 2, 2] = 0.25

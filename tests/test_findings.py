@@ -5,7 +5,7 @@ import pytest
 
 from isthmus.config import DataConfig
 from isthmus.data import findings as module
-from isthmus.data.findings import Findings, fill_gaps
+from isthmus.data.findings import Findings, kept_gaps
 from isthmus.errors import DataError
 
 
@@ -96,18 +96,18 @@ def test_problems_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) 
     assert len(e.value.problems) == 6  # five, and one example of the other column
 
 
-def test_gaps_are_filled_with_the_median_of_their_column() -> None:
+def test_gaps_stay_until_the_training_part_is_known() -> None:
     matrix = np.array([[1, np.nan], [2, 6], [9, np.nan], [np.nan, 2]], np.float32)
     cells = [["1", "-"], ["2", "6"], ["9", "-"], ["-", "2"]]
-    filled, notes = fill_gaps(matrix.copy(), findings(cells, missing="median"), range(2))
-    np.testing.assert_array_equal(filled, np.where(np.isnan(matrix), np.nanmedian(matrix, 0), matrix))
-    assert notes == (
-        't.csv: 1 missing value was filled with 2, the median of column "a".',
-        't.csv: 2 missing values were filled with 4, the median of column "b".',
+    assert kept_gaps(matrix, findings(cells, missing="median"), range(2)) == (
+        "t.csv: 3 missing values in 2 columns; the medians of the training part stand in for them.",
     )
-    with pytest.raises(DataError, match='column "b" has no values at all, so no median') as e:
-        fill_gaps(np.full((2, 2), np.nan), findings([["1", "-"], ["2", "-"]], missing="median"), [0, 1])
-    assert e.value.fix == "leave it out with --drop-column b"
+    assert np.isnan(matrix).sum() == 3
+    empty, found = np.full((2, 2), np.nan), findings([["1", "-"], ["2", "-"]], missing="median")
+    with pytest.raises(DataError, match='column "a" has no values at all, so no median') as e:
+        kept_gaps(empty, found, [0, 1])
+    assert e.value.fix == "leave it out with --drop-column a"
+    assert kept_gaps(empty, found, [0, 1], predicting=True)  # the model knows the medians
 
 
 def test_long_cells_and_control_characters_are_shortened() -> None:

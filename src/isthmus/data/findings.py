@@ -183,26 +183,27 @@ class Findings:
         return f"{n:,} of {self.n_rows:,} rows {what}"
 
 
-def fill_gaps(matrix: np.ndarray, findings: Findings, features: Sequence[int]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The NaN of each column replaced by the column's median (`--missing median`), in place, and what was done.
+def kept_gaps(
+    matrix: np.ndarray, findings: Findings, features: Sequence[int], *, predicting: bool = False
+) -> tuple[str, ...]:
+    """What is to be said about the NaN that `--missing median` leaves in `matrix` until the training part is known.
 
-    `features` are the places in the table of the columns of `matrix`.
+    `features` are the places in the table of the columns of `matrix`. A trained model (`predicting`) has its medians.
 
     Raises: DataError if a column is empty.
     """
     if not findings.n_missing or findings.options.missing != "median":
-        return matrix, ()
-    notes = []
-    for j, name in ((j, findings.columns[c]) for j, c in enumerate(features) if findings.n_missing[c]):
-        gap = np.isnan(matrix[:, j])
-        if gap.all():
+        return ()
+    gaps = np.isnan(matrix).sum(0)
+    for name in (findings.columns[c] for c, n in zip(features, gaps, strict=True) if n == len(matrix)):
+        if not predicting:
             message = f'{findings.name}: column "{printable(name)}" has no values at all, so no median.'
             raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {quoted(name)}")
-        median = np.median(matrix[~gap, j])
-        matrix[gap, j] = median
-        values = f"{gap.sum():,} missing value{'s were' if gap.sum() > 1 else ' was'}"
-        notes.append(f'{findings.name}: {values} filled with {median:g}, the median of column "{printable(name)}".')
-    return matrix, tuple(notes)
+    n, n_columns = int(gaps.sum()), int(np.count_nonzero(gaps))
+    if not n:
+        return ()
+    what = f"{n:,} missing value{'s' * (n > 1)} in {n_columns:,} column{'s' * (n_columns > 1)}"
+    return (f"{findings.name}: {what}; the medians of the training part stand in for them.",)
 
 
 def _short(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from einops import rearrange
 
-from isthmus.data.numeric import are_bytes
+from isthmus.data.numeric import are_bytes, blocks
 from isthmus.errors import DataError, UsageError
 
 CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
@@ -108,10 +108,10 @@ def guess_shape(matrix: np.ndarray, columns: Sequence[str] | None) -> str | None
     named = shape_by_names(columns)
     side = math.isqrt(matrix.shape[1])
     square = f"{side}x{side}" if side * side == matrix.shape[1] >= LEAST_PIXELS else None
-    if not (named or square) or not are_bytes(matrix):
+    if not (named or square) or not all(are_bytes(part[~np.isnan(part)]) for part in blocks(matrix)):
         return None
     pixels = are_pixel_names(columns)
-    if named or (square and (pixels or matrix.max() > 1)):
+    if named or (square and (pixels or np.nanmax(matrix) > 1)):
         return named or square
     return None
 

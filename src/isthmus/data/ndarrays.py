@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.findings import Findings, fill_gaps
+from isthmus.data.findings import Findings, kept_gaps
 from isthmus.data.labels import encode_labels
 from isthmus.data.layout import TABLE, images_from_array, parse_shape
 from isthmus.data.npy import plain, refuse_kind
@@ -95,7 +95,8 @@ def _finite(x: np.ndarray, name: str, options: DataConfig) -> tuple[np.ndarray, 
     if not keep.any():
         raise DataError("DATA-EMPTY", f"{name}: no row is left.", fix="pass --missing median")
     with np.errstate(over="ignore"):
-        matrix, told = fill_gaps(x[keep].astype(np.float32), findings, range(x.shape[1]))
+        matrix = x[keep].astype(np.float32)
+    told = kept_gaps(matrix, findings, range(x.shape[1]))
     ids = None if keep.all() else tuple(map(str, np.flatnonzero(keep)))
     return matrix, Origin(name, ids=ids, notes=notes + told)
 

@@ -7,7 +7,7 @@ training and in use, so a loaded model takes raw images and raw tables.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,9 @@ class Preprocess:
     """x = (raw - offset) * scale, for samples of `shape` (C, H, W) or (D,).
 
     `dtype` is the raw type. Images scaled by their type's range have no offset and scale (None): every type then finds
-    its own. `columns` names what a table must hold; `label_column` and `classes` say what the labels were.
+    its own. `fill` holds the median of each column of the training part, in raw units, which stands in for NaN; None
+    where gaps are not allowed. `columns` names what a table must hold; `label_column` and `classes` say what the labels
+    were.
     """
 
     shape: tuple[int, ...]
@@ -36,6 +38,7 @@ class Preprocess:
     columns: tuple[str, ...] | None = None
     label_column: str | None = None
     classes: tuple[str, ...] = ()
+    fill: tuple[float, ...] | None = None
 
     @property
     def is_image(self) -> bool:
@@ -54,6 +57,8 @@ class Preprocess:
     def to_x(self, raw: Tensor) -> Tensor:
         """float32 network input from raw (B, *shape)."""
         x = raw.to(torch.float32)
+        if self.fill is not None:
+            x = torch.where(x.isnan(), self._constant(self.fill, x), x)
         if self.offset is None or self.scale is None:
             full = FULL_SCALE.get(raw.dtype)
             return x.mul_(1 / full) if full else x
@@ -84,18 +89,24 @@ class Preprocess:
         return cls(**restored)
 
 
-def fit_preprocess(train: Samples, scale: str) -> Preprocess:
-    """The preprocessing for `train`. `scale`: auto, none, minmax or standard.
+def fit_preprocess(train: Samples, scale: str, missing: str = "error") -> Preprocess:
+    """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `missing`: median fills gaps of tables.
 
-    auto brings images to [0, 1] by the range of their type and standardises tables column by column.
-    Constant columns are scaled by 1, which turns them into zeros.
+    auto brings images to [0, 1] by the range of their type and standardises tables column by column, once their gaps
+    are filled. Constant columns are scaled by 1, which turns them into zeros.
+
+    Raises: DataError if a column of the training part holds nothing but gaps.
     """
+    fill = medians(train) if missing == "median" and not train.is_image else None
+    if fill is not None and np.isnan(train.x).any():
+        train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, np.float32), train.x))
     known: dict[str, Any] = {
         "shape": tuple(train.shape),
         "dtype": str(train.x.dtype),
         "columns": train.columns,
         "label_column": train.label_column,
         "classes": train.classes,
+        "fill": fill,
     }
     if scale == "auto":
         scale = "range" if train.is_image else "standard"
@@ -107,6 +118,16 @@ def fit_preprocess(train: Samples, scale: str) -> Preprocess:
     inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
     bounds = (0.0, 1.0) if scale == "minmax" else None
     return Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse, range=bounds)
+
+
+def medians(train: Samples) -> tuple[float, ...]:
+    """The median of each column of a table, its gaps (NaN) left out."""
+    empty = np.flatnonzero(np.isnan(train.x).all(0)).tolist()
+    if empty:
+        name = train.columns[empty[0]] if train.columns else str(empty[0])
+        message = f'{train.name}: all rows of the training part miss column "{name}", so it has no median.'
+        raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {name}")
+    return tuple(map(float, np.nanmedian(train.x, axis=0)))
 
 
 def _standard(train: Samples) -> tuple[np.ndarray, np.ndarray]:

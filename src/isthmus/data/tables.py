@@ -14,7 +14,7 @@ import polars as pl
 from isthmus.config import DataConfig
 from isthmus.data.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.dialects import Dialect, find_dialect
-from isthmus.data.findings import Findings, fill_gaps
+from isthmus.data.findings import Findings, kept_gaps
 from isthmus.data.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table, matrix_of
 from isthmus.data.growing import GrowingMatrix
 from isthmus.data.inputs import PARQUET, InputFile, is_known, stem, wrong_content
@@ -158,7 +158,7 @@ def _assembled(
         raise DataError(
             "DATA-EMPTY", message, fix="give it more rows" if findings.n_rows == n else "leave out fewer rows"
         )
-    matrix, told = fill_gaps(table.matrix, findings, plan.features)
+    told = kept_gaps(table.matrix, findings, plan.features, predicting=predicting)
     columns = tuple(expected) if expected is not None else tuple(findings.columns[i] for i in plan.features)
     labels, classes, told_of_labels = _encoded(table.labels, plan, findings, predicting)
     origin = Origin(
@@ -172,7 +172,7 @@ def _assembled(
         notes=notes + told + told_of_labels + _about_digits(table.lossy, columns, findings.name),
         predicting=predicting,
     )
-    return samples_from_matrix(matrix, origin, findings.options)
+    return samples_from_matrix(table.matrix, origin, findings.options)
 
 
 def _encoded(

@@ -1,4 +1,4 @@
-"""A matrix of numbers, complete and finite, as samples: a table, or images where its rows are pixels."""
+"""A matrix of numbers as samples: a table, or images where its rows are pixels."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from isthmus.data.layout import (
 from isthmus.data.numeric import are_whole, converted, listed
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
+from isthmus.errors import DataError
 
 PROBED = 1_000  # rows that already show whether a column repeats itself
 ID_ROWS = 20  # fewer rows may well be all different by chance
@@ -51,11 +52,11 @@ class Origin:
 
 
 def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig) -> Samples:
-    """Samples from (N, D) values of type uint8, uint16 or float32, without NaN.
+    """Samples from (N, D) values of type uint8, uint16 or float32; NaN is a gap that a median of its column will fill.
 
     Images with `--shape`, or where the columns look like square images (said in the notes); a float32 table otherwise.
 
-    Raises: DataError if the shape does not fit, or the values have no range that images may have.
+    Raises: DataError if the shape does not fit, or the values have no range that images may have, or gaps.
     """
     shape, guessed = options.shape, False
     if shape is None and not origin.predicting:
@@ -69,6 +70,9 @@ def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig)
 
 def _as_images(matrix: np.ndarray, shape: str, guessed: bool, origin: Origin, options: DataConfig) -> Samples:
     notes, columns = (), origin.columns
+    if matrix.dtype.kind == "f" and np.isnan(matrix).any():
+        message = f"{origin.told}: its rows are images of {shape}, and pixels are missing; medians are for tables."
+        raise DataError("DATA-MISSING", message, fix="pass --missing drop to leave those rows out, or --shape table")
     order = None if origin.predicting else pixel_order(columns)
     if order is not None and columns is not None:
         matrix, columns = matrix[:, order], tuple(columns[i] for i in order)
@@ -113,7 +117,11 @@ def _about_table(matrix: np.ndarray, origin: Origin) -> tuple[str, ...]:
 
 
 def _constant(matrix: np.ndarray) -> np.ndarray:
-    return matrix.min(0) == matrix.max(0)
+    return np.fmin.reduce(matrix) == np.fmax.reduce(matrix)  # which pass over gaps
+
+
+def _binary(matrix: np.ndarray) -> np.ndarray:
+    return ((matrix == 0) | (matrix == 1) | np.isnan(matrix)).all(0)
 
 
 def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin) -> list[str]:
@@ -124,9 +132,7 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
             advice = f"leave it out with --drop-column {found[0]}"
             notes.append(f"{origin.told}: column {listed(found)} counts or names the rows (no number twice); {advice}.")
     if origin.labels is None:
-        binary = [
-            names[i] for i in np.flatnonzero(((matrix == 0) | (matrix == 1)).all(0) & ~_constant(matrix)).tolist()
-        ]
+        binary = [names[i] for i in np.flatnonzero(_binary(matrix) & ~_constant(matrix)).tolist()]
         if len(binary) == 1:  # several are rather categories spread over columns
             advice = f"if it is what you would predict, keep it out with --label {binary[0]}"
             notes.append(f"{origin.told}: column {listed(binary)} holds only 0 and 1; {advice}.")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import isthmus
+import tiny
+from isthmus import apply
+from isthmus.errors import DataError
+from isthmus.runs import Run
+
+NAMES = ["a", "b", "c", "d"]
+
+
+def write_gappy(path: Path, n: int, seed: int = 0, gaps: float = 0.1) -> Path:
+    """A table of `NAMES` with empty cells."""
+    x = tiny.table(n, len(NAMES), seed).astype(float)
+    x[np.random.default_rng(seed).random(x.shape) < gaps] = np.nan
+    pl.DataFrame({name: x[:, i] for i, name in enumerate(NAMES)}).fill_nan(None).write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def gappy(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run on a table with gaps."""
+    folder = tmp_path_factory.mktemp("gappy")
+    table = write_gappy(folder / "table.csv", 80)
+    given = tiny.SMALL | {"missing": "median", "epochs": 1, "batch_size": 16}
+    return isthmus.train(table, out=folder / "run", show=False, **given)
+
+
+def test_fault_14_new_gaps_get_the_medians_of_the_training_part(gappy: Run, tmp_path: Path) -> None:
+    new = write_gappy(tmp_path / "new.csv", 30, seed=5, gaps=0.3)
+    raw = pl.read_csv(new).to_numpy().astype(np.float32)
+    fill = np.array(gappy.model.preprocess.fill, np.float32)
+    filled = np.where(np.isnan(raw), fill, raw)
+    assert not np.allclose(fill, np.nanmedian(raw, 0), atol=1e-3)  # or the test could not tell them apart
+    found = apply.read_input(gappy, new)
+    torch.testing.assert_close(
+        gappy.model.preprocess.to_x(torch.from_numpy(found.x)), gappy.model.preprocess.to_x(torch.from_numpy(filled))
+    )
+    apply.reconstruct(gappy, new, tmp_path / "out.csv")
+    expected = gappy.model.reconstruct(filled)
+    np.testing.assert_allclose(pl.read_csv(tmp_path / "out.csv").to_numpy(), expected, rtol=1e-5, atol=1e-6)  # float32
+
+
+def test_one_row_with_nothing_but_a_gap_in_a_column_can_be_used(gappy: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("a,b,c,d\n1,,0.5,2\n")
+    apply.encode(gappy, tmp_path / "one.csv", tmp_path / "z.npy")
+    fill = gappy.model.preprocess.fill
+    assert fill is not None
+    expected = gappy.model.encode(np.array([[1, fill[1], 0.5, 2]], np.float32))
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), expected, rtol=1e-5, atol=1e-6)  # float32
+    with pytest.raises(DataError, match="1 missing value"):
+        apply.read_input(gappy, tmp_path / "one.csv", {"missing": "error"})
