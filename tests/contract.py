@@ -17,12 +17,14 @@ from tiny import assert_equal_weights, assert_global_generator_untouched, weight
 BATCHES = (1, 2, 5)
 SHAPES = ((1, 4, 4), (3, 5, 7), (6,))  # gray and colour images, not square, and a table
 DTYPES = (torch.float32, torch.float64)
+CONTEXT = {"range", "shape", "z_size"}  # arguments that do not stand in the text
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12}  # some hundred roundings of 1.2e-7 and 2.2e-16, relative
 
 
 def example(name: str, factory: Callable[..., Any]) -> str:
     """The text that builds a registered part: its name, with 0.5 for a first argument that it cannot do without."""
-    first = next(iter(inspect.signature(factory).parameters.values()), None)
+    own = (p for p in inspect.signature(factory).parameters.values() if p.name not in CONTEXT)
+    first = next(own, None)
     needed = first is not None and first.default is first.empty and first.kind is first.POSITIONAL_OR_KEYWORD
     return f"{name}:0.5" if needed else name
 
@@ -89,7 +91,8 @@ def assert_makes_codes(part: AbstractBottleneck, h: Tensor, z_size: int) -> None
     assert code.z.dtype == h.dtype
     assert bool(code.z.isfinite().all())
     for name, penalty in code.penalties.items():
-        assert penalty.shape == (len(h),), f"penalty {name} is {tuple(penalty.shape)}"
+        allowed = ((), (len(h),)) if part.couples else ((len(h),),)
+        assert penalty.shape in allowed, f"penalty {name} is {tuple(penalty.shape)}"
         assert name in part.penalties, f"penalty {name} is not announced"
     assert torch.equal(part(h, sample=False).z, code.z)
     assert torch.equal(part(h, sample=True, generator=seeded(1)).z, part(h, sample=True, generator=seeded(1)).z)

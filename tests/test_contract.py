@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -165,7 +165,7 @@ def test_weights_come_from_the_generator_alone(name: str, scheme: str) -> None:
 class Squared(AbstractBottleneck):
     """squared: z = h with the penalty |h|^2; a part that exists in these tests only."""
 
-    penalties = ("l2",)
+    penalties: ClassVar[dict[str, float]] = {"l2": 1.0}
 
     def forward(self, h: Tensor, *, sample: bool, generator: torch.Generator | None = None) -> Code:
         return Code(h, {"l2": h.square().sum(1)}, {})
@@ -198,7 +198,7 @@ def test_penalties_have_weight_one_unless_configured_and_unknown_ones_are_refuse
 ) -> None:
     assert penalty_weights(penalised(monkeypatch)[0]) == {"l2": 1.0}
     assert penalty_weights(penalised(monkeypatch, weights={"l2": 0.25})[0]) == {"l2": 0.25}
-    with pytest.raises(UsageError, match=r"no penalty 'kl'; this bottleneck announces: l2"):
+    with pytest.raises(UsageError, match=r"no penalty 'kl'; this model announces: l2"):
         penalised(monkeypatch, weights={"kl": 1.0})
 
 

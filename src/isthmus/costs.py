@@ -22,27 +22,34 @@ def objective(model: Model, pair: Pair, output: Output, weights: dict[str, float
 
 
 def penalty_weights(model: Model) -> dict[str, float]:
-    """The weight of every penalty that the bottleneck announces, 1 unless configured.
+    """The weight of every penalty that the model announces: the configured one, or the usual one of its part.
 
     Raises: UsageError for a weight of something that is not announced.
     """
-    known = model.bottleneck.penalties
+    known = model.penalties
     for name in model.config.weights.keys() - set(known):
         listed = ", ".join(known) or "none"
-        message = f"there is no penalty {name!r}; this bottleneck announces: {listed}."
+        message = f"there is no penalty {name!r}; this model announces: {listed}."
         raise UsageError("USAGE-WEIGHT", message, fix="remove that weight")
-    return dict.fromkeys(known, 1.0) | dict(model.config.weights)
+    return known | dict(model.config.weights)
 
 
 @torch.no_grad()
 def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, purpose: str) -> Tensor:
-    """The cost per value of every sample (N,), under fixed noise from (seed, purpose); in evaluation mode."""
+    """The objective per value of every sample (N,), as in training but in evaluation mode.
+
+    Noise, and what the bottleneck draws, are fixed by (seed, purpose).
+    """
     generator = generator_for(seed, purpose, "noise", device=device)
+    weights = penalty_weights(model)
     costs = []
     with evaluation(model):
         for x in in_order(data, model.preprocess, device):
             pair = model.corruption(x, generator)
-            nats = model.likelihood.nll(model(pair.x_in).params.float(), pair.target, pair.weight)
+            output = model(pair.x_in, sample=True, generator=generator)
+            nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight)
+            for name, penalty in output.code.penalties.items():
+                nats = nats + weights[name] * penalty
             costs.append(torch.as_tensor(model.likelihood.readable(nats / x[0].numel())))
     return torch.cat(costs)
 

@@ -83,17 +83,19 @@ def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> di
         "noisy": metrics.image_quality(clean, noisy),
         "denoised": metrics.image_quality(clean, denoised),
     }
-    noisy_validation = model.corruption(validation, generator_for(seed, "validation", "noise")).x_in
-    found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean)
+    found["baselines"] = {}
+    if len(validation):
+        noisy_validation = model.corruption(validation, generator_for(seed, "validation", "noise")).x_in
+        found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean)
     return found
 
 
 def mean_cost_of_mean(model: Model, data: Tensor, mean: Tensor) -> float:
     """The cost of answering every sample with the mean of the training data: what a network must beat to have begun."""
-    params = model.likelihood.from_mean(mean.to(model.device))
+    params = model.likelihood.from_mean(mean[None].to(model.device))
     total, n = 0.0, 0
     for x in in_order(data, model.preprocess, model.device):
-        nats = model.likelihood.nll(params.expand_as(x), x)
+        nats = model.likelihood.nll(params.expand(len(x), *params.shape[1:]), x)
         total, n = total + float(nats.double().sum()) / x[0].numel(), n + len(x)
     cost = float(model.likelihood.readable(total / n)) if n else math.nan
     return cost

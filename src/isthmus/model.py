@@ -50,9 +50,7 @@ class Model(nn.Module):
         self.corruption = corruptions.corruption(config.noise, preprocess.range)
         self.bottleneck = bottlenecks.bottleneck(config.bottleneck, config.z_size)
         if own is not None:
-            adapted = adapt(own, preprocess.shape, flatten)
-            self.encoder, self.decoder, self.has_code = adapted.encoder, adapted.decoder, adapted.z_size is not None
-            self.config = replace(config, z_size=adapted.z_size or config.z_size)
+            self._adapt(own, flatten)
             return
         self.has_code = True
         C = preprocess.shape[0]
@@ -62,9 +60,32 @@ class Model(nn.Module):
             config.network, sizes, hidden=config.hidden, activation=config.activation, dropout=config.dropout
         )
 
+    def _adapt(self, own: nn.Module, flatten: bool | str) -> None:
+        """Takes encoder and decoder from a module of the user's, whose sizes decide.
+
+        Raises: UsageError for a bottleneck or likelihood that needs more features than there are.
+        """
+        adapted = adapt(own, self.preprocess.shape, flatten)
+        self.encoder, self.decoder, self.has_code = adapted.encoder, adapted.decoder, adapted.z_size is not None
+        z_size, C = adapted.z_size or self.config.z_size, self.preprocess.shape[0]
+        self.config = replace(self.config, z_size=z_size)
+        self.bottleneck = bottlenecks.bottleneck(self.config.bottleneck, z_size)
+        for part, text, needed, given in (
+            ("bottleneck", self.config.bottleneck, self.bottleneck.width_in(z_size), z_size),
+            ("likelihood", self.config.likelihood, self.likelihood.channels_out(C), C),
+        ):
+            if needed != given:
+                message = f"the {part} {text!r} takes {needed} values where {type(own).__name__} gives {given}."
+                raise UsageError("USAGE-MODULE", message, fix=f"choose another {part} for a module of your own")
+
     @property
     def z_size(self) -> int:
         return self.config.z_size
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        """What is added to the cost, by name, with its weight unless configured."""
+        return dict(self.bottleneck.penalties)
 
     @property
     def n_parameters(self) -> int:
@@ -75,7 +96,7 @@ class Model(nn.Module):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def initialise(self, generator: torch.Generator, mean: Tensor | None = None) -> Model:
-        """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at that image.
+        """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at it.
 
         Starting at the mean image saves the first hundred steps, in which a network learns nothing else.
         """

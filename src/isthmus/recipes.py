@@ -34,7 +34,12 @@ def seed() -> Settings:
     return {"model": model, "training": training | plain}
 
 
-RECIPES: dict[str, Callable[[], Settings]] = {"modern": modern, "seed": seed}
+def vae() -> Settings:
+    """Variational autoencoder: a code that can be drawn from N(0, I). Kingma and Welling 2014, arXiv:1312.6114."""
+    return {"model": {"bottleneck": "gaussian"}}
+
+
+RECIPES: dict[str, Callable[[], Settings]] = {"modern": modern, "seed": seed, "vae": vae}
 
 
 def resolve(*layers: Mapping[str, Any], where: str = "settings") -> Config:

@@ -7,6 +7,7 @@ and plain values are understood, so that a configuration can never name code to 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -28,6 +29,11 @@ def parse(text: str) -> tuple[str, str | None, dict[str, str]]:
             )
         options[key.strip()] = value.strip()
     return name.strip(), first.strip() if colon else None, options
+
+
+def joined(text: str) -> list[str]:
+    """`"sigmoid+noise:0.1"` -> `["sigmoid", "noise:0.1"]`; the plus of a number such as 1e+3 joins nothing."""
+    return [part.strip() for part in re.split(r"\+(?=\s*[a-z])", text)]
 
 
 def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **context: Any) -> T:
