@@ -18,7 +18,7 @@ import pytest
 os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # also for the programs that tests start
 
 # Shapes in annotations are enforced in these modules from here on, so this stands before they are imported.
-SHAPED = ("corruptions", "bottlenecks", "likelihoods", "networks")  # the parts; other modules test their own errors
+SHAPED = ("corruptions", "bottlenecks", "likelihoods", "networks", "convolutions")  # the parts; other modules test their own errors
 jaxtyping.install_import_hook([f"isthmus.{name}" for name in SHAPED], "shapes.check")
 
 import hypothesis  # noqa: E402
@@ -87,6 +87,13 @@ def denoiser(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run, not to be changed."""
     with tiny.assert_global_generator_untouched():
         return isthmus.train(images, noise="gaussian:0.5", out=tmp_path_factory.mktemp("runs") / "a", **tiny.FAST)
+
+
+@pytest.fixture(scope="session")
+def digit_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run on the shipped digits, with labels, whose pictures can be read; not to be changed."""
+    settings = tiny.SMALL | {"hidden": [128], "z_size": 12, "epochs": 8}
+    return isthmus.train("mnist-2k", out=tmp_path_factory.mktemp("runs") / "digits", show=False, **settings)
 
 
 @pytest.fixture

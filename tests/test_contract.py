@@ -14,12 +14,13 @@ import tiny
 from contract import BATCHES, DTYPES, SHAPES, drawn, example, redraw, seeded
 from isthmus import settings as configs
 from isthmus.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
+from isthmus.bricks import ACTIVATIONS, Sizes
 from isthmus.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption
 from isthmus.costs import objective, penalty_weights
-from isthmus.errors import UsageError
+from isthmus.errors import DataError, UsageError
 from isthmus.likelihoods import LIKELIHOODS, likelihood
 from isthmus.model import load_model
-from isthmus.networks import ACTIVATIONS, NETWORKS, Sizes, initialise, network
+from isthmus.networks import NETWORKS, initialise, network, usual_widths
 from isthmus.recipes import RECIPES, resolve
 
 NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items()]
@@ -119,11 +120,25 @@ def test_likelihood_has_a_mean_within_its_range_and_params_for_any_mean(text: st
     assert part.readable(1.0) < part.readable(1.5), "what people read must grow with the nats"
 
 
+# Images that convolutions take: gray, colour, four channels; odd sides, one that is halved four times beside one that
+# is halved twice, and a power of two.
+IMAGES = ((1, 16, 16), (3, 17, 31), (4, 64, 23))
+
+
+def takes(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a network is for samples of that shape; `conv` is for images of sides from 16 pixels on."""
+    return name != "conv" or (len(shape) == 3 and min(shape[1:]) >= 16)
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@shapes
+@pytest.mark.parametrize("shape", [*SHAPES, *IMAGES], ids=lambda s: "x".join(map(str, s)))
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name: str, shape: tuple[int, ...], activation: str) -> None:
     sizes = Sizes(shape, width_code=5, z_size=3, channels_out=2 * shape[0])
+    if not takes(name, shape):
+        with pytest.raises(DataError, match="conv takes images"):
+            network(name, sizes, hidden=(9, 7), activation=activation, dropout=0.2)
+        return
     pair = network(name, sizes, hidden=(9, 7), activation=activation, dropout=0.2)
     encoder, decoder = (redraw(part) for part in pair)
     for B in BATCHES:
@@ -136,22 +151,26 @@ def test_network(name: str, shape: tuple[int, ...], activation: str) -> None:
     contract.assert_network_fits(encoder.double(), decoder.double(), double, sizes)
 
 
-@pytest.mark.parametrize("hidden", [(), (4,), (9, 8, 7)])
+@pytest.mark.parametrize("hidden", [None, (), (4,), (9, 8, 7)])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_network_has_the_hidden_widths_that_were_asked_for(name: str, hidden: tuple[int, ...]) -> None:
-    sizes = Sizes((1, 4, 4), width_code=5, z_size=3, channels_out=1)
+def test_network_has_the_hidden_widths_that_were_asked_for(name: str, hidden: tuple[int, ...] | None) -> None:
+    sizes = Sizes((1, 16, 20), width_code=5, z_size=3, channels_out=1)
     encoder, decoder = network(name, sizes, hidden=hidden, activation="relu", dropout=0.0)
-    contract.assert_network_fits(encoder, decoder, drawn(2, 1, 4, 4), sizes)
+    contract.assert_network_fits(encoder, decoder, drawn(2, 1, 16, 20), sizes)
+    hidden = usual_widths(name, sizes.shape) if hidden is None else hidden
     if name == "mlp":
         assert [m.out_features for m in encoder.modules() if isinstance(m, nn.Linear)] == [*hidden, 5]
-        assert [m.out_features for m in decoder.modules() if isinstance(m, nn.Linear)] == [*reversed(hidden), 16]
+        assert [m.out_features for m in decoder.modules() if isinstance(m, nn.Linear)] == [*reversed(hidden), 320]
+    if name == "conv":
+        assert [m.out_channels for m in encoder.modules() if isinstance(m, nn.Conv2d)] == [*hidden]
+        assert [m.in_channels for m in decoder.modules() if isinstance(m, nn.ConvTranspose2d)] == [*reversed(hidden)]
 
 
 @pytest.mark.parametrize("scheme", ["framework", "he-normal", "orthogonal"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_come_from_the_generator_alone(name: str, scheme: str) -> None:
     def start(seed: int) -> dict[str, Tensor]:
-        sizes = Sizes((1, 4, 4), width_code=5, z_size=3, channels_out=1)
+        sizes = Sizes((1, 16, 16), width_code=5, z_size=3, channels_out=1)
         encoder, _ = network(name, sizes, hidden=(9,), activation="relu", dropout=0.0)
         initialise(encoder, "relu", seeded(seed), scheme=scheme)
         return tiny.weights(encoder)

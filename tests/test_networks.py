@@ -9,8 +9,9 @@ from scipy import integrate, stats
 from torch import nn
 
 from contract import assert_close, drawn, seeded
+from isthmus.bricks import ACTIVATIONS, Sizes, activation_layer, linear_block
 from isthmus.errors import UsageError
-from isthmus.networks import ACTIVATIONS, GAINS, Sizes, activation_layer, initialise, linear_block, network
+from isthmus.networks import GAINS, initialise, network
 
 SIZES = Sizes((1, 28, 28), width_code=32, z_size=32, channels_out=1)
 

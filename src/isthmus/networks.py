@@ -5,73 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
-from torch import nn
+from einops import rearrange
+from torch import Tensor, nn
 
+from isthmus.bricks import ACTIVATIONS, Sizes, linear_block
+from isthmus.convolutions import conv, stage_widths
 from isthmus.errors import unknown
-from isthmus.registry import build
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "sigmoid": nn.Sigmoid,
-    "relu": nn.ReLU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "lrelu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "softplus": nn.Softplus,
-    "linear": nn.Identity,
-}
+from isthmus.registry import build, parse
 
 # Gains that keep the variance from layer to layer: sqrt(2) for ReLU (He et al. 2015, arXiv:1502.01852, eq. 10), and the
 # like for others. SiLU lets through E[silu(n)^2] = 0.356 of unit normal input, whose inverse is 2.8; 3 trained best.
 GAINS = {"sigmoid": 1.0, "tanh": 5 / 3, "linear": 1.0, "selu": 0.75, "silu": math.sqrt(3)}
-
-
-def activation_layer(name: str) -> nn.Module:
-    """A fresh activation module. Raises: UsageError with the known names."""
-    if name not in ACTIVATIONS:
-        raise unknown("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]()
-
-
-def linear_block(
-    n_in: int, n_out: int, activation: str | None = "relu", batch_norm: bool = False, dropout: float = 0.0
-) -> nn.Sequential:
-    """Linear -> (batch norm) -> activation -> (dropout): the brick of the teaching notebook, same signature.
-
-    >>> linear_block(784, 512, activation="sigmoid")
-    Sequential(
-      (0): Linear(in_features=784, out_features=512, bias=True)
-      (1): Sigmoid()
-    )
-    """
-    layers: list[nn.Module] = [nn.Linear(n_in, n_out)]
-    if batch_norm:
-        layers.append(nn.BatchNorm1d(n_out))
-    if activation is not None and activation != "linear":
-        layers.append(activation_layer(activation))
-    if dropout > 0:
-        layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a network is built for: samples of `shape`, `width_code` features for the bottleneck, a code of `z_size`."""
-
-    shape: tuple[int, ...]
-    width_code: int
-    z_size: int
-    channels_out: int
-
-    @property
-    def shape_out(self) -> tuple[int, ...]:
-        return (self.channels_out, *self.shape[1:])
 
 
 def mlp(
@@ -89,17 +37,30 @@ def mlp(
     )
 
 
-NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": mlp}
+NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": mlp, "conv": conv}
+
+# The hidden widths that each takes for samples of a shape, where none are asked for.
+WIDTHS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+    "mlp": lambda shape: (512, 256),  # the teaching notebook's
+    "conv": stage_widths,
+}
+
+
+def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The hidden widths of the network that `text` names, for samples of `shape`; () for a module of the user's."""
+    widths = WIDTHS.get(parse(text)[0])
+    return widths(shape) if widths is not None else ()
 
 
 def network(
-    text: str, sizes: Sizes, *, hidden: Sequence[int], activation: str, dropout: float
+    text: str, sizes: Sizes, *, hidden: Sequence[int] | None, activation: str, dropout: float
 ) -> tuple[nn.Module, nn.Module]:
-    """(encoder, decoder) of the network that `text` names."""
+    """(encoder, decoder) of the network that `text` names; `hidden=None` takes its usual widths."""
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     with torch.random.fork_rng(devices=()):  # new layers draw from the global generator, which is not ours to move
-        return build("network", NETWORKS, text, sizes=sizes, hidden=hidden, activation=activation, dropout=dropout)
+        widths = usual_widths(text, sizes.shape) if hidden is None else tuple(hidden)
+        return build("network", NETWORKS, text, sizes=sizes, hidden=widths, activation=activation, dropout=dropout)
 
 
 @torch.no_grad()
@@ -110,24 +71,57 @@ def initialise(module: nn.Module, activation: str, generator: torch.Generator, *
     `"he-normal"`: N(0, gain^2 / fan_in), zero biases. `"framework"`: the distribution of PyTorch's own start, uniform
     in ±1 / sqrt(fan_in) for weights and biases, which is what the notebook trained with.
     """
+    gain = GAINS.get(activation, math.sqrt(2))
+    draw = partial(_draw, gain=gain, scheme=scheme, generator=generator)
     for layer in module.modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue
-        fan_in = layer.weight[0].numel()
         if scheme == "framework":
-            bound = 1 / math.sqrt(fan_in)
+            bound = 1 / math.sqrt(layer.weight[0].numel())
             for parameter in (layer.weight, layer.bias):
                 if parameter is not None:
                     parameter.uniform_(-bound, bound, generator=generator)
             continue
-        gain = GAINS.get(activation, math.sqrt(2))
-        if scheme == "orthogonal":
-            with _one_thread():
-                nn.init.orthogonal_(layer.weight, gain, generator=generator)
+        if isinstance(layer, nn.ConvTranspose2d):
+            layer.weight.copy_(_transposed(layer, draw))
         else:
-            layer.weight.normal_(0.0, gain / math.sqrt(fan_in), generator=generator)
+            draw(layer.weight)
         if layer.bias is not None:
             layer.bias.zero_()
+
+
+def _draw(weight: Tensor, *, gain: float, scheme: str, generator: torch.Generator) -> Tensor:
+    """Fills `weight`, a row for each output value, in place."""
+    if scheme == "orthogonal":
+        with _one_thread():
+            return nn.init.orthogonal_(weight, gain, generator=generator)
+    return weight.normal_(0.0, gain / math.sqrt(weight[0].numel()), generator=generator)
+
+
+def _transposed(layer: nn.ConvTranspose2d, draw: Callable[[Tensor], Tensor]) -> Tensor:
+    """The weight of a transposed convolution, drawn as the matrix that it is for its outputs.
+
+    With a stride of s, which must divide the kernel k, an input pixel lies under s * s kinds of output pixel, and each
+    of these sums over (k / s) * (k / s) input pixels: that is the fan-in, and not all k * k.
+    """
+    C_in, C_out, *kernel = layer.weight.shape
+    (p, q), (a, b) = layer.stride, (k // s for k, s in zip(kernel, layer.stride, strict=True))
+    matrix = draw(layer.weight.new_empty(C_out * p * q, C_in * a * b))
+    return rearrange(matrix, "(o p q) (i a b) -> i o (a p) (b q)", p=p, q=q, a=a, b=b)
+
+
+@torch.no_grad()
+def start_at(decoder: nn.Module, mean: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
+    """Sets the last layer's bias so that the output starts at `from_mean(mean)`; mean (*shape) is that of the data.
+
+    A convolution has one bias a channel, so its output starts at the mean colour instead of the mean image.
+    """
+    biases = [bias for m in decoder.modules() if isinstance(bias := getattr(m, "bias", None), nn.Parameter)]
+    start = from_mean(mean[None])[0]
+    if biases[-1].numel() != start.numel():
+        colour = mean.flatten(1).mean(1).view(-1, *[1] * (mean.ndim - 1))
+        start = from_mean(colour[None])[0]
+    biases[-1].copy_(start.flatten())
 
 
 @contextmanager
