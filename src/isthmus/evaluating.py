@@ -9,38 +9,100 @@ from typing import Any
 from torch import nn
 
 from isthmus import prepare, runs
-from isthmus.display import Quiet
-from isthmus.errors import UsageError
+from isthmus.apply import fitting, read_input
+from isthmus.data.objects import read_object
+from isthmus.data.samples import Samples
+from isthmus.data.split import Splits, align_labels, split
+from isthmus.errors import DataError, UsageError
 from isthmus.judge import judge
-from isthmus.prepare import IN_MEMORY
+from isthmus.prepare import IN_MEMORY, Prepared
+from isthmus.record import fingerprint
 from isthmus.runs import Run
 from isthmus.verdicts import OF_TRAINING
 
 
-def evaluate(path: str | Path, data: Any = None, *, module: nn.Module | None = None) -> dict[str, Any]:
+def evaluate(run: str | Path | Run, data: Any = None, *, module: nn.Module | None = None) -> dict[str, Any]:
     """The metrics of a trained run, measured again; on other `data`, on all of it as test.
 
-    Raises: DataError if the data does not fit the model.
-    """
-    run = Run(runs.find(path).path, module=module)
-    config = run.config
-    if data is not None:
-        from isthmus.apply import read_input
+    `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
+    frame, Dataset or DataLoader. A run that was trained on data in memory is measured as at its end where it is given
+    that data once more. Where the training data cannot be had, the baselines, which are made from it, are absent.
 
-        found = read_input(run, data)
-        if config.data.source == IN_MEMORY:
-            raise UsageError(
-                "USAGE-EVALUATE", f"{run.path} was trained on data in memory.", fix="use isthmus.load(path) in Python"
-            )
-        splits = replace(prepare.read_splits(config, None, Quiet()), test=found)
-    else:
-        splits = prepare.read_splits(config, None, Quiet())
-    prepared = prepare.prepare(config, splits)
-    prepared = replace(prepared, preprocess=run.model.preprocess)
-    metrics = judge(prepared, run.model.to(prepared.device), run.history, _ending(run))
-    if data is not None:  # other data says nothing about how the training went
+    Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
+    """
+    run = run if isinstance(run, Run) and module is None else Run(_folder(run), module=module)
+    _refuse_without(run, data)
+    known, other = _data(run, data)
+    model = run.model.to(known.device)
+    try:
+        metrics = judge(known, model, run.history, _ending(run))
+    finally:
+        model.cpu()  # a `Run` that was handed over keeps its model where it was
+    if other:  # it says nothing about how the training went
         metrics["verdicts"] = [v for v in metrics["verdicts"] if v["id"] not in OF_TRAINING]
     return metrics
+
+
+def _folder(run: str | Path | Run) -> Path:
+    return run.path if isinstance(run, Run) else runs.find(run).path
+
+
+def _refuse_without(run: Run, data: Any) -> None:
+    """Raises: UsageError where a run cannot be measured without data from the caller; before anything is read."""
+    if data is None and run.config.data.source == IN_MEMORY:
+        message = f"{run.path} was trained on data in memory, which is not kept with it."
+        fix = "name data to measure it on, or call isthmus.evaluate(path, data=…) with that data"
+        raise UsageError("USAGE-EVALUATE", message, fix=fix)
+
+
+def _data(run: Run, data: Any) -> tuple[Prepared, bool]:
+    """What the run is measured on, and whether that is other data than its own."""
+    if data is None:
+        return run.prepared, False
+    in_memory = run.config.data.source == IN_MEMORY
+    if in_memory and not isinstance(data, str | Path):
+        own = _own(run, data)
+        if own is not None:
+            return _ready(run, own), False
+    test = read_input(run, data) if isinstance(data, str | Path) else _handed_over(run, data)
+    if in_memory:
+        return _ready(run, _only(test)), True
+    try:
+        return _ready(run, replace(run.prepared.splits, test=test)), True
+    except DataError:  # the training data is gone or has changed; what is measured on `data` alone still holds
+        return _ready(run, _only(test)), True
+
+
+def _own(run: Run, data: Any) -> Splits | None:
+    """The three sets that the run was trained, watched and tested on, if `data` is what they were drawn from."""
+    try:
+        training, options = run.config.training, run.config.data
+        splits = split(read_object(data, options), seed=training.seed, limit=options.limit)
+    except DataError:  # too few samples for three sets
+        return None
+    return splits if fingerprint(splits) == run.record.get("data_sha256") else None
+
+
+def _handed_over(run: Run, data: Any) -> Samples:
+    """An object of Python as samples that the model takes; its test part, where it has one."""
+    options = replace(run.config.data, limit=None, validation=None, test=None)
+    found = read_object(data, options)
+    return fitting(found.test or found.train, run.model.preprocess)
+
+
+def _only(test: Samples) -> Splits:
+    """A test set without anything to compare it with."""
+    none = replace(test, x=test.x[:0], labels=None, ids=None)
+    return Splits(train=none, validation=none, test=test)
+
+
+def _ready(run: Run, splits: Splits) -> Prepared:
+    preprocess = run.model.preprocess
+    splits = replace(splits, test=align_labels(splits.test, preprocess.classes))
+    device = prepare.pick_device("auto")  # it may have been trained on another machine
+    ready = Prepared(run.config, splits, preprocess, device, said=())
+    prepare.check_targets(ready)
+    return ready
 
 
 def _ending(run: Run) -> dict[str, Any]:
@@ -49,3 +111,6 @@ def _ending(run: Run) -> dict[str, Any]:
         "stopped_by": run.record.get("ended", "budget"),
         "path": str(run.path),
     }
+
+
+__all__ = ["evaluate"]

@@ -24,11 +24,14 @@ ESTIMATED = 500  # validation images on which the noise estimate is calibrated
 
 
 def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], ending: dict[str, Any]) -> dict[str, Any]:
-    """Everything that `metrics.json` holds, for a model on its device."""
+    """Everything that `metrics.json` holds, for a model on its device.
+
+    Where the training data cannot be had (its sets are empty), what is made from it is absent: the baselines, and the
+    verdicts on how the training went.
+    """
     config, splits = prepared.config, prepared.splits
     seed = config.training.seed
     passed = measure.pass_through(model, prepared.tensor(splits.test), seed)
-    training = prepared.x(splits.train, max(2, measure.BASELINE_VALUES // prepared.preprocess.size))
     found: dict[str, Any] = {
         "format": files.FORMAT,
         "data": about_data(prepared),
@@ -37,20 +40,27 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
         "parameters": model.n_parameters,
         **{k: ending.get(k) for k in ("epochs", "best_epoch", "seconds", "images_per_second", "mean_cost")},
         "test": measure.quality(model, passed),
-        "baselines": measure.trivial(training, passed.x, model.z_size, prepared.preprocess),
+        "baselines": {},
     }
+    if len(splits.train):
+        training = prepared.x(splits.train, max(2, measure.BASELINE_VALUES // prepared.preprocess.size))
+        found["baselines"] = measure.trivial(training, passed.x, model.z_size, prepared.preprocess)
     if model.config.noise != "none" and "psnr_db" in found["test"]:
-        validation = prepared.x(splits.validation, ESTIMATED)
+        validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.x[:0]
         found["denoising"] = measure.denoising(model, validation, passed, seed)
-        noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
-        points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
-        estimates = {
-            name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))
-        }
-        found["denoising"]["estimates"] = {name: values.tolist() for name, values in estimates.items()}
+        if len(validation):
+            found["denoising"]["estimates"] = noise_estimates(model, validation, seed)
     verdicts = judge_all(found, history, gather(prepared, model, passed, ending))
     found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
     return found
+
+
+def noise_estimates(model: Model, validation: torch.Tensor, seed: int) -> dict[str, list[float]]:
+    """The 5 %, 50 % and 95 % points of the estimated noise, of clean images and of those with the training's noise."""
+    noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
+    points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
+    found = {name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))}
+    return {name: values.tolist() for name, values in found.items()}
 
 
 def about_data(prepared: Prepared) -> dict[str, Any]:
@@ -63,11 +73,7 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
 
 def gather(prepared: Prepared, model: Model, passed: measure.Passed, ending: dict[str, Any]) -> Facts:
     """What the verdicts need besides the metrics."""
-    config, splits = prepared.config, prepared.splits
-    train = prepared.tensor(splits.train)
-    train = train[:: max(1, len(train) // TRAIN_SAMPLE)][:TRAIN_SAMPLE]
-    costs = sample_costs(model, train, model.device, config.training.seed, measure.TEST_NOISE).cpu().double()
-    train_floors = floors(model, torch.cat([x.cpu() for x in in_order(train, model.preprocess, model.device)]))
+    config = prepared.config
     test_floors = floors(model, passed.x)
     return Facts(
         source=config.data.source,
@@ -82,18 +88,29 @@ def gather(prepared: Prepared, model: Model, passed: measure.Passed, ending: dic
         likelihood=model.config.likelihood.partition(",")[0],
         schedule=config.training.schedule,
         stopped_by=ending.get("stopped_by") or "budget",
-        train_cost=float(costs.mean()),
         test_cost=float(passed.costs.double().mean()),
-        train_cost_sem=metrics.standard_error(costs - train_floors),
         test_cost_sem=metrics.standard_error(passed.costs.double() - test_floors),
-        train_floor=float(train_floors.mean()),
         test_floor=float(test_floors.mean()),
         code=passed.z.numpy() if passed.z is not None else None,
         signed_code=model.bottleneck.signed,
-        n_duplicates=count_duplicates(splits.train.x),
-        n_overlap=count_overlap(splits.train.x, splits.test.x),
-        **out_of_range(prepared, model),
+        **(about_training(prepared, model) if len(prepared.splits.train) else {}),
     )
+
+
+def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
+    """The facts that the training data is needed for."""
+    splits, seed = prepared.splits, prepared.config.training.seed
+    train = prepared.tensor(splits.train)
+    train = train[:: max(1, len(train) // TRAIN_SAMPLE)][:TRAIN_SAMPLE]
+    costs = sample_costs(model, train, model.device, seed, measure.TEST_NOISE).cpu().double()
+    train_floors = floors(model, torch.cat([x.cpu() for x in in_order(train, model.preprocess, model.device)]))
+    return {
+        "train_cost": float(costs.mean()),
+        "train_cost_sem": metrics.standard_error(costs - train_floors),
+        "train_floor": float(train_floors.mean()),
+        "n_duplicates": count_duplicates(splits.train.x),
+        "n_overlap": count_overlap(splits.train.x, splits.test.x),
+    } | out_of_range(prepared, model)
 
 
 def out_of_range(prepared: Prepared, model: Model) -> dict[str, Any]:

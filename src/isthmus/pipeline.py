@@ -82,9 +82,12 @@ def configure(
         settings = {"data.source": str(data)} | dict(settings)
     elif data is not None:
         settings = {"data.source": IN_MEMORY} | dict(settings)
-    return resolve(
-        layer, top, configs.nest(settings), where=str(config) if isinstance(config, str | Path) else "settings"
-    )
+    where = str(config) if isinstance(config, str | Path) else "settings"
+    resolved = resolve(layer, top, configs.nest(settings), where=where)
+    if data is None and resolved.data.source == IN_MEMORY:
+        message = "the settings are those of a run that was trained on data in memory, which is not kept with it."
+        raise UsageError("USAGE-CONFIG", message, fix="name the data: `isthmus train DATA --config …`")
+    return resolved
 
 
 def dry_run(config: Config, data: Any = None, *, show: bool | Quiet = True) -> dict[str, Any]:
@@ -151,7 +154,7 @@ def _for_own(prepared: Prepared, output: str) -> Prepared:
 def _check_output(model: Model, prepared: Prepared, output: str, shown: Quiet) -> None:
     """Whether what an own module gives can be what `output` says.
 
-    Raises: UsageError for "probabilities" outside of [0, 1]. "Logits" that all lie inside are only said.
+    Raises: UsageError for probabilities outside of [0, 1]. Logits that all lie inside are only said.
     """
     if model.likelihood.range is None:
         return
@@ -159,9 +162,10 @@ def _check_output(model: Model, prepared: Prepared, output: str, shown: Quiet) -
         params = model(prepared.x(prepared.splits.train, LOOKED_AT).to(prepared.device)).params
     low, high = (float(v) for v in torch.aminmax(params))
     inside, what = low >= 0 and high <= 1, f"{type(model.own).__name__} gives values from {low:.3g} to {high:.3g}"
-    if output == "probabilities" and not inside:
-        raise UsageError("USAGE-OUTPUT", f"{what}, which are no probabilities.", fix='pass output="logits"')
-    if output == "logits" and inside:
+    if model.likelihood.params_range is not None and not inside:
+        fix = 'pass output="logits"' if output == "probabilities" else 'pass likelihood="bernoulli"'
+        raise UsageError("USAGE-OUTPUT", f"{what}, which are no probabilities.", fix=fix)
+    if model.likelihood.params_range is None and inside:
         shown.say(f'note: {what}, as if it ended in a sigmoid; if so, pass output="probabilities"')
 
 
