@@ -18,7 +18,8 @@ import pytest
 os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # also for the programs that tests start
 
 # Shapes in annotations are enforced in these modules from here on, so this stands before they are imported.
-SHAPED = ("corruptions", "bottlenecks", "likelihoods", "networks", "convolutions")  # the parts; other modules test their own errors
+# The parts; other modules test their own errors.
+SHAPED = ("corruptions", "bottlenecks", "likelihoods", "networks", "convolutions")
 jaxtyping.install_import_hook([f"isthmus.{name}" for name in SHAPED], "shapes.check")
 
 import hypothesis  # noqa: E402

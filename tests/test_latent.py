@@ -43,6 +43,7 @@ def test_moments_are_those_of_numpy(ready: prepare.Prepared, model: prepare.Mode
     parts = [z[train.labels == k] for k in range(3)]
     np.testing.assert_allclose(found.class_means, [part.mean(0) for part in parts], atol=1e-12)
     pooled = sum(np.cov(part.T) * (len(part) - 1) for part in parts) / (len(z) - 3)
+    assert found.class_covariance is not None
     np.testing.assert_allclose(found.class_covariance, pooled, atol=1e-12)
     assert found.class_counts.tolist() == [len(part) for part in parts]
 
