@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AutoEncoder": "estimator",
     "Config": "config",
     "IsthmusError": "errors",
     "Model": "model",
@@ -27,6 +28,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AutoEncoder",
     "Config",
     "IsthmusError",
     "Model",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from isthmus.data.check import check
     from isthmus.data.sources import read
     from isthmus.errors import IsthmusError
+    from isthmus.estimator import AutoEncoder
     from isthmus.evaluating import evaluate
     from isthmus.model import Model
     from isthmus.monitor import Monitor

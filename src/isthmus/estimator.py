@@ -1,0 +1,255 @@
+"""`AutoEncoder`: the scikit-learn estimator. It checks arguments as scikit-learn does and hands on to the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor
+
+from isthmus.config import Config
+from isthmus.data.carry import arrange
+from isthmus.data.objects import read_object
+from isthmus.data.preprocess import FULL_SCALE
+from isthmus.double import Double
+from isthmus.errors import UsageError
+from isthmus.inmemory import fitting_budget, train_in_memory
+from isthmus.prepare import IN_MEMORY
+from isthmus.recipes import resolve
+from isthmus.settings import nest, where_is
+
+Z_SIZE = 32  # the default of the whole package, where the data has twice as many features
+LARGEST_SEED = 2**31 - 1
+# Settings that differ from those of a run: float32 gives nearly the same on every machine, as scikit-learn's users
+# expect, and the networks that fit tables are too small to gain from bfloat16.
+START = {"data.source": IN_MEMORY, "training.precision": "float32"}
+
+
+class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
+    """An autoencoder as transformer and as detector of outliers, in scikit-learn's forms.
+
+    `transform` gives codes, `inverse_transform` rows from codes, `score_samples` how normal a sample is (larger is more
+    normal, the opposite of `isthmus score`, where larger is stranger), `predict` 1 for normal and -1 for outliers.
+    Training is quiet and leaves no file; `model_.save(folder)` keeps the model without a pickle.
+
+    Parameters
+    ----------
+    z_size : int, default None
+        Numbers in the code. None: half the features, at most 32. More than there are features is allowed.
+    recipe : str, default "modern"
+        What `isthmus recipes` lists. Every parameter that is None is the recipe's own.
+    hidden : sequence of int, default None
+        Widths of the encoder's hidden layers; the decoder mirrors them. `()` leaves none.
+    epochs, steps : int, default None
+        Budget in passes over X, or in steps. Both None: the recipe's, but at most 100 passes (or 200 steps).
+    batch_size : int, default 64
+        Samples a step.
+    lr : float, default None
+        Peak learning rate.
+    noise : str, default None
+        Noise on the input in training, such as "gaussian:0.5": a denoising autoencoder.
+    likelihood : str, default None
+        The cost: "gaussian" (squared error), "laplace", "bernoulli".
+    contamination : float, default 0.1
+        The share of X, above 0 and at most 0.5, that `predict` calls outliers: where the threshold `offset_` is put.
+    validation_fraction : float, default 0.1
+        The share of X that trains nothing and chooses the epoch that is kept; 0: the training cost chooses.
+    random_state : int, RandomState or None, default None
+        The same number, the same machine: the same codes.
+    device : str, default "cpu"
+        "cpu", "cuda", "mps" or "auto". A processor is the faster one for small tables, and can be shared by workers.
+    settings : dict, default None
+        Any other setting by its name, as in `isthmus train --set`: `{"activation": "relu", "shape": "28x28"}`.
+
+    Attributes
+    ----------
+    model_ : Model, the trained network, which takes raw rows. history_ : list of dict, one an epoch.
+    offset_ : float, the threshold on `score_samples`. n_iter_ : steps. n_features_in_, feature_names_in_ : as usual.
+
+    X is (n_samples, n_features), standardised inside. Images are taken too: (N, H, W), (N, H, W, C) or (N, C, H, W), or
+    rows with `settings={"shape": "28x28"}`; whole numbers up to 255 or 65,535, or floats between 0 and 1.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> AutoEncoder(z_size=2, random_state=0).fit_transform(X).shape
+    (150, 2)
+    """
+
+    n_features_in_: int  # set by scikit-learn's validation
+
+    def __init__(
+        self,
+        z_size: int | None = None,
+        *,
+        recipe: str = "modern",
+        hidden: Sequence[int] | None = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int = 64,
+        lr: float | None = None,
+        noise: str | None = None,
+        likelihood: str | None = None,
+        contamination: float = 0.1,
+        validation_fraction: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.z_size = z_size
+        self.recipe = recipe
+        self.hidden = hidden
+        self.epochs = epochs
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.noise = noise
+        self.likelihood = likelihood
+        self.contamination = contamination
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.device = device
+        self.settings = settings
+
+    def fit(self, X: Any, y: Any = None) -> AutoEncoder:
+        """Trains on X; y is not looked at.
+
+        Raises: ValueError for X as scikit-learn does; UsageError for parameters that cannot be meant.
+        """
+        self._check_shares()
+        X, shape = self._rows(X, fitting=True)
+        config = self._config(len(X), shape)
+        samples = read_object(X.reshape(len(X), *shape), config.data, name="X").train
+        trained = train_in_memory(config, samples, held_out=self.validation_fraction)
+        self._shape, self.model_ = shape, trained.model
+        self.history_, self.n_iter_ = trained.history, trained.steps
+        self.offset_ = float(np.quantile(self._scores(self._x(X)), self.contamination))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """The codes of X, (n_samples, z_size), in the float type of X."""
+        check_is_fitted(self)
+        X, _ = self._rows(X)
+        return Double(self.model_).codes(self._x(X)).numpy().astype(_float_type(X), copy=False)
+
+    def inverse_transform(self, Z: Any) -> Any:
+        """Samples from codes (n_samples, z_size), in the units and the form of the X of `fit`; a frame for a frame."""
+        check_is_fitted(self)
+        kept: Any = [np.float64, np.float32]
+        codes = check_array(Z, dtype=kept, input_name="Z")
+        z_size, preprocess = self.model_.z_size, self.model_.preprocess
+        if codes.shape[1] != z_size:
+            raise ValueError(f"Z has {codes.shape[1]} columns; the codes of this {type(self).__name__} have {z_size}.")
+        raw = preprocess.to_raw(Double(self.model_).x_hat(torch.from_numpy(codes)), torch.float64) * self._full
+        _, back = arrange(torch.empty(2, *self._shape), preprocess.shape)
+        X = back(raw).numpy().astype(codes.dtype, copy=False)
+        return self._framed(X, like=Z) if X.ndim == 2 and hasattr(Z, "columns") else X
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """How normal each sample is: the negative mean squared error of its reconstruction, on standardised values.
+
+        Larger is more normal, as everywhere in scikit-learn; the command `isthmus score` counts the other way.
+        """
+        check_is_fitted(self)
+        return self._scores(self._x(self._rows(X)[0]))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """`score_samples` from the threshold on: below zero are outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """1 for normal samples, -1 for outliers."""
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """z0, z1, …, as `isthmus encode` names them. `input_features` is only compared with what `fit` saw."""
+        check_is_fitted(self)
+        known = getattr(self, "feature_names_in_", None)
+        if input_features is not None:
+            given = np.asarray(input_features, dtype=object)
+            if known is not None and not np.array_equal(known, given):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(given) != self.n_features_in_:
+                message = f"input_features should have length equal to number of features ({self.n_features_in_})"
+                raise ValueError(f"{message}, got {len(given)}")
+        return np.array([f"z{i}" for i in range(self.model_.z_size)], dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _full(self) -> float:
+        """What X counts as white where `fit` found whole numbers: X comes and goes in its own units."""
+        preprocess = self.model_.preprocess
+        scaled_by_range = preprocess.is_image and preprocess.offset is None
+        return FULL_SCALE.get(getattr(torch, preprocess.dtype), 1.0) if scaled_by_range else 1.0
+
+    def _rows(self, X: Any, *, fitting: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
+        """X as scikit-learn checks it, (N, D), and the shape that its samples came in."""
+        shape: tuple[int, ...] = ()
+        if getattr(X, "ndim", 2) in (3, 4):
+            X = np.asarray(X)
+            shape = X.shape[1:]
+            if not fitting and shape != self._shape:
+                raise ValueError(f"X has samples of shape {shape}, but fit was given samples of shape {self._shape}.")
+            X = X.reshape(len(X), -1)
+        kept = [np.float64, np.float32, np.uint8, np.uint16]  # all else becomes float64
+        X = validate_data(self, X, reset=fitting, dtype=kept, ensure_min_samples=2 if fitting else 1)
+        return X, shape or X.shape[1:]
+
+    def _x(self, X: np.ndarray) -> Tensor:
+        """Network input from checked rows."""
+        raw = torch.from_numpy(np.array(X.reshape(len(X), *self._shape), dtype=np.float32, order="C"))
+        return self.model_.preprocess.to_x(arrange(raw, self.model_.preprocess.shape)[0] / self._full)
+
+    def _scores(self, x: Tensor) -> np.ndarray:
+        return -Double(self.model_).errors(x).numpy()
+
+    def _framed(self, X: np.ndarray, *, like: Any) -> Any:
+        """A frame of the same kind as `like`, with its index where it has one."""
+        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])])
+        columns, make = dict(zip(names, X.T, strict=True)), type(like)
+        return make(columns, index=like.index) if hasattr(like, "index") else make(columns)
+
+    def _config(self, n: int, shape: tuple[int, ...]) -> Config:
+        """The settings of this training: the recipe's, those of START, the parameters that are not None, `settings`."""
+        D = self.n_features_in_
+        seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
+        start = START | ({"data.shape": "table"} if len(shape) == 1 else {})
+        z_size = min(Z_SIZE, max(1, D // 2)) if self.z_size is None else self.z_size
+        named = {name: getattr(self, name) for name in ("epochs", "steps", "batch_size", "lr", "noise", "likelihood")}
+        named |= {"z_size": z_size, "hidden": self.hidden, "device": self.device, "seed": seed}
+        named = {name: _plain(value) for name, value in named.items() if value is not None}
+        given = {where_is(name): value for name, value in (named | dict(self.settings or {})).items()}
+        config = resolve(nest({"recipe": self.recipe} | start | given), where="AutoEncoder")
+        scaled = config.training.epochs is None and "training.steps" not in given
+        return fitting_budget(config, n) if scaled else config
+
+    def _check_shares(self) -> None:
+        if not 0 < self.contamination <= 0.5:
+            raise _outside("contamination", self.contamination, "above 0, at most 0.5")
+        if not 0 <= self.validation_fraction <= 0.5:
+            raise _outside("validation_fraction", self.validation_fraction, "from 0 to 0.5")
+
+
+def _outside(name: str, found: Any, allowed: str) -> UsageError:
+    return UsageError("USAGE-SETTING", f"AutoEncoder: {name} is {found!r}; allowed: {allowed}.", fix=f"set {name} so")
+
+
+def _float_type(X: np.ndarray) -> type[np.floating]:
+    return np.float32 if X.dtype == np.float32 else np.float64
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers for numpy's, which a grid search hands over."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return (
+        tuple(map(_plain, value)) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else value
+    )
