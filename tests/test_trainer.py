@@ -15,6 +15,7 @@ from torch import nn
 
 import tiny
 from isthmus import trainer as training
+from isthmus.adamw import adamw
 from isthmus.checkpoint import Checkpoints
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batches import Batches
@@ -22,7 +23,7 @@ from isthmus.data.preprocess import Preprocess
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.model import Model
 from isthmus.prepare import Prepared
-from isthmus.trainer import LOOK_EVERY, Progress, Trainer, adamw, rate
+from isthmus.trainer import LOOK_EVERY, Progress, Trainer, rate
 
 
 def trained(ready: Prepared, out: Path | None = None, **about: Any) -> Trainer:

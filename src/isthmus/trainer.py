@@ -8,6 +8,7 @@ loop looks at the count every few steps.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isthmus.adamw import Stepper, adamw
 from isthmus.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.config import TrainingConfig
-from isthmus.costs import mean_cost, objective, penalty_weights
+from isthmus.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.data.batches import Batches
 from isthmus.errors import DivergedError, ResourceError
-from isthmus.model import Model
+from isthmus.model import Model, Output
 from isthmus.monitor import Monitor
 from isthmus.randomness import generator_for, seed_of
 from isthmus.signals import StopSignals
@@ -40,6 +42,7 @@ class Progress:
     epoch: int = 0  # finished ones
     batch: int = 0  # finished ones of the running epoch
     cost_sum: float = 0.0  # of the running epoch, per sample seen
+    penalty_sums: dict[str, Any] = field(default_factory=dict)  # the same for each penalty, in nats and unweighted
     train_seconds: float = 0.0
     samples_seen: int = 0
     stopped_by: str = "budget"
@@ -72,9 +75,11 @@ class Trainer:
         epochs = settings.epochs or max(1, round(settings.steps / len(batches)))
         self.progress = Progress(epochs, len(batches))
         self.optimizer = adamw(model, settings)
+        self.stepper = Stepper(self.optimizer)
         # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
         self.never_waits = bool(self.optimizer.defaults["fused"]) and self.device.type != "cpu"
         self.weights = penalty_weights(model)
+        refuse_alone(model, batches.batch_size, len(validation))
         self.shakes = (
             any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules()) or model.own is not None
         )
@@ -87,8 +92,10 @@ class Trainer:
         """Takes up a checkpoint, in the middle of an epoch if need be."""
         self.monitor.restore(tensors, state)
         restore_optimizer(self.optimizer, tensors["optimizer"])
+        self.stepper.forget()
         for name in ("epoch", "batch", "cost_sum", "train_seconds", "samples_seen"):
             setattr(self.progress, name, state[name])
+        self.progress.penalty_sums = dict(state.get("penalty_sums", {}))
 
     def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: Callable[[Progress], None]) -> Progress:
         """Trains to the end of the budget, of the patience, or to a signal; restores the best weights.
@@ -135,13 +142,12 @@ class Trainer:
             self._look(rows, cost_sum)
         progress.train_seconds += time.perf_counter() - begun
         progress.cost_sum = float(cost_sum)
+        progress.penalty_sums = {name: float(value) for name, value in progress.penalty_sums.items()}
         return progress.batch == len(rows)
 
     def _step(self, rows: Tensor) -> Tensor:
         """One batch: cost, gradient, update; all left on the device. The cost per value, as people read it."""
         step, settings = self.progress.step, self.settings
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * rate(step, self.progress.epochs * self.progress.batches, settings)
         generator = generator_for(settings.seed, step, "step", device=self.device)
         if self.shakes:
             torch.manual_seed(seed_of(settings.seed, step, "layers"))
@@ -151,26 +157,42 @@ class Trainer:
             parameter.grad = None
         with autocast(settings, self.device):
             output = self.model(pair.x_in, sample=True, generator=generator)
-        cost = objective(self.model, pair, output, self.weights)
+        if not self.weights:
+            return self._learn(objective(self.model, pair, output, self.weights))
+        if self.model.terms:
+            output = with_terms(self.model, pair, output, generator)
+        weights = risen(self.weights, done, settings)
+        cost = self._learn(objective(self.model, pair, output, weights))
+        self._note(output)
+        return cost if weights is self.weights else objective(self.model, pair, output, self.weights).detach()
+
+    def _learn(self, cost: Tensor) -> Tensor:
         cost.backward()
         self._update(cost.detach())
         return cost.detach()
 
+    def _note(self, output: Output) -> None:
+        """Adds up the penalties for the history, on the device."""
+        sums = self.progress.penalty_sums
+        for name, penalty in output.code.penalties.items():
+            mean = penalty.detach().mean(dtype=_widest(self.device))
+            sums[name] = sums.get(name, 0.0) + mean * len(output.code.z)
+
     def _update(self, cost: Tensor) -> None:
         """Clips and applies the gradients, unless cost or gradient is not finite: then the step is skipped."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        bad, clip = (norm + cost).isfinite().logical_not_(), self.settings.clip
-        self._flags[self.progress.batch % LOOK_EVERY] = bad
-        if self.never_waits:  # the fused step divides by grad_scale, and does nothing where found_inf is 1
-            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
-            if clip:
-                self.optimizer.grad_scale = (norm / clip).clamp_(min=1.0)  # type: ignore[attr-defined]
-            self.optimizer.step()
-        elif not bool(bad):
+        progress, clip = self.progress, self.settings.clip
+        share = rate(progress.step, progress.epochs * progress.batches, self.settings)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if self.never_waits:
+            bad = (norm + cost).isfinite().logical_not_().float()
+            self._flags[progress.batch % LOOK_EVERY] = bad
+            self.stepper.step(share, grad_scale=(norm / clip).clamp_(min=1.0) if clip else None, found_inf=bad)
+        elif math.isfinite(float(norm) + float(cost)):
             if clip and float(norm) > clip:
                 torch.nn.utils.clip_grads_with_norm_(self.parameters, clip, norm)
-            self.optimizer.step()
+            self.stepper.step(share)
+        else:
+            self._flags[progress.batch % LOOK_EVERY] = 1.0
 
     def _look(self, rows: list[Tensor], cost_sum: Tensor) -> None:
         """Reads the flags of the last few steps; raises where one costs too much to go on."""
@@ -209,13 +231,15 @@ class Trainer:
         progress, settings = self.progress, self.settings
         begun = time.perf_counter()
         validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
+        n = len(self.batches.data)
         row = self.monitor.log(
-            train_cost=progress.cost_sum / len(self.batches.data),
+            train_cost=progress.cost_sum / n,
             validation_cost=validation,
+            **{name: value / n for name, value in progress.penalty_sums.items()},
             lr=self.optimizer.param_groups[0]["lr"],
             seconds=round(progress.train_seconds + time.perf_counter() - begun - self._seconds_before(), 4),
         )
-        progress.epoch, progress.batch, progress.cost_sum = progress.epoch + 1, 0, 0.0
+        progress.epoch, progress.batch, progress.cost_sum, progress.penalty_sums = progress.epoch + 1, 0, 0.0, {}
         if not torch.isfinite(torch.tensor(validation)):
             raise DivergedError(
                 "TRAIN-DIVERGED",
@@ -233,7 +257,8 @@ class Trainer:
         if not force and now - self._saved_at < self._save_took / CHECKPOINT_SHARE:
             return
         p = self.progress
-        state = {k: getattr(p, k) for k in ("step", "epoch", "batch", "cost_sum", "train_seconds", "samples_seen")}
+        kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
+        state = {k: getattr(p, k) for k in kept}
         try:
             self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)}, **state)
         except ResourceError as error:
@@ -250,31 +275,6 @@ def rate(step: int, steps: int, settings: TrainingConfig) -> float:
         return 1.0
     warm = settings.warmup * steps
     return min((step + 1) / max(warm, 1), (steps - step) / max(steps - warm, 1), 1.0)
-
-
-def adamw(model: Model, settings: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), with the settings' exceptions for some parameters.
-
-    Unless `decay` is "all", biases are not decayed. The first layer of our own networks learns at `input_lr` times the
-    rate: its many inputs move together, so a step of the same size changes its output most.
-    """
-    trained = [p for p in model.parameters() if p.requires_grad]
-    layers = (m for m in model.encoder.modules() if isinstance(m, nn.Linear | nn.Conv2d))
-    first = getattr(next(layers, None), "weight", None) if settings.input_lr != 1 else None
-    spared = [p for p in trained if settings.decay != "all" and p.ndim <= 1]
-    apart = {id(p) for p in [*spared, first] if p is not None}
-    groups = [
-        {"params": [p for p in trained if id(p) not in apart], "peak": settings.lr},
-        {"params": [] if first is None else [first], "peak": settings.lr * settings.input_lr},
-        {"params": spared, "peak": settings.lr, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.lr,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=model.device.type in {"cpu", "cuda"},
-    )
 
 
 def autocast(settings: TrainingConfig, device: torch.device) -> Any:

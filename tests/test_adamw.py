@@ -1,0 +1,86 @@
+"""The kept-list step of AdamW is PyTorch's own step, bit for bit."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from isthmus.adamw import Stepper
+
+
+def network() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3))
+
+
+def grouped(model: nn.Module) -> torch.optim.AdamW:
+    matrices, vectors = ([p for p in model.parameters() if (p.ndim > 1) is many] for many in (True, False))
+    groups = [{"params": matrices, "peak": 0.02}, {"params": vectors, "peak": 0.01, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=0.02, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+
+
+def backward(model: nn.Module, step: int) -> None:
+    model.zero_grad()
+    x = torch.randn(8, 5, generator=torch.Generator().manual_seed(step))
+    model(x).square().mean().backward()
+
+
+def assert_equal_parameters(a: nn.Module, b: nn.Module) -> None:
+    for one, other in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def by_pytorch(optimizer: torch.optim.AdamW, share: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * share
+    optimizer.step()
+
+
+def test_steps_are_bit_equal_to_those_of_pytorch_through_a_reload() -> None:
+    ours, theirs = network(), network()
+    stepper, plain = Stepper(grouped(ours)), grouped(theirs)
+    for step, share in enumerate([0.5, 1.0, 0.7, 0.3, 0.1]):
+        backward(ours, step)
+        backward(theirs, step)
+        if step == 3:  # the state goes to disk and back, as in a resumed run
+            stepper.optimizer.load_state_dict(copy.deepcopy(stepper.optimizer.state_dict()))
+            stepper.forget()
+        stepper.step(share)
+        by_pytorch(plain, share)
+    assert_equal_parameters(ours, theirs)
+    counts = {float(state["step"]) for state in stepper.optimizer.state.values()}
+    assert counts == {5.0}
+
+
+@pytest.mark.parametrize("missing", [0, 2])
+def test_a_layer_without_gradient_is_passed_over(missing: int) -> None:
+    ours, theirs = network(), network()
+    stepper, plain = Stepper(grouped(ours)), grouped(theirs)
+    for step in range(6):
+        for model in (ours, theirs):
+            backward(model, step)
+            if step == missing:
+                model[2].weight.grad = model[2].bias.grad = None
+        stepper.step(1.0)
+        by_pytorch(plain, 1.0)
+    assert_equal_parameters(ours, theirs)
+
+
+def test_found_inf_leaves_weights_and_counts_and_grad_scale_divides() -> None:
+    ours, theirs = network(), network()
+    stepper, plain = Stepper(grouped(ours)), grouped(theirs)
+    for step, bad in enumerate([0.0, 0.0, 1.0, 0.0]):
+        backward(ours, step)
+        stepper.step(1.0, grad_scale=torch.tensor(4.0), found_inf=torch.tensor(bad))
+        if not bad:
+            backward(theirs, step)
+            for p in theirs.parameters():
+                assert p.grad is not None
+                p.grad.div_(4.0)  # exact: a power of two
+            by_pytorch(plain, 1.0)
+    assert_equal_parameters(ours, theirs)
+    assert {float(state["step"]) for state in stepper.optimizer.state.values()} == {3.0}
