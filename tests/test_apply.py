@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,8 @@ import torch
 import isthmus
 import tiny
 from isthmus import apply
-from isthmus.errors import DataError
+from isthmus.data.saving import save_images
+from isthmus.errors import DataError, UsageError
 from isthmus.runs import Run
 
 NAMES = ["a", "b", "c", "d"]
@@ -57,3 +59,58 @@ def test_one_row_with_nothing_but_a_gap_in_a_column_can_be_used(gappy: Run, tmp_
     np.testing.assert_allclose(np.load(tmp_path / "z.npy"), expected, rtol=1e-5, atol=1e-6)  # float32
     with pytest.raises(DataError, match="1 missing value"):
         apply.read_input(gappy, tmp_path / "one.csv", {"missing": "error"})
+
+
+@pytest.fixture
+def photos(digits: tiny.Digits, tmp_path: Path) -> Path:
+    """A folder of three pictures."""
+    folder = tmp_path / "photos"
+    save_images(folder, digits.x[:3], ["a.png", "b.png", "cats/c.png"])
+    return folder
+
+
+@pytest.mark.parametrize("function", [apply.reconstruct, apply.denoise])
+def test_pictures_are_not_written_over_those_they_are_made_from(
+    function: Any, denoiser: Run, photos: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in photos.rglob("*.png")}
+    with pytest.raises(UsageError, match="is the input itself"):
+        function(denoiser, photos, photos)
+    with pytest.raises(UsageError, match="is the input itself"):
+        function(denoiser, photos / "a.png", photos / "a.png")
+    with pytest.raises(UsageError, match="lies in"):
+        function(denoiser, photos, photos / "out")
+    with pytest.raises(UsageError, match="holds a file that would be overwritten"):  # photos/a.png, by another way
+        function(denoiser, photos / "a.png", photos)
+    assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
+    assert function(denoiser, photos, tmp_path / "out").n == 3
+    assert function(denoiser, photos, tmp_path / "out").n == 3  # a second time, over its own
+    assert function(denoiser, photos / "a.png", tmp_path / "one.png").path == tmp_path / "one.png"
+    assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
+
+
+def test_a_suffix_that_would_lose_something_leads_to_no_other_file(denoiser: Run, photos: Path) -> None:
+    with pytest.raises(UsageError, match=r"a\.png is the input itself"):
+        apply.reconstruct(denoiser, photos / "a.png", photos / "a.jpg")
+    with pytest.raises(UsageError, match=r"b\.jpg has to be written as b\.png, which is there already"):
+        apply.reconstruct(denoiser, photos / "a.png", photos / "b.jpg")
+    assert apply.reconstruct(denoiser, photos / "a.png", photos / "new.jpg").path.name == "new.png"
+
+
+def test_codes_and_what_is_decoded_stay_off_their_sources(denoiser: Run, digits: tiny.Digits, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", digits.x[:3])
+    with pytest.raises(UsageError, match="is the input itself"):
+        apply.encode(denoiser, tmp_path / "x.npy", tmp_path / "x.npy")
+    with pytest.raises(UsageError, match="is what the run was trained on"):
+        apply.encode(denoiser, tmp_path / "x.npy", denoiser.config.data.source)
+    apply.encode(denoiser, tmp_path / "x.npy", tmp_path / "z.npy")
+    with pytest.raises(UsageError, match="is the input itself"):
+        apply.decode(denoiser, tmp_path / "z.npy", tmp_path / "z.npy")
+    assert np.array_equal(np.load(tmp_path / "x.npy"), digits.x[:3])
+    assert np.load(tmp_path / "z.npy").shape == (3, 4)
+
+
+def test_a_scale_that_the_model_was_not_trained_with_is_refused(denoiser: Run, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--scale cannot be chosen anew: the model scales its input as in training"):
+        apply.encode(denoiser, images, tmp_path / "z.npy", {"scale": "minmax"})
+    assert apply.encode(denoiser, images, tmp_path / "z.npy", {"scale": "auto"}).n == 200

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ import torch
 
 from isthmus.config import DataConfig
 from isthmus.data.preprocess import Preprocess
-from isthmus.data.samples import Samples
+from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError, UsageError
 from isthmus.files import write_atomic
+from isthmus.outputs import claimed, refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
     from isthmus.runs import Run
@@ -45,17 +47,39 @@ def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
     """
     from isthmus.data.sources import read_samples
 
+    with _knowing_the_size(run):
+        found = read_samples(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+    return fitting(found, run.model.preprocess)
+
+
+def read_parts(run: Run, source: str | Path, settings: Mapping[str, Any] | None = None) -> Bundle:
+    """As `read_input`, but the training part too where `source` comes in two parts; else all of it is `train`."""
+    from isthmus.data.sources import read
+
+    with _knowing_the_size(run):
+        found = read(str(source), _options(run, settings), expected=run.model.preprocess.columns)
     preprocess = run.model.preprocess
-    reading = {"limit": None, "validation": None, "test": None} | _reading(preprocess) | dict(settings or {})
-    options = replace(run.config.data, **reading)
+    return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
+
+
+def _options(run: Run, settings: Mapping[str, Any] | None) -> DataConfig:
+    whole = {"limit": None, "validation": None, "test": None}
+    if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
+        message = f"--scale cannot be chosen anew: the model scales its input as in training ({run.config.data.scale})."
+        raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
+    return replace(run.config.data, **whole | _reading(run.model.preprocess) | dict(settings or {}))
+
+
+@contextmanager
+def _knowing_the_size(run: Run) -> Iterator[None]:
+    """Of images of mixed sizes only one can be meant, so the error names it."""
     try:
-        found = read_samples(str(source), options, expected=preprocess.columns)
+        yield
     except DataError as error:
-        if error.code == "DATA-SIZE" and preprocess.is_image:  # of mixed sizes only one can be meant
-            H, W = preprocess.shape[1:]
+        if error.code == "DATA-SIZE" and run.model.preprocess.is_image:
+            H, W = run.model.preprocess.shape[1:]
             error.fix = f"pass --resize {H}x{W}, the size that the model was trained on"
         raise
-    return fitting(found, preprocess)
 
 
 def _reading(preprocess: Preprocess) -> dict[str, Any]:
@@ -106,6 +130,7 @@ def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> 
 
 def reconstruct(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
     """Writes the reconstruction of every sample of `source` to `out`."""
+    keep_inputs(run, source, out)
     samples = read_input(run, source, settings)
     return write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
 
@@ -115,11 +140,18 @@ def denoise(run: Run, source: str | Path, out: str | Path, settings: Mapping[str
 
     Raises: UsageError if the run was not trained with noise.
     """
+    keep_inputs(run, source, out)
     samples = read_input(run, source, settings)
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
     told = about_noise(run, samples)
     return replace(written, said=(*written.said, *told))
+
+
+def keep_inputs(run: Run, source: str | Path, out: str | Path) -> None:
+    """Raises: UsageError if writing to `out` would replace what is read, add to it, or replace the run's own data."""
+    data = run.config.data
+    refuse_inputs(out, source, kept=[path for path in (data.source, data.validation, data.test) if path])
 
 
 def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
@@ -137,6 +169,7 @@ def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
 def encode(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
     """Writes the code of every sample: .csv or .parquet with `id`, `label` if known, `z0` …; .npy the codes alone."""
     target = Path(out)
+    keep_inputs(run, source, out)
     if target.suffix not in TABLES | {".npy"}:
         raise UsageError(
             "USAGE-OUT",
@@ -160,6 +193,7 @@ def decode(run: Run, codes: str | Path, out: str | Path) -> Written:
 
     Raises: DataError if the codes are not (N, z_size) finite numbers.
     """
+    keep_inputs(run, codes, out)
     z, ids = read_codes(Path(codes), run.model.z_size)
     raw = run.model.decode(z)
     preprocess = run.model.preprocess
@@ -210,9 +244,12 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
             f"a table cannot be written as {out.suffix or 'a folder'}.",
             fix="name a .csv or .parquet file with -o",
         )
-    from isthmus.data.saving import save_image, save_images
+    from isthmus.data.saving import image_paths, lossless_path, save_image, save_images
 
     if out.suffix and source.is_file() and len(raw) == 1:
+        target = lossless_path(out, raw[0])
+        refuse_inputs(target, source)
+        refuse_existing(target, out)
         return Written(save_image(out, raw[0]), 1, said)
     if out.suffix and not out.is_dir():
         raise UsageError(
@@ -220,8 +257,10 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
             f"{len(raw):,} images cannot be written into one {out.suffix} file.",
             fix="name a folder, a .npy or a .csv file with -o",
         )
-    names = [samples.id_of(i) for i in range(len(raw))]
-    saved = save_images(out, raw, [n if Path(n).suffix else f"{n}.png" for n in names])
+    ids = [samples.id_of(i) for i in range(len(raw))]
+    names = [name if Path(name).suffix else f"{name}.png" for name in ids]
+    with claimed(out, image_paths(out, raw, names)):
+        saved = save_images(out, raw, names)
     return Written(out, len(raw), (*said, *saved.notes))
 
 

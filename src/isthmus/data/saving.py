@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -35,13 +35,33 @@ def save_image(path: Path, image: np.ndarray) -> Path:
     Raises: DataError for other shapes and for NaN; ResourceError if it cannot be written.
     """
     pixels = _storable(image, path.name)
-    target = path.with_name(_lossless_name(path.name, pixels))
+    target = lossless_path(path, image)
     picture = _picture(pixels)
     kind = target.suffix.lower()
     extra: dict[str, Any] = (
         {"lossless": True} if kind == ".webp" else {"compression": "tiff_deflate"} if kind.startswith(".tif") else {}
     )
     return write_atomic(target, lambda part: picture.save(part, **extra))
+
+
+def lossless_path(path: Path, image: np.ndarray) -> Path:
+    """Where `save_image` writes: `path`, or with another suffix where its format would lose something."""
+    suffix, wide = path.suffix.lower(), image.dtype == np.uint16 and len(image) == 1
+    if len(image) in LOSSLESS.get(suffix, ()) and (not wide or suffix in WIDE_LOSSLESS):
+        return path
+    return path.with_name((path.name[: -len(suffix)] if suffix in SUFFIXES else path.name) + ".png")
+
+
+def image_paths(folder: Path, images: Sequence[np.ndarray] | np.ndarray, names: Iterable[str]) -> list[Path]:
+    """Where `save_images` writes each image."""
+    taken: set[str] = set()
+    paths = []
+    for name, image in zip(names, images, strict=True):
+        kept = lossless_path(Path(safe_name(name)), _storable(image, name))
+        below = _free_name(PurePosixPath(kept.as_posix()), taken)
+        taken.add(str(below).casefold())
+        paths.append(folder / below)
+    return paths
 
 
 def save_images(folder: Path, images: np.ndarray | Iterable[np.ndarray], names: Iterable[str]) -> Saved:
@@ -51,17 +71,12 @@ def save_images(folder: Path, images: np.ndarray | Iterable[np.ndarray], names: 
 
     Raises: as `save_image`.
     """
-    taken: set[str] = set()
-    paths, wanted, narrowed = [], [], False
-    for name, image in zip(names, images, strict=True):
-        below = safe_name(name)
-        below = _free_name(below.with_name(_lossless_name(below.name, _storable(image, name))), taken)
-        taken.add(str(below).casefold())
-        target = folder / below
-        _refuse_outside(target, folder)
-        paths.append(save_image(target, image))
-        wanted.append(name)
-        narrowed |= image.dtype == np.uint16 and len(image) > 1
+    wanted, pictures = list(names), images if isinstance(images, np.ndarray) else list(images)
+    paths = image_paths(folder, pictures, wanted)
+    for path, image in zip(paths, pictures, strict=True):
+        _refuse_outside(path, folder)
+        save_image(path, image)
+    narrowed = any(image.dtype == np.uint16 and len(image) > 1 for image in pictures)
     return Saved(tuple(paths), tuple(_notes(folder, paths, wanted, narrowed)))
 
 
@@ -86,14 +101,6 @@ def _storable(image: np.ndarray, name: str) -> np.ndarray:
 def _picture(pixels: np.ndarray) -> Image.Image:
     plane = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return Image.fromarray(plane)
-
-
-def _lossless_name(name: str, pixels: np.ndarray) -> str:
-    """The name with a suffix that loses nothing of these pixels."""
-    suffix = Path(name).suffix.lower()
-    if len(pixels) in LOSSLESS.get(suffix, ()) and (pixels.dtype == np.uint8 or suffix in WIDE_LOSSLESS):
-        return name
-    return (name[: -len(suffix)] if suffix in SUFFIXES else name) + ".png"
 
 
 def _free_name(below: PurePosixPath, taken: set[str]) -> PurePosixPath:
