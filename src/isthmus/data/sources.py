@@ -30,11 +30,18 @@ LONGEST_TOLD = 200  # characters of a wrong name that are repeated in the messag
 VALIDATION_NAMES = ("val", "valid", "validation")
 
 
-def read(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> Bundle:
+def read(
+    source: Any,
+    options: DataConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    expected: Sequence[str] | None = None,
+) -> Bundle:
     """The samples behind a name, a path (which beats a name), or a Python object.
 
     A path is a folder of images, of IDX files or with `train` and `test` sub-folders, one image, a table, an array or
-    an IDX file. `progress(done, total)` counts steps of reading images, or bytes of a download.
+    an IDX file. `progress(done, total)` counts steps of reading images, or bytes of a download; `expected` are the
+    columns of the table that a model was trained on.
 
     Raises: DataError with the nearest known name where there is nothing; else whatever the reader finds wrong.
     """
@@ -43,7 +50,7 @@ def read(source: Any, options: DataConfig | None = None, progress: Progress | No
         from isthmus.data.objects import read_object
 
         return read_object(source, options)
-    return conform_bundle(_read_source(source, options, progress, None), options)
+    return conform_bundle(_read_source(source, options, progress, expected), options)
 
 
 def read_samples(
