@@ -3,7 +3,9 @@
     ISTHMUS_DATA=… python benchmarks/speed.py [--rounds 5] [--images 12800] [--threads N]
 
 Rounds are interleaved, so that whatever else the machine does hits all alike; medians and ratios are printed. The
-notebook's stack builds a PIL image for every sample, as torchvision's MNIST does, and batches them in two workers.
+notebook's stack does for every sample what torchvision's MNIST, Grayscale and ToTensor do (a PIL image of it, gray, a
+tensor), and batches them in two workers. Its 62 microseconds a sample are fewer than the 75 to 92 of torchvision 0.29
+itself, timed in turns on one core; torchvision is not needed to run this.
 """
 
 from __future__ import annotations
@@ -32,18 +34,37 @@ from isthmus.trainer import Trainer
 BATCH = 64
 
 
+class ToGray:
+    """As torchvision's Grayscale does with a PIL image."""
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return image.convert("L")
+
+
+class ToTensor:
+    """As torchvision's ToTensor does with a PIL image: copy, reorder to (C, H, W), scale to [0, 1]."""
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        pixels = torch.from_numpy(np.array(image, np.uint8, copy=True))
+        pixels = pixels.view(image.size[1], image.size[0], len(image.getbands()))
+        return pixels.permute((2, 0, 1)).contiguous().to(torch.get_default_dtype()).div(255)
+
+
 class PilImages(Dataset):
-    """One PIL image a sample, turned to gray and to a tensor, as the notebook's transforms do."""
+    """What torchvision's MNIST does for every sample: a tensor to a PIL image, the transforms, the label beside it."""
 
     def __init__(self, images: np.ndarray) -> None:
-        self.images = images
+        self.data, self.targets = torch.from_numpy(images), torch.zeros(len(images), dtype=torch.long)
+        self.transforms = [ToGray(), ToTensor()]
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.data)
 
-    def __getitem__(self, i: int) -> Tensor:
-        image = Image.fromarray(self.images[i]).convert("L")
-        return torch.from_numpy(np.array(image)).float().div(255).flatten()
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        image, target = Image.fromarray(self.data[i].numpy()), int(self.targets[i])
+        for transform in self.transforms:
+            image = transform(image)
+        return image, target
 
 
 def network(activation: str, code: nn.Module, output: nn.Module) -> nn.Sequential:
@@ -62,12 +83,14 @@ def notebook(images: np.ndarray) -> float:
     loader = DataLoader(PilImages(images), batch_size=BATCH, shuffle=True, num_workers=2)
     batches = iter(loader)
     next(batches)
-    begun, n = time.perf_counter(), 0
-    for x in batches:
+    begun, n, cost = time.perf_counter(), 0, 0.0
+    for feature, _target in batches:
+        x = feature.flatten(1)
         optimizer.zero_grad()
         loss = F.binary_cross_entropy(model(x), x)
         loss.backward()
         optimizer.step()
+        cost += loss.item() * len(x)
         n += len(x)
     return n / (time.perf_counter() - begun)
 
