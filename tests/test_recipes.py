@@ -4,13 +4,15 @@ import pytest
 
 from isthmus.config import Config
 from isthmus.errors import UsageError
+from isthmus.networks import usual_widths
 from isthmus.recipes import RECIPES, resolve
 
 
 def test_the_recipe_seed_is_the_notebook_word_for_word() -> None:
     config = resolve({"recipe": "seed"})
     m, t = config.model, config.training
-    assert (m.network, m.hidden, m.z_size, m.activation, m.bottleneck) == ("mlp", (512, 256), 32, "sigmoid", "sigmoid")
+    assert (m.network, m.z_size, m.activation, m.bottleneck) == ("mlp", 32, "sigmoid", "sigmoid")
+    assert (m.hidden or usual_widths(m.network, (1, 28, 28))) == (512, 256)
     assert (m.init, m.output_bias, m.dropout, m.noise, m.likelihood) == ("framework", "zero", 0.0, "none", "auto")
     assert (t.batch_size, t.lr, t.schedule, t.epochs, t.patience) == (64, 1e-3, "constant", 40, 5)
     # AdamW's own defaults in PyTorch, which decays biases too

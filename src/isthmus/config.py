@@ -8,7 +8,7 @@ never names of code to import: parts are looked up in registries.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
@@ -69,11 +69,14 @@ class ModelConfig:
     """The parts in a row: corruption, encoder, bottleneck, decoder, likelihood."""
 
     __pydantic_config__ = STRICT
-    network: Annotated[str, "The networks of encoder and decoder."] = "mlp"
-    hidden: Annotated[tuple[Width, ...], "Widths of the encoder's hidden layers; the decoder mirrors them."] = (
-        512,
-        256,
-    )
+    network: Annotated[
+        str, "mlp, conv (images of 16 to 256 pixels a side); auto: conv above 40 pixels or in colour, else mlp."
+    ] = "auto"
+    hidden: Annotated[
+        tuple[Width, ...] | None,
+        "mlp: widths of the hidden layers, usually 512,256; conv: channels of the stages, each of which halves the "
+        "sides. The decoder mirrors them.",
+    ] = None
     activation: Annotated[str, "The activation of the hidden layers."] = "silu"
     init: Annotated[Literal["framework", "he-normal", "orthogonal"], "How weights start."] = "orthogonal"
     output_bias: Annotated[
@@ -89,7 +92,8 @@ class ModelConfig:
         str,
         "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, masking; none.",
     ] = "none"
-    weights: Annotated[dict[str, Weight], "The weight of each penalty that the bottleneck announces."] = field(
+    terms: Annotated[str, "Further penalties: contractive, mmd, l2; several as a+b; none."] = "none"
+    weights: Annotated[dict[str, Weight], "The weight of each penalty that bottleneck and terms announce."] = field(
         default_factory=dict
     )
 
@@ -113,6 +117,11 @@ class TrainingConfig:
     decay: Annotated[Literal["matrices", "all"], "What the weight decay pulls on: matrices, or biases too."] = (
         "matrices"
     )
+    decoder_decay: Annotated[
+        Annotated[float, Ge(0.0), Le(10.0)] | None, "Another weight decay for the decoder's matrices, as in an RAE."
+    ] = None
+    penalty_warmup: Annotated[Fraction, "Share of the steps in which the penalties' weights rise from 0."] = 0.0
+    penalty_cycles: Annotated[Count, "How often in a training they rise, from 0 each time."] = 1
     clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
     augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, or auto."] = "auto"
     patience: Annotated[
@@ -144,6 +153,12 @@ class Config:
 
 SPELLED = {"likelihood": "--loss", "drop_columns": "--drop-column"}  # options that are not called like their setting
 SECTIONS: dict[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
+
+
+def is_list(section: str, name: str) -> bool:
+    """Whether a setting holds several values, written with commas between them."""
+    hint = get_type_hints(SECTIONS[section])[name]
+    return any(get_origin(part) is tuple for part in (hint, *get_args(hint)))
 
 
 def help_of(section: str, name: str) -> str:

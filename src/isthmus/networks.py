@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from isthmus.bricks import ACTIVATIONS, Sizes, linear_block
-from isthmus.convolutions import conv, stage_widths
+from isthmus.convolutions import SMALLEST, conv, stage_widths
 from isthmus.errors import unknown
 from isthmus.registry import build, parse
 
@@ -39,6 +39,8 @@ def mlp(
 
 NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": mlp, "conv": conv}
 
+AUTO, MLP_UP_TO = "auto", 40  # pixels a side of gray images
+
 # The hidden widths that each takes for samples of a shape, where none are asked for.
 WIDTHS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
     "mlp": lambda shape: (512, 256),  # the teaching notebook's
@@ -46,10 +48,29 @@ WIDTHS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
 }
 
 
+def fitting_network(shape: tuple[int, ...]) -> str:
+    """What `auto` means for samples of `shape`: conv for images in colour or above 40 pixels a side, else mlp.
+
+    On gray images of 28 pixels an mlp of the same time a step is as good; see docs/experiments.md. A side below 16
+    leaves a convolution nothing to halve.
+    """
+    if len(shape) != 3 or min(shape[1:]) < SMALLEST:
+        return "mlp"
+    return "conv" if shape[0] > 1 or max(shape[1:]) > MLP_UP_TO else "mlp"
+
+
 def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The hidden widths of the network that `text` names, for samples of `shape`; () for a module of the user's."""
     widths = WIDTHS.get(parse(text)[0])
     return widths(shape) if widths is not None else ()
+
+
+def widths_told(text: str, hidden: Sequence[int]) -> str:
+    """The hidden widths in words: `"stages of 32, 64 channels"`, `"layers of 512, 256 units"`."""
+    if not hidden:
+        return "no hidden layers"
+    things = ("stages", "channels") if parse(text)[0] == "conv" else ("layers", "units")
+    return f"{things[0]} of {', '.join(map(str, hidden))} {things[1]}"
 
 
 def network(
@@ -59,6 +80,7 @@ def network(
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     with torch.random.fork_rng(devices=()):  # new layers draw from the global generator, which is not ours to move
+        text = fitting_network(sizes.shape) if text == AUTO else text
         widths = usual_widths(text, sizes.shape) if hidden is None else tuple(hidden)
         return build("network", NETWORKS, text, sizes=sizes, hidden=widths, activation=activation, dropout=dropout)
 

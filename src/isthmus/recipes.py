@@ -19,7 +19,7 @@ def modern() -> Settings:
 
 def seed() -> Settings:
     """The teaching notebook word for word: sigmoid after every layer, BCE, AdamW 1e-3, patience 5, up to 40 epochs."""
-    model = {"activation": "sigmoid", "bottleneck": "sigmoid", "init": "framework", "output_bias": "zero"}
+    model = {"network": "mlp", "activation": "sigmoid", "bottleneck": "sigmoid", "init": "framework"}
     training = {
         "epochs": 40,
         "lr": 1e-3,
@@ -31,7 +31,7 @@ def seed() -> Settings:
         "decay": "all",
     }
     plain = {"clip": None, "augment": "none", "precision": "float32"}
-    return {"model": model, "training": training | plain}
+    return {"model": model | {"output_bias": "zero"}, "training": training | plain}
 
 
 def vae() -> Settings:

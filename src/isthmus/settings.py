@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from isthmus.config import SECTIONS, Config
+from isthmus.config import SECTIONS, Config, is_list
 from isthmus.errors import UsageError
 
 
@@ -69,8 +69,8 @@ def parse_sets(pairs: Iterable[str]) -> dict[str, Any]:
 
 def _typed(address: str, text: str) -> Any:
     section, _, key = address.partition(".")
-    default = {f.name: f for f in fields(SECTIONS[section])}.get(key) if section in SECTIONS else None
-    if default is not None and isinstance(default.default, tuple):
+    known = section in SECTIONS and key in {f.name for f in fields(SECTIONS[section])}
+    if known and is_list(section, key):
         return [part.strip() for part in text.split(",") if part.strip()]
     if address == "model.weights":
         pairs = [part.partition(":") for part in text.split(",")]

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from isthmus.config import SECTIONS, SPELLED, help_of
+from isthmus.config import SECTIONS, SPELLED, help_of, is_list
 
 # Reading options are the same wherever data is read.
 READING = (
     "label", "shape", "gray", "resize", "alpha", "frames", "scale", "key", "delimiter", "decimal", "encoding", "header",
     "thousands", "missing", "skip_bad_rows", "skip_bad_files", "drop_columns", "allow_trailing", "data_dir",
 )  # fmt: skip
+USING = tuple(name for name in READING if name != "scale")  # a trained model scales its input itself
 TRAINING = (
     "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
     "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",
@@ -56,7 +57,7 @@ def _option(name: str, address: str) -> inspect.Parameter:
         kind, flags = bool, [flag]
     elif key == "drop_columns":
         kind = list[str]
-    elif get_origin(hint) is tuple:
+    elif is_list(section, key):
         kind = str
     else:
         kind = _plain(hint)
@@ -88,6 +89,6 @@ def _value(address: str, value: Any) -> Any:
     if address == "data.header":
         return "yes" if value else "no"
     section, _, key = address.partition(".")
-    if isinstance(_default(section, key), tuple) and isinstance(value, str):
+    if is_list(section, key) and isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
