@@ -55,7 +55,8 @@ def assert_close(found: Tensor, expected: Tensor, what: str = "") -> None:
 def assert_gradient_everywhere(cost: Tensor, named: Iterable[tuple[str, Tensor]]) -> None:
     """The cost's gradient reaches each of these tensors, is finite, and is not zero everywhere."""
     names, tensors = zip(*named, strict=True)
-    for name, gradient in zip(names, torch.autograd.grad(cost, tensors, allow_unused=True), strict=True):
+    gradients = torch.autograd.grad(cost, tensors, allow_unused=True, retain_graph=True)
+    for name, gradient in zip(names, gradients, strict=True):
         assert gradient is not None, f"no gradient reaches {name}"
         assert bool(gradient.isfinite().all()), f"the gradient of {name} is not finite"
         assert bool((gradient != 0).any()), f"the gradient of {name} is zero everywhere"

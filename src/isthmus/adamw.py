@@ -19,8 +19,9 @@ FUSED_ON = {"cpu", "cuda"}  # where PyTorch has the whole update as one kernel
 def adamw(model: Model, settings: TrainingConfig) -> torch.optim.AdamW:
     """AdamW with the settings' exceptions for some parameters; every group keeps its `peak` rate.
 
-    Unless `decay` is "all", biases are not decayed; the decoder's matrices may have a decay of their own. The first layer of our own networks learns at `input_lr` times the
-    rate: its many inputs move together, so a step of the same size changes its output most.
+    Unless `decay` is "all", biases are not decayed; the decoder's matrices may have a decay of their own. The first
+    layer of our own networks learns at `input_lr` times the rate: its many inputs move together, so a step of the same
+    size changes its output most.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     layers = (m for m in model.encoder.modules() if isinstance(m, nn.Linear | nn.Conv2d))

@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from isthmus.codes import AbstractBottleneck, Code, precise, straight_through
 from isthmus.errors import UsageError
+from isthmus.quantisers import FSQ, VQ
 from isthmus.registry import build, joined
 
 # Below, sigma is 5e-5, less than the decoder's bfloat16 can tell; above, 148 times as wide as the prior: in between
 # nothing overflows, and no code that is of use lies outside.
 LOG_VAR = (-20.0, 10.0)
-
-
-class Code(NamedTuple):
-    """The code `z` (B, z_size), its named penalties in nats, unweighted, and whatever else is worth keeping.
-
-    A penalty is (B,), one value a sample; or (), where samples of the batch are compared with each other.
-    """
-
-    z: Tensor
-    penalties: dict[str, Tensor]
-    aux: dict[str, Tensor]
-
-
-class AbstractBottleneck(nn.Module):
-    """Makes a `Code` of h (B, width_in); `sample=False` draws nothing at random and moves no buffer."""
-
-    penalties: Mapping[str, float] = {}  # what `forward` announces, each with its weight unless configured
-    signed = True  # whether code values go both ways from zero; decides the colours of the heat strip
-    continuous = True  # whether every point near a code is a code too, as edits and interpolations need
-    couples = False  # whether a penalty compares the samples of a batch, so that one sample alone has none
-
-    def width_in(self, z_size: int) -> int:
-        """How many features the encoder must give."""
-        return z_size
-
-    @abstractmethod
-    def forward(self, h: Tensor, *, sample: bool, generator: torch.Generator | None = None) -> Code: ...
-
-    def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, z_size) codes from the prior. Raises: UsageError where there is none."""
-        name = type(self).__name__.lower()
-        raise UsageError("USAGE-PRIOR", f"the bottleneck {name!r} has no prior to sample from.", fix="encode real data")
-
-    @property
-    def has_prior(self) -> bool:
-        return type(self).sample_prior is not AbstractBottleneck.sample_prior
+LEAST_ACTIVITY = 1e-6  # below, the logarithm's slope of a million would be all that the step sees
 
 
 class Identity(AbstractBottleneck):
@@ -70,11 +36,61 @@ class Sigmoid(AbstractBottleneck):
         return Code(h.sigmoid(), {}, {})
 
 
+class L1(AbstractBottleneck):
+    """l1: z = h with the penalty `l1`, the sum of |z|, under which most values of a code stay near zero."""
+
+    penalties: Mapping[str, float] = {"l1": 1.0}
+
+    def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
+        return Code(h, {"l1": precise(h).abs().sum(1)}, {})
+
+
+class Sparse(AbstractBottleneck):
+    """sparse:RHO: a sigmoid code whose units are each active, on average over the batch, only RHO of the time.
+
+    Penalty `sparsity`: the sum over units of KL(rho || mean activity), one value a batch.
+    Source: Ng 2011, Sparse autoencoder (Stanford CS294A lecture notes), section 3.
+    """
+
+    penalties: Mapping[str, float] = {"sparsity": 1.0}
+    signed = False
+    couples = True
+
+    def __init__(self, rho: float = 0.1) -> None:  # a tenth: in the middle of what the literature uses, 0.05 to 0.2
+        super().__init__()
+        if not 0 < rho < 1:
+            raise ValueError(f"the activity {rho!r} is not between 0 and 1")
+        self.rho = rho
+
+    def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
+        z = precise(h).sigmoid()
+        rho, activity = self.rho, z.mean(0).clamp(LEAST_ACTIVITY, 1 - LEAST_ACTIVITY)
+        kl = rho * (math.log(rho) - activity.log()) + (1 - rho) * (math.log(1 - rho) - (-activity).log1p())
+        return Code(z, {"sparsity": kl.sum()}, {})
+
+
+class Noise(AbstractBottleneck):
+    """noise:SIGMA: z = h + sigma n in training, else h; a decoder that must bear it makes the code smooth."""
+
+    def __init__(self, level: float) -> None:
+        super().__init__()
+        if not 0 <= level < math.inf:
+            raise ValueError(f"the level {level!r} is not a number from 0")
+        self.level = level
+
+    def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
+        if not sample:
+            return Code(h, {}, {})
+        noise = torch.randn(h.shape, generator=generator, device=h.device, dtype=h.dtype)
+        return Code(h + self.level * noise, {}, {})
+
+
 class Gaussian(AbstractBottleneck):
     """gaussian: z = mean + sigma n, as in the variational autoencoder; without `sample` z is the mean.
 
     Penalty `kl`: KL(N(mean, sigma^2) || N(0, I)). Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
-    `clamped` counts the log-variances of the training that were held at an end of LOG_VAR, and all of them.
+    `clamped` counts the log-variances of the training that were held at an end of LOG_VAR, and all of them. What is
+    held keeps its gradient, so that it can come back; a clamp's zero slope would hold it for good.
     """
 
     penalties: Mapping[str, float] = {"kl": 1.0}  # 1: the evidence lower bound
@@ -90,7 +106,7 @@ class Gaussian(AbstractBottleneck):
 
     def forward(self, h: Float[Tensor, "B H"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
         mean, raw = precise(h).chunk(2, dim=1)
-        log_var = held(raw, LOG_VAR)
+        log_var = straight_through(raw, raw.clamp(*LOG_VAR))
         z = mean
         if sample:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
@@ -110,7 +126,7 @@ class Gaussian(AbstractBottleneck):
 class Chain(AbstractBottleneck):
     """One bottleneck after the other, `a+b`: the code of a is what b makes its code of. Penalties are joined."""
 
-    def __init__(self, parts: Sequence[AbstractBottleneck], z_size: int) -> None:
+    def __init__(self, parts: Sequence[AbstractBottleneck]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
         names = [name for part in parts for name in part.penalties]
@@ -147,19 +163,17 @@ class Chain(AbstractBottleneck):
         return z
 
 
-def precise(h: Tensor) -> Tensor:
-    """h in float32 at least: autocast gives bfloat16, which has two digits."""
-    return h if h.dtype in (torch.float32, torch.float64) else h.float()
-
-
-def held(raw: Tensor, ends: tuple[float, float]) -> Tensor:
-    """raw kept within `ends`, with the gradient of raw: what was held can come back, where a clamp's zero slope would
-    hold it for good."""
-    return raw.detach().clamp(*ends) + (raw - raw.detach())
-
-
-PASSING = (Identity,)  # z = h without `sample`, so that the part before decides how the strip is read
-BOTTLENECKS: dict[str, type[AbstractBottleneck]] = {"identity": Identity, "sigmoid": Sigmoid, "gaussian": Gaussian}
+PASSING = (Identity, L1, Noise)  # z = h without `sample`, so that the part before decides how the strip is read
+BOTTLENECKS: dict[str, type[AbstractBottleneck]] = {
+    "identity": Identity,
+    "sigmoid": Sigmoid,
+    "l1": L1,
+    "sparse": Sparse,
+    "noise": Noise,
+    "gaussian": Gaussian,
+    "vq": VQ,
+    "fsq": FSQ,
+}
 
 
 def bottleneck(text: str, z_size: int) -> AbstractBottleneck:
@@ -169,4 +183,7 @@ def bottleneck(text: str, z_size: int) -> AbstractBottleneck:
     for name in reversed(joined(text)):  # the last one makes the code, the others what the next one takes
         parts.insert(0, build("bottleneck", BOTTLENECKS, name, z_size=width))
         width = parts[0].width_in(width)
-    return parts[0] if len(parts) == 1 else Chain(parts, z_size)
+    return parts[0] if len(parts) == 1 else Chain(parts)
+
+
+__all__ = ["BOTTLENECKS", "LOG_VAR", "AbstractBottleneck", "Chain", "Code", "Gaussian", "bottleneck"]

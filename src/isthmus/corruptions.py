@@ -17,6 +17,7 @@ from torch import Tensor
 from isthmus.registry import build
 
 Range = tuple[float, float] | None
+Shape = tuple[int, ...] | None
 
 
 class Pair(NamedTuple):
@@ -28,7 +29,14 @@ class Pair(NamedTuple):
 
 
 class AbstractCorruption(ABC):
-    """`(x, generator) -> Pair`: x is (B, ...), the target is x itself, every value counts."""
+    """`(x, generator) -> Pair`: x is (B, ...), and stays as it was."""
+
+    @abstractmethod
+    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair: ...
+
+
+class AbstractNoise(AbstractCorruption):
+    """A corruption whose target is x itself, where every value counts."""
 
     def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
         return Pair(self.corrupt(x, generator), x)
@@ -60,14 +68,14 @@ class Level:
         return low + (high - low) * torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
-class Nothing(AbstractCorruption):
+class Nothing(AbstractNoise):
     """none: the input as it is."""
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         return x
 
 
-class GaussianNoise(AbstractCorruption):
+class GaussianNoise(AbstractNoise):
     """gaussian:SIGMA adds normal noise, x + sigma n; in data units, cut to the data's range unless clip=false."""
 
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
@@ -79,7 +87,7 @@ class GaussianNoise(AbstractCorruption):
         return noisy.clamp_(*self.range) if self.range else noisy
 
 
-class SaltAndPepper(AbstractCorruption):
+class SaltAndPepper(AbstractNoise):
     """salt-and-pepper:SHARE sets that share of the values to the lowest or the highest one, half each."""
 
     def __init__(self, level: float | str, *, range: Range = None) -> None:
@@ -92,7 +100,7 @@ class SaltAndPepper(AbstractCorruption):
         return x.masked_fill(u < share, self.high).masked_fill(u < share / 2, self.low)
 
 
-class Speckle(AbstractCorruption):
+class Speckle(AbstractNoise):
     """speckle:SIGMA multiplies by noise, x (1 + sigma n), as in radar and ultrasound; cut to the data's range."""
 
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
@@ -104,7 +112,7 @@ class Speckle(AbstractCorruption):
         return noisy.clamp_(*self.range) if self.range else noisy
 
 
-class Poisson(AbstractCorruption):
+class Poisson(AbstractNoise):
     """poisson:PEAK counts photons, Poisson(x peak) / peak: a white pixel gets PEAK of them; fewer is noisier."""
 
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
@@ -119,14 +127,40 @@ class Poisson(AbstractCorruption):
 
 
 class Masking(AbstractCorruption):
-    """masking:SHARE sets that share of the values to zero (black; the mean, in a standardised table)."""
+    """masking:SHARE sets that share of the values to zero (black; the mean, in a standardised table).
 
-    def __init__(self, level: float | str) -> None:
-        self.level = Level(level, high=1.0)
+    patch=4 masks squares of 4 x 4 pixels, all channels together (He et al. 2022, arXiv:2111.06377). count=masked lets
+    only the masked values count, each by so much that a sample counts as much as before.
+    """
 
-    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return x.masked_fill(u < self.level.draw(x, generator), 0.0)
+    def __init__(self, level: float | str, *, patch: int = 1, count: str = "all", shape: Shape = None) -> None:
+        self.level, self.patch, self.count = Level(level, high=1.0), patch, count
+        if not isinstance(patch, int) or patch < 1:
+            raise ValueError(f"the patch {patch!r} is not a number of pixels")
+        if count not in {"all", "masked"}:
+            raise ValueError(f"count is {count!r}, allowed are 'all' and 'masked'")
+        if patch > 1 and shape is not None and (len(shape) != 3 or patch > min(shape[1:])):
+            raise ValueError(f"there are no patches of {patch} pixels in samples of shape {shape}")
+
+    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
+        mask = self.draw(x, generator)
+        x_in = x.masked_fill(mask, 0.0)
+        if self.count == "all":
+            return Pair(x_in, x)
+        masked = mask.expand_as(x).to(x.dtype)
+        share = masked.flatten(1).mean(1).clamp_min(1 / x[0].numel())  # a sample without a masked value counts nothing
+        return Pair(x_in, x, masked / share.reshape(-1, *[1] * (x.ndim - 1)))
+
+    def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Where x is masked, in a shape that broadcasts over x."""
+        if self.patch == 1:
+            u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            return u < self.level.draw(x, generator)
+        B, _, H, W = x.shape
+        rows, columns = -(-H // self.patch), -(-W // self.patch)
+        u = torch.rand((B, 1, rows, columns), generator=generator, device=x.device, dtype=x.dtype)
+        mask = u < self.level.draw(x, generator)
+        return mask.repeat_interleave(self.patch, 2).repeat_interleave(self.patch, 3)[..., :H, :W]
 
 
 CORRUPTIONS = {
@@ -139,9 +173,9 @@ CORRUPTIONS = {
 }
 
 
-def corruption(text: str, range: Range) -> AbstractCorruption:
-    """The corruption that `text` names, such as `"gaussian:0.5"` or `"gaussian:0.1-0.8,clip=false"`.
+def corruption(text: str, range: Range, shape: Shape = None) -> AbstractCorruption:
+    """The corruption that `text` names, such as `"gaussian:0.5"` or `"masking:0.6,patch=4"`.
 
-    `range` is (lowest, highest) value of the data, or None where there is none (tables).
+    `range` is (lowest, highest) value of the data, or None where there is none (tables); `shape` that of a sample.
     """
-    return build("noise", CORRUPTIONS, text, range=range)
+    return build("noise", CORRUPTIONS, text, range=range, shape=shape)

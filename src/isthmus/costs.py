@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from isthmus.config import TrainingConfig
 from isthmus.corruptions import Pair
-from isthmus.data.batches import in_order
+from isthmus.data.batches import CHUNK, in_order
 from isthmus.errors import UsageError
 from isthmus.model import Model, Output, evaluation
 from isthmus.randomness import generator_for
+from isthmus.terms import alone
 
 
 def objective(model: Model, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:
@@ -19,6 +21,32 @@ def objective(model: Model, pair: Pair, output: Output, weights: dict[str, float
     for name, penalty in output.code.penalties.items():
         nats = nats + weights[name] * penalty.mean()
     return torch.as_tensor(model.likelihood.readable(nats / D))
+
+
+def risen(weights: dict[str, float], done: float, settings: TrainingConfig) -> dict[str, float]:
+    """The penalties' weights after the share `done` of the training: they rise linearly, once or in every cycle.
+
+    Source: Bowman et al. 2016, arXiv:1511.06349, section 3.1; in cycles: Fu et al. 2019, arXiv:1903.10145, eq. 6.
+    """
+    behind = done * settings.penalty_cycles % 1.0
+    if behind >= settings.penalty_warmup:
+        return weights
+    return {name: weight * behind / settings.penalty_warmup for name, weight in weights.items()}
+
+
+def with_terms(model: Model, pair: Pair, output: Output, generator: torch.Generator | None) -> Output:
+    """The output with the penalties of the model's terms among those of its code."""
+    penalties = dict(output.code.penalties)
+    for term in model.terms:
+        penalties |= term(model, pair, output, generator)
+    return output._replace(code=output.code._replace(penalties=penalties))
+
+
+def refuse_alone(model: Model, *numbers: int) -> None:
+    """Raises: UsageError where penalties look at a batch together and one of these numbers of samples is 1."""
+    for part, text in ((model.bottleneck, model.config.bottleneck), *((t, model.config.terms) for t in model.terms)):
+        if part.couples and 1 in numbers:
+            raise alone(repr(text))
 
 
 def penalty_weights(model: Model) -> dict[str, float]:
@@ -43,10 +71,17 @@ def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, pu
     generator = generator_for(seed, purpose, "noise", device=device)
     weights = penalty_weights(model)
     costs = []
+    couples = any(part.couples for part in (model.bottleneck, *model.terms))
+    if couples:
+        refuse_alone(model, len(data))
+    # Where samples are looked at together no chunk may be left with one, so the chunks are of equal size.
+    chunk = -(-len(data) // -(-len(data) // CHUNK)) if couples else CHUNK
     with evaluation(model):
-        for x in in_order(data, model.preprocess, device):
+        for x in in_order(data, model.preprocess, device, chunk):
             pair = model.corruption(x, generator)
             output = model(pair.x_in, sample=True, generator=generator)
+            if model.terms:
+                output = with_terms(model, pair, output, generator)
             nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight)
             for name, penalty in output.code.penalties.items():
                 nats = nats + weights[name] * penalty

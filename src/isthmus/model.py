@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from isthmus import bottlenecks, corruptions, files, likelihoods, networks
+from isthmus import bottlenecks, corruptions, files, likelihoods, networks, terms
 from isthmus.bottlenecks import Code
 from isthmus.config import ModelConfig
 from isthmus.data.batches import CHUNK
@@ -47,7 +45,8 @@ class Model(nn.Module):
         super().__init__()
         self.config, self.preprocess, self.own, self.flatten = config, preprocess, own, flatten
         self.likelihood = likelihoods.likelihood(config.likelihood)
-        self.corruption = corruptions.corruption(config.noise, preprocess.range)
+        self.corruption = corruptions.corruption(config.noise, preprocess.range, preprocess.shape)
+        self.terms = terms.terms(config.terms)
         self.bottleneck = bottlenecks.bottleneck(config.bottleneck, config.z_size)
         if own is not None:
             self._adapt(own, flatten)
@@ -84,8 +83,26 @@ class Model(nn.Module):
 
     @property
     def penalties(self) -> dict[str, float]:
-        """What is added to the cost, by name, with its weight unless configured."""
-        return dict(self.bottleneck.penalties)
+        """What is added to the cost, by name, with its weight unless configured.
+
+        Raises: UsageError if two parts announce the same.
+        """
+        known: dict[str, float] = {}
+        for part in (self.bottleneck, *self.terms):
+            for name, weight in part.penalties.items():
+                if name in known:
+                    raise UsageError("USAGE-PART", f"two parts announce the penalty {name!r}.", fix="name one of them")
+                known[name] = weight
+        return known
+
+    def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n, z_size) codes from the prior: the bottleneck's, or N(0, I) where a term brings the codes there.
+
+        Raises: UsageError where there is none.
+        """
+        if not self.bottleneck.has_prior and any(term.normal for term in self.terms):
+            return torch.randn(n, self.z_size, generator=generator, device=generator.device)
+        return self.bottleneck.sample_prior(n, generator)
 
     @property
     def n_parameters(self) -> int:
