@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 import tiny
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.model import Model, load_model
+from isthmus.loading import load_model
+from isthmus.model import Model
 from isthmus.networks import linear_block
 from isthmus.own import adapt
 
@@ -248,3 +249,42 @@ def test_fault_47_batch_normalisation_meets_no_batch_of_one(n: int, digits: tiny
     assert min(len(rows) for rows in trainer.batches.rows(0)) > 1
     tiny.run(trainer)
     assert math.isfinite(trainer.monitor.history[0]["train_cost"])
+
+
+class Identity(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def frozen() -> nn.Module:
+    return made(Notebook).requires_grad_(False)
+
+
+@pytest.mark.parametrize("module", [Identity(), frozen()], ids=["no weights", "frozen"])
+def test_a_module_without_trainable_weights_is_refused(module: nn.Module, digits: tiny.Digits) -> None:
+    ready = tiny.prepared(small(digits), likelihood="gaussian")
+    with pytest.raises(UsageError, match=rf"{type(module).__name__} has no weights that can be trained") as caught:
+        tiny.trainer(ready, own=module)
+    assert "requires_grad_()" in str(caught.value.fix)
+
+
+class Normalised(nn.Module):
+    """Batch normalisation of a vector: on one sample it has no variance."""
+
+    def __init__(self, norm: type[nn.Module] = nn.BatchNorm1d, **arguments: Any) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), norm(8, **arguments))
+        self.decoder = nn.Linear(8, 64)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"track_running_stats": False}, {"affine": False}])
+def test_fault_47_batch_normalisation_needs_a_batch(arguments: dict[str, Any], digits: tiny.Digits) -> None:
+    module, settings = made(Normalised, **arguments), {"likelihood": "gaussian", "epochs": 1}
+    before = tiny.weights(module)
+    with pytest.raises(UsageError, match="Normalised has a BatchNorm1d, which cannot work on batches of one") as caught:
+        tiny.trainer(tiny.prepared(small(digits), batch_size=1, **settings), own=module)
+    assert caught.value.fix == "pass a batch_size of 2 or more"
+    tiny.assert_equal_weights(tiny.weights(module), before)
+    for layers, batch_size in ((module, 2), (made(Normalised, norm=nn.LayerNorm), 1), (made(Convolutional), 1)):
+        ready = tiny.prepared(small(digits)[:20], batch_size=batch_size, **settings)
+        assert tiny.run(tiny.trainer(ready, own=layers)).epoch == 1

@@ -131,6 +131,10 @@ def test_what_a_module_gives_must_be_what_was_said(images: Path, tmp_path: Path)
     with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are no probabilities") as caught:
         isthmus.fit(Notebook(nn.Identity), images, output="probabilities", out=tmp_path / "a", **SMALL)
     assert caught.value.fix == 'pass output="logits"'
+    given = SMALL | {"likelihood": "bernoulli,output=probabilities"}
+    with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are no probabilities") as caught:
+        isthmus.fit(Notebook(nn.Identity), images, out=tmp_path / "a", **given)
+    assert caught.value.fix == 'pass likelihood="bernoulli"'
     assert not (tmp_path / "a").exists()
     with pytest.raises(UsageError, match="output is 'odds'"):
         isthmus.fit(Notebook(), images, output="odds", **SMALL)

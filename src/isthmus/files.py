@@ -110,10 +110,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} is missing.", fix=fix) from None
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
-    if version > FORMAT:
-        made_by = manifest.get("isthmus", "a newer version")
-        message = f"{folder} was made by isthmus {made_by} (format {version}); this is {__version__} (format {FORMAT})."
-        raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
+    refuse_newer(folder, version, manifest)
     for name, stated in files.items():
         if Path(name).name != name or not (folder / name).is_file():
             raise ModelFileError("MODEL-FILE", f"{what}: {name!r} is missing.", fix=fix)
@@ -124,6 +121,14 @@ def verify_folder(folder: Path) -> dict[str, Any]:
             )
             raise ModelFileError("MODEL-FILE", message, fix=fix)
     return manifest
+
+
+def refuse_newer(path: Path, version: int, manifest: Mapping[str, Any]) -> None:
+    """Raises: ModelFileError if `version` is of a format that only a later isthmus knows; the manifest says which."""
+    if version > FORMAT:
+        made_by = f"isthmus {manifest.get('isthmus', 'of a later version')}"
+        message = f"{path} was made by {made_by} (format {version}); this is {__version__} (format {FORMAT})."
+        raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
 
 
 def fingerprint(path: Path) -> dict[str, Any]:

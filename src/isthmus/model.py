@@ -17,9 +17,8 @@ from isthmus.config import ModelConfig
 from isthmus.data.batches import CHUNK
 from isthmus.data.carry import Carrier
 from isthmus.data.preprocess import Preprocess
-from isthmus.errors import IsthmusError, ModelFileError, UsageError
+from isthmus.errors import UsageError
 from isthmus.own import adapt
-from isthmus.settings import build as build_config
 from isthmus.tensors import save_tensors
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -52,6 +51,9 @@ class Model(nn.Module):
             self._adapt(own, flatten)
             return
         self.has_code = True
+        if self.likelihood.params_range is not None:
+            message = f"the network {config.network} ends without a sigmoid, so its output is no probability."
+            raise UsageError("USAGE-OUTPUT", message, fix=f"pass --loss {config.likelihood.partition(',')[0]}")
         C = preprocess.shape[0]
         width, channels = self.bottleneck.width_in(config.z_size), self.likelihood.channels_out(C)
         sizes = networks.Sizes(preprocess.shape, width, config.z_size, channels)
@@ -218,49 +220,3 @@ class evaluation:
     def __exit__(self, *_: object) -> None:
         for module in self.training:
             module.training = True
-
-
-def load_model(folder: Path, *, module: nn.Module | None = None, device: str | torch.device = "cpu") -> Model:
-    """The model that `save` wrote, in evaluation mode, after its manifest was verified.
-
-    `module` is an instance of the user's own class, if the model was made of one; its weights are replaced.
-
-    Raises: ModelFileError for a damaged, foreign or newer folder, or where `module` is needed or does not fit.
-    """
-    files.verify_folder(folder)
-    try:
-        about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        own_name, flatten = about["module"], about.get("flatten", "auto")
-        preprocess = Preprocess.from_dict(about["preprocess"])
-        config = build_config({"model": about["model"]}).model
-    except (OSError, ValueError, KeyError, TypeError, IsthmusError) as error:
-        reason = error.message if isinstance(error, IsthmusError) else repr(error)
-        raise ModelFileError("MODEL-CONFIG", f"{folder / CONFIG} cannot be used: {reason}", fix="train again") from None
-    if own_name is not None and module is None:
-        message = f"{folder} holds the weights of a module of your own, {own_name}; its code is not in the file."
-        fix = f"load it in Python: isthmus.load({str(folder)!r}, module={own_name}())"
-        raise ModelFileError("MODEL-MODULE", message, fix=fix)
-    try:
-        weights = load_file(folder / WEIGHTS)
-        model = (
-            Model(config, preprocess, own=module, flatten=flatten) if own_name else _empty(config, preprocess, weights)
-        )
-        model.load_state_dict(weights)
-    except (OSError, RuntimeError, SafetensorError, IsthmusError) as error:
-        reason = error.message if isinstance(error, IsthmusError) else str(error).splitlines()[0]
-        raise ModelFileError(
-            "MODEL-WEIGHTS", f"{folder / WEIGHTS} does not fit: {reason}", fix="use the folder it was saved with"
-        ) from None
-    return model.to(device).eval()
-
-
-def _empty(config: ModelConfig, preprocess: Preprocess, weights: dict[str, Tensor]) -> Model:
-    """A model without values, once it is known to be of the size of the weights: a file may claim any size."""
-    with torch.device("meta"):
-        model = Model(config, preprocess)
-    sizes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    for name in sizes.keys() | weights.keys():
-        found = tuple(weights[name].shape) if name in weights else None
-        if sizes.get(name) != found:
-            raise RuntimeError(f"{name} is {found} in the file and {sizes.get(name)} in the network")
-    return model.to_empty(device="cpu")

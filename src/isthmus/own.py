@@ -39,6 +39,9 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
 
     Raises: UsageError with what each way gave, if none returns as many values as it was given.
     """
+    if not isinstance(module, nn.Module):
+        message = f"a torch.nn.Module is needed, and a {type(module).__name__} was given."
+        raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class")
     ways = {"auto": (False, True)}.get(flatten, (bool(flatten),)) if isinstance(flatten, str) else (flatten,)
     encode, decode = _methods(module)
     failures, cause = [], None
@@ -57,6 +60,36 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
         fix="let forward (or decode after encode) return as many values as it takes",
         problems=failures,
     ) from cause
+
+
+def check_trainable(
+    module: nn.Module, params: Callable[[Tensor], Tensor], shape: tuple[int, ...], batch_size: int
+) -> None:
+    """Tries one pass, `params(x)` through `module`, as training will make it; weights and buffers stay as they are.
+
+    Raises: UsageError if no weight can be trained, or batch normalisation would see batches of one value.
+    """
+    name = type(module).__name__
+    alone: list[str] = []
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].numel() == inputs[0].shape[1] * 2:  # one value a sample and channel: alone it has no variance
+            alone.append(type(layer).__name__)
+
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(note) for norm in norms]
+    try:
+        with torch.enable_grad(), _evaluating(module):
+            output = params(torch.zeros(2, *shape, device=_device(module)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not output.requires_grad:
+        message = f"{name} has no weights that can be trained: none that requires a gradient leads to its output."
+        raise UsageError("USAGE-MODULE", message, fix="give it layers with weights, or unfreeze some: requires_grad_()")
+    if alone and batch_size == 1:
+        message = f"{name} has a {alone[0]}, which cannot work on batches of one sample."
+        raise UsageError("USAGE-BATCH", message, fix="pass a batch_size of 2 or more")
 
 
 def _methods(module: nn.Module) -> tuple[Callable | None, Callable]:

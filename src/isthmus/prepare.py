@@ -17,8 +17,10 @@ from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import Splits, align_labels, split
 from isthmus.display import Quiet
 from isthmus.errors import ResourceError
+from isthmus.footprint import refuse_too_large
 from isthmus.likelihoods import likelihood
 from isthmus.model import Model
+from isthmus.own import check_trainable
 from isthmus.randomness import generator_for
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
@@ -194,7 +196,12 @@ def settle_threads(prepared: Prepared, own: nn.Module | None = None) -> Prepared
 def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool | str = "auto") -> Model:
     """The model that training starts from, on the device; its weights come from the seed."""
     config = prepared.config
+    batch_size = config.training.batch_size
+    if own is None:
+        refuse_too_large(config.model, prepared.preprocess, batch_size=batch_size, device=prepared.device)
     model = Model(config.model, prepared.preprocess, own=own, flatten=flatten)
+    if own is not None:
+        check_trainable(own, lambda x: model(x).params, prepared.preprocess.shape, batch_size)
     mean = mean_sample(prepared) if config.model.output_bias == "mean" and own is None else None
     return model.initialise(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
 

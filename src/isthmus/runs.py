@@ -42,7 +42,7 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The trained model, in evaluation mode. Raises: ModelFileError."""
-        from isthmus.model import load_model
+        from isthmus.loading import load_model
 
         if not (self.path / MODEL).is_dir():
             message = f"{self.path} has no trained model yet."
@@ -219,7 +219,7 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
         >>> model = isthmus.load("runs/a")              # doctest: +SKIP
         >>> z = model.encode(images)                    # doctest: +SKIP
     """
-    from isthmus.model import load_model
+    from isthmus.loading import load_model
 
     folder = Path(path)
     if not (folder / files.MANIFEST).is_file():

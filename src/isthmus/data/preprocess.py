@@ -17,6 +17,7 @@ from torch import Tensor
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
+DTYPES = ("uint8", "uint16", "float32")  # in which data is kept
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 
 
@@ -85,8 +86,27 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
+        """What `as_dict` gave, from a file that anybody may have written.
+
+        Raises: ValueError for what no training leaves; TypeError for unknown names.
+        """
         restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**restored)
+        found = cls(**restored)
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        shape, n = self.shape, self.shape[0] if self.shape else 0
+        if len(shape) not in (1, 3) or not all(type(side) is int and side > 0 for side in shape):
+            raise ValueError(f"the shape {shape!r} is none of samples")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"the type {self.dtype!r} is none of {', '.join(DTYPES)}")
+        for name, wanted in (("offset", n), ("scale", n), ("fill", n), ("range", 2)):
+            numbers = getattr(self, name)
+            if numbers is not None and not (len(numbers) == wanted and all(map(math.isfinite, numbers))):
+                raise ValueError(f"{name} needs {wanted} finite numbers")
+        if self.columns is not None and len(self.columns) != self.size:
+            raise ValueError(f"{len(self.columns)} columns are named for samples of shape {shape!r}")
 
 
 def fit_preprocess(train: Samples, scale: str, missing: str = "error") -> Preprocess:

@@ -1,0 +1,119 @@
+"""A saved model brought back; its manifest, format, settings and sizes are checked before anything of it is built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from isthmus import files
+from isthmus.config import ModelConfig
+from isthmus.data.memory import available_bytes, size_of
+from isthmus.data.preprocess import Preprocess
+from isthmus.errors import IsthmusError, ModelFileError, UsageError
+from isthmus.model import CONFIG, WEIGHTS, Model
+from isthmus.settings import build as build_config
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Described(NamedTuple):
+    """What `config.json` says: the architecture, the preprocessing, and the name of a module of the user's."""
+
+    config: ModelConfig
+    preprocess: Preprocess
+    own_name: str | None
+    flatten: bool | str
+
+
+def load_model(folder: Path, *, module: nn.Module | None = None, device: str | torch.device = "cpu") -> Model:
+    """The model that `save` wrote, in evaluation mode, after its manifest was verified.
+
+    `module` is an instance of the user's own class, if the model was made of one; its weights are replaced.
+
+    Raises: ModelFileError for a damaged, foreign or newer folder, or where `module` is needed or does not fit;
+    UsageError for a model that is larger than the free memory.
+    """
+    described = _described(folder, files.verify_folder(folder))
+    own = described.own_name
+    if own is not None and module is None:
+        message = f"{folder} holds the weights of a module of your own, {own}; its code is not in the file."
+        fix = f"load it in Python: isthmus.load({str(folder)!r}, module={own}())"
+        raise ModelFileError("MODEL-MODULE", message, fix=fix)
+    path = folder / WEIGHTS
+    try:
+        _refuse_too_large(path, described)
+        model = _built(described, module)
+        _refuse_differences(_shapes_in(path), {k: tuple(v.shape) for k, v in model.state_dict().items()})
+        model = model if own else model.to_empty(device="cpu")
+        model.load_state_dict(load_file(path))
+    except (OSError, RuntimeError, SafetensorError, ModelFileError, UsageError) as error:
+        if isinstance(error, UsageError) and error.code == "USAGE-MEMORY":
+            raise
+        told = isinstance(error, IsthmusError)
+        fix = f"hand over {own} as it was made for the training" if own else "use the folder it was saved with"
+        raise ModelFileError(
+            "MODEL-WEIGHTS",
+            f"{path} does not fit: {error.message if told else str(error).strip()}",
+            fix=fix,
+            problems=error.problems if told else (),
+        ) from None
+    return model.to(device).eval()
+
+
+def _described(folder: Path, manifest: dict[str, Any]) -> Described:
+    """What `config.json` says, checked. Raises: ModelFileError for a newer format, or for what cannot be meant."""
+    path = folder / CONFIG
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        files.refuse_newer(path, int(about["format"]), manifest)
+        preprocess = Preprocess.from_dict(about["preprocess"])
+        config = build_config({"model": about["model"]}).model
+        return Described(config, preprocess, about["module"], about.get("flatten", "auto"))
+    except ModelFileError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, IsthmusError) as error:
+        reason = error.message if isinstance(error, IsthmusError) else repr(error)
+        raise ModelFileError("MODEL-CONFIG", f"{path} cannot be used: {reason}", fix="train again") from None
+
+
+def _refuse_too_large(path: Path, described: Described) -> None:
+    """The weights stand in memory twice for a moment; a module of the user's is tried on two samples."""
+    needed, free = 2 * path.stat().st_size, available_bytes()
+    if described.own_name is not None:
+        needed += 4 * 2 * described.preprocess.size
+    if free is not None and needed > free:
+        message = f"loading {path} needs {size_of(needed)} of memory; {size_of(free)} are free."
+        raise UsageError("USAGE-MEMORY", message, fix="end other programs, or load it on a larger machine")
+
+
+def _built(described: Described, module: nn.Module | None) -> Model:
+    """The model, without memory unless it is the user's module: a file may claim any size."""
+    if described.own_name is not None:
+        return Model(described.config, described.preprocess, own=module, flatten=described.flatten)
+    with torch.device("meta"):
+        return Model(described.config, described.preprocess)
+
+
+def _shapes_in(path: Path) -> Shapes:
+    """The shape of each tensor, from the head of the file alone."""
+    with safe_open(path, framework="pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
+def _refuse_differences(found: Shapes, expected: Shapes) -> None:
+    problems = [
+        f"{name} is {found.get(name, 'absent')} in the file and {expected.get(name, 'absent')} in the network"
+        for name in dict.fromkeys([*expected, *found])
+        if found.get(name) != expected.get(name)
+    ]
+    if len(problems) == 1:
+        raise ModelFileError("MODEL-WEIGHTS", f"{problems[0]}.")
+    if problems:
+        message = f"{len(problems)} weights are of other sizes in the file than in the network."
+        raise ModelFileError("MODEL-WEIGHTS", message, problems=problems)
