@@ -40,6 +40,7 @@ COMMANDS = [
     "runs",
     "recipes",
     "doctor",
+    "report",
 ]
 TRAIN = ["--hidden", "16", "--z-size", "4", "--threads", "1", "--batch-size", "32", "--epochs", "2"]
 PROGRAM = [sys.executable, "-c", "from isthmus.cli import main; main()"]

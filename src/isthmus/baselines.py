@@ -62,17 +62,26 @@ def pca(
     Source: Pearson 1901; for the randomized ones Halko, Martinsson, Tropp 2011, https://arxiv.org/abs/0909.4061.
     """
     rows, mean = _both(train, test)
-    data = train.flatten(1)
+    components = _components(train.flatten(1), mean, n_components)
+    k = min(n_components, len(train) - 1, rows.shape[1])
+    return {"mse": _error(rows, mean, components.to(rows.device).float(), value_range), "n_components": k}
+
+
+def principal(train: Float[Tensor, "N ..."], n_components: int) -> tuple[Tensor, Tensor]:
+    """The mean (D) of the training samples and their largest principal components (D, k), as `pca` takes them."""
+    mean = _both(train, train)[1]
+    return mean, _components(train.flatten(1), mean, n_components).float()
+
+
+def _components(data: Tensor, mean: Tensor, n_components: int) -> Tensor:
     k = min(n_components, len(data) - 1, data.shape[1])
     if k < 1:
-        components = torch.zeros(data.shape[1], 0)
-    elif min(data.shape) <= SIDE and 2.0 * data.numel() * min(data.shape) <= WORK:
-        components = _exact(data, mean, k)
-    else:
-        centred = (data.float() - mean.to(data.device)).cpu().numpy()
-        right = randomized_svd(centred, k, random_state=0)[2]  # a fixed seed: the same number in every report
-        components = torch.from_numpy(right.T.copy())
-    return {"mse": _error(rows, mean, components.to(rows.device).float(), value_range), "n_components": k}
+        return torch.zeros(data.shape[1], 0)
+    if min(data.shape) <= SIDE and 2.0 * data.numel() * min(data.shape) <= WORK:
+        return _exact(data, mean, k)
+    centred = (data.float() - mean.to(data.device)).cpu().numpy()
+    right = randomized_svd(centred, k, random_state=0)[2]  # a fixed seed: the same number in every report
+    return torch.from_numpy(right.T.copy())
 
 
 def _both(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:

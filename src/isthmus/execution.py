@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from isthmus import files, prepare, runs
 from isthmus.checkpoint import Checkpoints
 from isthmus.display import Quiet
-from isthmus.errors import DivergedError, Interrupted
+from isthmus.errors import DivergedError, Interrupted, IsthmusError
+from isthmus.folders import has_begun
 from isthmus.judge import judge
 from isthmus.latent import keep_latent
 from isthmus.measure import cost_unit, mean_cost_of_mean
 from isthmus.model import Model
 from isthmus.monitor import Monitor
 from isthmus.pictures import draw_pictures
-from isthmus.prepare import Prepared
+from isthmus.prepare import IN_MEMORY, Prepared
+from isthmus.reporting import report_at_end
 from isthmus.runs import Run
+from isthmus.signals import StopSignals
 from isthmus.threads import using_threads
 from isthmus.trainer import Progress, Trainer
 
@@ -25,26 +30,48 @@ from isthmus.trainer import Progress, Trainer
 def execute(
     run: Run, prepared: Prepared, model: Model, shown: Quiet, *, going_on: bool = False, extended: bool = False
 ) -> Run:
-    """Trains, saves, judges and draws, in a locked run folder."""
-    with using_threads(prepared.config.training.threads):
-        return _trained(run, prepared, model, shown, going_on, extended)
+    """Trains, saves, judges and draws, in a locked run folder.
+
+    Raises: DivergedError; Interrupted after a signal, once all that was trained is saved; ResourceError.
+    """
+    with using_threads(prepared.config.training.threads), StopSignals() as stop, _recorded(run, stop, going_on):
+        with stop.at_once():
+            trainer, mean_cost = _set_up(run, prepared, model, going_on, extended)
+            _announce(run, prepared, model, trainer, shown, going_on)
+        progress = _run(run, trainer, shown)
+        monitor = trainer.monitor
+        model.save(run.path / runs.MODEL)
+        monitor.write_history()
+        seconds = round(sum(row["seconds"] for row in monitor.history), 3)
+        run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
+        shown.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
+        with stop.at_once():
+            shown.say("judging …")
+            _judge(run, prepared, model, trainer, mean_cost, shown)
+            run.write_record(judged=True)
+    finished = Run(run.path, module=model.own)
+    finished.__dict__["model"] = model.cpu().eval()
+    return finished
 
 
-def _trained(run: Run, prepared: Prepared, model: Model, shown: Quiet, going_on: bool, extended: bool) -> Run:
+def _set_up(run: Run, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
+    """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
     validation = prepared.tensor(prepared.splits.validation)
     mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
     patience = prepared.config.training.patience
     monitor = Monitor(model, run.path, patience=patience, start_below=mean_cost)
     trainer = Trainer(model, prepare.batches_of(prepared), validation, prepared.config.training, monitor)
-    found = Checkpoints(run.path / "checkpoint").load() if going_on else None
+    found = Checkpoints(run.path / runs.CHECKPOINT).load() if going_on else None
     if found is not None:
         trainer.restore(*found)
     if extended:
         monitor.renew_patience()
-    _announce(run, prepared, model, trainer, shown, going_on)
-    progress = _run(run, trainer, shown)
-    model.save(run.path / runs.MODEL)
-    monitor.write_history()
+    return trainer, mean_cost
+
+
+def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_cost: float, shown: Quiet) -> None:
+    """Measures and draws, and writes both into the run folder."""
+    monitor, progress = trainer.monitor, trainer.progress
     ending = {
         "epochs": monitor.epoch,
         "best_epoch": monitor.best_epoch,
@@ -54,21 +81,46 @@ def _trained(run: Run, prepared: Prepared, model: Model, shown: Quiet, going_on:
         "path": str(run.path),
         "mean_cost": mean_cost,
     }
-    run.write_record(ended=progress.stopped_by, seconds=round(sum(r["seconds"] for r in monitor.history), 3))
-    shown.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
-    shown.say("judging …")
+    metrics = judge(prepared, model, monitor.history, ending)
+    files.write_json(run.path / runs.METRICS, metrics)
+    draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
+    keep_latent(run.path, prepared, model)
+    report_at_end(run, prepared, model, shown)
+
+
+@contextmanager
+def _recorded(run: Run, stop: StopSignals, going_on: bool) -> Iterator[None]:
+    """Notes in the run record how it ended, if not as planned; a signal becomes `Interrupted`, with how to go on."""
     try:
-        metrics = judge(prepared, model, monitor.history, ending)
-        files.write_json(run.path / runs.METRICS, metrics)
-        draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
-        keep_latent(run.path, prepared, model)
+        yield
+    except (DivergedError, Interrupted):  # these are noted where they arise
+        raise
     except KeyboardInterrupt:
-        fix = f"judge it with `isthmus resume {shlex.quote(str(run.path))}`"
-        message = "stopped while judging; the trained model is saved."
-        raise Interrupted("INTERRUPTED", message, exit_code=130, fix=fix) from None
-    finished = Run(run.path, module=model.own)
-    finished.__dict__["model"] = model.cpu().eval()
-    return finished
+        raise _stopped(run, stop.exit_code, going_on) from None
+    except Exception as error:
+        with suppress(IsthmusError):  # the disk may be what failed
+            run.write_record(ended="failed", error=getattr(error, "message", repr(error)))
+        raise
+
+
+def _stopped(run: Run, exit_code: int, going_on: bool) -> Interrupted:
+    """The end by a signal that was not waited for: before the first step, by a second signal, or while judging."""
+    if run.record.get("ended") in runs.DONE:
+        message, fix = "stopped while judging; the trained model is saved.", f"judge it with `{how_to_go_on(run)}`"
+    elif going_on or has_begun(run.path):
+        run.write_record(ended="interrupted")
+        message, fix = "stopped at once; the last checkpoint stays.", f"go on with `{how_to_go_on(run)}`"
+    else:
+        message, fix = "stopped before anything was trained.", None
+    return Interrupted("INTERRUPTED", message, exit_code=exit_code, fix=fix)
+
+
+def how_to_go_on(run: Run) -> str:
+    """The command, or the call where data or module are the caller's, that goes on with the run."""
+    needed = ["data=…"] * (run.config.data.source == IN_MEMORY) + ["module=…"] * bool(run.record.get("module"))
+    if needed:
+        return f"isthmus.resume({', '.join([repr(str(run.path)), *needed])})"
+    return f"isthmus resume {shlex.quote(str(run.path))}"
 
 
 def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
@@ -89,7 +141,7 @@ def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
             "INTERRUPTED",
             f"stopped in {done}; everything up to there is saved.",
             exit_code=progress.exit_code,
-            fix=f"go on with `isthmus resume {shlex.quote(str(run.path))}`",
+            fix=f"go on with `{how_to_go_on(run)}`",
         )
     return progress
 

@@ -118,23 +118,18 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
 
 
 def dead_units(case: Case) -> Verdict | None:
-    """Whether units of the code give nearly the same value for every sample.
-
-    Dead means a standard deviation under 1 % of the typical one: of the root mean square over the units (the median
-    would be zero itself once half of them are dead), of the whole range, 1, for a sigmoid code.
-    """
+    """Whether units of the code give nearly the same value for every sample."""
     code = case.facts.code
     if code is None or not code.size or len(code) < LEAST_CODES:
         return None
     std = code.astype(np.float64).std(0)
-    Z, typical = len(std), float(np.sqrt(np.mean(std**2))) if case.facts.signed_code else 1.0
-    dead = np.flatnonzero(~(std > DEAD * typical))  # so that a deviation that is not a number counts as dead
+    Z, silent = len(std), dead(code, signed=case.facts.signed_code)
     numbers = f"standard deviations from {shown(float(std.min()))} to {shown(float(std.max()))}"
-    if not len(dead):
+    if not len(silent):
         return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")
-    level: Level = "fail" if len(dead) >= MANY * Z else "warn"
-    text = f"{len(dead)} of {Z} units of the code hardly change with the {case.sample} ({_units(dead)})"
-    fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(dead)}")
+    level: Level = "fail" if len(silent) >= MANY * Z else "warn"
+    text = f"{len(silent)} of {Z} units of the code hardly change with the {case.sample} ({_units(silent)})"
+    fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(silent)}")
     return Verdict("dead-units", level, f"{text}: {numbers}.", fix)
 
 
@@ -143,15 +138,35 @@ def saturated_units(case: Case) -> Verdict | None:
     code = case.facts.code
     if code is None or not code.size or case.facts.signed_code:
         return None
-    share = ((code < ENDS[0]) | (code > ENDS[1])).mean(0)
-    Z, stuck = len(share), np.flatnonzero(share >= STUCK)
-    if not len(stuck):
+    share, at_ends = _at_ends(code), stuck(code)
+    Z = len(share)
+    if not len(at_ends):
         text = f"at most {share.max():.0%} of a unit's values are below 0.02 or above 0.98"
         return Verdict("saturated-units", "pass", f"No unit of the code sits at the ends of its range: {text}.")
-    level: Level = "fail" if len(stuck) >= MANY * Z else "warn"
-    text = f"{len(stuck)} of {Z} units of the code are stuck at the ends of their range ({_units(stuck)})"
-    text += f": at least {share[stuck].min():.0%} of their values are below 0.02 or above 0.98."
+    level: Level = "fail" if len(at_ends) >= MANY * Z else "warn"
+    text = f"{len(at_ends)} of {Z} units of the code are stuck at the ends of their range ({_units(at_ends)})"
+    text += f": at least {share[at_ends].min():.0%} of their values are below 0.02 or above 0.98."
     return Verdict("saturated-units", level, text, case.facts.train("--set model.bottleneck=identity"))
+
+
+def dead(code: np.ndarray, *, signed: bool) -> np.ndarray:
+    """The units of codes (N, Z) that are dead: a standard deviation under 1 % of the typical one.
+
+    Typical is the root mean square over the units (the median would be zero itself once half of them are dead), and
+    for a sigmoid code, which is not signed, the whole range, 1.
+    """
+    std = code.astype(np.float64).std(0)
+    typical = float(np.sqrt(np.mean(std**2))) if signed else 1.0
+    return np.flatnonzero(~(std > DEAD * typical))  # so that a deviation that is not a number counts as dead
+
+
+def stuck(code: np.ndarray) -> np.ndarray:
+    """The units of sigmoid codes (N, Z) of whose values nine of ten lie at the ends of the range."""
+    return np.flatnonzero(_at_ends(code) >= STUCK)
+
+
+def _at_ends(code: np.ndarray) -> np.ndarray:
+    return ((code < ENDS[0]) | (code > ENDS[1])).mean(0)
 
 
 def _units(units: np.ndarray) -> str:

@@ -1,0 +1,42 @@
+"""`isthmus report`: pages to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+
+Runs = Annotated[list[str], typer.Argument(metavar="RUN…", help="Run folders, or latest; several are compared.")]
+File = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", help="Where to write. [report.html in the run; comparison.html beside the first run]"),
+]
+
+
+def report(io: Io, run: Runs, *, out: File = None) -> None:
+    """Write the page of a run, one file that opens offline; of several runs a comparison.
+
+    Every training writes the page of its run; this writes it anew.
+
+    \b
+    Examples:
+      isthmus report latest
+      isthmus report runs/mnist-modern-1 runs/mnist-seed-1 -o comparison.html
+    """
+    from isthmus.reporting import report as write
+
+    written = write(*run, out=out)
+    for sentence in written.missing:
+        io.say(f"note: left out: {sentence}")
+    io.result(written.as_dict(), _told(written))
+
+
+def _told(written: Any) -> str:
+    return f"report written to {written.path} ({written.n_bytes / 1e6:.1f} MB); open it in a browser"
+
+
+def register(app: typer.Typer) -> None:
+    command(app, report)

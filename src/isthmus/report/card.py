@@ -1,0 +1,76 @@
+"""The data card: what the training, validation and test data hold, counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus.data.facts import facts_of, rows_about
+from isthmus.data.hashing import find_overlap
+from isthmus.pictures import shown
+from isthmus.report import tiles
+from isthmus.report.markup import number
+from isthmus.report.material import Material, Section
+
+STRIP = 6  # images of each class, in two columns of classes
+MOST_CLASSES = 30  # strips; more would be a page of their own
+
+
+def data(material: Material) -> Section:
+    """Sizes and shape from the metrics; range, counts, duplicates and samples where the data is at hand."""
+    about, prepared = material.metrics["data"], material.prepared
+    shape = " × ".join(map(str, about["shape"]))
+    rows: list[tuple[str, object]] = [("name", about["name"]), (f"shape of one {material.sample}", shape)]
+    if prepared is None:
+        classes = ", ".join(about.get("classes", [])[:30])
+        rows += [("classes", classes)] if classes else []
+    else:
+        facts = facts_of(prepared.splits.train)
+        rows += [(title, text) for title, text in rows_about(facts) if title != "samples"]
+        overlap = find_overlap(prepared.splits.train.x, prepared.splits.test.x).count
+        rows.append((f"test {material.sample}s also in training", number(overlap)))
+    sizes = {role: number(about[f"n_{role}"]) for role in ("train", "validation", "test")}
+    content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(material.record.get("said", []))}
+    content |= {"strips": _strips(material), "picture": _left_picture(material)}
+    content["sharp"] = tiles.is_sharp(tuple(about["shape"]))
+    return Section("data", "The data", "data.html", _read(material), content)
+
+
+def _strips(material: Material) -> list[dict[str, str]]:
+    """A strip of training images for each class, or of any where there are no classes."""
+    if not material.is_image or material.prepared is None:
+        return []
+    train = material.prepared.splits.train
+    if train.labels is None or not train.classes:
+        x = _pictures(train.x[: 2 * STRIP])
+        return [{"name": "", "uri": tiles.montage(x, 2 * STRIP), "alt": f"The first {len(x)} training images"}]
+    strips = []
+    for k, name in enumerate(train.classes[:MOST_CLASSES]):
+        rows = np.flatnonzero(train.labels == k)[:STRIP]
+        if len(rows):
+            uri = tiles.montage(_pictures(train.x[rows]), STRIP)
+            strips.append({"name": name, "uri": uri, "alt": f"{len(rows)} training images of class {name}"})
+    return strips
+
+
+def _pictures(x: np.ndarray) -> np.ndarray:
+    return x if x.dtype.kind == "u" else shown(torch.from_numpy(np.array(x)))
+
+
+def _left_picture(material: Material) -> dict[str, object] | None:
+    """The picture that the run drew of its data, where the data is not at hand."""
+    found = tiles.from_file(material.path / "data.png") if material.is_image and material.prepared is None else None
+    if found is None:
+        return None
+    return {"uri": found[0], "width": found[1], "height": found[2], "alt": "Training images, a row for each class"}
+
+
+def _read(material: Material) -> str:
+    d, sample = material.metrics["data"], material.sample
+    return (
+        f"The {d['n_train']:,} training {sample}s move the weights, the {d['n_validation']:,} for validation decide "
+        f"which epoch is kept, and the {d['n_test']:,} test {sample}s are looked at once, after the end: every number "
+        "on this page that does not say otherwise is from them. Duplicates between training and test would flatter it."
+    )

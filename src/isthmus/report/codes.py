@@ -1,0 +1,120 @@
+"""The code: how each unit's values are spread over the test samples, units that do nothing, and a map of all codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.split import evenly
+from isthmus.pictures import shown
+from isthmus.report import tiles
+from isthmus.report.markup import number, told
+from isthmus.report.material import Material, Section
+from isthmus.report.plots import histogram, scatter
+from isthmus.symptoms import LEAST_CODES, dead, stuck
+
+MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
+BINS = 25
+EDGE = 0.001  # of all values at either end may lie outside of the drawings: single ones would flatten the rest
+MAPPED = 1_000  # points of the map: enough to see the clusters, and 100 kB of thumbnails
+THUMB, SPRITE_COLUMNS = 28, 40  # pixels of a thumbnail's longer side; thumbnails in a line of their sheet
+
+
+def code(material: Material) -> Section | None:
+    """Histograms of the units and the map; None where there is no code or no data."""
+    passed, model = material.passed, material.model
+    if passed is None or model is None or passed.z is None or len(passed.z) < 2:
+        return None
+    z = passed.z.numpy().astype(np.float64)
+    signed = model.bottleneck.signed
+    silent = set(dead(z, signed=signed).tolist()) if len(z) >= LEAST_CODES else set()
+    ends = set() if signed else set(stuck(z).tolist())
+    points, explained = principal_plane(z)
+    content = {
+        "units": _units(z, silent, ends),
+        "left": max(0, z.shape[1] - MOST_UNITS),
+        "z_size": z.shape[1],
+        "silent": sorted(silent),
+        "stuck": sorted(ends),
+        **_map(material, points),
+    }
+    script = content.pop("script")
+    return Section("code", "The code", "code.html", _read(material, z, silent, ends, explained), content, script)
+
+
+def _units(z: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, Any]]:
+    """A small histogram for each unit, all on the same scale; of many units the widest spread and the narrowest."""
+    low, high = np.quantile(z, EDGE), np.quantile(z, 1 - EDGE)
+    high = high if high > low else low + 1.0
+    spread = z.std(0)
+    units = np.arange(z.shape[1])
+    if len(units) > MOST_UNITS:
+        order = np.argsort(-spread, kind="stable")
+        units = np.sort(np.concatenate([order[: MOST_UNITS * 3 // 4], order[-MOST_UNITS // 4 :]]))
+    counts = [np.histogram(z[:, unit], BINS, (low, high))[0] for unit in units]
+    # One unit that never changes has a single bar; the others are measured by what is usual.
+    most = float(np.quantile([c.max() for c in counts], 0.9)) or 1.0
+    zero = float((0 - low) / (high - low))
+    made = []
+    for unit, count in zip(units.tolist(), counts, strict=True):
+        state = "dead" if unit in silent else "stuck" if unit in ends else ""
+        label = f"z{unit}: mean {told(float(z[:, unit].mean()))}, standard deviation {told(float(spread[unit]))}"
+        picture = histogram(count.tolist(), most, label=f"{label}{', ' + state if state else ''}", zero=zero)
+        made.append({"name": f"z{unit}", "state": state, "svg": picture, "std": number(float(spread[unit]))})
+    return made
+
+
+def principal_plane(z: np.ndarray) -> tuple[np.ndarray, float]:
+    """The codes (N, Z) in the plane of their two widest directions, each in [0, 1], and its share of the variance."""
+    centred = z - z.mean(0)
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    plane = np.zeros((len(z), 2))
+    found = centred @ directions[:2].T
+    plane[:, : found.shape[1]] = found
+    plane -= plane.min(0)
+    share = float((sizes[:2] ** 2).sum() / ((sizes**2).sum() or 1.0))
+    return plane / np.where(plane.max(0) > 0, plane.max(0), 1.0), share
+
+
+def _map(material: Material, points: np.ndarray) -> dict[str, Any]:
+    """The scatter of at most a thousand codes, with thumbnails for script.js."""
+    test, passed = material.test, material.passed
+    if test is None or passed is None:
+        return {"map": None, "script": {}}
+    rows = np.sort(evenly(np.arange(len(points)), test.labels, MAPPED))
+    rows = rows[np.argsort(points[rows, 0], kind="stable")]  # from left to right, as the arrow keys go
+    at = points[rows]
+    labels = np.zeros(len(rows), int) if test.labels is None else test.labels[rows]
+    classes = test.classes if test.labels is not None else ()
+    names = {k: name for k, name in enumerate(classes) if 1 < len(classes) <= 30 and (labels == k).any()}
+    label = f"Map of {len(rows):,} codes" + (f", coloured by {len(classes)} classes" if len(classes) > 1 else "")
+    found = [f"{material.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·") for row in rows]
+    script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
+    content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "mapped": len(rows)}
+    if material.is_image:
+        sheet, width, height = tiles.sprite(shown(passed.x[rows]), SPRITE_COLUMNS, THUMB)
+        content["sprite"] = sheet
+        script["sprite"] = {"columns": SPRITE_COLUMNS, "width": width, "height": height}
+    return content | {"script": script}
+
+
+def _read(material: Material, z: np.ndarray, silent: set[int], ends: set[int], explained: float) -> str:
+    spread = z.std(0)
+    noisy = " (noisy ones, as in training)" if material.noise else ""
+    said = [
+        f"Each small picture shows how one of the {z.shape[1]:,} units of the code answers to the {len(z):,} test "
+        f"{material.sample}s{noisy}: wide hills carry much, a single spike carries nothing. Their standard deviations "
+        f"go from {told(float(spread.min()))} to {told(float(spread.max()))}."
+    ]
+    if silent:
+        said.append(f"{len(silent)} of {z.shape[1]} are dead, marked in red: they answer the same to everything.")
+    else:
+        said.append("None is dead.")
+    if ends:
+        said.append(f"{len(ends)} are stuck at the ends of their range, marked too: they can hardly learn any more.")
+    said.append(
+        f"The map lays the codes flat along their two widest directions, which hold {explained:.0%} of their variance: "
+        "what lies near each other there, the network takes for similar."
+    )
+    return " ".join(said)

@@ -1,0 +1,136 @@
+"""How the run was made: the network's drawing, settings, versions, hardware, and the command that repeats it."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from xml.etree import ElementTree as ET
+
+from isthmus.config import Config
+from isthmus.errors import IsthmusError
+from isthmus.recipes import resolve
+from isthmus.report.markup import Html, element, html, number
+from isthmus.report.material import Material, Section
+
+SVG = "{http://www.w3.org/2000/svg}"
+DRAWN = {"svg", "g", "rect", "path", "polygon", "line", "circle", "text", "title", "desc"}  # what drawing.py draws
+PLACED = {"class", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "rx", "d", "points", "transform", "font-size",
+          "font-weight", "text-anchor", "viewBox", "cx", "cy", "r"}  # fmt: skip
+LARGEST = 1_000_000  # bytes of a drawing; ours have 5,000
+
+
+def architecture(material: Material) -> Section | None:
+    """The drawing that the run left, if it can be read."""
+    drawing = read_drawing(material)
+    if drawing is None:
+        return None
+    values = math.prod(material.metrics["data"]["shape"])
+    said = f"Each bar is a layer, the higher the more values it gives; there are {material.metrics['parameters']:,} "
+    said += "weights in all. "
+    if material.metrics.get("z_size"):
+        share = values / material.metrics["z_size"]
+        said += (
+            f"The orange bar is the isthmus: {values:,} values have to pass through {material.metrics['z_size']:,}, "
+            f"{share:.3g} times fewer, so the network must find what the {material.sample}s have in common."
+        )
+    return Section("architecture", "The network", "architecture.html", said, {"drawing": drawing})
+
+
+def read_drawing(material: Material) -> Html | None:
+    """`architecture.svg` with nothing but shapes and texts: a run folder may come from a stranger."""
+    path = material.path / "architecture.svg"
+    try:
+        if path.stat().st_size > LARGEST:
+            return None
+        root = ET.fromstring(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, ET.ParseError):
+        return None
+    kept = _shapes(root)
+    if kept is None or kept.tag != "svg" or "viewBox" not in kept.attrib:
+        return None
+    for name in ("width", "height"):
+        kept.attrib.pop(name, None)
+    about = root.findtext(f"{SVG}desc") or "the network's layers"
+    kept.set("role", "img")
+    kept.set("aria-label", f"Drawing of the network: {about}")
+    return html(kept)
+
+
+def _shapes(node: ET.Element) -> ET.Element | None:
+    name = node.tag.removeprefix(SVG) if isinstance(node.tag, str) else ""
+    if name not in DRAWN or "paper" in node.get("class", ""):
+        return None
+    made = element(name, {k: v for k, v in node.attrib.items() if k in PLACED}, node.text or "")
+    for child in node:
+        kept = _shapes(child)
+        if kept is not None and not (name == "svg" and kept.tag in ("title", "desc")):
+            made.append(kept)
+    return made
+
+
+def settings(material: Material) -> Section:
+    """All settings, those that differ from the recipe first; versions, hardware, seed, times, and the command."""
+    record, config = material.record, material.config
+    changed, same = differing(config)
+    where = material.path / "config.toml"
+    from_file = f"isthmus train --config {shlex.quote(str(where))}"
+    own = record.get("module")
+    content = {
+        "command": record.get("command"),
+        "again": None if own or config.data.source == "data in memory" else from_file,
+        "own": own,
+        "changed": changed,
+        "same": same,
+        "recipe": config.recipe,
+        "facts": _facts(material),
+    }
+    read = (
+        f"The recipe {config.recipe} with {len(changed)} setting{'s' * (len(changed) != 1)} of its own. With the same "
+        f"seed ({config.training.seed}), data, versions and threads, the command gives the same weights again."
+    )
+    return Section("settings", "How to repeat it", "settings.html", read, content)
+
+
+def differing(config: Config) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(settings unlike the recipe's, all others), as pairs of address and value."""
+    ours = flat(config)
+    try:
+        recipe = flat(resolve({"recipe": config.recipe}))
+    except IsthmusError:  # a recipe of another version
+        recipe = {}
+    changed = [(k, v) for k, v in ours.items() if recipe.get(k) != v]
+    return changed, [(k, v) for k, v in ours.items() if recipe.get(k) == v]
+
+
+def flat(config: Config) -> dict[str, str]:
+    """`{"model.z_size": "32", …}`."""
+    nested = config.as_dict()
+    return {f"{section}.{key}": _text(value) for section, values in nested.items() if isinstance(values, dict)
+            for key, value in values.items()}  # fmt: skip
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or "none"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value) if value not in ({}, "") else "none"
+
+
+def _facts(material: Material) -> dict[str, list[tuple[str, object]]]:
+    record, metrics = material.record, material.metrics
+    rows: list[tuple[str, object]] = [
+        ("run folder", str(material.path)),
+        ("started", record.get("started")),
+        ("ended by", record.get("ended") or "not yet"),
+        ("epochs", number(metrics.get("epochs"))),
+        ("seconds of training", number(metrics.get("seconds"))),
+        (f"{material.sample}s a second", number(metrics.get("images_per_second"))),
+        ("seed", record.get("seed")),
+        ("deterministic", _text(record.get("deterministic"))),
+        ("data, SHA-256", record.get("data_sha256")),
+    ]
+    groups = {
+        "The run": rows,
+        "Versions": (record.get("versions") or {}).items(),
+        "Hardware": (record.get("hardware") or {}).items(),
+    }
+    return {title: [(str(k), v) for k, v in found if v is not None] for title, found in groups.items()}

@@ -1,0 +1,66 @@
+"""Pieces of HTML and SVG that are safe to put into the page: built as trees, so that every text is escaped."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from xml.etree import ElementTree as ET
+
+DIGITS = 3  # as many as the scatter of a run allows; the exact value stands in the element's attribute
+
+
+class Html(str):
+    """Text that is markup already; templates escape all other text."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def element(name: str, attributes: dict[str, Any], *children: ET.Element | str) -> ET.Element:
+    """An element with attributes (numbers in hundredths, None left out), texts and children."""
+    made = ET.Element(name, {k: _value(v) for k, v in attributes.items() if v is not None})
+    for child in children:
+        if isinstance(child, ET.Element):
+            made.append(child)
+        elif len(made):
+            made[-1].tail = (made[-1].tail or "") + legible(child)
+        else:
+            made.text = (made.text or "") + legible(child)
+    return made
+
+
+def html(tree: ET.Element) -> Html:
+    """The tree as markup that a page can hold."""
+    return Html(ET.tostring(tree, encoding="unicode", short_empty_elements=tree.tag == "svg"))
+
+
+def number(value: Any, unit: str = "") -> Html:
+    """A number as people read it, with the exact one in the element: `<data value="0.00283145">0.00283</data>`."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return html(element("span", {"class": "none"}, "–"))
+    shown = f"{value:,}" if isinstance(value, int) else told(value)
+    return html(element("data", {"value": repr(value)}, shown + (f"\u202f{unit}" if unit else "")))
+
+
+def told(value: float) -> str:
+    """Three digits with a true minus sign: 0.00283, 26.4, 1,083,696, 1.2e−5."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e6 or abs(value) < 1e-4:
+        text = f"{value:.{DIGITS - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    else:
+        text = f"{value:,.{max(0, DIGITS - 1 - math.floor(math.log10(abs(value))))}f}"
+    return text.replace("-", "−")
+
+
+def legible(text: str) -> str:
+    """Without control characters and lone surrogates, which a page cannot hold."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def _value(value: Any) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else legible(str(value))

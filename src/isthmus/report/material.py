@@ -1,0 +1,88 @@
+"""`Material`: everything a report can tell about one run; and `Section`: one chapter of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.config import Config
+from isthmus.data.samples import Samples
+from isthmus.measure import Passed, pass_through
+from isthmus.metrics import squared_errors
+from isthmus.model import Model
+from isthmus.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run: what its folder holds, and where they are at hand its data and its model.
+
+    `missing` are sentences about what is not at hand, and why; sections that need it are left out.
+    """
+
+    path: Path
+    metrics: Mapping[str, Any]
+    history: list[dict[str, Any]]
+    record: Mapping[str, Any]
+    config: Config
+    prepared: Prepared | None = None
+    model: Model | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.metrics["data"]["shape"]) == 3
+
+    @property
+    def sample(self) -> str:
+        """What one sample is called."""
+        return "image" if self.is_image else "row"
+
+    @property
+    def noise(self) -> str | None:
+        """The noise of a denoiser, such as "gaussian:0.5"."""
+        return None if self.config.model.noise == "none" else self.config.model.noise
+
+    @cached_property
+    def test(self) -> Samples | None:
+        return self.prepared.splits.test if self.prepared is not None else None
+
+    @cached_property
+    def passed(self) -> Passed | None:
+        """The test data through the model, under the noise of its training; None where data or model are missing."""
+        if self.prepared is None or self.model is None or self.test is None:
+            return None
+        return pass_through(self.model, self.prepared.tensor(self.test), self.prepared.config.training.seed)
+
+    @cached_property
+    def errors(self) -> np.ndarray | None:
+        """Mean squared error of each test sample, (N,)."""
+        return None if self.passed is None else squared_errors(self.passed.x, self.passed.x_hat).numpy()
+
+    def class_of(self, row: int) -> str:
+        """The class of a test sample, or nothing."""
+        if self.test is None or self.test.labels is None or not self.test.classes:
+            return ""
+        label = int(self.test.labels[row])
+        return self.test.classes[label] if label >= 0 else ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter: `read` says how to read it, `shown` is what `template` shows, `script` what script.js works with."""
+
+    id: str
+    title: str
+    template: str
+    read: str
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    script: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,57 @@
+"""The page: templates filled, style and script put in, and a policy that lets nothing else in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from isthmus import __version__
+from isthmus.report.markup import Html
+
+TEMPLATES = "templates"
+STYLE, SCRIPT = "style.css", "script.js"
+
+
+def render(template: str, title: str, script: Mapping[str, Any], **shown: Any) -> str:
+    """A whole page: one HTML text that asks for nothing from outside.
+
+    `script` is what script.js works with, by section. Every text is escaped; the policy allows this very style, this
+    very script and inline pictures, so that even a text that was not escaped could do and load nothing.
+    """
+    style, program = asset(STYLE), asset(SCRIPT)
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_allowed(style)}; script-src {_allowed(program)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    page = _environment().get_template(template)
+    return page.render(
+        title=title, policy=policy, style=style, program=program, script=script, version=__version__, **shown
+    )
+
+
+@cache
+def asset(name: str) -> Html:
+    """A file of the package that goes into every page as it is."""
+    return Html((resources.files("isthmus.report") / TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("isthmus.report", TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _allowed(text: str) -> str:
+    """The source expression that allows exactly this inline text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,182 @@
+"""Charts as SVG that stretch with the page: places are shares of the width and height, texts keep their size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from isthmus.report.markup import Html, element, html, told
+from isthmus.sparkline import worth_showing
+
+UNITS = 1_000  # of the inner drawing, each way
+ROOM = 0.05  # of the height, left free above and below
+LEVELS_NEAR = 2.0  # times the curves' own span: levels farther away would flatten the curves, and are only told
+MOST_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve; `kind` is its class in style.css. What is not finite leaves a gap."""
+
+    name: str
+    xs: Sequence[float]
+    ys: Sequence[float]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """A known value, drawn from edge to edge."""
+
+    name: str
+    value: float
+    kind: str = "level"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From values to shares of the axis, 0 at `low` to 1 at `high`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        low, high, v = (math.log(x) if self.log else x for x in (self.low, self.high, value))
+        return (v - low) / ((high - low) or 1.0)
+
+    def ticks(self) -> list[float]:
+        """About five round numbers on the axis."""
+        if not self.log:
+            return _round_steps(self.low, self.high)
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)):
+            found = [m * 10.0**d for d in decades for m in mantissas if self.low <= m * 10.0**d <= self.high]
+            if len(found) >= 4:
+                return found[:: -(-len(found) // (MOST_TICKS + 2))]
+        return _round_steps(self.low, self.high)
+
+    def as_list(self) -> list[float | bool]:
+        """As script.js wants it."""
+        return [self.low, self.high, self.log]
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    rough = (high - low) / (MOST_TICKS - 1) or 1.0
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * size for m in (1, 2, 2.5, 5, 10) if m * size >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def y_axis(lines: Sequence[Line], levels: Sequence[Level], *, log: bool) -> Axis | None:
+    """The axis that shows the curves well: a few values far above all others are cut off; None without any value."""
+    ys = np.concatenate([np.asarray(line.ys, float) for line in lines] or [np.empty(0)])
+    ys = np.sort(ys[np.isfinite(ys)])
+    if not ys.size or (log and ys[0] <= 0):
+        return None
+    t = np.log(ys) if log else ys
+    low, high = float(t[0]), float(worth_showing(t, t[0]))
+    reach = LEVELS_NEAR * ((high - low) or abs(high) or 1.0)
+    near = [
+        math.log(v.value) if log else v.value for v in levels if math.isfinite(v.value) and (v.value > 0 or not log)
+    ]
+    shown = [low, high, *(v for v in near if low - reach <= v <= high + reach)]
+    room = ROOM * ((max(shown) - min(shown)) or abs(high) or 1.0)
+    low, high = min(shown) - room, max(shown) + room
+    return Axis(math.exp(low), math.exp(high), True) if log else Axis(low, high)
+
+
+def line_chart(
+    lines: Sequence[Line],
+    levels: Sequence[Level],
+    x: Axis,
+    y: Axis,
+    *,
+    label: str,
+    mark: tuple[float, float] | None = None,
+) -> Html:
+    """Curves over whole numbers; `label` tells readers of the screen what there is to see."""
+    root = element("svg", {"class": "plot", "role": "img", "aria-label": label})
+    for tick in y.ticks():
+        height = _percent(1 - y.at(tick))
+        root.append(element("line", {"class": "grid", "x1": "0", "x2": "100%", "y1": height, "y2": height}))
+        root.append(element("text", {"class": "tick y", "x": "0", "y": height, "dx": "-8", "dy": "4"}, f"{tick:g}"))
+    for tick in (v for v in x.ticks() if v == round(v)):
+        place = {"class": "tick x", "x": _percent(x.at(tick)), "y": "100%", "dy": "20"}
+        root.append(element("text", place, f"{tick:,.0f}"))
+    for level in levels:
+        _draw_level(root, level, y)
+    inner = element("svg", {"viewBox": f"0 0 {UNITS} {UNITS}", "preserveAspectRatio": "none", "class": "stretch"})
+    for line in lines:
+        inner.append(element("path", {"class": f"curve {line.kind}", "d": _path(line, x, y)}))
+    root.append(inner)
+    if mark is not None and 0 <= y.at(mark[1]) <= 1:
+        place = {"cx": _percent(x.at(mark[0])), "cy": _percent(1 - y.at(mark[1]))}
+        root.append(element("circle", {"class": "best", "r": "5"} | place))
+    return html(root)
+
+
+def _draw_level(root: ET.Element, level: Level, y: Axis) -> None:
+    if not (math.isfinite(level.value) and (level.value > 0 or not y.log) and 0 <= y.at(level.value) <= 1):
+        return
+    height = _percent(1 - y.at(level.value))
+    root.append(element("line", {"class": level.kind, "x1": "0", "x2": "100%", "y1": height, "y2": height}))
+    text = f"{level.name} {told(level.value)}"
+    root.append(element("text", {"class": "name", "x": "100%", "y": height, "dy": "-6"}, text))
+
+
+def _path(line: Line, x: Axis, y: Axis) -> str:
+    steps, pen = [], "M"
+    for a, b in zip(line.xs, line.ys, strict=True):
+        if not math.isfinite(b) or (y.log and b <= 0):
+            pen = "M"
+            continue
+        # Values that are cut off leave through the upper edge, a little beyond it.
+        steps.append(f"{pen}{UNITS * x.at(a):.1f} {UNITS * (1 - min(y.at(b), 1.02)):.1f}")
+        pen = "L"
+    if len(steps) == 1:
+        steps.append("h0.1")  # a single epoch is a dot, which round line ends make of the shortest line
+    return "".join(steps)
+
+
+def histogram(counts: Sequence[float], most: float, *, label: str, zero: float | None = None) -> Html:
+    """Bars without gaps, `most` being the full height; a thin line at `zero`, a share of the width."""
+    root = element("svg", {"class": "histogram", "role": "img", "aria-label": label,
+                           "viewBox": f"0 0 {len(counts)} 100", "preserveAspectRatio": "none"})  # fmt: skip
+    tops = [100 * (1 - min(c / (most or 1.0), 1.0)) for c in counts]
+    steps = "".join(f"V{top:.1f}H{i + 1}" for i, top in enumerate(tops))
+    root.append(element("path", {"class": "bars", "d": f"M0 100{steps}V100Z"}))
+    if zero is not None and 0 <= zero <= 1:
+        at = f"{zero * len(counts):.2f}"
+        root.append(element("line", {"class": "zero", "x1": at, "x2": at, "y1": "0", "y2": "100"}))
+    return html(root)
+
+
+def bar(share: float, kind: str = "") -> Html:
+    """A horizontal bar of this share of its cell."""
+    width = _percent(min(max(share, 0.0), 1.0)) if math.isfinite(share) else "0%"
+    root = element("svg", {"class": "bar", "aria-hidden": "true"})
+    root.append(element("rect", {"class": f"fill {kind}".strip(), "width": width, "height": "100%", "rx": "2"}))
+    return html(root)
+
+
+def scatter(points: np.ndarray, groups: Sequence[int], names: dict[int, str], *, label: str) -> Html:
+    """Points (N, 2) in [0, 1], each of its group's colour, with the groups' names at their middles."""
+    root = element("svg", {"class": "plot map", "role": "img", "aria-label": label})
+    for (px, py), group in zip(points.tolist(), groups, strict=True):
+        place = {"cx": _percent(px), "cy": _percent(1 - py), "r": "3"}
+        root.append(element("circle", {"class": f"dot c{group % 10}"} | place))
+    for group, name in names.items():
+        middle = np.median(points[np.asarray(groups) == group], axis=0)
+        place = {"x": _percent(float(middle[0])), "y": _percent(1 - float(middle[1])), "dy": "6"}
+        root.append(element("text", {"class": f"group t{group % 10}"} | place, name))
+    return html(root)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}%"

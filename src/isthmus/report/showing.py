@@ -1,0 +1,191 @@
+"""Images on the page: the sanity check, the baselines beside each other, errors by class, the ten worst."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus import baselines
+from isthmus.cases import finite
+from isthmus.pictures import SHOWN, WORST, one_of_each, shown, without_noise
+from isthmus.report import tiles
+from isthmus.report.markup import number, told
+from isthmus.report.material import Material, Section
+from isthmus.report.plots import bar
+
+CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without colour
+MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told
+PCA_WORK = baselines.EXACT_WORK  # about a second; more training images change the pictures of PCA by nothing seen
+
+
+def sanity(material: Material) -> Section | None:
+    """Ten test images, their codes, and what the decoder makes of the codes."""
+    passed, test, model = material.passed, material.test, material.model
+    if passed is None or test is None or model is None or not material.is_image:
+        return None
+    rows = one_of_each(test, SHOWN)
+    x, z, x_hat = without_noise(model, passed.x[rows])
+    errors = np.square(x - x_hat).mean((1, 2, 3))
+    pictures = zip(tiles.tiles(x), _codes(z, signed=model.bottleneck.signed), tiles.tiles(x_hat), strict=True)
+    columns = [
+        {"name": material.class_of(row) or test.id_of(row), "x": a, "z": code, "x_hat": b, "mse": number(float(e))}
+        for row, (a, code, b), e in zip(rows, pictures, errors, strict=True)
+    ]
+    content = {
+        "columns": columns,
+        "sharp": tiles.is_sharp(x.shape),
+        "z_size": model.z_size if z is not None else None,
+        "height": x.shape[2],
+        "width": x.shape[3],
+    }
+    return Section("sanity", "Sanity check", "sanity.html", _read_sanity(material, errors, x), content)
+
+
+def _codes(z: np.ndarray | None, *, signed: bool) -> list[str | None]:
+    if z is None:
+        return []
+    columns = math.ceil(math.sqrt(2 * z.shape[1]))
+    reach = float(np.quantile(np.abs(z), CODE_REACH)) if z.size else 1.0
+    return [tiles.colours(code, columns, reach, signed=signed) for code in z]
+
+
+def _read_sanity(material: Material, errors: np.ndarray, x: np.ndarray) -> str:
+    values = int(np.prod(x.shape[1:]))
+    n = material.metrics["data"]["n_test"]
+    said = [f"Top: {len(x)} of the {n:,} test images, which the network did not see in training."]
+    model = material.model
+    if model is not None and model.has_code:
+        colour = "blue above zero, red below" if model.bottleneck.signed else "the bluer, the larger"
+        said.append(
+            f"Middle: the code, {model.z_size:,} numbers ({colour}), which is all that is left of the image's "
+            f"{values:,} values."
+        )
+    said.append("Bottom: what the decoder makes of the code alone; the more it looks like the top, the better.")
+    said.append(
+        f"The number is the mean squared error, 0 for a perfect copy: here from {told(float(errors.min()))} to "
+        f"{told(float(errors.max()))}."
+    )
+    if material.noise:
+        said.append("These images are clean, though the network was trained on noisy ones; the noisy ones come below.")
+    return " ".join(said)
+
+
+def rivals(material: Material) -> Section | None:
+    """The mean image, PCA and the model: the same test images, and the errors on all of them."""
+    metrics = material.metrics
+    found = {"this model": metrics["test"].get("mse")}
+    found |= {name: metrics.get("baselines", {}).get(key, {}).get("mse") for key, name in _names(material).items()}
+    found = {name: mse for name, mse in found.items() if finite(mse)}
+    if len(found) < 2:
+        return None
+    most = max(found.values())
+    table = [{"name": name, "mse": number(mse), "bar": bar(mse / most, "s0" if not i else "other")}
+             for i, (name, mse) in enumerate(found.items())]  # fmt: skip
+    content = {"table": table, "rows": _rival_rows(material), "sharp": tiles.is_sharp(tuple(metrics["data"]["shape"]))}
+    return Section("baselines", "Beside simple rivals", "baselines.html", _read_rivals(material, found), content)
+
+
+def _names(material: Material) -> dict[str, str]:
+    k = material.metrics.get("baselines", {}).get("pca", {}).get("n_components")
+    return {"pca": f"PCA of {k} numbers", "mean": f"the mean {material.sample}"}
+
+
+def _rival_rows(material: Material) -> list[dict[str, Any]]:
+    """Rows of the same pictures: original, this model, PCA, the mean image; none without the data."""
+    passed, prepared, test = material.passed, material.prepared, material.test
+    if passed is None or prepared is None or test is None or not material.is_image:
+        return []
+    rows = one_of_each(test, SHOWN)
+    x, x_hat = passed.x[rows], passed.x_hat[rows]
+    most = int(PCA_WORK / (2.0 * prepared.preprocess.size**2)) if prepared.preprocess.size <= baselines.SIDE else 2_000
+    train = prepared.x(prepared.splits.train, max(most, 2 * prepared.config.model.z_size))
+    mean, components = baselines.principal(train, material.metrics["baselines"]["pca"]["n_components"])
+    centred = x.flatten(1) - mean
+    pca = (mean + centred @ components @ components.T).reshape(x.shape)
+    if prepared.preprocess.range:
+        pca = pca.clamp(*prepared.preprocess.range)
+    names = [material.class_of(row) or test.id_of(row) for row in rows]
+    kept = {"original": x, "this model": x_hat, "PCA": pca, "mean image": mean.reshape(x[:1].shape).expand_as(x)}
+    all_shown = shown(torch.cat(list(kept.values())))
+    made = []
+    for i, (title, images) in enumerate(kept.items()):
+        pictures = tiles.tiles(all_shown[i * len(rows) : (i + 1) * len(rows)])
+        alts = [
+            f"{title} of {n}, error {told(e)}" if i else f"original {n}"
+            for n, e in zip(names, _errors(x, images), strict=True)
+        ]
+        made.append({"title": title, "pictures": list(zip(pictures, alts, strict=True))})
+    return made
+
+
+def _errors(x: torch.Tensor, x_hat: torch.Tensor) -> list[float]:
+    return (x - x_hat).square().flatten(1).mean(1).tolist()
+
+
+def _read_rivals(material: Material, found: dict[str, float]) -> str:
+    ours = found.get("this model")
+    others = {name: mse for name, mse in found.items() if name != "this model"}
+    said = ["An autoencoder is worth its training only if it beats two rivals that need none."]
+    said.append(f"The mean {material.sample} is the same answer for every input;")
+    said.append("PCA is the best code of the same size that straight lines alone can make.")
+    if ours:
+        told_ones = [f"{told(mse / ours)} times as large with {name}" for name, mse in others.items()]
+        said.append(f"Compared with this model the error (shorter bars are better) is {' and '.join(told_ones)}.")
+    if material.noise:
+        said.append("PCA sees the clean images here while this model sees noisy ones, so it has the easier task.")
+    return " ".join(said)
+
+
+def by_class(material: Material) -> Section | None:
+    """The mean error of every class, and the ten test samples with the largest error."""
+    errors, passed, test = material.errors, material.passed, material.test
+    if errors is None or passed is None or test is None or not material.is_image:
+        return None
+    worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
+    x, x_hat = shown(passed.x[worst]), shown(passed.x_hat[worst])
+    gaps = np.abs(x - x_hat).mean(1)
+    heats = [tiles.heat(gap, float(gaps.max())) for gap in gaps]
+    columns = [
+        {"id": test.id_of(int(row)), "class": material.class_of(int(row)), "x": a, "x_hat": b, "gap": gap,
+         "mse": number(float(errors[row]))}
+        for row, a, b, gap in zip(worst, tiles.tiles(x), tiles.tiles(x_hat), heats, strict=True)
+    ]  # fmt: skip
+    classes = class_errors(material)
+    content = {"columns": columns, "classes": classes[:MOST_CLASSES], "left": max(0, len(classes) - MOST_CLASSES),
+               "sharp": tiles.is_sharp(x.shape), "height": x.shape[2], "width": x.shape[3]}  # fmt: skip
+    return Section("errors", "Where it errs", "errors.html", _read_errors(material, errors, worst, classes), content)
+
+
+def class_errors(material: Material) -> list[dict[str, Any]]:
+    """Mean error and number of test samples of every class, the worst first."""
+    errors, test = material.errors, material.test
+    if errors is None or test is None or test.labels is None or len(test.classes) < 2:
+        return []
+    found = []
+    for k, name in enumerate(test.classes):
+        own = errors[test.labels == k]
+        if len(own):
+            found.append({"name": name, "n": number(len(own)), "error": float(own.mean())})
+    most = max((row["error"] for row in found), default=1.0)
+    found.sort(key=lambda row: -row["error"])
+    return [row | {"mse": number(row["error"]), "bar": bar(row["error"] / (most or 1.0), "s1")} for row in found]
+
+
+def _read_errors(material: Material, errors: np.ndarray, worst: np.ndarray, classes: list[dict[str, Any]]) -> str:
+    said = []
+    if classes:
+        first, last = classes[0], classes[-1]
+        said.append(
+            f"Class {first['name']} is the hardest to copy, with a mean squared error of {told(first['error'])}, and "
+            f"{last['name']} the easiest with {told(last['error'])}."
+        )
+    mean = float(np.mean(errors))
+    said.append(
+        f"The {len(worst)} worst test images have errors from {told(float(errors[worst[0]]))} down to "
+        f"{told(float(errors[worst[-1]]))}, where the average is {told(mean)}; the orange marks where they differ. "
+        "Look here for wrong scans, rare shapes, and what the network never learnt."
+    )
+    return " ".join(said)

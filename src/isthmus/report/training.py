@@ -1,0 +1,124 @@
+"""The cost over the epochs, with its floor, its best epoch and the values of every epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isthmus.cases import count, finite
+from isthmus.report.markup import number, told
+from isthmus.report.material import Material, Section
+from isthmus.report.plots import Axis, Level, Line, line_chart, y_axis
+
+SERIES = (("train_cost", "training", "s0"), ("validation_cost", "validation", "s1"))
+LOG_FROM = 2.0  # times the least: with less between them costs show as well on a linear scale
+MOST_EPOCHS = 2_000  # rows that the page holds; of more, every other and so on
+
+
+def training(material: Material) -> Section | None:
+    """The curves, on a linear and on a logarithmic scale; None without any epoch."""
+    rows = thinned(material.history)
+    if not rows:
+        return None
+    lines = curves(rows)
+    levels = _levels(material)
+    x = Axis(rows[0]["epoch"], max(rows[-1]["epoch"], rows[0]["epoch"] + 1))
+    best = best_row(material)
+    mark = (best["epoch"], best["validation_cost"]) if best else None
+    charts = {}
+    for name, log in (("linear", False), ("log", True)):
+        y = y_axis(lines, levels, log=log)
+        if y is not None:
+            label = f"Cost by epoch, {name} scale: {_ends(lines)}"
+            charts[name] = {"svg": line_chart(lines, levels, x, y, label=label, mark=mark), "y": y.as_list()}
+    if not charts:
+        return None
+    first = "log" if "log" in charts and _spans(lines, levels) else "linear"
+    shown = {
+        "charts": {name: chart["svg"] for name, chart in charts.items()},
+        "first": first,
+        "lines": [{"name": line.name, "kind": line.kind, "last": number(line.ys[-1])} for line in lines],
+        "levels": [{"name": level.name, "value": number(level.value)} for level in levels],
+        "best": number(best["epoch"]) if best else None,
+        "unit": material.metrics["test"].get("cost_unit", "cost"),
+        "epochs": len(material.history),
+    }
+    script = {
+        "x": x.as_list(),
+        "y": {name: chart["y"] for name, chart in charts.items()},
+        "epochs": [row["epoch"] for row in rows],
+        "lines": [[line.name, line.kind, [v if finite(v) else None for v in line.ys]] for line in lines],
+    }
+    return Section("training", "How it learnt", "training.html", _read(material, best, levels), shown, script)
+
+
+def thinned(history: Sequence[Mapping[str, Any]], most: int = MOST_EPOCHS) -> list[Mapping[str, Any]]:
+    """Evenly fewer rows where there are very many; the last is always among them."""
+    rows = [row for row in history if finite(row.get("epoch"))]
+    step = -(-len(rows) // most) or 1
+    return rows[(len(rows) - 1) % step :: step]
+
+
+def curves(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """The series that hold a value."""
+    epochs = [row["epoch"] for row in rows]
+    found = []
+    for key, name, kind in SERIES:
+        ys = [float(row[key]) if finite(row.get(key)) else math.nan for row in rows]
+        if any(map(math.isfinite, ys)):
+            found.append(Line(name, epochs, ys, kind))
+    return found
+
+
+def best_row(material: Material) -> Mapping[str, Any] | None:
+    """The history's row of the epoch whose weights were kept."""
+    best = material.metrics.get("best_epoch")
+    rows = [row for row in material.history if row.get("epoch") == best and finite(row.get("validation_cost"))]
+    return rows[0] if rows else None
+
+
+def _levels(material: Material) -> list[Level]:
+    mean, floor = material.metrics.get("mean_cost"), material.metrics["test"].get("bce_floor")
+    named = ((f"mean {material.sample}", mean, "level mean"), ("floor", floor, "level floor"))
+    return [Level(name, value, kind) for name, value, kind in named if value is not None and finite(value)]
+
+
+def _spans(lines: Sequence[Line], levels: Sequence[Level]) -> bool:
+    values = [v for line in lines for v in line.ys if math.isfinite(v)] + [level.value for level in levels]
+    return min(values) > 0 and max(values) > LOG_FROM * min(values)
+
+
+def _ends(lines: Sequence[Line]) -> str:
+    return "; ".join(f"{line.name} from {told(line.ys[0])} to {told(line.ys[-1])}" for line in lines)
+
+
+def _read(material: Material, best: Mapping[str, Any] | None, levels: Sequence[Level]) -> str:
+    n, epochs = material.metrics["data"]["n_train"], len(material.history)
+    said = [
+        f"An epoch is one pass over the {n:,} training {material.sample}s; there were {epochs:,}. The cost is what "
+        "training pushes down, so lower is better."
+    ]
+    named = {level.name: level.value for level in levels}
+    if "floor" in named:
+        floor = told(named["floor"])
+        said.append(
+            f"No model can come below the dashed floor at {floor}: gray pixels are neither black nor white, and "
+            "this cost counts that even for a perfect copy."
+        )
+    if best is not None:
+        cost = told(best["validation_cost"])
+        said.append(
+            f"The validation cost, on {material.metrics['data']['n_validation']:,} {material.sample}s that do not "
+            f"train the network, was best in epoch {best['epoch']:,} at {cost} (the ring); those weights were kept."
+        )
+        train = best.get("train_cost")
+        if finite(train):
+            gap = best["validation_cost"] - train
+            end = "the network would be learning its training data by heart."
+            said.append(
+                f"There the two curves are {told(abs(gap))} apart; if validation rose while training fell, {end}"
+            )
+    if epochs == 1:
+        said.append(f"With {count(epochs, 'epoch')} there is no curve yet, only its first point.")
+    return " ".join(said)
