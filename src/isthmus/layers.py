@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.bottlenecks import AbstractBottleneck, Identity
+from isthmus.convolutions import ChannelsLast, Crop
 from isthmus.model import Model, evaluation
 
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 WHOLE = (nn.Linear, *CONVOLUTIONS, nn.RNNBase, nn.MultiheadAttention, AbstractBottleneck)  # not looked into
-SILENT = (nn.Identity, nn.Flatten, nn.Unflatten, Identity)  # they change no value
+SILENT = (nn.Identity, nn.Flatten, nn.Unflatten, Identity, ChannelsLast, Crop)  # they change no value
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ def _has_weights(module: nn.Module) -> bool:
 def _followed(layer: Layer, step: Step, count: int) -> Layer:
     """The layer with what stands behind it: an activation, a norm, dropout, a bottleneck."""
     module, name = step.module, type(step.module).__name__
+    if step.shape_out and math.prod(step.shape_out) != layer.width:
+        layer = replace(layer, width=math.prod(step.shape_out), shape=step.shape_out)
     if isinstance(module, SILENT):
         return layer
     layer = replace(layer, parameters=layer.parameters + count)
@@ -139,9 +142,7 @@ def _followed(layer: Layer, step: Step, count: int) -> Layer:
         return replace(layer, activation=joined)
     if isinstance(module, nn.modules.dropout._DropoutNd):
         name = f"dropout {module.p:g}"
-    resized = step.shape_out and math.prod(step.shape_out) != layer.width
-    size = {"width": math.prod(step.shape_out), "shape": step.shape_out} if resized else {}
-    return replace(layer, notes=(*layer.notes, name), **size)
+    return replace(layer, notes=(*layer.notes, name))
 
 
 def _is_norm(module: nn.Module) -> bool:

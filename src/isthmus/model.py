@@ -123,10 +123,8 @@ class Model(nn.Module):
             return self
         for part in (self.encoder, self.decoder):
             networks.initialise(part, self.config.activation, generator, scheme=self.config.init)
-        last = [m for m in self.decoder.modules() if isinstance(m, nn.Linear)][-1]
-        if mean is not None and last.bias.numel() == mean.numel():
-            with torch.no_grad():
-                last.bias.copy_(self.likelihood.from_mean(mean).flatten())
+        if mean is not None:
+            networks.start_at(self.decoder, mean, self.likelihood.from_mean)
         return self
 
     def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:

@@ -65,7 +65,7 @@ def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return widths(shape) if widths is not None else ()
 
 
-def widths_told(text: str, hidden: Sequence[int]) -> str:
+def widths_told(text: str, hidden: Sequence[int] | None) -> str:
     """The hidden widths in words: `"stages of 32, 64 channels"`, `"layers of 512, 256 units"`."""
     if not hidden:
         return "no hidden layers"

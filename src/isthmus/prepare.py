@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isthmus.config import Config, TrainingConfig
+from isthmus.config import Config, ModelConfig, TrainingConfig
+from isthmus.convolutions import check_sides
 from isthmus.data.batches import Batches, in_order, resident, shift_of
 from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
 from isthmus.data.samples import Bundle, Samples
@@ -20,8 +21,10 @@ from isthmus.errors import ResourceError
 from isthmus.footprint import refuse_too_large
 from isthmus.likelihoods import likelihood
 from isthmus.model import Model
+from isthmus.networks import AUTO, fitting_network, usual_widths, widths_told
 from isthmus.own import check_trainable
 from isthmus.randomness import generator_for
+from isthmus.registry import parse
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
 # 0.0009 of BCE, three 0.0002, ten gained 0.0005; at 160 passes over 1,600 images two pixels beat one and three.
@@ -96,12 +99,30 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         precision=pick_precision(training.precision, device),
         device=device.type,
     )
-    model = config.model
+    model, about_model = settle_network(config.model, preprocess)
+    said += about_model
     if model.likelihood == "auto":
         model = replace(model, likelihood="bernoulli" if preprocess.is_image and preprocess.range else "gaussian")
     prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
     check_targets(prepared)
     return prepared
+
+
+def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelConfig, list[str]]:
+    """The same with a network and its widths, and what is to be said of a choice that was not the user's.
+
+    Raises: DataError for images that the network cannot take.
+    """
+    shape, text = preprocess.shape, model.network
+    network = fitting_network(shape) if text == AUTO else text
+    hidden = usual_widths(network, shape) if model.hidden is None else model.hidden
+    if parse(network)[0] == "conv":
+        check_sides(shape)
+    settled = replace(model, network=network, hidden=hidden)
+    if text != AUTO or network == "mlp":
+        return settled, []
+    kind = f"{'colour' if shape[0] > 1 else 'gray'} images of {shape[1]}x{shape[2]}"
+    return settled, [f"network {network} for {kind}: {widths_told(network, hidden)} (--network mlp: fully connected)"]
 
 
 def about_budget(training: TrainingConfig, n: int) -> list[str]:

@@ -155,6 +155,13 @@ def _cell(value: Any) -> str:
     return "-" if value is None else f"{value:.5f}" if isinstance(value, float) else str(value)
 
 
+def _network(model: Any) -> str:
+    """`mlp, layers of 512, 256 units`; `conv, stages of 32, 64 channels`; `own`."""
+    from isthmus.networks import widths_told
+
+    return model.network if model.network == "own" else f"{model.network}, {widths_told(model.network, model.hidden)}"
+
+
 def _told(run: Any) -> str:
     record, metrics, config = run.record, run.metrics, run.config
     lines = [
@@ -162,7 +169,7 @@ def _told(run: Any) -> str:
         f"started   {record.get('started')}, ended: {record.get('ended') or 'not yet'}",
         f"command   {record.get('command') or '(from Python)'}",
         f"data      {config.data.source}",
-        f"model     {config.recipe}, {config.model.network} {list(config.model.hidden)}, z_size {config.model.z_size}",
+        f"model     {config.recipe}, {_network(config.model)}, z_size {config.model.z_size}",
         f"noise     {config.model.noise}",
     ]
     if metrics:
