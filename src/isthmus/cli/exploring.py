@@ -1,0 +1,170 @@
+"""`isthmus map`, `neighbors`, `duplicates`, `probe`: what the codes of a run know about its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.settings import USING, with_settings
+from isthmus.cli.use import RunName, nested
+
+TOLD = 10  # rows that are printed; files and --json hold all
+
+Picture = Annotated[
+    Path | None, typer.Option("-o", "--out", help="Where to write: .png for a picture, .csv or .parquet for a table.")
+]
+Mapped = Annotated[str | None, typer.Argument(help="Other data. [the run's own test data]")]
+Searched = Annotated[str | None, typer.Option("--in", help="Where to search. [the run's own training data]")]
+Whole = Annotated[str | None, typer.Argument(help="Other data. [all the data of the run]")]
+Method = Annotated[str, typer.Option("--method", help="pca, tsne, or umap where umap-learn is installed.")]
+Color = Annotated[
+    str | None, typer.Option("--color", help="label, none, or a column of a table. [label where there are labels]")
+]
+
+
+def map_(
+    io: Io, settings: dict[str, Any], run: RunName, data: Mapped = None, *, out: Picture = None,
+    table: Annotated[Path | None, typer.Option("--table", help="A .csv or .parquet file for the coordinates.")] = None,
+    method: Method = "tsne", color: Color = None,
+    limit: Annotated[int, typer.Option("--limit", min=5, help="Samples at most, evenly over the classes.")] = 10_000,
+) -> None:  # fmt: skip
+    """Draw the codes in two dimensions: small pictures for images, points for rows of a table. [map.png]
+
+    \b
+    Examples:
+      isthmus map latest -o map.png
+      isthmus map latest photos/ --method pca -o photos.png
+      isthmus map latest table.csv --color price -o prices.png
+    """
+    from isthmus import atlas, explore
+    from isthmus.runs import find
+
+    found, out = find(run), out or Path("map.png")
+    for path in (out, table):
+        if path is not None:
+            explore.refuse_out(found, path, data)
+    result = atlas.map_codes(found, data, method=method, color=color, limit=limit, settings=nested(settings))
+    paths = [explore.write_result(result, path) for path in (out, table) if path is not None]
+    for sentence in result.samples.notes:
+        io.say(f"note: {sentence}")
+    about: dict[str, Any] = result.as_dict() | {"out": [str(path) for path in paths]}
+    io.result(about, f"{len(result.points):,} samples ({result.told}): {', '.join(map(str, paths))}")
+
+
+def neighbors(
+    io: Io, settings: dict[str, Any], run: RunName,
+    image: Annotated[str, typer.Argument(help="An image, a row of data such as mnist-2k:12, or several.")],
+    *, source: Searched = None, k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
+    out: Picture = None,
+) -> None:  # fmt: skip
+    """Find the samples nearest to IMAGE in the code, beside those nearest in the pixels.
+
+    \b
+    Examples:
+      isthmus neighbors latest digit.png -o neighbors.png
+      isthmus neighbors latest mnist-2k:12 --in mnist-2k -k 20 -o neighbors.csv
+    """
+    from isthmus import explore, lookup
+    from isthmus.runs import find
+
+    found = find(run)
+    if out is not None:
+        explore.refuse_out(found, out, image, source)
+    result = lookup.look_up(found, image, source, k=k, settings=nested(settings))
+    about: dict[str, Any] = result.as_dict() | {"out": str(explore.write_result(result, out)) if out else None}
+    for sentence in about["said"]:
+        io.say(f"note: {sentence}")
+    if out is not None and out.suffix == ".png" and about["n"] > 1:
+        io.say(f"note: the picture shows the first of {about['n']:,} samples; a .csv file holds all")
+    lines = [_neighbor(row) for row in about["neighbors"] if row["query"] == about["neighbors"][0]["query"]]
+    io.result(about, "\n".join([*lines, *([f"written to {out}"] if out else [])]))
+
+
+def duplicates(
+    io: Io, settings: dict[str, Any], run: RunName, data: Whole = None, *, out: Picture = None,
+    chance: Annotated[
+        float, typer.Option("--chance", min=0.0, help="Pairs that may be named by chance in data without copies.")
+    ] = 0.05,
+) -> None:  # fmt: skip
+    """Find equal and nearly equal samples, also between training and test data.
+
+    The codes propose pairs of neighbours; a pair is named where its values are nearer than chance puts any two of so
+    many samples, by the distances to the ten samples around it.
+
+    \b
+    Examples:
+      isthmus duplicates latest -o pairs.png
+      isthmus duplicates latest photos/ -o pairs.csv
+    """
+    from isthmus import copies, explore
+    from isthmus.runs import find
+
+    found = find(run)
+    if out is not None:
+        explore.refuse_out(found, out, data)
+    result = copies.find_copies(found, data, chance=chance, settings=nested(settings))
+    drawn = out is not None and (result.pairs or out.suffix != ".png")
+    about: dict[str, Any] = result.as_dict() | {
+        "out": str(explore.write_result(result, out)) if out and drawn else None
+    }
+    for sentence in about["said"]:
+        io.say(f"note: {sentence}")
+    told = f"{about['n']:,} samples: {about['exact']:,} equal an earlier one, {about['near']:,} pairs are nearly equal"
+    told += f"; {about['crossing']:,} of these pairs lie in different parts" if len(result.parts) > 1 else ""
+    lines = [_pair(pair) for pair in about["pairs"][:TOLD]]
+    lines += [f"… and {len(result.pairs) - TOLD:,} more"] if len(result.pairs) > TOLD else []
+    io.result(about, "\n".join([told, *lines, *([f"written to {out}"] if drawn else [])]))
+
+
+def probe(
+    io: Io, settings: dict[str, Any], run: RunName, data: Whole = None, *,
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours that vote.")] = 5,
+    everything: Annotated[bool, typer.Option("--all", help="Take all samples, however long it takes.")] = False,
+) -> None:  # fmt: skip
+    """Measure how much of the labels the codes hold, beside PCA of the same size and the raw values.
+
+    \b
+    Examples:
+      isthmus probe latest
+      isthmus probe latest table.csv --label kind --json
+    """
+    from isthmus.probing import probe_run
+    from isthmus.runs import find
+
+    result = probe_run(find(run), data, k=k, everything=everything, settings=nested(settings))
+    for sentence in result["said"]:
+        io.say(f"note: {sentence}")
+    io.result(result, _probed(result))
+
+
+def _neighbor(row: dict[str, Any]) -> str:
+    label = f"  {row['label']}" if row.get("label") else ""
+    return f"{row['space']:<5} {row['rank']:>3}  {row['distance']:<10.4g} {row['id']}{label}"
+
+
+def _pair(pair: dict[str, Any]) -> str:
+    ends = [f"{pair[f'{end}_part']} {pair[end]}" for end in ("first", "second")]
+    told = "equal" if pair["exact"] else f"RMS difference {pair['rms_difference']:.4g}"
+    return f"{ends[0]}  =  {ends[1]}  ({told})"
+
+
+def _probed(result: dict[str, Any]) -> str:
+    first = result["codes"]
+    names = {"codes": "codes", "pca": "PCA", "raw": "raw values"}
+    head = f"{'':<11}{'size':>7}{str(first['k']) + '-NN':>9}{'linear':>9}{'NMI':>9}{'ARI':>9}"
+    lines = []
+    for key, told in names.items():
+        found = result[key]
+        numbers = "".join(f"{found[measure]:>9.4f}" for measure in ("knn", "linear", "nmi", "ari"))
+        lines.append(f"{told:<11}{found['size']:>7,}{numbers}")
+    sizes = f"{first['n_train']:,} samples teach, {first['n_test']:,} are asked, {first['n_classes']} classes"
+    return "\n".join([f"{result['data']}: {sizes}", head, *lines])
+
+
+def register(app: typer.Typer) -> None:
+    command(app, with_settings(map_, USING), "map")
+    for function in (neighbors, duplicates, probe):
+        command(app, with_settings(function, USING))

@@ -1,0 +1,86 @@
+"""Codes in two dimensions, for a map: principal components, t-SNE or UMAP; the same every time for the same codes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from isthmus.errors import DataError, UsageError, unknown
+from isthmus.randomness import seed_of
+
+try:  # the extra `umap`
+    import umap  # pyright: ignore[reportMissingImports]
+except ImportError:
+    umap = None
+
+# Neighbours that each sample attracts: the defaults of scikit-learn's t-SNE and of umap-learn, which most published
+# maps use; fewer where there are few samples.
+PERPLEXITY, NEIGHBORS = 30.0, 15
+LEAST = 5  # samples, of fewer no method makes a map
+
+
+class Projection(NamedTuple):
+    """`points` (N, 2) float32, and a sentence on what they are."""
+
+    points: np.ndarray
+    told: str
+
+
+def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0) -> Projection:
+    """The codes z (N, Z) as points of a plane, by `method`: one of `METHODS`.
+
+    PCA keeps directions and distances as far as two dimensions can; t-SNE and UMAP keep neighbours together, and
+    their distances between groups mean nothing.
+
+    Raises: UsageError for an unknown method, or for UMAP where it is not installed; DataError for too few codes.
+    Source: t-SNE, van der Maaten and Hinton 2008; UMAP, McInnes, Healy and Melville 2018, arXiv:1802.03426.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    z = np.asarray(z, dtype=np.float32)
+    if len(z) < LEAST:
+        message = f"a map needs at least {LEAST} samples; there are {len(z)}."
+        raise DataError("DATA-COUNT", message, fix="give more samples")
+    if not np.isfinite(z).all():
+        raise DataError("DATA-CODES", "some codes are not finite numbers.", fix="train again, at a lower --lr")
+    return METHODS[method](z, seed_of(seed, "map") % 2**32)
+
+
+def _pca(z: np.ndarray, state: int) -> Projection:
+    if z.shape[1] == 1:  # a code of one number is a line already
+        return Projection(np.column_stack([z[:, 0], np.zeros(len(z), np.float32)]), "the code's only number")
+    model = PCA(2, svd_solver="full", random_state=state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # codes that are all the same have no variance to divide by
+        points = model.fit_transform(z)
+        share = float(np.nan_to_num(model.explained_variance_ratio_).sum())
+    return Projection(points.astype(np.float32), f"two principal components, {100 * share:.0f} % of the variance")
+
+
+def _tsne(z: np.ndarray, state: int) -> Projection:
+    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)  # above that every sample would be everybody's neighbour
+    start: Any = _pca(z, state).points
+    start = start / max(float(start[:, 0].std()), 1e-12) * 1e-4  # as scikit-learn's own init="pca"
+    model = TSNE(perplexity=perplexity, init=start, random_state=state)
+    return Projection(model.fit_transform(z), f"t-SNE, perplexity {perplexity:.3g}")
+
+
+def _umap(z: np.ndarray, state: int) -> Projection:
+    if umap is None:
+        fix = "install it with `pip install umap-learn`, or pass --method tsne"
+        raise UsageError("USAGE-UMAP", "UMAP is not installed.", fix=fix)
+    neighbors = min(NEIGHBORS, len(z) - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is what is wanted
+        points = umap.UMAP(n_neighbors=neighbors, random_state=state).fit_transform(z)
+    return Projection(np.asarray(points, dtype=np.float32), f"UMAP, {neighbors} neighbours")
+
+
+METHODS: dict[str, Callable[[np.ndarray, int], Projection]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
+
+__all__ = ["METHODS", "Projection", "project"]
