@@ -123,6 +123,17 @@ def test_the_help_of_train_has_every_setting_that_the_contract_promises(isthmus_
     assert [flag for flag in promised.split() if not re.search(rf"^  {flag}\b", told, re.MULTILINE)] == []
 
 
+def test_fault_54_ctrl_c_before_anything_is_locked_is_one_line(
+    isthmus_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isthmus.prepare.read_splits", interrupted)
+    stopped = isthmus_command("train", "mnist-2k")
+    assert (stopped.code, stopped.err) == (130, "error[INTERRUPTED]: stopped.\n")
+
+
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\n"

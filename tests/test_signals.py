@@ -50,3 +50,31 @@ def test_outside_of_the_main_thread_it_does_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_fault_55_at_once_a_signal_ends_the_work_and_one_that_came_before_does_too() -> None:
+    with StopSignals() as stop:
+        with pytest.raises(KeyboardInterrupt), stop.at_once():
+            send(signal.SIGTERM)
+        assert stop.exit_code == 143
+    with StopSignals() as stop:
+        send(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), stop.at_once():
+            pytest.fail("the work went on")
+        assert stop.exit_code == 143
+
+
+def test_after_at_once_a_signal_only_sets_a_flag_again() -> None:
+    with StopSignals() as stop:
+        with stop.at_once():
+            pass
+        send(signal.SIGINT)
+        assert stop
+
+
+def test_a_signal_that_the_inner_one_caught_is_handed_on() -> None:
+    with StopSignals() as outer:
+        with StopSignals():
+            send(signal.SIGTERM)
+        assert outer.exit_code == 143
+        assert outer

@@ -63,6 +63,25 @@ class FolderLock:
             self._file = None
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process works in the folder; what a killed one left behind in the file is no lock."""
+    path = folder / NAME
+    try:
+        if not path.stat().st_size:  # let go in peace
+            return False
+        file = path.open("r+", encoding="utf-8")
+    except OSError:  # no such file, or not ours to open
+        return False
+    with file:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            return True
+        except OSError:  # a disk without locks
+            return False
+    return False
+
+
 def _read(file: IO[str]) -> str:
     try:
         file.seek(0)

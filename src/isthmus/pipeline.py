@@ -17,6 +17,7 @@ from isthmus.costs import penalty_weights
 from isthmus.display import Quiet, shown_by
 from isthmus.errors import UsageError
 from isthmus.execution import execute
+from isthmus.folders import kept_if_begun
 from isthmus.lock import FolderLock
 from isthmus.model import Model, evaluation
 from isthmus.prepare import IN_MEMORY, Prepared
@@ -136,7 +137,7 @@ def _train(
     noise = prepared.config.model.noise
     name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")
     run = Run(runs.new_folder(out, name))
-    with FolderLock(run.path):
+    with FolderLock(run.path), kept_if_begun(run.path):
         files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
         run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
         return execute(run, prepared, model, shown)

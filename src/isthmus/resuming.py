@@ -44,7 +44,7 @@ def resume(
     changed = settings_changed(run)
     if epochs is None and "training.epochs" in changed:
         epochs = run.config.training.epochs
-    finished = run.record.get("ended") in {"budget", "patience"} and bool(run.metrics)
+    finished = run.record.get("ended") in runs.DONE and run.is_judged
     if finished and (epochs is None or epochs <= len(run.history)):
         asked = "" if epochs is None else f" ({epochs} is not)"
         more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
@@ -94,4 +94,4 @@ def _take_up(run: Run, prepared: Prepared, told: list[str]) -> None:
     files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     resumed = [*run.record.get("resumed", []), {"at": now, "after_epoch": len(run.history), "changed": told}]
-    run.write_record(ended=None, settings=as_recorded(prepared.config), resumed=resumed)
+    run.write_record(ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HOME = Path("runs")
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
 RECORD, CONFIG, METRICS, HISTORY, MODEL = "run.json", "config.toml", "metrics.json", "history.csv", "model"
+CHECKPOINT = "checkpoint"
+DONE = {"budget", "patience"}  # how a training ends that came to its end
 
 
 class Run:
@@ -65,6 +67,11 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """`metrics.json`; empty before the run has been judged."""
         return _read_json(self.path / METRICS) if (self.path / METRICS).is_file() else {}
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether metrics and pictures are those of the trained model."""
+        return bool(self.record.get("judged", self.metrics))
 
     @cached_property
     def history(self) -> list[dict[str, float]]:

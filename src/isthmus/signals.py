@@ -1,9 +1,14 @@
-"""Ctrl-C and SIGTERM: the handler only sets a flag; the loop looks at it after every step, saves, and ends."""
+"""Ctrl-C and SIGTERM: the handler only sets a flag; the loop looks at it after every step, saves, and ends.
+
+Where nothing is left to be saved, as while judging, a signal may end the work at once.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -11,14 +16,16 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class StopSignals:
-    """`with StopSignals() as stop:` … `if stop: save and leave`. A second Ctrl-C stops at once.
+    """`with StopSignals() as stop:` … `if stop: save and leave`. A second signal raises KeyboardInterrupt.
 
-    Outside of the main thread, where Python delivers no signals, it does nothing.
+    One inside another hands on what it caught, so that a signal which came too late for the loop to look at it still
+    ends what follows. Outside of the main thread, where Python delivers no signals, it does nothing.
     """
 
     def __init__(self) -> None:
         self.caught: int | None = None
         self._before: dict[int, Any] = {}
+        self._raises = False
 
     def __bool__(self) -> bool:
         return self.caught is not None
@@ -28,6 +35,17 @@ class StopSignals:
         """130 after Ctrl-C, 143 after SIGTERM."""
         return EXIT_CODES.get(signal.Signals(self.caught or signal.SIGINT), 130)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal raises KeyboardInterrupt, and so does one that came before."""
+        self._raises = True
+        try:
+            if self:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raises = False
+
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._handle) for number in EXIT_CODES}
@@ -36,8 +54,11 @@ class StopSignals:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+            outer = getattr(handler, "__self__", None)
+            if isinstance(outer, StopSignals) and outer.caught is None:
+                outer.caught = self.caught
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.caught is not None:
+        again, self.caught = self.caught is not None, self.caught or number
+        if again or self._raises:
             raise KeyboardInterrupt
-        self.caught = number

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.errors import IsthmusError, ResourceError, UsageError
+from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
 Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
@@ -65,6 +65,8 @@ def command(app: typer.Typer, function: Callable[..., None], name: str | None = 
         try:
             function(io, **values)
             sys.stdout.flush()
+        except KeyboardInterrupt:  # the parser would make an exit code of 1 of it
+            raise Interrupted("INTERRUPTED", "stopped.", exit_code=130) from None
         except BrokenPipeError:  # the reader, such as head, has gone; typer would call that a failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -1,0 +1,18 @@
+"""The command as `python -m isthmus`, and its entry point: also while it is being imported, Ctrl-C is one line."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    try:
+        from isthmus.cli import main as command
+
+        command()
+    except KeyboardInterrupt:
+        print("error[INTERRUPTED]: stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
