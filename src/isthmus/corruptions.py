@@ -18,6 +18,7 @@ from isthmus.registry import build
 
 Range = tuple[float, float] | None
 Shape = tuple[int, ...] | None
+PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbours do not tell
 
 
 class Pair(NamedTuple):
@@ -129,18 +130,22 @@ class Poisson(AbstractNoise):
 class Masking(AbstractCorruption):
     """masking:SHARE sets that share of the values to zero (black; the mean, in a standardised table).
 
-    patch=4 masks squares of 4 x 4 pixels, all channels together (He et al. 2022, arXiv:2111.06377). count=masked lets
-    only the masked values count, each by so much that a sample counts as much as before.
+    patch=4 masks squares of 4 x 4 pixels, all channels together (He et al. 2022, arXiv:2111.06377); patch=auto those of
+    a seventh of the side, and single values in a table. count=masked lets only the masked values count, each by so much
+    that a sample counts as much as before.
     """
 
-    def __init__(self, level: float | str, *, patch: int = 1, count: str = "all", shape: Shape = None) -> None:
-        self.level, self.patch, self.count = Level(level, high=1.0), patch, count
+    def __init__(self, level: float | str, *, patch: int | str = 1, count: str = "all", shape: Shape = None) -> None:
+        sides = shape[1:] if shape and len(shape) == 3 else (1,)
+        if patch == "auto":
+            patch = max(1, round(min(sides) / PATCHES))
         if not isinstance(patch, int) or patch < 1:
-            raise ValueError(f"the patch {patch!r} is not a number of pixels")
+            raise ValueError(f"the patch {patch!r} is neither a number of pixels nor auto")
         if count not in {"all", "masked"}:
             raise ValueError(f"count is {count!r}, allowed are 'all' and 'masked'")
-        if patch > 1 and shape is not None and (len(shape) != 3 or patch > min(shape[1:])):
+        if shape is not None and patch > min(sides):
             raise ValueError(f"there are no patches of {patch} pixels in samples of shape {shape}")
+        self.level, self.patch, self.count = Level(level, high=1.0), patch, count
 
     def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
         mask = self.draw(x, generator)

@@ -39,7 +39,66 @@ def vae() -> Settings:
     return {"model": {"bottleneck": "gaussian"}}
 
 
-RECIPES: dict[str, Callable[[], Settings]] = {"modern": modern, "seed": seed, "vae": vae}
+def beta_vae() -> Settings:
+    """VAE whose KL counts four times: fewer, more independent units. Higgins et al. 2017, ICLR (β-VAE)."""
+    return {"model": {"bottleneck": "gaussian", "weights": {"kl": 4.0}}}
+
+
+def sparse() -> Settings:
+    """Sparse autoencoder: a sigmoid code of which a tenth is active at a time. Ng 2011, Stanford CS294A, section 3."""
+    return {"model": {"bottleneck": "sparse:0.1"}}
+
+
+def contractive() -> Settings:
+    """Contractive autoencoder: a code that hardly moves when the input does. Rifai et al. 2011, ICML."""
+    return {"model": {"terms": "contractive"}}
+
+
+def wae() -> Settings:
+    """Wasserstein autoencoder: codes as a whole brought to N(0, I) by MMD. Tolstikhin et al. 2018, arXiv:1711.01558."""
+    return {"model": {"terms": "mmd"}}
+
+
+def rae() -> Settings:
+    """Regularised autoencoder: short codes and a decoder of small weights. Ghosh et al. 2020, arXiv:1903.12436."""
+    return {"model": {"terms": "l2"}, "training": {"decoder_decay": 0.3}}
+
+
+def vqvae() -> Settings:
+    """VQ-VAE: a code of tokens, each one of 512 learnt codewords. van den Oord et al. 2017, arXiv:1711.00937."""
+    return {"model": {"bottleneck": "vq:512"}}
+
+
+def fsq() -> Settings:
+    """Finite scalar quantisation: every number of the code is one of five. Mentzer et al. 2024, arXiv:2309.15505."""
+    return {"model": {"bottleneck": "fsq:5"}}
+
+
+def masked() -> Settings:
+    """Masked autoencoder: the whole from four tenths of it, patch by patch. He et al. 2022, arXiv:2111.06377."""
+    return {"model": {"noise": "masking:0.6,patch=auto"}}
+
+
+def linear() -> Settings:
+    """Linear networks and squared error, which tend to PCA, as a check. Baldi and Hornik 1989, Neural Networks 2."""
+    model = {"network": "mlp", "hidden": (), "activation": "linear", "likelihood": "gaussian"}
+    return {"model": model, "training": {"augment": "none", "weight_decay": 0.0, "input_lr": 1.0}}
+
+
+RECIPES: dict[str, Callable[[], Settings]] = {
+    "modern": modern,
+    "seed": seed,
+    "vae": vae,
+    "beta-vae": beta_vae,
+    "sparse": sparse,
+    "contractive": contractive,
+    "wae": wae,
+    "rae": rae,
+    "vqvae": vqvae,
+    "fsq": fsq,
+    "masked": masked,
+    "linear": linear,
+}
 
 
 def resolve(*layers: Mapping[str, Any], where: str = "settings") -> Config:
