@@ -84,8 +84,8 @@ def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_co
     metrics = judge(prepared, model, monitor.history, ending)
     files.write_json(run.path / runs.METRICS, metrics)
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
-    keep_latent(run.path, prepared, model)
-    report_at_end(run, prepared, model, shown)
+    latent = keep_latent(run.path, prepared, model)
+    report_at_end(run, prepared, model, latent, shown)
 
 
 @contextmanager

@@ -14,9 +14,11 @@ from torch import nn
 from isthmus import files, runs
 from isthmus.display import Quiet
 from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
+from isthmus.latent import Latent
 from isthmus.model import Model
 from isthmus.prepare import Prepared
 from isthmus.report import Material, compare, compose
+from isthmus.report.material import CodeMoments
 from isthmus.report.page import render
 from isthmus.runs import Run
 
@@ -52,13 +54,12 @@ def report(*names: str | Path | Run, out: str | Path | None = None, module: nn.M
     return _write(Path(out) if out else _free(found[0].path.parent), _comparison(found), tuple(missing))
 
 
-def report_at_end(run: Run, prepared: Prepared, model: Model, shown: Quiet) -> None:
+def report_at_end(run: Run, prepared: Prepared, model: Model, latent: Latent | None, shown: Quiet) -> None:
     """The page of a run that has just been judged. A failure here costs the page alone: it is said, not raised."""
     try:
-        finished = Run(run.path)
-        material = Material(
-            run.path, finished.metrics, finished.history, finished.record, prepared.config, prepared, model
-        )
+        done, config = Run(run.path), prepared.config
+        moments = _moments(latent)
+        material = Material(run.path, done.metrics, done.history, done.record, config, prepared, model, moments)
         _write(run.path / REPORT, _page(material), ())
     except IsthmusError as error:  # a full disk
         shown.say(f"note: {REPORT} was not written: {error.message}")
@@ -86,7 +87,22 @@ def material_of(run: Run) -> Material:
     except (DataError, ModelFileError) as error:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
         missing = (f"{lost}, the code and the counts of the data: {error.message}",)
-    return Material(run.path, run.metrics, run.history, run.record, run.config, prepared, model, missing)
+    moments = _moments(_latent(run)) if model is not None else None
+    return Material(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
+
+
+def _latent(run: Run) -> Latent | None:
+    """What latent/ holds, or what the data allows to make of it; None for a model without a code, or without either."""
+    try:
+        return run.latent
+    except IsthmusError:
+        return None
+
+
+def _moments(latent: Latent | None) -> CodeMoments | None:
+    if latent is None:
+        return None
+    return CodeMoments(latent.mean, latent.covariance, latent.class_means, latent.classes)
 
 
 def _run(name: str | Path | Run, module: nn.Module | None) -> Run:

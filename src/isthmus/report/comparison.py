@@ -2,12 +2,212 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from isthmus.report.material import Material
-from isthmus.report.sections import Report, compose
+import numpy as np
+import torch
+
+from isthmus.cases import finite
+from isthmus.pictures import SHOWN, one_of_each, shown
+from isthmus.report import tiles
+from isthmus.report.making import flat
+from isthmus.report.markup import number, told
+from isthmus.report.material import Material, Section
+from isthmus.report.plots import Line
+from isthmus.report.training import cost_unit, draw, thinned
+
+KINDS = 10  # colours of the curves; the eleventh run has the first one's again
 
 
-def compare(found: Sequence[Material]) -> Report:
-    """The page of several runs."""
-    return compose(found[0])
+class Measure(NamedTuple):
+    """A number of a run: its name, where it stands in metrics.json, and which is better, "low", "high" or neither."""
+
+    name: str
+    keys: tuple[str, ...]
+    better: str = ""
+
+
+MEASURES = (
+    Measure("mean squared error", ("test", "mse"), "low"),
+    Measure("binary cross-entropy", ("test", "bce"), "low"),
+    Measure("PSNR, dB", ("test", "psnr_db"), "high"),
+    Measure("SSIM", ("test", "ssim"), "high"),
+    Measure("denoised, dB", ("denoising", "denoised", "psnr_db"), "high"),
+    Measure("PCA's squared error", ("baselines", "pca", "mse")),
+    Measure("numbers in the code", ("z_size",)),
+    Measure("weights", ("parameters",)),
+    Measure("epochs", ("epochs",)),
+    Measure("seconds", ("seconds",)),
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that the page of several runs tells."""
+
+    name: str
+    sentence: str
+    runs: tuple[dict[str, str], ...]
+    sections: tuple[Section, ...]
+    missing: tuple[str, ...]
+
+
+def compare(found: Sequence[Material]) -> Comparison:
+    """The page of several runs, those sections that they allow."""
+    names = names_of(found)
+    makers: tuple[Callable[[Sequence[Material], Sequence[str]], Section | None], ...] = (
+        _numbers, _settings, _curves, _images,
+    )  # fmt: skip
+    sections = tuple(section for make in makers if (section := make(found, names)) is not None)
+    runs = [{"name": name, "kind": f"r{i % KINDS}", "path": str(m.path), "about": _about(m)}
+            for i, (name, m) in enumerate(zip(names, found, strict=True))]  # fmt: skip
+    missing = tuple(f"{name}: {text}" for name, m in zip(names, found, strict=True) for text in m.missing)
+    return Comparison(f"{len(found)} runs", _sentence(found, names), tuple(runs), sections, missing)
+
+
+def names_of(found: Sequence[Material]) -> list[str]:
+    """The folders' names; their whole paths where two are called alike."""
+    names = [m.name for m in found]
+    return [name if names.count(name) == 1 else str(m.path) for name, m in zip(names, found, strict=True)]
+
+
+def _about(material: Material) -> str:
+    kind = f"denoiser for {material.noise}" if material.noise else "autoencoder"
+    return f"{kind} on {material.metrics['data']['name']}, recipe {material.config.recipe}"
+
+
+def same_test(found: Sequence[Material]) -> bool:
+    """Whether all were tested on the same data."""
+    digests = {str((m.record.get("data") or {}).get("test") or m.record.get("data_sha256")) for m in found}
+    return len(digests) == 1
+
+
+def _value(material: Material, keys: Sequence[str]) -> Any:
+    value: Any = material.metrics
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _sentence(found: Sequence[Material], names: Sequence[str]) -> str:
+    """Which run is best, if they can be compared."""
+    if not same_test(found):
+        return "These runs were tested on different data, so their numbers cannot be compared with each other."
+    if len({m.noise for m in found}) > 1:
+        return "These runs were given different noise, so their errors answer different questions."
+    errors = sorted(
+        (m.metrics["test"]["mse"], n) for m, n in zip(found, names, strict=True) if finite(_value(m, ("test", "mse")))
+    )
+    if len(errors) < 2:
+        return "Fewer than two of these runs have a test error that is a number."
+    (best, name), (second, other) = errors[:2]
+    if best <= 0:
+        return f"{name} makes no error at all on the test data."
+    return (
+        f"{name} has the least error on the same test data: mean squared error {told(best)}, where {other} has "
+        f"{told(second)}, {told(second / best)} times as much."
+    )
+
+
+def _numbers(found: Sequence[Material], names: Sequence[str]) -> Section:
+    comparable = same_test(found) and len({m.noise for m in found}) == 1
+    measures = [m for m in MEASURES if any(finite(_value(run, m.keys)) for run in found)]
+    best = {m.name: _best(found, m) if comparable else None for m in measures}
+    rows = [
+        {"name": name, "kind": f"r{i % KINDS}", "cells": [
+            {"value": number(_value(run, m.keys)), "best": _value(run, m.keys) == best[m.name] is not None}
+            for m in measures
+        ]}
+        for i, (name, run) in enumerate(zip(names, found, strict=True))
+    ]  # fmt: skip
+    n = {run.metrics["data"]["n_test"] for run in found}
+    on = f"on {n.pop():,} test samples each" if len(n) == 1 else "each on its own test data"
+    read = f"One line a run, measured {on}. "
+    read += "The best of a column is bold; a difference in the third digit is within what another seed would change."
+    if not comparable:
+        read = (
+            f"One line a run, measured {on}. None is marked as the best, because they were asked different questions."
+        )
+    return Section("numbers", "Numbers", "numbers.html", read, {"heads": [m.name for m in measures], "rows": rows})
+
+
+def _best(found: Sequence[Material], measure: Measure) -> Any:
+    values = [v for run in found if finite(v := _value(run, measure.keys))]
+    if not measure.better or len(set(values)) < 2:
+        return None
+    return min(values) if measure.better == "low" else max(values)
+
+
+def _settings(found: Sequence[Material], names: Sequence[str]) -> Section:
+    every = [{"recipe": m.config.recipe} | flat(m.config) for m in found]
+    keys = list(dict.fromkeys(key for values in every for key in values))
+    rows = [(key, [values.get(key, "–") for values in every]) for key in keys
+            if len({values.get(key) for values in every}) > 1]  # fmt: skip
+    read = f"Of {len(keys)} settings these {len(rows)} differ; all others are the same in all {len(found)} runs."
+    if not rows:
+        read = f"All {len(keys)} settings are the same, so the runs differ by chance, by machine or by data alone."
+    return Section("settings", "What differs", "differences.html", read, {"names": list(names), "rows": rows})
+
+
+def _curves(found: Sequence[Material], names: Sequence[str]) -> Section | None:
+    """The validation costs; only of runs that count in the unit of the first."""
+    unit = cost_unit(found[0])
+    lines, left = [], []
+    for i, (name, material) in enumerate(zip(names, found, strict=True)):
+        rows = [row for row in thinned(material.history) if finite(row.get("validation_cost"))]
+        if cost_unit(material) != unit:
+            left.append(name)
+        elif rows:
+            ys = [row["validation_cost"] for row in rows]
+            lines.append(Line(name, [row["epoch"] for row in rows], ys, f"r{i % KINDS}"))
+    drawn = draw(lines, [])
+    if drawn is None:
+        return None
+    shown_, script = drawn
+    ends = ", ".join(f"{line.name} at {told(line.ys[-1])}" for line in lines)
+    read = f"The validation cost ({unit}) of each run by epoch, lower is better; at their ends stand {ends}."
+    if left:
+        read += f" Left out, because they count another cost: {', '.join(left)}."
+    if not same_test(found):
+        read += " The runs saw different data, so only the shapes of the curves can be compared."
+    return Section("curves", "How they learnt", "training.html", read, shown_ | {"best": None, "unit": unit}, script)
+
+
+def _images(found: Sequence[Material], names: Sequence[str]) -> Section | None:
+    """The first run's test images, and what every run with the same test data makes of them."""
+    first = found[0]
+    if first.passed is None or first.test is None or not first.is_image or not same_test(found):
+        return None
+    chosen = one_of_each(first.test, SHOWN)
+    titles = [first.class_of(row) or first.test.id_of(row) for row in chosen]
+    rows = [_row("original", first.passed.x[chosen], titles)]
+    noisy = [m for m in found if m.noise]
+    if len(noisy) == len(found) and len({(m.noise, m.config.training.seed) for m in found}) == 1:
+        rows.append(_row("with noise", first.passed.x_in[chosen], titles))
+    for name, material in zip(names, found, strict=True):
+        if material.passed is not None and material.passed.x.shape == first.passed.x.shape:
+            rows.append(_row(name, material.passed.x_hat[chosen], titles, first.passed.x[chosen]))
+    if len(rows) < 2:
+        return None
+    read = f"The same {len(chosen)} test images in every row, and below the originals what each run makes of them."
+    if noisy:
+        each = (
+            "each run"
+            if len(noisy) == len(found)
+            else " and ".join(n for n, m in zip(names, found, strict=True) if m.noise)
+        )
+        read += f" What {each} was given had noise on it."
+    content = {"rows": rows, "sharp": tiles.is_sharp(first.passed.x.shape)}
+    return Section("images", "The same images", "images.html", read, content)
+
+
+def _row(name: str, images: torch.Tensor, titles: Sequence[str], x: torch.Tensor | None = None) -> dict[str, Any]:
+    errors = [None] * len(images) if x is None else (images - x).square().flatten(1).mean(1).tolist()
+    alts = [
+        f"{title}, {name}" + ("" if e is None else f", error {told(e)}")
+        for title, e in zip(titles, errors, strict=True)
+    ]
+    mean = None if x is None else number(float(np.mean([e for e in errors if e is not None])))
+    return {"title": name, "pictures": list(zip(tiles.tiles(shown(images)), alts, strict=True)), "mean": mean}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -58,8 +59,8 @@ def told(value: float) -> str:
 
 
 def legible(text: str) -> str:
-    """Without control characters and lone surrogates, which a page cannot hold."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    """Without control characters, lone surrogates and marks that turn the direction of what follows."""
+    return "".join("\ufffd" if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c for c in text)
 
 
 def _value(value: Any) -> str:

@@ -19,6 +19,16 @@ from isthmus.prepare import Prepared
 
 
 @dataclass(frozen=True)
+class CodeMoments:
+    """Of the codes of all training samples: `mean` (Z,), `covariance` (Z, Z), `class_means` (K, Z)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    class_means: np.ndarray
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Material:
     """A run: what its folder holds, and where they are at hand its data and its model.
 
@@ -32,6 +42,7 @@ class Material:
     config: Config
     prepared: Prepared | None = None
     model: Model | None = None
+    moments: CodeMoments | None = None
     missing: tuple[str, ...] = ()
 
     @property

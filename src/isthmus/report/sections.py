@@ -13,13 +13,14 @@ from isthmus.report.making import architecture, settings
 from isthmus.report.material import Material, Section
 from isthmus.report.noisy import denoising
 from isthmus.report.opening import Opening, opening
+from isthmus.report.sampling import imagined
 from isthmus.report.showing import by_class, rivals, sanity
 from isthmus.report.training import training
 
 # The order of the page: what is it worth, what does it do, how did it come about.
 ORDER: tuple[Callable[[Material], Section | None], ...] = (
-    sanity, columns, left_pictures, training, rivals, denoising, by_class, worst_rows, code, data, architecture,
-    settings,
+    sanity, columns, left_pictures, training, rivals, denoising, by_class, worst_rows, code, imagined, data,
+    architecture, settings,
 )  # fmt: skip
 
 

@@ -17,40 +17,51 @@ MOST_EPOCHS = 2_000  # rows that the page holds; of more, every other and so on
 
 
 def training(material: Material) -> Section | None:
-    """The curves, on a linear and on a logarithmic scale; None without any epoch."""
+    """The curves of one run; None without any epoch."""
     rows = thinned(material.history)
-    if not rows:
+    levels, best = _levels(material), best_row(material)
+    drawn = draw(curves(rows), levels, (best["epoch"], best["validation_cost"]) if best else None)
+    if drawn is None:
         return None
-    lines = curves(rows)
-    levels = _levels(material)
-    x = Axis(rows[0]["epoch"], max(rows[-1]["epoch"], rows[0]["epoch"] + 1))
-    best = best_row(material)
-    mark = (best["epoch"], best["validation_cost"]) if best else None
-    charts = {}
+    shown, script = drawn
+    shown |= {"best": number(best["epoch"]) if best else None, "unit": cost_unit(material)}
+    return Section("training", "How it learnt", "training.html", _read(material, best, levels), shown, script)
+
+
+def draw(
+    lines: Sequence[Line], levels: Sequence[Level], mark: tuple[float, float] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """What training.html shows and what script.js needs, on a linear and a logarithmic scale; None without a line."""
+    if not lines:
+        return None
+    first, last = min(line.xs[0] for line in lines), max(line.xs[-1] for line in lines)
+    x, charts, axes = Axis(first, max(last, first + 1)), {}, {}
     for name, log in (("linear", False), ("log", True)):
         y = y_axis(lines, levels, log=log)
         if y is not None:
             label = f"Cost by epoch, {name} scale: {_ends(lines)}"
-            charts[name] = {"svg": line_chart(lines, levels, x, y, label=label, mark=mark), "y": y.as_list()}
-    if not charts:
-        return None
-    first = "log" if "log" in charts and _spans(lines, levels) else "linear"
+            charts[name] = line_chart(lines, levels, x, y, label=label, mark=mark)
+            axes[name] = y.as_list()
     shown = {
-        "charts": {name: chart["svg"] for name, chart in charts.items()},
-        "first": first,
+        "charts": charts,
+        "first": "log" if "log" in charts and _spans(lines, levels) else "linear",
         "lines": [{"name": line.name, "kind": line.kind, "last": number(line.ys[-1])} for line in lines],
         "levels": [{"name": level.name, "value": number(level.value)} for level in levels],
-        "best": number(best["epoch"]) if best else None,
-        "unit": material.metrics["test"].get("cost_unit", "cost"),
-        "epochs": len(material.history),
     }
-    script = {
-        "x": x.as_list(),
-        "y": {name: chart["y"] for name, chart in charts.items()},
-        "epochs": [row["epoch"] for row in rows],
-        "lines": [[line.name, line.kind, [v if finite(v) else None for v in line.ys]] for line in lines],
-    }
-    return Section("training", "How it learnt", "training.html", _read(material, best, levels), shown, script)
+    epochs = sorted({epoch for line in lines for epoch in line.xs})
+    series = [[line.name, line.kind, _at(epochs, line)] for line in lines]
+    return shown, {"x": x.as_list(), "y": axes, "epochs": epochs, "lines": series}
+
+
+def _at(epochs: Sequence[float], line: Line) -> list[float | None]:
+    """The line's values at these epochs, None where it has none."""
+    known = {x: y for x, y in zip(line.xs, line.ys, strict=True) if math.isfinite(y)}
+    return [known.get(epoch) for epoch in epochs]
+
+
+def cost_unit(material: Material) -> str:
+    """What the cost is counted in."""
+    return material.metrics["test"].get("cost_unit", "cost")
 
 
 def thinned(history: Sequence[Mapping[str, Any]], most: int = MOST_EPOCHS) -> list[Mapping[str, Any]]:

@@ -1,0 +1,111 @@
+"""What the decoder makes of codes that no image has: drawn ones, the mean of each class, one unit moved at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus.model import Model, evaluation
+from isthmus.pictures import shown
+from isthmus.randomness import generator_for
+from isthmus.report import tiles
+from isthmus.report.markup import told
+from isthmus.report.material import CodeMoments, Material, Section
+
+DRAWN = 20  # two lines of ten
+UNITS = 6  # strips: those units that change the picture most
+STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations; 99.7 % of a normal distribution lie inside
+MOST_TRIED = 512  # units that are tried; of a longer code the most spread
+MOST_CLASSES = 30
+
+
+def imagined(material: Material) -> Section | None:
+    """Samples, class means and strips; None for tables, and where the code's moments or the model are missing."""
+    model, moments = material.model, material.moments
+    if model is None or moments is None or not material.is_image or not model.has_code:
+        return None
+    std = np.sqrt(np.clip(np.diag(moments.covariance), 0, None))
+    units = strongest(model, moments, std) if model.bottleneck.continuous else []
+    names = [name for name, mean in zip(moments.classes, moments.class_means, strict=True) if np.isfinite(mean).all()]
+    content = {
+        "drawn": _pictures(model, _codes(model, moments, material.config.training.seed)),
+        "classes": _class_means(model, moments, names),
+        "strips": [_strip(model, moments, std, unit) for unit in units],
+        "steps": [f"{step:+.0f}".replace("-", "−") if step else "mean" for step in STEPS],
+        "sharp": tiles.is_sharp(model.preprocess.shape),
+    }
+    return Section("imagined", "What the decoder imagines", "imagined.html", _read(material, std, units), content)
+
+
+def _codes(model: Model, moments: CodeMoments, seed: int) -> np.ndarray:
+    """Codes to show: of the model's own prior where it has one."""
+    if model.bottleneck.has_prior:
+        return model.bottleneck.sample_prior(DRAWN, generator_for(seed, "report", "samples")).double().numpy()
+    return draw_codes(moments, DRAWN, seed) if model.bottleneck.continuous else np.empty((0, len(moments.mean)))
+
+
+def draw_codes(moments: CodeMoments, n: int, seed: int) -> np.ndarray:
+    """n codes (n, Z) from the normal distribution with these moments; the same ones every time."""
+    noise = torch.randn(n, len(moments.mean), generator=generator_for(seed, "report", "samples"), dtype=torch.float64)
+    values, directions = np.linalg.eigh(moments.covariance)
+    return moments.mean + (noise.numpy() * np.sqrt(np.clip(values, 0, None))) @ directions.T
+
+
+def strongest(model: Model, moments: CodeMoments, std: np.ndarray) -> list[int]:
+    """The units whose step from -2 to +2 standard deviations changes the picture most, the strongest first."""
+    tried = np.sort(np.argsort(-std, kind="stable")[:MOST_TRIED])
+    moves = np.zeros((len(tried), len(std)))
+    moves[np.arange(len(tried)), tried] = 2 * std[tried]
+    low, high = (_decoded(model, moments.mean + sign * moves) for sign in (-1, 1))
+    change = (high - low).square().flatten(1).mean(1).numpy()
+    order = np.argsort(-np.nan_to_num(change), kind="stable")[:UNITS]
+    return [int(tried[k]) for k in order if change[k] > 0]
+
+
+def _strip(model: Model, moments: CodeMoments, std: np.ndarray, unit: int) -> dict[str, Any]:
+    codes = np.tile(moments.mean, (len(STEPS), 1))
+    codes[:, unit] += np.array(STEPS) * std[unit]
+    alts = [f"z{unit} at {told(float(code[unit]))}" for code in codes]
+    return {"name": f"z{unit}", "pictures": list(zip(_pictures(model, codes), alts, strict=True))}
+
+
+def _class_means(model: Model, moments: CodeMoments, names: Sequence[str]) -> list[tuple[str, str]]:
+    means = moments.class_means[np.isfinite(moments.class_means).all(1)][:MOST_CLASSES]
+    return list(zip(names, _pictures(model, means), strict=False)) if len(means) > 1 else []
+
+
+def _pictures(model: Model, codes: np.ndarray) -> list[str]:
+    if not len(codes):
+        return []
+    if not model.bottleneck.signed:
+        codes = codes.clip(0, 1)  # what a sigmoid could have given
+    return tiles.tiles(shown(_decoded(model, codes)))
+
+
+def _decoded(model: Model, codes: np.ndarray) -> torch.Tensor:
+    """Images (N, C, H, W) on the scale of x."""
+    z = torch.from_numpy(codes.astype(np.float32)).to(model.device)
+    with torch.no_grad(), evaluation(model):
+        return model.likelihood.mean(model.decoder(z).float()).cpu()
+
+
+def _read(material: Material, std: np.ndarray, units: list[int]) -> str:
+    model, said = material.model, ["No image went in here: these are codes that no image has, decoded."]
+    if model is not None and model.bottleneck.has_prior:
+        said.append(f"The first {DRAWN} are drawn from the distribution that training pressed the codes towards.")
+    elif model is not None and model.bottleneck.continuous:
+        said.append(
+            f"The first {DRAWN} are drawn at random around the mean of the training codes, as spread and as correlated "
+            "as those are. Nothing in this training asked that such codes give good images, so blends of several are "
+            "to be expected; the recipe vae asks for it."
+        )
+    if units:
+        widths = f"{told(float(std[units].min()))} to {told(float(std[units].max()))}"
+        said.append(
+            "In the strips one unit at a time moves away from the mean code in steps of its standard deviation "
+            f"({widths}); {', '.join(f'z{unit}' for unit in units)} change the picture most."
+        )
+    return " ".join(said)
