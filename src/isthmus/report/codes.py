@@ -91,7 +91,7 @@ def _map(material: Material, points: np.ndarray) -> dict[str, Any]:
     label = f"Map of {len(rows):,} codes" + (f", coloured by {len(classes)} classes" if len(classes) > 1 else "")
     found = [f"{material.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·") for row in rows]
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
-    content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "mapped": len(rows)}
+    content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}
     if material.is_image:
         sheet, width, height = tiles.sprite(shown(passed.x[rows]), SPRITE_COLUMNS, THUMB)
         content["sprite"] = sheet

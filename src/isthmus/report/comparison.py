@@ -113,7 +113,7 @@ def _sentence(found: Sequence[Material], names: Sequence[str]) -> str:
 
 def _numbers(found: Sequence[Material], names: Sequence[str]) -> Section:
     comparable = same_test(found) and len({m.noise for m in found}) == 1
-    measures = [m for m in MEASURES if any(finite(_value(run, m.keys)) for run in found)]
+    measures = [m for m in MEASURES if _worth_a_column(found, m)]
     best = {m.name: _best(found, m) if comparable else None for m in measures}
     rows = [
         {"name": name, "kind": f"r{i % KINDS}", "cells": [
@@ -131,6 +131,12 @@ def _numbers(found: Sequence[Material], names: Sequence[str]) -> Section:
             f"One line a run, measured {on}. None is marked as the best, because they were asked different questions."
         )
     return Section("numbers", "Numbers", "numbers.html", read, {"heads": [m.name for m in measures], "rows": rows})
+
+
+def _worth_a_column(found: Sequence[Material], measure: Measure) -> bool:
+    """Whether any run has it; of what is neither better nor worse, whether the runs differ in it."""
+    values = [v for run in found if finite(v := _value(run, measure.keys))]
+    return bool(values) and (bool(measure.better) or len(set(values)) > 1 or len(values) < len(found))
 
 
 def _best(found: Sequence[Material], measure: Measure) -> Any:

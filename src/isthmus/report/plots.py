@@ -115,6 +115,8 @@ def line_chart(
     for line in lines:
         inner.append(element("path", {"class": f"curve {line.kind}", "d": _path(line, x, y)}))
     root.append(inner)
+    for line in lines:
+        _draw_lone_point(root, line, x, y)
     if mark is not None and 0 <= y.at(mark[1]) <= 1:
         place = {"cx": _percent(x.at(mark[0])), "cy": _percent(1 - y.at(mark[1]))}
         root.append(element("circle", {"class": "best", "r": "5"} | place))
@@ -139,9 +141,15 @@ def _path(line: Line, x: Axis, y: Axis) -> str:
         # Values that are cut off leave through the upper edge, a little beyond it.
         steps.append(f"{pen}{UNITS * x.at(a):.1f} {UNITS * (1 - min(y.at(b), 1.02)):.1f}")
         pen = "L"
-    if len(steps) == 1:
-        steps.append("h0.1")  # a single epoch is a dot, which round line ends make of the shortest line
     return "".join(steps)
+
+
+def _draw_lone_point(root: ET.Element, line: Line, x: Axis, y: Axis) -> None:
+    """A dot for a curve of one value, which no line can show."""
+    known = [(a, b) for a, b in zip(line.xs, line.ys, strict=True) if math.isfinite(b)]
+    if len(known) == 1 and (known[0][1] > 0 or not y.log) and y.at(known[0][1]) <= 1:
+        place = {"cx": _percent(x.at(known[0][0])), "cy": _percent(1 - y.at(known[0][1]))}
+        root.append(element("circle", {"class": f"lone {line.kind}", "r": "2"} | place))
 
 
 def histogram(counts: Sequence[float], most: float, *, label: str, zero: float | None = None) -> Html:
