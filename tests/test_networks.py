@@ -11,7 +11,17 @@ from torch import nn
 from contract import assert_close, drawn, seeded
 from isthmus.bricks import ACTIVATIONS, Sizes, activation_layer, linear_block
 from isthmus.errors import UsageError
-from isthmus.networks import GAINS, initialise, network
+from isthmus.networks import (
+    GAINS,
+    NETWORKS,
+    WIDTHS,
+    fitting_network,
+    initialise,
+    network,
+    start_at,
+    usual_widths,
+    widths_told,
+)
 
 SIZES = Sizes((1, 28, 28), width_code=32, z_size=32, channels_out=1)
 
@@ -119,3 +129,65 @@ def test_convolutions_are_started_too_and_batch_norm_is_left_alone() -> None:
     )  # fan-in 3 x 5 x 5; 3,750 values
     assert bool((module[0].bias == 0).all())
     assert bool((module[1].weight == 1).all())
+
+
+@pytest.mark.parametrize("scheme", ["he-normal", "orthogonal"])
+@pytest.mark.parametrize(("kernel", "stride"), [(4, 2), (3, 1), ((3, 4), (1, 2))])
+def test_transposed_convolutions_keep_the_variance_too(scheme: str, kernel: int, stride: int) -> None:
+    layer = nn.ConvTranspose2d(48, 12, kernel, stride=stride, padding=1)
+    initialise(layer, "relu", seeded(0), scheme=scheme)
+    x = torch.randn(40, 48, 8, 8, generator=seeded(1))
+    inner = layer(x).detach()[..., 2:-2, 2:-2]  # away from the border, where pixels have fewer neighbours
+    # gain^2 of relu is 2; 12 kinds of output, or 48 with stride 2, each with a norm that wanders by 10 %
+    assert float(inner.var()) == pytest.approx(2, rel=0.1)
+
+
+def test_an_orthogonal_transposed_convolution_keeps_lengths_tap_by_tap() -> None:
+    layer = nn.ConvTranspose2d(5, 20, 4, stride=2, padding=1, bias=False).double()
+    initialise(layer, "linear", seeded(0), scheme="orthogonal")
+    x = torch.zeros(1, 5, 9, 9, dtype=torch.float64)
+    x[..., 4, 4] = drawn(5, dtype=torch.float64)
+    # 80 kinds of output from 20 inputs, 4 neighbours in 5 channels: the columns are at right angles and of length 1. The
+    # pixel stands in each of the 4 places once, and keeps its length in each.
+    assert float(layer(x).detach().square().sum()) == pytest.approx(4 * float(x.square().sum()), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "widths"),
+    [
+        ((6,), "mlp", (512, 256)),
+        ((1, 28, 28), "mlp", (512, 256)),
+        ((1, 40, 40), "mlp", (512, 256)),
+        ((1, 41, 40), "conv", (32, 64, 128)),
+        ((3, 28, 28), "conv", (32, 64)),
+        ((3, 15, 28), "mlp", (512, 256)),
+        ((1, 256, 16), "conv", (32, 64, 128, 128, 128)),
+        ((4, 16, 16), "conv", (32,)),
+    ],
+)
+def test_the_images_choose_the_network_and_its_usual_widths(
+    shape: tuple[int, ...], name: str, widths: tuple[int, ...]
+) -> None:
+    assert (fitting_network(shape), usual_widths(name, shape)) == (name, widths)
+    sizes = Sizes(shape, width_code=3, z_size=3, channels_out=shape[0])
+    chosen, asked = (network(text, sizes, hidden=None, activation="relu", dropout=0.0) for text in ("auto", name))
+    assert str(chosen) == str(asked)
+
+
+def test_widths_are_told_in_the_words_of_the_network() -> None:
+    assert widths_told("mlp", (512, 256)) == "layers of 512, 256 units"
+    assert widths_told("conv", [32]) == "stages of 32 channels"
+    assert widths_told("conv", ()) == widths_told("mlp", None) == "no hidden layers"
+    assert NETWORKS.keys() == WIDTHS.keys()
+
+
+def test_the_output_starts_at_the_mean_image_or_at_the_mean_colour() -> None:
+    mean = 0.1 + 0.8 * drawn(3, 16, 20)
+    sizes = Sizes((3, 16, 20), width_code=4, z_size=4, channels_out=3)
+    for name, expected in (("mlp", mean), ("conv", mean.mean((1, 2), keepdim=True).expand_as(mean))):
+        _, decoder = network(name, sizes, hidden=(8,), activation="relu", dropout=0.0)
+        with torch.no_grad():
+            for parameter in decoder.parameters():
+                parameter.zero_()
+        start_at(decoder, mean, torch.logit)
+        assert_close(decoder(drawn(2, 4)).sigmoid().detach(), expected.expand(2, -1, -1, -1))

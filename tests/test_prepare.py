@@ -156,3 +156,26 @@ def test_fault_14_medians_come_from_the_training_part_alone() -> None:
     median = (ready.x(ready.splits.test).numpy())[gaps].max()
     assert median < 1  # standardised units: the median of the training part is near its mean, not near 1000
     assert np.isfinite(ready.x(ready.splits.train).numpy()).all()
+
+
+def colours(H: int, W: int, n: int = 80) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 3, H, W), dtype=np.uint8)
+
+
+def test_the_network_that_auto_chose_is_said_and_recorded(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(colours(16, 20), hidden="none", epochs=1)
+    assert (ready.config.model.network, ready.config.model.hidden) == ("conv", (32, 64))
+    said = "network conv for colour images of 16x20: stages of 32, 64 channels (--network mlp: fully connected)"
+    assert ready.said == (said,)
+    assert tiny.prepared(colours(16, 20), network="mlp", epochs=1).said == ()
+    gray = tiny.prepared(digits.samples, hidden="none", epochs=1)
+    assert (gray.config.model.network, gray.config.model.hidden, gray.said) == ("mlp", (512, 256), ())
+    assert tiny.prepared(digits.samples, network="conv", hidden=[7], epochs=1).config.model.hidden == (7,)
+
+
+def test_images_too_large_for_convolutions_are_refused_before_anything_is_built() -> None:
+    with pytest.raises(DataError, match="sides from 16 to 256 pixels; these are 200x300") as caught:
+        tiny.prepared(colours(200, 300, 10))
+    assert caught.value.fix == "pass --resize 171x256"
+    with pytest.raises(DataError, match="conv takes images, and this is a table"):
+        tiny.prepared(tiny.table(), network="conv")

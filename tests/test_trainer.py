@@ -46,6 +46,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "denoiser with dropout": {"epochs": 3, "noise": "gaussian:0.2-0.6", "dropout": 0.2},
     "seed": {"recipe": "seed", "epochs": 4},
     "bfloat16": {"epochs": 3, "precision": "bfloat16"},
+    "convolutions": {"epochs": 3, "precision": "bfloat16", "network": "conv", "hidden": [8, 8]},
 }
 
 
