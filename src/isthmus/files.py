@@ -14,13 +14,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from isthmus import __version__
 from isthmus.errors import ModelFileError, ResourceError
+from isthmus.swapping import PART, standing, swap
 
+T = TypeVar("T")
 FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write
 MANIFEST = "MANIFEST.json"
+REPLACED_MOST = 10  # times that a folder is read again because it was replaced; a run replaces its model once
 FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy tells of a write that was cut short without a number
 
 
@@ -33,7 +36,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=PART, suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise resource_error(path, error) from None
@@ -76,7 +79,7 @@ def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Pa
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+        part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
     except OSError as error:
         raise resource_error(folder, error) from None
     try:
@@ -88,7 +91,7 @@ def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Pa
         manifest = {"format": FORMAT, "isthmus": __version__, "files": {n: fingerprint(part / n) for n in files}}
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         _flush(part / MANIFEST)
-        _swap(part, folder)
+        swap(part, folder)
     except OSError as error:
         raise resource_error(folder, error) from None
     finally:
@@ -123,6 +126,28 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def steadily(folder: Path, read: Callable[[Path], T]) -> T:
+    """`read(folder)`, once more where the folder was replaced meanwhile: it may have seen some of both."""
+    for _ in range(REPLACED_MOST):
+        before = _manifest_of(folder)
+        try:
+            found = read(standing(folder))
+        except (ModelFileError, OSError):
+            if _manifest_of(folder) == before:
+                raise
+        else:
+            if _manifest_of(folder) == before:
+                return found
+    return read(standing(folder))
+
+
+def _manifest_of(folder: Path) -> bytes | None:
+    try:
+        return (standing(folder) / MANIFEST).read_bytes()
+    except OSError:
+        return None
+
+
 def refuse_newer(path: Path, version: int, manifest: Mapping[str, Any]) -> None:
     """Raises: ModelFileError if `version` is of a format that only a later isthmus knows; the manifest says which."""
     if version > FORMAT:
@@ -146,20 +171,6 @@ def resource_error(path: Path, error: OSError) -> ResourceError:
     else:
         fix = "choose a folder that you may write to with --out"
     return ResourceError("RESOURCE-DISK", f"{path} cannot be written: {reason}.", fix=fix)
-
-
-def _swap(part: Path, folder: Path) -> None:
-    if not folder.exists():
-        os.rename(part, folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent)) / folder.name
-    os.rename(folder, old)
-    try:
-        os.rename(part, folder)
-    except OSError:
-        os.rename(old, folder)
-        raise
-    shutil.rmtree(old.parent, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -39,6 +39,10 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
     Raises: ModelFileError for a damaged, foreign or newer folder, or where `module` is needed or does not fit;
     UsageError for a model that is larger than the free memory.
     """
+    return files.steadily(folder, lambda place: _load(place, module, device))
+
+
+def _load(folder: Path, module: nn.Module | None, device: str | torch.device) -> Model:
     described = _described(folder, files.verify_folder(folder))
     own = described.own_name
     if own is not None and module is None:

@@ -21,6 +21,7 @@ from isthmus.lock import FolderLock
 from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.record import as_recorded
 from isthmus.runs import Run
+from isthmus.swapping import sweep
 
 
 def resume(
@@ -55,6 +56,7 @@ def resume(
         longer = "the longer run, so the learning rate rises again" if finished else count(epochs, "epoch")
         shown.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
+        sweep(run.path)
         prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
         refuse_other_data(run, prepared.splits, config.data.source)
         told = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)

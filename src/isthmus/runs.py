@@ -16,6 +16,7 @@ from isthmus import files
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
+from isthmus.swapping import standing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +47,7 @@ class Run:
         """The trained model, in evaluation mode. Raises: ModelFileError."""
         from isthmus.loading import load_model
 
-        if not (self.path / MODEL).is_dir():
+        if not standing(self.path / MODEL).is_dir():
             message = f"{self.path} has no trained model yet."
             raise ModelFileError(
                 "MODEL-MISSING", message, fix=f"finish its training with `isthmus resume {shlex.quote(str(self.path))}`"
@@ -231,6 +232,6 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
     folder = Path(path)
     if not (folder / files.MANIFEST).is_file():
         folder = find(path).path / MODEL
-        if not folder.is_dir():
+        if not standing(folder).is_dir():
             return find(path).model
     return load_model(folder, module=module, device=device)

@@ -1,0 +1,148 @@
+"""A process that dies at any call, and a reader that looks at any instant: there is the old folder or the new one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faulty import CALLS
+from isthmus import files, swapping
+from isthmus.errors import ModelFileError
+from isthmus.swapping import standing, sweep
+
+
+@pytest.fixture(params=["exchanged", "two renames"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How folders are swapped: in one step, and as on systems that cannot."""
+    if request.param == "two renames":
+        monkeypatch.setattr(swapping, "_exchange", lambda part, folder: False)
+    return request.param
+
+
+def save(folder: Path, text: str) -> None:
+    files.write_folder(folder, {"a.txt": lambda p: p.write_text(text), "b.txt": lambda p: p.write_text(text * 2)})
+
+
+def content(folder: Path) -> str:
+    """What the folder holds, once its two files agree with its manifest and with each other."""
+    files.verify_folder(folder)
+    a, b = (folder / "a.txt").read_text(), (folder / "b.txt").read_text()
+    if b != 2 * a:
+        raise ModelFileError("MODEL-FILE", f"{a!r} and {b!r} are of two folders.")
+    return a
+
+
+def forked(work: Callable[[], None]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+def dying_at(n: int, work: Callable[[], None]) -> None:
+    """Does the work in this process, which ends without a word at its n-th call of the system."""
+    left = [n]
+
+    def guarding(call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            left[0] -= 1
+            if not left[0]:
+                os._exit(9)
+            return call(*args, **kwargs)
+
+        return guarded
+
+    for module, name in (*CALLS, (os, "rmdir"), (os, "unlink"), (swapping, "_exchange")):
+        setattr(module, name, guarding(getattr(module, name)))
+    work()
+
+
+def test_fault_51_a_death_at_any_call_leaves_the_old_folder_or_the_new_one(way: str, tmp_path: Path) -> None:
+    run, found = tmp_path / "run", []
+    for n in range(1, 200):
+        save(run / "model", "old")
+        pid = forked(lambda n=n: dying_at(n, lambda: save(run / "model", "new")))
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        found.append(files.steadily(run / "model", content))
+        sweep(run)
+        assert content(run / "model") == found[-1], f"call {n}"
+        assert [path.name for path in run.iterdir()] == ["model"], f"call {n}"
+        if code == 0:
+            break
+    assert found == sorted(found, reverse=True)  # first the old one, from some call on the new one
+    assert (found[0], found[-1]) == ("old", "new")
+    assert len(found) >= 10
+
+
+def test_fault_51_a_reader_meets_the_old_folder_or_the_new_one_at_every_instant(way: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    save(folder, "0")
+
+    def replace_again_and_again() -> None:
+        for number in range(1, 100_000):
+            save(folder, str(number))
+
+    pid = forked(replace_again_and_again)
+    try:
+        seen, until = [], time.monotonic() + 2
+        while time.monotonic() < until or len(set(seen)) < 10:
+            seen.append(int(files.steadily(folder, content)))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert seen == sorted(seen)
+    assert len(set(seen)) >= 10
+
+
+def test_a_folder_that_is_damaged_is_an_error_though_it_is_read_steadily(tmp_path: Path) -> None:
+    save(tmp_path / "model", "old")
+    (tmp_path / "model" / "a.txt").write_text("odl")
+    with pytest.raises(ModelFileError, match=r"a\.txt is damaged"):
+        files.steadily(tmp_path / "model", content)
+    with pytest.raises(ModelFileError, match=r"MANIFEST\.json is missing"):
+        files.steadily(tmp_path / "none", content)
+
+
+def test_a_new_folder_needs_no_swap_and_a_failed_one_puts_the_old_back(way: str, tmp_path: Path) -> None:
+    save(tmp_path / "a", "first")
+    assert (standing(tmp_path / "a"), content(tmp_path / "a")) == (tmp_path / "a", "first")
+    with pytest.raises(OSError, match="No such file"):
+        swapping.swap(tmp_path / "missing", tmp_path / "a")
+    assert content(tmp_path / "a") == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_sweeping_spares_what_others_may_be_writing(tmp_path: Path) -> None:
+    for name in (".part-x.html", "checkpoint/.part-y.txt", "latent/.part-z/a.npy", ".part-model/a.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("half")
+    (tmp_path / "report.html").write_text("whole")
+
+    def left() -> list[str]:
+        return sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
+
+    sweep(tmp_path)
+    assert left() == [".part-x.html", "latent/.part-z/a.npy", "report.html"]
+    for path in (tmp_path / ".part-x.html", tmp_path / "latent" / ".part-z"):
+        os.utime(path, (0, time.time() - 2 * swapping.STALE))
+    sweep(tmp_path)
+    assert left() == ["report.html"]
+
+
+def test_sweeping_brings_back_what_was_being_replaced(tmp_path: Path) -> None:
+    save(tmp_path / "model", "old")
+    (tmp_path / ".old-1").mkdir()
+    (tmp_path / "model").rename(tmp_path / ".old-1" / "model")
+    assert content(standing(tmp_path / "model")) == "old"
+    sweep(tmp_path)
+    assert content(tmp_path / "model") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
