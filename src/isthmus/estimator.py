@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     hidden : sequence of int, default None
         Widths of the encoder's hidden layers; the decoder mirrors them. `()` leaves none.
     epochs, steps : int, default None
-        Budget in passes over X, or in steps. Both None: the recipe's, but at most 100 passes (or 200 steps).
+        Budget in passes over X, or in steps. Both None: the recipe's, but at most 50 passes (or 200 steps).
     batch_size : int, default 64
         Samples a step.
     lr : float, default None
@@ -80,7 +81,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     (150, 2)
     """
 
-    n_features_in_: int  # set by scikit-learn's validation
+    n_features_in_: int  # these two are set by scikit-learn's validation, the second where X has names
+    feature_names_in_: np.ndarray
 
     def __init__(
         self,
@@ -124,6 +126,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         X, shape = self._rows(X, fitting=True)
         config = self._config(len(X), shape)
         samples = read_object(X.reshape(len(X), *shape), config.data, name="X").train
+        if hasattr(self, "feature_names_in_") and not samples.is_image:
+            samples = replace(samples, columns=tuple(map(str, self.feature_names_in_)))
         trained = train_in_memory(config, samples, held_out=self.validation_fraction)
         self._shape, self.model_ = shape, trained.model
         self.history_, self.n_iter_ = trained.history, trained.steps
@@ -144,7 +148,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         z_size, preprocess = self.model_.z_size, self.model_.preprocess
         if codes.shape[1] != z_size:
             raise ValueError(f"Z has {codes.shape[1]} columns; the codes of this {type(self).__name__} have {z_size}.")
-        raw = preprocess.to_raw(Double(self.model_).x_hat(torch.from_numpy(codes)), torch.float64) * self._full
+        raw = preprocess.to_raw(Double(self.model_).x_hat(torch.tensor(codes)), torch.float64) * self._full
         _, back = arrange(torch.empty(2, *self._shape), preprocess.shape)
         X = back(raw).numpy().astype(codes.dtype, copy=False)
         return self._framed(X, like=Z) if X.ndim == 2 and hasattr(Z, "columns") else X

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -82,15 +83,23 @@ def _typed(address: str, text: str) -> Any:
     return text
 
 
+@cache
+def _checker() -> Any:
+    """What checks a `Config`; making one takes longer than a short training's twenty steps."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Config)
+
+
 def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
     """A checked `Config` from nested values.
 
     Raises: UsageError naming every key that is unknown (with the nearest known one) or out of its bounds.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        config = TypeAdapter(Config).validate_python(_with_null(values))
+        config = _checker().validate_python(_with_null(values))
     except ValidationError as error:
         raise _explain(error, where) from None
     try:
