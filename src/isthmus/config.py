@@ -107,7 +107,7 @@ class TrainingConfig:
     epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
     batch_size: Annotated[Count, "Samples a step."] = 64
     lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3
-    input_lr: Annotated[float, Gt(0.0), Le(10.0), "The first layer's learning rate, as a share of the others'."] = 0.4
+    input_lr: Annotated[float, Gt(0.0), Le(10.0), "The first layer's learning rate, as a share of the others'."] = 0.5
     schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = (
         "one-cycle"
     )
