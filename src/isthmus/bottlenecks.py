@@ -118,6 +118,11 @@ class Gaussian(AbstractBottleneck):
         kl = 0.5 * (mean.square() + log_var.expm1() - log_var).sum(1)
         return Code(z, {"kl": kl}, {"mean": mean, "log_var": log_var})
 
+    def told(self) -> dict[str, float]:
+        """The share of the log-variances seen in training that were held at an end of their range."""
+        held, seen = self.clamped.tolist()
+        return {"log_var_held": held / max(seen, 1)}
+
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
         """(n, z_size) from N(0, I)."""
         return torch.randn(n, self.z_size, generator=generator, device=generator.device)
@@ -149,6 +154,9 @@ class Chain(AbstractBottleneck):
             code = part(h, sample=sample, generator=generator)
             h, penalties, aux = code.z, penalties | code.penalties, aux | code.aux
         return Code(h, penalties, aux)
+
+    def told(self) -> dict[str, float]:
+        return {name: number for part in self.parts for name, number in part.told().items()}  # type: ignore[operator]
 
     @property
     def has_prior(self) -> bool:

@@ -10,6 +10,7 @@ from torch import nn
 
 from isthmus import prepare, runs
 from isthmus.apply import fitting, read_input
+from isthmus.bound import importance_bound
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Samples
 from isthmus.data.split import Splits, align_labels, split
@@ -21,12 +22,21 @@ from isthmus.runs import Run
 from isthmus.verdicts import OF_TRAINING
 
 
-def evaluate(run: str | Path | Run, data: Any = None, *, module: nn.Module | None = None) -> dict[str, Any]:
+def evaluate(
+    run: str | Path | Run,
+    data: Any = None,
+    *,
+    module: nn.Module | None = None,
+    nll: int | None = None,
+    binarise: str = "none",
+) -> dict[str, Any]:
     """The metrics of a trained run, measured again; on other `data`, on all of it as test.
 
     `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
     frame, Dataset or DataLoader. A run that was trained on data in memory is measured as at its end where it is given
     that data once more. Where the training data cannot be had, the baselines, which are made from it, are absent.
+    `nll` draws a sample add the importance-weighted bound of a VAE, under `bound`; `binarise` says whether its pixels
+    are made black and white before: "none", "threshold" or "sample".
 
     Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
     """
@@ -36,6 +46,9 @@ def evaluate(run: str | Path | Run, data: Any = None, *, module: nn.Module | Non
     model = run.model.to(known.device)
     try:
         metrics = judge(known, model, run.history, _ending(run))
+        if nll is not None:
+            test, seed = known.tensor(known.splits.test), run.config.training.seed
+            metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarise=binarise)
     finally:
         model.cpu()  # a `Run` that was handed over keeps its model where it was
     if other:  # it says nothing about how the training went

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from isthmus import files, prepare, runs
+from isthmus import collapse, files, prepare, runs
 from isthmus.checkpoint import Checkpoints
+from isthmus.data.naming import counted
 from isthmus.display import Quiet
 from isthmus.errors import DivergedError, Interrupted, IsthmusError
 from isthmus.folders import has_begun
@@ -150,8 +151,16 @@ def _shown_epoch(row: dict[str, Any], trainer: Trainer, shown: Quiet) -> None:
     from isthmus.curves import live_curve
 
     shown.epoch(row, trainer.progress)
+    _warn_live(trainer.monitor.history, trainer.progress.epochs, shown)
     if type(shown) is not Quiet:
         live_curve(trainer.monitor.history)
+
+
+def _warn_live(history: list[dict[str, Any]], epochs: int, shown: Quiet) -> None:
+    """Says once what has gone wrong with the code, after a tenth of the training, in which it may still find itself."""
+    rows = [collapse.live(row) for row in history if row["epoch"] > epochs / 10]
+    if rows and rows[-1] is not None and not any(rows[:-1]):
+        shown.say(f"warning: {rows[-1]}")
 
 
 def _announce(run: Run, prepared: Prepared, model: Model, trainer: Trainer, shown: Quiet, going_on: bool) -> None:

@@ -15,6 +15,8 @@ from isthmus.data.batches import in_order
 from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.facts import Facts
 from isthmus.model import Model
+from isthmus.occupancy import occupancy
+from isthmus.passing import TEST_NOISE, Passed, floors, pass_through
 from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.randomness import generator_for
 from isthmus.verdicts import judge_all
@@ -42,11 +44,13 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
         "test": measure.quality(model, passed),
         "baselines": {},
     }
+    used = occupancy(model, test) if model.has_code else {}
+    if used:
+        found["code"] = used
     if len(splits.train):
-        training = prepared.x(splits.train, max(2, measure.BASELINE_VALUES // prepared.preprocess.size))
-        found["baselines"] = measure.trivial(training, passed.x, model.z_size, prepared.preprocess)
+        found["baselines"] = measure.trivial(prepared.tensor(splits.train), test, model.z_size, prepared.preprocess)
     if model.config.noise != "none" and "psnr_db" in found["test"]:
-        validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.x[:0]
+        validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
         found["denoising"] = measure.denoising(model, validation, passed, seed)
         if len(validation):
             found["denoising"]["estimates"] = noise_estimates(model, validation, seed)

@@ -122,6 +122,8 @@ def dead_units(case: Case) -> Verdict | None:
     code = case.facts.code
     if code is None or not code.size or len(code) < LEAST_CODES:
         return None
+    if case.number("code", "kl") is not None:
+        return None  # units at the prior are how a variational autoencoder leaves out what it does not need
     std = code.astype(np.float64).std(0)
     Z, silent = len(std), dead(code, signed=case.facts.signed_code)
     numbers = f"standard deviations from {shown(float(std.min()))} to {shown(float(std.max()))}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isthmus import questions, symptoms
+from isthmus import collapse, questions, symptoms
 from isthmus.cases import Case, History, Metrics, Verdict, finite, shown
 from isthmus.facts import Facts
 from isthmus.noise import judge_noise
@@ -24,6 +24,9 @@ QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
     symptoms.stopped_too_early,
     symptoms.dead_units,
     symptoms.saturated_units,
+    collapse.posterior_collapse,
+    collapse.log_variance_held,
+    collapse.dead_codes,
     questions.targets_out_of_range,
     questions.train_test_overlap,
 )

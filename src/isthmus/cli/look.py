@@ -31,6 +31,13 @@ def evaluate(
     io: Io,
     run: RunName,
     data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's own]")] = None,
+    *,
+    nll: Annotated[
+        int | None, typer.Option("--nll", min=1, max=1_000_000, help="Bound a VAE's -log p(x) with N draws a sample.")
+    ] = None,
+    binarise: Annotated[
+        str, typer.Option("--binarise", help="Pixels for --nll: none, threshold at 0.5, or sample. [none]")
+    ] = "none",
 ) -> None:
     """Measure a trained run on its test data, or on other DATA.
 
@@ -38,10 +45,11 @@ def evaluate(
     Examples:
       isthmus evaluate latest
       isthmus evaluate runs/mnist-modern-1 my-digits/ --json
+      isthmus evaluate runs/mnist-vae-1 --nll 100 --binarise threshold
     """
     from isthmus.evaluating import evaluate as measured
 
-    metrics = measured(run, data)
+    metrics = measured(run, data, nll=nll, binarise=binarise)
     io.result(metrics, _measured(metrics))
 
 
@@ -125,10 +133,19 @@ def _measured(metrics: dict[str, Any]) -> str:
     for name, numbers in ({k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})).items():
         if isinstance(numbers, dict) and numbers.get("psnr_db") is not None:
             lines.append(f"{name:<10} psnr_db {numbers['psnr_db']:.2f}")
+    lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
     return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
 
 
+def _bounded(bound: dict[str, Any]) -> str:
+    sem = "" if bound["nll_sem"] is None else f" ± {bound['nll_sem']:.2f}"
+    how = f"{bound['draws']} draws each, {bound['values']}"
+    return f"nll        at most {bound['nll']:.2f}{sem} {bound['unit']} ({how})"
+
+
 def _row(run: Any) -> dict[str, Any]:
+    from isthmus.folders import state
+
     metrics = run.metrics
     test = metrics.get("test", {})
     return {
