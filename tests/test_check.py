@@ -209,3 +209,15 @@ def test_names_stay_on_one_line(tmp_path: Path) -> None:
     picture(tmp_path, "line\nbreak.png", np.zeros((6, 6), np.uint8))
     (tmp_path / "bad\n.png").touch()
     assert not any("\n" in text for _, text in check(tmp_path).rows())
+
+
+def test_of_many_sizes_the_most_frequent_are_printed_and_all_are_kept(tmp_path: Path) -> None:
+    for i in range(25):
+        picture(tmp_path, f"{i:02}.png", size=(6 + i, 6))
+        picture(tmp_path, f"{i:02}-again.png", size=(6 + i % 3, 6))
+    findings = check(tmp_path)
+    listed = [text for text in said(findings, "") if "6:" in text or "more" in text]
+    assert len(listed) == 11
+    assert listed[0].startswith("6 x 6: 10 images")  # of the 50: one, and every third of 25
+    assert listed[-1] == "… and 15 more sizes; --json lists all"
+    assert len(findings.as_dict()["problems"][0]["problems"]) == 25

@@ -134,6 +134,38 @@ def test_fault_54_ctrl_c_before_anything_is_locked_is_one_line(
     assert (stopped.code, stopped.err) == (130, "error[INTERRUPTED]: stopped.\n")
 
 
+def test_check_says_where_its_picture_is_and_takes_nobodys_place(
+    isthmus_command: Command, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "check.png").write_text("mine")
+    first = isthmus_command("check", str(images), "--json")
+    picture = Path(json.loads(first.out)["picture"])
+    assert picture.parent == Path("runs") / "checks"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert json.loads(isthmus_command("check", str(images), "--json").out)["picture"] == str(picture)
+    picture.write_text("retouched")
+    again = isthmus_command("check", str(images))
+    assert f"picture: {picture.with_stem(picture.stem + '-2')}" in again.out
+    assert (picture.read_text(), (tmp_path / "check.png").read_text()) == ("retouched", "mine")
+    asked = isthmus_command("check", str(images), "-o", "here.png")
+    assert (asked.code, (tmp_path / "here.png").is_file()) == (0, True)
+    over = isthmus_command("check", str(images), "-o", str(images))
+    assert (over.code, "is the input itself" in over.err) == (2, True)
+
+
+def test_runs_tells_how_each_ended(
+    isthmus_command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, values in {"a": {"ended": None}, "b": {"ended": "failed", "error": "the disk is full."}}.items():
+        shutil.copytree(run, tmp_path / "runs" / name)
+        Run(tmp_path / "runs" / name).write_record(**values)
+    listed = json.loads(isthmus_command("runs", "--json").out)["runs"]
+    assert {row["run"]: row["ended"] for row in listed} == {"runs/a": "killed", "runs/b": "failed"}
+    assert "ended: failed (the disk is full.)" in isthmus_command("info", "runs/b").out
+
+
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\n"
@@ -352,7 +384,7 @@ def test_an_image_becomes_an_image_and_a_folder_a_folder(
         Image.fromarray(image[0]).save(Path("given") / name)
     assert isthmus_command("reconstruct", run, "given/a b.png", "-o", "one.png").code == 0
     assert isthmus_command("reconstruct", run, "given", "-o", "made").code == 0
-    assert sorted(os.listdir("made")) == sorted(names)
+    assert sorted(name for name in os.listdir("made") if name[0] != ".") == sorted(names)
     expected = isthmus.load(run).reconstruct(digits.x[:3])
     for name, image in zip(names, expected, strict=True):
         assert np.array_equal(np.asarray(Image.open(Path("made") / name)), image[0])

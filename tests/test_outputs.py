@@ -9,7 +9,7 @@ import pytest
 
 from isthmus import outputs
 from isthmus.errors import UsageError
-from isthmus.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.outputs import claimed, free_path, refuse_existing, refuse_inputs
 
 
 @pytest.fixture
@@ -139,3 +139,13 @@ def test_a_name_that_nobody_asked_for_takes_nothing_away(tmp_path: Path) -> None
     refuse_existing(tmp_path / "b.png", tmp_path / "b.jpg")
     with pytest.raises(UsageError, match=r"a\.jpg has to be written as a\.png, which is there already"):
         refuse_existing(tmp_path / "a.png", tmp_path / "a.jpg")
+
+
+def test_a_free_path_is_one_where_nothing_of_others_stands(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    assert free_path(path) == path
+    write([path])
+    assert free_path(path) == path
+    path.write_text("somebody else's")
+    (tmp_path / "a-2.png").write_text("and this")
+    assert free_path(path) == tmp_path / "a-3.png"

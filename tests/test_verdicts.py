@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from isthmus.cases import moved
 from isthmus.facts import Facts
 from isthmus.settings import where_is
 from isthmus.verdicts import Verdict, headline, judge_all
@@ -160,6 +161,40 @@ def test_beats_pca_tries_what_fits_the_reason() -> None:
     assert str(by_heart.try_next).endswith("--set training.augment=shift:2")
     stuck = verdict("beats-pca", of=metrics(test__mse=0.066))
     assert str(stuck.try_next).endswith("--lr 0.001")
+
+
+def test_a_run_of_few_steps_is_told_the_epochs_of_the_usual_budget() -> None:
+    """The modern recipe takes 8,000 steps: 320 epochs of 25 steps, 9 of 860."""
+    bad, config = metrics(test__mse=0.07), "isthmus train --config runs/a/config.toml"
+    one = history([0.26], lr=6e-3)
+    assert verdict("beats-mean", of=bad, rows=one, epochs=1, steps=25).try_next == f"{config} --epochs 320"
+    assert verdict("beats-mean", of=bad, rows=one, epochs=1, steps=860).try_next == f"{config} --epochs 9"
+    assert verdict("beats-mean", of=bad, rows=one, epochs=9, steps=7740).try_next == f"{config} --lr 0.002"
+    assert verdict("beats-mean", of=bad, rows=history([0.26], lr=3.0), steps=25).try_next == f"{config} --lr 0.006"
+    nan = history([math.nan], lr=6e-3)
+    assert str(verdict("cost-never-fell", rows=nan, epochs=1, steps=25).try_next).endswith("--lr 0.002")
+    worse = metrics(test__mse=0.0208)
+    assert verdict("beats-pca", of=worse, epochs=1, steps=860).try_next == f"{config} --epochs 9"
+    assert verdict("beats-pca", of=worse, epochs=12, steps=12 * 860).try_next == f"{config} --epochs 24"
+    tiny_run = {"train_cost": 0.0700, "test_cost": 0.0702, "epochs": 2, "steps": 50}
+    assert str(verdict("stopped-too-early", rows=FALLING[:2], **tiny_run).try_next).endswith("--epochs 320")
+
+
+def test_other_recipes_are_not_told_to_be_the_modern_one() -> None:
+    found = verdict("beats-pca", of=metrics(test__mse=0.0208), recipe="vae")
+    assert found.try_next == "isthmus train --config runs/a/config.toml --epochs 40"
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    one = verdict("train-test-overlap", of=metrics(data__n_test=1), n_overlap=0)
+    assert one.text.startswith("The one test image was not seen in training.")
+    assert "1 of 1 test image is also" in verdict("train-test-overlap", of=metrics(data__n_test=1), n_overlap=1).text
+    assert [moved(fall) for fall in (0.112, 0.004, -0.001, -1.79)] == [
+        "fell by 11%",
+        "stayed the same",
+        "stayed the same",
+        "rose by 179%",
+    ]
 
 
 def test_pca_is_no_measure_for_denoisers_and_where_it_loses_nothing() -> None:
@@ -345,7 +380,7 @@ def test_targets_out_of_range() -> None:
     ("n", "level", "words"),
     [
         (0, "pass", "None of 1,000 test images"),
-        (1, "pass", "1 of 1,000 test images are also in the training set, too few"),
+        (1, "pass", "1 of 1,000 test images is also in the training set, too few"),
         (20, "warn", "20 of 1,000 test images are also in the training set (2.0%)"),
         (100, "fail", "(10.0%), so the test flatters"),
     ],

@@ -98,17 +98,20 @@ class Case(NamedTuple):
         return Gap(train, test, facts.train_cost_sem or 0.0, facts.test_cost_sem or 0.0)
 
     def learn_better(self) -> str | None:
-        """For a model that has not learnt: the modern recipe; where it is that, its learning rate, or a third of it."""
-        if self.facts.recipe != "modern":
+        """For a model that has not learnt: the modern recipe instead of the notebook's; a usual learning rate; more
+        epochs where it had few; else a third of its rate."""
+        if self.facts.recipe == "seed":
             return self.facts.train("", recipe="modern")
         peak = max((row["lr"] for row in self.history if finite(row.get("lr"))), default=USUAL_LR)
         usual = USUAL_LR / 10 < peak <= USUAL_LR
+        if usual and self.facts.is_short and self.costs("train_cost"):
+            return self.train_longer()
         return self.facts.train(f"--lr {peak / 3 if usual else USUAL_LR:.1g}")
 
     def train_longer(self) -> str | None:
-        if self.facts.recipe != "modern":
+        if self.facts.recipe == "seed":
             return self.facts.train("", recipe="modern")
-        return self.facts.train(f"--epochs {2 * self.facts.epochs}")
+        return self.facts.train(f"--epochs {self.facts.more_epochs}")
 
     def memorise_less(self) -> str | None:
         """Shifted copies make a small set of images larger; where there may be some already, or in a table, dropout."""
@@ -125,6 +128,12 @@ def finite(value: Any) -> bool:
 def shown(value: float | None) -> str:
     """Three digits, as many as the scatter of a run allows."""
     return "not a finite number" if value is None else f"{value:.3g}"
+
+
+def moved(fall: float) -> str:
+    """A relative fall in words: `0.11` -> `"fell by 11%"`, `-1.79` -> `"rose by 179%"`."""
+    percent = round(100 * fall)
+    return f"{'fell' if percent > 0 else 'rose'} by {abs(percent):,}%" if percent else "stayed the same"
 
 
 def count(n: int, noun: str) -> str:

@@ -171,7 +171,7 @@ def _announce(run: Run, prepared: Prepared, model: Model, trainer: Trainer, show
     shown.say(
         f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, "
         f"{len(s.test):,} for the test; code of {model.z_size} numbers, {model.n_parameters:,} weights, "
-        f"recipe {c.recipe}, {p.epochs} epochs, {c.training.precision} on {c.training.device}"
+        f"recipe {c.recipe}, {counted(p.epochs, 'epoch')}, {c.training.precision} on {c.training.device}"
     )
     if going_on:
         shown.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))

@@ -90,6 +90,7 @@ def gather(prepared: Prepared, model: Model, passed: measure.Passed, ending: dic
         noise=model.config.noise,
         augment=config.training.augment,
         likelihood=model.config.likelihood.partition(",")[0],
+        steps=(ending.get("epochs") or 0) * -(-len(prepared.splits.train) // config.training.batch_size) or None,
         schedule=config.training.schedule,
         stopped_by=ending.get("stopped_by") or "budget",
         test_cost=float(passed.costs.double().mean()),

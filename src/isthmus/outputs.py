@@ -65,6 +65,15 @@ def claimed(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
     write_json(folder / LISTING, {"files": listed | {name: _stamp(folder / name) for name in names}})
 
 
+def free_path(path: Path) -> Path:
+    """`path`, or with the first number under which nothing of somebody else's stands."""
+    number, free = 2, path
+    while os.path.lexists(free) and not _ours(free, path.parent, _listed(path.parent)):
+        free = path.with_stem(f"{path.stem}-{number}")
+        number += 1
+    return free
+
+
 def _path_of(given: str | Path) -> Path | None:
     """The existing path that is meant, without a choice of rows such as `:0-9`; None for names of data sets."""
     for text in (str(given), str(given).rpartition(":")[0]):
@@ -103,4 +112,4 @@ def _error(message: str, problems: Sequence[str] = ()) -> UsageError:
     return UsageError("USAGE-OVERWRITE", message, fix="name another place with -o", problems=problems)
 
 
-__all__ = ["LISTING", "claimed", "refuse_existing", "refuse_inputs"]
+__all__ = ["LISTING", "claimed", "free_path", "refuse_existing", "refuse_inputs"]

@@ -10,25 +10,34 @@ import torch
 from matplotlib.figure import Figure
 
 from isthmus import drawing, figures, files
+from isthmus.data.naming import safe_name
 from isthmus.data.samples import Samples
 from isthmus.data.split import evenly
 from isthmus.data.tables import write_table
-from isthmus.measure import Passed, pass_through
 from isthmus.model import Model, evaluation
 from isthmus.monitor import Monitor
+from isthmus.outputs import claimed, free_path
+from isthmus.passing import Passed, pass_through
 from isthmus.prepare import Prepared
 
 SHOWN = 10  # columns of a picture: as many as there are digits, and as fit beside each other
 WORST = 10
+CHECKS = Path("runs") / "checks"  # beside the runs: a folder of data is no place for pictures that show it
 PER_CLASS = 12  # samples that are looked up of each class; the picture shows ten at most
 
 
 def draw_pictures(
-    path: Path, prepared: Prepared, model: Model, monitor: Monitor, metrics: dict[str, Any], unit: str
+    path: Path,
+    prepared: Prepared,
+    model: Model,
+    monitor: Monitor,
+    metrics: dict[str, Any],
+    unit: str,
+    passed: Passed | None = None,
 ) -> None:
     """Writes the pictures of the run into `path`; a table's run leaves its curves, its worst rows and the drawing."""
     test = prepared.splits.test
-    passed = pass_through(model, prepared.tensor(test), prepared.config.training.seed)
+    passed = passed or pass_through(model, prepared.tensor(test), prepared.config.training.seed)
     floor = metrics["test"].get("bce_floor")
     name = "mean image" if prepared.preprocess.is_image else "mean row"
     reference = {name: metrics["mean_cost"]} if metrics.get("mean_cost") else None
@@ -40,20 +49,18 @@ def draw_pictures(
     figures.save(class_samples(prepared.splits.train), path / "data.png")
     rows = one_of_each(test, SHOWN)
     names = [test.classes[k] for k in test.labels[rows]] if test.labels is not None and test.classes else None
-    clean = without_noise(model, passed.x[rows])
+    worst = torch.argsort(passed.errors, descending=True)[:WORST].tolist()
+    seen = passed.rows([*rows, *worst])
+    clean = without_noise(model, seen.x[: len(rows)])
     figures.save(figures.sanity(*clean, labels=names, signed=model.bottleneck.signed), path / "sanity.png")
     if model.config.noise != "none":
-        x, x_in, x_hat = (shown(t[rows]) for t in (passed.x, passed.x_in, passed.x_hat))
+        x, x_in, x_hat = (shown(t[: len(rows)]) for t in seen)
         z = passed.z[rows].numpy() if passed.z is not None else None
         sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
         figures.save(sheet, path / "denoising.png")
-    errors = (passed.x - passed.x_hat).square().flatten(1).mean(1)
-    worst = torch.argsort(errors, descending=True)[:WORST]
-    ids = [test.id_of(int(i)) for i in worst]
-    figures.save(
-        figures.worst(shown(passed.x[worst]), shown(passed.x_hat[worst]), errors[worst].numpy(), ids),
-        path / "worst.png",
-    )
+    x, x_hat = shown(seen.x[len(rows) :]), shown(seen.x_hat[len(rows) :])
+    ids = [test.id_of(i) for i in worst]
+    figures.save(figures.worst(x, x_hat, passed.errors[worst].numpy(), ids), path / "worst.png")
 
 
 def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
@@ -73,6 +80,16 @@ def class_samples(samples: Samples) -> Figure:
     labels = None if samples.labels is None else samples.labels[rows]
     x = samples.x[rows]
     return figures.samples_per_class(x if x.dtype.kind == "u" else shown(torch.from_numpy(x)), labels, samples.classes)
+
+
+def draw_data(samples: Samples, path: Path | None = None) -> Path:
+    """The picture of samples per class at `path`, or at runs/checks/NAME.png, where it replaces only its like."""
+    figure = class_samples(samples)
+    if path is not None:
+        return figures.save(figure, path)
+    path = free_path(CHECKS / f"{'-'.join(safe_name(samples.name).parts)}.png")
+    with claimed(path.parent, [path]):
+        return figures.save(figure, path)
 
 
 def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
@@ -104,11 +121,11 @@ def one_of_each(samples: Samples, n: int) -> list[int]:
 
 def write_worst(path: Path, test: Samples, passed: Passed) -> None:
     """`worst.csv`: the ten rows with the largest error, the column that erred most, and all their values."""
-    errors = (passed.x - passed.x_hat).square()
-    worst = torch.argsort(errors.mean(1), descending=True)[:WORST]
-    names = list(test.columns or (f"x{i}" for i in range(errors.shape[1])))
-    columns: dict[str, Any] = {"id": [test.id_of(int(i)) for i in worst], "mse": errors[worst].mean(1).numpy()}
-    columns["worst_column"] = [names[int(i)] for i in errors[worst].argmax(1)]
+    worst = torch.argsort(passed.errors, descending=True)[:WORST].tolist()
+    seen = passed.rows(worst)
+    names = list(test.columns or (f"x{i}" for i in range(test.shape[0])))
+    columns: dict[str, Any] = {"id": [test.id_of(i) for i in worst], "mse": passed.errors[worst].numpy()}
+    columns["worst_column"] = [names[int(i)] for i in (seen.x - seen.x_hat).abs().argmax(1)]
     for k, name in enumerate(names):
-        columns[name] = test.x[worst.numpy(), k]
+        columns[name] = test.x[worst, k]
     write_table(path, columns)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from isthmus.config import Config, ModelConfig, TrainingConfig
 from isthmus.convolutions import check_sides
 from isthmus.data.batches import Batches, in_order, resident, shift_of
+from isthmus.data.naming import counted
 from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import Splits, align_labels, split
@@ -132,9 +133,8 @@ def about_budget(training: TrainingConfig, n: int) -> list[str]:
     off = abs(epochs * per_epoch - training.steps) / training.steps
     if training.epochs is not None or off <= 0.1:  # a tenth more or less is what nobody asks about
         return []
-    return [
-        f"{training.steps:,} steps are rounded to {epochs} epochs of {per_epoch:,} steps (--epochs says it exactly)"
-    ]
+    whole = f"{counted(epochs, 'epoch')} of {counted(per_epoch, 'step')}"
+    return [f"{training.steps:,} steps are rounded to {whole} (--epochs says it exactly)"]
 
 
 def about_range(train: Samples, preprocess: Preprocess) -> list[str]:

@@ -77,7 +77,8 @@ def denoiser_beats_filter(case: Case) -> Verdict | None:
     if not (finite(ours) and finite(theirs)):
         return Verdict("denoiser-beats-filter", "fail", "Its denoised images are not finite.", case.learn_better())
     unit = " dB" if measure == "psnr_db" else " SSIM"
-    numbers = f"{ours:.2f}{unit} against {theirs:.2f}{unit}, on {block.get('n', 'the')} test images"
+    tested = count(block["n"], "test image") if "n" in block else "the test images"
+    numbers = f"{ours:.2f}{unit} against {theirs:.2f}{unit}, on {tested}"
     if ours <= theirs:
         text = f"The denoiser does not beat {best}: {numbers}."
         return Verdict("denoiser-beats-filter", "fail", text, case.train_longer())
@@ -110,9 +111,11 @@ def train_test_overlap(case: Case) -> Verdict | None:
     n = facts.n_duplicates
     repeats = f" {count(n, f'training {case.sample}')} repeat{'s' if n == 1 else ''} an earlier one." if n else ""
     if not facts.n_overlap:
-        text = f"None of {n_test:,} test {case.sample}s was seen in training."
+        who = f"The one test {case.sample} was not" if n_test == 1 else f"None of {n_test:,} test {case.sample}s was"
+        text = f"{who} seen in training."
         return Verdict("train-test-overlap", "pass", text + repeats)
-    numbers = f"{facts.n_overlap:,} of {n_test:,} test {case.sample}s are also in the training set"
+    of, are = count(n_test, f"test {case.sample}"), "is" if facts.n_overlap == 1 else "are"
+    numbers = f"{facts.n_overlap:,} of {of} {are} also in the training set"
     if share <= OVERLAP_WARN:
         return Verdict("train-test-overlap", "pass", f"{numbers}, too few to matter.{repeats}")
     level: Level = "fail" if share >= OVERLAP_FAIL else "warn"

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from isthmus.cases import CLEARLY, HARDLY, Case, Level, Verdict, count, shown
+from isthmus.cases import CLEARLY, HARDLY, Case, Level, Verdict, count, moved, shown
 
 # Costs are counted above the least possible one throughout. docs/verdicts.md shows the runs that the limits come from.
 FELL = 0.02  # of the cost of the mean image, or of the first epoch: less is the swing of one epoch
@@ -91,10 +91,10 @@ def _early_constant(case: Case, costs: list[float]) -> Verdict | None:
         return None
     before, now = min(costs[:-last]), min(costs)
     fall = 1 - now / before if before > 0 else 0.0
-    numbers = f"in the last {count(last, 'epoch')} of {len(costs)} the validation cost fell by {fall:.0%}"
+    numbers = f"in the last {count(last, 'epoch')} of {len(costs)} the validation cost {moved(fall)}"
     if fall > STILL_FALLING and facts.best_epoch > len(costs) - last:
         text = f"It stopped while it was still learning: {numbers}."
-        return Verdict("stopped-too-early", "warn", text, facts.resume(f"--epochs {2 * facts.epochs}"))
+        return Verdict("stopped-too-early", "warn", text, facts.resume(f"--epochs {facts.more_epochs}"))
     return Verdict("stopped-too-early", "pass", f"It was not stopped too early: {numbers}.")
 
 
@@ -110,11 +110,11 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
         quarter, half = np.interp([len(costs) / 4, len(costs) / 2], range(1, len(costs) + 1), costs)
         fall = 1 - half / quarter if quarter > 0 else 0.0
         early = early and fall > EARLY_FALL
-        numbers += f"; from a quarter to half of the schedule the validation cost fell by {fall:.0%}"
+        numbers += f"; from a quarter to half of the schedule the validation cost {moved(fall)}"
     if not early:
         return Verdict("stopped-too-early", "pass", f"It was not stopped too early ({numbers}).")
     text = f"{count(facts.epochs, 'epoch')} may be few: it has hardly begun to memorise, so a longer run may do better"
-    return Verdict("stopped-too-early", "warn", f"{text} ({numbers}).", facts.train(f"--epochs {2 * facts.epochs}"))
+    return Verdict("stopped-too-early", "warn", f"{text} ({numbers}).", facts.train(f"--epochs {facts.more_epochs}"))
 
 
 def dead_units(case: Case) -> Verdict | None:

@@ -58,8 +58,9 @@ def check(
     settings: dict[str, Any],
     data: Annotated[str, typer.Argument(help="A name or a path.")] = "mnist-2k",
     *,
-    picture: Annotated[
-        Path | None, typer.Option("--picture", help="Where to draw samples per class. [check.png]")
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", "--picture", help="Where to draw samples per class. [runs/checks/NAME.png]"),
     ] = None,
 ) -> None:
     """Look at DATA before training: shape, range, labels, duplicates, and every bad row or file.
@@ -67,14 +68,17 @@ def check(
     \b
     Examples:
       isthmus check table.csv
-      isthmus check photos/ --picture photos-check.png
+      isthmus check photos/ -o photos-check.png
     """
     from isthmus.data.check import check as look_at
+    from isthmus.outputs import refuse_inputs
     from isthmus.recipes import resolve
 
+    if out is not None:
+        refuse_inputs(out, data)
     with io.display.counting("reading") as progress:
         found = look_at(data, resolve({"data": nested(settings)}).data, progress)
-    drawn = _draw(found, picture)
+    drawn = _draw(found, out)
     lines = [f"{name:<22} {value}" for name, value in found.rows()]
     lines += [f"picture: {drawn}"] if drawn else []
     io.result(found.as_dict() | {"picture": str(drawn) if drawn else None}, "\n".join(lines))
@@ -82,14 +86,13 @@ def check(
         raise typer.Exit(found.problems[0].exit_code)
 
 
-def _draw(found: Any, picture: Path | None) -> Path | None:
+def _draw(found: Any, out: Path | None) -> Path | None:
     """The picture of samples per class, if there are images."""
     if found.bundle is None or not found.bundle.train.is_image:
         return None
-    from isthmus import figures
-    from isthmus.pictures import class_samples
+    from isthmus.pictures import draw_data
 
-    return figures.save(class_samples(found.bundle.train), picture or Path("check.png"))
+    return draw_data(found.bundle.train, out)
 
 
 def info(io: Io, run: RunName) -> None:
@@ -156,7 +159,7 @@ def _row(run: Any) -> dict[str, Any]:
         "epochs": metrics.get("epochs"),
         "bce": test.get("bce"),
         "mse": test.get("mse"),
-        "ended": run.record.get("ended"),
+        "ended": state(run),
     }
 
 
@@ -180,10 +183,12 @@ def _network(model: Any) -> str:
 
 
 def _told(run: Any) -> str:
+    from isthmus.folders import state
+
     record, metrics, config = run.record, run.metrics, run.config
     lines = [
         f"run       {run.path}",
-        f"started   {record.get('started')}, ended: {record.get('ended') or 'not yet'}",
+        f"started   {record.get('started')}, ended: {state(run)}" + _why(record),
         f"command   {record.get('command') or '(from Python)'}",
         f"data      {config.data.source}",
         f"model     {config.recipe}, {_network(config.model)}, z_size {config.model.z_size}",
@@ -196,6 +201,10 @@ def _told(run: Any) -> str:
 
 def register(app: typer.Typer) -> None:
     command(app, evaluate)
+def _why(record: dict[str, Any]) -> str:
+    return f" ({record['error']})" if record.get("error") else ""
+
+
     command(app, with_settings(check, READING))
     for function in (info, runs, recipes, doctor):
         command(app, function)

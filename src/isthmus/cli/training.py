@@ -88,13 +88,14 @@ def summary(run: Any) -> str:
 
 
 def _planned(about: dict[str, Any]) -> str:
+    from isthmus.data.naming import counted
+
     samples = ", ".join(f"{n:,} {role}" for role, n in about["samples"].items())
     lines = [f"note: {sentence}" for sentence in about["said"]]
     lines.append(f"samples: {samples}; each {' x '.join(map(str, about['shape']))}")
     lines.append(f"network: {about['parameters']:,} weights")
-    return "\n".join(
-        [*lines, f"training: {about['epochs']:,} epochs, {about['steps']:,} steps", "nothing was trained (--dry-run)"]
-    )
+    lines.append(f"training: {counted(about['epochs'], 'epoch')}, {counted(about['steps'], 'step')}")
+    return "\n".join([*lines, "nothing was trained (--dry-run)"])
 
 
 def register(app: typer.Typer) -> None:

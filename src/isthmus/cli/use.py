@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import READING, with_settings
+from isthmus.cli.settings import USING, with_settings
 
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
 Input = Annotated[str, typer.Argument(help="A name, a folder of images, an image, a table, or an array.")]
@@ -87,5 +87,5 @@ def _tell(io: Io, written: Any) -> None:
 
 def register(app: typer.Typer) -> None:
     for function in (reconstruct, denoise, encode):
-        command(app, with_settings(function, READING))
+        command(app, with_settings(function, USING))
     command(app, decode)

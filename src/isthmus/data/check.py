@@ -22,6 +22,9 @@ FINAL = {  # errors that reading less strictly would only meet again, a download
 }  # fmt: skip
 
 
+SIZES_SHOWN = 10  # of images of mixed sizes, the most frequent first: photographs come in hundreds of sizes
+
+
 @dataclass(frozen=True)
 class Findings:
     """What was found. `bundle` is what could be read, if need be without the bad rows and files; None if nothing.
@@ -77,7 +80,10 @@ class Findings:
         rows += [("warning", warning) for warning in self.warnings]
         for problem in self.problems:
             rows.append(("problem", problem.message))
-            rows += [("", text) for text in problem.problems]
+            most = SIZES_SHOWN if problem.code == "DATA-SIZE" else len(problem.problems)
+            rows += [("", text) for text in problem.problems[:most]]
+            left = len(problem.problems) - most
+            rows += [("", f"… and {left:,} more size{'s' * (left > 1)}; --json lists all")] if left > 0 else []
             rows += [("fix", problem.fix)] if problem.fix else []
         return rows
 
