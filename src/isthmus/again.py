@@ -10,7 +10,7 @@ from isthmus.display import Quiet
 from isthmus.errors import DataError, IsthmusError, ResourceError
 from isthmus.latent import PART, Latent, refuse_without_code
 from isthmus.prepare import IN_MEMORY, Prepared
-from isthmus.record import fingerprint
+from isthmus.record import digests
 from isthmus.runs import Run
 from isthmus.shelf import Shelf
 
@@ -21,9 +21,7 @@ def prepared_again(run: Run) -> Prepared:
     Raises: DataError if the data was handed over in memory, cannot be read any more, or has changed.
     """
     source, training = run.config.data.source, run.config.training
-    config = replace(
-        run.config, training=replace(training, device="auto")
-    )  # it may have been trained on another machine
+    config = replace(run.config, training=replace(training, device="auto"))  # that of its training may be elsewhere
     if source == IN_MEMORY:
         message = f"{run.path} was trained on data in memory, which is not kept with it."
         raise DataError("DATA-GONE", message, fix="train with a path or a name, so that the data can be read again")
@@ -32,7 +30,7 @@ def prepared_again(run: Run) -> Prepared:
     except IsthmusError as error:
         message = f"the data that {run.path} was trained on cannot be read any more: {error.message}"
         raise DataError("DATA-GONE", message, fix=f"bring {source} back to where it was") from None
-    if run.record.get("data_sha256") != fingerprint(splits):
+    if run.record.get("data", digests(splits)) != digests(splits):  # early runs have no such record
         message = f"{source} is not what {run.path} was trained on; it has changed since."
         raise DataError("DATA-CHANGED", message, fix="bring the old data back, or train again")
     return replace(prepare.prepare(config, splits), preprocess=run.model.preprocess)

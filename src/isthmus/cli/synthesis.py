@@ -1,0 +1,96 @@
+"""`isthmus sample`, `interpolate`, `traverse`: new samples, ways between two, and what each unit of the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.settings import USING, with_settings
+from isthmus.cli.use import RunName, nested
+
+Where = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .npy, .csv, .parquet.")]
+Moving = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .webp, .npy, .csv, .parquet.")]
+One = "An image, or a row of data such as mnist-2k:12."
+
+
+def sample(
+    io: Io, run: RunName, *, out: Where,
+    n: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many.")] = 64,
+    density: Annotated[
+        str, typer.Option("--density", help="Where codes come from: prior, gaussian, mixture; auto: the best there is.")
+    ] = "auto",
+    of: Annotated[str | None, typer.Option("--class", help="Only of this class.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same samples.")] = 0,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0.0, help="Below 1: more usual samples, less varied.")
+    ] = 1.0,
+    judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Say how good they are, by the run's data.")] = True,
+) -> None:  # fmt: skip
+    """Make new samples like those that the run was trained on.
+
+    \b
+    Examples:
+      isthmus sample latest -n 64 -o samples/
+      isthmus sample latest --class 7 -o sevens.png
+      isthmus sample latest -n 1000 --density gaussian -o rows.csv
+    """
+    from isthmus import synthesis
+    from isthmus.runs import find
+
+    made = synthesis.sample(find(run), n, out, density=density, of=of, seed=seed, temperature=temperature, judge=judge)
+    _tell(io, made, "new sample")
+
+
+def interpolate(
+    io: Io, settings: dict[str, Any], run: RunName, a: Annotated[str, typer.Argument(help=One)],
+    b: Annotated[str, typer.Argument(help=One)],
+    *, out: Moving,
+    steps: Annotated[int, typer.Option("--steps", min=2, max=1_000, help="Samples on the way, ends included.")] = 12,
+    path: Annotated[str | None, typer.Option("--path", help="straight or spherical. [both]")] = None,
+) -> None:  # fmt: skip
+    """Go from one sample to another, through the code.
+
+    \b
+    Examples:
+      isthmus interpolate latest mnist-2k:3 mnist-2k:8 -o way/
+      isthmus interpolate latest a.png b.png --path spherical -o way.webp
+    """
+    from isthmus import synthesis
+    from isthmus.runs import find
+
+    made = synthesis.interpolate(find(run), a, b, out, steps=steps, path=path, settings=nested(settings))
+    _tell(io, made, "sample")
+
+
+def traverse(
+    io: Io, settings: dict[str, Any], run: RunName, *, out: Where,
+    unit: Annotated[list[int] | None, typer.Option("--unit", help="A unit, counted from 0; may be repeated.")] = None,
+    around: Annotated[str | None, typer.Option("--around", help=f"Whose code is changed. {One}")] = None,
+) -> None:  # fmt: skip
+    """Show what each unit of the code does, the strongest first.
+
+    \b
+    Examples:
+      isthmus traverse latest -o units.png
+      isthmus traverse latest --unit 3 --unit 11 --around mnist-2k:12 -o units/
+    """
+    from isthmus import synthesis
+    from isthmus.runs import find
+
+    made = synthesis.traverse(find(run), out, units=unit or (), around=around, settings=nested(settings))
+    _tell(io, made, "unit")
+
+
+def _tell(io: Io, made: Any, what: str) -> None:
+    for sentence in made.said:
+        io.say(sentence)
+    io.result(made.as_dict(), f"{made.n:,} {what}{'s' * (made.n != 1)} written to {made.out}")
+
+
+def register(app: typer.Typer) -> None:
+    command(app, sample)
+    for function in (interpolate, traverse):
+        command(app, with_settings(function, USING))

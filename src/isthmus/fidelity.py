@@ -1,0 +1,57 @@
+"""How good samples are as a set: precision (are they real?) and recall (is everything real among them?)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isthmus.errors import DataError
+
+K = 3  # neighbours that make a sample's ball: the paper's choice
+PIECE = 2**24  # distances held at once: 64 MB
+
+
+class Fidelity(NamedTuple):
+    """Both from 0 to 1; `n` real samples were compared with `n_generated`."""
+
+    precision: float
+    recall: float
+    n: int
+    n_generated: int
+
+
+def precision_recall(real: Float[Tensor, "N F"], generated: Float[Tensor, "M F"], k: int = K) -> Fidelity:
+    """Precision: the share of generated samples inside some real sample's ball, which reaches to its k-th neighbour
+    among the real ones. Recall: the same with the sets exchanged.
+
+    Source: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1 and 2. Both depend on the features and the numbers of
+    samples, so compare only what was measured alike.
+
+    Raises: DataError if a set has not more than k samples.
+    """
+    for name, features in (("real", real), ("generated", generated)):
+        if len(features) <= k:
+            message = f"{len(features)} {name} samples are too few: precision and recall need more than {k}."
+            raise DataError("DATA-COUNT", message, fix="give more samples")
+    precision = _covered(generated, real, k)
+    recall = _covered(real, generated, k)
+    return Fidelity(precision, recall, len(real), len(generated))
+
+
+def _covered(queries: Tensor, centres: Tensor, k: int) -> float:
+    """The share of queries inside the ball of at least one centre."""
+    step = max(1, PIECE // len(centres))
+    radii = torch.cat([_distances(part, centres).kthvalue(k + 1).values for part in centres.split(step)])
+    inside = [(_distances(part, centres) <= radii).any(1) for part in queries.split(step)]
+    return float(torch.cat(inside).double().mean())
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """Without |a|^2 - 2ab + |b|^2, which rounds differently for the same two samples in another batch."""
+    return torch.cdist(a.float(), b.float(), compute_mode="donot_use_mm_for_euclid_dist")
+
+
+__all__ = ["Fidelity", "precision_recall"]
