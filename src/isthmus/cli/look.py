@@ -199,12 +199,12 @@ def _told(run: Any) -> str:
     return "\n".join(lines)
 
 
-def register(app: typer.Typer) -> None:
-    command(app, evaluate)
 def _why(record: dict[str, Any]) -> str:
     return f" ({record['error']})" if record.get("error") else ""
 
 
+def register(app: typer.Typer) -> None:
+    command(app, evaluate)
     command(app, with_settings(check, READING))
     for function in (info, runs, recipes, doctor):
         command(app, function)
