@@ -114,3 +114,42 @@ def test_a_scale_that_the_model_was_not_trained_with_is_refused(denoiser: Run, i
     with pytest.raises(UsageError, match="--scale cannot be chosen anew: the model scales its input as in training"):
         apply.encode(denoiser, images, tmp_path / "z.npy", {"scale": "minmax"})
     assert apply.encode(denoiser, images, tmp_path / "z.npy", {"scale": "auto"}).n == 200
+
+
+def test_fault_84_codes_of_files_named_like_formulas(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
+    names = ["=1+1.png", "-cmd.png", "@sum.png", "fine.png"]
+    save_images(tmp_path / "in", digits.x[:4], names)
+    written = apply.encode(digit_run, tmp_path / "in", tmp_path / "z.csv")
+    assert any(sentence.startswith("3 texts begin with = + - or @") for sentence in written.said)
+    table = pl.read_csv(tmp_path / "z.csv")
+    assert sorted(table["id"]) == sorted(["'=1+1.png", "'-cmd.png", "'@sum.png", "fine.png"])
+    expected = digit_run.model.encode(digits.x[:4])[np.argsort(names)]
+    found = table.sort("id").select(pl.selectors.starts_with("z")).to_numpy()
+    order = np.argsort([name if name == "fine.png" else f"'{name}" for name in sorted(names)])
+    np.testing.assert_allclose(found, expected[order], rtol=1e-5, atol=1e-6)  # written with seven digits
+    apply.decode(digit_run, tmp_path / "z.csv", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == sorted(names)
+
+
+def test_codes_carry_ids_and_labels(digit_run: Run, tmp_path: Path) -> None:
+    for name in ("z.csv", "z.parquet"):
+        apply.encode(digit_run, "mnist-2k", tmp_path / name)
+    samples = isthmus.read("mnist-2k").train
+    assert samples.labels is not None
+    for table in (pl.read_csv(tmp_path / "z.csv"), pl.read_parquet(tmp_path / "z.parquet")):
+        assert table.columns == ["id", "label", *(f"z{i}" for i in range(12))]
+        assert [int(i) for i in table["id"]] == list(range(2_000))
+        assert [int(k) for k in table["label"]] == samples.labels.tolist()
+
+
+def test_both_parts_are_read_where_there_are_two(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
+    save_images(tmp_path / "train", digits.x[:3], ["a.png", "b.png", "c.png"])
+    save_images(tmp_path / "test", digits.x[3:5], ["d.png", "e.png"])
+    bundle = apply.read_parts(digit_run, tmp_path)
+    assert bundle.test is not None
+    assert np.array_equal(bundle.train.x, digits.x[:3])
+    assert np.array_equal(bundle.test.x, digits.x[3:5])
+    assert apply.read_parts(digit_run, tmp_path / "test").test is None
+    save_images(tmp_path / "big", np.zeros((1, 1, 30, 30), np.uint8), ["a.png"])
+    with pytest.raises(DataError, match="30x30"):
+        apply.read_parts(digit_run, tmp_path / "big")

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isthmus.data.writing import write_table
+from isthmus.data.writing import about_formulas, without_apostrophes, write_table
 from isthmus.errors import ResourceError, UsageError
 
 COLUMNS = {"id": ["a", "b", 'c "d", e'], "z0": np.array([-1.5, 0.1, 3e-8], np.float32), "n": [1, 2, 3]}
@@ -32,16 +32,35 @@ def test_parquet_holds_values_and_types(tmp_path: Path) -> None:
 
 
 def test_fault_84_texts_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
-    cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "fine", "a=b"]
+    cells = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "fine", "a=b"]
     path = write_table(tmp_path / "a.csv", {"=id": cells, "score": np.arange(-3.0, 4.0)})
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["'=id", "score"]
-    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "fine", "a=b"]
+    assert [row[0] for row in rows] == ["'=1+1", "'+cmd|' /C calc'!A0", "'-2+3", "'@SUM(A1)", "'\tx", "fine", "a=b"]
     assert [float(row[1]) for row in rows] == [-3, -2, -1, 0, 1, 2, 3]  # numbers are as they were
     assert rows[0][1] == "-3.0"
     parquet = pl.read_parquet(write_table(tmp_path / "a.parquet", {"id": cells}))
     assert parquet["id"].to_list() == cells
+    assert without_apostrophes([row[0] for row in rows]) == cells
+    assert without_apostrophes(["'quoted'", "it's", "'"]) == ["'quoted'", "it's", "'"]
+
+
+def test_fault_84_numbers_stay_as_they_are_also_as_text(tmp_path: Path) -> None:
+    cells = ["-1", "+1", "-1.5e-3", "-.5", "+2.", "-1-1", "-"]
+    path = write_table(tmp_path / "a.csv", {"label": cells})
+    with path.open(newline="", encoding="utf-8") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == [*cells[:5], "'-1-1", "'-"]
+
+
+def test_fault_84_what_was_changed_is_said(tmp_path: Path) -> None:
+    columns = {"id": ["=a", "b", None, "-c"], "label": ["@x", "-1", "y", "z"], "z": np.array([-1.0, 2, 3, 4])}
+    assert about_formulas(tmp_path / "a.csv", columns)[0].startswith(
+        "3 texts begin with = + - or @ and got an apostrophe"
+    )
+    assert about_formulas(tmp_path / "a.parquet", columns) == ()
+    assert about_formulas(tmp_path / "a.csv", {"id": ["a", "-1"], "z": np.array([-1.0, 2])}) == ()
+    assert about_formulas(tmp_path / "a.csv", {"id": ["=a"]})[0].startswith("1 text begins")
 
 
 def test_old_table_stays_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

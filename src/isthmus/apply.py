@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import torch
 from isthmus.config import DataConfig
 from isthmus.data.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.writing import about_formulas, without_apostrophes
 from isthmus.errors import DataError, UsageError
 from isthmus.files import write_atomic
 from isthmus.outputs import claimed, refuse_existing, refuse_inputs
@@ -185,7 +187,7 @@ def encode(run: Run, source: str | Path, out: str | Path, settings: Mapping[str,
     if samples.labels is not None:
         columns["label"] = [samples.classes[k] if k >= 0 else "" for k in samples.labels]
     _write_table(target, columns | {f"z{i}": z[:, i] for i in range(z.shape[1])})
-    return Written(target, len(z), samples.notes)
+    return Written(target, len(z), (*samples.notes, *about_formulas(target, columns)))
 
 
 def decode(run: Run, codes: str | Path, out: str | Path) -> Written:
@@ -212,12 +214,15 @@ def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | N
     else:
         import polars as pl
 
-        read = pl.read_parquet if path.suffix == ".parquet" else pl.read_csv
+        as_text = partial(pl.read_csv, infer_schema=False)  # or an id such as 007 would lose its zeros
+        read = pl.read_parquet if path.suffix == ".parquet" else as_text
         names = read(path, n_rows=0).columns if path.is_file() else []
         beside = tuple(n for n in names if n in {"id", "label"})
         options = DataConfig(drop_columns=beside, header="yes", scale="none", shape="table")
         z = read_table(path, options, expected=[f"z{i}" for i in range(z_size)]).x
-        ids = tuple(map(str, read(path, columns=["id"])["id"])) if "id" in names else None
+        if "id" in names:
+            ids = tuple(map(str, read(path, columns=["id"])["id"]))
+            ids = ids if path.suffix == ".parquet" else tuple(without_apostrophes(ids))
     if z.ndim != 2 or z.shape[1] != z_size:
         fix = "give codes that `isthmus encode` wrote with this run"
         raise DataError("DATA-CODES", f"{path} holds codes of shape {z.shape}; the model takes (N, {z_size}).", fix=fix)

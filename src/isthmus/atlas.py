@@ -51,11 +51,11 @@ class Atlas:
         """Small pictures for images, points for rows of a table or where a column gives the colour."""
         s = self.samples
         if self.color not in {PLAIN, LABEL}:
-            return maps.gradient(self.points, column_of(s, self.color), self.color)
+            return maps.gradient(self.points, column_of(s, self.color), self.color, self.told)
         groups, names = (s.labels, s.classes) if self.color == LABEL and s.labels is not None else (None, ())
         if not s.is_image:
-            return maps.dots(self.points, groups, names)
-        return maps.thumbnails(self.points, picture_of(s, slice(None)), groups, names)
+            return maps.dots(self.points, groups, names, self.told)
+        return maps.thumbnails(self.points, picture_of(s, slice(None)), groups, names, self.told)
 
 
 def map_codes(

@@ -1,6 +1,7 @@
 """Pictures of codes in a plane: small pictures where there is room for them, or points; coloured by label or by number.
 
-Points are (N, 2); `groups` (N,) are indices into `names`, -1 for samples without one; `values` (N,) are numbers.
+Points are (N, 2); `groups` (N,) are indices into `names`, -1 for samples without one; `values` (N,) are numbers; `note`
+stands under the map and says what its directions are.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TEN = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c
 
 @look()
 def thumbnails(
-    points: np.ndarray, images: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = ()
+    points: np.ndarray, images: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = ""
 ) -> Figure:
     """A map of small pictures (N, C, H, W), none on top of another: each field shows the sample nearest to its middle.
 
@@ -52,13 +53,13 @@ def thumbnails(
         box[:] = tile[: box.shape[0], : box.shape[1]]
     page = _page(width, height, names if groups is not None else ())
     page.image(sheet, MARGIN, MARGIN, width, height, interpolation="nearest")
-    note = f"{len(rows):,} of {len(points):,} samples, one a field" if len(rows) < len(points) else ""
-    _key(page, width, height, groups, names, note)
+    few = f"{len(rows):,} of {len(points):,} samples, one a field" if len(rows) < len(points) else ""
+    _key(page, width, height, groups, names, " · ".join(filter(None, [note, few])))
     return page.figure
 
 
 @look()
-def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = ()) -> Figure:
+def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "") -> Figure:
     """A map of points in the colours of their groups, each group named at its middle and in the key."""
     places, (width, height) = _placed(points, 8)
     page = _page(width, height, names if groups is not None else ())
@@ -69,15 +70,15 @@ def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[s
             if (groups == k).any():
                 x, y = np.median(places[groups == k], axis=0)
                 _name(page, _told(name, k), x + MARGIN, y + MARGIN)
-    _key(page, width, height, groups, names, "")
+    _key(page, width, height, groups, names, note)
     return page.figure
 
 
 @look()
-def gradient(points: np.ndarray, values: np.ndarray, name: str) -> Figure:
+def gradient(points: np.ndarray, values: np.ndarray, name: str, note: str = "") -> Figure:
     """A map of points coloured by a number, with its scale; the outermost hundredth shares the colours of the ends."""
     places, (width, height) = _placed(points, 8)
-    page = Page(width + 2 * MARGIN + LONGEST, height + 2 * MARGIN)
+    page = Page(width + 2 * MARGIN + LONGEST, height + 2 * MARGIN + SMALL)
     low, high = np.nanquantile(values, [0.01, 0.99]) if np.isfinite(values).any() else (0.0, 1.0)
     colours = {"cmap": "viridis", "vmin": float(low), "vmax": float(high if high > low else low + 1)}
     order = np.random.default_rng(0).permutation(len(points))
@@ -85,6 +86,7 @@ def gradient(points: np.ndarray, values: np.ndarray, name: str) -> Figure:
     x = MARGIN + width + 2 * MARGIN
     page.text(fitted(name, LONGEST - MARGIN), x, MARGIN + BODY, ha="left")
     colour_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colours)
+    _key(page, width, height, None, (), note)
     return page.figure
 
 

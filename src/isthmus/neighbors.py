@@ -61,7 +61,8 @@ def distances_to(queries: np.ndarray, data: np.ndarray, rows: np.ndarray) -> np.
 
 def flat(x: np.ndarray) -> np.ndarray:
     """(N, …) as (N, D)."""
-    return np.asarray(x).reshape(len(x), -1)
+    x = np.asarray(x)
+    return x.reshape(len(x), int(np.prod(x.shape[1:])))
 
 
 def _search(queries: np.ndarray, data: np.ndarray, k: int) -> np.ndarray:

@@ -19,14 +19,16 @@ from isthmus.data.split import evenly
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
 
-K = 5  # neighbours that vote: 1 repeats single mislabelled samples, and codes of MNIST lose from 10 on
-STEPS = 100  # of L-BFGS: the test accuracy of codes and of pixels moves by less than 0.1 % afterwards
-FLAT = 0.1  # of the typical deviation: a feature that hardly varies is not blown up further than tenfold
-STARTS: Any = 3  # of k-means, the best of which counts; more changed NMI in the third digit
+K = 5  # neighbours that vote: on MNIST's validation images 1 to 7 are alike, 98.3 to 98.4 %; 5 outvote a wrong label
+STEPS = 100  # of L-BFGS: MNIST's codes and pixels need 32 and 46
+# Mean squared distance from the mean that features are scaled to for it, so that one regularisation fits 32 codes and
+# 784 pixels: 90.3 and 90.2 % on 10,000 digits, where standardised columns give 90.2 and 88.1.
+SPREAD = 10.0
+STARTS: Any = 10  # of k-means, the best of which counts; with 3 the NMI of MNIST codes moved by 0.02 with the seed
 CLUSTERED = 10_000  # samples that centres are fitted to: their standard error is a hundredth of the clusters' width
-# Samples at most: all of MNIST and its kin. Where samples are large, as many as keep the search for neighbours at
-# 5e11 multiplications (MNIST's own 4.7e11, half a minute on one core).
-MOST_TRAIN, MOST_TEST, WORK = 60_000, 10_000, 5e11
+# Samples at most, and multiplications in the search for neighbours among raw values, which takes longest: of MNIST
+# 27,600 and 4,600 images, about half a minute on one core for everything.
+MOST_TRAIN, MOST_TEST, WORK = 60_000, 10_000, 1e11
 
 
 def probe(
@@ -36,9 +38,9 @@ def probe(
     """`{"knn", "linear", "nmi", "ari", "k", "n_train", "n_test", "n_classes", "size"}` of features (N, D), (M, D).
 
     `knn` and `linear` are accuracies on the test part, in [0, 1]: of a vote of the k nearest training samples
-    (Euclidean; a tie goes to the class that sorts first), and of multinomial logistic regression on standardised
-    features (C = 1). `nmi` and `ari` compare the test labels with the k-means clusters of the training part, as many
-    as there are classes. A class that only the test part has counts as mistaken.
+    (Euclidean; a tie goes to the class that sorts first), and of multinomial logistic regression (C = 1) on features
+    of one spread. `nmi` and `ari` compare the test labels with the k-means clusters of the training part, as many as
+    there are classes. A class that only the test part has counts as mistaken.
 
     Raises: DataError for features that are not finite, fewer than two classes, or fewer than two samples a part.
     """
@@ -62,9 +64,8 @@ def knn_accuracy(train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_tes
 
 def linear_accuracy(train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_test: np.ndarray) -> float:
     """The share of test samples that logistic regression, fitted to the training samples, gets right."""
-    mean, deviation = train.mean(0), train.std(0)
-    typical = float(np.sqrt(np.mean(deviation**2))) or 1.0
-    scale = np.maximum(deviation, FLAT * typical)
+    mean, variance = train.mean(0), float(train.var(0).sum())
+    scale = (variance / SPREAD) ** 0.5 or 1.0
     model = LogisticRegression(max_iter=STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of steps is the rule here

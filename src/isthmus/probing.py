@@ -44,9 +44,8 @@ def probe_run(
             said.append(f"{len(rows):,} of {len(samples):,} {what} samples are taken (--all takes all with a label)")
         taken.append(coded(run, samples.take(rows)))
     first, second = taken
-    z, x, y = ((getattr(first, n), getattr(second, n)) for n in ("z", "x", "y"))
-    scaled = tuple(part.astype(np.float32) / first.full for part in x)
-    return {"data": train.name, **beside(z, (scaled[0], scaled[1]), y, k=k, seed=seed), "said": said}
+    z, x, y = (first.z, second.z), (first.x, second.x), (first.samples.labels, second.samples.labels)
+    return {"data": train.name, **beside(z, x, y, k=k, seed=seed), "said": said}
 
 
 def _parts(run: Run, source: str | Path | None, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:

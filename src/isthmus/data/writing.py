@@ -12,14 +12,15 @@ from isthmus.errors import UsageError
 from isthmus.files import write_atomic
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs cells that begin so; tab and CR hide what follows
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # a class called -1 does no harm, and is to be read back as it was
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def write_table(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> Path:
     """Writes columns of equal length to `.csv`, `.tsv` or `.parquet`, atomically.
 
-    In text files, texts and column names that a spreadsheet would run as a formula get an apostrophe in front; numbers
-    stay as they are.
+    In text files, texts and column names that a spreadsheet would run as a formula get an apostrophe in front; numbers,
+    also those in text columns, stay as they are.
 
     Raises: UsageError for another suffix; ResourceError if the disk is full or the folder may not be written.
     """
@@ -40,13 +41,30 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> Pat
 FIX = "name it .csv, .tsv or .parquet"
 
 
+def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> tuple[str, ...]:
+    """A sentence where `write_table` puts apostrophes in front of texts; none where nothing begins like a formula."""
+    frame = pl.DataFrame({name: _series(values) for name, values in columns.items()}).select(pl.col(pl.String))
+    n = sum(int(series.to_frame().select(_is_formula(pl.col(series.name))).sum().item() or 0) for series in frame)
+    if not n or path.suffix.lower() not in SEPARATORS:
+        return ()
+    cells = "1 text begins" if n == 1 else f"{n:,} texts begin"
+    return (f"{cells} with = + - or @ and got an apostrophe in front, so that no spreadsheet runs them",)
+
+
+def without_apostrophes(texts: Sequence[str]) -> list[str]:
+    """Texts as they were before `write_table` put apostrophes in front."""
+    return [text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text for text in texts]
+
+
 def _series(values: np.ndarray | Sequence) -> pl.Series:
     return pl.Series(np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values, strict=False)
 
 
+def _is_formula(texts: pl.Expr) -> pl.Expr:
+    return texts.str.contains(r"^[=+\-@\t\r]") & ~texts.str.contains(NUMBER)
+
+
 def _without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     texts = pl.col(pl.String)
-    safe = frame.with_columns(
-        pl.when(texts.str.contains(r"^[=+\-@\t\r]")).then(pl.lit("'") + texts).otherwise(texts).name.keep()
-    )
+    safe = frame.with_columns(pl.when(_is_formula(texts)).then(pl.lit("'") + texts).otherwise(texts).name.keep())
     return safe.rename({name: f"'{name}" for name in safe.columns if name.startswith(FORMULA)})
