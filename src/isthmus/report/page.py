@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from isthmus import __version__
-from isthmus.report.markup import Html
+from isthmus.report.markup import Html, legible
 
 TEMPLATES = "templates"
 STYLE, SCRIPT = "style.css", "script.js"
@@ -47,9 +47,15 @@ def _environment() -> Environment:
         loader=PackageLoader("isthmus.report", TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_readable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _readable(value: Any) -> Any:
+    """What a template is about to show; marks that turn the direction of text would hide what a name says."""
+    return legible(value) if type(value) is str else value
 
 
 def _allowed(text: str) -> str:

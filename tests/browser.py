@@ -1,0 +1,74 @@
+"""The system's Chromium for tests: pages as people meet them, and everything that goes wrong in them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here: apt-get install chromium")
+SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+SERIOUS = {"serious", "critical"}
+
+
+@dataclass
+class Seen:
+    """An open page, with all that its console said and all that it asked for."""
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def assert_quiet(self) -> None:
+        """No error, and no request but for the page itself."""
+        assert self.said == []
+        assert len(self.asked) == 1, self.asked
+
+    def assert_accessible(self) -> None:
+        """axe finds no serious or critical fault."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        told = [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in SERIOUS]
+        assert told == []
+
+    def assert_fits(self) -> None:
+        """Nothing reaches over the right edge of the window."""
+        widths = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert widths[0] <= widths[1], f"the page is {widths[0]} wide in a window of {widths[1]}"
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A running browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(browser: Any, path: Path, size: str = "desktop", scheme: str = "light", **settings: Any) -> Iterator[Seen]:
+    """The page of a file, in a window of this size, light or dark."""
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **settings)
+    page = context.new_page()
+    seen = Seen(page)
+    page.on("console", lambda message: seen.said.append(message.text))
+    page.on("pageerror", lambda error: seen.said.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith("data:") else seen.asked.append(request.url))
+    page.goto(path.resolve().as_uri())
+    try:
+        yield seen
+    finally:
+        context.close()

@@ -1,0 +1,265 @@
+"""The page of one run: its form, its numbers, its words, and that nothing in a name can break out of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import isthmus
+import tiny
+from isthmus.report import Material, compose
+from isthmus.report.making import read_drawing
+from isthmus.reporting import material_of, report
+from isthmus.runs import Run
+from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</script><svg onload=alert(1)>",
+    "</title></style><b>",
+    "{{ 7 * 7 }}{% raw %}",
+    "=HYPERLINK('http://example.invalid')",
+    "'; DROP TABLE \\u2028 &lt;",
+    "javascript:alert(1)//\u202e",
+)
+LARGEST = 3_000_000  # bytes
+
+
+@pytest.fixture(scope="module")
+def table_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A table whose columns, classes and file have names made to break out of a page."""
+    folder = tmp_path_factory.mktemp("hostile")
+    path = folder / "<img src=x onerror=alert(1)>.csv"
+    values = tiny.table(200, len(HOSTILE))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*HOSTILE, "kind"])
+        kinds = ["<script>alert('class')</script>", "</script>"]
+        writer.writerows([*row, kinds[i % 2]] for i, row in enumerate(values.tolist()))
+    return isthmus.train(path, label="kind", out=folder / "a run & <b>", **tiny.FAST)
+
+
+@pytest.fixture(scope="module", params=["digit_run", "denoiser", "table_run"])
+def run(request: pytest.FixtureRequest) -> Run:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def page(run: Run) -> Page:
+    return Page(run.path / "report.html")
+
+
+def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:
+    assert_asks_for_nothing(page)
+    assert len(page.source.encode()) < LARGEST
+
+
+def test_it_can_be_read_by_everybody(page: Page) -> None:
+    assert_readable_by_everybody(page)
+    for section in page.all("section"):
+        assert section.all("h2")[0].attributes["id"] == section.attributes["aria-labelledby"]
+
+
+def test_its_numbers_are_those_of_the_metrics(run: Run, page: Page) -> None:
+    metrics = run.metrics
+    told = [metrics["test"]["mse"], metrics["baselines"]["pca"]["mse"], metrics["baselines"]["mean"]["mse"]]
+    if metrics.get("denoising"):
+        block = metrics["denoising"]
+        for numbers in (
+            block["noisy"],
+            block["denoised"],
+            *(v for v in block["baselines"].values() if isinstance(v, dict)),
+        ):
+            told += [numbers["psnr_db"], numbers["ssim"]]
+    assert {v for v in told if v is not None} <= page.values
+
+
+def test_its_curves_are_those_of_the_history(run: Run, page: Page) -> None:
+    drawn = page.data["training"]
+    assert drawn["epochs"] == [row["epoch"] for row in run.history]
+    assert {name: values for name, _, values in drawn["lines"]} == {
+        "training": [row["train_cost"] for row in run.history],
+        "validation": [row["validation_cost"] for row in run.history],
+    }
+
+
+def test_every_verdict_stands_there_with_what_to_try(run: Run, page: Page) -> None:
+    listed = page.all("li", class_="verdict")
+    assert len(listed) == len(run.metrics["verdicts"])
+    for verdict in run.metrics["verdicts"]:
+        found = next(e for e in listed if verdict["text"] in e.text)
+        assert verdict["level"] in found.attributes["class"].split()
+        commands = [verdict["try"]] if "try" in verdict else []
+        assert [e.text for e in found.all("code")] == commands
+        assert [e.attributes["data-copy"] for e in found.all("button")] == commands
+
+
+def test_every_section_says_how_to_read_it_with_numbers_of_this_run(page: Page) -> None:
+    sections = [e for e in page.all("section") if "id" in e.attributes]
+    assert len(sections) >= 7
+    for section in sections:
+        read = section.all("p", class_="read")[0].text
+        assert any(c.isdigit() for c in read), section.attributes["id"]
+        assert len(read) > 60
+
+
+def test_the_sections_stand_in_the_order_of_what_people_ask(digit_run: Run, denoiser: Run, table_run: Run) -> None:
+    def order(run: Run) -> list[str]:
+        return [e.attributes["id"] for e in Page(run.path / "report.html").all("section") if "id" in e.attributes]
+
+    rest = ["code", "imagined", "data", "architecture", "settings"]
+    assert order(digit_run) == ["sanity", "training", "baselines", "errors", *rest]
+    assert order(denoiser) == ["sanity", "training", "baselines", "denoising", "errors", *rest]
+    assert order(table_run) == [
+        "columns",
+        "training",
+        "baselines",
+        "errors",
+        "code",
+        "data",
+        "architecture",
+        "settings",
+    ]
+
+
+def test_the_sanity_check_shows_one_of_each_class(digit_run: Run) -> None:
+    section = Page(digit_run.path / "report.html").all("section", id="sanity")[0]
+    assert [e.text for e in section.all("figcaption")] == list("0123456789")
+    assert [len(figure.all("img")) for figure in section.all("figure")] == [3] * 10
+    errors = [float(e.attributes["value"]) for e in section.all("data")]
+    test, model = digit_run.prepared.splits.test, isthmus.load(digit_run.path)
+    x, x_hat = test.x / 255.0, np.asarray(model.reconstruct(test.x.astype(np.float32) / 255.0))
+    every = np.square(x - x_hat).mean((1, 2, 3))
+    for error in errors:
+        assert np.abs(every - error).min() < 1e-6  # two orders of the same sums
+
+
+def test_errors_by_class_are_the_means_of_their_samples(digit_run: Run) -> None:
+    material = material_of(digit_run)
+    assert material.errors is not None
+    assert material.errors.mean() == pytest.approx(digit_run.metrics["test"]["mse"], rel=1e-6)
+    assert material.test is not None
+    assert material.test.labels is not None
+    expected = {material.errors[material.test.labels == k].mean() for k in range(10)}
+    rows = Page(digit_run.path / "report.html").all("section", id="errors")[0].all("tbody")[0].all("tr")
+    found = [float(row.all("data")[1].attributes["value"]) for row in rows]
+    assert found == sorted(found, reverse=True)
+    assert found == pytest.approx(sorted(expected, reverse=True))
+
+
+def test_the_ten_worst_are_the_worst(digit_run: Run) -> None:
+    material = material_of(digit_run)
+    assert material.errors is not None
+    section = Page(digit_run.path / "report.html").all("section", id="errors")[0]
+    found = [float(e.all("data")[0].attributes["value"]) for e in section.all("figure")]
+    assert found == pytest.approx(np.sort(material.errors)[::-1][:10].tolist())
+
+
+def test_a_column_that_comes_back_whole_has_all_of_its_variance() -> None:
+    from isthmus.report.columns import explained
+
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=1000), rng.normal(size=1000), np.full(1000, 3.0)])
+    x_hat = np.column_stack([x[:, 0], np.full(1000, x[:, 1].mean()), x[:, 2]])
+    assert explained(x, x_hat)[:2] == pytest.approx([1.0, 0.0])
+    assert np.isnan(explained(x, x_hat)[2])
+
+
+def test_fault_83_hostile_names_are_text(table_run: Run) -> None:
+    page = Page(table_run.path / "report.html")
+    assert len(page.all("script")) == 2  # the page's own, and its data
+    heads = [e.text for e in page.all("section", id="columns")[0].all("th", scope="row")]
+    assert "javascript:alert(1)//\ufffd" in heads  # the mark that turns the direction of text is gone
+    for name in HOSTILE[:6]:
+        assert name in heads
+    assert "<img src=x onerror=alert(1)>" in page.all("section", id="data")[0].text
+    assert page.all("h1")[0].text == "a run & <b>"
+    assert "<script>alert('class')</script>" in " ".join(page.data["code"]["names"])
+    assert_asks_for_nothing(page)
+
+
+def test_fault_83_a_hostile_run_folder_brings_nothing_in(copy: Path) -> None:
+    """Everything that people can write into a folder they pass on."""
+    bad = "</script><script>alert(1)</script>"
+    for name, change in {
+        "metrics.json": lambda m: (
+            m
+            | {
+                "recipe": bad,
+                "verdicts": [{"id": bad, "level": bad, "text": bad, "try": f"x {bad}"}],
+                "data": m["data"] | {"name": bad},
+            }
+        ),
+        "run.json": lambda r: (
+            r | {"command": bad, "versions": {bad: bad}, "said": [bad], "started": [bad], "seed": bad}
+        ),
+    }.items():
+        path = copy / name
+        path.write_text(json.dumps(change(json.loads(path.read_text("utf-8")))), "utf-8")
+    (copy / "architecture.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9" '
+        'onload="alert(1)"><script>alert(1)</script><style>* {fill: url(http://example.invalid)}</style>'
+        '<image href="http://example.invalid/a.png"/><a xlink:href="javascript:alert(1)"><text>x</text></a>'
+        '<text fill="url(http://example.invalid)" class="ink">&lt;b&gt;</text>'
+        '<foreignObject><iframe src="//e"/></foreignObject></svg>'
+    )
+    (copy / "sanity.png").write_bytes(b"<script>alert(1)</script>")
+    page = Page(report(copy).path)
+    assert_asks_for_nothing(page)
+    assert_readable_by_everybody(page)
+    assert len(page.all("script")) == 2
+    assert bad in page.all("section", id="settings")[0].text
+    drawing = page.all("section", id="architecture")[0].all("svg")[0]
+    assert [e.tag for e in drawing.walk()] == ["text"]
+    assert drawing.text == "<b>"
+
+
+@pytest.mark.parametrize("drawing", ["", "no xml", "<svg", "<html/>", "<svg xmlns='http://www.w3.org/2000/svg'/>"])
+def test_a_drawing_that_cannot_be_read_is_left_out(drawing: str, copy: Path) -> None:
+    (copy / "architecture.svg").write_text(drawing)
+    material = replace(material_of(Run(copy)), prepared=None)
+    assert read_drawing(material) is None
+    assert "architecture" not in [section.id for section in compose(material).sections]
+
+
+def test_what_is_undefined_is_a_dash(denoiser: Run) -> None:
+    material = material_of(denoiser)
+    metrics: Any = json.loads(json.dumps(dict(material.metrics)))
+    metrics["denoising"]["denoised"]["psnr_db"] = None  # one image was given back exactly
+    metrics["test"] |= {"psnr_db": None, "bce": None}
+    composed = compose(replace(material, metrics=metrics))
+    assert '<span class="none">–</span>' in str(composed.opening.stats)
+
+
+def test_a_run_of_one_epoch_shows_its_only_point(denoiser: Run) -> None:
+    material = replace(material_of(denoiser), history=denoiser.history[:1])
+    section = next(s for s in compose(material).sections if s.id == "training")
+    assert "only its first point" in section.read
+    assert all(svg.count('class="lone') == 2 for svg in section.shown["charts"].values())
+
+
+def test_a_run_without_history_has_no_curves(denoiser: Run) -> None:
+    material = replace(material_of(denoiser), history=[])
+    assert "training" not in [s.id for s in compose(material).sections]
+
+
+def test_two_hundred_thousand_epochs_stay_a_small_page(denoiser: Run) -> None:
+    rows = [{"epoch": n, "train_cost": 1 / n, "validation_cost": 1 / n} for n in range(1, 200_001)]
+    section = next(s for s in compose(replace(material_of(denoiser), history=rows)).sections if s.id == "training")
+    assert section.script["epochs"][-1] == 200_000
+    assert len(json.dumps(dict(section.script))) + sum(map(len, section.shown["charts"].values())) < 400_000
+
+
+def test_material_names_what_a_sample_is(denoiser: Run, table_run: Run) -> None:
+    def about(run: Run) -> Material:
+        return material_of(run)
+
+    assert (about(denoiser).sample, about(table_run).sample) == ("image", "row")
+    assert (about(denoiser).noise, about(table_run).noise) == ("gaussian:0.5", None)
