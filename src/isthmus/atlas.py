@@ -14,7 +14,7 @@ from isthmus import maps
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError, unknown
 from isthmus.explore import coded, one_set, picture_of, thinned
-from isthmus.projection import project
+from isthmus.projection import project, refuse_method
 
 if TYPE_CHECKING:
     from isthmus.runs import Run
@@ -69,6 +69,7 @@ def map_codes(
 
     Raises: UsageError for a method or column that is not there; DataError where the data does not fit the model.
     """
+    refuse_method(method)
     samples = one_set(run, source, settings)
     color = _color(samples, color)
     samples = thinned(samples, limit, run.config.training.seed, "map")

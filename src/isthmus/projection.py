@@ -40,8 +40,7 @@ def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0) -> Projection
     Raises: UsageError for an unknown method, or for UMAP where it is not installed; DataError for too few codes.
     Source: t-SNE, van der Maaten and Hinton 2008; UMAP, McInnes, Healy and Melville 2018, arXiv:1802.03426.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    refuse_method(method)
     z = np.asarray(z, dtype=np.float32)
     if len(z) < LEAST:
         message = f"a map needs at least {LEAST} samples; there are {len(z)}."
@@ -49,6 +48,15 @@ def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0) -> Projection
     if not np.isfinite(z).all():
         raise DataError("DATA-CODES", "some codes are not finite numbers.", fix="train again, at a lower --lr")
     return METHODS[method](z, seed_of(seed, "map") % 2**32)
+
+
+def refuse_method(method: str) -> None:
+    """Raises: UsageError for a method that is not known, or not installed."""
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if method == "umap" and umap is None:
+        fix = "install it with `pip install umap-learn`, or pass --method tsne"
+        raise UsageError("USAGE-UMAP", "UMAP is not installed.", fix=fix)
 
 
 def _pca(z: np.ndarray, state: int) -> Projection:
@@ -71,10 +79,8 @@ def _tsne(z: np.ndarray, state: int) -> Projection:
 
 
 def _umap(z: np.ndarray, state: int) -> Projection:
-    if umap is None:
-        fix = "install it with `pip install umap-learn`, or pass --method tsne"
-        raise UsageError("USAGE-UMAP", "UMAP is not installed.", fix=fix)
     neighbors = min(NEIGHBORS, len(z) - 1)
+    assert umap is not None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is what is wanted
         points = umap.UMAP(n_neighbors=neighbors, random_state=state).fit_transform(z)
@@ -83,4 +89,4 @@ def _umap(z: np.ndarray, state: int) -> Projection:
 
 METHODS: dict[str, Callable[[np.ndarray, int], Projection]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}
 
-__all__ = ["METHODS", "Projection", "project"]
+__all__ = ["METHODS", "Projection", "project", "refuse_method"]

@@ -180,7 +180,8 @@ def colour_bar(
     page.image(np.linspace(high, low, 256)[:, None], x, y, 10, height, **(colours | {"interpolation": "bilinear"}))
     page.frames([(x, y, 10, height)])
     ends = [("≥ " * clipped + short(high), SMALL / 2), ("≤ " * (clipped and low < 0) + short(low), height - SMALL / 2)]
-    middle = [("0", height / 2)] if low < 0 and height > 4 * SMALL else []
+    zero = height * high / (high - low) if low < 0 < high else 0.0
+    middle = [("0", zero)] if 2 * SMALL < zero < height - 2 * SMALL else []  # else it would touch the name of an end
     for text, where in ends + middle:
         page.text(text, x + 17, y + where, size=SMALL, color=MUTED, ha="left")
 

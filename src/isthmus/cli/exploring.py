@@ -112,8 +112,8 @@ def duplicates(
     }
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
-    told = f"{about['n']:,} samples: {about['exact']:,} equal an earlier one, {about['near']:,} pairs are nearly equal"
-    told += f"; {about['crossing']:,} of these pairs lie in different parts" if len(result.parts) > 1 else ""
+    told = f"{about['n']:,} samples; pairs of equal ones: {about['exact']:,}, of nearly equal ones: {about['near']:,}"
+    told += f", from one part to another: {about['crossing']:,}" if len(result.parts) > 1 else ""
     lines = [_pair(pair) for pair in about["pairs"][:TOLD]]
     lines += [f"… and {len(result.pairs) - TOLD:,} more"] if len(result.pairs) > TOLD else []
     io.result(about, "\n".join([told, *lines, *([f"written to {out}"] if drawn else [])]))
