@@ -73,7 +73,9 @@ class VQ(AbstractBottleneck):
         codebook = self.codebook.to(tokens.dtype)
         lengths = codebook.square().sum(1)
         with torch.autocast(tokens.device.type, enabled=False):  # two digits would choose wrong neighbours
-            parts = tokens.split(max(1, AT_ONCE // self.n_codes))
+            # Exported graphs hold no loop over parts, whose number the size of a batch decides.
+            exporting = torch.compiler.is_compiling()
+            parts = (tokens,) if exporting else tokens.split(max(1, AT_ONCE // self.n_codes))
             return torch.cat([(lengths - 2 * part @ codebook.T).argmin(1) for part in parts])
 
     @torch.no_grad()
@@ -122,7 +124,7 @@ class FSQ(AbstractBottleneck):
 
     `fsq:8x5x5x5` gives the numbers of a token 8, 5, 5 and 5 levels, so that it is one of 1,000. Source: Mentzer et
     al. 2024, Finite scalar quantization, arXiv:2309.15505, the listing in its appendix A.1, with `atanh` for its
-    `tan`, so that a feature of 0 stays 0.
+    `tan`, so that a feature of 0 stays 0, and the ends a thousandth further out, so that they are reached.
     """
 
     continuous = False
@@ -143,7 +145,7 @@ class FSQ(AbstractBottleneck):
 
     def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
         h = precise(h)
-        half = (self.levels - 1) * (1 - 1e-3) / 2  # a little less, as tanh reaches its ends only at infinity
+        half = (self.levels - 1) * (1 + 1e-3) / 2  # a little more, or tanh would reach the end levels only at infinity
         offset = 0.5 * (self.levels % 2 == 0)  # an even number of levels has none at zero unless moved by half a step
         bounded = (h + (offset / half).atanh().to(h.dtype)).tanh() * half - offset
         z = straight_through(bounded, bounded.round()) / (self.levels // 2)

@@ -81,7 +81,7 @@ def masked() -> Settings:
 
 def linear() -> Settings:
     """Linear networks and squared error, which tend to PCA, as a check. Baldi and Hornik 1989, Neural Networks 2."""
-    model = {"network": "mlp", "hidden": (), "activation": "linear", "likelihood": "gaussian"}
+    model = {"network": "mlp", "hidden": (), "activation": "linear", "init": "framework", "likelihood": "gaussian"}
     return {"model": model, "training": {"augment": "none", "weight_decay": 0.0, "input_lr": 1.0}}
 
 
