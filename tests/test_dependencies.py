@@ -45,7 +45,8 @@ def distributions(requirements: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
 def test_every_import_is_declared(path: Path) -> None:
-    optional = PROJECT["optional-dependencies"]["baselines"]
+    extras = PROJECT["optional-dependencies"]
+    optional = [text for name, texts in extras.items() if name != "dev" for text in texts]
     declared = distributions(PROJECT["dependencies"]) | distributions(optional) | TYPER_BRINGS
     foreign = imported(path) - set(sys.stdlib_module_names) - {"isthmus", "__future__", "IPython"}
     for name in foreign:  # jcopdl imports seaborn, which nothing installs

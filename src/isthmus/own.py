@@ -111,13 +111,13 @@ def _try(encode: Callable | None, decode: Callable, zeros: Tensor, flat: bool) -
             raise TypeError(f"it returned a {type(params).__name__}; one tensor is needed")
         if params[0].numel() != math.prod(shape):
             raise ValueError(f"it returned {tuple(params.shape)}")
-        return params.reshape(len(params), *shape)
+        return params.reshape(params.shape[0], *shape)
 
     if encode is None:
         leave(decode(enter(zeros)))
         # The bottleneck takes (B, Z), so what stands in for a code are the values of the sample, row by row.
         return Adapted(
-            Call(lambda x: x.flatten(1)), Call(lambda h: leave(decode(enter(h.reshape(len(h), *shape))))), None
+            Call(lambda x: x.flatten(1)), Call(lambda h: leave(decode(enter(h.reshape(h.shape[0], *shape))))), None
         )
     z = encode(enter(zeros))
     if not isinstance(z, Tensor):
@@ -126,7 +126,7 @@ def _try(encode: Callable | None, decode: Callable, zeros: Tensor, flat: bool) -
     leave(decode(z))
     return Adapted(
         Call(lambda x: encode(enter(x)).flatten(1)),
-        Call(lambda z: leave(decode(z.reshape(len(z), *code_shape)))),
+        Call(lambda z: leave(decode(z.reshape(z.shape[0], *code_shape)))),
         math.prod(code_shape),
     )
 

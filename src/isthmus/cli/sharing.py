@@ -1,0 +1,48 @@
+"""`isthmus export`: a trained run for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.use import RunName
+
+Onnx = Annotated[Path, typer.Option("-o", "--out", help="The .onnx file; its -encoder and -decoder come beside it.")]
+
+
+def export(io: Io, run: RunName, *, out: Onnx) -> None:
+    """Write a run as ONNX files, which other languages and runtimes can run, each compared with the model first.
+
+    NAME.onnx takes raw samples through the code and back, NAME-encoder.onnx gives codes, NAME-decoder.onnx takes them;
+    any number of samples at a time, preprocessing inside. Needs `pip install 'isthmus[onnx]'`.
+
+    \b
+    Examples:
+      isthmus export latest -o model.onnx
+      isthmus export runs/wine -o wine.onnx --json
+    """
+    from isthmus.export import export as write
+    from isthmus.runs import find
+
+    exported = write(find(run), out)
+    for sentence in exported.said:
+        io.say(f"note: {sentence}")
+    io.result(exported.as_dict(), _told(exported))
+
+
+def _told(exported: Any) -> str:
+    lines = [f"{file.path}: {file.part}, {file.takes} -> {file.gives}, {_difference(file)}" for file in exported.files]
+    n = exported.files[0].n
+    return "\n".join([*lines, f"opset {exported.opset}; each compared with the model on {n} samples"])
+
+
+def _difference(file: Any) -> str:
+    apart = f" ({file.n_apart} of {file.n} codes fell to the other side of a border)" if file.n_apart else ""
+    return f"largest difference {file.difference:.2g}{apart}"
+
+
+def register(app: typer.Typer) -> None:
+    command(app, export)

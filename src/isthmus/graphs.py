@@ -1,0 +1,137 @@
+"""The three ways through a model as ONNX graphs, preprocessing inside: raw samples to codes, back, and both in one.
+
+They are written by PyTorch's exporter (torch.onnx, of torch.export) and need the extra `onnx`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.errors import UsageError
+from isthmus.model import Model, evaluation
+
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+OPSET = 18  # what PyTorch's exporter writes without converting; runtimes have read it since 2023
+LARGEST = 2**31 - 2**24  # bytes one file can hold (it counts in 31 bits), with room for the graph beside the weights
+
+
+class AbstractGraph(nn.Module):
+    """One tensor in, one out; `names` are theirs."""
+
+    names: tuple[str, str]
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def raw_type(self) -> torch.dtype:
+        """The type of raw samples: that of the training data."""
+        return getattr(torch, self.model.preprocess.dtype)
+
+
+class Encoder(AbstractGraph):
+    """Raw samples to codes, as `Model.encode`."""
+
+    names = ("x", "z")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.bottleneck(self.model.encoder(self.model.preprocess.to_x(x)), sample=False).z.float()
+
+
+class Decoder(AbstractGraph):
+    """Codes to raw samples, as `Model.decode`."""
+
+    names = ("z", "x_hat")
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.model.preprocess.to_raw(self.model.likelihood.mean(self.model.decoder(z).float()), self.raw_type)
+
+
+class Whole(AbstractGraph):
+    """Raw samples through the code and back, as `Model.reconstruct`."""
+
+    names = ("x", "x_hat")
+
+    def forward(self, x: Tensor) -> Tensor:
+        preprocess = self.model.preprocess
+        return preprocess.to_raw(self.model.x_hat(preprocess.to_x(x)), self.raw_type)
+
+
+def onnx_bytes(graph: AbstractGraph, example: Tensor, about: Mapping[str, str]) -> bytes:
+    """The file's content: opset OPSET, the first axis of any size; `about` becomes its metadata.
+
+    `example`: two samples of what the graph takes.
+
+    Raises: UsageError where the extra is not installed, or the weights are more than such a file can hold.
+    """
+    need_onnx()
+    import onnx
+
+    size = 4 * sum(p.numel() for p in graph.parameters())
+    if size > LARGEST:
+        message = f"the weights take {size / 1e9:.1f} GB; one ONNX file holds 2 GB."
+        raise UsageError("USAGE-ONNX-SIZE", message, fix="train a smaller network, with a shorter --hidden")
+    proto = _exported(graph, example)
+    if proto.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
+        message = f"{_whose(graph)} fixes the number of samples at {len(example)}, so a file of it takes no other."
+        raise UsageError("USAGE-ONNX", message, fix="write x.shape[0] where its code has len(x) or int(x.shape[0])")
+    onnx.helper.set_model_props(proto, dict(about))
+    return proto.SerializeToString()
+
+
+def _exported(graph: AbstractGraph, example: Tensor) -> Any:
+    source, result = graph.names
+    try:
+        with torch.no_grad(), evaluation(graph), _silence():
+            program: Any = torch.onnx.export(
+                graph,
+                (example,),
+                input_names=[source],
+                output_names=[result],
+                opset_version=OPSET,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        cause = str(error.__cause__ or error).strip().partition("\n")[0]
+        message = f"PyTorch cannot write {_whose(graph)} as ONNX: {cause}"
+        raise UsageError("USAGE-ONNX", message, fix="let its code depend on shapes alone, not on values") from error
+    return program.model_proto
+
+
+def _whose(graph: AbstractGraph) -> str:
+    own = graph.model.own
+    return "the network" if own is None else type(own).__name__
+
+
+def need_onnx() -> None:
+    """Raises: UsageError with the command that installs what is missing."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        verb = "are" if len(missing) > 1 else "is"
+        message = f"{', '.join(missing)} {verb} not installed; ONNX files need the extra `onnx`."
+        raise UsageError("USAGE-EXTRA", message, fix="pip install 'isthmus[onnx]'")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The exporter warns, logs and prints about its own insides; what matters is compared, or told by its error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
