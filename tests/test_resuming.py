@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from torch import nn
 
 import isthmus
 import tiny
@@ -147,3 +148,33 @@ def test_a_table_in_memory_is_trained_judged_and_resumed_with_it(tmp_path: Path)
     assert not {"data.png", "sanity.png"} & names
     assert pl.read_csv(run.path / "worst.csv").columns[:3] == ["id", "mse", "worst_column"]
     assert run.model.encode(frame).columns == ["z0", "z1", "z2", "z3"]
+
+
+def autoencoder(width: int) -> nn.Module:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(784, width), nn.Linear(width, 784)
+
+    return Own()
+
+
+def test_a_module_that_is_another_is_refused_and_the_run_stays_as_it_was(images: Path, tmp_path: Path) -> None:
+    given = {k: v for k, v in SMALL.items() if k not in {"hidden", "z_size"}}
+    run = isthmus.fit(autoencoder(4), images, out=tmp_path / "a", **given | {"epochs": 1})
+    before = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
+    with pytest.raises(UsageError, match="the module is not built like the one that") as caught:
+        isthmus.resume(run.path, epochs=2, module=autoencoder(5), show=False)
+    assert any("encoder.weight" in problem for problem in caught.value.problems)
+    with pytest.raises(UsageError, match="trains the module Own, and was handed a Linear"):
+        isthmus.resume(run.path, epochs=2, module=nn.Linear(784, 784), show=False)
+    assert {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()} == before
+    assert isthmus.resume(run.path, epochs=2, module=autoencoder(4), show=False).metrics["epochs"] == 2
+    with pytest.raises(UsageError, match="that trained a module of your own") as caught:
+        isthmus.train(config=run.path / "config.toml", show=False)
+    assert caught.value.fix == "call isthmus.fit(module, data) in Python"
+
+
+def test_a_module_for_a_run_that_has_none_is_refused(copy: Path) -> None:
+    with pytest.raises(UsageError, match="trains no module of your own, and was handed a Linear"):
+        isthmus.resume(copy, epochs=4, module=nn.Linear(2, 2), show=False)

@@ -12,7 +12,7 @@ from isthmus import collapse, files, prepare, runs
 from isthmus.checkpoint import Checkpoints
 from isthmus.data.naming import counted
 from isthmus.display import Quiet
-from isthmus.errors import DivergedError, Interrupted, IsthmusError
+from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.folders import has_begun
 from isthmus.judge import judge
 from isthmus.latent import keep_latent
@@ -64,10 +64,23 @@ def _set_up(run: Run, prepared: Prepared, model: Model, going_on: bool, extended
     trainer = Trainer(model, prepare.batches_of(prepared), validation, prepared.config.training, monitor)
     found = Checkpoints(run.path / runs.CHECKPOINT).load() if going_on else None
     if found is not None:
-        trainer.restore(*found)
+        _restore(run, trainer, *found)
     if extended:
         monitor.renew_patience()
     return trainer, mean_cost
+
+
+def _restore(run: Run, trainer: Trainer, tensors: dict[str, Any], state: dict[str, Any]) -> None:
+    """Raises: UsageError for a module of the user's that is not built as the one that the run began with."""
+    try:
+        trainer.restore(tensors, state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        if trainer.model.own is None:
+            raise
+        problems = [line.strip() for line in str(error).splitlines()[1:]]
+        message = f"the module is not built like the one that {run.path} trains."
+        fix = "hand over one made as for the training"
+        raise UsageError("USAGE-RESUME", message, fix=fix, problems=problems) from None
 
 
 def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_cost: float, shown: Quiet) -> None:
@@ -94,7 +107,7 @@ def _recorded(run: Run, stop: StopSignals, going_on: bool) -> Iterator[None]:
     """Notes in the run record how it ended, if not as planned; a signal becomes `Interrupted`, with how to go on."""
     try:
         yield
-    except (DivergedError, Interrupted):  # these are noted where they arise
+    except (DivergedError, Interrupted, UsageError):  # noted where they arise; refused before anything was done
         raise
     except KeyboardInterrupt:
         raise _stopped(run, stop.exit_code, going_on) from None

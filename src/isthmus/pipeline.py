@@ -83,6 +83,9 @@ def configure(
         settings = {"data.source": str(data)} | dict(settings)
     elif data is not None:
         settings = {"data.source": IN_MEMORY} | dict(settings)
+    if layer.get("model", {}).get("network") == "own":
+        message = "the settings are those of a run that trained a module of your own, whose code is not kept with it."
+        raise UsageError("USAGE-CONFIG", message, fix="call isthmus.fit(module, data) in Python")
     where = str(config) if isinstance(config, str | Path) else "settings"
     resolved = resolve(layer, top, configs.nest(settings), where=where)
     if data is None and resolved.data.source == IN_MEMORY:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,9 +64,22 @@ def resume(
         told = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
         for sentence in told:
             shown.say(f"note: {sentence}")
-        _take_up(run, prepared, told)
         model = prepare.fresh_model(prepared, module, run.record.get("flatten", "auto"))
-        return execute(run, prepared, model, shown, going_on=True, extended=finished)
+        with _as_it_was(run):
+            _take_up(run, prepared, told)
+            return execute(run, prepared, model, shown, going_on=True, extended=finished)
+
+
+@contextmanager
+def _as_it_was(run: Run) -> Iterator[None]:
+    """Puts settings and record back where going on is refused."""
+    kept = {path: path.read_text(encoding="utf-8") for path in (run.path / runs.CONFIG, run.path / runs.RECORD)}
+    try:
+        yield
+    except UsageError:
+        for path, text in kept.items():
+            files.write_text(path, text)
+        raise
 
 
 def _refuse_without(run: Run, data: Any, module: nn.Module | None) -> None:
@@ -72,9 +87,14 @@ def _refuse_without(run: Run, data: Any, module: nn.Module | None) -> None:
     if data is None and run.config.data.source == IN_MEMORY:
         message = f"{run.path} was trained on data in memory."
         raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, data=…)")
-    if run.record.get("module") and module is None:
-        message = f"{run.path} trains a module of your own, {run.record['module']}."
+    own = run.record.get("module")
+    if own and module is None:
+        message = f"{run.path} trains a module of your own, {own}."
         raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
+    if module is not None and type(module).__name__ != own:
+        message = f"{run.path} trains {f'the module {own}' if own else 'no module of your own'}"
+        message = f"{message}, and was handed a {type(module).__name__}."
+        raise UsageError("USAGE-RESUME", message, fix=f"hand over {own}, as in fit" if own else "leave module= out")
 
 
 def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
