@@ -126,3 +126,14 @@ def test_folder(tmp_path: Path) -> None:
     assert png_size(original) == png_size(again) == (24, 24)
     error = np.asarray(Image.open(original), float) / 255 - np.asarray(Image.open(again), float) / 255
     assert (error**2).mean() < 0.02  # the shapes differ in place only; the mean image of them has 0.12
+
+
+def test_scikit_learn(tmp_path: Path) -> None:
+    told = run_example("scikit_learn.py", tmp_path)
+    accuracy = re.search(r"accuracy on other wines (\d\.\d\d)", told)
+    assert accuracy is not None
+    assert float(accuracy[1]) > 0.8  # one of three kinds by chance: 0.4
+    assert "alcohol" in told
+    usual, reversed_ = (float(score) for score in re.findall(r"mean score (-\d+\.\d+)", told))
+    assert reversed_ < usual < 0  # larger is more normal
+    assert list(tmp_path.iterdir()) == []

@@ -121,7 +121,7 @@ def test_without_the_extra_the_command_ends_with_2(
 ) -> None:
     monkeypatch.setattr(graphs, "find_spec", lambda name: None)
     assert run_guarded(build_app(), ["export", str(denoiser.path), "-o", str(tmp_path / "m.onnx")]) == 2
-    assert "fix: pip install 'isthmus[onnx]'" in capfd.readouterr().err
+    assert "fix: pip install onnx onnxscript onnxruntime\n" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

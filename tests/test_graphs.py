@@ -185,7 +185,7 @@ def test_own_code_that_cannot_be_written(capfd: Any) -> None:
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "find_spec", lambda name: None if name != "onnx" else object())
     with pytest.raises(
-        UsageError, match=r"onnxscript, onnxruntime are not installed.*\nfix: pip install 'isthmus\[onnx"
+        UsageError, match=r"onnxscript, onnxruntime are not installed.*\nfix: pip install onnxscript onnxr"
     ):
         graphs.need_onnx()
 

@@ -57,7 +57,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     likelihood : str, default None
         The cost: "gaussian" (squared error), "laplace", "bernoulli".
     contamination : float, default 0.1
-        The share of X, above 0 and at most 0.5, that `predict` calls outliers: where the threshold `offset_` is put.
+        The share of X, above 0 and at most 0.5, that `predict` calls outliers: where the threshold `offset_` is put. Of
+        rows that it was not trained on it calls somewhat more so.
     validation_fraction : float, default 0.1
         The share of X that trains nothing and chooses the epoch that is kept; 0: the training cost chooses.
     random_state : int, RandomState or None, default None

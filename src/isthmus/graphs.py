@@ -120,8 +120,8 @@ def need_onnx() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         verb = "are" if len(missing) > 1 else "is"
-        message = f"{', '.join(missing)} {verb} not installed; ONNX files need the extra `onnx`."
-        raise UsageError("USAGE-EXTRA", message, fix="pip install 'isthmus[onnx]'")
+        message = f"{', '.join(missing)} {verb} not installed, which ONNX files are written and compared with."
+        raise UsageError("USAGE-ONNX", message, fix=f"pip install {' '.join(missing)}")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
     """Write a run as ONNX files, which other languages and runtimes can run, each compared with the model first.
 
     NAME.onnx takes raw samples through the code and back, NAME-encoder.onnx gives codes, NAME-decoder.onnx takes them;
-    any number of samples at a time, preprocessing inside. Needs `pip install 'isthmus[onnx]'`.
+    any number of samples at a time, preprocessing inside. Needs the packages onnx, onnxscript and onnxruntime.
 
     \b
     Examples:
