@@ -90,3 +90,18 @@ def test_a_log_that_is_closed_behind_us_is_not_our_error() -> None:
     stream = io.StringIO()
     Plain(stream).say("ünïcode – ✓")
     assert stream.getvalue() == "ünïcode – ✓\n"
+
+
+class Closed(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_goes_away_does_not_end_the_training() -> None:
+    shows = Plain(Closed())
+    for text in ("first", "second"):
+        shows.say(text)
+    shown(shows)
+    assert not isinstance(shows.stream, Closed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -44,7 +45,10 @@ class Plain(Quiet):
         self._line_at = 0.0
 
     def say(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        try:
+            print(text, file=self.stream, flush=True)
+        except BrokenPipeError:  # whoever read along has gone, which is no reason to end a training
+            self.stream = io.StringIO()
 
     def epoch(self, row: dict[str, Any], progress: Progress) -> None:
         now = time.monotonic()

@@ -39,6 +39,8 @@ def execute(
         with stop.at_once():
             trainer, mean_cost = _set_up(run, prepared, model, going_on, extended)
             _announce(run, prepared, model, trainer, shown, going_on)
+            if going_on and (resumed := run.record.get("resumed")):
+                run.write_record(resumed=[*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}])
         progress = _run(run, trainer, shown)
         monitor = trainer.monitor
         model.save(run.path / runs.MODEL)

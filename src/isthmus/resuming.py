@@ -112,8 +112,8 @@ def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
 
 
 def _take_up(run: Run, prepared: Prepared, told: list[str]) -> None:
-    """Notes in the run folder with which settings it goes on from here, and what differs from its beginning."""
+    """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
     files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    resumed = [*run.record.get("resumed", []), {"at": now, "after_epoch": len(run.history), "changed": told}]
+    resumed = [*run.record.get("resumed", []), {"at": now, "changed": told}]
     run.write_record(ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed)
