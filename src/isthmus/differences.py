@@ -42,7 +42,8 @@ def settings_changed(run: Run) -> dict[str, str]:
     if refused:
         n = "1 setting" if len(refused) == 1 else f"{len(refused)} settings"
         message = f"{n} in {run.path / CONFIG} changed since the run began, which only epochs and lr may."
-        fix = f"put the old values back, or train a new run with `isthmus train --config {shlex.quote(str(run.path / CONFIG))}`"
+        again = f"isthmus train --config {shlex.quote(str(run.path / CONFIG))}"
+        fix = f"put the old values back, or train a new run with `{again}`"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=refused)
     return told
 
