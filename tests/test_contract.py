@@ -16,16 +16,20 @@ from isthmus import settings as configs
 from isthmus.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
 from isthmus.bricks import ACTIVATIONS, Sizes
 from isthmus.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption
-from isthmus.costs import objective, penalty_weights
+from isthmus.costs import objective, penalty_weights, with_terms
 from isthmus.errors import DataError, UsageError
 from isthmus.likelihoods import LIKELIHOODS, likelihood
 from isthmus.loading import load_model
 from isthmus.networks import NETWORKS, initialise, network, usual_widths
 from isthmus.recipes import RECIPES, resolve
+from isthmus.terms import TERMS
 
 NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items()]
 CODES = [example(name, factory) for name, factory in BOTTLENECKS.items()]
+CODES += ["sigmoid+noise:0.1", "sparse+l1", "noise:0.1+gaussian", "gaussian+sigmoid", "l1+vq:4", "sigmoid+fsq:4"]
 COSTS = [example(name, factory) for name, factory in LIKELIHOODS.items()]
+COSTS += [f"{name},variance={kind}" for name in ("gaussian", "laplace") for kind in ("shared", "learned")]
+NOISES += ["masking:0.5,patch=auto", "masking:0.5,patch=auto,count=masked"]
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).removeprefix("torch."))
@@ -35,7 +39,7 @@ batches = pytest.mark.parametrize("B", BATCHES)
 
 
 def corruption_for(text: str, shape: tuple[int, ...]) -> AbstractCorruption:
-    return corruption(text, (0.0, 1.0) if len(shape) == 3 else None)  # images have a range, tables have none
+    return corruption(text, (0.0, 1.0) if len(shape) == 3 else None, shape)  # images have a range, tables have none
 
 
 @batches
@@ -47,7 +51,7 @@ def test_corruption(text: str, shape: tuple[int, ...], dtype: torch.dtype, B: in
         with pytest.raises(UsageError, match="needs data that"):
             corruption_for(text, shape)
         return
-    part, x = corruption_for(text, shape), drawn(B, *shape, dtype=dtype)
+    part, x = corruption_for(text, shape), 0.01 + 0.99 * drawn(B, *shape, dtype=dtype)
     contract.assert_corrupts_soundly(part, x)
     contract.assert_samples_apart(part, x)
     x_in = part(x, seeded(1)).x_in
@@ -78,12 +82,28 @@ def test_bottleneck(text: str, z_size: int, dtype: torch.dtype, B: int) -> None:
     for name, penalty in code.penalties.items():
         contract.assert_gradient_everywhere(penalty.sum(), [(f"h from penalty {name}", h)])
         assert bool((penalty >= 0).all())
+        if not part.couples:
+            contract.assert_per_sample(lambda h, name=name: part(h, sample=False).penalties[name], h.detach())
+    assert set(code.penalties) == set(part.penalties), "what is announced and what is given differ"
+
+
+@pytest.mark.parametrize("text", CODES)
+def test_bottleneck_leaves_its_buffers_alone_unless_it_trains(text: str) -> None:
+    part = redraw(bottleneck(text, 4))
+    h = drawn(5, part.width_in(4))
+    for training, sample in ((False, True), (True, False)):
+        before = tiny.weights(part)
+        part.train(training)(h, sample=sample, generator=seeded(0))
+        tiny.assert_equal_weights(tiny.weights(part), before)
+    with tiny.assert_global_generator_untouched():
+        first = part.train()(h, sample=True, generator=seeded(0)).z
+    assert first.shape == (5, 4)
 
 
 @pytest.mark.parametrize("text", CODES)
 def test_bottleneck_samples_its_prior_or_says_that_there_is_none(text: str) -> None:
     part = bottleneck(text, 3)
-    if type(part).sample_prior is AbstractBottleneck.sample_prior:
+    if not part.has_prior:
         with pytest.raises(UsageError, match="has no prior to sample from"):
             part.sample_prior(7, seeded(0))
         return
@@ -93,6 +113,14 @@ def test_bottleneck_samples_its_prior_or_says_that_there_is_none(text: str) -> N
     assert not torch.equal(part.sample_prior(7, seeded(1)), z)
 
 
+@pytest.mark.parametrize("text", CODES)
+def test_every_point_near_a_continuous_code_is_a_code_too(text: str) -> None:
+    part = redraw(bottleneck(text, 4)).eval()
+    h = drawn(200, part.width_in(4)).requires_grad_()
+    z = part(h, sample=False).z
+    assert part.continuous == (len(z.detach().flatten().unique()) > 400)  # a quantised one has few values
+
+
 @batches
 @dtypes
 @shapes
@@ -100,12 +128,13 @@ def test_bottleneck_samples_its_prior_or_says_that_there_is_none(text: str) -> N
 def test_likelihood(text: str, shape: tuple[int, ...], dtype: torch.dtype, B: int) -> None:
     part = likelihood(text)
     C = part.channels_out(shape[0])
+    part = part.to(dtype)
     params, target = 4 * drawn(B, C, *shape[1:], dtype=dtype, seed=1) - 2, drawn(B, *shape, dtype=dtype)
     contract.assert_costs_soundly(part, params, target)
     both = torch.cat([params, target], dim=1)
     contract.assert_per_sample(lambda b: part.nll(b[:, :C], b[:, C:]), both)
     params = params.requires_grad_()
-    contract.assert_gradient_everywhere(part.nll(params, target).sum(), [("params", params)])
+    contract.assert_gradient_everywhere(part.nll(params, target).sum(), [("params", params), *part.named_parameters()])
 
 
 @shapes
@@ -210,6 +239,35 @@ def test_a_penalty_counts_by_its_weight_and_not_at_all_at_zero(monkeypatch: pyte
     assert alone == pytest.approx(mse, rel=1e-5)  # float32, here and below
     assert once - alone == pytest.approx(per_value, rel=1e-5)
     assert twice - alone == pytest.approx(2 * per_value, rel=1e-5)
+
+
+PENALISED = [{"bottleneck": text} for text in CODES if bottleneck(text, 4).penalties]
+PENALISED += [{"terms": example(name, factory)} for name, factory in TERMS.items()]
+PENALISED += [{"bottleneck": "gaussian", "terms": "mmd,kernel=rbf+contractive:2"}]
+
+
+@pytest.mark.parametrize("settings", PENALISED, ids=lambda s: "-".join(s.values()))
+def test_every_penalty_moves_the_gradient_in_proportion_to_its_weight(settings: dict[str, str]) -> None:
+    ready = tiny.prepared(tiny.table(), **settings)
+    model = tiny.trainer(ready).model.double()
+    x = ready.x(ready.splits.train)[:9].double()
+    pair = Pair(x, x)
+    output = with_terms(model, pair, model(x, sample=True, generator=seeded(0)), seeded(0))
+    trained = [p for name, p in model.encoder.named_parameters() if name.endswith("weight")]
+
+    def slope(weights: dict[str, float]) -> Tensor:
+        cost = objective(model, pair, output, weights)
+        return torch.cat([g.flatten() for g in torch.autograd.grad(cost, trained, retain_graph=True)])
+
+    none = dict.fromkeys(model.penalties, 0.0)
+    plain = output._replace(code=output.code._replace(penalties={}))
+    absent = torch.autograd.grad(objective(model, pair, plain, {}), trained, retain_graph=True)
+    contract.assert_close(slope(none), torch.cat([g.flatten() for g in absent]), "weight 0")
+    assert model.penalties
+    for name in model.penalties:
+        once, twice = (slope(none | {name: weight}) - slope(none) for weight in (1.0, 2.0))
+        assert bool((once != 0).any()), f"the penalty {name} moves nothing"
+        torch.testing.assert_close(twice, 2 * once, rtol=1e-9, atol=1e-9 * float(once.abs().max()))
 
 
 def test_penalties_have_weight_one_unless_configured_and_unknown_ones_are_refused(

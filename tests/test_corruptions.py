@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -82,6 +83,42 @@ def test_masking_sets_its_share_to_zero_and_leaves_the_rest() -> None:
     assert torch.equal(noisy[~masked], x.double()[~masked])
 
 
+def test_patches_are_masked_whole_in_all_channels_and_cut_at_the_edges() -> None:
+    x = torch.ones(300, 3, 10, 9)
+    gone = corruption("masking:0.3,patch=4", (0.0, 1.0), (3, 10, 9))(x, seeded(0)).x_in == 0
+    assert torch.equal(gone[:, 0], gone[:, 1])
+    assert torch.equal(gone[:, 0], gone[:, 2])
+    rows, columns = ([0, 4, 8, 10], [0, 4, 8, 9])
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            patch = gone[:, 0, top:bottom, left:right].flatten(1)
+            assert torch.equal(patch.all(1), patch.any(1))
+    assert float(gone.double().mean()) == pytest.approx(0.3, abs=0.03)  # of 2,700 patches a share errs by 0.009
+    assert not torch.equal(gone[0], gone[1])
+
+
+@pytest.mark.parametrize(("shape", "patch"), [((1, 28, 28), 4), ((3, 64, 48), 7), ((1, 5, 5), 1), ((6,), 1)])
+def test_the_usual_patch_is_a_seventh_of_the_side_and_a_value_in_a_table(shape: tuple[int, ...], patch: int) -> None:
+    part = corruption("masking:0.6,patch=auto", None, shape)
+    x = drawn(2, *shape) + 0.1
+    assert torch.equal(
+        part(x, seeded(0)).x_in, corruption(f"masking:0.6,patch={patch}", None, shape)(x, seeded(0)).x_in
+    )
+
+
+@pytest.mark.parametrize("options", ["", ",patch=3"])
+def test_where_only_masked_values_count_a_sample_counts_as_much_as_before(options: str) -> None:
+    x = drawn(40, 2, 7, 8) + 0.1
+    pair = corruption(f"masking:0.05-0.9,count=masked{options}", (0.0, 2.0), (2, 7, 8))(x, seeded(0))
+    assert pair.weight is not None
+    assert torch.equal(pair.weight > 0, pair.x_in == 0)
+    totals = pair.weight.flatten(1).sum(1)
+    some = (pair.x_in == 0).flatten(1).any(1)
+    assert totals[some].tolist() == pytest.approx([112.0] * int(some.sum()), rel=1e-5)
+    assert bool((totals[~some] == 0).all())
+    assert torch.equal(pair.target, x)
+
+
 def test_no_noise_is_the_input_itself() -> None:
     x = drawn(3, 1, 4, 4)
     pair = corruption("none", (0.0, 1.0))(x, None)
@@ -131,6 +168,9 @@ def test_levels_are_numbers_or_ranges(text: str | float, bounds: tuple[float, fl
         ("gaussian:inf", "the level inf is not within 0 to inf"),
         ("gaussian:0.1-0.2-0.3", "the level '0.1-0.2-0.3' is not within 0 to inf"),
         ("masking:1.5", "the level 1.5 is not within 0 to 1"),
+        ("masking:0.5,patch=0", "the patch 0 is neither a number of pixels nor auto"),
+        ("masking:0.5,patch=half", "the patch .half. is neither a number of pixels nor auto"),
+        ("masking:0.5,count=none", "count is 'none', allowed are 'all' and 'masked'"),
         ("salt-and-pepper:50", "the level 50 is not within 0 to 1"),
         ("poisson:0", "the level 0 is not within 0.001 to inf"),
         ("gausian:0.5", "unknown noise 'gausian'"),
@@ -140,6 +180,12 @@ def test_levels_are_numbers_or_ranges(text: str | float, bounds: tuple[float, fl
 def test_levels_that_cannot_be_meant_are_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("(", r"\(")):
         corruption(text, (0.0, 1.0))
+
+
+@pytest.mark.parametrize("shape", [(6,), (1, 3, 9)])
+def test_patches_larger_than_the_image_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="there are no patches of 4 pixels in samples of shape"):
+        corruption("masking:0.5,patch=4", None, shape)
 
 
 def test_poisson_noise_wants_data_that_cannot_be_negative() -> None:

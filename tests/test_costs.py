@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 
 import tiny
+from isthmus.config import TrainingConfig
 from isthmus.corruptions import Pair
-from isthmus.costs import mean_cost, objective, sample_costs
+from isthmus.costs import mean_cost, objective, penalty_weights, risen, sample_costs, with_terms
+from isthmus.randomness import generator_for
 
 CPU = torch.device("cpu")
 
@@ -72,3 +74,49 @@ def test_a_denoiser_is_measured_against_the_clean_image(digits: tiny.Digits) -> 
     costs = sample_costs(model, trainer.validation, CPU, 0, "validation")
     clean = ready.splits.validation.x / 255
     assert costs.numpy() == pytest.approx(np.square(clean).mean((1, 2, 3)), rel=1e-5)  # a black answer's error
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"bottleneck": "gaussian"},
+        {"bottleneck": "sparse+noise:0.1", "noise": "gaussian:0.5"},
+        {"bottleneck": "vq:8", "likelihood": "gaussian", "terms": "contractive"},
+        {"terms": "mmd+l2", "likelihood": "laplace,variance=learned"},
+    ],
+)
+def test_validation_is_told_in_what_the_optimizer_sees(settings: dict, digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples, **settings)
+    model, x = tiny.trainer(ready).model.eval(), ready.x(ready.splits.train)
+    generator = generator_for(0, "test", "noise")
+    pair = model.corruption(x, generator)
+    with torch.no_grad():
+        output = with_terms(model, pair, model(pair.x_in, sample=True, generator=generator), generator)
+        expected = objective(model, pair, output, penalty_weights(model))
+    found = mean_cost(model, ready.tensor(ready.splits.train), CPU, 0, "test")
+    assert found == pytest.approx(float(expected), rel=1e-5)
+    assert found == mean_cost(model, ready.tensor(ready.splits.train), CPU, 0, "test")
+
+
+def test_chunks_leave_no_sample_alone_where_several_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = tiny.prepared(tiny.table(n=130), terms="mmd")  # 104 to train on
+    model, data = tiny.trainer(ready).model, ready.tensor(ready.splits.train)
+    monkeypatch.setattr("isthmus.costs.chunk_of", lambda size: 103)
+    assert sample_costs(model, data, CPU, 0, "test").shape == (len(data),)
+
+
+@pytest.mark.parametrize(
+    ("done", "settings", "share"),
+    [
+        (0.0, {}, 1.0),
+        (0.0, {"penalty_warmup": 0.2}, 0.0),
+        (0.05, {"penalty_warmup": 0.2}, 0.25),
+        (0.2, {"penalty_warmup": 0.2}, 1.0),
+        (0.9, {"penalty_warmup": 0.2}, 1.0),
+        (0.55, {"penalty_warmup": 0.5, "penalty_cycles": 2}, 0.2),  # a tenth into the second cycle of two
+        (0.8, {"penalty_warmup": 0.5, "penalty_cycles": 2}, 1.0),
+    ],
+)
+def test_weights_of_penalties_rise_over_the_warm_up(done: float, settings: dict, share: float) -> None:
+    found = risen({"kl": 2.0, "l1": 1.0}, done, TrainingConfig(**settings))
+    assert found == pytest.approx({"kl": 2.0 * share, "l1": share})

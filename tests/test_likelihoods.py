@@ -90,6 +90,45 @@ def test_black_pixels_start_at_a_thousandth_not_at_minus_infinity() -> None:
     assert logits.tolist() == pytest.approx([math.log(0.001 / 0.999), math.log(1 / 3), math.log(999)], rel=1e-4)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["gaussian", "laplace"])
+def test_a_learnt_scale_gives_the_density_with_that_scale(name: str, shape: tuple[int, ...]) -> None:
+    density = {"gaussian": distributions.Normal, "laplace": distributions.Laplace}[name]
+    mean, target = pair(shape)
+    log_scale = 2 * drawn(*shape, dtype=torch.float64, seed=2) - 1
+    each = likelihood(f"{name},variance=learned")
+    found = each.nll(torch.cat([mean, log_scale], dim=1), target)
+    assert found.numpy() == pytest.approx(-density(mean, log_scale.exp()).log_prob(target).flatten(1).sum(1).numpy())
+    assert each.channels_out(3) == 6
+    shared = likelihood(f"{name},variance=shared")
+    with torch.no_grad():
+        shared.log_scale.fill_(-0.7)  # type: ignore[operator, union-attr]
+        found = shared.nll(mean, target)
+    expected = -density(mean, math.exp(-0.7)).log_prob(target).flatten(1).sum(1)
+    assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-6)  # -0.7 is float32
+    for part in (each, shared):
+        assert (part.unit, part.readable(1.25), part.range) == ("nats", 1.25, None)
+
+
+def test_the_best_shared_deviation_is_the_root_of_the_mean_squared_error() -> None:
+    mean, target = pair((50, 7))
+    part = likelihood("gaussian,variance=shared").double()
+    best = 0.5 * torch.log(F.mse_loss(mean, target))  # Rybkin et al. 2021, eq. 5
+    with torch.no_grad():
+        part.log_scale.copy_(best)  # type: ignore[operator, union-attr]
+    (slope,) = torch.autograd.grad(part.nll(mean, target).sum(), part.parameters())
+    assert abs(slope.item()) < 1e-9 * target.numel()
+
+
+def test_a_scale_beyond_its_range_is_held_and_can_come_back() -> None:
+    part = likelihood("gaussian,variance=learned")
+    params = torch.tensor([[0.0, -50.0]], requires_grad=True)
+    cost = part.nll(params, torch.tensor([[1e-6]]))
+    assert cost.item() == pytest.approx(math.log(2 * math.pi) / 2 - 6, abs=1e-5)  # at a deviation of exp(-6)
+    (slope,) = torch.autograd.grad(part.nll(params, torch.tensor([[1.0]])).sum(), params)
+    assert slope[0, 1].item() < 0  # a larger one costs less
+
+
 def test_only_bernoulli_has_a_range() -> None:
     assert likelihood("bernoulli").range == (0, 1)
     assert likelihood("gaussian").range is likelihood("laplace").range is None
@@ -100,6 +139,7 @@ def test_only_bernoulli_has_a_range() -> None:
     ("text", "message"),
     [
         ("bernouli", "unknown likelihood 'bernouli'"),
+        ("gaussian,variance=free", "variance is 'free', allowed are 'fixed', 'shared', 'learned'"),
         ("bernoulli,output=odds", "output is 'odds', allowed are 'logits' and"),
     ],
 )

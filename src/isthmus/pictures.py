@@ -54,11 +54,11 @@ def draw_pictures(
     clean = without_noise(model, seen.x[: len(rows)])
     figures.save(figures.sanity(*clean, labels=names, signed=model.bottleneck.signed), path / "sanity.png")
     if model.config.noise != "none":
-        x, x_in, x_hat = (shown(t[: len(rows)]) for t in seen)
+        x, x_in, x_hat = (shown(t[: len(rows)], seen.x[: len(rows)]) for t in seen)
         z = passed.z[rows].numpy() if passed.z is not None else None
         sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
         figures.save(sheet, path / "denoising.png")
-    x, x_hat = shown(seen.x[len(rows) :]), shown(seen.x_hat[len(rows) :])
+    x, x_hat = (shown(t[len(rows) :], seen.x[len(rows) :]) for t in (seen.x, seen.x_hat))
     ids = [test.id_of(i) for i in worst]
     figures.save(figures.worst(x, x_hat, passed.errors[worst].numpy(), ids), path / "worst.png")
 
@@ -68,7 +68,7 @@ def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray
     with torch.no_grad(), evaluation(model):
         params, code = model(x.to(model.device))
         x_hat = model.likelihood.mean(params.float()).cpu()
-    return shown(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, shown(x_hat)
+    return shown(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, shown(x_hat, x)
 
 
 def class_samples(samples: Samples) -> Figure:
@@ -103,9 +103,13 @@ def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
     files.write_text(path / "architecture.svg", svg)
 
 
-def shown(x: torch.Tensor) -> np.ndarray:
-    """Values for a picture: cut to [0, 1]; data on another scale is brought there by its own extremes."""
-    low, high = float(x.min()), float(x.max())
+def shown(x: torch.Tensor, data: torch.Tensor | None = None) -> np.ndarray:
+    """Values for a picture: cut to [0, 1]; data on another scale is brought there by its own extremes.
+
+    Where x was made of other data, such as a reconstruction, that `data` says which scale it is.
+    """
+    scale = x if data is None else data
+    low, high = float(scale.min()), float(scale.max())
     if low < -0.01 or high > 1.01:
         x = (x - low) / max(high - low, 1e-12)
     return x.clamp(0, 1).numpy()
