@@ -41,7 +41,8 @@ def _told(exported: Any) -> str:
 
 def _difference(file: Any) -> str:
     apart = f" ({file.n_apart} of {file.n} codes fell to the other side of a border)" if file.n_apart else ""
-    return f"largest difference {file.difference:.2g}{apart}"
+    levels = {"uint8": " of 255", "uint16": " of 65,535"}.get(file.gives.partition(" ")[0], "")
+    return f"largest difference {file.difference:.2g}{levels}{apart}"
 
 
 def register(app: typer.Typer) -> None:
