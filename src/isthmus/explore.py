@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from isthmus.apply import TABLES, keep_inputs, read_input, read_parts
+from isthmus.apply import TABLES, keep_inputs
 from isthmus.canvas import save
 from isthmus.data.preprocess import Preprocess
 from isthmus.data.samples import Samples
 from isthmus.data.split import align_labels, evenly
 from isthmus.errors import UsageError
+from isthmus.intake import read_input, read_parts
 from isthmus.latent import refuse_without_code
 from isthmus.pictures import shown
 from isthmus.randomness import seed_of
@@ -109,6 +110,12 @@ def thinned(samples: Samples, most: int, seed: int, what: str) -> Samples:
     return replace(samples.take(rows), notes=(*samples.notes, note))
 
 
+def title(samples: Samples, row: int) -> str:
+    """The id of a sample, with its class before it where the id does not begin with that already."""
+    name, k = samples.id_of(row), -1 if samples.labels is None else samples.labels[row]
+    return name if k < 0 or name.startswith(f"{samples.classes[k]}/") else f"{samples.classes[k]} · {name}"
+
+
 class Result(Protocol):
     """What can be written as a picture and as a table."""
 
@@ -154,5 +161,6 @@ __all__ = [
     "picture_of",
     "refuse_out",
     "thinned",
+    "title",
     "write_result",
 ]

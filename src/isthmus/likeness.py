@@ -31,7 +31,8 @@ def neighbors(
     heads = [MARGIN + sum(lines[:i]) * step + i * 2 * BODY for i in range(len(lines))]
     left = MARGIN + max(tile[1], 120) + 4 * GAP
     page = Page(left + across * (tile[1] + GAP) - GAP + MARGIN, heads[-1] + 2 * BODY + lines[-1] * step + MARGIN)
-    _one(page, pictures(sample[None])[0], MARGIN, heads[0] + 2 * BODY, tile, (fitted(name, 120, SMALL, keep="end"), ""))
+    told = fitted(name, max(tile[1], 120), SMALL, keep="end")
+    _one(page, pictures(sample[None])[0], MARGIN, heads[0] + 2 * BODY, tile, (told, ""))
     for (title, images, first, second), top in zip(found, heads, strict=True):
         page.text(title, left, top + BODY * 0.7, ha="left")
         for i, picture in enumerate(pictures(images)):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from isthmus import likeness
 from isthmus.data.samples import Samples
-from isthmus.explore import Coded, coded, one_set, picture_of
+from isthmus.explore import Coded, coded, one_set, picture_of, title
 from isthmus.neighbors import Nearest, nearest
 from isthmus.picking import parted, pick
 from isthmus.sheets import short
@@ -57,24 +57,15 @@ class Found:
     def draw(self, query: int = 0) -> Figure:
         """The sheet of one query: a block by the code, a block by the pixels."""
         blocks = []
-        for space, title in (
+        for space, head in (
             ("code", "nearest in the code, with their distances"),
             ("raw", "nearest in the pixels, with the RMS difference"),
         ):
             found: Nearest = getattr(self, space)
             rows, distances = found.rows[query], found.distances[query]
-            names = [self._told(int(row)) for row in rows]
-            blocks.append((title, picture_of(self.data.samples, rows), names, [short(float(d)) for d in distances]))
-        return likeness.neighbors(picture_of(self.queries, [query])[0], self._query(query), blocks)
-
-    def _told(self, row: int) -> str:
-        label = self.data.label(row)
-        return self.data.samples.id_of(row) if label is None else f"{label} · {self.data.samples.id_of(row)}"
-
-    def _query(self, row: int) -> str:
-        s = self.queries
-        label = "" if s.labels is None or s.labels[row] < 0 else f"{s.classes[s.labels[row]]} · "
-        return label + s.id_of(row)
+            names = [title(self.data.samples, int(row)) for row in rows]
+            blocks.append((head, picture_of(self.data.samples, rows), names, [short(float(d)) for d in distances]))
+        return likeness.neighbors(picture_of(self.queries, [query])[0], title(self.queries, query), blocks)
 
 
 def look_up(

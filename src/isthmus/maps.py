@@ -43,7 +43,7 @@ def thumbnails(
     places, (width, height) = _placed(points, side // 2 + 2)
     fields, rows = one_a_field(places, side)
     shown = pictures(images[rows])
-    colours = _colours(groups[rows] if groups is not None else None, len(names))
+    colours = _colours(groups[rows] if groups is not None else None, len(names), len(rows))
     sheet = np.ones((height, width, 3), np.float32)
     as_ink = shown.shape[-1] == 1 and float(np.median(_border(shown))) <= DARK
     for field, picture, colour in zip(fields, shown, colours, strict=True):
@@ -64,7 +64,7 @@ def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[s
     places, (width, height) = _placed(points, 8)
     page = _page(width, height, names if groups is not None else ())
     order = np.random.default_rng(0).permutation(len(points))  # so that no group lies on top of all others
-    _scatter(page, places[order], color=[_colours(groups, len(names))[i] for i in order])
+    _scatter(page, places[order], color=_colours(groups, len(names), len(points))[order])
     if groups is not None and len(names) <= NAMED_MOST:
         for k, name in enumerate(names):
             if (groups == k).any():
@@ -132,7 +132,7 @@ def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: 
     entries += [("no label", -1)] if (groups < 0).any() else []
     for text, k in entries:
         count = f"{np.count_nonzero(groups == k):,}"
-        page.axes.scatter([x + 6], [y], s=70, color=_colours(np.array([k]), len(names)), linewidths=0)
+        page.axes.scatter([x + 6], [y], s=70, color=_colours(np.array([k]), len(names), 1), linewidths=0)
         room = LONGEST - 30 - text_width(count, SMALL) - 8
         shown = fitted(text, room)
         page.text(shown, x + 22, y, ha="left")
@@ -154,12 +154,12 @@ def _name(page: Page, text: str, x: float, y: float) -> None:
     written.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
 
 
-def _colours(groups: np.ndarray | None, n: int) -> list[tuple[float, float, float]]:
-    """An RGB colour a sample: that of its group, gray for none, ink where there are no groups."""
+def _colours(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
+    """(n, 3) RGB, a colour a sample: that of its group, gray for none, ink where there are no groups."""
     if groups is None:
-        return [to_rgb(INK)]
-    palette = [to_rgb(c) for c in TEN] if n <= len(TEN) else [_hue(k) for k in range(n)]
-    return [palette[k] if k >= 0 else to_rgb(HAIRLINE) for k in groups]
+        return np.tile(to_rgb(INK), (n, 1))
+    palette = [to_rgb(c) for c in TEN] if n_groups <= len(TEN) else [_hue(k) for k in range(n_groups)]
+    return np.array([*palette, to_rgb(HAIRLINE)])[groups]  # -1 is the last
 
 
 def _hue(k: int) -> tuple[float, float, float]:
@@ -171,7 +171,7 @@ def _border(shown: np.ndarray) -> np.ndarray:
     return np.concatenate([shown[:, 0].ravel(), shown[:, -1].ravel(), shown[:, :, 0].ravel(), shown[:, :, -1].ravel()])
 
 
-def _tile(picture: np.ndarray, side: int, colour: tuple[float, ...], *, as_ink: bool, framed: bool) -> np.ndarray:
+def _tile(picture: np.ndarray, side: int, colour: np.ndarray, *, as_ink: bool, framed: bool) -> np.ndarray:
     """One (H, W, 1, 3 or 4) picture as RGB, at most `side` pixels each way."""
     H, W = picture.shape[:2]
     frame = 2 if framed and not as_ink else 0
