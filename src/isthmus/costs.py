@@ -7,7 +7,7 @@ from torch import Tensor
 
 from isthmus.config import TrainingConfig
 from isthmus.corruptions import Pair
-from isthmus.data.batches import CHUNK, in_order
+from isthmus.data.batches import chunk_of, in_order
 from isthmus.errors import UsageError
 from isthmus.model import Model, Output, evaluation
 from isthmus.randomness import generator_for
@@ -70,12 +70,13 @@ def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, pu
     """
     generator = generator_for(seed, purpose, "noise", device=device)
     weights = penalty_weights(model)
-    costs = []
+    costs, at = torch.empty(len(data)), 0  # filled in place: pieces that stay would leave memory full of holes
     couples = any(part.couples for part in (model.bottleneck, *model.terms))
     if couples:
         refuse_alone(model, len(data))
     # Where samples are looked at together no chunk may be left with one, so the chunks are of equal size.
-    chunk = -(-len(data) // -(-len(data) // CHUNK)) if couples else CHUNK
+    most = chunk_of(model.preprocess.size)
+    chunk = -(-len(data) // -(-len(data) // most)) if couples else most
     with evaluation(model):
         for x in in_order(data, model.preprocess, device, chunk):
             pair = model.corruption(x, generator)
@@ -85,8 +86,9 @@ def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, pu
             nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight)
             for name, penalty in output.code.penalties.items():
                 nats = nats + weights[name] * penalty
-            costs.append(torch.as_tensor(model.likelihood.readable(nats / x[0].numel())))
-    return torch.cat(costs)
+            costs[at : at + len(x)] = torch.as_tensor(model.likelihood.readable(nats / x[0].numel()))
+            at += len(x)
+    return costs
 
 
 def mean_cost(model: Model, data: Tensor, device: torch.device, seed: int, purpose: str) -> float:

@@ -19,6 +19,7 @@ from isthmus.latent import keep_latent
 from isthmus.measure import cost_unit, mean_cost_of_mean
 from isthmus.model import Model
 from isthmus.monitor import Monitor
+from isthmus.passing import pass_through
 from isthmus.pictures import draw_pictures
 from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.reporting import report_at_end
@@ -97,9 +98,11 @@ def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_co
         "path": str(run.path),
         "mean_cost": mean_cost,
     }
-    metrics = judge(prepared, model, monitor.history, ending)
+    seed = prepared.config.training.seed
+    passed = pass_through(model, prepared.tensor(prepared.splits.test), seed, judged=True)
+    metrics = judge(prepared, model, monitor.history, ending, passed)
     files.write_json(run.path / runs.METRICS, metrics)
-    draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model))
+    draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
     report_at_end(run, prepared, model, latent, shown)
 

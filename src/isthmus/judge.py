@@ -11,7 +11,6 @@ import torch
 from isthmus import files, measure, metrics
 from isthmus.config import SPELLED, DataConfig
 from isthmus.costs import sample_costs
-from isthmus.data.batches import in_order
 from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.facts import Facts
 from isthmus.model import Model
@@ -25,7 +24,13 @@ TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: a
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated
 
 
-def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], ending: dict[str, Any]) -> dict[str, Any]:
+def judge(
+    prepared: Prepared,
+    model: Model,
+    history: list[dict[str, Any]],
+    ending: dict[str, Any],
+    passed: Passed | None = None,
+) -> dict[str, Any]:
     """Everything that `metrics.json` holds, for a model on its device.
 
     Where the training data cannot be had (its sets are empty), what is made from it is absent: the baselines, and the
@@ -33,7 +38,8 @@ def judge(prepared: Prepared, model: Model, history: list[dict[str, Any]], endin
     """
     config, splits = prepared.config, prepared.splits
     seed = config.training.seed
-    passed = measure.pass_through(model, prepared.tensor(splits.test), seed)
+    test = prepared.tensor(splits.test)
+    passed = passed or pass_through(model, test, seed, judged=True)
     found: dict[str, Any] = {
         "format": files.FORMAT,
         "data": about_data(prepared),
@@ -75,22 +81,22 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
     return about | ({"classes": list(s.train.classes)} if s.train.classes else {})
 
 
-def gather(prepared: Prepared, model: Model, passed: measure.Passed, ending: dict[str, Any]) -> Facts:
+def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, Any]) -> Facts:
     """What the verdicts need besides the metrics."""
     config = prepared.config
-    test_floors = floors(model, passed.x)
+    test_floors = passed.values["bce_floor"] if "bce_floor" in passed.values else floors(model, passed.data)
     return Facts(
         source=config.data.source,
         recipe=config.recipe,
         best_epoch=ending.get("best_epoch") or 0,
         epochs=ending.get("epochs") or 0,
+        steps=(ending.get("epochs") or 0) * -(-len(prepared.splits.train) // config.training.batch_size) or None,
         path=ending.get("path") or "",
         options=reading_options(config.data),
         from_python=model.own is not None or config.data.source == IN_MEMORY,
         noise=model.config.noise,
         augment=config.training.augment,
         likelihood=model.config.likelihood.partition(",")[0],
-        steps=(ending.get("epochs") or 0) * -(-len(prepared.splits.train) // config.training.batch_size) or None,
         schedule=config.training.schedule,
         stopped_by=ending.get("stopped_by") or "budget",
         test_cost=float(passed.costs.double().mean()),
@@ -107,8 +113,8 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
     splits, seed = prepared.splits, prepared.config.training.seed
     train = prepared.tensor(splits.train)
     train = train[:: max(1, len(train) // TRAIN_SAMPLE)][:TRAIN_SAMPLE]
-    costs = sample_costs(model, train, model.device, seed, measure.TEST_NOISE).cpu().double()
-    train_floors = floors(model, torch.cat([x.cpu() for x in in_order(train, model.preprocess, model.device)]))
+    costs = sample_costs(model, train, model.device, seed, TEST_NOISE).cpu().double()
+    train_floors = floors(model, train)
     return {
         "train_cost": float(costs.mean()),
         "train_cost_sem": metrics.standard_error(costs - train_floors),
@@ -146,10 +152,3 @@ def reading_options(data: DataConfig) -> str:
         else:
             words += [f"{flag} {shlex.quote(str(v))}" for v in (value if isinstance(value, tuple) else [value])]
     return " ".join(words)
-
-
-def floors(model: Model, x: torch.Tensor) -> torch.Tensor:
-    """The least possible cost of each sample (N,): the entropy of gray values under a Bernoulli likelihood, else 0."""
-    if model.likelihood.range != (0.0, 1.0):
-        return torch.zeros(len(x), dtype=torch.float64)
-    return metrics.entropies(x)

@@ -3,60 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from isthmus import baselines, metrics
-from isthmus.costs import sample_costs
-from isthmus.data.batches import in_order
+from isthmus.data.batches import as_x, in_order
 from isthmus.data.preprocess import Preprocess
-from isthmus.model import Model, evaluation
+from isthmus.model import Model
+from isthmus.passing import Passed
 from isthmus.randomness import generator_for
 
-BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 1 GB of float32, 342,000 digits
-TEST_NOISE = "test"  # the purpose of the noise on test images: fixed, and never that of validation
-
-
-@dataclass(frozen=True)
-class Passed:
-    """What a model makes of test samples, all (N, *shape) on the scale of x, on the processor."""
-
-    x: Tensor
-    x_in: Tensor
-    x_hat: Tensor
-    z: Tensor | None
-    costs: Tensor
-
-
-def pass_through(model: Model, data: Tensor, seed: int, most: int | None = None) -> Passed:
-    """Runs `data` (a resident tensor) through the model, under the noise of its training with the test's seed."""
-    data = data[:most]
-    generator = generator_for(seed, TEST_NOISE, "noise", device=model.device)
-    kept: list[tuple[Tensor, ...]] = []
-    with torch.no_grad(), evaluation(model):
-        for x in in_order(data, model.preprocess, model.device):
-            x_in = model.corruption(x, generator).x_in
-            params, code = model(x_in)
-            kept.append(
-                (x.cpu(), x_in.cpu(), model.likelihood.mean(params.float()).cpu(), code.z.float().flatten(1).cpu())
-            )
-    x, x_in, x_hat, z = (torch.cat(part) for part in zip(*kept, strict=True))
-    costs = sample_costs(model, data, model.device, seed, TEST_NOISE).cpu()
-    return Passed(x, x_in, x_hat, z if model.has_code else None, costs)
+BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds
 
 
 def quality(model: Model, passed: Passed) -> dict[str, Any]:
     """The `test` block of metrics.json; what does not apply to tables is absent."""
-    x, x_hat = passed.x, passed.x_hat
     found: dict[str, Any] = {"cost": float(passed.costs.double().mean()), "cost_unit": cost_unit(model)}
-    if model.likelihood.range == (0.0, 1.0):
-        found |= {"bce": metrics.bce(x, x_hat), "bce_floor": metrics.bce_floor(x)}
-    found["mse"] = metrics.mse(x, x_hat)
-    if model.preprocess.is_image and model.preprocess.range:
-        found |= metrics.image_quality(x, x_hat)
+    found |= {name: float(passed.values[name].mean()) for name in ("bce", "bce_floor", "mse") if name in passed.values}
+    if "ssim" in passed.values:
+        found["psnr_db"] = metrics.finite_mean(metrics.decibels(passed.errors))
+        found["ssim"] = metrics.finite_mean(passed.values["ssim"])
     return found
 
 
@@ -66,17 +36,23 @@ def cost_unit(model: Model) -> str:
 
 
 def trivial(train: Tensor, test: Tensor, z_size: int, preprocess: Preprocess) -> dict[str, Any]:
-    """The `baselines` block: the mean of the training data, and PCA of the same code size."""
+    """The `baselines` block: the mean of the training data, and PCA of the same code size; of resident tensors."""
+    train = train[:: -(-len(train) // max(2, BASELINE_VALUES // preprocess.size))]  # evenly: data is often sorted
+    to_x = partial(as_x, preprocess=preprocess)
+
+    def chunks() -> Iterator[Tensor]:
+        return in_order(test, preprocess, torch.device("cpu"))
+
     return {
-        "mean": baselines.mean_image(train, test),
-        "pca": baselines.pca(train, test, z_size, value_range=preprocess.range),
+        "mean": baselines.mean_image(train, chunks(), to_x=to_x),
+        "pca": baselines.pca(train, chunks(), z_size, value_range=preprocess.range, to_x=to_x),
     }
 
 
 def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
     """The `denoising` block: noisy, ours, and classical filters tuned on validation, all on the same test images."""
-    n = baselines.compared(passed.x)
-    clean, noisy, denoised = (t[:n].float().contiguous() for t in (passed.x, passed.x_in, passed.x_hat))
+    n = baselines.compared(passed.data)
+    clean, noisy, denoised = (t.float().contiguous() for t in passed.first(n))
     found: dict[str, Any] = {
         "noise": model.config.noise,
         "n": n,

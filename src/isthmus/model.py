@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from isthmus import bottlenecks, corruptions, files, likelihoods, networks, terms
 from isthmus.bottlenecks import Code
 from isthmus.config import ModelConfig
-from isthmus.data.batches import CHUNK
+from isthmus.data.batches import chunk_of
 from isthmus.data.carry import Carrier
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import UsageError
@@ -185,7 +185,7 @@ class Model(nn.Module):
     def _in_chunks(self, function: Callable[[Tensor], Tensor], data: Tensor, *, scaled: bool = False) -> Tensor:
         device = self.device
         with torch.no_grad(), evaluation(self):
-            chunks = (chunk.to(device) for chunk in data.split(CHUNK))
+            chunks = (chunk.to(device) for chunk in data.split(chunk_of(self.preprocess.size)))
             return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
 
     def save(self, folder: str | Path) -> Path:

@@ -52,7 +52,13 @@ class Prepared:
         """Network input on the processor; of at most `most` samples, spread evenly since data is often sorted."""
         stride = 1 if most is None else -(-len(samples) // max(most, 1))
         data = resident(samples.x[::stride], self.preprocess, torch.device("cpu"))
-        return torch.cat(list(in_order(data, self.preprocess, torch.device("cpu"))))
+        if data.dtype != torch.uint8:
+            return data
+        x, at = torch.empty(data.shape), 0  # filled piece by piece: joined pieces would be there twice
+        for part in in_order(data, self.preprocess, torch.device("cpu")):
+            x[at : at + len(part)] = part
+            at += len(part)
+        return x
 
 
 def read_splits(config: Config, data: Any, display: Quiet) -> Splits:

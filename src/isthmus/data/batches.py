@@ -14,6 +14,7 @@ from isthmus.randomness import generator_for
 from isthmus.registry import parse, plain
 
 CHUNK = 2_000  # samples a pass without gradients takes at once: large enough to keep the cores busy, 6 MB of MNIST
+CHUNK_VALUES = 2**22  # fewer where they are large: 16 MB of x, of which a network makes many times as much on its way
 
 
 def resident(raw: np.ndarray | Tensor, preprocess: Preprocess, device: torch.device) -> Tensor:
@@ -28,7 +29,8 @@ def resident(raw: np.ndarray | Tensor, preprocess: Preprocess, device: torch.dev
     return tensor if tensor.dtype == torch.uint8 else preprocess.to_x(tensor)
 
 
-def _as_x(batch: Tensor, preprocess: Preprocess) -> Tensor:
+def as_x(batch: Tensor, preprocess: Preprocess) -> Tensor:
+    """x of samples of a `resident` tensor."""
     return preprocess.to_x(batch) if batch.dtype == torch.uint8 else batch
 
 
@@ -61,13 +63,18 @@ class Batches:
         batch = self.data.index_select(0, rows)
         if self.shift and done < self.shift_until:
             batch = shifted(batch, self.shift, generator)
-        return _as_x(batch.to(self.device, non_blocking=True), self.preprocess)
+        return as_x(batch.to(self.device, non_blocking=True), self.preprocess)
 
 
-def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: int = CHUNK) -> Iterator[Tensor]:
+def chunk_of(n_values: int) -> int:
+    """How many samples of `n_values` values a pass without gradients takes at once."""
+    return min(CHUNK, max(1, CHUNK_VALUES // n_values))
+
+
+def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: int | None = None) -> Iterator[Tensor]:
     """x of all samples in their order, chunk by chunk, on the device."""
-    for batch in data.split(chunk):
-        yield _as_x(batch.to(device), preprocess)
+    for batch in data.split(chunk or chunk_of(preprocess.size)):
+        yield as_x(batch.to(device), preprocess)
 
 
 def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:

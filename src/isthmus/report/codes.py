@@ -93,7 +93,7 @@ def _map(material: Material, points: np.ndarray) -> dict[str, Any]:
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
     content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}
     if material.is_image:
-        sheet, width, height = tiles.sprite(shown(passed.x[rows]), SPRITE_COLUMNS, THUMB)
+        sheet, width, height = tiles.sprite(shown(passed.rows(rows).x), SPRITE_COLUMNS, THUMB)
         content["sprite"] = sheet
         script["sprite"] = {"columns": SPRITE_COLUMNS, "width": width, "height": height}
     return content | {"script": script}

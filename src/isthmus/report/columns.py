@@ -11,6 +11,7 @@ from isthmus.report.markup import number, told
 from isthmus.report.material import Material, Section
 from isthmus.report.plots import bar
 
+MOST_VALUES = 2**23  # looked at, in rows spread evenly: 64 MB as float64, and means that more would not move
 MOST_COLUMNS = 200  # rows of the table of columns; of more the worst are told
 WORST_CELLS = 3  # columns that are named of each bad row
 
@@ -20,9 +21,10 @@ def columns(material: Material) -> Section | None:
     passed, test, prepared = material.passed, material.test, material.prepared
     if passed is None or test is None or prepared is None or material.is_image:
         return None
-    x, x_hat = passed.x.double().numpy(), passed.x_hat.double().numpy()
+    seen = passed.rows(range(0, len(passed), -(-test.x.size // MOST_VALUES)))
+    x, x_hat = seen.x.double().numpy(), seen.x_hat.double().numpy()
     mse, kept = np.square(x - x_hat).mean(0), explained(x, x_hat)
-    raw, raw_hat = (prepared.preprocess.to_raw(t).double().numpy() for t in (passed.x, passed.x_hat))
+    raw, raw_hat = (prepared.preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
     typical = np.sqrt(np.square(raw - raw_hat).mean(0))
     names = column_names(material)
     order = np.argsort(np.nan_to_num(kept, nan=np.inf), kind="stable")
@@ -50,8 +52,9 @@ def worst_rows(material: Material) -> Section | None:
     if passed is None or test is None or errors is None or prepared is None or material.is_image:
         return None
     worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
-    raw, raw_hat = (prepared.preprocess.to_raw(t[worst]).double().numpy() for t in (passed.x, passed.x_hat))
-    each = np.square((passed.x - passed.x_hat)[worst].double().numpy())
+    seen = passed.rows(worst)
+    raw, raw_hat = (prepared.preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
+    each = np.square((seen.x - seen.x_hat).double().numpy())
     names = column_names(material)
     table: list[dict[str, Any]] = []
     for i, row in enumerate(worst.tolist()):

@@ -188,13 +188,14 @@ def _images(found: Sequence[Material], names: Sequence[str]) -> Section | None:
         return None
     chosen = one_of_each(first.test, SHOWN)
     titles = [first.class_of(row) or first.test.id_of(row) for row in chosen]
-    rows = [_row("original", first.passed.x[chosen], titles)]
+    seen = first.passed.rows(chosen)
+    rows = [_row("original", seen.x, titles)]
     noisy = [m for m in found if m.noise]
     if len(noisy) == len(found) and len({(m.noise, m.config.training.seed) for m in found}) == 1:
-        rows.append(_row("with noise", first.passed.x_in[chosen], titles))
+        rows.append(_row("with noise", seen.x_in, titles))
     for name, material in zip(names, found, strict=True):
-        if material.passed is not None and material.passed.x.shape == first.passed.x.shape:
-            rows.append(_row(name, material.passed.x_hat[chosen], titles, first.passed.x[chosen]))
+        if material.passed is not None and material.passed.data.shape == first.passed.data.shape:
+            rows.append(_row(name, material.passed.rows(chosen).x_hat, titles, seen.x))
     if len(rows) < 2:
         return None
     read = f"The same {len(chosen)} test images in every row, and below the originals what each run makes of them."
@@ -205,7 +206,7 @@ def _images(found: Sequence[Material], names: Sequence[str]) -> Section | None:
             else " and ".join(n for n, m in zip(names, found, strict=True) if m.noise)
         )
         read += f" What {each} was given had noise on it."
-    content = {"rows": rows, "sharp": tiles.is_sharp(first.passed.x.shape)}
+    content = {"rows": rows, "sharp": tiles.is_sharp(seen.x.shape)}
     return Section("images", "The same images", "images.html", read, content)
 
 

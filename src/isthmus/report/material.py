@@ -12,9 +12,8 @@ import numpy as np
 
 from isthmus.config import Config
 from isthmus.data.samples import Samples
-from isthmus.measure import Passed, pass_through
-from isthmus.metrics import squared_errors
 from isthmus.model import Model
+from isthmus.passing import Passed, pass_through
 from isthmus.prepare import Prepared
 
 
@@ -77,7 +76,7 @@ class Material:
     @cached_property
     def errors(self) -> np.ndarray | None:
         """Mean squared error of each test sample, (N,)."""
-        return None if self.passed is None else squared_errors(self.passed.x, self.passed.x_hat).numpy()
+        return None if self.passed is None else self.passed.errors.numpy()
 
     def class_of(self, row: int) -> str:
         """The class of a test sample, or nothing."""

@@ -33,8 +33,8 @@ def _pictures(material: Material) -> dict[str, Any] | None:
     if passed is None or test is None or not material.is_image:
         return None
     rows = one_of_each(test, SHOWN)
-    named = {"noisy": passed.x_in, "denoised": passed.x_hat, "clean": passed.x}
-    images = {name: shown(values[rows]) for name, values in named.items()}
+    seen = passed.rows(rows)
+    images = {"noisy": shown(seen.x_in), "denoised": shown(seen.x_hat), "clean": shown(seen.x)}
     each = ", ".join(material.class_of(row) or test.id_of(row) for row in rows)
     sheets = {name: tiles.montage(x, COLUMNS) for name, x in images.items()}
     about = {"noisy": "with noise", "denoised": "as this model gives them back", "clean": "as they were"}

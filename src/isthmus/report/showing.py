@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus import baselines
+from isthmus import principal
 from isthmus.cases import finite
 from isthmus.pictures import SHOWN, WORST, one_of_each, shown, without_noise
 from isthmus.report import tiles
@@ -18,7 +18,7 @@ from isthmus.report.plots import bar
 
 CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without colour
 MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told
-PCA_WORK = baselines.EXACT_WORK  # about a second; more training images change the pictures of PCA by nothing seen
+PCA_WORK = principal.EXACT_WORK  # about a second; more training images change the pictures of PCA by nothing seen
 
 
 def sanity(material: Material) -> Section | None:
@@ -27,7 +27,7 @@ def sanity(material: Material) -> Section | None:
     if passed is None or test is None or model is None or not material.is_image:
         return None
     rows = one_of_each(test, SHOWN)
-    x, z, x_hat = without_noise(model, passed.x[rows])
+    x, z, x_hat = without_noise(model, passed.rows(rows).x)
     errors = np.square(x - x_hat).mean((1, 2, 3))
     pictures = zip(tiles.tiles(x), _codes(z, signed=model.bottleneck.signed), tiles.tiles(x_hat), strict=True)
     columns = [
@@ -99,10 +99,10 @@ def _rival_rows(material: Material) -> list[dict[str, Any]]:
     if passed is None or prepared is None or test is None or not material.is_image:
         return []
     rows = one_of_each(test, SHOWN)
-    x, x_hat = passed.x[rows], passed.x_hat[rows]
-    most = int(PCA_WORK / (2.0 * prepared.preprocess.size**2)) if prepared.preprocess.size <= baselines.SIDE else 2_000
+    x, _, x_hat = passed.rows(rows)
+    most = int(PCA_WORK / (2.0 * prepared.preprocess.size**2)) if prepared.preprocess.size <= principal.SIDE else 2_000
     train = prepared.x(prepared.splits.train, max(most, 2 * prepared.config.model.z_size))
-    mean, components = baselines.principal(train, material.metrics["baselines"]["pca"]["n_components"])
+    mean, components = principal.principal(train, material.metrics["baselines"]["pca"]["n_components"])
     centred = x.flatten(1) - mean
     pca = (mean + centred @ components @ components.T).reshape(x.shape)
     if prepared.preprocess.range:
@@ -145,7 +145,8 @@ def by_class(material: Material) -> Section | None:
     if errors is None or passed is None or test is None or not material.is_image:
         return None
     worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
-    x, x_hat = shown(passed.x[worst]), shown(passed.x_hat[worst])
+    seen = passed.rows(worst)
+    x, x_hat = shown(seen.x), shown(seen.x_hat)
     gaps = np.abs(x - x_hat).mean(1)
     heats = [tiles.heat(gap, float(gaps.max())) for gap in gaps]
     columns = [
