@@ -13,6 +13,7 @@ from scipy.special import expit
 from sklearn.decomposition import PCA
 
 import tiny
+from isthmus.bound import importance_bound
 from isthmus.model import Model
 from isthmus.prepare import Prepared
 
@@ -148,3 +149,30 @@ def test_the_best_constant_answer_is_the_mean(digits: tiny.Digits) -> None:
     assert found == pytest.approx(
         mean, abs=0.03
     )  # 400 steps of AdamW in batches of 64: a rate of 0.02 that falls to zero leaves about its size
+
+
+def test_a_linear_variational_autoencoder_is_probabilistic_pca() -> None:
+    """Lucas et al. 2019, arXiv:1911.02469: at its best the bound of a linear VAE is the likelihood of pPCA itself."""
+    data = gaussian_data(4_000, [3, 2, 1.2, 0.5, 0.5, 0.5]) + np.float32(2)
+    ready = tiny.prepared(
+        data,
+        **LINEAR | {"likelihood": "gaussian,variance=shared"},
+        bottleneck="gaussian",
+        hidden=[],
+        z_size=3,
+        batch_size=400,
+        steps=2_500,
+    )
+    model = trained(ready)
+    train = ready.splits.train.x.astype(np.float64)
+    # PCA.score has the maximum of the likelihood of the training data, which no bound may pass.
+    best = -PCA(3).fit(train).score(train)
+    found = importance_bound(model, ready.tensor(ready.splits.train), draws=20)
+    assert found["negative_elbo"] == pytest.approx(
+        best, abs=0.02
+    )  # of 8.4 nats; the mean of 64,000 draws errs by 0.006
+    assert best - 0.01 < found["nll"] <= found["negative_elbo"]
+    angle = subspace_angles(matrix(model.decoder), PCA(3).fit(train).components_.T).max()
+    assert angle < 0.03  # noise in the codes leaves this much after a rate that falls to zero
+    scale = float(torch.exp(model.likelihood.log_scale.detach()))  # type: ignore[arg-type, union-attr]
+    assert scale == pytest.approx(math.sqrt(PCA(3).fit(train).noise_variance_), rel=0.02)
