@@ -13,6 +13,7 @@ import tiny
 from isthmus import apply
 from isthmus.data.saving import save_images
 from isthmus.errors import DataError, UsageError
+from isthmus.intake import read_input, read_parts
 from isthmus.runs import Run
 
 NAMES = ["a", "b", "c", "d"]
@@ -41,7 +42,7 @@ def test_fault_14_new_gaps_get_the_medians_of_the_training_part(gappy: Run, tmp_
     fill = np.array(gappy.model.preprocess.fill, np.float32)
     filled = np.where(np.isnan(raw), fill, raw)
     assert not np.allclose(fill, np.nanmedian(raw, 0), atol=1e-3)  # or the test could not tell them apart
-    found = apply.read_input(gappy, new)
+    found = read_input(gappy, new)
     torch.testing.assert_close(
         gappy.model.preprocess.to_x(torch.from_numpy(found.x)), gappy.model.preprocess.to_x(torch.from_numpy(filled))
     )
@@ -58,7 +59,7 @@ def test_one_row_with_nothing_but_a_gap_in_a_column_can_be_used(gappy: Run, tmp_
     expected = gappy.model.encode(np.array([[1, fill[1], 0.5, 2]], np.float32))
     np.testing.assert_allclose(np.load(tmp_path / "z.npy"), expected, rtol=1e-5, atol=1e-6)  # float32
     with pytest.raises(DataError, match="1 missing value"):
-        apply.read_input(gappy, tmp_path / "one.csv", {"missing": "error"})
+        read_input(gappy, tmp_path / "one.csv", {"missing": "error"})
 
 
 @pytest.fixture
@@ -110,12 +111,6 @@ def test_codes_and_what_is_decoded_stay_off_their_sources(denoiser: Run, digits:
     assert np.load(tmp_path / "z.npy").shape == (3, 4)
 
 
-def test_a_scale_that_the_model_was_not_trained_with_is_refused(denoiser: Run, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--scale cannot be chosen anew: the model scales its input as in training"):
-        apply.encode(denoiser, images, tmp_path / "z.npy", {"scale": "minmax"})
-    assert apply.encode(denoiser, images, tmp_path / "z.npy", {"scale": "auto"}).n == 200
-
-
 def test_fault_84_codes_of_files_named_like_formulas(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
     names = ["=1+1.png", "-cmd.png", "@sum.png", "fine.png"]
     save_images(tmp_path / "in", digits.x[:4], names)
@@ -145,11 +140,11 @@ def test_codes_carry_ids_and_labels(digit_run: Run, tmp_path: Path) -> None:
 def test_both_parts_are_read_where_there_are_two(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
     save_images(tmp_path / "train", digits.x[:3], ["a.png", "b.png", "c.png"])
     save_images(tmp_path / "test", digits.x[3:5], ["d.png", "e.png"])
-    bundle = apply.read_parts(digit_run, tmp_path)
+    bundle = read_parts(digit_run, tmp_path)
     assert bundle.test is not None
     assert np.array_equal(bundle.train.x, digits.x[:3])
     assert np.array_equal(bundle.test.x, digits.x[3:5])
-    assert apply.read_parts(digit_run, tmp_path / "test").test is None
+    assert read_parts(digit_run, tmp_path / "test").test is None
     save_images(tmp_path / "big", np.zeros((1, 1, 30, 30), np.uint8), ["a.png"])
     with pytest.raises(DataError, match="30x30"):
-        apply.read_parts(digit_run, tmp_path / "big")
+        read_parts(digit_run, tmp_path / "big")

@@ -9,12 +9,12 @@ from typing import Any
 from torch import nn
 
 from isthmus import prepare, runs
-from isthmus.apply import fitting, read_input
 from isthmus.bound import importance_bound
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Samples
 from isthmus.data.split import Splits, align_labels, split
 from isthmus.errors import DataError, UsageError
+from isthmus.intake import fitting, read_input
 from isthmus.judge import judge
 from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.record import fingerprint

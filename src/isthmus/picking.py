@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.apply import read_input
 from isthmus.data.catalogue import name_of
 from isthmus.data.naming import printable
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError, unknown
+from isthmus.intake import read_input
 
 if TYPE_CHECKING:
     from isthmus.runs import Run
