@@ -263,3 +263,15 @@ def test_material_names_what_a_sample_is(denoiser: Run, table_run: Run) -> None:
 
     assert (about(denoiser).sample, about(table_run).sample) == ("image", "row")
     assert (about(denoiser).noise, about(table_run).noise) == ("gaussian:0.5", None)
+
+
+def test_the_drawing_keeps_every_word(tmp_path: Path, denoiser: Run) -> None:
+    from isthmus.drawing import architecture_svg
+    from isthmus.layers import Layer
+
+    layers = [Layer("input", 784), *(Layer("a layer with a long name", 64, notes=("dropout 0.1",)) for _ in range(12))]
+    (tmp_path / "architecture.svg").write_text(architecture_svg(layers, title="<x>", likelihood="gaussian"), "utf-8")
+    kept = read_drawing(replace(material_of(denoiser), path=tmp_path))
+    assert kept is not None
+    words = Page(architecture_svg(layers, title="<x>", likelihood="gaussian")).all("text")
+    assert [e.text for e in Page(kept).all("text")] == [e.text for e in words]

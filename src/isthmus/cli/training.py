@@ -84,7 +84,9 @@ def summary(run: Any) -> str:
         if verdict.try_next:
             lines.append(f"        try: {verdict.try_next}")
     pictures = ", ".join(sorted(p.name for p in run.path.iterdir() if p.suffix in {".png", ".svg"}))
-    return "\n".join([*lines, "", f"pictures in {run.path}: {pictures}"])
+    lines += ["", f"pictures in {run.path}: {pictures}"]
+    page = run.path / "report.html"
+    return "\n".join([*lines, f"all of it on one page: {page}"] if page.is_file() else lines)
 
 
 def _planned(about: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.data.split import evenly
 from isthmus.pictures import shown
 from isthmus.report import tiles
-from isthmus.report.markup import number, told
+from isthmus.report.markup import legible, number, told
 from isthmus.report.material import Material, Section
 from isthmus.report.plots import histogram, scatter
 from isthmus.symptoms import LEAST_CODES, dead, stuck
@@ -37,6 +37,7 @@ def code(material: Material) -> Section | None:
         "z_size": z.shape[1],
         "silent": sorted(silent),
         "stuck": sorted(ends),
+        "finer": material.command("map", "-o map.png"),
         **_map(material, points),
     }
     script = content.pop("script")
@@ -89,7 +90,7 @@ def _map(material: Material, points: np.ndarray) -> dict[str, Any]:
     classes = test.classes if test.labels is not None else ()
     names = {k: name for k, name in enumerate(classes) if 1 < len(classes) <= 30 and (labels == k).any()}
     label = f"Map of {len(rows):,} codes" + (f", coloured by {len(classes)} classes" if len(classes) > 1 else "")
-    found = [f"{material.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·") for row in rows]
+    found = [legible(f"{material.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·")) for row in rows]
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
     content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}
     if material.is_image:

@@ -13,6 +13,7 @@ from isthmus.report.plots import bar
 
 MOST_VALUES = 2**23  # looked at, in rows spread evenly: 64 MB as float64, and means that more would not move
 MOST_COLUMNS = 200  # rows of the table of columns; of more the worst are told
+LITTLE = 0.5  # of a column's variance; under it the code has hardly room for that column
 WORST_CELLS = 3  # columns that are named of each bad row
 
 
@@ -93,6 +94,7 @@ def _read(material: Material, kept: np.ndarray, names: list[str], order: np.ndar
     if known.size:
         said.append(
             f"In the middle it is {float(np.median(known)):.0%}; least of all comes back of {names[order[0]]}, "
-            f"{float(known.min()):.0%}, so that column shares little with the others, or is noise."
+            f"{float(known.min()):.0%}"
+            + (", so that column shares little with the others, or is noise." if known.min() < LITTLE else ".")
         )
     return " ".join(said)

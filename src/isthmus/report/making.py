@@ -9,13 +9,25 @@ from xml.etree import ElementTree as ET
 from isthmus.config import Config
 from isthmus.errors import IsthmusError
 from isthmus.recipes import resolve
-from isthmus.report.markup import Html, element, html, number
+from isthmus.report.markup import Html, element, html, legible, number
 from isthmus.report.material import Material, Section
 
 SVG = "{http://www.w3.org/2000/svg}"
-DRAWN = {"svg", "g", "rect", "path", "polygon", "line", "circle", "text", "title", "desc"}  # what drawing.py draws
+DRAWN = {
+    "svg",
+    "g",
+    "rect",
+    "path",
+    "polygon",
+    "line",
+    "circle",
+    "text",
+    "tspan",
+    "title",
+    "desc",
+}  # what drawing.py draws
 PLACED = {"class", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "rx", "d", "points", "transform", "font-size",
-          "font-weight", "text-anchor", "viewBox", "cx", "cy", "r"}  # fmt: skip
+          "font-weight", "text-anchor", "viewBox", "cx", "cy", "r", "dx", "dy", "fill-opacity"}  # fmt: skip
 LARGEST = 1_000_000  # bytes of a drawing; ours have 5,000
 
 
@@ -64,6 +76,7 @@ def _shapes(node: ET.Element) -> ET.Element | None:
     for child in node:
         kept = _shapes(child)
         if kept is not None and not (name == "svg" and kept.tag in ("title", "desc")):
+            kept.tail = legible(child.tail or "") if name in ("text", "tspan") else None
             made.append(kept)
     return made
 
@@ -85,7 +98,8 @@ def settings(material: Material) -> Section:
         "facts": _facts(material),
     }
     read = (
-        f"The recipe {config.recipe} with {len(changed)} setting{'s' * (len(changed) != 1)} of its own. With the same "
+        f"The recipe {config.recipe}, and {len(changed)} settings that were given, or settled by the data and the "
+        f"machine. With the same "
         f"seed ({config.training.seed}), data, versions and threads, the command gives the same weights again."
     )
     return Section("settings", "How to repeat it", "settings.html", read, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -77,6 +78,10 @@ class Material:
     def errors(self) -> np.ndarray | None:
         """Mean squared error of each test sample, (N,)."""
         return None if self.passed is None else self.passed.errors.numpy()
+
+    def command(self, words: str, rest: str) -> str | None:
+        """A command of isthmus about this run, such as `command("map", "-o map.png")`; None where none can load it."""
+        return None if self.record.get("module") else f"isthmus {words} {shlex.quote(str(self.path))} {rest}"
 
     def class_of(self, row: int) -> str:
         """The class of a test sample, or nothing."""

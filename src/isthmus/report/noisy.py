@@ -22,7 +22,7 @@ COLUMNS = 5  # images in a line of the picture, so that each can be seen on a ph
 def denoising(material: Material) -> Section | None:
     """Ten test images noisy, denoised and clean, and the PSNR of every method; None for plain autoencoders."""
     block = material.metrics.get("denoising")
-    if not block:
+    if not block or "psnr_db" not in block["noisy"]:
         return None
     content = {"table": _table(block), "pictures": _pictures(material), "noise": block["noise"], "n": block.get("n")}
     return Section("denoising", "Noise in, clean out", "denoising.html", _read(material, block), content)
@@ -34,7 +34,7 @@ def _pictures(material: Material) -> dict[str, Any] | None:
         return None
     rows = one_of_each(test, SHOWN)
     seen = passed.rows(rows)
-    images = {"noisy": shown(seen.x_in), "denoised": shown(seen.x_hat), "clean": shown(seen.x)}
+    images = {"noisy": shown(seen.x_in, seen.x), "denoised": shown(seen.x_hat, seen.x), "clean": shown(seen.x)}
     each = ", ".join(material.class_of(row) or test.id_of(row) for row in rows)
     sheets = {name: tiles.montage(x, COLUMNS) for name, x in images.items()}
     about = {"noisy": "with noise", "denoised": "as this model gives them back", "clean": "as they were"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.cases import finite
-from isthmus.questions import FILTERS
+from isthmus.questions import BY_ERROR, FILTERS
 from isthmus.report.markup import Html, number, told
 from isthmus.report.material import Material
 from isthmus.verdicts import headline
@@ -88,6 +88,8 @@ def _times(other: float, ours: Any) -> str:
 
 def _denoising(material: Material) -> tuple[Stat, ...]:
     block: Mapping[str, Any] = material.metrics["denoising"]
+    if BY_ERROR in block["noisy"]:
+        return _denoising_errors(block)
     filters = {
         k: v for k, v in block.get("baselines", {}).items() if isinstance(v, Mapping) and finite(v.get("psnr_db"))
     }
@@ -99,4 +101,18 @@ def _denoising(material: Material) -> tuple[Stat, ...]:
         best = max(filters, key=lambda name: filters[name]["psnr_db"])
         note = f"{FILTERS.get(best, best)}, tuned for this noise"
         stats.insert(1, Stat("best filter", number(filters[best]["psnr_db"], "dB"), note))
+    return tuple(stats)
+
+
+def _denoising_errors(block: Mapping[str, Any]) -> tuple[Stat, ...]:
+    """Noisy, denoised and the best baseline of a table, by mean squared error."""
+    filters = block.get("baselines", {})
+    stats = [
+        Stat("noisy", number(block["noisy"][BY_ERROR]), f"mean squared error of rows with {block['noise']} noise"),
+        Stat("denoised", number(block["denoised"][BY_ERROR]), "what this model makes of them", True),
+    ]
+    if filters:
+        best = min(filters, key=lambda name: filters[name][BY_ERROR])
+        note = f"{_times(filters[best][BY_ERROR], block['denoised'][BY_ERROR])}{FILTERS.get(best, best)}"
+        stats.insert(1, Stat("best baseline", number(filters[best][BY_ERROR]), note))
     return tuple(stats)

@@ -14,7 +14,8 @@ from isthmus.sparkline import worth_showing
 
 UNITS = 1_000  # of the inner drawing, each way
 ROOM = 0.05  # of the height, left free above and below
-LEVELS_NEAR = 2.0  # times the curves' own span: levels farther away would flatten the curves, and are only told
+LEVELS_NEAR = 1.0  # times the curves' own span: levels farther away would flatten the curves, and are only told
+FAR = 100.0  # heights above the axis: what is farther away looks upright all the same
 MOST_TICKS = 6
 
 
@@ -138,8 +139,8 @@ def _path(line: Line, x: Axis, y: Axis) -> str:
         if not math.isfinite(b) or (y.log and b <= 0):
             pen = "M"
             continue
-        # Values that are cut off leave through the upper edge, a little beyond it.
-        steps.append(f"{pen}{UNITS * x.at(a):.1f} {UNITS * (1 - min(y.at(b), 1.02)):.1f}")
+        # Values that are cut off leave through the upper edge, where the inner drawing ends.
+        steps.append(f"{pen}{UNITS * x.at(a):.1f} {UNITS * (1 - min(y.at(b), FAR)):.1f}")
         pen = "L"
     return "".join(steps)
 

@@ -32,8 +32,9 @@ def imagined(material: Material) -> Section | None:
     names = [name for name, mean in zip(moments.classes, moments.class_means, strict=True) if np.isfinite(mean).all()]
     content = {
         "drawn": _pictures(model, _codes(model, moments, material.config.training.seed)),
-        "classes": _class_means(model, moments, names),
+        "classes": _class_means(model, moments, names) if model.bottleneck.continuous else [],
         "strips": [_strip(model, moments, std, unit) for unit in units],
+        "more": material.command("sample", "-n 64 -o samples.png"),
         "steps": [f"{step:+.0f}".replace("-", "−") if step else "mean" for step in STEPS],
         "sharp": tiles.is_sharp(model.preprocess.shape),
     }

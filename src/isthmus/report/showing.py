@@ -29,7 +29,7 @@ def sanity(material: Material) -> Section | None:
     rows = one_of_each(test, SHOWN)
     x, z, x_hat = without_noise(model, passed.rows(rows).x)
     errors = np.square(x - x_hat).mean((1, 2, 3))
-    pictures = zip(tiles.tiles(x), _codes(z, signed=model.bottleneck.signed), tiles.tiles(x_hat), strict=True)
+    pictures = zip(tiles.tiles(x), _codes(z, len(x), signed=model.bottleneck.signed), tiles.tiles(x_hat), strict=True)
     columns = [
         {"name": material.class_of(row) or test.id_of(row), "x": a, "z": code, "x_hat": b, "mse": number(float(e))}
         for row, (a, code, b), e in zip(rows, pictures, errors, strict=True)
@@ -44,9 +44,10 @@ def sanity(material: Material) -> Section | None:
     return Section("sanity", "Sanity check", "sanity.html", _read_sanity(material, errors, x), content)
 
 
-def _codes(z: np.ndarray | None, *, signed: bool) -> list[str | None]:
+def _codes(z: np.ndarray | None, n: int, *, signed: bool) -> list[str | None]:
+    """A sheet of colours for each of n codes; nothing where the network has none."""
     if z is None:
-        return []
+        return [None] * n
     columns = math.ceil(math.sqrt(2 * z.shape[1]))
     reach = float(np.quantile(np.abs(z), CODE_REACH)) if z.size else 1.0
     return [tiles.colours(code, columns, reach, signed=signed) for code in z]
@@ -109,7 +110,7 @@ def _rival_rows(material: Material) -> list[dict[str, Any]]:
         pca = pca.clamp(*prepared.preprocess.range)
     names = [material.class_of(row) or test.id_of(row) for row in rows]
     kept = {"original": x, "this model": x_hat, "PCA": pca, "mean image": mean.reshape(x[:1].shape).expand_as(x)}
-    all_shown = shown(torch.cat(list(kept.values())))
+    all_shown = shown(torch.cat(list(kept.values())), x)
     made = []
     for i, (title, images) in enumerate(kept.items()):
         pictures = tiles.tiles(all_shown[i * len(rows) : (i + 1) * len(rows)])
@@ -146,7 +147,7 @@ def by_class(material: Material) -> Section | None:
         return None
     worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
     seen = passed.rows(worst)
-    x, x_hat = shown(seen.x), shown(seen.x_hat)
+    x, x_hat = shown(seen.x), shown(seen.x_hat, seen.x)
     gaps = np.abs(x - x_hat).mean(1)
     heats = [tiles.heat(gap, float(gaps.max())) for gap in gaps]
     columns = [

@@ -117,6 +117,9 @@ def _read(material: Material, best: Mapping[str, Any] | None, levels: Sequence[L
             f"No model can come below the dashed floor at {floor}: gray pixels are neither black nor white, and "
             "this cost counts that even for a perfect copy."
         )
+    mean = f"mean {material.sample}"
+    if mean in named:
+        said.append(f"Always answering with the {mean} would cost {told(named[mean])}.")
     if best is not None:
         cost = told(best["validation_cost"])
         said.append(

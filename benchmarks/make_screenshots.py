@@ -1,0 +1,78 @@
+"""Make the screenshots of the README: the page of a run, as it looks on a desktop and on a phone.
+
+python benchmarks/make_screenshots.py                    trains a denoiser in a temporary folder, 2 minutes
+python benchmarks/make_screenshots.py RUN                takes the page of a finished run
+
+It needs Chromium (`apt-get install chromium`) and the extra `dev`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+import isthmus
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+
+
+class Shot(NamedTuple):
+    """A window of width x height, from the section `at` on, in light or dark."""
+
+    name: str
+    size: tuple[int, int]
+    at: str
+    scheme: str
+
+
+SHOTS = (
+    Shot("report.png", (1280, 1280), "", "light"),
+    Shot("report-denoising.png", (1280, 1280), "denoising", "light"),
+    Shot("report-phone.png", (390, 1170), "", "dark"),
+)
+
+
+def take(browser: Any, page_of: Path, shot: Shot) -> int:
+    """Writes one screenshot with a palette of 256 colours, which these pages do not exceed by much. Its bytes."""
+    width, height = shot.size
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.scheme)
+    page = context.new_page()
+    page.goto(page_of.resolve().as_uri())
+    if shot.at:
+        page.evaluate("id => document.getElementById(id)?.scrollIntoView({behavior: 'instant'})", shot.at)
+    target = PICTURES / shot.name
+    with Image.open(io.BytesIO(page.screenshot())) as image:
+        image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            target, optimize=True
+        )
+    context.close()
+    return target.stat().st_size
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("run", nargs="?", type=Path, help="the run folder of a denoiser")
+    run = parser.parse_args().run
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("there is no chromium here; apt-get install chromium")
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        if run is None:
+            run = isthmus.train(noise="gaussian:0.5", out=Path(folder, "mnist-2k-modern-gaussian-1")).path
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for shot in SHOTS:
+            print(f"{shot.name:<24}{take(browser, run / 'report.html', shot):>8,} bytes")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
