@@ -14,11 +14,21 @@ from scipy.signal import correlate2d
 from torch import nn
 
 import tiny
-from contract import assert_gradient_everywhere, drawn, example, redraw
+from contract import assert_close, assert_gradient_everywhere, drawn, example, redraw
 from isthmus import prepare
 from isthmus.bottlenecks import BOTTLENECKS
 from isthmus.bricks import Sizes
-from isthmus.convolutions import LARGEST, SMALLEST, ChannelsLast, Crop, check_sides, conv, grids_of, stage_widths
+from isthmus.convolutions import (
+    LARGEST,
+    SMALLEST,
+    ChannelsLast,
+    Crop,
+    Upsample,
+    check_sides,
+    conv,
+    grids_of,
+    stage_widths,
+)
 from isthmus.corruptions import Pair
 from isthmus.costs import objective, penalty_weights
 from isthmus.errors import DataError
@@ -55,7 +65,7 @@ def test_the_usual_stages_end_at_sides_of_at_most_eight(H: int, W: int) -> None:
     last = grids_of((H, W), len(widths))[-1]
     assert max(last) <= 8
     assert len(widths) == 1 or max(grids_of((H, W), len(widths) - 1)[-1]) > 8
-    assert widths == tuple(min(32 * 2**i, 128) for i in range(len(widths)))
+    assert widths == tuple(min(16 * 2**i, 128) for i in range(len(widths)))
 
 
 @given(sides, st.integers(0, 9))
@@ -79,17 +89,24 @@ def test_fault_40_sides_that_no_stride_divides_come_back_whole(shape: tuple[int,
 
 def test_the_decoder_passes_through_the_grids_of_the_encoder() -> None:
     def grids(part: nn.Module, x: torch.Tensor) -> list[tuple[int, ...]]:
-        found = [tuple(x.shape[2:])] if x.ndim == 4 else []
+        found = []
         for layer in part.children():
             x = layer(x)
-            found += [tuple(x.shape[2:])] if x.ndim == 4 and isinstance(layer, nn.Conv2d | nn.Unflatten | Crop) else []
-            found += [tuple(x.shape[2:])] if isinstance(layer, nn.ConvTranspose2d) and x.shape[2:] in whole else []
+            found += [tuple(x.shape[2:])] if isinstance(layer, nn.Conv2d | nn.Unflatten | Upsample) else []
         return found
 
-    whole = [(51, 33), (26, 17), (13, 9), (7, 5)]
     encoder, decoder = pair_for((1, 51, 33), (4, 4, 4))
-    assert grids(encoder, drawn(1, 1, 51, 33)) == whole
-    assert grids(decoder, drawn(1, 3)) == whole[::-1]
+    assert grids(encoder, drawn(1, 1, 51, 33)) == [(26, 17), (13, 9), (7, 5)]
+    assert grids(decoder, drawn(1, 3)) == [(7, 5), (13, 9), (26, 17), (51, 33)]
+
+
+def test_a_picture_of_one_colour_has_no_frame() -> None:
+    part = redraw(Upsample(3, 2, (5, 7), (9, 14)))
+    flat = drawn(1, 3, 1, 1).expand(1, 3, 5, 7)
+    found = part(flat).detach()
+    assert found.shape == (1, 2, 9, 14)
+    # The four kinds of pixel under a stride of 2 may differ, but each is the same from border to border.
+    assert_close(found, found[..., 2:4, 2:4].repeat(1, 1, 5, 7)[..., :9, :])
 
 
 def test_the_order_in_memory_changes_no_value() -> None:
@@ -142,11 +159,11 @@ def test_every_bottleneck_and_likelihood_trains_it_in_bfloat16(bottleneck: str, 
 def test_a_model_learns_colours_and_is_the_same_after_saving(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     flat = np.broadcast_to(rng.integers(0, 256, (60, 3, 1, 1), dtype=np.uint8), (60, 3, 19, 16)).copy()
-    trainer = tiny.trainer(tiny.prepared(flat, hidden=[8, 8], epochs=25, batch_size=16, augment="none"))
+    trainer = tiny.trainer(tiny.prepared(flat, hidden=[8], epochs=12, batch_size=12, augment="none"))
     tiny.run(trainer)
     model = trainer.model
     found = model.reconstruct(flat)
-    assert np.square(found - flat.astype(float)).mean() < 0.7 * flat.var(0).mean()  # 1 is what the mean image reaches
+    assert np.square(found - flat.astype(float)).mean() < 0.8 * flat.var(0).mean()  # 1 is what the mean image reaches
     assert found.dtype == np.uint8
     loaded = load_model(model.save(tmp_path / "model"))
     assert (loaded.reconstruct(flat) == found).all()

@@ -147,8 +147,8 @@ def test_an_orthogonal_transposed_convolution_keeps_lengths_tap_by_tap() -> None
     initialise(layer, "linear", seeded(0), scheme="orthogonal")
     x = torch.zeros(1, 5, 9, 9, dtype=torch.float64)
     x[..., 4, 4] = drawn(5, dtype=torch.float64)
-    # 80 kinds of output from 20 inputs, 4 neighbours in 5 channels: the columns are at right angles and of length 1. The
-    # pixel stands in each of the 4 places once, and keeps its length in each.
+    # 80 kinds of output from 20 inputs, 4 neighbours in 5 channels: the columns are at right angles and of length 1.
+    # The pixel stands in each of the 4 places once, and keeps its length in each.
     assert float(layer(x).detach().square().sum()) == pytest.approx(4 * float(x.square().sum()), rel=1e-9)
 
 
@@ -158,11 +158,11 @@ def test_an_orthogonal_transposed_convolution_keeps_lengths_tap_by_tap() -> None
         ((6,), "mlp", (512, 256)),
         ((1, 28, 28), "mlp", (512, 256)),
         ((1, 40, 40), "mlp", (512, 256)),
-        ((1, 41, 40), "conv", (32, 64, 128)),
-        ((3, 28, 28), "conv", (32, 64)),
+        ((1, 41, 40), "conv", (16, 32, 64)),
+        ((3, 28, 28), "conv", (16, 32)),
         ((3, 15, 28), "mlp", (512, 256)),
-        ((1, 256, 16), "conv", (32, 64, 128, 128, 128)),
-        ((4, 16, 16), "conv", (32,)),
+        ((1, 256, 16), "conv", (16, 32, 64, 128, 128)),
+        ((4, 16, 16), "conv", (16,)),
     ],
 )
 def test_the_images_choose_the_network_and_its_usual_widths(

@@ -164,8 +164,8 @@ def colours(H: int, W: int, n: int = 80) -> np.ndarray:
 
 def test_the_network_that_auto_chose_is_said_and_recorded(digits: tiny.Digits) -> None:
     ready = tiny.prepared(colours(16, 20), hidden="none", epochs=1)
-    assert (ready.config.model.network, ready.config.model.hidden) == ("conv", (32, 64))
-    said = "network conv for colour images of 16x20: stages of 32, 64 channels (--network mlp: fully connected)"
+    assert (ready.config.model.network, ready.config.model.hidden) == ("conv", (16, 32))
+    said = "network conv for colour images of 16x20: stages of 16, 32 channels (--network mlp: fully connected)"
     assert ready.said == (said,)
     assert tiny.prepared(colours(16, 20), network="mlp", epochs=1).said == ()
     gray = tiny.prepared(digits.samples, hidden="none", epochs=1)
