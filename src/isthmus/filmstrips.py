@@ -89,3 +89,23 @@ def sweeps(
         digits = 1 - math.floor(math.log10(max(float(np.abs(values[i]).max()), 1e-12)))
         rows.append(TextRow("value", [short(round(float(value), digits) + 0.0) for value in values[i]]))
     return sheet(rows, columns, tile_size(x.shape[3:], columns)).figure
+
+
+@look()
+def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], names: Sequence[str]) -> Figure:
+    """A row a sample: its image (C, H, W) and what each strength makes of it, frames (N, S, C, H, W)."""
+    columns = 1 + len(strengths)
+    rows: list[AbstractRow] = [TextRow("strength", ["given", *(f"{s:+g}" if s else "0" for s in strengths)])]
+    for name, original, row in zip(names, given, frames, strict=True):
+        rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
+    return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure
+
+
+@look()
+def turned(given: np.ndarray, frames: np.ndarray, classes: Sequence[str]) -> Figure:
+    """An image of each class (K, C, H, W) and, beside it, what it becomes in every class, frames (K, K, C, H, W)."""
+    columns = 1 + len(classes)
+    rows: list[AbstractRow] = [TextRow("turned into", ["given", *classes])]
+    for name, original, row in zip(classes, given, frames, strict=True):
+        rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
+    return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure
