@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import zipfile
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +20,13 @@ from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
 from isthmus.swapping import standing
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
     from isthmus.latent import Latent
     from isthmus.model import Model
     from isthmus.prepare import Prepared
+    from isthmus.sweeping import Sweep
 
 HOME = Path("runs")
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
@@ -101,6 +104,26 @@ class Run:
         from isthmus.again import latent_of
 
         return latent_of(self)
+
+    def sample(
+        self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
+    ) -> np.ndarray:
+        """n new raw samples (n, *shape); see `isthmus.sampling.draw_samples`, which tells their codes too."""
+        from isthmus.sampling import draw_samples
+
+        return draw_samples(self, n, density=density, of=of, seed=seed, temperature=temperature).x
+
+    def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
+        """Raw samples (steps, *shape) on the way from raw sample a to raw sample b; `path` may be "spherical"."""
+        from isthmus.synthesis import interpolated
+
+        return interpolated(self, a, b, steps, path)
+
+    def traverse(self, units: Sequence[int] = ()) -> Sweep:
+        """Each unit of the code, or these, swept over the values that it takes; the strongest first."""
+        from isthmus.sweeping import sweep
+
+        return sweep(self.model, self.latent, units)
 
     def show(self, picture: str = "sanity") -> Path:
         """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.

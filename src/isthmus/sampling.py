@@ -22,7 +22,7 @@ from isthmus.shelf import Shelf
 if TYPE_CHECKING:
     from isthmus.runs import Run
 
-PART = "density"
+PART, PRIOR = "density", "the prior"
 KINDS = ("auto", "gaussian", "mixture", "prior")
 
 
@@ -59,7 +59,7 @@ def draw_samples(
     kind = _settled(run.model, density, of)
     generator = generator_for(seed, "sample", kind, of or "")
     if kind == "prior":
-        z, source = _from_prior(run.model, n, generator, temperature), "the prior"
+        z, source = _from_prior(run.model, n, generator, temperature), PRIOR
     else:
         found = density_of(run, kind, of)
         z, source = found.draw(n, generator, temperature), found.words + (f" of the class {of}" if of else "")
@@ -120,6 +120,9 @@ def _settled(model: Model, density: str, of: str | None) -> str:
     if density == "prior" and of is not None:
         message = f"the prior knows no classes, so none of {of!r} can be drawn from it."
         raise UsageError("USAGE-CLASS", message, fix="pass --density mixture, or leave out --class")
+    if density == "prior" and not has_prior(model):
+        message = f"a code of the kind {model.config.bottleneck!r} has no prior to draw from."
+        raise UsageError("USAGE-PRIOR", message, fix="pass --density mixture, or train with --recipe vae")
     if density != "auto":
         return density
     return "prior" if of is None and model.bottleneck.continuous and has_prior(model) else "mixture"

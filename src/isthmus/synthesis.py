@@ -25,7 +25,7 @@ from isthmus.outputs import claimed
 from isthmus.picking import parted, pick_one
 from isthmus.pictures import shown
 from isthmus.resemblance import Resemblance, resemblance, training_rows
-from isthmus.sampling import Sampled, draw_samples, has_prior
+from isthmus.sampling import PRIOR, Sampled, draw_samples, has_prior
 from isthmus.sweeping import QUANTILES, Sweep, sweep
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def sample(
         run, max(n, JUDGED if judge else 0), density=density, of=of, seed=seed, temperature=temperature
     )
     found, said = None, [f"drawn from {drawn.source}"]
+    if density == "auto" and drawn.source == PRIOR:
+        said.append("--density mixture follows the training codes more closely than the prior does")
     if judge:
         try:
             found = resemblance(run, drawn.x, of)

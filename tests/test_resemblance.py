@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from isthmus.errors import DataError
+from isthmus.resemblance import Copies, find_copies, resemblance
+from isthmus.runs import Run
+from isthmus.sampling import draw_samples
+
+
+def cloud(n: int, seed: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, 1, 2, 2)).astype(np.float32))
+
+
+def test_distances_are_to_the_nearest_and_per_value() -> None:
+    train, new = cloud(300, 0), cloud(40, 1)
+    found = find_copies(new, train, cloud(100, 2))
+    each = (new[:, None] - train[None]).flatten(2).double().square().mean(2).sqrt()
+    np.testing.assert_allclose(found.distances, each.min(1).values, rtol=1e-5)
+    np.testing.assert_array_equal(found.rows, each.argmin(1))
+
+
+def test_honest_samples_are_no_copies() -> None:
+    found = find_copies(cloud(500, 1), cloud(2_000, 0), cloud(500, 2))
+    assert not found.suspicious
+    assert found.text.startswith("No sign of copying: ")
+    assert f"{found.n_near} of 500 samples" in found.text
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_copies_with_a_little_noise_are_seen(share: float) -> None:
+    train, new = cloud(2_000, 0), cloud(500, 1)
+    n = int(share * 500)
+    new[:n] = train[100 : 100 + n] + 1e-3 * cloud(n, 3)
+    found = find_copies(new, train, cloud(500, 2))
+    assert found.suspicious
+    assert found.n_near >= n
+    assert found.text.startswith("Copies? ")
+
+
+@pytest.mark.parametrize(("n_near", "suspicious"), [(5, False), (13, False), (14, True)])
+def test_more_near_samples_than_one_set_in_a_thousand_has_are_suspicious(n_near: int, suspicious: bool) -> None:
+    # P(X >= 13) = 0.002 and P(X >= 14) = 0.0006 for X of 500 at 1 %
+    found = Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, 500, n_near)
+    assert found.suspicious is suspicious
+
+
+def test_real_digits_resemble_real_digits_and_noise_does_not(digit_run: Run) -> None:
+    run = digit_run
+    splits = run.prepared.splits
+    real = resemblance(run, splits.validation.x)
+    assert real.fidelity.precision == pytest.approx(real.reference.precision, abs=0.12)  # 200 samples each
+    assert real.fidelity.recall == pytest.approx(real.reference.recall, abs=0.12)
+    assert not real.copies.suspicious
+    assert "classifier trained on the real images" in real.features
+    noise = np.random.default_rng(0).integers(256, size=(200, 1, 28, 28), dtype=np.uint8)
+    assert resemblance(run, noise).fidelity.precision < 0.1
+    copied = resemblance(run, splits.train.x[:200])
+    assert copied.copies.suspicious
+    assert copied.copies.rows.tolist() == list(range(200))
+    drawn = resemblance(run, draw_samples(run, 200).x)
+    assert drawn.fidelity.precision > 0.6
+    about = drawn.as_dict()
+    assert about["copies"]["suspicious"] is False
+    assert about["precision"] == drawn.fidelity.precision
+    assert f"Precision {drawn.fidelity.precision:.2f}, recall {drawn.fidelity.recall:.2f}" in drawn.text
+
+
+def test_of_a_class_only_that_class_is_compared(digit_run: Run) -> None:
+    run = digit_run
+    train, test = run.prepared.splits.train, run.prepared.splits.test
+    assert train.labels is not None
+    assert test.labels is not None
+    sevens = train.classes.index("7")
+    found = resemblance(run, train.x[train.labels == sevens], of="7")
+    assert found.fidelity.n == int((test.labels == sevens).sum())
+    assert found.copies.distances.max() == 0
+
+
+def test_without_labels_pixels_are_compared(denoiser: Run) -> None:
+    found = resemblance(denoiser, denoiser.prepared.splits.test.x)
+    assert found.features.startswith("pixels, as there are no labels")
+    assert found.fidelity[:2] == (1.0, 1.0)
+    with pytest.raises(DataError, match="3 samples are too few to compare"):
+        resemblance(denoiser, denoiser.prepared.splits.test.x[:3])
