@@ -159,7 +159,7 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
         )
     from isthmus.data.saving import image_paths, lossless_path, save_image, save_images
 
-    if out.suffix and source.is_file() and len(raw) == 1:
+    if out.suffix and len(raw) == 1 and not source.is_dir():
         target = lossless_path(out, raw[0])
         refuse_inputs(target, source)
         refuse_existing(target, out)
@@ -167,7 +167,7 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
     if out.suffix and not out.is_dir():
         raise UsageError(
             "USAGE-OUT",
-            f"{len(raw):,} images cannot be written into one {out.suffix} file.",
+            f"{len(raw):,} image{'s' * (len(raw) != 1)} cannot be written into one {out.suffix} file.",
             fix="name a folder, a .npy or a .csv file with -o",
         )
     ids = [samples.id_of(i) for i in range(len(raw))]

@@ -80,20 +80,27 @@ def edit(
     """
     for target in (out, *([strip] if strip else [])):
         keep_inputs(run, parted(source)[0], target)
+    if strip is not None:
+        refuse_picture(run, strip)
     samples = pick(run, source, settings)
     z = run.model.encode(samples.x)
     edited = run.model.decode(edit.apply(z, strength))
     written = write_samples(run, samples, edited, Path(out), Path(parted(source)[0]))
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
     if strip is not None:
-        if Path(strip).suffix != ".png" or not samples.is_image:
-            raise UsageError("USAGE-OUT", "a strip is a .png picture of images.", fix="name a .png file with --strip")
-        figures.save(
-            strips(run, samples.x[:STRIPS], z[:STRIPS], edit, [samples.id_of(i) for i in range(STRIPS)]), strip
-        )
+        names = [samples.id_of(i) for i in range(min(STRIPS, len(samples)))]
+        figures.save(strips(run, samples.x[:STRIPS], z[:STRIPS], edit, names), strip)
         said.append(f"strip: {strip}")
     features = [{"sign": sign, "name": f.name, "method": f.method, "unit": f.unit} for sign, f in edit.parts]
     return Made(written.path, written.n, tuple(said), {"strength": strength, "features": features})
+
+
+def refuse_picture(run: Run, out: str | Path) -> None:
+    """Raises: UsageError unless `out` is a .png file and the run is one of images."""
+    if Path(out).suffix != ".png" or not run.model.preprocess.is_image:
+        raise UsageError(
+            "USAGE-OUT", f"{out} cannot be drawn: strips are .png files of images.", fix="name a .png file"
+        )
 
 
 def strips(run: Run, x: np.ndarray, z: np.ndarray, edit: Edit, names: Sequence[str]) -> Any:
@@ -185,4 +192,16 @@ def _rms(difference: torch.Tensor) -> float:
     return float(difference.double().square().mean().sqrt())
 
 
-__all__ = ["OTHERS", "Edit", "Success", "all_pairs", "directions", "edit", "edit_of", "judge_pairs", "matrix", "strips"]
+__all__ = [
+    "OTHERS",
+    "Edit",
+    "Success",
+    "all_pairs",
+    "directions",
+    "edit",
+    "edit_of",
+    "judge_pairs",
+    "matrix",
+    "refuse_picture",
+    "strips",
+]

@@ -17,7 +17,7 @@ from isthmus.features import Feature, Group
 from isthmus.learning import METHOD
 from isthmus.picking import pick
 from isthmus.randomness import seed_of
-from isthmus.strokes import MEASURES, measure
+from isthmus.strokes import MEASURES
 from isthmus.sweeping import usual_code
 
 if TYPE_CHECKING:
@@ -31,28 +31,30 @@ def learn(
     run: Run, name: str, source: Mapping[str, str | None], *, method: str = METHOD, keep: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Feature:  # fmt: skip
-    """Learns a feature from one of "label" (and "against"), "with" (and "without"), "column", "measure"; saves it.
+    """Learns a feature from one of "class" (and "against"), "with" (and "without"), "column", "measure"; saves it.
 
     Raises: UsageError unless exactly one source is named; DataError for too few samples.
     """
     learning.refuse_editing(run)
-    named = [key for key in ("label", "with", "column", "measure") if source.get(key)]
-    if len(named) != 1 or (source.get("against") and not source.get("label")):
+    named = [key for key in ("class", "with", "column", "measure") if source.get(key)]
+    if len(named) != 1 or (source.get("against") and not source.get("class")):
         message = f"a feature is learnt from one thing, and {len(named)} are named."
-        raise UsageError("USAGE-FEATURE", message, fix="name --label, --with and --without, --column or --measure")
+        raise UsageError("USAGE-FEATURE", message, fix="name --class, --with and --without, --column or --measure")
     if bool(source.get("with")) != bool(source.get("without")):
         raise UsageError("USAGE-FEATURE", "--with and --without belong together.", fix="name both")
     match named[0]:
-        case "label":
-            feature = learning.of_classes(run.latent, source["label"], source.get("against"), method)
-            evidence = _of_classes(run, feature, str(source["label"]), source.get("against"))
+        case "class":
+            feature = learning.of_classes(run.latent, source["class"], source.get("against"), method)
+            evidence = _of_classes(run, feature, str(source["class"]), source.get("against"))
         case "with":
             feature, evidence = _of_sets(run, str(source["with"]), str(source["without"]), method, settings)
         case kind:
             wanted = str(source[kind])
-            find = learning.measured if kind == "measure" else learning.column
-            feature = learning.of_numbers(wanted, *find(run, wanted))
-            evidence = _of_numbers(run, feature, wanted, kind)
+            if (kind == "measure") != run.model.preprocess.is_image:
+                told = {"measure": "a table has no pixels to measure", "column": "images have no columns"}[kind]
+                raise UsageError("USAGE-FEATURE", f"{told}.", fix="name --column for tables, --measure for images")
+            feature = learning.of_measure(run, wanted)
+            evidence = _of_numbers(run, feature, wanted)
     kept = [learning.feature_of(run, other, method) for other in keep]
     feature = feature.keeping(kept, run.latent.covariance)
     feature = replace(feature, name=name, evidence={**feature.evidence, **evidence, "keeps": list(keep)})
@@ -101,18 +103,18 @@ def _of_classes(run: Run, feature: Feature, to: str, away: str | None) -> dict[s
         return {}
 
 
-def _of_numbers(run: Run, feature: Feature, wanted: str, kind: str) -> dict[str, Any]:
-    """R^2 of the readout, scaled on the training codes, for the test samples; and what an edit does to a measure."""
+def _of_numbers(run: Run, feature: Feature, name: str) -> dict[str, Any]:
+    """R^2 of the readout, scaled on the training codes, for the test samples; and what an edit of them moves."""
     test = run.prepared.splits.test
-    y = measure(wanted, test.x) if kind == "measure" else test.x[:, (test.columns or ()).index(wanted)]
-    z = run.model.encode(test.x)
+    y, z = learning.numbers(name, test), run.model.encode(test.x)
     there = np.isfinite(y)
     told = feature.evidence["mean"] + (z[there] - feature.origin) @ np.asarray(feature.readout)
-    found: dict[str, Any] = {"r2": float(r2_score(y[there], told)), "n_held_out": int(there.sum())}
-    if kind == "measure":
-        before, after = (measure(wanted, run.model.decode(feature.apply(z, s).astype(np.float32))) for s in (0.0, 1.0))
-        found["moved"] = float(np.nanmean(after - before) / feature.evidence["sd"])
-    return found
+    after, before = (
+        learning.numbers(name, replace(test, x=np.asarray(run.model.decode(codes))))
+        for codes in (feature.apply(z).astype(np.float32), z)
+    )
+    moved = float(np.nanmean(after - before) / feature.evidence["sd"])
+    return {"r2": float(r2_score(y[there], told)), "n_held_out": int(there.sum()), "moved": moved}
 
 
 def words(feature: Feature) -> str:
@@ -152,7 +154,8 @@ def discover(run: Run, n: int, out: str | Path, *, method: str = "principal", sa
     Raises: UsageError for another method, or an `out` that is no picture.
     """
     learning.refuse_editing(run)
-    _refuse_picture(run, out)
+    keep_inputs(run, run.path, out)
+    editing.refuse_picture(run, out)
     found = learning.discovered(run.latent, n, method, run.config.training.seed)
     z = usual_code(run.latent)[None].astype(np.float32)
     edits = [editing.Edit(((1.0, feature),)) for feature in found]
@@ -170,7 +173,8 @@ def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]
     Raises: UsageError for a run without two classes; DataError where its data cannot be read.
     """
     learning.refuse_editing(run)
-    _refuse_picture(run, out)
+    keep_inputs(run, run.path, out)
+    editing.refuse_picture(run, out)
     if len(run.latent.classes) < 2:
         raise UsageError("USAGE-FEATURE", "this run's data has no two classes.", fix="learn from --with and --without")
     pairs = editing.judge_pairs(run, editing.all_pairs(run), method)
@@ -186,12 +190,6 @@ def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]
         "method": method, "rate": rate, "identity": identity, "told": told, "out": str(out),
         "pairs": [vars(pair) for pair in pairs],
     }  # fmt: skip
-
-
-def _refuse_picture(run: Run, out: str | Path) -> None:
-    keep_inputs(run, run.path, out)
-    if Path(out).suffix != ".png" or not run.model.preprocess.is_image:
-        raise UsageError("USAGE-OUT", "this is a .png picture of images.", fix="name a .png file with -o")
 
 
 __all__ = ["about", "discover", "learn", "listed", "matrix", "words"]

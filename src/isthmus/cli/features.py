@@ -52,7 +52,7 @@ def learn(
     io: Io, settings: dict[str, Any], run: RunName,
     name: Annotated[str, typer.Argument(help="How the feature is to be called.")],
     *,
-    label: Annotated[str | None, typer.Option("--label", help="A class of the data.")] = None,
+    of: Annotated[str | None, typer.Option("--class", help="A class of the data.")] = None,
     against: Annotated[str | None, typer.Option("--against", help="Another class. [all others]")] = None,
     with_: Annotated[str | None, typer.Option("--with", help="Samples that have it: photos/smiling/.")] = None,
     without: Annotated[str | None, typer.Option("--without", help="Samples that do not: photos/serious/.")] = None,
@@ -65,13 +65,13 @@ def learn(
     \b
     Examples:
       isthmus feature learn latest smile --with smiling/ --without serious/
-      isthmus feature learn latest round --label 0 --against 1
+      isthmus feature learn latest round --class 0 --against 1
       isthmus feature learn latest upright --measure slant --keep thickness
     """
     from isthmus import teaching
     from isthmus.runs import find
 
-    sources = {"label": label, "with": with_, "column": column, "measure": measure}
+    sources = {"class": of, "with": with_, "column": column, "measure": measure}
     beside = {"against": against, "without": without}
     feature = teaching.learn(
         find(run), name, {**sources, **beside}, method=method, keep=keep or (), settings=nested(settings)

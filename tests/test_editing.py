@@ -1,0 +1,88 @@
+"""Edits of real digits: their files, their pictures, and whether they do what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isthmus import editing
+from isthmus.errors import UsageError
+from isthmus.runs import Run
+from isthmus.strokes import measure
+
+
+def test_strength_zero_leaves_the_reconstruction_and_one_goes_all_the_way(digit_run: Run) -> None:
+    z = digit_run.latent.codes[digit_run.latent.labels == 1]
+    edit = editing.edit_of(digit_run, ["7"], ["1"])
+    np.testing.assert_array_equal(edit.apply(z, 0.0), z)
+    sevens = digit_run.latent.codes[digit_run.latent.labels == 7]
+    np.testing.assert_allclose(edit.apply(z).mean(0), sevens.mean(0), atol=1e-4)
+    np.testing.assert_allclose(np.cov(edit.apply(z).T), np.cov(sevens.T), atol=0.3 * sevens.var())  # both are shrunk
+
+
+@pytest.mark.parametrize("name", ["slant", "thickness"])
+def test_an_added_measure_is_measured_again_on_the_edited_images(digit_run: Run, name: str) -> None:
+    test = digit_run.prepared.splits.test.x
+    z = digit_run.model.encode(test)
+    edit = editing.edit_of(digit_run, [name])
+    less, same, more = (np.nanmean(measure(name, digit_run.model.decode(edit.apply(z, s)))) for s in (-1.0, 0.0, 1.0))
+    sd = np.nanstd(measure(name, digit_run.prepared.splits.train.x))
+    assert less < same < more
+    assert 0.5 < (more - same) / sd < 1.5  # strength 1 is one standard deviation
+
+
+def test_what_is_kept_stays_by_its_measure(digit_run: Run) -> None:
+    from isthmus.learning import feature_of
+
+    z = digit_run.model.encode(digit_run.prepared.splits.test.x)
+    edit = editing.edit_of(digit_run, ["slant"], keep=["thickness"])
+    readout = feature_of(digit_run, "thickness").readout
+    np.testing.assert_allclose((edit.apply(z) - z) @ readout, 0, atol=1e-4)  # codes are float32
+
+
+def test_removing_is_adding_the_other_way(digit_run: Run) -> None:
+    z = digit_run.model.encode(digit_run.prepared.splits.test.x[:5])
+    added, removed = editing.edit_of(digit_run, ["slant"]), editing.edit_of(digit_run, remove=["slant"])
+    np.testing.assert_allclose(added.apply(z, 1.5), removed.apply(z, -1.5), atol=1e-6)
+
+
+def test_files_and_a_strip(digit_run: Run, tmp_path: Path) -> None:
+    edit = editing.edit_of(digit_run, ["7"], ["1"])
+    made = editing.edit(digit_run, "mnist-2k:label=1", tmp_path / "out", edit, strip=tmp_path / "strip.png")
+    assert (made.n, made.said[-1]) == (200, f"strip: {tmp_path / 'strip.png'}")
+    files = sorted((tmp_path / "out").glob("*.png"))
+    assert len(files) == 200
+    with Image.open(files[0]) as picture:
+        assert (picture.size, picture.mode) == ((28, 28), "L")
+    with Image.open(tmp_path / "strip.png") as picture:
+        assert picture.width > picture.height / 2
+    assert made.as_dict()["features"][0]["unit"] == "the full step from 1 to 7"
+    editing.edit(digit_run, "mnist-2k:3", tmp_path / "one.png", edit)
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.size == (28, 28)
+
+
+def test_pairs_are_judged_on_test_images_by_a_classifier(digit_run: Run) -> None:
+    found = editing.judge_pairs(digit_run, [("1", "7"), ("7", "1")])
+    test = digit_run.prepared.splits.test
+    counts = {name: int((test.labels == test.classes.index(name)).sum()) for name in ("1", "7")}
+    assert [(s.away, s.to, s.n) for s in found] == [("1", "7", counts["1"]), ("7", "1", counts["7"])]
+    for success in found:
+        assert success.rate >= 0.5  # by chance 0.1
+        assert 0 < success.identity < 1.2
+    assert len(editing.all_pairs(digit_run)) == 90
+
+
+def test_nothing_named_no_picture_and_the_input_itself_are_refused(digit_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing is to be added or removed"):
+        editing.edit_of(digit_run)
+    edit = editing.edit_of(digit_run, ["7"])
+    with pytest.raises(UsageError, match="cannot be drawn"):
+        editing.edit(digit_run, "mnist-2k:3", tmp_path / "o.png", edit, strip=tmp_path / "strip.csv")
+    digit = tmp_path / "digit.png"
+    editing.edit(digit_run, "mnist-2k:3", digit, edit)
+    with pytest.raises(UsageError, match="is the input itself"):
+        editing.edit(digit_run, str(digit), digit, edit)

@@ -1,0 +1,92 @@
+"""`isthmus feature`: what is learnt from, the evidence that is told, and what is listed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+import isthmus
+import tiny
+from isthmus import editing, teaching
+from isthmus.errors import UsageError
+from isthmus.runs import Run
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run on a table whose last column is a tenth of the sum of the others."""
+    folder = tmp_path_factory.mktemp("rows")
+    table = tiny.table(200)
+    pl.DataFrame(np.c_[table[:, :3], table[:, :3].sum(1) * 10], schema=list("abcd")).write_csv(folder / "table.csv")
+    settings = tiny.FAST | {"epochs": 60, "z_size": 3, "hidden": [16]}
+    return isthmus.train(folder / "table.csv", out=folder / "run", **settings)
+
+
+def test_a_class_is_learnt_with_its_evidence(digit_run: Run) -> None:
+    feature = teaching.learn(digit_run, "round", {"class": "0", "against": "1"})
+    labels = digit_run.prepared.splits.test.labels
+    assert feature.evidence["n_held_out"] == np.isin(labels, [0, 1]).sum()
+    assert feature.evidence["auroc"] > 0.95
+    assert 0 <= feature.evidence["success"] <= 1
+    assert "are taken for the target" in teaching.words(feature)
+    assert teaching.about(feature)["name"] == "round"
+
+
+def test_two_sets_are_learnt_and_part_of_them_is_held_out(digit_run: Run) -> None:
+    source = {"with": "mnist-2k:label=7", "without": "mnist-2k:label=1"}
+    feature = teaching.learn(digit_run, "sevenish", source, method="means")
+    assert (feature.evidence["n_with"], feature.evidence["n_held_out"]) == (200, 100)
+    assert feature.evidence["auroc"] > 0.95
+    few = teaching.learn(digit_run, "few", {"with": "mnist-2k:label=7", "without": "mnist-2k:0-5"})
+    assert "auroc" not in few.evidence  # six samples leave one to be held out
+
+
+def test_a_column_of_a_table_is_added(rows: Run) -> None:
+    feature = teaching.learn(rows, "more", {"column": "d"})
+    test = rows.prepared.splits.test.x
+    z = rows.model.encode(test)
+    moved = rows.model.decode(editing.edit_of(rows, ["more"]).apply(z)) - rows.model.decode(z)
+    sd = rows.prepared.splits.train.x[:, 3].std()
+    assert moved[:, 3].mean() == pytest.approx(sd, rel=0.2)
+    assert feature.evidence["r2"] > 0.8
+    assert [f["told"] for f in teaching.listed(rows)][1:] == ["a column"] * 4
+
+
+def test_one_source_and_only_one(digit_run: Run, rows: Run) -> None:
+    with pytest.raises(UsageError, match="and 2 are named"):
+        teaching.learn(digit_run, "x", {"class": "0", "measure": "slant"})
+    with pytest.raises(UsageError, match="and 0 are named"):
+        teaching.learn(digit_run, "x", {})
+    with pytest.raises(UsageError, match="belong together"):
+        teaching.learn(digit_run, "x", {"with": "mnist-2k:1"})
+    with pytest.raises(UsageError, match="images have no columns"):
+        teaching.learn(digit_run, "x", {"column": "pixel3"})
+    with pytest.raises(UsageError, match="a table has no pixels"):
+        teaching.learn(rows, "x", {"measure": "slant"})
+
+
+def test_directions_are_drawn_and_kept(digit_run: Run, tmp_path: Path) -> None:
+    found = teaching.discover(digit_run, 3, tmp_path / "sheet.png", save=True)
+    assert [f.name for f in found] == ["principal-1", "principal-2", "principal-3"]
+    shares = [f.evidence["share"] for f in found]
+    assert shares == sorted(shares, reverse=True)
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.width > picture.height
+    assert {"principal-1", "0", "slant"} <= {row["name"] for row in teaching.listed(digit_run)}
+
+
+def test_the_matrix_of_edits_and_its_success(digit_run: Run, tmp_path: Path) -> None:
+    about = teaching.matrix(digit_run, tmp_path / "matrix.png", method="means")
+    assert len(about["pairs"]) == 90
+    assert about["rate"] == pytest.approx(np.mean([pair["rate"] for pair in about["pairs"]]))
+    with Image.open(tmp_path / "matrix.png") as picture:
+        assert picture.width > 500
+
+
+def test_tables_have_no_matrix(rows: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be drawn"):
+        teaching.matrix(rows, tmp_path / "matrix.png")
