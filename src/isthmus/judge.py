@@ -15,7 +15,7 @@ from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.facts import Facts
 from isthmus.model import Model
 from isthmus.occupancy import occupancy
-from isthmus.passing import TEST_NOISE, Passed, floors, pass_through
+from isthmus.passing import TEST_NOISE, Passed, floors, is_picture, pass_through
 from isthmus.prepare import IN_MEMORY, Prepared
 from isthmus.randomness import generator_for
 from isthmus.verdicts import judge_all
@@ -55,14 +55,22 @@ def judge(
         found["code"] = used
     if len(splits.train):
         found["baselines"] = measure.trivial(prepared.tensor(splits.train), test, model.z_size, prepared.preprocess)
-    if model.config.noise != "none" and "psnr_db" in found["test"]:
-        validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
-        found["denoising"] = measure.denoising(model, validation, passed, seed)
-        if len(validation):
-            found["denoising"]["estimates"] = noise_estimates(model, validation, seed)
+    if model.config.noise != "none":
+        found["denoising"] = about_denoising(prepared, model, passed)
     verdicts = judge_all(found, history, gather(prepared, model, passed, ending))
     found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
     return found
+
+
+def about_denoising(prepared: Prepared, model: Model, passed: Passed) -> dict[str, Any]:
+    """The `denoising` block: images by PSNR and SSIM beside classical filters, all else by squared errors."""
+    splits, seed = prepared.splits, prepared.config.training.seed
+    if not is_picture(prepared.preprocess):
+        train, validation = prepared.tensor(splits.train), prepared.tensor(splits.validation)
+        return measure.denoising_by_error(model, train, validation, passed, seed)
+    validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
+    block = measure.denoising(model, validation, passed, seed)
+    return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})
 
 
 def noise_estimates(model: Model, validation: torch.Tensor, seed: int) -> dict[str, list[float]]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from isthmus import baselines, metrics
+from isthmus import baselines, metrics, wiener
 from isthmus.data.batches import as_x, in_order
 from isthmus.data.preprocess import Preprocess
 from isthmus.model import Model
 from isthmus.passing import Passed
+from isthmus.principal import EXACT_WORK, principal
 from isthmus.randomness import generator_for
 
 BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds
+MOST_PASSES = 20  # of the training rows for the linear filter, each under new noise, which then adds little by chance
 
 
 def quality(model: Model, passed: Passed) -> dict[str, Any]:
@@ -64,6 +66,45 @@ def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> di
         noisy_validation = model.corruption(validation, generator_for(seed, "validation", "noise")).x_in
         found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean)
     return found
+
+
+def denoising_by_error(model: Model, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
+    """The `denoising` block of data without PSNR, such as tables, by squared errors on all test samples.
+
+    The baselines are learnt from training samples under fresh noise: the best linear filter, whose ridge is chosen on
+    validation samples, and the mean of each column.
+    """
+    block = {"noise": model.config.noise, "n": len(passed), "denoised": {"mse": float(passed.errors.mean())}}
+    filters: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda x_in: x_in}
+    settings: dict[str, Any] = {}
+    if len(train):
+        mean, _ = principal(train, 0, partial(as_x, preprocess=model.preprocess))
+        filters["mean"] = lambda x_in: mean.expand_as(x_in)
+    if len(train) and wiener.is_feasible(model.preprocess.size):
+        of_validation = list(_noisy_rows(model, validation, generator_for(seed, "validation", "linear")))
+        filters["linear"], ridge = wiener.fitted(_training_pairs(model, train, seed), of_validation)
+        settings["linear"] = {"settings": {"ridge": ridge}}
+    sums = dict.fromkeys(filters, 0.0)
+    for x, x_in in passed.pairs():
+        clean, noisy = x.cpu().flatten(1), x_in.cpu().flatten(1)
+        for name, clean_up in filters.items():
+            sums[name] += float((clean_up(noisy) - clean).double().square().sum())
+    errors = {name: {"mse": total / passed.data.numel()} for name, total in sums.items()}
+    return {**block, "noisy": errors.pop("noisy"), "baselines": {k: v | settings.get(k, {}) for k, v in errors.items()}}
+
+
+def _training_pairs(model: Model, train: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(clean, noisy) training rows; as often as takes about a second, each time under other noise."""
+    D = model.preprocess.size
+    train = train[:: -(-len(train) // max(2, BASELINE_VALUES // D))]
+    generator = generator_for(seed, "training", "linear")
+    for _ in range(min(MOST_PASSES, max(1, int(EXACT_WORK / (4.0 * len(train) * D * D))))):
+        yield from _noisy_rows(model, train, generator)
+
+
+def _noisy_rows(model: Model, data: Tensor, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    for x in in_order(data, model.preprocess, torch.device("cpu")):
+        yield x.flatten(1), model.corruption(x, generator).x_in.flatten(1)
 
 
 def mean_cost_of_mean(model: Model, data: Tensor, mean: Tensor) -> float:

@@ -72,6 +72,10 @@ class Passed:
         places = torch.searchsorted(order.unique(), order)  # each chunk gave its rows sorted, and once
         return Shown(*(torch.cat(part)[places] for part in zip(*found, strict=True)))
 
+    def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x, x_in) of all samples, chunk by chunk, under the same noise as in the pass."""
+        return _noisy(self.model, self.data, self.seed)
+
     def first(self, n: int) -> Shown:
         return self.rows(range(min(n, len(self))))
 

@@ -51,7 +51,10 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
     warned = [v["id"] for v in found if v["level"] == "warn"]
     opening = f"Good, but see {', '.join(warned)}" if warned else "Good"
     opening = f"Not good yet ({', '.join(failed)})" if failed else opening
-    numbers = _denoising_numbers(metrics["denoising"]) if metrics.get("denoising") else _test_numbers(metrics)
+    block = metrics.get("denoising")
+    if not block:
+        return f"{opening}: {_test_numbers(metrics)}."
+    numbers = _denoising_errors(block) if questions.BY_ERROR in block["noisy"] else _denoising_numbers(block)
     return f"{opening}: {numbers}."
 
 
@@ -75,6 +78,16 @@ def _denoising_numbers(block: Mapping[str, Any]) -> str:
         return told
     best = max(filters, key=lambda name: filters[name])
     return f"{told}, the best classical filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
+
+
+def _denoising_errors(block: Mapping[str, Any]) -> str:
+    noisy, denoised = (shown(block[part].get(questions.BY_ERROR)) for part in ("noisy", "denoised"))
+    told = f"the mean squared error of noisy test rows goes from {noisy} to {denoised}"
+    filters = {questions.FILTERS.get(n, n): found[questions.BY_ERROR] for n, found in block["baselines"].items()}
+    if not filters:
+        return told
+    best = min(filters, key=lambda name: filters[name])
+    return f"{told}, with {best} to {shown(filters[best])}"
 
 
 def _db(value: float | None) -> str:

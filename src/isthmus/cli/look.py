@@ -136,6 +136,8 @@ def _measured(metrics: dict[str, Any]) -> str:
     for name, numbers in ({k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})).items():
         if isinstance(numbers, dict) and numbers.get("psnr_db") is not None:
             lines.append(f"{name:<10} psnr_db {numbers['psnr_db']:.2f}")
+        elif isinstance(numbers, dict) and numbers.get("mse") is not None:
+            lines.append(f"{name:<10} mse {numbers['mse']:.5g}, of noisy rows")
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
     return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
 
