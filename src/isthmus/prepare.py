@@ -25,7 +25,7 @@ from isthmus.model import Model
 from isthmus.networks import AUTO, fitting_network, usual_widths, widths_told
 from isthmus.own import check_trainable
 from isthmus.randomness import generator_for
-from isthmus.registry import parse
+from isthmus.registry import joined, parse
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
 # 0.0009 of BCE, three 0.0002, ten gained 0.0005; at 160 passes over 1,600 images two pixels beat one and three.
@@ -109,7 +109,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     model, about_model = settle_network(config.model, preprocess)
     said += about_model
     if model.likelihood == "auto":
-        model = replace(model, likelihood="bernoulli" if preprocess.is_image and preprocess.range else "gaussian")
+        model = replace(model, likelihood=fitting_likelihood(model, preprocess))
     prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
     check_targets(prepared)
     return prepared
@@ -130,6 +130,17 @@ def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelCon
         return settled, []
     kind = f"{'colour' if shape[0] > 1 else 'gray'} images of {shape[1]}x{shape[2]}"
     return settled, [f"network {network} for {kind}: {widths_told(network, hidden)} (--network mlp: fully connected)"]
+
+
+def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:
+    """The likelihood for `auto`: by what the values are, and by whether a prior is weighed against them.
+
+    At a deviation fixed to 1, that of a whole standardised column, a Gaussian code would tell nothing finer than it.
+    """
+    if preprocess.is_image and preprocess.range:
+        return "bernoulli"
+    weighed = any(part.partition(":")[0] == "gaussian" for part in joined(model.bottleneck))
+    return "gaussian,variance=shared" if weighed else "gaussian"
 
 
 def about_budget(training: TrainingConfig, n: int) -> list[str]:

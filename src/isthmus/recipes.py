@@ -61,7 +61,7 @@ def wae() -> Settings:
 
 def rae() -> Settings:
     """Regularised autoencoder: short codes and a decoder of small weights. Ghosh et al. 2020, arXiv:1903.12436."""
-    return {"model": {"terms": "l2"}, "training": {"decoder_decay": 0.3}}
+    return {"model": {"terms": "l2"}, "training": {"decoder_decay": 0.1}}
 
 
 def vqvae() -> Settings:

@@ -47,6 +47,7 @@ class Contractive(AbstractTerm):
     Source: Rifai et al. 2011, Contractive auto-encoders, ICML; Hutchinson 1989 for the estimate.
     """
 
+    # 0.01: on digits a seventh of the slope that a plain code has, at the same error; see docs/experiments.md
     penalties: Mapping[str, float] = {"contractive": 0.01}
 
     def __init__(self, probes: int = 1) -> None:  # 1: each costs a pass back and forth, and steps average over them
@@ -89,6 +90,7 @@ class MMD(AbstractTerm):
     al. 2012, A kernel two-sample test, JMLR 13, eq. 3.
     """
 
+    # 100: a squared distance of 0.01, which is far, costs a nat; see docs/experiments.md
     penalties: Mapping[str, float] = {"mmd": 100.0}
     couples = True
     normal = True
@@ -132,7 +134,8 @@ class L2(AbstractTerm):
     """l2: half the squared length of the code, which keeps it near the origin. Source: Ghosh et al. 2020, From
     variational to deterministic autoencoders, arXiv:1903.12436, eq. 9."""
 
-    penalties: Mapping[str, float] = {"l2": 1.0}
+    # 0.01: at 0.1 the rows of a table lose half of what they tell, see docs/experiments.md
+    penalties: Mapping[str, float] = {"l2": 0.01}
 
     def __call__(
         self, model: Model, pair: Pair, output: Output, generator: torch.Generator | None

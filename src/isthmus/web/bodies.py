@@ -1,0 +1,75 @@
+"""What the API takes: one model a kind of request, for JSON and for forms alike; unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Form = Annotated[Literal["png", "numbers"], Field(description="How samples come back: as PNG data URIs or numbers.")]
+Names = Annotated[list[str], Field(max_length=16)]
+Numbers = Annotated[list[Any], Field(description="Raw samples as nested lists: (N, C, H, W), (N, H, W) or (N, D).")]
+ZEROS = [0.0, 0.0]
+
+
+class Body(BaseModel):
+    """A request; what it does not know it refuses, with the name."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Samples(Body):
+    """Samples: `images` (PNG, JPEG …, base64 or data URI), or `x`, or files in a form."""
+
+    images: list[str] = Field([], description="Image files, each as base64 or a data URI.")
+    x: Numbers | None = None
+    fit: Literal["auto", "digit", "cover", "exact"] = Field("auto", description="How an image of another size is fitted.")
+    form: Form = "png"
+
+
+class Codes(Body):
+    """Codes (N, z_size)."""
+
+    z: list[list[float]] = Field(min_length=1, examples=[[ZEROS]])
+    form: Form = "png"
+
+
+class Noisy(Samples):
+    """Samples to be cleaned; with `noise` it is added to them first."""
+
+    noise: str | None = Field(None, max_length=80, examples=["gaussian:0.5"])
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
+class Edited(Samples):
+    """Samples or codes with features added and removed; `features` gives each its own strength."""
+
+    z: list[list[float]] | None = None
+    add: Names = []
+    remove: Names = []
+    keep: Names = []
+    features: dict[str, float] = Field({}, max_length=32)
+    strength: float = Field(1.0, ge=-100, le=100)
+
+
+class Drawn(Body):
+    """New samples. `of`: a class."""
+
+    n: int = Field(16, ge=1, le=1_024)
+    of: str | None = None
+    density: str = "auto"
+    seed: int = Field(0, ge=0, lt=2**63)
+    temperature: float = Field(1.0, ge=0, le=10)
+    form: Form = "png"
+
+
+class Way(Body):
+    """From code a to code b."""
+
+    a: list[float]
+    b: list[float]
+    steps: int = Field(12, ge=2, le=64)
+    path: Literal["straight", "spherical"] = "straight"
+
+
+__all__ = ["Body", "Codes", "Drawn", "Edited", "Noisy", "Samples", "Way"]

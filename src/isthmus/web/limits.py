@@ -1,0 +1,88 @@
+"""`Limits`: how much one request may bring, and how long it may take; more is answered with 413 or 408 and the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may bring."""
+
+    n_bytes: int = 32 * 2**20  # a photograph of a telephone has 10 MB at most
+    files: int = 256  # as many as the page or a script sends at once without waiting long
+    samples: int = 4_096  # of a model of the usual size they take a second
+    pixels: int = 40_000_000  # of one image: two times what telephones make; 120 MB in memory
+    seconds: float = 30.0  # until all of it has arrived: 32 MB at 10 Mbit a second
+
+
+class TooMuch(Exception):
+    """A request beyond a limit: the status (413 or 408) and a sentence that names it."""
+
+    def __init__(self, message: str, status: int = 413) -> None:
+        super().__init__(message)
+        self.message, self.status = message, status
+
+    def answer(self) -> JSONResponse:
+        code = "LIMIT-TIME" if self.status == 408 else "LIMIT-SIZE"
+        error = {"code": code, "message": self.message, "fix": "send less at once"}
+        return JSONResponse({"error": error}, self.status, {"Connection": "close"})
+
+
+class Metered:
+    """The ASGI layer that counts the bytes of a request as they come, whatever its Content-Length says."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self.app, self.limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        told = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
+        if not told.isdigit() or int(told) > self.limits.n_bytes:
+            await self._too_large().answer()(scope, receive, send)
+            return
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, self._metered(receive), sent)
+        except TooMuch as error:
+            if started:
+                raise
+            await error.answer()(scope, receive, send)
+
+    def _metered(self, receive: Receive) -> Receive:
+        count, until, ended = 0, time.monotonic() + self.limits.seconds, False
+
+        async def metered() -> Message:
+            nonlocal count, ended
+            if ended:  # afterwards only the end of the connection is waited for, which may take its time
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.001, until - time.monotonic()))
+            except TimeoutError:
+                raise TooMuch(f"the request did not arrive within {self.limits.seconds:g} s.", 408) from None
+            count += len(message.get("body", b""))
+            ended = not message.get("more_body", False)
+            if count > self.limits.n_bytes:
+                raise self._too_large()
+            return message
+
+        return metered
+
+    def _too_large(self) -> TooMuch:
+        return TooMuch(f"the request is larger than {self.limits.n_bytes:,} bytes, the limit.")
+
+
+__all__ = ["Limits", "Metered", "TooMuch"]

@@ -1,0 +1,81 @@
+"""Pictures in and out: uploads become arrays, arrays become PNG; no byte of an upload is ever handed on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from isthmus.data.pixels import FORMATS, Form, convert, look_at
+from isthmus.errors import DataError
+from isthmus.web.limits import Limits, TooMuch
+
+CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
+    """The pixels (C, h, w) of an image file; transparency is laid on white, as the paper it was drawn on.
+
+    Raises: DataError for what is no image; TooMuch for more pixels than the limit, before any is decoded.
+    """
+    if not packed:
+        raise DataError("DATA-IMAGE", f"{name} is empty.", fix="send an image file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd metadata; about size the limit below speaks
+            with Image.open(io.BytesIO(packed), formats=FORMATS) as image:
+                if image.width * image.height > limits.pixels:
+                    raise TooMuch(f"{name} has {image.width:,} x {image.height:,} pixels; at most {limits.pixels:,} are read.")  # fmt: skip  # noqa: E501
+                seen = look_at(image, name)
+                return convert(image, seen, Form(3 if seen.colour else 1, seen.dtype, 255, None))
+    except TooMuch:
+        raise
+    except Image.DecompressionBombError:
+        raise TooMuch(f"{name} has more than {limits.pixels:,} pixels, the limit.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
+        message = f"{name} is not an image that can be read ({type(error).__name__})."
+        raise DataError("DATA-IMAGE", message, fix="send PNG, JPEG, TIFF, WebP, BMP or GIF") from None
+
+
+def from_base64(text: str, name: str, limits: Limits) -> np.ndarray:
+    """The pixels of a data URI or of bare base64. Addresses of other kinds are never fetched."""
+    head, comma, tail = text.partition(",")
+    try:
+        packed = base64.b64decode(tail if comma and head.startswith("data:") else text, validate=True)
+    except (binascii.Error, ValueError):
+        raise DataError("DATA-IMAGE", f"{name} is not base64.", fix="send the file as base64 or a data URI") from None
+    return read_image(packed, name, limits)
+
+
+def png(image: np.ndarray) -> bytes:
+    """A raw sample (C, H, W) as PNG: bytes and 16-bit gray as they are, floats in [0, 1] in 8 bits."""
+    if image.dtype == np.uint16 and len(image) != 1:
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype.kind == "f":
+        image = (255 * np.nan_to_num(image).clip(0, 1)).round().astype(np.uint8)
+    if len(image) not in CHANNELS:
+        image = image.mean(0, keepdims=True).astype(image.dtype)
+    packed = io.BytesIO()
+    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(packed, "PNG", compress_level=1)  # small pictures: speed counts
+    return packed.getvalue()
+
+
+def uri(image: np.ndarray) -> str:
+    """The PNG as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
+
+
+def packed(raw: np.ndarray, form: str) -> dict[str, Any]:
+    """Raw samples (N, …) as the answer's field: `images`, or `x` for numbers and tables."""
+    if form == "png" and raw.ndim == 4:
+        return {"images": [uri(image) for image in raw]}
+    return {"x": np.where(np.isfinite(raw), raw, 0).tolist() if raw.dtype.kind == "f" else raw.tolist()}
+
+
+__all__ = ["from_base64", "packed", "png", "read_image", "uri"]

@@ -1,0 +1,166 @@
+"""`Workbench`: a run opened for play, with everything that the page's panels need, made when first asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus.blending import refuse_discrete
+from isthmus.data.carry import Carrier
+from isthmus.data.samples import Samples
+from isthmus.editing import Edit, edit_of
+from isthmus.errors import DataError, IsthmusError
+from isthmus.latent import Latent, refuse_without_code
+from isthmus.learning import known_names, refuse_editing
+from isthmus.model import Model
+from isthmus.runs import Run
+from isthmus.sweeping import movements, usual_code
+
+EDITS = 64  # edits kept: a walk over all sliders of a page makes fewer
+RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: further out the decoder was never trained
+DARK = 0.5  # a mean border below is dark
+
+
+class Workbench:
+    """A trained run. What takes long is made once, under one lock; passing samples through needs none."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self._lock = run, threading.RLock()
+        self.model: Model = run.model
+        self.edit: Callable[..., Edit] = lru_cache(EDITS)(self._edit)
+
+    @cached_property
+    def latent(self) -> Latent:
+        with self._lock:
+            return self.run.latent
+
+    @cached_property
+    def test(self) -> Samples:
+        """The run's test samples. Raises: DataError where its data cannot be read any more."""
+        with self._lock:
+            return self.run.prepared.splits.test
+
+    @cached_property
+    def dark_border(self) -> bool:
+        """Whether the model's pictures are light on dark, as MNIST's are, by what the decoder makes of usual codes."""
+        if not self.model.preprocess.is_image or self.model.preprocess.shape[0] != 1:
+            return False
+        try:
+            x = self.model.decode(self.latent.codes[:64])
+        except IsthmusError:
+            return True
+        full = np.iinfo(x.dtype).max if x.dtype.kind == "u" else 1.0
+        edges = np.concatenate([x[:, :, 0].ravel(), x[:, :, -1].ravel(), x[..., 0].ravel(), x[..., -1].ravel()])
+        return float(np.median(edges)) / full < DARK
+
+    @cached_property
+    def units(self) -> list[dict[str, Any]]:
+        """The units of the code, those that move the output most first, each with the range of its slider."""
+        with self._lock:
+            latent, numbers = self.latent, np.arange(self.latent.z_size)
+            moved = movements(self.model, latent, numbers)
+            low, high = np.quantile(latent.codes, RANGE, axis=0)
+            return [
+                {
+                    "unit": int(u),
+                    "movement": float(moved[u]),
+                    "low": float(low[u]),
+                    "high": float(max(high[u], low[u] + 1e-6)),
+                    "usual": float(latent.mean[u]),
+                }
+                for u in np.argsort(-moved, kind="stable")
+            ]
+
+    def raw(self, x: Any) -> np.ndarray:
+        """Given numbers as raw samples (N, *shape) in the type of the training data. Raises: DataError."""
+        array = np.asarray(x) if not isinstance(x, np.ndarray) else x
+        if self.model.preprocess.dtype == "uint8" and array.dtype.kind == "i":
+            array = array.astype(np.int64)
+        return Carrier(array, self.model.preprocess).raw.numpy()
+
+    def as_raw(self, x: np.ndarray) -> np.ndarray:
+        """Floats in [0, 1] as the type of the training data."""
+        dtype = np.dtype(self.model.preprocess.dtype)
+        return (x * np.iinfo(dtype).max).round().astype(dtype) if dtype.kind == "u" else x.astype(np.float32)
+
+    def x(self, raw: np.ndarray) -> torch.Tensor:
+        """Network input of raw samples."""
+        return self.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
+
+    def codes(self, z: Any) -> np.ndarray:
+        """Codes (N, z_size) float32. Raises: DataError for another size."""
+        try:
+            codes = np.asarray(z, np.float32)
+        except ValueError:
+            codes = np.zeros((0, 0), np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.model.z_size or not np.isfinite(codes).all():
+            message = f"z has the shape {codes.shape}; the model takes (N, {self.model.z_size}) finite numbers."
+            raise DataError("DATA-CODES", message, fix="send codes that /api/encode gave")
+        return codes
+
+    def errors(self, raw: np.ndarray, raw_hat: np.ndarray) -> np.ndarray:
+        """(N,) squared error per value on the scale of x."""
+        return (self.x(raw_hat) - self.x(raw)).flatten(1).square().mean(1).double().numpy()
+
+    def picked(self, row: int | None, seed: int) -> tuple[np.ndarray, str, str | None]:
+        """A test sample (1, *shape), its id and class; without the data, what a training code decodes to."""
+        rng = np.random.default_rng(seed)
+        try:
+            test = self.test
+            row = int(rng.integers(len(test))) if row is None else row % len(test)
+            label = None if test.labels is None or test.labels[row] < 0 else test.classes[test.labels[row]]
+            return np.asarray(test.x[row : row + 1]), test.id_of(row), label
+        except IsthmusError:
+            latent = self.latent
+            row = int(rng.integers(len(latent.codes))) if row is None else row % len(latent.codes)
+            return self.model.decode(latent.codes[row : row + 1]), latent.ids[row], None
+
+    @property
+    def usual(self) -> np.ndarray:
+        """The code (Z,) that the page starts from where it has no sample."""
+        return usual_code(self.latent)
+
+    def reasons(self) -> dict[str, str | None]:
+        """Panel -> why it cannot work on this model, or None where it can."""
+        model, image = self.model, self.model.preprocess.is_image
+        checks: dict[str, Callable[[], Any]] = {
+            "code": lambda: (refuse_without_code(model), self.latent),
+            "features": lambda: (refuse_editing(self.run), self.latent),
+            "walk": lambda: (refuse_without_code(model), refuse_discrete(model, "a way between two images")),
+            "samples": lambda: (refuse_without_code(model), self.latent),
+            "map": lambda: (refuse_without_code(model), self.latent),
+        }
+        told = {panel: _reason(check) for panel, check in checks.items()}
+        told["draw"] = None if image else "This model was trained on rows of a table, so there is nothing to draw."
+        clean = model.config.noise == "none"
+        told["denoise"] = (
+            "This model was trained without noise, so it removes none. Train a denoiser with "
+            "`isthmus train DATA --noise gaussian:0.5`."
+            if clean
+            else None
+        )
+        return told
+
+    def feature_names(self) -> list[str]:
+        """What can be added and removed."""
+        return known_names(self.run)
+
+    def _edit(self, add: tuple[str, ...], remove: tuple[str, ...], keep: tuple[str, ...] = ()) -> Edit:
+        with self._lock:
+            return edit_of(self.run, add, remove, keep)
+
+
+def _reason(check: Callable[[], Any]) -> str | None:
+    try:
+        check()
+    except IsthmusError as error:
+        return error.message + (f" {error.fix[0].upper()}{error.fix[1:]}." if error.fix else "")
+    return None
+
+
+__all__ = ["Workbench"]
