@@ -15,6 +15,9 @@ import isthmus
 import tiny
 from isthmus.report import Material, compose
 from isthmus.report.making import read_drawing
+from isthmus.report.markup import number
+from isthmus.report.noisy import denoising
+from isthmus.report.opening import opening
 from isthmus.reporting import material_of, report
 from isthmus.runs import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
@@ -275,3 +278,20 @@ def test_the_drawing_keeps_every_word(tmp_path: Path, denoiser: Run) -> None:
     assert kept is not None
     words = Page(architecture_svg(layers, title="<x>", likelihood="gaussian")).all("text")
     assert [e.text for e in Page(kept).all("text")] == [e.text for e in words]
+
+
+def test_a_tables_denoiser_is_compared_by_its_error(table_run: Run) -> None:
+    material = material_of(table_run)
+    block = {
+        "noise": "gaussian:0.5", "n": 20, "noisy": {"mse": 0.25}, "denoised": {"mse": 0.1},
+        "baselines": {"mean": {"mse": 1.0}, "linear": {"mse": 0.2, "settings": {"ridge": 0.1}}},
+    }  # fmt: skip
+    noisy = replace(material, metrics=dict(material.metrics) | {"denoising": block})
+    assert [(stat.name, stat.ours) for stat in opening(noisy).stats] == [
+        ("noisy", False), ("best filter", False), ("denoised", True),
+    ]  # fmt: skip
+    section = denoising(noisy)
+    assert section is not None
+    assert [row["value"] for row in section.shown["table"]] == [number(v) for v in (0.1, 0.2, 0.25, 1.0)]
+    assert "from 0.250 to 0.100" in section.read
+    assert "That leaves 40% of the squared error" in section.read

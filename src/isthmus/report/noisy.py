@@ -14,17 +14,19 @@ from isthmus.questions import FILTERS
 from isthmus.report import tiles
 from isthmus.report.markup import number, told
 from isthmus.report.material import Material, Section
+from isthmus.report.opening import measure_of
 from isthmus.report.plots import bar
 
 COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
 
 
 def denoising(material: Material) -> Section | None:
-    """Ten test images noisy, denoised and clean, and the PSNR of every method; None for plain autoencoders."""
+    """Ten test images noisy, denoised and clean, and the PSNR or error of every method; None for plain autoencoders."""
     block = material.metrics.get("denoising")
-    if not block or "psnr_db" not in block["noisy"]:
+    if not block:
         return None
     content = {"table": _table(block), "pictures": _pictures(material), "noise": block["noise"], "n": block.get("n")}
+    content |= {"measure": measure_of(block).name, "samples": f"{material.sample}s"}
     return Section("denoising", "Noise in, clean out", "denoising.html", _read(material, block), content)
 
 
@@ -51,7 +53,8 @@ def _mean_db(images: Mapping[str, np.ndarray], name: str) -> str:
 
 
 def _table(block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row a method, the best first; one whose PSNR is infinite, since it gave an image back exactly, before all."""
+    """A row a method, the best first; what is not finite (an image given back exactly) before all."""
+    by = measure_of(block)
     found: list[tuple[str, Mapping[str, Any], str]] = [
         ("noisy, untouched", block["noisy"], ""),
         ("this model", block["denoised"], "ours"),
@@ -59,24 +62,26 @@ def _table(block: Mapping[str, Any]) -> list[dict[str, Any]]:
     for name, numbers in block.get("baselines", {}).items():
         if isinstance(numbers, Mapping):
             found.append((str(FILTERS.get(name, name)), numbers, _settings(numbers.get("settings"))))
-    most = max(_psnr(numbers, 0.0) for _, numbers, _ in found) or 1.0
-    found.sort(key=lambda row: -_psnr(row[1], math.inf))
+    known = [float(v) for _, numbers, _ in found if finite(v := numbers.get(by.key)) and v is not None]
+    most = max(known, default=1.0) or 1.0
+    extreme = by.best(-math.inf, math.inf)
+
+    def value(numbers: Mapping[str, Any], otherwise: float) -> float:
+        given = numbers.get(by.key)
+        return float(given) if given is not None and finite(given) else otherwise
+
+    found.sort(key=lambda row: value(row[1], extreme), reverse=by.best is max)
     return [
         {
             "name": name,
-            "psnr": number(numbers.get("psnr_db")),
-            "ssim": number(numbers.get("ssim")),
+            "value": number(numbers.get(by.key)),
+            "ssim": number(numbers["ssim"]) if "ssim" in numbers else None,
             "note": "" if note == "ours" else note,
             "ours": note == "ours",
-            "bar": bar(_psnr(numbers, most) / most, "s0" if note == "ours" else "other"),
+            "bar": bar(value(numbers, most) / most, "s0" if note == "ours" else "other"),
         }
         for name, numbers, note in found
     ]
-
-
-def _psnr(numbers: Mapping[str, Any], otherwise: float) -> float:
-    value = numbers.get("psnr_db")
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else otherwise
 
 
 def _settings(settings: Any) -> str:
@@ -86,14 +91,22 @@ def _settings(settings: Any) -> str:
 
 
 def _read(material: Material, block: Mapping[str, Any]) -> str:
-    noisy, ours = block["noisy"].get("psnr_db"), block["denoised"].get("psnr_db")
+    by = measure_of(block)
+    noisy, ours = block["noisy"].get(by.key), block["denoised"].get(by.key)
     said = [
-        f"The network is given images with noise ({block['noise']}) and was trained to answer with the clean ones. "
-        "Drag the line, or move it with the arrow keys, to lay one over the other.",
-        f"PSNR says in decibels how near an image is to the clean one, more is better: on {block.get('n', 0):,} test "
-        f"images it goes from {told(noisy) if finite(noisy) else '–'} to {told(ours) if finite(ours) else '–'} dB.",
+        f"The network is given {material.sample}s with noise ({block['noise']}) and was trained to answer with the "
+        "clean ones."
     ]
-    if finite(noisy) and finite(ours):
-        said.append(f"That leaves {10 ** ((noisy - ours) / 10):.0%} of the squared error that the noise had made.")
-    said.append("The filters below need no training; their settings were chosen for this noise on validation images.")
+    if material.is_image:
+        said.append("Drag the line, or move it with the arrow keys, to lay one over the other.")
+    before, after = (told(v) if v is not None and finite(v) else "–" for v in (noisy, ours))
+    on = f"on {block.get('n') or 0:,} test {material.sample}s it goes from {before} to {after}"
+    if by.unit:
+        said.append(f"PSNR says in decibels how near an image is to the clean one, more is better: {on} dB.")
+    else:
+        said.append(f"The mean squared error is the distance from the clean {material.sample}s, less is better: {on}.")
+    if noisy is not None and ours is not None and finite(noisy) and finite(ours):
+        left = 10 ** ((noisy - ours) / 10) if by.unit else ours / (noisy or 1.0)
+        said.append(f"That leaves {left:.0%} of the squared error that the noise had made.")
+    said.append(f"The other methods were fitted to this very noise, without a look at the test {material.sample}s.")
     return " ".join(said)

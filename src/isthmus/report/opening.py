@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from isthmus.cases import finite
-from isthmus.questions import BY_ERROR, FILTERS
+from isthmus.questions import FILTERS
 from isthmus.report.markup import Html, number, told
 from isthmus.report.material import Material
 from isthmus.verdicts import headline
@@ -88,31 +88,34 @@ def _times(other: float, ours: Any) -> str:
 
 def _denoising(material: Material) -> tuple[Stat, ...]:
     block: Mapping[str, Any] = material.metrics["denoising"]
-    if BY_ERROR in block["noisy"]:
-        return _denoising_errors(block)
-    filters = {
-        k: v for k, v in block.get("baselines", {}).items() if isinstance(v, Mapping) and finite(v.get("psnr_db"))
-    }
+    by = measure_of(block)
     stats = [
-        Stat("noisy", number(block["noisy"].get("psnr_db"), "dB"), f"test images with {block['noise']} noise"),
-        Stat("denoised", number(block["denoised"].get("psnr_db"), "dB"), "what this model makes of them", True),
+        Stat(
+            "noisy", number(block["noisy"].get(by.key), by.unit), f"{by.told}test {material.sample}s, {block['noise']}"
+        ),
+        Stat("denoised", number(block["denoised"].get(by.key), by.unit), "what this model makes of them", True),
     ]
+    blocks = {name: found for name, found in block.get("baselines", {}).items() if isinstance(found, Mapping)}
+    filters = {name: found[by.key] for name, found in blocks.items() if finite(found.get(by.key))}
     if filters:
-        best = max(filters, key=lambda name: filters[name]["psnr_db"])
-        note = f"{FILTERS.get(best, best)}, tuned for this noise"
-        stats.insert(1, Stat("best filter", number(filters[best]["psnr_db"], "dB"), note))
+        best = by.best(filters, key=lambda name: filters[name])
+        note = f"{FILTERS.get(best, best)}, fitted to this noise"
+        stats.insert(1, Stat("best filter", number(filters[best], by.unit), note))
     return tuple(stats)
 
 
-def _denoising_errors(block: Mapping[str, Any]) -> tuple[Stat, ...]:
-    """Noisy, denoised and the best baseline of a table, by mean squared error."""
-    filters = block.get("baselines", {})
-    stats = [
-        Stat("noisy", number(block["noisy"][BY_ERROR]), f"mean squared error of rows with {block['noise']} noise"),
-        Stat("denoised", number(block["denoised"][BY_ERROR]), "what this model makes of them", True),
-    ]
-    if filters:
-        best = min(filters, key=lambda name: filters[name][BY_ERROR])
-        note = f"{_times(filters[best][BY_ERROR], block['denoised'][BY_ERROR])}{FILTERS.get(best, best)}"
-        stats.insert(1, Stat("best baseline", number(filters[best][BY_ERROR]), note))
-    return tuple(stats)
+class Denoised(NamedTuple):
+    """What denoisers are compared by: images by their PSNR, rows of a table by their error."""
+
+    key: str
+    name: str
+    unit: str
+    told: str
+    best: Callable[..., Any]
+
+
+def measure_of(block: Mapping[str, Any]) -> Denoised:
+    """What the `denoising` block of metrics.json holds."""
+    if "mse" in block["noisy"]:
+        return Denoised("mse", "mean squared error", "", "mean squared error of ", min)
+    return Denoised("psnr_db", "PSNR, dB", "dB", "PSNR of ", max)
