@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isthmus.config import DataConfig
 from isthmus.data import idx
-from isthmus.data.idx import image_files, is_idx, label_file, read_idx, read_idx_array, read_idx_folder
+from isthmus.data.idx import image_files, label_file, read_idx, read_idx_array, read_idx_folder
 from isthmus.errors import DataError, ResourceError
 
 OPTIONS = DataConfig()
@@ -112,13 +112,6 @@ def test_other_types_follow_the_range_rule(tmp_path: Path) -> None:
         read_idx(
             written(tmp_path / "g-images-idx3", idx_bytes(floats * 0 + np.float32([-1, 1, 0, 0, 0]), 0x0D)), OPTIONS
         )
-
-
-def test_is_idx_looks_inside(tmp_path: Path, images: Path) -> None:
-    assert is_idx(images)
-    assert is_idx(written(tmp_path / "a.gz", idx_bytes(LABELS)))
-    assert not is_idx(written(tmp_path / "b", b"a,b,c\n1,2,3\n"))
-    assert not is_idx(tmp_path / "none")
 
 
 def test_fault_01_label_file_passed_as_images(tmp_path: Path, images: Path) -> None:

@@ -98,6 +98,9 @@ def test_patience_begins_once_the_value_is_below_the_start() -> None:
     assert watched([0.30] * 50, patience=2, start_below=0.26)[1] == 50
     rising = watched([0.1, 0.2, 0.9, 0.8, 0.7], patience=2, start_below=0.5, better="higher")
     assert (rising[0].best_epoch, rising[1]) == (3, 5)
+    late = [0.4, 0.3, 0.2, 0.1, 0.9, 0.8, 0.7]  # far from the start for longer than patience lasts
+    assert watched(late, patience=2, start_below=0.5, better="higher")[1] == 7
+    assert watched(late, patience=2, better="higher")[1] == 3
 
 
 def test_the_smallest_change_that_counts_as_better() -> None:

@@ -528,3 +528,35 @@ def test_noise_is_fresh_in_every_step_and_fixed_in_validation(monkeypatch: pytes
     assert torch.equal(fixed[0], fixed[1])
     for i, noise in enumerate(fresh):
         assert all(not torch.allclose(noise, other, atol=0.1) for other in fresh[:i])
+
+
+class Dropping(nn.Module):
+    """Notes what its dropout leaves of ones in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave, self.drop = nn.Linear(6, 3), nn.Linear(3, 6), nn.Dropout(0.5)
+        self.masks: list[torch.Tensor] = []
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        mask = self.drop(torch.ones(len(x), 6))
+        if self.training:
+            self.masks.append(mask)
+        return self.enter(x * mask)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return self.leave(z)
+
+
+def test_dropout_draws_anew_in_every_step_and_the_same_in_every_run() -> None:
+    runs = []
+    for seed in (0, 0, 1):
+        module = Dropping()
+        trained(tiny.prepared(tiny.table(100), epochs=2, batch_size=20, seed=seed), own=module)
+        runs.append(module.masks)
+    steps, again, other = runs
+    assert len(steps) == 8
+    pairs = [(a, b) for i, a in enumerate(steps) for b in steps[:i]]
+    assert not any(torch.equal(a, b) for a, b in pairs)
+    assert all(torch.equal(a, b) for a, b in zip(steps, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(steps, other, strict=True))

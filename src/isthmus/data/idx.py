@@ -134,16 +134,6 @@ def read_header(file: InputFile, *, labels: bool = False) -> Header:
 _AGAIN = "download the file again"
 
 
-def is_idx(path: Path) -> bool:
-    """Whether a file begins like an IDX file; unreadable files do not."""
-    try:
-        with InputFile(path) as file:
-            head = file.head
-    except (DataError, OSError):
-        return False
-    return len(head) >= 8 and head[:2] == b"\0\0" and head[2] in TYPES and 1 <= head[3] <= 4
-
-
 def image_files(folder: Path) -> list[Path]:
     """The IDX image files in a folder, the unpacked one where both stand there."""
     found: dict[str, Path] = {}
