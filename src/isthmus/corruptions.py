@@ -7,6 +7,7 @@ autoencoder is any recipe whose corruption is not `none` (Vincent et al. 2008, h
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from isthmus.registry import build
 
 Range = tuple[float, float] | None
 Shape = tuple[int, ...] | None
+NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
 PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbours do not tell
 
 
@@ -51,14 +53,15 @@ class Level:
     """A noise level: one number, or `LOW-HIGH` for a level drawn anew for every sample."""
 
     def __init__(self, text: float | str, *, low: float = 0.0, high: float = math.inf) -> None:
-        parts = str(text).split("-") if "e-" not in str(text) else [str(text)]
-        try:
-            self.bounds = (float(parts[0]), float(parts[-1]))
-        except ValueError:
-            raise ValueError(f"the level {text!r} is neither a number nor LOW-HIGH") from None
-        first, last = self.bounds
-        if len(parts) > 2 or not (low <= first <= last <= high) or math.isinf(last):
-            raise ValueError(f"the level {text!r} is not within {low:g} to {high:g}")
+        found = re.fullmatch(rf"({NUMBER})(?:-({NUMBER}))?", str(text).strip(), re.IGNORECASE)
+        if found is None:
+            raise ValueError(f"the level {text!r} is neither a number nor LOW-HIGH, such as 0.1-0.8")
+        first, last = self.bounds = (float(found[1]), float(found[2] or found[1]))
+        if first > last:
+            raise ValueError(f"the level {text!r} goes from high to low, {last:g}-{first:g} may be meant")
+        if not (low <= first and last <= high) or math.isinf(last):
+            allowed = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more, but finite"
+            raise ValueError(f"the level {text!r} is out of bounds; allowed is {allowed}")
 
     def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor | float:
         """The level itself, or (B, 1, …) levels that broadcast over x."""
