@@ -109,3 +109,11 @@ def turned(given: np.ndarray, frames: np.ndarray, classes: Sequence[str]) -> Fig
     for name, original, row in zip(classes, given, frames, strict=True):
         rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
     return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure
+
+
+@look()
+def side_by_side(rows: dict[str, np.ndarray]) -> Figure:
+    """Images (N, C, H, W) under a name each, the same sample in the same column."""
+    first = next(iter(rows.values()))
+    drawn = [PictureRow(name, pictures(images)) for name, images in rows.items()]
+    return sheet(drawn, len(first), tile_size(first.shape[2:], len(first))).figure

@@ -1,0 +1,72 @@
+"""`isthmus compare` and `isthmus sweep`: several runs on the same data, and one table and picture of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.settings import READING, TRAINING, with_settings
+
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")]
+Folder = Annotated[Path | None, typer.Option("--out", help="The folder of the runs; again, to go on. [runs/…-NUMBER]")]
+SEEDLESS = tuple(name for name in TRAINING if name != "training.seed")
+
+
+def compare(
+    io: Io, settings: dict[str, Any],
+    names: Annotated[list[str], typer.Argument(metavar="RECIPE… [DATA]", help="Recipes, or runs; the data last.")],
+    *, out: Folder = None, sets: Sets = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Each recipe once a seed: 0,1,2.")] = "0",
+) -> None:  # fmt: skip
+    """Train recipes on the same data and set them side by side. [mnist-2k]
+
+    \b
+    Examples:
+      isthmus compare modern vae sparse mnist-2k
+      isthmus compare modern vae mnist --epochs 3 --z-size 16 --seeds 0,1,2
+      isthmus compare runs/a runs/b
+    """
+    from isthmus import contest
+    from isthmus import settings as configs
+
+    given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
+    members, data = contest.parted(names)
+    found = contest.compare(members, data, out=out, seeds=contest.seeds_of(seeds), settings=given, show=io.display)
+    io.result(found.as_dict(), f"\n{found.markdown()}\n\nwritten to {found.folder}: comparison.json, .md, .csv, .png")
+
+
+def sweep(
+    io: Io, settings: dict[str, Any],
+    grid: Annotated[list[str], typer.Argument(metavar="[DATA] NAME=VALUES…", help="The data, and what to try.")],
+    *, recipe: Annotated[str, typer.Option("--recipe", help="The recipe of every run.")] = "modern",
+    out: Folder = None, sets: Sets = None,
+) -> None:  # fmt: skip
+    """Train a run for each value of a setting, and say where more stops paying. [mnist-2k]
+
+    \b
+    Examples:
+      isthmus sweep mnist-2k z_size=2,4,8,16,32,64
+      isthmus sweep mnist lr=1e-3,3e-3,1e-2 activation=silu,relu --epochs 3
+    """
+    from isthmus import scan
+    from isthmus import settings as configs
+
+    data, grid = ("mnist-2k", grid) if "=" in grid[0] else (grid[0], grid[1:])
+    given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
+    found = scan.sweep(grid, data, recipe=recipe, out=out, settings=given, show=io.display)
+    lines = [
+        f"{p.name:<28} test MSE {p.test_mse:.4g}" + (f"   PCA {p.pca_mse:.4g}" if p.pca_mse else "")
+        for p in found.points
+    ]
+    lines += [f"{name:<28} failed: {why}" for name, why in found.failed.items()]
+    io.result(
+        found.as_dict(), "\n".join(["", *lines, "", found.reason, f"written to {found.folder}: sweep.json, .csv, .png"])
+    )
+
+
+def register(app: typer.Typer) -> None:
+    command(app, with_settings(compare, (*SEEDLESS, *READING)))
+    command(app, with_settings(sweep, (*TRAINING, *READING)))
