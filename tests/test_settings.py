@@ -209,3 +209,23 @@ def test_a_missing_or_broken_file_is_named_with_its_line(tmp_path: Path) -> None
         configs.read(tmp_path / "binary.toml")
     with pytest.raises(UsageError, match=r"cannot be read: Is a directory"):
         configs.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("mse", "gaussian"),
+        ("MSE", "gaussian"),
+        ("bce", "bernoulli"),
+        ("bce,output=probabilities", "bernoulli,output=probabilities"),
+        ("l1", "laplace"),
+        ("mae", "laplace"),
+        ("laplace", "laplace"),
+        ("auto", "auto"),
+        ("ssim", "ssim"),  # which the likelihoods refuse
+    ],
+)
+def test_costs_are_known_by_what_the_field_calls_them(given: str, known: str) -> None:
+    config = build({"model": {"likelihood": given}})
+    assert config.model.likelihood == known
+    assert f'likelihood = "{known}"' in configs.write(config)

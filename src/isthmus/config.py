@@ -85,7 +85,7 @@ class ModelConfig:
     dropout: Annotated[float, Ge(0.0), Le(0.9), "Share of hidden units switched off in training."] = 0.0
     z_size: Annotated[Width, "Numbers in the code."] = 32
     bottleneck: Annotated[str, "What makes the code."] = "identity"
-    likelihood: Annotated[str, "The cost: bernoulli (binary cross-entropy), gaussian, laplace; auto: by the data."] = (
+    likelihood: Annotated[str, "The cost: bernoulli or bce, gaussian or mse, laplace or mae; auto: by the data."] = (
         "auto"
     )
     noise: Annotated[
@@ -152,6 +152,9 @@ class Config:
 
 
 SPELLED = {"likelihood": "--loss", "drop_columns": "--drop-column"}  # options that are not called like their setting
+ALIASES = {  # what else the value of a setting is called
+    "model.likelihood": {"bce": "bernoulli", "mse": "gaussian", "l2": "gaussian", "mae": "laplace", "l1": "laplace"},
+}
 SECTIONS: dict[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from isthmus.config import SECTIONS, Config, is_list
+from isthmus.config import ALIASES, SECTIONS, Config, is_list
 from isthmus.errors import UsageError
 
 
@@ -99,7 +99,7 @@ def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
     from pydantic import ValidationError
 
     try:
-        config = _checker().validate_python(_with_null(values))
+        config = _checker().validate_python(_with_null(_by_our_names(values)))
     except ValidationError as error:
         raise _explain(error, where) from None
     try:
@@ -110,6 +110,18 @@ def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
             "USAGE-SETTING", f"{where}: {near!r} is not Unicode text.", fix="rename that file or column"
         ) from None
     return config
+
+
+def _by_our_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`"mse"` as `"gaussian"`, options after a comma kept."""
+    renamed = dict(values)
+    for address, names in ALIASES.items():
+        section, _, key = address.partition(".")
+        given = renamed.get(section)
+        if isinstance(given, Mapping) and isinstance(given.get(key), str):
+            name, comma, options = given[key].partition(",")
+            renamed[section] = {**given, key: names.get(name.strip().lower(), name) + comma + options}
+    return renamed
 
 
 def read(path: Path) -> dict[str, Any]:
