@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ def grove(tmp_path_factory: pytest.TempPathFactory) -> Run:
     x = tiny.table(150, 4)
     kinds = np.where(x[:, 0] > 0, "=oak", "beech")
     pl.DataFrame({"kind": kinds} | {f"c{i}": x[:, i] for i in range(4)}).write_csv(folder / "trees.csv")
-    given = tiny.SMALL | {"label": "kind", "epochs": 2, "batch_size": 32}
+    given: dict[str, Any] = tiny.SMALL | {"label": "kind", "epochs": 2, "batch_size": 32}
     return isthmus.train(folder / "trees.csv", out=folder / "run", show=False, **given)
 
 

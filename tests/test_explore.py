@@ -22,7 +22,7 @@ def test_distances_of_images_are_told_in_fractions(digits: Digits) -> None:
     data = Coded(digits.samples, np.zeros((400, 2)), fit_preprocess(digits.samples, "auto"))
     assert data.x.dtype == np.uint8
     x = digits.x.reshape(400, -1) / 255
-    found = data.rms(np.linalg.norm(data.x[0].astype(float) - data.x[1]))
+    found = data.rms(float(np.linalg.norm(data.x[0].astype(float) - data.x[1])))
     assert found == pytest.approx(np.sqrt(np.mean((x[0] - x[1]) ** 2)))
 
 
@@ -31,7 +31,7 @@ def test_distances_of_rows_are_told_in_standard_deviations() -> None:
     data = Coded(samples, np.zeros((120, 2)), fit_preprocess(samples, "auto"))
     scaled = (samples.x - samples.x.mean(0)) / samples.x.std(0)
     np.testing.assert_allclose(data.x, scaled, rtol=1e-4, atol=1e-4)  # float32
-    found = data.rms(np.linalg.norm(data.x[3] - data.x[4]))
+    found = data.rms(float(np.linalg.norm(data.x[3] - data.x[4])))
     assert found == pytest.approx(np.sqrt(np.mean((scaled[3] - scaled[4]) ** 2)), rel=1e-4)
 
 

@@ -38,7 +38,7 @@ def command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(sys, "argv", ["isthmus", *map(str, arguments)])
         capsys.readouterr()
         code = run_guarded(build_app(), [str(a) for a in arguments])
-        return Outcome(code, *capsys.readouterr())
+        return Outcome(code, *map(str, capsys.readouterr()))
 
     return run
 

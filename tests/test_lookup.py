@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_rows_of_a_table_are_found_but_not_drawn(tmp_path: Path) -> None:
     x = tiny.table(100, 3)
     x[50] = x[20]
     np.save(tmp_path / "t.npy", x)
-    given = tiny.SMALL | {"epochs": 1, "batch_size": 32, "z_size": 2}
+    given: dict[str, Any] = tiny.SMALL | {"epochs": 1, "batch_size": 32, "z_size": 2}
     run = isthmus.train(tmp_path / "t.npy", out=tmp_path / "run", show=False, **given)
     found = look_up(run, f"{tmp_path / 't.npy'}:20", str(tmp_path / "t.npy"), k=1)
     assert found.columns()["id"] == ["50", "50"]

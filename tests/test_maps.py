@@ -37,7 +37,7 @@ def test_every_field_shows_one_picture(rng: np.random.Generator, n: int, side: i
     images[:, :, 2:6, 2:6] = 255  # a square of ink on a dark ground
     figure = maps.thumbnails(points, images, labels, ["a", "b", "c"], "by chance")
     sheet = raster(figure)
-    inked = (sheet[: sheet.shape[0] // side * side] < 0.999).any(-1)
+    inked = np.any(sheet[: sheet.shape[0] // side * side] < 0.999, axis=-1)
     fields = [
         inked[y : y + side, x : x + side].any()
         for y in range(0, sheet.shape[0] - side, side)

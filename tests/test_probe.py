@@ -143,5 +143,6 @@ def test_large_data_is_thinned_to_the_work_allowed() -> None:
 def test_what_cannot_be_judged(change, words: str) -> None:
     x, y = groups(30, 4, 0.0)
     x[0, 0] = 5
+    z, labels = change(np.minimum(x, 5), y)
     with pytest.raises(DataError, match=words):
-        probe.probe(*change(np.minimum(x, 5), y), x, y)
+        probe.probe(z, labels, x, y)

@@ -26,8 +26,9 @@ def probe_run(
     """`{"data", "codes", "pca", "raw", "said"}`: how much of the labels each holds, by `probe.probe`.
 
     The run's training and validation data teach, its test data is asked. Of other data its own parts do; what comes in
-    one part is divided 80 / 20. Where there is more than the search for neighbours does in half a minute, fewer
-    samples of both parts are taken, evenly over the classes; `everything` takes all.
+    one part is divided 80 / 20. Test samples of a class that the training part lacks are left out. Where there is more
+    than takes about half a minute, fewer samples of both parts are taken, evenly over the classes; `everything` takes
+    all.
 
     Raises: DataError for data without labels.
     """
@@ -51,7 +52,7 @@ def probe_run(
 def _parts(run: Run, source: str | Path | None, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
     """The samples that teach and those that are asked, with labels counted alike."""
     parts = all_parts(run, source, settings)
-    if any(samples.labels is None for samples in parts.values()):
+    if any(samples.labels is None or (samples.labels < 0).all() for samples in parts.values()):
         fix = "give images in a sub-folder a class, or a table with --label COLUMN"
         raise DataError("DATA-LABEL", f"{parts['train'].name} has no labels to judge codes by.", fix=fix)
     if "test" not in parts:
