@@ -39,10 +39,10 @@ def frame(image: np.ndarray, shape: tuple[int, ...], way: str = "auto", *, dark_
     if dark_border and C == 1 and _border(seen) > PAPER:
         seen = 1.0 - seen
     if way == "digit":
-        framed = _digit(seen[..., 0], H, W)[..., None]
-    else:
-        framed = seen if fits else _cover(seen, H, W)
-    return np.ascontiguousarray(framed.transpose(2, 0, 1)).clip(0, 1)
+        seen = _digit(seen[..., 0], H, W)[..., None]
+    elif not fits:
+        seen = _cover(seen, H, W)
+    return np.ascontiguousarray(seen.transpose(2, 0, 1)).clip(0, 1)
 
 
 def _digit(ink: np.ndarray, H: int, W: int) -> np.ndarray:
@@ -78,7 +78,7 @@ def _cover(seen: np.ndarray, H: int, W: int) -> np.ndarray:
 
 def _resized(plane: np.ndarray, H: int, W: int) -> np.ndarray:
     picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    return np.asarray(picture.resize((W, H), Image.Resampling.BOX if H < plane.shape[0] else Image.Resampling.BILINEAR))
+    return np.asarray(picture.resize((W, H), Image.Resampling.BOX if plane.shape[0] > H else Image.Resampling.BILINEAR))
 
 
 def _in_channels(seen: np.ndarray, C: int) -> np.ndarray:

@@ -23,7 +23,9 @@ class Samples(Body):
 
     images: list[str] = Field([], description="Image files, each as base64 or a data URI.")
     x: Numbers | None = None
-    fit: Literal["auto", "digit", "cover", "exact"] = Field("auto", description="How an image of another size is fitted.")
+    fit: Literal["auto", "digit", "cover", "exact"] = Field(
+        "auto", description="How an image of another size is fitted."
+    )
     form: Form = "png"
 
 

@@ -83,14 +83,26 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if len(headers.getlist("host")) != 1 or not self.door.knows(headers["host"]):
-            return _told(403, "GUARD-HOST", "the request names another host than this server.", "open the address that `isthmus serve` printed")  # fmt: skip  # noqa: E501
+            return _told(
+                403,
+                "GUARD-HOST",
+                "the request names another host than this server.",
+                "open the address that `isthmus serve` printed",
+            )
         foreign = self._foreign(scope, headers)
         if foreign:
             return _told(403, "GUARD-ORIGIN", foreign, "use the page that this server gives")
         if not self._has_token(scope, headers):
             if scope["path"] == "/":
-                return PlainTextResponse("This page needs its token: open the whole address that `isthmus serve` printed.\n", 401)  # fmt: skip  # noqa: E501
-            return _told(401, "GUARD-TOKEN", "the token is missing or not that of this server.", "open the address that `isthmus serve` printed, or send `Authorization: Bearer TOKEN`")  # fmt: skip  # noqa: E501
+                return PlainTextResponse(
+                    "This page needs its token: open the whole address that `isthmus serve` printed.\n", 401
+                )
+            return _told(
+                401,
+                "GUARD-TOKEN",
+                "the token is missing or not that of this server.",
+                "open the address that `isthmus serve` printed, or send `Authorization: Bearer TOKEN`",
+            )
         return None
 
     def _foreign(self, scope: Scope, headers: Headers) -> str | None:

@@ -1,4 +1,4 @@
-"""`Limits`: how much one request may bring, and how long it may take; more is answered with 413 or 408 and the limit."""
+"""`Limits`: how much one request may bring and how long it may take; more is answered with 413 or 408."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
             warnings.simplefilter("ignore")  # about odd metadata; about size the limit below speaks
             with Image.open(io.BytesIO(packed), formats=FORMATS) as image:
                 if image.width * image.height > limits.pixels:
-                    raise TooMuch(f"{name} has {image.width:,} x {image.height:,} pixels; at most {limits.pixels:,} are read.")  # fmt: skip  # noqa: E501
+                    raise TooMuch(
+                        f"{name} has {image.width:,} x {image.height:,} pixels; at most {limits.pixels:,} are read."
+                    )
                 seen = look_at(image, name)
                 return convert(image, seen, Form(3 if seen.colour else 1, seen.dtype, 255, None))
     except TooMuch:

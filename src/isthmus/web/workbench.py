@@ -144,6 +144,7 @@ class Workbench:
             if clean
             else None
         )
+        told["score"] = "There is no score for this model yet."
         return told
 
     def feature_names(self) -> list[str]:

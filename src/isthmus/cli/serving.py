@@ -1,0 +1,57 @@
+"""`isthmus serve`: the page and the API of a run, on this machine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.use import RunName
+from isthmus.errors import ResourceError
+
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="The port. [8642, or the next free one]")]
+Host = Annotated[
+    str, typer.Option("--host", help="The address to listen on; others than this machine's own are refused.")
+]
+Network = Annotated[bool, typer.Option("--allow-network", help="Let --host open the server to the network.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show the training as it goes on, also before there is a model.")]
+Until = Annotated[bool, typer.Option("--until-closed", hidden=True, help="End when standard input ends.")]
+
+
+def serve(
+    io: Io, run: RunName, *, port: Port = None, host: Host = "127.0.0.1", allow_network: Network = False,
+    watch: Watch = False, until_closed: Until = False,
+) -> None:  # fmt: skip
+    """Open a page to play with a run: draw, move the code, clean, walk, sample; and an API for programs.
+
+    Prints the address with its token; whoever has it can use the model, nobody else. Ctrl-C ends it.
+
+    \b
+    Examples:
+      isthmus serve latest
+      isthmus serve runs/mnist-modern-1 --port 9000
+      isthmus serve latest --watch
+    """
+    from isthmus.runs import find
+
+    found = find(run)
+    try:
+        from isthmus.web.serving import serve as start
+    except ImportError as error:
+        fix = "install it with `pip install 'isthmus[web]'`"
+        raise ResourceError("RESOURCE-WEB", f"the web part is not installed ({error}).", fix=fix) from None
+
+    def told(serving: Any) -> None:
+        for sentence in serving.said:
+            print(sentence, file=sys.stderr)
+        io.result(serving.as_dict(), serving.address)
+        sys.stdout.flush()  # whoever started it waits for this line
+
+    stream = sys.stdin.buffer if until_closed else None
+    start(found, port=port, host=host, allow_network=allow_network, watch=watch, told=told, until_closed=stream)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, serve)

@@ -1,0 +1,108 @@
+"""The application: guard and limits around everything, the API, the panels, the watch, and the page itself."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from isthmus import __version__, report
+from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceError
+from isthmus.files import finite
+from isthmus.web import panels, routes, watching
+from isthmus.web.guard import Door, Guard
+from isthmus.web.house import PAGES, House
+from isthmus.web.limits import Limits, Metered, TooMuch
+
+STATUS = {DataError: 422, ModelFileError: 409, ResourceError: 507}  # others: 400
+STATIC = {
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "state.js": "text/javascript; charset=utf-8",
+    "draw.js": "text/javascript; charset=utf-8",
+    "map.js": "text/javascript; charset=utf-8",
+    "panels.js": "text/javascript; charset=utf-8",
+    "watch.js": "text/javascript; charset=utf-8",
+}
+# A report is a page of its own, with its own script: in a sandbox it can reach nothing of this server.
+ALONE = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+)
+
+
+def build_app(house: House, door: Door, limits: Limits | None = None, *, watch: bool = False) -> FastAPI:
+    """The ASGI application of one run."""
+    limits = limits or Limits()
+    app = FastAPI(
+        title="isthmus", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        description="One trained autoencoder. Send `Authorization: Bearer TOKEN`; batches go in one request.",
+    )  # fmt: skip
+    app.state.house, app.state.limits, app.state.door, app.state.watch = house, limits, door, watch
+    for module in (routes, panels, watching):
+        app.include_router(module.router)
+    _add_pages(app)
+    app.add_exception_handler(IsthmusError, _told)
+    app.add_exception_handler(TooMuch, _too_much)
+    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(Metered, limits=limits)
+    app.add_middleware(Guard, door=door)  # added last, it stands first
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    static = resources.files("isthmus.web") / "static"
+    style = (resources.files(report) / "templates" / "style.css").read_bytes()
+    texts = {name: (static / name).read_bytes() for name in STATIC if (static / name).is_file()}
+    page = (static / "index.html").read_bytes()
+
+    @app.get("/", include_in_schema=False)
+    def index() -> Response:
+        return Response(page, media_type="text/html; charset=utf-8")
+
+    @app.get("/static/{name}", include_in_schema=False)
+    def text(name: str) -> Response:
+        if name == "style.css":
+            return Response(style, media_type="text/css; charset=utf-8")
+        if name not in texts:
+            raise HTTPException(404, "there is no such file.")
+        return Response(texts[name], media_type=STATIC[name])
+
+    @app.get("/run/{name}", include_in_schema=False)
+    def of_run(name: str, request: Request) -> Response:
+        path = request.app.state.house.file(name)
+        if path is None:
+            raise HTTPException(404, "the run has no such page or picture.")
+        if name in PAGES:
+            headers = {"Content-Security-Policy": ALONE, "Content-Disposition": "inline"}
+            return Response(path.read_bytes(), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(path.read_bytes(), media_type="image/png", headers={"Content-Disposition": "attachment"})
+
+
+def _told(request: Request, error: Any) -> JSONResponse:
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
+    return JSONResponse(json.loads(json.dumps(finite(error.as_dict()))), status)
+
+
+def _too_much(request: Request, error: Any) -> JSONResponse:
+    return error.answer()
+
+
+def _plain(request: Request, error: Any) -> JSONResponse:
+    return JSONResponse(
+        {"error": {"code": f"HTTP-{error.status_code}", "message": str(error.detail)}}, error.status_code
+    )
+
+
+def _invalid(request: Request, error: Any) -> JSONResponse:
+    problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    body = {"code": "USAGE-QUERY", "message": f"the request does not fit: {problems[0]}.", "problems": problems}
+    return JSONResponse({"error": body}, 400)
+
+
+__all__ = ["build_app"]

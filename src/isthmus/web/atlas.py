@@ -1,0 +1,67 @@
+"""The map of codes for the page: at most a thousand training codes in a plane, with a small picture of each."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus.data.split import evenly
+from isthmus.errors import IsthmusError, ResourceError
+from isthmus.pictures import shown
+from isthmus.projection import project
+from isthmus.report.tiles import sprite
+from isthmus.shelf import Shelf
+from isthmus.web.workbench import Workbench
+
+POINTS = 1_000  # enough to see the clusters; t-SNE takes some seconds for them, and the page stays quick
+COLUMNS, SIDE = 40, 28  # of the sheet of small pictures
+PART = "map"
+
+
+def chart(bench: Workbench, method: str = "auto") -> dict[str, Any]:
+    """Points in [0, 1], their codes' rows, classes and pictures; "auto": t-SNE where it was kept, else PCA.
+
+    Raises: IsthmusError where there is no code.
+    """
+    latent = bench.latent
+    rows = np.sort(evenly(np.arange(len(latent.codes)), latent.labels, POINTS))
+    points, told = _plane(bench, rows, method)
+    labels = None if latent.labels is None else latent.labels[rows].tolist()
+    found: dict[str, Any] = {
+        "points": np.round(points, 4).tolist(),
+        "rows": rows.tolist(),
+        "ids": [latent.ids[int(row)] for row in rows],
+        "labels": labels,
+        "classes": list(latent.classes),
+        "about": told,
+        "sprite": None,
+    }
+    if bench.model.preprocess.is_image:
+        raw = torch.from_numpy(np.array(bench.model.decode(latent.codes[rows])))
+        sheet, width, height = sprite(shown(bench.model.preprocess.to_x(raw)), COLUMNS, SIDE)
+        found["sprite"] = {"uri": sheet, "columns": COLUMNS, "width": width, "height": height}
+    return found
+
+
+def _plane(bench: Workbench, rows: np.ndarray, method: str) -> tuple[np.ndarray, str]:
+    """The points, from the run folder where they were kept before."""
+    shelf = Shelf(bench.run.path)
+    if method != "pca":
+        with suppress(IsthmusError, KeyError):
+            part = shelf.get(PART)
+            if np.array_equal(part.arrays["rows"], rows):
+                return part.arrays["points"], str(part.about["told"])
+    method = "pca" if method == "auto" else method
+    made = project(bench.latent.codes[rows], method, seed=bench.run.config.training.seed)
+    points = made.points - made.points.min(0)
+    points = points / np.where(points.max(0) > 0, points.max(0), 1.0)
+    if method == "tsne":  # some seconds; the next visitor has it at once
+        with suppress(ResourceError):
+            shelf.put(PART, {"told": made.told}, {"rows": rows, "points": points.astype(np.float32)})
+    return points, made.told
+
+
+__all__ = ["chart"]

@@ -1,0 +1,61 @@
+"""`House`: the run that a server shows; its workbench opens once there is a trained model."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from isthmus.lock import is_held
+from isthmus.runs import CHECKPOINT, HISTORY, MODEL, RECORD, Run
+from isthmus.swapping import standing
+from isthmus.web.workbench import Workbench
+
+PAGES = {"report": "report.html"}  # what a run folder may hold for the page to link to; nothing else of it is served
+PICTURES = {name: f"{name}.png" for name in ("curves", "data", "sanity", "denoising", "worst")}
+
+
+class House:
+    """One run folder. Files of it are known by a name of ours; no text from a request becomes a path."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).resolve()
+        self.charts: dict[str, dict[str, Any]] = {}
+        self._bench: Workbench | None = None
+        self._lock = threading.Lock()
+
+    def bench(self) -> Workbench:
+        """The opened run. Raises: ModelFileError while there is no trained model."""
+        with self._lock:
+            if self._bench is None:
+                self._bench = Workbench(Run(self.path))
+            return self._bench
+
+    def has_model(self) -> bool:
+        """Whether there is a trained model, and nobody is about to replace it."""
+        return standing(self.path / MODEL).is_dir() and not is_held(self.path)
+
+    def file(self, name: str) -> Path | None:
+        """The file that goes under `name`, or None: unknown, not there, or a link that leads out of the folder."""
+        known = (PAGES | PICTURES).get(name)
+        if known is None:
+            return None
+        try:
+            path = (self.path / known).resolve(strict=True)
+        except (OSError, RuntimeError):  # not there, or a loop of links
+            return None
+        return path if path.is_file() and path.is_relative_to(self.path) else None
+
+    def stamp(self) -> tuple[int, ...]:
+        """What changes when the run has something new to tell."""
+        return tuple(_changed(self.path / name) for name in (HISTORY, RECORD, f"{CHECKPOINT}/latest"))
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+__all__ = ["House"]

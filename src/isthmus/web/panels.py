@@ -1,0 +1,92 @@
+"""What the page asks for besides the API: what the model is, a sample to start from, the map, a point of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.exceptions import HTTPException
+
+from isthmus.errors import IsthmusError
+from isthmus.web.atlas import chart
+from isthmus.web.packing import packed
+from isthmus.web.workbench import Workbench
+
+router = APIRouter(prefix="/api")
+_charting = threading.Lock()
+
+
+@router.get("/about", summary="What the run folder holds at this moment.")
+def about(request: Request) -> dict[str, Any]:
+    house, watch = request.app.state.house, request.app.state.watch
+    return {
+        "name": house.path.name,
+        "model": house.has_model(),
+        "watch": watch,
+        "report": house.file("report") is not None,
+    }
+
+
+@router.get("/model", summary="The model, its panels, and why some cannot work on it.")
+def model(request: Request) -> dict[str, Any]:
+    bench: Workbench = request.app.state.house.bench()
+    reasons, preprocess = bench.reasons(), bench.model.preprocess
+    has_code = reasons["code"] is None
+    return {
+        "name": bench.run.path.resolve().name,
+        "data": bench.run.metrics.get("data", {}).get("name") or bench.run.config.data.source,
+        "recipe": bench.run.config.recipe,
+        "shape": list(preprocess.shape),
+        "is_image": preprocess.is_image,
+        "columns": list(preprocess.columns or ())[:200] if not preprocess.is_image else [],
+        "z_size": bench.model.z_size,
+        "parameters": bench.model.n_parameters,
+        "noise": bench.model.config.noise,
+        "dark": bench.dark_border,
+        "test": bench.run.metrics.get("test", {}),
+        "classes": list(bench.latent.classes) if has_code else [],
+        "units": bench.units if has_code else [],
+        "features": bench.feature_names() if reasons["features"] is None else [],
+        "reasons": reasons,
+    }
+
+
+@router.get("/pick", summary="A test sample to start from; another one for another seed.")
+def pick(
+    request: Request, seed: int = Query(0, ge=0, lt=2**53), row: int | None = Query(None, ge=0, lt=2**53)
+) -> dict[str, Any]:
+    bench: Workbench = request.app.state.house.bench()
+    raw, name, label = bench.picked(row, seed)
+    return {"id": name, "label": label, **packed(np.asarray(raw), "png"), "exact": _numbers(raw)}
+
+
+def _numbers(raw: np.ndarray) -> list[Any] | None:
+    """Tables go back to the server as numbers."""
+    return None if raw.ndim == 4 else raw.tolist()
+
+
+@router.get("/map", summary="A thousand training codes in a plane.")
+def map_(request: Request, method: Literal["auto", "pca", "tsne"] = "auto") -> dict[str, Any]:
+    house = request.app.state.house
+    with _charting:  # two pages that open at once wait for one map
+        if method not in house.charts:
+            house.charts[method] = chart(house.bench(), method)
+        return house.charts[method]
+
+
+@router.get("/codes/{row}", summary="The training code of a point of the map.")
+def code(request: Request, row: int) -> dict[str, Any]:
+    bench: Workbench = request.app.state.house.bench()
+    try:
+        latent = bench.latent
+    except IsthmusError as error:
+        raise HTTPException(404, error.message) from None
+    if not 0 <= row < len(latent.codes):
+        raise HTTPException(404, f"there is no code {row}; there are {len(latent.codes):,}, counted from 0.")
+    label = None if latent.labels is None or latent.labels[row] < 0 else latent.classes[latent.labels[row]]
+    return {"id": latent.ids[row], "label": label, "z": latent.codes[row].tolist()}
+
+
+__all__ = ["router"]

@@ -1,0 +1,61 @@
+"""The socket that the server listens on: a port that was named, or the next free one."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from isthmus.errors import ResourceError, UsageError
+
+FIRST = 8_642  # registered for nothing else; twenty are tried, for as many servers of one user
+TRIED = 20
+
+
+def listening(host: str, port: int | None, *, allow_network: bool = False) -> socket.socket:
+    """A bound socket. Without `port` the first free one from 8642 on is taken; 0 lets the system choose.
+
+    Raises: UsageError for a host beyond this machine without `allow_network`; ResourceError for a port that is taken.
+    """
+    family, address = _address(host)
+    if not ipaddress.ip_address(address).is_loopback and not allow_network:
+        message = f"--host {host} would open the model to everybody who can reach this machine over the network."
+        fix = "add --allow-network if that is meant (the token stays on, but nothing is encrypted), or leave --host out"
+        raise UsageError("USAGE-HOST", message, fix=fix)
+    reason = ""
+    candidates = [port] if port is not None else range(FIRST, FIRST + TRIED)
+    for candidate in candidates:
+        try:
+            return _bound(family, address, candidate)
+        except OSError as error:
+            reason = error.strerror or str(error)
+    if port is not None:
+        fix = "name another port, or leave --port out for the next free one"
+        raise ResourceError("RESOURCE-PORT", f"port {port} of {host} cannot be used: {reason}.", fix=fix)
+    message = f"none of the ports {FIRST} to {FIRST + TRIED - 1} of {host} is free: {reason}."
+    raise ResourceError("RESOURCE-PORT", message, fix="name a free one with --port")
+
+
+def _bound(family: int, address: str, port: int) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that ended a moment ago is no obstacle
+        made.bind((address, port))
+        made.listen(128)
+    except OSError:
+        made.close()
+        raise
+    made.set_inheritable(False)
+    return made
+
+
+def _address(host: str) -> tuple[int, str]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        message = f"--host {host} is no address of this machine: {error}."
+        raise UsageError("USAGE-HOST", message, fix="use 127.0.0.1, or leave --host out") from None
+    family, _, _, _, sockaddr = found[0]
+    return family, str(sockaddr[0])
+
+
+__all__ = ["listening"]

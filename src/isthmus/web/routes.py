@@ -1,0 +1,217 @@
+"""The API: POST /api/encode, decode, reconstruct, denoise, sample, edit, walk; each reads, calls the model, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from isthmus.blending import blend, refuse_discrete
+from isthmus.corruptions import corruption
+from isthmus.editing import Edit
+from isthmus.errors import UsageError
+from isthmus.randomness import generator_for
+from isthmus.sampling import draw_samples
+from isthmus.web.bodies import Body, Codes, Drawn, Edited, Noisy, Samples, Way
+from isthmus.web.limits import Limits, TooMuch
+from isthmus.web.openapi import described
+from isthmus.web.packing import packed, png
+from isthmus.web.receiving import received, samples_of
+from isthmus.web.workbench import Workbench
+
+router = APIRouter(prefix="/api")
+Answer = dict[str, Any]
+
+
+async def _answered(
+    request: Request, kind: type[Body], work: Callable[[Workbench, Any, list[np.ndarray], Limits], Answer]
+) -> Response:
+    """Reads the request, works in a thread, and answers as JSON, or as one PNG where the request accepts only that."""
+    limits: Limits = request.app.state.limits
+    body, pictures = await received(request, kind, limits)
+    bench: Workbench = await run_in_threadpool(request.app.state.house.bench)
+    found = await run_in_threadpool(work, bench, body, pictures, limits)
+    raw = found.pop("_raw", None)
+    if raw is not None and request.headers.get("accept", "") == "image/png":
+        return _picture(raw)
+    return JSONResponse(found | (packed(raw, getattr(body, "form", "png")) if raw is not None else {}))
+
+
+def _picture(raw: np.ndarray) -> Response:
+    if raw.ndim != 4 or len(raw) != 1:
+        message = f"image/png holds one image, the answer has {len(raw)} samples."
+        raise UsageError("USAGE-ACCEPT", message, fix="send one image, or accept application/json")
+    return Response(
+        png(raw[0]), media_type="image/png", headers={"Content-Disposition": "attachment; filename=isthmus.png"}
+    )
+
+
+@router.post("/encode", **described(Samples, "The codes of samples.", {"z": [[0.1, -1.2]], "n": 1}))
+async def encode(request: Request) -> Response:
+    def work(bench: Workbench, body: Samples, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        z = bench.model.encode(samples_of(bench, body, pictures, limits))
+        return {"n": len(z), "z": z.tolist()}
+
+    return await _answered(request, Samples, work)
+
+
+@router.post(
+    "/decode", **described(Codes, "What the decoder makes of codes.", {"n": 1, "images": ["data:image/png;…"]})
+)
+async def decode(request: Request) -> Response:
+    def work(bench: Workbench, body: Codes, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        x = bench.model.decode(_few(bench.codes(body.z), limits))
+        return {"n": len(x), "_raw": x}
+
+    return await _answered(request, Codes, work)
+
+
+@router.post(
+    "/reconstruct",
+    **described(
+        Samples,
+        "Samples through the code and back; `input` is what the model saw.",
+        {
+            "n": 1,
+            "images": ["data:image/png;…"],
+            "input": ["data:image/png;…"],
+            "z": [[0.1]],
+            "mse": [0.01],
+            "psnr_db": [20.0],
+        },
+    ),
+)
+async def reconstruct(request: Request) -> Response:
+    def work(bench: Workbench, body: Samples, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        raw = samples_of(bench, body, pictures, limits)
+        z = bench.model.encode(raw) if bench.model.has_code else None
+        raw_hat = bench.model.reconstruct(raw) if z is None or raw.dtype != np.uint8 else bench.model.decode(z)
+        mse = bench.errors(raw, raw_hat)
+        quality = (
+            {"mse": mse.tolist(), "psnr_db": _decibels(mse)}
+            if bench.model.preprocess.is_image
+            else {"mse": mse.tolist()}
+        )
+        seen = next(iter(packed(raw, body.form).values()))
+        return {"n": len(raw), "z": None if z is None else z.tolist(), "input": seen, **quality, "_raw": raw_hat}
+
+    return await _answered(request, Samples, work)
+
+
+@router.post(
+    "/denoise",
+    **described(
+        Noisy,
+        "Noisy samples made clean. With `noise` it is added first, and PSNR tells before and after.",
+        {
+            "n": 1,
+            "noisy": ["data:image/png;…"],
+            "images": ["data:image/png;…"],
+            "noisy_psnr_db": [9.4],
+            "psnr_db": [20.1],
+        },
+    ),
+)
+async def denoise(request: Request) -> Response:
+    def work(bench: Workbench, body: Noisy, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        raw = samples_of(bench, body, pictures, limits)
+        if body.noise is None:
+            return {"n": len(raw), "_raw": bench.model.denoise(raw)}
+        noisy = _with_noise(bench, raw, body.noise, body.seed)
+        cleaned = bench.model.denoise(noisy)
+        before, after = bench.errors(raw, noisy), bench.errors(raw, cleaned)
+        quality = {"noisy_psnr_db": _decibels(before), "psnr_db": _decibels(after)}
+        return {"n": len(raw), "noisy": next(iter(packed(noisy, body.form).values())), **quality, "_raw": cleaned}
+
+    return await _answered(request, Noisy, work)
+
+
+def _with_noise(bench: Workbench, raw: np.ndarray, noise: str, seed: int) -> np.ndarray:
+    preprocess = bench.model.preprocess
+    kind = corruption(noise, preprocess.range, preprocess.shape)
+    x_in = kind(bench.x(raw), generator_for(seed, "serve", "noise")).x_in
+    return preprocess.to_raw(x_in, getattr(torch, str(raw.dtype))).numpy()
+
+
+@router.post(
+    "/sample",
+    **described(
+        Drawn,
+        "New samples, from the prior or a density of the training codes.",
+        {"n": 16, "source": "a mixture", "images": ["data:image/png;…"], "z": [[0.1]]},
+    ),
+)
+async def sample(request: Request) -> Response:
+    def work(bench: Workbench, body: Drawn, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        drawn = draw_samples(
+            bench.run, body.n, density=body.density, of=body.of, seed=body.seed, temperature=body.temperature
+        )
+        return {"n": len(drawn.x), "source": drawn.source, "z": drawn.z.tolist(), "_raw": drawn.x}
+
+    return await _answered(request, Drawn, work)
+
+
+@router.post(
+    "/edit",
+    **described(
+        Edited,
+        "Samples or codes with features added and removed.",
+        {"n": 1, "z": [[0.1]], "images": ["data:image/png;…"]},
+    ),
+)
+async def edit(request: Request) -> Response:
+    def work(bench: Workbench, body: Edited, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        if body.z is not None:
+            z = _few(bench.codes(body.z), limits)
+        else:
+            z = bench.model.encode(samples_of(bench, body, pictures, limits))
+        z = _edited(bench, body, z)
+        x = bench.model.decode(z)
+        return {"n": len(x), "z": z.tolist(), "_raw": x}
+
+    return await _answered(request, Edited, work)
+
+
+def _edited(bench: Workbench, body: Edited, z: np.ndarray) -> np.ndarray:
+    if body.add or body.remove:
+        z = bench.edit(tuple(body.add), tuple(body.remove), tuple(body.keep)).apply(z, body.strength)
+    elif not body.features:
+        raise UsageError("USAGE-FEATURE", "nothing is to be added or removed.", fix='send {"add": ["NAME"]}')
+    parts: list[tuple[float, Any]] = []
+    for name, strength in body.features.items():
+        if strength:
+            parts += [(sign * strength, feature) for sign, feature in bench.edit((name,), (), tuple(body.keep)).parts]
+    return Edit(tuple(parts)).apply(z) if parts else z
+
+
+@router.post(
+    "/walk",
+    **described(Way, "The way from one code to another.", {"n": 12, "z": [[0.1]], "images": ["data:image/png;…"]}),
+)
+async def walk(request: Request) -> Response:
+    def work(bench: Workbench, body: Way, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        refuse_discrete(bench.model, "a way between two samples")
+        a, b = bench.codes([body.a, body.b])
+        z = blend(a, b, body.steps, body.path, bench.latent.mean)
+        return {"n": len(z), "z": z.tolist(), "_raw": bench.model.decode(z)}
+
+    return await _answered(request, Way, work)
+
+
+def _few(z: np.ndarray, limits: Limits) -> np.ndarray:
+    if len(z) > limits.samples:
+        raise TooMuch(f"the request has {len(z):,} codes; at most {limits.samples:,} are taken at once.")
+    return z
+
+
+def _decibels(mse: np.ndarray) -> list[float | None]:
+    """PSNR; None for identical images, whose ratio is infinite."""
+    return [None if m == 0 else float(-10 * np.log10(m)) for m in mse]
+
+
+__all__ = ["router"]

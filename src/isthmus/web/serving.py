@@ -1,0 +1,124 @@
+"""`serve`: a port, a token, and the application on it until somebody ends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import uvicorn
+
+from isthmus.errors import UsageError
+from isthmus.runs import Run
+from isthmus.web.app import build_app
+from isthmus.web.guard import Door
+from isthmus.web.house import House
+from isthmus.web.limits import Limits
+from isthmus.web.ports import listening
+
+THREADS = 1  # of the arithmetic: one image through a small network is fastest on one core, which leaves the others free
+TOKEN = "ISTHMUS_TOKEN"  # a token of one's own, so that an open page goes on after the server was started again
+SHORTEST = 16  # characters of such a token; below it could be tried out
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where the page is."""
+
+    address: str
+    host: str
+    port: int
+    token: str
+    run: Path
+    said: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "host": self.host,
+            "port": self.port,
+            "token": self.token,
+            "run": str(self.run),
+        }
+
+
+def serve(
+    run: Run, *, port: int | None = None, host: str = "127.0.0.1", allow_network: bool = False, watch: bool = False,
+    told: Callable[[Serving], None], limits: Limits | None = None, until_closed: Any = None,
+) -> None:  # fmt: skip
+    """Serves the page and the API of a run until Ctrl-C; `told` hears the address once it can be opened.
+
+    `until_closed`: a stream; the server ends with it, and so with the process that holds its other end.
+
+    Raises: UsageError, ResourceError; ModelFileError for a run without a trained model, unless it is watched.
+    """
+    house, token = House(run.path), _token()
+    if not watch:
+        house.bench()  # what cannot be opened is said now, not on the page
+    with listening(host, port, allow_network=allow_network) as sock:
+        at = sock.getsockname()[1]
+        serving = _serving(run, host, at, token, allow_network)
+        names = {"127.0.0.1", "localhost", "[::1]"} | (
+            {socket.gethostname().lower(), host.lower()} if allow_network else set()
+        )
+        door = Door(token, at, frozenset(names), open_to_network=allow_network)
+        app = build_app(house, door, limits, watch=watch)
+        torch.set_num_threads(THREADS)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_level="error",
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=2,
+                server_header=False,
+                limit_concurrency=256,
+                h11_max_incomplete_event_size=65_536,
+                ws="none",
+            )
+        )
+        app.state.server = server
+        if until_closed is not None:
+            threading.Thread(target=_end_with, args=(server, until_closed), daemon=True).start()
+        told(serving)
+        try:
+            server.run(sockets=[sock])
+        except KeyboardInterrupt:  # how one ends it
+            return
+
+
+def _serving(run: Run, host: str, port: int, token: str, allow_network: bool) -> Serving:
+    name = "127.0.0.1" if host in {"0.0.0.0", "localhost"} else f"[{host}]" if ":" in host else host
+    said = []
+    if allow_network:
+        said.append(
+            f"warning: everybody who can reach this machine's port {port} and has the token can use the model; "
+            "nothing is encrypted, so whoever can read the network can read the token too"
+        )
+    return Serving(f"http://{name}:{port}/?token={token}", host, port, token, run.path, tuple(said))
+
+
+def _token() -> str:
+    given = os.environ.get(TOKEN)
+    if given is None:
+        return secrets.token_urlsafe(24)
+    if len(given) < SHORTEST or re.fullmatch(r"[\w-]+", given, re.ASCII) is None:
+        message = f"{TOKEN} is too short, or holds other characters than letters, digits, - and _."
+        raise UsageError("USAGE-TOKEN", message, fix=f"use at least {SHORTEST} characters, or unset it")
+    return given
+
+
+def _end_with(server: uvicorn.Server, stream: Any) -> None:
+    while stream.read(1024):
+        pass
+    server.should_exit = True
+
+
+__all__ = ["Serving", "serve"]

@@ -1,0 +1,70 @@
+// Starts the page: asks what the model is, and sets up what it can do.
+import { all, ask, make, on, one, say, state } from "./state.js";
+import * as drawing from "./draw.js";
+import * as map from "./map.js";
+import * as panels from "./panels.js";
+import * as watching from "./watch.js";
+
+document.documentElement.classList.add("on");
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token stays out of sight
+themes();
+
+start();
+
+async function start() {
+  let about;
+  try {
+    about = await ask("/api/about");
+  } catch (error) {
+    say(error.message);
+    return;
+  }
+  one("#name").textContent = about.name;
+  document.title = `${about.name} · isthmus`;
+  one("#report-link").hidden = !about.report;
+  if (about.model) await play();
+  if (about.watch) {
+    one("#training").hidden = false;
+    one("#nav-training").hidden = false;
+    watching.setUp(() => { if (!state.model) play(); });
+  }
+}
+
+async function play() {
+  try {
+    state.model = await ask("/api/model");
+  } catch (error) {
+    say(error.message);
+    return;
+  }
+  const { model } = state;
+  model.sharp = model.is_image && model.shape[1] * model.shape[2] <= 64 * 64;
+  introduce(model);
+  for (const part of [drawing, panels, map]) part.setUp();
+  all(".play").forEach((section) => { section.hidden = false; });
+  document.body.classList.toggle("table", !model.is_image);
+  await drawing.pick(0);
+  document.body.dataset.ready = "yes";
+}
+
+function introduce(model) {
+  const [C, H, W] = model.shape;
+  const size = model.is_image ? `${H} × ${W} ${C === 1 ? "pixels" : "colour pixels"}` : `${model.shape[0]} columns`;
+  const noisy = model.noise === "none" ? "" : ` It has learnt to see through noise (${model.noise}).`;
+  one("#intro").textContent = model.reasons.code
+    ? `This network rebuilds ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
+    : `This network squeezes ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
+  one("#code-name").textContent = `code, ${model.z_size} numbers`;
+  for (const tool of all(".image-only")) tool.hidden = !model.is_image;
+}
+
+function themes() {
+  const names = ["", "light", "dark"], told = { "": "as the system", light: "light", dark: "dark" };
+  const button = one("[data-theme-switch]");
+  button.addEventListener("click", () => {
+    const next = names[(names.indexOf(document.documentElement.dataset.theme || "") + 1) % 3];
+    if (next) document.documentElement.dataset.theme = next; else delete document.documentElement.dataset.theme;
+    button.textContent = next ? next[0].toUpperCase() + next.slice(1) : "Auto";
+    button.setAttribute("aria-label", `Colours: ${told[next]}`);
+  });
+}

@@ -1,0 +1,50 @@
+// A training as it goes on: the server reads the run folder and sends what is new; after a break all is sent anew.
+import { ask, latest, make, one, say, state } from "./state.js";
+
+const TOLD = {
+  waiting: "Waiting for the run to begin.", running: "Training.", judging: "Trained; it is being judged.",
+  stopping: "Stopping: it saves what it has learnt.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
+  failed: "It failed; the terminal says why.", diverged: "It diverged: the cost was no number any more.", stopped: "Nothing runs here.",
+};
+let ready = false;
+
+export function setUp(onModel) {
+  const stream = new EventSource("/api/watch");
+  stream.addEventListener("progress", (event) => progress(JSON.parse(event.data), onModel));
+  stream.addEventListener("sanity", (event) => sanity(JSON.parse(event.data)));
+  stream.onopen = () => { one("#line").textContent = ""; };
+  stream.onerror = () => { one("#line").textContent = "The server does not answer; the training goes on. Trying again …"; };
+  one("#stop").addEventListener("click", () => latest("stop", async (signal) => {
+    await ask("/api/stop", {}, signal);
+    one("#stop").disabled = true;
+    one("#state").textContent = TOLD.stopping;
+  }));
+  addEventListener("pagehide", () => stream.close());
+}
+
+function progress(found, onModel) {
+  one("#state").textContent = TOLD[found.state] || found.state;
+  one("#state").dataset.state = found.state;
+  one("#stop").hidden = !["running", "stopping"].includes(found.state);
+  one("#stop").disabled = found.state === "stopping";
+  const meter = one("#epochs");
+  meter.max = found.epochs || Math.max(found.epoch, 1);
+  meter.value = found.epoch;
+  meter.hidden = !found.epochs;
+  const of = found.epochs ? ` of ${found.epochs}` : "";
+  const best = found.best ? ` · best validation cost ${found.best.validation_cost.toPrecision(4)} in epoch ${found.best.epoch}` : "";
+  one("#epoch-told").textContent = found.epoch ? `epoch ${found.epoch}${of} · ${Math.round(found.seconds)} s${best}` : "";
+  if (found.chart) {
+    const parsed = new DOMParser().parseFromString(`<svg xmlns="http://www.w3.org/2000/svg">${found.chart}</svg>`, "image/svg+xml");
+    one("#curves").replaceChildren(...parsed.documentElement.children);
+  }
+  one("#curves-box").hidden = !found.chart;
+  if (found.model && !ready) { ready = true; onModel(); }
+}
+
+function sanity(found) {
+  one("#sanity-box").hidden = false;
+  one("#sanity-told").textContent = `After ${found.step.toLocaleString("en")} steps: above the originals, below what the network makes of them.`;
+  const row = (name, uris) => uris.map((uri) => make("img", { src: uri, alt: name, className: "sharp" }));
+  one("#sanity-rows").replaceChildren(...row("original", found.x), ...row("reconstruction", found.x_hat));
+}

@@ -1,0 +1,77 @@
+"""`--watch`: the training as it goes on, by server-sent events; and the button that stops it gently."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from isthmus.lock import is_held
+from isthmus.web.house import House
+from isthmus.web.progress import Progress
+
+router = APIRouter(prefix="/api")
+EVERY = 0.5  # seconds between two looks at the folder: three calls of stat
+ALIVE = 15.0  # seconds of silence after which a comment shows that the line still stands
+
+
+@router.get("/progress", summary="How far the training is.")
+def progress(request: Request) -> dict[str, Any]:
+    return _progress(request).snapshot()
+
+
+@router.get("/watch", summary="The same as a stream of server-sent events, with the sanity check.")
+async def watch(request: Request) -> StreamingResponse:
+    return StreamingResponse(_events(request), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@router.post("/stop", summary="Asks the training to save and end, as Ctrl-C would.")
+def stop(request: Request) -> dict[str, Any]:
+    return {"stopping": _progress(request).stop()}
+
+
+async def _events(request: Request) -> AsyncIterator[str]:
+    house, seen, quiet = request.app.state.house, None, 0.0
+    found = _progress(request)
+    yield "retry: 1000\n\n"  # a browser tries again after a second, and gets everything anew
+    while not _closing(request) and not await request.is_disconnected():
+        now = await run_in_threadpool(_stamp, house, found)
+        if now != seen:
+            seen, quiet = now, 0.0
+            yield _event("progress", await run_in_threadpool(found.snapshot))
+            sanity = await run_in_threadpool(found.sanity)
+            if sanity is not None:
+                yield _event("sanity", sanity)
+        elif quiet >= ALIVE:
+            quiet = 0.0
+            yield ": still here\n\n"
+        await asyncio.sleep(EVERY)
+        quiet += EVERY
+
+
+def _stamp(house: House, found: Progress) -> tuple[Any, ...]:
+    return (*house.stamp(), is_held(house.path), found.stopping)
+
+
+def _event(name: str, value: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+def _progress(request: Request) -> Progress:
+    state = request.app.state
+    if not hasattr(state, "progress"):
+        state.progress = Progress(state.house.path)
+    return state.progress
+
+
+def _closing(request: Request) -> bool:
+    server = getattr(request.app.state, "server", None)
+    return server is not None and server.should_exit
+
+
+__all__ = ["router"]
