@@ -1,0 +1,67 @@
+"""`isthmus compare`: a table of recipes and runs, its numbers those of the runs themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.neighbors import KNeighborsClassifier
+
+import tiny
+from isthmus import contest
+from isthmus.errors import UsageError
+from isthmus.runs import Run
+from isthmus.settings import nest
+
+
+@pytest.fixture(scope="module")
+def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> contest.Contest:
+    settings = nest(tiny.SMALL | {"hidden": [32], "z_size": 4, "epochs": 2})
+    out = tmp_path_factory.mktemp("contest") / "out"
+    names = ["modern", "linear", str(digit_run.path)]
+    return contest.compare(names, "mnist-2k", out=out, seeds=[0, 1], settings=settings, show=False)
+
+
+def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(found: contest.Contest, digit_run: Run) -> None:
+    assert [(row["name"], row["n"]) for row in found.rows] == [("modern", 2), ("linear", 2), (str(digit_run.path), 1)]
+    each = [Run(found.folder / f"modern-{seed}").metrics["test"]["mse"] for seed in (0, 1)]
+    assert found.rows[0]["mse"]["mean"] == pytest.approx(np.mean(each))
+    assert found.rows[0]["mse"]["sd"] == pytest.approx(np.std(each, ddof=1))
+    assert found.rows[2]["parameters"] == {"mean": digit_run.metrics["parameters"], "sd": None}
+    assert "bce_over_floor" not in found.rows[1]  # a Gaussian likelihood
+
+
+def test_the_neighbours_are_those_of_scikit_learn(digit_run: Run) -> None:
+    latent, test = digit_run.latent, digit_run.prepared.splits.test
+    model = KNeighborsClassifier(5).fit(latent.codes, latent.labels)
+    expected = model.score(digit_run.model.encode(test.x), test.labels)
+    assert contest.measured(digit_run)["knn"] == pytest.approx(expected)
+
+
+def test_the_files_beside_the_runs(found: contest.Contest) -> None:
+    assert json.loads((found.folder / "comparison.json").read_text())["data"] == "mnist-2k"
+    table = (found.folder / "comparison.md").read_text().splitlines()
+    assert table[0].startswith("| | test MSE | BCE above the floor |")
+    assert len(table) == 5
+    assert " ± " in table[2]
+    with Image.open(found.folder / "comparison.png") as picture:
+        assert picture.width > picture.height
+
+
+def test_a_recipe_that_failed_says_why_in_the_table(tmp_path: Path) -> None:
+    good = {"name": "a", "n": 1, "failed": "", "mse": {"mean": 0.5, "sd": None}}
+    rows = (good, {"name": "b", "n": 0, "failed": "no"})
+    assert contest.Contest(tmp_path, "x", rows).markdown().splitlines()[2:] == ["| a | 0.5 |", "| b | failed: no |"]
+
+
+def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:
+    assert contest.parted(["modern", "vae", "table.csv"]) == (["modern", "vae"], "table.csv")
+    assert contest.parted(["modern", "vae"]) == (["modern", "vae"], "mnist-2k")
+    assert contest.parted([str(digit_run.path)]) == ([str(digit_run.path)], "mnist-2k")
+    with pytest.raises(UsageError, match=r"table\.csv is data"):
+        contest.parted(["table.csv"])
+    with pytest.raises(UsageError, match="'0,x' is no list of seeds"):
+        contest.seeds_of("0,x")

@@ -1,0 +1,88 @@
+"""Series of runs in one folder: failures beside successes, and going on after a stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tiny
+from isthmus import pipeline, series
+from isthmus.display import Quiet
+from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
+from isthmus.runs import Run
+from isthmus.settings import nest
+
+SETTINGS = tiny.SMALL | {"batch_size": 32, "epochs": 2}
+JOBS = [series.Job(name, "modern", nest(SETTINGS | {"z_size": z})) for name, z in (("a", 2), ("b", 3))]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    path = tmp_path / "table.csv"
+    pl.DataFrame(tiny.table(80), schema=list("abcdef")).write_csv(path)
+    return str(path)
+
+
+def test_every_job_is_a_run_folder_and_is_not_trained_again(data: str, tmp_path: Path) -> None:
+    done = series.carry_out(tmp_path / "out", JOBS, data, Quiet())
+    assert [run.model.z_size for run in done.values() if isinstance(run, Run)] == [2, 3]
+    before = (tmp_path / "out" / "a" / "run.json").read_bytes()
+    again = series.carry_out(tmp_path / "out", JOBS, data, Quiet())
+    assert list(again) == ["a", "b"]
+    assert (tmp_path / "out" / "a" / "run.json").read_bytes() == before
+
+
+def test_a_job_that_fails_leaves_the_others(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = pipeline.train
+
+    def failing(*args: object, **options: object) -> Run:
+        if str(options["out"]).endswith("a"):
+            raise DivergedError("TRAIN-DIVERGED", "the cost was not finite.", fix="use a lower rate")
+        return train(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "train", failing)
+    done = series.carry_out(tmp_path / "out", JOBS, data, Quiet())
+    assert isinstance(done["a"], IsthmusError)
+    assert done["a"].message == "the cost was not finite."
+    assert isinstance(done["b"], Run)
+
+
+def test_a_stop_is_gone_on_from(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(series, "_one", stopping(at="b"))
+        with pytest.raises(Interrupted) as caught:
+            series.carry_out(tmp_path / "out", JOBS, data, Quiet())
+    assert f"--out {tmp_path / 'out'}" in str(caught.value.fix)
+    shown = tiny.Said()
+    done = series.carry_out(tmp_path / "out", JOBS, data, shown)
+    assert all(isinstance(run, Run) and run.is_judged for run in done.values())
+
+
+def stopping(at: str) -> object:
+    real = series._one
+
+    def one(path: Path, job: series.Job, data: str, show: Quiet) -> Run:
+        if job.name == at:
+            raise Interrupted("INTERRUPTED", "stopped.", exit_code=130, fix="go on")
+        return real(path, job, data, show)
+
+    return one
+
+
+def test_another_series_or_other_files_are_not_mixed_in(data: str, tmp_path: Path) -> None:
+    series.carry_out(tmp_path / "out", JOBS[:1], data, Quiet())
+    with pytest.raises(UsageError, match="holds a series with other settings"):
+        series.carry_out(tmp_path / "out", JOBS, data, Quiet())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match="mine is not empty"):
+        series.carry_out(tmp_path / "mine", JOBS, data, Quiet())
+
+
+def test_a_slip_in_the_last_job_is_told_before_the_first_is_trained(data: str, tmp_path: Path) -> None:
+    wrong = series.Job("c", "modern", {"model": {"z_sise": 2}})
+    with pytest.raises(UsageError, match="z_sise"):
+        series.carry_out(tmp_path / "out", [*JOBS, wrong], data, Quiet())
+    assert not (tmp_path / "out").exists()
