@@ -8,6 +8,7 @@ never names of code to import: parts are looked up in registries.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -158,15 +159,21 @@ ALIASES = {  # what else the value of a setting is called
 SECTIONS: dict[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 
 
+@cache  # half a millisecond each, and `isthmus --help` asks a thousand times
+def hints_of(section: str, *, extras: bool = False) -> dict[str, Any]:
+    """The type of every field; with `extras` also its text and bounds."""
+    return get_type_hints(SECTIONS[section], include_extras=extras)
+
+
 def is_list(section: str, name: str) -> bool:
     """Whether a setting holds several values, written with commas between them."""
-    hint = get_type_hints(SECTIONS[section])[name]
+    hint = hints_of(section)[name]
     return any(get_origin(part) is tuple for part in (hint, *get_args(hint)))
 
 
 def help_of(section: str, name: str) -> str:
     """The text under a field, for `--help`."""
-    hint = get_type_hints(SECTIONS[section], include_extras=True)[name]
+    hint = hints_of(section, extras=True)[name]
     return next(text for text in get_args(hint)[1:] if isinstance(text, str))
 
 

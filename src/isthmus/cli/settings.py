@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from isthmus.config import SECTIONS, SPELLED, help_of, is_list
+from isthmus.config import SECTIONS, SPELLED, help_of, hints_of, is_list
 
 # Reading options are the same wherever data is read.
 READING = (
@@ -46,7 +46,7 @@ def with_settings(function: Callable[..., None], names: tuple[str, ...]) -> Call
 
 def _option(name: str, address: str) -> inspect.Parameter:
     section, _, key = address.partition(".")
-    hint, default = get_type_hints(SECTIONS[section])[key], _default(section, key)
+    hint, default = hints_of(section)[key], _default(section, key)
     flag = SPELLED.get(key, "--" + key.replace("_", "-"))
     text, extra = help_of(section, key), {}
     flags = [flag]
