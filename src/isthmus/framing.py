@@ -58,7 +58,7 @@ def _digit(ink: np.ndarray, H: int, W: int) -> np.ndarray:
     large = np.zeros((H, W), np.float32)
     top, left = (H - size[0]) // 2, (W - size[1]) // 2
     large[top : top + size[0], left : left + size[1]] = small
-    by = [(side - 1) / 2 - at for side, at in zip((H, W), ndimage.center_of_mass(large), strict=True)]
+    by = [(side - 1) / 2 - float(at) for side, at in zip((H, W), ndimage.center_of_mass(large), strict=True)]
     return np.roll(large, [_within(by[0], top, H - top - size[0]), _within(by[1], left, W - left - size[1])], (0, 1))
 
 
