@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from isthmus.adamw import Stepper
+from isthmus.adamw import Stepper, adamw
+from isthmus.config import ModelConfig, TrainingConfig
+from isthmus.data.preprocess import Preprocess
+from isthmus.model import Model
 
 
 def network() -> nn.Sequential:
@@ -84,3 +87,31 @@ def test_found_inf_leaves_weights_and_counts_and_grad_scale_divides() -> None:
             by_pytorch(plain, 1.0)
     assert_equal_parameters(ours, theirs)
     assert {float(state["step"]) for state in stepper.optimizer.state.values()} == {3.0}
+
+
+@pytest.mark.parametrize("decay", ["matrices", "all"])
+def test_every_weight_is_trained_and_biases_are_decayed_only_where_asked(decay: str) -> None:
+    module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 4))
+    module[2].weight.requires_grad_(False)
+    model = Model(ModelConfig(likelihood="gaussian"), Preprocess((4,), "float32"), own=module)
+    optimizer = adamw(model, TrainingConfig(decay=decay, weight_decay=0.3))  # type: ignore[arg-type]
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    expected = {id(p): 0.3 if p.ndim > 1 or decay == "all" else 0.0 for p in model.parameters() if p.requires_grad}
+    assert decays == expected
+
+
+def test_the_decoders_matrices_have_a_decay_of_their_own_where_asked() -> None:
+    model = Model(ModelConfig(hidden=(5,), z_size=2, likelihood="gaussian"), Preprocess((4,), "float32"))
+    optimizer = adamw(model, TrainingConfig(weight_decay=0.03, decoder_decay=0.5))
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    parts = [(model.encoder, 0.03), (model.decoder, 0.5)]
+    assert decays == {id(p): decay if p.ndim > 1 else 0.0 for part, decay in parts for p in part.parameters()}
+
+
+def test_only_the_first_layers_weights_learn_at_the_input_rate() -> None:
+    config = ModelConfig(hidden=(5, 3), z_size=2, likelihood="gaussian")
+    model = Model(config, Preprocess((4,), "float32"))
+    optimizer = adamw(model, TrainingConfig(lr=0.01, input_lr=0.4))
+    peaks = {id(p): group["peak"] for group in optimizer.param_groups for p in group["params"]}
+    first = next(p for p in model.encoder.parameters() if p.shape == (5, 4))
+    assert peaks == {id(p): 0.01 * 0.4 if p is first else 0.01 for p in model.parameters()}

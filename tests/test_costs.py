@@ -9,6 +9,7 @@ import tiny
 from isthmus.config import TrainingConfig
 from isthmus.corruptions import Pair
 from isthmus.costs import mean_cost, objective, penalty_weights, risen, sample_costs, with_terms
+from isthmus.errors import UsageError
 from isthmus.randomness import generator_for
 
 CPU = torch.device("cpu")
@@ -120,3 +121,29 @@ def test_chunks_leave_no_sample_alone_where_several_are_looked_at(monkeypatch: p
 def test_weights_of_penalties_rise_over_the_warm_up(done: float, settings: dict, share: float) -> None:
     found = risen({"kl": 2.0, "l1": 1.0}, done, TrainingConfig(**settings))
     assert found == pytest.approx({"kl": 2.0 * share, "l1": share})
+
+
+def test_penalties_stand_in_the_history_unweighted_and_count_in_full_whatever_the_warm_up() -> None:
+    ready = tiny.prepared(tiny.table(), bottleneck="gaussian", weights={"kl": 0.5}, epochs=2, lr=1e-12)
+    warm = tiny.prepared(
+        tiny.table(), bottleneck="gaussian", weights={"kl": 0.5}, epochs=2, lr=1e-12, penalty_warmup=1.0
+    )
+    first, second = tiny.trainer(ready), tiny.trainer(warm)
+    tiny.run(first), tiny.run(second)
+    model, x = first.model, ready.x(ready.splits.train)
+    with torch.no_grad():
+        kl = float(model(x).code.penalties["kl"].mean())
+    for trainer in (first, second):  # at a rate of 0 nothing changes, so the two differ in their weights alone
+        assert [row["kl"] for row in trainer.monitor.history] == pytest.approx([kl, kl], rel=1e-4)
+        assert [row["log_var_held"] for row in trainer.monitor.history] == [0.0, 0.0]
+    assert [row["train_cost"] for row in second.monitor.history] == pytest.approx(
+        [row["train_cost"] for row in first.monitor.history], rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("text", ["sparse", "noise:0.1+sparse"])
+def test_one_sample_alone_is_refused_before_training_where_a_penalty_looks_at_several(text: str) -> None:
+    with pytest.raises(UsageError, match="looks at the samples of a batch together"):
+        tiny.trainer(tiny.prepared(tiny.table(), bottleneck=text, batch_size=1))
+    with pytest.raises(UsageError, match="looks at the samples of a batch together"):
+        tiny.trainer(tiny.prepared(tiny.table(n=10), bottleneck=text))  # one sample for validation

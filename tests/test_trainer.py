@@ -15,13 +15,10 @@ from torch import nn
 
 import tiny
 from isthmus import trainer as training
-from isthmus.adamw import adamw
 from isthmus.checkpoint import Checkpoints
-from isthmus.config import ModelConfig, TrainingConfig
+from isthmus.config import TrainingConfig
 from isthmus.data.batches import Batches
-from isthmus.data.preprocess import Preprocess
-from isthmus.errors import DivergedError, ResourceError, UsageError
-from isthmus.model import Model
+from isthmus.errors import DivergedError, ResourceError
 from isthmus.prepare import Prepared
 from isthmus.trainer import LOOK_EVERY, Progress, Trainer, rate
 
@@ -448,59 +445,6 @@ def test_rates_of_short_runs_are_shares_above_zero(steps: int, warmup: float) ->
 
 def test_a_constant_schedule_is_constant() -> None:
     assert {rate(step, 100, TrainingConfig(schedule="constant")) for step in range(100)} == {1.0}
-
-
-@pytest.mark.parametrize("decay", ["matrices", "all"])
-def test_every_weight_is_trained_and_biases_are_decayed_only_where_asked(decay: str) -> None:
-    module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 4))
-    module[2].weight.requires_grad_(False)
-    model = Model(ModelConfig(likelihood="gaussian"), Preprocess((4,), "float32"), own=module)
-    optimizer = adamw(model, TrainingConfig(decay=decay, weight_decay=0.3))  # type: ignore[arg-type]
-    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
-    expected = {id(p): 0.3 if p.ndim > 1 or decay == "all" else 0.0 for p in model.parameters() if p.requires_grad}
-    assert decays == expected
-
-
-def test_the_decoders_matrices_have_a_decay_of_their_own_where_asked() -> None:
-    model = Model(ModelConfig(hidden=(5,), z_size=2, likelihood="gaussian"), Preprocess((4,), "float32"))
-    optimizer = adamw(model, TrainingConfig(weight_decay=0.03, decoder_decay=0.5))
-    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
-    parts = [(model.encoder, 0.03), (model.decoder, 0.5)]
-    assert decays == {id(p): decay if p.ndim > 1 else 0.0 for part, decay in parts for p in part.parameters()}
-
-
-def test_penalties_stand_in_the_history_unweighted_and_count_in_full_whatever_the_warm_up() -> None:
-    ready = tiny.prepared(tiny.table(), bottleneck="gaussian", weights={"kl": 0.5}, epochs=2, lr=1e-12)
-    warm = tiny.prepared(
-        tiny.table(), bottleneck="gaussian", weights={"kl": 0.5}, epochs=2, lr=1e-12, penalty_warmup=1.0
-    )
-    first, second = trained(ready), trained(warm)
-    model, x = first.model, ready.x(ready.splits.train)
-    with torch.no_grad():
-        kl = float(model(x).code.penalties["kl"].mean())
-    for trainer in (first, second):  # at a rate of 0 nothing changes, so the two differ in their weights alone
-        assert [row["kl"] for row in trainer.monitor.history] == pytest.approx([kl, kl], rel=1e-4)
-        assert [row["log_var_held"] for row in trainer.monitor.history] == [0.0, 0.0]
-    assert [row["train_cost"] for row in second.monitor.history] == pytest.approx(
-        [row["train_cost"] for row in first.monitor.history], rel=1e-6
-    )
-
-
-@pytest.mark.parametrize("text", ["sparse", "noise:0.1+sparse"])
-def test_one_sample_alone_is_refused_before_training_where_a_penalty_looks_at_several(text: str) -> None:
-    with pytest.raises(UsageError, match="looks at the samples of a batch together"):
-        tiny.trainer(tiny.prepared(tiny.table(), bottleneck=text, batch_size=1))
-    with pytest.raises(UsageError, match="looks at the samples of a batch together"):
-        tiny.trainer(tiny.prepared(tiny.table(n=10), bottleneck=text))  # one sample for validation
-
-
-def test_only_the_first_layers_weights_learn_at_the_input_rate() -> None:
-    config = ModelConfig(hidden=(5, 3), z_size=2, likelihood="gaussian")
-    model = Model(config, Preprocess((4,), "float32"))
-    optimizer = adamw(model, TrainingConfig(lr=0.01, input_lr=0.4))
-    peaks = {id(p): group["peak"] for group in optimizer.param_groups for p in group["params"]}
-    first = next(p for p in model.encoder.parameters() if p.shape == (5, 4))
-    assert peaks == {id(p): 0.01 * 0.4 if p is first else 0.01 for p in model.parameters()}
 
 
 def test_bfloat16_leaves_weights_and_costs_in_float32(digits: tiny.Digits) -> None:
