@@ -97,6 +97,11 @@ def costs(monitor: Monitor) -> list[tuple[float, float]]:
     return [(row["train_cost"], row["validation_cost"]) for row in monitor.history]
 
 
+def timeless(monitor: Monitor) -> list[dict[str, float]]:
+    """The history without what the clock decides."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in monitor.history]
+
+
 def assert_equal_weights(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
     """Bit for bit."""
     assert found.keys() == expected.keys()
