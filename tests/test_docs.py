@@ -8,8 +8,9 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import typer.main
@@ -26,7 +27,22 @@ README = (ROOT / "README.md").read_text("utf-8")
 NUMBER = re.compile(r"\d+\.\d+")
 COMMAND = re.compile(r"`(isthmus [^`\n]+)`|^ +(isthmus .+)$", flags=re.MULTILINE)
 PICTURE_BYTES = 150_000
-APP = typer.main.get_command(build_app())
+APP: Any = typer.main.get_command(build_app())
+GROUPS = [[name] for name, command in APP.commands.items() if hasattr(command, "commands")]
+
+
+def leaves(command: Any = APP) -> Iterator[Any]:
+    """Every command that does something; `feature` is a group of some."""
+    for child in getattr(command, "commands", {}).values():
+        yield from leaves(child) if hasattr(child, "commands") else [child]
+
+
+def named(words: list[str]) -> tuple[Any, list[str]]:
+    """(the command that the words begin with or None, its arguments)."""
+    command = APP
+    while hasattr(command, "commands"):
+        command, words = command.commands.get(words[0]) if words else None, words[1:]
+    return command, words
 
 
 class Shown(NamedTuple):
@@ -65,8 +81,11 @@ def commands() -> list[tuple[str, str]]:
     for path in DOCUMENTS:
         text = path.read_text("utf-8")
         found += [(path.name, first or second) for first, second in COMMAND.findall(text)]
-    for name, command in APP.commands.items():
-        found += [(f"{name} --help", line) for line in re.findall(r"^ +(isthmus .+?)(?: {2,}.*)?$", command.help, re.M)]
+    for command in leaves():
+        found += [
+            (f"{command.name} --help", line)
+            for line in re.findall(r"^ +(isthmus .+?)(?: {2,}.*)?$", command.help, re.M)
+        ]
     return found
 
 
@@ -104,16 +123,16 @@ def test_exit_codes_are_those_of_the_errors() -> None:
 
 @pytest.mark.parametrize(("where", "line"), commands())
 def test_commands_can_be_typed(where: str, line: str) -> None:
-    name, *arguments = shlex.split(re.sub(r"\bN\b", "3", line).replace("[", "").replace("]", ""), comments=True)[1:]
-    if name in {"COMMAND", "--help"}:
+    words = shlex.split(re.sub(r"\bN\b", "3", line).replace("[", "").replace("]", ""), comments=True)[1:]
+    if words[0] in {"COMMAND", "--help"} or words in GROUPS:
         return
-    assert name in APP.commands, f"{where}: there is no command {name}"
-    command = APP.commands[name]
+    command, arguments = named(words)
+    assert command is not None, f"{where}: there is no command {line}"
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
     options = [word.partition("=")[0] for word in arguments if word.startswith("-")]
     assert set(options) <= known, f"{where}: {line}"
     if "…" not in line and "--help" not in options and len(arguments) > 0:
-        context = command.make_context(name, arguments)  # parses only: types, choices, what is required
+        context = command.make_context(words[0], arguments)  # parses only: types, choices, what is required
         parse_sets(context.params.get("sets") or [])  # the names of settings
 
 
@@ -128,7 +147,7 @@ def test_every_command_is_in_the_readme(name: str) -> None:
 
 
 def test_options_named_in_the_documents_exist() -> None:
-    known = {flag for c in APP.commands.values() for p in c.params for flag in (*p.opts, *p.secondary_opts)}
+    known = {flag for c in leaves() for p in c.params for flag in (*p.opts, *p.secondary_opts)}
     others = {"--check", "--rounds", "--images", "--help"}  # of ruff and of benchmarks/speed.py
     named = {flag for path in DOCUMENTS for flag in re.findall(r"(?<![\w-])--[a-z][\w-]+", path.read_text("utf-8"))}
     assert named - known - others == set()
