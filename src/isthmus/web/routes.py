@@ -22,6 +22,7 @@ from isthmus.web.limits import Limits, TooMuch
 from isthmus.web.openapi import described
 from isthmus.web.packing import packed, png
 from isthmus.web.receiving import received, samples_of
+from isthmus.web.strange import scored
 from isthmus.web.workbench import Workbench
 
 router = APIRouter(prefix="/api")
@@ -136,6 +137,22 @@ def _with_noise(bench: Workbench, raw: np.ndarray, noise: str, seed: int) -> np.
     kind = corruption(noise, preprocess.range, preprocess.shape)
     x_in = kind(bench.x(raw), generator_for(seed, "serve", "noise")).x_in
     return preprocess.to_raw(x_in, getattr(torch, str(raw.dtype))).numpy()
+
+
+@router.post(
+    "/score",
+    **described(
+        Samples,
+        "How strange samples are: larger is stranger. `heat` shows where, in an image.",
+        {"n": 1, "score": [4.2], "p_value": [0.31], "outlier": [False], "rate": 0.01, "heat": ["data:image/png;…"]},
+    ),
+)
+async def score(request: Request) -> Response:
+    def work(bench: Workbench, body: Samples, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        raw = samples_of(bench, body, pictures, limits)
+        return {"n": len(raw), **scored(bench, raw)}
+
+    return await _answered(request, Samples, work)
 
 
 @router.post(

@@ -59,6 +59,14 @@ class Workbench:
         return float(np.median(edges)) / full < DARK
 
     @cached_property
+    def detector(self) -> Any:
+        """What scores samples. Raises: DataError where the run's data is needed for it and cannot be read."""
+        from isthmus.anomaly import Detector
+
+        with self._lock:
+            return Detector.of_run(self.run)
+
+    @cached_property
     def units(self) -> list[dict[str, Any]]:
         """The units of the code, those that move the output most first, each with the range of its slider."""
         with self._lock:
@@ -133,6 +141,7 @@ class Workbench:
             "features": lambda: (refuse_editing(self.run), self.latent),
             "walk": lambda: (refuse_without_code(model), refuse_discrete(model, "a way between two images")),
             "samples": lambda: (refuse_without_code(model), self.latent),
+            "score": lambda: self.detector,
             "map": lambda: (refuse_without_code(model), self.latent),
         }
         told = {panel: _reason(check) for panel, check in checks.items()}
@@ -144,7 +153,6 @@ class Workbench:
             if clean
             else None
         )
-        told["score"] = "There is no score for this model yet."
         return told
 
     def feature_names(self) -> list[str]:

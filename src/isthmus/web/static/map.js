@@ -42,7 +42,7 @@ function paint() {
     return text;
   });
   plot.setAttribute("aria-label", `Map of ${points.length} codes${classes.length > 1 ? `, coloured by ${classes.length} classes` : ""}`);
-  plot.replaceChildren(...dots, draw("circle", { class: "chosen", r: 8, cx: "-5%", cy: "-5%" }), ...names);
+  plot.replaceChildren(...dots, draw("circle", { class: "chosen", r: 8, cx: "50%", cy: "50%", visibility: "hidden" }), ...names);
   const walker = one("#walker");
   walker.max = points.length - 1;
   chosen = -1;
@@ -64,6 +64,7 @@ function mark(k) {
   if (k < 0 || !chart || k === chosen) return;
   chosen = k;
   const [x, y] = chart.points[k], ring = one(".chosen", one("#plot"));
+  ring.setAttribute("visibility", "visible");
   ring.setAttribute("cx", percent(x));
   ring.setAttribute("cy", percent(1 - y));
   const name = chart.labels && chart.labels[k] >= 0 ? `${chart.classes[chart.labels[k]]} · ` : "";

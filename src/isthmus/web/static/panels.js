@@ -192,6 +192,7 @@ function setUpSamples() {
   let seed = 0;
   const found = slider("temperature", { min: 0, max: 2, step: 0.05, value: 1 }, sample);
   one("#temperature").append(found.line);
+  one("#drawn-told").textContent = "Learning how the codes are spread; the first time that takes some seconds …";
   function sample() {
     latest("samples", async (signal) => {
       const answer = await ask("/api/sample", { n: KEPT, seed, temperature: Number(found.input.value), of: of.value || null }, signal);
@@ -223,6 +224,8 @@ function setUpScore() {
       : "As usual as the images that the model was trained on.";
     one("#score .verdict-box").className = `verdict-box ${answer.outlier[0] ? "warn" : "pass"}`;
     if (state.model.is_image) showPicture(one("#scored"), state.input, "The image");
-    if (answer.heat) showPicture(one("#heat"), answer.heat[0], "Where it differs from what the model expects");
+    if (answer.heat) one("#heat").replaceChildren(
+      make("img", { src: state.input, alt: "", className: state.model.sharp ? "sharp faint" : "faint" }),
+      make("img", { src: answer.heat[0], alt: "Where it differs from what the model expects", className: state.model.sharp ? "sharp" : "" }));
   }));
 }
