@@ -161,10 +161,10 @@ class Trainer:
             return self._learn(objective(self.model, pair, output, self.weights))
         if self.model.terms:
             output = with_terms(self.model, pair, output, generator)
-        weights = risen(self.weights, done, settings)
-        cost = self._learn(objective(self.model, pair, output, weights))
+        weights, told = risen(self.weights, done, settings), objective(self.model, pair, output, self.weights)
+        self._learn(told if weights is self.weights else objective(self.model, pair, output, weights))
         self._note(output)
-        return cost if weights is self.weights else objective(self.model, pair, output, self.weights).detach()
+        return told.detach()
 
     def _learn(self, cost: Tensor) -> Tensor:
         cost.backward()
