@@ -17,10 +17,10 @@ import tiny
 from isthmus import trainer as training
 from isthmus.checkpoint import Checkpoints
 from isthmus.config import TrainingConfig
-from isthmus.data.batches import Batches
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.prepare import Prepared
-from isthmus.trainer import LOOK_EVERY, Progress, Trainer, rate
+from isthmus.trainer import Progress, Trainer, rate
+from poison import Poisoned, poison_gradient
 
 
 def trained(ready: Prepared, out: Path | None = None, **about: Any) -> Trainer:
@@ -243,117 +243,6 @@ def test_clipping_shortens_the_gradient_as_pytorch_does() -> None:
     assert float(norm) > 0.01  # or nothing would have been clipped
     for found, parameter in zip(seen[0], model.parameters(), strict=True):
         torch.testing.assert_close(found, parameter.grad, rtol=1e-4, atol=1e-9)
-
-
-class Poisoned(nn.Module):
-    """A line whose output is NaN in training step `at` (counted from 1), where `then` is called."""
-
-    def __init__(self, at: int, then: Any = None, D: int = 6) -> None:
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.line = nn.Linear(D, D)
-        self.at, self.then, self.steps = at, then, 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.steps += self.training
-        if self.training and self.steps == self.at:
-            if self.then:
-                self.then()
-            return self.line(x) * math.nan
-        return self.line(x)
-
-
-@pytest.mark.parametrize("at", [1, 2, 8, 9, 14, 19])
-def test_fault_43_a_cost_that_is_no_number_stops_within_eight_steps(at: int, tmp_path: Path) -> None:
-    ready = tiny.prepared(tiny.table(), batch_size=8)  # 12 steps an epoch
-    trainer = tiny.trainer(ready, tmp_path, own=Poisoned(at))
-    epoch, batch = divmod(at - 1, 12)
-    samples = ", ".join(map(str, trainer.batches.rows(epoch)[batch][:5].tolist()))
-    where = rf"epoch {epoch + 1}, step {at} \(training samples {samples}, …\)"
-    with pytest.raises(DivergedError, match=f"the cost was not a finite number in {where}") as caught:
-        tiny.run(trainer)
-    assert trainer.model.own.steps - at < LOOK_EVERY
-    assert all(bool(value.isfinite().all()) for value in tiny.weights(trainer.model).values())
-    assert "That update was skipped." in caught.value.message
-    assert ("Epoch 1 is kept in the checkpoint." in caught.value.message) == (at > 12)
-    assert (caught.value.exit_code, caught.value.fix) == (6, "train again with a lower rate: --lr 0.002")
-
-
-def test_fault_43_the_bad_update_is_skipped() -> None:
-    ready = tiny.prepared(tiny.table(), batch_size=8)
-    trainer, seen = tiny.trainer(ready, own=Poisoned(3)), []
-    for batch in trainer.batches.rows(0)[:4]:
-        trainer._step(batch)
-        trainer.progress.batch += 1
-        seen.append(tiny.weights(trainer.model))
-    tiny.assert_equal_weights(seen[2], seen[1])
-    assert not torch.equal(seen[3]["own.line.weight"], seen[2]["own.line.weight"])
-
-
-@pytest.mark.parametrize("value", [1e25, 1e37])
-def test_fault_43_weights_or_data_that_overflow_are_named_as_the_cause(value: float) -> None:
-    table = tiny.table()
-    table[:, 0] = value
-    ready = tiny.prepared(table, batch_size=8, scale="none", output_bias="zero")
-    with pytest.raises(DivergedError, match="it was so from the first steps: the weights overflow"):
-        tiny.run(tiny.trainer(ready))
-
-
-def test_fault_43_a_batch_that_holds_nan_is_named_as_the_cause() -> None:
-    ready = tiny.prepared(tiny.table(), batch_size=8)
-    trainer = tiny.trainer(ready)
-    data = trainer.batches.data.clone()
-    data[trainer.batches.rows(0)[1][0], 2] = math.nan
-    trainer.batches = Batches(data, ready.preprocess, batch_size=8, augment="none", seed=0, device=ready.device)
-    with pytest.raises(DivergedError, match=r"step 2 .*the batch itself holds values that are not finite"):
-        tiny.run(trainer)
-
-
-def test_fault_43_a_validation_cost_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "mean_cost", lambda *_: math.inf)
-    with pytest.raises(DivergedError, match="the validation cost of epoch 1 is inf"):
-        tiny.run(tiny.trainer(tiny.prepared(tiny.table())))
-
-
-def poison_gradient(trainer: Trainer, steps: tuple[int, ...]) -> None:
-    """Makes one value of one gradient NaN in these steps, counted from 0."""
-
-    def spoil(gradient: torch.Tensor) -> torch.Tensor:
-        spoilt = gradient.clone()
-        if trainer.progress.step in steps:
-            spoilt.view(-1)[0] = math.nan
-        return spoilt
-
-    trainer.parameters[0].register_hook(spoil)
-
-
-@pytest.mark.parametrize("never_waits", [False, True])
-@pytest.mark.parametrize("clip", ["none", 0.1])
-def test_fault_44_a_step_with_one_nan_gradient_changes_nothing(clip: Any, never_waits: bool) -> None:
-    trainer = tiny.trainer(tiny.prepared(tiny.table(), batch_size=8, clip=clip))
-    trainer.never_waits = never_waits
-    poison_gradient(trainer, steps=(2,))
-    seen = []
-    for batch in trainer.batches.rows(0)[:4]:
-        trainer._step(batch)
-        trainer.progress.batch += 1
-        seen.append(tiny.weights(trainer.model))
-    tiny.assert_equal_weights(seen[2], seen[1])
-    assert all(not torch.equal(seen[3][name], seen[2][name]) for name in seen[2])
-    assert all(bool(value.isfinite().all()) for value in seen[3].values())
-
-
-def test_fault_44_three_bad_gradients_are_skipped_and_the_fourth_stops() -> None:
-    ready = tiny.prepared(tiny.table(), batch_size=8, epochs=3)
-    trainer = tiny.trainer(ready)
-    poison_gradient(trainer, steps=(3, 15, 27))
-    assert tiny.run(trainer).stopped_by == "budget"
-    assert trainer.skipped == 3
-    trainer = tiny.trainer(ready)
-    poison_gradient(trainer, steps=(3, 15, 27, 33))
-    with pytest.raises(DivergedError, match="the gradient was not a finite number in epoch 3, step 34 "):
-        tiny.run(trainer)
 
 
 def test_fault_52_a_failing_disk_does_not_stop_training_until_its_end(

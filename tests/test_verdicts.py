@@ -5,104 +5,17 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
+from healthy import FALLING, HEALTHY, SEEDED, assert_found, denoising, history, ids, metrics, verdict
 from isthmus.cases import moved
 from isthmus.facts import Facts
-from isthmus.settings import where_is
 from isthmus.verdicts import Verdict, headline, judge_all
 
 IDS = ("cost-never-fell", "beats-mean", "beats-pca", "overfitting", "stopped-too-early", "dead-units")
 IDS += ("saturated-units", "targets-out-of-range", "train-test-overlap")
-COMMANDS = ("isthmus train", "isthmus resume", "isthmus check")
-OPTIONS = {"--config", "--recipe", "--noise", "--epochs", "--lr", "--z-size", "--set", "--label", "--shape"}
-SEEDED = np.random.default_rng(0)
-
-
-def metrics(**changes: Any) -> dict[str, Any]:
-    """A healthy run's numbers; `test__mse=1.0` puts 1.0 at ["test"]["mse"], `baselines=None` takes the block out."""
-    found: dict[str, Any] = {
-        "data": {"name": "digits", "n_train": 1600, "n_validation": 200, "n_test": 1000, "shape": [1, 28, 28]},
-        "recipe": "modern",
-        "z_size": 8,
-        "mean_cost": 0.2625,
-        "test": {"bce": 0.085, "bce_floor": 0.058, "mse": 0.0147, "psnr_db": 19.0, "ssim": 0.9},
-        "baselines": {"mean": {"mse": 0.0673}, "pca": {"mse": 0.0174, "n_components": 8}},
-    }
-    for address, value in changes.items():
-        *blocks, last = address.split("__")
-        inner = found
-        for block in blocks:
-            inner = inner[block]
-        inner[last] = value
-    return found
-
-
-def denoising(noisy: float, denoised: float | None, **filters: float | None) -> dict[str, Any]:
-    blocks = {name: {"psnr_db": psnr, "ssim": 0.5, "settings": {}} for name, psnr in filters.items()}
-    ours = {"psnr_db": denoised, "ssim": 0.8}
-    return {"n": 300, "noisy": {"psnr_db": noisy, "ssim": 0.4}, "denoised": ours, "baselines": {**blocks, "n": 300}}
-
-
-def history(validation: list[float], train: list[float] | None = None, lr: float = 3e-3) -> list[dict[str, Any]]:
-    rows = zip(train or validation, validation, strict=True)
-    return [
-        {"epoch": i, "train_cost": t, "validation_cost": v, "lr": lr, "seconds": 1.0}
-        for i, (t, v) in enumerate(rows, 1)
-    ]
-
-
-FALLING = history([0.058 + 0.1 * 0.9**i for i in range(20)])
-HEALTHY = Facts(
-    source="mnist-2k",
-    recipe="modern",
-    best_epoch=20,
-    epochs=20,
-    path="runs/a",
-    augment="none",
-    train_cost=0.0800,
-    test_cost=0.0850,
-    train_cost_sem=0.0003,
-    test_cost_sem=0.0003,
-    train_floor=0.058,
-    code=1 / (1 + np.exp(-SEEDED.normal(size=(500, 8)))),
-    signed_code=False,
-    n_duplicates=0,
-    n_overlap=0,
-    n_out_of_range=0,
-)
-
-
-def verdict(
-    id: str, *, of: dict[str, Any] | None = None, rows: list[dict[str, Any]] = FALLING, **facts: Any
-) -> Verdict:
-    """The verdict with that id for the healthy run with those changes."""
-    found = {v.id: v for v in judge_all(of or metrics(), rows, replace(HEALTHY, **facts))}
-    return found[id]
-
-
-def ids(of: dict[str, Any], rows: list[dict[str, Any]] = FALLING, **facts: Any) -> list[str]:
-    return [v.id for v in judge_all(of, rows, replace(HEALTHY, **facts))]
-
-
-def assert_found(found: Verdict, level: str, *parts: str) -> None:
-    """Level and words are those expected, and what is to be tried is one command with options that exist."""
-    assert found.level == level, found.text
-    for part in parts:
-        assert part in found.text
-    assert found.text.endswith(".")
-    if level == "pass":
-        assert found.try_next is None
-        return
-    assert found.try_next is not None
-    words = shlex.split(found.try_next)
-    assert " ".join(words[:2]) in COMMANDS
-    assert {word for word in words if word.startswith("--")} <= OPTIONS
-    for setting in (words[i + 1] for i, word in enumerate(words) if word == "--set"):
-        assert where_is(setting.partition("=")[0])
 
 
 def test_a_healthy_run_passes_everything_with_its_numbers() -> None:
@@ -391,32 +304,6 @@ def test_fault_41_train_and_test_overlap(n: int, level: str, words: str) -> None
     assert found.try_next == (None if level == "pass" else "isthmus check mnist-2k")
 
 
-@pytest.mark.parametrize(
-    ("ours", "level", "words"),
-    [
-        (17.1, "pass", ("beats non-local means: 17.10 dB against 15.00 dB, on 300 test images",)),
-        (15.2, "warn", ("hardly better than non-local means",)),
-        (14.9, "fail", ("does not beat non-local means: 14.90 dB against 15.00 dB",)),
-    ],
-)
-def test_denoiser_beats_filter(ours: float, level: str, words: tuple[str, ...]) -> None:
-    block = denoising(9.4, ours, median=14.2, nlm=15.0, tv=12.4)
-    assert_found(verdict("denoiser-beats-filter", of=metrics(denoising=block), noise="gaussian:0.5"), level, *words)
-
-
-def test_a_denoiser_must_beat_doing_nothing_and_exact_images_are_compared_by_ssim() -> None:
-    worse = metrics(denoising=denoising(25.0, 24.0, median=20.0))
-    assert_found(verdict("denoiser-beats-filter", of=worse), "fail", "does not beat leaving the noise in: 24.00 dB")
-    exact = metrics(denoising=denoising(25.0, 27.0, median=None))  # null: an infinite mean
-    assert_found(verdict("denoiser-beats-filter", of=exact), "pass", "0.80 SSIM against 0.50 SSIM")
-    alone = metrics(denoising=denoising(25.0, 27.0))
-    assert_found(verdict("denoiser-beats-filter", of=alone), "pass", "beats leaving the noise in")
-    broken = metrics(denoising=denoising(25.0, None, median=20.0))
-    broken["denoising"]["denoised"]["ssim"] = None
-    assert_found(verdict("denoiser-beats-filter", of=broken), "fail", "not finite")
-    assert "denoiser-beats-filter" not in ids(metrics())
-
-
 def test_tables_are_told_in_rows() -> None:
     table = metrics(data__shape=[20], test={"mse": 0.5}, baselines={"mean": {"mse": 1.0}})
     found = judge_all(table, FALLING, replace(HEALTHY, likelihood="gaussian", n_overlap=2))
@@ -457,46 +344,3 @@ def test_headline_says_the_worst_and_three_numbers() -> None:
     assert headline(healthy, block) == expected
     unknown = metrics(denoising=denoising(9.4, None))
     assert headline([], unknown) == "Good: test images go from 9.4 dB to an infinite or undefined PSNR."
-
-
-def by_error(noisy: float, denoised: float | None, **baselines: float) -> dict[str, Any]:
-    """The block of a table's denoiser."""
-    found = {name: {"mse": mse} for name, mse in baselines.items()}
-    return {
-        "noise": "gaussian:0.5",
-        "n": 40,
-        "noisy": {"mse": noisy},
-        "denoised": {"mse": denoised},
-        "baselines": found,
-    }
-
-
-@pytest.mark.parametrize(
-    ("ours", "level", "text"),
-    [
-        (0.08, "pass", "The denoiser beats the best linear filter: mean squared error 0.08 against 0.1, on 40 test"),
-        (0.089, "pass", "beats the best linear filter"),  # 0.5 dB are a factor of 0.8913
-        (0.095, "warn", "hardly better than the best linear filter, which no denoiser can beat where the data is norm"),
-        (0.105, "warn", "no better than the best linear filter"),
-        (0.111, "fail", "does not beat the best linear filter"),
-        (None, "fail", "Its denoised rows are not finite"),
-    ],
-)
-def test_a_tables_denoiser_is_judged_by_its_error(ours: float | None, level: str, text: str) -> None:
-    block = metrics(denoising=by_error(0.25, ours, linear=0.1, mean=0.9), data__shape=[6])
-    assert_found(verdict("denoiser-beats-filter", of=block, noise="gaussian:0.5"), level, text)
-    assert "beats-pca" not in ids(block, noise="gaussian:0.5")  # which sees the clean rows
-
-
-def test_the_best_baseline_of_a_table_may_be_to_leave_it_alone() -> None:
-    block = metrics(denoising=by_error(0.05, 0.2, linear=0.1, mean=0.9), data__shape=[6])
-    found = verdict("denoiser-beats-filter", of=block, noise="gaussian:0.5")
-    assert_found(found, "fail", "does not beat leaving the noise in: mean squared error 0.2 against 0.05")
-
-
-def test_the_headline_of_a_tables_denoiser_tells_of_its_noise() -> None:
-    block = metrics(denoising=by_error(0.25, 0.08, linear=0.1, mean=0.9), data__shape=[6])
-    expected = "the mean squared error of noisy test rows goes from 0.25 to 0.08, with the best linear filter to 0.1."
-    assert headline([], block) == f"Good: {expected}"
-    block["denoising"]["baselines"] = {}
-    assert headline([], block) == "Good: the mean squared error of noisy test rows goes from 0.25 to 0.08."

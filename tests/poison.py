@@ -1,0 +1,42 @@
+"""A model and a gradient that are NaN in chosen steps of the training."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from isthmus.trainer import Trainer
+
+
+class Poisoned(nn.Module):
+    """A line whose output is NaN in training step `at` (counted from 1), where `then` is called."""
+
+    def __init__(self, at: int, then: Any = None, D: int = 6) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.line = nn.Linear(D, D)
+        self.at, self.then, self.steps = at, then, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.steps += self.training
+        if self.training and self.steps == self.at:
+            if self.then:
+                self.then()
+            return self.line(x) * math.nan
+        return self.line(x)
+
+
+def poison_gradient(trainer: Trainer, steps: tuple[int, ...]) -> None:
+    """Makes one value of one gradient NaN in these steps, counted from 0."""
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        spoilt = gradient.clone()
+        if trainer.progress.step in steps:
+            spoilt.view(-1)[0] = math.nan
+        return spoilt
+
+    trainer.parameters[0].register_hook(spoil)
