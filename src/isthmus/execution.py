@@ -9,7 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from isthmus import collapse, files, prepare, runs
+from isthmus.anomaly import keep_evidence
 from isthmus.checkpoint import Checkpoints
+from isthmus.conformal import held_apart
 from isthmus.data.naming import counted
 from isthmus.display import Quiet
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
@@ -60,11 +62,12 @@ def execute(
 
 def _set_up(run: Run, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
     """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
-    validation = prepared.tensor(prepared.splits.validation)
+    training = prepared.config.training
+    watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed)
+    validation = prepared.tensor(watched)
     mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
-    patience = prepared.config.training.patience
-    monitor = Monitor(model, run.path, patience=patience, start_below=mean_cost)
-    trainer = Trainer(model, prepare.batches_of(prepared), validation, prepared.config.training, monitor)
+    monitor = Monitor(model, run.path, patience=training.patience, start_below=mean_cost)
+    trainer = Trainer(model, prepare.batches_of(prepared), validation, training, monitor)
     found = Checkpoints(run.path / runs.CHECKPOINT).load() if going_on else None
     if found is not None:
         _restore(run, trainer, *found)
@@ -104,6 +107,7 @@ def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_co
     files.write_json(run.path / runs.METRICS, metrics)
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
+    keep_evidence(run.path, prepared, model)
     report_at_end(run, prepared, model, latent, shown)
 
 

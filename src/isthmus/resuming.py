@@ -13,6 +13,7 @@ from torch import nn
 
 from isthmus import files, prepare, runs
 from isthmus import settings as configs
+from isthmus.anomaly import left_out
 from isthmus.cases import count
 from isthmus.config import Config
 from isthmus.differences import conditions_changed, refuse_other_data, settings_changed
@@ -54,6 +55,8 @@ def resume(
         shown.say(f"{run.path} is finished after {count(len(run.history), 'epoch')}; {more}.")
         return run
     config = _going_on(run.config, epochs, data)
+    if not left_out(run):  # its monitor has watched all validation data so far, and goes on so: bit-equal
+        config = replace(config, training=replace(config.training, calibration=0.0))
     if epochs is not None and config.training.schedule == "one-cycle" and run.history:
         longer = "the longer run, so the learning rate rises again" if finished else count(epochs, "epoch")
         shown.say(f"the schedule is laid anew over {longer}.")

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from isthmus.cli import exploring, features, look, pages, series, serving, sharing, synthesis, training, use
+from isthmus.cli import exploring, features, look, pages, scoring, series, serving, sharing, synthesis, training, use
 from isthmus.cli.frame import run_guarded
 
 EXAMPLES = """\b
@@ -36,7 +36,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     app.callback()(look.version_option)
-    for module in (training, series, use, synthesis, features, exploring, look, pages, serving, sharing):
+    for module in (training, series, use, synthesis, features, scoring, exploring, look, pages, serving, sharing):
         module.register(app)
     return app
 

@@ -1,0 +1,46 @@
+"""`isthmus score`: what does not fit, with a stated rate of false alarms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.frame import Io, command
+from isthmus.cli.settings import USING, with_settings
+from isthmus.cli.use import RunName, nested
+
+
+def score(
+    io: Io, settings: dict[str, Any], run: RunName,
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="A name, file or folder.")],
+    *, out: Annotated[Path, typer.Option("-o", "--out", help="The table of scores: .csv or .parquet.")],
+    false_alarms: Annotated[
+        float | None,
+        typer.Option("--false-alarms", help="Share of normal samples that may be called outliers. [0.01, if possible]"),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="A .png of the strangest images, red where they do not fit.")
+    ] = None,
+) -> None:  # fmt: skip
+    """Say what does not fit: a score (larger is stranger), a p-value, and whether it is an outlier.
+
+    \b
+    Examples:
+      isthmus score latest photos/ -o scores.csv --picture strange.png
+      isthmus score latest table.csv -o scores.csv --false-alarms 0.05
+    """
+    from isthmus import scoring
+    from isthmus.runs import find
+
+    scored = scoring.score(
+        find(run), source, out, false_alarms=false_alarms, picture=picture, settings=nested(settings)
+    )
+    for sentence in scored.said:
+        io.say(f"note: {sentence}")
+    io.result(scored.as_dict(), scored.text)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, with_settings(score, USING))

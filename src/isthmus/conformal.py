@@ -1,0 +1,81 @@
+"""Split-conformal p-values: how strange a score is among the scores of samples that are known to be normal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from isthmus.data.samples import Samples
+from isthmus.errors import UsageError
+from isthmus.randomness import seed_of
+
+USUAL_RATE = 0.01  # one false alarm in a hundred normal samples, unless told or unless too few calibrate it
+FEWEST_CALIBRATING = 9  # with fewer no p-value is below 0.1, and all that there are do more good to the choice of epoch
+ROUNDING = 1e-9  # 0.01 times 100 is to count as one
+
+
+def held_apart(validation: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
+    """(what early stopping looks at, what nothing is chosen by): the second is the `share`, drawn by the seed.
+
+    A share of fewer than 9 samples is left with the others.
+    """
+    n = int(share * len(validation))
+    if n < FEWEST_CALIBRATING:
+        return validation, validation.take(np.zeros(0, np.int64))
+    order = np.random.default_rng(seed_of(seed, "calibration")).permutation(len(validation))
+    return validation.take(np.sort(order[n:])), validation.take(np.sort(order[:n]))
+
+
+def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """p = (1 + #{calibration >= score}) / (n + 1), (N,), for scores (N,) of which larger is stranger.
+
+    Of a normal sample P(p <= a) <= a for every a, whatever the scores are, if it and the n that calibrate could stand
+    in each other's place; no p is below 1 / (n + 1).
+
+    Source: Vovk, Gammerman and Shafer 2005, Algorithmic learning in a random world, section 2.2; Bates et al. 2021,
+    arXiv:2104.08279, eq. 2.
+
+    >>> p_values(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 9.0]))
+    array([1.  , 0.75, 0.25])
+    """
+    ordered = np.sort(calibration)
+    as_strange = len(ordered) - np.searchsorted(ordered, scores, side="left")
+    return (1 + as_strange) / (len(ordered) + 1)
+
+
+def outliers(p: np.ndarray, rate: float) -> np.ndarray:
+    """Which p-values (N,) are at most the rate of false alarms."""
+    return p <= rate + ROUNDING
+
+
+def threshold(calibration: np.ndarray, rate: float) -> float:
+    """The score above which samples are outliers at that rate; infinite where too few calibrate it."""
+    k = math.floor(rate * (len(calibration) + 1) + ROUNDING)
+    return float(np.sort(calibration)[-k]) if 0 < k <= len(calibration) else math.inf if k < 1 else -math.inf
+
+
+def settled_rate(asked: float | None, n: int) -> float:
+    """The rate of false alarms that n calibration scores can hold: the one asked for, or by default 0.01.
+
+    By default with fewer than 99 it is the least that they can hold, 1 / (n + 1).
+
+    Raises: UsageError where the rate that was asked for is no rate, or less than that.
+    """
+    least = 1 / (n + 1)
+    if asked is None:
+        return max(USUAL_RATE, least)
+    if not 0 < asked < 1:
+        message = f"a rate of false alarms lies between 0 and 1; {asked:g} does not."
+        raise UsageError("USAGE-RATE", message, fix="pass --false-alarms 0.01 for one in a hundred")
+    if asked + ROUNDING < least:
+        needed = math.ceil(1 / asked - ROUNDING) - 1
+        message = f"a rate of {asked:g} needs {needed:,} normal samples held apart; this run has {n:,}."
+        possible = math.ceil(least * 10_000) / 10_000
+        more = "train on more data, or name more with --validation"
+        fix = f"pass --false-alarms {possible:g}, the least that can hold, or {more}" if n else more
+        raise UsageError("USAGE-RATE", message, fix=fix)
+    return asked
+
+
+__all__ = ["USUAL_RATE", "held_apart", "outliers", "p_values", "settled_rate", "threshold"]
