@@ -23,30 +23,30 @@ def small(denoiser: Run) -> Any:
     return client(app_of(denoiser.path, SMALL))
 
 
-def refused(answer: Any, limit: str) -> None:
+def assert_refused(answer: Any, limit: str) -> None:
     assert answer.status_code == 413
     assert limit in answer.json()["error"]["message"]
 
 
 def test_fault_75_too_many_bytes_by_their_own_word(small: Any) -> None:
-    refused(small.post("/api/encode", content=b"x" * 20_001), "20,000 bytes")
+    assert_refused(small.post("/api/encode", content=b"x" * 20_001), "20,000 bytes")
 
 
 def test_fault_75_too_many_bytes_that_come_in_pieces(small: Any) -> None:
-    refused(small.post("/api/encode", content=(b"x" * 1_000 for _ in range(21))), "20,000 bytes")
+    assert_refused(small.post("/api/encode", content=(b"x" * 1_000 for _ in range(21))), "20,000 bytes")
 
 
 def test_fault_75_too_many_files_fields_samples_and_pixels(small: Any) -> None:
     picture = png(np.zeros((28, 28), np.uint8))
-    refused(small.post("/api/encode", files=[("files", ("a.png", picture))] * 4), "3 files")
-    refused(
+    assert_refused(small.post("/api/encode", files=[("files", ("a.png", picture))] * 4), "3 files")
+    assert_refused(
         small.post("/api/encode", files=[("files", ("a.png", picture))], data={f"f{i}": "x" for i in range(70)}),
         "64 fields",
     )
-    refused(small.post("/api/encode", json={"images": [uri(np.zeros((2, 2), np.uint8))] * 4}), "at most 3")
-    refused(small.post("/api/encode", json={"x": [[0] * 784] * 5}), "at most 4")
-    refused(small.post("/api/decode", json={"z": [[0] * 4] * 5}), "at most 4")
-    refused(small.post("/api/encode", files={"files": ("a.png", png(np.zeros((71, 71), np.uint8)))}), "at most 5,000")
+    assert_refused(small.post("/api/encode", json={"images": [uri(np.zeros((2, 2), np.uint8))] * 4}), "at most 3")
+    assert_refused(small.post("/api/encode", json={"x": [[0] * 784] * 5}), "at most 4")
+    assert_refused(small.post("/api/decode", json={"z": [[0] * 4] * 5}), "at most 4")
+    assert_refused(small.post("/api/encode", files={"files": ("a.png", png(np.zeros((71, 71), np.uint8)))}), "at most 5,000")
 
 
 def test_fault_75_a_bomb_is_known_by_its_header(small: Any) -> None:

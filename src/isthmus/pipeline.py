@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from isthmus import files, prepare, runs
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.costs import penalty_weights
+from isthmus.data.samples import skipped_files
 from isthmus.display import Quiet, shown_by
 from isthmus.errors import UsageError
 from isthmus.execution import execute
@@ -36,18 +37,19 @@ def train(
     config: str | Path | Mapping[str, Any] | None = None,
     show: bool | Quiet = True,
     command: Sequence[str] | None = None,
+    began: Callable[[Run], object] | None = None,
     **settings: Any,
 ) -> Run:
     """Trains an autoencoder on `data`, judges it, and leaves a run folder.
 
     `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `settings`:
     any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`), over `config` (a TOML file or nested
-    values), over `recipe`. `show=False` prints nothing.
+    values), over `recipe`. `show=False` prints nothing. `began` hears of the run once its folder stands.
 
     Raises: UsageError, DataError, ResourceError, DivergedError, FolderInUseError; Interrupted after Ctrl-C.
     """
     resolved = configure(data, recipe, config, settings)
-    return _train(resolved, data, out, shown_by(show), command)
+    return _train(resolved, data, out, shown_by(show), command, began=began)
 
 
 def fit(
@@ -122,6 +124,7 @@ def _train(
     own: nn.Module | None = None,
     flatten: bool | str = "auto",
     output: str = "logits",
+    began: Callable[[Run], object] | None = None,
 ) -> Run:
     if own is not None and not isinstance(own, nn.Module):
         message = f"fit takes a torch.nn.Module, and was given a {type(own).__name__}."
@@ -142,8 +145,20 @@ def _train(
     run = Run(runs.new_folder(out, name))
     with FolderLock(run.path), kept_if_begun(run.path):
         files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+        _list_skipped(run, prepared, shown)
         run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
+        if began is not None:
+            began(run)
         return execute(run, prepared, model, shown)
+
+
+def _list_skipped(run: Run, prepared: Prepared, shown: Quiet) -> None:
+    """Writes `skipped.txt`: every file that `--skip-bad-files` left out, with its fault."""
+    splits = prepared.splits
+    skipped = skipped_files(splits.train, splits.validation, splits.test)
+    if skipped:
+        files.write_text(run.path / runs.SKIPPED, "\n".join(skipped) + "\n")
+        shown.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / runs.SKIPPED}")
 
 
 def _for_own(prepared: Prepared, output: str) -> Prepared:

@@ -25,6 +25,7 @@ def train(
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")
     ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Show the training on a local page as it goes on.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but do not train.")] = False,
 ) -> None:
     """Train an autoencoder on DATA, judge it, and leave a run folder.
@@ -48,10 +49,20 @@ def train(
         about = pipeline.dry_run(pipeline.configure(data, recipe, given, {}), show=io.display)
         io.result(about, _planned(about))
         return
-    run = pipeline.train(
-        data, recipe=recipe, out=out, config=given, show=io.display, command=["isthmus", *sys.argv[1:]]
-    )
-    io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
+    with _page(io) as page:
+        run = pipeline.train(
+            data, recipe=recipe, out=out, config=given, show=io.display, command=["isthmus", *sys.argv[1:]],
+            began=(lambda run: page.begin(run.path)) if serve else None,
+        )  # fmt: skip
+        io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
+        if serve and sys.stdout.isatty():  # a script has nobody who would close the page
+            page.wait()
+
+
+def _page(io: Io) -> Any:
+    from isthmus.web.beside import Beside
+
+    return Beside(io.say)
 
 
 def resume(

@@ -1,0 +1,67 @@
+"""The server of `isthmus train --serve`: a process beside the training, which ends with it and never before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from isthmus.errors import ResourceError
+
+
+class Beside:
+    """`with Beside(say) as server:` … `server.begin(run_path)` shows a run; `server.wait()` keeps the page open.
+
+    The training is no part of the server, so closing or killing the server leaves it alone. The other way round the
+    server reads our end of a pipe, which closes however we end.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say, self.process = say, None
+
+    process: subprocess.Popen[str] | None
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def begin(self, run_path: str | Path) -> str:
+        """Starts the server and says its address. Raises: ResourceError with what it said when it cannot start."""
+        command = [sys.executable, "-m", "isthmus", "serve", str(run_path), "--watch", "--until-closed", "--json"]
+        # A session of its own: Ctrl-C is for the training, which saves; the page shows that it did.
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        told = json.loads(line) if line.startswith("{") else {}
+        if "address" not in told:
+            message = told.get("error", {}).get("message", "the server did not start.")
+            raise ResourceError("RESOURCE-SERVE", message, fix="train without --serve, and call `isthmus serve` later")
+        self.say(f"watch it at {told['address']}")
+        return told["address"]
+
+    def wait(self) -> None:
+        """Until Ctrl-C, or until the server ends by itself."""
+        if self.process is not None:
+            self.say("the page stays open until Ctrl-C")
+            try:
+                self.process.wait()
+            except KeyboardInterrupt:
+                return
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process is None:
+            return
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+__all__ = ["Beside"]
