@@ -103,6 +103,19 @@ def test_fault_51_a_reader_meets_the_old_folder_or_the_new_one_at_every_instant(
     assert len(set(seen)) >= 10
 
 
+def test_fault_51_a_folder_that_is_moved_aside_while_it_is_read_is_read_again_there(tmp_path: Path) -> None:
+    folder, aside = tmp_path / "model", tmp_path / ".old-x" / "model"
+    save(folder, "old")
+
+    def moved(place: Path) -> str:
+        if folder.exists():
+            aside.parent.mkdir()
+            folder.rename(aside)
+        return content(place)
+
+    assert files.steadily(folder, moved) == "old"
+
+
 def test_a_folder_that_is_damaged_is_an_error_though_it_is_read_steadily(tmp_path: Path) -> None:
     save(tmp_path / "model", "old")
     (tmp_path / "model" / "a.txt").write_text("odl")

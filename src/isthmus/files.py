@@ -127,25 +127,27 @@ def verify_folder(folder: Path) -> dict[str, Any]:
 
 
 def steadily(folder: Path, read: Callable[[Path], T]) -> T:
-    """`read(folder)`, once more where the folder was replaced meanwhile: it may have seen some of both."""
+    """`read(folder)`, once more where the folder was moved or replaced meanwhile: it may have seen some of both."""
     for _ in range(REPLACED_MOST):
-        before = _manifest_of(folder)
+        before = _seen(folder)
         try:
             found = read(standing(folder))
         except (ModelFileError, OSError):
-            if _manifest_of(folder) == before:
+            if _seen(folder) == before:
                 raise
         else:
-            if _manifest_of(folder) == before:
+            if _seen(folder)[1] == before[1]:
                 return found
     return read(standing(folder))
 
 
-def _manifest_of(folder: Path) -> bytes | None:
+def _seen(folder: Path) -> tuple[Path, bytes | None]:
+    """Where the folder stands, and its manifest there: between two renames the old one stands beside its place."""
+    place = standing(folder)
     try:
-        return (standing(folder) / MANIFEST).read_bytes()
+        return place, (place / MANIFEST).read_bytes()
     except OSError:
-        return None
+        return place, None
 
 
 def refuse_newer(path: Path, version: int, manifest: Mapping[str, Any]) -> None:
