@@ -25,11 +25,14 @@ import tiny
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.lock import FolderLock
+from isthmus.recipes import RECIPES
 from isthmus.runs import Run
 
 COMMANDS = [
     "train",
     "resume",
+    "compare",
+    "sweep",
     "reconstruct",
     "denoise",
     "encode",
@@ -37,6 +40,8 @@ COMMANDS = [
     "sample",
     "interpolate",
     "traverse",
+    "edit",
+    "score",
     "map",
     "neighbors",
     "duplicates",
@@ -48,7 +53,10 @@ COMMANDS = [
     "recipes",
     "doctor",
     "report",
+    "serve",
+    "export",
 ]
+FEATURES = ["feature learn", "feature list", "feature discover", "feature matrix"]
 TRAIN = ["--hidden", "16", "--z-size", "4", "--threads", "1", "--batch-size", "32", "--epochs", "2"]
 PROGRAM = [sys.executable, "-c", "from isthmus.cli import main; main()"]
 
@@ -99,25 +107,26 @@ def test_version(isthmus_command: Command) -> None:
     assert isthmus_command("--version") == (0, f"isthmus {isthmus.__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *FEATURES])
 def test_every_command_has_help_with_examples_that_parse(name: str, isthmus_command: Command) -> None:
-    outcome = isthmus_command(name, "--help")
+    outcome = isthmus_command(*name.split(), "--help")
     assert outcome.code == 0
     assert all(option in outcome.out for option in ("--json", "--quiet", "--debug", "--help"))
     for line in re.findall(r"^ +isthmus (.+?)(?:   .*)?$", outcome.out, re.MULTILINE):
         given, *words = line.split()
-        assert given in COMMANDS
+        given = f"{given} {words.pop(0)}" if given == "feature" else given
+        assert given in {*COMMANDS, *FEATURES}
         flags = [word for word in words if word.startswith("-")]
-        known = isthmus_command(given, "--help").out
+        known = isthmus_command(*given.split(), "--help").out
         assert all(re.search(rf"(?<![\w-]){flag}\b", known) for flag in flags), line
 
 
 def test_the_help_lists_every_command_and_no_command_is_the_help(isthmus_command: Command) -> None:
     told = isthmus_command("--help")
-    assert (
-        re.findall(r"^  (\w+)  +\S", told.out.partition("Commands:")[2].partition("Examples:")[0], re.MULTILINE)
-        == COMMANDS
-    )
+    assert re.findall(r"^  (\w+)  +\S", told.out.partition("Commands:")[2].partition("Examples:")[0], re.MULTILINE) == [
+        *COMMANDS,
+        "feature",
+    ]
     assert isthmus_command().out.startswith("Usage: isthmus")
 
 
@@ -362,7 +371,7 @@ def test_runs_and_recipes_are_listed(run: Path, isthmus_command: Command) -> Non
     assert "runs/b" in outcome.out
     row = isthmus_command("runs", "--json").json["runs"][0]
     assert (row["run"], row["mse"]) == ("runs/b", Run(run).metrics["test"]["mse"])
-    assert set(isthmus_command("recipes", "--json").json["recipes"]) == {"modern", "seed"}
+    assert set(isthmus_command("recipes", "--json").json["recipes"]) == set(RECIPES)
 
 
 def test_doctor_tells_the_machine(isthmus_command: Command) -> None:
