@@ -58,13 +58,14 @@ def _digit(ink: np.ndarray, H: int, W: int) -> np.ndarray:
     large = np.zeros((H, W), np.float32)
     top, left = (H - size[0]) // 2, (W - size[1]) // 2
     large[top : top + size[0], left : left + size[1]] = small
-    by = [(side - 1) / 2 - float(at) for side, at in zip((H, W), ndimage.center_of_mass(large), strict=True)]
+    # MNIST counts from corners: the mean centre of mass of its digits is at pixel 13.95, not at 13.5.
+    by = [side / 2 - float(at) for side, at in zip((H, W), ndimage.center_of_mass(large), strict=True)]
     return np.roll(large, [_within(by[0], top, H - top - size[0]), _within(by[1], left, W - left - size[1])], (0, 1))
 
 
 def _within(shift: float, before: int, after: int) -> int:
     """A whole number of pixels, so that nothing is blurred, and none that would push ink over the edge."""
-    return int(np.clip(round(shift), -before, after))
+    return int(np.clip(np.floor(shift + 0.5), -before, after))
 
 
 def _cover(seen: np.ndarray, H: int, W: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from isthmus.web.ports import listening
 
 THREADS = 1  # of the arithmetic: one image through a small network is fastest on one core, which leaves the others free
 TOKEN = "ISTHMUS_TOKEN"  # a token of one's own, so that an open page goes on after the server was started again
+LAST_WORD = 1.5  # seconds in which an open page still hears how the training ended; it looks twice a second
 SHORTEST = 16  # characters of such a token; below it could be tried out
 
 
@@ -118,6 +120,7 @@ def _token() -> str:
 def _end_with(server: uvicorn.Server, stream: Any) -> None:
     while stream.read(1024):
         pass
+    time.sleep(LAST_WORD)
     server.should_exit = True
 
 

@@ -23,6 +23,7 @@ async function start() {
   document.title = `${about.name} · isthmus`;
   one("#report-link").hidden = !about.report;
   if (about.model) await play();
+  else one("#intro").textContent = "There is no trained model yet. As soon as there is one, this page lets you play with it.";
   if (about.watch) {
     one("#training").hidden = false;
     one("#nav-training").hidden = false;
@@ -55,6 +56,7 @@ function introduce(model) {
     ? `This network rebuilds ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
     : `This network squeezes ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
   one("#code-name").textContent = `code, ${model.z_size} numbers`;
+  for (const link of all("nav a[data-play]")) link.parentElement.hidden = false;
   for (const tool of all(".image-only")) tool.hidden = !model.is_image;
 }
 

@@ -13,7 +13,7 @@ export function setUp(onModel) {
   stream.addEventListener("progress", (event) => progress(JSON.parse(event.data), onModel));
   stream.addEventListener("sanity", (event) => sanity(JSON.parse(event.data)));
   stream.onopen = () => { one("#line").textContent = ""; };
-  stream.onerror = () => { one("#line").textContent = "The server does not answer; the training goes on. Trying again …"; };
+  stream.onerror = () => { one("#line").textContent = "The server does not answer; a training goes on without it. Trying again …"; };
   one("#stop").addEventListener("click", () => latest("stop", async (signal) => {
     await ask("/api/stop", {}, signal);
     one("#stop").disabled = true;

@@ -1,0 +1,162 @@
+"""The app as people use it, in the system's Chromium: drawing, sliders, dropped files; on phone and desktop."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+
+from browser import SIZES, Seen, chromium, needs_chromium
+from isthmus.runs import Run
+from isthmus.web.app import build_app
+from isthmus.web.guard import Door
+from isthmus.web.house import House
+from isthmus.web.ports import listening
+from served import TOKEN, png
+
+pytestmark = needs_chromium
+DROP = """([data]) => {
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], "a.png", { type: "image/png" }));
+  document.querySelector("#stage").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+}"""
+
+
+@contextmanager
+def running(run: Run) -> Iterator[str]:
+    """The address of a server in a thread."""
+    with listening("127.0.0.1", 0) as sock:
+        port = sock.getsockname()[1]
+        app = build_app(House(run.path), Door(TOKEN, port), watch=True)
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1, ws="none")
+        )
+        app.state.server = server
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}/?token={TOKEN}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(digit_run: Run) -> Iterator[str]:
+    with running(digit_run) as found:
+        yield found
+
+
+@contextmanager
+def visited(browser: Any, address: str, size: str = "desktop", scheme: str = "light") -> Iterator[Seen]:
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context.set_default_timeout(60_000)  # on a busy machine
+    page = context.new_page()
+    seen = Seen(page)
+    page.on("console", lambda message: seen.said.append(message.text))
+    page.on("pageerror", lambda error: seen.said.append(str(error)))
+    page.on("request", lambda request: seen.asked.append(request.url))
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    try:
+        yield seen
+    finally:
+        context.close()
+
+
+def assert_at_home(seen: Seen, address: str) -> None:
+    """No error, and no request but to the server and for pictures in the page itself."""
+    home = address.partition("/?")[0]
+    assert seen.said == []
+    assert [url for url in seen.asked if not url.startswith((home, "data:", "blob:"))] == []
+
+
+def changed(seen: Seen, box: str, before: str | None) -> str:
+    """The picture in a box, once it is another."""
+    seen.page.wait_for_function(f"(old) => document.querySelector('{box} img')?.src !== (old ?? '')", arg=before)
+    return seen.page.locator(f"{box} img").first.get_attribute("src")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_it_opens_without_error_barrier_or_request_to_elsewhere(
+    browser: Any, address: str, size: str, scheme: str
+) -> None:
+    with visited(browser, address, size, scheme) as seen:
+        seen.page.wait_for_selector("#drawn img")
+        seen.assert_accessible()
+        seen.assert_fits()
+        assert_at_home(seen, address)
+        assert "token" not in seen.page.url
+
+
+def test_a_drawn_digit_is_rebuilt_at_once(browser: Any, address: str) -> None:
+    with visited(browser, address) as seen:
+        before = changed(seen, "#rebuilt", None)
+        box = seen.page.locator("#canvas").bounding_box()
+        seen.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.2)
+        seen.page.mouse.down()
+        seen.page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.8, steps=8)
+        seen.page.mouse.up()
+        changed(seen, "#rebuilt", before)
+        assert seen.page.locator("#source").inner_text() == "your drawing"
+        assert_at_home(seen, address)
+
+
+def test_a_slider_moves_the_picture(browser: Any, address: str) -> None:
+    with visited(browser, address) as seen:
+        before = changed(seen, "#moved", None)
+        slider = seen.page.locator("#sliders input").first
+        slider.focus()
+        for _ in range(20):
+            slider.press("ArrowRight")
+        assert changed(seen, "#moved", before) != before
+        assert_at_home(seen, address)
+
+
+def test_a_dropped_image_is_taken(browser: Any, address: str) -> None:
+    picture = np.zeros((60, 60), np.uint8)
+    picture[10:50, 25:35] = 255
+    with visited(browser, address) as seen:
+        before = changed(seen, "#rebuilt", None)
+        seen.page.evaluate(DROP, [base64.b64encode(png(picture)).decode()])
+        changed(seen, "#rebuilt", before)
+        assert seen.page.locator("#source").inner_text() == "your image"
+        assert_at_home(seen, address)
+
+
+def test_a_point_of_the_map_is_loaded(browser: Any, address: str) -> None:
+    with visited(browser, address) as seen:
+        seen.page.wait_for_selector("#plot .dot")
+        seen.page.locator("#plot").click(position={"x": 200, "y": 200})
+        seen.page.wait_for_function("document.querySelector('#source').textContent.startsWith('training')")
+        assert seen.page.locator("#quality").inner_text() == "decoded from its code"
+        assert_at_home(seen, address)
+
+
+def test_a_panel_that_cannot_work_says_why(browser: Any, address: str) -> None:
+    with visited(browser, address) as seen:
+        assert "trained without noise" in seen.page.locator("#denoise .why").inner_text()
+        assert "trained" in seen.page.locator("#intro").inner_text()
+
+
+def test_without_the_token_there_is_no_page(browser: Any, address: str) -> None:
+    page = browser.new_context().new_page()
+    answer = page.goto(address.partition("?")[0])
+    assert answer.status == 401
+    assert "needs its token" in page.content()
+    page.context.close()
