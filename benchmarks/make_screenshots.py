@@ -1,4 +1,4 @@
-"""Make the screenshots of the README: the page of a run, as it looks on a desktop and on a phone.
+"""Make the screenshots of the README: the page of a run and the app, as they look on a desktop and on a phone.
 
 python benchmarks/make_screenshots.py                    trains a denoiser in a temporary folder, 2 minutes
 python benchmarks/make_screenshots.py RUN                takes the page of a finished run
@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
+import math
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -40,12 +43,50 @@ SHOTS = (
 )
 
 
-def take(browser: Any, page_of: Path, shot: Shot) -> int:
+APP = (
+    Shot("serve.png", (1280, 1280), "draw", "light"),
+    Shot("serve-map.png", (1280, 1280), "walk", "dark"),
+    Shot("serve-phone.png", (390, 1170), "draw", "dark"),
+)
+
+
+def take_app(browser: Any, run: Path) -> None:
+    """The app of a run, with a drawn digit in it."""
+    command = [sys.executable, "-m", "isthmus", "serve", str(run), "--json", "--until-closed"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = json.loads(server.stdout.readline())["address"]
+        for shot in APP:
+            print(f"{shot.name:<24}{take(browser, address, shot, draw_a_three):>8,} bytes")
+        server.terminate()
+
+
+def draw_a_three(page: Any) -> None:
+    """Draws as a hand would, and waits until everything has answered."""
+    page.wait_for_selector("#drawn img", timeout=120_000)
+    page.locator("input[value=tsne]").check()
+    page.wait_for_function("document.querySelector('#map-told').textContent.includes('t-SNE')", timeout=120_000)
+    box = page.locator("#canvas").bounding_box()
+    bows = ((0.42, 0.33, 0.14, 3.6), (0.42, 0.63, 0.17, -1.6))
+    for k, (x, y, radius, start) in enumerate(bows):
+        for i in range(25):
+            angle = start + i / 24 * (6.9 - start if k == 0 else 4.1)
+            at = x + radius * math.cos(angle), y + radius * math.sin(angle)
+            page.mouse.move(box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"])
+            if i == 0:
+                page.mouse.down()
+        page.mouse.up()
+    page.wait_for_timeout(2_000)
+
+
+def take(browser: Any, page_of: Path | str, shot: Shot, prepare: Any = None) -> int:
     """Writes one screenshot with a palette of 256 colours, which these pages do not exceed by much. Its bytes."""
     width, height = shot.size
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.scheme)
     page = context.new_page()
-    page.goto(page_of.resolve().as_uri())
+    page.goto(page_of if isinstance(page_of, str) else page_of.resolve().as_uri())
+    if prepare is not None:
+        prepare(page)
     if shot.at:
         page.evaluate("id => document.getElementById(id)?.scrollIntoView({behavior: 'instant'})", shot.at)
     target = PICTURES / shot.name
@@ -71,6 +112,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for shot in SHOTS:
             print(f"{shot.name:<24}{take(browser, run / 'report.html', shot):>8,} bytes")
+        take_app(browser, run)
         browser.close()
 
 
