@@ -15,6 +15,8 @@ class Samples:
     to bring it there). For a table it is (N, D) float32 in the table's own units. `labels` is (N,) int64, indices into
     `classes`. `ids` are file names; None stands for row numbers. `columns` names the table columns behind `x` (also for
     images that came as a table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud.
+    `groups` (N,) int64 are alike for samples that belong together, such as pieces of one image; a split keeps them so.
+    `cut` is the option by which images were cut. `skipped` are the files that were left out, each with its fault.
     """
 
     x: np.ndarray
@@ -25,6 +27,9 @@ class Samples:
     columns: tuple[str, ...] | None = None
     label_column: str | None = None
     notes: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
+    cut: str = ""
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -48,8 +53,8 @@ class Samples:
     def take(self, rows: np.ndarray) -> Samples:
         """The samples at `rows`, in that order. Row numbers become ids, so that they still name the original row."""
         ids = tuple(self.id_of(int(row)) for row in rows)
-        labels = None if self.labels is None else self.labels[rows]
-        return replace(self, x=self.x[rows], labels=labels, ids=ids)
+        labels, groups = (None if each is None else each[rows] for each in (self.labels, self.groups))
+        return replace(self, x=self.x[rows], labels=labels, groups=groups, ids=ids)
 
 
 @dataclass(frozen=True)
@@ -58,3 +63,8 @@ class Bundle:
 
     train: Samples
     test: Samples | None = None
+
+
+def skipped_files(*sets: Samples | None) -> tuple[str, ...]:
+    """The files that were left out of these sets, each named once with its fault."""
+    return tuple(dict.fromkeys(text for samples in sets if samples is not None for text in samples.skipped))
