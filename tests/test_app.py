@@ -51,7 +51,6 @@ def test_fault_79_an_image_is_made_anew_and_its_extras_do_not_come_back(asked: A
 
 
 OUTSIDE = [
-
     "../run.json",
     "%2e%2e%2frun.json",
     "run.json",

@@ -46,7 +46,9 @@ def test_fault_75_too_many_files_fields_samples_and_pixels(small: Any) -> None:
     assert_refused(small.post("/api/encode", json={"images": [uri(np.zeros((2, 2), np.uint8))] * 4}), "at most 3")
     assert_refused(small.post("/api/encode", json={"x": [[0] * 784] * 5}), "at most 4")
     assert_refused(small.post("/api/decode", json={"z": [[0] * 4] * 5}), "at most 4")
-    assert_refused(small.post("/api/encode", files={"files": ("a.png", png(np.zeros((71, 71), np.uint8)))}), "at most 5,000")
+    assert_refused(
+        small.post("/api/encode", files={"files": ("a.png", png(np.zeros((71, 71), np.uint8)))}), "at most 5,000"
+    )
 
 
 def test_fault_75_a_bomb_is_known_by_its_header(small: Any) -> None:
