@@ -65,7 +65,8 @@ def draw_a_three(page: Any) -> None:
     """Draws as a hand would, and waits until everything has answered."""
     page.wait_for_selector("#drawn img", timeout=120_000)
     page.locator("input[value=tsne]").check()
-    page.wait_for_function("document.querySelector('#map-told').textContent.includes('t-SNE')", timeout=120_000)
+    page.wait_for_function("() => document.querySelector('#map-told').textContent.includes('t-SNE')", timeout=120_000)
+    page.locator("#canvas").scroll_into_view_if_needed()
     box = page.locator("#canvas").bounding_box()
     bows = ((0.42, 0.33, 0.14, 3.6), (0.42, 0.63, 0.17, -1.6))
     for k, (x, y, radius, start) in enumerate(bows):

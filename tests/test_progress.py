@@ -86,7 +86,7 @@ def test_fault_82_a_new_server_finds_the_training_and_stops_it_once_and_gently(i
     assert after.get("/api/progress").json()["state"] == "interrupted"
 
 
-def _until(true: object, seconds: float = 90) -> None:
+def _until(true: object, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not true():  # type: ignore[operator]
         assert time.monotonic() < end

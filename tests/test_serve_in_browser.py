@@ -107,6 +107,7 @@ def test_it_opens_without_error_barrier_or_request_to_elsewhere(
 def test_a_drawn_digit_is_rebuilt_at_once(browser: Any, address: str) -> None:
     with visited(browser, address) as seen:
         before = changed(seen, "#rebuilt", None)
+        seen.page.locator("#canvas").scroll_into_view_if_needed()
         box = seen.page.locator("#canvas").bounding_box()
         seen.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.2)
         seen.page.mouse.down()
@@ -143,7 +144,7 @@ def test_a_point_of_the_map_is_loaded(browser: Any, address: str) -> None:
     with visited(browser, address) as seen:
         seen.page.wait_for_selector("#plot .dot")
         seen.page.locator("#plot").click(position={"x": 200, "y": 200})
-        seen.page.wait_for_function("document.querySelector('#source').textContent.startsWith('training')")
+        seen.page.wait_for_function("() => document.querySelector('#source').textContent.startsWith('training')")
         assert seen.page.locator("#quality").inner_text() == "decoded from its code"
         assert_at_home(seen, address)
 

@@ -76,7 +76,7 @@ def serve(
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                log_level="error",
+                log_level="critical",
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=2,
