@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isthmus import lock
 from isthmus.errors import ModelFileError
-from isthmus.runs import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, Run
+from isthmus.runs import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, Run
 
 
 def has_begun(path: Path) -> bool:
@@ -26,7 +26,7 @@ def kept_if_begun(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         if not has_begun(path) and _ended(path) != "diverged":
-            for name in (RECORD, CONFIG, HISTORY, lock.NAME):
+            for name in (RECORD, CONFIG, HISTORY, SKIPPED, lock.NAME):
                 with suppress(OSError):
                     (path / name).unlink()
             with suppress(OSError):  # there is something else in it, or the disk has failed

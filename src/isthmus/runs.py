@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HOME = Path("runs")
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
 RECORD, CONFIG, METRICS, HISTORY, MODEL = "run.json", "config.toml", "metrics.json", "history.csv", "model"
+SKIPPED = "skipped.txt"
 CHECKPOINT = "checkpoint"
 DONE = {"budget", "patience"}  # how a training ends that came to its end
 
