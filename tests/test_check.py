@@ -197,7 +197,7 @@ def test_settings_that_mean_nothing_are_raised(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", ["mnist-2k", np.zeros((3, 5, 5), np.uint8), "nowhere"])
 def test_findings_are_json(source: object) -> None:
     found = json.loads(json.dumps(check(source).as_dict(), allow_nan=False))
-    assert set(found) == {"format", "source", "ok", "parts", "overlap", "problems", "warnings", "notes"}
+    assert set(found) == {"format", "source", "ok", "parts", "overlap", "problems", "warnings", "notes", "skipped"}
 
 
 def test_a_generator_is_asked_only_once() -> None:
@@ -221,3 +221,16 @@ def test_of_many_sizes_the_most_frequent_are_printed_and_all_are_kept(tmp_path: 
     assert listed[0].startswith("6 x 6: 10 images")  # of the 50: one, and every third of 25
     assert listed[-1] == "… and 15 more sizes; --json lists all"
     assert len(findings.as_dict()["problems"][0]["problems"]) == 25
+
+
+def test_fault_33_all_files_that_were_skipped_are_listed(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.fromarray(np.full((8, 8), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    for i in range(12):  # more than a sentence names
+        (tmp_path / f"bad{i}.png").write_bytes(b"\x89PNG\r\n\x1a\ncut")
+    found = check(tmp_path, DataConfig(skip_bad_files=True))
+    assert found.ok
+    assert len(found.skipped) == 12
+    assert [text.partition(" ")[0] for text in found.skipped] == [f"bad{i}.png" for i in range(12)]
+    assert found.as_dict()["skipped"] == list(found.skipped)
+    assert [text for title, text in found.rows() if title == "skipped"] == list(found.skipped)

@@ -173,7 +173,10 @@ def test_fault_36_mixed_sizes_are_counted_with_examples(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="images of 2 sizes") as caught:
         read_images(tmp_path, OPTIONS)
     assert caught.value.problems == ("3 x 4: 3 images, e.g. a.png, b.png", "3 x 9: 1 image, e.g. wide.png")
-    assert caught.value.fix == "pass --resize 3x4 to bring all to one size"
+    assert caught.value.fix == (
+        "pass --resize 3x4 to bring all to one size, --crop 3x4 to cut out the middle of each, or --patches 3x4 to cut "
+        "each into pieces"
+    )
 
 
 def test_resize_brings_all_to_one_size(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import isthmus
@@ -163,3 +164,21 @@ def test_later_settings_win() -> None:
     assert config.data.source == "x.npy"
     assert pipeline.configure(np.zeros(3), None, None, {}).data.source == "data in memory"
     assert pipeline.configure(None, None, None, {}).data.source == "mnist-2k"
+
+
+def test_fault_33_a_run_lists_all_files_that_were_skipped(digits: tiny.Digits, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i, pixels in enumerate(digits.x[:30]):
+        Image.fromarray(pixels[0]).save(folder / f"{i:02}.png")
+    whole = (folder / "00.png").read_bytes()
+    for i in range(12):
+        (folder / f"cut{i:02}.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="12 of 42 files"):
+        isthmus.train(folder, out=tmp_path / "a", **SMALL)
+    said = Said()
+    run = isthmus.train(folder, out=tmp_path / "b", skip_bad_files=True, **SMALL | {"epochs": 1, "show": said})
+    listed = (run.path / "skipped.txt").read_text().splitlines()
+    assert [line.partition(" ")[0] for line in listed] == [f"cut{i:02}.png" for i in range(12)]
+    assert all("is damaged or cut" in line for line in listed)
+    assert any(line.endswith("skipped.txt") and "(12)" in line for line in said.lines)

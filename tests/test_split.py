@@ -136,3 +136,36 @@ def test_labels_are_counted_in_the_classes_of_training() -> None:
     assert aligned.labels.tolist() == [1, -1, 0, -1]
     assert aligned.classes == ("a", "b")
     assert align_labels(numbered(3), ("a",)).labels is None
+
+
+def pieces(n_images: int, each: int) -> Bundle:
+    """Samples of which `each` belong to one image."""
+    x = np.arange(n_images * each, dtype=np.float32)[:, None]
+    return Bundle(Samples(x, "pieces", groups=np.repeat(np.arange(n_images), each) * 10))
+
+
+@pytest.mark.parametrize(("n_images", "each"), [(10, 7), (40, 3), (3, 50), (500, 1)])
+def test_pieces_of_one_image_stay_together(n_images: int, each: int) -> None:
+    found = split(pieces(n_images, each), seed=0)
+    parts = [getattr(found, role) for role in ("train", "validation", "test")]
+    groups = [set(part.groups.tolist()) for part in parts]
+    assert all(groups)
+    assert sum(map(len, groups)) == len(set.union(*groups)) == n_images
+    assert sum(map(len, parts)) == n_images * each
+    assert sorted(np.concatenate([part.x[:, 0] for part in parts]).tolist()) == list(range(n_images * each))
+    wanted = 0.1 * n_images * each
+    assert all(abs(len(part) - wanted) <= max(each, 1) for part in parts[1:]) or n_images < 10
+    again = split(pieces(n_images, each), seed=0)
+    assert np.array_equal(again.test.x, found.test.x)
+    assert not np.array_equal(split(pieces(n_images, each), seed=1).test.x, found.test.x) or n_images < 10
+
+
+def test_the_pieces_of_one_photograph_are_shuffled() -> None:
+    found = split(pieces(1, 50), seed=0)
+    assert [len(getattr(found, role)) for role in ("train", "validation", "test")] == [40, 5, 5]
+
+
+def test_given_parts_leave_all_groups_to_the_others() -> None:
+    test = Samples(np.zeros((5, 1), np.float32), "other")
+    found = split(pieces(10, 4), seed=0, test=test)
+    assert (len(found.test), len(found.validation), len(found.train)) == (5, 4, 36)

@@ -11,7 +11,7 @@ from isthmus.config import DataConfig
 from isthmus.data.facts import Facts, facts_of, rows_about, told_pairs
 from isthmus.data.hashing import Matches, find_overlap
 from isthmus.data.naming import counted, printable
-from isthmus.data.samples import Bundle
+from isthmus.data.samples import Bundle, skipped_files
 from isthmus.data.sources import read, read_samples
 from isthmus.data.workers import Progress
 from isthmus.errors import DataError, IsthmusError, ResourceError
@@ -31,6 +31,7 @@ class Findings:
 
     `problems` are the errors that reading as asked would raise, each with all its rows or files. `warnings` are
     sentences about what would not stop a training but spoil its meaning, `notes` about what was guessed or converted.
+    `skipped` are the files that options such as `--skip-bad-files` left out, each with its fault.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Findings:
     problems: tuple[IsthmusError, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -64,6 +66,7 @@ class Findings:
             "problems": found,
             "warnings": list(self.warnings),
             "notes": list(self.notes),
+            "skipped": list(self.skipped),
         }
 
     def rows(self) -> list[tuple[str, str]]:
@@ -77,6 +80,7 @@ class Findings:
             )
             rows.append(("train and test overlap", told))
         rows += [("note", note) for note in self.notes]
+        rows += [("skipped", text) for text in self.skipped]
         rows += [("warning", warning) for warning in self.warnings]
         for problem in self.problems:
             rows.append(("problem", problem.message))
@@ -115,6 +119,7 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
         problems=tuple(problems),
         warnings=tuple(_warnings(train, test, overlap)),
         notes=tuple(dict.fromkeys(notes)),
+        skipped=skipped_files(bundle.train, bundle.test) if options.skip_bad_files else (),
     )
 
 

@@ -1,4 +1,5 @@
-"""`--gray`, `--resize` and `--alpha` for images that came as arrays, as files get them when they are decoded."""
+"""`--gray`, `--resize`, `--crop`, `--patches` and `--alpha` for images that came as arrays; files have them applied as
+they are decoded."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from isthmus.config import DataConfig
+from isthmus.data.cutting import cut_of, cut_samples
 from isthmus.data.pixels import FULL
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.sizes import parse_size, resized
@@ -25,7 +27,8 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
 
     An alpha channel of an array is kept unless a backdrop is chosen or gray is wanted.
     """
-    if not samples.is_image:
+    cut = cut_of(options)
+    if not samples.is_image or (cut is not None and samples.cut == cut.option):  # files are cut as they are read
         return samples
     x, notes = samples.x, []
     if x.shape[1] == 4 and (options.gray or options.alpha in ("white", "black")):
@@ -40,7 +43,8 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
         if x.shape[2:] != size:
             notes.append(f"{samples.name}: images brought to {size[0]} x {size[1]} pixels (height x width).")
         x = resized(x, size)
-    return samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
+    samples = samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
+    return samples if cut is None else cut_samples(samples, cut)
 
 
 def _gray(x: np.ndarray) -> np.ndarray:

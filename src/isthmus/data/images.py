@@ -7,83 +7,25 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from isthmus.config import DataConfig
+from isthmus.data.cutting import Cut, cut_of, piece_name, told
 from isthmus.data.image_notes import notes_on
 from isthmus.data.listing import Listing, list_files
 from isthmus.data.memory import refuse_too_large
 from isthmus.data.naming import counted, natural_key, printable, text_of
-from isthmus.data.pixels import SUFFIXES, Form, Look, Unreadable, convert, decode, look, look_at, opened, reason
+from isthmus.data.pixels import SUFFIXES, Form, Look, convert, look_at, reason
+from isthmus.data.reading import Reading
 from isthmus.data.samples import Samples
 from isthmus.data.sizes import parse_size
-from isthmus.data.workers import Progress, each
+from isthmus.data.workers import Progress
 from isthmus.errors import SHOWN, DataError
-
-
-@dataclass
-class Reading:
-    """One pass over the files of a listing: what was seen, what failed and why."""
-
-    listing: Listing
-    progress: Progress | None = None
-    looks: list[Look] = field(default_factory=list)
-    owners: list[int] = field(default_factory=list)  # which file of the listing each look belongs to
-    bad: dict[int, str] = field(default_factory=dict)
-
-    def look_all(self, every_frame: bool) -> None:
-        """Reads the headers."""
-        found = each(lambda path: look(path, every_frame=every_frame), self.listing.files, self._told(0))
-        for i, result in enumerate(found):
-            if isinstance(result, Exception):
-                self.bad[i] = reason(self.listing.files[i], result)
-            else:
-                self.looks += result
-                self.owners += [i] * len(result)
-
-    def decode_all(self, form: Form, shape: tuple[int, ...]) -> np.ndarray:
-        """Reads the pixels; rows of files that fail are left as they are and noted in `bad`."""
-        x = np.empty((len(self.looks), *shape), dtype=form.dtype)
-
-        def place(row: int) -> None:
-            pixels = decode(self.looks[row], form)
-            if pixels.shape != shape:
-                raise Unreadable(f"has {pixels.shape[2]} x {pixels.shape[1]} pixels, other than its header says")
-            x[row] = pixels
-
-        self._note_failures(each(place, range(len(self.looks)), self._told(1)))
-        return x
-
-    def verify_all(self) -> None:
-        """Reads the pixels only to find the files that fail."""
-
-        def load(row: int) -> None:
-            with opened(self.looks[row].path, self.looks[row].frame) as image:
-                image.load()
-
-        self._note_failures(each(load, range(len(self.looks)), self._told(1)))
-
-    def good_rows(self) -> np.ndarray:
-        return np.array([row for row, owner in enumerate(self.owners) if owner not in self.bad], dtype=np.int64)
-
-    def _note_failures(self, results: Sequence[object]) -> None:
-        for row, result in enumerate(results):
-            if isinstance(result, Exception):
-                self.bad.setdefault(self.owners[row], reason(self.looks[row].path, result))
-
-    def _told(self, half: int) -> Callable[[int], None]:
-        n = len(self.listing.files) if half == 0 else len(self.looks)
-
-        def done(count: int) -> None:
-            if self.progress is not None:  # headers are the first half of the way, pixels the second
-                self.progress(half * n + count, 2 * n)
-
-        return done
 
 
 def read_images(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:
@@ -94,6 +36,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
 
     Raises: DataError for an empty folder, files that cannot be read (all are listed), several sizes without `resize`.
     """
+    cut = cut_of(options)
     listing = list_files(path) if path.is_dir() else Listing((path,), (text_of(Path(path.name)),), None, (), ())
     if not listing.files:
         raise _no_images(path)
@@ -101,17 +44,21 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
         reading.look_all(options.frames == "all")
+        if cut is not None and options.resize is None:
+            reading.note_small(cut)
         if reading.bad:
             _settle_bad(path, reading, options)
-        form, shape, notes = _agree(path, reading, options)
-        x = reading.decode_all(form, shape)
+        form, shape, notes = _agree(path, reading, options, cut)
+        x = reading.decode_all(form, shape, cut)
     notes = [*listing.notes, *notes]
     rows = reading.good_rows()
     if len(rows) < len(x):
         _refuse_bad(path, reading, options)
         x = x[rows]
     notes += [_left_out(reading)] if reading.bad else []
-    return _samples(path, x, rows, reading, notes)
+    n_images = len({reading.pieces[row][0] for row in rows})
+    notes += [told(path.name, cut, n_images, len(rows))] if cut is not None else []
+    return _samples(path, x, rows, reading, notes, cut)
 
 
 def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, *, name: str) -> Samples:
@@ -122,25 +69,41 @@ def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, 
     looks = [look_at(picture, str(i)) for i, picture in enumerate(pictures)]
     listing = Listing(tuple(seen.path for seen in looks), tuple(str(i) for i in range(len(looks))), None, (), ())
     reading = Reading(listing, looks=looks, owners=list(range(len(looks))))
-    form, shape, notes = _agree(Path(name), reading, options)
-    x = np.empty((len(looks), *shape), dtype=form.dtype)
+    cut = cut_of(options)
+    if cut is not None and options.resize is None:
+        reading.note_small(cut)
+    if reading.bad:
+        raise DataError(
+            "DATA-SIZE", f"{name}, image {min(reading.bad)}, {min(reading.bad.items())[1]}.", fix="cut out less"
+        )
+    form, shape, notes = _agree(Path(name), reading, options, cut)
+    x = np.empty((len(reading.pieces), *shape), dtype=form.dtype)
     for row, (picture, seen) in enumerate(zip(pictures, looks, strict=True)):
         try:
-            x[row] = convert(picture.copy(), seen, form)
+            reading.place(x, row, convert(picture.copy(), seen, form), cut)
         except (OSError, SyntaxError, ValueError) as error:
             message = f"{name}, image {row}, {reason(seen.path, error)}."
             raise DataError("DATA-FILE", message, fix="leave that image out") from None
-    return Samples(x, name=name, notes=tuple(notes))
+    if cut is None:
+        return Samples(x, name=name, notes=tuple(notes))
+    notes.append(told(name, cut, len(looks), len(x)))
+    found = _samples(Path(name), x, np.arange(len(x)), reading, notes, cut)
+    return replace(found, name=name, ids=found.ids if cut.pieces else None)
 
 
-def _samples(path: Path, x: np.ndarray, rows: np.ndarray, reading: Reading, notes: list[str]) -> Samples:
+def _samples(
+    path: Path, x: np.ndarray, rows: np.ndarray, reading: Reading, notes: list[str], cut: Cut | None
+) -> Samples:
     listing = reading.listing
-    files = [reading.owners[row] for row in rows]
-    single = Counter(files)
-    ids = [
-        listing.ids[i] if single[i] == 1 else f"{listing.ids[i]}#{reading.looks[row].frame}"
-        for row, i in zip(rows, files, strict=True)
-    ]
+    pieces = [reading.pieces[row] for row in rows]
+    files = [reading.owners[i] for i, _ in pieces]
+    frames = Counter(reading.owners[i] for i in {i for i, _ in pieces})
+    ids = []
+    for file, (i, corner) in zip(files, pieces, strict=True):
+        name = (
+            listing.ids[file] if corner is None or not (cut and cut.pieces) else piece_name(listing.ids[file], corner)
+        )
+        ids.append(name if frames[file] == 1 else f"{name}#{reading.looks[i].frame}")
     labels = None if listing.labels is None else listing.labels[files]
     return Samples(
         x=x,
@@ -149,15 +112,20 @@ def _samples(path: Path, x: np.ndarray, rows: np.ndarray, reading: Reading, note
         classes=listing.classes,
         ids=tuple(ids),
         notes=tuple(notes),
+        groups=np.array(files, dtype=np.int64) if cut is not None and cut.pieces else None,
+        cut="" if cut is None else cut.option,
+        skipped=tuple(_problems(reading)),
     )
 
 
-def _agree(path: Path, reading: Reading, options: DataConfig) -> tuple[Form, tuple[int, ...], list[str]]:
+def _agree(
+    path: Path, reading: Reading, options: DataConfig, cut: Cut | None
+) -> tuple[Form, tuple[int, ...], list[str]]:
     """The form that all images are brought to, the shape (C, H, W) it has, and what is to be said about it."""
     good = [seen for seen, owner in zip(reading.looks, reading.owners, strict=True) if owner not in reading.bad]
     size = parse_size(options.resize) if options.resize else None
     sizes = Counter((seen.height, seen.width) for seen in good)
-    if size is None and len(sizes) > 1:
+    if size is None and cut is None and len(sizes) > 1:
         raise _mixed_sizes(path, good, sizes)
     colour = not options.gray and any(seen.colour for seen in good)
     keep_alpha = options.alpha == "keep" and any(seen.alpha for seen in good)
@@ -167,8 +135,9 @@ def _agree(path: Path, reading: Reading, options: DataConfig) -> tuple[Form, tup
         backdrop=0 if options.alpha == "black" else 255,  # auto: white, as a page or a browser would show it
         size=size,
     )
-    shape = (form.channels, *(size or next(iter(sizes))))
-    n_bytes = len(reading.looks) * int(np.prod(shape)) * np.dtype(form.dtype).itemsize
+    shape = (form.channels, *(cut.size if cut is not None else size or next(iter(sizes))))
+    reading.plan(form, cut)
+    n_bytes = len(reading.pieces) * int(np.prod(shape)) * np.dtype(form.dtype).itemsize
     what = f"reading {len(good):,} images of {shape[2]} x {shape[1]} pixels"
     refuse_too_large(n_bytes, what, fix="bring them to a smaller size with --resize, or read fewer")
     return form, shape, notes_on(good, form)
@@ -184,7 +153,12 @@ def _mixed_sizes(path: Path, good: list[Look], sizes: Counter[tuple[int, int]]) 
     ]
     h, w = sizes.most_common(1)[0][0]
     message = f"{printable(path)} holds images of {len(sizes):,} sizes (height x width); a model takes one."
-    return DataError("DATA-SIZE", message, fix=f"pass --resize {h}x{w} to bring all to one size", problems=problems)
+    least = f"{min(h for h, _ in sizes)}x{min(w for _, w in sizes)}"
+    fix = (
+        f"pass --resize {h}x{w} to bring all to one size, --crop {least} to cut out the middle of each, or "
+        f"--patches {least} to cut each into pieces"
+    )
+    return DataError("DATA-SIZE", message, fix=fix, problems=problems)
 
 
 def _no_images(path: Path, others: Sequence[str] = ()) -> DataError:

@@ -47,12 +47,13 @@ def split(
             f"training, validation and test need at least {n_needed}.",
             fix="give more data, or name other data with --validation and --test",
         )
-    order = generator.permutation(len(train))
+    order, ends = _shuffled(train.groups, len(train), generator, least=n_needed - 1)
     n_test = 0 if test is not None else max(1, round(TEST_SHARE * len(train)))
     n_rest = len(train) - n_test
     whole = len(train) if n_test else n_rest  # of 80 / 10 / 10 both tenths are of the whole
     n_validation = 0 if validation is not None else max(1, min(round(VALIDATION_SHARE * whole), VALIDATION_MOST))
-    parts = np.split(order, [n_test, n_test + n_validation])
+    cuts = [n_test, n_test + n_validation]
+    parts = np.split(order, cuts if ends is None else _at_ends(cuts, ends))
     rows = parts[2] if limit is None else evenly(parts[2], train.labels, limit)
     splits = Splits(
         train=train.take(np.sort(rows)),
@@ -62,6 +63,33 @@ def split(
     for role in ("validation", "test"):
         _same_kind(splits.train, getattr(splits, role), role)
     return splits
+
+
+def _shuffled(
+    groups: np.ndarray | None, n: int, generator: np.random.Generator, *, least: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Row numbers in random order, and where groups end in it, if they are kept together.
+
+    Of fewer than `least` groups (the pieces of a single photograph) no parts can be made; their samples are shuffled.
+    """
+    order = generator.permutation(n)
+    if groups is None or len(names := np.unique(groups)) < least:
+        return order, None
+    places = generator.permutation(len(names))[np.searchsorted(names, groups)]
+    order = order[np.argsort(places[order], kind="stable")]
+    return order, np.flatnonzero(np.diff(places[order], append=-1)) + 1
+
+
+def _at_ends(cuts: list[int], ends: np.ndarray) -> list[int]:
+    """The cuts, each at the nearest end of a group, all different and none at the very end; 0 stays 0."""
+    found: list[int] = []
+    for i, cut in enumerate(cuts):
+        before = found[-1] if found else 0
+        unused = cut == (cuts[i - 1] if i else 0)
+        left = len({c for c in cuts[i + 1 :] if c > cut})  # groups that the later parts need
+        possible = ends[(ends > before)][: -1 - left]
+        found.append(before if unused or not len(possible) else int(possible[np.abs(possible - cut).argmin()]))
+    return found
 
 
 def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarray:
