@@ -21,7 +21,7 @@ def ready(n: int = 400, **settings: object) -> Prepared:
 
 
 def test_a_tables_denoiser_is_measured_beside_the_best_linear_filter_and_the_mean() -> None:
-    prepared = ready()
+    prepared = ready(epochs=3)
     trainer = tiny.trainer(prepared)
     tiny.run(trainer)
     model, splits = trainer.model, prepared.splits
