@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from torch import nn
 
 import tiny
 from faulty import full_after
@@ -182,3 +183,34 @@ def test_our_networks_end_in_no_sigmoid_so_they_give_no_probabilities(network: s
     with pytest.raises(UsageError, match=f"the network {network} ends without a sigmoid") as caught:
         Model(config, Preprocess((1, 32, 32), "uint8", range=(0.0, 1.0)))
     assert caught.value.fix == "pass --loss bernoulli"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bottleneck": "gaussian"}, "the bottleneck 'gaussian' takes 8 values where Halves gives 4"),
+        ({"likelihood": "gaussian,variance=learned"}, "takes 12 values where Halves gives 6"),
+    ],
+)
+def test_parts_that_need_more_than_a_module_of_ones_own_gives_are_refused(settings: dict, message: str) -> None:
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(6, 4), nn.Linear(4, 6)
+
+    with pytest.raises(UsageError, match=message):
+        tiny.trainer(tiny.prepared(tiny.table(), **settings), own=Halves())
+
+
+@pytest.mark.parametrize(
+    ("settings", "normal"), [({"bottleneck": "gaussian"}, True), ({"terms": "l2+mmd"}, True), ({}, False)]
+)
+def test_codes_come_from_the_prior_of_the_code_or_of_a_term(settings: dict, normal: bool) -> None:
+    model = tiny.trainer(tiny.prepared(tiny.table(), **settings)).model
+    if not normal:
+        with pytest.raises(UsageError, match="the bottleneck 'identity' has no prior to sample from"):
+            model.sample_prior(3, torch.Generator().manual_seed(0))
+        return
+    z = model.sample_prior(20_000, torch.Generator().manual_seed(0))
+    assert z.mean(0).tolist() == pytest.approx([0.0] * 4, abs=0.03)  # a mean of 20,000 draws errs by 0.007
+    assert z.std(0).tolist() == pytest.approx([1.0] * 4, abs=0.02)
