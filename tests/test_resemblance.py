@@ -42,9 +42,24 @@ def test_copies_with_a_little_noise_are_seen(share: float) -> None:
 
 @pytest.mark.parametrize(("n_near", "suspicious"), [(5, False), (13, False), (14, True)])
 def test_more_near_samples_than_one_set_in_a_thousand_has_are_suspicious(n_near: int, suspicious: bool) -> None:
-    # P(X >= 13) = 0.002 and P(X >= 14) = 0.0006 for X of 500 at 1 %
-    found = Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, 500, n_near)
+    # P(X >= 13) = 0.002 and P(X >= 14) = 0.0006 for X of 500 at 1 %, which a million test samples tell all but exactly
+    found = Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, 1_000_000, n_near)
     assert found.suspicious is suspicious
+
+
+@pytest.mark.parametrize("n_test", [10, 40, 500])
+def test_a_limit_from_few_test_samples_accuses_no_more_honest_ones(n_test: int) -> None:
+    rng = np.random.default_rng(0)  # distances of honest samples have the law of the test's: any law, so uniform
+    limits = np.sort(rng.random((400, n_test)), axis=1)[:, max(1, round(n_test / 100)) - 1]
+    near, times = np.unique(rng.binomial(500, limits), return_counts=True)
+    told = [Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, n_test, int(n)).suspicious for n in near]
+    assert times[told].sum() <= 4  # 0.4 by its rule; 5 or more are seen with chance 6e-5
+
+
+def test_the_share_that_chance_gives_is_told_for_the_test_samples_there_are() -> None:
+    found = find_copies(cloud(500, 1), cloud(2_000, 0), cloud(10, 2))
+    assert not found.suspicious
+    assert "nearer to a training sample than 10 of 10 test samples do, where chance gives about 45" in found.text
 
 
 def test_real_digits_resemble_real_digits_and_noise_does_not(digit_run: Run) -> None:

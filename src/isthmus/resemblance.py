@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.stats import binom
+from scipy.stats import betabinom
 from torch import Tensor
 
 from isthmus.classifier import classifier_of
@@ -32,8 +32,8 @@ CHANCE = 0.001  # more near samples than honest ones have in one of a thousand s
 class Copies:
     """`rows` (n,) of the training samples nearest to each new one, and the `distances`, per value.
 
-    `limit` is the distance below which only 1 % of the `n_test` test samples, with the median `test_median`, lie from
-    theirs; `n_near` of the n new ones do.
+    `limit` is the distance of the `rank`-th nearest of the `n_test` test samples, with the median `test_median`;
+    `n_near` of the n new ones lie nearer.
     """
 
     rows: np.ndarray
@@ -44,18 +44,26 @@ class Copies:
     n_near: int
 
     @property
+    def rank(self) -> int:
+        return rank_of(self.n_test)
+
+    @property
     def suspicious(self) -> bool:
-        return bool(binom.sf(self.n_near - 1, len(self.rows), NEAR) < CHANCE)
+        # of samples like the test's, how many lie below its k-th smallest distance: beta-binomial, with B(k, m + 1 - k)
+        chance = betabinom.sf(self.n_near - 1, len(self.rows), self.rank, self.n_test + 1 - self.rank)
+        return bool(chance < CHANCE)
 
     @property
     def text(self) -> str:
         n = len(self.rows)
         lie = f"{self.n_near} of {n:,} samples {'lies' if self.n_near == 1 else 'lie'} nearer to a training sample than"
-        share = f"{lie} 99 % of the test samples do"
+        others = self.n_test + 1 - self.rank  # that lie at `limit` or farther
+        share = f"{lie} {others:,} of {self.n_test:,} test samples do"
+        usual = f"{n * self.rank / (self.n_test + 1):.0f}"
         median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
         if self.suspicious:
-            return f"Copies? {share}, far more than the 1 % that chance gives ({median}). Look at them before use."
-        return f"No sign of copying: {share}, where chance gives about {NEAR * n:.0f} ({median})."
+            return f"Copies? {share}, far more than the {usual} that chance gives ({median}). Look at them before use."
+        return f"No sign of copying: {share}, where chance gives about {usual} ({median})."
 
 
 @dataclass(frozen=True)
@@ -147,9 +155,14 @@ def find_copies(new: Tensor, train: Tensor, test: Tensor) -> Copies:
     per_value = np.sqrt(train[0].numel())
     ours, theirs = nearest(new.numpy(), train.numpy(), 1), nearest(test.numpy(), train.numpy(), 1)
     distances, usual = ours.distances[:, 0] / per_value, theirs.distances[:, 0] / per_value
-    limit = float(np.quantile(usual, NEAR))
+    limit = float(np.sort(usual)[rank_of(len(usual)) - 1])
     n_near = int((distances < limit).sum())
     return Copies(ours.rows[:, 0], distances, limit, float(np.median(usual)), len(usual), n_near)
+
+
+def rank_of(n_test: int) -> int:
+    """Which of the test samples' distances, from the smallest, is the limit: that of 1 %, of few samples the first."""
+    return max(1, round(NEAR * n_test))
 
 
 def training_rows(prepared: Prepared, of: str | None) -> np.ndarray:
