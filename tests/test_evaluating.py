@@ -67,6 +67,13 @@ def test_objects_of_python_are_measured_like_the_file_that_holds_them(
     expected = isthmus.evaluate(denoiser, images)
     assert found["test"] == expected["test"]
     assert found["baselines"] == expected["baselines"]
+    seen = [v for v in found["verdicts"] if v["id"] in OF_TRAINING]
+    assert [(v["id"], v["level"], "try" in v) for v in seen] == [("train-test-overlap", "fail", False)]
+    assert "160 of 200 test images are also in the training set" in seen[0]["text"]  # it is what the run was trained on
+
+
+def test_of_data_that_the_run_has_not_seen_nothing_is_said_of_training(denoiser: Run, digits: tiny.Digits) -> None:
+    found = isthmus.evaluate(denoiser, 255 - digits.x[:50])
     assert not OF_TRAINING & {v["id"] for v in found["verdicts"]}
 
 

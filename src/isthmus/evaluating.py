@@ -51,9 +51,15 @@ def evaluate(
             metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarise=binarise)
     finally:
         model.cpu()  # a `Run` that was handed over keeps its model where it was
-    if other:  # it says nothing about how the training went
-        metrics["verdicts"] = [v for v in metrics["verdicts"] if v["id"] not in OF_TRAINING]
+    if other:  # it says nothing about how the training went, only where it was trained on
+        seen = [{k: v[k] for k in v if k != "try"} for v in metrics["verdicts"] if _is_seen(v)]
+        metrics["verdicts"] = [v for v in metrics["verdicts"] if v["id"] not in OF_TRAINING] + seen
     return metrics
+
+
+def _is_seen(verdict: dict[str, Any]) -> bool:
+    """Whether a verdict says that samples were seen in training; what it would try is about the run's own data."""
+    return verdict["id"] == "train-test-overlap" and verdict["level"] != "pass"
 
 
 def _folder(run: str | Path | Run) -> Path:
