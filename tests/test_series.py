@@ -10,7 +10,7 @@ import pytest
 import tiny
 from isthmus import pipeline, series
 from isthmus.display import Quiet
-from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
+from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.runs import Run
 from isthmus.settings import nest
 
@@ -47,6 +47,11 @@ def test_a_job_that_fails_leaves_the_others(data: str, tmp_path: Path, monkeypat
     assert isinstance(done["a"], IsthmusError)
     assert done["a"].message == "the cost was not finite."
     assert isinstance(done["b"], Run)
+
+
+def test_where_every_job_fails_there_is_an_error_and_no_table(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no data set is called"):
+        series.carry_out(tmp_path / "out", JOBS, "nosuch", Quiet())
 
 
 def test_a_stop_is_gone_on_from(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,8 @@ def folder_for(out: str | Path | None, name: str) -> Path:
 def carry_out(folder: Path, jobs: Sequence[Job], data: str, show: Quiet) -> dict[str, Run | IsthmusError]:
     """Trains what is not finished yet. A job that fails does not stop the others; its error stands in its place.
 
-    Raises: UsageError where the folder holds another series, or an unknown setting; Interrupted.
+    Raises: UsageError where the folder holds another series, or an unknown setting; Interrupted; the first error where
+    every job fails.
     """
     for job in jobs:
         pipeline.configure(data, job.recipe, job.settings, {})  # a slip in the last job is told before the first
@@ -57,6 +58,9 @@ def carry_out(folder: Path, jobs: Sequence[Job], data: str, show: Quiet) -> dict
         except IsthmusError as error:
             show.say(f"{job.name} failed: {error.message}")
             done[job.name] = error
+    errors = [found for found in done.values() if isinstance(found, IsthmusError)]
+    if len(errors) == len(jobs):  # there is nothing to set side by side
+        raise errors[0]
     return done
 
 
