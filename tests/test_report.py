@@ -241,6 +241,15 @@ def test_what_is_undefined_is_a_dash(denoiser: Run) -> None:
     assert '<span class="none">–</span>' in str(composed.opening.stats)
 
 
+def test_where_no_rival_has_an_error_there_is_a_page(denoiser: Run) -> None:
+    material = material_of(denoiser)
+    metrics: Any = json.loads(json.dumps(dict(material.metrics)))
+    for block in (metrics["test"], *metrics["baselines"].values()):
+        block["mse"] = 0.0  # of data that never changes
+    section = next(s for s in compose(replace(material, metrics=metrics)).sections if s.id == "baselines")
+    assert [row["mse"] for row in section.shown["table"]] == [number(0.0)] * 3
+
+
 def test_a_run_of_one_epoch_shows_its_only_point(denoiser: Run) -> None:
     material = replace(material_of(denoiser), history=denoiser.history[:1])
     section = next(s for s in compose(material).sections if s.id == "training")

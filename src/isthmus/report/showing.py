@@ -82,7 +82,7 @@ def rivals(material: Material) -> Section | None:
     found = {name: mse for name, mse in found.items() if finite(mse)}
     if len(found) < 2:
         return None
-    most = max(found.values())
+    most = max(found.values()) or 1.0  # all are without error: of data that never changes
     table = [{"name": name, "mse": number(mse), "bar": bar(mse / most, "s0" if not i else "other")}
              for i, (name, mse) in enumerate(found.items())]  # fmt: skip
     content = {"table": table, "rows": _rival_rows(material), "sharp": tiles.is_sharp(tuple(metrics["data"]["shape"]))}
