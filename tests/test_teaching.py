@@ -63,6 +63,8 @@ def test_one_source_and_only_one(digit_run: Run, rows: Run) -> None:
         teaching.learn(digit_run, "x", {})
     with pytest.raises(UsageError, match="belong together"):
         teaching.learn(digit_run, "x", {"with": "mnist-2k:1"})
+    with pytest.raises(UsageError, match="name the same samples, mnist-2k:1"):
+        teaching.learn(digit_run, "x", {"with": "mnist-2k:1", "without": "mnist-2k:1"})
     with pytest.raises(UsageError, match="images have no columns"):
         teaching.learn(digit_run, "x", {"column": "pixel3"})
     with pytest.raises(UsageError, match="a table has no pixels"):

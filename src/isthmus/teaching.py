@@ -42,6 +42,9 @@ def learn(
         raise UsageError("USAGE-FEATURE", message, fix="name --class, --with and --without, --column or --measure")
     if bool(source.get("with")) != bool(source.get("without")):
         raise UsageError("USAGE-FEATURE", "--with and --without belong together.", fix="name both")
+    if source.get("with") and source["with"] == source["without"]:
+        message = f"--with and --without name the same samples, {source['with']}."
+        raise UsageError("USAGE-FEATURE", message, fix="name samples without the feature with --without")
     match named[0]:
         case "class":
             feature = learning.of_classes(run.latent, source["class"], source.get("against"), method)
