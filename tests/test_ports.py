@@ -58,6 +58,7 @@ def test_it_listens_on_this_machine_only() -> None:
     with listening("127.0.0.1", 0) as sock:
         assert sock.getsockname()[0] == "127.0.0.1"
         assert sock.family == socket.AF_INET
+        assert sock.proto == socket.IPPROTO_TCP  # asyncio switches Nagle off only where it says so
 
 
 def test_an_address_that_is_none_is_told() -> None:

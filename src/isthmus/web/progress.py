@@ -109,6 +109,8 @@ class Progress:
 
         Raises: UsageError where nothing trains here, or not on this machine, or not as this user.
         """
+        if self._stopped is not None and not is_held(self.path):
+            return self._stopped  # it has ended meanwhile
         holder = self._holder()
         if self._stopped == holder:
             return holder  # a second signal would end it at once, without saving
