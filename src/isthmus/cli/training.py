@@ -19,7 +19,7 @@ def train(
         str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")
     ] = None,
     *,
-    recipe: Annotated[str | None, typer.Option("--recipe", help="modern (default), seed, vae, sparse …: see `isthmus recipes`.")] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="modern (default), or see `isthmus recipes`.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run folder to make. [runs/DATA-RECIPE-NUMBER]")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Take the settings of this config.toml.")] = None,
     sets: Annotated[
