@@ -65,3 +65,8 @@ def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:
         contest.parted(["table.csv"])
     with pytest.raises(UsageError, match="'0,x' is no list of seeds"):
         contest.seeds_of("0,x")
+
+
+def test_runs_that_were_tested_on_other_data_are_not_ranked(digit_run: Run, denoiser: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="was tested on other data than"):
+        contest.compare([str(digit_run.path), str(denoiser.path)], out=tmp_path / "out", show=False)

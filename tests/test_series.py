@@ -91,3 +91,10 @@ def test_a_slip_in_the_last_job_is_told_before_the_first_is_trained(data: str, t
     with pytest.raises(UsageError, match="z_sise"):
         series.carry_out(tmp_path / "out", [*JOBS, wrong], data, Quiet())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_of_which_nothing_was_begun_may_be_mended(data: str, tmp_path: Path) -> None:
+    with pytest.raises(IsthmusError):
+        series.carry_out(tmp_path / "out", JOBS[:1], f"{data}x", Quiet())
+    done = series.carry_out(tmp_path / "out", JOBS[:1], data, Quiet())
+    assert isinstance(done["a"], Run)

@@ -82,6 +82,7 @@ def compare(
         name: [given[name]] if name in given else [found[_job(name, seed, seeds, {}).name] for seed in seeds]
         for name in dict.fromkeys(names)
     }
+    _refuse_other_tests(groups)
     rows = []
     for name, members in groups.items():
         shown.say(f"measuring {name}")
@@ -89,6 +90,16 @@ def compare(
     contest = Contest(folder, data, tuple(rows))
     _write(contest, {name: next((m for m in members if isinstance(m, Run)), None) for name, members in groups.items()})
     return contest
+
+
+def _refuse_other_tests(groups: Mapping[str, Sequence[Run | IsthmusError]]) -> None:
+    """Raises: UsageError for runs of other data, whose errors say nothing beside each other."""
+    members = [(name, m) for name, found in groups.items() for m in found if isinstance(m, Run)]
+    tests = [(name, run.metrics["data"]["name"]) for name, run in members]  # a seed may divide it otherwise
+    others = [name for name, test in tests if test != tests[0][1]]
+    if others:
+        message = f"{others[0]} was tested on other data than {tests[0][0]}, so their errors cannot be compared."
+        raise UsageError("USAGE-COMPARE", message, fix="name runs of the same data, or recipes and the data")
 
 
 def measured(run: Run) -> dict[str, float]:

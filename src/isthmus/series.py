@@ -93,12 +93,12 @@ def _write_plan(folder: Path, jobs: Sequence[Job], data: str) -> None:
     plan = {"data": data, "jobs": [{"name": j.name, "recipe": j.recipe, "settings": merge(j.settings)} for j in jobs]}
     plan = json.loads(json.dumps(plan, default=str))
     path = folder / PLAN
-    if path.is_file():
+    if path.is_file() and any(folder.glob(f"*/{runs.RECORD}")):  # a plan of which nothing was begun may be mended
         if json.loads(path.read_text(encoding="utf-8")) != plan:
             message = f"{folder} holds a series with other settings."
             raise UsageError("USAGE-SERIES", message, fix="repeat the same command, or name another folder with --out")
         return
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(other != path for other in folder.iterdir()):
         raise UsageError("USAGE-SERIES", f"{folder} is not empty.", fix="name a new folder with --out")
     files.write_json(path, plan)
 
