@@ -23,8 +23,8 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 import isthmus
-from isthmus.runs import Run
-from isthmus.scoring import score
+from isthmus.running.runs import Run
+from isthmus.scoring.scoring import score
 
 
 def ours(normal: np.ndarray, test: Path, inliers: Path, folder: Path, steps: int, seed: int) -> pl.DataFrame:

@@ -12,9 +12,10 @@ import sys
 
 import numpy as np
 
-from isthmus import editing, runs
-from isthmus.classifier import classifier_of
-from isthmus.features import METHODS
+from isthmus.editing import editing
+from isthmus.editing.features import METHODS
+from isthmus.running import runs
+from isthmus.synthesising.classifier import classifier_of
 
 
 def main() -> None:

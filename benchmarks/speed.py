@@ -23,13 +23,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from isthmus import prepare
 from isthmus.config import Config
-from isthmus.display import Quiet
-from isthmus.monitor import Monitor
-from isthmus.networks import ACTIVATIONS
+from isthmus.parts.networks import ACTIVATIONS
 from isthmus.recipes import resolve
-from isthmus.trainer import Trainer
+from isthmus.training import prepare
+from isthmus.training.display import Quiet
+from isthmus.training.monitor import Monitor
+from isthmus.training.trainer import Trainer
 
 BATCH = 64
 

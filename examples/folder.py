@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import isthmus
-from isthmus import apply
+from isthmus.using import apply
 
 folder = Path("runs/shapes")
 generator = np.random.default_rng(0)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.facts import Facts
+from isthmus.judging.facts import Facts
+from isthmus.judging.verdicts import Verdict, judge_all
 from isthmus.settings import where_is
-from isthmus.verdicts import Verdict, judge_all
 
 COMMANDS = ("isthmus train", "isthmus resume", "isthmus check")
 OPTIONS = {"--config", "--recipe", "--noise", "--epochs", "--lr", "--z-size", "--set", "--label", "--shape"}

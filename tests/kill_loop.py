@@ -21,10 +21,10 @@ from typing import Any
 import torch
 
 import tiny
-from isthmus import trainer as training
-from isthmus.checkpoint import Checkpoints
 from isthmus.lock import FolderLock
-from isthmus.prepare import Prepared
+from isthmus.training import trainer as training
+from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.prepare import Prepared
 
 SECONDS = 0.3  # a process trains so long at most: enough for some epochs, each with its checkpoint, but not for all
 EPOCHS = 20  # for every kill, more than a process can do before it is killed

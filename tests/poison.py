@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from isthmus.trainer import Trainer
+from isthmus.training.trainer import Trainer
 
 
 class Poisoned(nn.Module):

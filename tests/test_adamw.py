@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from isthmus.adamw import Stepper, adamw
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.preprocess import Preprocess
 from isthmus.model import Model
+from isthmus.training.adamw import Stepper, adamw
 
 
 def network() -> nn.Sequential:

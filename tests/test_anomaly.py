@@ -13,13 +13,13 @@ from scipy.stats import multivariate_normal, norm
 
 import isthmus
 import tiny
-from isthmus.anomaly import PART, Detector, Evidence, left_out, signals
-from isthmus.conformal import held_apart
 from isthmus.data.samples import Samples
-from isthmus.density import Density, fit_gaussian
 from isthmus.errors import ModelFileError
-from isthmus.runs import Run
-from isthmus.shelf import Shelf
+from isthmus.running.runs import Run
+from isthmus.scoring.anomaly import PART, Detector, Evidence, left_out, signals
+from isthmus.scoring.conformal import held_apart
+from isthmus.synthesising.density import Density, fit_gaussian
+from isthmus.using.shelf import Shelf
 
 TABLE = {"hidden": [32], "z_size": 3, "threads": 1, "batch_size": 32, "epochs": 12, "show": False, "device": "cpu"}
 

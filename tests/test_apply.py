@@ -10,11 +10,11 @@ import torch
 
 import isthmus
 import tiny
-from isthmus import apply
 from isthmus.data.saving import save_images
 from isthmus.errors import DataError, UsageError
-from isthmus.intake import read_input, read_parts
-from isthmus.runs import Run
+from isthmus.running.runs import Run
+from isthmus.using import apply
+from isthmus.using.intake import read_input, read_parts
 
 NAMES = ["a", "b", "c", "d"]
 

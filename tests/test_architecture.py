@@ -16,7 +16,7 @@ import isthmus
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "isthmus"
 MOST_LINES = 500
-LOOKS_UP = {("monitor", "figures")}  # inside a function: the notebook's Callback draws its curve
+LOOKS_UP = {("training.monitor", "showing.figures")}  # inside a function: the notebook's Callback draws its curve
 
 
 def module_name(path: Path) -> str:

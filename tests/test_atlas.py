@@ -10,10 +10,10 @@ from sklearn.decomposition import PCA
 
 import isthmus
 import tiny
-from isthmus.atlas import map_codes
-from isthmus.canvas import DPI
+from isthmus.embedding.atlas import map_codes
 from isthmus.errors import UsageError
-from isthmus.runs import Run
+from isthmus.running.runs import Run
+from isthmus.showing.canvas import DPI
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import torch
 from scipy import ndimage
 from sklearn.decomposition import PCA
 
-from isthmus import baselines, principal
 from isthmus.errors import DataError
-from isthmus.metrics import psnr_db, ssim
+from isthmus.measuring import baselines, principal
+from isthmus.measuring.metrics import psnr_db, ssim
 
 
 def low_rank(n: int, d: int, seed: int, rank: int = 6) -> torch.Tensor:

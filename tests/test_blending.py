@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import geometric_slerp
 
-from isthmus.blending import PATHS, blend
 from isthmus.errors import UsageError
+from isthmus.synthesising.blending import PATHS, blend
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -9,8 +9,8 @@ from scipy.special import expit
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from contract import assert_close, assert_gradient_everywhere, drawn, seeded
-from isthmus.bottlenecks import LOG_VAR, bottleneck
 from isthmus.errors import UsageError
+from isthmus.parts.bottlenecks import LOG_VAR, bottleneck
 from tiny import assert_global_generator_untouched
 
 

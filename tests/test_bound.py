@@ -12,8 +12,8 @@ from scipy.stats import multivariate_normal
 from torch import nn
 
 import tiny
-from isthmus.bound import importance_bound
 from isthmus.errors import UsageError
+from isthmus.measuring.bound import importance_bound
 from isthmus.model import Model
 
 AXES = np.linalg.qr(np.random.default_rng(3).normal(size=(6, 6)))[0][:, :2] * [2.0, 0.7]  # W, with W^T W diagonal
@@ -64,8 +64,8 @@ def test_with_a_wrong_posterior_the_bound_falls_to_the_likelihood_as_draws_grow(
 
 def test_draws_in_several_passes_give_the_same_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x, exact = ppca(wrong=1.3)
-    monkeypatch.setattr("isthmus.bound.AT_ONCE", 6 * 100 * 7)
-    monkeypatch.setattr("isthmus.bound.SAMPLES_AT_ONCE", 100)
+    monkeypatch.setattr("isthmus.measuring.bound.AT_ONCE", 6 * 100 * 7)
+    monkeypatch.setattr("isthmus.measuring.bound.SAMPLES_AT_ONCE", 100)
     found = importance_bound(model, x, draws=500)
     assert found["nll"] == pytest.approx(-exact.mean(), abs=0.02)
     assert found == importance_bound(model, x, draws=500)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from isthmus.charts import errors_against
+from isthmus.showing.charts import errors_against
 
 
 def test_sizes_that_double_stand_at_even_steps_under_their_own_names() -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 import tiny
 from faulty import every_failure, full_after
-from isthmus.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
 from isthmus.errors import ModelFileError, ResourceError
+from isthmus.training.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
 
 
 def weights(value: float) -> dict[str, dict[str, Tensor]]:

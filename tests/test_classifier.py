@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import tiny
-from isthmus import classifier
-from isthmus.classifier import N_FEATURES, Classifier, classifier_of, train_classifier
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, ModelFileError
-from isthmus.runs import Run
-from isthmus.shelf import Shelf
+from isthmus.running.runs import Run
+from isthmus.synthesising import classifier
+from isthmus.synthesising.classifier import N_FEATURES, Classifier, classifier_of, train_classifier
+from isthmus.using.shelf import Shelf
 
 
 def two_bars(n: int = 200) -> Samples:

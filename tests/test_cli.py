@@ -26,7 +26,7 @@ from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.lock import FolderLock
 from isthmus.recipes import RECIPES
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 
 COMMANDS = [
     "train",
@@ -145,7 +145,7 @@ def test_fault_54_ctrl_c_before_anything_is_locked_is_one_line(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("isthmus.prepare.read_splits", interrupted)
+    monkeypatch.setattr("isthmus.training.prepare.read_splits", interrupted)
     stopped = isthmus_command("train", "mnist-2k")
     assert (stopped.code, stopped.err) == (130, "error[INTERRUPTED]: stopped.\n")
 
@@ -285,7 +285,7 @@ def test_a_mistake_of_ours_is_exit_1_and_asks_for_a_report(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("isthmus.runs.list_runs", broken)
+    monkeypatch.setattr("isthmus.running.runs.list_runs", broken)
     outcome = isthmus_command("runs")
     assert outcome.code == 1
     assert outcome.err.startswith("error[BUG]: isthmus failed unexpectedly (ZeroDivisionError: by zero).\nfix: ")
@@ -309,7 +309,7 @@ def test_running_out_of_memory_is_a_resource_that_is_missing(
     def broken(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("isthmus.runs.list_runs", broken)
+    monkeypatch.setattr("isthmus.running.runs.list_runs", broken)
     outcome = isthmus_command("runs")
     assert outcome.code == 5
     assert "not enough memory" in outcome.err

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import tiny
-from isthmus import collapse
-from isthmus.cases import Case, Verdict
-from isthmus.facts import Facts
-from isthmus.occupancy import occupancy
+from isthmus.judging import collapse
+from isthmus.judging.cases import Case, Verdict
+from isthmus.judging.facts import Facts
+from isthmus.measuring.occupancy import occupancy
 
 
 def case(history: tuple[dict[str, float], ...] = (), **code: Any) -> Case:

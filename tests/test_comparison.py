@@ -14,8 +14,8 @@ import isthmus
 import tiny
 from isthmus.report import compare
 from isthmus.report.comparison import Comparison, names_of
-from isthmus.reporting import material_of, report
-from isthmus.runs import Run
+from isthmus.running.reporting import material_of, report
+from isthmus.running.runs import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
 

@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binom
 
 import tiny
-from isthmus.conformal import held_apart, outliers, p_values, settled_rate, threshold
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
+from isthmus.scoring.conformal import held_apart, outliers, p_values, settled_rate, threshold
 
 
 def flagged(n: int, rate: float, draws: int, *, ties: bool = False) -> int:

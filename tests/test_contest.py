@@ -11,9 +11,9 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
 import tiny
-from isthmus import contest
+from isthmus.comparing import contest
 from isthmus.errors import UsageError
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from isthmus.settings import nest
 
 

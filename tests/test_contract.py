@@ -13,16 +13,16 @@ import contract
 import tiny
 from contract import BATCHES, DTYPES, SHAPES, drawn, example, redraw, seeded
 from isthmus import settings as configs
-from isthmus.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
-from isthmus.bricks import ACTIVATIONS, Sizes
-from isthmus.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption
 from isthmus.costs import objective, penalty_weights, with_terms
 from isthmus.errors import DataError, UsageError
-from isthmus.likelihoods import LIKELIHOODS, likelihood
 from isthmus.loading import load_model
-from isthmus.networks import NETWORKS, initialise, network, usual_widths
+from isthmus.parts.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
+from isthmus.parts.bricks import ACTIVATIONS, Sizes
+from isthmus.parts.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption
+from isthmus.parts.likelihoods import LIKELIHOODS, likelihood
+from isthmus.parts.networks import NETWORKS, initialise, network, usual_widths
+from isthmus.parts.terms import TERMS
 from isthmus.recipes import RECIPES, resolve
-from isthmus.terms import TERMS
 
 NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items()]
 CODES = [example(name, factory) for name, factory in BOTTLENECKS.items()]

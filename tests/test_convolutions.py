@@ -15,10 +15,13 @@ from torch import nn
 
 import tiny
 from contract import assert_close, assert_gradient_everywhere, drawn, example, redraw
-from isthmus import prepare
-from isthmus.bottlenecks import BOTTLENECKS
-from isthmus.bricks import Sizes
-from isthmus.convolutions import (
+from isthmus.costs import objective, penalty_weights
+from isthmus.errors import DataError
+from isthmus.loading import load_model
+from isthmus.model import Model
+from isthmus.parts.bottlenecks import BOTTLENECKS
+from isthmus.parts.bricks import Sizes
+from isthmus.parts.convolutions import (
     LARGEST,
     SMALLEST,
     ChannelsLast,
@@ -29,14 +32,11 @@ from isthmus.convolutions import (
     grids_of,
     stage_widths,
 )
-from isthmus.corruptions import Pair
-from isthmus.costs import objective, penalty_weights
-from isthmus.errors import DataError
-from isthmus.layers import layers_of
-from isthmus.likelihoods import LIKELIHOODS
-from isthmus.loading import load_model
-from isthmus.model import Model
-from isthmus.trainer import autocast
+from isthmus.parts.corruptions import Pair
+from isthmus.parts.likelihoods import LIKELIHOODS
+from isthmus.showing.layers import layers_of
+from isthmus.training import prepare
+from isthmus.training.trainer import autocast
 
 sides = st.integers(SMALLEST, LARGEST)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.copies import find_copies
 from isthmus.data.saving import save_images
-from isthmus.runs import Run
+from isthmus.embedding.copies import find_copies
+from isthmus.running.runs import Run
 from tiny import Digits
 
 

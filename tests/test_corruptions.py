@@ -11,8 +11,8 @@ import torch
 from scipy import stats
 
 from contract import drawn, seeded
-from isthmus.corruptions import Level, corruption
 from isthmus.errors import UsageError
+from isthmus.parts.corruptions import Level, corruption
 
 N = 200_000
 SHARE = 5 * 0.5 / math.sqrt(N)  # five standard errors of a share, at most

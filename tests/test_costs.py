@@ -7,9 +7,9 @@ import torch.nn.functional as F
 
 import tiny
 from isthmus.config import TrainingConfig
-from isthmus.corruptions import Pair
 from isthmus.costs import mean_cost, objective, penalty_weights, risen, sample_costs, with_terms
 from isthmus.errors import UsageError
+from isthmus.parts.corruptions import Pair
 from isthmus.randomness import generator_for
 
 CPU = torch.device("cpu")

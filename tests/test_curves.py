@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from isthmus import curves
-from isthmus.canvas import png
-from isthmus.curves import cost_curves, live_curve, spread
+from isthmus.showing import curves
+from isthmus.showing.canvas import png
+from isthmus.showing.curves import cost_curves, live_curve, spread
 from overlap import assert_no_text_overlaps
 
 

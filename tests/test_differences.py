@@ -11,9 +11,9 @@ import torch
 
 import isthmus
 import tiny
-from isthmus.differences import flat, settings_changed
 from isthmus.errors import UsageError
-from isthmus.runs import Run
+from isthmus.running.differences import flat, settings_changed
+from isthmus.running.runs import Run
 from tiny import Said
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from isthmus import display as displays
-from isthmus.display import Plain, Quiet, Terminal, display
-from isthmus.trainer import Progress
+from isthmus.training import display as displays
+from isthmus.training.display import Plain, Quiet, Terminal, display
+from isthmus.training.trainer import Progress
 
 
 class Screen(io.StringIO):

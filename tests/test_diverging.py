@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import tiny
-from isthmus import trainer as training
 from isthmus.data.batches import Batches
 from isthmus.errors import DivergedError
-from isthmus.trainer import LOOK_EVERY
+from isthmus.training import trainer as training
+from isthmus.training.trainer import LOOK_EVERY
 from poison import Poisoned, poison_gradient
 
 

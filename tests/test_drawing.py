@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from isthmus.drawing import HIGHEST, LOWEST, WIDTH, architecture_svg
-from isthmus.layers import Layer
+from isthmus.showing.drawing import HIGHEST, LOWEST, WIDTH, architecture_svg
+from isthmus.showing.layers import Layer
 
 SVG = "{http://www.w3.org/2000/svg}"
 

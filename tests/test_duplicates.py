@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from isthmus.duplicates import expected_pairs, find_pairs, local_dimension
-from isthmus.neighbors import nearest
+from isthmus.embedding.duplicates import expected_pairs, find_pairs, local_dimension
+from isthmus.embedding.neighbors import nearest
 
 
 def healthy(kind: str, n: int, D: int, seed: int) -> np.ndarray:

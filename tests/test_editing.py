@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isthmus import editing
+from isthmus.editing import editing
 from isthmus.errors import UsageError
-from isthmus.runs import Run
-from isthmus.strokes import measure
+from isthmus.measuring.strokes import measure
+from isthmus.running.runs import Run
 
 
 def test_strength_zero_leaves_the_reconstruction_and_one_goes_all_the_way(digit_run: Run) -> None:
@@ -35,7 +35,7 @@ def test_an_added_measure_is_measured_again_on_the_edited_images(digit_run: Run,
 
 
 def test_what_is_kept_stays_by_its_measure(digit_run: Run) -> None:
-    from isthmus.learning import feature_of
+    from isthmus.editing.learning import feature_of
 
     z = digit_run.model.encode(digit_run.prepared.splits.test.x)
     edit = editing.edit_of(digit_run, ["slant"], keep=["thickness"])

@@ -13,9 +13,9 @@ from torch.utils.data import TensorDataset
 
 import isthmus
 import tiny
-from isthmus import evaluating
 from isthmus.errors import DataError, UsageError
-from isthmus.runs import Run
+from isthmus.running import evaluating
+from isthmus.running.runs import Run
 
 OF_TRAINING = {"cost-never-fell", "stopped-too-early", "overfitting", "train-test-overlap"}
 

@@ -14,10 +14,10 @@ from torch import nn
 
 import isthmus
 import tiny
-from isthmus import execution
 from isthmus.errors import DivergedError, Interrupted, ResourceError
-from isthmus.folders import state
-from isthmus.runs import Run
+from isthmus.running import execution
+from isthmus.running.folders import state
+from isthmus.running.runs import Run
 from tiny import FAST as SMALL
 from tiny import Said
 

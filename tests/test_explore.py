@@ -9,12 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 
 import isthmus
-from isthmus import explore
 from isthmus.data.preprocess import fit_preprocess
 from isthmus.data.samples import Samples
+from isthmus.embedding import explore
+from isthmus.embedding.explore import Coded
 from isthmus.errors import UsageError
-from isthmus.explore import Coded
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from tiny import Digits, table
 
 

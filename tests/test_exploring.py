@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from isthmus import projection
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
-from isthmus.runs import Run
+from isthmus.embedding import projection
+from isthmus.running.runs import Run
 from tiny import Digits
 
 

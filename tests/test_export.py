@@ -21,8 +21,8 @@ from isthmus import graphs
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.export import ONE_LEVEL, TOLERANCE, Export, compared, export
-from isthmus.runs import Run
+from isthmus.running.export import ONE_LEVEL, TOLERANCE, Export, compared, export
+from isthmus.running.runs import Run
 
 NAMES = ["digits.onnx", "digits-encoder.onnx", "digits-decoder.onnx"]
 

@@ -7,9 +7,9 @@ import pytest
 from scipy.linalg import sqrtm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from isthmus.editing.features import METHODS, Feature, Group, discriminant, means, transport
 from isthmus.errors import DataError, ModelFileError, UsageError
-from isthmus.features import METHODS, Feature, Group, discriminant, means, transport
-from isthmus.shelf import Part
+from isthmus.using.shelf import Part
 
 Z = 4
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.errors import DataError
-from isthmus.fidelity import precision_recall
+from isthmus.synthesising.fidelity import precision_recall
 
 
 def cloud(n: int, centre: float = 0.0, seed: int = 0, size: int = 6) -> torch.Tensor:

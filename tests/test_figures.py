@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from skimage.metrics import peak_signal_noise_ratio
 
-from isthmus import figures
-from isthmus.canvas import DPI
+from isthmus.showing import figures
+from isthmus.showing.canvas import DPI
 from overlap import assert_no_text_overlaps
 
 

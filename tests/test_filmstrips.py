@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from isthmus import filmstrips
-from isthmus.canvas import png
+from isthmus.showing import filmstrips
+from isthmus.showing.canvas import png
 
 
 def texts(figure: Figure) -> list[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.folders import has_begun, kept_if_begun, state
 from isthmus.lock import FolderLock
-from isthmus.runs import Run
+from isthmus.running.folders import has_begun, kept_if_begun, state
+from isthmus.running.runs import Run
 
 
 def begin(folder: Path, *names: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from isthmus.errors import DataError, UsageError
-from isthmus.framing import frame
+from isthmus.using.framing import frame
 from tiny import Digits
 
 

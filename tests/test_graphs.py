@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from contract import example
 from isthmus import graphs
-from isthmus.bottlenecks import BOTTLENECKS
 from isthmus.config import ModelConfig
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, onnx_bytes
-from isthmus.likelihoods import LIKELIHOODS
 from isthmus.model import Model
-from isthmus.networks import NETWORKS
+from isthmus.parts.bottlenecks import BOTTLENECKS
+from isthmus.parts.likelihoods import LIKELIHOODS
+from isthmus.parts.networks import NETWORKS
 from isthmus.randomness import generator_for
 
 GRAY = Preprocess((1, 16, 16), "uint8", range=(0.0, 1.0))

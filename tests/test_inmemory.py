@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import tiny
-from isthmus import inmemory
 from isthmus.data.samples import Samples
 from isthmus.errors import DivergedError
-from isthmus.inmemory import divided, fitting_budget, train_in_memory
-from isthmus.monitor import Monitor
+from isthmus.running import inmemory
+from isthmus.running.inmemory import divided, fitting_budget, train_in_memory
+from isthmus.training.monitor import Monitor
 
 ROWS = Samples(tiny.table(), "rows")
 

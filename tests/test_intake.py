@@ -14,8 +14,8 @@ from isthmus.data.preprocess import fit_preprocess
 from isthmus.data.samples import Samples
 from isthmus.data.saving import save_images
 from isthmus.errors import DataError, UsageError
-from isthmus.intake import fitting, read_input, read_parts
-from isthmus.runs import Run
+from isthmus.running.runs import Run
+from isthmus.using.intake import fitting, read_input, read_parts
 
 RNG = np.random.default_rng(0)
 

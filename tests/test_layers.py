@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import isthmus.model
-from isthmus.layers import layers_of
-from isthmus.networks import linear_block
+from isthmus.parts.networks import linear_block
 from isthmus.settings import build, nest
+from isthmus.showing.layers import layers_of
 
 
 def mlp(*widths: int, activation: str = "relu") -> nn.Sequential:

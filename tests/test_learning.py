@@ -9,10 +9,10 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
-from isthmus import learning
+from isthmus.editing import learning
 from isthmus.errors import DataError, UsageError
-from isthmus.latent import Latent
-from isthmus.runs import Run
+from isthmus.running.runs import Run
+from isthmus.using.latent import Latent
 
 Z = 3
 

@@ -12,7 +12,7 @@ from torch import distributions
 
 from contract import drawn
 from isthmus.errors import UsageError
-from isthmus.likelihoods import likelihood
+from isthmus.parts.likelihoods import likelihood
 
 SHAPES = [(5, 1, 4, 6), (3, 7)]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from isthmus import likeness
-from isthmus.canvas import DPI
+from isthmus.showing import likeness
+from isthmus.showing.canvas import DPI
 from overlap import assert_no_text_overlaps
 
 

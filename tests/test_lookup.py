@@ -10,9 +10,9 @@ from scipy.spatial.distance import cdist
 import isthmus
 import tiny
 from isthmus.data.saving import save_image
+from isthmus.embedding.lookup import look_up
 from isthmus.errors import UsageError
-from isthmus.lookup import look_up
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from tiny import Digits
 
 

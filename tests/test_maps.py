@@ -7,8 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from isthmus import maps
-from isthmus.canvas import DPI, png
+from isthmus.showing import maps
+from isthmus.showing.canvas import DPI, png
 from overlap import assert_no_text_overlaps
 
 

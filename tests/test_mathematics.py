@@ -13,9 +13,9 @@ from scipy.special import expit
 from sklearn.decomposition import PCA
 
 import tiny
-from isthmus.bound import importance_bound
+from isthmus.measuring.bound import importance_bound
 from isthmus.model import Model
-from isthmus.prepare import Prepared
+from isthmus.training.prepare import Prepared
 
 LINEAR = {
     "activation": "linear",

@@ -5,13 +5,13 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import tiny
-from isthmus import judge as judging
-from isthmus.corruptions import corruption
-from isthmus.measure import denoising_by_error
-from isthmus.passing import TEST_NOISE, pass_through
-from isthmus.prepare import Prepared
+from isthmus.judging import judge as judging
+from isthmus.judging.verdicts import headline
+from isthmus.measuring.measure import denoising_by_error
+from isthmus.measuring.passing import TEST_NOISE, pass_through
+from isthmus.parts.corruptions import corruption
 from isthmus.randomness import generator_for
-from isthmus.verdicts import headline
+from isthmus.training.prepare import Prepared
 
 ENDING = {"epochs": 1, "best_epoch": 1, "mean_cost": 1.0}
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from isthmus import metrics
 from isthmus.errors import DataError
+from isthmus.measuring import metrics
 
 SHAPES = [(5, 1, 28, 28), (3, 3, 20, 33), (7, 12)]
 

@@ -17,8 +17,8 @@ from isthmus.data.preprocess import Preprocess
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.loading import load_model
 from isthmus.model import Model
-from isthmus.prepare import fresh_model, mean_sample
 from isthmus.randomness import generator_for
+from isthmus.training.prepare import fresh_model, mean_sample
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
-from isthmus.motion import write_animation
+from isthmus.showing.motion import write_animation
 
 
 def count(picture: Image.Image) -> int:

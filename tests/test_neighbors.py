@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from isthmus import neighbors
+from isthmus.embedding import neighbors
+from isthmus.embedding.neighbors import distances_to, nearest
 from isthmus.errors import DataError
-from isthmus.neighbors import distances_to, nearest
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from scipy import integrate, stats
 from torch import nn
 
 from contract import assert_close, drawn, seeded
-from isthmus.bricks import ACTIVATIONS, Sizes, activation_layer, linear_block
 from isthmus.errors import UsageError
-from isthmus.networks import (
+from isthmus.parts.bricks import ACTIVATIONS, Sizes, activation_layer, linear_block
+from isthmus.parts.networks import (
     GAINS,
     NETWORKS,
     WIDTHS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isthmus.corruptions import corruption
-from isthmus.metrics import noise_sd
-from isthmus.noise import judge_noise, wider
+from isthmus.judging.noise import judge_noise, wider
+from isthmus.measuring.metrics import noise_sd
+from isthmus.parts.corruptions import corruption
 from tiny import Digits
 
 POINTS = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)

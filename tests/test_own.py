@@ -15,8 +15,8 @@ import tiny
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.loading import load_model
 from isthmus.model import Model
-from isthmus.networks import linear_block
-from isthmus.own import adapt
+from isthmus.parts.networks import linear_block
+from isthmus.parts.own import adapt
 
 
 class Notebook(nn.Module):

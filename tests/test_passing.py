@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 import tiny
-from isthmus import passing
 from isthmus.data import batches
-from isthmus.metrics import bce, bce_floor, mse, ssim
+from isthmus.measuring import passing
+from isthmus.measuring.metrics import bce, bce_floor, mse, ssim
+from isthmus.measuring.passing import TEST_NOISE, floors, pass_through
 from isthmus.model import Model
-from isthmus.passing import TEST_NOISE, floors, pass_through
 from isthmus.randomness import generator_for
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
-from isthmus.picking import parted, pick, pick_one, rows_of
-from isthmus.runs import Run
+from isthmus.running.runs import Run
+from isthmus.using.picking import parted, pick, pick_one, rows_of
 from tiny import Digits
 
 SAMPLES = Samples(np.zeros((40, 3), np.float32), "t", labels=np.arange(40) % 3, classes=("a", "b b", "c:1", "none"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isthmus.pictures import shown
+from isthmus.showing.pictures import shown
 
 
 def test_what_was_made_of_images_is_cut_to_their_range_and_not_stretched() -> None:

@@ -14,9 +14,9 @@ from torch import nn
 
 import isthmus
 import tiny
-from isthmus import pipeline
 from isthmus.errors import DataError, FolderInUseError, ModelFileError, UsageError
-from isthmus.runs import Run
+from isthmus.running import pipeline
+from isthmus.running.runs import Run
 from tiny import FAST as SMALL
 from tiny import Said
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import tiny
-from isthmus import prepare
 from isthmus.config import TrainingConfig
 from isthmus.data.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import split
 from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.training import prepare
 
 IMAGE, TABLE = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0)), Preprocess((5,), "float32")
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from isthmus import principal as module
 from isthmus.data.batches import as_x
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import DataError
-from isthmus.principal import error_of, principal
+from isthmus.measuring import principal as module
+from isthmus.measuring.principal import error_of, principal
 
 
 def low_rank(n: int, d: int, seed: int = 0, rank: int = 5) -> torch.Tensor:

@@ -6,8 +6,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from isthmus import probe
 from isthmus.errors import DataError
+from isthmus.measuring import probe
 
 
 def groups(n: int, D: int, gap: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

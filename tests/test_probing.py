@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from isthmus import probe, probing
 from isthmus.data.saving import save_images
+from isthmus.embedding import probing
+from isthmus.embedding.probing import probe_run
 from isthmus.errors import DataError
-from isthmus.probing import probe_run
-from isthmus.runs import Run
+from isthmus.measuring import probe
+from isthmus.running.runs import Run
 from tiny import Digits
 
 

@@ -16,7 +16,7 @@ import pytest
 import tiny
 from isthmus.errors import UsageError
 from isthmus.lock import FolderLock
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from isthmus.web.progress import Progress
 from served import app_of, client
 

@@ -9,9 +9,9 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
 import tiny
-from isthmus import projection
+from isthmus.embedding import projection
+from isthmus.embedding.projection import project
 from isthmus.errors import DataError, UsageError
-from isthmus.projection import project
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from isthmus.config import Config
 from isthmus.errors import UsageError
-from isthmus.networks import usual_widths
+from isthmus.parts.networks import usual_widths
 from isthmus.recipes import RECIPES, resolve
 
 

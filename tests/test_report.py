@@ -18,8 +18,8 @@ from isthmus.report.making import read_drawing
 from isthmus.report.markup import number
 from isthmus.report.noisy import denoising
 from isthmus.report.opening import opening
-from isthmus.reporting import material_of, report
-from isthmus.runs import Run
+from isthmus.running.reporting import material_of, report
+from isthmus.running.runs import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
 HOSTILE = (
@@ -278,8 +278,8 @@ def test_material_names_what_a_sample_is(denoiser: Run, table_run: Run) -> None:
 
 
 def test_the_drawing_keeps_every_word(tmp_path: Path, denoiser: Run) -> None:
-    from isthmus.drawing import architecture_svg
-    from isthmus.layers import Layer
+    from isthmus.showing.drawing import architecture_svg
+    from isthmus.showing.layers import Layer
 
     layers = [Layer("input", 784), *(Layer("a layer with a long name", 64, notes=("dropout 0.1",)) for _ in range(12))]
     (tmp_path / "architecture.svg").write_text(architecture_svg(layers, title="<x>", likelihood="gaussian"), "utf-8")

@@ -12,8 +12,8 @@ import pytest
 import isthmus
 import tiny
 from browser import chromium, needs_chromium, opened
-from isthmus.reporting import report
-from isthmus.runs import Run
+from isthmus.running.reporting import report
+from isthmus.running.runs import Run
 
 pytestmark = needs_chromium
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from isthmus.errors import DataError
-from isthmus.resemblance import Copies, find_copies, resemblance
-from isthmus.runs import Run
-from isthmus.sampling import draw_samples
+from isthmus.running.runs import Run
+from isthmus.synthesising.resemblance import Copies, find_copies, resemblance
+from isthmus.synthesising.sampling import draw_samples
 
 
 def cloud(n: int, seed: int) -> torch.Tensor:

@@ -18,7 +18,7 @@ import isthmus
 import tiny
 from isthmus.errors import FolderInUseError, Interrupted, UsageError
 from isthmus.lock import FolderLock
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from tiny import FAST as SMALL
 from tiny import Said
 

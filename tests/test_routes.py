@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from served import app_of, client, pixels, png, uri
 from tiny import Digits
 

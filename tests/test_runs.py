@@ -10,9 +10,9 @@ import torch
 
 import isthmus
 import tiny
-from isthmus import runs
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
-from isthmus.runs import Run, find, list_runs, new_folder
+from isthmus.running import runs
+from isthmus.running.runs import Run, find, list_runs, new_folder
 
 NAMES = ["with spaces", "quote'\"s", "new\nline", "日本語 ñ", "-rf", "a.b.c", "$HOME;ls", "é" * 100]
 

@@ -9,11 +9,11 @@ import torch
 
 import isthmus
 import tiny
-from isthmus.classifier import classifier_of
 from isthmus.errors import DataError, UsageError
-from isthmus.runs import Run
-from isthmus.sampling import PRIOR, as_code, density_of, draw_samples
-from isthmus.shelf import Shelf
+from isthmus.running.runs import Run
+from isthmus.synthesising.classifier import classifier_of
+from isthmus.synthesising.sampling import PRIOR, as_code, density_of, draw_samples
+from isthmus.using.shelf import Shelf
 
 CENTRES = {"a": -8, "b": 0, "c": 8}
 
@@ -106,7 +106,7 @@ def test_codes_stay_within_what_training_codes_reach(digit_run: Run) -> None:
 
 @pytest.mark.parametrize("bottleneck", ["vq:16,width=2", "fsq:5", "sigmoid+fsq:5"])
 def test_of_finitely_many_codes_the_nearest_is_taken(bottleneck: str) -> None:
-    model = isthmus.prepare.fresh_model(tiny.prepared(tiny.table(), bottleneck=bottleneck))
+    model = isthmus.training.prepare.fresh_model(tiny.prepared(tiny.table(), bottleneck=bottleneck))
     z = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
     found = as_code(model, z)
     assert torch.equal(as_code(model, found), found)  # a code is its own nearest

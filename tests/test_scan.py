@@ -12,9 +12,9 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 import tiny
-from isthmus import scan
+from isthmus.comparing import scan
 from isthmus.errors import UsageError
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from isthmus.settings import nest
 
 SETTINGS = tiny.SMALL | {"batch_size": 32, "epochs": 2}

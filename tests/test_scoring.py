@@ -13,12 +13,12 @@ from PIL import Image
 
 import isthmus
 import tiny
-from isthmus import scoring
-from isthmus.anomaly import PART
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.runs import Run
+from isthmus.running.runs import Run
+from isthmus.scoring import scoring
+from isthmus.scoring.anomaly import PART
 
 COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code"]
 

@@ -8,11 +8,12 @@ import polars as pl
 import pytest
 
 import tiny
-from isthmus import pipeline, series
-from isthmus.display import Quiet
+from isthmus.comparing import series
 from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, UsageError
-from isthmus.runs import Run
+from isthmus.running import pipeline
+from isthmus.running.runs import Run
 from isthmus.settings import nest
+from isthmus.training.display import Quiet
 
 SETTINGS = tiny.SMALL | {"batch_size": 32, "epochs": 2}
 JOBS = [series.Job(name, "modern", nest(SETTINGS | {"z_size": z})) for name, z in (("a", 2), ("b", 3))]

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from browser import SIZES, Seen, chromium, needs_chromium
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from isthmus.web.app import build_app
 from isthmus.web.guard import Door
 from isthmus.web.house import House

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isthmus.errors import UsageError
-from isthmus.sheets import WIDEST, blocks, pictures, short, tile_size
+from isthmus.showing.sheets import WIDEST, blocks, pictures, short, tile_size
 
 
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65_535), (np.float32, 1.0)])

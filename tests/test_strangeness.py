@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from isthmus.strangeness import GLOW, overlaid, strangest
+from isthmus.showing.strangeness import GLOW, overlaid, strangest
 
 
 def test_usual_errors_leave_the_image_and_large_ones_are_red() -> None:

@@ -7,7 +7,7 @@ import pytest
 from skimage.transform import AffineTransform, warp
 
 from isthmus.errors import DataError, UsageError
-from isthmus.strokes import MEASURES, measure
+from isthmus.measuring.strokes import MEASURES, measure
 
 
 def bar(w: int, h: int, side: int = 40) -> np.ndarray:

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import tiny
-from isthmus import prepare
 from isthmus.errors import UsageError
-from isthmus.latent import Latent
 from isthmus.model import Model
-from isthmus.sweeping import QUANTILES, movements, sweep, usual_code
+from isthmus.synthesising.sweeping import QUANTILES, movements, sweep, usual_code
+from isthmus.training import prepare
+from isthmus.using.latent import Latent
 
 
 @pytest.fixture(scope="module")

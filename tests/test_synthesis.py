@@ -11,10 +11,10 @@ from PIL import Image, ImageSequence
 
 import isthmus
 import tiny
-from isthmus import synthesis
 from isthmus.errors import UsageError
-from isthmus.runs import Run
-from isthmus.sampling import draw_samples
+from isthmus.running.runs import Run
+from isthmus.synthesising import synthesis
+from isthmus.synthesising.sampling import draw_samples
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from PIL import Image
 
 import isthmus
 import tiny
-from isthmus import editing, teaching
+from isthmus.editing import editing, teaching
 from isthmus.errors import UsageError
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from torch import Tensor
 
 import tiny
 from contract import BATCHES, assert_close, assert_gradient_everywhere, drawn, example, seeded
-from isthmus.corruptions import Pair
 from isthmus.costs import with_terms
 from isthmus.errors import UsageError
 from isthmus.model import Model, Output
-from isthmus.terms import SCALES, TERMS, mmd, terms
+from isthmus.parts.corruptions import Pair
+from isthmus.parts.terms import SCALES, TERMS, mmd, terms
 
 NAMES = [example(name, factory) for name, factory in TERMS.items()]
 

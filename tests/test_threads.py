@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import tiny
-from isthmus import threads
 from isthmus.model import Model
-from isthmus.prepare import Prepared, fresh_model, settle_threads
-from isthmus.threads import pick_threads
+from isthmus.training import threads
+from isthmus.training.prepare import Prepared, fresh_model, settle_threads
+from isthmus.training.threads import pick_threads
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 import tiny
-from isthmus import trainer as training
-from isthmus.checkpoint import Checkpoints
 from isthmus.config import TrainingConfig
 from isthmus.errors import DivergedError, ResourceError
-from isthmus.prepare import Prepared
-from isthmus.trainer import Progress, Trainer, rate
+from isthmus.training import trainer as training
+from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.prepare import Prepared
+from isthmus.training.trainer import Progress, Trainer, rate
 from poison import Poisoned, poison_gradient
 
 

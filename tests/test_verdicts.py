@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from healthy import FALLING, HEALTHY, SEEDED, assert_found, denoising, history, ids, metrics, verdict
-from isthmus.cases import moved
-from isthmus.facts import Facts
-from isthmus.verdicts import Verdict, headline, judge_all
+from isthmus.judging.cases import moved
+from isthmus.judging.facts import Facts
+from isthmus.judging.verdicts import Verdict, headline, judge_all
 
 IDS = ("cost-never-fell", "beats-mean", "beats-pca", "overfitting", "stopped-too-early", "dead-units")
 IDS += ("saturated-units", "targets-out-of-range", "train-test-overlap")

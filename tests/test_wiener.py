@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression, Ridge
 
-from isthmus.wiener import RIDGES, fitted, is_feasible, moments
+from isthmus.measuring.wiener import RIDGES, fitted, is_feasible, moments
 
 
 def normal(n: int, seed: int, sigma: float = 0.5, D: int = 4) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:

@@ -14,17 +14,17 @@ import torch
 from torch import nn
 
 import isthmus
-from isthmus import prepare
 from isthmus.config import Config
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import split
-from isthmus.display import Quiet
-from isthmus.monitor import Monitor
-from isthmus.prepare import Prepared
 from isthmus.recipes import resolve
-from isthmus.runs import Run
+from isthmus.running.runs import Run
 from isthmus.settings import nest
-from isthmus.trainer import Progress, Trainer
+from isthmus.training import prepare
+from isthmus.training.display import Quiet
+from isthmus.training.monitor import Monitor
+from isthmus.training.prepare import Prepared
+from isthmus.training.trainer import Progress, Trainer
 
 FAST: dict[str, Any] = {"hidden": [16], "z_size": 4, "threads": 1, "batch_size": 32, "epochs": 3, "show": False}
 SMALL: dict[str, Any] = {"hidden": [16], "z_size": 4, "threads": 1, "device": "cpu", "precision": "float32"}

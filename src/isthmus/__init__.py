@@ -15,16 +15,16 @@ _HOMES = {
     "Config": "config",
     "IsthmusError": "errors",
     "Model": "model",
-    "Monitor": "monitor",
-    "Run": "runs",
+    "Monitor": "training.monitor",
+    "Run": "running.runs",
     "check": "data.check",
-    "evaluate": "evaluating",
-    "fit": "pipeline",
-    "linear_block": "networks",
-    "load": "runs",
+    "evaluate": "running.evaluating",
+    "fit": "running.pipeline",
+    "linear_block": "parts.networks",
+    "load": "running.runs",
     "read": "data.sources",
-    "resume": "resuming",
-    "train": "pipeline",
+    "resume": "running.resuming",
+    "train": "running.pipeline",
 }
 
 __all__ = [
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     from isthmus.data.sources import read
     from isthmus.errors import IsthmusError
     from isthmus.estimator import AutoEncoder
-    from isthmus.evaluating import evaluate
     from isthmus.model import Model
-    from isthmus.monitor import Monitor
-    from isthmus.networks import linear_block
-    from isthmus.pipeline import fit, train
-    from isthmus.resuming import resume
-    from isthmus.runs import Run, load
+    from isthmus.parts.networks import linear_block
+    from isthmus.running.evaluating import evaluate
+    from isthmus.running.pipeline import fit, train
+    from isthmus.running.resuming import resume
+    from isthmus.running.runs import Run, load
+    from isthmus.training.monitor import Monitor
 
 
 def __getattr__(name: str) -> Any:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from isthmus.config import TrainingConfig
-from isthmus.corruptions import Pair
 from isthmus.data.batches import chunk_of, in_order
 from isthmus.errors import UsageError
 from isthmus.model import Model, Output, evaluation
+from isthmus.parts.corruptions import Pair
+from isthmus.parts.terms import alone
 from isthmus.randomness import generator_for
-from isthmus.terms import alone
 
 
 def objective(model: Model, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:

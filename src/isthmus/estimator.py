@@ -19,10 +19,10 @@ from isthmus.data.objects import read_object
 from isthmus.data.preprocess import FULL_SCALE
 from isthmus.double import Double
 from isthmus.errors import UsageError
-from isthmus.inmemory import fitting_budget, train_in_memory
-from isthmus.prepare import IN_MEMORY
 from isthmus.recipes import resolve
+from isthmus.running.inmemory import fitting_budget, train_in_memory
 from isthmus.settings import nest, where_is
+from isthmus.training.prepare import IN_MEMORY
 
 Z_SIZE = 32  # the default of the whole package, where the data has twice as many features
 LARGEST_SEED = 2**31 - 1

@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from isthmus import bottlenecks, corruptions, files, likelihoods, networks, terms
-from isthmus.bottlenecks import Code
+from isthmus import files
 from isthmus.config import ModelConfig
 from isthmus.data.batches import chunk_of
 from isthmus.data.carry import Carrier
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import UsageError
-from isthmus.own import adapt
+from isthmus.parts import bottlenecks, corruptions, likelihoods, networks, terms
+from isthmus.parts.bottlenecks import Code
+from isthmus.parts.own import adapt
 from isthmus.tensors import save_tensors
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"

@@ -39,8 +39,8 @@ def map_(
       isthmus map latest photos/ --method pca -o photos.png
       isthmus map latest table.csv --color price -o prices.png
     """
-    from isthmus import atlas, explore
-    from isthmus.runs import find
+    from isthmus.embedding import atlas, explore
+    from isthmus.running.runs import find
 
     found, out = find(run), out or Path("map.png")
     for path in (out, table):
@@ -67,8 +67,8 @@ def neighbors(
       isthmus neighbors latest digit.png -o neighbors.png
       isthmus neighbors latest mnist-2k:12 --in mnist-2k -k 20 -o neighbors.csv
     """
-    from isthmus import explore, lookup
-    from isthmus.runs import find
+    from isthmus.embedding import explore, lookup
+    from isthmus.running.runs import find
 
     found = find(run)
     if out is not None:
@@ -99,8 +99,8 @@ def duplicates(
       isthmus duplicates latest -o pairs.png
       isthmus duplicates latest photos/ -o pairs.csv
     """
-    from isthmus import copies, explore
-    from isthmus.runs import find
+    from isthmus.embedding import copies, explore
+    from isthmus.running.runs import find
 
     found = find(run)
     if out is not None:
@@ -131,8 +131,8 @@ def probe(
       isthmus probe latest
       isthmus probe latest table.csv --label kind --json
     """
-    from isthmus.probing import probe_run
-    from isthmus.runs import find
+    from isthmus.embedding.probing import probe_run
+    from isthmus.running.runs import find
 
     result = probe_run(find(run), data, k=k, everything=everything, settings=nested(settings))
     for sentence in result["said"]:

@@ -37,8 +37,8 @@ def edit(
       isthmus edit latest digit.png --add slant --strength 2 -o slanted.png
       isthmus edit latest table.csv --add age --keep weight -o older.csv
     """
-    from isthmus import editing
-    from isthmus.runs import find
+    from isthmus.editing import editing
+    from isthmus.running.runs import find
 
     found = find(run)
     wanted = editing.edit_of(found, add or (), remove or (), keep or (), method)
@@ -68,8 +68,8 @@ def learn(
       isthmus feature learn latest round --class 0 --against 1
       isthmus feature learn latest upright --measure slant --keep thickness
     """
-    from isthmus import teaching
-    from isthmus.runs import find
+    from isthmus.editing import teaching
+    from isthmus.running.runs import find
 
     sources = {"class": of, "with": with_, "column": column, "measure": measure}
     beside = {"against": against, "without": without}
@@ -86,8 +86,8 @@ def list_(io: Io, run: RunName) -> None:
     Examples:
       isthmus feature list latest
     """
-    from isthmus import teaching
-    from isthmus.runs import find
+    from isthmus.editing import teaching
+    from isthmus.running.runs import find
 
     listed = teaching.listed(find(run))
     io.result({"features": listed}, "\n".join(f"{f['name']:<20} {f['told']}" for f in listed))
@@ -107,8 +107,8 @@ def discover(
       isthmus feature discover latest -o directions.png
       isthmus feature discover latest --method independent -n 12 --save
     """
-    from isthmus import teaching
-    from isthmus.runs import find
+    from isthmus.editing import teaching
+    from isthmus.running.runs import find
 
     found = teaching.discover(find(run), n, out, method=method, save=save)
     about = {"features": [teaching.about(feature) for feature in found], "out": str(out), "saved": save}
@@ -126,8 +126,8 @@ def matrix(
     Examples:
       isthmus feature matrix latest -o matrix.png
     """
-    from isthmus import teaching
-    from isthmus.runs import find
+    from isthmus.editing import teaching
+    from isthmus.running.runs import find
 
     about = teaching.matrix(find(run), out, method=method)
     io.result(about, f"{about['told']}\n{out}")

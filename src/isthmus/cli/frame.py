@@ -31,7 +31,7 @@ class Io:
     @property
     def display(self) -> Any:
         """The display that library functions speak through."""
-        from isthmus.display import display
+        from isthmus.training.display import display
 
         return display(self.people, quiet=self.quiet)
 

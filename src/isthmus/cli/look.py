@@ -47,7 +47,7 @@ def evaluate(
       isthmus evaluate runs/mnist-modern-1 my-digits/ --json
       isthmus evaluate runs/mnist-vae-1 --nll 100 --binarise threshold
     """
-    from isthmus.evaluating import evaluate as measured
+    from isthmus.running.evaluating import evaluate as measured
 
     metrics = measured(run, data, nll=nll, binarise=binarise)
     io.result(metrics, _measured(metrics))
@@ -90,14 +90,14 @@ def _draw(found: Any, out: Path | None) -> Path | None:
     """The picture of samples per class, if there are images."""
     if found.bundle is None or not found.bundle.train.is_image:
         return None
-    from isthmus.pictures import draw_data
+    from isthmus.showing.pictures import draw_data
 
     return draw_data(found.bundle.train, out)
 
 
 def info(io: Io, run: RunName) -> None:
     """Tell what a run is: its data, settings, numbers and verdicts."""
-    from isthmus.runs import find
+    from isthmus.running.runs import find
 
     found = find(run)
     about = {"run": str(found.path), "record": found.record, "config": found.config.as_dict(), "metrics": found.metrics}
@@ -106,7 +106,7 @@ def info(io: Io, run: RunName) -> None:
 
 def runs(io: Io) -> None:
     """List the runs in this folder, newest last, with their main numbers."""
-    from isthmus.runs import list_runs
+    from isthmus.running.runs import list_runs
 
     rows = [_row(run) for run in list_runs()]
     io.result({"runs": rows}, _table(rows) if rows else "there are no runs here; train one with `isthmus train`")
@@ -122,7 +122,7 @@ def recipes(io: Io) -> None:
 
 def doctor(io: Io) -> None:
     """Tell what this machine has: versions, devices, memory, precision, and where data is looked for."""
-    from isthmus.doctor import examine
+    from isthmus.running.doctor import examine
 
     found = examine()
     io.result(found, "\n".join(f"{key:<16} {value}" for key, value in found.items()))
@@ -149,7 +149,7 @@ def _bounded(bound: dict[str, Any]) -> str:
 
 
 def _row(run: Any) -> dict[str, Any]:
-    from isthmus.folders import state
+    from isthmus.running.folders import state
 
     metrics = run.metrics
     test = metrics.get("test", {})
@@ -179,13 +179,13 @@ def _cell(value: Any) -> str:
 
 def _network(model: Any) -> str:
     """`mlp, layers of 512, 256 units`; `conv, stages of 32, 64 channels`; `own`."""
-    from isthmus.networks import widths_told
+    from isthmus.parts.networks import widths_told
 
     return model.network if model.network == "own" else f"{model.network}, {widths_told(model.network, model.hidden)}"
 
 
 def _told(run: Any) -> str:
-    from isthmus.folders import state
+    from isthmus.running.folders import state
 
     record, metrics, config = run.record, run.metrics, run.config
     lines = [

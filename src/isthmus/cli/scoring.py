@@ -31,8 +31,8 @@ def score(
       isthmus score latest photos/ -o scores.csv --picture strange.png
       isthmus score latest table.csv -o scores.csv --false-alarms 0.05
     """
-    from isthmus import scoring
-    from isthmus.runs import find
+    from isthmus.running.runs import find
+    from isthmus.scoring import scoring
 
     scored = scoring.score(
         find(run), source, out, false_alarms=false_alarms, picture=picture, settings=nested(settings)

@@ -29,8 +29,8 @@ def compare(
       isthmus compare modern vae mnist --epochs 3 --z-size 16 --seeds 0,1,2
       isthmus compare runs/a runs/b
     """
-    from isthmus import contest
     from isthmus import settings as configs
+    from isthmus.comparing import contest
 
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
     members, data = contest.parted(names)
@@ -51,8 +51,8 @@ def sweep(
       isthmus sweep mnist-2k z_size=2,4,8,16,32,64
       isthmus sweep mnist lr=1e-3,3e-3,1e-2 activation=silu,relu --epochs 3
     """
-    from isthmus import scan
     from isthmus import settings as configs
+    from isthmus.comparing import scan
 
     data, grid = ("mnist-2k", grid) if "=" in grid[0] else (grid[0], grid[1:])
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))

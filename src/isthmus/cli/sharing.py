@@ -24,8 +24,8 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
       isthmus export latest -o model.onnx
       isthmus export runs/wine -o wine.onnx --json
     """
-    from isthmus.export import export as write
-    from isthmus.runs import find
+    from isthmus.running.export import export as write
+    from isthmus.running.runs import find
 
     exported = write(find(run), out)
     for sentence in exported.said:

@@ -39,8 +39,8 @@ def train(
       isthmus train table.csv --label kind                a table of numbers
       isthmus train --config runs/a/config.toml           the same run again
     """
-    from isthmus import pipeline
     from isthmus import settings as configs
+    from isthmus.running import pipeline
 
     given = configs.merge(
         configs.read(config) if config else {}, configs.nest(settings), configs.parse_sets(sets or [])
@@ -78,7 +78,7 @@ def resume(
       isthmus resume latest
       isthmus resume runs/mnist-modern-1 --epochs 40
     """
-    from isthmus.resuming import resume as going_on
+    from isthmus.running.resuming import resume as going_on
 
     done = going_on(run, epochs=epochs, show=io.display)
     io.result({"run": str(done.path), "metrics": done.metrics}, summary(done))
@@ -86,7 +86,7 @@ def resume(
 
 def summary(run: Any) -> str:
     """What a finished run made: the verdicts in words, and where to look."""
-    from isthmus.verdicts import Verdict, headline
+    from isthmus.judging.verdicts import Verdict, headline
 
     verdicts = [Verdict(v["id"], v["level"], v["text"], v.get("try")) for v in run.metrics["verdicts"]]
     lines = ["", headline(verdicts, run.metrics), ""]

@@ -23,7 +23,7 @@ def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *,
       isthmus reconstruct latest photo.png -o photo-again.png
       isthmus reconstruct latest table.csv -o again.csv
     """
-    from isthmus import apply
+    from isthmus.using import apply
 
     _tell(io, apply.reconstruct(_find(run), input, out, nested(settings)))
 
@@ -36,7 +36,7 @@ def denoise(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out
       isthmus denoise latest noisy/ -o clean/
       isthmus denoise runs/mnist-modern-gaussian-1 scan.png -o scan-clean.png
     """
-    from isthmus import apply
+    from isthmus.using import apply
 
     _tell(io, apply.denoise(_find(run), input, out, nested(settings)))
 
@@ -49,7 +49,7 @@ def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out:
       isthmus encode latest mnist-2k -o codes.csv
       isthmus encode latest photos/ -o codes.npy
     """
-    from isthmus import apply
+    from isthmus.using import apply
 
     _tell(io, apply.encode(_find(run), input, out, nested(settings)))
 
@@ -63,13 +63,13 @@ def decode(
     Examples:
       isthmus decode latest codes.csv -o pictures/
     """
-    from isthmus import apply
+    from isthmus.using import apply
 
     _tell(io, apply.decode(_find(run), codes, out))
 
 
 def _find(run: str) -> Any:
-    from isthmus.runs import find
+    from isthmus.running.runs import find
 
     return find(run)
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from isthmus.config import Config
 from isthmus.data.samples import Samples
+from isthmus.measuring.passing import Passed, pass_through
 from isthmus.model import Model
-from isthmus.passing import Passed, pass_through
-from isthmus.prepare import Prepared
+from isthmus.training.prepare import Prepared
 
 
 @dataclass(frozen=True)

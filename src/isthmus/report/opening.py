@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from isthmus.cases import finite
-from isthmus.questions import FILTERS
+from isthmus.judging.cases import finite
+from isthmus.judging.questions import FILTERS
+from isthmus.judging.verdicts import headline
 from isthmus.report.markup import Html, number, told
 from isthmus.report.material import Material
-from isthmus.verdicts import headline
 
 LEVELS = ("fail", "warn", "pass")
 TITLES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.lock import is_held
-from isthmus.runs import CHECKPOINT, HISTORY, MODEL, RECORD, Run
+from isthmus.running.runs import CHECKPOINT, HISTORY, MODEL, RECORD, Run
 from isthmus.swapping import standing
 from isthmus.web.workbench import Workbench
 

@@ -17,16 +17,17 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from isthmus import files, prepare
-from isthmus.display import Quiet
+from isthmus import files
 from isthmus.errors import IsthmusError, UsageError
 from isthmus.lock import NAME, is_held
 from isthmus.model import Model
-from isthmus.pictures import one_of_each, without_noise
-from isthmus.prepare import Prepared
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
-from isthmus.runs import CHECKPOINT, DONE, MODEL, Run
+from isthmus.running.runs import CHECKPOINT, DONE, MODEL, Run
+from isthmus.showing.pictures import one_of_each, without_noise
 from isthmus.swapping import standing
+from isthmus.training import prepare
+from isthmus.training.display import Quiet
+from isthmus.training.prepare import Prepared
 from isthmus.web.packing import uri
 
 SHOWN = 10  # samples of the sanity check, as in the run's own

@@ -17,7 +17,7 @@ def scored(bench: Workbench, raw: np.ndarray) -> dict[str, Any]:
 
     `p_value` is None for a run that held no samples apart to calibrate by.
     """
-    from isthmus.conformal import outliers, settled_rate
+    from isthmus.scoring.conformal import outliers, settled_rate
 
     detector = bench.detector
     n = len(detector.calibration)

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.blending import refuse_discrete
 from isthmus.data.carry import Carrier
 from isthmus.data.samples import Samples
-from isthmus.editing import Edit, edit_of
+from isthmus.editing.editing import Edit, edit_of
+from isthmus.editing.learning import known_names, refuse_editing
 from isthmus.errors import DataError, IsthmusError
-from isthmus.latent import Latent, refuse_without_code
-from isthmus.learning import known_names, refuse_editing
 from isthmus.model import Model
-from isthmus.runs import Run
-from isthmus.sweeping import movements, usual_code
+from isthmus.running.runs import Run
+from isthmus.synthesising.blending import refuse_discrete
+from isthmus.synthesising.sweeping import movements, usual_code
+from isthmus.using.latent import Latent, refuse_without_code
 
 EDITS = 64  # edits kept: a walk over all sliders of a page makes fewer
 RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: further out the decoder was never trained
@@ -61,7 +61,7 @@ class Workbench:
     @cached_property
     def detector(self) -> Any:
         """What scores samples. Raises: DataError where the run's data is needed for it and cannot be read."""
-        from isthmus.anomaly import Detector
+        from isthmus.scoring.anomaly import Detector
 
         with self._lock:
             return Detector.of_run(self.run)

@@ -1,0 +1,1 @@
+"""Several runs of one command, and the table and picture that rank them."""

@@ -1,0 +1,215 @@
+"""`isthmus compare`: recipes trained on the same data with the same budget, and one table of what each is good for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus import files
+from isthmus.comparing import series
+from isthmus.data.catalogue import name_of
+from isthmus.data.writing import write_table
+from isthmus.embedding.explore import coded
+from isthmus.errors import DataError, IsthmusError, UsageError
+from isthmus.measuring.probe import knn_accuracy
+from isthmus.recipes import RECIPES
+from isthmus.running import runs
+from isthmus.running.runs import Run
+from isthmus.showing import canvas
+from isthmus.showing.filmstrips import side_by_side
+from isthmus.showing.sheets import short
+from isthmus.synthesising.resemblance import resemblance
+from isthmus.synthesising.sampling import draw_samples
+from isthmus.synthesising.synthesis import visible
+from isthmus.training.display import Quiet, shown_by
+
+DRAWN = 1_000  # samples that precision and recall are told on: their standard error is 0.01
+SHOWN = 10  # test images in the picture
+NUMBERS = {
+    "mse": "test MSE",
+    "bce_over_floor": "BCE above the floor",
+    "psnr_db": "PSNR, dB",
+    "knn": "k-NN of the codes",
+    "precision": "samples' precision",
+    "recall": "samples' recall",
+    "parameters": "parameters",
+    "seconds": "seconds",
+}
+
+
+@dataclass(frozen=True)
+class Contest:
+    """`rows`: a dict a recipe with `name`, `n` seeds, each number of `NUMBERS` as {"mean", "sd"}, and `failed`."""
+
+    folder: Path
+    data: str
+    rows: tuple[dict[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"out": str(self.folder), "data": self.data, "rows": list(self.rows)}
+
+    def markdown(self) -> str:
+        """The table, its columns those that some row has."""
+        keys = [key for key in NUMBERS if any(key in row for row in self.rows)]
+        lines = ["| | " + " | ".join(NUMBERS[key] for key in keys) + " |", "|---|" + "---|" * len(keys)]
+        for row in self.rows:
+            cells = [_cell(key, row.get(key)) for key in keys] if not row["failed"] else [f"failed: {row['failed']}"]
+            lines.append(f"| {row['name']} | " + " | ".join([*cells, *[""] * (len(keys) - len(cells))]) + " |")
+        return "\n".join(lines)
+
+
+def compare(
+    names: Sequence[str], data: str = "mnist-2k", *, out: str | Path | None = None, seeds: Sequence[int] = (0,),
+    settings: Mapping[str, Any] | None = None, show: bool | Quiet = True,
+) -> Contest:  # fmt: skip
+    """Trains each recipe of `names` once a seed and measures all alike; names of runs are measured as they are.
+
+    Writes comparison.json, .md, .csv and, of images, .png beside the runs. What takes longest after the training is
+    kept in each run, so that the same call goes on where it was stopped.
+
+    Raises: UsageError for a name that is neither a recipe nor a run.
+    """
+    shown = shown_by(show)
+    recipes = [name for name in names if name in RECIPES]
+    given = {name: runs.find(name) for name in names if name not in RECIPES}
+    jobs = [_job(recipe, seed, seeds, settings or {}) for recipe in recipes for seed in seeds]
+    folder = series.folder_for(out, f"compare-{name_of(data) or Path(data).stem}")
+    found = series.carry_out(folder, jobs, data, shown) if jobs else {}
+    groups: dict[str, list[Run | IsthmusError]] = {
+        name: [given[name]] if name in given else [found[_job(name, seed, seeds, {}).name] for seed in seeds]
+        for name in dict.fromkeys(names)
+    }
+    _refuse_other_tests(groups)
+    rows = []
+    for name, members in groups.items():
+        shown.say(f"measuring {name}")
+        rows.append(_row(name, members))
+    contest = Contest(folder, data, tuple(rows))
+    _write(contest, {name: next((m for m in members if isinstance(m, Run)), None) for name, members in groups.items()})
+    return contest
+
+
+def _refuse_other_tests(groups: Mapping[str, Sequence[Run | IsthmusError]]) -> None:
+    """Raises: UsageError for runs of other data, whose errors say nothing beside each other."""
+    members = [(name, m) for name, found in groups.items() for m in found if isinstance(m, Run)]
+    tests = [(name, run.metrics["data"]["name"]) for name, run in members]  # a seed may divide it otherwise
+    others = [name for name, test in tests if test != tests[0][1]]
+    if others:
+        message = f"{others[0]} was tested on other data than {tests[0][0]}, so their errors cannot be compared."
+        raise UsageError("USAGE-COMPARE", message, fix="name runs of the same data, or recipes and the data")
+
+
+def measured(run: Run) -> dict[str, float]:
+    """The numbers of one run; what does not apply is absent."""
+    test = run.metrics["test"]
+    found = {"mse": test["mse"], "parameters": run.metrics["parameters"], "seconds": run.metrics["seconds"]}
+    if test.get("bce_floor") is not None:
+        found["bce_over_floor"] = test["bce"] - test["bce_floor"]
+    if test.get("psnr_db") is not None:
+        found["psnr_db"] = test["psnr_db"]
+    with suppress(UsageError, DataError):  # a module without a code has no neighbours, data without labels neither
+        latent, samples = run.latent, run.prepared.splits.test
+        if latent.labels is not None and samples.labels is not None:
+            known, asked = latent.labels >= 0, samples.labels >= 0
+            z = coded(run, samples).z
+            found["knn"] = knn_accuracy(latent.codes[known], latent.labels[known], z[asked], samples.labels[asked])
+    with suppress(UsageError, DataError):
+        fidelity = resemblance(run, draw_samples(run, DRAWN, seed=run.config.training.seed).x).fidelity
+        found |= {"precision": fidelity.precision, "recall": fidelity.recall}
+    return found
+
+
+def parted(names: Sequence[str]) -> tuple[list[str], str]:
+    """Recipes and runs, and behind them the data, if any: the last name that is neither.
+
+    Raises: UsageError where nothing is to be compared.
+    """
+    *members, last = names
+    if last in RECIPES or _is_run(last):
+        members, last = [*members, last], "mnist-2k"
+    if not members:
+        message = f"{last} is data; nothing is to be trained on it."
+        raise UsageError("USAGE-COMPARE", message, fix=f"name recipes: isthmus compare modern vae {last}")
+    return members, last
+
+
+def seeds_of(text: str) -> list[int]:
+    """`"0,1,2"` -> `[0, 1, 2]`. Raises: UsageError."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError("USAGE-SEEDS", f"{text!r} is no list of seeds.", fix="write it as --seeds 0,1,2")
+    return list(dict.fromkeys(map(int, parts)))
+
+
+def _is_run(name: str) -> bool:
+    try:
+        runs.find(name)
+    except IsthmusError:
+        return False
+    return True
+
+
+def _job(recipe: str, seed: int, seeds: Sequence[int], settings: Mapping[str, Any]) -> series.Job:
+    training = {**settings.get("training", {}), "seed": seed}
+    name = recipe if len(seeds) == 1 else f"{recipe}-{seed}"
+    return series.Job(name, recipe, {**settings, "training": training})
+
+
+def _row(name: str, members: Sequence[Run | IsthmusError]) -> dict[str, Any]:
+    finished = [member for member in members if isinstance(member, Run)]
+    errors = [member.message for member in members if isinstance(member, IsthmusError)]
+    each = [measured(run) for run in finished]
+    row: dict[str, Any] = {"name": name, "n": len(each), "failed": "; ".join(errors) if not each else ""}
+    for key in NUMBERS:
+        values = [found[key] for found in each if key in found]
+        if values:
+            row[key] = {
+                "mean": float(np.mean(values)),
+                "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            }
+    return row
+
+
+def _cell(key: str, value: Mapping[str, Any] | None) -> str:
+    if value is None or not math.isfinite(value["mean"]):
+        return ""
+    mean, sd = value["mean"], value["sd"]
+    if key in {"knn", "precision", "recall"}:
+        digits, factor, unit = (2, 100, " %") if key == "knn" else (2, 1, "")
+        told = f"{mean * factor:.{digits}f}{unit}"
+    elif key in {"parameters", "seconds"}:
+        told = f"{mean:,.0f}"
+    else:
+        told = f"{mean:.3g}" if key != "psnr_db" else f"{mean:.2f}"
+    return told if sd is None else f"{told} ± {short(sd * (100 if key == 'knn' else 1))}"
+
+
+def _write(contest: Contest, members: Mapping[str, Run | None]) -> None:
+    folder = contest.folder
+    files.write_json(folder / "comparison.json", contest.as_dict())
+    files.write_text(folder / "comparison.md", contest.markdown() + "\n")
+    columns: dict[str, Any] = {"name": [row["name"] for row in contest.rows]}
+    for key in NUMBERS:
+        if any(key in row for row in contest.rows):
+            columns[key] = [row[key]["mean"] if key in row else None for row in contest.rows]
+    write_table(folder / "comparison.csv", columns)
+    shown = {name: run for name, run in members.items() if run is not None}
+    images = {name: run for name, run in shown.items() if run.model.preprocess.is_image}
+    if not images:
+        return
+    first = next(iter(images.values()))
+    test = first.prepared.splits.test
+    rows = np.linspace(0, len(test) - 1, min(SHOWN, len(test))).round().astype(int)
+    x = test.x[rows]
+    alike = {name: run for name, run in images.items() if run.model.preprocess.shape == first.model.preprocess.shape}
+    drawn = {name: visible(run, run.model.reconstruct(x)) for name, run in alike.items()}
+    canvas.save(side_by_side({"original": visible(first, x), **drawn}), folder / "comparison.png")
+
+
+__all__ = ["NUMBERS", "Contest", "compare", "measured", "parted", "seeds_of"]

@@ -1,0 +1,111 @@
+"""Several runs on the same data, one after the other, in one folder; what was interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus import files
+from isthmus.errors import Interrupted, IsthmusError, UsageError
+from isthmus.running import pipeline, runs
+from isthmus.running.resuming import resume
+from isthmus.running.runs import Run
+from isthmus.settings import merge
+from isthmus.training.display import Quiet
+
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a series: the `name` of its folder, its recipe, and nested settings over it."""
+
+    name: str
+    recipe: str
+    settings: Mapping[str, Any]
+
+
+def folder_for(out: str | Path | None, name: str) -> Path:
+    """The folder of a series: `out`, new or begun before, or the next free one under runs/."""
+    return runs.new_folder(None, name) if out is None else Path(out)
+
+
+def carry_out(folder: Path, jobs: Sequence[Job], data: str, show: Quiet) -> dict[str, Run | IsthmusError]:
+    """Trains what is not finished yet. A job that fails does not stop the others; its error stands in its place.
+
+    Raises: UsageError where the folder holds another series, or an unknown setting; Interrupted; the first error where
+    every job fails.
+    """
+    for job in jobs:
+        pipeline.configure(data, job.recipe, job.settings, {})  # a slip in the last job is told before the first
+    _write_plan(folder, jobs, data)
+    done: dict[str, Run | IsthmusError] = {}
+    begun, trained = time.monotonic(), 0
+    for i, job in enumerate(jobs):
+        left = "" if not trained else f"; {_minutes((time.monotonic() - begun) / trained * (len(jobs) - i))} left"
+        show.say(f"[{i + 1} of {len(jobs)}] {job.name}{left}")
+        path = folder / job.name
+        if not _finished(path):
+            trained += 1
+        try:
+            done[job.name] = _one(path, job, data, show)
+        except Interrupted as error:
+            error.fix = f"go on by the same command with --out {folder}"
+            raise
+        except IsthmusError as error:
+            show.say(f"{job.name} failed: {error.message}")
+            done[job.name] = error
+    errors = [found for found in done.values() if isinstance(found, IsthmusError)]
+    if len(errors) == len(jobs):  # there is nothing to set side by side
+        raise errors[0]
+    return done
+
+
+def _one(path: Path, job: Job, data: str, show: Quiet) -> Run:
+    """The run of a job: as it is, gone on with, or begun."""
+    if _finished(path):
+        return Run(path)
+    quiet = _Within(show)
+    if (path / runs.RECORD).is_file():
+        return resume(path, show=quiet)
+    return pipeline.train(data, recipe=job.recipe, out=path, config=job.settings, show=quiet)
+
+
+def _finished(path: Path) -> bool:
+    if not (path / runs.RECORD).is_file():
+        return False
+    run = Run(path)
+    return run.record.get("ended") in runs.DONE and run.is_judged
+
+
+class _Within(Quiet):
+    """Shows a run's progress, but not its words: those of ten runs would hide what matters."""
+
+    def __init__(self, show: Quiet) -> None:
+        self.show = show
+        self.step, self.epoch, self.training = show.step, show.epoch, show.training
+
+
+def _write_plan(folder: Path, jobs: Sequence[Job], data: str) -> None:
+    plan = {"data": data, "jobs": [{"name": j.name, "recipe": j.recipe, "settings": merge(j.settings)} for j in jobs]}
+    plan = json.loads(json.dumps(plan, default=str))
+    path = folder / PLAN
+    if path.is_file() and any(folder.glob(f"*/{runs.RECORD}")):  # a plan of which nothing was begun may be mended
+        if json.loads(path.read_text(encoding="utf-8")) != plan:
+            message = f"{folder} holds a series with other settings."
+            raise UsageError("USAGE-SERIES", message, fix="repeat the same command, or name another folder with --out")
+        return
+    if folder.is_dir() and any(other != path for other in folder.iterdir()):
+        raise UsageError("USAGE-SERIES", f"{folder} is not empty.", fix="name a new folder with --out")
+    files.write_json(path, plan)
+
+
+def _minutes(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
+
+
+__all__ = ["Job", "carry_out", "folder_for"]

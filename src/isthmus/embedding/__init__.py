@@ -1,0 +1,1 @@
+"""Maps, neighbours, duplicates and probes of the codes."""

@@ -1,0 +1,1 @@
+"""Errors on test data, and the baselines that are to be beaten."""

@@ -1,0 +1,108 @@
+"""How likely a variational autoencoder finds the data: the importance-weighted bound, in nats per sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isthmus.data.batches import in_order
+from isthmus.errors import UsageError
+from isthmus.model import Model, evaluation
+from isthmus.parts.bottlenecks import Gaussian
+from isthmus.randomness import generator_for
+
+SAMPLES_AT_ONCE = 100  # of the data; each is decoded as many times as then fit into AT_ONCE
+AT_ONCE = 2**23  # values that the decoder gives in one pass: 10,000 digits, 32 MB
+BINARISATIONS = {
+    "none": "gray values as probabilities, which is no likelihood of gray values: compare it with its like only",
+    "threshold": "black and white at 0.5",
+    "sample": "black and white, each pixel white with its gray value as probability, drawn once",
+}
+
+
+class Bound(NamedTuple):
+    """Of every sample (N,), in nats: the bound on -log p(x) from many draws, and that from one (the negative ELBO)."""
+
+    nll: Tensor
+    single: Tensor
+
+
+def importance_bound(
+    model: Model, data: Tensor, *, draws: int, seed: int = 0, binarise: str = "none"
+) -> dict[str, Any]:
+    """The `bound` block of the metrics: -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), averaged over `data`.
+
+    It falls towards -log p(x) as K = `draws` grows. Source: Burda et al. 2016, arXiv:1509.00519, eq. 8.
+
+    Raises: UsageError for a model without a Gaussian code, or a `binarise` that does not fit its likelihood.
+    """
+    if not isinstance(model.bottleneck, Gaussian):
+        message = f"the bottleneck {model.config.bottleneck!r} has no density q(z | x), so there is no bound."
+        raise UsageError("USAGE-BOUND", message, fix="train one that has, with --recipe vae")
+    bernoulli = model.likelihood.range == (0.0, 1.0)
+    if binarise not in BINARISATIONS or (binarise != "none" and not bernoulli):
+        known = ", ".join(BINARISATIONS) if bernoulli else "none, as this likelihood takes all values"
+        raise UsageError("USAGE-BOUND", f"binarise is {binarise!r}.", fix=f"use one of: {known}")
+    parts = list(bounds(model, _binary(model, data, binarise, seed), draws, seed))
+    found = Bound(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    n = len(found.nll)
+    return {
+        "nll": float(found.nll.mean()),
+        "nll_sem": float(found.nll.std() / math.sqrt(n)) if n > 1 else None,
+        "negative_elbo": float(found.single.mean()),
+        "draws": draws,
+        "n": n,
+        "unit": "nats per image" if model.preprocess.is_image else "nats per row",
+        "binarisation": binarise if bernoulli else None,
+        "values": BINARISATIONS[binarise] if bernoulli else f"a density of values, {model.config.likelihood}",
+    }
+
+
+def _binary(model: Model, data: Tensor, binarise: str, seed: int) -> Iterator[Tensor]:
+    generator = generator_for(seed, "binarise", device=model.device)
+    for x in in_order(data, model.preprocess, model.device, SAMPLES_AT_ONCE):
+        if binarise == "threshold":
+            yield (x >= 0.5).to(x.dtype)
+        elif binarise == "sample":
+            yield torch.bernoulli(x, generator=generator)
+        else:
+            yield x
+
+
+@torch.no_grad()
+def bounds(model: Model, batches: Iterator[Tensor], draws: int, seed: int) -> Iterator[Bound]:
+    """The bounds of each batch of network input x (B, *shape), under draws fixed by the seed, in float64."""
+    generator = generator_for(seed, "bound", device=model.device)
+    with evaluation(model):
+        for x in batches:
+            aux = model.bottleneck(model.encoder(x), sample=False).aux
+            at_once = max(1, AT_ONCE // x.numel())
+            ratios = [
+                log_ratios(model, x, aux["mean"], aux["log_var"], min(at_once, draws - first), generator)
+                for first in range(0, draws, at_once)
+            ]
+            log_w = torch.cat(ratios).double()
+            yield Bound(math.log(draws) - log_w.logsumexp(0), -log_w.mean(0))
+
+
+def log_ratios(
+    model: Model,
+    x: Float[Tensor, "B ..."],
+    mean: Float[Tensor, "B Z"],
+    log_var: Float[Tensor, "B Z"],
+    draws: int,
+    generator: torch.Generator,
+) -> Float[Tensor, "K B"]:
+    """log p(x | z) + log p(z) - log q(z | x) for `draws` draws of z from q."""
+    noise = torch.randn((draws, *mean.shape), generator=generator, device=x.device, dtype=mean.dtype)
+    z = mean + (log_var / 2).exp() * noise
+    params = model.decoder(z.flatten(0, 1)).float()
+    target = x.expand(draws, *x.shape).flatten(0, 1)
+    nll = model.likelihood.nll(params, target).unflatten(0, (draws, len(x)))
+    # log N(z; 0, I) - log N(z; mean, sigma^2): the constants are the same and cancel
+    return 0.5 * (noise.square() + log_var - z.square()).sum(2) - nll

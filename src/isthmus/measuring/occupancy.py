@@ -1,0 +1,55 @@
+"""How much of its code a trained model uses: nats and active units of a Gaussian code, codewords of a quantised one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.data.batches import in_order
+from isthmus.model import Model, evaluation
+from isthmus.parts.bottlenecks import Gaussian
+from isthmus.parts.quantisers import FSQ, VQ
+
+ACTIVE = 0.01  # variance of a unit's mean over the data, under which it is not in use: Burda et al. 2016, section 5.2
+
+
+@torch.no_grad()
+def occupancy(model: Model, data: Tensor) -> dict[str, Any]:
+    """The `code` block of metrics.json, measured on clean `data`; empty for a code that is neither of the two.
+
+    Gaussian: `kl` in nats per sample, `kl_per_unit`, `active_units` (arXiv:1509.00519, section 5.2), and which share
+    of the log-variances of the training was held at an end of their range. Quantised: the number of `codes`, how many
+    are `used`, and their `perplexity`, the exponential of the entropy of their frequencies over all tokens.
+    """
+    parts = list(model.bottleneck.modules())
+    gaussian = [part for part in parts if isinstance(part, Gaussian)]
+    quantiser = [part for part in parts if isinstance(part, VQ | FSQ)]
+    if not gaussian and not quantiser:
+        return {}
+    with evaluation(model):
+        batches = in_order(data, model.preprocess, model.device)
+        aux = [model.bottleneck(model.encoder(x), sample=False).aux for x in batches]
+    found: dict[str, Any] = {}
+    if gaussian:
+        mean, log_var = (torch.cat([part[name] for part in aux]).double().cpu() for name in ("mean", "log_var"))
+        found |= of_gaussian(mean, log_var) | gaussian[-1].told()
+    if quantiser:
+        found |= of_tokens(torch.cat([part["indices"] for part in aux]).cpu(), quantiser[-1].n_codes)
+    return found
+
+
+def of_gaussian(mean: Tensor, log_var: Tensor) -> dict[str, Any]:
+    """Nats and active units of posteriors (N, Z)."""
+    kl = 0.5 * (mean.square() + log_var.expm1() - log_var).mean(0)
+    active = mean.var(0, correction=0) > ACTIVE
+    return {"kl": float(kl.sum()), "kl_per_unit": kl.tolist(), "active_units": int(active.sum())}
+
+
+def of_tokens(indices: Tensor, n_codes: int) -> dict[str, Any]:
+    """Codewords in use among tokens of any shape."""
+    counts = torch.unique(indices, return_counts=True)[1].double()
+    shares = counts / counts.sum()
+    perplexity = float((-(shares * shares.log()).sum()).exp())
+    return {"codes": n_codes, "tokens": indices.numel(), "used": len(counts), "perplexity": perplexity}

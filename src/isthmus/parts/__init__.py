@@ -1,0 +1,1 @@
+"""The parts that a model is put together from, one name each."""

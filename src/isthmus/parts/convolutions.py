@@ -1,0 +1,126 @@
+"""`conv`: convolutional encoder and decoder for images of any sides from 16 to 256 pixels and any channels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from isthmus.errors import DataError
+from isthmus.parts.bricks import Sizes, after
+
+SMALLEST, LARGEST = 16, 256  # sides in pixels: below it an mlp does, above it a step takes seconds on a processor
+COARSEST = 8  # the usual stages bring both sides down to this or below
+FINEST = 4  # no stage goes below it: a kernel would see nothing but borders
+FIRST_WIDTH, MOST_WIDTH = 16, 128  # more than 16 at the finest stage doubles the time and gains nothing
+
+Grid = tuple[int, int]
+
+
+class ChannelsLast(nn.Module):
+    """The same values, laid out pixel by pixel instead of channel by channel: processors convolve faster so."""
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+class Crop(nn.Module):
+    """The upper left (H, W) pixels: a stage doubles its sides, and odd ones were rounded up on the way in."""
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, x: Float[Tensor, "B C H_in W_in"]) -> Float[Tensor, "B C H W"]:
+        H, W = self.grid
+        return x[..., :H, :W]
+
+
+class Upsample(nn.Module):
+    """A transposed convolution from the grid `coarse` to the grid `fine`: 4 taps a doubled side, 3 for one that stays.
+
+    The border is repeated outwards first. With zeros around, as is usual, the outermost pixels have fewer neighbours
+    than all others, and pictures get a frame.
+    """
+
+    def __init__(self, C_in: int, C_out: int, coarse: Grid, fine: Grid) -> None:
+        super().__init__()
+        strides = _strides(fine, coarse)
+        kernel, padding = (2 + strides[0], 2 + strides[1]), (1 + strides[0], 1 + strides[1])
+        self.layer = nn.ConvTranspose2d(C_in, C_out, kernel, stride=strides, padding=padding)
+        self.crop = Crop(fine)
+
+    def forward(self, x: Float[Tensor, "B C_in h w"]) -> Float[Tensor, "B C_out H W"]:
+        return self.crop(self.layer(F.pad(x, (1, 1, 1, 1), mode="replicate")))
+
+
+def stage_widths(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The channels of the usual stages, 16, 32, 64, 128, 128, …: as many as bring the longer side to 8 or below."""
+    stages = math.ceil(math.log2(max(2 * COARSEST, *shape[1:]) / COARSEST))
+    return tuple(min(FIRST_WIDTH * 2**i, MOST_WIDTH) for i in range(stages))
+
+
+def conv(
+    sizes: Sizes, hidden: Sequence[int], activation: str, dropout: float = 0.0
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """conv: stages that halve the sides, `hidden` channels each, a linear layer to the code; the decoder mirrors them.
+
+    Sides that are odd are rounded up on the way in and cropped on the way out, so any are possible.
+
+    Raises: DataError for tables, and for sides outside of 16 to 256.
+    """
+    check_sides(sizes.shape)
+    grids = grids_of((sizes.shape[1], sizes.shape[2]), len(hidden))
+    ends = [sizes.shape[0], *hidden], [sizes.channels_out, *hidden]
+    down, up = [], []
+    for (fine, coarse), (C_in, C_out) in zip(pairwise(grids), pairwise(ends[0]), strict=True):
+        down += [_down(C_in, C_out, fine, coarse), *after(activation, dropout)]
+    for (fine, coarse), (C_out, C_in) in zip(pairwise(grids), pairwise(ends[1]), strict=True):
+        up = [*after(activation, dropout), Upsample(C_in, C_out, coarse, fine), *up]
+    n_in, n_out = (channels[-1] * math.prod(grids[-1]) for channels in ends)
+    leave = nn.Linear(sizes.z_size, n_out), nn.Unflatten(1, (ends[1][-1], *grids[-1])), ChannelsLast()
+    return (
+        nn.Sequential(ChannelsLast(), *down, nn.Flatten(), nn.Linear(n_in, sizes.width_code)),
+        nn.Sequential(*leave, *up),
+    )
+
+
+def check_sides(shape: tuple[int, ...]) -> None:
+    """Raises: DataError where `conv` cannot take samples of this shape, with the size to bring them to."""
+    if len(shape) != 3:
+        raise DataError("DATA-SIDES", "conv takes images, and this is a table.", fix="pass --network mlp")
+    H, W = shape[1:]
+    if min(H, W) >= SMALLEST and max(H, W) <= LARGEST:
+        return
+    scale = LARGEST / max(H, W) if max(H, W) > LARGEST else SMALLEST / min(H, W)
+    sides = [round(side * scale) for side in (H, W)]
+    fits = min(sides) >= SMALLEST and max(sides) <= LARGEST
+    fix = f"pass --resize {sides[0]}x{sides[1]}" if fits else "pass --network mlp, which takes all sizes"
+    message = f"conv takes images with sides from {SMALLEST} to {LARGEST} pixels; these are {H}x{W}."
+    raise DataError("DATA-SIDES", message, fix=fix)
+
+
+def grids_of(sides: Grid, stages: int) -> list[Grid]:
+    """The sides before each stage and after the last one; each is halved, rounded up, while it is above 4."""
+    grids = [sides]
+    for _ in range(stages):
+        H, W = grids[-1]
+        grids.append((_halved(H), _halved(W)))
+    return grids
+
+
+def _halved(side: int) -> int:
+    return -(-side // 2) if side > FINEST else side
+
+
+def _strides(fine: Grid, coarse: Grid) -> Grid:
+    return (1 + (fine[0] > coarse[0]), 1 + (fine[1] > coarse[1]))
+
+
+def _down(C_in: int, C_out: int, fine: Grid, coarse: Grid) -> nn.Module:
+    return nn.Conv2d(C_in, C_out, 3, stride=_strides(fine, coarse), padding=1)

@@ -1,0 +1,93 @@
+"""In what a run that goes on differs from when it began: its settings, its data, its machine."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from isthmus.config import SECTIONS, Config
+from isthmus.data.split import Splits
+from isthmus.errors import UsageError
+from isthmus.running.record import as_recorded, digests, hardware, versions
+from isthmus.running.runs import CONFIG, Run
+from isthmus.training.prepare import Prepared
+
+# How far and how fast training goes on; everything it has come to so far stands as it is.
+GOES_ON = {"training.epochs", "training.lr"}
+# Where it is computed and where the data lies: threads and device change last bits at most, and whatever a path
+# names now, its content is compared with what the run began with.
+ELSEWHERE = {
+    "training.device",
+    "training.threads",
+    "data.source",
+    "data.validation",
+    "data.test",
+    "data.data_dir",
+}
+
+
+def settings_changed(run: Run) -> dict[str, str]:
+    """`{"training.lr": "0.006 -> 0.003"}`: what of `config.toml` was edited since the run began and may be.
+
+    Raises: UsageError that lists every other edit, as the rest of the training would not belong to its beginning.
+    """
+    before = run.record.get("settings")
+    if not before:  # a run from before settings were recorded
+        return {}
+    then, now = flat(before), flat(as_recorded(run.config))
+    usual = flat(as_recorded(Config()))  # what a setting was before it could be set
+    changed = {name: (then.get(name, usual.get(name)), value) for name, value in now.items()}
+    told = {name: f"{_shown(old)} -> {_shown(new)}" for name, (old, new) in changed.items() if old != new}
+    refused = [f"{name}: {change}" for name, change in told.items() if name not in GOES_ON | ELSEWHERE]
+    if refused:
+        n = "1 setting" if len(refused) == 1 else f"{len(refused)} settings"
+        message = f"{n} in {run.path / CONFIG} changed since the run began, which only epochs and lr may."
+        again = f"isthmus train --config {shlex.quote(str(run.path / CONFIG))}"
+        fix = f"put the old values back, or train a new run with `{again}`"
+        raise UsageError("USAGE-RESUME", message, fix=fix, problems=refused)
+    return told
+
+
+def flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """`{"model": {"z_size": 8}}` -> `{"model.z_size": 8}`."""
+    found = {name: value for name, value in settings.items() if name not in SECTIONS}
+    for section in SECTIONS.keys() & settings.keys():
+        found |= {f"{section}.{name}": value for name, value in settings[section].items()}
+    return found
+
+
+def refuse_other_data(run: Run, splits: Splits, source: str) -> None:
+    """Whether the data is what the run began with, sample by sample.
+
+    Raises: UsageError that says of each set how it differs: going on would mix two trainings.
+    """
+    then, now = run.record.get("data", {}), digests(splits)
+    problems = [_difference(role, then.get(role, {}), found) for role, found in now.items() if found != then.get(role)]
+    if problems:
+        message = f"the data is not what {run.path} began with ({source} has changed since)."
+        fix = "bring the old data back, or train a new run with `isthmus train`"
+        raise UsageError("USAGE-RESUME", message, fix=fix, problems=problems)
+
+
+def _difference(role: str, then: dict[str, Any], now: dict[str, Any]) -> str:
+    before, found = _size(then), _size(now)
+    return f"{role}: {before} -> {found}" if before != found else f"{role}: {found} as before, with other values"
+
+
+def _size(about: dict[str, Any]) -> str:
+    return f"{about.get('n', 0):,} samples, {_shown(about.get('shape'))} {about.get('dtype')}"
+
+
+def conditions_changed(run: Run, prepared: Prepared) -> list[str]:
+    """Sentences on the versions and the machine where they differ from when `run` began."""
+    now = {"versions": versions(), "hardware": hardware(prepared)}
+    return [
+        f"{key} is {value} now and was {run.record.get(what, {}).get(key)}; the weights may differ in the last bits"
+        for what, values in now.items()
+        for key, value in values.items()
+        if run.record.get(what, {}).get(key) != value
+    ]
+
+
+def _shown(value: Any) -> str:
+    return " x ".join(map(str, value)) if isinstance(value, list) and value else str(value)

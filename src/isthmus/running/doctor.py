@@ -1,0 +1,39 @@
+"""What this machine has, for a person whose run is slow or fails."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from typing import Any
+
+import torch
+
+from isthmus import __version__
+from isthmus.data.memory import available_bytes
+from isthmus.training.prepare import pick_device, pick_precision
+
+OPTIONAL = {"scikit-image": "skimage", "fastapi": "fastapi", "onnxruntime": "onnxruntime"}
+
+
+def examine() -> dict[str, Any]:
+    """Versions, devices, memory and precision, as flat values."""
+    device = pick_device("auto")
+    free = available_bytes()
+    found: dict[str, Any] = {
+        "isthmus": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory free": f"{free / 2**30:.1f} GiB" if free is not None else "unknown",
+        "device": device.type,
+        "precision": pick_precision("auto", device),
+        "ISTHMUS_DATA": os.environ.get("ISTHMUS_DATA", "not set"),
+    }
+    for name, module in OPTIONAL.items():
+        there = importlib.util.find_spec(module) is not None
+        found[name] = importlib.metadata.version(name) if there else "not installed"
+    return found

@@ -1,0 +1,136 @@
+"""`evaluate`: the metrics of a trained run, measured again or on other data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isthmus.data.objects import read_object
+from isthmus.data.samples import Samples
+from isthmus.data.split import Splits, align_labels, split
+from isthmus.errors import DataError, UsageError
+from isthmus.judging.judge import judge
+from isthmus.judging.verdicts import OF_TRAINING
+from isthmus.measuring.bound import importance_bound
+from isthmus.running import runs
+from isthmus.running.record import fingerprint
+from isthmus.running.runs import Run
+from isthmus.training import prepare
+from isthmus.training.prepare import IN_MEMORY, Prepared
+from isthmus.using.intake import fitting, read_input
+
+
+def evaluate(
+    run: str | Path | Run,
+    data: Any = None,
+    *,
+    module: nn.Module | None = None,
+    nll: int | None = None,
+    binarise: str = "none",
+) -> dict[str, Any]:
+    """The metrics of a trained run, measured again; on other `data`, on all of it as test.
+
+    `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
+    frame, Dataset or DataLoader. A run that was trained on data in memory is measured as at its end where it is given
+    that data once more. Where the training data cannot be had, the baselines, which are made from it, are absent.
+    `nll` draws a sample add the importance-weighted bound of a VAE, under `bound`; `binarise` says whether its pixels
+    are made black and white before: "none", "threshold" or "sample".
+
+    Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
+    """
+    run = run if isinstance(run, Run) and module is None else Run(_folder(run), module=module)
+    _refuse_without(run, data)
+    known, other = _data(run, data)
+    model = run.model.to(known.device)
+    try:
+        metrics = judge(known, model, run.history, _ending(run))
+        if nll is not None:
+            test, seed = known.tensor(known.splits.test), run.config.training.seed
+            metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarise=binarise)
+    finally:
+        model.cpu()  # a `Run` that was handed over keeps its model where it was
+    if other:  # it says nothing about how the training went, only where it was trained on
+        seen = [{k: v[k] for k in v if k != "try"} for v in metrics["verdicts"] if _is_seen(v)]
+        metrics["verdicts"] = [v for v in metrics["verdicts"] if v["id"] not in OF_TRAINING] + seen
+    return metrics
+
+
+def _is_seen(verdict: dict[str, Any]) -> bool:
+    """Whether a verdict says that samples were seen in training; what it would try is about the run's own data."""
+    return verdict["id"] == "train-test-overlap" and verdict["level"] != "pass"
+
+
+def _folder(run: str | Path | Run) -> Path:
+    return run.path if isinstance(run, Run) else runs.find(run).path
+
+
+def _refuse_without(run: Run, data: Any) -> None:
+    """Raises: UsageError where a run cannot be measured without data from the caller; before anything is read."""
+    if data is None and run.config.data.source == IN_MEMORY:
+        message = f"{run.path} was trained on data in memory, which is not kept with it."
+        fix = "name data to measure it on, or call isthmus.evaluate(path, data=…) with that data"
+        raise UsageError("USAGE-EVALUATE", message, fix=fix)
+
+
+def _data(run: Run, data: Any) -> tuple[Prepared, bool]:
+    """What the run is measured on, and whether that is other data than its own."""
+    if data is None:
+        return run.prepared, False
+    in_memory = run.config.data.source == IN_MEMORY
+    if in_memory and not isinstance(data, str | Path):
+        own = _own(run, data)
+        if own is not None:
+            return _ready(run, own), False
+    test = read_input(run, data) if isinstance(data, str | Path) else _handed_over(run, data)
+    if in_memory:
+        return _ready(run, _only(test)), True
+    try:
+        return _ready(run, replace(run.prepared.splits, test=test)), True
+    except DataError:  # the training data is gone or has changed; what is measured on `data` alone still holds
+        return _ready(run, _only(test)), True
+
+
+def _own(run: Run, data: Any) -> Splits | None:
+    """The three sets that the run was trained, watched and tested on, if `data` is what they were drawn from."""
+    try:
+        training, options = run.config.training, run.config.data
+        splits = split(read_object(data, options), seed=training.seed, limit=options.limit)
+    except DataError:  # too few samples for three sets
+        return None
+    return splits if fingerprint(splits) == run.record.get("data_sha256") else None
+
+
+def _handed_over(run: Run, data: Any) -> Samples:
+    """An object of Python as samples that the model takes; its test part, where it has one."""
+    options = replace(run.config.data, limit=None, validation=None, test=None)
+    found = read_object(data, options)
+    return fitting(found.test or found.train, run.model.preprocess)
+
+
+def _only(test: Samples) -> Splits:
+    """A test set without anything to compare it with."""
+    none = replace(test, x=test.x[:0], labels=None, ids=None)
+    return Splits(train=none, validation=none, test=test)
+
+
+def _ready(run: Run, splits: Splits) -> Prepared:
+    preprocess = run.model.preprocess
+    splits = replace(splits, test=align_labels(splits.test, preprocess.classes))
+    device = prepare.pick_device("auto")  # it may have been trained on another machine
+    ready = Prepared(run.config, splits, preprocess, device, said=())
+    prepare.check_targets(ready)
+    return ready
+
+
+def _ending(run: Run) -> dict[str, Any]:
+    known = ("epochs", "best_epoch", "seconds", "images_per_second", "mean_cost")
+    return {k: run.metrics.get(k) for k in known} | {
+        "stopped_by": run.record.get("ended", "budget"),
+        "path": str(run.path),
+    }
+
+
+__all__ = ["evaluate"]

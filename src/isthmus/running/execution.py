@@ -1,0 +1,203 @@
+"""What happens in a locked run folder: training, saving, judging, drawing; for new runs and for those that go on."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from isthmus import files
+from isthmus.data.naming import counted
+from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
+from isthmus.judging import collapse
+from isthmus.judging.judge import judge
+from isthmus.measuring.measure import cost_unit, mean_cost_of_mean
+from isthmus.measuring.passing import pass_through
+from isthmus.model import Model
+from isthmus.running import runs
+from isthmus.running.folders import has_begun
+from isthmus.running.reporting import report_at_end
+from isthmus.running.runs import Run
+from isthmus.scoring.anomaly import keep_evidence
+from isthmus.scoring.conformal import held_apart
+from isthmus.showing.pictures import draw_pictures
+from isthmus.signals import StopSignals
+from isthmus.training import prepare
+from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.display import Quiet
+from isthmus.training.monitor import Monitor
+from isthmus.training.prepare import IN_MEMORY, Prepared
+from isthmus.training.threads import using_threads
+from isthmus.training.trainer import Progress, Trainer
+from isthmus.using.latent import keep_latent
+
+
+def execute(
+    run: Run, prepared: Prepared, model: Model, shown: Quiet, *, going_on: bool = False, extended: bool = False
+) -> Run:
+    """Trains, saves, judges and draws, in a locked run folder.
+
+    Raises: DivergedError; Interrupted after a signal, once all that was trained is saved; ResourceError.
+    """
+    with using_threads(prepared.config.training.threads), StopSignals() as stop, _recorded(run, stop, going_on):
+        with stop.at_once():
+            trainer, mean_cost = _set_up(run, prepared, model, going_on, extended)
+            _announce(run, prepared, model, trainer, shown, going_on)
+            if going_on and (resumed := run.record.get("resumed")):
+                run.write_record(resumed=[*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}])
+        progress = _run(run, trainer, shown)
+        monitor = trainer.monitor
+        model.save(run.path / runs.MODEL)
+        monitor.write_history()
+        seconds = round(sum(row["seconds"] for row in monitor.history), 3)
+        run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
+        shown.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
+        with stop.at_once():
+            shown.say("judging …")
+            _judge(run, prepared, model, trainer, mean_cost, shown)
+            run.write_record(judged=True)
+    finished = Run(run.path, module=model.own)
+    finished.__dict__["model"] = model.cpu().eval()
+    return finished
+
+
+def _set_up(run: Run, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
+    """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
+    training = prepared.config.training
+    watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed)
+    validation = prepared.tensor(watched)
+    mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
+    monitor = Monitor(model, run.path, patience=training.patience, start_below=mean_cost)
+    trainer = Trainer(model, prepare.batches_of(prepared), validation, training, monitor)
+    found = Checkpoints(run.path / runs.CHECKPOINT).load() if going_on else None
+    if found is not None:
+        _restore(run, trainer, *found)
+    if extended:
+        monitor.renew_patience()
+    return trainer, mean_cost
+
+
+def _restore(run: Run, trainer: Trainer, tensors: dict[str, Any], state: dict[str, Any]) -> None:
+    """Raises: UsageError for a module of the user's that is not built as the one that the run began with."""
+    try:
+        trainer.restore(tensors, state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        if trainer.model.own is None:
+            raise
+        problems = [line.strip() for line in str(error).splitlines()[1:]]
+        message = f"the module is not built like the one that {run.path} trains."
+        fix = "hand over one made as for the training"
+        raise UsageError("USAGE-RESUME", message, fix=fix, problems=problems) from None
+
+
+def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_cost: float, shown: Quiet) -> None:
+    """Measures and draws, and writes both into the run folder."""
+    monitor, progress = trainer.monitor, trainer.progress
+    ending = {
+        "epochs": monitor.epoch,
+        "best_epoch": monitor.best_epoch,
+        "seconds": round(progress.train_seconds, 3),
+        "images_per_second": round(progress.samples_per_second, 1),
+        "stopped_by": progress.stopped_by,
+        "path": str(run.path),
+        "mean_cost": mean_cost,
+    }
+    seed = prepared.config.training.seed
+    passed = pass_through(model, prepared.tensor(prepared.splits.test), seed, judged=True)
+    metrics = judge(prepared, model, monitor.history, ending, passed)
+    files.write_json(run.path / runs.METRICS, metrics)
+    draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
+    latent = keep_latent(run.path, prepared, model)
+    keep_evidence(run.path, prepared, model)
+    report_at_end(run, prepared, model, latent, shown)
+
+
+@contextmanager
+def _recorded(run: Run, stop: StopSignals, going_on: bool) -> Iterator[None]:
+    """Notes in the run record how it ended, if not as planned; a signal becomes `Interrupted`, with how to go on."""
+    try:
+        yield
+    except (DivergedError, Interrupted, UsageError):  # noted where they arise; refused before anything was done
+        raise
+    except KeyboardInterrupt:
+        raise _stopped(run, stop.exit_code, going_on) from None
+    except Exception as error:
+        with suppress(IsthmusError):  # the disk may be what failed
+            run.write_record(ended="failed", error=getattr(error, "message", repr(error)))
+        raise
+
+
+def _stopped(run: Run, exit_code: int, going_on: bool) -> Interrupted:
+    """The end by a signal that was not waited for: before the first step, by a second signal, or while judging."""
+    if run.record.get("ended") in runs.DONE:
+        message, fix = "stopped while judging; the trained model is saved.", f"judge it with `{how_to_go_on(run)}`"
+    elif going_on or has_begun(run.path):
+        run.write_record(ended="interrupted")
+        message, fix = "stopped at once; the last checkpoint stays.", f"go on with `{how_to_go_on(run)}`"
+    else:
+        message, fix = "stopped before anything was trained.", None
+    return Interrupted("INTERRUPTED", message, exit_code=exit_code, fix=fix)
+
+
+def how_to_go_on(run: Run) -> str:
+    """The command, or the call where data or module are the caller's, that goes on with the run."""
+    needed = ["data=…"] * (run.config.data.source == IN_MEMORY) + ["module=…"] * bool(run.record.get("module"))
+    if needed:
+        return f"isthmus.resume({', '.join([repr(str(run.path)), *needed])})"
+    return f"isthmus resume {shlex.quote(str(run.path))}"
+
+
+def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
+    begun = time.time()
+    try:
+        with shown.training(trainer.progress):
+            progress = trainer.run(lambda row: _shown_epoch(row, trainer, shown), shown.step)
+    except DivergedError as error:
+        trainer.monitor.write_history()
+        run.write_record(ended="diverged", error=error.message, seconds=round(time.time() - begun, 3))
+        raise
+    for line in progress.log:
+        shown.say(line)
+    if progress.stopped_by == "interrupted":
+        run.write_record(ended="interrupted")
+        done = f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
+        raise Interrupted(
+            "INTERRUPTED",
+            f"stopped in {done}; everything up to there is saved.",
+            exit_code=progress.exit_code,
+            fix=f"go on with `{how_to_go_on(run)}`",
+        )
+    return progress
+
+
+def _shown_epoch(row: dict[str, Any], trainer: Trainer, shown: Quiet) -> None:
+    from isthmus.showing.curves import live_curve
+
+    shown.epoch(row, trainer.progress)
+    _warn_live(trainer.monitor.history, trainer.progress.epochs, shown)
+    if type(shown) is not Quiet:
+        live_curve(trainer.monitor.history)
+
+
+def _warn_live(history: list[dict[str, Any]], epochs: int, shown: Quiet) -> None:
+    """Says once what has gone wrong with the code, after a tenth of the training, in which it may still find itself."""
+    rows = [collapse.live(row) for row in history if row["epoch"] > epochs / 10]
+    if rows and rows[-1] is not None and not any(rows[:-1]):
+        shown.say(f"warning: {rows[-1]}")
+
+
+def _announce(run: Run, prepared: Prepared, model: Model, trainer: Trainer, shown: Quiet, going_on: bool) -> None:
+    for sentence in prepared.said:
+        shown.say(f"note: {sentence}")
+    c, s, p = prepared.config, prepared.splits, trainer.progress
+    kind = "denoising autoencoder" if c.model.noise != "none" else "autoencoder"
+    shown.say(
+        f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, "
+        f"{len(s.test):,} for the test; code of {model.z_size} numbers, {model.n_parameters:,} weights, "
+        f"recipe {c.recipe}, {counted(p.epochs, 'epoch')}, {c.training.precision} on {c.training.device}"
+    )
+    if going_on:
+        shown.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
+    shown.say(f"run folder: {run.path}")

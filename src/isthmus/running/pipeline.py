@@ -1,0 +1,193 @@
+"""From data to a new run folder: `train` and `fit`, and what would happen (`dry_run`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from isthmus import files
+from isthmus import settings as configs
+from isthmus.config import Config
+from isthmus.costs import penalty_weights
+from isthmus.data.samples import skipped_files
+from isthmus.errors import UsageError
+from isthmus.lock import FolderLock
+from isthmus.model import Model, evaluation
+from isthmus.recipes import resolve
+from isthmus.running import runs
+from isthmus.running.execution import execute
+from isthmus.running.folders import kept_if_begun
+from isthmus.running.record import new_record
+from isthmus.running.runs import Run
+from isthmus.training import prepare
+from isthmus.training.display import Quiet, shown_by
+from isthmus.training.prepare import IN_MEMORY, Prepared
+
+LOOKED_AT = 100  # samples on which an own module shows what its output is
+
+
+def train(
+    data: Any = None,
+    *,
+    recipe: str | None = None,
+    out: str | Path | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    show: bool | Quiet = True,
+    command: Sequence[str] | None = None,
+    began: Callable[[Run], object] | None = None,
+    **settings: Any,
+) -> Run:
+    """Trains an autoencoder on `data`, judges it, and leaves a run folder.
+
+    `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `settings`:
+    any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`), over `config` (a TOML file or nested
+    values), over `recipe`. `show=False` prints nothing. `began` hears of the run once its folder stands.
+
+    Raises: UsageError, DataError, ResourceError, DivergedError, FolderInUseError; Interrupted after Ctrl-C.
+    """
+    resolved = configure(data, recipe, config, settings)
+    return _train(resolved, data, out, shown_by(show), command, began=began)
+
+
+def fit(
+    module: nn.Module,
+    data: Any = None,
+    *,
+    output: str = "logits",
+    flatten: bool | str = "auto",
+    out: str | Path | None = None,
+    show: bool | Quiet = True,
+    **settings: Any,
+) -> Run:
+    """Trains a `torch.nn.Module` of your own, and judges it like any other.
+
+    The module has `encoder` and `decoder`, or `encode` and `decode`, or only `forward`. `output` says whether it ends
+    in a sigmoid ("probabilities") or not ("logits"); it matters for images only. The module is trained in place.
+
+    Raises: as `train`; UsageError if the module does not give back what it is given.
+    """
+    if output not in {"logits", "probabilities"}:
+        raise UsageError("USAGE-OUTPUT", f"output is {output!r}.", fix='use "logits" or "probabilities"')
+    resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | settings)
+    return _train(resolved, data, out, shown_by(show), None, own=module, flatten=flatten, output=output)
+
+
+def configure(
+    data: Any, recipe: str | None, config: str | Path | Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> Config:
+    """The checked configuration of these arguments; later ones win: recipe, config, settings."""
+    layer = configs.read(Path(config)) if isinstance(config, str | Path) else dict(config or {})
+    top: dict[str, Any] = {} if recipe is None else {"recipe": recipe}
+    if isinstance(data, str | Path):
+        settings = {"data.source": str(data)} | dict(settings)
+    elif data is not None:
+        settings = {"data.source": IN_MEMORY} | dict(settings)
+    if layer.get("model", {}).get("network") == "own":
+        message = "the settings are those of a run that trained a module of your own, whose code is not kept with it."
+        raise UsageError("USAGE-CONFIG", message, fix="call isthmus.fit(module, data) in Python")
+    where = str(config) if isinstance(config, str | Path) else "settings"
+    resolved = resolve(layer, top, configs.nest(settings), where=where)
+    if data is None and resolved.data.source == IN_MEMORY:
+        message = "the settings are those of a run that was trained on data in memory, which is not kept with it."
+        raise UsageError("USAGE-CONFIG", message, fix="name the data: `isthmus train DATA --config …`")
+    return resolved
+
+
+def dry_run(config: Config, data: Any = None, *, show: bool | Quiet = True) -> dict[str, Any]:
+    """Everything up to the first step: reads and checks the data, builds the model, and says what would happen."""
+    shown = shown_by(show)
+    prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
+    model = prepare.fresh_model(prepared)
+    batches = prepare.batches_of(prepared)
+    t = prepared.config.training
+    epochs = t.epochs or max(1, round(t.steps / len(batches)))
+    sizes = {role: len(getattr(prepared.splits, role)) for role in ("train", "validation", "test")}
+    about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.shape}
+    return about | {
+        "parameters": model.n_parameters,
+        "epochs": epochs,
+        "steps": epochs * len(batches),
+        "said": prepared.said,
+    }
+
+
+def _train(
+    config: Config,
+    data: Any,
+    out: str | Path | None,
+    shown: Quiet,
+    command: Sequence[str] | None,
+    *,
+    own: nn.Module | None = None,
+    flatten: bool | str = "auto",
+    output: str = "logits",
+    began: Callable[[Run], object] | None = None,
+) -> Run:
+    if own is not None and not isinstance(own, nn.Module):
+        message = f"fit takes a torch.nn.Module, and was given a {type(own).__name__}."
+        raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class; isthmus.train needs none")
+    prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
+    if own is not None:
+        prepared = _for_own(prepared, output)
+    prepared = prepare.settle_threads(prepared, own)
+    model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
+    penalty_weights(model)
+    if own is not None:
+        _check_output(model, prepared, output, shown)
+        architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())
+        prepared = replace(prepared, config=replace(prepared.config, model=architecture))
+    source = prepared.splits.train.name
+    noise = prepared.config.model.noise
+    name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")
+    run = Run(runs.new_folder(out, name))
+    with FolderLock(run.path), kept_if_begun(run.path):
+        files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+        _list_skipped(run, prepared, shown)
+        run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
+        if began is not None:
+            began(run)
+        return execute(run, prepared, model, shown)
+
+
+def _list_skipped(run: Run, prepared: Prepared, shown: Quiet) -> None:
+    """Writes `skipped.txt`: every file that `--skip-bad-files` left out, with its fault."""
+    splits = prepared.splits
+    skipped = skipped_files(splits.train, splits.validation, splits.test)
+    if skipped:
+        files.write_text(run.path / runs.SKIPPED, "\n".join(skipped) + "\n")
+        shown.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / runs.SKIPPED}")
+
+
+def _for_own(prepared: Prepared, output: str) -> Prepared:
+    likelihood = prepared.config.model.likelihood
+    if likelihood == "bernoulli" and output == "probabilities":
+        likelihood = "bernoulli,output=probabilities"
+    return replace(
+        prepared, config=replace(prepared.config, model=replace(prepared.config.model, likelihood=likelihood))
+    )
+
+
+def _check_output(model: Model, prepared: Prepared, output: str, shown: Quiet) -> None:
+    """Whether what an own module gives can be what `output` says.
+
+    Raises: UsageError for probabilities outside of [0, 1]. Logits that all lie inside are only said.
+    """
+    if model.likelihood.range is None:
+        return
+    with torch.no_grad(), evaluation(model):
+        params = model(prepared.x(prepared.splits.train, LOOKED_AT).to(prepared.device)).params
+    low, high = (float(v) for v in torch.aminmax(params))
+    inside, what = low >= 0 and high <= 1, f"{type(model.own).__name__} gives values from {low:.3g} to {high:.3g}"
+    if model.likelihood.params_range is not None and not inside:
+        fix = 'pass output="logits"' if output == "probabilities" else 'pass likelihood="bernoulli"'
+        raise UsageError("USAGE-OUTPUT", f"{what}, which are no probabilities.", fix=fix)
+    if model.likelihood.params_range is None and inside:
+        shown.say(f'note: {what}, as if it ended in a sigmoid; if so, pass output="probabilities"')
+
+
+__all__ = ["configure", "dry_run", "fit", "train"]

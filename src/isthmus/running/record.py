@@ -1,0 +1,82 @@
+"""`run.json`: the command, versions, hardware, seed and data of a run, so that it can be repeated and told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus import __version__, files
+from isthmus.config import Config
+from isthmus.data.split import Splits
+from isthmus.training.prepare import Prepared
+
+PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
+
+
+def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, Any]:
+    """What is known before the first step."""
+    return {
+        "format": files.FORMAT,
+        "command": shlex.join(command) if command else None,
+        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "ended": None,
+        "seed": prepared.config.training.seed,
+        "versions": versions(),
+        "hardware": hardware(prepared),
+        "settings": as_recorded(prepared.config),
+        "data_sha256": fingerprint(prepared.splits),
+        "data": digests(prepared.splits),
+        "deterministic": prepared.device.type == "cpu" or "not guaranteed: some GPU kernels add in any order",
+        "said": list(prepared.said),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of isthmus, Python and the packages that numbers come from."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"isthmus": __version__, "python": platform.python_version(), "platform": sys.platform} | found
+
+
+def as_recorded(config: Config) -> dict[str, Any]:
+    """The settings as `run.json` holds them, beside `config.toml`, so that an edit of that file is noticed."""
+    return json.loads(json.dumps(files.finite(config.as_dict())))
+
+
+def digests(splits: Splits) -> dict[str, dict[str, Any]]:
+    """Number, shape, type and SHA-256 of the samples of each of the three sets."""
+    return {role: _digest(getattr(splits, role).x) for role in ("train", "validation", "test")}
+
+
+def _digest(x: np.ndarray) -> dict[str, Any]:
+    digest = hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()
+    return {"n": len(x), "shape": list(x.shape[1:]), "dtype": str(x.dtype), "sha256": digest}
+
+
+def fingerprint(splits: Splits) -> str:
+    """SHA-256 of the three sets: the same data in the same order gives the same words."""
+    return hashlib.sha256(json.dumps(digests(splits), sort_keys=True).encode()).hexdigest()
+
+
+def hardware(prepared: Prepared) -> dict[str, Any]:
+    """What the run is computed on."""
+    device, threads = prepared.device, prepared.config.training.threads
+    found = {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "device": device.type,
+    }
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found

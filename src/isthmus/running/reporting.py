@@ -1,0 +1,138 @@
+"""Writing `report.html`: at the end of a run, and later for one run or to compare several."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isthmus import files
+from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
+from isthmus.model import Model
+from isthmus.report import Material, compare, compose
+from isthmus.report.material import CodeMoments
+from isthmus.report.page import render
+from isthmus.running import runs
+from isthmus.running.runs import Run
+from isthmus.training.display import Quiet
+from isthmus.training.prepare import Prepared
+from isthmus.using.latent import Latent
+
+REPORT, COMPARISON = "report.html", "comparison"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the page lies, how large it is, and what had to be left out of it."""
+
+    path: Path
+    n_bytes: int
+    missing: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"report": str(self.path), "bytes": self.n_bytes, "left_out": list(self.missing)}
+
+
+def report(*names: str | Path | Run, out: str | Path | None = None, module: nn.Module | None = None) -> Written:
+    """Writes the page of a run into its folder as `report.html`; of several runs a comparison beside the first.
+
+    `names`: run folders, names under `runs/`, or "latest". `out` names another file. Where the data of a run cannot be
+    read again, or its model is of a class of your own that is not given as `module`, the page says what it lacks.
+
+    Raises: UsageError for no run, or one that is not trained to its end.
+    """
+    if not names:
+        raise UsageError("USAGE-RUN", "no run is named.", fix="name a run folder, or latest")
+    found = [material_of(_run(name, module)) for name in names]
+    if len(found) == 1:
+        return _write(Path(out) if out else found[0].path / REPORT, _page(found[0]), found[0].missing)
+    missing = [f"{m.name}: {text}" for m in found for text in m.missing]
+    return _write(Path(out) if out else _free(found[0].path.parent), _comparison(found), tuple(missing))
+
+
+def report_at_end(run: Run, prepared: Prepared, model: Model, latent: Latent | None, shown: Quiet) -> None:
+    """The page of a run that has just been judged. A failure here costs the page alone: it is said, not raised."""
+    try:
+        done, config = Run(run.path), prepared.config
+        moments = _moments(latent)
+        material = Material(run.path, done.metrics, done.history, done.record, config, prepared, model, moments)
+        _write(run.path / REPORT, _page(material), ())
+    except IsthmusError as error:  # a full disk
+        shown.say(f"note: {REPORT} was not written: {error.message}")
+    except Exception as error:  # whatever it is, the run is complete
+        again = f"isthmus report {shlex.quote(str(run.path))} --debug"
+        message = f"{REPORT} was not written, all else of the run was; `{again}` shows why: {error!r}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def material_of(run: Run) -> Material:
+    """What a run folder holds, with its data and its model where they can be had.
+
+    Raises: UsageError for a run that was not judged yet.
+    """
+    if not run.metrics:
+        fix = f"finish it with `isthmus resume {shlex.quote(str(run.path))}`"
+        raise UsageError(
+            "USAGE-REPORT", f"{run.path} has no {runs.METRICS} yet: it is not trained to its end.", fix=fix
+        )
+    model, prepared, missing = None, None, ()
+    try:
+        model = run.model
+        prepared = run.prepared
+        model.to(prepared.device)
+    except (DataError, ModelFileError) as error:
+        lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
+        missing = (f"{lost}, the code and the counts of the data: {error.message}",)
+    moments = _moments(_latent(run)) if model is not None else None
+    return Material(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
+
+
+def _latent(run: Run) -> Latent | None:
+    """What latent/ holds, or what the data allows to make of it; None for a model without a code, or without either."""
+    try:
+        return run.latent
+    except IsthmusError:
+        return None
+
+
+def _moments(latent: Latent | None) -> CodeMoments | None:
+    if latent is None:
+        return None
+    return CodeMoments(latent.mean, latent.covariance, latent.class_means, latent.classes)
+
+
+def _run(name: str | Path | Run, module: nn.Module | None) -> Run:
+    if isinstance(name, Run) and module is None:
+        return name
+    return Run(name.path if isinstance(name, Run) else runs.find(name).path, module=module)
+
+
+def _page(material: Material) -> str:
+    composed = compose(material)
+    script = {section.id: dict(section.script) for section in composed.sections if section.script}
+    return render("report.html", composed.name, script, report=composed)
+
+
+def _comparison(found: Sequence[Material]) -> str:
+    composed = compare(found)
+    script = {section.id: dict(section.script) for section in composed.sections if section.script}
+    return render("comparison.html", composed.name, script, report=composed)
+
+
+def _write(path: Path, page: str, missing: tuple[str, ...]) -> Written:
+    files.write_text(path, page)
+    return Written(path, len(page.encode()), missing)
+
+
+def _free(folder: Path) -> Path:
+    """The first name that is not taken: comparison.html, comparison-2.html …"""
+    candidates = (folder / f"{COMPARISON}{f'-{n}' if n > 1 else ''}.html" for n in range(1, 100_000))
+    return next(path for path in candidates if not path.exists())
+
+
+__all__ = ["Written", "material_of", "report", "report_at_end"]

@@ -1,0 +1,124 @@
+"""`resume`: a run that was stopped goes on, a finished one is trained longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isthmus import files
+from isthmus import settings as configs
+from isthmus.config import Config
+from isthmus.errors import ResourceError, UsageError
+from isthmus.judging.cases import count
+from isthmus.lock import FolderLock
+from isthmus.running import runs
+from isthmus.running.differences import conditions_changed, refuse_other_data, settings_changed
+from isthmus.running.execution import execute
+from isthmus.running.record import as_recorded
+from isthmus.running.runs import Run
+from isthmus.scoring.anomaly import left_out
+from isthmus.swapping import sweep
+from isthmus.training import prepare
+from isthmus.training.display import Quiet, shown_by
+from isthmus.training.prepare import IN_MEMORY, Prepared
+
+
+def resume(
+    path: str | Path,
+    *,
+    epochs: int | None = None,
+    data: Any = None,
+    module: nn.Module | None = None,
+    show: bool | Quiet = True,
+) -> Run:
+    """Goes on with a run where it stopped; with `epochs`, extends a finished one.
+
+    On the same machine the weights end bit-equal to those of an undisturbed run. `data` is needed where the run was
+    trained on data in memory, and may name where its file lies now; `module` where it was a module of your own.
+    Of the settings in `config.toml` only `epochs` and `lr` may have been edited, and where to compute.
+
+    Raises: UsageError if settings or data are not those the run began with, with each difference; ModelFileError.
+    """
+    run, shown = Run(runs.find(path).path, module=module), shown_by(show)
+    _refuse_without(run, data, module)
+    changed = settings_changed(run)
+    if epochs is None and "training.epochs" in changed:
+        epochs = run.config.training.epochs
+    finished = run.record.get("ended") in runs.DONE and run.is_judged
+    if finished and (epochs is None or epochs <= len(run.history)):
+        asked = "" if epochs is None else f" ({epochs} is not)"
+        more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
+        shown.say(f"{run.path} is finished after {count(len(run.history), 'epoch')}; {more}.")
+        return run
+    config = _going_on(run.config, epochs, data)
+    if not left_out(run):  # its monitor has watched all validation data so far, and goes on so: bit-equal
+        config = replace(config, training=replace(config.training, calibration=0.0))
+    if epochs is not None and config.training.schedule == "one-cycle" and run.history:
+        longer = "the longer run, so the learning rate rises again" if finished else count(epochs, "epoch")
+        shown.say(f"the schedule is laid anew over {longer}.")
+    with FolderLock(run.path):
+        sweep(run.path)
+        prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
+        refuse_other_data(run, prepared.splits, config.data.source)
+        told = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
+        for sentence in told:
+            shown.say(f"note: {sentence}")
+        model = prepare.fresh_model(prepared, module, run.record.get("flatten", "auto"))
+        with _as_it_was(run):
+            _take_up(run, prepared, told)
+            return execute(run, prepared, model, shown, going_on=True, extended=finished)
+
+
+@contextmanager
+def _as_it_was(run: Run) -> Iterator[None]:
+    """Puts settings and record back where going on is refused."""
+    kept = {path: path.read_text(encoding="utf-8") for path in (run.path / runs.CONFIG, run.path / runs.RECORD)}
+    try:
+        yield
+    except UsageError:
+        for path, text in kept.items():
+            files.write_text(path, text)
+        raise
+
+
+def _refuse_without(run: Run, data: Any, module: nn.Module | None) -> None:
+    """Raises: UsageError where the run needs data or a module that only the caller has; before anything is read."""
+    if data is None and run.config.data.source == IN_MEMORY:
+        message = f"{run.path} was trained on data in memory."
+        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, data=…)")
+    own = run.record.get("module")
+    if own and module is None:
+        message = f"{run.path} trains a module of your own, {own}."
+        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
+    if module is not None and type(module).__name__ != own:
+        message = f"{run.path} trains {f'the module {own}' if own else 'no module of your own'}"
+        message = f"{message}, and was handed a {type(module).__name__}."
+        raise UsageError("USAGE-RESUME", message, fix=f"hand over {own}, as in fit" if own else "leave module= out")
+
+
+def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
+    """The settings to go on with: a new budget, data that lies elsewhere now, a device that is there."""
+    training, read = config.training, config.data
+    if epochs is not None:
+        training = replace(training, epochs=epochs)
+    if isinstance(data, str | Path):
+        read = replace(read, source=str(data))
+    try:
+        prepare.pick_device(training.device)
+    except ResourceError:  # begun on another machine
+        training = replace(training, device="auto")
+    return replace(config, data=read, training=training)
+
+
+def _take_up(run: Run, prepared: Prepared, told: list[str]) -> None:
+    """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
+    files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    resumed = [*run.record.get("resumed", []), {"at": now, "changed": told}]
+    run.write_record(ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed)

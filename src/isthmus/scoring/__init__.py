@@ -1,0 +1,1 @@
+"""What does not fit: scores, false-alarm rates and blame."""

@@ -1,0 +1,1 @@
+"""New samples, the ways between two, and how good they are."""

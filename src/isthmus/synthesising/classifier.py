@@ -1,0 +1,136 @@
+"""`Classifier`: a small network trained on real samples and their labels, as a judge of those that a model made."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from isthmus.data.batches import CHUNK
+from isthmus.errors import DataError, ModelFileError, ResourceError
+from isthmus.model import evaluation
+from isthmus.parts import networks
+from isthmus.randomness import generator_for
+from isthmus.training.prepare import Prepared
+from isthmus.using.shelf import Shelf
+
+if TYPE_CHECKING:
+    from isthmus.running.runs import Run
+
+PART = "classifier"
+HIDDEN, N_FEATURES = 256, 64
+# 1,000 steps of 128 take 4 s on one core: 97.2 % on MNIST, 91 % on 1,600 digits; twice as many reach 97.8 and 92.
+STEPS, BATCH, LR, DROPOUT = 1_000, 128, 4e-3, 0.3
+MOST_SAMPLES = 60_000  # more would not be seen in so many steps
+WARMUP = 0.1  # share of the steps in which the learning rate rises
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """D-256-64-K, trained on the training samples. `accuracy` is the share of `n_test` test samples it gets right."""
+
+    network: nn.Sequential
+    classes: tuple[str, ...]
+    accuracy: float
+    n_test: int
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer (N, 64) of network input x (N, *shape)."""
+        return self._through(x, self.network[:-1])
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(N, K), before the softmax."""
+        return self._through(x, self.network)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """The likeliest class of each sample (N,), an index into `classes`."""
+        return self.logits(x).argmax(1)
+
+    def _through(self, x: Tensor, layers: nn.Module) -> Tensor:
+        with torch.no_grad(), evaluation(self.network):
+            return torch.cat([layers(part) for part in x.split(CHUNK)])
+
+
+def classifier_of(run: Run) -> Classifier:
+    """The run's classifier: from `latent/classifier`, or trained on the run's data and kept there.
+
+    Raises: DataError where the data is needed and cannot be read, or has not two classes.
+    """
+    shelf, preprocess = Shelf(run.path), run.model.preprocess
+    if shelf.has(PART):
+        about, arrays = shelf.get(PART)
+        try:
+            found = Classifier(
+                _network(preprocess.size, len(about["classes"])),
+                tuple(about["classes"]),
+                float(about["accuracy"]),
+                int(about["n_test"]),
+            )
+            found.network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            message = f"{shelf.folder / PART} does not fit: {str(error).splitlines()[0]}."
+            raise ModelFileError("LATENT-FILE", message, fix=f"remove {shelf.folder / PART}") from None
+        return found
+    found = train_classifier(run.prepared)
+    about = {"classes": found.classes, "accuracy": found.accuracy, "n_test": found.n_test}
+    with suppress(ResourceError):  # a run that cannot be written to can be judged all the same
+        shelf.put(PART, about, {name: value.numpy() for name, value in found.network.state_dict().items()})
+    return found
+
+
+def train_classifier(prepared: Prepared) -> Classifier:
+    """Trained on the training samples, told on the test samples; the same for the same data and seed.
+
+    Raises: DataError for data with fewer than two classes.
+    """
+    seed, splits, classes = prepared.config.training.seed, prepared.splits, prepared.splits.train.classes
+    if splits.train.labels is None or len(classes) < 2:
+        message = f"{splits.train.name} has no labels of two classes, so no classifier can be trained on it."
+        raise DataError("DATA-LABEL", message, fix="name the column of the labels with --label")
+    stride = -(-len(splits.train) // MOST_SAMPLES)
+    x, labels = prepared.x(splits.train, MOST_SAMPLES), torch.from_numpy(splits.train.labels[::stride])
+    x, labels = x[labels >= 0], labels[labels >= 0]
+    network = _network(prepared.preprocess.size, len(classes))
+    networks.initialise(network, "silu", generator_for(seed, PART, "weights"), scheme="orthogonal")
+    _fit(network, x, labels, seed)
+    found = Classifier(network.eval(), classes, 0.0, 0)
+    if splits.test.labels is None:
+        return found
+    test, truth = prepared.x(splits.test), torch.from_numpy(splits.test.labels)
+    test, truth = test[truth >= 0], truth[truth >= 0]
+    right = float((found.predict(test) == truth).double().mean()) if len(test) else 0.0
+    return Classifier(found.network, classes, right, len(test))
+
+
+def _network(n_values: int, n_classes: int) -> nn.Sequential:
+    """Without values: drawing them here would use the global generator."""
+    with torch.device("meta"):
+        hidden = nn.Linear(n_values, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, N_FEATURES), nn.SiLU()
+        network = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(N_FEATURES, n_classes))
+    return network.to_empty(device="cpu").eval()
+
+
+def _fit(network: nn.Sequential, x: Tensor, labels: Tensor, seed: int) -> None:
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LR, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=STEPS, pct_start=WARMUP)
+    generator = generator_for(seed, PART, "batches")
+    network.train()
+    for _ in range(STEPS):
+        rows = torch.randint(len(x), (min(BATCH, len(x)),), generator=generator)
+        h = x[rows]
+        for layer in network:
+            h = layer(h)
+            if isinstance(layer, nn.SiLU):  # dropout of our own, since torch's draws from the global generator
+                kept = torch.rand(h.shape, generator=generator) >= DROPOUT
+                h = h * kept / (1 - DROPOUT)
+        optimizer.zero_grad()
+        cross_entropy(h, labels[rows]).backward()
+        optimizer.step()
+        schedule.step()
+
+
+__all__ = ["Classifier", "classifier_of", "train_classifier"]

@@ -1,0 +1,149 @@
+"""New samples of a trained run: codes from the prior or from a density of the training codes, decoded."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.errors import ResourceError, UsageError, unknown
+from isthmus.model import Model
+from isthmus.parts.bottlenecks import Chain
+from isthmus.parts.quantisers import FSQ, VQ
+from isthmus.randomness import generator_for
+from isthmus.synthesising.density import Density, fit_by_group, fit_gaussian, fit_mixture
+from isthmus.using.latent import Latent, refuse_without_code
+from isthmus.using.shelf import Shelf
+
+if TYPE_CHECKING:
+    from isthmus.running.runs import Run
+
+PART, PRIOR = "density", "the prior"
+KINDS = ("auto", "gaussian", "mixture", "prior")
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """New samples `x` (n, *shape) in the type of the training data, their codes `z` (n, Z), and where these are from.
+
+    `labels` (n,) are the names of the classes that they were drawn for; None where none was asked for.
+    """
+
+    x: np.ndarray
+    z: np.ndarray
+    source: str
+    labels: tuple[str, ...] | None
+
+
+def draw_samples(
+    run: Run, n: int, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
+) -> Sampled:
+    """n new samples; the same for the same seed, and the first ones the same for any n of the prior.
+
+    `density`: "prior" (of a variational autoencoder and its kin), "gaussian" or "mixture" (fitted to the training
+    codes; a mixture has components for each class where there are labels), or "auto": the prior where a continuous
+    code has one, else the mixture. `of` is a class. `temperature` scales the deviations from the centres: below 1
+    samples are more usual and less varied.
+
+    Raises: UsageError for a model without a code, an unknown density or class, a prior that is not there.
+    """
+    refuse_without_code(run.model)
+    if n < 1 or temperature < 0:
+        raise UsageError(
+            "USAGE-SAMPLE", f"{n} samples at temperature {temperature:g} cannot be drawn.", fix="use -n 64"
+        )
+    kind = _settled(run.model, density, of)
+    generator = generator_for(seed, "sample", kind, of or "")
+    if kind == "prior":
+        z, source = _from_prior(run.model, n, generator, temperature), PRIOR
+    else:
+        found = density_of(run, kind, of)
+        z, source = found.draw(n, generator, temperature), found.words + (f" of the class {of}" if of else "")
+        z = as_code(run.model, _within(z, run.latent))
+    x = run.model.decode(z.numpy())
+    return Sampled(x, z.numpy(), source, None if of is None else (of,) * n)
+
+
+def density_of(run: Run, kind: str, of: str | None = None) -> Density:
+    """The Gaussian or mixture of the run's training codes, or of those of one class.
+
+    A mixture is fitted when it is first asked for (MNIST's 2 s, without labels 20 s) and kept in latent/density.
+
+    Raises: UsageError for an unknown class; DataError if the class has less than two codes.
+    """
+    latent = run.latent
+    group = None if of is None else class_of(latent, of)
+    if kind == "gaussian":
+        return fit_gaussian(latent.codes if group is None else latent.codes[latent.labels == group])
+    shelf, seed = Shelf(run.path), run.config.training.seed
+    if shelf.has(PART):
+        found = Density.from_part(shelf.get(PART), latent.z_size)
+    else:
+        found = (
+            fit_mixture(latent.codes, seed)
+            if latent.labels is None
+            else fit_by_group(latent.codes, latent.labels, seed)
+        )
+        with suppress(ResourceError):  # a run that cannot be written to can be drawn from all the same
+            shelf.put(PART, *found.as_part())
+    if group is None:
+        return found
+    if (found.groups < 0).all():  # so many classes that they share one mixture
+        return fit_mixture(latent.codes[latent.labels == group], seed)
+    return found.of_group(group, int((latent.labels == group).sum()))
+
+
+def class_of(latent: Latent, name: str) -> int:
+    """The number of a class. Raises: UsageError with the nearest one, or where the data had no labels."""
+    if latent.labels is None:
+        message = f"the run's data has no labels, so there is no class {name!r} to draw from."
+        raise UsageError("USAGE-CLASS", message, fix="leave out --class, or train with --label COLUMN")
+    if name not in latent.classes:
+        raise unknown("class", name, latent.classes)
+    return latent.classes.index(name)
+
+
+def as_code(model: Model, z: Tensor) -> Tensor:
+    """The codes as the bottleneck can make them: where it has finitely many, the nearest."""
+    part = model.bottleneck
+    last = part.parts[-1] if isinstance(part, Chain) else part
+    return last.codes(last.indices(z)).float() if isinstance(last, FSQ | VQ) else z
+
+
+def _settled(model: Model, density: str, of: str | None) -> str:
+    if density not in KINDS:
+        raise unknown("density", density, KINDS)
+    if density == "prior" and of is not None:
+        message = f"the prior knows no classes, so none of {of!r} can be drawn from it."
+        raise UsageError("USAGE-CLASS", message, fix="pass --density mixture, or leave out --class")
+    if density == "prior" and not has_prior(model):
+        message = f"a code of the kind {model.config.bottleneck!r} has no prior to draw from."
+        raise UsageError("USAGE-PRIOR", message, fix="pass --density mixture, or train with --recipe vae")
+    if density != "auto":
+        return density
+    return "prior" if of is None and model.bottleneck.continuous and has_prior(model) else "mixture"
+
+
+def has_prior(model: Model) -> bool:
+    """Whether codes can be drawn from a prior, of the bottleneck or of a term that brings codes to one."""
+    return model.bottleneck.has_prior or any(term.normal for term in model.terms)
+
+
+def _from_prior(model: Model, n: int, generator: torch.Generator, temperature: float) -> Tensor:
+    if temperature != 1 and not model.bottleneck.continuous:
+        message = "a prior over finitely many codes has no temperature."
+        raise UsageError("USAGE-SAMPLE", message, fix="leave out --temperature, or pass --density mixture")
+    return (model.sample_prior(n, generator) * temperature).float()
+
+
+def _within(z: Tensor, latent: Latent) -> Tensor:
+    """Each unit held within what the training codes reached: a sigmoid's code beyond [0, 1] means nothing."""
+    low, high = latent.codes.min(0), latent.codes.max(0)
+    return z.clamp(torch.from_numpy(low), torch.from_numpy(high))
+
+
+__all__ = ["Sampled", "density_of", "draw_samples"]

@@ -1,0 +1,137 @@
+"""What a person sees while something runs: a progress bar in a terminal, plain lines in a log, nothing if quiet."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from isthmus.sparkline import sparkline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from isthmus.training.trainer import Progress
+
+LINE_EVERY = 10.0  # seconds between two plain lines, so that a log of an hour has some hundred lines
+
+
+class Quiet:
+    """Says nothing. Also the contract of every display."""
+
+    def say(self, text: str) -> None: ...
+
+    def step(self, progress: Progress) -> None: ...
+
+    def epoch(self, row: dict[str, Any], progress: Progress) -> None: ...
+
+    @contextmanager
+    def training(self, progress: Progress) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: None
+
+
+class Plain(Quiet):
+    """Lines of text, for logs and pipes."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stdout
+        self._line_at = 0.0
+
+    def say(self, text: str) -> None:
+        try:
+            print(text, file=self.stream, flush=True)
+        except BrokenPipeError:  # whoever read along has gone, which is no reason to end a training
+            self.stream = io.StringIO()
+
+    def epoch(self, row: dict[str, Any], progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._line_at >= LINE_EVERY or progress.epoch in {1, progress.epochs}:
+            self._line_at = now
+            self.say(sentence(row, progress))
+
+
+class Terminal(Plain):
+    """A rich progress bar with costs, speed, time left and a sparkline of the validation cost."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        from rich.console import Console
+
+        self.console = Console(file=self.stream, highlight=False)
+        self._bar: Any = None
+        self._told = ""
+        self._costs: list[float] = []
+        self._unicode = "utf" in (getattr(self.stream, "encoding", None) or "").lower()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def training(self, progress: Progress) -> Iterator[None]:
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+            TextColumn("left  {task.fields[told]}"),
+        ]
+        with Bar(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task("training", total=progress.epochs * progress.batches, told="")
+            self._bar = (bar, task)
+            yield
+        self._bar = None
+        if self._told:
+            self.say(self._told)
+
+    def step(self, progress: Progress) -> None:
+        bar, task = self._bar
+        bar.update(task, completed=progress.step, description=f"epoch {progress.epoch + 1}/{progress.epochs}")
+
+    def epoch(self, row: dict[str, Any], progress: Progress) -> None:
+        self._costs.append(row["validation_cost"])
+        self._told = sentence(row, progress)
+        bar, task = self._bar
+        bar.update(task, told=f"{brief(row, progress)}  {sparkline(self._costs, 20, ascii=not self._unicode)}")
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        with Bar(TextColumn(what), BarColumn(), MofNCompleteColumn(), console=self.console, transient=True) as bar:
+            task = bar.add_task(what)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def brief(row: dict[str, Any], progress: Progress) -> str:
+    """The numbers of an epoch, short."""
+    speed = f"{progress.samples_per_second:,.0f}/s"
+    return f"cost {row['train_cost']:.4f}  validation {row['validation_cost']:.4f}  {speed}"
+
+
+def sentence(row: dict[str, Any], progress: Progress) -> str:
+    """The numbers of an epoch, with the time that is left."""
+    left = (progress.epochs - progress.epoch) * progress.train_seconds / max(progress.epoch, 1)
+    return f"epoch {row['epoch']}/{progress.epochs}  {brief(row, progress)}  {left:.0f} s left"
+
+
+def display(stream: TextIO | None = None, *, quiet: bool = False) -> Quiet:
+    """The display that fits `stream` (default: standard output)."""
+    if quiet:
+        return Quiet()
+    shown: TextIO = stream or sys.stdout
+    return Terminal(shown) if shown.isatty() else Plain(shown)
+
+
+def shown_by(show: bool | Quiet) -> Quiet:
+    """The display that the argument `show` of `train` and the like means."""
+    return show if isinstance(show, Quiet) else display(quiet=not show)

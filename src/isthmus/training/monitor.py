@@ -1,0 +1,156 @@
+"""`Monitor`: the teaching notebook's Callback. It logs costs, keeps the best weights, draws the curve, and says stop.
+
+Our own training loop uses it, and so can any loop of a user's:
+
+    monitor = Monitor(model, out="runs/mine", patience=5)
+    for epoch in range(100):
+        monitor.log(train_cost=train_one_epoch(), validation_cost=validate())
+        monitor.save_checkpoint()
+        monitor.plot_cost()
+        if monitor.early_stopping():
+            break
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from isthmus import files
+from isthmus.errors import UsageError
+from isthmus.training.checkpoint import Checkpoints
+
+
+class Monitor:
+    """Keeps `history` (a dict an epoch), the best epoch and its weights.
+
+    `watch` names the logged value that decides, `better` which way it should go. `patience` is the number of epochs
+    without a better value after which `early_stopping` says stop; None never does. `start_below`: patience counts
+    only once the watched value was better than this (the cost of the mean image: before that a network has not begun).
+    `least` is the smallest change that counts as better.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        out: str | Path | None = None,
+        *,
+        patience: int | None = None,
+        watch: str = "validation_cost",
+        better: Literal["lower", "higher"] = "lower",
+        start_below: float | None = None,
+        least: float = 0.0,
+    ) -> None:
+        self.model, self.out = model, None if out is None else Path(out)
+        self.patience, self.watch, self.start, self.least = patience, watch, start_below, least
+        if better not in {"lower", "higher"}:
+            raise UsageError(
+                "USAGE-MONITOR", f"better is {better!r}.", fix='use "lower" (a cost) or "higher" (an accuracy)'
+            )
+        self.sign = 1.0 if better == "lower" else -1.0
+        self.history: list[dict[str, Any]] = []
+        self.best_epoch = 0
+        self.best_value = math.inf  # times sign: always lower is better
+        self.best_weights: dict[str, Tensor] = {}
+        self._begun_at: int | None = None if start_below is not None else 0
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs logged; also the number of the last one, as they count from 1."""
+        return len(self.history)
+
+    def log(self, **values: float) -> dict[str, Any]:
+        """Adds one epoch to the history and keeps the weights if it is the best so far.
+
+        Raises: UsageError if the watched value is not among them.
+        """
+        if self.watch not in values:
+            message = f"the monitor watches {self.watch!r}, but only {', '.join(values) or 'nothing'} was logged."
+            raise UsageError(
+                "USAGE-MONITOR", message, fix=f"log it, or make Monitor(…, watch={next(iter(values), 'cost')!r})"
+            )
+        row = {"epoch": self.epoch + 1} | values
+        self.history.append(row)
+        value = self.sign * float(values[self.watch])
+        if value < self.best_value - self.least:
+            self.best_value, self.best_epoch = value, self.epoch
+            self.best_weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        if self._begun_at is None and self.start is not None and value < self.sign * self.start:
+            self._begun_at = self.epoch
+        return row
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether `patience` epochs have passed without a better value."""
+        if self.patience is None or self._begun_at is None:
+            return False
+        return self.epoch - max(self.best_epoch, self._begun_at) >= self.patience
+
+    def early_stopping(self) -> bool:
+        """Whether to stop, as patience has run out; then the best weights are put back."""
+        if self.out_of_patience:
+            self.restore_best()
+        return self.out_of_patience
+
+    def renew_patience(self) -> None:
+        """Counts from now on, as for a run that is extended after it had stopped."""
+        self._begun_at = self.epoch
+
+    def restore_best(self) -> int:
+        """Puts the weights of the best epoch back into the model and returns its number (0: nothing logged)."""
+        if self.best_weights:
+            self.model.load_state_dict(self.best_weights)
+        return self.best_epoch
+
+    def save_checkpoint(self, tensors: Mapping[str, Mapping[str, Tensor]] | None = None, **state: Any) -> Path | None:
+        """Commits weights, best weights and history into `out`, and writes `history.csv`.
+
+        A loop may add groups of `tensors` (its optimizer's) and `state`: its step, and its batch amid an epoch.
+        """
+        if self.out is None:
+            return None
+        groups = {"model": self.model.state_dict()} | dict(tensors or {})
+        if self.best_weights and (self.best_epoch != self.epoch or state.get("batch")):
+            groups["best"] = self.best_weights
+        about = {"history": self.history, "best_epoch": self.best_epoch, "begun_at": self._begun_at}
+        self.write_history()
+        return Checkpoints(self.out / "checkpoint").save(int(state.get("step", self.epoch)), groups, about | state)
+
+    def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+        """Takes up where `save_checkpoint` left off."""
+        self.model.load_state_dict(dict(tensors["model"]))
+        self.history = list(state["history"])
+        self.best_epoch, self._begun_at = int(state["best_epoch"]), state["begun_at"]
+        if self.best_epoch:
+            self.best_value = self.sign * float(self.history[self.best_epoch - 1][self.watch])
+            weights = tensors.get("best", tensors["model"])
+            current = self.model.state_dict()
+            self.best_weights = {k: v.to(current[k].device, copy=True) for k, v in weights.items()}
+
+    def write_history(self) -> Path | None:
+        """`history.csv`: a row an epoch."""
+        if self.out is None or not self.history:
+            return None
+        columns = list(dict.fromkeys(key for row in self.history for key in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.history)
+        return files.write_text(self.out / "history.csv", text.getvalue())
+
+    def plot_cost(self, **settings: Any) -> None:
+        """The cost curves: live in a notebook, as `curves.png` in `out` always."""
+        from isthmus.showing import figures
+
+        if not self.history:
+            return
+        figures.live_curve(self.history, now=True, best_epoch=self.best_epoch, **settings)
+        if self.out is not None:
+            figure = figures.cost_curves(self.history, best_epoch=self.best_epoch, **settings)
+            figures.save(figure, self.out / "curves.png")

@@ -1,0 +1,299 @@
+"""The training loop. It reads like the notebook: model, criterion, optimizer, monitor; then epochs of steps.
+
+Nothing in a step waits for the device. Random numbers come from (seed, step, purpose), so a resumed run draws what
+the undisturbed one would have drawn. A step whose cost or gradient is not finite is skipped on the device, and the
+loop looks at the count every few steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.config import TrainingConfig
+from isthmus.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
+from isthmus.data.batches import Batches
+from isthmus.errors import DivergedError, ResourceError
+from isthmus.model import Model, Output
+from isthmus.randomness import generator_for, seed_of
+from isthmus.signals import StopSignals
+from isthmus.training.adamw import Stepper, adamw
+from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
+from isthmus.training.monitor import Monitor
+
+LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
+SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops
+CHECKPOINT_SHARE = 0.1  # of the training time at most goes into checkpoints, where epochs are shorter than a save
+
+
+@dataclass
+class Progress:
+    """Where the loop stands; what a display shows and a checkpoint keeps."""
+
+    epochs: int
+    batches: int
+    epoch: int = 0  # finished ones
+    batch: int = 0  # finished ones of the running epoch
+    cost_sum: float = 0.0  # of the running epoch, per sample seen
+    penalty_sums: dict[str, Any] = field(default_factory=dict)  # the same for each penalty, in nats and unweighted
+    train_seconds: float = 0.0
+    samples_seen: int = 0
+    stopped_by: str = "budget"
+    exit_code: int = 0
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def step(self) -> int:
+        return self.epoch * self.batches + self.batch
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.samples_seen / self.train_seconds if self.train_seconds else 0.0
+
+
+class Trainer:
+    """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch."""
+
+    def __init__(
+        self, model: Model, batches: Batches, validation: Tensor, settings: TrainingConfig, monitor: Monitor
+    ) -> None:
+        self.model, self.batches, self.validation, self.settings, self.monitor = (
+            model,
+            batches,
+            validation,
+            settings,
+            monitor,
+        )
+        self.device = batches.device
+        epochs = settings.epochs or max(1, round(settings.steps / len(batches)))
+        self.progress = Progress(epochs, len(batches))
+        self.optimizer = adamw(model, settings)
+        self.stepper = Stepper(self.optimizer)
+        # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
+        self.never_waits = bool(self.optimizer.defaults["fused"]) and self.device.type != "cpu"
+        self.weights = penalty_weights(model)
+        refuse_alone(model, batches.batch_size, len(validation))
+        self.shakes = (
+            any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules()) or model.own is not None
+        )
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.skipped = 0  # steps whose gradient was not finite
+        self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look
+        self._saved_at = self._save_took = 0.0
+
+    def restore(self, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
+        """Takes up a checkpoint, in the middle of an epoch if need be."""
+        self.monitor.restore(tensors, state)
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        self.stepper.forget()
+        for name in ("epoch", "batch", "cost_sum", "train_seconds", "samples_seen"):
+            setattr(self.progress, name, state[name])
+        self.progress.penalty_sums = dict(state.get("penalty_sums", {}))
+
+    def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: Callable[[Progress], None]) -> Progress:
+        """Trains to the end of the budget, of the patience, or to a signal; restores the best weights.
+
+        `on_epoch` gets the logged row, `on_step` is called every few steps.
+
+        Raises: DivergedError if the cost is not finite. The last checkpoint stays.
+        """
+        progress = self.progress
+        with StopSignals() as stop, _own_randomness(self.shakes):
+            while progress.epoch < progress.epochs and not self._gives_up():
+                if not self._train_epoch(stop, on_step):
+                    progress.stopped_by = "interrupted"
+                    self._save(force=True)
+                    progress.exit_code = stop.exit_code
+                    return progress
+                self._close_epoch(on_epoch)
+                self._save(force=self._gives_up() or progress.epoch == progress.epochs)
+        if self._gives_up():
+            progress.stopped_by = "patience"
+        self.monitor.restore_best()  # after saving: the checkpoint keeps the weights that training would go on with
+        return progress
+
+    def _gives_up(self) -> bool:
+        # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
+        return self.settings.schedule == "constant" and self.monitor.out_of_patience
+
+    def _train_epoch(self, stop: StopSignals, on_step: Callable[[Progress], None]) -> bool:
+        """The rest of one epoch; False if a signal came."""
+        progress, rows = self.progress, self.batches.rows(self.progress.epoch)
+        cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=_widest(self.device))
+        self.model.train()
+        begun = time.perf_counter()
+        while progress.batch < len(rows) and not stop:
+            batch = rows[progress.batch]
+            cost_sum += self._step(batch) * len(batch)
+            progress.batch += 1
+            progress.samples_seen += len(batch)
+            if progress.batch % LOOK_EVERY == 0 or progress.batch == len(rows):
+                self._look(rows, cost_sum)
+                progress.train_seconds += -begun + (begun := time.perf_counter())
+                on_step(progress)
+        if progress.batch % LOOK_EVERY:  # stopped between two looks
+            self._look(rows, cost_sum)
+        progress.train_seconds += time.perf_counter() - begun
+        progress.cost_sum = float(cost_sum)
+        progress.penalty_sums = {name: float(value) for name, value in progress.penalty_sums.items()}
+        return progress.batch == len(rows)
+
+    def _step(self, rows: Tensor) -> Tensor:
+        """One batch: cost, gradient, update; all left on the device. The cost per value, as people read it."""
+        step, settings = self.progress.step, self.settings
+        generator = generator_for(settings.seed, step, "step", device=self.device)
+        if self.shakes:
+            torch.manual_seed(seed_of(settings.seed, step, "layers"))
+        done = step / (self.progress.epochs * self.progress.batches)
+        pair = self.model.corruption(self.batches.take(rows, generator, done), generator)
+        for parameter in self.parameters:  # what zero_grad does, without its 50 microseconds
+            parameter.grad = None
+        with autocast(settings, self.device):
+            output = self.model(pair.x_in, sample=True, generator=generator)
+        if not self.weights:
+            return self._learn(objective(self.model, pair, output, self.weights))
+        if self.model.terms:
+            output = with_terms(self.model, pair, output, generator)
+        weights, told = risen(self.weights, done, settings), objective(self.model, pair, output, self.weights)
+        self._learn(told if weights is self.weights else objective(self.model, pair, output, weights))
+        self._note(output)
+        return told.detach()
+
+    def _learn(self, cost: Tensor) -> Tensor:
+        cost.backward()
+        self._update(cost.detach())
+        return cost.detach()
+
+    def _note(self, output: Output) -> None:
+        """Adds up the penalties for the history, on the device."""
+        sums = self.progress.penalty_sums
+        for name, penalty in output.code.penalties.items():
+            mean = penalty.detach().mean(dtype=_widest(self.device))
+            sums[name] = sums.get(name, 0.0) + mean * len(output.code.z)
+
+    def _update(self, cost: Tensor) -> None:
+        """Clips and applies the gradients, unless cost or gradient is not finite: then the step is skipped."""
+        progress, clip = self.progress, self.settings.clip
+        share = rate(progress.step, progress.epochs * progress.batches, self.settings)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if self.never_waits:
+            bad = (norm + cost).isfinite().logical_not_().float()
+            self._flags[progress.batch % LOOK_EVERY] = bad
+            self.stepper.step(share, grad_scale=(norm / clip).clamp_(min=1.0) if clip else None, found_inf=bad)
+        elif math.isfinite(float(norm) + float(cost)):
+            if clip and float(norm) > clip:
+                torch.nn.utils.clip_grads_with_norm_(self.parameters, clip, norm)
+            self.stepper.step(share)
+        else:
+            self._flags[progress.batch % LOOK_EVERY] = 1.0
+
+    def _look(self, rows: list[Tensor], cost_sum: Tensor) -> None:
+        """Reads the flags of the last few steps; raises where one costs too much to go on."""
+        flags = self._flags.tolist()
+        self._flags.zero_()
+        if not any(flags):
+            return
+        first = next(i for i, flag in enumerate(flags) if flag)
+        batch = (self.progress.batch - 1) // LOOK_EVERY * LOOK_EVERY + first
+        self.skipped += int(sum(flags))
+        if not bool(cost_sum.isfinite()):
+            raise self._diverged("cost", batch, rows)
+        if self.skipped > SKIPS_ALLOWED:
+            raise self._diverged("gradient", batch, rows)
+
+    def _diverged(self, what: str, batch: int, rows: list[Tensor]) -> DivergedError:
+        progress, step = self.progress, self.progress.epoch * self.progress.batches + batch
+        samples = rows[batch]
+        data = self.batches.take(samples, generator_for(0))
+        if not bool(data.isfinite().all()):
+            cause = "the batch itself holds values that are not finite"
+        elif step < 2 * LOOK_EVERY and what == "cost":
+            cause = "it was so from the first steps: the weights overflow, or the module returns it for real data"
+        else:
+            cause = "a learning rate that is too high does this most often"
+        shown = ", ".join(str(int(i)) for i in samples[:5])
+        kept = "" if not self.monitor.epoch else f" Epoch {self.monitor.epoch} is kept in the checkpoint."
+        return DivergedError(
+            "TRAIN-DIVERGED",
+            f"the {what} was not a finite number in epoch {progress.epoch + 1}, step {step + 1} "
+            f"(training samples {shown}, …); {cause}. That update was skipped.{kept}",
+            fix=f"train again with a lower rate: --lr {self.settings.lr / 3:.1g}",
+        )
+
+    def _close_epoch(self, on_epoch: Callable[[dict[str, Any]], None]) -> None:
+        progress, settings = self.progress, self.settings
+        begun = time.perf_counter()
+        validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
+        n = len(self.batches.data)
+        row = self.monitor.log(
+            train_cost=progress.cost_sum / n,
+            validation_cost=validation,
+            **{name: value / n for name, value in progress.penalty_sums.items()},
+            **self.model.bottleneck.told(),
+            lr=self.optimizer.param_groups[0]["lr"],
+            seconds=round(progress.train_seconds + time.perf_counter() - begun - self._seconds_before(), 4),
+        )
+        progress.epoch, progress.batch, progress.cost_sum, progress.penalty_sums = progress.epoch + 1, 0, 0.0, {}
+        if not torch.isfinite(torch.tensor(validation)):
+            raise DivergedError(
+                "TRAIN-DIVERGED",
+                f"the validation cost of epoch {progress.epoch} is {validation}.",
+                fix=f"train again with a lower rate: --lr {settings.lr / 3:.1g}",
+            )
+        on_epoch(row)
+
+    def _seconds_before(self) -> float:
+        return sum(row["seconds"] for row in self.monitor.history)
+
+    def _save(self, *, force: bool) -> None:
+        """A checkpoint after every epoch; where epochs are shorter than a save, a tenth of the time goes into them."""
+        now = time.perf_counter()
+        if not force and now - self._saved_at < self._save_took / CHECKPOINT_SHARE:
+            return
+        p = self.progress
+        kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
+        state = {k: getattr(p, k) for k in kept}
+        try:
+            self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)}, **state)
+        except ResourceError as error:
+            if force:
+                raise
+            p.log.append(f"checkpoint of epoch {p.epoch} could not be saved: {error.message} Training goes on.")
+        self._saved_at = time.perf_counter()
+        self._save_took = self._saved_at - now
+
+
+def rate(step: int, steps: int, settings: TrainingConfig) -> float:
+    """The share of the peak learning rate at `step`: 1 if constant, else linear up over the warm-up and linear to 0."""
+    if settings.schedule == "constant":
+        return 1.0
+    warm = settings.warmup * steps
+    return min((step + 1) / max(warm, 1), (steps - step) / max(steps - warm, 1), 1.0)
+
+
+def autocast(settings: TrainingConfig, device: torch.device) -> Any:
+    """bfloat16 matrix products with float32 weights, where the settings say so."""
+    if settings.precision != "bfloat16":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextlib.contextmanager
+def _own_randomness(shakes: bool) -> Iterator[None]:
+    """PyTorch's dropout draws from the global generator: inside it is ours, afterwards it is as it was."""
+    if not shakes:
+        yield
+        return
+    with torch.random.fork_rng():
+        yield
+
+
+def _widest(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64

@@ -1,0 +1,113 @@
+"""New data in the form that a trained model takes: read like its training data, its columns and channels in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.config import DataConfig
+from isthmus.data.preprocess import Preprocess
+from isthmus.data.samples import Bundle, Samples
+from isthmus.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from isthmus.running.runs import Run
+
+
+def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
+    """Reads `source` the way the run's training data was read, and brings it to the form that its model takes.
+
+    Tables are matched by column name; gray images become colour ones for a colour model and the other way round, which
+    the notes say. `settings` are reading options that were given anew, such as `{"resize": "28"}`.
+
+    Raises: DataError for other sizes or columns, with the fix.
+    """
+    from isthmus.data.sources import read_samples
+
+    with _knowing_the_size(run):
+        found = read_samples(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+    return fitting(found, run.model.preprocess)
+
+
+def read_parts(run: Run, source: str | Path, settings: Mapping[str, Any] | None = None) -> Bundle:
+    """As `read_input`, but the training part too where `source` comes in two parts; else all of it is `train`."""
+    from isthmus.data.sources import read
+
+    with _knowing_the_size(run):
+        found = read(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+    preprocess = run.model.preprocess
+    return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
+
+
+def _options(run: Run, settings: Mapping[str, Any] | None) -> DataConfig:
+    whole = {"limit": None, "validation": None, "test": None}
+    if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
+        message = f"--scale cannot be chosen anew: the model scales its input as in training ({run.config.data.scale})."
+        raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
+    return replace(run.config.data, **whole | _reading(run.model.preprocess) | dict(settings or {}))
+
+
+@contextmanager
+def _knowing_the_size(run: Run) -> Iterator[None]:
+    """Of images of mixed sizes only one can be meant, so the error names it."""
+    try:
+        yield
+    except DataError as error:
+        if error.code == "DATA-SIZE" and run.model.preprocess.is_image:
+            H, W = run.model.preprocess.shape[1:]
+            error.fix = f"pass --resize {H}x{W}, the size that the model was trained on"
+        raise
+
+
+def _reading(preprocess: Preprocess) -> dict[str, Any]:
+    """Reading options that follow from what the model takes."""
+    if not preprocess.is_image:
+        return {"label": preprocess.label_column}
+    C, H, W = preprocess.shape
+    pixels = (
+        {"shape": f"{H}x{W}" + (f"x{C}" if C > 1 else ""), "label": preprocess.label_column}
+        if preprocess.columns
+        else {}
+    )
+    return {"gray": C == 1} | pixels
+
+
+def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
+    """The samples in the column order and the number of channels that the model takes.
+
+    Raises: DataError where that cannot be done without changing the data more.
+    """
+    if preprocess.columns is not None and samples.columns is not None:
+        from isthmus.data.columns import match_columns
+
+        order = match_columns(samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.name)
+        if not samples.is_image:
+            samples = replace(samples, x=samples.x[:, order], columns=preprocess.columns)
+    given, wanted = samples.shape, preprocess.shape
+    if len(given) != len(wanted):
+        kinds = {1: "rows of a table", 3: "images"}
+        message = f"{samples.name} holds {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
+        raise DataError("DATA-SHAPE", message, fix="name data of the kind it was trained on")
+    if len(given) == 3 and given[1:] == wanted[1:] and given[0] == 1 and wanted[0] == 3:
+        said = f"{samples.name}: gray images given to a colour model, the three channels are alike"
+        return replace(samples, x=np.repeat(samples.x, 3, axis=1), notes=(*samples.notes, said))
+    if given != wanted:
+        raise _other_shape(samples.name, given, wanted)
+    return samples
+
+
+def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> DataError:
+    if len(wanted) == 1:
+        message = f"{name} has {given[0]} columns; the model was trained on {wanted[0]}."
+        return DataError("DATA-SHAPE", message, fix="give the same columns, or leave some out with --drop-column")
+    told = [f"{H}x{W} with {C} channel{'s' * (C != 1)}" for C, H, W in (given, wanted)]
+    fix = f"pass --resize {wanted[1]}x{wanted[2]}" if given[1:] != wanted[1:] else "pass --gray, or --alpha white"
+    return DataError("DATA-SHAPE", f"{name} holds images of {told[0]}; the model was trained on {told[1]}.", fix=fix)
+
+
+__all__ = ["fitting", "read_input", "read_parts"]
