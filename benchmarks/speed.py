@@ -144,7 +144,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     configs = {name: resolve({"recipe": name, "data": {"source": "mnist"}}) for name in ("seed", "modern")}
-    configs["modern float32"] = resolve({"data": {"source": "mnist"}, "training": {"precision": "float32"}})
+    float32 = {"data": {"source": "mnist"}, "training": {"precision": "float32"}}
+    configs |= {f"{name} float32": resolve({"recipe": name, **float32}) for name in ("seed", "modern")}
     splits = prepare.read_splits(configs["seed"], None, Quiet())
     splits = replace(splits, train=splits.train.take(np.arange(options.images)))
     images = np.ascontiguousarray(splits.train.x[:, 0])

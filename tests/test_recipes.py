@@ -17,7 +17,6 @@ def test_the_recipe_seed_is_the_notebook_word_for_word() -> None:
     assert (t.batch_size, t.lr, t.schedule, t.epochs, t.patience) == (64, 1e-3, "constant", 40, 5)
     # AdamW's own defaults in PyTorch, which decays biases too
     assert (t.betas, t.weight_decay, t.decay, t.clip, t.augment) == ((0.9, 0.999), 0.01, "all", None, "none")
-    assert t.precision == "float32"
 
 
 def test_the_defaults_are_the_recipe_modern() -> None:

@@ -30,7 +30,7 @@ def seed() -> Settings:
         "weight_decay": 0.01,
         "decay": "all",
     }
-    plain = {"clip": None, "augment": "none", "precision": "float32"}
+    plain = {"clip": None, "augment": "none"}
     return {"model": model | {"output_bias": "zero"}, "training": training | plain}
 
 
