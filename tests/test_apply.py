@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from PIL import Image
 
 import isthmus
 import tiny
@@ -148,3 +149,24 @@ def test_both_parts_are_read_where_there_are_two(digit_run: Run, digits: tiny.Di
     save_images(tmp_path / "big", np.zeros((1, 1, 30, 30), np.uint8), ["a.png"])
     with pytest.raises(DataError, match="30x30"):
         read_parts(digit_run, tmp_path / "big")
+
+
+def test_rows_are_chosen_behind_a_colon(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
+    expected = digit_run.model.reconstruct(digits.x[[3, 30]])
+    apply.reconstruct(digit_run, "mnist-2k:3", tmp_path / "three.png")
+    with Image.open(tmp_path / "three.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), expected[0, 0])
+    apply.reconstruct(digit_run, "mnist-2k:3,30", tmp_path / "out.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+    apply.encode(digit_run, "mnist-2k:30", tmp_path / "z.csv")
+    table = pl.read_csv(tmp_path / "z.csv")
+    assert table[["id", "label"]].row(0) == (30, digits.labels[30])
+    np.testing.assert_allclose(table.to_numpy()[0, 2:], digit_run.model.encode(digits.x[[30]])[0], rtol=1e-5)
+
+
+def test_one_picture_of_a_folder_may_become_one_file(denoiser: Run, photos: Path, tmp_path: Path) -> None:
+    assert apply.denoise(denoiser, f"{photos}:2", tmp_path / "c.png").path == tmp_path / "c.png"
+    with pytest.raises(UsageError, match="lies in"):
+        apply.denoise(denoiser, f"{photos}:0-1", photos / "out")
+    with pytest.raises(DataError, match="no row -1"):
+        apply.denoise(denoiser, f"{photos}:-1", tmp_path / "d.png")

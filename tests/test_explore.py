@@ -55,6 +55,8 @@ def test_the_runs_own_parts_are_all_of_its_data(digit_run: Run) -> None:
     assert np.array_equal(whole.labels, everything.labels[rows])
     assert np.array_equal(explore.one_set(digit_run, None, part="train").x, parts["train"].x)
     assert len(explore.one_set(digit_run, "mnist-2k")) == 2_000
+    chosen = explore.all_parts(digit_run, "mnist-2k:5,7-8")
+    assert {name: samples.ids for name, samples in chosen.items()} == {"train": ("5", "7", "8")}
 
 
 def test_sets_are_joined_in_the_classes_of_the_first() -> None:

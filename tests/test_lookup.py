@@ -46,6 +46,12 @@ def test_a_sample_of_the_data_searched_is_not_its_own_neighbour(digit_run: Run) 
     assert ("3" in ids) == (elsewhere.raw.distances[0, 0] == 0)
 
 
+def test_rows_are_searched_too_and_a_sample_among_them_is_known(digit_run: Run) -> None:
+    found = look_up(digit_run, "mnist-2k:3", "mnist-2k:0-9", k=9)
+    assert len(found.data) == 10
+    assert sorted(found.columns()["id"][:9]) == [str(i) for i in range(10) if i != 3]
+
+
 def test_data_without_labels_has_no_column_of_them(denoiser: Run, images: Path) -> None:
     found = look_up(denoiser, f"{images}:0", str(images), k=2)
     assert list(found.columns()) == ["query", "space", "rank", "id", "distance"]

@@ -32,6 +32,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("hard.png", "photos/a.png"),
         ("photos", "photos:0-3"),
         ("photos", "photos:label=cats"),
+        ("photos", "photos:label=a:b"),
     ],
 )
 def test_an_input_is_not_written_over_by_whatever_name(out: str, given: str, photos: Path) -> None:

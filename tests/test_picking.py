@@ -26,6 +26,10 @@ SAMPLES = Samples(np.zeros((40, 3), np.float32), "t", labels=np.arange(40) % 3, 
         ("C:\\data\\t.csv:4", ("C:\\data\\t.csv", "4")),
         ("photo.png", ("photo.png", None)),
         (":12", (":12", None)),
+        ("mnist-2k:-1", ("mnist-2k", "-1")),
+        ("mnist-2k:last", ("mnist-2k", "last")),
+        ("mnist-2k:", ("mnist-2k", "")),
+        ("gone.csv:-1", ("gone.csv", "-1")),
         ("a:b", ("a:b", None)),
         ("", ("", None)),
     ],
@@ -39,6 +43,10 @@ def test_a_path_that_exists_stays_whole(tmp_path: Path, monkeypatch: pytest.Monk
     assert parted("photo:12") == ("photo", "12")
     Path("photo:12").touch()
     assert parted("photo:12") == ("photo:12", None)
+    assert parted("photo:12:3") == ("photo:12", "3")
+    Path("t:label=x.csv").touch()
+    assert parted("t:label=x.csv:label=a:b") == ("t:label=x.csv", "label=a:b")
+    assert parted(Path("t:label=x.csv")) == ("t:label=x.csv", None)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +64,17 @@ def test_rows_that_are_not_there(choice: str) -> None:
     assert caught.value.fix == "choose rows from 0 to 39"
 
 
-@pytest.mark.parametrize("choice", ["1,,2", "1-2-3", "-1", "1 2", "1-", "9" * 13])
+@pytest.mark.parametrize("choice", ["1,,2", "1-2-3", "1 2", "1-", "9" * 13, "", "last"])
 def test_choices_that_cannot_be_read(choice: str) -> None:
     with pytest.raises(UsageError, match="does not say which rows"):
         rows_of(choice, SAMPLES)
+
+
+@pytest.mark.parametrize("choice", ["-1", "-3,5", "-1-4"])
+def test_rows_are_not_counted_from_the_back(choice: str) -> None:
+    with pytest.raises(DataError, match="counted from 0, from the front; t has no row -") as caught:
+        rows_of(choice, SAMPLES)
+    assert caught.value.fix == "choose rows from 0 to 39"
 
 
 def test_classes_that_are_not_there() -> None:

@@ -61,6 +61,15 @@ def test_the_table_of_scores(digit_run: Run, tmp_path: Path) -> None:
     assert json.loads(json.dumps(scored.as_dict()))["false_alarms"] == 0.01
 
 
+def test_chosen_rows_have_the_scores_that_they_have_among_all(digit_run: Run, tmp_path: Path) -> None:
+    tables = []
+    for name, source in (("all", "mnist-2k"), ("few", "mnist-2k:7,30-31")):
+        scoring.score(digit_run, source, tmp_path / f"{name}.csv")
+        tables.append(pl.read_csv(tmp_path / f"{name}.csv"))
+    assert tables[1]["id"].to_list() == [7, 30, 31]
+    np.testing.assert_allclose(tables[1]["score"], tables[0]["score"].gather([7, 30, 31]), rtol=1e-5)  # float32
+
+
 def test_the_picture_of_the_strangest(digit_run: Run, tmp_path: Path) -> None:
     scoring.score(digit_run, "mnist-2k", tmp_path / "s.csv", picture=tmp_path / "s.png")
     with Image.open(tmp_path / "s.png") as picture:

@@ -76,9 +76,10 @@ def free_path(path: Path) -> Path:
 
 def _path_of(given: str | Path) -> Path | None:
     """The existing path that is meant, without a choice of rows such as `:0-9`; None for names of data sets."""
-    for text in (str(given), str(given).rpartition(":")[0]):
-        if text and os.path.lexists(text):
-            return Path(text)
+    text = str(given)
+    for end in (i for i in range(len(text), 0, -1) if text[i : i + 1] in {":", ""}):  # a class may hold a colon too
+        if os.path.lexists(text[:end]):
+            return Path(text[:end])
     return None
 
 

@@ -14,7 +14,7 @@ from isthmus.cli.use import RunName, nested
 
 def score(
     io: Io, settings: dict[str, Any], run: RunName,
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="A name, file or folder.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="A name, file or folder; rows of it as mnist-2k:0-9.")],
     *, out: Annotated[Path, typer.Option("-o", "--out", help="The table of scores: .csv or .parquet.")],
     false_alarms: Annotated[
         float | None,

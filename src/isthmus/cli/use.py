@@ -11,7 +11,7 @@ from isthmus.cli.frame import Io, command
 from isthmus.cli.settings import USING, with_settings
 
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
-Input = Annotated[str, typer.Argument(help="A name, a folder of images, an image, a table, or an array.")]
+Input = Annotated[str, typer.Argument(help="A name, folder, image, table or array; rows of it as mnist-2k:0-9.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write: a folder, an image, .csv, .parquet or .npy.")]
 
 
@@ -22,6 +22,7 @@ def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *,
     Examples:
       isthmus reconstruct latest photo.png -o photo-again.png
       isthmus reconstruct latest table.csv -o again.csv
+      isthmus reconstruct latest mnist-2k:label=7 -o sevens/
     """
     from isthmus.using import apply
 

@@ -20,8 +20,9 @@ from isthmus.randomness import seed_of
 from isthmus.showing.canvas import save
 from isthmus.showing.pictures import shown
 from isthmus.using.apply import TABLES, keep_inputs
-from isthmus.using.intake import read_input, read_parts
+from isthmus.using.intake import read_parts
 from isthmus.using.latent import refuse_without_code
+from isthmus.using.picking import parted, pick
 
 if TYPE_CHECKING:
     from isthmus.running.runs import Run
@@ -69,12 +70,12 @@ def coded(run: Run, samples: Samples) -> Coded:
 
 
 def one_set(run: Run, source: str | Path | None, settings: Settings | None = None, *, part: str = "test") -> Samples:
-    """The samples of `source` (its test part where it has one), or without one a part of the run's own data.
+    """The samples of `source` (as for `picking.pick`), or without one a part of the run's own data.
 
     Raises: DataError where the run's data cannot be read any more, or other data does not fit the model.
     """
     refuse_without_code(run.model)
-    return getattr(run.prepared.splits, part) if source is None else read_input(run, source, settings)
+    return getattr(run.prepared.splits, part) if source is None else pick(run, source, settings)
 
 
 def all_parts(run: Run, source: str | Path | None, settings: Settings | None = None) -> dict[str, Samples]:
@@ -82,6 +83,8 @@ def all_parts(run: Run, source: str | Path | None, settings: Settings | None = N
     refuse_without_code(run.model)
     if source is None:
         return {part: getattr(run.prepared.splits, part) for part in PARTS}
+    if parted(source)[1] is not None:  # rows are counted in what is read without parts
+        return {"train": pick(run, source, settings)}
     bundle = read_parts(run, source, settings)
     return {"train": bundle.train} | ({} if bundle.test is None else {"test": bundle.test})
 

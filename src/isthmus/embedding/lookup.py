@@ -80,7 +80,11 @@ def look_up(
     """
     queries = coded(run, pick(run, text, settings))
     data = coded(run, one_set(run, source, settings, part="train"))
-    itself = _own_rows(queries.samples, data.samples) if source is not None and parted(text)[0] == source else None
+    itself = (
+        _own_rows(queries.samples, data.samples)
+        if source is not None and parted(text)[0] == parted(source)[0]
+        else None
+    )
     code = nearest(queries.z, data.z, k, leave_out=itself)
     raw = nearest(queries.x, data.x, k, leave_out=itself)
     return Found(queries.samples, data, code, raw._replace(distances=data.rms(raw.distances)))

@@ -19,7 +19,7 @@ from isthmus.scoring.conformal import outliers, settled_rate, threshold
 from isthmus.showing import figures, strangeness
 from isthmus.showing.pictures import shown
 from isthmus.using.apply import TABLES, keep_inputs
-from isthmus.using.intake import read_input
+from isthmus.using.picking import pick
 
 if TYPE_CHECKING:
     from isthmus.running.runs import Run
@@ -66,13 +66,13 @@ def score(
     Of a table the three columns that the strangest rows owe most of their score to are named beside, with the nats by
     which it would fall if that column alone were as usual. `picture` is a .png of the strangest images.
 
-    Raises: UsageError for a rate that too few calibration samples can hold; as `read_input`.
+    Raises: UsageError for a rate that too few calibration samples can hold; as `picking.pick`.
     """
     target = Path(out)
     _refuse(run, source, target, picture)
     detector = Detector.of_run(run)
     rate = settled_rate(false_alarms, len(detector.calibration))
-    samples = read_input(run, source, settings)
+    samples = pick(run, source, settings)
     found = detector.scores(samples.x)
     flags = outliers(found.p_value, rate)
     columns = _columns(samples, found, flags) | _blame(detector, samples, found)

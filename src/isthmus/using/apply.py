@@ -17,7 +17,7 @@ from isthmus.data.writing import about_formulas, without_apostrophes
 from isthmus.errors import DataError, UsageError
 from isthmus.files import write_atomic
 from isthmus.outputs import claimed, refuse_existing, refuse_inputs
-from isthmus.using.intake import read_input
+from isthmus.using.picking import pick
 
 if TYPE_CHECKING:
     from isthmus.running.runs import Run
@@ -39,9 +39,9 @@ class Written:
 
 
 def reconstruct(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
-    """Writes the reconstruction of every sample of `source` to `out`."""
+    """Writes the reconstruction of every sample of `source` (as for `picking.pick`) to `out`."""
     keep_inputs(run, source, out)
-    samples = read_input(run, source, settings)
+    samples = pick(run, source, settings)
     return write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
 
 
@@ -51,7 +51,7 @@ def denoise(run: Run, source: str | Path, out: str | Path, settings: Mapping[str
     Raises: UsageError if the run was not trained with noise.
     """
     keep_inputs(run, source, out)
-    samples = read_input(run, source, settings)
+    samples = pick(run, source, settings)
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
     told = about_noise(run, samples)
@@ -86,7 +86,7 @@ def encode(run: Run, source: str | Path, out: str | Path, settings: Mapping[str,
             f"codes cannot be written as {target.suffix or 'a folder'}.",
             fix="name a .csv, .parquet or .npy file with -o",
         )
-    samples = read_input(run, source, settings)
+    samples = pick(run, source, settings)
     z = run.model.encode(samples.x)
     if target.suffix == ".npy":
         write_atomic(target, lambda part: np.save(part, z, allow_pickle=False))

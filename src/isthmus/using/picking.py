@@ -18,12 +18,12 @@ from isthmus.using.intake import read_input
 if TYPE_CHECKING:
     from isthmus.running.runs import Run
 
-CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|\s*\d[\d\s,-]*)", re.DOTALL)
+CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|\s*-?\d[\d\s,-]*)", re.DOTALL)
 RANGE = re.compile(r"\s*(\d{1,12})\s*(?:-\s*(\d{1,12})\s*)?")
 HOW = "write SOURCE:12, SOURCE:0-9,30 or SOURCE:label=NAME"
 
 
-def pick(run: Run, text: str, settings: Mapping[str, Any] | None = None) -> Samples:
+def pick(run: Run, text: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
     """The samples that `text` names, in the form that the run's model takes.
 
     SOURCE is whatever can be read; SOURCE:0-9,30 are its rows, counted from 0 in the order in which it is read, and
@@ -45,21 +45,31 @@ def pick_one(run: Run, text: str, settings: Mapping[str, Any] | None = None) -> 
     return samples
 
 
-def parted(text: str) -> tuple[str, str | None]:
-    """`"mnist-2k:12"` -> `("mnist-2k", "12")`; what is a path or the name of a data set stays whole."""
+def parted(text: str | Path) -> tuple[str, str | None]:
+    """`"mnist-2k:12"` -> `("mnist-2k", "12")`; what is a path or the name of a data set stays whole.
+
+    Colons may stand in names: the longest part before a colon that is a path or a name is the source. Where there is
+    none, what follows has to look like a choice, so that a missing `C:\\t.csv` is told of as it was written.
+    """
+    text = str(text)
+    colons = [i for i in range(len(text), 0, -1) if text[i : i + 1] in {":", ""}]
+    for end in colons:
+        if name_of(text[:end]) is not None or _is_path(text[:end]):
+            return text[:end], text[end + 1 :].strip() if end < len(text) else None
     found = CHOICE.fullmatch(text)
-    if found is None or name_of(text) is not None or _is_path(text):
-        return text, None
-    return found["source"], found["choice"].strip()
+    return (text, None) if found is None else (found["source"], found["choice"].strip())
 
 
 def rows_of(choice: str, samples: Samples) -> np.ndarray:
     """The row numbers that `"0-9,30"` or `"label=NAME"` chooses, in the order in which they were named."""
     if choice.startswith("label="):
         return _rows_of_class(choice.removeprefix("label="), samples)
+    if choice.startswith("-"):
+        message = f"rows are counted from 0, from the front; {samples.name} has no row {printable(choice)}."
+        raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
     spans = [RANGE.fullmatch(part) for part in choice.split(",")]
     if None in spans:
-        raise UsageError("USAGE-PICK", f"{choice!r} does not say which rows.", fix=HOW)
+        raise UsageError("USAGE-PICK", f"{choice!r} does not say which rows of {samples.name}.", fix=HOW)
     ends = [(int(span[1]), int(span[2] or span[1])) for span in spans if span is not None]
     beyond = [last for first, last in ends if last >= len(samples) or last < first]
     if beyond:
