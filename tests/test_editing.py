@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
+from isthmus.data.saving import save_images
 from isthmus.editing import editing
 from isthmus.errors import UsageError
 from isthmus.measuring.strokes import measure
 from isthmus.running.runs import Run
+from isthmus.using.picking import pick
+from tiny import Digits
 
 
 def test_strength_zero_leaves_the_reconstruction_and_one_goes_all_the_way(digit_run: Run) -> None:
@@ -63,6 +67,27 @@ def test_files_and_a_strip(digit_run: Run, tmp_path: Path) -> None:
     editing.edit(digit_run, "mnist-2k:3", tmp_path / "one.png", edit)
     with Image.open(tmp_path / "one.png") as picture:
         assert picture.size == (28, 28)
+
+
+def test_labels_that_no_longer_hold_are_not_written(digit_run: Run, tmp_path: Path) -> None:
+    turned = editing.edit(
+        digit_run, "mnist-2k:label=1", tmp_path / "sevens.csv", editing.edit_of(digit_run, ["7"], ["1"])
+    )
+    assert turned.said[-1] == 'the column "label" is left out: the labels of the source no longer hold'
+    assert "label" not in pl.read_csv(tmp_path / "sevens.csv").columns
+    leaning = editing.edit(
+        digit_run, "mnist-2k:label=1", tmp_path / "leaning.csv", editing.edit_of(digit_run, ["slant"])
+    )
+    assert leaning.said[-1] == 'the column "label" holds the labels of the source'
+    assert pl.read_csv(tmp_path / "leaning.csv")["label"].unique().to_list() == [1]
+    for name in ("sevens", "leaning"):  # a table that the run itself can take
+        assert len(pick(digit_run, str(tmp_path / f"{name}.csv"))) == 200
+
+
+def test_a_picture_out_of_a_folder_is_edited_into_one_file(digit_run: Run, digits: Digits, tmp_path: Path) -> None:
+    save_images(tmp_path / "in", digits.x[:2], ["a.png", "b.png"])
+    edit = editing.edit_of(digit_run, ["slant"])
+    assert editing.edit(digit_run, f"{tmp_path / 'in'}:1", tmp_path / "b.png", edit).out == tmp_path / "b.png"
 
 
 def test_pairs_are_judged_on_test_images_by_a_classifier(digit_run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from isthmus.randomness import seed_of
 from isthmus.showing import figures, filmstrips
 from isthmus.synthesising.classifier import classifier_of
 from isthmus.synthesising.synthesis import Made, visible
-from isthmus.using.apply import keep_inputs, write_samples
+from isthmus.using.apply import TABLES, keep_inputs, write_samples
 from isthmus.using.picking import parted, pick
 
 if TYPE_CHECKING:
@@ -85,14 +85,26 @@ def edit(
     samples = pick(run, source, settings)
     z = run.model.encode(samples.x)
     edited = run.model.decode(edit.apply(z, strength))
-    written = write_samples(run, samples, edited, Path(out), Path(parted(source)[0]))
+    kept, about_labels = _relabelled(samples, edit)
+    written = write_samples(run, kept, edited, Path(out), Path(source))
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
+    said += about_labels if Path(out).suffix in TABLES else []
     if strip is not None:
         names = [samples.id_of(i) for i in range(min(STRIPS, len(samples)))]
         figures.save(strips(run, samples.x[:STRIPS], z[:STRIPS], edit, names), strip)
         said.append(f"strip: {strip}")
     features = [{"sign": sign, "name": f.name, "method": f.method, "unit": f.unit} for sign, f in edit.parts]
     return Made(written.path, written.n, tuple(said), {"strength": strength, "features": features})
+
+
+def _relabelled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
+    """The samples without labels where the edit leads to another class, and what is said about them in a table."""
+    if samples.labels is None or samples.label_column is None:
+        return samples, []
+    if any(feature.kind == "classes" for _, feature in edit.parts):
+        said = f'the column "{samples.label_column}" is left out: the labels of the source no longer hold'
+        return replace(samples, labels=None), [said]
+    return samples, [f'the column "{samples.label_column}" holds the labels of the source']
 
 
 def refuse_picture(run: Run, out: str | Path) -> None:
