@@ -175,8 +175,11 @@ def test_fault_86_blank_images_are_counted_and_named(tmp_path: Path) -> None:
 
 
 def test_data_without_any_difference_is_warned_of() -> None:
-    findings = check(np.full((5, 8, 8), 9, np.uint8))
-    assert "all values are 9; there is nothing to learn." in findings.warnings
+    constant = check(np.full((5, 8, 8), 9, np.uint8)).warnings
+    assert constant[0].startswith("all values are 9; there is nothing to learn. Check that this is the data you meant")
+    equal = check(np.tile(np.float32([1, 2, 3]), (5, 1))).warnings
+    assert equal[0].startswith("all 5 samples are equal; there is nothing to learn. Check")
+    assert len(constant) == len(equal) == 1  # and nothing of duplicates to be taken out, which would leave one
 
 
 def test_what_is_not_there_is_a_finding_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,3 +180,9 @@ def test_images_too_large_for_convolutions_are_refused_before_anything_is_built(
     assert caught.value.fix == "pass --resize 171x256"
     with pytest.raises(DataError, match="conv takes images, and this is a table"):
         tiny.prepared(tiny.table(), network="conv")
+
+
+@pytest.mark.parametrize(("rows", "said"), [([[1, 2]] * 3, "all 3 training samples are equal"), ([[1, 2], [1, 3]], "")])
+def test_equal_samples_are_said_before_they_are_trained_on(rows: list[list[int]], said: str) -> None:
+    found = prepare.about_sameness(Samples(np.array(rows, np.float32), "rows"))
+    assert [text.partition(":")[0] for text in found] == [said] * bool(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_overfitting_counts_from_each_floor() -> None:
 
 def test_a_gap_within_the_sampling_error_is_no_overfitting() -> None:
     few = verdict("overfitting", train_cost=0.080, test_cost=0.090, test_cost_sem=0.010)
-    assert_found(few, "pass", "does not overfit", "ratio of 1.45")
+    assert_found(few, "pass", "No overfitting that could not be chance", "ratio of 1.45")
     # 0.032 - 0.022 is more than twice the error of that difference, 2 hypot(0.0003, 0.001) = 0.0021
     many = verdict("overfitting", train_cost=0.080, test_cost=0.090, test_cost_sem=0.001)
     assert_found(many, "pass", "overfits a little")
@@ -344,3 +345,62 @@ def test_headline_says_the_worst_and_three_numbers() -> None:
     assert headline(healthy, block) == expected
     unknown = metrics(denoising=denoising(9.4, None))
     assert headline([], unknown) == "Good: test images go from 9.4 dB to an infinite or undefined PSNR."
+
+
+@pytest.mark.parametrize(
+    ("test", "sem", "n_test", "level", "words"),
+    [
+        # Fieller's difference with one sample says nothing, whatever the ratio; with three, t(2) asks for 4.53 errors.
+        (0.245, 0.0, 1, "warn", "may overfit, but 1 test image cannot tell"),
+        (0.080, 0.0, 1, "pass", "No overfitting to be seen, though 1 test image cannot tell"),
+        (0.245, 0.055, 3, "warn", "may overfit, but 3 test images cannot tell"),
+        (0.245, 0.035, 3, "warn", "It overfits, perhaps clearly, for 3 test images cannot tell how much"),
+        (0.245, 0.080, 1000, "warn", "It overfits, perhaps clearly"),
+        (0.090, 0.010, 3, "pass", "No overfitting that could not be chance"),
+        (0.245, 0.001, 1000, "fail", "clearly overfits"),
+    ],
+)
+def test_fault_overfitting_says_what_so_many_samples_can_tell(
+    test: float, sem: float, n_test: int, level: str, words: str
+) -> None:
+    of = metrics(data__n_test=n_test)
+    exact: dict[str, Any] = {"train_cost": 0.080, "train_cost_sem": 0.0, "test_cost": test, "test_cost_sem": sem}
+    found = verdict("overfitting", of=of, **exact)
+    assert_found(found, level, words)
+    assert ("does not overfit" in found.text) is False
+    early = verdict("stopped-too-early", of=of, rows=FALLING[:2], **exact)
+    assert ("hardly begun to memorise" in early.text) is (test == 0.080)
+
+
+def test_a_likelihood_without_a_least_cost_is_judged_by_squared_errors() -> None:
+    # Costs in nats may be negative: 0.02 below the mean's is learning, a ratio of two of them would mean nothing.
+    rows = history([-0.10, -0.11])
+    bare: dict[str, Any] = {"has_floor": False, "likelihood": "gaussian", "train_floor": 0.0, "test_floor": 0.0}
+    of = metrics(mean_cost=-0.1)
+    assert verdict("cost-never-fell", of=of, rows=rows, **bare).level == "fail"
+    assert verdict("cost-never-fell", of=of, rows=history([-0.1, -0.13]), **bare).level == "pass"
+    found = verdict("overfitting", of=metrics(), train_cost=0.01, test_cost=0.05, **bare)
+    assert_found(found, "fail", "the mean squared error is 0.05 on test and 0.01 on training images")
+    assert "stopped-too-early" not in ids(metrics(), **bare)
+
+
+def test_fault_equal_samples_are_told_as_such_and_nothing_else_is_judged() -> None:
+    of = metrics(test__mse=1e-7, baselines={"mean": {"mse": 0.0}, "pca": {"mse": 0.0, "n_components": 8}})
+    found = judge_all(of, FALLING, replace(HEALTHY, n_duplicates=1599))
+    assert [v.id for v in found] == ["nothing-to-learn", "targets-out-of-range", "train-test-overlap"]
+    assert_found(found[0], "fail", "all 1,600 training images are equal", "Check that this is the data you meant")
+    assert found[0].try_next == "isthmus check mnist-2k"
+    assert headline(found[:1], of) == "Not good yet (nothing-to-learn): its training samples do not differ."
+    assert "nothing-to-learn" not in ids(of, n_duplicates=1598)
+    single = metrics(data={"shape": [3], "n_train": 1, "n_test": 1})
+    assert "there is a single training row" in verdict("nothing-to-learn", of=single, n_duplicates=0).text
+
+
+def test_fault_a_quantised_code_is_not_measured_as_if_it_held_real_numbers() -> None:
+    code = {"codes": 512, "tokens": 8000, "used": 500, "perplexity": 400.0}  # 8 tokens of 9 bits for 1,000 images
+    worse = verdict("beats-pca", of=metrics(test__mse=0.02, code=code))
+    words = "Its code of 72 bits stands against PCA's 8 real numbers, which hold more", "0.02 against 0.0174"
+    assert_found(worse, "pass", *words)
+    better = verdict("beats-pca", of=metrics(code=code))
+    assert_found(better, "pass", "It beats PCA, with a code of 72 bits against PCA's 8 real numbers")
+    assert "where PCA with 8 real numbers has 0.0174" in headline([better], metrics(code=code))

@@ -22,6 +22,7 @@ FINAL = {  # errors that reading less strictly would only meet again, a download
 }  # fmt: skip
 
 
+CHECK_IT = "Check that this is the data you meant, and that the samples differ where they are made."
 SIZES_SHOWN = 10  # of images of mixed sizes, the most frequent first: photographs come in hundreds of sizes
 
 
@@ -170,13 +171,15 @@ def _warnings(train: Facts, test: Facts | None, overlap: Matches) -> list[str]:
             f"{overlap.count:,} of {test.n:,} test samples ({share:.1%}) are in the training part as well; "
             "results on them say nothing about new data. Take them out of one of the two."
         )
-    if train.duplicates.count:
+    if train.low == train.high:
+        found.append(f"all values are {train.low:g}; there is nothing to learn. {CHECK_IT}")
+    elif train.n > 1 and train.duplicates.count == train.n - 1:
+        found.append(f"all {train.n:,} samples are equal; there is nothing to learn. {CHECK_IT}")
+    elif train.duplicates.count:
         found.append(
             f"{counted(train.duplicates.count, 'sample')} equal to another; a split by chance puts some into both "
             "training and test. Take them out."
         )
-    if train.low == train.high:
-        found.append(f"all values are {train.low:g}; there is nothing to learn.")
     few = [name for name, n in train.classes.items() if n < 2]
     if few:
         names = ", ".join(map(printable, few[:10]))

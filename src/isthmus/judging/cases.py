@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from scipy import stats
+
 from isthmus.judging.facts import Facts
 
 Level = Literal["pass", "warn", "fail"]
@@ -15,6 +17,7 @@ History = Sequence[Mapping[str, Any]]
 
 HARDLY = 0.9  # of the mean image's error: less than a tenth of what varies is explained
 USUAL_LR = 6e-3  # the modern recipe's peak; rates above it may diverge, rates below a tenth of it hardly move
+SURE = float(stats.norm.sf(2))  # one-sided: two standard errors, of however many samples
 CLEARLY = 2.0  # test over training cost: half of what the test still costs comes from learning samples by heart
 
 
@@ -34,12 +37,13 @@ class Verdict:
 
 
 class Gap(NamedTuple):
-    """Training and test cost above their floors, and the standard errors of the two."""
+    """Training and test cost above their floors, the standard errors of the two, and the smaller number of samples."""
 
     train: float
     test: float
     train_sem: float
     test_sem: float
+    n: float = math.inf
 
     @property
     def ratio(self) -> float:
@@ -48,11 +52,15 @@ class Gap(NamedTuple):
         return math.inf if self.test > 0 else 1.0  # the training set is known by heart, to the last digit
 
     def exceeds(self, times: float) -> bool:
-        """Whether test > times * training by more than twice the standard error of that difference.
+        """Whether test > times * training by more than chance: twice the standard error of that difference, more where
+        the error itself is known from few samples (Student 1908), and never by a single sample.
 
         A ratio's own error is useless where the training cost is near zero; the difference is not (Fieller 1954).
         """
-        return self.test - times * self.train > 2 * math.hypot(times * self.train_sem, self.test_sem)
+        if self.n < 2:
+            return False
+        errors = 2.0 if math.isinf(self.n) else float(stats.t.isf(SURE, self.n - 1))
+        return self.test - times * self.train > errors * math.hypot(times * self.train_sem, self.test_sem)
 
 
 class Case(NamedTuple):
@@ -78,6 +86,12 @@ class Case(NamedTuple):
         return value if finite(value) else None
 
     @property
+    def bits(self) -> float | None:
+        """What the quantised code of one sample can hold; None for a code of real numbers."""
+        codes, tokens, n = self.number("code", "codes"), self.number("code", "tokens"), self.number("data", "n_test")
+        return tokens / n * math.log2(codes) if codes and tokens and n else None
+
+    @property
     def floors(self) -> tuple[float, float]:
         """The least possible training and test cost."""
         entropy = self.number("test", "bce_floor") if self.facts.likelihood.startswith("bernoulli") else None
@@ -95,7 +109,14 @@ class Case(NamedTuple):
         if not (finite(facts.train_cost) and finite(facts.test_cost)):
             return None
         train, test = (facts.train_cost or 0.0) - train_floor, (facts.test_cost or 0.0) - test_floor
-        return Gap(train, test, facts.train_cost_sem or 0.0, facts.test_cost_sem or 0.0)
+        n = min(self.number("data", "n_train") or math.inf, self.number("data", "n_test") or math.inf)
+        return Gap(train, test, facts.train_cost_sem or 0.0, facts.test_cost_sem or 0.0, n)
+
+    @property
+    def tested(self) -> str:
+        """`3 test images`, as the subject of what they can tell."""
+        n = self.number("data", "n_test")
+        return f"the test {self.sample}s" if n is None else count(int(n), f"test {self.sample}")
 
     def learn_better(self) -> str | None:
         """For a model that has not learnt: the modern recipe instead of the notebook's; a usual learning rate; more

@@ -21,7 +21,8 @@ class Facts:
     former on training samples without augmentation, both on the same kind of input (noisy for a denoiser); `_sem` are
     the standard errors of the mean of what each sample costs above its own floor. `train_floor` and `test_floor` are
     the least costs possible: under a Bernoulli likelihood the mean entropies of those very samples (the metrics'
-    `bce_floor` where they are not given), else 0.
+    `bce_floor` where they are not given), else 0. `has_floor` is False where the likelihood learns its variance, so
+    that costs fall below any number: the two costs are then mean squared errors.
 
     `code` are the codes of the test samples (N, z_size); `signed_code` is False where a sigmoid makes them. `n_overlap`
     counts test samples that are in the training set too, `n_duplicates` training samples that repeat an earlier one,
@@ -51,6 +52,7 @@ class Facts:
     test_cost_sem: float | None = None
     train_floor: float | None = None
     test_floor: float | None = None
+    has_floor: bool = True
     code: np.ndarray | None = None
     signed_code: bool = True
     n_duplicates: int | None = None
@@ -83,6 +85,11 @@ class Facts:
         noise = f"--noise {self.noise}" if self.is_denoiser else ""
         words = ["isthmus train", shlex.quote(self.source), "--recipe", recipe or self.recipe, noise, self.options]
         return " ".join(word for word in [*words, changes] if word)
+
+    def check(self) -> str | None:
+        """The command that looks at the data."""
+        words = ("isthmus check", shlex.quote(self.source), self.options)
+        return None if self.from_python else " ".join(word for word in words if word)
 
     def resume(self, changes: str = "") -> str | None:
         """The command that goes on with the run."""

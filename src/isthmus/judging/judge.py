@@ -94,6 +94,7 @@ def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, A
     """What the verdicts need besides the metrics."""
     config = prepared.config
     test_floors = passed.values["bce_floor"] if "bce_floor" in passed.values else floors(model, passed.data)
+    test_costs = passed.costs.double() if has_floor(model) else passed.errors
     return Facts(
         source=config.data.source,
         recipe=config.recipe,
@@ -108,9 +109,10 @@ def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, A
         likelihood=model.config.likelihood.partition(",")[0],
         schedule=config.training.schedule,
         stopped_by=ending.get("stopped_by") or "budget",
-        test_cost=float(passed.costs.double().mean()),
-        test_cost_sem=metrics.standard_error(passed.costs.double() - test_floors),
+        test_cost=float(test_costs.mean()),
+        test_cost_sem=metrics.standard_error(test_costs - test_floors),
         test_floor=float(test_floors.mean()),
+        has_floor=has_floor(model),
         code=passed.z.numpy() if passed.z is not None else None,
         signed_code=model.bottleneck.signed,
         **(about_training(prepared, model) if len(prepared.splits.train) else {}),
@@ -122,7 +124,10 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
     splits, seed = prepared.splits, prepared.config.training.seed
     train = prepared.tensor(splits.train)
     train = train[:: max(1, len(train) // TRAIN_SAMPLE)][:TRAIN_SAMPLE]
-    costs = sample_costs(model, train, model.device, seed, TEST_NOISE).cpu().double()
+    if has_floor(model):
+        costs = sample_costs(model, train, model.device, seed, TEST_NOISE).cpu().double()
+    else:
+        costs = pass_through(model, train, seed).errors
     train_floors = floors(model, train)
     return {
         "train_cost": float(costs.mean()),
@@ -131,6 +136,11 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
         "n_duplicates": count_duplicates(splits.train.x),
         "n_overlap": count_overlap(splits.train.x, splits.test.x),
     } | out_of_range(prepared, model)
+
+
+def has_floor(model: Model) -> bool:
+    """Whether there is a least cost; none where a variance is learnt, whose densities grow without limit."""
+    return model.likelihood.unit != "nats"
 
 
 def out_of_range(prepared: Prepared, model: Model) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,18 @@ FILTERS = {
     "mean": "the mean of each column",
 }
 BY_ERROR = "mse"  # the measure of denoisers of tables
+
+
+def nothing_to_learn(case: Case) -> Verdict | None:
+    """Told only where all training samples are equal; then no other number of the run means anything."""
+    facts, n = case.facts, case.number("data", "n_train")
+    if not n or facts.n_duplicates is None or facts.n_duplicates < n - 1:
+        return None
+    same = f"all {n:,.0f} training {case.sample}s are equal" if n > 1 else f"there is a single training {case.sample}"
+    columns = "that its columns are read as they should be, " * case.table
+    text = f"There is nothing to learn: {same}. Check that this is the data you meant, {columns}"
+    text += f"and that the {case.sample}s differ before they are saved."
+    return Verdict("nothing-to-learn", "fail", text, facts.check())
 
 
 def beats_mean(case: Case) -> Verdict | None:
@@ -53,6 +64,8 @@ def beats_pca(case: Case) -> Verdict | None:
         return Verdict("beats-pca", "warn", f"{text}, so nothing has to be compressed and PCA loses nothing.", fix)
     if k >= D:
         return None
+    if case.bits is not None:
+        return _beats_pca_in_bits(case, mse, other, k)
     same = "of the same size" if k == case.metrics.get("z_size", k) else f"with {k:.0f} components"
     numbers = f"mean squared error {shown(mse)} against {shown(other)}"
     if mse < other:
@@ -64,6 +77,16 @@ def beats_pca(case: Case) -> Verdict | None:
         return Verdict("beats-pca", level, text, case.learn_better())
     by_heart = gap is not None and gap.exceeds(CLEARLY)
     return Verdict("beats-pca", level, text, case.memorise_less() if by_heart else case.train_longer())
+
+
+def _beats_pca_in_bits(case: Case, mse: float, other: float, k: float) -> Verdict:
+    """Of a quantised code, which holds less than as many real numbers do: to lose to them is no fault."""
+    sizes = f"of {case.bits:,.0f} bits{{}} against PCA's {k:.0f} real numbers"
+    numbers = f"mean squared error {shown(mse)} against {shown(other)}"
+    if mse < other:
+        return Verdict("beats-pca", "pass", f"It beats PCA, with a code {sizes.format('')}: {numbers}.")
+    text = f"Its code {sizes.format(' stands')}, which hold more, so an error above theirs is no fault: {numbers}."
+    return Verdict("beats-pca", "pass", text)
 
 
 def denoiser_beats_filter(case: Case) -> Verdict | None:
@@ -148,5 +171,4 @@ def train_test_overlap(case: Case) -> Verdict | None:
         return Verdict("train-test-overlap", "pass", f"{numbers}, too few to matter.{repeats}")
     level: Level = "fail" if share >= OVERLAP_FAIL else "warn"
     text = f"{numbers} ({share:.1%}), so the test flatters the model.{repeats}"
-    check = " ".join(word for word in ("isthmus check", shlex.quote(facts.source), facts.options) if word)
-    return Verdict("train-test-overlap", level, text, None if facts.from_python else check)
+    return Verdict("train-test-overlap", level, text, facts.check())

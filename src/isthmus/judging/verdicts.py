@@ -16,6 +16,7 @@ from isthmus.judging.facts import Facts
 from isthmus.judging.noise import judge_noise
 
 QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
+    questions.nothing_to_learn,
     symptoms.cost_never_fell,
     questions.beats_mean,
     questions.beats_pca,
@@ -33,13 +34,22 @@ QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
 
 
 AFTER_LEARNING = {"overfitting", "stopped-too-early"}  # asked only of a model that has learnt something
-OF_TRAINING = {"cost-never-fell", "stopped-too-early", "overfitting", "train-test-overlap"}  # not of other data
+OF_DATA = {"nothing-to-learn", "targets-out-of-range", "train-test-overlap"}  # alone left where nothing can be learnt
+OF_TRAINING = {
+    "nothing-to-learn",
+    "cost-never-fell",
+    "stopped-too-early",
+    "overfitting",
+    "train-test-overlap",
+}  # not of other data
 
 
 def judge_all(metrics: Metrics, history: History, facts: Facts) -> list[Verdict]:
     """Every verdict that these numbers allow, in a fixed order; healthy ones are there too, with level "pass"."""
     case = Case(metrics, history, facts)
     found = [verdict for question in QUESTIONS if (verdict := question(case)) is not None]
+    if found and found[0].id == "nothing-to-learn":
+        return [v for v in found if v.id in OF_DATA]
     stuck = any(v.id == "cost-never-fell" and v.level != "pass" for v in found)
     return [v for v in found if not (stuck and v.id in AFTER_LEARNING)]
 
@@ -52,6 +62,8 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
     opening = f"Good, but see {', '.join(warned)}" if warned else "Good"
     opening = f"Not good yet ({', '.join(failed)})" if failed else opening
     block = metrics.get("denoising")
+    if "nothing-to-learn" in failed:  # errors beside those of the mean would read "0 against 0"
+        return f"{opening}: its training samples do not differ."
     if not block:
         return f"{opening}: {_test_numbers(metrics)}."
     numbers = _denoising_errors(block) if questions.BY_ERROR in block["noisy"] else _denoising_numbers(block)
@@ -60,8 +72,11 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
 
 def _test_numbers(metrics: Metrics) -> str:
     case = Case(metrics, (), Facts(source="", recipe="", best_epoch=0, epochs=0))
+    k = case.number("baselines", "pca", "n_components")
     rivals = {
-        "PCA": case.number("baselines", "pca", "mse"),
+        "PCA" if case.bits is None or k is None else f"PCA with {k:.0f} real numbers": case.number(
+            "baselines", "pca", "mse"
+        ),
         f"the mean {case.sample}": case.number("baselines", "mean", "mse"),
     }
     told = [f"{name} has {shown(mse)}" for name, mse in rivals.items() if mse is not None]

@@ -18,6 +18,7 @@ TITLES = {
     "beats-mean": "Against the mean",
     "beats-pca": "Against PCA",
     "denoiser-beats-filter": "Against classical filters",
+    "nothing-to-learn": "Anything to learn",
     "overfitting": "Learning by heart",
     "stopped-too-early": "Length of the training",
     "dead-units": "Units in use",

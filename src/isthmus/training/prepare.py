@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from isthmus.config import Config, ModelConfig, TrainingConfig
 from isthmus.data.batches import Batches, in_order, resident, shift_of
 from isthmus.data.naming import counted
+from isthmus.data.numeric import blocks
 from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import Splits, align_labels, split
@@ -86,7 +87,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     splits = replace(
         splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
     )
-    said = list(splits.train.notes)
+    said = [*splits.train.notes, *about_sameness(splits.train)]
     training, device = config.training, pick_device(config.training.device)
     n = len(splits.train)
     augment = training.augment
@@ -113,6 +114,14 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
     check_targets(prepared)
     return prepared
+
+
+def about_sameness(train: Samples) -> list[str]:
+    """What is to be said where every training sample is the same."""
+    if not len(train) or not all((part == train.x[0]).all() for part in blocks(train.x)):  # ends at the first other
+        return []
+    same = f"all {len(train):,} training samples are equal" if len(train) > 1 else "there is one training sample"
+    return [f"{same}: there is nothing to learn from; check that this is the data you meant"]
 
 
 def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelConfig, list[str]]:
