@@ -46,7 +46,7 @@ def model(request: Request) -> dict[str, Any]:
         "noise": bench.model.config.noise,
         "dark": bench.dark_border,
         "test": bench.run.metrics.get("test", {}),
-        "classes": list(bench.latent.classes) if has_code else [],
+        "classes": bench.classes if has_code else [],
         "units": bench.units if has_code else [],
         "features": bench.feature_names() if reasons["features"] is None else [],
         "reasons": reasons,

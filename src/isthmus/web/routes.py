@@ -92,13 +92,7 @@ async def reconstruct(request: Request) -> Response:
         raw = samples_of(bench, body, pictures, limits)
         z = bench.model.encode(raw) if bench.model.has_code else None
         raw_hat = bench.model.reconstruct(raw) if z is None or raw.dtype != np.uint8 else bench.model.decode(z)
-        mse = bench.errors(raw, raw_hat)
-        quality = (
-            {"mse": mse.tolist(), "psnr_db": _decibels(mse)}
-            if bench.model.preprocess.is_image
-            else {"mse": mse.tolist()}
-        )
-        seen = next(iter(packed(raw, body.form).values()))
+        seen, quality = next(iter(packed(raw, body.form).values())), _quality(bench, raw, raw_hat)
         return {"n": len(raw), "z": None if z is None else z.tolist(), "input": seen, **quality, "_raw": raw_hat}
 
     return await _answered(request, Samples, work)
@@ -113,7 +107,9 @@ async def reconstruct(request: Request) -> Response:
             "n": 1,
             "noisy": ["data:image/png;…"],
             "images": ["data:image/png;…"],
+            "noisy_mse": [0.115],
             "noisy_psnr_db": [9.4],
+            "mse": [0.0098],
             "psnr_db": [20.1],
         },
     ),
@@ -125,8 +121,8 @@ async def denoise(request: Request) -> Response:
             return {"n": len(raw), "_raw": bench.model.denoise(raw)}
         noisy = _with_noise(bench, raw, body.noise, body.seed)
         cleaned = bench.model.denoise(noisy)
-        before, after = bench.errors(raw, noisy), bench.errors(raw, cleaned)
-        quality = {"noisy_psnr_db": _decibels(before), "psnr_db": _decibels(after)}
+        quality = {f"noisy_{name}": values for name, values in _quality(bench, raw, noisy).items()}
+        quality |= _quality(bench, raw, cleaned)
         return {"n": len(raw), "noisy": next(iter(packed(noisy, body.form).values())), **quality, "_raw": cleaned}
 
     return await _answered(request, Noisy, work)
@@ -226,9 +222,13 @@ def _few(z: np.ndarray, limits: Limits) -> np.ndarray:
     return z
 
 
-def _decibels(mse: np.ndarray) -> list[float | None]:
-    """PSNR; None for identical images, whose ratio is infinite."""
-    return [None if m == 0 else float(-10 * np.log10(m)) for m in mse]
+def _quality(bench: Workbench, raw: np.ndarray, raw_hat: np.ndarray) -> Answer:
+    """Squared error per value; of images PSNR as well, None for identical ones, whose ratio is infinite."""
+    mse = bench.errors(raw, raw_hat)
+    told: Answer = {"mse": mse.tolist()}
+    if bench.model.preprocess.is_image:
+        told["psnr_db"] = [None if m == 0 else float(-10 * np.log10(m)) for m in mse]
+    return told
 
 
 __all__ = ["router"]

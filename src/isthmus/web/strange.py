@@ -15,17 +15,17 @@ STRONG = 6.0  # times the usual error of a pixel that is drawn in full orange: n
 def scored(bench: Workbench, raw: np.ndarray) -> dict[str, Any]:
     """Score, p-value and outlier of raw samples (N, *shape), and of images a picture of where they are strange.
 
-    `p_value` is None for a run that held no samples apart to calibrate by.
+    For a run that held no samples apart to calibrate by, `p_value`, `outlier` and `rate` are None.
     """
     from isthmus.scoring.conformal import outliers, settled_rate
 
     detector = bench.detector
     n = len(detector.calibration)
-    found, rate = detector.scores(raw), settled_rate(None, n)
+    found, rate = detector.scores(raw), settled_rate(None, n) if n else None
     told: dict[str, Any] = {
         "score": found.score.tolist(),
         "p_value": found.p_value.tolist() if n else [None] * len(raw),
-        "outlier": outliers(found.p_value, rate).tolist(),
+        "outlier": [None] * len(raw) if rate is None else outliers(found.p_value, rate).tolist(),
         "rate": rate,
     }
     if bench.model.preprocess.is_image:

@@ -155,9 +155,19 @@ class Workbench:
         )
         return told
 
+    @property
+    def classes(self) -> list[str]:
+        """The classes with at least two codes: of one alone neither a feature nor a density can be learnt."""
+        labels, names = self.latent.labels, self.latent.classes
+        if labels is None:
+            return list(names)
+        counts = np.bincount(labels[labels >= 0], minlength=len(names))
+        return [name for name, n in zip(names, counts, strict=True) if n > 1]
+
     def feature_names(self) -> list[str]:
         """What can be added and removed."""
-        return known_names(self.run)
+        alone = set(self.latent.classes) - set(self.classes)
+        return [name for name in known_names(self.run) if name not in alone]
 
     def _edit(self, add: tuple[str, ...], remove: tuple[str, ...], keep: tuple[str, ...] = ()) -> Edit:
         with self._lock:
@@ -168,7 +178,8 @@ def _reason(check: Callable[[], Any]) -> str | None:
     try:
         check()
     except IsthmusError as error:
-        return error.message + (f" {error.fix[0].upper()}{error.fix[1:]}." if error.fix else "")
+        fix = f" {error.fix[0].upper()}{error.fix[1:]}." if error.fix else ""
+        return f"{error.message[0].upper()}{error.message[1:]}{fix}"
     return None
 
 

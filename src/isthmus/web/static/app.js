@@ -57,7 +57,8 @@ function introduce(model) {
     : `This network squeezes ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
   one("#code-name").textContent = `code, ${model.z_size} numbers`;
   for (const link of all("nav a[data-play]")) link.parentElement.hidden = false;
-  for (const tool of all(".image-only")) tool.hidden = !model.is_image;
+  for (const part of all(".image-only")) part.hidden = !model.is_image;
+  for (const part of all(".table-only")) part.hidden = model.is_image;
 }
 
 function themes() {

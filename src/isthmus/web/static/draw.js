@@ -1,5 +1,5 @@
 // The stage: a drawing, a file or a sample goes in; its code and what the decoder makes of it come out, at once.
-import { all, ask, decibel, draw, latest, make, on, one, say, show, showPicture, state, tell } from "./state.js";
+import { all, ask, classed, column, decibel, draw, latest, make, on, one, rounded, rows, say, show, showPicture, state, tell } from "./state.js";
 
 const SIDE = 280; // pixels of the canvas; the server brings them to the model's size
 const PEN = 0.085; // of the side: a stroke as thick as MNIST's are in their 28 pixels
@@ -101,15 +101,34 @@ export function pick(number = 0) {
   return latest("reconstruct", async (signal) => {
     const found = await ask(`/api/pick?seed=${number}`, undefined, signal);
     const body = found.images ? { images: found.images, fit: "exact" } : { x: found.x };
-    given(await ask("/api/reconstruct", body, signal), found.label ? `${found.label} · ${found.id}` : `test ${found.id}`);
+    given(await ask("/api/reconstruct", body, signal), found.label ? `test sample ${found.id}, ${classed(found.label)}` : `test sample ${found.id}`, found);
   });
 }
 
-function given(answer, label) {
+function given(answer, label, found = {}) {
   blank = false;
+  Object.assign(state, { id: found.id, kind: found.label });
   one("#hint").hidden = !state.model.is_image;
-  if (state.model.is_image) onCanvas(answer.input[0]); else show(one("#row"), { x: answer.input });
+  if (state.model.is_image) onCanvas(answer.input[0]); else fields(answer.input[0]);
   arrived(answer, label);
+}
+
+// A row whose values can be changed.
+function fields(row) {
+  const box = one("#row");
+  if (box.dataset.rows !== String(row.length)) {
+    rows(box, row, (k) => make("td", { className: "num" },
+      make("input", { type: "number", step: "any", "aria-label": column(k), oninput: changed })));
+  }
+  all("input", box).forEach((input, k) => { input.value = rounded(row[k]); input.dataset.exact = row[k]; });
+}
+
+function changed(event) {
+  delete event.target.dataset.exact;
+  const inputs = all("input", one("#row"));
+  if (inputs.some((input) => !Number.isFinite(input.valueAsNumber))) return; // half typed
+  const row = inputs.map((input) => Number(input.dataset.exact ?? input.value));
+  latest("reconstruct", async (signal) => { arrived(await ask("/api/reconstruct", { x: [row] }, signal), "your row"); });
 }
 
 function onCanvas(uri) {
@@ -145,7 +164,7 @@ export async function load(z, label) {
     const answer = await ask("/api/decode", { z: [z] }, signal);
     blank = false;
     const seen = answer.images || answer.x;
-    if (state.model.is_image) onCanvas(seen[0]); else show(one("#row"), { x: seen });
+    if (state.model.is_image) onCanvas(seen[0]); else fields(seen[0]);
     arrived({ ...answer, z: [z], input: seen, mse: [0] }, label);
     one("#quality").textContent = "decoded from its code";
   });

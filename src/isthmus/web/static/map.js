@@ -2,6 +2,7 @@
 import { all, ask, draw, latest, make, on, one, state } from "./state.js";
 import { load } from "./draw.js";
 
+const MANY = 30; // classes; more of them no colours could tell apart
 let chart, chosen = -1, sheet = null;
 
 export function setUp() {
@@ -32,8 +33,8 @@ const percent = (value) => `${(2 + 96 * value).toFixed(2)}%`;
 function paint() {
   const plot = one("#plot"), { points, labels, classes } = chart;
   const dots = points.map(([x, y], k) => draw("circle", {
-    cx: percent(x), cy: percent(1 - y), r: 4, class: `dot c${labels && labels[k] >= 0 ? labels[k] % 10 : 0}` }));
-  const names = !labels || classes.length > 30 || classes.length < 2 ? [] : classes.map((name, c) => {
+    cx: percent(x), cy: percent(1 - y), r: 4, class: `dot c${labels && labels[k] >= 0 && classes.length <= MANY ? labels[k] % 10 : 0}` }));
+  const names = !labels || classes.length > MANY || classes.length < 2 ? [] : classes.map((name, c) => {
     const inside = points.filter((_, k) => labels[k] === c);
     if (!inside.length) return "";
     const middle = (axis) => inside.map((p) => p[axis]).sort((a, b) => a - b)[inside.length >> 1];
@@ -41,7 +42,7 @@ function paint() {
     text.textContent = name;
     return text;
   });
-  plot.setAttribute("aria-label", `Map of ${points.length} codes${classes.length > 1 ? `, coloured by ${classes.length} classes` : ""}`);
+  plot.setAttribute("aria-label", `Map of ${points.length} codes${classes.length > 1 && classes.length <= MANY ? `, coloured by ${classes.length} classes` : ""}`);
   plot.replaceChildren(...dots, draw("circle", { class: "chosen", r: 8, cx: "50%", cy: "50%", visibility: "hidden" }), ...names);
   const walker = one("#walker");
   walker.max = points.length - 1;

@@ -1,11 +1,12 @@
 // The panels below the stage: units, features, noise, the way between two, samples, strangeness.
-import { all, ask, decibel, decode, latest, make, on, one, say, show, showPicture, state, tell } from "./state.js";
+import { all, ask, classed, column, decode, latest, make, nearness, on, one, rounded, say, show, showPicture, state, tell, told } from "./state.js";
 import { load } from "./draw.js";
 
 const FIRST = 8; // sliders that stand open: the strongest; more would be a wall
 const STEPS = 25; // pictures of a way: fine enough to look like a film
 const FILM = 9; // of them in the strip below it
-const KEPT = 24; // new samples at once
+const KEPT = 24; // new samples at once; of rows half as many, which fill a screen
+const WIDE = 30; // columns of a new row that are shown
 
 export function setUp() {
   for (const [panel, why] of Object.entries(state.model.reasons)) {
@@ -21,7 +22,7 @@ export function setUp() {
 }
 
 function refuse(section, why) {
-  one(".body", section)?.replaceWith(make("p", { className: "why", textContent: why }));
+  one(".body", section)?.replaceWith(make("p", { className: "why" }, ...told(why)));
 }
 
 function slider(label, values, act) {
@@ -76,7 +77,7 @@ function setUpUnits() {
 function setUpFeatures() {
   const add = one("#add"), away = one("#remove"), { classes, features } = state.model;
   const options = (none) => [make("option", { value: "", textContent: none }), ...features.map((name) =>
-    make("option", { value: name, textContent: classes.includes(name) ? `class ${name}` : name }))];
+    make("option", { value: name, textContent: classes.includes(name) ? classed(name) : name }))];
   add.append(...options("nothing"));
   away.append(...options("nothing"));
   if (classes.length > 1) add.value = classes[classes.length - 3] ?? classes[1];
@@ -91,7 +92,8 @@ function setUpFeatures() {
     latest("edit", async (signal) => {
       const answer = await ask("/api/edit", { ...given, strength: Number(found.input.value) }, signal);
       show(one("#edited"), answer, 0, "The image with the feature changed");
-      one("#edited-told").textContent = `${add.value ? `+ ${add.value}` : ""} ${away.value ? `− ${away.value}` : ""}, strength ${short(found.input.value)}`;
+      one("#edited-told").textContent = 
+        `${[add.value && `+ ${add.value}`, away.value && `− ${away.value}`].filter(Boolean).join(" ")}, strength ${short(found.input.value)}`;
     });
   }
   for (const choice of [add, away]) choice.addEventListener("change", edit);
@@ -123,8 +125,8 @@ function setUpNoise() {
       show(one("#clean"), { [answer.images ? "images" : "x"]: [state.input] }, 0, "Clean");
       show(one("#noisy"), seen, 0, "With noise");
       show(one("#denoised"), answer, 0, "Denoised");
-      one("#noisy-told").textContent = decibel(answer.noisy_psnr_db[0]);
-      one("#denoised-told").textContent = decibel(answer.psnr_db[0]);
+      one("#noisy-told").textContent = nearness(answer.noisy_psnr_db?.[0], answer.noisy_mse[0]);
+      one("#denoised-told").textContent = nearness(answer.psnr_db?.[0], answer.mse[0]);
     });
   }
   kind.append(...Object.keys(LEVELS).map((name) => make("option", { value: name, textContent: name })));
@@ -174,7 +176,7 @@ function setUpWalk() {
   on("code", async () => {
     if (ends.a) return;
     keep("a");
-    const other = await ask("/api/pick?seed=3");
+    const other = await another();
     const answer = await ask("/api/reconstruct", other.images ? { images: other.images } : { x: other.x });
     ends.b = answer.z[0];
     show(one("#end-b"), answer, 0, "The end");
@@ -183,11 +185,21 @@ function setUpWalk() {
   });
 }
 
+// A sample to walk to: another one, and if it can be had soon of another class.
+async function another() {
+  let found;
+  for (let seed = 3; seed < 9; seed++) {
+    found = await ask(`/api/pick?seed=${seed}`);
+    if (found.id !== state.id && (!found.label || found.label !== state.kind)) break;
+  }
+  return found;
+}
+
 // New samples
 
 function setUpSamples() {
   const of = one("#of"), { classes } = state.model;
-  of.append(make("option", { value: "", textContent: "any class" }), ...classes.map((name) => make("option", { value: name, textContent: `class ${name}` })));
+  of.append(make("option", { value: "", textContent: "any class" }), ...classes.map((name) => make("option", { value: name, textContent: classed(name) })));
   of.parentElement.hidden = classes.length < 2;
   let seed = 0;
   const found = slider("temperature", { min: 0, max: 2, step: 0.05, value: 1 }, sample);
@@ -195,16 +207,29 @@ function setUpSamples() {
   one("#drawn-told").textContent = "Learning how the codes are spread; the first time that takes some seconds …";
   function sample() {
     latest("samples", async (signal) => {
-      const answer = await ask("/api/sample", { n: KEPT, seed, temperature: Number(found.input.value), of: of.value || null }, signal);
+      const answer = await ask("/api/sample", { n: state.model.is_image ? KEPT : KEPT / 2, seed, temperature: Number(found.input.value), of: of.value || null }, signal);
       one("#drawn-told").textContent = `Drawn from ${answer.source}. Choose one to play with it.`;
-      one("#drawn").replaceChildren(...answer.z.map((z, k) => {
-        const box = make("span", {});
-        show(box, answer, k, `New sample ${k + 1}`);
-        const button = make("button", { type: "button", className: "tile" }, box);
-        button.addEventListener("click", () => { load(z, `new sample ${k + 1}`); one("#stage").scrollIntoView({ block: "center" }); });
-        return make("li", {}, button);
-      }));
+      if (answer.images) pictures(answer); else lines(answer);
     });
+  }
+  function take(z, k) {
+    load(z, `new sample ${k + 1}`);
+    one("#stage").scrollIntoView({ block: "center" });
+  }
+  function pictures(answer) {
+    one("#drawn").replaceChildren(...answer.z.map((z, k) => {
+      const box = make("span", {});
+      show(box, answer, k, `New sample ${k + 1}`);
+      return make("li", {}, make("button", { type: "button", className: "tile", onclick: () => take(z, k) }, box));
+    }));
+  }
+  function lines(answer) {
+    const heads = answer.x[0].slice(0, WIDE).map((_, c) => make("th", { scope: "col", className: "num", textContent: column(c) }));
+    const body = answer.x.map((row, k) => make("tr", {},
+      make("td", {}, make("button", { type: "button", className: "quiet", "aria-label": `Take new sample ${k + 1}`, textContent: "Take", onclick: () => take(answer.z[k], k) })),
+      ...row.slice(0, WIDE).map((value) => make("td", { className: "num", textContent: rounded(value) }))));
+    one("#drawn-rows").replaceChildren(make("table", { className: "dense" }, make("thead", {}, make("tr", {}, make("td", {}), ...heads)), make("tbody", {}, ...body)));
+    if (answer.x[0].length > WIDE) one("#drawn-told").textContent += ` The first ${WIDE} of ${answer.x[0].length} columns.`;
   }
   one("#draw-more").addEventListener("click", () => { seed += 1; sample(); });
   of.addEventListener("change", sample);
@@ -219,10 +244,13 @@ function setUpScore() {
     one("#score-value").textContent = answer.score[0].toPrecision(3);
     const p = answer.p_value[0];
     one("#p-value").textContent = p === null ? "unknown" : p < 0.001 ? "below 0.001" : p.toPrecision(2);
-    one("#score-said").textContent = answer.outlier[0]
-      ? "Stranger than nearly all images that the model knows."
-      : "As usual as the images that the model was trained on.";
-    one("#score .verdict-box").className = `verdict-box ${answer.outlier[0] ? "warn" : "pass"}`;
+    const known = state.model.is_image ? "images" : "rows";
+    one("#score-said").textContent = p === null
+      ? "Nothing was held apart to compare with, so no score can be called strange. More data to train on allows that."
+      : answer.outlier[0]
+        ? `Stranger than nearly all ${known} that the model knows.`
+        : `As usual as the ${known} that the model was trained on.`;
+    one("#score .verdict-box").className = `verdict-box ${p === null ? "" : answer.outlier[0] ? "warn" : "pass"}`;
     if (state.model.is_image) showPicture(one("#scored"), state.input, "The image");
     if (answer.heat) one("#heat").replaceChildren(
       make("img", { src: state.input, alt: "", className: state.model.sharp ? "sharp faint" : "faint" }),

@@ -60,7 +60,12 @@ export function sentence(error) {
 
 export function say(text) {
   const said = document.getElementById("said");
-  if (said.textContent !== text) said.textContent = text;
+  if (said.textContent !== text.replaceAll("`", "")) said.replaceChildren(...told(text));
+}
+
+// A sentence with its `commands` set as such.
+export function told(text) {
+  return text.split("`").map((part, k) => (k % 2 ? make("code", { textContent: part }) : part));
 }
 
 export const one = (selector, within = document) => within.querySelector(selector);
@@ -96,15 +101,25 @@ export function showPicture(box, uri, alt = "") {
 }
 
 function showRow(box, row) {
-  const names = state.model.columns;
-  if (box.dataset.rows !== String(row.length)) {
-    box.dataset.rows = row.length;
-    box.replaceChildren(make("table", { className: "row" }, make("tbody", {}, ...row.map((_, k) =>
-      make("tr", {}, make("th", { scope: "row", textContent: names[k] || `column ${k}` }), make("td", { className: "num" }))))));
-  }
-  all("td", box).forEach((cell, k) => { cell.textContent = Number(row[k].toPrecision(4)); });
+  if (box.dataset.rows !== String(row.length)) rows(box, row, () => make("td", { className: "num" }));
+  all("td", box).forEach((cell, k) => { cell.textContent = rounded(row[k]); });
 }
 
+// One line a column, with a cell for its value.
+export function rows(box, row, cell) {
+  box.dataset.rows = row.length;
+  if (row.length > TALL) { box.tabIndex = 0; box.classList.add("tall"); }
+  box.replaceChildren(make("table", { className: "row" }, make("tbody", {}, ...row.map((_, k) =>
+    make("tr", {}, make("th", { scope: "row", textContent: column(k), title: column(k) }), cell(k))))));
+}
+
+export const column = (k) => state.model.columns[k] || `column ${k}`;
+export const classed = (name) => (/^class/i.test(name) ? name : `class ${name}`);
+export const rounded = (value) => Number(value.toPrecision(4));
+const TALL = 24; // lines of a table that are shown at once; more of them scroll
+
+// How far a result is from what it should be: decibels for images, the mean squared error for rows.
+export const nearness = (psnr, mse) => (state.model.is_image ? decibel(psnr) : Number(mse.toPrecision(3)).toString());
 export const decibel = (value) => (value === null ? "identical" : `${value.toFixed(1)} dB`);
 
 // The code that the sliders stand at becomes a picture everywhere it is shown.
