@@ -55,6 +55,22 @@ def test_unknown_and_contradicting_classes_are_refused() -> None:
         learning.of_classes(known, "b", "a", "mean")
 
 
+def test_classes_that_cannot_be_told_from_others_are_not_offered() -> None:
+    known = three_classes()
+    assert learning.tellable(known) == ["a", "b", "c"]
+    assert learning.tellable(latent(known.codes)) == []
+    alone = replace(known, labels=np.where(np.arange(600) < 599, 0, 2))  # 599 of a, none of b, 1 of c
+    assert learning.tellable(alone) == []  # a has one other beside it, c one of its own
+    assert learning.tellable(replace(known, labels=np.where(np.arange(600) < 300, -1, 1))) == []
+    one = replace(known, labels=np.full(600, 1))
+    with pytest.raises(UsageError, match="all samples of this run are of the class b, so there is nothing to tell"):
+        learning.of_classes(one, "b", None)
+    with pytest.raises(UsageError, match="all samples of this run are of the class b"):
+        learning.of_classes(one, None, "b")
+    with pytest.raises(DataError, match="of a there are 0 samples"):
+        learning.of_classes(one, "b", "a")
+
+
 def test_a_number_moves_codes_by_the_slope_and_is_read_by_regression() -> None:
     rng = np.random.default_rng(1)
     y = rng.normal(3.0, 2.0, size=20_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ from PIL import Image
 
 import isthmus
 import tiny
-from isthmus.editing import editing, teaching
+from isthmus.cli import build_app
+from isthmus.cli.frame import run_guarded
+from isthmus.editing import editing, learning, teaching
 from isthmus.errors import UsageError
 from isthmus.running.runs import Run
 
@@ -90,5 +94,25 @@ def test_the_matrix_of_edits_and_its_success(digit_run: Run, tmp_path: Path) -> 
 
 
 def test_tables_have_no_matrix(rows: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be drawn"):
+    with pytest.raises(UsageError, match="cannot be drawn: rows of a table make no picture"):
         teaching.matrix(rows, tmp_path / "matrix.png")
+
+
+def test_one_class_alone_is_not_offered(tmp_path: Path) -> None:
+    pl.DataFrame(tiny.table(60), schema=list("abcdef")).with_columns(kind=pl.lit("oak")).write_csv(tmp_path / "t.csv")
+    run = isthmus.train(tmp_path / "t.csv", label="kind", out=tmp_path / "run", **tiny.FAST)
+    assert run.latent.classes == ("oak",)
+    assert [row["name"] for row in teaching.listed(run)] == list("abcdef")
+    with pytest.raises(UsageError, match="all samples of this run are of the class oak"):
+        editing.edit_of(run, ["oak"])
+
+
+def test_long_names_stand_in_a_column_of_their_own(
+    digit_run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = Run(shutil.copytree(digit_run.path, tmp_path / "run"))
+    learning.keep(run, replace(learning.feature_of(run, "slant"), name="leaning to the right side"))
+    assert run_guarded(build_app(), ["feature", "list", str(run.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line[:27].rstrip() for line in lines} >= {"leaning to the right side", "7", "thickness"}
+    assert all(line[25:27] == "  " and line[27] != " " for line in lines)

@@ -90,7 +90,8 @@ def list_(io: Io, run: RunName) -> None:
     from isthmus.running.runs import find
 
     listed = teaching.listed(find(run))
-    io.result({"features": listed}, "\n".join(f"{f['name']:<20} {f['told']}" for f in listed))
+    width = max((len(f["name"]) for f in listed), default=0)
+    io.result({"features": listed}, "\n".join(f"{f['name']:<{width}}  {f['told']}" for f in listed))
 
 
 def discover(

@@ -12,7 +12,7 @@ import torch
 
 from isthmus.data.samples import Samples
 from isthmus.editing.features import Feature
-from isthmus.editing.learning import METHOD, OTHERS, feature_of, of_classes, refuse_editing
+from isthmus.editing.learning import METHOD, OTHERS, feature_of, of_classes, refuse_editing, tellable
 from isthmus.errors import UsageError
 from isthmus.randomness import seed_of
 from isthmus.showing import figures, filmstrips
@@ -109,10 +109,11 @@ def _relabelled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
 
 def refuse_picture(run: Run, out: str | Path) -> None:
     """Raises: UsageError unless `out` is a .png file and the run is one of images."""
-    if Path(out).suffix != ".png" or not run.model.preprocess.is_image:
-        raise UsageError(
-            "USAGE-OUT", f"{out} cannot be drawn: strips are .png files of images.", fix="name a .png file"
-        )
+    if not run.model.preprocess.is_image:
+        message = f"{out} cannot be drawn: rows of a table make no picture."
+        raise UsageError("USAGE-OUT", message, fix="write edited rows with `isthmus edit RUN TABLE -o edited.csv`")
+    if Path(out).suffix != ".png":
+        raise UsageError("USAGE-OUT", f"{out} cannot be drawn: pictures are .png files.", fix="name a .png file")
 
 
 def strips(run: Run, x: np.ndarray, z: np.ndarray, edit: Edit, names: Sequence[str]) -> Any:
@@ -129,9 +130,9 @@ def directions(run: Run, base: np.ndarray, ways: Sequence[np.ndarray], names: Se
     return filmstrips.edited(given, frames, STRENGTHS, names)
 
 
-def matrix(run: Run, method: str = METHOD, most: int = 12) -> Any:
-    """A picture: a test image of each class (rows) turned into every class (columns), at strength 1."""
-    samples, classes = run.prepared.splits.test, run.latent.classes[:most]
+def matrix(run: Run, classes: Sequence[str], method: str = METHOD, most: int = 12) -> Any:
+    """A picture: a test image of each of `classes` (rows) turned into every one (columns), at strength 1."""
+    samples, classes = run.prepared.splits.test, classes[:most]
     rows = [typical(run, samples, name) for name in classes]
     z = run.model.encode(samples.x[rows])
     frames = []
@@ -194,9 +195,16 @@ def judge_pairs(run: Run, pairs: Sequence[tuple[str, str]], method: str = METHOD
     return found
 
 
+def testable(run: Run) -> list[str]:
+    """The classes that can be told from the others and of which there is a test sample."""
+    test = run.prepared.splits.test
+    there = set() if test.labels is None else {test.classes[k] for k in np.unique(test.labels) if k >= 0}
+    return [name for name in tellable(run.latent) if name in there]
+
+
 def all_pairs(run: Run) -> list[tuple[str, str]]:
-    """All ordered pairs of the classes, from and to."""
-    classes = run.latent.classes
+    """All ordered pairs of the testable classes, from and to."""
+    classes = testable(run)
     return [(a, b) for a in classes for b in classes if a != b]
 
 
@@ -216,4 +224,5 @@ __all__ = [
     "matrix",
     "refuse_picture",
     "strips",
+    "testable",
 ]

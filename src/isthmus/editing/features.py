@@ -108,7 +108,8 @@ class Group:
         from isthmus.synthesising.density import fit_gaussian
 
         if len(codes) < 2:
-            message = f"{name} has {len(codes)} sample{'s' * (len(codes) != 1)}; a feature is learnt from two or more."
+            there = "there is 1 sample" if len(codes) == 1 else f"there are {len(codes)} samples"
+            message = f"a feature is learnt from two samples or more, and of {name} {there}."
             raise DataError("DATA-COUNT", message, fix="give more samples")
         fitted = fit_gaussian(codes)
         return cls(name, fitted.means[0], fitted.covariances[0], len(codes))

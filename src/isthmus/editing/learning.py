@@ -50,7 +50,16 @@ def feature_of(run: Run, name: str, method: str = METHOD) -> Feature:
 
 def known_names(run: Run) -> list[str]:
     """What `feature_of` knows in this run."""
-    return [*Shelf(run.path).names(FOLDER), *run.latent.classes, *_measurable(run)]
+    return [*Shelf(run.path).names(FOLDER), *tellable(run.latent), *_measurable(run)]
+
+
+def tellable(latent: Latent) -> list[str]:
+    """The classes that can be told from the others: two codes or more lie in each of them, and two outside."""
+    labels, names = latent.labels, latent.classes
+    if labels is None:
+        return []
+    counts = np.bincount(labels[labels >= 0], minlength=len(names))
+    return [name for name, n in zip(names, counts, strict=True) if n > 1 and counts.sum() - n > 1]
 
 
 def _measurable(run: Run) -> Sequence[str]:
@@ -74,6 +83,9 @@ def of_classes(latent: Latent, to: str | None, away: str | None, method: str = M
     inside = {name: latent.labels == latent.classes.index(name) for name in (to, away) if name is not None}
     labelled = latent.labels >= 0 if latent.labels is not None else np.ones(len(latent.codes), bool)
     rest = labelled & ~np.logical_or.reduce(list(inside.values()))
+    if None in (to, away) and not rest.any():
+        message = f"all samples of this run are of the class {to or away}, so there is nothing to tell it from."
+        raise UsageError("USAGE-FEATURE", message, fix="name a column or a measure, or teach it two sets of samples")
     without, with_ = (
         Group.of(name or OTHERS, latent.codes[inside[name] if name is not None else rest]) for name in (away, to)
     )

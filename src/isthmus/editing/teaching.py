@@ -146,7 +146,7 @@ def listed(run: Run) -> list[dict[str, str]]:
     learning.refuse_editing(run)
     preprocess = run.model.preprocess
     rows = [{"name": f.name, "told": words(f)} for f in learning.learnt(run)]
-    rows += [{"name": name, "told": "a class of the data"} for name in run.latent.classes]
+    rows += [{"name": name, "told": "a class of the data"} for name in learning.tellable(run.latent)]
     if preprocess.is_image:
         return rows + [{"name": name, "told": "measured on the pixels"} for name in MEASURES]
     return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
@@ -179,10 +179,12 @@ def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]
     learning.refuse_editing(run)
     keep_inputs(run, run.path, out)
     editing.refuse_picture(run, out)
-    if len(run.latent.classes) < 2:
-        raise UsageError("USAGE-FEATURE", "this run's data has no two classes.", fix="learn from --with and --without")
+    classes = editing.testable(run)
+    if len(classes) < 2:
+        message = "there are no two classes with two training samples and a test sample each."
+        raise UsageError("USAGE-FEATURE", message, fix="learn from --with and --without")
     pairs = editing.judge_pairs(run, editing.all_pairs(run), method)
-    figures.save(editing.matrix(run, method), out)
+    figures.save(editing.matrix(run, classes, method), out)
     rate, identity = (float(np.mean([getattr(p, key) for p in pairs])) for key in ("rate", "identity"))
     worst = min(pairs, key=lambda pair: pair.rate)
     told = (
