@@ -87,6 +87,7 @@ def test_a_table_without_its_data_by_command(wine: Run, tmp_path: Path, capfd: A
     assert [file["part"] for file in found["files"]] == ["whole", "encoder", "decoder"]
     assert all(0 <= file["difference"] <= file["tolerance"] for file in found["files"])
     assert "compared on random values, as the run's data is not there" in aside
+    assert f"note: the folder {out.parent} was not there and is made" in aside
     x = tiny.table(9, seed=1) * 5 + 20
     assert_allclose(answer(out, x), wine.model.reconstruct(x), rtol=1e-4)
     columns = {p.key: p.value for p in onnx.load(out).metadata_props}["columns"]

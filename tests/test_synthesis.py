@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,10 +13,12 @@ from PIL import Image, ImageSequence
 
 import isthmus
 import tiny
+from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.running.runs import Run
 from isthmus.synthesising import synthesis
 from isthmus.synthesising.sampling import draw_samples
+from isthmus.using.picking import pick_one
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +75,9 @@ def test_rows_of_a_table(rows: Run, tmp_path: Path) -> None:
     made = synthesis.sample(rows, 7, tmp_path / "s.parquet")
     assert pl.read_parquet(tmp_path / "s.parquet").columns == list("abcdef")
     assert "the scaled columns" in made.said[1]
-    with pytest.raises(UsageError, match=r"cannot be written as \.png") as caught:
+    with pytest.raises(UsageError, match=r"\.png would hold pictures, and rows of a table make none") as caught:
         synthesis.sample(rows, 7, tmp_path / "s.png")
-    assert caught.value.fix == "name one of .csv, .npy, .parquet with -o"
+    assert caught.value.fix == "name one of .csv, .npy or .parquet with -o"
 
 
 def test_without_its_data_a_run_draws_and_says_that_it_cannot_compare(digit_run: Run, tmp_path: Path) -> None:
@@ -111,6 +115,29 @@ def test_a_way_between_rows_of_a_table(rows: Run, tmp_path: Path) -> None:
     assert table["step"].to_list() == [0, 1, 2, 3] * 2
     expected = rows.model.reconstruct(tiny.table(80)[[3, 9]])
     np.testing.assert_allclose(table.select(list("abcdef")).to_numpy()[[0, 3]], expected, atol=1e-4)  # text, float32
+
+
+def test_what_is_said_of_both_ends_is_said_once(
+    digit_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noted(run: Run, text: str, settings: Any) -> Samples:
+        return replace(pick_one(run, text, settings), notes=("both are gray", text))
+
+    monkeypatch.setattr(synthesis, "pick_one", noted)
+    made = synthesis.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.png")
+    assert made.said == ("both are gray", "mnist-2k:0", "mnist-2k:1")
+
+
+def test_files_that_cannot_hold_it_are_refused(digit_run: Run, rows: Run, tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"u\.txt cannot hold this: it is written as \.csv, \.parquet, \.png or a folder"
+    ):
+        synthesis.traverse(digit_run, tmp_path / "u.txt")
+    with pytest.raises(UsageError, match=r"u\.npy cannot hold this: it is written as \.csv or \.parquet") as caught:
+        synthesis.traverse(rows, tmp_path / "u.npy")
+    assert caught.value.fix == "name one of .csv or .parquet with -o"
+    with pytest.raises(UsageError, match="units would hold pictures, and rows of a table make none"):
+        synthesis.traverse(rows, tmp_path / "units")
 
 
 def test_units_as_a_sheet_and_as_a_table(digit_run: Run, tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ def export(run: Run, out: str | Path) -> Export:
 
 
 def _written(made: list[tuple[Exported, bytes]], said: tuple[str, ...]) -> Export:
+    folder = made[0][0].path.parent
+    said = said if folder.is_dir() else (*said, f"the folder {folder} was not there and is made")
     for exported, content in made:
         files.write_atomic(exported.path, lambda part, content=content: part.write_bytes(content))
     return Export(tuple(exported for exported, _ in made), said)

@@ -141,7 +141,7 @@ def interpolate(
     z = run.model.encode(given)
     distance = float(np.linalg.norm(z[1] - z[0]))
     about = {"steps": steps, "paths": list(paths), "a": ends[0].id_of(0), "b": ends[1].id_of(0), "distance": distance}
-    return Made(target, steps * len(paths), (*ends[0].notes, *ends[1].notes), about)
+    return Made(target, steps * len(paths), tuple(dict.fromkeys([*ends[0].notes, *ends[1].notes])), about)
 
 
 def interpolated(run: Run, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
@@ -266,9 +266,12 @@ def _refuse_suffix(run: Run, out: Path, known: set[str]) -> None:
     drawn = {"", ".png", ".webp"}
     allowed = known | {""} if run.model.preprocess.is_image else known - drawn
     if out.suffix.lower() not in allowed:
-        kinds = ", ".join(sorted(allowed - {""})) + (" or a folder" if "" in allowed else "")
-        message = f"this cannot be written as {out.suffix or 'a folder'}."
-        raise UsageError("USAGE-OUT", message, fix=f"name one of {kinds} with -o")
+        *others, last = [*sorted(allowed - {""}), *(["a folder"] if "" in allowed else [])]
+        forms = f"{', '.join(others)} or {last}"
+        message = f"{out} cannot hold this: it is written as {forms}."
+        if out.suffix.lower() in drawn and not run.model.preprocess.is_image:
+            message = f"{out} would hold pictures, and rows of a table make none."
+        raise UsageError("USAGE-OUT", message, fix=f"name one of {forms} with -o")
 
 
 __all__ = ["Made", "interpolate", "interpolated", "sample", "traverse"]

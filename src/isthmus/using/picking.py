@@ -65,7 +65,7 @@ def rows_of(choice: str, samples: Samples) -> np.ndarray:
     if choice.startswith("label="):
         return _rows_of_class(choice.removeprefix("label="), samples)
     if choice.startswith("-"):
-        message = f"rows are counted from 0, from the front; {samples.name} has no row {printable(choice)}."
+        message = f"{samples.name} has no row {printable(choice)}: rows are counted from 0 on."
         raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
     spans = [RANGE.fullmatch(part) for part in choice.split(",")]
     if None in spans:
