@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
+from isthmus.showing import penalties
 from isthmus.showing.canvas import BLUE, DPI, HAIRLINE, INK, MUTED, SMALL, VERMILION, look, png, text_width
 from isthmus.sparkline import worth_showing
 
@@ -40,10 +41,14 @@ def cost_curves(
     `history` rows hold `epoch`, `train_cost` and, where there is validation, `validation_cost`; missing and
     non-finite values leave a gap. `floor` is the least cost that any model can reach, `reference` are costs of
     other models by name. The scale is logarithmic where costs span a factor of 2; single epochs that are far worse
-    than the rest are drawn as triangles at the upper edge, so that they do not flatten the others.
+    than the rest are drawn as triangles at the upper edge, so that they do not flatten the others. What the rows hold
+    besides (penalties, perplexity) has a small panel each below; see `penalties.series`.
     """
-    figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
-    axes = figure.add_axes((0.085, 0.125, 0.7, ROOM))
+    beside = penalties.series(history)
+    total = HEIGHT + penalties.height(len(beside))
+    figure = Figure(figsize=(WIDTH / DPI, total / DPI), dpi=DPI)
+    bottom, tall = (total - (0.875 * HEIGHT)) / total, ROOM * HEIGHT / total
+    axes = figure.add_axes((0.085, bottom, 0.7, tall))
     epochs = _values(history, "epoch")
     lines = {name: (_values(history, key), colour) for key, name, colour in SERIES}
     levels = {name: value for name, value in (reference or {}).items() if math.isfinite(value)}
@@ -55,12 +60,29 @@ def cost_curves(
         end for name, (values, colour) in lines.items() if (end := _line(axes, epochs, values, colour, name, limits))
     ]
     ends += [_level(axes, name, value, limits) for name, value in levels.items()]
-    widest = max((text_width(text, SIZE) for _, text, _ in ends), default=0.0)
-    axes.set_position((0.085, 0.125, 0.89 - min(widest, WIDTH / 3) / WIDTH, ROOM))
+    widest = max([text_width(text, SIZE) for _, text, _ in ends] + [penalties.widest(beside)])
+    place = 0.085, 0.89 - min(widest, WIDTH / 3) / WIDTH
+    axes.set_position((place[0], bottom, place[1], tall))
     _epoch_axis(axes, epochs, unit)
     _name_ends(axes, ends)
     _mark_best(axes, history, best_epoch, limits)
+    if beside:
+        panels = penalties.draw(figure, place, 0.125 * HEIGHT, epochs, axes.get_xlim(), beside, best_epoch)
+        _epochs_under(panels[-1], axes)
     return figure
+
+
+def _epochs_under(lowest: Axes, axes: Axes) -> None:
+    """The numbers of the epochs under the lowest panel instead of under the cost."""
+    lowest.xaxis.set_major_locator(FixedLocator([t for t in axes.get_xticks() if _within(t, axes.get_xlim())]))
+    lowest.set_xlabel(axes.get_xlabel(), size=SIZE * 72 / DPI)
+    lowest.tick_params(labelbottom=True)
+    axes.set_xlabel("")
+    axes.tick_params(labelbottom=False)
+
+
+def _within(value: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= value <= limits[1]
 
 
 def _values(history: Sequence[Row], key: str) -> np.ndarray:
