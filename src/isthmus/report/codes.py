@@ -17,6 +17,7 @@ from isthmus.showing.pictures import shown
 MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
 BINS = 25
 EDGE = 0.001  # of all values at either end may lie outside of the drawings: single ones would flatten the rest
+MANY = 30  # classes; more of them no colours could tell apart
 MAPPED = 1_000  # points of the map: enough to see the clusters, and 100 kB of thumbnails
 THUMB, SPRITE_COLUMNS = 28, 40  # pixels of a thumbnail's longer side; thumbnails in a line of their sheet
 
@@ -86,9 +87,9 @@ def _map(material: Material, points: np.ndarray) -> dict[str, Any]:
     rows = np.sort(evenly(np.arange(len(points)), test.labels, MAPPED))
     rows = rows[np.argsort(points[rows, 0], kind="stable")]  # from left to right, as the arrow keys go
     at = points[rows]
-    labels = np.zeros(len(rows), int) if test.labels is None else test.labels[rows]
-    classes = test.classes if test.labels is not None else ()
-    names = {k: name for k, name in enumerate(classes) if 1 < len(classes) <= 30 and (labels == k).any()}
+    classes = test.classes if test.labels is not None and len(test.classes) <= MANY else ()
+    labels = np.zeros(len(rows), int) if test.labels is None or not classes else test.labels[rows]
+    names = {k: name for k, name in enumerate(classes) if len(classes) > 1 and (labels == k).any()}
     label = f"Map of {len(rows):,} codes" + (f", coloured by {len(classes)} classes" if len(classes) > 1 else "")
     found = [legible(f"{material.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·")) for row in rows]
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}

@@ -88,13 +88,13 @@ def _read(material: Material, kept: np.ndarray, names: list[str], order: np.ndar
     n = material.metrics["data"]["n_test"]
     said = [
         f"Each row of the table has {len(names):,} columns and goes through a code of {material.metrics.get('z_size')} "
-        f"numbers. A bar shows how much of a column's ups and downs comes back, over the {n:,} test rows: 100 % is a "
-        "perfect copy, 0 % no better than always answering with the mean."
+        f"numbers. A bar shows how much of a column's ups and downs comes back, over the {n:,} test rows: 100% is a "
+        "perfect copy, 0% no better than always answering with the mean."
     ]
     if known.size:
         said.append(
-            f"In the middle it is {float(np.median(known)):.0%}; least of all comes back of {names[order[0]]}, "
-            f"{float(known.min()):.0%}"
+            f"In the middle it is {float(np.median(known)):.1%}; least of all comes back of {names[order[0]]}, "
+            f"{float(known.min()):.1%}"
             + (", so that column shares little with the others, or is noise." if known.min() < LITTLE else ".")
         )
     return " ".join(said)

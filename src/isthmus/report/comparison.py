@@ -198,7 +198,8 @@ def _images(found: Sequence[Material], names: Sequence[str]) -> Section | None:
             rows.append(_row(name, material.passed.rows(chosen).x_hat, titles, seen.x))
     if len(rows) < 2:
         return None
-    read = f"The same {len(chosen)} test images in every row, and below the originals what each run makes of them."
+    read = f"The same {len(chosen)} test images in every row, and below the originals what each run makes of them. "
+    read += "The number by a name is the mean squared error of these images."
     if noisy:
         each = (
             "each run"

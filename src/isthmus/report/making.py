@@ -40,12 +40,15 @@ def architecture(material: Material) -> Section | None:
     said = f"Each bar is a layer, the higher the more values it gives; there are {material.metrics['parameters']:,} "
     said += "weights in all. "
     if material.metrics.get("z_size"):
-        share = values / material.metrics["z_size"]
-        said += (
-            f"The orange bar is the isthmus: {values:,} values have to pass through {material.metrics['z_size']:,}, "
-            f"{share:.3g} times fewer, so the network must find what the {material.sample}s have in common."
-        )
+        said += _isthmus(values, material.metrics["z_size"], material.sample)
     return Section("architecture", "The network", "architecture.html", said, {"drawing": drawing})
+
+
+def _isthmus(values: int, z_size: int, sample: str) -> str:
+    said = f"The orange bar is the isthmus: {values:,} values have to pass through {z_size:,}"
+    if z_size >= values:
+        return f"{said}, which is no narrow place: all of them could be handed on as they are."
+    return f"{said}, {values / z_size:.3g} times fewer, so the network must find what the {sample}s have in common."
 
 
 def read_drawing(material: Material) -> Html | None:

@@ -23,6 +23,9 @@ TITLES = {
     "stopped-too-early": "Length of the training",
     "dead-units": "Units in use",
     "saturated-units": "Units within their range",
+    "posterior-collapse": "A code that carries something",
+    "log-variance-held": "Spreads that stay within bounds",
+    "dead-codes": "Codewords in use",
     "targets-out-of-range": "Range of the data",
     "train-test-overlap": "Test data kept apart",
 }

@@ -41,6 +41,11 @@ def asset(name: str) -> Html:
     return Html((resources.files("isthmus.report") / TEMPLATES / name).read_text(encoding="utf-8"))
 
 
+def frame_of(text: str) -> str:
+    """A page of the app around the pieces that it shares with the reports."""
+    return _environment().from_string(text).render()
+
+
 @cache
 def _environment() -> Environment:
     return Environment(

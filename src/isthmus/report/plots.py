@@ -16,6 +16,7 @@ UNITS = 1_000  # of the inner drawing, each way
 ROOM = 0.05  # of the height, left free above and below
 LEVELS_NEAR = 1.0  # times the curves' own span: levels farther away would flatten the curves, and are only told
 FAR = 100.0  # heights above the axis: what is farther away looks upright all the same
+EDGE = 0.1  # of the width; names of groups that stand nearer to the side would be cut off there
 MOST_TICKS = 6
 
 
@@ -183,7 +184,8 @@ def scatter(points: np.ndarray, groups: Sequence[int], names: dict[int, str], *,
     for group, name in names.items():
         middle = np.median(points[np.asarray(groups) == group], axis=0)
         place = {"x": _percent(float(middle[0])), "y": _percent(1 - float(middle[1])), "dy": "6"}
-        root.append(element("text", {"class": f"group t{group % 10}"} | place, name))
+        side = " first" if middle[0] < EDGE else " last" if middle[0] > 1 - EDGE else ""
+        root.append(element("text", {"class": f"group t{group % 10}{side}"} | place, name))
     return html(root)
 
 

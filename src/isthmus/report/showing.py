@@ -18,6 +18,7 @@ from isthmus.showing.pictures import SHOWN, WORST, one_of_each, shown, without_n
 
 CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without colour
 MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told
+NOTHING = 1e-10  # squared error, of values that vary by 1: what rounding in 32 bits leaves
 PCA_WORK = principal.EXACT_WORK  # about a second; more training images change the pictures of PCA by nothing seen
 
 
@@ -132,7 +133,12 @@ def _read_rivals(material: Material, found: dict[str, float]) -> str:
     said = ["An autoencoder is worth its training only if it beats two rivals that need none."]
     said.append(f"The mean {material.sample} is the same answer for every input;")
     said.append("PCA is the best code of the same size that straight lines alone can make.")
-    if ours:
+    nothing = [name for name, mse in others.items() if mse < NOTHING]
+    if nothing:
+        name = nothing[0][0].upper() + nothing[0][1:]
+        said.append(f"{name} loses nothing here, since there is nothing that it would have to leave out.")
+    others = {name: mse for name, mse in others.items() if mse >= NOTHING}
+    if ours and others:
         told_ones = [f"{told(mse / ours)} times as large with {name}" for name, mse in others.items()]
         said.append(f"Compared with this model the error (shorter bars are better) is {' and '.join(told_ones)}.")
     if material.noise:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
+from isthmus.config import Config
+from isthmus.data.split import Splits
 from isthmus.errors import DataError, IsthmusError, ResourceError
 from isthmus.running.record import digests
 from isthmus.running.runs import Run
@@ -15,8 +17,23 @@ from isthmus.using.latent import PART, Latent, refuse_without_code
 from isthmus.using.shelf import Shelf
 
 
-def prepared_again(run: Run) -> Prepared:
+class ReadOnce:
+    """Data of runs that are looked at together: read once for all that name the same and divide it alike."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Splits] = {}
+
+    def __call__(self, config: Config) -> Splits:
+        settings = repr((config.data, config.training.seed))
+        if settings not in self._kept:
+            self._kept[settings] = prepare.read_splits(config, None, Quiet())
+        return self._kept[settings]
+
+
+def prepared_again(run: Run, read: ReadOnce | None = None) -> Prepared:
     """Settings and data of a finished run, as they were when it began; the model's own preprocessing.
+
+    `read`: what several runs share.
 
     Raises: DataError if the data was handed over in memory, cannot be read any more, or has changed.
     """
@@ -26,7 +43,7 @@ def prepared_again(run: Run) -> Prepared:
         message = f"{run.path} was trained on data in memory, which is not kept with it."
         raise DataError("DATA-GONE", message, fix="train with a path or a name, so that the data can be read again")
     try:
-        splits = prepare.read_splits(config, None, Quiet())
+        splits = (read or ReadOnce())(config)
     except IsthmusError as error:
         message = f"the data that {run.path} was trained on cannot be read any more: {error.message}"
         raise DataError("DATA-GONE", message, fix=f"bring {source} back to where it was") from None
@@ -50,4 +67,4 @@ def latent_of(run: Run) -> Latent:
     return latent
 
 
-__all__ = ["latent_of", "prepared_again"]
+__all__ = ["ReadOnce", "latent_of", "prepared_again"]

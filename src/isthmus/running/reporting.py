@@ -18,6 +18,7 @@ from isthmus.report import Material, compare, compose
 from isthmus.report.material import CodeMoments
 from isthmus.report.page import render
 from isthmus.running import runs
+from isthmus.running.again import ReadOnce, prepared_again
 from isthmus.running.runs import Run
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import Prepared
@@ -48,7 +49,8 @@ def report(*names: str | Path | Run, out: str | Path | None = None, module: nn.M
     """
     if not names:
         raise UsageError("USAGE-RUN", "no run is named.", fix="name a run folder, or latest")
-    found = [material_of(_run(name, module)) for name in names]
+    read = ReadOnce()
+    found = [material_of(_run(name, module), read) for name in names]
     if len(found) == 1:
         return _write(Path(out) if out else found[0].path / REPORT, _page(found[0]), found[0].missing)
     missing = [f"{m.name}: {text}" for m in found for text in m.missing]
@@ -70,8 +72,8 @@ def report_at_end(run: Run, prepared: Prepared, model: Model, latent: Latent | N
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
-def material_of(run: Run) -> Material:
-    """What a run folder holds, with its data and its model where they can be had.
+def material_of(run: Run, read: ReadOnce | None = None) -> Material:
+    """What a run folder holds, with its data and its model where they can be had; `read` is shared by several runs.
 
     Raises: UsageError for a run that was not judged yet.
     """
@@ -83,7 +85,7 @@ def material_of(run: Run) -> Material:
     model, prepared, missing = None, None, ()
     try:
         model = run.model
-        prepared = run.prepared
+        run.prepared = prepared = prepared_again(run, read)
         model.to(prepared.device)
     except (DataError, ModelFileError) as error:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from isthmus import __version__, report
 from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceError
 from isthmus.files import finite
+from isthmus.report.page import frame_of
 from isthmus.web import panels, routes, watching
 from isthmus.web.guard import Door, Guard
 from isthmus.web.house import PAGES, House
@@ -59,7 +60,7 @@ def _add_pages(app: FastAPI) -> None:
     static = resources.files("isthmus.web") / "static"
     style = (resources.files(report) / "templates" / "style.css").read_bytes()
     texts = {name: (static / name).read_bytes() for name in STATIC if (static / name).is_file()}
-    page = (static / "index.html").read_bytes()
+    page = frame_of((static / "index.html").read_text(encoding="utf-8")).encode()
 
     @app.get("/", include_in_schema=False)
     def index() -> Response:

@@ -2,6 +2,7 @@
 import { all, ask, draw, latest, make, on, one, state } from "./state.js";
 import { load } from "./draw.js";
 
+const EDGE = 0.1; // of the width; names that stand nearer to the side would be cut off there
 const MANY = 30; // classes; more of them no colours could tell apart
 let chart, chosen = -1, sheet = null;
 
@@ -38,7 +39,7 @@ function paint() {
     const inside = points.filter((_, k) => labels[k] === c);
     if (!inside.length) return "";
     const middle = (axis) => inside.map((p) => p[axis]).sort((a, b) => a - b)[inside.length >> 1];
-    const text = draw("text", { class: "group", x: percent(middle(0)), y: percent(1 - middle(1)), dy: 6 });
+    const text = draw("text", { class: `group${middle(0) < EDGE ? " first" : middle(0) > 1 - EDGE ? " last" : ""}`, x: percent(middle(0)), y: percent(1 - middle(1)), dy: 6 });
     text.textContent = name;
     return text;
   });
