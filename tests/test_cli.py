@@ -364,6 +364,46 @@ def test_looking_at_a_run_tells_its_numbers(name: str, run: Path, isthmus_comman
     assert (found if name == "evaluate" else found["metrics"])["test"] == metrics["test"]
 
 
+def test_fault_info_on_a_damaged_model_tells_what_it_can_and_fails(run: Path, isthmus_command: Command) -> None:
+    shutil.copytree(run, "runs/b")
+    os.truncate("runs/b/model/model.safetensors", 100)
+    outcome = isthmus_command("info", "runs/b")
+    assert outcome.code == 4
+    assert f"{Run(run).metrics['test']['mse']:.5g}" in outcome.out
+    assert "error[MODEL-FILE]: runs/b/model/model.safetensors is damaged" in outcome.err
+    found = isthmus_command("info", "runs/b", "--json").json
+    assert (found["error"]["code"], found["metrics"]) == ("MODEL-FILE", Run(run).metrics)
+
+
+@pytest.mark.parametrize(("name", "text"), [("metrics.json", "{"), ("metrics.json", "{}"), ("config.toml", "x = [")])
+def test_fault_a_broken_file_of_one_run_is_told_and_does_not_hide_the_others(
+    name: str, text: str, run: Path, isthmus_command: Command
+) -> None:
+    shutil.copytree(run, "runs/a")
+    shutil.copytree(run, "runs/b")
+    Path("runs/b", name).write_text(text)
+    outcome = isthmus_command("info", "runs/b")
+    assert outcome.code == 4
+    assert f"error[RUN-FILE]: runs/b/{name} cannot be" in outcome.err
+    rows = {row["run"]: row["ended"] for row in isthmus_command("runs", "--json").json["runs"]}
+    assert rows == {"runs/a": "budget", "runs/b": "damaged" if name == "metrics.json" else "budget"}
+
+
+def test_fault_evaluate_names_the_data_that_was_measured(run: Path, images: Path, isthmus_command: Command) -> None:
+    large = np.repeat(np.repeat(np.load(images)[:7], 2, 2), 2, 3)
+    np.save("other.npy", large)
+    refused = isthmus_command("evaluate", run, "other.npy")
+    assert "fix: pass --resize 28x28" in refused.err
+    outcome = isthmus_command("evaluate", run, "other.npy", "--resize", "28x28")
+    assert outcome.out.splitlines()[:2] == ["data       other, 7 test images", f"trained on {images}"]
+    found = isthmus_command("evaluate", run, "other.npy", "--resize", "28x28", "--json").json
+    assert found["data"] == {"name": "other", "n_test": 7, "shape": [1, 28, 28], "trained_on": str(images)}
+    assert "mean_cost" not in found
+    own = isthmus_command("evaluate", run)
+    assert own.out.startswith(f"data       {images.stem}, ")
+    assert isthmus_command("evaluate", run, "--resize", "28").code == 2  # options for data that is not named
+
+
 def test_runs_and_recipes_are_listed(run: Path, isthmus_command: Command) -> None:
     assert "there are no runs here" in isthmus_command("runs").out
     shutil.copytree(run, "runs/b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.lock import FolderLock
-from isthmus.running.folders import has_begun, kept_if_begun, state
+from isthmus.running.folders import damage, has_begun, kept_if_begun, state
 from isthmus.running.runs import Run
 
 
@@ -81,3 +82,35 @@ def test_a_process_that_was_killed_holds_nothing(copy: Path) -> None:
     assert "pid" in (copy / ".lock").read_text()
     Run(copy).write_record(ended=None)
     assert state(Run(copy)) == "killed"
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "words"),
+    [
+        ("model.safetensors", 1000, "model.safetensors is damaged: 1,000 bytes"),
+        ("config.json", None, "'config.json' is missing"),
+        ("MANIFEST.json", 3, "MANIFEST.json cannot be read"),
+    ],
+)
+def test_fault_a_model_that_is_not_whole_is_told(name: str, cut: int | None, words: str, copy: Path) -> None:
+    assert damage(Run(copy)) is None
+    path = copy / "model" / name
+    path.unlink() if cut is None else os.truncate(path, cut)
+    found = damage(Run(copy))
+    assert found is not None
+    assert words in found.message
+
+
+def test_a_model_that_is_gone_is_told_and_one_that_is_not_made_yet_is_not(copy: Path) -> None:
+    shutil.rmtree(copy / "model")
+    found = damage(Run(copy))
+    assert found is not None
+    assert (found.exit_code, found.code) == (4, "MODEL-MISSING")
+    Run(copy).write_record(ended="interrupted")
+    assert damage(Run(copy)) is None
+
+
+def test_a_run_whose_metrics_are_gone_is_to_be_judged_again(copy: Path) -> None:
+    assert state(Run(copy)) == "budget"
+    (copy / "metrics.json").unlink()
+    assert state(Run(copy)) == "unjudged"

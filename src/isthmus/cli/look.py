@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import READING, with_settings
+from isthmus.cli.settings import READING, USING, with_settings
 from isthmus.cli.use import RunName, nested
+from isthmus.errors import ModelFileError
 
 
 def _version(asked: bool) -> None:
@@ -29,6 +31,7 @@ def version_option(version: Version = False) -> None:
 
 def evaluate(
     io: Io,
+    settings: dict[str, Any],
     run: RunName,
     data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's own]")] = None,
     *,
@@ -44,12 +47,12 @@ def evaluate(
     \b
     Examples:
       isthmus evaluate latest
-      isthmus evaluate runs/mnist-modern-1 my-digits/ --json
+      isthmus evaluate runs/mnist-modern-1 my-digits/ --resize 28 --json
       isthmus evaluate runs/mnist-vae-1 --nll 100 --binarise threshold
     """
     from isthmus.running.evaluating import evaluate as measured
 
-    metrics = measured(run, data, nll=nll, binarise=binarise)
+    metrics = measured(run, data, nll=nll, binarise=binarise, settings=nested(settings))
     io.result(metrics, _measured(metrics))
 
 
@@ -96,12 +99,17 @@ def _draw(found: Any, out: Path | None) -> Path | None:
 
 
 def info(io: Io, run: RunName) -> None:
-    """Tell what a run is: its data, settings, numbers and verdicts."""
+    """Tell what a run is: its data, settings, numbers and verdicts, and whether its model is whole."""
+    from isthmus.running.folders import damage
     from isthmus.running.runs import find
 
     found = find(run)
+    fault = damage(found)
     about = {"run": str(found.path), "record": found.record, "config": found.config.as_dict(), "metrics": found.metrics}
-    io.result(about, _told(found))
+    io.result(about | (fault.as_dict() if fault else {}), _told(found))
+    if fault is not None:
+        print(fault, file=sys.stderr)
+        raise typer.Exit(fault.exit_code)
 
 
 def runs(io: Io) -> None:
@@ -129,17 +137,25 @@ def doctor(io: Io) -> None:
 
 
 def _measured(metrics: dict[str, Any]) -> str:
-    lines = [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
-    for name, numbers in metrics["baselines"].items():
-        lines.append(f"{name:<10} mse {numbers['mse']:.5g}")
-    block = metrics.get("denoising") or {}
-    for name, numbers in ({k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})).items():
-        if isinstance(numbers, dict) and numbers.get("psnr_db") is not None:
-            lines.append(f"{name:<10} psnr_db {numbers['psnr_db']:.2f}")
-        elif isinstance(numbers, dict) and numbers.get("mse") is not None:
-            lines.append(f"{name:<10} mse {numbers['mse']:.5g}, of noisy rows")
+    about, block = metrics["data"], metrics.get("denoising") or {}
+    of = "row" if len(about["shape"]) == 1 else "image"
+    lines = [f"{'data':<10} {about['name']}, {about['n_test']:,} test {of}{'s' * (about['n_test'] != 1)}"]
+    lines += [f"{'trained on':<10} {about['trained_on']}"] if "trained_on" in about else []
+    lines += [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
+    lines += [f"{name:<10} mse {numbers['mse']:.5g}" for name, numbers in metrics["baselines"].items()]
+    rivals = {k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})
+    denoised = [f"  {name:<10} {told}" for name, numbers in rivals.items() if (told := _denoised(numbers))]
+    lines += [f"of noisy {of}s ({block['noise']}):", *denoised] if denoised else []
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
     return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
+
+
+def _denoised(numbers: Any) -> str | None:
+    """The PSNR of images, the squared error of all else; None for what is no measurement."""
+    found = numbers if isinstance(numbers, dict) else {}
+    if found.get("psnr_db") is not None:
+        return f"psnr_db {found['psnr_db']:.2f}"
+    return f"mse {found['mse']:.5g}" if found.get("mse") is not None else None
 
 
 def _bounded(bound: dict[str, Any]) -> str:
@@ -151,7 +167,10 @@ def _bounded(bound: dict[str, Any]) -> str:
 def _row(run: Any) -> dict[str, Any]:
     from isthmus.running.folders import state
 
-    metrics = run.metrics
+    try:
+        metrics, ended = run.metrics, state(run)
+    except ModelFileError:  # a broken folder must not hide the others
+        metrics, ended = {}, "damaged"
     test = metrics.get("test", {})
     return {
         "run": str(run.path),
@@ -161,7 +180,7 @@ def _row(run: Any) -> dict[str, Any]:
         "epochs": metrics.get("epochs"),
         "bce": test.get("bce"),
         "mse": test.get("mse"),
-        "ended": state(run),
+        "ended": ended,
     }
 
 
@@ -206,7 +225,7 @@ def _why(record: dict[str, Any]) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    command(app, evaluate)
+    command(app, with_settings(evaluate, USING))
     command(app, with_settings(check, READING))
     for function in (info, runs, recipes, doctor):
         command(app, function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,20 +31,22 @@ def evaluate(
     module: nn.Module | None = None,
     nll: int | None = None,
     binarise: str = "none",
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The metrics of a trained run, measured again; on other `data`, on all of it as test.
+    """The metrics of a trained run, measured again; on other `data`, on all of it as test, whose name they then bear.
 
     `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
     frame, Dataset or DataLoader. A run that was trained on data in memory is measured as at its end where it is given
     that data once more. Where the training data cannot be had, the baselines, which are made from it, are absent.
     `nll` draws a sample add the importance-weighted bound of a VAE, under `bound`; `binarise` says whether its pixels
-    are made black and white before: "none", "threshold" or "sample".
+    are made black and white before: "none", "threshold" or "sample". `settings` are reading options for `data` that
+    were given anew, such as `{"resize": "28"}`.
 
     Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
     """
     run = run if isinstance(run, Run) and module is None else Run(_folder(run), module=module)
-    _refuse_without(run, data)
-    known, other = _data(run, data)
+    _refuse_without(run, data, settings)
+    known, other = _data(run, data, settings)
     model = run.model.to(known.device)
     try:
         metrics = judge(known, model, run.history, _ending(run))
@@ -52,10 +55,20 @@ def evaluate(
             metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarise=binarise)
     finally:
         model.cpu()  # a `Run` that was handed over keeps its model where it was
-    if other:  # it says nothing about how the training went, only where it was trained on
+    if other:
+        metrics["data"] = _about_other(known)
+        del metrics["mean_cost"]  # that of the run's own validation samples
+        # It says nothing about how the training went, only where it was trained on.
         seen = [{k: v[k] for k in v if k != "try"} for v in metrics["verdicts"] if _is_seen(v)]
         metrics["verdicts"] = [v for v in metrics["verdicts"] if v["id"] not in OF_TRAINING] + seen
     return metrics
+
+
+def _about_other(prepared: Prepared) -> dict[str, Any]:
+    """The `data` block where other data than the run's own was measured; `trained_on` names that."""
+    test = prepared.splits.test
+    about = {"name": test.name, "n_test": len(test), "shape": list(prepared.preprocess.shape)}
+    return about | {"trained_on": prepared.config.data.source}
 
 
 def _is_seen(verdict: dict[str, Any]) -> bool:
@@ -67,15 +80,18 @@ def _folder(run: str | Path | Run) -> Path:
     return run.path if isinstance(run, Run) else runs.find(run).path
 
 
-def _refuse_without(run: Run, data: Any) -> None:
+def _refuse_without(run: Run, data: Any, settings: Mapping[str, Any] | None) -> None:
     """Raises: UsageError where a run cannot be measured without data from the caller; before anything is read."""
+    if settings and not isinstance(data, str | Path):
+        message = f"{', '.join(settings)}: reading options are for other data, which is not named."
+        raise UsageError("USAGE-EVALUATE", message, fix="name the data after the run, or leave the options out")
     if data is None and run.config.data.source == IN_MEMORY:
         message = f"{run.path} was trained on data in memory, which is not kept with it."
         fix = "name data to measure it on, or call isthmus.evaluate(path, data=…) with that data"
         raise UsageError("USAGE-EVALUATE", message, fix=fix)
 
 
-def _data(run: Run, data: Any) -> tuple[Prepared, bool]:
+def _data(run: Run, data: Any, settings: Mapping[str, Any] | None) -> tuple[Prepared, bool]:
     """What the run is measured on, and whether that is other data than its own."""
     if data is None:
         return run.prepared, False
@@ -84,7 +100,7 @@ def _data(run: Run, data: Any) -> tuple[Prepared, bool]:
         own = _own(run, data)
         if own is not None:
             return _ready(run, own), False
-    test = read_input(run, data) if isinstance(data, str | Path) else _handed_over(run, data)
+    test = read_input(run, data, settings) if isinstance(data, str | Path) else _handed_over(run, data)
     if in_memory:
         return _ready(run, _only(test)), True
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from isthmus import lock
+from isthmus import files, lock
 from isthmus.errors import ModelFileError
 from isthmus.running.runs import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, Run
+from isthmus.swapping import standing
 
 
 def has_begun(path: Path) -> bool:
@@ -39,6 +41,22 @@ def _ended(path: Path) -> str | None:
         return Run(path).record.get("ended")
     except ModelFileError:
         return None
+
+
+def damage(run: Run) -> ModelFileError | None:
+    """What is wrong with the trained model of a run: a file missing, cut or changed; None where it is whole, or where
+    the run has not come so far as to have one."""
+    folder = run.path / MODEL
+    if not standing(folder).is_dir():
+        if run.record.get("ended") not in DONE:
+            return None
+        fix = f"use another copy of it, or train again with `isthmus train --config {shlex.quote(str(run.path / CONFIG))}`"
+        return ModelFileError("MODEL-MISSING", f"{run.path} was trained to its end, and {MODEL}/ is gone.", fix=fix)
+    try:
+        files.steadily(folder, files.verify_folder)
+    except ModelFileError as error:
+        return error
+    return None
 
 
 def state(run: Run) -> str:

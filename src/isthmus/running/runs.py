@@ -33,6 +33,7 @@ PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
 RECORD, CONFIG, METRICS, HISTORY, MODEL = "run.json", "config.toml", "metrics.json", "history.csv", "model"
 SKIPPED = "skipped.txt"
 CHECKPOINT = "checkpoint"
+JUDGED = ("data", "test", "baselines", "verdicts")  # of metrics.json: what everything that shows a run stands on
 DONE = {"budget", "patience"}  # how a training ends that came to its end
 
 
@@ -61,7 +62,11 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """All settings of the run."""
-        return configs.build(configs.read(self.path / CONFIG), where=str(self.path / CONFIG))
+        path = self.path / CONFIG
+        try:
+            return configs.build(configs.read(path), where=str(path))
+        except UsageError as error:  # nobody wrote these settings by hand: the file is damaged, or of another version
+            raise ModelFileError("RUN-FILE", f"{path} cannot be used: {error.message}", fix=error.fix) from None
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -71,12 +76,12 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """`metrics.json`; empty before the run has been judged."""
-        return _read_json(self.path / METRICS) if (self.path / METRICS).is_file() else {}
+        return _read_json(self.path / METRICS, JUDGED) if (self.path / METRICS).is_file() else {}
 
     @property
     def is_judged(self) -> bool:
         """Whether metrics and pictures are those of the trained model."""
-        return bool(self.record.get("judged", self.metrics))
+        return bool(self.record.get("judged", True) and self.metrics)
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -146,10 +151,12 @@ class Run:
         self.__dict__["record"] = record
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         version = int(value.get("format", 0))
+        if missing := [key for key in needed if key not in value]:
+            raise ValueError(f"it has no {', '.join(map(repr, missing))}")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelFileError("RUN-FILE", f"{path} cannot be read: {error}.", fix="restore that file") from None
     if version > files.FORMAT:
