@@ -15,6 +15,10 @@ from isthmus.comparing import contest
 from isthmus.errors import UsageError
 from isthmus.running.runs import Run
 from isthmus.settings import nest
+from isthmus.synthesising.classifier import PART
+from isthmus.synthesising.resemblance import Judges, resemblance
+from isthmus.synthesising.sampling import draw_samples
+from isthmus.using.shelf import Shelf
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,21 @@ def test_the_neighbours_are_those_of_scikit_learn(digit_run: Run) -> None:
     model = KNeighborsClassifier(5).fit(latent.codes, latent.labels)
     expected = model.score(digit_run.model.encode(test.x), test.labels)
     assert contest.measured(digit_run)["knn"] == pytest.approx(expected)
+
+
+def test_one_classifier_judges_all_runs_of_the_same_data(found: contest.Contest) -> None:
+    kept = [name for name in ("modern-0", "modern-1", "linear-0", "linear-1") if Shelf(found.folder / name).has(PART)]
+    assert kept == ["modern-0", "modern-1"]  # a seed divides the digits its own way
+    judges = Judges()
+    modern, linear, other = (Run(found.folder / name) for name in ("modern-0", "linear-0", "modern-1"))
+    judge = judges.of(modern)
+    assert judge is not None
+    assert judges.of(linear) is judge
+    assert judges.of(other) is not judge
+    drawn = draw_samples(linear, 1_000, seed=0).x
+    expected = resemblance(linear, drawn).fidelity  # by a classifier of its own, from the same data and seed
+    shared = resemblance(linear, drawn, judge=judge).fidelity
+    assert (shared.precision, shared.recall) == pytest.approx((expected.precision, expected.recall), abs=1e-6)
 
 
 def test_the_files_beside_the_runs(found: contest.Contest) -> None:

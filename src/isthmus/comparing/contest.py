@@ -24,7 +24,7 @@ from isthmus.running.runs import Run
 from isthmus.showing import canvas
 from isthmus.showing.filmstrips import side_by_side
 from isthmus.showing.sheets import short
-from isthmus.synthesising.resemblance import resemblance
+from isthmus.synthesising.resemblance import Judges, resemblance
 from isthmus.synthesising.sampling import draw_samples
 from isthmus.synthesising.synthesis import visible
 from isthmus.training.display import Quiet, shown_by
@@ -86,10 +86,10 @@ def compare(
         for name in dict.fromkeys(names)
     }
     _refuse_other_tests(groups)
-    rows = []
+    rows, judges = [], Judges()
     for name, members in groups.items():
         shown.say(f"measuring {name}")
-        rows.append(_row(name, members))
+        rows.append(_row(name, members, judges))
     contest = Contest(folder, data, tuple(rows))
     _write(contest, {name: next((m for m in members if isinstance(m, Run)), None) for name, members in groups.items()})
     return contest
@@ -105,8 +105,8 @@ def _refuse_other_tests(groups: Mapping[str, Sequence[Run | IsthmusError]]) -> N
         raise UsageError("USAGE-COMPARE", message, fix="name runs of the same data, or recipes and the data")
 
 
-def measured(run: Run) -> dict[str, float]:
-    """The numbers of one run; what does not apply is absent."""
+def measured(run: Run, judges: Judges | None = None) -> dict[str, float]:
+    """The numbers of one run; what does not apply is absent. Runs that are set side by side share their `judges`."""
     test = run.metrics["test"]
     found = {"mse": test["mse"], "parameters": run.metrics["parameters"], "seconds": run.metrics["seconds"]}
     if test.get("bce_floor") is not None:
@@ -120,7 +120,8 @@ def measured(run: Run) -> dict[str, float]:
             z = coded(run, samples).z
             found["knn"] = knn_accuracy(latent.codes[known], latent.labels[known], z[asked], samples.labels[asked])
     with suppress(UsageError, DataError):
-        fidelity = resemblance(run, draw_samples(run, DRAWN, seed=run.config.training.seed).x).fidelity
+        drawn = draw_samples(run, DRAWN, seed=run.config.training.seed).x
+        fidelity = resemblance(run, drawn, judge=(judges or Judges()).of(run)).fidelity
         found |= {"precision": fidelity.precision, "recall": fidelity.recall}
     return found
 
@@ -161,10 +162,10 @@ def _job(recipe: str, seed: int, seeds: Sequence[int], settings: Mapping[str, An
     return series.Job(name, recipe, {**settings, "training": training})
 
 
-def _row(name: str, members: Sequence[Run | IsthmusError]) -> dict[str, Any]:
+def _row(name: str, members: Sequence[Run | IsthmusError], judges: Judges) -> dict[str, Any]:
     finished = [member for member in members if isinstance(member, Run)]
     errors = [member.message for member in members if isinstance(member, IsthmusError)]
-    each = [measured(run) for run in finished]
+    each = [measured(run, judges) for run in finished]
     row: dict[str, Any] = {"name": name, "n": len(each), "failed": "; ".join(errors) if not each else ""}
     for key in NUMBERS:
         values = [found[key] for found in each if key in found]

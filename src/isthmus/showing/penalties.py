@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 
 def series(history: Sequence[Row]) -> dict[str, np.ndarray]:
-    """What the rows hold besides costs, rate and time, at most four of them; gaps are NaN, what is always 0 is left out."""
+    """What rows hold besides costs, rate and time, at most four of them; gaps are NaN, what is always 0 is left out."""
     keys = dict.fromkeys(key for row in history for key in row if key not in NOT_SO)
     values = {key: np.array([_number(row.get(key)) for row in history]) for key in keys}
     told = [key for key, v in values.items() if np.isfinite(v).any() and np.nan_to_num(v, posinf=0, neginf=0).any()]

@@ -15,7 +15,7 @@ from isthmus.embedding.neighbors import nearest
 from isthmus.errors import DataError
 from isthmus.measuring.measure import BASELINE_VALUES
 from isthmus.randomness import generator_for
-from isthmus.synthesising.classifier import classifier_of
+from isthmus.synthesising.classifier import Classifier, classifier_of
 from isthmus.synthesising.fidelity import Fidelity, K, precision_recall
 
 if TYPE_CHECKING:
@@ -108,8 +108,10 @@ class Resemblance:
         }
 
 
-def resemblance(run: Run, x: np.ndarray, of: str | None = None) -> Resemblance:
+def resemblance(run: Run, x: np.ndarray, of: str | None = None, judge: Classifier | None = None) -> Resemblance:
     """New raw samples x (n, *shape) beside the run's training and test data; of one class, beside that class's.
+
+    `judge`: a classifier that several runs share, instead of the run's own.
 
     Raises: DataError where that data cannot be read, or has too few samples.
     """
@@ -124,7 +126,7 @@ def resemblance(run: Run, x: np.ndarray, of: str | None = None) -> Resemblance:
     pick = generator_for(seed, "resemblance")
     real = test[torch.randperm(len(test), generator=pick)[:few]]
     known = train[torch.randperm(len(train), generator=pick)[:few]]
-    features, words = feature_space(run)
+    features, words = feature_space(run, judge)
     real_features = features(real)
     return Resemblance(
         precision_recall(real_features, features(new[:few])),
@@ -134,20 +136,41 @@ def resemblance(run: Run, x: np.ndarray, of: str | None = None) -> Resemblance:
     )
 
 
-def feature_space(run: Run) -> tuple[Callable[[Tensor], Tensor], str]:
+def feature_space(run: Run, judge: Classifier | None = None) -> tuple[Callable[[Tensor], Tensor], str]:
     """What precision and recall are measured in, and its name: a classifier's features for images with labels.
 
     In pixels a blurred image lies near to many, so that it looks better than it is.
     """
-    prepared = run.prepared
-    if not prepared.preprocess.is_image:
+    if not run.prepared.preprocess.is_image:
         return lambda x: x.flatten(1), "the scaled columns"
-    labels = prepared.splits.train.labels
-    if labels is None or len(np.unique(labels[labels >= 0])) < 2:
+    if not has_classes(run):
         return lambda x: x.flatten(1), "pixels, as there are no labels to learn features from"
-    judge = classifier_of(run)
+    judge = judge or classifier_of(run)
     right = f", which gets {judge.accuracy:.1%} of the test images right" if judge.n_test else ""
     return judge.features, f"the last hidden layer of a classifier trained on the real images{right}"
+
+
+def has_classes(run: Run) -> bool:
+    """Whether the training data has labels of two classes. Raises: DataError where it cannot be read."""
+    labels = run.prepared.splits.train.labels
+    return labels is not None and len(np.unique(labels[labels >= 0])) > 1
+
+
+class Judges:
+    """A classifier for all runs of the same data: the first run's own, so that the others need not train theirs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Classifier] = {}
+
+    def of(self, run: Run) -> Classifier | None:
+        """None where precision and recall need none. Raises: DataError where the data cannot be read."""
+        preprocess, data = run.model.preprocess, run.record.get("data")
+        if not preprocess.is_image or not has_classes(run):
+            return None
+        key = repr((data or str(run.path), preprocess))  # early runs have no such record
+        if key not in self._kept:
+            self._kept[key] = classifier_of(run)
+        return self._kept[key]
 
 
 def find_copies(new: Tensor, train: Tensor, test: Tensor) -> Copies:
@@ -184,4 +207,4 @@ def _of_class(prepared: Prepared, role: str, of: str | None) -> Tensor:
     return prepared.x(samples.take(_rows(prepared, role, of)))
 
 
-__all__ = ["Copies", "Resemblance", "find_copies", "resemblance"]
+__all__ = ["Copies", "Judges", "Resemblance", "find_copies", "resemblance"]
