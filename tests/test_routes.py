@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from pydantic import TypeAdapter
 
+import isthmus
+import tiny
+from isthmus.editing.editing import edit_of
 from isthmus.running.runs import Run
+from isthmus.scoring.anomaly import Detector
+from isthmus.synthesising.sampling import draw_samples
+from isthmus.web.bodies import Codes, Drawn, Edited, Noisy, Samples, Way
 from served import app_of, client, pixels, png, uri
 from tiny import Digits
 
@@ -15,6 +24,11 @@ from tiny import Digits
 @pytest.fixture(scope="module")
 def asked(denoiser: Run) -> Any:
     return client(app_of(denoiser.path))
+
+
+@pytest.fixture(scope="module")
+def labelled(digit_run: Run) -> Any:
+    return client(app_of(digit_run.path))
 
 
 def test_codes_are_those_of_the_model(asked: Any, denoiser: Run, digits: Digits) -> None:
@@ -70,9 +84,101 @@ def test_a_way_begins_and_ends_where_it_should(asked: Any, denoiser: Run, digits
     np.testing.assert_allclose(found["z"], np.linspace(a, b, 5), rtol=1e-5, atol=1e-6)
 
 
-def test_the_description_holds_an_example_for_each_route(asked: Any) -> None:
-    paths = asked.get("/api/openapi.json").json()["paths"]
-    for name in ("encode", "decode", "reconstruct", "denoise", "score", "sample", "edit"):
-        body = paths[f"/api/{name}"]["post"]["requestBody"]["content"]["application/json"]
-        assert body["example"]
-        assert body["schema"]["additionalProperties"] is False
+def test_scores_are_those_of_the_library(asked: Any, denoiser: Run, digits: Digits) -> None:
+    raw = np.concatenate([digits.x[200:205], 255 - digits.x[200:202]])
+    found = asked.post("/api/score", json={"x": raw.tolist()}).json()
+    detector = Detector.of_run(Run(denoiser.path))
+    wanted = detector.scores(raw)
+    np.testing.assert_allclose(found["score"], wanted.score, rtol=1e-6)
+    # Vovk et al. 2005: (1 + how many that calibrate are at least as strange) / (n + 1)
+    as_strange = (detector.calibration[None] >= wanted.score[:, None]).sum(1)
+    p = (1 + as_strange) / (len(detector.calibration) + 1)
+    assert found["p_value"] == pytest.approx(p.tolist())
+    assert found["rate"] == pytest.approx(max(0.01, 1 / (len(detector.calibration) + 1)))
+    assert found["outlier"] == [bool(value <= found["rate"] + 1e-9) for value in p]
+    assert [pixels(u).shape for u in found["heat"]] == [(28, 28, 4)] * 7
+
+
+def test_where_nothing_calibrates_nothing_is_called_strange(tmp_path: Path) -> None:
+    rows = tiny.table(60)
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", header="a,b,c,d,e,f", comments="")
+    run = isthmus.train(tmp_path / "rows.csv", out=tmp_path / "run", **tiny.FAST)
+    found = client(app_of(run.path)).post("/api/score", json={"x": rows[:2].tolist()}).json()
+    wanted = Detector.of_run(Run(run.path)).scores(rows[:2]).score
+    assert found["score"] == pytest.approx(wanted.tolist())
+    assert (found["p_value"], found["outlier"], found["rate"]) == ([None, None], [None, None], None)
+
+
+def test_a_feature_is_added_as_the_library_adds_it(labelled: Any, digit_run: Run) -> None:
+    z = digit_run.latent.codes[:3]
+    found = labelled.post("/api/edit", json={"z": z.tolist(), "add": ["7"], "remove": ["1"], "strength": 0.5}).json()
+    wanted = edit_of(digit_run, ("7",), ("1",)).apply(z, 0.5)
+    np.testing.assert_allclose(found["z"], wanted, rtol=1e-5, atol=1e-6)
+    assert [pixels(u).tolist() for u in found["images"]] == digit_run.model.decode(wanted)[:, 0].tolist()
+
+
+def test_each_feature_has_a_strength_of_its_own(labelled: Any, digit_run: Run) -> None:
+    z = digit_run.latent.codes[:1]
+    found = labelled.post("/api/edit", json={"z": z.tolist(), "features": {"7": 2.0, "3": -1.0, "1": 0.0}}).json()
+    steps = {name: edit_of(digit_run, (name,)).apply(z) - z for name in ("7", "3")}
+    np.testing.assert_allclose(found["z"], z + 2 * steps["7"] - steps["3"], rtol=1e-4, atol=1e-5)
+
+
+def test_new_samples_are_those_of_the_library(labelled: Any, digit_run: Run) -> None:
+    given = {"n": 5, "of": "7", "seed": 3, "temperature": 0.5, "density": "gaussian"}
+    found = labelled.post("/api/sample", json=given | {"form": "numbers"}).json()
+    wanted = draw_samples(digit_run, 5, density="gaussian", of="7", seed=3, temperature=0.5)
+    assert found["x"] == wanted.x.tolist()
+    np.testing.assert_allclose(found["z"], wanted.z, rtol=1e-6)
+    assert labelled.post("/api/sample", json=given | {"seed": 4, "form": "numbers"}).json()["x"] != found["x"]
+
+
+def test_a_row_of_a_table_is_cleaned_and_measured_without_decibels(tmp_path: Path) -> None:
+    rows = tiny.table(80)
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", header="a,b,c,d,e,f", comments="")
+    run = isthmus.train(tmp_path / "rows.csv", noise="gaussian:0.5", out=tmp_path / "run", **tiny.FAST)
+    found = client(app_of(run.path)).post("/api/denoise", json={"x": rows[:2].tolist(), "noise": "gaussian:0.5"}).json()
+    spread = run.model.preprocess.to_x(torch.from_numpy(rows[:2])).numpy()
+    noisy = run.model.preprocess.to_x(torch.tensor(found["noisy"])).numpy()
+    assert found["noisy_mse"] == pytest.approx(np.square(noisy - spread).mean(1).tolist(), rel=1e-3)
+    assert sorted(found) == ["mse", "n", "noisy", "noisy_mse", "x"]
+
+
+ROUTES = ("encode", "decode", "reconstruct", "denoise", "score", "sample", "edit", "walk")
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_the_example_of_each_route_is_a_request_that_it_takes(asked: Any, labelled: Any, name: str) -> None:
+    app = asked if name == "denoise" else labelled
+    described = app.get("/api/openapi.json").json()["paths"][f"/api/{name}"]["post"]
+    body = described["requestBody"]["content"]["application/json"]
+    assert body["schema"]["additionalProperties"] is False
+    assert set(body["example"]) <= set(body["schema"]["properties"])
+    example = {key: _of_this_model(key, value) for key, value in body["example"].items()}
+    answer = app.post(f"/api/{name}", json=example)
+    assert answer.status_code == 200, answer.text
+    shown = described["responses"]["200"]["content"]["application/json"]["example"]
+    assert set(shown) == set(answer.json())
+
+
+def _of_this_model(key: str, value: Any) -> Any:
+    """An example's codes of two numbers, in this model's length."""
+    if key in {"a", "b"}:
+        return value * 6
+    return [code * 6 for code in value] if key == "z" else value
+
+
+def test_every_route_of_the_api_has_been_tried(labelled: Any) -> None:
+    paths = labelled.get("/api/openapi.json").json()["paths"]
+    told = {path.rpartition("/")[2] for path, methods in paths.items() if "post" in methods}
+    assert told == {*ROUTES, "stop"}
+
+
+def test_examples_of_single_fields_fit_them(labelled: Any) -> None:
+    tried = 0
+    for kind in (Codes, Drawn, Edited, Noisy, Samples, Way):
+        for name, field in kind.model_fields.items():
+            for example in field.examples or []:
+                assert TypeAdapter(field.rebuild_annotation()).validate_python(example) == example, (kind, name)
+                tried += 1
+    assert tried == 2

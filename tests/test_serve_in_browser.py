@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import uvicorn
 
+import isthmus
+import tiny
 from browser import SIZES, Seen, chromium, needs_chromium
 from isthmus.running.runs import Run
 from isthmus.web.app import build_app
@@ -27,6 +29,10 @@ DROP = """([data]) => {
   transfer.items.add(new File([bytes], "a.png", { type: "image/png" }));
   document.querySelector("#stage").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
 }"""
+CUT = """() => [...document.querySelectorAll("table.row td")].filter((cell) =>
+  cell.scrollWidth > cell.clientWidth + 1
+  || cell.getBoundingClientRect().right > cell.closest("figure").getBoundingClientRect().right + 1
+).map((cell) => cell.innerText)"""
 
 
 @contextmanager
@@ -57,6 +63,19 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def address(digit_run: Run) -> Iterator[str]:
     with running(digit_run) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def rows_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of a denoiser for a table, with classes."""
+    folder = tmp_path_factory.mktemp("rows")
+    values = tiny.table(300)
+    lines = [f"{','.join(map(str, row))},{'low' if row[0] < 0 else 'high'}" for row in values.tolist()]
+    names = "width,height,<b>depth</b>,a_name_that_is_longer_than_any_cell_of_a_phone,weight,age"
+    (folder / "rows.csv").write_text("\n".join([f"{names},kind", *lines]))
+    run = isthmus.train(folder / "rows.csv", noise="gaussian:0.5", out=folder / "run", label="kind", **tiny.FAST)
+    with running(run) as found:
         yield found
 
 
@@ -161,3 +180,61 @@ def test_without_the_token_there_is_no_page(browser: Any, address: str) -> None:
     assert answer.status == 401
     assert "needs its token" in page.content()
     page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_a_tables_page_opens_without_error_barrier_or_cut_off_number(
+    browser: Any, rows_address: str, size: str, scheme: str
+) -> None:
+    with visited(browser, rows_address, size, scheme) as seen:
+        for box in ("#drawn-rows button", "#between td", "#edited td", "#denoised td"):
+            seen.page.wait_for_selector(box)
+        seen.assert_accessible()
+        seen.assert_fits()
+        assert_at_home(seen, rows_address)
+        assert seen.page.evaluate(CUT) == []
+
+
+def test_a_value_of_a_row_is_changed_and_the_row_rebuilt(browser: Any, rows_address: str) -> None:
+    with visited(browser, rows_address) as seen:
+        assert seen.page.locator("h2").first.inner_text() != ""
+        assert seen.page.locator("#draw h2").inner_text() == "Change a row, and see what the network makes of it"
+        told = "() => document.querySelector('#rebuilt table')?.innerText"
+        seen.page.wait_for_function(told)
+        before = seen.page.evaluate(told)
+        first = seen.page.locator("#row input").first
+        first.fill("2.5")
+        seen.page.wait_for_function("(old) => document.querySelector('#rebuilt table').innerText !== old", arg=before)
+        assert seen.page.locator("#source").inner_text() == "your row"
+        after = seen.page.evaluate(told)
+        first.fill("")  # half typed: nothing happens, and nothing breaks
+        seen.page.wait_for_timeout(300)
+        assert seen.page.evaluate(told) == after
+        assert_at_home(seen, rows_address)
+
+
+def test_a_new_row_is_taken_to_play_with(browser: Any, rows_address: str) -> None:
+    with visited(browser, rows_address) as seen:
+        seen.page.locator("#drawn-rows button").nth(2).click()
+        seen.page.wait_for_function("() => document.querySelector('#source').textContent === 'new sample 3'")
+        heads = seen.page.locator("#drawn-rows thead th").all_inner_texts()
+        assert heads[2] == "<b>depth</b>"
+        assert_at_home(seen, rows_address)
+
+
+def test_the_report_opens_from_the_app_in_a_room_of_its_own(browser: Any, address: str) -> None:
+    with visited(browser, address) as seen:
+        with seen.page.context.expect_page() as opened:
+            seen.page.locator("#report-link a").click()
+        report, said = opened.value, []
+        report.on("console", lambda message: said.append(message.text))
+        report.on("pageerror", lambda error: said.append(str(error)))
+        report.reload()
+        assert report.locator("h1").inner_text() == "digits"
+        before = report.locator(".follow output").first.inner_text()
+        report.locator(".follow input").first.press("ArrowLeft")  # its script runs
+        report.wait_for_function("(old) => document.querySelector('.follow output').innerText !== old", arg=before)
+        assert report.evaluate("() => window.origin") == "null"  # and reaches nothing of the server
+        assert report.evaluate("() => fetch('/api/about').then(() => 'reached', () => 'refused')") == "refused"
+        assert [text for text in said if "/api/about" not in text and "Content Security Policy" not in text] == []

@@ -56,12 +56,15 @@ class Beside:
         if self.process is None:
             return
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        finally:
+            self.process.stdout.close()
 
 
 __all__ = ["Beside"]

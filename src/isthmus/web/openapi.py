@@ -16,7 +16,10 @@ ERRORS = {
     413: "More than one of the limits; the message names it.",
     422: "Samples that do not fit the model.",
 }
-EXAMPLE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+EXAMPLE = (  # a seven, 28 x 28 pixels
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAP0lEQVR42mNgGGSAEcb4j0WQCZ9OJqKMZUAynzxjkTSSphNZ"
+    "I0k6UTSSohNVIwk60TQSrxNdI9E6/2OLo8EFACAdCSOy0HrvAAAAAElFTkSuQmCC"
+)
 
 
 class Problem(BaseModel):
