@@ -17,14 +17,13 @@ from isthmus import files
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
+from isthmus.running.tools import Tools
 from isthmus.swapping import standing
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from isthmus.model import Model
-    from isthmus.synthesising.sweeping import Sweep
     from isthmus.training.prepare import Prepared
     from isthmus.using.latent import Latent
 
@@ -37,8 +36,8 @@ JUDGED = ("data", "test", "baselines", "verdicts")  # of metrics.json: what ever
 DONE = {"budget", "patience"}  # how a training ends that came to its end
 
 
-class Run:
-    """A run folder. `model`, `history`, `metrics`, `latent` … are read when first asked for."""
+class Run(Tools):
+    """A run folder. `model`, `history`, `metrics`, `latent` … are read when first asked for; `Tools` holds methods."""
 
     def __init__(self, path: str | Path, *, module: nn.Module | None = None) -> None:
         self.path = Path(path)
@@ -110,26 +109,6 @@ class Run:
         from isthmus.running.again import latent_of
 
         return latent_of(self)
-
-    def sample(
-        self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
-    ) -> np.ndarray:
-        """n new raw samples (n, *shape); `synthesising.sampling.draw_samples` tells their codes too."""
-        from isthmus.synthesising.sampling import draw_samples
-
-        return draw_samples(self, n, density=density, of=of, seed=seed, temperature=temperature).x
-
-    def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
-        """Raw samples (steps, *shape) on the way from raw sample a to raw sample b; `path` may be "spherical"."""
-        from isthmus.synthesising.synthesis import interpolated
-
-        return interpolated(self, a, b, steps, path)
-
-    def traverse(self, units: Sequence[int] = ()) -> Sweep:
-        """Each unit of the code, or these, swept over the values that it takes; the strongest first."""
-        from isthmus.synthesising.sweeping import sweep
-
-        return sweep(self.model, self.latent, units)
 
     def show(self, picture: str = "sanity") -> Path:
         """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.

@@ -1,0 +1,62 @@
+"""The methods of a run: each does what its command does, on arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from isthmus.cli import build_app
+from isthmus.cli.frame import run_guarded
+from isthmus.errors import UsageError
+from isthmus.running.runs import Run
+from isthmus.running.tools import Tools
+from tiny import Digits
+
+COMMANDS = {"sample", "interpolate", "traverse", "edit", "score", "neighbors", "map", "duplicates", "probe", "export"}
+
+
+def test_the_methods_are_called_like_the_commands() -> None:
+    methods = {name for name in vars(Tools) if not name.startswith("_")}
+    assert methods == COMMANDS | {"encode", "decode", "reconstruct", "denoise"} | {"features"}
+
+
+def test_codes_and_back_are_those_of_the_model(digit_run: Run, denoiser: Run, digits: Digits) -> None:
+    x, model = digits.x[:5], digit_run.model
+    np.testing.assert_array_equal(digit_run.encode(x), model.encode(x))
+    np.testing.assert_array_equal(digit_run.decode(digit_run.encode(x)), model.decode(model.encode(x)))
+    np.testing.assert_array_equal(digit_run.reconstruct(x), model.reconstruct(x))
+    np.testing.assert_array_equal(denoiser.denoise(x), denoiser.model.denoise(x))
+    with pytest.raises(UsageError, match="noise"):
+        digit_run.denoise(x)
+
+
+def test_edited_arrays_are_those_of_the_command(digit_run: Run, digits: Digits, tmp_path: Path) -> None:
+    arguments = ["mnist-2k:0-4", "--add", "7", "--strength", "0.5", "-o", str(tmp_path / "e.npy")]
+    assert run_guarded(build_app(), ["edit", str(digit_run.path), *arguments]) == 0
+    found = digit_run.edit(digits.x[:5], add="7", strength=0.5)
+    np.testing.assert_array_equal(found, np.load(tmp_path / "e.npy"))
+    np.testing.assert_array_equal(digit_run.edit(digits.x[:5], ["7"], strength=0.5), found)
+    with pytest.raises(UsageError, match="unknown feature"):
+        digit_run.edit(digits.x[:5], add="smile")
+    assert {"7", "slant", "thickness"} <= set(digit_run.features())
+
+
+def test_scores_are_those_of_the_command(digit_run: Run, digits: Digits, tmp_path: Path) -> None:
+    out = tmp_path / "s.csv"
+    assert run_guarded(build_app(), ["score", str(digit_run.path), "mnist-2k:0-4", "-o", str(out)]) == 0
+    found = digit_run.score(digits.x[:5])
+    table = pl.read_csv(out)
+    np.testing.assert_allclose(found.score, table["score"], rtol=1e-6)  # as text
+    np.testing.assert_allclose(found.p_value, table["p_value"], rtol=1e-6)
+
+
+def test_sources_are_named_as_on_the_command_line(digit_run: Run, tmp_path: Path) -> None:
+    found = digit_run.neighbors("mnist-2k:3", "mnist-2k:0-9", k=9)
+    assert sorted(found.columns()["id"][:9]) == [str(i) for i in range(10) if i != 3]
+    assert digit_run.map("mnist-2k:0-99", method="pca").points.shape == (100, 2)
+    assert digit_run.duplicates("mnist-2k:3,3,8").pairs[0].is_exact
+    assert set(digit_run.probe("mnist-2k:0-199")) >= {"codes", "pca", "raw"}
+    assert [file.part for file in digit_run.export(tmp_path / "m.onnx").files] == ["whole", "encoder", "decoder"]
