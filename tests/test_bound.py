@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,12 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import nn
 
+import isthmus
 import tiny
+from isthmus.cli import build_app
+from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.measuring.bound import importance_bound
+from isthmus.measuring.bound import BINARISATIONS, importance_bound
 from isthmus.model import Model
 
 AXES = np.linalg.qr(np.random.default_rng(3).normal(size=(6, 6)))[0][:, :2] * [2.0, 0.7]  # W, with W^T W diagonal
@@ -92,3 +97,34 @@ def test_models_without_a_density_of_codes_and_impossible_pixels_are_refused(dig
     model, x, _ = ppca()
     with pytest.raises(UsageError, match="binarise is 'threshold'"):
         importance_bound(model, x, draws=1, binarise="threshold")
+
+
+def test_the_command_bounds_a_vae_and_names_the_binarisation(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(isthmus.train(images, recipe="vae", out=tmp_path / "run", **tiny.FAST).path)
+
+    def bound(draws: int, *options: str) -> dict[str, Any]:
+        assert run_guarded(build_app(), ["evaluate", run, "--nll", str(draws), *options, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["bound"]
+
+    few, some, many = (bound(draws, "--binarise", "threshold") for draws in (1, 10, 200))
+    # of the same draws log E w >= E log w, by Jensen; and on average it rises with their number (Burda et al. 2016)
+    assert few["nll"] == pytest.approx(few["negative_elbo"])
+    for found in (some, many):
+        assert found["nll"] < found["negative_elbo"]
+    assert few["nll"] > some["nll"] > many["nll"]
+    assert (many["draws"], many["n"], many["unit"]) == (200, 20, "nats per image")
+    for binarisation, words in BINARISATIONS.items():
+        found = bound(2, "--binarise", binarisation)
+        assert (found["binarisation"], found["values"]) == (binarisation, words)
+    assert bound(2)["binarisation"] == "none"
+    assert run_guarded(build_app(), ["evaluate", run, "--nll", "10", "--binarise", "threshold"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("nll "))
+    assert line.startswith(f"nll        at most {some['nll']:.2f} ± {some['nll_sem']:.2f} nats per image")
+    assert line.endswith("(10 draws each, black and white at 0.5)")
+
+
+def test_the_command_says_why_there_is_no_bound(denoiser: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_guarded(build_app(), ["evaluate", str(denoiser.path), "--nll", "5"]) == 2
+    assert "has no density q(z | x), so there is no bound" in capsys.readouterr().err
