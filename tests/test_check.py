@@ -237,3 +237,23 @@ def test_fault_33_all_files_that_were_skipped_are_listed(tmp_path: Path) -> None
     assert [text.partition(" ")[0] for text in found.skipped] == [f"bad{i}.png" for i in range(12)]
     assert found.as_dict()["skipped"] == list(found.skipped)
     assert [text for title, text in found.rows() if title == "skipped"] == list(found.skipped)
+
+
+def test_fault_a_column_of_texts_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text("a,name,gap\n" + "".join(f"{i},n{i},{i if i else ''}\n" for i in range(9)))
+    found = check(path)
+    told = [text for problem in found.problems for text in (problem.message, *problem.problems)]
+    assert sum('column "name"' in text for text in told) == 1
+    assert sum('column "gap"' in text for text in told) == 1
+
+
+def test_fault_an_image_with_a_hidden_name_is_not_left_out_without_a_word(tmp_path: Path) -> None:
+    for i, name in enumerate(["1.png", "2.png", "..hidden.png", "._1.png", ".DS_Store"]):
+        Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / name, format="png")
+    found = check(tmp_path)
+    assert found.train is not None
+    assert found.train.n == 2
+    assert [n for n in found.notes if "hidden" in n] == [
+        "1 image with a hidden name left out, e.g. ..hidden.png; rename to have it read."
+    ]

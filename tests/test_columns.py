@@ -70,3 +70,13 @@ def test_expected_columns_decide() -> None:
 )
 def test_names_as_words_of_a_command(name: str, word: str) -> None:
     assert quoted(name) == word
+
+
+def test_fault_names_that_got_an_apostrophe_against_spreadsheets_are_known_again() -> None:
+    expected = ["=cmd()", "a,b", "'own"]
+    assert match_columns(["a,b", "'own", "'=cmd()"], expected) == [2, 0, 1]
+    assert match_columns(["=cmd()", "a,b", "'own"], ["'=cmd()", "a,b", "'own"]) == [0, 1, 2]
+    assert match_columns(["'=a", "=a"], ["=a", "'=a"]) == [1, 0]  # where both are there, each is itself
+    options = DataConfig(label="=y", drop_columns=("+1",))
+    plan = plan_columns(["'+1", "'=y", "x"], options, name="t.csv")
+    assert (plan.features, plan.label) == ((2,), 1)

@@ -137,11 +137,18 @@ def _read_leniently(
                 bundle = replace(bundle, test=read_samples(options.test, current, progress))
             return bundle, problems
         except (DataError, ResourceError) as error:
-            if all(known.message != error.message for known in problems):
+            if not any(_tells(known, error) for known in problems):
                 problems.append(error)
             once = hasattr(source, "__next__")  # a generator gives its samples only once
             current = None if once or error.code in FINAL else _relaxed(current, error)
     return None, problems
+
+
+def _tells(known: IsthmusError, error: IsthmusError) -> bool:
+    """Whether an error says nothing that a known one has not said, with its list or as one of it."""
+    if error.problems:
+        return set(error.problems) <= set(known.problems)
+    return error.message == known.message or any(text in error.message for text in known.problems)
 
 
 def _relaxed(options: DataConfig, error: IsthmusError) -> DataConfig | None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from isthmus.config import DataConfig
 from isthmus.data.naming import printable
 from isthmus.data.numeric import listed
+from isthmus.data.writing import without_apostrophes
 from isthmus.errors import DataError
 
 LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case
@@ -40,6 +41,8 @@ def plan_columns(
 
     Raises: DataError for names that are doubled or empty, unknown in an option, or not those that a model expects.
     """
+    wanted = [*(expected or ()), *options.drop_columns, *([options.label] if options.label is not None else [])]
+    names = as_asked(names, wanted)
     refuse_bad_names(names, options.drop_columns, name)
     kept = [i for i, column in enumerate(names) if column not in options.drop_columns]
     label, guessed = _label(names, kept, options, name, expected, guess_label)
@@ -65,6 +68,7 @@ def match_columns(
 
     Raises: DataError listing the columns that are missing and those that are too many.
     """
+    frame_columns = as_asked(frame_columns, [*expected, *([label] if label is not None else [])])
     place = {column: i for i, column in enumerate(frame_columns)}
     missing = [column for column in expected if column not in place]
     extra = [column for column in frame_columns if column not in set(expected) | {label}]
@@ -77,6 +81,17 @@ def match_columns(
     parts = [f"{len(missing):,} missing" if missing else "", f"{len(extra):,} too many" if extra else ""]
     message = f"{name} has other columns than the model was trained on: {' and '.join(filter(None, parts))}."
     raise DataError("DATA-COLUMNS", message, fix=_matching_fix(missing, extra), problems=problems)
+
+
+def as_asked(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The names, with `=a` for `'=a` where it is wanted so, and the other way round: the apostrophe that `write_table`
+    puts in front of what a spreadsheet would run is no part of a name."""
+    asked = {plain: column for column, plain in zip(wanted, without_apostrophes(wanted), strict=True)}
+    plain, exact = without_apostrophes(names), {*names} & {*wanted}
+    return [
+        column if column in exact or asked.get(bare, column) in exact else asked.get(bare, column)
+        for column, bare in zip(names, plain, strict=True)
+    ]
 
 
 def _matching_fix(missing: list[str], extra: list[str]) -> str:

@@ -73,10 +73,6 @@ class Findings:
         self.ragged.append((row, f"{more}: {_short(text)}"))
         self.n_rows_bad += 1
 
-    @property
-    def is_clean(self) -> bool:
-        return not (self.ragged or self.n_bad or self.n_missing)
-
     def conclude(self) -> tuple[str, ...]:
         """Notes about what was left out or filled in, as the options allow.
 

@@ -13,6 +13,7 @@ import numpy as np
 from isthmus.data.naming import counted, natural_key, printable, text_of
 from isthmus.data.pixels import SUFFIXES
 from isthmus.errors import ResourceError
+from isthmus.swapping import PART
 
 LEFT_BY_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}  # besides dotfiles
 
@@ -36,7 +37,11 @@ def list_files(root: Path) -> Listing:
     Raises: ResourceError for a folder that may not be read.
     """
     notes: list[str] = []
-    below = sorted(_walk(root, Path(), (_identity(root),), notes), key=_path_key)
+    hidden: list[Path] = []
+    below = sorted(_walk(root, Path(), (_identity(root),), notes, hidden), key=_path_key)
+    if hidden:
+        told = counted(len(hidden), "image")
+        notes.append(f"{told} with a hidden name left out, e.g. {printable(min(hidden))}; rename to have it read.")
     heads = [path.parts[0] if len(path.parts) > 1 else "" for path in below]
     classes = tuple(dict.fromkeys(head for head in heads if head))
     labels = None
@@ -65,8 +70,16 @@ def is_left_by_system(name: str) -> bool:
     return name.startswith(".") or name.casefold() in LEFT_BY_SYSTEMS
 
 
-def _walk(root: Path, below: Path, above: tuple[tuple[int, int], ...], notes: list[str]) -> Iterator[Path]:
-    """Paths below root; `above` identifies the folders on the way down, so that a loop is seen."""
+def is_hidden_image(name: str) -> bool:
+    """A dotfile that may be meant as data; `._1.png` is what macOS leaves beside `1.png`."""
+    return name.startswith(".") and not name.startswith(("._", PART)) and Path(name).suffix.lower() in SUFFIXES
+
+
+def _walk(
+    root: Path, below: Path, above: tuple[tuple[int, int], ...], notes: list[str], hidden: list[Path]
+) -> Iterator[Path]:
+    """Paths below root; `above` identifies the folders on the way down, so that a loop is seen. Images that are left
+    out for their names go into `hidden`."""
     try:
         entries = list(os.scandir(root / below))
     except PermissionError:
@@ -74,6 +87,7 @@ def _walk(root: Path, below: Path, above: tuple[tuple[int, int], ...], notes: li
         raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself the right to read it") from None
     for entry in entries:
         if is_left_by_system(entry.name):
+            hidden += [below / entry.name] if is_hidden_image(entry.name) else []
             continue
         path = below / entry.name
         if not _is_folder(entry):
@@ -81,7 +95,7 @@ def _walk(root: Path, below: Path, above: tuple[tuple[int, int], ...], notes: li
         elif (here := _identity(root / path)) in above:
             notes.append(f"The link {printable(path)} leads back to a folder above it and is not followed.")
         else:
-            yield from _walk(root, path, (*above, here), notes)
+            yield from _walk(root, path, (*above, here), notes, hidden)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -50,7 +50,8 @@ def damage(run: Run) -> ModelFileError | None:
     if not standing(folder).is_dir():
         if run.record.get("ended") not in DONE:
             return None
-        fix = f"use another copy of it, or train again with `isthmus train --config {shlex.quote(str(run.path / CONFIG))}`"
+        config = shlex.quote(str(run.path / CONFIG))
+        fix = f"use another copy of it, or train again with `isthmus train --config {config}`"
         return ModelFileError("MODEL-MISSING", f"{run.path} was trained to its end, and {MODEL}/ is gone.", fix=fix)
     try:
         files.steadily(folder, files.verify_folder)
