@@ -82,6 +82,7 @@ def test_duplicates_are_told_and_a_clean_set_leaves_no_picture(
     outcome = command("duplicates", digit_run.path, "clean.npy", "-o", "pairs.png")
     assert outcome.code == 0
     assert "100 samples; pairs of equal ones: 0, of nearly equal ones: 0\n" in outcome.out
+    assert "note: there are no pairs, so pairs.png is not drawn\n" in outcome.out
     assert not Path("pairs.png").exists()
     np.save("twice.npy", digits.x[[*range(100), *range(12)]])
     outcome = command("duplicates", digit_run.path, "twice.npy", "-o", "pairs.png")

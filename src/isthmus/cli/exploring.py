@@ -112,6 +112,8 @@ def duplicates(
     }
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
+    if out is not None and not drawn:
+        io.say(f"note: there are no pairs, so {out} is not drawn")
     told = f"{about['n']:,} samples; pairs of equal ones: {about['exact']:,}, of nearly equal ones: {about['near']:,}"
     told += f", from one part to another: {about['crossing']:,}" if len(result.parts) > 1 else ""
     lines = [_pair(pair) for pair in about["pairs"][:TOLD]]
