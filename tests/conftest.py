@@ -13,6 +13,7 @@ from typing import Any
 
 import jaxtyping
 import numpy as np
+import polars as pl
 import pytest
 
 os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # also for the programs that tests start
@@ -95,6 +96,15 @@ def digit_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run on the shipped digits, with labels, whose pictures can be read; latent/ may gain parts."""
     settings = tiny.SMALL | {"hidden": [128], "z_size": 12, "epochs": 8}
     return isthmus.train("mnist-2k", out=tmp_path_factory.mktemp("runs") / "digits", show=False, **settings)
+
+
+@pytest.fixture(scope="session")
+def table_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run on 1,000 rows of six named columns that hang together by three; latent/ may gain parts."""
+    folder = tmp_path_factory.mktemp("table")
+    pl.DataFrame(tiny.table(1_000), schema=list("abcdef")).write_csv(folder / "rows.csv")
+    settings = tiny.FAST | {"hidden": [32], "z_size": 3, "epochs": 12, "device": "cpu"}
+    return isthmus.train(folder / "rows.csv", out=folder / "run", **settings)
 
 
 @pytest.fixture

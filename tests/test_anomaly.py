@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -20,16 +19,6 @@ from isthmus.scoring.anomaly import PART, Detector, Evidence, left_out, signals
 from isthmus.scoring.conformal import held_apart
 from isthmus.synthesising.density import Density, fit_gaussian
 from isthmus.using.shelf import Shelf
-
-TABLE = {"hidden": [32], "z_size": 3, "threads": 1, "batch_size": 32, "epochs": 12, "show": False, "device": "cpu"}
-
-
-@pytest.fixture(scope="module")
-def table_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run on 1,000 rows of six columns that hang together by three."""
-    folder = tmp_path_factory.mktemp("anomaly")
-    np.save(folder / "rows.npy", tiny.table(1_000))
-    return isthmus.train(folder / "rows.npy", out=folder / "run", **TABLE)
 
 
 def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:
@@ -145,18 +134,14 @@ def test_a_broken_image_is_stranger_than_itself_unbroken(digit_run: Run) -> None
 
 def test_a_moved_run_scores_without_its_data(table_run: Run, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(table_run.path, tmp_path / "moved"))
-    text = (moved / "config.toml").read_text().replace("rows.npy", "gone.npy")
+    text = (moved / "config.toml").read_text().replace("rows.csv", "gone.csv")
     (moved / "config.toml").write_text(text)
     x = tiny.table(10, seed=8)
     np.testing.assert_array_equal(Detector.of_run(Run(moved)).scores(x), Detector.of_run(table_run).scores(x))
 
 
 def test_a_run_from_before_is_known_by_its_record(table_run: Run, tmp_path: Path) -> None:
-    old = Path(shutil.copytree(table_run.path, tmp_path / "old"))
-    shutil.rmtree(old / "latent" / PART)
-    record = json.loads((old / "run.json").read_text())
-    del record["settings"]["training"]["calibration"]
-    (old / "run.json").write_text(json.dumps(record))
+    old = tiny.unscored(table_run, tmp_path / "old")
     detector = Detector.of_run(Run(old))
     assert not detector.evidence.untouched
     assert len(detector.calibration) == 50

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,14 @@ import polars as pl
 import pytest
 from PIL import Image
 
-import isthmus
 import tiny
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
 from isthmus.running.runs import Run
 from isthmus.scoring import scoring
-from isthmus.scoring.anomaly import PART
 
 COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code"]
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run on a table of 600 rows with names for its columns."""
-    folder = tmp_path_factory.mktemp("rows")
-    pl.DataFrame(tiny.table(600), schema=list("abcdef")).write_csv(folder / "table.csv")
-    return isthmus.train(folder / "table.csv", out=folder / "run", **(tiny.FAST | {"epochs": 8}))
 
 
 def test_fault_85_outliers_without_any_anomaly_to_set_a_threshold_by(digit_run: Run, tmp_path: Path) -> None:
@@ -78,11 +67,11 @@ def test_the_picture_of_the_strangest(digit_run: Run, tmp_path: Path) -> None:
     assert red.sum() > 100
 
 
-def test_the_columns_to_blame_stand_beside_a_row(rows: Run, tmp_path: Path) -> None:
-    table = tiny.table(600)[:30]
+def test_the_columns_to_blame_stand_beside_a_row(table_run: Run, tmp_path: Path) -> None:
+    table = tiny.table(1_000)[:30]
     table[3, 4] += 40
     pl.DataFrame(table, schema=list("abcdef")).write_csv(tmp_path / "in.csv")
-    scored = scoring.score(rows, tmp_path / "in.csv", tmp_path / "s.csv", false_alarms=0.05)
+    scored = scoring.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv", false_alarms=0.05)
     found = pl.read_csv(tmp_path / "s.csv")
     assert found.columns[-6:] == ["blame1", "amount1", "blame2", "amount2", "blame3", "amount3"]
     strangest = found.sort("score", descending=True).row(0, named=True)
@@ -91,18 +80,18 @@ def test_the_columns_to_blame_stand_beside_a_row(rows: Run, tmp_path: Path) -> N
     assert scored.n_outliers >= 1
 
 
-def test_too_few_to_calibrate_the_rate_that_was_asked_for(rows: Run, tmp_path: Path) -> None:
-    """600 rows leave 60 for validation, of which 30 calibrate."""
+def test_too_few_to_calibrate_the_rate_that_was_asked_for(table_run: Run, tmp_path: Path) -> None:
+    """1,000 rows leave 100 for validation, of which 50 calibrate."""
     pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
-    with pytest.raises(UsageError, match=r"a rate of 0\.01 needs 99 normal samples held apart; this run has 30"):
-        scoring.score(rows, tmp_path / "in.csv", tmp_path / "s.csv", false_alarms=0.01)
+    with pytest.raises(UsageError, match=r"a rate of 0\.01 needs 99 normal samples held apart; this run has 50"):
+        scoring.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv", false_alarms=0.01)
     assert not (tmp_path / "s.csv").exists()
-    scored = scoring.score(rows, tmp_path / "in.csv", tmp_path / "s.csv")
-    assert scored.rate == pytest.approx(1 / 31)
-    assert scored.said[-1].startswith("30 samples calibrate the p-values, so the least is 0.032")
+    scored = scoring.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv")
+    assert scored.rate == pytest.approx(1 / 51)
+    assert scored.said[-1].startswith("50 samples calibrate the p-values, so the least is 0.02,")
 
 
-def test_what_cannot_be_written(rows: Run, digit_run: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_written(table_run: Run, digit_run: Run, tmp_path: Path) -> None:
     for out, picture, told in (
         ("s.png", None, r"as \.png"),
         ("s.csv", "p.jpg", r"as \.jpg"),
@@ -111,27 +100,23 @@ def test_what_cannot_be_written(rows: Run, digit_run: Run, tmp_path: Path) -> No
         with pytest.raises(UsageError, match=told):
             scoring.score(digit_run, "mnist-2k", tmp_path / out, picture=picture and tmp_path / picture)
     with pytest.raises(UsageError, match="make no picture"):
-        scoring.score(rows, "mnist-2k", tmp_path / "s.csv", picture=tmp_path / "p.png")
+        scoring.score(table_run, "mnist-2k", tmp_path / "s.csv", picture=tmp_path / "p.png")
     np.save(tmp_path / "in.npy", tiny.table(5))
     with pytest.raises(UsageError, match=r"as \.npy|is the input itself"):
-        scoring.score(rows, tmp_path / "in.npy", tmp_path / "in.npy")
+        scoring.score(table_run, tmp_path / "in.npy", tmp_path / "in.npy")
 
 
-def test_a_run_from_before_is_told(rows: Run, tmp_path: Path) -> None:
-    old = Path(shutil.copytree(rows.path, tmp_path / "old"))
-    shutil.rmtree(old / "latent" / PART)
-    record = json.loads((old / "run.json").read_text())
-    del record["settings"]["training"]["calibration"]
-    (old / "run.json").write_text(json.dumps(record))
+def test_a_run_from_before_is_told(table_run: Run, tmp_path: Path) -> None:
+    old = tiny.unscored(table_run, tmp_path / "old")
     pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
     scored = scoring.score(Run(old), tmp_path / "in.csv", tmp_path / "s.csv")
     assert scored.said[-1].startswith("the run is from before its monitor left out the samples that calibrate")
 
 
-def test_the_command(rows: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(table_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pl.DataFrame(tiny.table(8), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
-    arguments = ["score", str(rows.path), str(tmp_path / "in.csv"), "-o", str(tmp_path / "s.csv"), "--json"]
+    arguments = ["score", str(table_run.path), str(tmp_path / "in.csv"), "-o", str(tmp_path / "s.csv"), "--json"]
     assert run_guarded(build_app(), [*arguments, "--false-alarms", "0.1"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["n"], found["false_alarms"], found["n_calibration"]) == (8, 0.1, 30)
+    assert (found["n"], found["false_alarms"], found["n_calibration"]) == (8, 0.1, 50)
     assert run_guarded(build_app(), [*arguments, "--false-alarms", "0.001"]) == 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import split
 from isthmus.recipes import resolve
 from isthmus.running.runs import Run
+from isthmus.scoring.anomaly import PART as ANOMALY
 from isthmus.settings import nest
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
@@ -127,3 +130,13 @@ def assert_same_weights(found: Run | Path, expected: Run | Path) -> None:
 def costs_of(run: Run) -> list[tuple[float, float]]:
     """What of a run's history does not depend on the clock."""
     return [(row["train_cost"], row["validation_cost"]) for row in Run(run.path).history]
+
+
+def unscored(run: Run, folder: Path) -> Path:
+    """A copy of a run as it was left before there were scores: its monitor watched all validation samples."""
+    shutil.copytree(run.path, folder)
+    shutil.rmtree(folder / "latent" / ANOMALY)
+    record = json.loads((folder / "run.json").read_text())
+    del record["settings"]["training"]["calibration"]
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder

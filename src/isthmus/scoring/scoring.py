@@ -131,7 +131,10 @@ def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list
     if not n:
         said.append("no validation samples were held apart (there were too few), so every p-value is 1")
     elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
-        said.append(f"{n} samples calibrate the p-values, so the least is {rate:.2g}, which is the rate taken")
+        said.append(
+            f"{n} samples calibrate the p-values, so the least is {rate:.2g}, which is the rate taken; "
+            "training on more data, or naming more with --validation, allows a lower one"
+        )
     if n and not detector.evidence.untouched:
         said.append(
             "the run is from before its monitor left out the samples that calibrate: they helped to choose the epoch, "
