@@ -176,7 +176,7 @@ def worst(original: np.ndarray, x_hat: np.ndarray, errors: np.ndarray, ids: Sequ
     columns = columns_for(len(x), x.shape[2])
     tile = tile_size(x.shape[1:3], columns)
     rows = [
-        TextRow("id", [fitted(str(ids[i]), tile[1] + GAP / 2, SMALL, keep="end") for i in order]),
+        TextRow("id", [fitted(str(ids[i]), tile[1] - GAP / 2, SMALL, keep="end") for i in order]),
         PictureRow("original", x),
         PictureRow("reconstruction", y),
         PictureRow("absolute error", difference, colours=colours, bar=True),

@@ -30,7 +30,7 @@ def strangest(
         part = slice(start, start + columns)
         told = [f"p {short(value)}{' !' if flag else ''}" for value, flag in zip(p[part], outlier[part], strict=True)]
         rows += [
-            TextRow("id", [fitted(i, tile[1] + GAP / 2, SMALL, keep="end") for i in ids[part]], top=3 * GAP),
+            TextRow("id", [fitted(i, tile[1] - GAP / 2, SMALL, keep="end") for i in ids[part]], top=3 * GAP),
             PictureRow("image", pictures(x[part])),
             PictureRow("reconstruction", pictures(x_hat[part])),
             PictureRow("where it is strange", overlaid(x[part], heat[part]), note="red: error 2 to 6 times the usual"),
