@@ -132,6 +132,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         trained = train_in_memory(config, samples, held_out=self.validation_fraction)
         self._shape, self.model_ = shape, trained.model
         self.history_, self.n_iter_ = trained.history, trained.steps
+        # scikit-learn means by contamination exactly this share of X, so nothing is held apart as for `isthmus score`
         self.offset_ = float(np.quantile(self._scores(self._x(X)), self.contamination))
         return self
 
@@ -157,7 +158,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each sample is: the negative mean squared error of its reconstruction, on standardised values.
 
-        Larger is more normal, as everywhere in scikit-learn; the command `isthmus score` counts the other way.
+        Larger is more normal, as everywhere in scikit-learn; the command `isthmus score` counts the other way, looks at
+        the code too, which finds far more (docs/benchmarks.md, "What does not fit"), and states a rate of false alarms.
         """
         check_is_fitted(self)
         return self._scores(self._x(self._rows(X)[0]))
