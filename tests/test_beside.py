@@ -70,7 +70,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="is not a run folder") as caught, Beside(print) as server:
         server.begin(tmp_path / "nowhere")
     assert caught.value.code == "RESOURCE-SERVE"
-    assert "without --serve" in caught.value.fix
+    assert "without --serve" in (caught.value.fix or "")
 
 
 def test_without_a_server_nothing_is_waited_for() -> None:

@@ -51,6 +51,21 @@ def test_fault_75_too_many_files_fields_samples_and_pixels(small: Any) -> None:
     )
 
 
+def test_fault_75_images_are_counted_together(denoiser: Run) -> None:
+    asked = client(app_of(denoiser.path, Limits(pixels_together=2_000)))
+    picture = np.zeros((28, 28), np.uint8)
+    picture[9:20, 9:20] = 255
+    assert asked.post("/api/encode", json={"images": [uri(picture)] * 2}).status_code == 200
+    assert_refused(asked.post("/api/encode", json={"images": [uri(picture)] * 3}), "2,000 pixels together")
+    assert_refused(asked.post("/api/encode", files=[("files", ("a.png", png(picture)))] * 3), "2,000 pixels together")
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=z"])
+def test_a_form_that_cannot_be_read_is_no_matter_of_size(small: Any, kind: str) -> None:
+    answer = small.post("/api/encode", content=b"x" * 100, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "USAGE-FORM")
+
+
 def test_fault_75_a_bomb_is_known_by_its_header(small: Any) -> None:
     bomb = bytearray(png(np.zeros((28, 28), np.uint8)))
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2  # sizes in the header; the pixels were never there

@@ -60,6 +60,14 @@ def test_noise_is_added_and_measured(asked: Any, digits: Digits) -> None:
     assert one["noisy_psnr_db"] == pytest.approx([-10 * np.log10(mse)], rel=1e-4)
 
 
+def deep(n: int) -> list[Any]:
+    """A list in a list in a list …"""
+    found: list[Any] = []
+    for _ in range(n):
+        found = [found]
+    return found
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "told"),
     [
@@ -67,6 +75,10 @@ def test_noise_is_added_and_measured(asked: Any, digits: Digits) -> None:
         ("encode", {"imagez": []}, 400, "imagez"),
         ("encode", {"images": ["http://evil.example/a.png"]}, 422, "not base64"),
         ("encode", {"x": [[1, 2]]}, 422, "the input has shape"),
+        ("encode", {"x": [[1], [1, 2]]}, 422, "x is ragged"),
+        ("encode", {"x": deep(900)}, 422, "x is ragged, or lists within lists too deep"),
+        ("encode", {"x": [["a"]]}, 422, "not numbers"),
+        ("decode", {"z": [[1e39] * 4]}, 422, "finite numbers"),
         ("decode", {"z": [[0.0]]}, 422, "the model takes"),
         ("denoise", {"x": [[0] * 784], "noise": "fog:1"}, 400, "fog"),
         ("edit", {"z": [[0, 0, 0, 0]]}, 400, "nothing is to be added"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -55,6 +56,23 @@ def test_serve_prints_one_line_and_ends_quietly_at_ctrl_c(denoiser: Run) -> None
         server.kill()
         server.wait()
     assert (out, err, server.returncode) == ("", "", 0)
+
+
+def test_fault_75_who_sends_too_much_is_told_so_over_the_line(denoiser: Run) -> None:
+    """Not only that the line was cut, which is all that a sender sees whose bytes nobody reads."""
+    server = started(denoiser.path, ISTHMUS_TOKEN=OWN)
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline().partition("127.0.0.1:")[2].partition("/")[0])
+        for body in (b"x" * 40_000_000, (b"x" * 1_000_000 for _ in range(40))):  # with its length told, and without
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            line.request("POST", "/api/encode", body, {"Authorization": f"Bearer {OWN}"})
+            answer = line.getresponse()
+            assert (answer.status, json.load(answer)["error"]["code"]) == (413, "LIMIT-SIZE")
+            line.close()
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def test_a_server_that_is_watched_survives_a_folder_without_a_model(copy: Path) -> None:

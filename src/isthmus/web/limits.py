@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DRAINED, DRAIN_SECONDS = 8, 3.0  # limits' worth of bytes, and time, that a refused request may still send
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Limits:
     files: int = 256  # as many as the page or a script sends at once without waiting long
     samples: int = 4_096  # of a model of the usual size they take a second
     pixels: int = 40_000_000  # of one image: two times what telephones make; 120 MB in memory
+    pixels_together: int = 160_000_000  # of all images of a request: half a gigabyte in memory
     seconds: float = 30.0  # until all of it has arrived: 32 MB at 10 Mbit a second
 
 
@@ -46,6 +50,7 @@ class Metered:
             return
         told = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
         if not told.isdigit() or int(told) > self.limits.n_bytes:
+            await self._drained(receive)
             await self._too_large().answer()(scope, receive, send)
             return
         started = False
@@ -62,6 +67,15 @@ class Metered:
                 raise
             await error.answer()(scope, receive, send)
 
+    async def _drained(self, receive: Receive) -> None:
+        """Reads on without keeping anything: who is still sending when the line is cut never sees the answer."""
+        count, more = 0, True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while more and count < DRAINED * self.limits.n_bytes:
+                    message = await receive()
+                    count, more = count + len(message.get("body", b"")), message.get("more_body", False)
+
     def _metered(self, receive: Receive) -> Receive:
         count, until, ended = 0, time.monotonic() + self.limits.seconds, False
 
@@ -76,6 +90,8 @@ class Metered:
             count += len(message.get("body", b""))
             ended = not message.get("more_body", False)
             if count > self.limits.n_bytes:
+                if not ended:
+                    await self._drained(receive)
                 raise self._too_large()
             return message
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from isthmus.web.workbench import Workbench
 
 B = TypeVar("B", bound=Body)
 FIELDS = 64  # of a form besides its files
+BEYOND = ("Too many", "Part exceeded", "Field exceeded")  # how the parser begins to say that a limit was passed
 LISTS = {"add", "remove", "keep"}
 
 
@@ -34,34 +36,66 @@ async def received(request: Request, kind: type[B], limits: Limits) -> tuple[B, 
             raise UsageError("USAGE-BODY", "this takes no files.", fix="see /api/openapi.json")
         return _checked(kind, values), uploads
     raw = await request.body()
+    return await run_in_threadpool(_json, raw, kind, limits)  # other requests go on meanwhile
+
+
+def _json(raw: bytes, kind: type[B], limits: Limits) -> tuple[B, list[np.ndarray]]:
     try:
         values = json.loads(raw) if raw.strip() else {}
     except (ValueError, RecursionError):
         raise UsageError("USAGE-JSON", "the body is not JSON.", fix="see /api/openapi.json for examples") from None
+    if isinstance(values, dict):  # counted before each of them is looked at
+        for key, most, what in (
+            ("x", limits.samples, "samples"), ("z", limits.samples, "codes"), ("images", limits.files, "images"),
+        ):  # fmt: skip
+            given = values.get(key)
+            _refuse_many(len(given) if isinstance(given, list) else 0, most, what)
     body = _checked(kind, values)
-    given = getattr(body, "images", [])
-    _refuse_many(len(given), limits.files, "images")
-    return body, [from_base64(text, f"image {i}", limits) for i, text in enumerate(given)]
+    pictures = Pictures(limits)
+    for i, text in enumerate(getattr(body, "images", [])):
+        pictures.add(from_base64(text, f"image {i}", limits))
+    return body, pictures.all
+
+
+class Pictures:
+    """The decoded pictures of one request, as many pixels together as the limit allows."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.all: list[np.ndarray] = []
+        self._left, self._limits = limits.pixels_together, limits
+
+    def add(self, picture: np.ndarray) -> None:
+        """Raises: TooMuch."""
+        self._left -= picture.shape[1] * picture.shape[2]
+        if self._left < 0:
+            most = self._limits.pixels_together
+            raise TooMuch(f"the images of this request have more than {most:,} pixels together, the limit.")
+        self.all.append(picture)
 
 
 async def _form(request: Request, limits: Limits) -> tuple[dict[str, Any], list[np.ndarray]]:
     try:
         form = await request.form(max_files=limits.files, max_fields=FIELDS, max_part_size=2**20)
     except HTTPException as error:
-        raise TooMuch(f"{error.detail} (limits: {limits.files} files, {FIELDS} fields of 1 MB)") from None
+        told = str(error.detail)
+        if not told.startswith(BEYOND):
+            message = f"the form cannot be read: {told[0].lower()}{told[1:].rstrip('.')}."
+            raise UsageError("USAGE-FORM", message, fix="send multipart/form-data with its boundary") from None
+        raise TooMuch(f"{told} (limits: {limits.files} files, {FIELDS} fields of 1 MB)") from None
     values: dict[str, Any] = {}
-    pictures = []
+    pictures = Pictures(limits)
     try:
         for key, value in form.multi_items():
             if isinstance(value, UploadFile):
-                pictures.append(read_image(await value.read(), f"file {len(pictures)}", limits))
+                name = f"file {len(pictures.all)}"
+                pictures.add(await run_in_threadpool(read_image, await value.read(), name, limits))
             elif key in LISTS:
                 values.setdefault(key, []).append(value)
             else:
                 values[key] = value
     finally:
         await form.close()  # what was spooled to disk goes with it
-    return values, pictures
+    return values, pictures.all
 
 
 def _checked(kind: type[B], values: Any) -> B:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -73,6 +74,7 @@ def serve(
         door = Door(token, at, frozenset(names), open_to_network=allow_network)
         app = build_app(house, door, limits, watch=watch)
         torch.set_num_threads(THREADS)
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what was sent wrong, its sender is told
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -86,7 +86,11 @@ class Workbench:
 
     def raw(self, x: Any) -> np.ndarray:
         """Given numbers as raw samples (N, *shape) in the type of the training data. Raises: DataError."""
-        array = np.asarray(x) if not isinstance(x, np.ndarray) else x
+        try:
+            array = np.asarray(x)
+        except ValueError:
+            message = "x is ragged, or lists within lists too deep for an array."
+            raise DataError("DATA-SHAPE", message, fix="send samples that all have the same shape") from None
         if self.model.preprocess.dtype == "uint8" and array.dtype.kind == "i":
             array = array.astype(np.int64)
         return Carrier(array, self.model.preprocess).raw.numpy()
@@ -103,7 +107,8 @@ class Workbench:
     def codes(self, z: Any) -> np.ndarray:
         """Codes (N, z_size) float32. Raises: DataError for another size."""
         try:
-            codes = np.asarray(z, np.float32)
+            with np.errstate(over="ignore"):  # beyond 32 bits is infinite, and refused below
+                codes = np.asarray(z, np.float32)
         except ValueError:
             codes = np.zeros((0, 0), np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.model.z_size or not np.isfinite(codes).all():
