@@ -39,6 +39,28 @@ def test_classes_that_can_be_told_apart_are(monkeypatch: pytest.MonkeyPatch) -> 
     torch.testing.assert_close(last, found.logits(test))
 
 
+@pytest.mark.parametrize(
+    ("shape", "side", "n_values"),
+    [
+        ((1, 28, 28), 1, 784),
+        ((1, 64, 64), 1, 4_096),
+        ((3, 32, 32), 1, 3_072),
+        ((1, 65, 64), 2, 33 * 32),
+        ((1, 128, 128), 2, 4_096),
+        ((3, 256, 255), 7, 3 * 37 * 37),
+        ((9_000,), 1, 9_000),
+    ],
+)
+def test_large_images_are_averaged_over_squares(shape: tuple[int, ...], side: int, n_values: int) -> None:
+    assert classifier.pooled(shape) == side
+    network = classifier._network(shape, 2)
+    x = torch.rand((2, *shape), generator=torch.Generator().manual_seed(0))
+    flat = network[0](x)
+    assert flat.shape == (2, n_values)
+    torch.testing.assert_close(flat[:, 0], x.flatten(1)[:, 0] if side == 1 else x[:, 0, :side, :side].mean((1, 2)))
+    assert network[1].in_features == n_values  # type: ignore[union-attr]
+
+
 def test_real_digits_and_what_is_kept_is_what_was_trained(digit_run: Run, tmp_path: Path) -> None:
     first = classifier_of(digit_run)
     run = Run(shutil.copytree(digit_run.path, tmp_path / "run"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ HIDDEN, N_FEATURES = 256, 64
 # 1,000 steps of 128 take 4 s on one core: 97.2 % on MNIST, 91 % on 1,600 digits; twice as many reach 97.8 and 92.
 STEPS, BATCH, LR, DROPOUT = 1_000, 128, 4e-3, 0.3
 MOST_SAMPLES = 60_000  # more would not be seen in so many steps
+MOST_VALUES = 4_096  # 64 x 64: larger images are averaged over squares, or the steps would take minutes
 WARMUP = 0.1  # share of the steps in which the learning rate rises
 
 
@@ -65,7 +67,7 @@ def classifier_of(run: Run) -> Classifier:
         about, arrays = shelf.get(PART)
         try:
             found = Classifier(
-                _network(preprocess.size, len(about["classes"])),
+                _network(preprocess.shape, len(about["classes"])),
                 tuple(about["classes"]),
                 float(about["accuracy"]),
                 int(about["n_test"]),
@@ -94,7 +96,7 @@ def train_classifier(prepared: Prepared) -> Classifier:
     stride = -(-len(splits.train) // MOST_SAMPLES)
     x, labels = prepared.x(splits.train, MOST_SAMPLES), torch.from_numpy(splits.train.labels[::stride])
     x, labels = x[labels >= 0], labels[labels >= 0]
-    network = _network(prepared.preprocess.size, len(classes))
+    network = _network(prepared.preprocess.shape, len(classes))
     networks.initialise(network, "silu", generator_for(seed, PART, "weights"), scheme="orthogonal")
     _fit(network, x, labels, seed)
     found = Classifier(network.eval(), classes, 0.0, 0)
@@ -106,12 +108,20 @@ def train_classifier(prepared: Prepared) -> Classifier:
     return Classifier(found.network, classes, right, len(test))
 
 
-def _network(n_values: int, n_classes: int) -> nn.Sequential:
+def _network(shape: tuple[int, ...], n_classes: int) -> nn.Sequential:
     """Without values: drawing them here would use the global generator."""
+    side = pooled(shape)
+    n_values = math.prod(shape[:-2]) * math.prod(-(-n // side) for n in shape[-2:])
+    flat = nn.Flatten() if side == 1 else nn.Sequential(nn.AvgPool2d(side, ceil_mode=True), nn.Flatten())
     with torch.device("meta"):
         hidden = nn.Linear(n_values, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, N_FEATURES), nn.SiLU()
-        network = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(N_FEATURES, n_classes))
+        network = nn.Sequential(flat, *hidden, nn.Linear(N_FEATURES, n_classes))
     return network.to_empty(device="cpu").eval()
+
+
+def pooled(shape: tuple[int, ...]) -> int:
+    """The side of the squares over which images (C, H, W) are averaged; 1 for small ones, and for rows (D,)."""
+    return 1 if len(shape) < 3 else max(1, math.ceil(math.sqrt(math.prod(shape) / MOST_VALUES)))
 
 
 def _fit(network: nn.Sequential, x: Tensor, labels: Tensor, seed: int) -> None:
