@@ -30,6 +30,13 @@ def test_a_run_that_failed_before_it_had_begun_leaves_nothing(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_whose_first_checkpoint_found_no_room_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="failed"), kept_if_begun(tmp_path / "a"):
+        (tmp_path / "a" / "checkpoint").mkdir(parents=True)
+        raise ValueError("failed")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_others_put_into_the_folder_stays(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="failed"):
         begin(tmp_path / "a", "run.json", "notes.txt")

@@ -49,7 +49,7 @@ def test_both_ways_give_the_same_numbers(text: str, values: list[list[float]], c
     made = parser(careful=careful)
     part = made.parse(Lines(text.encode(), 2))
     np.testing.assert_array_equal(part.values, values)
-    assert (made.findings.ragged, sum(made.findings.n_bad.values()), sum(made.findings.n_missing.values())) == ([], 0, 0)
+    assert (made.findings.ragged, made.findings.n_bad.total(), made.findings.n_missing.total()) == ([], 0, 0)
     assert part.labels is not None
     assert part.labels.to_list()[0] == "x"
     assert part.kept.tolist() == [0, 1]
@@ -154,7 +154,7 @@ def test_columns_that_are_not_read_may_hold_anything() -> None:
     made.features = ["0"]
     part = made.parse(Lines(b"1,,x\n2,y,z\n", 2))
     np.testing.assert_array_equal(part.values, [[1], [2]])
-    assert (made.findings.ragged, sum(made.findings.n_bad.values()), sum(made.findings.n_missing.values())) == ([], 0, 0)
+    assert (made.findings.ragged, made.findings.n_bad.total(), made.findings.n_missing.total()) == ([], 0, 0)
 
 
 def test_digits_lost_are_marked_by_column() -> None:

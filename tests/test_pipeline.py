@@ -122,7 +122,7 @@ def test_a_module_of_ones_own_is_trained_judged_loaded_and_resumed(
         isthmus.load(run.path)
     loaded = isthmus.load(run.path, module=Notebook())
     assert np.array_equal(loaded.encode(digits.x[:3]), run.model.encode(digits.x[:3]))
-    with pytest.raises(UsageError, match="trains a module of your own, Notebook"):
+    with pytest.raises(ModelFileError, match="trains a module of your own, Notebook"):
         isthmus.resume(run.path, epochs=4)
     extended = isthmus.resume(run.path, epochs=4, module=Notebook(), show=False)
     assert extended.metrics["epochs"] == 4

@@ -31,8 +31,9 @@ def kept_if_begun(path: Path) -> Iterator[None]:
             for name in (RECORD, CONFIG, HISTORY, SKIPPED, lock.NAME):
                 with suppress(OSError):
                     (path / name).unlink()
-            with suppress(OSError):  # there is something else in it, or the disk has failed
-                path.rmdir()
+            for folder in (path / CHECKPOINT, path):
+                with suppress(OSError):  # there is something else in it, or the disk has failed
+                    folder.rmdir()
         raise
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from isthmus import files
 from isthmus import settings as configs
 from isthmus.config import Config
-from isthmus.errors import ResourceError, UsageError
+from isthmus.errors import ModelFileError, ResourceError, UsageError
 from isthmus.judging.cases import count
 from isthmus.lock import FolderLock
 from isthmus.running import runs
@@ -94,8 +94,9 @@ def _refuse_without(run: Run, data: Any, module: nn.Module | None) -> None:
         raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, data=…)")
     own = run.record.get("module")
     if own and module is None:
-        message = f"{run.path} trains a module of your own, {own}."
-        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, module=…)")
+        message = f"{run.path} trains a module of your own, {own}; its code is not kept with it."
+        fix = f"go on in Python: isthmus.resume({str(run.path)!r}, module={own}())"
+        raise ModelFileError("MODEL-MODULE", message, fix=fix)
     if module is not None and type(module).__name__ != own:
         message = f"{run.path} trains {f'the module {own}' if own else 'no module of your own'}"
         message = f"{message}, and was handed a {type(module).__name__}."
