@@ -62,7 +62,8 @@ class Copies:
         usual = f"{n * self.rank / (self.n_test + 1):.0f}"
         median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
         if self.suspicious:
-            return f"Copies? {share}, far more than the {usual} that chance gives ({median}). Look at them: blurred ones may lie that near too."
+            many = f"far more than the {usual} that chance gives ({median})"
+            return f"Copies? {share}, {many}. Look at them: blurred ones may lie that near too."
         return f"No sign of copying: {share}, where chance gives about {usual} ({median})."
 
 
