@@ -45,7 +45,7 @@ SHOTS = (
 
 APP = (
     Shot("serve.png", (1280, 1280), "draw", "light"),
-    Shot("serve-map.png", (1280, 1280), "walk", "dark"),
+    Shot("serve-map.png", (1280, 1280), "map", "dark"),
     Shot("serve-phone.png", (390, 1170), "draw", "dark"),
 )
 

@@ -16,6 +16,7 @@ from isthmus.report import compare
 from isthmus.report.comparison import Comparison, names_of
 from isthmus.running.reporting import material_of, report
 from isthmus.running.runs import Run
+from isthmus.training import prepare
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
 
@@ -83,6 +84,22 @@ def test_the_same_images_stand_row_by_row(page: Page) -> None:
     rows = page.all("section", id="images")[0].all("div", class_="strip")
     assert [row.all("p")[0].text.split()[0] for row in rows] == ["original", "short", "long"]
     assert {len(row.all("img")) for row in rows} == {10}
+
+
+def test_data_is_read_once_for_all_runs_that_name_the_same(
+    pair: list[Run], denoiser: Run, digit_run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read: list[str] = []
+    as_usual = prepare.read_splits
+
+    def counted(config: Any, *others: Any) -> Any:
+        read.append(config.data.source)
+        return as_usual(config, *others)
+
+    monkeypatch.setattr(prepare, "read_splits", counted)
+    written = report(*pair, denoiser, digit_run, out=tmp_path / "all.html")
+    assert read == [pair[0].config.data.source, "mnist-2k"]
+    assert written.missing == ()
 
 
 def test_runs_on_other_data_are_not_ranked(pair: list[Run], digit_run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from isthmus.report import Material, compose
 from isthmus.report.making import read_drawing
 from isthmus.report.markup import number
 from isthmus.report.noisy import denoising
-from isthmus.report.opening import opening
+from isthmus.report.opening import TITLES, opening
 from isthmus.running.reporting import material_of, report
 from isthmus.running.runs import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
@@ -248,6 +249,40 @@ def test_where_no_rival_has_an_error_there_is_a_page(denoiser: Run) -> None:
         block["mse"] = 0.0  # of data that never changes
     section = next(s for s in compose(replace(material, metrics=metrics)).sections if s.id == "baselines")
     assert [row["mse"] for row in section.shown["table"]] == [number(0.0)] * 3
+
+
+def test_a_code_that_is_no_narrow_place_is_called_none(table_run: Run) -> None:
+    material = material_of(Run(table_run.path))
+    wide = replace(material, metrics=material.metrics | {"z_size": len(HOSTILE)})
+    said = [s.read for m in (material, wide) for s in compose(m).sections if s.id == "architecture"]
+    assert f"{len(HOSTILE)} values have to pass through 4, 2.00 times fewer".replace("2.00", "2") in said[0]
+    assert f"pass through {len(HOSTILE)}, which is no narrow place" in said[1]
+
+
+def test_a_rival_without_error_is_not_divided_by(table_run: Run) -> None:
+    material = material_of(Run(table_run.path))
+    baselines = {"pca": {"mse": 1e-14, "n_components": 8}, "mean": {"mse": 1.0}}
+    (read,) = [s.read for s in compose(replace(material, metrics=material.metrics | {"baselines": baselines})).sections
+               if s.id == "baselines"]  # fmt: skip
+    assert "PCA of 8 numbers loses nothing here" in read
+    assert "e-1" not in read.replace("\u2212", "-")
+
+
+def test_more_classes_than_colours_leave_the_map_in_one_colour(tmp_path: Path) -> None:
+    rows = tiny.table(120)
+    lines = [f"{','.join(map(str, row))},{i % 40}" for i, row in enumerate(rows.tolist())]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,c,d,e,f,kind", *lines]))
+    run = isthmus.train(tmp_path / "rows.csv", label="kind", out=tmp_path / "run", **tiny.FAST)
+    (dots,) = [s.shown["map"] for s in compose(material_of(Run(run.path))).sections if s.id == "code"]
+    assert set(re.findall(r'class="dot (c\d)"', str(dots))) == {"c0"}
+    assert "coloured by" not in str(dots)
+
+
+def test_every_verdict_has_a_title_of_its_own() -> None:
+    table = (Path(__file__).parents[1] / "docs" / "verdicts.md").read_text("utf-8")
+    told = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)) - {"noise-unlike-training"}  # told at use
+    assert told
+    assert told == set(TITLES)
 
 
 def test_a_run_of_one_epoch_shows_its_only_point(denoiser: Run) -> None:

@@ -126,6 +126,13 @@ def test_the_map_names_groups_at_their_middles() -> None:
     assert named == {"<a>": ("20.00%", "80.00%"), "b": ("100.00%", "0.00%")}
 
 
+@pytest.mark.parametrize(("x", "side"), [(0.05, " first"), (0.5, ""), (0.97, " last")])
+def test_names_at_the_edge_of_the_map_stay_inside(x: float, side: str) -> None:
+    points = np.array([[0.0, 0.0], [x, 0.5], [1.0, 1.0]])
+    drawn = ET.fromstring(scatter(points, [0, 1, 0], {1: "a long name"}, label="map"))
+    assert next(drawn.iter("text")).get("class") == f"group t1{side}"
+
+
 def test_the_plane_of_the_map_is_that_of_pca() -> None:
     z = np.random.default_rng(0).normal(size=(300, 5)) @ np.diag([5, 3, 1, 1, 0.5])
     points, share = codes.principal_plane(z)
