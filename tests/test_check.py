@@ -257,3 +257,19 @@ def test_fault_an_image_with_a_hidden_name_is_not_left_out_without_a_word(tmp_pa
     assert [n for n in found.notes if "hidden" in n] == [
         "1 image with a hidden name left out, e.g. ..hidden.png; rename to have it read."
     ]
+
+
+def test_fault_a_column_without_any_value_is_told_once_with_the_option_that_helps(tmp_path: Path) -> None:
+    path = tmp_path / "gap.csv"
+    path.write_text("a,b,c\n" + "".join(f"{i},{i * i},\n" for i in range(9)))
+    found = check(path)
+    assert [problem.fix for problem in found.problems] == ["leave it out with --drop-column c"]
+
+
+def test_data_that_is_too_small_to_be_divided_is_warned_of() -> None:
+    one = check(np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
+    assert one.warnings[0].startswith("1 sample; to divide into training, validation and test takes at least 4")
+    titles = dict(one.rows())
+    assert titles["samples"] == "1 gray image of 8 x 8 pixels"
+    assert "constant pixels" not in titles  # one sample differs from nothing
+    assert not check(np.arange(256, dtype=np.uint8).reshape(4, 8, 8)).warnings

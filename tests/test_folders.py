@@ -31,9 +31,9 @@ def test_a_run_that_failed_before_it_had_begun_leaves_nothing(tmp_path: Path) ->
 
 
 def test_a_run_whose_first_checkpoint_found_no_room_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="failed"), kept_if_begun(tmp_path / "a"):
-        (tmp_path / "a" / "checkpoint").mkdir(parents=True)
-        raise ValueError("failed")
+    (tmp_path / "a" / "checkpoint").mkdir(parents=True)
+    with pytest.raises(ValueError, match="failed"):
+        begin(tmp_path / "a", "run.json")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -35,7 +35,7 @@ def test_gray_images_are_given_to_a_colour_model_in_three_like_channels() -> Non
     ("given", "wanted", "message", "fix"),
     [
         (images(3), images(1), "6x6 with 3 channels; .* 6x6 with 1 channel", "pass --gray, or --alpha white"),
-        (images(1, 8), images(1), "8x8 with 1 channel; .* 6x6 with 1 channel", "pass --resize 6x6"),
+        (images(1, 8), images(1), r"images of 8x8; .* trained on 6x6\.", "pass --resize 6x6"),
         (Samples(tiny.table(5), "given"), images(1), "holds rows of a table, but .* on images", "of the kind"),
         (images(1), Samples(tiny.table(5), "t"), "holds images, but .* on rows of a table", "of the kind"),
         (Samples(tiny.table(5, 4), "given"), Samples(tiny.table(5), "t"), "has 4 columns; .* on 6", "the same columns"),

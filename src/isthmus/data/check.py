@@ -22,6 +22,7 @@ FINAL = {  # errors that reading less strictly would only meet again, a download
 }  # fmt: skip
 
 
+LEAST = 4  # samples that `split` divides: two to train on, and one each to watch and to test
 CHECK_IT = "Check that this is the data you meant, and that the samples differ where they are made."
 SIZES_SHOWN = 10  # of images of mixed sizes, the most frequent first: photographs come in hundreds of sizes
 
@@ -137,7 +138,8 @@ def _read_leniently(
                 bundle = replace(bundle, test=read_samples(options.test, current, progress))
             return bundle, problems
         except (DataError, ResourceError) as error:
-            if not any(_tells(known, error) for known in problems):
+            own = current.missing != options.missing and error.code in {"DATA-EMPTY", "DATA-MISSING"}  # by relaxing
+            if not (problems and own) and not any(_tells(known, error) for known in problems):
                 problems.append(error)
             once = hasattr(source, "__next__")  # a generator gives its samples only once
             current = None if once or error.code in FINAL else _relaxed(current, error)
@@ -171,6 +173,9 @@ def _ids(bundle: Bundle, overlap: Matches) -> tuple[tuple[str, str], ...]:
 
 def _warnings(train: Facts, test: Facts | None, overlap: Matches) -> list[str]:
     found = []
+    if test is None and train.n < LEAST:
+        told = f"{counted(train.n, 'sample')}; to divide into training, validation and test takes at least {LEAST}"
+        found.append(f"{told}, or other data for --validation and --test.")
     if overlap.count:
         assert test is not None
         share = overlap.count / test.n

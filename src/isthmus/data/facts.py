@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.hashing import Matches, find_duplicates
-from isthmus.data.naming import printable
+from isthmus.data.naming import counted, printable
 from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
 
@@ -98,12 +98,13 @@ def rows_about(facts: Facts) -> list[tuple[str, str]]:
     unit = "pixels" if facts.is_image else "columns"
     size = int(np.prod(facts.shape))
     rows = [
-        ("samples", f"{facts.n:,} {_form(facts)}"),
+        ("samples", _form(facts)),
         ("values", f"{facts.dtype}, from {facts.low:g} to {facts.high:g}, mean {facts.mean:.4g}"),
         ("labels", _labels(facts.classes)),
         ("duplicates", told_pairs(facts.duplicates.count, facts.n, facts.pairs, "equal an earlier one")),
-        (f"constant {unit}", f"{facts.n_constant:,} of {size:,} never change{_named(facts.constant)}"),
     ]
+    if facts.n > 1:  # one sample differs from nothing
+        rows.append((f"constant {unit}", f"{facts.n_constant:,} of {size:,} never change{_named(facts.constant)}"))
     if facts.n_blank:
         rows.append(("blank samples", f"{facts.n_blank:,} hold one value only{_named(facts.blank)}"))
     return rows
@@ -111,10 +112,10 @@ def rows_about(facts: Facts) -> list[tuple[str, str]]:
 
 def _form(facts: Facts) -> str:
     if not facts.is_image:
-        return f"rows of {facts.shape[0]:,} columns"
+        return f"{counted(facts.n, 'row')} of {counted(facts.shape[0], 'column')}"
     C, H, W = facts.shape
     colours = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}.get(C, f"{C}-channel")
-    return f"{colours} images of {H} x {W} pixels"
+    return f"{counted(facts.n, f'{colours} image')} of {H} x {W} pixels"
 
 
 def _labels(classes: dict[str, int]) -> str:

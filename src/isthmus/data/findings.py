@@ -144,6 +144,10 @@ class Findings:
             drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in texts[:5])
             names = "them" if len(texts) > 1 else "it"
             return f"leave {names} out with {drop}, or name the label with --label"
+        empty = [c for c in sorted(self.n_missing) if self.n_missing[c] >= self.n_rows]
+        if empty and not bad:  # neither rows without a gap nor a median would be left
+            drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in empty[:5])
+            return f"leave {'them' if len(empty) > 1 else 'it'} out with {drop}"
         n = self._share(self.n_rows_missing, "left out")
         if not bad:
             median = ", or --missing median to fill each gap with its column's median"
