@@ -63,7 +63,7 @@ class Copies:
         median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
         if self.suspicious:
             many = f"far more than the {usual} that chance gives ({median})"
-            return f"Copies? {share}, {many}. Look at them: blurred ones may lie that near too."
+            return f"Copies? {share}, {many}. Look at them: what is close to the average may lie that near too."
         return f"No sign of copying: {share}, where chance gives about {usual} ({median})."
 
 
