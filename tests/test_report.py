@@ -253,7 +253,7 @@ def test_where_no_rival_has_an_error_there_is_a_page(denoiser: Run) -> None:
 
 def test_a_code_that_is_no_narrow_place_is_called_none(table_run: Run) -> None:
     material = material_of(Run(table_run.path))
-    wide = replace(material, metrics=material.metrics | {"z_size": len(HOSTILE)})
+    wide = replace(material, metrics={**material.metrics, "z_size": len(HOSTILE)})
     said = [s.read for m in (material, wide) for s in compose(m).sections if s.id == "architecture"]
     assert f"{len(HOSTILE)} values have to pass through 4, 2.00 times fewer".replace("2.00", "2") in said[0]
     assert f"pass through {len(HOSTILE)}, which is no narrow place" in said[1]
@@ -262,8 +262,8 @@ def test_a_code_that_is_no_narrow_place_is_called_none(table_run: Run) -> None:
 def test_a_rival_without_error_is_not_divided_by(table_run: Run) -> None:
     material = material_of(Run(table_run.path))
     baselines = {"pca": {"mse": 1e-14, "n_components": 8}, "mean": {"mse": 1.0}}
-    (read,) = [s.read for s in compose(replace(material, metrics=material.metrics | {"baselines": baselines})).sections
-               if s.id == "baselines"]  # fmt: skip
+    told = replace(material, metrics={**material.metrics, "baselines": baselines})
+    (read,) = [s.read for s in compose(told).sections if s.id == "baselines"]
     assert "PCA of 8 numbers loses nothing here" in read
     assert "e-1" not in read.replace("\u2212", "-")
 
