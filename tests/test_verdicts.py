@@ -392,6 +392,8 @@ def test_fault_equal_samples_are_told_as_such_and_nothing_else_is_judged() -> No
     assert found[0].try_next == "isthmus check mnist-2k"
     assert headline(found[:1], of) == "Not good yet (nothing-to-learn): its training samples do not differ."
     assert "nothing-to-learn" not in ids(of, n_duplicates=1598)
+    limited = verdict("nothing-to-learn", of=of, n_duplicates=1599, options="--label 'my y' --limit 9 --test b.csv")
+    assert limited.try_next == "isthmus check mnist-2k --label 'my y'"  # which has no --limit
     single = metrics(data={"shape": [3], "n_train": 1, "n_test": 1})
     assert "there is a single training row" in verdict("nothing-to-learn", of=single, n_duplicates=0).text
 
