@@ -74,3 +74,10 @@ def test_a_share_is_held_apart(n: int, share: float, apart: int) -> None:
     rows = sorted(int(watched.id_of(i)) for i in range(len(watched))) + [int(held.id_of(i)) for i in range(len(held))]
     assert sorted(rows) == list(range(n))
     np.testing.assert_array_equal(held_apart(samples, share, seed=3)[1].x, held.x)
+
+
+def test_without_calibration_nothing_is_an_outlier() -> None:
+    p = p_values(np.zeros(0), np.array([1.0, 1e9]))
+    np.testing.assert_array_equal(p, [1.0, 1.0])
+    assert not outliers(p, settled_rate(None, 0)).any()
+    assert threshold(np.zeros(0), settled_rate(None, 0)) == np.inf

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import isthmus
 import tiny
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
@@ -120,3 +121,13 @@ def test_the_command(table_run: Run, tmp_path: Path, capsys: pytest.CaptureFixtu
     found = json.loads(capsys.readouterr().out)
     assert (found["n"], found["false_alarms"], found["n_calibration"]) == (8, 0.1, 50)
     assert run_guarded(build_app(), [*arguments, "--false-alarms", "0.001"]) == 2
+
+
+def test_a_run_too_small_to_calibrate_names_no_outliers(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    run = isthmus.train(str(tmp_path / "rows.npy"), z_size=2, epochs=1, show=False, out=tmp_path / "run")
+    scored = scoring.score(Run(run.path), tmp_path / "rows.npy", tmp_path / "s.csv")
+    assert (scored.n_outliers, scored.as_dict()["false_alarms"]) == (0, None)
+    assert "60 scores, and no outliers" in scored.text
+    assert pl.read_csv(tmp_path / "s.csv")["p_value"].unique().to_list() == [1.0]

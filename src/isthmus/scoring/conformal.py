@@ -58,13 +58,13 @@ def threshold(calibration: np.ndarray, rate: float) -> float:
 def settled_rate(asked: float | None, n: int) -> float:
     """The rate of false alarms that n calibration scores can hold: the one asked for, or by default 0.01.
 
-    By default with fewer than 99 it is the least that they can hold, 1 / (n + 1).
+    By default with fewer than 99 it is the least that they can hold, 1 / (n + 1); with none nothing is an outlier.
 
     Raises: UsageError where the rate that was asked for is no rate, or less than that.
     """
     least = 1 / (n + 1)
     if asked is None:
-        return max(USUAL_RATE, least)
+        return max(USUAL_RATE, least) if n else USUAL_RATE
     if not 0 < asked < 1:
         message = f"a rate of false alarms lies between 0 and 1; {asked:g} does not."
         raise UsageError("USAGE-RATE", message, fix="pass --false-alarms 0.01 for one in a hundred")

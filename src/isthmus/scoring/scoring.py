@@ -45,6 +45,8 @@ class Scored:
 
     @property
     def text(self) -> str:
+        if not self.n_calibration:
+            return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
         noun = "outlier" if self.n_outliers == 1 else "outliers"
         return (
             f"{self.n_outliers:,} {noun} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
@@ -53,7 +55,8 @@ class Scored:
 
     def as_dict(self) -> dict[str, Any]:
         about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
-        about |= {"outliers": self.n_outliers, "false_alarms": self.rate, "threshold": self.threshold}
+        about |= {"outliers": self.n_outliers, "false_alarms": self.rate if self.n_calibration else None}
+        about |= {"threshold": self.threshold}
         return about | {"n_calibration": self.n_calibration, "said": list(self.said)}
 
 
@@ -129,7 +132,7 @@ def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list
     """What limits the p-values."""
     said = []
     if not n:
-        said.append("no validation samples were held apart (there were too few), so every p-value is 1")
+        said.append("no validation samples were held apart (too few), so every p-value is 1; train on more data")
     elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
         said.append(
             f"{n} samples calibrate the p-values, so the least is {rate:.2g}, which is the rate taken; "
