@@ -62,6 +62,20 @@ def test_the_share_that_chance_gives_is_told_for_the_test_samples_there_are() ->
     assert "nearer to a training sample than 10 of 10 test samples do, where chance gives about 45" in found.text
 
 
+def test_few_test_samples_cannot_clear_new_ones_of_being_copies() -> None:
+    # 147 of 500 stay farther: of 4 test samples none lies nearer than 353 of 500 do with chance (1 - 0.7)^4 = 0.008
+    found = Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, 4, 353)
+    assert not found.suspicious
+    assert found.text.startswith("Too few test samples (4) to tell whether samples are copies: 353 of 500 samples lie ")
+    assert "than 4 of 4 test samples do, where chance gives about 100 (" in found.text
+
+
+@pytest.mark.parametrize(("n_test", "enough"), [(4, False), (20, False), (40, True), (149, True), (10_000, True)])
+def test_test_samples_are_enough_where_a_fifth_of_copies_would_show(n_test: int, enough: bool) -> None:
+    # a fifth and what chance adds, 0.2 + 0.8 / (m + 1), all farther than the nearest of m: 0.002 of 20, 0.00009 of 40
+    assert Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, n_test, 1).tellable is enough
+
+
 def test_real_digits_resemble_real_digits_and_noise_does_not(digit_run: Run) -> None:
     run = digit_run
     splits = run.prepared.splits

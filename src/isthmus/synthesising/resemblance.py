@@ -26,6 +26,7 @@ COMPARED = 1_000  # samples of each kind that precision and recall are told on: 
 LOOKED_UP = 500  # test samples whose nearest training sample is looked for: seconds among 60,000 digits
 NEAR = 0.01  # a sample nearer to a training sample than this share of the test samples are looks like a copy
 CHANCE = 0.001  # more near samples than honest ones have in one of a thousand sets are called copies
+SEEN = 0.2  # share of copies that must show, or the test samples are too few: that takes about 27 of them
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,21 @@ class Copies:
 
     @property
     def suspicious(self) -> bool:
+        return self._would_show(self.n_near)
+
+    @property
+    def tellable(self) -> bool:
+        """Whether the test samples are enough for `suspicious` to mean something: a fifth of copies would show."""
+        return self._would_show(round(SEEN * len(self.rows) + (1 - SEEN) * self._usual))
+
+    @property
+    def _usual(self) -> float:
+        """How many honest samples lie that near, on average."""
+        return len(self.rows) * self.rank / (self.n_test + 1)
+
+    def _would_show(self, n_near: int) -> bool:
         # of samples like the test's, how many lie below its k-th smallest distance: beta-binomial, with B(k, m + 1 - k)
-        chance = betabinom.sf(self.n_near - 1, len(self.rows), self.rank, self.n_test + 1 - self.rank)
+        chance = betabinom.sf(n_near - 1, len(self.rows), self.rank, self.n_test + 1 - self.rank)
         return bool(chance < CHANCE)
 
     @property
@@ -59,11 +73,14 @@ class Copies:
         lie = f"{self.n_near} of {n:,} samples {'lies' if self.n_near == 1 else 'lie'} nearer to a training sample than"
         others = self.n_test + 1 - self.rank  # that lie at `limit` or farther
         share = f"{lie} {others:,} of {self.n_test:,} test samples do"
-        usual = f"{n * self.rank / (self.n_test + 1):.0f}"
+        usual = f"{self._usual:.0f}"
         median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
         if self.suspicious:
             many = f"far more than the {usual} that chance gives ({median})"
             return f"Copies? {share}, {many}. Look at them: what is close to the average may lie that near too."
+        if not self.tellable:
+            few = f"Too few test samples ({self.n_test:,}) to tell whether samples are copies"
+            return f"{few}: {share}, where chance gives about {usual} ({median})."
         return f"No sign of copying: {share}, where chance gives about {usual} ({median})."
 
 
@@ -104,6 +121,7 @@ class Resemblance:
                 "median": float(np.median(c.distances)),
                 "test_median": c.test_median,
                 "suspicious": c.suspicious,
+                "enough_test_samples": c.tellable,
             },
             "verdict": c.text,
         }
