@@ -193,3 +193,12 @@ def test_gradients_of_every_penalty_reach_the_features() -> None:
     for name, penalty in code.penalties.items():
         assert_gradient_everywhere(penalty.sum(), [(f"h from {name}", h)])
     assert set(code.penalties) == {"kl", "l1"}
+
+
+def test_the_sparsity_still_pulls_at_a_unit_that_never_fires() -> None:
+    """d KL / d h of a unit with the same h everywhere is sigmoid(h) - rho, by hand; at h = -30 that is -rho."""
+    for h0 in (-30.0, -14.0, 0.5, 30.0):
+        h = torch.full((64, 1), h0, dtype=torch.float64, requires_grad=True)
+        bottleneck("sparse:0.1", 1)(h, sample=False).penalties["sparsity"].backward()
+        assert h.grad is not None
+        assert_close(h.grad.sum(), torch.tensor(expit(h0) - 0.1, dtype=torch.float64))

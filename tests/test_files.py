@@ -258,3 +258,14 @@ def test_fault_63_a_newer_format_says_which_versions_meet(tmp_path: Path) -> Non
     ) as caught:
         files.verify_folder(folder)
     assert "newer" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_that_the_manifest_does_not_state_is_not_trusted(tmp_path: Path, name: str) -> None:
+    folder = whole(tmp_path)
+    (folder / name).write_bytes(b"{}")
+    manifest = json.loads((folder / files.MANIFEST).read_text())
+    manifest["files"].pop(name, None)
+    (folder / files.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelFileError, match=f"does not state '{name}'"):
+        files.verify_folder(folder)

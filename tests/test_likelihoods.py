@@ -146,3 +146,20 @@ def test_only_bernoulli_has_a_range() -> None:
 def test_other_likelihoods_are_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         likelihood(text)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace"])
+def test_a_learnt_scale_comes_back_from_its_bounds_and_never_runs_away(name: str) -> None:
+    part = likelihood(f"{name},variance=shared")
+    target = torch.zeros(64, 1, 2, 2)
+    optimizer = torch.optim.Adam(part.parameters(), lr=0.01)
+
+    def steps(error: float, n: int) -> float:
+        for _ in range(n):
+            optimizer.zero_grad()
+            part.nll(target + error, target).mean().backward()
+            optimizer.step()
+        return float(part.log_scale.detach())
+
+    assert -6.5 < steps(0.0, 1_500) < -5.9  # a perfect fit; the optimizer's momentum carries it a little further
+    assert steps(0.1, 600) > -4  # the scale of such errors is -2.3

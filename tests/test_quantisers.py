@@ -92,6 +92,12 @@ def test_at_the_first_step_all_codewords_start_in_the_data() -> None:
     assert float(torch.special.entr(shares).sum().exp()) > 20  # of the 64 drawn with replacement 40 are different
 
 
+def test_what_random_codewords_won_does_not_count_as_use() -> None:
+    part = VQ(8, width=2, z_size=2).train()
+    part(100 + normal(128, 2), sample=True, generator=seeded(0))  # all lie nearest to one of the codewords drawn
+    torch.testing.assert_close(part.counts, torch.full((8,), 16.0))
+
+
 def test_one_batch_that_is_not_finite_leaves_the_codebook_as_it_was() -> None:
     part = vq(4, width=2, z_size=2)
     part(normal(40, 2), sample=True, generator=seeded(0))
@@ -123,14 +129,15 @@ def test_codes_and_indices_are_each_others_inverse(part: VQ | FSQ) -> None:
     assert torch.equal(part.codes(code.aux["indices"]), code.z)
 
 
-@pytest.mark.parametrize("levels", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("levels", [2, 3, 4, 5, 8, 1_001, 2_000])
 def test_fsq_has_as_many_levels_as_it_says_in_reach_of_the_features(levels: int) -> None:
     part = FSQ(levels, z_size=1)
-    z = part(torch.linspace(-9, 9, 2_001)[:, None], sample=False).z
+    z = part(torch.linspace(-9, 9, 100_001)[:, None], sample=False).z
     assert len(z.unique()) == levels
     assert -1 <= float(z.min()) < float(z.max()) <= 1
     assert float(part(torch.zeros(1, 1), sample=False).z) == 0  # a feature of 0 stays 0
-    assert len(part.indices(part.sample_prior(500, seeded(0))).unique()) == levels
+    assert torch.equal(part.codes(part.indices(z)), z)
+    assert len(part.indices(part.sample_prior(50 * levels, seeded(0))).unique()) == levels
 
 
 @pytest.mark.parametrize(

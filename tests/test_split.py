@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import Splits, align_labels, evenly, split
@@ -169,3 +170,12 @@ def test_given_parts_leave_all_groups_to_the_others() -> None:
     test = Samples(np.zeros((5, 1), np.float32), "other")
     found = split(pieces(10, 4), seed=0, test=test)
     assert (len(found.test), len(found.validation), len(found.train)) == (5, 4, 36)
+
+
+def test_the_first_of_sorted_data_are_like_the_rest() -> None:
+    """Of rows sorted by class, the first hundred for validation and for the test hold every class about evenly."""
+    x = np.arange(5_000, dtype=np.float32)[:, None]
+    splits = split(Bundle(Samples(x, "sorted", labels=np.arange(5_000) // 500, classes=tuple("abcdefghij"))), seed=0)
+    for part in (splits.validation, splits.test):
+        counts = np.bincount(part.labels[:100], minlength=10)
+        assert chisquare(counts).pvalue > 1e-4

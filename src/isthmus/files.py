@@ -23,6 +23,7 @@ from isthmus.swapping import PART, standing, swap
 T = TypeVar("T")
 FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write
 MANIFEST = "MANIFEST.json"
+STATED = (".json", ".safetensors")  # kinds of files that are read from such a folder, so the manifest must state them
 REPLACED_MOST = 10  # times that a folder is read again because it was replaced; a run replaces its model once
 FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy tells of a write that was cut short without a number
 
@@ -102,7 +103,7 @@ def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Pa
 def verify_folder(folder: Path) -> dict[str, Any]:
     """The manifest of a folder, once every file in it has the size and SHA-256 that it states.
 
-    Raises: ModelFileError naming the first file that is missing, cut or changed; or a newer format.
+    Raises: ModelFileError naming the first file that is missing, cut, changed or not stated; or a newer format.
     """
     what = f"{folder} is not a whole model or checkpoint"
     fix = "use another copy of it, or train again with `isthmus train --config RUN/config.toml`"
@@ -114,6 +115,9 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
     refuse_newer(folder, version, manifest)
+    for path in folder.iterdir():
+        if path.suffix in STATED and path.name not in (*files, MANIFEST):
+            raise ModelFileError("MODEL-FILE", f"{what}: {MANIFEST} does not state {path.name!r}.", fix=fix)
     for name, stated in files.items():
         if Path(name).name != name or not (folder / name).is_file():
             raise ModelFileError("MODEL-FILE", f"{what}: {name!r} is missing.", fix=fix)

@@ -123,7 +123,7 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
     """The facts that the training data is needed for."""
     splits, seed = prepared.splits, prepared.config.training.seed
     train = prepared.tensor(splits.train)
-    train = train[:: max(1, len(train) // TRAIN_SAMPLE)][:TRAIN_SAMPLE]
+    train = train[:: -(-len(train) // TRAIN_SAMPLE)]  # evenly: data is often sorted
     if has_floor(model):
         costs = sample_costs(model, train, model.device, seed, TEST_NOISE).cpu().double()
     else:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from isthmus.errors import UsageError
 from isthmus.parts.codes import AbstractBottleneck, Code, precise, straight_through
@@ -17,7 +18,6 @@ from isthmus.registry import build, joined
 # Below, sigma is 5e-5, less than the decoder's bfloat16 can tell; above, 148 times as wide as the prior: in between
 # nothing overflows, and no code that is of use lies outside.
 LOG_VAR = (-20.0, 10.0)
-LEAST_ACTIVITY = 1e-6  # below, the logarithm's slope of a million would be all that the step sees
 
 
 class Identity(AbstractBottleneck):
@@ -63,10 +63,11 @@ class Sparse(AbstractBottleneck):
         self.rho = rho
 
     def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
-        z = precise(h).sigmoid()
-        rho, activity = self.rho, z.mean(0).clamp(LEAST_ACTIVITY, 1 - LEAST_ACTIVITY)
-        kl = rho * (math.log(rho) - activity.log()) + (1 - rho) * (math.log(1 - rho) - (-activity).log1p())
-        return Code(z, {"sparsity": kl.sum()}, {})
+        h, rho = precise(h), self.rho
+        # By logarithms throughout: where the activity itself rounds to 0 or 1, the slope still leads a dead unit back.
+        on, off = (torch.logsumexp(logsigmoid(s), 0) - math.log(len(h)) for s in (h, -h))
+        kl = rho * (math.log(rho) - on) + (1 - rho) * (math.log(1 - rho) - off)
+        return Code(h.sigmoid(), {"sparsity": kl.sum()}, {})
 
 
 class Noise(AbstractBottleneck):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,3 +60,27 @@ def precise(h: Tensor) -> Tensor:
 def straight_through(h: Tensor, value: Tensor) -> Tensor:
     """`value`, exactly, with the gradient of h. Source: Bengio et al. 2013, arXiv:1308.3432, section 4."""
     return value.detach() + (h - h.detach())
+
+
+class HeldBetween(torch.autograd.Function):
+    """h clamped to [low, high]; outside, the gradient passes only where a step against it leads back inside.
+
+    A clamp's own gradient of zero would hold h outside for good; that of `straight_through` would drive it on.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(h)
+        ctx.low, ctx.high = low, high
+        return h.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (h,), (gradient,) = ctx.saved_tensors, gradients
+        outward = ((h < ctx.low) & (gradient > 0)) | ((h > ctx.high) & (gradient < 0))
+        return gradient.masked_fill(outward, 0.0), None, None
+
+
+def held_between(h: Tensor, low: float, high: float) -> Tensor:
+    """h clamped to [low, high], and brought back by the optimizer from outside, never driven further out."""
+    return HeldBetween.apply(h, low, high)  # type: ignore[return-value]

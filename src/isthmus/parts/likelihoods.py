@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isthmus.parts.codes import straight_through
+from isthmus.parts.codes import held_between
 from isthmus.registry import build
 
 VARIANCES = ("fixed", "shared", "learned")
@@ -139,7 +139,7 @@ class AbstractScaled(AbstractLikelihood):
 
     def _log_scale(self, params: Tensor) -> Tensor:
         raw = params.chunk(2, dim=1)[1] if self.variance == "learned" else self.log_scale.to(params.dtype)
-        return straight_through(raw, raw.clamp(*LOG_SCALE))
+        return held_between(raw, *LOG_SCALE)
 
 
 class Gaussian(AbstractScaled):

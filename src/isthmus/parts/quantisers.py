@@ -85,12 +85,13 @@ class VQ(AbstractBottleneck):
         """One step of the running means, and fresh starts for codewords that are out of use; all on the device."""
         with torch.autocast(tokens.device.type, enabled=False):
             tokens = tokens.to(self.codebook.dtype)
+            begun = (self.counts > 0).any()  # before, what the random codewords won says nothing about their use
             chosen = torch.nn.functional.one_hot(indices, self.n_codes).to(tokens.dtype)
             counts = self.counts.lerp(chosen.sum(0), 1 - self.decay)
             sums = self.sums.lerp(chosen.T @ tokens, 1 - self.decay)
         usual = len(tokens) / self.n_codes
         picks = torch.randint(len(tokens), (self.n_codes,), generator=generator, device=tokens.device)
-        dead = counts < DEAD * usual
+        dead = (counts < DEAD * usual) | ~begun
         counts = counts.masked_fill(dead, usual)
         sums = torch.where(dead[:, None], usual * tokens[picks], sums)
         sound = sums.isfinite().all()  # one bad batch, whose step is skipped, must not end up in the codebook
@@ -124,7 +125,7 @@ class FSQ(AbstractBottleneck):
 
     `fsq:8x5x5x5` gives the numbers of a token 8, 5, 5 and 5 levels, so that it is one of 1,000. Source: Mentzer et
     al. 2024, Finite scalar quantization, arXiv:2309.15505, the listing in its appendix A.1, with `atanh` for its
-    `tan`, so that a feature of 0 stays 0, and the ends a thousandth further out, so that they are reached.
+    `tan`, so that a feature of 0 stays 0, and the ends a little further out, so that they are reached.
     """
 
     continuous = False
@@ -145,7 +146,9 @@ class FSQ(AbstractBottleneck):
 
     def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
         h = precise(h)
-        half = (self.levels - 1) * (1 + 1e-3) / 2  # a little more, or tanh would reach the end levels only at infinity
+        reach = (self.levels - 1) / 2
+        # A little more, or tanh would reach the end levels only at infinity; never so much that it rounds beyond them.
+        half = reach + (reach * 1e-3).clamp(max=0.25)
         offset = 0.5 * (self.levels % 2 == 0)  # an even number of levels has none at zero unless moved by half a step
         bounded = (h + (offset / half).atanh().to(h.dtype)).tanh() * half - offset
         z = straight_through(bounded, bounded.round()) / (self.levels // 2)
