@@ -99,6 +99,9 @@ def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
         InputFile(tmp_path / "trian.csv")
     assert str(e.value.fix) == f"did you mean {tmp_path / 'train.csv'}?"
     assert missing(tmp_path / "nowhere" / "x").fix == "check the path"
+    written(tmp_path / "wine.csv", b"a")
+    assert missing(tmp_path / "nofile.csv").fix == "check the path"  # alike in nothing but the suffix
+    assert missing(tmp_path / "wines.csv").fix == f"did you mean {tmp_path / 'wine.csv'}?"
 
 
 def test_folder_empty_file_and_nul_in_the_name(tmp_path: Path) -> None:

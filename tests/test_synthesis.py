@@ -14,10 +14,12 @@ from PIL import Image, ImageSequence
 import isthmus
 import tiny
 from isthmus.data.samples import Samples
+from isthmus.editing import editing
 from isthmus.errors import UsageError
 from isthmus.running.runs import Run
 from isthmus.synthesising import synthesis
 from isthmus.synthesising.sampling import draw_samples
+from isthmus.using import apply
 from isthmus.using.picking import pick_one
 
 
@@ -115,6 +117,26 @@ def test_a_way_between_rows_of_a_table(rows: Run, tmp_path: Path) -> None:
     assert table["step"].to_list() == [0, 1, 2, 3] * 2
     expected = rows.model.reconstruct(tiny.table(80)[[3, 9]])
     np.testing.assert_allclose(table.select(list("abcdef")).to_numpy()[[0, 3]], expected, atol=1e-4)  # text, float32
+
+
+def test_fault_84_names_of_columns_like_formulas_are_told_wherever_they_are_written(tmp_path: Path) -> None:
+    source = tmp_path / "table.csv"
+    pl.DataFrame(tiny.table(80), schema=["-neg", "=b", *"cdef"]).write_csv(source)
+    run = isthmus.train(source, out=tmp_path / "run", **tiny.FAST)
+    apply.encode(run, source, tmp_path / "z.csv")
+    out = tmp_path / "out.csv"
+    wanted = editing.edit_of(run, ["c"])
+    for made in (
+        apply.reconstruct(run, source, out),
+        apply.decode(run, tmp_path / "z.csv", out),
+        editing.edit(run, str(source), out, wanted),
+        synthesis.sample(run, 3, out, judge=False, density="gaussian"),
+        synthesis.interpolate(run, f"{source}:3", f"{source}:9", out),
+        synthesis.traverse(run, out),
+    ):
+        assert sum(said.startswith("2 column names begin with = + - or @") for said in made.said) == 1
+        assert {"'-neg", "'=b", "c"} <= set(pl.read_csv(out).columns)
+    assert not any("column name" in said for said in synthesis.traverse(run, tmp_path / "out.parquet").said)
 
 
 def test_what_is_said_of_both_ends_is_said_once(

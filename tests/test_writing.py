@@ -61,6 +61,11 @@ def test_fault_84_what_was_changed_is_said(tmp_path: Path) -> None:
     assert about_formulas(tmp_path / "a.parquet", columns) == ()
     assert about_formulas(tmp_path / "a.csv", {"id": ["a", "-1"], "z": np.array([-1.0, 2])}) == ()
     assert about_formulas(tmp_path / "a.csv", {"id": ["=a"]})[0].startswith("1 text begins")
+    named = {"-neg": np.array([1.0]), "=a": np.array([1.0]), "a=b": np.array([1.0]), "fine": ["@x"]}
+    assert about_formulas(tmp_path / "a.csv", named)[0].startswith("1 text and 2 column names begin with = + - or @")
+    del named["=a"], named["fine"]
+    assert about_formulas(tmp_path / "a.csv", named)[0].startswith("1 column name begins with")
+    assert about_formulas(tmp_path / "a.parquet", named) == ()
 
 
 def test_old_table_stays_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,9 @@ def _opened(path: Path) -> Any:
 def missing(path: Path) -> DataError:
     """The error for a path that does not exist, with the nearest name beside it."""
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, beside, n=1)
+    # of a short name the suffix is half, and any .csv would be like any other
+    like = [name for name in beside if get_close_matches(path.stem, [Path(name).stem])]
+    near = get_close_matches(path.name, like, n=1)
     fix = f"did you mean {printable(path.parent / near[0])}?" if near else "check the path"
     return DataError("DATA-FILE", f"there is no file {printable(path)}.", fix=fix)
 

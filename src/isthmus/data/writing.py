@@ -42,18 +42,29 @@ FIX = "name it .csv, .tsv or .parquet"
 
 
 def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> tuple[str, ...]:
-    """A sentence where `write_table` puts apostrophes in front of texts; none where nothing begins like a formula."""
-    frame = pl.DataFrame({name: _series(values) for name, values in columns.items()}).select(pl.col(pl.String))
-    n = sum(int(series.to_frame().select(_is_formula(pl.col(series.name))).sum().item() or 0) for series in frame)
-    if not n or path.suffix.lower() not in SEPARATORS:
+    """A sentence where `write_table` puts apostrophes in front of texts or names of columns, else none."""
+    if path.suffix.lower() not in SEPARATORS:
         return ()
-    cells = "1 text begins" if n == 1 else f"{n:,} texts begin"
-    return (f"{cells} with = + - or @ and got an apostrophe in front, so that no spreadsheet runs them",)
+    texts = {k: v for k, v in columns.items() if not (isinstance(v, np.ndarray) and v.dtype.kind in "biuf")}
+    frame = pl.DataFrame({name: _series(values) for name, values in texts.items()}).select(pl.col(pl.String))
+    n = sum(int(series.to_frame().select(_is_formula(pl.col(series.name))).sum().item() or 0) for series in frame)
+    n_names = sum(name.startswith(FORMULA) for name in columns)
+    told = [_counted(n, "text")] if n else []
+    told += [_counted(n_names, "column name")] if n_names else []
+    if not told:
+        return ()
+    begin = "begins" if n + n_names == 1 else "begin"
+    runs = "so that no spreadsheet runs them"
+    return (f"{' and '.join(told)} {begin} with = + - or @ and got an apostrophe in front, {runs}",)
 
 
 def without_apostrophes(texts: Sequence[str]) -> list[str]:
     """Texts as they were before `write_table` put apostrophes in front."""
     return [text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text for text in texts]
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def _series(values: np.ndarray | Sequence) -> pl.Series:

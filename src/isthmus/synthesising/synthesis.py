@@ -13,7 +13,7 @@ import torch
 
 from isthmus.data.samples import Samples
 from isthmus.data.saving import save_images
-from isthmus.data.writing import write_table
+from isthmus.data.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.files import write_atomic
 from isthmus.outputs import claimed
@@ -78,19 +78,18 @@ def sample(
     kept = Sampled(drawn.x[:n], drawn.z[:n], drawn.source, drawn.labels and drawn.labels[:n])
     if target.suffix in {"", ".png"} and n > MOST_IN_GRID:
         said.append(f"the grid shows the first {MOST_IN_GRID}")
-    _write_sampled(run, kept, target, found, of)
+    said += _write_sampled(run, kept, target, found, of)
     about = {"source": drawn.source, "seed": seed, "quality": found.as_dict() if found else None}
     return Made(target, n, tuple(said), about)
 
 
-def _write_sampled(run: Run, drawn: Sampled, out: Path, found: Resemblance | None, of: str | None) -> None:
+def _write_sampled(run: Run, drawn: Sampled, out: Path, found: Resemblance | None, of: str | None) -> tuple[str, ...]:
     names = [f"{i:0{len(str(len(drawn.x) - 1))}d}" for i in range(len(drawn.x))]
     if out.suffix == ".png":
         figures.save(_grid(run, drawn.x), out)
-        return
+        return ()
     if out.suffix:
-        write_samples(run, _as_samples(run, drawn, names), drawn.x, out, run.path)
-        return
+        return write_samples(run, _as_samples(run, drawn, names), drawn.x, out, run.path).said
     files = [f"images/{name}.png" for name in names]
     extra = ["grid.png", "nearest.png"] if found else ["grid.png"]
     with claimed(out, [out / name for name in (*files, *extra)]):
@@ -98,6 +97,7 @@ def _write_sampled(run: Run, drawn: Sampled, out: Path, found: Resemblance | Non
         figures.save(_grid(run, drawn.x), out / "grid.png")
         if found:
             figures.save(_beside_nearest(run, drawn, found, of), out / "nearest.png")
+    return ()
 
 
 def _grid(run: Run, x: np.ndarray) -> Any:
@@ -141,7 +141,8 @@ def interpolate(
     z = run.model.encode(given)
     distance = float(np.linalg.norm(z[1] - z[0]))
     about = {"steps": steps, "paths": list(paths), "a": ends[0].id_of(0), "b": ends[1].id_of(0), "distance": distance}
-    return Made(target, steps * len(paths), tuple(dict.fromkeys([*ends[0].notes, *ends[1].notes])), about)
+    said = dict.fromkeys([*ends[0].notes, *ends[1].notes, *_about_columns(run, target)])
+    return Made(target, steps * len(paths), tuple(said), about)
 
 
 def interpolated(run: Run, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
@@ -218,6 +219,7 @@ def traverse(
     left = len(found.units) - filmstrips.MOST_ROWS
     said = [f"the units that move the output most: {most}"]
     said += [f"the sheet shows {filmstrips.MOST_ROWS}; {left} others move it less"] if left > 0 else []
+    said += _about_columns(run, target if target.suffix else target / "units.csv")
     return Made(target, len(found.units), tuple(said), {"movement": {str(k): v for k, v in moved.items()}})
 
 
@@ -259,6 +261,11 @@ def _as_samples(run: Run, drawn: Sampled, names: Sequence[str]) -> Samples:
 def _columns(run: Run) -> tuple[str, ...]:
     preprocess = run.model.preprocess
     return preprocess.columns or tuple(f"{preprocess.unit}{i}" for i in range(preprocess.size))
+
+
+def _about_columns(run: Run, out: Path) -> tuple[str, ...]:
+    """What `write_table` does to names of columns of the run's own."""
+    return about_formulas(out, {name: np.empty(0) for name in _columns(run)})
 
 
 def _refuse_suffix(run: Run, out: Path, known: set[str]) -> None:

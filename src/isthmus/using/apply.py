@@ -149,8 +149,9 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
         labels = {}
         if samples.labels is not None and samples.label_column:
             labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
-        _write_table(out, labels | {name: flat[:, i] for i, name in enumerate(names)})
-        return Written(out, len(raw), said)
+        columns = labels | {name: flat[:, i] for i, name in enumerate(names)}
+        _write_table(out, columns)
+        return Written(out, len(raw), (*said, *about_formulas(out, columns)))
     if not samples.is_image:
         raise UsageError(
             "USAGE-OUT",
