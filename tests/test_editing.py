@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import isthmus
+import tiny
 from isthmus.data.saving import save_images
 from isthmus.editing import editing
 from isthmus.errors import UsageError
@@ -36,6 +38,35 @@ def test_an_added_measure_is_measured_again_on_the_edited_images(digit_run: Run,
     sd = np.nanstd(measure(name, digit_run.prepared.splits.train.x))
     assert less < same < more
     assert 0.5 < (more - same) / sd < 1.5  # strength 1 is one standard deviation
+
+
+def test_what_an_edit_of_a_measure_reached_is_told(digit_run: Run, tmp_path: Path) -> None:
+    edit = editing.edit_of(digit_run, remove=["slant"])
+    made = editing.edit(digit_run, "mnist-2k:0-99", tmp_path / "out.npy", edit, strength=0.5)
+    (moved,) = made.about["moved"]
+    again = digit_run.model.reconstruct(pick(digit_run, "mnist-2k:0-99").x)
+    change = np.nanmean(measure("slant", np.load(tmp_path / "out.npy")) - measure("slant", again))
+    assert moved["reached"] == pytest.approx(change, rel=1e-3)
+    kept = digit_run.prepared.splits.train.x[digit_run.latent.rows]
+    assert moved["asked"] == pytest.approx(-0.5 * np.nanstd(measure("slant", kept)))
+    assert f"slant: asked {moved['asked']:+.3g}, reached {moved['reached']:+.3g} on average" in made.said
+
+
+def test_a_column_that_the_code_cannot_hold_falls_short_and_that_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = np.c_[tiny.table(200, 3)[:, :3], rng.normal(size=200) * 5]  # the last hangs together with nothing
+    pl.DataFrame(table, schema=list("abcd")).write_csv(tmp_path / "t.csv")
+    run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", **tiny.FAST | {"z_size": 1, "epochs": 20})
+    made = editing.edit(run, str(tmp_path / "t.csv"), tmp_path / "e.csv", editing.edit_of(run, ["d"]), strength=2)
+    (moved,) = made.about["moved"]
+    after, before = pl.read_csv(tmp_path / "e.csv")["d"], run.model.reconstruct(table.astype(np.float32))[:, 3]
+    assert moved["reached"] == pytest.approx(after.to_numpy().mean() - before.mean(), abs=1e-3)
+    assert moved["asked"] == pytest.approx(2 * run.prepared.splits.train.x[:, 3].std(), rel=1e-4)
+    assert ("too little of it" in made.said[-1]) == (moved["reached"] < moved["asked"] / 2)
+    assert editing._reached({"name": "d", "asked": 28.6, "reached": 7.05}).startswith(
+        "d: asked +28.6, reached +7.05 on average; the code holds too little"
+    )
+    assert editing._reached({"name": "d", "asked": -2, "reached": -1.5}) == "d: asked -2, reached -1.5 on average"
 
 
 def test_what_is_kept_stays_by_its_measure(digit_run: Run) -> None:

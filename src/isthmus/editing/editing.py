@@ -12,7 +12,7 @@ import torch
 
 from isthmus.data.samples import Samples
 from isthmus.editing.features import Feature
-from isthmus.editing.learning import METHOD, OTHERS, feature_of, of_classes, refuse_editing, tellable
+from isthmus.editing.learning import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
 from isthmus.errors import UsageError
 from isthmus.randomness import seed_of
 from isthmus.showing import figures, filmstrips
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STRIPS = 8  # samples in a picture of strips: a page that can be taken in
+SHORT = 0.5  # of what was asked: who reaches less should know why
 JUDGED = 100  # test images a pair of classes: a share is then known to 5 in 100
 
 
@@ -88,13 +89,40 @@ def edit(
     kept, about_labels = _relabelled(samples, edit)
     written = write_samples(run, kept, edited, Path(out), Path(source))
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
+    moved = _moved(samples, run.model.decode(z), edited, edit, strength)
+    said += [_reached(found) for found in moved]
     said += about_labels if Path(out).suffix in TABLES else []
     if strip is not None:
         names = [samples.id_of(i) for i in range(min(STRIPS, len(samples)))]
         figures.save(strips(run, samples.x[:STRIPS], z[:STRIPS], edit, names), strip)
         said.append(f"strip: {strip}")
     features = [{"sign": sign, "name": f.name, "method": f.method, "unit": f.unit} for sign, f in edit.parts]
-    return Made(written.path, written.n, tuple(said), {"strength": strength, "features": features})
+    about = {"strength": strength, "features": features, "moved": moved}
+    return Made(written.path, written.n, tuple(said), about)
+
+
+def _moved(samples: Samples, before: Any, after: Any, edit: Edit, strength: float) -> list[dict[str, Any]]:
+    """By how much each column or measure of the edit was to move, and did on average, from the reconstructions on."""
+    asked: dict[str, float] = {}
+    for sign, feature in edit.parts:
+        if feature.kind == "numbers" and "of" in feature.evidence:  # features of early runs do not say what they are of
+            name = str(feature.evidence["of"])
+            asked[name] = asked.get(name, 0.0) + sign * strength * float(feature.evidence["sd"])
+    found = []
+    for name, wanted in asked.items():
+        ways = [numbers(name, replace(samples, x=np.asarray(x))).astype(np.float64) for x in (after, before)]
+        difference = ways[0] - ways[1]
+        known = difference[np.isfinite(difference)]
+        if len(known):
+            found.append({"name": name, "asked": wanted, "reached": float(known.mean())})
+    return found
+
+
+def _reached(found: Mapping[str, Any]) -> str:
+    asked, reached = found["asked"], found["reached"]
+    told = f"{found['name']}: asked {asked:+.3g}, reached {reached:+.3g} on average"
+    far = reached * asked < SHORT * asked**2
+    return f"{told}; the code holds too little of it to be moved further" if far else told
 
 
 def _relabelled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:

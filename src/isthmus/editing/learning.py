@@ -126,7 +126,7 @@ def of_numbers(name: str, z: np.ndarray, y: np.ndarray) -> Feature:
         shift=together / y.std(),
         origin=z.mean(0),
         readout=np.linalg.solve(S, together),
-        evidence={"n": len(y), "mean": float(y.mean()), "sd": float(y.std())},
+        evidence={"of": name, "n": len(y), "mean": float(y.mean()), "sd": float(y.std())},
     )
 
 
