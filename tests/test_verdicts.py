@@ -263,6 +263,15 @@ def test_dead_units_of_a_linear_code() -> None:
         assert_found(verdict("dead-units", code=nothing, signed_code=True), "fail", "8 of 8 units")
 
 
+@pytest.mark.parametrize(("mse", "level"), [(0.0600, "pass"), (0.0669, "warn"), (0.0680, "warn"), (0.2, "pass")])
+def test_fault_units_that_vary_without_a_trace_in_the_images_are_no_good_sign(mse: float, level: str) -> None:
+    for scale in (0.003, 1.0):  # the decoder may scale a code as it likes
+        code = scale * SEEDED.normal(size=(400, 8))
+        found = verdict("dead-units", of=metrics(test__mse=mse), code=code, signed_code=True)
+        assert_found(found, level, "All 8 units", "standard deviations from")
+        assert ("hardly anything of that reaches the images" in found.text) == (level == "warn")
+
+
 def test_dead_units_of_a_sigmoid_code_are_measured_against_its_range() -> None:
     code = 0.5 + 0.005 * SEEDED.normal(size=(400, 8))  # all alike, so none stands out from the others
     assert_found(verdict("dead-units", code=code, signed_code=False), "fail", "8 of 8 units")
@@ -322,6 +331,7 @@ def test_a_run_from_python_has_no_command_to_try() -> None:
         "beats-mean",
         "beats-pca",
         "overfitting",
+        "dead-units",
         "train-test-overlap",
     ]
     assert all(v.try_next is None for v in found)

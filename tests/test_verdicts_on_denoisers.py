@@ -77,3 +77,21 @@ def test_the_headline_of_a_tables_denoiser_tells_of_its_noise() -> None:
     assert headline([], block) == f"Good: {expected}"
     block["denoising"]["baselines"] = {}
     assert headline([], block) == "Good: the mean squared error of noisy test rows goes from 0.25 to 0.08."
+
+
+@pytest.mark.parametrize(("mse", "level", "words"), [(0.0669, "warn", "but hardly"), (0.0690, "fail", "but not")])
+def test_fault_a_denoiser_like_the_mean_image_beats_nothing(mse: float, level: str, words: str) -> None:
+    # In noise of 25 on a scale of 0 to 1 the mean image had 11.9 dB, and the best filter 6.4 dB.
+    of = metrics(denoising=denoising(3.3, 11.9, nlm=6.36), test__mse=mse)
+    found = verdict("denoiser-beats-filter", of=of, noise="gaussian:25")
+    assert_found(found, level, f"beats non-local means, {words} the mean image", "11.90 dB against 6.36 dB")
+    told = headline([found], of)
+    assert "dB" not in told
+    assert f"{'hardly beats' if level == 'warn' else 'does not beat'} the mean image" in told
+    assert f"mean squared error {mse:.3g} against 0.0673." in told
+
+
+def test_a_denoiser_whose_mean_baseline_is_not_known_is_measured_against_the_filters_alone() -> None:
+    of = metrics(denoising=denoising(9.4, 17.1, median=14.2), baselines={})
+    assert_found(verdict("denoiser-beats-filter", of=of, noise="gaussian:0.5"), "pass", "17.10 dB")
+    assert headline([], of).startswith("Good: test images go from 9.4 dB to 17.1 dB")

@@ -16,6 +16,7 @@ Metrics = Mapping[str, Any]
 History = Sequence[Mapping[str, Any]]
 
 HARDLY = 0.9  # of the mean image's error: less than a tenth of what varies is explained
+LIKE_MEAN = 1.1  # of the mean image's error: as far above it; beyond, the answers are wrong rather than all the same
 USUAL_LR = 6e-3  # the modern recipe's peak; rates above it may diverge, rates below a tenth of it hardly move
 SURE = float(stats.norm.sf(2))  # one-sided: two standard errors, of however many samples
 CLEARLY = 2.0  # test over training cost: half of what the test still costs comes from learning samples by heart
@@ -84,6 +85,17 @@ class Case(NamedTuple):
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value if finite(value) else None
+
+    @property
+    def times_mean(self) -> float | None:
+        """The test error over that of the mean sample; None where one is not known."""
+        mse, mean = self.number("test", "mse"), self.number("baselines", "mean", "mse")
+        return None if mse is None or not mean else mse / mean
+
+    @property
+    def hardly_beats_mean(self) -> bool:
+        """Whether it is known that no clear part of what varies is explained."""
+        return self.times_mean is not None and self.times_mean > HARDLY
 
     @property
     def bits(self) -> float | None:

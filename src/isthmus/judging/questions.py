@@ -111,6 +111,10 @@ def denoiser_beats_filter(case: Case) -> Verdict | None:
     if ours <= theirs:
         text = f"The denoiser does not beat {best}: {numbers}."
         return Verdict("denoiser-beats-filter", "fail", text, case.train_longer())
+    if case.hardly_beats_mean:  # in noise without limit every filter loses to one and the same gray picture
+        level, word = ("warn", "hardly") if (case.times_mean or 0.0) < 1 else ("fail", "not")
+        text = f"The denoiser beats {best}, but {word} the mean image, the same answer for every input: {numbers}."
+        return Verdict("denoiser-beats-filter", level, text, case.learn_better())
     if measure == "psnr_db" and ours - theirs < CLEAR_LEAD_DB:
         text = f"The denoiser is hardly better than {best}: {numbers}."
         return Verdict("denoiser-beats-filter", "warn", text, case.train_longer())

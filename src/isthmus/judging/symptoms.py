@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from isthmus.judging.cases import CLEARLY, HARDLY, Case, Gap, Level, Verdict, count, moved, shown
+from isthmus.judging.cases import CLEARLY, HARDLY, LIKE_MEAN, Case, Gap, Level, Verdict, count, moved, shown
 
 # Costs are counted above the least possible one throughout. docs/verdicts.md shows the runs that the limits come from.
 FELL = 0.02  # of the cost of the mean image, or of the first epoch: less is the swing of one epoch
@@ -152,6 +152,12 @@ def dead_units(case: Case) -> Verdict | None:
     std = code.astype(np.float64).std(0)
     Z, silent = len(std), dead(code, signed=case.facts.signed_code)
     numbers = f"standard deviations from {shown(float(std.min()))} to {shown(float(std.max()))}"
+    times_mean = case.times_mean
+    if not len(silent) and times_mean is not None and HARDLY < times_mean < LIKE_MEAN:
+        # How far a unit moves says nothing by itself, for the decoder scales it; what comes of it in the answers does.
+        text = f"All {Z} units of the code vary, but hardly anything of that reaches the {case.sample}s"
+        text += f", which are not clearly better than the mean {case.sample}: {numbers}."
+        return Verdict("dead-units", "warn", text, case.learn_better())
     if not len(silent):
         return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")
     level: Level = "fail" if len(silent) >= MANY * Z else "warn"

@@ -66,6 +66,11 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
         return f"{opening}: its training samples do not differ."
     if not block:
         return f"{opening}: {_test_numbers(metrics)}."
+    case = Case(metrics, (), Facts(source="", recipe="", best_epoch=0, epochs=0))
+    if case.hardly_beats_mean:  # decibels gained on noise would sell what one picture for all inputs gains as well
+        mse, mean = shown(case.number("test", "mse")), shown(case.number("baselines", "mean", "mse"))
+        word = "hardly beats" if (case.times_mean or 0.0) < 1 else "does not beat"
+        return f"{opening}: it {word} the mean {case.sample}, mean squared error {mse} against {mean}."
     numbers = _denoising_errors(block) if questions.BY_ERROR in block["noisy"] else _denoising_numbers(block)
     return f"{opening}: {numbers}."
 
