@@ -73,7 +73,7 @@ def test_the_files_beside_the_runs(found: contest.Contest) -> None:
 def test_a_recipe_that_failed_says_why_in_the_table(tmp_path: Path) -> None:
     good = {"name": "a", "n": 1, "failed": "", "mse": {"mean": 0.5, "sd": None}}
     rows = (good, {"name": "b", "n": 0, "failed": "no"})
-    assert contest.Contest(tmp_path, "x", rows).markdown().splitlines()[2:] == ["| a | 0.5 |", "| b | failed: no |"]
+    assert contest.Contest(tmp_path, "x", rows).markdown().splitlines()[2:] == ["| a | 0.500 |", "| b | failed: no |"]
 
 
 def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:
@@ -89,3 +89,19 @@ def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:
 def test_runs_that_were_tested_on_other_data_are_not_ranked(digit_run: Run, denoiser: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was tested on other data than"):
         contest.compare([str(digit_run.path), str(denoiser.path)], out=tmp_path / "out", show=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "mean", "sd", "told"),
+    [
+        ("mse", 0.00756, 5.9e-5, "0.00756 ± 0.00006"),
+        ("mse", 0.01, None, "0.0100"),
+        ("knn", 0.9612, 0.0016, "96.12 % ± 0.16"),
+        ("parameters", 1_075_488, 0.0, "1,075,488"),
+        ("seconds", 69.2, 38.4, "69 ± 38"),
+        ("psnr_db", 22.289, 0.027, "22.29 ± 0.03"),
+        ("mse", 12_345.6, 10.2, "12,346 ± 10"),
+    ],
+)
+def test_a_mean_and_its_spread_have_the_same_digits(key: str, mean: float, sd: float | None, told: str) -> None:
+    assert contest._cell(key, {"mean": mean, "sd": sd}) == told

@@ -41,6 +41,8 @@ NUMBERS = {
     "parameters": "parameters",
     "seconds": "seconds",
 }
+DIGITS = {"psnr_db": 2, "knn": 2, "precision": 2, "recall": 2, "parameters": 0, "seconds": 0}  # after the point
+MOST_DIGITS = 6  # beyond, powers of ten read better
 
 
 @dataclass(frozen=True)
@@ -180,15 +182,13 @@ def _row(name: str, members: Sequence[Run | IsthmusError], judges: Judges) -> di
 def _cell(key: str, value: Mapping[str, Any] | None) -> str:
     if value is None or not math.isfinite(value["mean"]):
         return ""
-    mean, sd = value["mean"], value["sd"]
-    if key in {"knn", "precision", "recall"}:
-        digits, factor, unit = (2, 100, " %") if key == "knn" else (2, 1, "")
-        told = f"{mean * factor:.{digits}f}{unit}"
-    elif key in {"parameters", "seconds"}:
-        told = f"{mean:,.0f}"
-    else:
-        told = f"{mean:.3g}" if key != "psnr_db" else f"{mean:.2f}"
-    return told if sd is None else f"{told} ± {short(sd * (100 if key == 'knn' else 1))}"
+    factor, unit = (100, " %") if key == "knn" else (1, "")
+    mean, sd = value["mean"] * factor, None if value["sd"] is None else value["sd"] * factor
+    digits = DIGITS.get(key, max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 0)  # else three that count
+    if digits > MOST_DIGITS:
+        return f"{short(mean)}{unit}" + ("" if sd is None else f" ± {short(sd)}")
+    spread = "" if sd is None or key == "parameters" else f" ± {sd:,.{digits}f}"
+    return f"{mean:,.{digits}f}{unit}{spread}"
 
 
 def _write(contest: Contest, members: Mapping[str, Run | None]) -> None:
