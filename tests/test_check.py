@@ -273,3 +273,24 @@ def test_data_that_is_too_small_to_be_divided_is_warned_of() -> None:
     assert titles["samples"] == "1 gray image of 8 x 8 pixels"
     assert "constant pixels" not in titles  # one sample differs from nothing
     assert not check(np.arange(256, dtype=np.uint8).reshape(4, 8, 8)).warnings
+
+
+def test_fault_dark_bytes_are_told_as_training_tells_them() -> None:
+    x = np.arange(17, dtype=np.uint8).repeat(64).reshape(17, 1, 8, 8)
+    note = "the brightest pixel is 16 of 255, so pictures look black; --scale minmax would spread the range"
+    assert note in check(x).notes
+    assert note not in check(x, DataConfig(scale="minmax")).notes
+    assert not [told for told in check(x * np.uint8(15)).notes if "brightest" in told]  # up to 240
+
+
+def test_fault_36_the_size_that_mixed_images_are_looked_at_is_told_as_no_size_of_theirs(tmp_path: Path) -> None:
+    for name, size in (("a/1.png", (6, 6)), ("a/2.png", (6, 6)), ("b/1.png", (3, 3))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(tmp_path, name, size=size)
+    findings = check(tmp_path)
+    assert said(findings, "samples") == ["3 gray images, as if brought to 6 x 6 pixels for this picture"]
+    assert "1 image, as if brought to 6 x 6 pixels for this picture (height x width)." in findings.notes
+    assert findings.problems[0].problems[1] == "3 x 3: 1 image, e.g. b/1.png"
+    asked = check(tmp_path, DataConfig(resize="6x6"))
+    assert said(asked, "samples") == ["3 gray images of 6 x 6 pixels"]
+    assert "1 image brought to 6 x 6 pixels (height x width)." in asked.notes

@@ -1,9 +1,13 @@
 """Names of columns: which are read, as what, and whether they fit a model."""
 
+from pathlib import Path
+
+import polars as pl
 import pytest
 
 from isthmus.config import DataConfig
 from isthmus.data.columns import Plan, match_columns, plan_columns, quoted
+from isthmus.data.tables import read_table
 from isthmus.errors import DataError
 
 
@@ -80,3 +84,22 @@ def test_fault_names_that_got_an_apostrophe_against_spreadsheets_are_known_again
     options = DataConfig(label="=y", drop_columns=("+1",))
     plan = plan_columns(["'+1", "'=y", "x"], options, name="t.csv")
     assert (plan.features, plan.label) == ((2,), 1)
+
+
+def test_fault_an_unknown_label_is_answered_with_columns_of_text_first(tmp_path: Path) -> None:
+    table = pl.DataFrame({"a": [1.5, 2.5, 3.5], "b": [1, 2, 3], "kind": ["x", "y", "x"], "c": [4, 5, 6]})
+    table.write_csv(tmp_path / "t.csv")
+    table.write_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        with pytest.raises(DataError, match='has no column "species" for --label') as caught:
+            read_table(tmp_path / name, DataConfig(label="species"))
+        assert caught.value.fix == 'the columns are "kind", "a", "b", "c"'
+
+
+def test_fault_a_table_without_a_column_of_the_training_is_another_one() -> None:
+    with pytest.raises(
+        DataError, match=r"new\.csv is another table: it has none of the 2 columns of the training"
+    ) as e:
+        match_columns(["x", "y"], ["a", "b"], name="new.csv")
+    assert e.value.fix == "name a table with the columns of the training"
+    assert len(e.value.problems) == 4

@@ -186,3 +186,23 @@ def test_images_too_large_for_convolutions_are_refused_before_anything_is_built(
 def test_equal_samples_are_said_before_they_are_trained_on(rows: list[list[int]], said: str) -> None:
     found = prepare.about_sameness(Samples(np.array(rows, np.float32), "rows"))
     assert [text.partition(":")[0] for text in found] == [said] * bool(said)
+
+
+@pytest.mark.parametrize(
+    ("noise", "meant"),
+    [
+        ("gaussian:25", "gaussian:0.098 (25/255)"),
+        ("gaussian:10-50", "gaussian:0.039-0.2 (10/255 to 50/255)"),
+        ("gaussian:51,clip=false", "gaussian:0.2,clip=false (51/255)"),
+    ],
+)
+def test_fault_noise_levels_for_0_to_255_are_told_before_training(noise: str, meant: str) -> None:
+    told = f"images are scaled to [0, 1]: did you mean --noise {meant}?"
+    assert told in tiny.prepared(np.zeros((20, 1, 4, 4), np.uint8), noise=noise).said
+
+
+@pytest.mark.parametrize("noise", ["none", "gaussian:0.5", "gaussian:2", "gaussian:0.1-2", "speckle:3"])
+def test_levels_that_may_be_meant_are_left_alone(noise: str) -> None:
+    assert prepare.about_noise(noise, IMAGE) == []
+    assert prepare.about_noise("gaussian:25", TABLE) == []
+    assert prepare.about_noise("gaussian:300", IMAGE)[0].startswith("noise gaussian:300 leaves nothing")

@@ -83,3 +83,9 @@ def test_no_number_is_refused_with_its_place(bad: float, scale: str) -> None:
     x[3, 0, 1, 1] = bad
     with pytest.raises(DataError, match=r"image 3 \(counted from 0\) holds NaN, infinite or too large values"):
         values(x, scale=scale)
+
+
+def test_fault_counts_stored_as_floats_are_not_taken_for_bytes() -> None:
+    with pytest.raises(DataError, match=r"between 0 and 16; allowed are .* between 0 and 1\.\nfix:") as caught:
+        values(np.array([[[[0.0, 16.0]]]]))
+    assert caught.value.fix == "pass --scale minmax to bring them to [0, 1]"

@@ -93,7 +93,8 @@ class ModelConfig:
     )
     noise: Annotated[
         str,
-        "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, masking; none.",
+        "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, masking; none. "
+        "Gaussian levels are standard deviations of the data as scaled: images to [0, 1], where 25 of 255 is 0.098.",
     ] = "none"
     terms: Annotated[str, "Further penalties: contractive, mmd, l2; several as a+b; none."] = "none"
     weights: Annotated[dict[str, Weight], "The weight of each penalty that bottleneck and terms announce."] = field(

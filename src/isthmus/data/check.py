@@ -11,6 +11,7 @@ from isthmus.config import DataConfig
 from isthmus.data.facts import Facts, facts_of, rows_about, told_pairs
 from isthmus.data.hashing import Matches, find_overlap
 from isthmus.data.naming import counted, printable
+from isthmus.data.ranges import about_dark
 from isthmus.data.samples import Bundle, skipped_files
 from isthmus.data.sources import read, read_samples
 from isthmus.data.workers import Progress
@@ -46,6 +47,7 @@ class Findings:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+    as_if: str | None = None  # the size HxW that images of several were brought to, only to be looked at
 
     @property
     def ok(self) -> bool:
@@ -75,7 +77,7 @@ class Findings:
         """Titles and sentences for a printed table, the problems with every row or file at its end."""
         rows = [("data", printable(self.source))]
         for title, facts in (("", self.train), ("test: ", self.test)):
-            rows += [(title + name, text) for name, text in rows_about(facts)] if facts is not None else []
+            rows += [(title + name, self._told(name, text)) for name, text in rows_about(facts)] if facts else []
         if self.test is not None:
             told = told_pairs(
                 self.overlap.count, self.test.n, self.overlap_pairs, "test samples are in the training part"
@@ -93,6 +95,13 @@ class Findings:
             rows += [("fix", problem.fix)] if problem.fix else []
         return rows
 
+    def _told(self, name: str, text: str) -> str:
+        """Of images of several sizes the one size is none of theirs."""
+        if self.as_if is None or name != "samples":
+            return text
+        images, size = text.split(" of ", 1)
+        return f"{images}, as if brought to {size} for this picture"
+
 
 def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> Findings:
     """Reads `source` (anything that `read` takes) and says everything about it; data that is bad raises nothing.
@@ -103,14 +112,17 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     Raises: UsageError for settings that mean nothing.
     """
     options = options or DataConfig()
-    bundle, problems = _read_leniently(source, options, progress)
+    bundle, problems, as_read = _read_leniently(source, options, progress)
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"a {type(source).__name__}"
     if bundle is None:
         return Findings(str(name), None, None, None, Matches(0, ()), (), tuple(problems), (), ())
+    as_if = as_read.resize if as_read.resize != options.resize else None
     train = facts_of(bundle.train)
     test = facts_of(bundle.test) if bundle.test is not None else None
     overlap = find_overlap(bundle.train.x, bundle.test.x) if bundle.test is not None else Matches(0, ())
-    notes = (*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ()))
+    notes = [*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ())]
+    if train.is_image and train.dtype == "uint8" and options.scale == "auto":
+        notes += about_dark(int(train.high))
     return Findings(
         source=str(name),
         bundle=bundle,
@@ -120,15 +132,20 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
         overlap_pairs=_ids(bundle, overlap),
         problems=tuple(problems),
         warnings=tuple(_warnings(train, test, overlap)),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys(_as_if(notes) if as_if else notes)),
+        as_if=as_if,
         skipped=skipped_files(bundle.train, bundle.test) if options.skip_bad_files else (),
     )
 
 
+def _as_if(notes: list[str]) -> list[str]:
+    return [re.sub(r" brought to (\d+ x \d+ pixels)", r", as if brought to \1 for this picture", n) for n in notes]
+
+
 def _read_leniently(
     source: Any, options: DataConfig, progress: Progress | None
-) -> tuple[Bundle | None, list[IsthmusError]]:
-    """What can be read, and the errors on the way; every retry asks for less."""
+) -> tuple[Bundle | None, list[IsthmusError], DataConfig]:
+    """What can be read, the errors on the way, and the settings it was read with; every retry asks for less."""
     problems: list[IsthmusError] = []
     current: DataConfig | None = options
     while current is not None:
@@ -136,14 +153,14 @@ def _read_leniently(
             bundle = read(source, current, progress)
             if options.test is not None:
                 bundle = replace(bundle, test=read_samples(options.test, current, progress))
-            return bundle, problems
+            return bundle, problems, current
         except (DataError, ResourceError) as error:
             own = current.missing != options.missing and error.code in {"DATA-EMPTY", "DATA-MISSING"}  # by relaxing
             if not (problems and own) and not any(_tells(known, error) for known in problems):
                 problems.append(error)
             once = hasattr(source, "__next__")  # a generator gives its samples only once
             current = None if once or error.code in FINAL else _relaxed(current, error)
-    return None, problems
+    return None, problems, options
 
 
 def _tells(known: IsthmusError, error: IsthmusError) -> bool:

@@ -8,11 +8,12 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from isthmus.config import DataConfig
-from isthmus.data.naming import printable
+from isthmus.data.naming import counted, printable
 from isthmus.data.numeric import listed
 from isthmus.data.writing import without_apostrophes
 from isthmus.errors import DataError
 
+OTHER_TABLE = "name a table with the columns of the training"
 LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case
 
 
@@ -33,11 +34,13 @@ def plan_columns(
     expected: Sequence[str] | None = None,
     guess_label: bool = True,
     by_place: bool = False,
+    texts: Sequence[str] = (),
 ) -> Plan:
     """Which columns to read, and as what.
 
     `expected` are the columns of a trained model; `by_place` says that `names` are only numbers, so that as many
-    columns as expected are taken in their order.
+    columns as expected are taken in their order. `texts` are columns of text, which an error names first where the
+    label is unknown: labels mostly are texts.
 
     Raises: DataError for names that are doubled or empty, unknown in an option, or not those that a model expects.
     """
@@ -45,7 +48,7 @@ def plan_columns(
     names = as_asked(names, wanted)
     refuse_bad_names(names, options.drop_columns, name)
     kept = [i for i, column in enumerate(names) if column not in options.drop_columns]
-    label, guessed = _label(names, kept, options, name, expected, guess_label)
+    label, guessed = _label(names, kept, options, name, expected, guess_label, texts)
     if expected is not None:
         if by_place and len(kept) == len(expected):
             return Plan(tuple(kept), None, False)
@@ -80,6 +83,9 @@ def match_columns(
     ]
     parts = [f"{len(missing):,} missing" if missing else "", f"{len(extra):,} too many" if extra else ""]
     message = f"{name} has other columns than the model was trained on: {' and '.join(filter(None, parts))}."
+    if len(missing) == len(expected):
+        message = f"{name} is another table: it has none of the {counted(len(expected), 'column')} of the training."
+        raise DataError("DATA-COLUMNS", message, fix=OTHER_TABLE, problems=problems)
     raise DataError("DATA-COLUMNS", message, fix=_matching_fix(missing, extra), problems=problems)
 
 
@@ -138,11 +144,13 @@ def _label(
     name: str,
     expected: Sequence[str] | None,
     guess: bool,
+    texts: Sequence[str],
 ) -> tuple[int | None, bool]:
     by_name = {names[i]: i for i in kept}
     if options.label is not None:
         if options.label not in by_name and expected is None:
-            _refuse_unknown([options.label], [names[i] for i in kept], "--label", name)
+            likely_first = sorted((names[i] for i in kept), key=lambda column: column not in texts)
+            _refuse_unknown([options.label], likely_first, "--label", name)
         return by_name.get(options.label), False
     free = {names[i].lower(): i for i in reversed(kept) if names[i] not in (expected or ())}
     found = next((free[word] for word in LABEL_NAMES if word in free), None)

@@ -61,6 +61,15 @@ def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
     return Dialect(delimiter, style, names, n_columns, blank + (ends[0] if has_header else 0), label, tuple(notes))
 
 
+def text_columns(head: Lines, dialect: Dialect) -> list[str]:
+    """The columns whose cells in the first rows are mostly no numbers."""
+    lines = head.data.decode().split("\n")[dialect.header_lines :]
+    rows, _ = split(_probed(lines[:PROBED]), dialect.delimiter)
+    cells = [[row[j] for row in rows if j < len(row)] for j in range(dialect.n_columns)]
+    names = dialect.names or ()
+    return [name for name, found in zip(names, cells, strict=False) if not _mostly_numbers(found, dialect.style)]
+
+
 def _probed(lines: list[str]) -> list[str]:
     """As many of the first lines as show what is to be known, at least five."""
     lengths = np.cumsum([len(line) for line in lines])

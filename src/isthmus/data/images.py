@@ -147,7 +147,8 @@ def _mixed_sizes(path: Path, good: list[Look], sizes: Counter[tuple[int, int]]) 
     examples: dict[tuple[int, int], list[str]] = defaultdict(list)
     for seen in good:
         if len(examples[seen.height, seen.width]) < 2:
-            examples[seen.height, seen.width].append(printable(seen.path.name))
+            inside = seen.path.relative_to(path) if seen.path.is_relative_to(path) else seen.path.name
+            examples[seen.height, seen.width].append(printable(inside))
     problems = [
         f"{h} x {w}: {counted(n, 'image')}, e.g. {', '.join(examples[h, w])}" for (h, w), n in sizes.most_common()
     ]

@@ -8,6 +8,8 @@ from isthmus.data.numeric import LARGEST, are_bytes, are_whole, blocks, converte
 from isthmus.errors import DataError
 
 SLACK = 1e-6  # floats computed to be in [0, 1] may miss it by rounding; they are clipped
+WHITE = 230  # nine tenths of 255: some pixel of a set of pictures is nearly white; up to 16 they are counts
+DARK = 64  # bytes all below a quarter of their range are counts, such as 0 to 16, rather than photographs
 TWELVE_BITS = 4095  # many cameras and microscopes keep 12 bits in 16
 
 
@@ -66,11 +68,20 @@ def _about_bytes(x: np.ndarray, high: float, name: str) -> tuple[str, ...]:
     return ()
 
 
+def about_dark(brightest: int) -> list[str]:
+    """Says when bytes use so little of their range that every picture would look black."""
+    if brightest == 0 or brightest >= DARK:
+        return []
+    return [f"the brightest pixel is {brightest} of 255, so pictures look black; --scale minmax would spread the range"]
+
+
 def _floats(x: np.ndarray, low: float, high: float, scale: str, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if scale != "auto":
         return converted(x, np.float32), ()
     if low < -SLACK or high > 1 + SLACK:
-        looks = " They look like 0 to 255 stored as floats." if low >= 0 and 1 < high <= 255 and are_whole(x) else ""
+        looks = (
+            " They look like 0 to 255 stored as floats." if low >= 0 and WHITE <= high <= 255 and are_whole(x) else ""
+        )
         allowed = "allowed are whole numbers up to 255 or 65,535, and floats between 0 and 1"
         message = f"{name}: image values lie between {low:g} and {high:g}; {allowed}.{looks}"
         raise DataError("DATA-RANGE", message, fix="pass --scale minmax to bring them to [0, 1]")

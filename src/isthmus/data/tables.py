@@ -13,7 +13,7 @@ import polars as pl
 
 from isthmus.config import DataConfig
 from isthmus.data.columns import Plan, match_columns, named, plan_columns
-from isthmus.data.dialects import Dialect, find_dialect
+from isthmus.data.dialects import Dialect, find_dialect, text_columns
 from isthmus.data.findings import Findings, kept_gaps
 from isthmus.data.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table, matrix_of
 from isthmus.data.growing import GrowingMatrix
@@ -28,6 +28,8 @@ from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.data.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.writing import write_table
 from isthmus.errors import DataError, UsageError
+
+TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 __all__ = ["match_columns", "read_table", "samples_from_frame", "write_table"]
 
@@ -99,7 +101,13 @@ def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | N
         dialect = dialect._replace(notes=(*dialect.notes, told))
     names = _names(dialect, options)
     plan = plan_columns(
-        names, options, name=file.name, expected=expected, guess_label=guess_label, by_place=dialect.names is None
+        names,
+        options,
+        name=file.name,
+        expected=expected,
+        guess_label=guess_label,
+        by_place=dialect.names is None,
+        texts=text_columns(first, dialect) if options.label is not None else (),
     )
     findings = Findings(file.name, names, options, counting=_counting(dialect), label=plan.label, style=dialect.style)
     body = _after(first, dialect.header_lines)
@@ -117,7 +125,8 @@ def _from_frame(
     guess_label: bool,
 ) -> Samples:
     names = named(frame.names, options.drop_columns)
-    plan = plan_columns(names, options, name=told_as, expected=expected, guess_label=guess_label)
+    texts = [column for column, kind in zip(names, frame.types, strict=True) if kind in TEXTS]
+    plan = plan_columns(names, options, name=told_as, expected=expected, guess_label=guess_label, texts=texts)
     findings = Findings(told_as, names, options, counting="Rows are counted from 1.", label=plan.label)
     table = matrix_of(frame, plan, findings, options)
     return _assembled(table, plan, findings, name, plan.notes, expected)

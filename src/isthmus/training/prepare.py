@@ -15,12 +15,14 @@ from isthmus.data.batches import Batches, in_order, resident, shift_of
 from isthmus.data.naming import counted
 from isthmus.data.numeric import blocks
 from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
+from isthmus.data.ranges import about_dark
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.split import Splits, align_labels, split
 from isthmus.errors import ResourceError
 from isthmus.footprint import refuse_too_large
 from isthmus.model import Model
 from isthmus.parts.convolutions import check_sides
+from isthmus.parts.corruptions import Level
 from isthmus.parts.likelihoods import likelihood
 from isthmus.parts.networks import AUTO, fitting_network, usual_widths, widths_told
 from isthmus.parts.own import check_trainable
@@ -32,7 +34,8 @@ from isthmus.training.display import Quiet
 # 0.0009 of BCE, three 0.0002, ten gained 0.0005; at 160 passes over 1,600 images two pixels beat one and three.
 ONE_PIXEL_FROM, TWO_PIXELS_FROM = 5, 41
 SHIFT_UNTIL = 0.9  # the last tenth sees images as they are: at forty passes 0.0004 better than never
-DARK = 64  # bytes all below a quarter of their range are counts, such as 0 to 16, rather than photographs
+# At 2 black and white lie half a deviation apart; of 255 steps 2 is noise that nobody sees, so 0..255 must be meant.
+MOST_SIGMA = 2.0
 IN_MEMORY = "data in memory"
 
 
@@ -98,6 +101,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
             said.append(f"augmentation {augment}: {times} (--augment none: off)")
     shift_of(augment, preprocess)
     said += about_budget(training, n) + about_range(splits.train, preprocess)
+    said += about_noise(config.model.noise, preprocess)
     if training.batch_size > n:
         said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
     training = replace(
@@ -167,10 +171,24 @@ def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
     """Says when bytes use so little of their range that every picture would look black."""
     if not preprocess.is_image or preprocess.offset is not None or train.x.dtype != np.uint8 or not len(train):
         return []
-    brightest = int(train.x.max())
-    if brightest == 0 or brightest >= DARK:
+    return about_dark(int(train.x.max()))
+
+
+def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
+    """Says when normal noise on images in [0, 1] is so strong that its level must be meant for 0 to 255."""
+    name, level, options = parse(noise)
+    if name != "gaussian" or level is None or not preprocess.is_image or preprocess.range != (0.0, 1.0):
         return []
-    return [f"the brightest pixel is {brightest} of 255, so pictures look black; --scale minmax would spread the range"]
+    low, high = Level(level).bounds
+    if high <= MOST_SIGMA:
+        return []
+    if high > 255:
+        return [f"noise {noise} leaves nothing of the images, which are scaled to [0, 1]"]
+    ends = dict.fromkeys((low, high))
+    meant = [f"gaussian:{'-'.join(f'{end / 255:.2g}' for end in ends)}"]
+    meant += [f"{key}={value}" for key, value in options.items()]
+    shares = " to ".join(f"{end:g}/255" for end in ends)
+    return [f"images are scaled to [0, 1]: did you mean --noise {','.join(meant)} ({shares})?"]
 
 
 def passes(training: TrainingConfig, n: int) -> float:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.config import DataConfig
+from isthmus.data.columns import OTHER_TABLE, match_columns
+from isthmus.data.naming import printable
 from isthmus.data.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError, UsageError
@@ -29,7 +31,7 @@ def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
     """
     from isthmus.data.sources import read_samples
 
-    with _knowing_the_size(run):
+    with _knowing(run):
         found = read_samples(str(source), _options(run, settings), expected=run.model.preprocess.columns)
     return fitting(found, run.model.preprocess)
 
@@ -38,7 +40,7 @@ def read_parts(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
     """As `read_input`, but the training part too where `source` comes in two parts; else all of it is `train`."""
     from isthmus.data.sources import read
 
-    with _knowing_the_size(run):
+    with _knowing(run):
         found = read(str(source), _options(run, settings), expected=run.model.preprocess.columns)
     preprocess = run.model.preprocess
     return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
@@ -53,14 +55,16 @@ def _options(run: Run, settings: Mapping[str, Any] | None) -> DataConfig:
 
 
 @contextmanager
-def _knowing_the_size(run: Run) -> Iterator[None]:
-    """Of images of mixed sizes only one can be meant, so the error names it."""
+def _knowing(run: Run) -> Iterator[None]:
+    """Of images of mixed sizes only one can be meant, so the error names it; and the data, where a table is another."""
     try:
         yield
     except DataError as error:
         if error.code == "DATA-SIZE" and run.model.preprocess.is_image:
             H, W = run.model.preprocess.shape[1:]
             error.fix = f"pass --resize {H}x{W}, the size that the model was trained on"
+        if error.code == "DATA-COLUMNS" and error.fix == OTHER_TABLE:
+            error.fix = f"{OTHER_TABLE}, which was on {printable(run.config.data.source)}"
         raise
 
 
@@ -83,8 +87,6 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
     Raises: DataError where that cannot be done without changing the data more.
     """
     if preprocess.columns is not None and samples.columns is not None:
-        from isthmus.data.columns import match_columns
-
         order = match_columns(samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.name)
         if not samples.is_image:
             samples = replace(samples, x=samples.x[:, order], columns=preprocess.columns)
