@@ -40,10 +40,24 @@ def test_a_sample_of_the_data_searched_is_not_its_own_neighbour(digit_run: Run) 
     assert found.columns()["query"] == ["3"] * 8 + ["8"] * 8
     assert not {3, 8} & {int(found.code.rows[0, 0]), int(found.raw.rows[0, 0])} - {8}
     assert (found.raw.distances > 0).all()
-    elsewhere = look_up(digit_run, "mnist-2k:3", k=1)
-    ids = digit_run.prepared.splits.train.ids
-    assert ids is not None
-    assert ("3" in ids) == (elsewhere.raw.distances[0, 0] == 0)
+
+
+def test_a_row_of_the_runs_own_data_is_not_its_own_neighbour_but_an_equal_file_is(
+    digit_run: Run, tmp_path: Path
+) -> None:
+    train = digit_run.prepared.splits.train
+    row = train.id_of(0)
+    own = look_up(digit_run, f"mnist-2k:{row}", k=3)
+    assert row not in own.columns()["id"]
+    assert (own.raw.distances > 0).all()
+    np.save(tmp_path / "copy.npy", train.x[:1])
+    elsewhere = look_up(digit_run, str(tmp_path / "copy.npy"), k=3)
+    assert elsewhere.raw.distances[0, 0] == 0
+    assert elsewhere.columns()["id"][0] == row
+    tested = look_up(
+        digit_run, f"mnist-2k:{digit_run.prepared.splits.test.id_of(0)}", k=len(train)
+    )  # is not among them
+    assert tested.code.rows.shape[1] >= len(train) - 1
 
 
 def test_rows_are_searched_too_and_a_sample_among_them_is_known(digit_run: Run) -> None:

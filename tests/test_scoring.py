@@ -38,6 +38,26 @@ def test_fault_85_outliers_without_any_anomaly_to_set_a_threshold_by(digit_run: 
     assert (table["score"] > noise.threshold).all()
 
 
+def test_samples_that_were_trained_on_are_counted_and_expected_of_none(digit_run: Run, tmp_path: Path) -> None:
+    scored = scoring.score(digit_run, "mnist-2k", tmp_path / "s.csv", false_alarms=0.05)  # 1,600 train, 200 and 200 not
+    assert scored.n_trained == scored.as_dict()["n_trained_on"] == 1_600
+    assert any("1,600 of the 2,000 samples are ones that the run was trained on" in said for said in scored.said)
+    assert "; 20 would be expected of the 400 that are new, if all were normal." in scored.text
+    test = digit_run.prepared.splits.test.x
+    np.save(tmp_path / "new.npy", test)
+    new = scoring.score(digit_run, tmp_path / "new.npy", tmp_path / "s.csv", false_alarms=0.05)
+    assert new.n_trained == 0
+    assert not any("trained on" in said for said in new.said)
+    np.save(tmp_path / "few.npy", test[:5])  # too few for the training data to be read again
+    assert scoring.score(digit_run, tmp_path / "few.npy", tmp_path / "s.csv", false_alarms=0.05).n_trained is None
+
+
+def test_hundreds_are_written_in_full() -> None:
+    scored = scoring.Scored(Path("s.csv"), None, 10_000, 3, 0.01, 1.0, 999, ())
+    assert "; 100 would be expected if all were normal" in scored.text
+    assert "; 0.35 would be expected" in scoring.Scored(Path("s.csv"), None, 35, 3, 0.01, 1.0, 999, ()).text
+
+
 def test_the_table_of_scores(digit_run: Run, tmp_path: Path) -> None:
     scored = scoring.score(digit_run, "mnist-2k", tmp_path / "s.parquet")
     table = pl.read_parquet(tmp_path / "s.parquet")

@@ -14,7 +14,7 @@ from isthmus.embedding.explore import Coded, coded, one_set, picture_of, title
 from isthmus.embedding.neighbors import Nearest, nearest
 from isthmus.showing import likeness
 from isthmus.showing.sheets import short
-from isthmus.using.picking import parted, pick
+from isthmus.using.picking import is_own, parted, pick
 
 if TYPE_CHECKING:
     from isthmus.running.runs import Run
@@ -74,17 +74,14 @@ def look_up(
     """The `k` samples nearest to each one that `text` names (a path, or SOURCE:12) among those of `source`.
 
     Without `source` the run's own training data is searched. A sample is not found as its own neighbour where both
-    come from the same source; an equal one elsewhere is.
+    come from the same source; an equal one in another row is.
 
     Raises: DataError or UsageError where a sample is not there or does not fit the model.
     """
     queries = coded(run, pick(run, text, settings))
     data = coded(run, one_set(run, source, settings, part="train"))
-    itself = (
-        _own_rows(queries.samples, data.samples)
-        if source is not None and parted(text)[0] == parted(source)[0]
-        else None
-    )
+    same = is_own(run, text) if source is None else parted(text)[0] == parted(source)[0]
+    itself = _own_rows(queries.samples, data.samples) if same else None
     code = nearest(queries.z, data.z, k, leave_out=itself)
     raw = nearest(queries.x, data.x, k, leave_out=itself)
     return Found(queries.samples, data, code, raw._replace(distances=data.rms(raw.distances)))
@@ -92,7 +89,10 @@ def look_up(
 
 def _own_rows(queries: Samples, data: Samples) -> np.ndarray:
     place = {data.id_of(i): i for i in range(len(data))}
-    return np.array([place.get(queries.id_of(i), -1) for i in range(len(queries))])
+    rows = np.array([place.get(queries.id_of(i), -1) for i in range(len(queries))])
+    # rows of a test part may be counted from 0 again
+    equal = [np.array_equal(queries.x[i], data.x[row], equal_nan=True) for i, row in enumerate(rows)]
+    return np.where(equal, rows, -1)
 
 
 __all__ = ["Found", "look_up"]

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from isthmus.data.hashing import count_overlap
 from isthmus.data.samples import Samples
 from isthmus.data.writing import about_formulas, write_table
-from isthmus.errors import UsageError
+from isthmus.errors import DataError, UsageError
 from isthmus.outputs import refuse_inputs
 from isthmus.scoring.anomaly import Detector, Scores
 from isthmus.scoring.conformal import outliers, settled_rate, threshold
 from isthmus.showing import figures, strangeness
 from isthmus.showing.pictures import shown
 from isthmus.using.apply import TABLES, keep_inputs
-from isthmus.using.picking import pick
+from isthmus.using.picking import is_own, pick
 
 if TYPE_CHECKING:
     from isthmus.running.runs import Run
@@ -28,11 +29,17 @@ BLAMED = 3  # columns that are named for a row; who needs more looks at the row 
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first
 BLAME_VALUES = 2**27  # values sent through the model for that: some seconds. Wide tables have fewer rows explained
 PICTURED = 20
+LOOKED_FOR = (
+    0.1  # of the training samples: for fewer that come from elsewhere, reading all of those again takes too long
+)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What was written where, how many of how many are outliers at which rate, and sentences for people."""
+    """What was written where, how many of how many are outliers at which rate, and sentences for people.
+
+    `n_trained` of the n samples were trained on; None where that was not looked for.
+    """
 
     out: Path
     picture: Path | None
@@ -42,21 +49,26 @@ class Scored:
     threshold: float
     n_calibration: int
     said: tuple[str, ...]
+    n_trained: int | None = None
 
     @property
     def text(self) -> str:
         if not self.n_calibration:
             return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
         noun = "outlier" if self.n_outliers == 1 else "outliers"
+        new = self.n - (self.n_trained or 0)
+        expected = self.rate * new
+        usual = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
+        all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
         return (
             f"{self.n_outliers:,} {noun} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
-            f"{self.rate * self.n:.2g} would be expected if all were normal. Scores written to {self.out}"
+            f"{usual} would be expected {all_normal}. Scores written to {self.out}"
         )
 
     def as_dict(self) -> dict[str, Any]:
         about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
         about |= {"outliers": self.n_outliers, "false_alarms": self.rate if self.n_calibration else None}
-        about |= {"threshold": self.threshold}
+        about |= {"threshold": self.threshold, "n_trained_on": self.n_trained}
         return about | {"n_calibration": self.n_calibration, "said": list(self.said)}
 
 
@@ -83,10 +95,28 @@ def score(
     if picture is not None:
         _draw(detector, samples, found, flags, Path(picture))
     n = len(detector.calibration)
-    said = (*samples.notes, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns))
+    n_trained = trained_on(run, source, samples)
+    said = [*samples.notes, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
+    if n_trained:
+        said.append(
+            f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; such score lower "
+            "than new ones do, so the rate of false alarms does not hold for them"
+        )
     limit = threshold(detector.calibration, rate)
     drawn = None if picture is None else Path(picture)
-    return Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, said)
+    return Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained)
+
+
+def trained_on(run: Run, source: str | Path, samples: Samples) -> int | None:
+    """How many samples equal one that the run was trained on; None where that data is gone, or too much to look for."""
+    if not is_own(run, source):
+        n_train = run.metrics.get("data", {}).get("n_train")
+        if n_train is None or len(samples) < LOOKED_FOR * n_train:
+            return None
+    try:
+        return count_overlap(np.asarray(run.prepared.splits.train.x), np.asarray(samples.x))
+    except DataError:
+        return None
 
 
 def _columns(samples: Samples, found: Scores, flags: np.ndarray) -> dict[str, Any]:

@@ -45,6 +45,12 @@ def pick_one(run: Run, text: str, settings: Mapping[str, Any] | None = None) -> 
     return samples
 
 
+def is_own(run: Run, text: str | Path) -> bool:
+    """Whether the samples that `text` names are of the data that the run was trained on."""
+    source, own = parted(text)[0], run.config.data.source
+    return source == own or (_is_path(source) and Path(source).expanduser().resolve() == Path(own).resolve())
+
+
 def parted(text: str | Path) -> tuple[str, str | None]:
     """`"mnist-2k:12"` -> `("mnist-2k", "12")`; what is a path or the name of a data set stays whole.
 
@@ -99,4 +105,4 @@ def _is_path(text: str) -> bool:
         return False
 
 
-__all__ = ["pick", "pick_one"]
+__all__ = ["is_own", "pick", "pick_one"]
