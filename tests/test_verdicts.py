@@ -269,7 +269,7 @@ def test_fault_units_that_vary_without_a_trace_in_the_images_are_no_good_sign(ms
         code = scale * SEEDED.normal(size=(400, 8))
         found = verdict("dead-units", of=metrics(test__mse=mse), code=code, signed_code=True)
         assert_found(found, level, "All 8 units", "standard deviations from")
-        assert ("hardly anything of that reaches the images" in found.text) == (level == "warn")
+        assert ("nothing shows that they say anything" in found.text) == (level == "warn")
 
 
 def test_dead_units_of_a_sigmoid_code_are_measured_against_its_range() -> None:
@@ -416,3 +416,19 @@ def test_fault_a_quantised_code_is_not_measured_as_if_it_held_real_numbers() -> 
     better = verdict("beats-pca", of=metrics(code=code))
     assert_found(better, "pass", "It beats PCA, with a code of 72 bits against PCA's 8 real numbers")
     assert "where PCA with 8 real numbers has 0.0174" in headline([better], metrics(code=code))
+
+
+def test_fault_few_samples_are_told_as_such_and_more_epochs_are_not_advised() -> None:
+    few = metrics(data__n_train=3, test__mse=0.066)
+    rows = history([0.27, 0.2699])
+    facts = {"epochs": 2, "steps": 2, "path": "", "options": "--label y --limit 3"}
+    found = judge_all(few, rows, replace(HEALTHY, **facts))
+    told = next(v for v in found if v.id == "too-little-data")
+    assert told.level == "warn"
+    assert told.text.startswith("3 training images are too little data")
+    assert told.try_next == "isthmus train mnist-2k --recipe modern --label y"
+    assert [v.id for v in found if "--epochs" in (v.try_next or "")] == []
+    assert {v.id: v.try_next for v in found}["beats-mean"] == told.try_next
+    assert replace(HEALTHY, options="").with_more_data() == "isthmus check mnist-2k"
+    assert "too-little-data" not in ids(metrics(data__n_train=32))
+    assert ids(metrics(data__n_train=1))[0] == "nothing-to-learn"  # says more, so the other is not told

@@ -17,6 +17,7 @@ History = Sequence[Mapping[str, Any]]
 
 HARDLY = 0.9  # of the mean image's error: less than a tenth of what varies is explained
 LIKE_MEAN = 1.1  # of the mean image's error: as far above it; beyond, the answers are wrong rather than all the same
+FEW_SAMPLES = 32  # to train on: half of one usual batch; a usual code of 32 numbers could give each one of its own
 USUAL_LR = 6e-3  # the modern recipe's peak; rates above it may diverge, rates below a tenth of it hardly move
 SURE = float(stats.norm.sf(2))  # one-sided: two standard errors, of however many samples
 CLEARLY = 2.0  # test over training cost: half of what the test still costs comes from learning samples by heart
@@ -130,9 +131,17 @@ class Case(NamedTuple):
         n = self.number("data", "n_test")
         return f"the test {self.sample}s" if n is None else count(int(n), f"test {self.sample}")
 
+    @property
+    def has_few(self) -> bool:
+        """Whether there is so little to train on that no other setting would help."""
+        n = self.number("data", "n_train")
+        return n is not None and 0 < n < FEW_SAMPLES
+
     def learn_better(self) -> str | None:
-        """For a model that has not learnt: the modern recipe instead of the notebook's; a usual learning rate; more
-        epochs where it had few; else a third of its rate."""
+        """For a model that has not learnt: more data where it had little; the modern recipe instead of the notebook's;
+        a usual learning rate; more epochs where it had few; else a third of its rate."""
+        if self.has_few:
+            return self.facts.with_more_data()
         if self.facts.recipe == "seed":
             return self.facts.train("", recipe="modern")
         peak = max((row["lr"] for row in self.history if finite(row.get("lr"))), default=USUAL_LR)
@@ -142,6 +151,8 @@ class Case(NamedTuple):
         return self.facts.train(f"--lr {peak / 3 if usual else USUAL_LR:.1g}")
 
     def train_longer(self) -> str | None:
+        if self.has_few:
+            return self.facts.with_more_data()
         if self.facts.recipe == "seed":
             return self.facts.train("", recipe="modern")
         return self.facts.train(f"--epochs {self.facts.more_epochs}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,14 +89,20 @@ class Facts:
 
     def check(self) -> str | None:
         """The command that looks at the data."""
-        given = shlex.split(self.options)
-        kept = [
-            word
-            for before, word in zip(["", *given], given, strict=False)
-            if not {before, word} & DIVIDING  # each has one value
-        ]
-        words = ["isthmus check", shlex.quote(self.source), shlex.join(kept)]
+        words = ["isthmus check", shlex.quote(self.source), self._options_without(DIVIDING)]
         return None if self.from_python else " ".join(word for word in words if word)
+
+    def with_more_data(self) -> str | None:
+        """The command that trains on all of the data where that was limited, else the one that looks at it."""
+        if "--limit" not in shlex.split(self.options):
+            return self.check()
+        return replace(self, options=self._options_without({"--limit"})).train("", recipe=self.recipe)
+
+    def _options_without(self, left_out: set[str]) -> str:
+        """The options but for those, each of which has one value."""
+        given = shlex.split(self.options)
+        pairs = zip(["", *given], given, strict=False)
+        return shlex.join(word for before, word in pairs if not {before, word} & left_out)
 
     def resume(self, changes: str = "") -> str | None:
         """The command that goes on with the run."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus.judging.cases import CLEARLY, HARDLY, Case, Level, Verdict, count, finite, shown
+from isthmus.judging.cases import CLEARLY, FEW_SAMPLES, HARDLY, Case, Level, Verdict, count, finite, shown
 
 PCA_NEAR = 1.1  # of PCA's error: within a tenth, a longer run or another seed may still turn it
 CLEAR_LEAD_DB = 0.5  # about the least difference that people see side by side
@@ -32,6 +32,16 @@ def nothing_to_learn(case: Case) -> Verdict | None:
     text = f"There is nothing to learn: {same}. Check that this is the data you meant, {columns}"
     text += f"and that the {case.sample}s differ before they are saved."
     return Verdict("nothing-to-learn", "fail", text, facts.check())
+
+
+def too_little_data(case: Case) -> Verdict | None:
+    """Told only where there are so few training samples that training longer teaches nothing but these by heart."""
+    n = case.number("data", "n_train")
+    if n is None or not case.has_few:
+        return None
+    text = f"{count(int(n), f'training {case.sample}')} {'is' if n == 1 else 'are'} too little data: however long it"
+    text += f" trains, it can only learn them by heart. Train on {FEW_SAMPLES} at the very least, better on hundreds."
+    return Verdict("too-little-data", "warn", text, case.facts.with_more_data())
 
 
 def beats_mean(case: Case) -> Verdict | None:

@@ -155,8 +155,8 @@ def dead_units(case: Case) -> Verdict | None:
     times_mean = case.times_mean
     if not len(silent) and times_mean is not None and HARDLY < times_mean < LIKE_MEAN:
         # How far a unit moves says nothing by itself, for the decoder scales it; what comes of it in the answers does.
-        text = f"All {Z} units of the code vary, but hardly anything of that reaches the {case.sample}s"
-        text += f", which are not clearly better than the mean {case.sample}: {numbers}."
+        text = f"All {Z} units of the code vary, but nothing shows that they say anything, for the answers"
+        text += f" are not clearly better than the mean {case.sample}: {numbers}."
         return Verdict("dead-units", "warn", text, case.learn_better())
     if not len(silent):
         return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")

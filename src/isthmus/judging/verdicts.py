@@ -17,6 +17,7 @@ from isthmus.judging.noise import judge_noise
 
 QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
     questions.nothing_to_learn,
+    questions.too_little_data,
     symptoms.cost_never_fell,
     questions.beats_mean,
     questions.beats_pca,
@@ -37,6 +38,7 @@ AFTER_LEARNING = {"overfitting", "stopped-too-early"}  # asked only of a model t
 OF_DATA = {"nothing-to-learn", "targets-out-of-range", "train-test-overlap"}  # alone left where nothing can be learnt
 OF_TRAINING = {
     "nothing-to-learn",
+    "too-little-data",
     "cost-never-fell",
     "stopped-too-early",
     "overfitting",
@@ -51,6 +53,8 @@ def judge_all(metrics: Metrics, history: History, facts: Facts) -> list[Verdict]
     if found and found[0].id == "nothing-to-learn":
         return [v for v in found if v.id in OF_DATA]
     stuck = any(v.id == "cost-never-fell" and v.level != "pass" for v in found)
+    if case.has_few:  # then more epochs are no way out
+        found = [v for v in found if v.id != "stopped-too-early" or v.level == "pass"]
     return [v for v in found if not (stuck and v.id in AFTER_LEARNING)]
 
 

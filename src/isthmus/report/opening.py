@@ -19,6 +19,7 @@ TITLES = {
     "beats-pca": "Against PCA",
     "denoiser-beats-filter": "Against classical filters",
     "nothing-to-learn": "Anything to learn",
+    "too-little-data": "Enough to learn from",
     "overfitting": "Learning by heart",
     "stopped-too-early": "Length of the training",
     "dead-units": "Units in use",
