@@ -18,6 +18,7 @@ from isthmus.cli.frame import run_guarded
 from isthmus.editing import editing, learning, teaching
 from isthmus.errors import UsageError
 from isthmus.running.runs import Run
+from isthmus.synthesising.sweeping import usual_code
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +95,30 @@ def test_the_matrix_of_edits_and_its_success(digit_run: Run, tmp_path: Path) -> 
 
 
 def test_tables_have_no_matrix(rows: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be drawn: rows of a table make no picture"):
+    with pytest.raises(UsageError, match=r"matrix.png is drawn for runs on images only.* rows of a table") as error:
         teaching.matrix(rows, tmp_path / "matrix.png")
+    assert "isthmus edit RUN TABLE --remove A --add B" in str(error.value.fix)
+
+
+def test_directions_of_a_table_are_a_table_of_what_each_column_gains(rows: Run, tmp_path: Path) -> None:
+    found = teaching.discover(rows, 3, tmp_path / "d.csv")
+    table = pl.read_csv(tmp_path / "d.csv")
+    assert table.columns == ["direction", "share", *"abcd"]
+    assert table["direction"].to_list() == [f.name for f in found] == ["principal-1", "principal-2", "principal-3"]
+    z = usual_code(rows.latent)[None]
+    for k, feature in enumerate(found):
+        gained = rows.model.decode((z + feature.shift).astype(np.float32)) - rows.model.decode(z.astype(np.float32))
+        np.testing.assert_allclose(table.select(list("abcd")).row(k), gained[0], rtol=1e-3, atol=1e-3)
+    with pytest.raises(UsageError, match="on images only") as error:
+        teaching.discover(rows, 3, tmp_path / "d.png")
+    assert error.value.fix == "name a table for them: -o directions.csv"
+    assert str(teaching.usual_out(rows)) == "directions.csv"
+
+
+def test_directions_of_images_are_no_table(digit_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"pictures are \.png files"):
+        teaching.discover(digit_run, 3, tmp_path / "d.csv")
+    assert str(teaching.usual_out(digit_run)) == "directions.png"
 
 
 def test_one_class_alone_is_not_offered(tmp_path: Path) -> None:

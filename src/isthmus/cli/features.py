@@ -98,7 +98,9 @@ def discover(
     io: Io, run: RunName,
     *, n: Annotated[int, typer.Option("-n", min=1, max=64, help="How many.")] = 8,
     method: Annotated[str, typer.Option("--method", help="principal or independent.")] = "principal",
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png sheet.")] = Path("directions.png"),
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A .png sheet; for tables a .csv. [directions.png or .csv]")
+    ] = None,
     save: Annotated[bool, typer.Option("--save", help="Keep them in the run, as principal-1 and so on.")] = False,
 ) -> None:  # fmt: skip
     """Find directions in the code without labels, and show what each does.
@@ -106,12 +108,15 @@ def discover(
     \b
     Examples:
       isthmus feature discover latest -o directions.png
+      isthmus feature discover latest -o directions.csv
       isthmus feature discover latest --method independent -n 12 --save
     """
     from isthmus.editing import teaching
     from isthmus.running.runs import find
 
-    found = teaching.discover(find(run), n, out, method=method, save=save)
+    owner = find(run)
+    out = out or teaching.usual_out(owner)
+    found = teaching.discover(owner, n, out, method=method, save=save)
     about = {"features": [teaching.about(feature) for feature in found], "out": str(out), "saved": save}
     io.result(about, f"{len(found)} directions: {out}" + (", kept in the run" if save else "; --save keeps them"))
 

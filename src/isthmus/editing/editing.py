@@ -135,11 +135,11 @@ def _relabelled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
     return samples, [f'the column "{samples.label_column}" holds the labels of the source']
 
 
-def refuse_picture(run: Run, out: str | Path) -> None:
-    """Raises: UsageError unless `out` is a .png file and the run is one of images."""
+def refuse_picture(run: Run, out: str | Path, instead: str = "leave out --strip: -o holds the edited rows") -> None:
+    """Raises: UsageError unless `out` is a .png file and the run is one of images; `instead` is what tables have."""
     if not run.model.preprocess.is_image:
-        message = f"{out} cannot be drawn: rows of a table make no picture."
-        raise UsageError("USAGE-OUT", message, fix="write edited rows with `isthmus edit RUN TABLE -o edited.csv`")
+        message = f"{Path(out).name} is drawn for runs on images only, and {run.path} is on rows of a table."
+        raise UsageError("USAGE-OUT", message, fix=instead)
     if Path(out).suffix != ".png":
         raise UsageError("USAGE-OUT", f"{out} cannot be drawn: pictures are .png files.", fix="name a .png file")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import r2_score, roc_auc_score
 
+from isthmus.data.writing import write_table
 from isthmus.editing import editing, learning
 from isthmus.editing.features import Feature, Group
 from isthmus.editing.learning import METHOD
@@ -18,7 +19,7 @@ from isthmus.measuring.strokes import MEASURES
 from isthmus.randomness import seed_of
 from isthmus.showing import figures
 from isthmus.synthesising.sweeping import usual_code
-from isthmus.using.apply import keep_inputs
+from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.picking import pick
 
 if TYPE_CHECKING:
@@ -152,23 +153,42 @@ def listed(run: Run) -> list[dict[str, str]]:
     return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
 
 
-def discover(run: Run, n: int, out: str | Path, *, method: str = "principal", save: bool = False) -> list[Feature]:
-    """Directions found without labels, drawn as strips around the most usual code; with `save` kept in the run.
+def usual_out(run: Run) -> Path:
+    """Where `discover` writes unless told."""
+    return Path("directions.png" if run.model.preprocess.is_image else "directions.csv")
 
-    Raises: UsageError for another method, or an `out` that is no picture.
+
+def discover(run: Run, n: int, out: str | Path, *, method: str = "principal", save: bool = False) -> list[Feature]:
+    """Directions found without labels, shown by what they do to the most usual code; with `save` kept in the run.
+
+    `out`: a .png of strips, or for a table's run a table with a row a direction: what strength 1 adds to each column.
+
+    Raises: UsageError for another method, or an `out` that cannot hold them.
     """
     learning.refuse_editing(run)
     keep_inputs(run, run.path, out)
-    editing.refuse_picture(run, out)
+    if run.model.preprocess.is_image or Path(out).suffix not in TABLES:
+        editing.refuse_picture(run, out, "name a table for them: -o directions.csv")
     found = learning.discovered(run.latent, n, method, run.config.training.seed)
     z = usual_code(run.latent)[None].astype(np.float32)
     edits = [editing.Edit(((1.0, feature),)) for feature in found]
-    ways = [run.model.decode(np.concatenate([e.apply(z, s) for s in editing.STRENGTHS])) for e in edits]
-    figures.save(editing.directions(run, run.model.decode(z), ways, [f.name for f in found]), out)
+    if run.model.preprocess.is_image:
+        ways = [run.model.decode(np.concatenate([e.apply(z, s) for s in editing.STRENGTHS])) for e in edits]
+        figures.save(editing.directions(run, run.model.decode(z), ways, [f.name for f in found]), out)
+    else:
+        moved = run.model.decode(np.concatenate([e.apply(z) for e in edits])) - run.model.decode(z)
+        write_table(Path(out), _changes(run, found, moved))
     if save:
         for feature in found:
             learning.keep(run, feature)
     return found
+
+
+def _changes(run: Run, found: Sequence[Feature], moved: np.ndarray) -> dict[str, Any]:
+    """A row a direction: its name, its share of the codes' variance, and the change (n, D) of each column."""
+    names = run.model.preprocess.columns or tuple(f"x{i}" for i in range(moved.shape[1]))
+    about = {"direction": [f.name for f in found], "share": [f.evidence["share"] for f in found]}
+    return about | {name if name not in about else f"{name} (column)": moved[:, i] for i, name in enumerate(names)}
 
 
 def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]:
@@ -178,7 +198,9 @@ def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]
     """
     learning.refuse_editing(run)
     keep_inputs(run, run.path, out)
-    editing.refuse_picture(run, out)
+    editing.refuse_picture(
+        run, out, "turn rows of class A into B: `isthmus edit RUN TABLE --remove A --add B -o b.csv`"
+    )
     classes = editing.testable(run)
     if len(classes) < 2:
         message = "there are no two classes with two training samples and a test sample each."
@@ -198,4 +220,4 @@ def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]
     }  # fmt: skip
 
 
-__all__ = ["about", "discover", "learn", "listed", "matrix", "words"]
+__all__ = ["about", "discover", "learn", "listed", "matrix", "usual_out", "words"]
