@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+from isthmus.cli import exploring
 from isthmus.data.saving import save_images
 from isthmus.embedding import probing
 from isthmus.embedding.probing import probe_run
@@ -27,6 +28,17 @@ def test_the_runs_own_test_data_is_asked(digit_run: Run) -> None:
     assert [found[name]["size"] for name in ("codes", "pca", "raw")] == [12, 12, 784]
     assert (found["codes"]["n_train"], found["codes"]["n_test"], found["codes"]["n_classes"]) == (1_800, 200, 10)
     assert found["said"] == []
+
+
+def test_few_samples_leave_a_doubt_even_where_all_are_right(digit_run: Run) -> None:
+    # 19 of 20 after one right and one wrong are added: sqrt(0.95 * 0.05 / 18) = 0.0514
+    assert probing.standard_error(1.0, 18) == pytest.approx(0.05137, abs=1e-4)
+    assert probing.standard_error(0.0, 18) == pytest.approx(probing.standard_error(1.0, 18))
+    assert probing.standard_error(0.9, 10_000) == pytest.approx(0.003, rel=0.01)  # sqrt(0.9 * 0.1 / 10,000)
+    found = probe_run(digit_run)
+    lowest = min(found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear"))
+    assert found["standard_error"] == pytest.approx((lowest * (1 - lowest) / 200) ** 0.5, rel=0.1)
+    assert exploring._probed(found).endswith(f"accuracies are of 200 samples: ± {found['standard_error']:.2g}")
 
 
 def test_other_data_is_divided(digit_run: Run) -> None:

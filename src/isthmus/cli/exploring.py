@@ -163,7 +163,8 @@ def _probed(result: dict[str, Any]) -> str:
         numbers = "".join(f"{found[measure]:>9.4f}" for measure in ("knn", "linear", "nmi", "ari"))
         lines.append(f"{told:<11}{found['size']:>7,}{numbers}")
     sizes = f"{first['n_train']:,} samples teach, {first['n_test']:,} are asked, {first['n_classes']} classes"
-    return "\n".join([f"{result['data']}: {sizes}", head, *lines])
+    doubt = f"accuracies are of {first['n_test']:,} samples: ± {result['standard_error']:.2g}"
+    return "\n".join([f"{result['data']}: {sizes}", head, *lines, doubt])
 
 
 def register(app: typer.Typer) -> None:

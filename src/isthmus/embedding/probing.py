@@ -23,7 +23,9 @@ def probe_run(
     run: Run, source: str | Path | None = None, *, k: int = K, everything: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """`{"data", "codes", "pca", "raw", "said"}`: how much of the labels each holds, by `probe.probe`.
+    """`{"data", "codes", "pca", "raw", "standard_error", "said"}`: how much of the labels each holds, by `probe.probe`.
+
+    The standard error is that of the least certain of the accuracies.
 
     The run's training and validation data teach, its test data is asked. Of other data its own parts do; what comes in
     one part is divided 80 / 20. Test samples of a class that the training part lacks are left out. Where there is more
@@ -46,7 +48,16 @@ def probe_run(
         taken.append(coded(run, samples.take(rows)))
     first, second = taken
     z, x, y = (first.z, second.z), (first.x, second.x), (first.samples.labels, second.samples.labels)
-    return {"data": train.name, **beside(z, x, y, k=k, seed=seed), "said": said}
+    spaces = beside(z, x, y, k=k, seed=seed)
+    accuracies = [found[name] for found in spaces.values() for name in ("knn", "linear")]
+    error = max(standard_error(accuracy, len(second)) for accuracy in accuracies)
+    return {"data": train.name, **spaces, "standard_error": error, "said": said}
+
+
+def standard_error(accuracy: float, n: int) -> float:
+    """Of a share of n samples. One right and one wrong are added (Laplace), or 18 of 18 would leave no doubt."""
+    share = (accuracy * n + 1) / (n + 2)
+    return (share * (1 - share) / n) ** 0.5
 
 
 def _parts(run: Run, source: str | Path | None, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
