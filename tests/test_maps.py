@@ -102,6 +102,14 @@ def test_names_stand_in_the_map_and_in_the_key(rng: np.random.Generator) -> None
     assert_no_text_overlaps(figure)
 
 
+def test_names_of_few_points_stand_in_the_key_alone(rng: np.random.Generator) -> None:
+    groups = np.repeat([0, 1], [14, 20])
+    told = texts(maps.dots(rng.normal(size=(34, 2)), groups, ["oak", "elm"]))
+    assert (told.count("oak"), told.count("elm")) == (1, 2)
+    many = texts(maps.dots(rng.normal(size=(60, 2)), np.arange(60) % 30, [f"class {k}" for k in range(30)]))
+    assert many.count("class 29") == 1  # has no place in the key
+
+
 def test_many_classes_are_cut_in_the_key_and_stay_on_the_page(rng: np.random.Generator) -> None:
     n = 100
     figure = maps.dots(rng.normal(size=(1_000, 2)), np.arange(1_000) % n, [f"class {k}" for k in range(n)])

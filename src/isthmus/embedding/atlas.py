@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from isthmus.running.runs import Run
 
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
+SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
 PLAIN, LABEL = "none", "label"  # besides the names of columns
 
 
@@ -72,6 +73,11 @@ def map_codes(
     refuse_method(method)
     samples = one_set(run, source, settings)
     color = _color(samples, color)
+    if source is None and len(samples) < SMALL:
+        told = (
+            f"the {len(samples):,} test samples are drawn; `isthmus map {run.path} {run.config.data.source}` draws all"
+        )
+        samples = replace(samples, notes=(*samples.notes, told))
     samples = thinned(samples, limit, run.config.training.seed, "map")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
     return Atlas(samples, found.points, method, found.told, color)

@@ -38,6 +38,7 @@ FLATTEST = 0.5  # of a map's sides: a flatter one is given room above and below
 THUMBNAILS = ((500, 44), (2_500, 32), (math.inf, 26))  # up to so many samples: side of a small picture in pixels
 DOTS = ((300, 90), (1_500, 40), (5_000, 16), (math.inf, 7))  # up to so many: area of a point in square points
 KEY_MOST, NAMED_MOST = 24, 60  # groups that the key lists, and that are named in the map: more would overlap
+NAMED_FROM = 15  # points of a group: of fewer a name would hide or be told from, the key is enough
 LONGEST = 170  # pixels of a name
 DARK = 0.1  # median border value up to which gray pictures are ink on a dark ground, like digits
 # Matplotlib's ten, told apart by most readers; their yellow and gray are dark enough for ink on paper.
@@ -73,14 +74,16 @@ def thumbnails(
 
 @look()
 def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "") -> Figure:
-    """A map of points in the colours of their groups, each group named at its middle and in the key."""
+    """A map of points in the colours of their groups, each named in the key and, of many points, at its middle."""
     places, (width, height) = _placed(points, 8)
     page = _page(width, height, names if groups is not None else ())
     order = np.random.default_rng(0).permutation(len(points))  # so that no group lies on top of all others
     _scatter(page, places[order], color=_colours(groups, len(names), len(points))[order])
     if groups is not None and len(names) <= NAMED_MOST:
+        sizes = np.bincount(groups[groups >= 0], minlength=len(names))
+        fewest = NAMED_FROM if np.count_nonzero(sizes) <= KEY_MOST else 1  # the key does not hold all of more groups
         for k, name in enumerate(names):
-            if (groups == k).any():
+            if sizes[k] >= fewest:
                 x, y = np.median(places[groups == k], axis=0)
                 _name(page, _told(name, k), x + MARGIN, y + MARGIN)
     _key(page, width, height, groups, names, note)
