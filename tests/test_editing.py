@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -56,7 +57,8 @@ def test_a_column_that_the_code_cannot_hold_falls_short_and_that_is_said(tmp_pat
     rng = np.random.default_rng(0)
     table = np.c_[tiny.table(200, 3)[:, :3], rng.normal(size=200) * 5]  # the last hangs together with nothing
     pl.DataFrame(table, schema=list("abcd")).write_csv(tmp_path / "t.csv")
-    run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", **tiny.FAST | {"z_size": 1, "epochs": 20})
+    given: dict[str, Any] = tiny.FAST | {"z_size": 1, "epochs": 20}
+    run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", **given)
     made = editing.edit(run, str(tmp_path / "t.csv"), tmp_path / "e.csv", editing.edit_of(run, ["d"]), strength=2)
     (moved,) = made.about["moved"]
     after, before = pl.read_csv(tmp_path / "e.csv")["d"], run.model.reconstruct(table.astype(np.float32))[:, 3]
