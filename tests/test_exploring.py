@@ -100,8 +100,9 @@ def test_a_probe_prints_a_table(digit_run: Run, command: Command) -> None:
     assert lines[0].endswith("1,800 samples teach, 200 are asked, 10 classes")
     assert lines[1].split() == ["size", "5-NN", "linear", "NMI", "ARI"]
     found = json.loads(command("probe", digit_run.path, "--json").out)
-    for line, name in zip(lines[2:], ("codes", "pca", "raw"), strict=True):
+    for line, name in zip(lines[2:5], ("codes", "pca", "raw"), strict=True):
         assert float(line.split()[-4]) == pytest.approx(found[name]["knn"], abs=5e-5)  # four digits are printed
+    assert lines[5].startswith("accuracies are of 200 samples: ±")
 
 
 @pytest.mark.parametrize(

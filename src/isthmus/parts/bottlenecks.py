@@ -65,7 +65,8 @@ class Sparse(AbstractBottleneck):
     def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
         h, rho = precise(h), self.rho
         # By logarithms throughout: where the activity itself rounds to 0 or 1, the slope still leads a dead unit back.
-        on, off = (torch.logsumexp(logsigmoid(s), 0) - math.log(len(h)) for s in (h, -h))
+        log_B = torch.ones_like(h[:, 0]).sum().log()  # as a tensor: an exported graph takes any number of samples
+        on, off = (torch.logsumexp(logsigmoid(s), 0) - log_B for s in (h, -h))
         kl = rho * (math.log(rho) - on) + (1 - rho) * (math.log(1 - rho) - off)
         return Code(h.sigmoid(), {"sparsity": kl.sum()}, {})
 
