@@ -29,9 +29,6 @@ BLAMED = 3  # columns that are named for a row; who needs more looks at the row 
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first
 BLAME_VALUES = 2**27  # values sent through the model for that: some seconds. Wide tables have fewer rows explained
 PICTURED = 20
-LOOKED_FOR = (
-    0.1  # of the training samples: for fewer that come from elsewhere, reading all of those again takes too long
-)
 
 
 @dataclass(frozen=True)
@@ -108,11 +105,12 @@ def score(
 
 
 def trained_on(run: Run, source: str | Path, samples: Samples) -> int | None:
-    """How many samples equal one that the run was trained on; None where that data is gone, or too much to look for."""
+    """Of the run's own data: how many samples equal one that the run was trained on; of other data None.
+
+    For those the training data would have to be read, or downloaded, where a run needs none to score.
+    """
     if not is_own(run, source):
-        n_train = run.metrics.get("data", {}).get("n_train")
-        if n_train is None or len(samples) < LOOKED_FOR * n_train:
-            return None
+        return None
     try:
         return count_overlap(np.asarray(run.prepared.splits.train.x), np.asarray(samples.x))
     except DataError:
