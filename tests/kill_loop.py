@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 import tiny
-from isthmus.lock import FolderLock
+from isthmus.system.lock import FolderLock
 from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.prepare import Prepared

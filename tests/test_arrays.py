@@ -139,7 +139,7 @@ def test_fault_29_text_under_the_name_of_an_array(tmp_path: Path, read) -> None:
 def test_fault_09_archive_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = npz(tmp_path / "a.npz", x=np.zeros((30_000, 28, 28), np.uint8))
     assert bomb.stat().st_size < 100_000
-    monkeypatch.setattr("isthmus.data.memory.available_bytes", lambda: 10_000_000)
+    monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10_000_000)
     with pytest.raises(ResourceError, match=r"a\.npz needs 23\.5 MB of memory; 10\.0 MB are free"):
         read_npz(bomb, OPTIONS)
 

@@ -24,9 +24,9 @@ import isthmus
 import tiny
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
-from isthmus.lock import FolderLock
 from isthmus.recipes import RECIPES
 from isthmus.running.runs import Run
+from isthmus.system.lock import FolderLock
 
 COMMANDS = [
     "train",

@@ -14,7 +14,7 @@ import pytest
 
 from isthmus.data.download import fetch
 from isthmus.errors import DataError, ResourceError
-from isthmus.lock import FolderLock
+from isthmus.system.lock import FolderLock
 
 CONTENT = bytes(os.urandom(300_000))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

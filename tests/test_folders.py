@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.lock import FolderLock
 from isthmus.running.folders import damage, has_begun, kept_if_begun, state
 from isthmus.running.runs import Run
+from isthmus.system.lock import FolderLock
 
 
 def begin(folder: Path, *names: str) -> None:
@@ -82,7 +82,7 @@ def test_every_way_to_end_has_a_name(copy: Path) -> None:
 
 
 def test_a_process_that_was_killed_holds_nothing(copy: Path) -> None:
-    program = "import os, signal\nfrom pathlib import Path\nfrom isthmus.lock import FolderLock\n"
+    program = "import os, signal\nfrom pathlib import Path\nfrom isthmus.system.lock import FolderLock\n"
     program += f"FolderLock(Path({str(copy)!r})).__enter__()\nos.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run([sys.executable, "-c", program], env=os.environ, timeout=60)
     assert ended.returncode == -9

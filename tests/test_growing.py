@@ -30,7 +30,7 @@ def test_widening_keeps_what_was_there(odd: float) -> None:
 
 
 def test_fault_26_refused_before_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isthmus.data.memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 1000)
     with pytest.raises(ResourceError, match=r"big\.csv needs 10\.0 kB of memory; 1\.0 kB are free"):
         GrowingMatrix(10, n_rows=1000, what="big.csv")
     matrix = GrowingMatrix(10, n_rows=10, what="big.csv")

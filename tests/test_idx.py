@@ -161,7 +161,7 @@ def test_fault_05_header_claiming_more_than_memory(tmp_path: Path, monkeypatch: 
         with pytest.raises(DataError, match="so it was cut"):
             read_idx(written(tmp_path / name, liar), OPTIONS)
     honest = written(tmp_path / "b.gz", idx_bytes(IMAGES))
-    monkeypatch.setattr("isthmus.data.memory.available_bytes", lambda: 100)
+    monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 100)
     with pytest.raises(ResourceError, match=r"b\.gz needs 216 bytes of memory; 100 bytes are free"):
         read_idx(honest, OPTIONS)
 

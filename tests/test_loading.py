@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import tiny
-from isthmus import files, loading
+from isthmus import loading
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.loading import load_model
 from isthmus.model import Model
+from isthmus.system import files
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_digits_that_float32_cannot_keep() -> None:
 def test_conversion_copies_only_where_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
     array = np.ones((2, 2), np.float32)
     assert converted(array, np.float32) is array
-    monkeypatch.setattr("isthmus.data.memory.available_bytes", lambda: 10)
+    monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10)
     with pytest.raises(ResourceError, match="needs 16 bytes of memory"):
         converted(np.ones((2, 2)), np.float32)
 

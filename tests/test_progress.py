@@ -15,8 +15,8 @@ import pytest
 
 import tiny
 from isthmus.errors import UsageError
-from isthmus.lock import FolderLock
 from isthmus.running.runs import Run
+from isthmus.system.lock import FolderLock
 from isthmus.web.progress import Progress
 from served import app_of, client
 

@@ -17,8 +17,8 @@ from torch import nn
 import isthmus
 import tiny
 from isthmus.errors import FolderInUseError, Interrupted, UsageError
-from isthmus.lock import FolderLock
 from isthmus.running.runs import Run
+from isthmus.system.lock import FolderLock
 from tiny import FAST as SMALL
 from tiny import Said
 

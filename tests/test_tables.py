@@ -241,7 +241,7 @@ def test_fault_25_identifier_left_in(read) -> None:
 
 
 def test_fault_26_larger_than_memory_is_refused_by_estimate(read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isthmus.data.memory.available_bytes", lambda: 10_000)
+    monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10_000)
     with pytest.raises(ResourceError, match=r"t\.csv needs .* of memory; 10\.0 kB are free") as e:
         read("a,b\n" + "1.5,2.5\n" * 20_000)
     assert e.value.exit_code == 5

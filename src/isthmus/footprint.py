@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from isthmus.config import ModelConfig
-from isthmus.data.memory import available_bytes, size_of
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.model import Model, evaluation
+from isthmus.system.memory import available_bytes, size_of
 
 # float32 each: the weight, its gradient, AdamW's two averages, and the copy of the best epoch.
 BYTES_A_WEIGHT = 4 * 5

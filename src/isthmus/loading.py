@@ -11,13 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from isthmus import files
 from isthmus.config import ModelConfig
-from isthmus.data.memory import available_bytes, size_of
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.model import CONFIG, WEIGHTS, Model
 from isthmus.settings import build as build_config
+from isthmus.system import files
+from isthmus.system.memory import available_bytes, size_of
 
 Shapes = dict[str, tuple[int, ...]]
 

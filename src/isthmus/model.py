@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from isthmus import files
 from isthmus.config import ModelConfig
 from isthmus.data.batches import chunk_of
 from isthmus.data.carry import Carrier
@@ -20,7 +19,8 @@ from isthmus.errors import UsageError
 from isthmus.parts import bottlenecks, corruptions, likelihoods, networks, terms
 from isthmus.parts.bottlenecks import Code
 from isthmus.parts.own import adapt
-from isthmus.tensors import save_tensors
+from isthmus.system import files
+from isthmus.system.tensors import save_tensors
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 

@@ -43,7 +43,7 @@ class Io:
     def result(self, value: dict[str, Any], text: str) -> None:
         """The outcome: an object for scripts, or text for people even when quiet."""
         if self.as_json:
-            from isthmus.files import finite
+            from isthmus.system.files import finite
 
             print(json.dumps(finite(value), ensure_ascii=False, default=str))
         else:

@@ -74,8 +74,8 @@ def check(
       isthmus check photos/ -o photos-check.png
     """
     from isthmus.data.check import check as look_at
-    from isthmus.outputs import refuse_inputs
     from isthmus.recipes import resolve
+    from isthmus.system.outputs import refuse_inputs
 
     if out is not None:
         refuse_inputs(out, data)
@@ -130,7 +130,7 @@ def recipes(io: Io) -> None:
 
 def doctor(io: Io) -> None:
     """Tell what this machine has: versions, devices, memory, precision, and where data is looked for."""
-    from isthmus.running.doctor import examine
+    from isthmus.system.doctor import examine
 
     found = examine()
     io.result(found, "\n".join(f"{key:<16} {value}" for key, value in found.items()))

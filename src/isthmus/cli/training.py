@@ -101,7 +101,7 @@ def summary(run: Any) -> str:
 
 
 def _planned(about: dict[str, Any]) -> str:
-    from isthmus.data.naming import counted
+    from isthmus.system.naming import counted
 
     samples = ", ".join(f"{n:,} {role}" for role, n in about["samples"].items())
     lines = [f"note: {sentence}" for sentence in about["said"]]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import files
 from isthmus.comparing import series
 from isthmus.data.catalogue import name_of
 from isthmus.data.writing import write_table
@@ -27,6 +26,7 @@ from isthmus.showing.sheets import short
 from isthmus.synthesising.resemblance import Judges, resemblance
 from isthmus.synthesising.sampling import draw_samples
 from isthmus.synthesising.synthesis import visible
+from isthmus.system import files
 from isthmus.training.display import Quiet, shown_by
 
 DRAWN = 1_000  # samples that precision and recall are told on: their standard error is 0.01

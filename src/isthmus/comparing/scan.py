@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import files
 from isthmus.comparing import series
 from isthmus.config import is_list
 from isthmus.data.catalogue import name_of
@@ -21,6 +20,7 @@ from isthmus.running.runs import Run
 from isthmus.settings import merge, parse_sets, where_is
 from isthmus.showing import canvas
 from isthmus.showing.charts import errors_against
+from isthmus.system import files
 from isthmus.training.display import Quiet, shown_by
 
 # A doubling that explains less than this share of the data's variance more is not worth its place: a hundredth is what

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isthmus import files
 from isthmus.errors import Interrupted, IsthmusError, UsageError
 from isthmus.running import pipeline, runs
 from isthmus.running.resuming import resume
 from isthmus.running.runs import Run
 from isthmus.settings import merge
+from isthmus.system import files
 from isthmus.training.display import Quiet
 
 PLAN = "plan.json"

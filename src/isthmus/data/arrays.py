@@ -14,12 +14,12 @@ import numpy as np
 from isthmus.config import DataConfig
 from isthmus.data.inputs import MOST_PACKED, ZIP, InputFile, Reader, cut, damaged, stem, unreadable, wrong_content
 from isthmus.data.labels import same_classes
-from isthmus.data.memory import refuse_too_large
-from isthmus.data.naming import printable
 from isthmus.data.ndarrays import samples_from_array
 from isthmus.data.npy import Header, is_npy, read_header, read_values, refuse_kind, trailing
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
+from isthmus.system.memory import refuse_too_large
+from isthmus.system.naming import printable
 
 __all__ = ["read_npy", "read_npz", "samples_from_array"]
 

@@ -10,12 +10,12 @@ from typing import Any
 from isthmus.config import DataConfig
 from isthmus.data.facts import Facts, facts_of, rows_about, told_pairs
 from isthmus.data.hashing import Matches, find_overlap
-from isthmus.data.naming import counted, printable
 from isthmus.data.ranges import about_dark
 from isthmus.data.samples import Bundle, skipped_files
 from isthmus.data.sources import read, read_samples
-from isthmus.data.workers import Progress
 from isthmus.errors import DataError, IsthmusError, ResourceError
+from isthmus.system.naming import counted, printable
+from isthmus.system.workers import Progress
 
 FORMAT = 1  # of `as_dict`
 FINAL = {  # errors that reading less strictly would only meet again, a download included

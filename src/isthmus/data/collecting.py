@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from isthmus.config import DataConfig
-from isthmus.data.memory import SHARE, available_bytes, size_of
 from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.system.memory import SHARE, available_bytes, size_of
 
 SAMPLE_KEYS = ("image", "img", "pixel_values", "x", "input", "data", "features")  # in dataset items that are mappings
 LABEL_KEYS = ("label", "labels", "y", "target", "class")

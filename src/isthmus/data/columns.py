@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from isthmus.config import DataConfig
-from isthmus.data.naming import counted, printable
 from isthmus.data.numeric import listed
 from isthmus.data.writing import without_apostrophes
 from isthmus.errors import DataError
+from isthmus.system.naming import counted, printable
 
 OTHER_TABLE = "name a table with the columns of the training"
 LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.memory import refuse_too_large
-from isthmus.data.naming import counted, printable
 from isthmus.data.samples import Samples
 from isthmus.data.sizes import parse_size
 from isthmus.errors import DataError, UsageError
+from isthmus.system.memory import refuse_too_large
+from isthmus.system.naming import counted, printable
 
 Corner = tuple[int, int]  # the upper left one: row, column
 

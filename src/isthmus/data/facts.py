@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.hashing import Matches, find_duplicates
-from isthmus.data.naming import counted, printable
 from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
+from isthmus.system.naming import counted, printable
 
 LISTED = 10  # names given one by one
 

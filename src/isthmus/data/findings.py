@@ -10,8 +10,8 @@ import numpy as np
 from isthmus.config import DataConfig
 from isthmus.data.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.columns import quoted
-from isthmus.data.naming import printable
 from isthmus.errors import DataError
+from isthmus.system.naming import printable
 
 KEPT = 100_000  # bad cells kept one by one; further ones are only counted
 PROBED = 100  # cells of a column that show whether one option would read them all

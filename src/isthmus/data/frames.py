@@ -15,10 +15,10 @@ from isthmus.data.cells import PLAIN, Numbers, masked, to_numbers
 from isthmus.data.columns import Plan, quoted
 from isthmus.data.findings import Findings
 from isthmus.data.inputs import PARQUET
-from isthmus.data.memory import refuse_too_large, size_of
-from isthmus.data.naming import printable
 from isthmus.data.numeric import are_bytes, listed, loses_digits
 from isthmus.errors import DataError
+from isthmus.system.memory import refuse_too_large, size_of
+from isthmus.system.naming import printable
 
 BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies stay small beside the result
 ADVICE = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from isthmus.data.memory import refuse_too_large
 from isthmus.data.numeric import are_bytes
+from isthmus.system.memory import refuse_too_large
 
 GROWTH = 1.25  # each time by a quarter, since what is reserved in vain takes memory until the end
 

@@ -16,10 +16,10 @@ import numpy as np
 from isthmus.config import DataConfig
 from isthmus.data.inputs import InputFile, cut, stem
 from isthmus.data.labels import same_classes
-from isthmus.data.memory import SHARE, available_bytes, refuse_too_large
 from isthmus.data.ndarrays import samples_from_array
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
+from isthmus.system.memory import SHARE, available_bytes, refuse_too_large
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 TEST_WORDS = {"t10k", "test", "val", "valid"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from isthmus.data.naming import counted
 from isthmus.data.pixels import Form, Look
+from isthmus.system.naming import counted
 
 MODE_NAMES = {
     "1": "1-bit", "L": "gray", "LA": "gray with alpha", "P": "palette", "PA": "palette with alpha", "RGB": "RGB",

@@ -18,14 +18,14 @@ from isthmus.config import DataConfig
 from isthmus.data.cutting import Cut, cut_of, piece_name, told
 from isthmus.data.image_notes import notes_on
 from isthmus.data.listing import Listing, list_files
-from isthmus.data.memory import refuse_too_large
-from isthmus.data.naming import counted, natural_key, printable, text_of
 from isthmus.data.pixels import SUFFIXES, Form, Look, convert, look_at, reason
 from isthmus.data.reading import Reading
 from isthmus.data.samples import Samples
 from isthmus.data.sizes import parse_size
-from isthmus.data.workers import Progress
 from isthmus.errors import SHOWN, DataError
+from isthmus.system.memory import refuse_too_large
+from isthmus.system.naming import counted, natural_key, printable, text_of
+from isthmus.system.workers import Progress
 
 
 def read_images(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.memory import size_of
-from isthmus.data.naming import printable
 from isthmus.errors import DataError, ResourceError
+from isthmus.system.memory import size_of
+from isthmus.system.naming import printable
 
 GZIP, ZIP, NPY, PARQUET = b"\x1f\x8b", b"PK", b"\x93NUMPY", b"PAR1"
 MOST_PACKED = 1032  # DEFLATE cannot pack tighter than that: 258 bytes in two bits

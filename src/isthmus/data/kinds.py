@@ -8,10 +8,10 @@ from pathlib import Path
 
 from isthmus.data.idx import TYPES
 from isthmus.data.inputs import PARQUET, ZIP, InputFile, kind_of, looks_like_text
-from isthmus.data.naming import printable
 from isthmus.data.npy import is_npy
 from isthmus.data.pixels import SUFFIXES
 from isthmus.errors import DataError
+from isthmus.system.naming import printable
 
 IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BY_SUFFIX = {

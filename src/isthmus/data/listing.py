@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isthmus.data.naming import counted, natural_key, printable, text_of
 from isthmus.data.pixels import SUFFIXES
 from isthmus.errors import ResourceError
-from isthmus.swapping import PART
+from isthmus.system.naming import counted, natural_key, printable, text_of
+from isthmus.system.swapping import PART
 
 LEFT_BY_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}  # besides dotfiles
 

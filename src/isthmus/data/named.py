@@ -13,13 +13,13 @@ from isthmus.config import DataConfig
 from isthmus.data.catalogue import NAMED_SETS, SHIPPED, NamedSet, Remote
 from isthmus.data.download import fetch
 from isthmus.data.idx import read_idx_array
-from isthmus.data.memory import size_of
 from isthmus.data.places import cache_folder, data_folders
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables import read_table
 from isthmus.data.unpack import extract
-from isthmus.data.workers import Progress
 from isthmus.errors import DataError
+from isthmus.system.memory import size_of
+from isthmus.system.workers import Progress
 
 
 def read_named(name: str, options: DataConfig, progress: Progress | None = None) -> Bundle:

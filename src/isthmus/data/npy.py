@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from isthmus.data.inputs import NPY, Reader, cut, damaged
-from isthmus.data.memory import refuse_too_large
 from isthmus.errors import DataError
+from isthmus.system.memory import refuse_too_large
 
 BROKEN = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError, OverflowError)
 UNREADABLE_KINDS = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from isthmus.data.memory import refuse_too_large
+from isthmus.system.memory import refuse_too_large
 
 LARGEST = float(np.finfo(np.float32).max)  # about 3.4e38
 EXACT = 2**24  # float32 keeps every whole number up to here

@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.data.cutting import Corner, Cut, cut_out
 from isthmus.data.listing import Listing
 from isthmus.data.pixels import Form, Look, Unreadable, decode, look, opened, reason
-from isthmus.data.workers import Progress, each
+from isthmus.system.workers import Progress, each
 
 
 @dataclass

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from isthmus.data.naming import printable, safe_name
 from isthmus.data.pixels import SUFFIXES
 from isthmus.errors import DataError, ResourceError
-from isthmus.files import write_atomic
+from isthmus.system.files import write_atomic
+from isthmus.system.naming import printable, safe_name
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 LOSSLESS = {".png": range(1, 5), ".tif": range(1, 5), ".tiff": range(1, 5), ".bmp": (1, 3), ".webp": (3, 4)}  # channels

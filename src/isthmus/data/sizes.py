@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 
-from isthmus.data.memory import refuse_too_large
 from isthmus.data.pixels import resized_plane
-from isthmus.data.workers import each
 from isthmus.errors import UsageError
+from isthmus.system.memory import refuse_too_large
+from isthmus.system.workers import each
 
 MOST_SIDE = 16_384  # a longer side is a slip of the finger
 

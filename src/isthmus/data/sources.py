@@ -19,11 +19,11 @@ from isthmus.data.kinds import BY_SUFFIX, kind_of_file, suffix_note
 from isthmus.data.labels import same_classes
 from isthmus.data.listing import is_left_by_system
 from isthmus.data.named import read_named
-from isthmus.data.naming import printable
 from isthmus.data.pixels import SUFFIXES
 from isthmus.data.samples import Bundle, Samples
-from isthmus.data.workers import Progress
 from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.system.naming import printable
+from isthmus.system.workers import Progress
 
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing")
 LONGEST_TOLD = 200  # characters of a wrong name that are repeated in the message

@@ -19,8 +19,6 @@ from isthmus.data.frames import AbstractFrame, PandasFrame, ParquetFrame, Polars
 from isthmus.data.growing import GrowingMatrix
 from isthmus.data.inputs import PARQUET, InputFile, is_known, stem, wrong_content
 from isthmus.data.labels import class_name, refuse_quantity, why_no_classes
-from isthmus.data.memory import available_bytes, size_of
-from isthmus.data.naming import printable
 from isthmus.data.numeric import listed
 from isthmus.data.parsing import Parser
 from isthmus.data.samples import Samples
@@ -28,6 +26,8 @@ from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.data.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.writing import write_table
 from isthmus.errors import DataError, UsageError
+from isthmus.system.memory import available_bytes, size_of
+from isthmus.system.naming import printable
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 

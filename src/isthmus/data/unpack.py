@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from isthmus.data.memory import size_of
 from isthmus.errors import DataError
-from isthmus.files import write_atomic
+from isthmus.system.files import write_atomic
+from isthmus.system.memory import size_of
 
 MOST_UNPACKED = 1 << 31  # bytes a member may unpack to; EMNIST's largest has 0.55 GB
 

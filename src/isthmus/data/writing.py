@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from isthmus.errors import UsageError
-from isthmus.files import write_atomic
+from isthmus.system.files import write_atomic
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs cells that begin so; tab and CR hide what follows
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # a class called -1 does no harm, and is to be read back as it was

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from isthmus import files
 from isthmus.config import SPELLED, DataConfig
 from isthmus.costs import sample_costs
 from isthmus.data.hashing import count_duplicates, count_overlap
@@ -19,6 +18,7 @@ from isthmus.measuring.occupancy import occupancy
 from isthmus.measuring.passing import TEST_NOISE, Passed, floors, is_picture, pass_through
 from isthmus.model import Model
 from isthmus.randomness import generator_for
+from isthmus.system import files
 from isthmus.training.prepare import IN_MEMORY, Prepared
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has

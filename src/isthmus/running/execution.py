@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from isthmus import files
-from isthmus.data.naming import counted
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.judging import collapse
 from isthmus.judging.judge import judge
@@ -23,7 +21,9 @@ from isthmus.running.runs import Run
 from isthmus.scoring.anomaly import keep_evidence
 from isthmus.scoring.conformal import held_apart
 from isthmus.showing.pictures import draw_pictures
-from isthmus.signals import StopSignals
+from isthmus.system import files
+from isthmus.system.naming import counted
+from isthmus.system.signals import StopSignals
 from isthmus.training import prepare
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import Quiet

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus import __version__, files
+from isthmus import __version__
 from isthmus.data.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, need_onnx, onnx_bytes
 from isthmus.randomness import generator_for
 from isthmus.running.runs import Run
+from isthmus.system import files
 
 COMPARED = 256  # samples: enough that every unit of the network has something to do, and less than a second
 # Some hundred float32 roundings (1.2e-7 each) in another order, relative to the largest value.

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from isthmus import files, lock
 from isthmus.errors import ModelFileError
 from isthmus.running.runs import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, Run
-from isthmus.swapping import standing
+from isthmus.system import files, lock
+from isthmus.system.swapping import standing
 
 
 def has_begun(path: Path) -> bool:

@@ -15,7 +15,7 @@ from isthmus.data.samples import Samples
 from isthmus.data.split import Splits
 from isthmus.measuring.measure import mean_cost_of_mean
 from isthmus.model import Model
-from isthmus.signals import EXIT_CODES
+from isthmus.system.signals import EXIT_CODES
 from isthmus.training import prepare
 from isthmus.training.monitor import Monitor
 from isthmus.training.threads import using_threads

@@ -10,13 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from isthmus import files
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.costs import penalty_weights
 from isthmus.data.samples import skipped_files
 from isthmus.errors import UsageError
-from isthmus.lock import FolderLock
 from isthmus.model import Model, evaluation
 from isthmus.recipes import resolve
 from isthmus.running import runs
@@ -24,6 +22,8 @@ from isthmus.running.execution import execute
 from isthmus.running.folders import kept_if_begun
 from isthmus.running.record import new_record
 from isthmus.running.runs import Run
+from isthmus.system import files
+from isthmus.system.lock import FolderLock
 from isthmus.training import prepare
 from isthmus.training.display import Quiet, shown_by
 from isthmus.training.prepare import IN_MEMORY, Prepared

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus import __version__, files
+from isthmus import __version__
 from isthmus.config import Config
 from isthmus.data.split import Splits
+from isthmus.system import files
 from isthmus.training.prepare import Prepared
 
 PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")

@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import nn
 
-from isthmus import files
 from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
 from isthmus.model import Model
 from isthmus.report import Material, compare, compose
@@ -20,6 +19,7 @@ from isthmus.report.page import render
 from isthmus.running import runs
 from isthmus.running.again import ReadOnce, prepared_again
 from isthmus.running.runs import Run
+from isthmus.system import files
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import Prepared
 from isthmus.using.latent import Latent

@@ -11,19 +11,19 @@ from typing import Any
 
 from torch import nn
 
-from isthmus import files
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import ModelFileError, ResourceError, UsageError
 from isthmus.judging.cases import count
-from isthmus.lock import FolderLock
 from isthmus.running import runs
 from isthmus.running.differences import conditions_changed, refuse_other_data, settings_changed
 from isthmus.running.execution import execute
 from isthmus.running.record import as_recorded
 from isthmus.running.runs import Run
 from isthmus.scoring.anomaly import left_out
-from isthmus.swapping import sweep
+from isthmus.system import files
+from isthmus.system.lock import FolderLock
+from isthmus.system.swapping import sweep
 from isthmus.training import prepare
 from isthmus.training.display import Quiet, shown_by
 from isthmus.training.prepare import IN_MEMORY, Prepared

@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus import files
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
 from isthmus.running.tools import Tools
-from isthmus.swapping import standing
+from isthmus.system import files
+from isthmus.system.swapping import standing
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,11 +14,11 @@ from isthmus.data.hashing import count_overlap
 from isthmus.data.samples import Samples
 from isthmus.data.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
-from isthmus.outputs import refuse_inputs
 from isthmus.scoring.anomaly import Detector, Scores
 from isthmus.scoring.conformal import outliers, settled_rate, threshold
 from isthmus.showing import figures, strangeness
 from isthmus.showing.pictures import shown
+from isthmus.system.outputs import refuse_inputs
 from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.picking import is_own, pick
 

@@ -21,7 +21,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from isthmus.files import write_atomic
+from isthmus.system.files import write_atomic
 
 DPI = 128  # a power of two, so that inches times DPI is exactly the number of pixels asked for
 INK, MUTED, HAIRLINE, PAPER = "#1f2328", "#59636e", "#d0d7de", "#ffffff"  # muted on paper: contrast 6:1

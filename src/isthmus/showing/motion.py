@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from isthmus.files import write_atomic
 from isthmus.showing.sheets import pictures
+from isthmus.system.files import write_atomic
 
 SMALLEST = 256  # pixels of the longer side: smaller images are enlarged, pixel by pixel, so that they can be seen
 FRAME_MS, END_MS = 90, 600  # the ends stand still for a moment, so that one sees what they are

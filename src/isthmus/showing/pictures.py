@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from isthmus import files
-from isthmus.data.naming import safe_name
 from isthmus.data.samples import Samples
 from isthmus.data.split import evenly
 from isthmus.data.tables import write_table
 from isthmus.measuring.passing import Passed, pass_through
 from isthmus.model import Model, evaluation
-from isthmus.outputs import claimed, free_path
 from isthmus.showing import drawing, figures
+from isthmus.system import files
+from isthmus.system.naming import safe_name
+from isthmus.system.outputs import claimed, free_path
 from isthmus.training.monitor import Monitor
 from isthmus.training.prepare import Prepared
 

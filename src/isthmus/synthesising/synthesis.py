@@ -15,8 +15,6 @@ from isthmus.data.samples import Samples
 from isthmus.data.saving import save_images
 from isthmus.data.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
-from isthmus.files import write_atomic
-from isthmus.outputs import claimed
 from isthmus.showing import figures, filmstrips
 from isthmus.showing.motion import write_animation
 from isthmus.showing.pictures import shown
@@ -24,6 +22,8 @@ from isthmus.synthesising.blending import PATHS, blend, refuse_discrete
 from isthmus.synthesising.resemblance import Resemblance, resemblance, training_rows
 from isthmus.synthesising.sampling import PRIOR, Sampled, draw_samples, has_prior
 from isthmus.synthesising.sweeping import QUANTILES, Sweep, sweep
+from isthmus.system.files import write_atomic
+from isthmus.system.outputs import claimed
 from isthmus.using.apply import TABLES, keep_inputs, write_samples
 from isthmus.using.latent import refuse_without_code
 from isthmus.using.picking import parted, pick_one

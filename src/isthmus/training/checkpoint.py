@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from isthmus import files
 from isthmus.errors import ModelFileError
-from isthmus.tensors import save_tensors
+from isthmus.system import files
+from isthmus.system.tensors import save_tensors
 
 KEPT = 2
 STATE = "state.json"

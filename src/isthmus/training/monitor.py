@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from isthmus import files
 from isthmus.errors import UsageError
+from isthmus.system import files
 from isthmus.training.checkpoint import Checkpoints
 
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from isthmus.config import Config, ModelConfig, TrainingConfig
 from isthmus.data.batches import Batches, in_order, resident, shift_of
-from isthmus.data.naming import counted
 from isthmus.data.numeric import blocks
 from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
 from isthmus.data.ranges import about_dark
@@ -28,6 +27,7 @@ from isthmus.parts.networks import AUTO, fitting_network, usual_widths, widths_t
 from isthmus.parts.own import check_trainable
 from isthmus.randomness import generator_for
 from isthmus.registry import joined, parse
+from isthmus.system.naming import counted
 from isthmus.training.display import Quiet
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost

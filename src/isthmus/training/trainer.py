@@ -23,7 +23,7 @@ from isthmus.data.batches import Batches
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.model import Model, Output
 from isthmus.randomness import generator_for, seed_of
-from isthmus.signals import StopSignals
+from isthmus.system.signals import StopSignals
 from isthmus.training.adamw import Stepper, adamw
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.monitor import Monitor

@@ -15,8 +15,8 @@ from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
 from isthmus.data.writing import about_formulas, without_apostrophes
 from isthmus.errors import DataError, UsageError
-from isthmus.files import write_atomic
-from isthmus.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.system.files import write_atomic
+from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.using.picking import pick
 
 if TYPE_CHECKING:

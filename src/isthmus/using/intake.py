@@ -12,10 +12,10 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.columns import OTHER_TABLE, match_columns
-from isthmus.data.naming import printable
 from isthmus.data.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError, UsageError
+from isthmus.system.naming import printable
 
 if TYPE_CHECKING:
     from isthmus.running.runs import Run

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.data.catalogue import name_of
-from isthmus.data.naming import printable
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError, unknown
+from isthmus.system.naming import printable
 from isthmus.using.intake import read_input
 
 if TYPE_CHECKING:

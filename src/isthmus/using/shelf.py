@@ -13,10 +13,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from isthmus import files
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.model import WEIGHTS
-from isthmus.tensors import save_tensors
+from isthmus.system import files
+from isthmus.system.tensors import save_tensors
 
 FOLDER, MODEL = "latent", "model"
 

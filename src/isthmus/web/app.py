@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 
 from isthmus import __version__, report
 from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceError
-from isthmus.files import finite
 from isthmus.report.page import frame_of
+from isthmus.system.files import finite
 from isthmus.web import panels, routes, watching
 from isthmus.web.guard import Door, Guard
 from isthmus.web.house import PAGES, House

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from isthmus.lock import is_held
 from isthmus.running.runs import CHECKPOINT, HISTORY, MODEL, RECORD, Run
-from isthmus.swapping import standing
+from isthmus.system.lock import is_held
+from isthmus.system.swapping import standing
 from isthmus.web.workbench import Workbench
 
 PAGES = {"report": "report.html"}  # what a run folder may hold for the page to link to; nothing else of it is served

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from isthmus import files
 from isthmus.errors import IsthmusError, UsageError
-from isthmus.lock import NAME, is_held
 from isthmus.model import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
 from isthmus.running.runs import CHECKPOINT, DONE, MODEL, Run
 from isthmus.showing.pictures import one_of_each, without_noise
-from isthmus.swapping import standing
+from isthmus.system import files
+from isthmus.system.lock import NAME, is_held
+from isthmus.system.swapping import standing
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import Prepared

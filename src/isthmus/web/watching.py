@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from isthmus.lock import is_held
+from isthmus.system.lock import is_held
 from isthmus.web.house import House
 from isthmus.web.progress import Progress
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.data.naming import natural_key, printable, safe_name, text_of
+from isthmus.system.naming import natural_key, printable, safe_name, text_of
 
 
 def test_natural_order() -> None:

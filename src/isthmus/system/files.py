@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from isthmus import __version__
 from isthmus.errors import ModelFileError, ResourceError
-from isthmus.swapping import PART, standing, swap
+from isthmus.system.swapping import PART, standing, swap
 
 T = TypeVar("T")
 FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write

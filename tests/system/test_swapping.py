@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from faulty import CALLS
-from isthmus import files, swapping
 from isthmus.errors import ModelFileError
-from isthmus.swapping import standing, sweep
+from isthmus.system import files, swapping
+from isthmus.system.swapping import standing, sweep
 
 
 @pytest.fixture(params=["exchanged", "two renames"])

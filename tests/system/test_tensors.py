@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from faulty import full_after
-from isthmus.tensors import save_tensors
+from isthmus.system.tensors import save_tensors
 
 
 def test_tensors_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:

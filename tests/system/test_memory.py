@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from isthmus.data import memory
 from isthmus.errors import ResourceError
+from isthmus.system import memory
 
 
 def test_agrees_with_psutil() -> None:

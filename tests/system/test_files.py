@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from faulty import every_failure, failing_disk, full_after
-from isthmus import __version__, files
+from isthmus import __version__
 from isthmus.errors import ModelFileError, ResourceError
+from isthmus.system import files
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES]
 NAMES = [

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from isthmus import __version__
-from isthmus.data.memory import available_bytes
+from isthmus.system.memory import available_bytes
 from isthmus.training.prepare import pick_device, pick_precision
 
 OPTIONAL = {"scikit-image": "skimage", "fastapi": "fastapi", "onnxruntime": "onnxruntime"}

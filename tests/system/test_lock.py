@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from isthmus import lock
 from isthmus.errors import FolderInUseError, ResourceError
-from isthmus.lock import FolderLock
+from isthmus.system import lock
+from isthmus.system.lock import FolderLock
 
 HOLDER = """
 import sys

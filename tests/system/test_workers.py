@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isthmus.data.workers import each, usable_cores
+from isthmus.system.workers import each, usable_cores
 
 
 def test_results_and_failures_in_order() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from isthmus.signals import StopSignals
+from isthmus.system.signals import StopSignals
 
 
 def send(number: int) -> None:

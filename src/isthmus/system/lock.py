@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO
 
 from isthmus.errors import FolderInUseError
-from isthmus.files import resource_error
+from isthmus.system.files import resource_error
 
 NAME = ".lock"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import UsageError
-from isthmus.files import write_json
+from isthmus.system.files import write_json
 
 LISTING = ".isthmus.json"  # in a folder of results: the files that isthmus wrote there, with size and time
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from isthmus import outputs
 from isthmus.errors import UsageError
-from isthmus.outputs import claimed, free_path, refuse_existing, refuse_inputs
+from isthmus.system import outputs
+from isthmus.system.outputs import claimed, free_path, refuse_existing, refuse_inputs
 
 
 @pytest.fixture
