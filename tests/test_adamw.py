@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from isthmus.config import ModelConfig, TrainingConfig
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.model import Model
 from isthmus.training.adamw import Stepper, adamw
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import isthmus
 import tiny
-from isthmus.data.saving import save_images
+from isthmus.data.images.saving import save_images
 from isthmus.errors import DataError, UsageError
 from isthmus.running.runs import Run
 from isthmus.using import apply

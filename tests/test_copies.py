@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.data.saving import save_images
+from isthmus.data.images.saving import save_images
 from isthmus.embedding.copies import find_copies
 from isthmus.running.runs import Run
 from tiny import Digits

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import tiny
-from isthmus.data.batches import Batches
+from isthmus.data.batching.batches import Batches
 from isthmus.errors import DivergedError
 from isthmus.training import trainer as training
 from isthmus.training.trainer import LOOK_EVERY

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 
 import tiny
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.double import Double
 from isthmus.model import Model
 from isthmus.randomness import generator_for

@@ -12,7 +12,7 @@ from PIL import Image
 
 import isthmus
 import tiny
-from isthmus.data.saving import save_images
+from isthmus.data.images.saving import save_images
 from isthmus.editing import editing
 from isthmus.errors import UsageError
 from isthmus.measuring.strokes import measure

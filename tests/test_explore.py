@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import isthmus
-from isthmus.data.preprocess import fit_preprocess
+from isthmus.data.batching.preprocess import fit_preprocess
 from isthmus.data.samples import Samples
 from isthmus.embedding import explore
 from isthmus.embedding.explore import Coded

@@ -10,7 +10,7 @@ import torch
 import isthmus
 import tiny
 from isthmus import footprint as module
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.footprint import Footprint, footprint, refuse_too_large
 from isthmus.model import Model

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from contract import example
 from isthmus import graphs
 from isthmus.config import ModelConfig
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, onnx_bytes
 from isthmus.model import Model

@@ -10,9 +10,9 @@ import pytest
 
 import isthmus
 import tiny
-from isthmus.data.preprocess import fit_preprocess
+from isthmus.data.batching.preprocess import fit_preprocess
+from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
-from isthmus.data.saving import save_images
 from isthmus.errors import DataError, UsageError
 from isthmus.running.runs import Run
 from isthmus.using.intake import fitting, read_input, read_parts

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import tiny
 from isthmus import loading
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.loading import load_model
 from isthmus.model import Model

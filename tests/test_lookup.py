@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 import isthmus
 import tiny
-from isthmus.data.saving import save_image
+from isthmus.data.images.saving import save_image
 from isthmus.embedding.lookup import look_up
 from isthmus.errors import UsageError
 from isthmus.running.runs import Run

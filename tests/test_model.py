@@ -13,7 +13,7 @@ from torch import nn
 
 import tiny
 from faulty import full_after
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.loading import load_model
 from isthmus.model import Model
@@ -62,7 +62,7 @@ def test_many_samples_give_what_each_alone_gives(
     model: Model, digits: tiny.Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = model.encode(digits.x[:50])
-    monkeypatch.setattr("isthmus.data.batches.CHUNK", 7)
+    monkeypatch.setattr("isthmus.data.batching.batches.CHUNK", 7)
     assert model.encode(digits.x[:50]) == pytest.approx(together, abs=1e-5)
     alone = np.concatenate([model.encode(x) for x in digits.x[:50]])
     assert alone == pytest.approx(together, abs=1e-5)  # float32 sums of another blocking

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import tiny
-from isthmus.data import batches
+from isthmus.data.batching import batches
 from isthmus.measuring import passing
 from isthmus.measuring.metrics import bce, bce_floor, mse, ssim
 from isthmus.measuring.passing import TEST_NOISE, floors, pass_through

@@ -8,9 +8,9 @@ import torch
 
 import tiny
 from isthmus.config import TrainingConfig
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
-from isthmus.data.split import split
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.training import prepare
 

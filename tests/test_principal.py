@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from isthmus.data.batches import as_x
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.batches import as_x
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError
 from isthmus.measuring import principal as module
 from isthmus.measuring.principal import error_of, principal

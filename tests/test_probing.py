@@ -7,7 +7,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from isthmus.cli import exploring
-from isthmus.data.saving import save_images
+from isthmus.data.images.saving import save_images
 from isthmus.embedding import probing
 from isthmus.embedding.probing import probe_run
 from isthmus.errors import DataError

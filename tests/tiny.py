@@ -17,8 +17,8 @@ from torch import nn
 
 import isthmus
 from isthmus.config import Config
+from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
-from isthmus.data.split import split
 from isthmus.recipes import resolve
 from isthmus.running.runs import Run
 from isthmus.scoring.anomaly import PART as ANOMALY

@@ -46,7 +46,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from isthmus.config import Config
-    from isthmus.data.check import check
+    from isthmus.data.checks.check import check
     from isthmus.data.sources import read
     from isthmus.errors import IsthmusError
     from isthmus.estimator import AutoEncoder

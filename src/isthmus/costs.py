@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from isthmus.config import TrainingConfig
-from isthmus.data.batches import chunk_of, in_order
+from isthmus.data.batching.batches import chunk_of, in_order
 from isthmus.errors import UsageError
 from isthmus.model import Model, Output, evaluation
 from isthmus.parts.corruptions import Pair

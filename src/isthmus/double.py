@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isthmus.data.batches import CHUNK
+from isthmus.data.batching.batches import CHUNK
 from isthmus.model import Model
 
 

@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from isthmus.config import Config
-from isthmus.data.carry import arrange
+from isthmus.data.batching.carry import arrange
+from isthmus.data.batching.preprocess import FULL_SCALE
 from isthmus.data.objects import read_object
-from isthmus.data.preprocess import FULL_SCALE
 from isthmus.double import Double
 from isthmus.errors import UsageError
 from isthmus.recipes import resolve

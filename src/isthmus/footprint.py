@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from isthmus.config import ModelConfig
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.model import Model, evaluation
 from isthmus.system.memory import available_bytes, size_of

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from isthmus.config import ModelConfig
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.model import CONFIG, WEIGHTS, Model
 from isthmus.settings import build as build_config

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import ModelConfig
-from isthmus.data.batches import chunk_of
-from isthmus.data.carry import Carrier
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.batches import chunk_of
+from isthmus.data.batching.carry import Carrier
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.parts import bottlenecks, corruptions, likelihoods, networks, terms
 from isthmus.parts.bottlenecks import Code

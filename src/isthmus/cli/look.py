@@ -73,7 +73,7 @@ def check(
       isthmus check table.csv
       isthmus check photos/ -o photos-check.png
     """
-    from isthmus.data.check import check as look_at
+    from isthmus.data.checks.check import check as look_at
     from isthmus.recipes import resolve
     from isthmus.system.outputs import refuse_inputs
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.comparing import series
-from isthmus.data.catalogue import name_of
-from isthmus.data.writing import write_table
+from isthmus.data.named.catalog import name_of
+from isthmus.data.tables.writing import write_table
 from isthmus.embedding.explore import coded
 from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.measuring.probe import knn_accuracy

@@ -13,8 +13,8 @@ import numpy as np
 
 from isthmus.comparing import series
 from isthmus.config import is_list
-from isthmus.data.catalogue import name_of
-from isthmus.data.writing import write_table
+from isthmus.data.named.catalog import name_of
+from isthmus.data.tables.writing import write_table
 from isthmus.errors import IsthmusError, UsageError
 from isthmus.running.runs import Run
 from isthmus.settings import merge, parse_sets, where_is

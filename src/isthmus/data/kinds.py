@@ -6,10 +6,10 @@ import re
 import zipfile
 from pathlib import Path
 
-from isthmus.data.idx import TYPES
+from isthmus.data.arrays.idx import TYPES
+from isthmus.data.arrays.npy import is_npy
+from isthmus.data.images.pixels import SUFFIXES
 from isthmus.data.inputs import PARQUET, ZIP, InputFile, kind_of, looks_like_text
-from isthmus.data.npy import is_npy
-from isthmus.data.pixels import SUFFIXES
 from isthmus.errors import DataError
 from isthmus.system.naming import printable
 

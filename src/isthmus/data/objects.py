@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from isthmus.config import DataConfig
+from isthmus.data.arrays.ndarrays import samples_from_array
 from isthmus.data.collecting import Collector, collect, plain_tensor
-from isthmus.data.conform import conform_bundle
-from isthmus.data.images import samples_from_pictures
+from isthmus.data.images.conform import conform_bundle
+from isthmus.data.images.image_folder import samples_from_pictures
 from isthmus.data.labels import encode_labels, same_classes
-from isthmus.data.ndarrays import samples_from_array
 from isthmus.data.samples import Bundle, Samples
-from isthmus.data.tables import samples_from_frame
+from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import DataError, UsageError
 
 ACCEPTED = (

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.config import DataConfig
-from isthmus.data import arrays, idx, tables
-from isthmus.data.catalogue import NAMES, name_of
-from isthmus.data.conform import conform_bundle
-from isthmus.data.images import read_images
+from isthmus.data.arrays import array_files, idx
+from isthmus.data.images.conform import conform_bundle
+from isthmus.data.images.image_folder import read_images
+from isthmus.data.images.listing import is_left_by_system
+from isthmus.data.images.pixels import SUFFIXES
 from isthmus.data.inputs import missing
 from isthmus.data.kinds import BY_SUFFIX, kind_of_file, suffix_note
 from isthmus.data.labels import same_classes
-from isthmus.data.listing import is_left_by_system
-from isthmus.data.named import read_named
-from isthmus.data.pixels import SUFFIXES
+from isthmus.data.named.catalog import NAMES, name_of
+from isthmus.data.named.locating import read_named
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.tables import reading
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.system.naming import printable
 from isthmus.system.workers import Progress
@@ -111,13 +112,13 @@ def _read_file(path: Path, options: DataConfig, progress: Progress | None, expec
         case "idx":
             bundle = Bundle(idx.read_idx(path, options))
         case "npy":
-            bundle = Bundle(arrays.read_npy(path, options))
+            bundle = Bundle(array_files.read_npy(path, options))
         case "npz":
-            bundle = arrays.read_npz(path, options)
+            bundle = array_files.read_npz(path, options)
         case "image":
             bundle = Bundle(read_images(path, options, progress))
         case _:
-            bundle = Bundle(tables.read_table(path, options, expected=expected))
+            bundle = Bundle(reading.read_table(path, options, expected=expected))
     notes = suffix_note(path, kind)
     return replace(bundle, train=replace(bundle.train, notes=(*notes, *bundle.train.notes))) if notes else bundle
 

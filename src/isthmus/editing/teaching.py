@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import r2_score, roc_auc_score
 
-from isthmus.data.writing import write_table
+from isthmus.data.tables.writing import write_table
 from isthmus.editing import editing, learning
 from isthmus.editing.features import Feature, Group
 from isthmus.editing.learning import METHOD

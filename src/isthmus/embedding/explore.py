@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.split import align_labels, evenly
 from isthmus.data.samples import Samples
-from isthmus.data.split import align_labels, evenly
 from isthmus.errors import UsageError
 from isthmus.randomness import seed_of
 from isthmus.showing.canvas import save
@@ -138,7 +138,7 @@ def refuse_out(run: Run, out: Path, *inputs: str | Path | None) -> None:
 
 def write_result(result: Result, out: Path) -> Path:
     """A picture for .png, else a table; see `refuse_out`."""
-    from isthmus.data.tables import write_table
+    from isthmus.data.tables.reading import write_table
 
     return save(result.draw(), out) if out.suffix == ".png" else write_table(out, result.columns())
 

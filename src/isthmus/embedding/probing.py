@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.data.batching.split import TEST_SHARE, align_labels
 from isthmus.data.samples import Samples
-from isthmus.data.split import TEST_SHARE, align_labels
 from isthmus.embedding.explore import all_parts, coded, joined
 from isthmus.errors import DataError
 from isthmus.measuring.probe import K, beside, chosen, sizes

@@ -10,7 +10,7 @@ import torch
 
 from isthmus.config import SPELLED, DataConfig
 from isthmus.costs import sample_costs
-from isthmus.data.hashing import count_duplicates, count_overlap
+from isthmus.data.checks.hashing import count_duplicates, count_overlap
 from isthmus.judging.facts import Facts
 from isthmus.judging.verdicts import judge_all
 from isthmus.measuring import measure, metrics

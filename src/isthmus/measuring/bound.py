@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isthmus.data.batches import in_order
+from isthmus.data.batching.batches import in_order
 from isthmus.errors import UsageError
 from isthmus.model import Model, evaluation
 from isthmus.parts.bottlenecks import Gaussian

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus.data.batches import as_x, in_order
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.batches import as_x, in_order
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.measuring import baselines, metrics, wiener
 from isthmus.measuring.passing import Passed
 from isthmus.measuring.principal import EXACT_WORK, principal

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus.data.batches import in_order
+from isthmus.data.batching.batches import in_order
 from isthmus.model import Model, evaluation
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.parts.quantisers import FSQ, VQ

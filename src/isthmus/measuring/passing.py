@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from isthmus.costs import sample_costs
-from isthmus.data.batches import in_order
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.batches import in_order
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.measuring import metrics
 from isthmus.model import Model, evaluation
 from isthmus.randomness import generator_for

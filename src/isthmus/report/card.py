@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.facts import facts_of, rows_about
-from isthmus.data.hashing import find_overlap
+from isthmus.data.checks.hashing import find_overlap
+from isthmus.data.checks.summary import facts_of, rows_about
 from isthmus.report import tiles
 from isthmus.report.markup import number
 from isthmus.report.material import Material, Section

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.split import evenly
+from isthmus.data.batching.split import evenly
 from isthmus.judging.symptoms import LEAST_CODES, dead, stuck
 from isthmus.report import tiles
 from isthmus.report.markup import legible, number, told

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from isthmus.config import Config
-from isthmus.data.split import Splits
+from isthmus.data.batching.split import Splits
 from isthmus.errors import DataError, IsthmusError, ResourceError
 from isthmus.running.record import digests
 from isthmus.running.runs import Run

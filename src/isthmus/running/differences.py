@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from isthmus.config import SECTIONS, Config
-from isthmus.data.split import Splits
+from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
 from isthmus.running.record import as_recorded, digests, hardware, versions
 from isthmus.running.runs import CONFIG, Run

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Samples
-from isthmus.data.split import Splits, align_labels, split
 from isthmus.errors import DataError, UsageError
 from isthmus.judging.judge import judge
 from isthmus.judging.verdicts import OF_TRAINING

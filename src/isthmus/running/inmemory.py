@@ -11,8 +11,8 @@ import numpy as np
 
 from isthmus.config import Config
 from isthmus.costs import penalty_weights
+from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
-from isthmus.data.split import Splits
 from isthmus.measuring.measure import mean_cost_of_mean
 from isthmus.model import Model
 from isthmus.system.signals import EXIT_CODES

@@ -18,7 +18,7 @@ import torch
 
 from isthmus import __version__
 from isthmus.config import Config
-from isthmus.data.split import Splits
+from isthmus.data.batching.split import Splits
 from isthmus.system import files
 from isthmus.training.prepare import Prepared
 

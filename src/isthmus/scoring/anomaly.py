@@ -12,7 +12,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from isthmus.data.batches import in_order, resident
+from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError, ResourceError
 from isthmus.model import Model, evaluation

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from isthmus.data.hashing import count_overlap
+from isthmus.data.checks.hashing import count_overlap
 from isthmus.data.samples import Samples
-from isthmus.data.writing import about_formulas, write_table
+from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.scoring.anomaly import Detector, Scores
 from isthmus.scoring.conformal import outliers, settled_rate, threshold

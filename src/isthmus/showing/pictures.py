@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from isthmus.data.batching.split import evenly
 from isthmus.data.samples import Samples
-from isthmus.data.split import evenly
-from isthmus.data.tables import write_table
+from isthmus.data.tables.reading import write_table
 from isthmus.measuring.passing import Passed, pass_through
 from isthmus.model import Model, evaluation
 from isthmus.showing import drawing, figures

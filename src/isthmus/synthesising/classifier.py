@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from isthmus.data.batches import CHUNK
+from isthmus.data.batching.batches import CHUNK
 from isthmus.errors import DataError, ModelFileError, ResourceError
 from isthmus.model import evaluation
 from isthmus.parts import networks

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
-from isthmus.data.saving import save_images
-from isthmus.data.writing import about_formulas, write_table
+from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.showing import figures, filmstrips
 from isthmus.showing.motion import write_animation

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import Config, ModelConfig, TrainingConfig
-from isthmus.data.batches import Batches, in_order, resident, shift_of
+from isthmus.data.batching.batches import Batches, in_order, resident, shift_of
+from isthmus.data.batching.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
+from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.numeric import blocks
-from isthmus.data.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
 from isthmus.data.ranges import about_dark
 from isthmus.data.samples import Bundle, Samples
-from isthmus.data.split import Splits, align_labels, split
 from isthmus.errors import ResourceError
 from isthmus.footprint import refuse_too_large
 from isthmus.model import Model

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
 from isthmus.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
-from isthmus.data.batches import Batches
+from isthmus.data.batching.batches import Batches
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.model import Model, Output
 from isthmus.randomness import generator_for, seed_of

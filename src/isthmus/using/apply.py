@@ -13,7 +13,7 @@ import torch
 
 from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
-from isthmus.data.writing import about_formulas, without_apostrophes
+from isthmus.data.tables.writing import about_formulas, without_apostrophes
 from isthmus.errors import DataError, UsageError
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
@@ -113,8 +113,8 @@ def decode(run: Run, codes: str | Path, out: str | Path) -> Written:
 
 def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Codes (N, z_size) and their ids, from the files that `encode` writes."""
-    from isthmus.data.arrays import read_npy
-    from isthmus.data.tables import read_table
+    from isthmus.data.arrays.array_files import read_npy
+    from isthmus.data.tables.reading import read_table
 
     ids = None
     if path.suffix == ".npy":
@@ -158,7 +158,7 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
             f"a table cannot be written as {out.suffix or 'a folder'}.",
             fix="name a .csv or .parquet file with -o",
         )
-    from isthmus.data.saving import image_paths, lossless_path, save_image, save_images
+    from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
 
     if out.suffix and len(raw) == 1 and not source.is_dir():
         target = lossless_path(out, raw[0])
@@ -179,7 +179,7 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
 
 
 def _write_table(path: Path, columns: dict[str, Any]) -> None:
-    from isthmus.data.tables import write_table
+    from isthmus.data.tables.reading import write_table
 
     write_table(path, columns)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.columns import OTHER_TABLE, match_columns
-from isthmus.data.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.tables.columns import OTHER_TABLE, match_columns
 from isthmus.errors import DataError, UsageError
 from isthmus.system.naming import printable
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from isthmus.data.batches import CHUNK
-from isthmus.data.split import evenly
+from isthmus.data.batching.batches import CHUNK
+from isthmus.data.batching.split import evenly
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.model import Model
 from isthmus.randomness import generator_for

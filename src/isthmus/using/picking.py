@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.data.catalogue import name_of
+from isthmus.data.named.catalog import name_of
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError, unknown
 from isthmus.system.naming import printable

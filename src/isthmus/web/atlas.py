@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.split import evenly
+from isthmus.data.batching.split import evenly
 from isthmus.embedding.projection import project
 from isthmus.errors import IsthmusError, ResourceError
 from isthmus.report.tiles import sprite

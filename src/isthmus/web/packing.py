@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from isthmus.data.pixels import FORMATS, Form, convert, look_at
+from isthmus.data.images.pixels import FORMATS, Form, convert, look_at
 from isthmus.errors import DataError
 from isthmus.web.limits import Limits, TooMuch
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.carry import Carrier
+from isthmus.data.batching.carry import Carrier
 from isthmus.data.samples import Samples
 from isthmus.editing.editing import Edit, edit_of
 from isthmus.editing.learning import known_names, refuse_editing

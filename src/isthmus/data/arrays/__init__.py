@@ -1,0 +1,1 @@
+"""Arrays in files and in memory: .npy, .npz, IDX, and whatever NumPy can make an array of."""

@@ -1,0 +1,125 @@
+"""Numpy arrays, and whatever numpy can make an array of, as samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.config import DataConfig
+from isthmus.data.arrays.npy import plain, refuse_kind
+from isthmus.data.labels import encode_labels
+from isthmus.data.layout import TABLE, images_from_array, parse_shape
+from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, listed, loses_digits, value_range
+from isthmus.data.ranges import image_values
+from isthmus.data.samples import Samples
+from isthmus.data.tables.findings import Findings, kept_gaps
+from isthmus.data.tabular import Origin, samples_from_matrix
+from isthmus.errors import DataError
+
+SMALLEST_IMAGE = 16  # bytes with as many rows as columns are one image from this side on, rather than a table
+
+
+def samples_from_array(array: Any, *, labels: Any = None, name: str, options: DataConfig) -> Samples:
+    """The samples of an array of numbers.
+
+    (N, H, W), (N, H, W, C) and (N, C, H, W) are images: uint8, uint16, or floats in [0, 1]; whole numbers 0..255 of
+    another type become uint8. (N, D) is a table, or images where `--shape` says so or bytes make squares. `labels` are
+    N numbers or texts. What needs no conversion is not copied, so a mapped file stays on disk.
+
+    Raises: DataError for values that are no numbers, shapes that fit nothing, ranges that are not allowed, or labels
+    that are not one a sample.
+    """
+    x = plain(array)
+    refuse_kind(x.dtype, f"the array {name}")
+    if x.size == 0 or not 2 <= x.ndim <= 4:
+        wanted = "(samples, height, width), (samples, height, width, channels) or (samples, columns)"
+        raise DataError("DATA-SHAPE", f"{name} has the shape {x.shape}; needed: {wanted}.", fix="arrange it so")
+    if x.ndim > 2 and options.shape == TABLE:
+        x = x.reshape(len(x), -1)
+    samples = _from_rows(x, name, options) if x.ndim == 2 else _from_images(x, name, options)
+    return samples if labels is None else _labelled(samples, labels, len(x), name)
+
+
+def _from_images(x: np.ndarray, name: str, options: DataConfig) -> Samples:
+    images, told = images_from_array(x, name=name)
+    C, H, W = images.shape[1:]
+    if options.shape is not None and parse_shape(options.shape) != (H, W, C):
+        message = f"{name} holds images of {H}x{W}x{C} already, but --shape {options.shape} was given."
+        raise DataError("DATA-SHAPE", message, fix="leave --shape out; --resize changes the size")
+    values, told_of_values = image_values(images, scale=options.scale, name=name)
+    return Samples(values, name, notes=told + told_of_values)
+
+
+def _from_rows(x: np.ndarray, name: str, options: DataConfig) -> Samples:
+    """A table, rows of pixels, or one gray image."""
+    H, W = x.shape
+    if options.shape is not None and options.shape != TABLE:
+        if parse_shape(options.shape) == (H, W, 1):
+            return _from_images(x[None], name, options)
+    elif options.shape is None and x.dtype == np.uint8 and H == W >= SMALLEST_IMAGE:
+        samples = _from_images(x[None], name, options)
+        note = f"{name}: {H} rows of {W} bytes are read as one gray image; --shape table reads them as a table."
+        return replace(samples, notes=(note, *samples.notes))
+    declared = x.dtype in (np.uint8, np.uint16)
+    if x.dtype.kind != "f":
+        matrix = x if declared or not are_bytes(x) else x.astype(np.uint8)
+        notes = _about_digits(loses_digits(x), name)
+        return samples_from_matrix(matrix, Origin(name, notes=notes, declared=declared), options)
+    matrix, origin = _finite(x, name, options)
+    return samples_from_matrix(matrix, origin, options)
+
+
+def _finite(x: np.ndarray, name: str, options: DataConfig) -> tuple[np.ndarray, Origin]:
+    """float32 rows; NaN is a missing value and infinity a bad one, as in any table."""
+    low, high = value_range(x)
+    if np.isfinite(low) and np.isfinite(high) and max(-low, high) <= LARGEST:
+        lossy = np.any([loses_digits(part) for part in blocks(x)], axis=0)
+        return converted(x, np.float32), Origin(name, notes=_about_digits(lossy, name))
+    columns = [str(i) for i in range(x.shape[1])]
+    findings = Findings(name, columns, options, counting="Rows and columns are counted from 0, as numpy does.")
+    keep, at = np.ones(len(x), bool), 0
+    for part in blocks(x):
+        missing = np.isnan(part)
+        with np.errstate(invalid="ignore"):
+            bad = ~(np.abs(part) <= LARGEST) & ~missing
+        findings.add_cells(range(at, at + len(part)), missing, bad, _shower(part), range(x.shape[1]))
+        lost, gaps = bad.any(1), missing.any(1)
+        findings.n_rows_bad += int(lost.sum())
+        findings.n_rows_missing += int(gaps.sum())
+        keep[at : at + len(part)] = ~(lost | gaps) if options.missing == "drop" else ~lost
+        at += len(part)
+    findings.n_rows = len(x)
+    notes = findings.conclude()
+    if not keep.any():
+        raise DataError("DATA-EMPTY", f"{name}: no row is left.", fix="pass --missing median")
+    with np.errstate(over="ignore"):
+        matrix = x[keep].astype(np.float32)
+    told = kept_gaps(matrix, findings, range(x.shape[1]))
+    ids = None if keep.all() else tuple(map(str, np.flatnonzero(keep)))
+    return matrix, Origin(name, ids=ids, notes=notes + told)
+
+
+def _shower(part: np.ndarray):
+    return lambda i, j: str(part[i, j])
+
+
+def _about_digits(lossy: np.ndarray, name: str) -> tuple[str, ...]:
+    if not lossy.any():
+        return ()
+    columns = listed([str(i) for i in np.flatnonzero(lossy)])
+    return (f"{name}: column {columns} has whole numbers above 16,777,216, which float32 rounds to 7 digits.",)
+
+
+def _labelled(samples: Samples, labels: Any, n: int, name: str) -> Samples:
+    """The samples with labels, those of dropped rows left out."""
+    values = plain(labels)
+    n_labels = len(values) if values.ndim else 0
+    if n_labels != n:
+        message = f"{name} holds {n:,} samples, but there are {n_labels:,} labels."
+        raise DataError("DATA-COUNT", message, fix="give one label a sample")
+    if samples.ids is not None:
+        values = values[np.array(samples.ids, dtype=np.int64)]
+    codes, classes = encode_labels(values, name=f"the labels of {name}")
+    return replace(samples, labels=codes, classes=classes)

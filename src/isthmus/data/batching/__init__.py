@@ -1,0 +1,1 @@
+"""From samples to batches: sets divided, preprocessing fitted, one tensor on the device."""

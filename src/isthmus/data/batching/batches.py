@@ -1,0 +1,119 @@
+"""A data set as one tensor on the device; a batch is an indexed slice of it, scaled there. No Python per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.errors import UsageError
+from isthmus.randomness import generator_for
+from isthmus.registry import parse, plain
+
+CHUNK = 2_000  # samples a pass without gradients takes at once: large enough to keep the cores busy, 6 MB of MNIST
+CHUNK_VALUES = 2**22  # fewer where they are large: 16 MB of x, of which a network makes many times as much on its way
+
+
+def resident(raw: np.ndarray | Tensor, preprocess: Preprocess, device: torch.device) -> Tensor:
+    """The samples as one tensor on `device`: bytes stay bytes, scaled batch by batch; all else becomes x at once.
+
+    What does not fit next to a model on an accelerator (more than half its free memory) stays where it is, and batches
+    travel. A memory-mapped array is not read here: its pages are read as batches need them.
+    """
+    tensor = raw if isinstance(raw, Tensor) else torch.from_numpy(raw if raw.flags.writeable else raw.copy())
+    if (device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(device)[0] // 2) or device.type == "mps":
+        tensor = tensor.to(device)
+    return tensor if tensor.dtype == torch.uint8 else preprocess.to_x(tensor)
+
+
+def as_x(batch: Tensor, preprocess: Preprocess) -> Tensor:
+    """x of samples of a `resident` tensor."""
+    return preprocess.to_x(batch) if batch.dtype == torch.uint8 else batch
+
+
+class Batches:
+    """Shuffled training batches of x, a new order every epoch, from one resident tensor.
+
+    The last batch is kept, however small; a single last sample joins the batch before it, since batch
+    normalisation cannot work on one.
+    """
+
+    def __init__(
+        self, data: Tensor, preprocess: Preprocess, *, batch_size: int, augment: str, seed: int, device: torch.device
+    ):
+        self.data, self.preprocess, self.device, self.seed = data, preprocess, device, seed
+        self.batch_size = min(batch_size, len(data))
+        self.shift, self.shift_until = shift_of(augment, preprocess)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.data), self.batch_size)
+        return max(1, whole + (rest > 1 or (rest == 1 and not whole)))
+
+    def rows(self, epoch: int) -> list[Tensor]:
+        """Which samples each batch of the epoch holds; from (seed, epoch) alone."""
+        order = torch.randperm(len(self.data), generator=generator_for(self.seed, epoch, "order")).to(self.data.device)
+        cuts = [self.batch_size] * (len(self) - 1)
+        return list(order.split([*cuts, len(order) - sum(cuts)]))
+
+    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
+        """x of these samples, (B, *shape) float32 on the device, augmented; `done` is the share of training behind."""
+        batch = self.data.index_select(0, rows)
+        if self.shift and done < self.shift_until:
+            batch = shifted(batch, self.shift, generator)
+        return as_x(batch.to(self.device, non_blocking=True), self.preprocess)
+
+
+def chunk_of(n_values: int) -> int:
+    """How many samples of `n_values` values a pass without gradients takes at once."""
+    return min(CHUNK, max(1, CHUNK_VALUES // n_values))
+
+
+def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: int | None = None) -> Iterator[Tensor]:
+    """x of all samples in their order, chunk by chunk, on the device."""
+    for batch in data.split(chunk or chunk_of(preprocess.size)):
+        yield as_x(batch.to(device), preprocess)
+
+
+def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
+    """Pixels of the random shift that `augment` asks for, and the share of the training in which it happens.
+
+    `"shift:2"` -> (2, 1.0), `"shift:1,until=0.8"` -> (1, 0.8), `"none"` -> (0, 1.0).
+
+    Raises: UsageError for other words, tables, and shifts as large as the image.
+    """
+    name, level, options = parse(augment)
+    if name == "none" and level is None and not options:
+        return 0, 1.0
+    until = plain(options.pop("until", "1.0"))
+    if (
+        name != "shift"
+        or options
+        or not (level or "").isdecimal()
+        or not (isinstance(until, int | float) and 0 <= until <= 1)
+    ):
+        fix = "use none, shift:PIXELS, or shift:PIXELS,until=0.8 to stop shifting after that share of the training"
+        raise UsageError("USAGE-AUGMENT", f"unknown augmentation {augment!r}.", fix=fix)
+    if not preprocess.is_image:
+        raise UsageError("USAGE-AUGMENT", "a table cannot be shifted.", fix="pass --augment none")
+    if int(level or 0) >= min(preprocess.shape[1:]):
+        raise UsageError(
+            "USAGE-AUGMENT", f"{augment} moves images of {preprocess.shape[1:]} pixels away.", fix="use a smaller shift"
+        )
+    return int(level or 0), float(until)
+
+
+def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Every image moved by its own whole number of pixels, -most..most each way; edges repeat outwards.
+
+    images (B, C, H, W) of any type. Repeating the edge keeps a black border black and a grey one grey.
+    """
+    B, C, H, W = images.shape
+    device = images.device
+    moves = torch.randint(-most, most + 1, (2, B, 1), generator=generator, device=generator.device).to(device)
+    rows = (torch.arange(H, device=device) + moves[0]).clamp_(0, H - 1)
+    columns = (torch.arange(W, device=device) + moves[1]).clamp_(0, W - 1)
+    pixels = (rows[:, :, None] * W + columns[:, None, :]).flatten(1)
+    return images.flatten(2).gather(2, pixels[:, None].expand(B, C, H * W)).reshape(B, C, H, W)

@@ -1,0 +1,152 @@
+"""From whatever a person hands over to one raw tensor, and back to the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.preprocess import FULL_SCALE, Preprocess
+from isthmus.errors import DataError
+
+
+class Carrier:
+    """`raw` (N, *shape) made of `given`, and `back(x)` that turns network output into the kind that was given.
+
+    Understands numpy arrays, tensors, lists of them, polars and pandas frames. Images may come as (N, C, H, W),
+    (N, H, W, C), (N, H, W), one alone, or flat rows of pixels; they go back in the same layout.
+
+    Raises: DataError with the shape found and the shape that the model was trained on.
+    """
+
+    def __init__(self, given: Any, preprocess: Preprocess) -> None:
+        self.preprocess = preprocess
+        self.frame = given if hasattr(given, "columns") and hasattr(given, "__getitem__") else None
+        self.is_tensor = isinstance(given, Tensor)
+        values = self._from_frame(given) if self.frame is not None else given
+        tensor = _numbers(values if isinstance(values, Tensor) else torch.from_numpy(_array(values)))
+        self.dtype, self.device = tensor.dtype, tensor.device
+        arranged, self._restore = arrange(tensor.detach(), preprocess.shape)
+        self.raw = self._checked(arranged)
+
+    def back(self, x: Tensor) -> Any:
+        """Network output (N, *shape) in raw units, type, layout and kind of what was given."""
+        # First in the type that was scaled: bytes may have come in a wider type, in which 0 to 1 would be all there is.
+        raw = self._restore(self.preprocess.to_raw(x, self.raw.dtype if self._keeps_type else None))
+        raw = raw.to(self.dtype) if self._keeps_type else raw
+        if self.frame is not None:
+            return self._frame(raw, self.preprocess.columns or [str(column) for column in self.frame.columns])
+        return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()
+
+    def in_kind(self, values: Tensor, names: Sequence[str]) -> Any:
+        """Other values (N, …) in the kind that was given; frames get a column for each of `names`."""
+        if self.frame is not None:
+            return self._frame(values, names)
+        return values.to(self.device) if self.is_tensor else values.cpu().numpy()
+
+    @property
+    def _keeps_type(self) -> bool:
+        return self.preprocess.is_image or self.dtype.is_floating_point
+
+    def _checked(self, raw: Tensor) -> Tensor:
+        # Signed integers are how many libraries hold bytes; wider floats how numpy holds everything.
+        if self.preprocess.is_image and not raw.dtype.is_floating_point and raw.dtype not in FULL_SCALE:
+            low, high = (int(v) for v in torch.aminmax(raw)) if raw.numel() else (0, 0)
+            if low < 0 or high > 255:
+                message = f"integer images have values from {low} to {high}; 0 to 255 are allowed."
+                raise DataError("DATA-RANGE", message, fix="hand over uint8, uint16, or floats in [0, 1]")
+            raw = raw.to(torch.uint8)
+        if raw.dtype.is_floating_point:
+            raw = raw.to(torch.float32)
+            self._check_floats(raw)
+        return raw
+
+    def _check_floats(self, raw: Tensor) -> None:
+        values = raw if self.preprocess.fill is None else raw[~raw.isnan()]  # its medians stand in for gaps
+        if not values.numel():
+            return
+        low, high = (float(v) for v in torch.aminmax(values))
+        if not np.isfinite([low, high]).all():
+            fix = "remove or replace them" + "; a table's model that was trained with --missing median fills gaps" * (
+                not self.preprocess.is_image and self.preprocess.fill is None
+            )
+            raise DataError("DATA-VALUE", "the input holds NaN or infinite values.", fix=fix)
+        if self.preprocess.range and self.preprocess.offset is None and (low < 0 or high > 1):
+            message = f"float images have values from {low:g} to {high:g}; 0 to 1 are allowed."
+            raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")
+
+    def _from_frame(self, frame: Any) -> np.ndarray:
+        names = [str(column) for column in frame.columns]
+        if self.preprocess.columns is None:
+            return np.stack([np.asarray(frame[c]) for c in frame.columns], axis=1)
+        from isthmus.data.tables.reading import match_columns
+
+        match_columns(names, self.preprocess.columns, label=self.preprocess.label_column)
+        given = dict(zip(names, frame.columns, strict=True))
+        return np.stack([np.asarray(frame[given[name]]) for name in self.preprocess.columns], axis=1)
+
+    def _frame(self, values: Tensor, names: Sequence[str]) -> Any:
+        """A frame of the kind that was given, with its index where it has one (pandas)."""
+        columns = dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True))
+        make: Any = type(self.frame)
+        index = getattr(self.frame, "index", None)
+        return make(columns) if index is None else make(columns, index=index)
+
+
+def _array(values: Any) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        message = "the input is a list of samples of different lengths or shapes."
+        raise DataError("DATA-SHAPE", message, fix="bring them to one shape") from None
+    if array.dtype.kind not in "buif":
+        raise DataError("DATA-TYPE", f"the input holds {array.dtype} values, not numbers.", fix="hand over numbers")
+    if array.dtype in (np.uint32, np.uint64):
+        array = array.astype(np.int64)
+    return np.require(array, requirements=["C", "W"])
+
+
+def _numbers(tensor: Tensor) -> Tensor:
+    """Truths as black and white."""
+    if tensor.is_complex():
+        raise DataError("DATA-TYPE", f"the input holds {tensor.dtype} values.", fix="hand over real numbers")
+    return tensor.to(torch.uint8) * 255 if tensor.dtype == torch.bool else tensor
+
+
+def arrange(raw: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """raw as (N, *shape), and the function that brings a tensor of that form back to the layout it came in."""
+    given = tuple(raw.shape)
+    if given[1:] == shape:
+        return raw, lambda t: t
+    if given == shape:
+        return raw[None], lambda t: t[0]
+    flat = int(np.prod(shape))
+    if len(given) == 2 and given[1] == flat:
+        return raw.reshape(-1, *shape), lambda t: t.reshape(len(t), -1)
+    if len(given) == 1 and given[0] == flat:
+        return raw.reshape(1, *shape), lambda t: t.reshape(-1)
+    if len(shape) == 3:
+        C, H, W = shape
+        if C == 1 and given[1:] == (H, W):
+            return raw[:, None], lambda t: t[:, 0]
+        if C == 1 and given == (H, W):
+            return raw[None, None], lambda t: t[0, 0]
+        if given[1:] == (H, W, C):
+            return raw.movedim(-1, 1), lambda t: t.movedim(1, -1)
+        if given == (H, W, C):
+            return raw.movedim(-1, 0)[None], lambda t: t[0].movedim(0, -1)
+    raise wrong_shape(given, shape)
+
+
+def wrong_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> DataError:
+    """The error for input that the model was not made for."""
+    if len(shape) == 1:
+        fix = f"hand over {shape[0]} columns, in the order of training"
+        return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes (N, {shape[0]}).", fix=fix)
+    C, H, W = shape
+    form = f"(N, {C}, {H}, {W})" + (f" or (N, {H}, {W})" if C == 1 else f" or (N, {H}, {W}, {C})")
+    fix = f"bring the images to {H}x{W} with {C} channel{'s' * (C > 1)}, on the command line with --resize {H}x{W}"
+    return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes {form}.", fix=fix)

@@ -1,0 +1,1 @@
+"""What can be said about data before anybody trains on it."""

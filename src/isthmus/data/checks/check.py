@@ -1,0 +1,218 @@
+"""`check`: everything that can be said about data before anybody trains on it, every fault included."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from isthmus.config import DataConfig
+from isthmus.data.checks.hashing import Matches, find_overlap
+from isthmus.data.checks.summary import Facts, facts_of, rows_about, told_pairs
+from isthmus.data.ranges import about_dark
+from isthmus.data.samples import Bundle, skipped_files
+from isthmus.data.sources import read, read_samples
+from isthmus.errors import DataError, IsthmusError, ResourceError
+from isthmus.system.naming import counted, printable
+from isthmus.system.workers import Progress
+
+FORMAT = 1  # of `as_dict`
+FINAL = {  # errors that reading less strictly would only meet again, a download included
+    "DATA-ARCHIVE", "DATA-CONTENT", "DATA-DOWNLOAD", "DATA-KEY", "DATA-KIND", "DATA-PICKLE", "DATA-SOURCE",
+}  # fmt: skip
+
+
+LEAST = 4  # samples that `split` divides: two to train on, and one each to watch and to test
+CHECK_IT = "Check that this is the data you meant, and that the samples differ where they are made."
+SIZES_SHOWN = 10  # of images of mixed sizes, the most frequent first: photographs come in hundreds of sizes
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found. `bundle` is what could be read, if need be without the bad rows and files; None if nothing.
+
+    `problems` are the errors that reading as asked would raise, each with all its rows or files. `warnings` are
+    sentences about what would not stop a training but spoil its meaning, `notes` about what was guessed or converted.
+    `skipped` are the files that options such as `--skip-bad-files` left out, each with its fault.
+    """
+
+    source: str
+    bundle: Bundle | None
+    train: Facts | None
+    test: Facts | None
+    overlap: Matches
+    overlap_pairs: tuple[tuple[str, str], ...]
+    problems: tuple[IsthmusError, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+    as_if: str | None = None  # the size HxW that images of several were brought to, only to be looked at
+
+    @property
+    def ok(self) -> bool:
+        """Whether a training could begin."""
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, every bad row and file included."""
+        found = [
+            {"code": p.code, "message": p.message, "fix": p.fix, "count": len(p.problems), "problems": list(p.problems)}
+            for p in self.problems
+        ]
+        parts = {"train": self.train, "test": self.test}
+        return {
+            "format": FORMAT,
+            "source": self.source,
+            "ok": self.ok,
+            "parts": {name: facts.as_dict() for name, facts in parts.items() if facts is not None},
+            "overlap": {"count": self.overlap.count, "pairs": [list(pair) for pair in self.overlap_pairs]},
+            "problems": found,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+            "skipped": list(self.skipped),
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Titles and sentences for a printed table, the problems with every row or file at its end."""
+        rows = [("data", printable(self.source))]
+        for title, facts in (("", self.train), ("test: ", self.test)):
+            rows += [(title + name, self._told(name, text)) for name, text in rows_about(facts)] if facts else []
+        if self.test is not None:
+            told = told_pairs(
+                self.overlap.count, self.test.n, self.overlap_pairs, "test samples are in the training part"
+            )
+            rows.append(("train and test overlap", told))
+        rows += [("note", note) for note in self.notes]
+        rows += [("skipped", text) for text in self.skipped]
+        rows += [("warning", warning) for warning in self.warnings]
+        for problem in self.problems:
+            rows.append(("problem", problem.message))
+            most = SIZES_SHOWN if problem.code == "DATA-SIZE" else len(problem.problems)
+            rows += [("", text) for text in problem.problems[:most]]
+            left = len(problem.problems) - most
+            rows += [("", f"… and {left:,} more size{'s' * (left > 1)}; --json lists all")] if left > 0 else []
+            rows += [("fix", problem.fix)] if problem.fix else []
+        return rows
+
+    def _told(self, name: str, text: str) -> str:
+        """Of images of several sizes the one size is none of theirs."""
+        if self.as_if is None or name != "samples":
+            return text
+        images, size = text.split(" of ", 1)
+        return f"{images}, as if brought to {size} for this picture"
+
+
+def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> Findings:
+    """Reads `source` (anything that `read` takes) and says everything about it; data that is bad raises nothing.
+
+    Where reading fails, the error is kept with all its rows or files, and reading goes on without them as far as
+    that is possible. `options.test` names other test data.
+
+    Raises: UsageError for settings that mean nothing.
+    """
+    options = options or DataConfig()
+    bundle, problems, as_read = _read_leniently(source, options, progress)
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"a {type(source).__name__}"
+    if bundle is None:
+        return Findings(str(name), None, None, None, Matches(0, ()), (), tuple(problems), (), ())
+    as_if = as_read.resize if as_read.resize != options.resize else None
+    train = facts_of(bundle.train)
+    test = facts_of(bundle.test) if bundle.test is not None else None
+    overlap = find_overlap(bundle.train.x, bundle.test.x) if bundle.test is not None else Matches(0, ())
+    notes = [*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ())]
+    if train.is_image and train.dtype == "uint8" and options.scale == "auto":
+        notes += about_dark(int(train.high))
+    return Findings(
+        source=str(name),
+        bundle=bundle,
+        train=train,
+        test=test,
+        overlap=overlap,
+        overlap_pairs=_ids(bundle, overlap),
+        problems=tuple(problems),
+        warnings=tuple(_warnings(train, test, overlap)),
+        notes=tuple(dict.fromkeys(_as_if(notes) if as_if else notes)),
+        as_if=as_if,
+        skipped=skipped_files(bundle.train, bundle.test) if options.skip_bad_files else (),
+    )
+
+
+def _as_if(notes: list[str]) -> list[str]:
+    return [re.sub(r" brought to (\d+ x \d+ pixels)", r", as if brought to \1 for this picture", n) for n in notes]
+
+
+def _read_leniently(
+    source: Any, options: DataConfig, progress: Progress | None
+) -> tuple[Bundle | None, list[IsthmusError], DataConfig]:
+    """What can be read, the errors on the way, and the settings it was read with; every retry asks for less."""
+    problems: list[IsthmusError] = []
+    current: DataConfig | None = options
+    while current is not None:
+        try:
+            bundle = read(source, current, progress)
+            if options.test is not None:
+                bundle = replace(bundle, test=read_samples(options.test, current, progress))
+            return bundle, problems, current
+        except (DataError, ResourceError) as error:
+            own = current.missing != options.missing and error.code in {"DATA-EMPTY", "DATA-MISSING"}  # by relaxing
+            if not (problems and own) and not any(_tells(known, error) for known in problems):
+                problems.append(error)
+            once = hasattr(source, "__next__")  # a generator gives its samples only once
+            current = None if once or error.code in FINAL else _relaxed(current, error)
+    return None, problems, options
+
+
+def _tells(known: IsthmusError, error: IsthmusError) -> bool:
+    """Whether an error says nothing that a known one has not said, with its list or as one of it."""
+    if error.problems:
+        return set(error.problems) <= set(known.problems)
+    return error.message == known.message or any(text in error.message for text in known.problems)
+
+
+def _relaxed(options: DataConfig, error: IsthmusError) -> DataConfig | None:
+    """Settings under which this error cannot come again; None if there are none."""
+    missing = "drop" if options.missing == "error" else options.missing
+    without = replace(options, skip_bad_files=True, skip_bad_rows=True, allow_trailing=True, missing=missing)
+    if without != options:
+        return without
+    if error.code == "DATA-EMPTY" and options.missing == "drop":  # no row was whole
+        return replace(options, missing="median")
+    size = re.search(r"--resize (\d+x\d+)", error.fix or "") if error.code == "DATA-SIZE" else None
+    return replace(options, resize=size[1]) if size and options.resize is None else None
+
+
+def _ids(bundle: Bundle, overlap: Matches) -> tuple[tuple[str, str], ...]:
+    if bundle.test is None:
+        return ()
+    return tuple((bundle.train.id_of(a), bundle.test.id_of(b)) for a, b in overlap.pairs)
+
+
+def _warnings(train: Facts, test: Facts | None, overlap: Matches) -> list[str]:
+    found = []
+    if test is None and train.n < LEAST:
+        told = f"{counted(train.n, 'sample')}; to divide into training, validation and test takes at least {LEAST}"
+        found.append(f"{told}, or other data for --validation and --test.")
+    if overlap.count:
+        assert test is not None
+        share = overlap.count / test.n
+        found.append(
+            f"{overlap.count:,} of {test.n:,} test samples ({share:.1%}) are in the training part as well; "
+            "results on them say nothing about new data. Take them out of one of the two."
+        )
+    if train.low == train.high:
+        found.append(f"all values are {train.low:g}; there is nothing to learn. {CHECK_IT}")
+    elif train.n > 1 and train.duplicates.count == train.n - 1:
+        found.append(f"all {train.n:,} samples are equal; there is nothing to learn. {CHECK_IT}")
+    elif train.duplicates.count:
+        found.append(
+            f"{counted(train.duplicates.count, 'sample')} equal to another; a split by chance puts some into both "
+            "training and test. Take them out."
+        )
+    few = [name for name, n in train.classes.items() if n < 2]
+    if few:
+        names = ", ".join(map(printable, few[:10]))
+        found.append(f"{len(few):,} of the classes with fewer than 2 samples: {names}.")
+    if test is not None and test.shape != train.shape:
+        found.append(f"samples have the shape {train.shape} in training, but {test.shape} in the test part.")
+    return found

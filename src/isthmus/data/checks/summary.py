@@ -1,0 +1,155 @@
+"""What a set of samples holds, counted: range, classes, values that never change, samples that occur twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.checks.hashing import Matches, find_duplicates
+from isthmus.data.numeric import blocks
+from isthmus.data.samples import Samples
+from isthmus.system.naming import counted, printable
+
+LISTED = 10  # names given one by one
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One part of the data. `shape` is that of one sample; `n_constant` counts its values that are alike in all.
+
+    `blank` are samples whose values are all one number. `duplicates` holds pairs of row numbers.
+    """
+
+    name: str
+    n: int
+    shape: tuple[int, ...]
+    dtype: str
+    low: float
+    high: float
+    mean: float
+    classes: dict[str, int]
+    n_constant: int
+    constant: tuple[str, ...]
+    blank: tuple[str, ...]
+    n_blank: int
+    duplicates: Matches
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; ids instead of row numbers."""
+        return {
+            "name": self.name,
+            "n": self.n,
+            "kind": "images" if self.is_image else "table",
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "range": [self.low, self.high],
+            "mean": self.mean,
+            "classes": self.classes,
+            "constant": {"count": self.n_constant, "columns": list(self.constant)},
+            "blank": {"count": self.n_blank, "ids": list(self.blank)},
+            "duplicates": {"count": self.duplicates.count, "pairs": [list(pair) for pair in self.pairs]},
+        }
+
+
+def facts_of(samples: Samples) -> Facts:
+    """Counts everything, block by block, so that a memory-mapped set is never whole in memory."""
+    lows, highs, total, n_values = None, None, 0.0, 0
+    flat_rows = []
+    for at, part in _numbered(samples.x):
+        rows = part.reshape(len(part), -1)
+        low, high = np.fmin.reduce(rows), np.fmax.reduce(rows)  # which pass over the gaps (NaN) of a table
+        lows = low if lows is None else np.fmin(lows, low)
+        highs = high if highs is None else np.fmax(highs, high)
+        total += float(np.nansum(rows, dtype=np.float64))
+        n_values += rows.size - int(np.isnan(rows).sum()) if rows.dtype.kind == "f" else rows.size
+        flat_rows.append(at + np.flatnonzero(rows.min(1) == rows.max(1)))
+    assert lows is not None
+    assert highs is not None
+    constant = np.flatnonzero(lows == highs)
+    blank = np.concatenate(flat_rows) if lows.size > 1 else np.array([], dtype=np.int64)
+    duplicates = find_duplicates(samples.x)
+    return Facts(
+        name=samples.name,
+        n=len(samples),
+        shape=samples.shape,
+        dtype=str(samples.x.dtype),
+        low=float(np.nanmin(lows)),
+        high=float(np.nanmax(highs)),
+        mean=total / max(n_values, 1),
+        classes=_class_counts(samples),
+        n_constant=len(constant),
+        constant=() if samples.is_image else tuple(_column(samples, int(i)) for i in constant[:LISTED]),
+        blank=tuple(samples.id_of(int(row)) for row in blank[:LISTED]),
+        n_blank=len(blank),
+        duplicates=duplicates,
+        pairs=tuple((samples.id_of(a), samples.id_of(b)) for a, b in duplicates.pairs),
+    )
+
+
+def rows_about(facts: Facts) -> list[tuple[str, str]]:
+    """The same as pairs of a title and a sentence, for a printed table."""
+    unit = "pixels" if facts.is_image else "columns"
+    size = int(np.prod(facts.shape))
+    rows = [
+        ("samples", _form(facts)),
+        ("values", f"{facts.dtype}, from {facts.low:g} to {facts.high:g}, mean {facts.mean:.4g}"),
+        ("labels", _labels(facts.classes)),
+        ("duplicates", told_pairs(facts.duplicates.count, facts.n, facts.pairs, "equal an earlier one")),
+    ]
+    if facts.n > 1:  # one sample differs from nothing
+        rows.append((f"constant {unit}", f"{facts.n_constant:,} of {size:,} never change{_named(facts.constant)}"))
+    if facts.n_blank:
+        rows.append(("blank samples", f"{facts.n_blank:,} hold one value only{_named(facts.blank)}"))
+    return rows
+
+
+def _form(facts: Facts) -> str:
+    if not facts.is_image:
+        return f"{counted(facts.n, 'row')} of {counted(facts.shape[0], 'column')}"
+    C, H, W = facts.shape
+    colours = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}.get(C, f"{C}-channel")
+    return f"{counted(facts.n, f'{colours} image')} of {H} x {W} pixels"
+
+
+def _labels(classes: dict[str, int]) -> str:
+    if not classes:
+        return "none"
+    shown = ", ".join(f"{printable(name)} ({n:,})" for name, n in list(classes.items())[:LISTED])
+    more = f" and {len(classes) - LISTED:,} more" if len(classes) > LISTED else ""
+    return f"{len(classes):,} classes: {shown}{more}"
+
+
+def told_pairs(count: int, n: int, pairs: tuple[tuple[str, str], ...], what: str) -> str:
+    if not count:
+        return "none"
+    shown = ", ".join(f"{printable(b)} = {printable(a)}" for a, b in pairs)
+    return f"{count:,} of {n:,} {what}: {shown}{' …' if count > len(pairs) else ''}"
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return f": {', '.join(map(printable, names))}" if names else ""
+
+
+def _class_counts(samples: Samples) -> dict[str, int]:
+    if samples.labels is None:
+        return {}
+    counts = np.bincount(samples.labels, minlength=len(samples.classes))
+    return {samples.classes[i] if i < len(samples.classes) else str(i): int(n) for i, n in enumerate(counts)}
+
+
+def _column(samples: Samples, place: int) -> str:
+    return samples.columns[place] if samples.columns else f"column {place}"
+
+
+def _numbered(x: np.ndarray):
+    at = 0
+    for part in blocks(x):
+        yield at, part
+        at += len(part)

@@ -1,0 +1,200 @@
+"""A folder of images, or one image, as `Samples`: (N, C, H, W) in one size, one number of channels, one type.
+
+Headers are read first, so that mixed sizes, bombs and a lack of memory are told before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from isthmus.config import DataConfig
+from isthmus.data.images.cutting import Cut, cut_of, piece_name, told
+from isthmus.data.images.image_notes import notes_on
+from isthmus.data.images.listing import Listing, list_files
+from isthmus.data.images.one_pass import Reading
+from isthmus.data.images.pixels import SUFFIXES, Form, Look, convert, look_at, reason
+from isthmus.data.images.sizes import parse_size
+from isthmus.data.samples import Samples
+from isthmus.errors import SHOWN, DataError
+from isthmus.system.memory import refuse_too_large
+from isthmus.system.naming import counted, natural_key, printable, text_of
+from isthmus.system.workers import Progress
+
+
+def read_images(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:
+    """Every image under a folder in natural order, or one image file. `progress(done, total)` counts steps, two a file.
+
+    x is uint8, or uint16 where any file has 16 bits, or float32 in [0, 1] where any is a float image; others are scaled
+    by their range. Colour wins over gray, unless `options.gray`. Labels are the first sub-folders.
+
+    Raises: DataError for an empty folder, files that cannot be read (all are listed), several sizes without `resize`.
+    """
+    cut = cut_of(options)
+    listing = list_files(path) if path.is_dir() else Listing((path,), (text_of(Path(path.name)),), None, (), ())
+    if not listing.files:
+        raise _no_images(path)
+    reading = Reading(listing, progress)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
+        reading.look_all(options.frames == "all")
+        if cut is not None and options.resize is None:
+            reading.note_small(cut)
+        if reading.bad:
+            _settle_bad(path, reading, options)
+        form, shape, notes = _agree(path, reading, options, cut)
+        x = reading.decode_all(form, shape, cut)
+    notes = [*listing.notes, *notes]
+    rows = reading.good_rows()
+    if len(rows) < len(x):
+        _refuse_bad(path, reading, options)
+        x = x[rows]
+    notes += [_left_out(reading)] if reading.bad else []
+    n_images = len({reading.pieces[row][0] for row in rows})
+    notes += [told(path.name, cut, n_images, len(rows))] if cut is not None else []
+    return _samples(path, x, rows, reading, notes, cut)
+
+
+def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, *, name: str) -> Samples:
+    """Open Pillow images as samples, brought to one form as files are.
+
+    Raises: DataError as `read_images`.
+    """
+    looks = [look_at(picture, str(i)) for i, picture in enumerate(pictures)]
+    listing = Listing(tuple(seen.path for seen in looks), tuple(str(i) for i in range(len(looks))), None, (), ())
+    reading = Reading(listing, looks=looks, owners=list(range(len(looks))))
+    cut = cut_of(options)
+    if cut is not None and options.resize is None:
+        reading.note_small(cut)
+    if reading.bad:
+        raise DataError(
+            "DATA-SIZE", f"{name}, image {min(reading.bad)}, {min(reading.bad.items())[1]}.", fix="cut out less"
+        )
+    form, shape, notes = _agree(Path(name), reading, options, cut)
+    x = np.empty((len(reading.pieces), *shape), dtype=form.dtype)
+    for row, (picture, seen) in enumerate(zip(pictures, looks, strict=True)):
+        try:
+            reading.place(x, row, convert(picture.copy(), seen, form), cut)
+        except (OSError, SyntaxError, ValueError) as error:
+            message = f"{name}, image {row}, {reason(seen.path, error)}."
+            raise DataError("DATA-FILE", message, fix="leave that image out") from None
+    if cut is None:
+        return Samples(x, name=name, notes=tuple(notes))
+    notes.append(told(name, cut, len(looks), len(x)))
+    found = _samples(Path(name), x, np.arange(len(x)), reading, notes, cut)
+    return replace(found, name=name, ids=found.ids if cut.pieces else None)
+
+
+def _samples(
+    path: Path, x: np.ndarray, rows: np.ndarray, reading: Reading, notes: list[str], cut: Cut | None
+) -> Samples:
+    listing = reading.listing
+    pieces = [reading.pieces[row] for row in rows]
+    files = [reading.owners[i] for i, _ in pieces]
+    frames = Counter(reading.owners[i] for i in {i for i, _ in pieces})
+    ids = []
+    for file, (i, corner) in zip(files, pieces, strict=True):
+        name = (
+            listing.ids[file] if corner is None or not (cut and cut.pieces) else piece_name(listing.ids[file], corner)
+        )
+        ids.append(name if frames[file] == 1 else f"{name}#{reading.looks[i].frame}")
+    labels = None if listing.labels is None else listing.labels[files]
+    return Samples(
+        x=x,
+        name=text_of(Path(path.resolve().name)) or "images",
+        labels=labels,
+        classes=listing.classes,
+        ids=tuple(ids),
+        notes=tuple(notes),
+        groups=np.array(files, dtype=np.int64) if cut is not None and cut.pieces else None,
+        cut="" if cut is None else cut.option,
+        skipped=tuple(_problems(reading)),
+    )
+
+
+def _agree(
+    path: Path, reading: Reading, options: DataConfig, cut: Cut | None
+) -> tuple[Form, tuple[int, ...], list[str]]:
+    """The form that all images are brought to, the shape (C, H, W) it has, and what is to be said about it."""
+    good = [seen for seen, owner in zip(reading.looks, reading.owners, strict=True) if owner not in reading.bad]
+    size = parse_size(options.resize) if options.resize else None
+    sizes = Counter((seen.height, seen.width) for seen in good)
+    if size is None and cut is None and len(sizes) > 1:
+        raise _mixed_sizes(path, good, sizes)
+    colour = not options.gray and any(seen.colour for seen in good)
+    keep_alpha = options.alpha == "keep" and any(seen.alpha for seen in good)
+    form = Form(
+        channels=(3 if colour else 1) + keep_alpha,
+        dtype=max((seen.dtype for seen in good), key=("uint8", "uint16", "float32").index),
+        backdrop=0 if options.alpha == "black" else 255,  # auto: white, as a page or a browser would show it
+        size=size,
+    )
+    shape = (form.channels, *(cut.size if cut is not None else size or next(iter(sizes))))
+    reading.plan(form, cut)
+    n_bytes = len(reading.pieces) * int(np.prod(shape)) * np.dtype(form.dtype).itemsize
+    what = f"reading {len(good):,} images of {shape[2]} x {shape[1]} pixels"
+    refuse_too_large(n_bytes, what, fix="bring them to a smaller size with --resize, or read fewer")
+    return form, shape, notes_on(good, form)
+
+
+def _mixed_sizes(path: Path, good: list[Look], sizes: Counter[tuple[int, int]]) -> DataError:
+    examples: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for seen in good:
+        if len(examples[seen.height, seen.width]) < 2:
+            inside = seen.path.relative_to(path) if seen.path.is_relative_to(path) else seen.path.name
+            examples[seen.height, seen.width].append(printable(inside))
+    problems = [
+        f"{h} x {w}: {counted(n, 'image')}, e.g. {', '.join(examples[h, w])}" for (h, w), n in sizes.most_common()
+    ]
+    h, w = sizes.most_common(1)[0][0]
+    message = f"{printable(path)} holds images of {len(sizes):,} sizes (height x width); a model takes one."
+    least = f"{min(h for h, _ in sizes)}x{min(w for _, w in sizes)}"
+    fix = (
+        f"pass --resize {h}x{w} to bring all to one size, --crop {least} to cut out the middle of each, or "
+        f"--patches {least} to cut each into pieces"
+    )
+    return DataError("DATA-SIZE", message, fix=fix, problems=problems)
+
+
+def _no_images(path: Path, others: Sequence[str] = ()) -> DataError:
+    looked_for = ", ".join(sorted(SUFFIXES, key=natural_key))
+    message = f"0 images under {printable(path)} (looked for {looked_for})."
+    return DataError("DATA-EMPTY", message, fix="name the folder that holds the images", problems=others)
+
+
+def _settle_bad(path: Path, reading: Reading, options: DataConfig) -> None:
+    """After the headers: only foreign files make an empty folder; else all bad files are found before the error."""
+    if path.is_dir() and not reading.looks and not any(f.suffix.lower() in SUFFIXES for f in reading.listing.files):
+        raise _no_images(path, _problems(reading))
+    if not options.skip_bad_files or not reading.looks:
+        reading.verify_all()
+        _refuse_bad(path, reading, options)
+
+
+def _refuse_bad(path: Path, reading: Reading, options: DataConfig) -> None:
+    n_bad, n_files = len(reading.bad), len(reading.listing.files)
+    n_left = n_files - n_bad
+    if options.skip_bad_files and n_left:
+        return
+    if not path.is_dir():
+        raise DataError("DATA-FILE", f"{printable(path)} {reading.bad[0]}.", fix="name another file, or save it again")
+    message = f"{n_bad:,} of {n_files:,} files under {printable(path)} cannot be read as images."
+    rest = f"{counted(n_left, 'image')} would be left"
+    fix = f"pass --skip-bad-files ({rest}), or remove these files" if n_left else "save the images again"
+    raise DataError("DATA-FILE", message, fix=fix, problems=_problems(reading))
+
+
+def _problems(reading: Reading) -> list[str]:
+    return [f"{printable(reading.listing.ids[i])} {why}" for i, why in sorted(reading.bad.items())]
+
+
+def _left_out(reading: Reading) -> str:
+    problems = _problems(reading)
+    more = f"; and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+    return f"{counted(len(problems), 'file')} left out: {'; '.join(problems[:SHOWN])}{more}."

@@ -1,0 +1,63 @@
+"""What is said aloud about a set of images: modes, transparency, rotation, sizes and frames that were converted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from isthmus.data.images.pixels import Form, Look
+from isthmus.system.naming import counted
+
+MODE_NAMES = {
+    "1": "1-bit", "L": "gray", "LA": "gray with alpha", "P": "palette", "PA": "palette with alpha", "RGB": "RGB",
+    "RGBA": "RGB with alpha", "CMYK": "CMYK", "YCbCr": "YCbCr", "LAB": "Lab", "HSV": "HSV", "F": "float",
+    "I": "32-bit gray", "RGB of 16 bits": "RGB with 16 bits", "RGBA of 16 bits": "RGB with alpha and 16 bits",
+}  # fmt: skip
+
+
+def notes_on(good: Sequence[Look], form: Form) -> list[str]:
+    """Sentences about everything that `form` changes in the images; none where it changes nothing."""
+    return [*_mode_notes(good, form), *_size_notes(good, form.size), *_frame_notes(good)]
+
+
+def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
+    modes = Counter(MODE_NAMES.get(seen.mode, "16-bit gray" if ";16" in seen.mode else seen.mode) for seen in good)
+    target = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}[form.channels]
+    target += {"uint8": "", "uint16": " of 16 bits, scaled by range", "float32": " in [0, 1], scaled by range"}[
+        form.dtype
+    ]
+    notes = []
+    if len(modes) > 1 or next(iter(modes)) not in ("gray", "16-bit gray", "float", target):
+        counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.most_common())
+        notes.append(f"Images by mode: {counts}; all are read as {target}.")
+    n_alpha = sum(seen.alpha for seen in good)
+    if n_alpha and form.channels in (1, 3):
+        paper = "black" if form.backdrop == 0 else "white"
+        notes.append(
+            f"{counted(n_alpha, 'image')} with transparency, laid on {paper} (--alpha keep keeps it as a channel)."
+        )
+    n_cut = sum("of 16 bits" in seen.mode for seen in good)
+    if n_cut:
+        notes.append(f"{counted(n_cut, 'colour image')} with 16 bits a channel, of which the upper 8 are read.")
+    n_turned = sum(seen.rotated for seen in good)
+    return [*notes, f"{counted(n_turned, 'image')} turned as the EXIF data says."] if n_turned else notes
+
+
+def _size_notes(good: Sequence[Look], size: tuple[int, int] | None) -> list[str]:
+    sizes = Counter((seen.height, seen.width) for seen in good)
+    if size is None or set(sizes) == {size}:
+        return []
+    n_changed = sum(n for found, n in sizes.items() if found != size)
+    n_bent = sum(n for (h, w), n in sizes.items() if abs(h * size[1] - w * size[0]) > max(h, w) / 2)  # beyond rounding
+    bent = f"; {n_bent:,} of them out of proportion" if n_bent else ""
+    return [f"{counted(n_changed, 'image')} brought to {size[0]} x {size[1]} pixels (height x width){bent}."]
+
+
+def _frame_notes(good: Sequence[Look]) -> list[str]:
+    several = {seen.path: seen.frames for seen in good if seen.frames > 1}
+    if not several:
+        return []
+    told = f"{counted(len(several), 'file')} with several frames or pages"
+    if len(good) > len({seen.path for seen in good}):
+        return [f"{told}; each is a sample ({sum(several.values()):,})."]
+    return [f"{told}; the first is read (--frames all reads every one)."]

@@ -1,0 +1,99 @@
+"""One pass over image files: headers first, then the pixels of each into its rows of one array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from isthmus.data.images.cutting import Corner, Cut, cut_out
+from isthmus.data.images.listing import Listing
+from isthmus.data.images.pixels import Form, Look, Unreadable, decode, look, opened, reason
+from isthmus.system.workers import Progress, each
+
+
+@dataclass
+class Reading:
+    """One pass over the files of a listing: what was seen, what failed and why."""
+
+    listing: Listing
+    progress: Progress | None = None
+    looks: list[Look] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)  # which file of the listing each look belongs to
+    bad: dict[int, str] = field(default_factory=dict)
+    pieces: list[tuple[int, Corner | None]] = field(default_factory=list)  # of each sample: its look, and where it lay
+    starts: list[int] = field(default_factory=list)  # the first sample of each look, and the number of all
+
+    def look_all(self, every_frame: bool) -> None:
+        """Reads the headers."""
+        found = each(lambda path: look(path, every_frame=every_frame), self.listing.files, self._told(0))
+        for i, result in enumerate(found):
+            if isinstance(result, Exception):
+                self.bad[i] = reason(self.listing.files[i], result)
+            else:
+                self.looks += result
+                self.owners += [i] * len(result)
+
+    def note_small(self, cut: Cut) -> None:
+        """Notes files of which nothing can be cut out."""
+        for owner, seen in zip(self.owners, self.looks, strict=True):
+            why = cut.why_not(seen.height, seen.width)
+            if why:
+                self.bad.setdefault(owner, why)
+
+    def plan(self, form: Form, cut: Cut | None) -> None:
+        """Settles which sample is which piece of which image."""
+        for i, seen in enumerate(self.looks):
+            size = form.size or (seen.height, seen.width)
+            self.starts.append(len(self.pieces))
+            self.pieces += [(i, None)] if cut is None else [(i, corner) for corner in cut.corners(*size)]
+        self.starts.append(len(self.pieces))
+
+    def decode_all(self, form: Form, shape: tuple[int, ...], cut: Cut | None = None) -> np.ndarray:
+        """Reads the pixels; rows of files that fail are left as they are and noted in `bad`."""
+        x = np.empty((len(self.pieces), *shape), dtype=form.dtype)
+
+        def place(i: int) -> None:
+            pixels, seen = decode(self.looks[i], form), self.looks[i]
+            if pixels.shape[1:] != (form.size or (seen.height, seen.width)):
+                raise Unreadable(f"has {pixels.shape[2]} x {pixels.shape[1]} pixels, other than its header says")
+            self.place(x, i, pixels, cut)
+
+        self._note_failures(each(place, range(len(self.looks)), self._told(1)))
+        return x
+
+    def place(self, x: np.ndarray, i: int, pixels: np.ndarray, cut: Cut | None) -> None:
+        """Puts what an image gives into its rows of x."""
+        rows = slice(self.starts[i], self.starts[i + 1])
+        if cut is None:
+            x[rows] = pixels
+        elif rows.start < rows.stop:
+            x[rows] = cut_out(pixels, cut.corners(*pixels.shape[1:]), cut.size)
+
+    def verify_all(self) -> None:
+        """Reads the pixels only to find the files that fail."""
+
+        def load(row: int) -> None:
+            with opened(self.looks[row].path, self.looks[row].frame) as image:
+                image.load()
+
+        self._note_failures(each(load, range(len(self.looks)), self._told(1)))
+
+    def good_rows(self) -> np.ndarray:
+        good = [row for row, (i, _) in enumerate(self.pieces) if self.owners[i] not in self.bad]
+        return np.array(good, dtype=np.int64)
+
+    def _note_failures(self, results: Sequence[object]) -> None:
+        for row, result in enumerate(results):
+            if isinstance(result, Exception):
+                self.bad.setdefault(self.owners[row], reason(self.looks[row].path, result))
+
+    def _told(self, half: int) -> Callable[[int], None]:
+        n = len(self.listing.files) if half == 0 else len(self.looks)
+
+        def done(count: int) -> None:
+            if self.progress is not None:  # headers are the first half of the way, pixels the second
+                self.progress(half * n + count, 2 * n)
+
+        return done

@@ -1,0 +1,1 @@
+"""Data sets that are known by name: what they are, where they lie, how they are fetched."""

@@ -1,0 +1,1 @@
+"""Tables of numbers: text and columns, read, checked and written."""

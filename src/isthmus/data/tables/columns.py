@@ -1,0 +1,181 @@
+"""The columns of a table by name: which are features, which is the label, and do they fit a trained model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from isthmus.config import DataConfig
+from isthmus.data.numeric import listed
+from isthmus.data.tables.writing import without_apostrophes
+from isthmus.errors import DataError
+from isthmus.system.naming import counted, printable
+
+OTHER_TABLE = "name a table with the columns of the training"
+LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case
+
+
+class Plan(NamedTuple):
+    """Places of the feature columns, in the order wanted, and of the label column; `guessed` if nobody named it."""
+
+    features: tuple[int, ...]
+    label: int | None
+    guessed: bool
+    notes: tuple[str, ...] = ()
+
+
+def plan_columns(
+    names: Sequence[str],
+    options: DataConfig,
+    *,
+    name: str,
+    expected: Sequence[str] | None = None,
+    guess_label: bool = True,
+    by_place: bool = False,
+    texts: Sequence[str] = (),
+) -> Plan:
+    """Which columns to read, and as what.
+
+    `expected` are the columns of a trained model; `by_place` says that `names` are only numbers, so that as many
+    columns as expected are taken in their order. `texts` are columns of text, which an error names first where the
+    label is unknown: labels mostly are texts.
+
+    Raises: DataError for names that are doubled or empty, unknown in an option, or not those that a model expects.
+    """
+    wanted = [*(expected or ()), *options.drop_columns, *([options.label] if options.label is not None else [])]
+    names = as_asked(names, wanted)
+    refuse_bad_names(names, options.drop_columns, name)
+    kept = [i for i, column in enumerate(names) if column not in options.drop_columns]
+    label, guessed = _label(names, kept, options, name, expected, guess_label, texts)
+    if expected is not None:
+        if by_place and len(kept) == len(expected):
+            return Plan(tuple(kept), None, False)
+        held = [names[i] for i in kept]
+        order = match_columns(held, expected, label=None if label is None else names[label], name=name)
+        return Plan(tuple(kept[i] for i in order), label, guessed)
+    _refuse_unknown(options.drop_columns, names, "--drop-column", name)
+    features = tuple(i for i in kept if i != label)
+    if not features:
+        raise DataError(
+            "DATA-COLUMNS", f"{name} has no column besides the label.", fix="name another label with --label"
+        )
+    return Plan(features, label, guessed, _told(names, kept, label, guessed, name))
+
+
+def match_columns(
+    frame_columns: Sequence[str], expected: Sequence[str], *, label: str | None = None, name: str = "the table"
+) -> list[int]:
+    """Where each of the `expected` columns stands among `frame_columns`; their order may differ, `label` may be extra.
+
+    Raises: DataError listing the columns that are missing and those that are too many.
+    """
+    frame_columns = as_asked(frame_columns, [*expected, *([label] if label is not None else [])])
+    place = {column: i for i, column in enumerate(frame_columns)}
+    missing = [column for column in expected if column not in place]
+    extra = [column for column in frame_columns if column not in set(expected) | {label}]
+    if not missing and not extra:
+        return [place[column] for column in expected]
+    problems = [
+        *(f'missing: "{printable(c)}"' for c in missing),
+        *(f'not known to the model: "{printable(c)}"' for c in extra),
+    ]
+    parts = [f"{len(missing):,} missing" if missing else "", f"{len(extra):,} too many" if extra else ""]
+    message = f"{name} has other columns than the model was trained on: {' and '.join(filter(None, parts))}."
+    if len(missing) == len(expected):
+        message = f"{name} is another table: it has none of the {counted(len(expected), 'column')} of the training."
+        raise DataError("DATA-COLUMNS", message, fix=OTHER_TABLE, problems=problems)
+    raise DataError("DATA-COLUMNS", message, fix=_matching_fix(missing, extra), problems=problems)
+
+
+def as_asked(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The names, with `=a` for `'=a` where it is wanted so, and the other way round: the apostrophe that `write_table`
+    puts in front of what a spreadsheet would run is no part of a name."""
+    asked = {plain: column for column, plain in zip(wanted, without_apostrophes(wanted), strict=True)}
+    plain, exact = without_apostrophes(names), {*names} & {*wanted}
+    return [
+        column if column in exact or asked.get(bare, column) in exact else asked.get(bare, column)
+        for column, bare in zip(names, plain, strict=True)
+    ]
+
+
+def _matching_fix(missing: list[str], extra: list[str]) -> str:
+    if not missing:
+        return "leave out what is too many with " + " ".join(f"--drop-column {quoted(c)}" for c in extra[:5])
+    near = get_close_matches(missing[0], extra, n=1)
+    return f'rename "{near[0]}" to "{missing[0]}"' if near else "give the table the columns that are missing"
+
+
+def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str) -> None:
+    """Checks that every column has a name of its own.
+
+    Raises: DataError listing all that have none, or one that others have. `column_7` stands for the seventh.
+    """
+    addresses = [f"column_{i + 1}" for i in range(len(names))]
+    kept = [i for i, column in enumerate(names) if not {column, addresses[i]} & set(dropped)]
+    often = Counter(names[i] for i in kept if names[i].strip())
+    problems = [f"{addresses[i]} has no name" for i in kept if not names[i].strip()]
+    empty = [addresses[i] for i in kept if not names[i].strip()]
+    for column, n in often.items():
+        if n > 1:
+            places = ", ".join(str(i + 1) for i in kept if names[i] == column)
+            problems.append(f'"{printable(column)}" is the name of columns {places}')
+    if not problems:
+        return
+    if empty:
+        fix = f"give every column a name, or leave it out with --drop-column {empty[0]}"
+        if empty == ["column_1"]:
+            fix = "if it only numbers the rows, as pandas writes it, leave it out with --drop-column column_1"
+    else:
+        fix = "give every column a name of its own"
+    raise DataError("DATA-HEADER", f"{name}: not every column has a name of its own.", fix=fix, problems=problems)
+
+
+def named(names: Sequence[str], dropped: Sequence[str]) -> list[str]:
+    """The names, with `column_7` for columns that are dropped under that name."""
+    return [f"column_{i + 1}" if f"column_{i + 1}" in dropped else column for i, column in enumerate(names)]
+
+
+def _label(
+    names: Sequence[str],
+    kept: list[int],
+    options: DataConfig,
+    name: str,
+    expected: Sequence[str] | None,
+    guess: bool,
+    texts: Sequence[str],
+) -> tuple[int | None, bool]:
+    by_name = {names[i]: i for i in kept}
+    if options.label is not None:
+        if options.label not in by_name and expected is None:
+            likely_first = sorted((names[i] for i in kept), key=lambda column: column not in texts)
+            _refuse_unknown([options.label], likely_first, "--label", name)
+        return by_name.get(options.label), False
+    free = {names[i].lower(): i for i in reversed(kept) if names[i] not in (expected or ())}
+    found = next((free[word] for word in LABEL_NAMES if word in free), None)
+    return (found, found is not None) if guess and len(kept) > 1 else (None, False)
+
+
+def _told(names: Sequence[str], kept: list[int], label: int | None, guessed: bool, name: str) -> tuple[str, ...]:
+    if label is None or not guessed:
+        return ()
+    notes = [f'{name}: column "{printable(names[label])}" is taken as the label, not as a feature.']
+    more = [names[i] for i in kept if i != label and names[i].lower() in LABEL_NAMES]
+    if more:
+        notes.append(f"{name}: {listed(more)} may be labels too; leave them out with --drop-column {quoted(more[0])}.")
+    return tuple(notes)
+
+
+def _refuse_unknown(wanted: Sequence[str], names: Sequence[str], option: str, name: str) -> None:
+    for column in wanted:
+        if column not in names:
+            near = get_close_matches(column, names, n=1)
+            fix = f"did you mean {option} {quoted(near[0])}?" if near else f"the columns are {listed(names, 10)}"
+            raise DataError("DATA-COLUMNS", f'{name} has no column "{printable(column)}" for {option}.', fix=fix)
+
+
+def quoted(name: str) -> str:
+    """A column name as one word of a command line."""
+    plain = name.isascii() and name.replace("_", "").replace("-", "").replace(".", "").isalnum()
+    return name if plain and not name.startswith("-") else "'" + name.replace("'", "'\\''") + "'"

@@ -1,0 +1,218 @@
+"""How a text table is written: delimiter, decimal mark, header; found from its first rows and said aloud."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from isthmus.config import DataConfig
+from isthmus.data.layout import LEAST_PIXELS
+from isthmus.data.tables.cells import MISSING, PLAIN, Style
+from isthmus.data.tables.text import Lines
+from isthmus.errors import DataError, UsageError
+
+PROBED = 100  # rows that are looked at, fewer where they are long
+ENOUGH = 1 << 15  # characters
+CANDIDATES = (",", ";", "\t", "|")  # and blanks, where they divide the rows better
+NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " ", "blank": " "}
+SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "blanks"}
+MOST_CLASSES = 100  # labels beside pixels are small numbers; EMNIST has 62 classes
+COUNTED = 8  # a first row 0, 1, 2, … of so many cells counts the columns; a shorter one may be data
+
+
+class Dialect(NamedTuple):
+    """`names` are None where there is no header. `header_lines` are the lines before the data, blank ones included.
+
+    `label` is the first or last column of a table without header that has one column more than square images have.
+    """
+
+    delimiter: str
+    style: Style
+    names: tuple[str, ...] | None
+    n_columns: int
+    header_lines: int
+    label: str | None
+    notes: tuple[str, ...]
+
+
+def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
+    """The dialect by the options, and for what they leave open by the first rows.
+
+    Raises: DataError where the first row looks like data but nothing says so, or 1,234 may be read in two ways.
+    """
+    lines = head.data.decode().split("\n")
+    blank = next((i for i, line in enumerate(lines) if line.strip()), 0)
+    lines = _probed(lines[blank : blank + PROBED])
+    given = _given(options.delimiter)
+    delimiter = given or _find_delimiter(lines)
+    rows, ends = split(lines, delimiter)
+    style = _find_style(rows[1:] or rows, delimiter, options, name)
+    has_header = _has_header(rows, style, options, name)
+    notes = [] if given else _told(delimiter, style, options, name)
+    names = tuple(cell.strip() for cell in rows[0]) if has_header else None
+    n_columns = _n_columns(rows, has_header, name)
+    label = None if has_header else _label_beside_pixels(rows, n_columns)
+    return Dialect(delimiter, style, names, n_columns, blank + (ends[0] if has_header else 0), label, tuple(notes))
+
+
+def text_columns(head: Lines, dialect: Dialect) -> list[str]:
+    """The columns whose cells in the first rows are mostly no numbers."""
+    lines = head.data.decode().split("\n")[dialect.header_lines :]
+    rows, _ = split(_probed(lines[:PROBED]), dialect.delimiter)
+    cells = [[row[j] for row in rows if j < len(row)] for j in range(dialect.n_columns)]
+    names = dialect.names or ()
+    return [name for name, found in zip(names, cells, strict=False) if not _mostly_numbers(found, dialect.style)]
+
+
+def _probed(lines: list[str]) -> list[str]:
+    """As many of the first lines as show what is to be known, at least five."""
+    lengths = np.cumsum([len(line) for line in lines])
+    return lines[: max(5, int(np.searchsorted(lengths, ENOUGH)) + 1)]
+
+
+def split(lines: Sequence[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
+    """Rows of cells, and the number of lines read after each; blanks in a run count as one delimiter."""
+    texts = (re.sub("[ \t]+", " ", line.strip()) for line in lines) if delimiter == " " else lines
+    reader = csv.reader(texts, delimiter=delimiter)
+    rows, ends = [], []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                ends.append(reader.line_num)
+    except csv.Error:  # a cell beyond the module's limit: what was read so far is enough
+        pass
+    return rows or [[""]], ends or [1]
+
+
+def _given(option: str | None) -> str | None:
+    if option is None:
+        return None
+    delimiter = NAMED.get(option.lower(), option)
+    if len(delimiter) != 1 or delimiter in '"\n\r' or ord(delimiter) > 127 or delimiter.isalnum():
+        message = f"--delimiter {option!r} cannot divide cells; it is one character, or one of {', '.join(NAMED)}."
+        raise UsageError("USAGE-DELIMITER", message, fix='write --delimiter ";" or --delimiter tab')
+    return delimiter
+
+
+def _find_delimiter(lines: list[str]) -> str:
+    scores = {delimiter: _score(lines, delimiter) for delimiter in CANDIDATES}
+    best = max(CANDIDATES, key=lambda delimiter: scores[delimiter])
+    blanks = _score(lines, " ")
+    if blanks > max(scores[best], 1.5):  # blanks divide numbers; in prose they mean nothing
+        return " "
+    return best if scores[best] > 0 else ","
+
+
+def _score(lines: list[str], delimiter: str) -> float:
+    """0 if it divides nothing; up to 2 if all rows have as many cells and all cells below the first row are numbers."""
+    rows, _ = split(lines, delimiter)
+    (n_cells, often), *_ = Counter(map(len, rows)).most_common(1)
+    if n_cells == 1:
+        return 0.0
+    body = [cell for row in rows[1:] or rows for cell in row]
+    styles = [PLAIN] if delimiter == "," else [PLAIN, Style(",")]
+    numbers = max(sum(style.is_number(cell) for cell in body) for style in styles)
+    return often / len(rows) * (1 + numbers / max(1, len(body)))
+
+
+def _find_style(rows: list[list[str]], delimiter: str, options: DataConfig, name: str) -> Style:
+    thousands = options.thousands
+    if options.decimal != "auto":
+        return _checked(Style(options.decimal, thousands))
+    if delimiter == "," or thousands == ",":
+        return _checked(Style(".", thousands))
+    cells = [cell.strip() for row in rows for cell in row]
+    commas = [cell for cell in cells if "," in cell and Style(",", thousands).is_number(cell)]
+    points = any("." in cell and PLAIN.is_number(cell) for cell in cells)
+    if not commas or (points and thousands != "."):
+        return _checked(Style(".", thousands))
+    if thousands is None and all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", cell) for cell in commas):
+        message = f"{name}: {commas[0]} may mean {commas[0].replace(',', '.')} or {commas[0].replace(',', '')}."
+        raise DataError(
+            "DATA-NUMBER", message, fix='pass --decimal "," for the first, or --thousands "," for the second'
+        )
+    return Style(",", thousands)
+
+
+def _checked(style: Style) -> Style:
+    if style.thousands is not None and (
+        len(style.thousands) != 1 or style.thousands in "0123456789+-eE" + style.decimal
+    ):
+        message = f"--thousands {style.thousands!r} cannot group digits beside the decimal mark {style.decimal!r}."
+        raise UsageError("USAGE-THOUSANDS", message, fix='write --thousands "," or --thousands "." --decimal ","')
+    return style
+
+
+def _has_header(rows: list[list[str]], style: Style, options: DataConfig, name: str) -> bool:
+    if options.header != "auto":
+        return options.header == "yes"
+    if not _looks_like_data(rows, style):
+        return True
+    shown = ", ".join(cell.strip() for cell in rows[0][:6]) + (", …" if len(rows[0]) > 6 else "")
+    message = f"{name}: the first row looks like data, not like column names: {shown}."
+    raise DataError("DATA-HEADER", message, fix="pass --no-header if it is data, or --header if it is names")
+
+
+def _looks_like_data(rows: list[list[str]], style: Style) -> bool:
+    """Whether the first row has numbers wherever the rows below have numbers."""
+    first, body = rows[0], rows[1:]
+    places = [j for j in range(len(first)) if _mostly_numbers([row[j] for row in body if j < len(row)], style)]
+    cells = [first[j].strip() for j in places or range(len(first))]
+    numbers = [cell for cell in cells if style.is_number(cell)]
+    if not numbers or any(cell not in numbers and cell.lower() not in MISSING for cell in cells):
+        return False
+    return not _counts(numbers)
+
+
+def _n_columns(rows: list[list[str]], has_header: bool, name: str) -> int:
+    """The number of cells in a row.
+
+    Raises: DataError if the header has not as many as the rows, which would be every row's fault otherwise.
+    """
+    counts = Counter(map(len, rows[1:] or rows))
+    n_cells, often = counts.most_common(1)[0]
+    if not has_header or often <= len(rows[1:]) / 2 or n_cells == len(rows[0]):
+        return len(rows[0]) if has_header else n_cells
+    more = ", the first of them without a name, as R writes row names" if n_cells == len(rows[0]) + 1 else ""
+    message = f"{name}: the header names {len(rows[0])} columns, but the rows have {n_cells}{more}."
+    raise DataError(
+        "DATA-HEADER", message, fix="give every column a name in the first row, or pass another --delimiter"
+    )
+
+
+def _mostly_numbers(cells: list[str], style: Style) -> bool:
+    return sum(style.is_number(cell) for cell in cells) > len(cells) / 2
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether cells are 0, 1, 2, … or 1, 2, 3, …: the names that pandas gives to columns without names."""
+    numbers = [int(cell) for cell in cells if cell.isdigit()]
+    return len(cells) >= COUNTED and numbers in (list(range(len(cells))), list(range(1, len(cells) + 1)))
+
+
+def _told(delimiter: str, style: Style, options: DataConfig, name: str) -> list[str]:
+    comma = style.decimal == "," and options.decimal == "auto"
+    if delimiter == "," and not comma:
+        return []
+    also = ", and numbers with a decimal comma" if comma else ""
+    return [f"{name}: cells are read as divided by {SAID[delimiter]}{also}; --delimiter says otherwise."]
+
+
+def _label_beside_pixels(rows: list[list[str]], n_columns: int) -> str | None:
+    """The column that is not a pixel, where 785 columns hold 28x28 pixels and a small whole number first or last."""
+    side = math.isqrt(n_columns - 1)
+    if side * side != n_columns - 1 or n_columns - 1 < LEAST_PIXELS:
+        return None
+    cells = [row for row in rows if len(row) == n_columns]
+    if any(not cell.strip().isdigit() or int(cell) > 255 for row in cells for cell in row):
+        return None
+    ends = {place: {int(row[place]) for row in cells} for place in (0, -1)}
+    likely = [place for place, found in ends.items() if len(found) > 1 and max(found) < MOST_CLASSES]
+    return None if len(likely) != 1 else "column_1" if likely[0] == 0 else f"column_{n_columns}"

@@ -1,0 +1,211 @@
+"""Everything that is wrong with a table, gathered while it is read, and told at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from isthmus.config import DataConfig
+from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
+from isthmus.data.tables.columns import quoted
+from isthmus.errors import DataError
+from isthmus.system.naming import printable
+
+KEPT = 100_000  # bad cells kept one by one; further ones are only counted
+PROBED = 100  # cells of a column that show whether one option would read them all
+TEXT_SHARE = 0.5  # a column with more bad cells than that is a column of texts, told once
+LONGEST = 40  # characters of a cell or a row that are shown
+
+
+class Findings:
+    """Bad cells, missing values and rows of the wrong length of one table.
+
+    `counting` says how rows are counted, `label` is the place of the label, whose gaps no median can fill. `style` is
+    how numbers are read, for the reasons given.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        columns: Sequence[str],
+        options: DataConfig,
+        *,
+        counting: str,
+        label: int | None = None,
+        style: Style = PLAIN,
+    ) -> None:
+        self.name, self.columns, self.options, self.counting, self.style = name, columns, options, counting, style
+        self.label = label
+        self.ragged: list[tuple[int, str]] = []
+        self.bad: dict[int, list[tuple[int, str]]] = {}
+        self.n_bad, self.n_missing = Counter[int](), Counter[int]()
+        self.first_missing: dict[int, tuple[int, str]] = {}
+        self.n_rows = self.n_rows_bad = self.n_rows_missing = self.n_kept = 0
+
+    def add_cells(
+        self,
+        rows: np.ndarray | range,
+        missing: np.ndarray,
+        bad: np.ndarray,
+        show: Callable[[int, int], str],
+        columns: Sequence[int],
+    ) -> None:
+        """Marks of a block (n, k) of cells; `show(i, j)` is a cell's text, `columns` are the places in the table."""
+        for j in np.flatnonzero(bad.any(0)).tolist():
+            found, column = np.flatnonzero(bad[:, j]).tolist(), columns[j]
+            most = max(KEPT - self.n_kept, column not in self.bad)  # every column keeps one as its example
+            kept = [(int(rows[i]), show(i, j)) for i in found[:most]]
+            self.bad.setdefault(column, []).extend(kept)
+            self.n_kept += len(kept)
+            self.n_bad[column] += len(found)
+        for j in np.flatnonzero(missing.any(0)).tolist():
+            first, column = int(missing[:, j].argmax()), columns[j]
+            self.first_missing.setdefault(column, (int(rows[first]), show(first, j)))
+            self.n_missing[column] += int(missing[:, j].sum())
+
+    def add_ragged(self, row: int, found: int, text: str, spans: int = 1) -> None:
+        """A row with `found` fields; it may span several lines where a quote was opened and not closed."""
+        expected = len(self.columns)
+        opened = f", in quotes opened here and closed {spans - 1:,} rows below" if spans > 1 else ""
+        more = f"row {row:,}: expected {expected:,} field{'s' * (expected != 1)}, found {found:,}{opened}"
+        self.ragged.append((row, f"{more}: {_short(text)}"))
+        self.n_rows_bad += 1
+
+    def conclude(self) -> tuple[str, ...]:
+        """Notes about what was left out or filled in, as the options allow.
+
+        Raises: DataError with every problem that no option covers.
+        """
+        texts = self.text_columns()
+        refused_bad = bool(texts) or (bool(self.ragged or self.n_bad) and not self.options.skip_bad_rows)
+        refused_missing = bool(self.n_missing) and self.options.missing == "error"
+        if refused_bad or refused_missing:
+            raise self._error(refused_bad, refused_missing, texts)
+        notes = []
+        if self.n_rows_bad:
+            first = min(
+                [
+                    *self.ragged,
+                    *((row, self._cell(c, row, text)) for c, cells in self.bad.items() for row, text in cells),
+                ]
+            )
+            notes.append(f"{self.name}: {self._share(self.n_rows_bad)} skipped, the first: {first[1]}.")
+        if self.n_missing and self.options.missing == "drop":
+            notes.append(f"{self.name}: {self._share(self.n_rows_missing)} left out for missing values.")
+        return tuple(notes)
+
+    def text_columns(self) -> list[int]:
+        """Columns of which most cells are no numbers."""
+        rows = max(1, self.n_rows)
+        return sorted(c for c, n in self.n_bad.items() if n > max(1, TEXT_SHARE * (rows - self.n_missing[c])))
+
+    def _error(self, bad: bool, missing: bool, texts: list[int]) -> DataError:
+        cells = (
+            [(row, c, text) for c, found in self.bad.items() if c not in texts for row, text in found] if bad else []
+        )
+        problems = [self._text_column(c) for c in texts]
+        by_row = [(row, text) for row, text in self.ragged if bad]
+        by_row += [(row, self._cell(c, row, text)) for row, c, text in cells]
+        problems += [text for _, text in sorted(by_row)]
+        problems += [self._missing(c) for c in sorted(self.n_missing)] if missing else []
+        code = "DATA-ROW" if bad else "DATA-MISSING"
+        fix = self._fix(bad, missing, texts)
+        if len(problems) == 1:
+            return DataError(code, f"{self.name}, {problems[0]}. {self.counting}", fix=fix)
+        return DataError(
+            code, f"{self.name}: {self._summary(bad, missing, texts)}. {self.counting}", fix=fix, problems=problems
+        )
+
+    def _summary(self, bad: bool, missing: bool, texts: list[int]) -> str:
+        n_cells = sum(n for c, n in self.n_bad.items() if c not in texts) if bad else 0
+        n_missing, n_columns = sum(self.n_missing.values()), len(self.n_missing)
+        parts = [
+            (len(texts), f"{len(texts):,} column{'s hold' if len(texts) > 1 else ' holds'} text"),
+            (n_cells, f"{n_cells:,} cell{'s are no usable numbers' if n_cells > 1 else ' is no usable number'}"),
+            (
+                bad and len(self.ragged),
+                f"{len(self.ragged):,} row{'s have' if len(self.ragged) > 1 else ' has'} too many or too few fields",
+            ),
+            (
+                missing and n_missing,
+                f"{n_missing:,} value{'s are' if n_missing > 1 else ' is'} missing in {n_columns:,} "
+                f"column{'s' * (n_columns > 1)}",
+            ),
+        ]
+        return ", ".join(text for n, text in parts if n)
+
+    def _fix(self, bad: bool, missing: bool, texts: list[int]) -> str:
+        option = self._common_option()
+        if bad and option and not self.ragged:
+            return f"pass {option}"
+        if texts:
+            drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in texts[:5])
+            names = "them" if len(texts) > 1 else "it"
+            return f"leave {names} out with {drop}, or name the label with --label"
+        empty = [c for c in sorted(self.n_missing) if self.n_missing[c] >= self.n_rows]
+        if empty and not bad:  # neither rows without a gap nor a median would be left
+            drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in empty[:5])
+            return f"leave {'them' if len(empty) > 1 else 'it'} out with {drop}"
+        n = self._share(self.n_rows_missing, "left out")
+        if not bad:
+            median = ", or --missing median to fill each gap with its column's median"
+            return f"pass --missing drop ({n})" + median * (self.label not in self.n_missing)
+        skip = f"correct the row, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"
+        return f"{skip} and --missing drop ({n})" if missing else skip
+
+    def _common_option(self) -> str | None:
+        """The option that would read all bad cells, if there is one."""
+        wanted = {reason(text, self.style).fix for found in self.bad.values() for _, text in found[:PROBED]}
+        return wanted.pop() if len(wanted) == 1 else None
+
+    def _cell(self, column: int, row: int, text: str) -> str:
+        return (
+            f'row {row:,}, column "{printable(self.columns[column])}": {_short(text)} {reason(text, self.style).words}'
+        )
+
+    def _text_column(self, column: int) -> str:
+        row, text = self.bad[column][0]
+        why = reason(text, self.style).words
+        example = f"{_short(text)} in row {row:,}" + ("" if why == NO_NUMBER else f", which {why}")
+        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no number"
+        return f'column "{printable(self.columns[column])}": {rows}, such as {example}'
+
+    def _missing(self, column: int) -> str:
+        n, (row, text) = self.n_missing[column], self.first_missing[column]
+        how = _short(text) if text.strip() else "empty"
+        values = f"{n:,} missing value{'s' * (n > 1)}, the first in row {row:,} ({how})"
+        return f'column "{printable(self.columns[column])}": {values}'
+
+    def _share(self, n: int, what: str = "were") -> str:
+        what = "was" if n == 1 and what == "were" else what
+        return f"{n:,} of {self.n_rows:,} rows {what}"
+
+
+def kept_gaps(
+    matrix: np.ndarray, findings: Findings, features: Sequence[int], *, predicting: bool = False
+) -> tuple[str, ...]:
+    """What is to be said about the NaN that `--missing median` leaves in `matrix` until the training part is known.
+
+    `features` are the places in the table of the columns of `matrix`. A trained model (`predicting`) has its medians.
+
+    Raises: DataError if a column is empty.
+    """
+    if not findings.n_missing or findings.options.missing != "median":
+        return ()
+    gaps = np.isnan(matrix).sum(0)
+    for name in (findings.columns[c] for c, n in zip(features, gaps, strict=True) if n == len(matrix)):
+        if not predicting:
+            message = f'{findings.name}: column "{printable(name)}" has no values at all, so no median.'
+            raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {quoted(name)}")
+    n, n_columns = int(gaps.sum()), int(np.count_nonzero(gaps))
+    if not n:
+        return ()
+    what = f"{n:,} missing value{'s' * (n > 1)} in {n_columns:,} column{'s' * (n_columns > 1)}"
+    return (f"{findings.name}: {what}; the medians of the training part stand in for them.",)
+
+
+def _short(text: str) -> str:
+    shown = printable(text[:LONGEST])
+    return f'"{shown}…"' if len(text) > LONGEST else f'"{shown}"'

@@ -1,0 +1,223 @@
+"""Tables that are kept by columns (Parquet, polars, pandas) as a matrix, a few columns at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.inputs import PARQUET
+from isthmus.data.numeric import are_bytes, listed, loses_digits
+from isthmus.data.tables.cells import PLAIN, Numbers, masked, to_numbers
+from isthmus.data.tables.columns import Plan, quoted
+from isthmus.data.tables.findings import Findings
+from isthmus.errors import DataError
+from isthmus.system.memory import refuse_too_large, size_of
+from isthmus.system.naming import printable
+
+BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies stay small beside the result
+ADVICE = {
+    "time": "turn it into a number first, for example seconds",
+    "nested": "spread its values over columns of their own",
+    "other": "turn it into numbers first",
+}
+
+
+class AbstractFrame(ABC):
+    """A table of named columns; `block` gives some of them, by their places."""
+
+    names: list[str]
+    types: list[pl.DataType]
+    n_rows: int
+
+    @abstractmethod
+    def block(self, places: Sequence[int]) -> pl.DataFrame: ...
+
+
+class PolarsFrame(AbstractFrame):
+    """A polars frame, lazy or not. Each block collects only its own columns."""
+
+    def __init__(self, frame: pl.DataFrame | pl.LazyFrame) -> None:
+        self._frame = frame.lazy()
+        schema = self._frame.collect_schema()
+        self.names, self.types = schema.names(), schema.dtypes()
+        self.n_rows = int(self._frame.select(pl.len()).collect().item())
+
+    def block(self, places: Sequence[int]) -> pl.DataFrame:
+        return self._frame.select(self.names[i] for i in places).collect()
+
+
+class ParquetFrame(AbstractFrame):
+    """A Parquet file. Raises: DataError if it was cut or damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        _refuse_cut(path)
+        try:
+            self._frame = PolarsFrame(pl.scan_parquet(path, glob=False))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(error) from None
+        self.names, self.types, self.n_rows = self._frame.names, self._frame.types, self._frame.n_rows
+
+    def block(self, places: Sequence[int]) -> pl.DataFrame:
+        try:
+            return self._frame.block(places)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> DataError:
+        reason = str(error).splitlines()[0][:120]
+        message = f"{printable(self._path.name)} cannot be read as Parquet: {reason}."
+        return DataError("DATA-DAMAGED", message, fix="download or export the file again")
+
+
+class PandasFrame(AbstractFrame):
+    """A pandas frame, read by what its columns can do, so that pandas need not be installed with isthmus."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+        self.names = [str(column) for column in frame.columns]
+        self.types = [_type_of_pandas(frame.iloc[:, i].dtype) for i in range(len(self.names))]
+        self.n_rows = len(frame)
+
+    def block(self, places: Sequence[int]) -> pl.DataFrame:
+        return pl.DataFrame([_series(self._frame.iloc[:, i]).alias(str(i)) for i in places])
+
+
+def _type_of_pandas(dtype: Any) -> pl.DataType:
+    kinds = {"b": pl.Boolean(), "f": pl.Float64(), "M": pl.Datetime(), "m": pl.Duration(), "c": pl.Object()}
+    kind = getattr(dtype, "kind", "O")
+    if kind in "iu":
+        return pl.UInt8() if str(dtype).lower() == "uint8" else pl.Int64()
+    return kinds.get(kind, pl.String())
+
+
+def _series(column: Any) -> pl.Series:
+    """A pandas column as numbers where it holds numbers, else as text."""
+    if getattr(column.dtype, "kind", "O") in "biuf":
+        if column.isna().any():
+            return pl.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        return pl.Series(
+            np.ascontiguousarray(column.to_numpy(dtype=getattr(column.dtype, "numpy_dtype", column.dtype)))
+        )
+    gaps = column.isna().to_numpy()
+    return pl.Series([None if gap else str(value) for value, gap in zip(column, gaps, strict=True)], dtype=pl.String)
+
+
+class Table(NamedTuple):
+    """Features (N, k) as uint8 or float32, labels as text, numbers of the rows kept, which columns lost digits."""
+
+    matrix: np.ndarray
+    labels: pl.Series | None
+    kept: np.ndarray
+    lossy: np.ndarray
+
+
+def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: DataConfig) -> Table:
+    """The features of a frame. What is wrong with it goes into `findings`; rows are counted from 1 there.
+
+    Raises: DataError if columns are of types that are no numbers; ResourceError for memory.
+    """
+    _refuse_types(frame, plan, findings.name)
+    N, k = frame.n_rows, len(plan.features)
+    whole = all(frame.types[i].is_integer() for i in plan.features)
+    refuse_too_large(N * k * 4, findings.name, fix="leave out columns with --drop-column")
+    matrix = np.empty((N, k), dtype=np.uint8 if whole else np.float32)
+    bad, incomplete, lossy = np.zeros(N, bool), np.zeros(N, bool), np.zeros(k, bool)
+    width = max(1, BLOCK // max(1, N))
+    for start in range(0, k, width):
+        places = plan.features[start : start + width]
+        block = frame.block(places)
+        numbers = _numbers(block)
+        columns = slice(start, start + len(places))
+        if matrix.dtype == np.uint8 and not are_bytes(numbers.values):
+            matrix = matrix.astype(np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is NaN or too large is marked
+            matrix[:, columns] = numbers.values
+        findings.add_cells(range(1, N + 1), numbers.missing, numbers.bad, _shower(block), places)
+        bad |= numbers.bad.any(1)
+        incomplete |= numbers.missing.any(1)
+        lossy[columns] = loses_digits(numbers.values)
+    labels, unlabelled = _labels(frame, plan, findings)
+    incomplete |= unlabelled
+    findings.n_rows, findings.n_rows_bad, findings.n_rows_missing = N, int(bad.sum()), int(incomplete.sum())
+    keep = ~bad & ~incomplete if options.missing == "drop" else ~bad
+    if keep.all():
+        return Table(matrix, labels, np.arange(N), lossy)
+    return Table(matrix[keep], None if labels is None else labels.filter(pl.Series(keep)), np.flatnonzero(keep), lossy)
+
+
+def _numbers(block: pl.DataFrame) -> Numbers:
+    """All columns as float64: numbers as they are, texts by their content."""
+    texts = [name for name, dtype in block.schema.items() if _is_text(dtype)]
+    plain = block.select(pl.exclude(texts).cast(pl.Float64)) if len(texts) < block.width else None
+    if plain is None:
+        return to_numbers(block.cast(pl.String), PLAIN)
+    values = plain.select(pl.all().fill_null(float("nan"))).to_numpy()
+    numbers = masked(values, np.isnan(values))
+    if not texts:
+        return numbers
+    read = to_numbers(block.select(pl.col(texts).cast(pl.String)), PLAIN)
+    order = [[*plain.columns, *texts].index(name) for name in block.columns]
+    return Numbers(*(np.concatenate(pair, axis=1)[:, order] for pair in zip(numbers, read, strict=True)))
+
+
+def _labels(frame: AbstractFrame, plan: Plan, findings: Findings) -> tuple[pl.Series | None, np.ndarray]:
+    if plan.label is None:
+        return None, np.zeros(frame.n_rows, bool)
+    block = frame.block([plan.label])
+    column = block.to_series()
+    text = column.cast(pl.String).str.strip_chars()
+    unlabelled = (text.is_null() | text.is_in(["", "nan", "NaN"])).to_numpy()
+    marks = unlabelled[:, None]
+    findings.add_cells(range(1, frame.n_rows + 1), marks, np.zeros_like(marks), _shower(block), [plan.label])
+    return text, unlabelled
+
+
+def _shower(block: pl.DataFrame):
+    return lambda i, j: "" if (cell := block[int(i), int(j)]) is None else str(cell)
+
+
+def _is_text(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
+
+
+def _refuse_types(frame: AbstractFrame, plan: Plan, name: str) -> None:
+    """Checks that every feature is of a type that can hold numbers.
+
+    Raises: DataError with a line for each column that cannot, and which columns can be used.
+    """
+    refused = [i for i in plan.features if not _is_usable(frame.types[i])]
+    if not refused:
+        return
+    problems = [f'column "{printable(frame.names[i])}" is {frame.types[i]}: {_advice(frame.types[i])}' for i in refused]
+    usable = [frame.names[i] for i in plan.features if i not in refused]
+    message = (
+        f"{name}: {len(refused)} of {len(plan.features)} columns hold no numbers; usable: {listed(usable) or 'none'}."
+    )
+    drop = " ".join(f"--drop-column {quoted(frame.names[i])}" for i in refused[:5])
+    raise DataError("DATA-TYPE", message, fix=f"leave them out with {drop}", problems=problems)
+
+
+def _is_usable(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.Null) or _is_text(dtype)
+
+
+def _advice(dtype: pl.DataType) -> str:
+    return ADVICE["time" if dtype.is_temporal() else "nested" if dtype.is_nested() else "other"]
+
+
+def _refuse_cut(path: Path) -> None:
+    """A Parquet file has its mark at both ends; without the second one it was cut."""
+    with path.open("rb") as file:
+        n_bytes = file.seek(0, 2)
+        file.seek(max(0, n_bytes - 4))
+        end = file.read(4)
+    if end != PARQUET:
+        message = f"{printable(path.name)} ends after {n_bytes:,} bytes ({size_of(n_bytes)}) without a Parquet footer"
+        raise DataError("DATA-DAMAGED", f"{message}; upload incomplete?", fix="download or copy the file again")

@@ -1,0 +1,147 @@
+"""Chunks of a text table to numbers: at full speed where all is well, else cell by cell until every fault is known."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.numeric import LARGEST, loses_digits
+from isthmus.data.tables.cells import to_numbers
+from isthmus.data.tables.columns import Plan
+from isthmus.data.tables.dialects import Dialect
+from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.records import Record, records
+from isthmus.data.tables.text import Lines
+
+MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers: "none" and "-" may be classes
+
+
+class Part(NamedTuple):
+    """Features (n, k) of the rows that are kept, their labels as text, and their numbers among all data rows."""
+
+    values: np.ndarray
+    labels: pl.Series | None
+    kept: np.ndarray
+
+
+class Parser:
+    """Turns chunks into `Part`s and writes what is wrong into `findings`.
+
+    Values come as uint8 as long as all are whole numbers 0..255, as float64 after that.
+    """
+
+    def __init__(self, dialect: Dialect, plan: Plan, findings: Findings, options: DataConfig) -> None:
+        self.dialect, self.plan, self.findings, self.options = dialect, plan, findings, options
+        self.lossy = np.zeros(len(plan.features), dtype=bool)
+        self.types: list[type[pl.DataType]] = [pl.UInt8, pl.Float64]  # the first is dropped once the second reads more
+        self.names = [str(i) for i in range(dialect.n_columns)]
+        self.features = [self.names[i] for i in plan.features]
+        self.label = None if plan.label is None else self.names[plan.label]
+        style = dialect.style
+        self.careful = bool(style.thousands) or (style.decimal == "," and dialect.delimiter == ",")
+
+    def parse(self, lines: Lines) -> Part:
+        """The rows of a chunk."""
+        if self.dialect.delimiter == " ":
+            data = re.sub(rb"[ \t]+", b" ", lines.data)
+            lines = lines._replace(data=re.sub(rb"(?m)^ | (?=\r?$)", b"", data))
+        part = None if self.careful else self._fast(lines)
+        return part or self._careful(lines)
+
+    def _fast(self, lines: Lines) -> Part | None:
+        """All rows, if polars reads them without any doubt; else None."""
+        if self.dialect.style.decimal == "," and b"." in lines.data:
+            return None  # polars would take 1.234 for a decimal fraction
+        for place, dtype in enumerate(self.types):
+            frame = self._read(lines.data, dict.fromkeys(self.features, dtype))
+            if frame is not None:
+                self.types = self.types[place:]
+                return self._trusted(frame, lines)
+        return None
+
+    def _trusted(self, frame: pl.DataFrame, lines: Lines) -> Part | None:
+        # polars fills short rows with null, and a quotation may join two lines: both show here
+        needed = [*self.features, self.names[-1], *([self.label] if self.label else [])]
+        if frame.height != lines.count or any(frame[name].null_count() for name in needed):
+            return None
+        values = frame.select(self.features).to_numpy()
+        if values.dtype != np.uint8 and not np.abs(values).max(initial=0) <= LARGEST:  # also false for NaN
+            return None
+        self.lossy |= loses_digits(values)
+        kept = np.arange(self.findings.n_rows, self.findings.n_rows + frame.height)
+        self.findings.n_rows += frame.height
+        return Part(values, frame[self.label] if self.label else None, kept)
+
+    def _read(self, data: bytes, types: dict[str, type[pl.DataType]], *, quotes: bool = True) -> pl.DataFrame | None:
+        schema = {name: types.get(name, pl.String) for name in self.names}
+        comma = self.dialect.style.decimal == "," and bool(types)
+        try:
+            return pl.read_csv(
+                data,
+                has_header=False,
+                separator=self.dialect.delimiter,
+                quote_char='"' if quotes else None,
+                schema=schema,
+                decimal_comma=comma,
+            )
+        except (pl.exceptions.PolarsError, OSError):
+            return None
+
+    def _careful(self, lines: Lines) -> Part:
+        """The rows without fault; the faults go to the findings."""
+        text, rows, places = self._as_text(lines)
+        numbers = to_numbers(text.select(self.features), self.dialect.style)
+        show = self._shower(text, self.features)
+        self.findings.add_cells(rows, numbers.missing, numbers.bad, show, self.plan.features)
+        unlabelled = self._unlabelled(text, rows)
+        bad, incomplete = numbers.bad.any(1), numbers.missing.any(1) | unlabelled
+        self.findings.n_rows_bad += int(bad.sum())
+        self.findings.n_rows_missing += int(incomplete.sum())
+        self.lossy |= loses_digits(numbers.values)
+        keep = np.logical_not(bad)
+        if self.options.missing == "drop":
+            keep &= ~incomplete
+        labels = text[self.label].filter(pl.Series(np.asarray(keep))) if self.label else None
+        return Part(numbers.values[keep], labels, places[keep])
+
+    def _unlabelled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
+        if self.label is None or self.plan.label is None:
+            return np.zeros(len(rows), dtype=bool)
+        cells = text[self.label].str.strip_chars().str.to_lowercase()
+        unlabelled = cells.is_in(list(MISSING_LABELS)).to_numpy()
+        show = self._shower(text, [self.label])
+        self.findings.add_cells(rows, unlabelled[:, None], np.zeros((len(rows), 1), bool), show, [self.plan.label])
+        return unlabelled
+
+    @staticmethod
+    def _shower(text: pl.DataFrame, names: list[str]):
+        return lambda i, j: text[names[j]][i]
+
+    def _as_text(self, lines: Lines) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+        """Every cell of the rows of the right length as text, with their lines and their places among all rows."""
+        good, places = [], []
+        for record in records(lines, self.dialect.delimiter):
+            if record.is_blank and len(self.names) > 1:
+                continue
+            if record.n_fields == len(self.names):
+                good.append(record)
+                places.append(self.findings.n_rows)
+            else:
+                self.findings.add_ragged(record.row, record.n_fields, record.text, record.spans)
+            self.findings.n_rows += 1
+        rows = np.array([record.row for record in good], dtype=np.int64)
+        return self._cells(good), rows, np.array(places, dtype=np.int64)
+
+    def _cells(self, good: list[Record]) -> pl.DataFrame:
+        if good and all(record.cells is None for record in good):
+            frame = self._read(b"".join(record.line + b"\n" for record in good), {}, quotes=False)
+            if frame is not None and frame.height == len(good):
+                return frame.select(pl.all().fill_null(""))
+        delimiter = self.dialect.delimiter
+        rows = [record.text.split(delimiter) if record.cells is None else record.cells for record in good]
+        columns = list(zip(*rows, strict=True)) or [()] * len(self.names)
+        return pl.DataFrame([pl.Series(n, c, dtype=pl.String) for n, c in zip(self.names, columns, strict=True)])

@@ -1,0 +1,244 @@
+"""Tables: .csv, .tsv and .txt (packed or not), .parquet, and frames from Python, as samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.inputs import PARQUET, InputFile, is_known, stem, wrong_content
+from isthmus.data.labels import class_name, refuse_quantity, why_no_classes
+from isthmus.data.numeric import listed
+from isthmus.data.samples import Samples
+from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
+from isthmus.data.tables.dialects import Dialect, find_dialect, text_columns
+from isthmus.data.tables.findings import Findings, kept_gaps
+from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table, matrix_of
+from isthmus.data.tables.growing import GrowingMatrix
+from isthmus.data.tables.parsing import Parser
+from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
+from isthmus.data.tables.writing import write_table
+from isthmus.data.tabular import Origin, samples_from_matrix
+from isthmus.errors import DataError, UsageError
+from isthmus.system.memory import available_bytes, size_of
+from isthmus.system.naming import printable
+
+TEXTS = (pl.String, pl.Categorical, pl.Enum)
+
+__all__ = ["match_columns", "read_table", "samples_from_frame", "write_table"]
+
+
+def read_table(path: Path, options: DataConfig, *, expected: Sequence[str] | None = None) -> Samples:
+    """The samples of a table: (N, D) float32, or images where its rows are pixels (`--shape`, or guessed and said).
+
+    A text is read once, at full speed, piece by piece into the final array; only pieces in which something is wrong
+    are looked at cell by cell, so that an error lists every fault of the file. `expected` are the columns of a trained
+    model (`Samples.columns`): they are matched by name, one row is enough, the label may be absent, nothing is guessed.
+
+    Raises: DataError with all faults by row and column; ResourceError if the result would not fit into memory.
+    """
+    path = Path(path)
+    with InputFile(path) as file:
+        if file.head.startswith(PARQUET) and not file.gzipped:
+            frame = ParquetFrame(path)
+            return _without_wrong_label(
+                lambda guess: _from_frame(frame, stem(path), path.name, options, expected, guess)
+            )
+        if path.suffix.lower() == ".parquet":
+            raise wrong_content(path, file.head, "a Parquet table")
+        if is_known(file.head):
+            raise wrong_content(path, file.head, "a table of text")
+        encoding, told = find_encoding(file, options.encoding)
+        options = replace(options, encoding=encoding)
+        samples = _without_wrong_label(lambda guess: _from_text(file, options, expected, guess))
+        return replace(samples, notes=file.notes + told + samples.notes)
+
+
+def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: Sequence[str] | None = None) -> Samples:
+    """The samples of a polars or pandas DataFrame, by the same rules as `read_table`.
+
+    Raises: DataError with all faults by row (counted from 1) and column; UsageError for anything that is no frame.
+    """
+    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        table: AbstractFrame = PolarsFrame(frame)
+    elif hasattr(frame, "iloc") and hasattr(frame, "columns"):
+        table = PandasFrame(frame)
+    else:
+        message = f"{name} is a {type(frame).__name__}, not a polars or pandas DataFrame."
+        raise UsageError("USAGE-FRAME", message, fix="turn it into a DataFrame or a numpy array")
+    return _without_wrong_label(lambda guess: _from_frame(table, name, name, options, expected, guess))
+
+
+class _NoClasses(Exception):
+    """The guessed label turned out to be a quantity; the text says why."""
+
+
+def _without_wrong_label(read) -> Samples:
+    """What `read(guess_label)` gives; read again without guess if the guessed label turns out to be a quantity."""
+    try:
+        return read(True)
+    except _NoClasses as why:
+        samples = read(False)
+        return replace(samples, notes=(str(why), *samples.notes))
+
+
+def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | None, guess_label: bool) -> Samples:
+    file.rewind()
+    chunks = chunks_of_lines(file, options.encoding or "utf-8")
+    first = next((lines for lines in chunks if lines.data.strip()), None)
+    if first is None:
+        raise DataError("DATA-EMPTY", f"{file.name} holds blank lines only.", fix="export the table again")
+    dialect = find_dialect(first, options, name=file.name)
+    if dialect.label and options.label is None and expected is None:
+        options = replace(options, label=dialect.label)
+        told = f"{file.name}: {dialect.label} is taken as the label, since the other columns make square images."
+        dialect = dialect._replace(notes=(*dialect.notes, told))
+    names = _names(dialect, options)
+    plan = plan_columns(
+        names,
+        options,
+        name=file.name,
+        expected=expected,
+        guess_label=guess_label,
+        by_place=dialect.names is None,
+        texts=text_columns(first, dialect) if options.label is not None else (),
+    )
+    findings = Findings(file.name, names, options, counting=_counting(dialect), label=plan.label, style=dialect.style)
+    body = _after(first, dialect.header_lines)
+    table = _parsed(file, chain([body], chunks), Parser(dialect, plan, findings, options))
+    notes = (*dialect.notes, *_about_size(file), *plan.notes)
+    return _assembled(table, plan, findings, stem(file.path), notes, expected)
+
+
+def _from_frame(
+    frame: AbstractFrame,
+    name: str,
+    told_as: str,
+    options: DataConfig,
+    expected: Sequence[str] | None,
+    guess_label: bool,
+) -> Samples:
+    names = named(frame.names, options.drop_columns)
+    texts = [column for column, kind in zip(names, frame.types, strict=True) if kind in TEXTS]
+    plan = plan_columns(names, options, name=told_as, expected=expected, guess_label=guess_label, texts=texts)
+    findings = Findings(told_as, names, options, counting="Rows are counted from 1.", label=plan.label)
+    table = matrix_of(frame, plan, findings, options)
+    return _assembled(table, plan, findings, name, plan.notes, expected)
+
+
+def _parsed(file: InputFile, chunks: Iterator[Lines], parser: Parser) -> Table:
+    matrix, labels, kept = None, [], []
+    for lines in chunks:
+        part = parser.parse(lines)
+        if matrix is None:
+            matrix = GrowingMatrix(part.values.shape[1], n_rows=_expected_rows(file, lines), what=file.name)
+        matrix.append(part.values)
+        labels.append(part.labels)
+        kept.append(part.kept)
+    assert matrix is not None  # there is always a first chunk, if only an empty one
+    column = pl.concat(labels) if labels and labels[0] is not None else None
+    return Table(matrix.finish(), column, np.concatenate(kept), parser.lossy)
+
+
+def _expected_rows(file: InputFile, lines: Lines) -> int:
+    """An estimate of the rows in the file, from the length of the first ones."""
+    if file.gzipped or not lines.data:
+        return lines.count
+    more = max(0, file.size - lines.offset - len(lines.data)) / len(lines.data)
+    return int(lines.count * (1 + 1.02 * more)) + 1  # 2 % more, for rows that are shorter further down
+
+
+def _assembled(
+    table: Table, plan: Plan, findings: Findings, name: str, notes: tuple[str, ...], expected: Sequence[str] | None
+) -> Samples:
+    """Samples of a table that was read, once nothing stands against it."""
+    notes += findings.conclude()
+    predicting = expected is not None
+    least = 1 if predicting else 2
+    if len(table.kept) < least:
+        n = len(table.kept)
+        message = f"{findings.name}: {n} data row{'s' * (n != 1)}; at least {least} needed."
+        raise DataError(
+            "DATA-EMPTY", message, fix="give it more rows" if findings.n_rows == n else "leave out fewer rows"
+        )
+    told = kept_gaps(table.matrix, findings, plan.features, predicting=predicting)
+    columns = tuple(expected) if expected is not None else tuple(findings.columns[i] for i in plan.features)
+    labels, classes, told_of_labels = _encoded(table.labels, plan, findings, predicting)
+    origin = Origin(
+        name=name,
+        told_as=findings.name,
+        columns=columns,
+        labels=labels,
+        classes=classes,
+        label_column=None if plan.label is None or labels is None else findings.columns[plan.label],
+        ids=None if len(table.kept) == findings.n_rows else tuple(map(str, table.kept)),
+        notes=notes + told + told_of_labels + _about_digits(table.lossy, columns, findings.name),
+        predicting=predicting,
+    )
+    return samples_from_matrix(table.matrix, origin, findings.options)
+
+
+def _encoded(
+    labels: pl.Series | None, plan: Plan, findings: Findings, predicting: bool
+) -> tuple[np.ndarray | None, tuple[str, ...], tuple[str, ...]]:
+    """(N,) indices, classes, notes. Raises: DataError if a label that somebody named cannot be one."""
+    if labels is None or plan.label is None:
+        return None, (), ()
+    what = f'{findings.name}: column "{printable(findings.columns[plan.label])}"'
+    if findings.n_missing[plan.label] and findings.options.missing == "median":
+        if predicting:
+            return None, (), (f"{what} has gaps, so the labels are left out.",)
+        raise DataError("DATA-LABEL", f"{what} has gaps, and a label has no median.", fix="pass --missing drop")
+    text = labels.str.strip_chars()
+    numbers = text.cast(pl.Float64, strict=False)
+    column = numbers if not numbers.null_count() and numbers.is_finite().all() else text
+    classes = column.unique().sort().to_numpy()
+    why = why_no_classes(classes, len(column))
+    if why and predicting:
+        return None, (), (f"{what} is left out: {why}.",)
+    if why and plan.guessed:
+        raise _NoClasses(f"{what} is not taken as the label, since {why}; it stays a feature.")
+    refuse_quantity(classes, len(column), what)
+    codes = column.rank("dense").to_numpy().astype(np.int64) - 1  # ranks follow the sorted classes
+    return codes, tuple(map(class_name, classes)), ()
+
+
+def _names(dialect: Dialect, options: DataConfig) -> list[str]:
+    if dialect.names is None:
+        return [f"column_{i + 1}" for i in range(dialect.n_columns)]
+    return named(dialect.names, options.drop_columns)
+
+
+def _counting(dialect: Dialect) -> str:
+    header = f"; the header is row {dialect.header_lines}" if dialect.names else ""
+    return f"Rows are counted as in an editor{header}."
+
+
+def _after(lines: Lines, n: int) -> Lines:
+    """The lines without the first `n`."""
+    at = 0
+    for _ in range(n):
+        at = lines.data.find(b"\n", at) + 1 or len(lines.data)
+    return Lines(lines.data[at:], lines.row + n, lines.offset + at)
+
+
+def _about_size(file: InputFile) -> tuple[str, ...]:
+    free = available_bytes()
+    if free is None or file.size < free:
+        return ()
+    return (
+        f"{file.name}: {size_of(file.size)} are more than the {size_of(free)} of free memory; read piece by piece.",
+    )
+
+
+def _about_digits(lossy: np.ndarray, columns: Sequence[str], name: str) -> tuple[str, ...]:
+    found = [column for column, lost in zip(columns, lossy, strict=True) if lost]
+    if not found:
+        return ()
+    return (f"{name}: column {listed(found)} has whole numbers above 16,777,216, which float32 rounds to 7 digits.",)

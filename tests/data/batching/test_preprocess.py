@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+import tiny
+from isthmus.data.batching.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
+from isthmus.data.samples import Samples
+from isthmus.errors import DataError
+
+
+def images(dtype: type, C: int = 1, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    if dtype is np.float32:
+        return rng.random((20, C, 5, 4), dtype=np.float32)
+    return rng.integers(0, np.iinfo(dtype).max, (20, C, 5, 4), dtype=dtype, endpoint=True)
+
+
+def fitted(x: np.ndarray, scale: str = "auto", **about: object) -> Preprocess:
+    return fit_preprocess(Samples(x, "t", **about), scale)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65_535), (np.float32, 1)])
+def test_images_are_brought_to_zero_to_one_by_the_range_of_their_type(dtype: type, full: int) -> None:
+    raw = images(dtype)
+    p = fitted(raw)
+    x = p.to_x(torch.from_numpy(raw))
+    assert x.dtype == torch.float32
+    assert x.numpy() == pytest.approx(raw.astype(np.float64) / full, abs=1e-7)  # float32
+    assert (p.range, p.offset, p.unit, p.size) == ((0, 1), None, "pixel", 20)
+
+
+@pytest.mark.parametrize("scale", ["auto", "none", "minmax", "standard"])
+@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_images_come_back_as_they_were(dtype: type, C: int, scale: str) -> None:
+    raw = torch.from_numpy(images(dtype, C))
+    p = fitted(raw.numpy(), scale)
+    back = p.to_raw(p.to_x(raw), raw.dtype)
+    assert back.dtype == raw.dtype
+    if dtype is np.float32:
+        assert back.numpy() == pytest.approx(raw.numpy(), abs=1e-6)
+    else:
+        assert torch.equal(back, raw)
+
+
+@pytest.mark.parametrize(("dtype", "full"), [(torch.uint8, 255), (torch.uint16, 65_535)])
+def test_white_is_one_exactly_or_a_likelihood_would_refuse_it(dtype: torch.dtype, full: int) -> None:
+    x = fitted(images(np.uint8)).to_x(torch.arange(full + 1).to(dtype))
+    assert (float(x.min()), float(x.max())) == (0.0, 1.0)
+
+
+def test_bytes_beyond_the_range_are_cut_not_wrapped() -> None:
+    p = fitted(images(np.uint8))
+    x = torch.tensor([-0.2, 0.0, 0.499, 0.501, 1.0, 1.7]).reshape(6, 1, 1, 1).expand(6, 1, 5, 4)
+    assert p.to_raw(x, torch.uint8)[:, 0, 0, 0].tolist() == [0, 0, 127, 128, 255, 255]
+
+
+def test_input_is_left_as_it_was() -> None:
+    for dtype in (np.uint8, np.float32):
+        raw = torch.from_numpy(images(dtype))
+        before = raw.clone()
+        for scale in ("auto", "standard", "minmax"):
+            fitted(raw.numpy(), scale).to_x(raw)
+        assert torch.equal(raw, before)
+
+
+def test_every_type_of_image_finds_its_own_range() -> None:
+    p = fitted(images(np.uint8))
+    halves = [
+        torch.full((1, 1, 5, 4), v, dtype=d)
+        for v, d in ((51, torch.uint8), (13_107, torch.uint16), (0.2, torch.float32))
+    ]
+    for raw in halves:
+        assert float(p.to_x(raw)[0, 0, 0, 0]) == pytest.approx(0.2, abs=1e-7)
+
+
+def test_tables_are_standardised_as_by_scikit_learn() -> None:
+    table = 100 + 20 * tiny.table(80)
+    p = fitted(table)
+    expected = StandardScaler().fit_transform(table.astype(np.float64))
+    assert p.to_x(torch.from_numpy(table)).numpy() == pytest.approx(expected, abs=1e-5)  # float32
+    assert p.to_raw(p.to_x(torch.from_numpy(table))).numpy() == pytest.approx(table, rel=1e-5)
+    assert (p.range, p.is_image, p.unit) == (None, False, "value")
+
+
+def test_minmax_equals_scikit_learn_and_cuts_what_lies_beyond() -> None:
+    table = tiny.table(80)
+    p = fitted(table, "minmax")
+    expected = MinMaxScaler().fit_transform(table.astype(np.float64))
+    assert p.to_x(torch.from_numpy(table)).numpy() == pytest.approx(expected, abs=1e-6)
+    assert p.range == (0, 1)
+    assert p.to_x(torch.full((1, 6), 1e6)).tolist() == [[1] * 6]
+
+
+def test_colours_keep_their_proportions_under_minmax() -> None:
+    raw = np.stack([np.full((2, 2), v, np.float32) for v in (0.2, 0.4, 0.6)])[None].repeat(2, 0)
+    x = fitted(raw, "minmax").to_x(torch.from_numpy(raw))
+    assert x[0, :, 0, 0].tolist() == pytest.approx([0, 0.5, 1], abs=1e-6)
+
+
+def test_standard_images_have_mean_zero_and_deviation_one_in_every_channel() -> None:
+    raw = images(np.uint8, C=3)
+    x = fitted(raw, "standard").to_x(torch.from_numpy(raw)).double()
+    assert x.mean((0, 2, 3)).tolist() == pytest.approx([0] * 3, abs=1e-6)
+    assert x.std((0, 2, 3), correction=0).tolist() == pytest.approx([1] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["auto", "minmax"])
+@pytest.mark.parametrize("value", [0.0, 7.0, 16_777_216.1, -1e-20])
+def test_fault_23_a_constant_column_is_scaled_by_one(value: float, scale: str) -> None:
+    table = tiny.table(50)
+    table[:, 2] = value
+    x = fitted(table, scale).to_x(torch.from_numpy(table))
+    assert bool(x.isfinite().all())
+    assert x[:, 2].abs().max() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_table_as_it_is_stays_as_it_is() -> None:
+    table = tiny.table(50)
+    p = fitted(table, "none")
+    assert torch.equal(p.to_x(torch.from_numpy(table)), torch.from_numpy(table))
+    assert p.range is None
+
+
+def test_preprocessing_survives_json() -> None:
+    about = {"columns": ("a", "b\n", "ü", "d", "e", "f"), "label_column": "y", "classes": ("0", "1")}
+    for p in (fitted(tiny.table(), **about), fitted(images(np.uint16, 3)), fitted(images(np.uint8), "standard")):
+        assert Preprocess.from_dict(json.loads(json.dumps(p.as_dict()))) == p
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0.0, 255.0], "the train data has values from 0 to 255, but the bernoulli cost needs 0 to 1"),
+        ([-1.0, 1.0], "the train data has values from -1 to 1"),
+        ([0.0, float("nan")], "the train data holds NaN or infinite values"),
+        ([0.0, float("inf")], "the train data holds NaN or infinite values"),
+    ],
+)
+def test_fault_42_values_outside_of_the_likelihoods_range_are_refused(values: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        refuse_out_of_range(torch.tensor(values), (0.0, 1.0), what="the train data", likelihood="bernoulli")
+
+
+def test_values_within_the_range_or_without_one_pass() -> None:
+    for values, allowed in (([0.0, 1.0], (0.0, 1.0)), ([-9.0, 9.0], None), ([], (0.0, 1.0))):
+        assert refuse_out_of_range(torch.tensor(values), allowed, what="", likelihood="") is None
+
+
+def gappy(n: int = 200, D: int = 5) -> np.ndarray:
+    """Skewed columns, so that medians are no means, with a tenth of the values missing."""
+    rng = np.random.default_rng(3)
+    x = rng.lognormal(1, 1, (n, D)).astype(np.float32)
+    x[rng.random((n, D)) < 0.1] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(("scale", "scaler"), [("auto", StandardScaler()), ("minmax", MinMaxScaler()), ("none", None)])
+def test_fault_14_gaps_are_filled_and_scaled_as_scikit_learn_does(scale: str, scaler: object) -> None:
+    x, new = np.split(gappy(), [150])
+    steps = [SimpleImputer(strategy="median"), *([scaler] if scaler else [])]
+    expected = make_pipeline(*steps).fit(x.astype(np.float64)).transform(new.astype(np.float64))
+    p = fit_preprocess(Samples(x, "t"), scale, missing="median")
+    found = Preprocess.from_dict(json.loads(json.dumps(p.as_dict()))).to_x(torch.from_numpy(new))
+    expected = np.clip(expected, 0, 1) if scale == "minmax" else expected
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)  # float32
+    assert fit_preprocess(Samples(x, "t"), scale).fill is None  # nobody asked for medians
+
+
+def test_a_column_that_the_training_part_misses_has_no_median() -> None:
+    x = gappy()
+    x[:, 2] = np.nan
+    with pytest.raises(DataError, match='training part miss column "c", so it has no median') as e:
+        fit_preprocess(Samples(x, "t", columns=tuple("abcde")), "auto", missing="median")
+    assert e.value.fix == "leave it out with --drop-column c"

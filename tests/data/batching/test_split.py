@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from isthmus.data.batching.split import Splits, align_labels, evenly, split
+from isthmus.data.samples import Bundle, Samples
+from isthmus.errors import DataError
+
+
+def numbered(n: int, first: int = 0, classes: int = 0) -> Samples:
+    """A table whose only column is the number of its row."""
+    x = np.arange(first, first + n, dtype=np.float32)[:, None]
+    names = tuple("abcdefgh"[:classes])
+    return Samples(x, "numbers", labels=np.arange(n) % classes if classes else None, classes=names)
+
+
+def rows(samples: Samples) -> list[int]:
+    return samples.x[:, 0].astype(int).tolist()
+
+
+def sizes(splits: Splits) -> tuple[int, int, int]:
+    return len(splits.train), len(splits.validation), len(splits.test)
+
+
+@given(n=st.integers(4, 500), seed=st.integers(0, 5))
+def test_the_three_sets_are_disjoint_and_are_the_whole(n: int, seed: int) -> None:
+    splits = split(Bundle(numbered(n)), seed=seed)
+    parts = rows(splits.train), rows(splits.validation), rows(splits.test)
+    assert sorted(itertools.chain(*parts)) == list(range(n))
+    assert min(map(len, parts)) >= 1
+    assert len(parts[0]) >= 2
+
+
+@pytest.mark.parametrize(
+    ("n", "n_test", "expected"),
+    [
+        (2_000, 0, (1_600, 200, 200)),
+        (10, 0, (8, 1, 1)),
+        (60_000, 10_000, (55_000, 5_000, 10_000)),
+        (600, 50, (540, 60, 50)),
+    ],
+)
+def test_shares_are_those_of_the_contract(n: int, n_test: int, expected: tuple[int, int, int]) -> None:
+    test = numbered(n_test, first=n) if n_test else None
+    assert sizes(split(Bundle(numbered(n), test), seed=0)) == expected
+
+
+def test_a_test_part_that_comes_with_the_data_stays_the_test_part() -> None:
+    splits = split(Bundle(numbered(100), numbered(20, first=100)), seed=0)
+    assert rows(splits.test) == list(range(100, 120))
+    assert sizes(splits) == (90, 10, 20)
+
+
+def test_sets_given_by_name_replace_the_drawn_ones() -> None:
+    splits = split(Bundle(numbered(100)), seed=0, validation=numbered(7, first=200), test=numbered(9, first=300))
+    assert sizes(splits) == (100, 7, 9)
+    assert rows(splits.validation) == list(range(200, 207))
+    assert rows(splits.test) == list(range(300, 309))
+    assert sizes(split(Bundle(numbered(100)), seed=0, validation=numbered(7))) == (90, 7, 10)
+
+
+def test_the_shuffle_comes_from_the_seed_alone() -> None:
+    first = split(Bundle(numbered(100)), seed=3)
+    assert rows(split(Bundle(numbered(100)), seed=3).test) == rows(first.test)
+    assert rows(split(Bundle(numbered(100)), seed=4).test) != rows(first.test)
+
+
+def test_a_limit_thins_the_training_part_only_and_evenly() -> None:
+    splits = split(Bundle(numbered(1_000, classes=5)), seed=0, limit=100)
+    assert sizes(splits) == (100, 100, 100)
+    assert splits.train.labels is not None
+    assert np.bincount(splits.train.labels).tolist() == [20] * 5
+    assert set(rows(splits.train)).isdisjoint(rows(splits.validation) + rows(splits.test))
+    whole = split(Bundle(numbered(1_000, classes=5)), seed=0)
+    assert rows(splits.validation) == rows(whole.validation)
+    assert rows(splits.test) == rows(whole.test)
+
+
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=1, max_size=60).map(np.array),
+    limit=st.integers(1, 70),
+    seed=st.integers(0, 3),
+)
+def test_evenly_takes_the_same_number_of_each_class_as_far_as_there_are_enough(
+    labels: np.ndarray, limit: int, seed: int
+) -> None:
+    order = np.random.default_rng(seed).permutation(len(labels))
+    taken = evenly(order, labels, limit)
+    assert len(taken) == len(set(taken.tolist())) == min(limit, len(labels))
+    counts, available = np.bincount(labels[taken], minlength=4), np.bincount(labels, minlength=4)
+    for k in range(4):  # a class with fewer than another has none left
+        assert counts[k] >= counts.max() - 1 or counts[k] == available[k]
+
+
+def test_evenly_keeps_the_shuffled_order_and_without_labels_takes_the_first() -> None:
+    assert evenly(np.array([5, 3, 1, 0]), None, 2).tolist() == [5, 3]
+    taken = evenly(np.array([5, 3, 1, 0, 2, 4]), np.array([0, 0, 1, 1, 0, 1]), 4)
+    assert taken.tolist() == [5, 3, 1, 0]  # classes 1, 1, 0, 0 of the shuffled rows 1, 1, 0, 0, 0, 1
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_too_few_samples_are_refused_with_the_number_needed(n: int) -> None:
+    with pytest.raises(DataError, match=rf"numbers has {n} samples?; training, validation and test need at least 4"):
+        split(Bundle(numbered(n)), seed=0)
+
+
+def test_with_other_sets_named_two_samples_are_enough_to_train_on() -> None:
+    others = {"validation": numbered(2, first=10), "test": numbered(2, first=20)}
+    assert sizes(split(Bundle(numbered(2)), seed=0, **others)) == (2, 2, 2)
+    with pytest.raises(DataError, match="need at least 2"):
+        split(Bundle(numbered(1)), seed=0, **others)
+
+
+def test_an_empty_set_given_by_name_is_not_silently_replaced() -> None:
+    with pytest.raises(DataError, match="test data numbers holds no samples"):
+        split(Bundle(numbered(100)), seed=0, test=numbered(0))
+
+
+def test_other_shapes_are_refused_with_both_shapes() -> None:
+    other = Samples(np.zeros((5, 3), np.float32), "wide")
+    with pytest.raises(
+        DataError, match=r"the validation data wide has samples of shape \(3,\), the training data \(1,\)"
+    ):
+        split(Bundle(numbered(100)), seed=0, validation=other)
+
+
+def test_labels_are_counted_in_the_classes_of_training() -> None:
+    other = Samples(np.zeros((4, 1)), "o", labels=np.array([0, 1, 2, -1]), classes=("b", "z", "a"))
+    aligned = align_labels(other, ("a", "b"))
+    assert aligned.labels is not None
+    assert aligned.labels.tolist() == [1, -1, 0, -1]
+    assert aligned.classes == ("a", "b")
+    assert align_labels(numbered(3), ("a",)).labels is None
+
+
+def pieces(n_images: int, each: int) -> Bundle:
+    """Samples of which `each` belong to one image."""
+    x = np.arange(n_images * each, dtype=np.float32)[:, None]
+    return Bundle(Samples(x, "pieces", groups=np.repeat(np.arange(n_images), each) * 10))
+
+
+@pytest.mark.parametrize(("n_images", "each"), [(10, 7), (40, 3), (3, 50), (500, 1)])
+def test_pieces_of_one_image_stay_together(n_images: int, each: int) -> None:
+    found = split(pieces(n_images, each), seed=0)
+    parts = [getattr(found, role) for role in ("train", "validation", "test")]
+    groups = [set(part.groups.tolist()) for part in parts]
+    assert all(groups)
+    assert sum(map(len, groups)) == len(set.union(*groups)) == n_images
+    assert sum(map(len, parts)) == n_images * each
+    assert sorted(np.concatenate([part.x[:, 0] for part in parts]).tolist()) == list(range(n_images * each))
+    wanted = 0.1 * n_images * each
+    assert all(abs(len(part) - wanted) <= max(each, 1) for part in parts[1:]) or n_images < 10
+    again = split(pieces(n_images, each), seed=0)
+    assert np.array_equal(again.test.x, found.test.x)
+    assert not np.array_equal(split(pieces(n_images, each), seed=1).test.x, found.test.x) or n_images < 10
+
+
+def test_the_pieces_of_one_photograph_are_shuffled() -> None:
+    found = split(pieces(1, 50), seed=0)
+    assert [len(getattr(found, role)) for role in ("train", "validation", "test")] == [40, 5, 5]
+
+
+def test_given_parts_leave_all_groups_to_the_others() -> None:
+    test = Samples(np.zeros((5, 1), np.float32), "other")
+    found = split(pieces(10, 4), seed=0, test=test)
+    assert (len(found.test), len(found.validation), len(found.train)) == (5, 4, 36)
+
+
+def test_the_first_of_sorted_data_are_like_the_rest() -> None:
+    """Of rows sorted by class, the first hundred for validation and for the test hold every class about evenly."""
+    x = np.arange(5_000, dtype=np.float32)[:, None]
+    splits = split(Bundle(Samples(x, "sorted", labels=np.arange(5_000) // 500, classes=tuple("abcdefghij"))), seed=0)
+    for part in (splits.validation, splits.test):
+        counts = np.bincount(part.labels[:100], minlength=10)
+        assert chisquare(counts).pvalue > 1e-4

@@ -1,0 +1,296 @@
+"""`check`: all faults at once, duplicates and overlap by id, and the same as JSON and as rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isthmus.config import DataConfig
+from isthmus.data.checks.check import check
+from isthmus.data.checks.summary import facts_of
+from isthmus.data.samples import Bundle, Samples
+from isthmus.errors import UsageError
+
+RNG = np.random.default_rng(0)
+
+
+def picture(folder: Path, name: str, pixels: np.ndarray | None = None, size: tuple[int, int] = (6, 6)) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(RNG.integers(0, 256, size, dtype=np.uint8) if pixels is None else pixels).save(path)
+
+
+def said(findings, title: str) -> list[str]:
+    return [text for name, text in findings.rows() if name == title]
+
+
+def test_the_shipped_table_is_sound() -> None:
+    findings = check("mnist-2k")
+    assert findings.ok
+    assert findings.problems == findings.warnings == findings.notes == ()
+    rows = dict(findings.rows())
+    assert rows["data"] == "mnist-2k"
+    assert rows["samples"] == "2,000 gray images of 28 x 28 pixels"
+    assert rows["labels"].startswith("10 classes: 0 (200), 1 (200)")
+    assert rows["duplicates"] == "none"
+    facts = findings.as_dict()["parts"]["train"]
+    assert facts["range"] == [0.0, 255.0]
+    assert facts["classes"] == {str(digit): 200 for digit in range(10)}
+
+
+def test_facts_pass_over_the_gaps_of_a_table() -> None:
+    x = np.array([[1, 7, np.nan], [np.nan, 7, np.nan], [4, 7, np.nan]], np.float32)
+    facts = facts_of(Samples(x, "x", columns=("a", "b", "c")))
+    assert (facts.low, facts.high, facts.mean) == (1, 7, pytest.approx(np.nanmean(x)))
+    assert facts.constant == ("b",)
+
+
+def test_facts_equal_numpys() -> None:
+    x = RNG.random((40, 3, 5, 5), dtype=np.float32)
+    x[:, 1, 2, 2] = 0.25
+    x[7] = 0.25
+    facts = facts_of(Samples(x, "x", labels=np.arange(40) % 4, classes=("a", "b", "c", "d", "e")))
+    assert (facts.low, facts.high) == (x.min(), x.max())
+    assert facts.mean == pytest.approx(x.mean(dtype=np.float64))
+    assert facts.classes == {"a": 10, "b": 10, "c": 10, "d": 10, "e": 0}
+    assert facts.n_constant == 1
+    assert facts.blank == ("7",)
+    assert facts.duplicates.count == 0
+
+
+def test_constant_columns_are_named() -> None:
+    x = np.stack([np.arange(5), np.full(5, 3), np.arange(5) ** 2], axis=1).astype(np.float32)
+    facts = facts_of(Samples(x, "x", columns=("a", "b", "c")))
+    assert (facts.n_constant, facts.constant) == (1, ("b",))
+
+
+def test_fault_33_every_bad_file_is_listed_and_the_rest_is_read(tmp_path: Path) -> None:
+    for number in range(20):
+        picture(tmp_path, f"{number}.png")
+    for number in range(15):
+        (tmp_path / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    findings = check(tmp_path)
+    assert not findings.ok
+    assert findings.bundle is not None
+    assert len(findings.bundle.train) == 5
+    assert len(findings.as_dict()["problems"][0]["problems"]) == 15
+    listed = [text for _, text in findings.rows() if ".png is" in text and "left out" not in text]
+    assert [text.split(".")[0] for text in listed] == [str(number) for number in range(15)]
+    assert said(findings, "fix") == ["pass --skip-bad-files (5 images would be left), or remove these files"]
+
+
+def test_fault_36_bad_files_and_mixed_sizes_are_both_told(tmp_path: Path) -> None:
+    picture(tmp_path, "a.png")
+    picture(tmp_path, "b.png")
+    picture(tmp_path, "c.png", size=(3, 3))
+    (tmp_path / "empty.png").touch()
+    findings = check(tmp_path)
+    assert [problem.code for problem in findings.problems] == ["DATA-FILE", "DATA-SIZE"]
+    assert findings.train is not None
+    assert findings.train.shape == (1, 6, 6)
+
+
+def test_fault_13_every_bad_row_is_listed(tmp_path: Path) -> None:
+    rows = ["a,b", *(f"{i},{'x' if i % 3 == 0 else i * i}" for i in range(1, 40))]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    findings = check(tmp_path / "t.csv")
+    assert not findings.ok
+    assert len(findings.problems) == 1
+    found = findings.as_dict()["problems"][0]["problems"]
+    assert len(found) == 13
+    assert all('"x" is not a number' in text for text in found)
+    assert findings.train is not None
+    assert findings.train.n == 26
+
+
+def test_fault_14_missing_values_are_told_once_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,\n5,6\n7,9\n")
+    findings = check(tmp_path / "t.csv")
+    assert [problem.code for problem in findings.problems] == ["DATA-MISSING"]
+    assert findings.train is not None
+    assert findings.train.n == 3
+
+
+def test_fault_23_a_constant_column_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{i / 3},4\n" for i in range(8)))
+    findings = check(tmp_path / "t.csv")
+    assert findings.ok
+    assert said(findings, "constant columns") == ["1 of 2 never change: b"]
+
+
+def test_fault_41_duplicates_are_counted_and_named(tmp_path: Path) -> None:
+    one = RNG.integers(0, 256, (6, 6), dtype=np.uint8)
+    picture(tmp_path, "a/IMG.png", one)
+    picture(tmp_path, "a/img.png", one)
+    picture(tmp_path, "b/other.png", one)
+    picture(tmp_path, "b/new.png")
+    findings = check(tmp_path)
+    if findings.train is None or findings.train.n < 4:
+        pytest.skip("this file system does not tell upper from lower case")
+    assert findings.ok
+    assert findings.train.duplicates.count == 2
+    assert findings.train.pairs == (("a/IMG.png", "a/img.png"), ("a/IMG.png", "b/other.png"))
+    assert any("differ only in upper and lower case" in note for note in findings.notes)
+    assert findings.warnings[0].startswith("2 samples equal to another")
+
+
+def test_fault_41_train_and_test_overlap_is_counted_and_named() -> None:
+    x = RNG.integers(0, 256, (30, 1, 4, 4), dtype=np.uint8)
+    test = Samples(np.concatenate([x[5:9], x[:1] // 2]), "t", ids=tuple("vwxyz"))
+    findings = check(Bundle(Samples(x, "t"), test))
+    assert findings.overlap.count == 4
+    assert findings.overlap_pairs == (("5", "v"), ("6", "w"), ("7", "x"), ("8", "y"))
+    assert "4 of 5 test samples (80.0%) are in the training part as well" in findings.warnings[0]
+    assert said(findings, "train and test overlap") == [
+        "4 of 5 test samples are in the training part: v = 5, w = 6, x = 7, y = 8"
+    ]
+    assert findings.as_dict()["overlap"] == {"count": 4, "pairs": [["5", "v"], ["6", "w"], ["7", "x"], ["8", "y"]]}
+
+
+def test_other_test_data_is_compared_too(tmp_path: Path) -> None:
+    x = RNG.integers(0, 256, (10, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "train.npy", x)
+    np.save(tmp_path / "test.npy", x[8:])
+    findings = check(tmp_path / "train.npy", DataConfig(test=str(tmp_path / "test.npy")))
+    assert findings.overlap.count == 2
+
+
+def test_fault_42_the_range_that_was_found_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", RNG.random((5, 8, 8)) * 300 - 20)
+    findings = check(tmp_path / "x.npy")
+    assert not findings.ok
+    assert findings.bundle is None
+    assert "DATA-RANGE" in [problem.code for problem in findings.problems]
+
+
+def test_fault_86_blank_images_are_counted_and_named(tmp_path: Path) -> None:
+    picture(tmp_path, "a.png")
+    picture(tmp_path, "black.png", np.zeros((6, 6), np.uint8))
+    findings = check(tmp_path)
+    assert said(findings, "blank samples") == ["1 hold one value only: black.png"]
+
+
+def test_data_without_any_difference_is_warned_of() -> None:
+    constant = check(np.full((5, 8, 8), 9, np.uint8)).warnings
+    assert constant[0].startswith("all values are 9; there is nothing to learn. Check that this is the data you meant")
+    equal = check(np.tile(np.float32([1, 2, 3]), (5, 1))).warnings
+    assert equal[0].startswith("all 5 samples are equal; there is nothing to learn. Check")
+    assert len(constant) == len(equal) == 1  # and nothing of duplicates to be taken out, which would leave one
+
+
+def test_what_is_not_there_is_a_finding_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    findings = check("nothing")
+    assert not findings.ok
+    assert findings.bundle is None
+    assert [problem.code for problem in findings.problems] == ["DATA-SOURCE"]
+    assert findings.as_dict()["parts"] == {}
+
+
+def test_settings_that_mean_nothing_are_raised(tmp_path: Path) -> None:
+    picture(tmp_path, "a.png")
+    with pytest.raises(UsageError, match="is not an image size"):
+        check(tmp_path, DataConfig(resize="wide"))
+
+
+@pytest.mark.parametrize("source", ["mnist-2k", np.zeros((3, 5, 5), np.uint8), "nowhere"])
+def test_findings_are_json(source: object) -> None:
+    found = json.loads(json.dumps(check(source).as_dict(), allow_nan=False))
+    assert set(found) == {"format", "source", "ok", "parts", "overlap", "problems", "warnings", "notes", "skipped"}
+
+
+def test_a_generator_is_asked_only_once() -> None:
+    findings = check(sample for sample in [np.zeros((4, 4)), np.zeros((5, 4))])
+    assert [problem.code for problem in findings.problems] == ["DATA-SHAPE"]
+
+
+def test_names_stay_on_one_line(tmp_path: Path) -> None:
+    picture(tmp_path, "line\nbreak.png", np.zeros((6, 6), np.uint8))
+    (tmp_path / "bad\n.png").touch()
+    assert not any("\n" in text for _, text in check(tmp_path).rows())
+
+
+def test_of_many_sizes_the_most_frequent_are_printed_and_all_are_kept(tmp_path: Path) -> None:
+    for i in range(25):
+        picture(tmp_path, f"{i:02}.png", size=(6 + i, 6))
+        picture(tmp_path, f"{i:02}-again.png", size=(6 + i % 3, 6))
+    findings = check(tmp_path)
+    listed = [text for text in said(findings, "") if "6:" in text or "more" in text]
+    assert len(listed) == 11
+    assert listed[0].startswith("6 x 6: 10 images")  # of the 50: one, and every third of 25
+    assert listed[-1] == "… and 15 more sizes; --json lists all"
+    assert len(findings.as_dict()["problems"][0]["problems"]) == 25
+
+
+def test_fault_33_all_files_that_were_skipped_are_listed(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.fromarray(np.full((8, 8), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    for i in range(12):  # more than a sentence names
+        (tmp_path / f"bad{i}.png").write_bytes(b"\x89PNG\r\n\x1a\ncut")
+    found = check(tmp_path, DataConfig(skip_bad_files=True))
+    assert found.ok
+    assert len(found.skipped) == 12
+    assert [text.partition(" ")[0] for text in found.skipped] == [f"bad{i}.png" for i in range(12)]
+    assert found.as_dict()["skipped"] == list(found.skipped)
+    assert [text for title, text in found.rows() if title == "skipped"] == list(found.skipped)
+
+
+def test_fault_a_column_of_texts_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text("a,name,gap\n" + "".join(f"{i},n{i},{i if i else ''}\n" for i in range(9)))
+    found = check(path)
+    told = [text for problem in found.problems for text in (problem.message, *problem.problems)]
+    assert sum('column "name"' in text for text in told) == 1
+    assert sum('column "gap"' in text for text in told) == 1
+
+
+def test_fault_an_image_with_a_hidden_name_is_not_left_out_without_a_word(tmp_path: Path) -> None:
+    for i, name in enumerate(["1.png", "2.png", "..hidden.png", "._1.png", ".DS_Store"]):
+        Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / name, format="png")
+    found = check(tmp_path)
+    assert found.train is not None
+    assert found.train.n == 2
+    assert [n for n in found.notes if "hidden" in n] == [
+        "1 image with a hidden name left out, e.g. ..hidden.png; rename to have it read."
+    ]
+
+
+def test_fault_a_column_without_any_value_is_told_once_with_the_option_that_helps(tmp_path: Path) -> None:
+    path = tmp_path / "gap.csv"
+    path.write_text("a,b,c\n" + "".join(f"{i},{i * i},\n" for i in range(9)))
+    found = check(path)
+    assert [problem.fix for problem in found.problems] == ["leave it out with --drop-column c"]
+
+
+def test_data_that_is_too_small_to_be_divided_is_warned_of() -> None:
+    one = check(np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
+    assert one.warnings[0].startswith("1 sample; to divide into training, validation and test takes at least 4")
+    titles = dict(one.rows())
+    assert titles["samples"] == "1 gray image of 8 x 8 pixels"
+    assert "constant pixels" not in titles  # one sample differs from nothing
+    assert not check(np.arange(256, dtype=np.uint8).reshape(4, 8, 8)).warnings
+
+
+def test_fault_dark_bytes_are_told_as_training_tells_them() -> None:
+    x = np.arange(17, dtype=np.uint8).repeat(64).reshape(17, 1, 8, 8)
+    note = "the brightest pixel is 16 of 255, so pictures look black; --scale minmax would spread the range"
+    assert note in check(x).notes
+    assert note not in check(x, DataConfig(scale="minmax")).notes
+    assert not [told for told in check(x * np.uint8(15)).notes if "brightest" in told]  # up to 240
+
+
+def test_fault_36_the_size_that_mixed_images_are_looked_at_is_told_as_no_size_of_theirs(tmp_path: Path) -> None:
+    for name, size in (("a/1.png", (6, 6)), ("a/2.png", (6, 6)), ("b/1.png", (3, 3))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(tmp_path, name, size=size)
+    findings = check(tmp_path)
+    assert said(findings, "samples") == ["3 gray images, as if brought to 6 x 6 pixels for this picture"]
+    assert "1 image, as if brought to 6 x 6 pixels for this picture (height x width)." in findings.notes
+    assert findings.problems[0].problems[1] == "3 x 3: 1 image, e.g. b/1.png"
+    asked = check(tmp_path, DataConfig(resize="6x6"))
+    assert said(asked, "samples") == ["3 gray images of 6 x 6 pixels"]
+    assert "1 image brought to 6 x 6 pixels (height x width)." in asked.notes

@@ -1,0 +1,105 @@
+"""Names of columns: which are read, as what, and whether they fit a model."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from isthmus.config import DataConfig
+from isthmus.data.tables.columns import Plan, match_columns, plan_columns, quoted
+from isthmus.data.tables.reading import read_table
+from isthmus.errors import DataError
+
+
+def plan(names: list[str], expected: list[str] | None = None, **options: object) -> Plan:
+    return plan_columns(names, DataConfig(**options), name="t.csv", expected=expected)  # type: ignore[arg-type]
+
+
+def test_label_by_option_by_name_and_none() -> None:
+    assert plan(["a", "kind", "b"], label="kind")[:3] == ((0, 2), 1, False)
+    assert plan(["a", "Class", "b"])[:3] == ((0, 2), 1, True)
+    assert plan(["a", "b"])[:3] == ((0, 1), None, False)
+    assert "is taken as the label" in plan(["y", "a"]).notes[0]
+    assert plan(["y", "label", "a"]).label == 1
+    assert '"y" may be labels too' in plan(["y", "label", "a"]).notes[1]
+    assert plan(["y"])[:2] == ((0,), None)  # a table of one column has no label
+
+
+def test_dropped_columns() -> None:
+    assert plan(["a", "b", "c"], drop_columns=("b",)).features == (0, 2)
+    with pytest.raises(DataError, match='has no column "hieght" for --drop-column') as e:
+        plan(["height", "b"], drop_columns=("hieght",))
+    assert e.value.fix == "did you mean --drop-column height?"
+    with pytest.raises(DataError, match='has no column "d" for --label'):
+        plan(["a", "b"], label="d")
+    with pytest.raises(DataError, match="has no column besides the label"):
+        plan(["a"], label="a")
+
+
+def test_fault_19_names_doubled_empty_or_blank() -> None:
+    with pytest.raises(DataError, match="not every column has a name of its own") as e:
+        plan(["a", "a", "", " ", "b"])
+    assert e.value.problems == ("column_3 has no name", "column_4 has no name", '"a" is the name of columns 1, 2')
+    assert e.value.code == "DATA-HEADER"
+    with pytest.raises(DataError, match="name of its own") as e:
+        plan(["", "a"])
+    assert "as pandas writes it, leave it out with --drop-column column_1" in str(e.value.fix)
+    assert plan(["column_1", "a"], drop_columns=("column_1",)).features == (1,)
+
+
+def test_fault_24_columns_are_matched_by_name() -> None:
+    assert match_columns(["b", "a", "c"], ["a", "b", "c"]) == [1, 0, 2]
+    assert match_columns(["b", "kind", "a"], ["a", "b"], label="kind") == [2, 0]
+    with pytest.raises(DataError, match="other columns than the model was trained on: 1 missing and 2 too many") as e:
+        match_columns(["a", "heigth", "z"], ["a", "height"], name="new.csv")
+    assert e.value.problems == ('missing: "height"', 'not known to the model: "heigth"', 'not known to the model: "z"')
+    assert e.value.fix == 'rename "heigth" to "height"'
+    assert (e.value.code, e.value.exit_code) == ("DATA-COLUMNS", 3)
+    with pytest.raises(DataError, match="2 too many") as e:
+        match_columns(["a", "z", "my id"], ["a"])
+    assert e.value.fix == "leave out what is too many with --drop-column z --drop-column 'my id'"
+
+
+def test_expected_columns_decide() -> None:
+    assert plan(["b", "label", "a"], ["a", "b"])[:2] == ((2, 0), 1)
+    assert plan(["b", "a"], ["a", "b"], label="kind")[:2] == ((1, 0), None)
+    assert plan(["a", "y"], ["a", "y"])[:2] == ((0, 1), None)  # y was a feature in training
+    assert plan(["a", "id"], ["a"], drop_columns=("id", "gone")).features == (0,)
+    places = plan_columns(["column_1", "column_2"], DataConfig(), name="t", expected=["h", "w"], by_place=True)
+    assert places.features == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("a_b-1.c", "a_b-1.c"), ("my id", "'my id'"), ("-x", "'-x'"), ("it's", "'it'\\''s'")]
+)
+def test_names_as_words_of_a_command(name: str, word: str) -> None:
+    assert quoted(name) == word
+
+
+def test_fault_names_that_got_an_apostrophe_against_spreadsheets_are_known_again() -> None:
+    expected = ["=cmd()", "a,b", "'own"]
+    assert match_columns(["a,b", "'own", "'=cmd()"], expected) == [2, 0, 1]
+    assert match_columns(["=cmd()", "a,b", "'own"], ["'=cmd()", "a,b", "'own"]) == [0, 1, 2]
+    assert match_columns(["'=a", "=a"], ["=a", "'=a"]) == [1, 0]  # where both are there, each is itself
+    options = DataConfig(label="=y", drop_columns=("+1",))
+    plan = plan_columns(["'+1", "'=y", "x"], options, name="t.csv")
+    assert (plan.features, plan.label) == ((2,), 1)
+
+
+def test_fault_an_unknown_label_is_answered_with_columns_of_text_first(tmp_path: Path) -> None:
+    table = pl.DataFrame({"a": [1.5, 2.5, 3.5], "b": [1, 2, 3], "kind": ["x", "y", "x"], "c": [4, 5, 6]})
+    table.write_csv(tmp_path / "t.csv")
+    table.write_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        with pytest.raises(DataError, match='has no column "species" for --label') as caught:
+            read_table(tmp_path / name, DataConfig(label="species"))
+        assert caught.value.fix == 'the columns are "kind", "a", "b", "c"'
+
+
+def test_fault_a_table_without_a_column_of_the_training_is_another_one() -> None:
+    with pytest.raises(
+        DataError, match=r"new\.csv is another table: it has none of the 2 columns of the training"
+    ) as e:
+        match_columns(["x", "y"], ["a", "b"], name="new.csv")
+    assert e.value.fix == "name a table with the columns of the training"
+    assert len(e.value.problems) == 4
