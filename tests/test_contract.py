@@ -16,8 +16,8 @@ from isthmus import settings as configs
 from isthmus.costs import objective, penalty_weights, with_terms
 from isthmus.errors import DataError, UsageError
 from isthmus.loading import load_model
+from isthmus.parts.blocks import ACTIVATIONS, Sizes
 from isthmus.parts.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
-from isthmus.parts.bricks import ACTIVATIONS, Sizes
 from isthmus.parts.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption
 from isthmus.parts.likelihoods import LIKELIHOODS, likelihood
 from isthmus.parts.networks import NETWORKS, initialise, network, usual_widths

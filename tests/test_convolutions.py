@@ -19,8 +19,8 @@ from isthmus.costs import objective, penalty_weights
 from isthmus.errors import DataError
 from isthmus.loading import load_model
 from isthmus.model import Model
+from isthmus.parts.blocks import Sizes
 from isthmus.parts.bottlenecks import BOTTLENECKS
-from isthmus.parts.bricks import Sizes
 from isthmus.parts.convolutions import (
     LARGEST,
     SMALLEST,

@@ -10,7 +10,7 @@ from torch import nn
 
 from contract import assert_close, drawn, seeded
 from isthmus.errors import UsageError
-from isthmus.parts.bricks import ACTIVATIONS, Sizes, activation_layer, linear_block
+from isthmus.parts.blocks import ACTIVATIONS, Sizes, activation_layer, linear_block
 from isthmus.parts.networks import (
     GAINS,
     NETWORKS,

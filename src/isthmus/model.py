@@ -18,7 +18,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.parts import bottlenecks, corruptions, likelihoods, networks, terms
 from isthmus.parts.bottlenecks import Code
-from isthmus.parts.own import adapt
+from isthmus.parts.own_module import adapt
 from isthmus.system import files
 from isthmus.system.tensors import save_tensors
 

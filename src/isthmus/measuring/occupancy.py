@@ -10,7 +10,7 @@ from torch import Tensor
 from isthmus.data.batching.batches import in_order
 from isthmus.model import Model, evaluation
 from isthmus.parts.bottlenecks import Gaussian
-from isthmus.parts.quantisers import FSQ, VQ
+from isthmus.parts.quantizers import FSQ, VQ
 
 ACTIVE = 0.01  # variance of a unit's mean over the data, under which it is not in use: Burda et al. 2016, section 5.2
 

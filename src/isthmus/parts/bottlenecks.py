@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from isthmus.errors import UsageError
 from isthmus.parts.codes import AbstractBottleneck, Code, precise, straight_through
-from isthmus.parts.quantisers import FSQ, VQ
+from isthmus.parts.quantizers import FSQ, VQ
 from isthmus.registry import build, joined
 
 # Below, sigma is 5e-5, less than the decoder's bfloat16 can tell; above, 148 times as wide as the prior: in between

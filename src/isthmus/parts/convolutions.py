@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isthmus.errors import DataError
-from isthmus.parts.bricks import Sizes, after
+from isthmus.parts.blocks import Sizes, after
 
 SMALLEST, LARGEST = 16, 256  # sides in pixels: below it an mlp does, above it a step takes seconds on a processor
 COARSEST = 8  # the usual stages bring both sides down to this or below

@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from isthmus.errors import unknown
-from isthmus.parts.bricks import ACTIVATIONS, Sizes, linear_block
+from isthmus.parts.blocks import ACTIVATIONS, Sizes, linear_block
 from isthmus.parts.convolutions import SMALLEST, conv, stage_widths
 from isthmus.registry import build, parse
 

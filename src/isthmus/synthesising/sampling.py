@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus.errors import ResourceError, UsageError, unknown
 from isthmus.model import Model
 from isthmus.parts.bottlenecks import Chain
-from isthmus.parts.quantisers import FSQ, VQ
+from isthmus.parts.quantizers import FSQ, VQ
 from isthmus.randomness import generator_for
 from isthmus.synthesising.density import Density, fit_by_group, fit_gaussian, fit_mixture
 from isthmus.using.latent import Latent, refuse_without_code

@@ -24,7 +24,7 @@ from isthmus.parts.convolutions import check_sides
 from isthmus.parts.corruptions import Level
 from isthmus.parts.likelihoods import likelihood
 from isthmus.parts.networks import AUTO, fitting_network, usual_widths, widths_told
-from isthmus.parts.own import check_trainable
+from isthmus.parts.own_module import check_trainable
 from isthmus.randomness import generator_for
 from isthmus.registry import joined, parse
 from isthmus.system.naming import counted

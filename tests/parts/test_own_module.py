@@ -16,7 +16,7 @@ from isthmus.errors import ModelFileError, UsageError
 from isthmus.loading import load_model
 from isthmus.model import Model
 from isthmus.parts.networks import linear_block
-from isthmus.parts.own import adapt
+from isthmus.parts.own_module import adapt
 
 
 class Notebook(nn.Module):

@@ -11,7 +11,7 @@ import tiny
 from contract import assert_close, seeded
 from isthmus.errors import UsageError
 from isthmus.parts.bottlenecks import bottleneck
-from isthmus.parts.quantisers import FSQ, VQ
+from isthmus.parts.quantizers import FSQ, VQ
 
 
 def vq(codes: int, *, width: int, z_size: int, **settings: float) -> VQ:
@@ -39,7 +39,7 @@ def test_every_token_becomes_the_nearest_codeword_of_all() -> None:
 def test_the_search_in_pieces_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     part, h = vq(7, width=2, z_size=6), normal(50, 6)
     whole = part(h, sample=False).aux["indices"]
-    monkeypatch.setattr("isthmus.parts.quantisers.AT_ONCE", 20)
+    monkeypatch.setattr("isthmus.parts.quantizers.AT_ONCE", 20)
     assert torch.equal(part(h, sample=False).aux["indices"], whole)
 
 
