@@ -10,7 +10,7 @@ from torch import nn
 
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.training.adamw import Stepper, adamw
 
 

@@ -19,7 +19,7 @@ from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
 from isthmus.measuring.bound import BINARISATIONS, importance_bound
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 
 AXES = np.linalg.qr(np.random.default_rng(3).normal(size=(6, 6)))[0][:, :2] * [2.0, 0.7]  # W, with W^T W diagonal
 MEAN = np.linspace(-1, 1, 6)

@@ -13,9 +13,9 @@ import contract
 import tiny
 from contract import BATCHES, DTYPES, SHAPES, drawn, example, redraw, seeded
 from isthmus import settings as configs
-from isthmus.costs import objective, penalty_weights, with_terms
 from isthmus.errors import DataError, UsageError
-from isthmus.loading import load_model
+from isthmus.models.costs import objective, penalty_weights, with_terms
+from isthmus.models.loading import load_model
 from isthmus.parts.blocks import ACTIVATIONS, Sizes
 from isthmus.parts.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
 from isthmus.parts.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption

@@ -15,10 +15,10 @@ from torch import nn
 
 import tiny
 from contract import assert_close, assert_gradient_everywhere, drawn, example, redraw
-from isthmus.costs import objective, penalty_weights
 from isthmus.errors import DataError
-from isthmus.loading import load_model
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.costs import objective, penalty_weights
+from isthmus.models.loading import load_model
 from isthmus.parts.blocks import Sizes
 from isthmus.parts.bottlenecks import BOTTLENECKS
 from isthmus.parts.convolutions import (

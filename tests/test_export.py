@@ -17,10 +17,10 @@ from torch import nn
 
 import isthmus
 import tiny
-from isthmus import graphs
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import ModelFileError, UsageError
+from isthmus.models import graphs
 from isthmus.running.export import ONE_LEVEL, TOLERANCE, Export, compared, export
 from isthmus.running.runs import Run
 

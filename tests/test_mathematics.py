@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 
 import tiny
 from isthmus.measuring.bound import importance_bound
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.training.prepare import Prepared
 
 LINEAR = {

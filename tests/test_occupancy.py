@@ -9,7 +9,7 @@ from torch.distributions import Normal, kl_divergence
 import tiny
 from contract import drawn, seeded
 from isthmus.measuring.occupancy import occupancy, of_gaussian, of_tokens
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 
 
 def model_and_data(**settings: Any) -> tuple[Model, torch.Tensor]:

@@ -12,7 +12,7 @@ from isthmus.data.batching import batches
 from isthmus.measuring import passing
 from isthmus.measuring.metrics import bce, bce_floor, mse, ssim
 from isthmus.measuring.passing import TEST_NOISE, floors, pass_through
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
 
 

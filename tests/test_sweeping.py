@@ -6,7 +6,7 @@ import torch
 
 import tiny
 from isthmus.errors import UsageError
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.synthesising.sweeping import QUANTILES, movements, sweep, usual_code
 from isthmus.training import prepare
 from isthmus.using.latent import Latent

@@ -11,9 +11,9 @@ from torch import Tensor
 
 import tiny
 from contract import BATCHES, assert_close, assert_gradient_everywhere, drawn, example, seeded
-from isthmus.costs import with_terms
 from isthmus.errors import UsageError
-from isthmus.model import Model, Output
+from isthmus.models.autoencoder import Model, Output
+from isthmus.models.costs import with_terms
 from isthmus.parts.corruptions import Pair
 from isthmus.parts.terms import SCALES, TERMS, mmd, terms
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import tiny
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.training import threads
 from isthmus.training.prepare import Prepared, fresh_model, settle_threads
 from isthmus.training.threads import pick_threads

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from isthmus.data.sources import read
     from isthmus.errors import IsthmusError
     from isthmus.estimator import AutoEncoder
-    from isthmus.model import Model
+    from isthmus.models.autoencoder import Model
     from isthmus.parts.networks import linear_block
     from isthmus.running.evaluating import evaluate
     from isthmus.running.pipeline import fit, train

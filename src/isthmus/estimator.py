@@ -17,8 +17,8 @@ from isthmus.config import Config
 from isthmus.data.batching.carry import arrange
 from isthmus.data.batching.preprocess import FULL_SCALE
 from isthmus.data.objects import read_object
-from isthmus.double import Double
 from isthmus.errors import UsageError
+from isthmus.models.double import Double
 from isthmus.recipes import resolve
 from isthmus.running.inmemory import fitting_budget, train_in_memory
 from isthmus.settings import nest, where_is

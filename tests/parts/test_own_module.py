@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import tiny
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.loading import load_model
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.loading import load_model
 from isthmus.parts.networks import linear_block
 from isthmus.parts.own_module import adapt
 

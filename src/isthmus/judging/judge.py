@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from isthmus.config import SPELLED, DataConfig
-from isthmus.costs import sample_costs
 from isthmus.data.checks.hashing import count_duplicates, count_overlap
 from isthmus.judging.facts import Facts
 from isthmus.judging.verdicts import judge_all
 from isthmus.measuring import measure, metrics
 from isthmus.measuring.occupancy import occupancy
 from isthmus.measuring.passing import TEST_NOISE, Passed, floors, is_picture, pass_through
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.costs import sample_costs
 from isthmus.randomness import generator_for
 from isthmus.system import files
 from isthmus.training.prepare import IN_MEMORY, Prepared

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
 from isthmus.errors import UsageError
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.randomness import generator_for
 

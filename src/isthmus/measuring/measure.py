@@ -15,7 +15,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.measuring import baselines, metrics, wiener
 from isthmus.measuring.passing import Passed
 from isthmus.measuring.principal import EXACT_WORK, principal
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
 
 BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds

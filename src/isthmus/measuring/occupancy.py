@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.parts.quantizers import FSQ, VQ
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus.costs import sample_costs
 from isthmus.data.batching.batches import in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.measuring import metrics
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.costs import sample_costs
 from isthmus.randomness import generator_for
 
 TEST_NOISE = "test"  # the purpose of the noise on test images: fixed, and never that of validation

@@ -20,7 +20,7 @@ from isthmus.parts.corruptions import Pair
 from isthmus.registry import build, joined
 
 if TYPE_CHECKING:
-    from isthmus.model import Model, Output
+    from isthmus.models.autoencoder import Model, Output
 
 # Widths of the kernels, as shares of the mean squared distance of two draws from the prior; one width alone would see
 # either the shape or the place only. Source: the seven of the authors' own code for arXiv:1711.01558.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 from isthmus.randomness import generator_for
 from isthmus.report import tiles
 from isthmus.report.markup import told

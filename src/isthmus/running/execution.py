@@ -13,7 +13,7 @@ from isthmus.judging import collapse
 from isthmus.judging.judge import judge
 from isthmus.measuring.measure import cost_unit, mean_cost_of_mean
 from isthmus.measuring.passing import pass_through
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.running import runs
 from isthmus.running.folders import has_begun
 from isthmus.running.reporting import report_at_end

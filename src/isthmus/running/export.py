@@ -14,7 +14,7 @@ import torch
 from isthmus import __version__
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
-from isthmus.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, need_onnx, onnx_bytes
+from isthmus.models.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, need_onnx, onnx_bytes
 from isthmus.randomness import generator_for
 from isthmus.running.runs import Run
 from isthmus.system import files

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from isthmus.config import Config
-from isthmus.costs import penalty_weights
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
 from isthmus.measuring.measure import mean_cost_of_mean
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.costs import penalty_weights
 from isthmus.system.signals import EXIT_CODES
 from isthmus.training import prepare
 from isthmus.training.monitor import Monitor

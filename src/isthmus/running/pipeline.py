@@ -12,10 +12,10 @@ from torch import nn
 
 from isthmus import settings as configs
 from isthmus.config import Config
-from isthmus.costs import penalty_weights
 from isthmus.data.samples import skipped_files
 from isthmus.errors import UsageError
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.costs import penalty_weights
 from isthmus.recipes import resolve
 from isthmus.running import runs
 from isthmus.running.execution import execute

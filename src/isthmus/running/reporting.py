@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.report import Material, compare, compose
 from isthmus.report.material import CodeMoments
 from isthmus.report.page import render

@@ -23,7 +23,7 @@ from isthmus.system.swapping import standing
 if TYPE_CHECKING:
     from torch import nn
 
-    from isthmus.model import Model
+    from isthmus.models.autoencoder import Model
     from isthmus.training.prepare import Prepared
     from isthmus.using.latent import Latent
 
@@ -49,7 +49,7 @@ class Run(Tools):
     @cached_property
     def model(self) -> Model:
         """The trained model, in evaluation mode. Raises: ModelFileError."""
-        from isthmus.loading import load_model
+        from isthmus.models.loading import load_model
 
         if not standing(self.path / MODEL).is_dir():
             message = f"{self.path} has no trained model yet."
@@ -237,7 +237,7 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
         >>> model = isthmus.load("runs/a")              # doctest: +SKIP
         >>> z = model.encode(images)                    # doctest: +SKIP
     """
-    from isthmus.loading import load_model
+    from isthmus.models.loading import load_model
 
     folder = Path(path)
     if not (folder / files.MANIFEST).is_file():

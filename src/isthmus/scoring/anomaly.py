@@ -15,7 +15,7 @@ from torch import Tensor
 from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError, ResourceError
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 from isthmus.scoring.conformal import held_apart, p_values
 from isthmus.synthesising.density import Density
 from isthmus.synthesising.sampling import density_of

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 from isthmus.parts.bottlenecks import AbstractBottleneck, Identity
 from isthmus.parts.convolutions import ChannelsLast, Crop
 

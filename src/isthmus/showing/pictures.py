@@ -13,7 +13,7 @@ from isthmus.data.batching.split import evenly
 from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import write_table
 from isthmus.measuring.passing import Passed, pass_through
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 from isthmus.showing import drawing, figures
 from isthmus.system import files
 from isthmus.system.naming import safe_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from isthmus.errors import UsageError, unknown
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 
 PATHS = ("straight", "spherical")
 OPPOSITE = 1e-6  # sine of the angle: below, any arc would do, so none is meant

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from isthmus.data.batching.batches import CHUNK
 from isthmus.errors import DataError, ModelFileError, ResourceError
-from isthmus.model import evaluation
+from isthmus.models.autoencoder import evaluation
 from isthmus.parts import networks
 from isthmus.randomness import generator_for
 from isthmus.training.prepare import Prepared

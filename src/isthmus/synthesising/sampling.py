@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from isthmus.errors import ResourceError, UsageError, unknown
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.parts.bottlenecks import Chain
 from isthmus.parts.quantizers import FSQ, VQ
 from isthmus.randomness import generator_for

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from isthmus.errors import UsageError
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.using.latent import Latent
 
 QUANTILES = (0.01, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 0.99)  # nine columns, the outer ones rare but real

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 
 FUSED_ON = {"cpu", "cuda"}  # where PyTorch has the whole update as one kernel
 

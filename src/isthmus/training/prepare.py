@@ -18,8 +18,8 @@ from isthmus.data.numeric import blocks
 from isthmus.data.ranges import about_dark
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import ResourceError
-from isthmus.footprint import refuse_too_large
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.footprint import refuse_too_large
 from isthmus.parts.convolutions import check_sides
 from isthmus.parts.corruptions import Level
 from isthmus.parts.likelihoods import likelihood

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from isthmus.config import TrainingConfig
-from isthmus.costs import objective, penalty_weights
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.costs import objective, penalty_weights
 from isthmus.randomness import generator_for
 
 STEPS = 6  # of each kind, a few milliseconds each

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
-from isthmus.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.data.batching.batches import Batches
 from isthmus.errors import DivergedError, ResourceError
-from isthmus.model import Model, Output
+from isthmus.models.autoencoder import Model, Output
+from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.randomness import generator_for, seed_of
 from isthmus.system.signals import StopSignals
 from isthmus.training.adamw import Stepper, adamw

@@ -11,7 +11,7 @@ import torch
 from isthmus.data.batching.batches import CHUNK
 from isthmus.data.batching.split import evenly
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
 from isthmus.training.prepare import Prepared
 from isthmus.using.shelf import Shelf

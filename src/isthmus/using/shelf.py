@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.model import WEIGHTS
+from isthmus.models.autoencoder import WEIGHTS
 from isthmus.system import files
 from isthmus.system.tensors import save_tensors
 

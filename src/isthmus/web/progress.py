@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from isthmus.errors import IsthmusError, UsageError
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
 from isthmus.running.runs import CHECKPOINT, DONE, MODEL, Run
 from isthmus.showing.pictures import one_of_each, without_noise

@@ -15,7 +15,7 @@ from isthmus.data.samples import Samples
 from isthmus.editing.editing import Edit, edit_of
 from isthmus.editing.learning import known_names, refuse_editing
 from isthmus.errors import DataError, IsthmusError
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 from isthmus.running.runs import Run
 from isthmus.synthesising.blending import refuse_discrete
 from isthmus.synthesising.sweeping import movements, usual_code

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import UsageError
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18  # what PyTorch's exporter writes without converting; runtimes have read it since 2023

@@ -9,11 +9,11 @@ import torch
 
 import isthmus
 import tiny
-from isthmus import footprint as module
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
-from isthmus.footprint import Footprint, footprint, refuse_too_large
-from isthmus.model import Model
+from isthmus.models import footprint as module
+from isthmus.models.autoencoder import Model
+from isthmus.models.footprint import Footprint, footprint, refuse_too_large
 
 IMAGE, TABLE = Preprocess((3, 8, 8), "uint8", range=(0.0, 1.0)), Preprocess((12,), "float32")
 CPU = torch.device("cpu")

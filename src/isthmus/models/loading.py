@@ -14,7 +14,7 @@ from torch import nn
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
-from isthmus.model import CONFIG, WEIGHTS, Model
+from isthmus.models.autoencoder import CONFIG, WEIGHTS, Model
 from isthmus.settings import build as build_config
 from isthmus.system import files
 from isthmus.system.memory import available_bytes, size_of

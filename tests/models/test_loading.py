@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 import tiny
-from isthmus import loading
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.loading import load_model
-from isthmus.model import Model
+from isthmus.models import loading
+from isthmus.models.autoencoder import Model
+from isthmus.models.loading import load_model
 from isthmus.system import files
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import chunk_of, in_order
 from isthmus.errors import UsageError
-from isthmus.model import Model, Output, evaluation
+from isthmus.models.autoencoder import Model, Output, evaluation
 from isthmus.parts.corruptions import Pair
 from isthmus.parts.terms import alone
 from isthmus.randomness import generator_for

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 import tiny
 from isthmus.config import TrainingConfig
-from isthmus.costs import mean_cost, objective, penalty_weights, risen, sample_costs, with_terms
 from isthmus.errors import UsageError
+from isthmus.models.costs import mean_cost, objective, penalty_weights, risen, sample_costs, with_terms
 from isthmus.parts.corruptions import Pair
 from isthmus.randomness import generator_for
 
@@ -102,7 +102,7 @@ def test_validation_is_told_in_what_the_optimizer_sees(settings: dict, digits: t
 def test_chunks_leave_no_sample_alone_where_several_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = tiny.prepared(tiny.table(n=130), terms="mmd")  # 104 to train on
     model, data = tiny.trainer(ready).model, ready.tensor(ready.splits.train)
-    monkeypatch.setattr("isthmus.costs.chunk_of", lambda size: 103)
+    monkeypatch.setattr("isthmus.models.costs.chunk_of", lambda size: 103)
     assert sample_costs(model, data, CPU, 0, "test").shape == (len(data),)
 
 

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 import tiny
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.double import Double
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.double import Double
 from isthmus.randomness import generator_for
 
 

@@ -15,8 +15,8 @@ import tiny
 from faulty import full_after
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError, ResourceError, UsageError
-from isthmus.loading import load_model
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
+from isthmus.models.loading import load_model
 from isthmus.randomness import generator_for
 from isthmus.training.prepare import fresh_model, mean_sample
 

@@ -15,12 +15,12 @@ from numpy.testing import assert_allclose
 from torch import Tensor, nn
 
 from contract import example
-from isthmus import graphs
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
-from isthmus.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, onnx_bytes
-from isthmus.model import Model
+from isthmus.models import graphs
+from isthmus.models.autoencoder import Model
+from isthmus.models.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, onnx_bytes
 from isthmus.parts.bottlenecks import BOTTLENECKS
 from isthmus.parts.likelihoods import LIKELIHOODS
 from isthmus.parts.networks import NETWORKS

@@ -11,7 +11,7 @@ from torch import nn
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
-from isthmus.model import Model, evaluation
+from isthmus.models.autoencoder import Model, evaluation
 from isthmus.system.memory import available_bytes, size_of
 
 # float32 each: the weight, its gradient, AdamW's two averages, and the copy of the best epoch.

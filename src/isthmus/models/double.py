@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isthmus.data.batching.batches import CHUNK
-from isthmus.model import Model
+from isthmus.models.autoencoder import Model
 
 
 class Double:

@@ -1,0 +1,1 @@
+"""The five parts put together, saved, loaded, counted, and written as graphs."""
