@@ -24,9 +24,9 @@ from isthmus.models.autoencoder import Model, Output
 from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.randomness import generator_for, seed_of
 from isthmus.system.signals import StopSignals
-from isthmus.training.adamw import Stepper, adamw
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.monitor import Monitor
+from isthmus.training.optimizer import Stepper, adamw
 
 LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
 SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops

@@ -11,7 +11,7 @@ from torch import nn
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.models.autoencoder import Model
-from isthmus.training.adamw import Stepper, adamw
+from isthmus.training.optimizer import Stepper, adamw
 
 
 def network() -> nn.Sequential:
