@@ -25,7 +25,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 import isthmus
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.scoring.scoring import score
 
 LOOKED_AT = (2, 5, 8)  # by whose test images the form of the score was chosen: no judges of it

@@ -14,14 +14,14 @@ import numpy as np
 
 from isthmus.editing import editing
 from isthmus.editing.features import METHODS
-from isthmus.running import runs
+from isthmus.runs import folder
 from isthmus.synthesising.classifier import classifier_of
 
 
 def main() -> None:
     print("| run | method | success, all pairs | least | 1 to 7 | identity |\n|---|---|---|---|---|---|")
     for path in sys.argv[1:]:
-        run = runs.find(path)
+        run = folder.find(path)
         for method in METHODS:
             found = editing.judge_pairs(run, editing.all_pairs(run), method)
             worst = min(found, key=lambda pair: pair.rate)

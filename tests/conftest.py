@@ -29,7 +29,7 @@ import torch  # noqa: E402
 import isthmus  # noqa: E402
 import tiny  # noqa: E402
 from bare_tests import bare_tests  # noqa: E402
-from isthmus.running.runs import Run  # noqa: E402
+from isthmus.runs.folder import Run  # noqa: E402
 from tiny import Digits  # noqa: E402
 
 torch.set_num_threads(1)  # a second thread on a busy machine makes these small steps ten times slower

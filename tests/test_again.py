@@ -8,9 +8,9 @@ import pytest
 import isthmus
 import tiny
 from isthmus.errors import DataError
-from isthmus.running.runs import Run
-from isthmus.using.latent import Latent
-from isthmus.using.shelf import Shelf
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.folder import Run
+from isthmus.runs.latent import Latent
 
 
 def test_a_run_keeps_its_latent_and_makes_it_anew_from_its_data(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import isthmus
 import tiny
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
-from isthmus.running.runs import Run
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.density import Density, fit_gaussian
+from isthmus.runs.folder import Run
 from isthmus.scoring.anomaly import PART, Detector, Evidence, left_out, signals
 from isthmus.scoring.conformal import held_apart
-from isthmus.synthesising.density import Density, fit_gaussian
-from isthmus.using.shelf import Shelf
 
 
 def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:

@@ -13,7 +13,7 @@ import isthmus
 import tiny
 from isthmus.data.images.saving import save_images
 from isthmus.errors import DataError, UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.using import apply
 from isthmus.using.intake import read_input, read_parts
 

@@ -12,7 +12,7 @@ import isthmus
 import tiny
 from isthmus.embedding.atlas import map_codes
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.showing.canvas import DPI
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from isthmus.errors import ResourceError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.web.beside import Beside
 
 ORPHAN = """

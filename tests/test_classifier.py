@@ -10,10 +10,10 @@ import torch
 import tiny
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, ModelFileError
-from isthmus.running.runs import Run
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.folder import Run
 from isthmus.synthesising import classifier
 from isthmus.synthesising.classifier import N_FEATURES, Classifier, classifier_of, train_classifier
-from isthmus.using.shelf import Shelf
 
 
 def two_bars(n: int = 200) -> Samples:

@@ -15,7 +15,7 @@ import tiny
 from isthmus.report import compare
 from isthmus.report.comparison import Comparison, names_of
 from isthmus.running.reporting import material_of, report
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.training import prepare
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 

@@ -13,12 +13,12 @@ from sklearn.neighbors import KNeighborsClassifier
 import tiny
 from isthmus.comparing import contest
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.folder import Run
 from isthmus.settings import nest
 from isthmus.synthesising.classifier import PART
 from isthmus.synthesising.resemblance import Judges, resemblance
 from isthmus.synthesising.sampling import draw_samples
-from isthmus.using.shelf import Shelf
 
 
 @pytest.fixture(scope="module")

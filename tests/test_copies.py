@@ -7,7 +7,7 @@ import pytest
 
 from isthmus.data.images.saving import save_images
 from isthmus.embedding.copies import find_copies
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from tiny import Digits
 
 

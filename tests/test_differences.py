@@ -13,7 +13,7 @@ import isthmus
 import tiny
 from isthmus.errors import UsageError
 from isthmus.running.differences import flat, settings_changed
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from tiny import Said
 
 

@@ -15,7 +15,7 @@ import isthmus
 import tiny
 from isthmus.errors import DataError, UsageError
 from isthmus.running import evaluating
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 
 OF_TRAINING = {"cost-never-fell", "stopped-too-early", "overfitting", "train-test-overlap"}
 

@@ -16,8 +16,8 @@ import isthmus
 import tiny
 from isthmus.errors import DivergedError, Interrupted, ResourceError
 from isthmus.running import execution
-from isthmus.running.folders import state
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
+from isthmus.runs.state import state
 from tiny import FAST as SMALL
 from tiny import Said
 

@@ -14,7 +14,7 @@ from isthmus.data.samples import Samples
 from isthmus.embedding import explore
 from isthmus.embedding.explore import Coded
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from tiny import Digits, table
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.embedding import projection
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from tiny import Digits
 
 

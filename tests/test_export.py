@@ -22,7 +22,7 @@ from isthmus.cli.frame import run_guarded
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.models import graphs
 from isthmus.running.export import ONE_LEVEL, TOLERANCE, Export, compared, export
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 
 NAMES = ["digits.onnx", "digits-encoder.onnx", "digits-decoder.onnx"]
 

@@ -9,7 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from isthmus.editing.features import METHODS, Feature, Group, discriminant, means, transport
 from isthmus.errors import DataError, ModelFileError, UsageError
-from isthmus.using.shelf import Part
+from isthmus.runs.artifacts import Part
 
 Z = 4
 

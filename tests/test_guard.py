@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.web.guard import Door
 from served import BEARER, HOME, PORT, TOKEN, app_of, client
 

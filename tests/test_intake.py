@@ -14,7 +14,7 @@ from isthmus.data.batching.preprocess import fit_preprocess
 from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.using.intake import fitting, read_input, read_parts
 
 RNG = np.random.default_rng(0)

@@ -11,8 +11,8 @@ from sklearn.linear_model import LinearRegression
 
 from isthmus.editing import learning
 from isthmus.errors import DataError, UsageError
-from isthmus.running.runs import Run
-from isthmus.using.latent import Latent
+from isthmus.runs.folder import Run
+from isthmus.runs.latent import Latent
 
 Z = 3
 

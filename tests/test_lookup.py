@@ -12,7 +12,7 @@ import tiny
 from isthmus.data.images.saving import save_image
 from isthmus.embedding.lookup import look_up
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from tiny import Digits
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.using.picking import parted, pick, pick_one, rows_of
 from tiny import Digits
 

@@ -16,7 +16,7 @@ import isthmus
 import tiny
 from isthmus.errors import DataError, FolderInUseError, ModelFileError, UsageError
 from isthmus.running import pipeline
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from tiny import FAST as SMALL
 from tiny import Said
 

@@ -12,7 +12,7 @@ from isthmus.embedding import probing
 from isthmus.embedding.probing import probe_run
 from isthmus.errors import DataError
 from isthmus.measuring import probe
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from tiny import Digits
 
 

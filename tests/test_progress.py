@@ -15,7 +15,7 @@ import pytest
 
 import tiny
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.system.lock import FolderLock
 from isthmus.web.progress import Progress
 from served import app_of, client

@@ -20,7 +20,7 @@ from isthmus.report.markup import number
 from isthmus.report.noisy import denoising
 from isthmus.report.opening import TITLES, opening
 from isthmus.running.reporting import material_of, report
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
 HOSTILE = (

@@ -13,7 +13,7 @@ import isthmus
 import tiny
 from browser import chromium, needs_chromium, opened
 from isthmus.running.reporting import report
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 
 pytestmark = needs_chromium
 

@@ -12,7 +12,7 @@ import isthmus
 import tiny
 from isthmus.errors import Interrupted, ResourceError, UsageError
 from isthmus.running import reporting
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
 LARGEST = 3_000_000  # bytes: what can be mailed

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isthmus.errors import DataError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.synthesising.resemblance import Copies, find_copies, resemblance
 from isthmus.synthesising.sampling import draw_samples
 

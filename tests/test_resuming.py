@@ -17,7 +17,7 @@ from torch import nn
 import isthmus
 import tiny
 from isthmus.errors import FolderInUseError, Interrupted, UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.system.lock import FolderLock
 from tiny import FAST as SMALL
 from tiny import Said

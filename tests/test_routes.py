@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 import isthmus
 import tiny
 from isthmus.editing.editing import edit_of
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.scoring.anomaly import Detector
 from isthmus.synthesising.sampling import draw_samples
 from isthmus.web.bodies import Codes, Drawn, Edited, Noisy, Samples, Way

@@ -10,10 +10,10 @@ import torch
 import isthmus
 import tiny
 from isthmus.errors import DataError, UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.folder import Run
 from isthmus.synthesising.classifier import classifier_of
 from isthmus.synthesising.sampling import PRIOR, as_code, density_of, draw_samples
-from isthmus.using.shelf import Shelf
 
 CENTRES = {"a": -8, "b": 0, "c": 8}
 

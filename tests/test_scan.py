@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 import tiny
 from isthmus.comparing import scan
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.settings import nest
 
 SETTINGS = tiny.SMALL | {"batch_size": 32, "epochs": 2}

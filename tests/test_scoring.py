@@ -15,7 +15,7 @@ import tiny
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.scoring import scoring
 
 COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code"]

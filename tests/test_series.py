@@ -11,7 +11,7 @@ import tiny
 from isthmus.comparing import series
 from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.running import pipeline
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.settings import nest
 from isthmus.training.display import Quiet
 

@@ -15,7 +15,7 @@ import uvicorn
 import isthmus
 import tiny
 from browser import SIZES, Seen, chromium, needs_chromium
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.web.app import build_app
 from isthmus.web.guard import Door
 from isthmus.web.house import House

@@ -18,7 +18,7 @@ import pytest
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.web import serving
 
 OWN = "a-token-of-ones-own"

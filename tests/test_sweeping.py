@@ -7,9 +7,9 @@ import torch
 import tiny
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model
+from isthmus.runs.latent import Latent
 from isthmus.synthesising.sweeping import QUANTILES, movements, sweep, usual_code
 from isthmus.training import prepare
-from isthmus.using.latent import Latent
 
 
 @pytest.fixture(scope="module")

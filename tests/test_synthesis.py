@@ -16,7 +16,7 @@ import tiny
 from isthmus.data.samples import Samples
 from isthmus.editing import editing
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.synthesising import synthesis
 from isthmus.synthesising.sampling import draw_samples
 from isthmus.using import apply

@@ -17,7 +17,7 @@ from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.editing import editing, learning, teaching
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.synthesising.sweeping import usual_code
 
 

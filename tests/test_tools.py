@@ -11,8 +11,8 @@ import pytest
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
 from isthmus.running.tools import Tools
+from isthmus.runs.folder import Run
 from tiny import Digits
 
 COMMANDS = {"sample", "interpolate", "traverse", "edit", "score", "neighbors", "map", "duplicates", "probe", "export"}

@@ -20,7 +20,7 @@ from isthmus.config import Config
 from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
 from isthmus.recipes import resolve
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.scoring.anomaly import PART as ANOMALY
 from isthmus.settings import nest
 from isthmus.training import prepare

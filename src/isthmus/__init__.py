@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from isthmus.running.evaluating import evaluate
     from isthmus.running.pipeline import fit, train
     from isthmus.running.resuming import resume
-    from isthmus.running.runs import Run, load
+    from isthmus.runs.folder import Run, load
     from isthmus.training.monitor import Monitor
 
 

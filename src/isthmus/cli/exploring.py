@@ -40,7 +40,7 @@ def map_(
       isthmus map latest table.csv --color price -o prices.png
     """
     from isthmus.embedding import atlas, explore
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     found, out = find(run), out or Path("map.png")
     for path in (out, table):
@@ -68,7 +68,7 @@ def neighbors(
       isthmus neighbors latest mnist-2k:12 --in mnist-2k -k 20 -o neighbors.csv
     """
     from isthmus.embedding import explore, lookup
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     found = find(run)
     if out is not None:
@@ -100,7 +100,7 @@ def duplicates(
       isthmus duplicates latest photos/ -o pairs.csv
     """
     from isthmus.embedding import copies, explore
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     found = find(run)
     if out is not None:
@@ -134,7 +134,7 @@ def probe(
       isthmus probe latest table.csv --label kind --json
     """
     from isthmus.embedding.probing import probe_run
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     result = probe_run(find(run), data, k=k, everything=everything, settings=nested(settings))
     for sentence in result["said"]:

@@ -38,7 +38,7 @@ def edit(
       isthmus edit latest table.csv --add age --keep weight -o older.csv
     """
     from isthmus.editing import editing
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     found = find(run)
     wanted = editing.edit_of(found, add or (), remove or (), keep or (), method)
@@ -69,7 +69,7 @@ def learn(
       isthmus feature learn latest upright --measure slant --keep thickness
     """
     from isthmus.editing import teaching
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     sources = {"class": of, "with": with_, "column": column, "measure": measure}
     beside = {"against": against, "without": without}
@@ -87,7 +87,7 @@ def list_(io: Io, run: RunName) -> None:
       isthmus feature list latest
     """
     from isthmus.editing import teaching
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     listed = teaching.listed(find(run))
     width = max((len(f["name"]) for f in listed), default=0)
@@ -112,7 +112,7 @@ def discover(
       isthmus feature discover latest --method independent -n 12 --save
     """
     from isthmus.editing import teaching
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     owner = find(run)
     out = out or teaching.usual_out(owner)
@@ -133,7 +133,7 @@ def matrix(
       isthmus feature matrix latest -o matrix.png
     """
     from isthmus.editing import teaching
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     about = teaching.matrix(find(run), out, method=method)
     io.result(about, f"{about['told']}\n{out}")

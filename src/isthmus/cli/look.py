@@ -100,8 +100,8 @@ def _draw(found: Any, out: Path | None) -> Path | None:
 
 def info(io: Io, run: RunName) -> None:
     """Tell what a run is: its data, settings, numbers and verdicts, and whether its model is whole."""
-    from isthmus.running.folders import damage
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
+    from isthmus.runs.state import damage
 
     found = find(run)
     fault = damage(found)
@@ -114,7 +114,7 @@ def info(io: Io, run: RunName) -> None:
 
 def runs(io: Io) -> None:
     """List the runs in this folder, newest last, with their main numbers."""
-    from isthmus.running.runs import list_runs
+    from isthmus.runs.folder import list_runs
 
     rows = [_row(run) for run in list_runs()]
     io.result({"runs": rows}, _table(rows) if rows else "there are no runs here; train one with `isthmus train`")
@@ -165,7 +165,7 @@ def _bounded(bound: dict[str, Any]) -> str:
 
 
 def _row(run: Any) -> dict[str, Any]:
-    from isthmus.running.folders import state
+    from isthmus.runs.state import state
 
     try:
         metrics, ended = run.metrics, state(run)
@@ -204,7 +204,7 @@ def _network(model: Any) -> str:
 
 
 def _told(run: Any) -> str:
-    from isthmus.running.folders import state
+    from isthmus.runs.state import state
 
     record, metrics, config = run.record, run.metrics, run.config
     lines = [

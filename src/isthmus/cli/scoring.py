@@ -31,7 +31,7 @@ def score(
       isthmus score latest photos/ -o scores.csv --picture strange.png
       isthmus score latest table.csv -o scores.csv --false-alarms 0.05
     """
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
     from isthmus.scoring import scoring
 
     scored = scoring.score(

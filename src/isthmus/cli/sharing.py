@@ -25,7 +25,7 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
       isthmus export runs/wine -o wine.onnx --json
     """
     from isthmus.running.export import export as write
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     exported = write(find(run), out)
     for sentence in exported.said:

@@ -37,7 +37,7 @@ def sample(
       isthmus sample latest --class 7 -o sevens.png
       isthmus sample latest -n 1000 --density gaussian -o rows.csv
     """
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
     from isthmus.synthesising import synthesis
 
     made = synthesis.sample(find(run), n, out, density=density, of=of, seed=seed, temperature=temperature, judge=judge)
@@ -58,7 +58,7 @@ def interpolate(
       isthmus interpolate latest mnist-2k:3 mnist-2k:8 -o way/
       isthmus interpolate latest a.png b.png --path spherical -o way.webp
     """
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
     from isthmus.synthesising import synthesis
 
     made = synthesis.interpolate(find(run), a, b, out, steps=steps, path=path, settings=nested(settings))
@@ -77,7 +77,7 @@ def traverse(
       isthmus traverse latest -o units.png
       isthmus traverse latest --unit 3 --unit 11 --around mnist-2k:12 -o units/
     """
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
     from isthmus.synthesising import synthesis
 
     made = synthesis.traverse(find(run), out, units=unit or (), around=around, settings=nested(settings))

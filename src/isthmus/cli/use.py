@@ -70,7 +70,7 @@ def decode(
 
 
 def _find(run: str) -> Any:
-    from isthmus.running.runs import find
+    from isthmus.runs.folder import find
 
     return find(run)
 

@@ -18,8 +18,8 @@ from isthmus.embedding.explore import coded
 from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.measuring.probe import knn_accuracy
 from isthmus.recipes import RECIPES
-from isthmus.running import runs
-from isthmus.running.runs import Run
+from isthmus.runs import folder as runs
+from isthmus.runs.folder import Run
 from isthmus.showing import canvas
 from isthmus.showing.filmstrips import side_by_side
 from isthmus.showing.sheets import short

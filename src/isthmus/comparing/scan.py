@@ -16,7 +16,7 @@ from isthmus.config import is_list
 from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import IsthmusError, UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.settings import merge, parse_sets, where_is
 from isthmus.showing import canvas
 from isthmus.showing.charts import errors_against

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import Interrupted, IsthmusError, UsageError
-from isthmus.running import pipeline, runs
+from isthmus.running import pipeline
 from isthmus.running.resuming import resume
-from isthmus.running.runs import Run
+from isthmus.runs import folder as runs
+from isthmus.runs.folder import Run
 from isthmus.settings import merge
 from isthmus.system import files
 from isthmus.training.display import Quiet

@@ -22,7 +22,7 @@ from isthmus.using.apply import TABLES, keep_inputs, write_samples
 from isthmus.using.picking import parted, pick
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STRIPS = 8  # samples in a picture of strips: a page that can be taken in

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import DataError, ModelFileError, UsageError
-from isthmus.using.shelf import Part
+from isthmus.runs.artifacts import Part
 
 ARRAYS = ("shift", "origin", "spread", "readout")
 
@@ -105,7 +105,7 @@ class Group:
     @classmethod
     def of(cls, name: str, codes: np.ndarray) -> Group:
         """The Gaussian of codes (N, Z), its covariance shrunk as far as N is small. Raises: DataError below two."""
-        from isthmus.synthesising.density import fit_gaussian
+        from isthmus.runs.density import fit_gaussian
 
         if len(codes) < 2:
             there = "there is 1 sample" if len(codes) == 1 else f"there are {len(codes)} samples"

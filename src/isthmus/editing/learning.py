@@ -15,12 +15,12 @@ from isthmus.editing.features import METHODS, Feature, Group
 from isthmus.errors import DataError, UsageError, unknown
 from isthmus.measuring.strokes import MEASURES, measure
 from isthmus.randomness import seed_of
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.synthesising.blending import refuse_discrete
-from isthmus.using.latent import Latent, refuse_without_code
-from isthmus.using.shelf import Shelf
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 FOLDER = "features"  # in RUN/latent/
 OTHERS = "the others"

@@ -23,7 +23,7 @@ from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.picking import pick
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 HELD_OUT = 0.25  # of two sets of samples: what the separation is told on
 FEWEST_HELD = 4  # on fewer of a kind no separation is told

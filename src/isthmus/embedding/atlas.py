@@ -17,7 +17,7 @@ from isthmus.errors import UsageError, unknown
 from isthmus.showing import maps
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
 SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie

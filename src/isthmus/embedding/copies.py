@@ -15,7 +15,7 @@ from isthmus.embedding.explore import Coded, all_parts, coded, joined, picture_o
 from isthmus.showing import likeness
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ from isthmus.data.batching.split import align_labels, evenly
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.randomness import seed_of
+from isthmus.runs.latent import refuse_without_code
 from isthmus.showing.canvas import save
 from isthmus.showing.pictures import shown
 from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.intake import read_parts
-from isthmus.using.latent import refuse_without_code
 from isthmus.using.picking import parted, pick
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 Settings = Mapping[str, Any]
 PARTS = ("train", "validation", "test")

@@ -17,7 +17,7 @@ from isthmus.showing.sheets import short
 from isthmus.using.picking import is_own, parted, pick
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 K = 10  # as many as stand in a row of the picture
 

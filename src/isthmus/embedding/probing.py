@@ -16,7 +16,7 @@ from isthmus.measuring.probe import K, beside, chosen, sizes
 from isthmus.randomness import seed_of
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 
 def probe_run(

@@ -8,8 +8,8 @@ from typing import Any
 from isthmus.config import SECTIONS, Config
 from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
-from isthmus.running.record import as_recorded, digests, hardware, versions
-from isthmus.running.runs import CONFIG, Run
+from isthmus.runs.folder import CONFIG, Run
+from isthmus.runs.record import as_recorded, digests, hardware, versions
 from isthmus.training.prepare import Prepared
 
 # How far and how fast training goes on; everything it has come to so far stands as it is.

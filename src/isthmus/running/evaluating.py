@@ -16,9 +16,9 @@ from isthmus.errors import DataError, UsageError
 from isthmus.judging.judge import judge
 from isthmus.judging.verdicts import OF_TRAINING
 from isthmus.measuring.bound import importance_bound
-from isthmus.running import runs
-from isthmus.running.record import fingerprint
-from isthmus.running.runs import Run
+from isthmus.runs import folder
+from isthmus.runs.folder import Run
+from isthmus.runs.record import fingerprint
 from isthmus.training import prepare
 from isthmus.training.prepare import IN_MEMORY, Prepared
 from isthmus.using.intake import fitting, read_input
@@ -77,7 +77,7 @@ def _is_seen(verdict: dict[str, Any]) -> bool:
 
 
 def _folder(run: str | Path | Run) -> Path:
-    return run.path if isinstance(run, Run) else runs.find(run).path
+    return run.path if isinstance(run, Run) else folder.find(run).path
 
 
 def _refuse_without(run: Run, data: Any, settings: Mapping[str, Any] | None) -> None:

@@ -14,10 +14,11 @@ from isthmus.judging.judge import judge
 from isthmus.measuring.measure import cost_unit, mean_cost_of_mean
 from isthmus.measuring.passing import pass_through
 from isthmus.models.autoencoder import Model
-from isthmus.running import runs
-from isthmus.running.folders import has_begun
 from isthmus.running.reporting import report_at_end
-from isthmus.running.runs import Run
+from isthmus.runs import folder
+from isthmus.runs.folder import Run
+from isthmus.runs.latent import keep_latent
+from isthmus.runs.state import has_begun
 from isthmus.scoring.anomaly import keep_evidence
 from isthmus.scoring.conformal import held_apart
 from isthmus.showing.pictures import draw_pictures
@@ -31,7 +32,6 @@ from isthmus.training.monitor import Monitor
 from isthmus.training.prepare import IN_MEMORY, Prepared
 from isthmus.training.threads import using_threads
 from isthmus.training.trainer import Progress, Trainer
-from isthmus.using.latent import keep_latent
 
 
 def execute(
@@ -49,7 +49,7 @@ def execute(
                 run.write_record(resumed=[*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}])
         progress = _run(run, trainer, shown)
         monitor = trainer.monitor
-        model.save(run.path / runs.MODEL)
+        model.save(run.path / folder.MODEL)
         monitor.write_history()
         seconds = round(sum(row["seconds"] for row in monitor.history), 3)
         run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
@@ -71,7 +71,7 @@ def _set_up(run: Run, prepared: Prepared, model: Model, going_on: bool, extended
     mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
     monitor = Monitor(model, run.path, patience=training.patience, start_below=mean_cost)
     trainer = Trainer(model, prepare.batches_of(prepared), validation, training, monitor)
-    found = Checkpoints(run.path / runs.CHECKPOINT).load() if going_on else None
+    found = Checkpoints(run.path / folder.CHECKPOINT).load() if going_on else None
     if found is not None:
         _restore(run, trainer, *found)
     if extended:
@@ -107,7 +107,7 @@ def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_co
     seed = prepared.config.training.seed
     passed = pass_through(model, prepared.tensor(prepared.splits.test), seed, judged=True)
     metrics = judge(prepared, model, monitor.history, ending, passed)
-    files.write_json(run.path / runs.METRICS, metrics)
+    files.write_json(run.path / folder.METRICS, metrics)
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
@@ -131,7 +131,7 @@ def _recorded(run: Run, stop: StopSignals, going_on: bool) -> Iterator[None]:
 
 def _stopped(run: Run, exit_code: int, going_on: bool) -> Interrupted:
     """The end by a signal that was not waited for: before the first step, by a second signal, or while judging."""
-    if run.record.get("ended") in runs.DONE:
+    if run.record.get("ended") in folder.DONE:
         message, fix = "stopped while judging; the trained model is saved.", f"judge it with `{how_to_go_on(run)}`"
     elif going_on or has_begun(run.path):
         run.write_record(ended="interrupted")

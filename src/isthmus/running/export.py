@@ -16,7 +16,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.models.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, need_onnx, onnx_bytes
 from isthmus.randomness import generator_for
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.system import files
 
 COMPARED = 256  # samples: enough that every unit of the network has something to do, and less than a second

@@ -17,11 +17,11 @@ from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.models.costs import penalty_weights
 from isthmus.recipes import resolve
-from isthmus.running import runs
 from isthmus.running.execution import execute
-from isthmus.running.folders import kept_if_begun
-from isthmus.running.record import new_record
-from isthmus.running.runs import Run
+from isthmus.runs import folder
+from isthmus.runs.folder import Run
+from isthmus.runs.record import new_record
+from isthmus.runs.state import kept_if_begun
 from isthmus.system import files
 from isthmus.system.lock import FolderLock
 from isthmus.training import prepare
@@ -144,9 +144,9 @@ def _train(
     source = prepared.splits.train.name
     noise = prepared.config.model.noise
     name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")
-    run = Run(runs.new_folder(out, name))
+    run = Run(folder.new_folder(out, name))
     with FolderLock(run.path), kept_if_begun(run.path):
-        files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+        files.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
         _list_skipped(run, prepared, shown)
         run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
         if began is not None:
@@ -159,8 +159,8 @@ def _list_skipped(run: Run, prepared: Prepared, shown: Quiet) -> None:
     splits = prepared.splits
     skipped = skipped_files(splits.train, splits.validation, splits.test)
     if skipped:
-        files.write_text(run.path / runs.SKIPPED, "\n".join(skipped) + "\n")
-        shown.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / runs.SKIPPED}")
+        files.write_text(run.path / folder.SKIPPED, "\n".join(skipped) + "\n")
+        shown.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / folder.SKIPPED}")
 
 
 def _for_own(prepared: Prepared, output: str) -> Prepared:

@@ -16,13 +16,13 @@ from isthmus.models.autoencoder import Model
 from isthmus.report import Material, compare, compose
 from isthmus.report.material import CodeMoments
 from isthmus.report.page import render
-from isthmus.running import runs
-from isthmus.running.again import ReadOnce, prepared_again
-from isthmus.running.runs import Run
+from isthmus.runs import folder as runs
+from isthmus.runs.folder import Run
+from isthmus.runs.latent import Latent
+from isthmus.runs.training_data import ReadOnce, prepared_again
 from isthmus.system import files
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import Prepared
-from isthmus.using.latent import Latent
 
 REPORT, COMPARISON = "report.html", "comparison"
 

@@ -15,11 +15,11 @@ from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import ModelFileError, ResourceError, UsageError
 from isthmus.judging.cases import count
-from isthmus.running import runs
 from isthmus.running.differences import conditions_changed, refuse_other_data, settings_changed
 from isthmus.running.execution import execute
-from isthmus.running.record import as_recorded
-from isthmus.running.runs import Run
+from isthmus.runs import folder
+from isthmus.runs.folder import Run
+from isthmus.runs.record import as_recorded
 from isthmus.scoring.anomaly import left_out
 from isthmus.system import files
 from isthmus.system.lock import FolderLock
@@ -45,12 +45,12 @@ def resume(
 
     Raises: UsageError if settings or data are not those the run began with, with each difference; ModelFileError.
     """
-    run, shown = Run(runs.find(path).path, module=module), shown_by(show)
+    run, shown = Run(folder.find(path).path, module=module), shown_by(show)
     _refuse_without(run, data, module)
     changed = settings_changed(run)
     if epochs is None and "training.epochs" in changed:
         epochs = run.config.training.epochs
-    finished = run.record.get("ended") in runs.DONE and run.is_judged
+    finished = run.record.get("ended") in folder.DONE and run.is_judged
     if finished and (epochs is None or epochs <= len(run.history)):
         asked = "" if epochs is None else f" ({epochs} is not)"
         more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
@@ -78,7 +78,7 @@ def resume(
 @contextmanager
 def _as_it_was(run: Run) -> Iterator[None]:
     """Puts settings and record back where going on is refused."""
-    kept = {path: path.read_text(encoding="utf-8") for path in (run.path / runs.CONFIG, run.path / runs.RECORD)}
+    kept = {path: path.read_text(encoding="utf-8") for path in (run.path / folder.CONFIG, run.path / folder.RECORD)}
     try:
         yield
     except UsageError:
@@ -119,7 +119,7 @@ def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
 
 def _take_up(run: Run, prepared: Prepared, told: list[str]) -> None:
     """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
-    files.write_text(run.path / runs.CONFIG, configs.write(prepared.config))
+    files.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     resumed = [*run.record.get("resumed", []), {"at": now, "changed": told}]
     run.write_record(ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from isthmus.embedding.copies import Copies
     from isthmus.embedding.lookup import Found
     from isthmus.running.export import Export
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
     from isthmus.scoring.anomaly import Scores
     from isthmus.synthesising.sweeping import Sweep
 

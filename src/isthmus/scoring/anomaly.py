@@ -16,15 +16,15 @@ from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError, ResourceError
 from isthmus.models.autoencoder import Model, evaluation
+from isthmus.runs.artifacts import Part, Shelf
+from isthmus.runs.density import Density
+from isthmus.runs.latent import MOST_NUMBERS
 from isthmus.scoring.conformal import held_apart, p_values
-from isthmus.synthesising.density import Density
 from isthmus.synthesising.sampling import density_of
 from isthmus.training.prepare import Prepared
-from isthmus.using.latent import MOST_NUMBERS
-from isthmus.using.shelf import Part, Shelf
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 PART = "anomaly"
 LEAST_ERROR = 1e-12  # a mean squared error on standardised values that float32 cannot tell from none

@@ -23,7 +23,7 @@ from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.picking import is_own, pick
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first

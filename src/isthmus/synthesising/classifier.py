@@ -16,11 +16,11 @@ from isthmus.errors import DataError, ModelFileError, ResourceError
 from isthmus.models.autoencoder import evaluation
 from isthmus.parts import networks
 from isthmus.randomness import generator_for
+from isthmus.runs.artifacts import Shelf
 from isthmus.training.prepare import Prepared
-from isthmus.using.shelf import Shelf
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 PART = "classifier"
 HIDDEN, N_FEATURES = 256, 64

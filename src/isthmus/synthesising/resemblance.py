@@ -19,7 +19,7 @@ from isthmus.synthesising.classifier import Classifier, classifier_of
 from isthmus.synthesising.fidelity import Fidelity, K, precision_recall
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
     from isthmus.training.prepare import Prepared
 
 COMPARED = 1_000  # samples of each kind that precision and recall are told on: their standard error is 0.01

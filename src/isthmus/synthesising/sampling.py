@@ -15,12 +15,12 @@ from isthmus.models.autoencoder import Model
 from isthmus.parts.bottlenecks import Chain
 from isthmus.parts.quantizers import FSQ, VQ
 from isthmus.randomness import generator_for
-from isthmus.synthesising.density import Density, fit_by_group, fit_gaussian, fit_mixture
-from isthmus.using.latent import Latent, refuse_without_code
-from isthmus.using.shelf import Shelf
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.density import Density, fit_by_group, fit_gaussian, fit_mixture
+from isthmus.runs.latent import Latent, refuse_without_code
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 PART, PRIOR = "density", "the prior"
 KINDS = ("auto", "gaussian", "mixture", "prior")

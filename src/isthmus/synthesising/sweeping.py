@@ -10,7 +10,7 @@ import torch
 
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model
-from isthmus.using.latent import Latent
+from isthmus.runs.latent import Latent
 
 QUANTILES = (0.01, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 0.99)  # nine columns, the outer ones rare but real
 ENDS = (0.05, 0.95)  # between them a unit's movement is told: nine tenths of what it does

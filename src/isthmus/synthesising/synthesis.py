@@ -15,6 +15,7 @@ from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
+from isthmus.runs.latent import refuse_without_code
 from isthmus.showing import figures, filmstrips
 from isthmus.showing.motion import write_animation
 from isthmus.showing.pictures import shown
@@ -25,11 +26,10 @@ from isthmus.synthesising.sweeping import QUANTILES, Sweep, sweep
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed
 from isthmus.using.apply import TABLES, keep_inputs, write_samples
-from isthmus.using.latent import refuse_without_code
 from isthmus.using.picking import parted, pick_one
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 MOST_IN_GRID = 400  # 20 x 20: of more, each would be too small to be seen
 JUDGED = 1_000  # samples that are drawn to be judged, however few are asked for

@@ -20,7 +20,7 @@ from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.using.picking import pick
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 TABLES = {".csv", ".parquet"}
 NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second

@@ -18,7 +18,7 @@ from isthmus.errors import DataError, UsageError
 from isthmus.system.naming import printable
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 
 def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:

@@ -16,7 +16,7 @@ from isthmus.system.naming import printable
 from isthmus.using.intake import read_input
 
 if TYPE_CHECKING:
-    from isthmus.running.runs import Run
+    from isthmus.runs.folder import Run
 
 CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|\s*-?\d[\d\s,-]*)", re.DOTALL)
 RANGE = re.compile(r"\s*(\d{1,12})\s*(?:-\s*(\d{1,12})\s*)?")

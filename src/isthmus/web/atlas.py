@@ -12,8 +12,8 @@ from isthmus.data.batching.split import evenly
 from isthmus.embedding.projection import project
 from isthmus.errors import IsthmusError, ResourceError
 from isthmus.report.tiles import sprite
+from isthmus.runs.artifacts import Shelf
 from isthmus.showing.pictures import shown
-from isthmus.using.shelf import Shelf
 from isthmus.web.workbench import Workbench
 
 POINTS = 1_000  # enough to see the clusters; t-SNE takes some seconds for them, and the page stays quick

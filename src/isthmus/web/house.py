@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from isthmus.running.runs import CHECKPOINT, HISTORY, MODEL, RECORD, Run
+from isthmus.runs.folder import CHECKPOINT, HISTORY, MODEL, RECORD, Run
 from isthmus.system.lock import is_held
 from isthmus.system.swapping import standing
 from isthmus.web.workbench import Workbench

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from isthmus.errors import IsthmusError, UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
-from isthmus.running.runs import CHECKPOINT, DONE, MODEL, Run
+from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, Run
 from isthmus.showing.pictures import one_of_each, without_noise
 from isthmus.system import files
 from isthmus.system.lock import NAME, is_held

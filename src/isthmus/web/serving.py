@@ -18,7 +18,7 @@ import torch
 import uvicorn
 
 from isthmus.errors import UsageError
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
 from isthmus.web.app import build_app
 from isthmus.web.guard import Door
 from isthmus.web.house import House

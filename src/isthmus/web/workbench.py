@@ -16,10 +16,10 @@ from isthmus.editing.editing import Edit, edit_of
 from isthmus.editing.learning import known_names, refuse_editing
 from isthmus.errors import DataError, IsthmusError
 from isthmus.models.autoencoder import Model
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
+from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.synthesising.blending import refuse_discrete
 from isthmus.synthesising.sweeping import movements, usual_code
-from isthmus.using.latent import Latent, refuse_without_code
 
 EDITS = 64  # edits kept: a walk over all sliders of a page makes fewer
 RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: further out the decoder was never trained

@@ -11,9 +11,9 @@ from torch import nn
 import tiny
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError, UsageError
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.latent import MOST_CODES, Latent, Moments, keep_latent, spread_rows
 from isthmus.training import prepare
-from isthmus.using.latent import MOST_CODES, Latent, Moments, keep_latent, spread_rows
-from isthmus.using.shelf import Shelf
 
 LABELS = np.array([0, 1, 2, 1] * 30)
 

@@ -11,8 +11,8 @@ import torch
 import isthmus
 import tiny
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
-from isthmus.running import runs
-from isthmus.running.runs import Run, find, list_runs, new_folder
+from isthmus.runs import folder
+from isthmus.runs.folder import Run, find, list_runs, new_folder
 
 NAMES = ["with spaces", "quote'\"s", "new\nline", "日本語 ñ", "-rf", "a.b.c", "$HOME;ls", "é" * 100]
 
@@ -174,7 +174,7 @@ def test_a_run_without_a_model_says_how_to_get_one() -> None:
 
 def test_a_model_loads_from_its_run_and_from_its_own_folder() -> None:
     model = tiny.trainer(tiny.prepared(tiny.table())).model
-    model.save(made("runs/a-1") / runs.MODEL)
+    model.save(made("runs/a-1") / folder.MODEL)
     for path in ("runs/a-1", "a-1", "latest", "runs/a-1/model", Path("runs/a-1/model")):
         tiny.assert_equal_weights(tiny.weights(isthmus.load(path)), tiny.weights(model))
     assert repr(find("a-1")) == "Run('runs/a-1')"

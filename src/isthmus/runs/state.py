@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isthmus.errors import ModelFileError
-from isthmus.running.runs import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, Run
+from isthmus.runs.folder import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, Run
 from isthmus.system import files, lock
 from isthmus.system.swapping import standing
 

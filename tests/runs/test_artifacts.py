@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.using.shelf import Shelf
+from isthmus.runs.artifacts import Shelf
 
 
 def weights(run: Path, sha256: str) -> None:

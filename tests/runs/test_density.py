@@ -10,15 +10,8 @@ from sklearn.mixture import GaussianMixture
 
 from isthmus.errors import DataError, ModelFileError
 from isthmus.randomness import generator_for
-from isthmus.synthesising.density import (
-    MOST_COMPONENTS,
-    Density,
-    fit_by_group,
-    fit_gaussian,
-    fit_mixture,
-    most_components,
-)
-from isthmus.using.shelf import Part
+from isthmus.runs.artifacts import Part
+from isthmus.runs.density import MOST_COMPONENTS, Density, fit_by_group, fit_gaussian, fit_mixture, most_components
 
 MEANS = np.array([[-6.0, 0, 1], [6, 0, 1], [0, 8, 1], [0, -8, 1]])
 COVARIANCE = np.array([[1.0, 0.5, 0], [0.5, 1, 0], [0, 0, 0.25]])

@@ -13,8 +13,8 @@ from isthmus.data.batching.split import evenly
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
+from isthmus.runs.artifacts import Shelf
 from isthmus.training.prepare import Prepared
-from isthmus.using.shelf import Shelf
 
 PART = "codes"
 MOST_CODES = 10_000  # codes that are kept: 1.3 MB at 32 numbers; a nearest neighbour among them takes milliseconds

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from isthmus.models.autoencoder import Model
+    from isthmus.runs.latent import Latent
     from isthmus.training.prepare import Prepared
-    from isthmus.using.latent import Latent
 
 HOME = Path("runs")
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
@@ -96,7 +96,7 @@ class Run(Tools):
     @cached_property
     def prepared(self) -> Prepared:
         """The data it was trained on, read again, with the settings. Raises: DataError if it is gone or has changed."""
-        from isthmus.running.again import prepared_again
+        from isthmus.runs.training_data import prepared_again
 
         return prepared_again(self)
 
@@ -106,7 +106,7 @@ class Run(Tools):
 
         Raises: UsageError for a model without a code, DataError where the data is needed and cannot be read.
         """
-        from isthmus.running.again import latent_of
+        from isthmus.runs.training_data import latent_of
 
         return latent_of(self)
 

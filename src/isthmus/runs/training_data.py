@@ -8,13 +8,13 @@ from dataclasses import replace
 from isthmus.config import Config
 from isthmus.data.batching.split import Splits
 from isthmus.errors import DataError, IsthmusError, ResourceError
-from isthmus.running.record import digests
-from isthmus.running.runs import Run
+from isthmus.runs.artifacts import Shelf
+from isthmus.runs.folder import Run
+from isthmus.runs.latent import PART, Latent, refuse_without_code
+from isthmus.runs.record import digests
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import IN_MEMORY, Prepared
-from isthmus.using.latent import PART, Latent, refuse_without_code
-from isthmus.using.shelf import Shelf
 
 
 class ReadOnce:

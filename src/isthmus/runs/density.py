@@ -19,7 +19,7 @@ from torch import Tensor
 
 from isthmus.errors import DataError, ModelFileError
 from isthmus.randomness import seed_of
-from isthmus.using.shelf import Part
+from isthmus.runs.artifacts import Part
 
 MOST_COMPONENTS = 128  # with 10,000 codes of 32 numbers the validation likelihood turns at 16 to 64
 HELD_OUT = 0.2  # share of the codes on which the number of components is chosen

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.running.folders import damage, has_begun, kept_if_begun, state
-from isthmus.running.runs import Run
+from isthmus.runs.folder import Run
+from isthmus.runs.state import damage, has_begun, kept_if_begun, state
 from isthmus.system.lock import FolderLock
 
 

@@ -1,0 +1,1 @@
+"""Run folders: what a run is, how it is found, and what it keeps."""
