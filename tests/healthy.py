@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.judging.facts import Facts
-from isthmus.judging.verdicts import Verdict, judge_all
+from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.evaluation.verdicts.verdicts import Verdict, judge_all
 from isthmus.settings import where_is
 
 COMMANDS = ("isthmus train", "isthmus resume", "isthmus check")

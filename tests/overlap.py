@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from isthmus.showing.canvas import look
+from isthmus.evaluation.figures.canvas import look
 
 
 def assert_no_text_overlaps(figure: Figure) -> None:

@@ -12,8 +12,8 @@ import isthmus
 import tiny
 from isthmus.embedding.atlas import map_codes
 from isthmus.errors import UsageError
+from isthmus.evaluation.figures.canvas import DPI
 from isthmus.runs.folder import Run
-from isthmus.showing.canvas import DPI
 
 
 @pytest.fixture(scope="module")

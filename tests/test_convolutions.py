@@ -16,6 +16,7 @@ from torch import nn
 import tiny
 from contract import assert_close, assert_gradient_everywhere, drawn, example, redraw
 from isthmus.errors import DataError
+from isthmus.evaluation.figures.layers import layers_of
 from isthmus.models.autoencoder import Model
 from isthmus.models.costs import objective, penalty_weights
 from isthmus.models.loading import load_model
@@ -34,7 +35,6 @@ from isthmus.parts.convolutions import (
 )
 from isthmus.parts.corruptions import Pair
 from isthmus.parts.likelihoods import LIKELIHOODS
-from isthmus.showing.layers import layers_of
 from isthmus.training import prepare
 from isthmus.training.trainer import autocast
 

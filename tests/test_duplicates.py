@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from isthmus.embedding.duplicates import expected_pairs, find_pairs, local_dimension
-from isthmus.embedding.neighbors import nearest
+from isthmus.evaluation.metrics.nearest import nearest
 
 
 def healthy(kind: str, n: int, D: int, seed: int) -> np.ndarray:

@@ -15,7 +15,7 @@ import tiny
 from isthmus.data.images.saving import save_images
 from isthmus.editing import editing
 from isthmus.errors import UsageError
-from isthmus.measuring.strokes import measure
+from isthmus.evaluation.metrics.strokes import measure
 from isthmus.runs.folder import Run
 from isthmus.using.picking import pick
 from tiny import Digits

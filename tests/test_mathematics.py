@@ -13,7 +13,7 @@ from scipy.special import expit
 from sklearn.decomposition import PCA
 
 import tiny
-from isthmus.measuring.bound import importance_bound
+from isthmus.evaluation.metrics.likelihood_bound import importance_bound
 from isthmus.models.autoencoder import Model
 from isthmus.training.prepare import Prepared
 

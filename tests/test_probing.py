@@ -11,7 +11,7 @@ from isthmus.data.images.saving import save_images
 from isthmus.embedding import probing
 from isthmus.embedding.probing import probe_run
 from isthmus.errors import DataError
-from isthmus.measuring import probe
+from isthmus.evaluation.metrics import label_probe
 from isthmus.runs.folder import Run
 from tiny import Digits
 
@@ -48,7 +48,7 @@ def test_other_data_is_divided(digit_run: Run) -> None:
 
 
 def test_large_data_is_thinned_unless_all_is_asked_for(digit_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "WORK", 1e7)
+    monkeypatch.setattr(label_probe, "WORK", 1e7)
     found = probe_run(digit_run)
     n_train, n_test = found["codes"]["n_train"], found["codes"]["n_test"]
     assert n_train * n_test * 784 == pytest.approx(1e7, rel=0.05)  # rounded down, to whole samples

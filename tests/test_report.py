@@ -313,8 +313,8 @@ def test_material_names_what_a_sample_is(denoiser: Run, table_run: Run) -> None:
 
 
 def test_the_drawing_keeps_every_word(tmp_path: Path, denoiser: Run) -> None:
-    from isthmus.showing.drawing import architecture_svg
-    from isthmus.showing.layers import Layer
+    from isthmus.evaluation.figures.layers import Layer
+    from isthmus.evaluation.figures.network_drawing import architecture_svg
 
     layers = [Layer("input", 784), *(Layer("a layer with a long name", 64, notes=("dropout 0.1",)) for _ in range(12))]
     (tmp_path / "architecture.svg").write_text(architecture_svg(layers, title="<x>", likelihood="gaussian"), "utf-8")

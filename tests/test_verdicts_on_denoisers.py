@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from healthy import assert_found, denoising, ids, metrics, verdict
-from isthmus.judging.verdicts import headline
+from isthmus.evaluation.verdicts.verdicts import headline
 
 
 @pytest.mark.parametrize(

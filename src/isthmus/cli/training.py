@@ -86,7 +86,7 @@ def resume(
 
 def summary(run: Any) -> str:
     """What a finished run made: the verdicts in words, and where to look."""
-    from isthmus.judging.verdicts import Verdict, headline
+    from isthmus.evaluation.verdicts.verdicts import Verdict, headline
 
     verdicts = [Verdict(v["id"], v["level"], v["text"], v.get("try")) for v in run.metrics["verdicts"]]
     lines = ["", headline(verdicts, run.metrics), ""]

@@ -16,13 +16,13 @@ from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
 from isthmus.embedding.explore import coded
 from isthmus.errors import DataError, IsthmusError, UsageError
-from isthmus.measuring.probe import knn_accuracy
+from isthmus.evaluation.figures import canvas
+from isthmus.evaluation.figures.contact_sheets import short
+from isthmus.evaluation.figures.strips import side_by_side
+from isthmus.evaluation.metrics.label_probe import knn_accuracy
 from isthmus.recipes import RECIPES
 from isthmus.runs import folder as runs
 from isthmus.runs.folder import Run
-from isthmus.showing import canvas
-from isthmus.showing.filmstrips import side_by_side
-from isthmus.showing.sheets import short
 from isthmus.synthesising.resemblance import Judges, resemblance
 from isthmus.synthesising.sampling import draw_samples
 from isthmus.synthesising.synthesis import visible

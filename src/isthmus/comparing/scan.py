@@ -16,10 +16,10 @@ from isthmus.config import is_list
 from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import IsthmusError, UsageError
+from isthmus.evaluation.figures import canvas
+from isthmus.evaluation.figures.charts import errors_against
 from isthmus.runs.folder import Run
 from isthmus.settings import merge, parse_sets, where_is
-from isthmus.showing import canvas
-from isthmus.showing.charts import errors_against
 from isthmus.system import files
 from isthmus.training.display import Quiet, shown_by
 

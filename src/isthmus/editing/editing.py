@@ -14,8 +14,9 @@ from isthmus.data.samples import Samples
 from isthmus.editing.features import Feature
 from isthmus.editing.learning import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
 from isthmus.errors import UsageError
+from isthmus.evaluation.figures import figures
+from isthmus.evaluation.figures import strips as filmstrips
 from isthmus.randomness import seed_of
-from isthmus.showing import figures, filmstrips
 from isthmus.synthesising.classifier import classifier_of
 from isthmus.synthesising.synthesis import Made, visible
 from isthmus.using.apply import TABLES, keep_inputs, write_samples

@@ -13,7 +13,7 @@ from sklearn.decomposition import FastICA
 from isthmus.data.samples import Samples
 from isthmus.editing.features import METHODS, Feature, Group
 from isthmus.errors import DataError, UsageError, unknown
-from isthmus.measuring.strokes import MEASURES, measure
+from isthmus.evaluation.metrics.strokes import MEASURES, measure
 from isthmus.randomness import seed_of
 from isthmus.runs.artifacts import Shelf
 from isthmus.runs.latent import Latent, refuse_without_code

@@ -15,9 +15,9 @@ from isthmus.editing import editing, learning
 from isthmus.editing.features import Feature, Group
 from isthmus.editing.learning import METHOD
 from isthmus.errors import DataError, UsageError
-from isthmus.measuring.strokes import MEASURES
+from isthmus.evaluation.figures import figures
+from isthmus.evaluation.metrics.strokes import MEASURES
 from isthmus.randomness import seed_of
-from isthmus.showing import figures
 from isthmus.synthesising.sweeping import usual_code
 from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.picking import pick

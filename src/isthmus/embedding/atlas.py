@@ -14,7 +14,7 @@ from isthmus.data.samples import Samples
 from isthmus.embedding.explore import coded, one_set, picture_of, thinned
 from isthmus.embedding.projection import project, refuse_method
 from isthmus.errors import UsageError, unknown
-from isthmus.showing import maps
+from isthmus.evaluation.figures import maps
 
 if TYPE_CHECKING:
     from isthmus.runs.folder import Run

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from isthmus.embedding.duplicates import CHANCE, Pair, find_pairs
 from isthmus.embedding.explore import Coded, all_parts, coded, joined, picture_of
-from isthmus.showing import likeness
+from isthmus.evaluation.figures import neighbor_sheets
 
 if TYPE_CHECKING:
     from isthmus.runs.folder import Run
@@ -60,11 +60,11 @@ class Copies:
     def draw(self) -> Figure:
         """The pairs side by side, near ones first: of exact copies there is little to see."""
         s = self.data.samples
-        seen = sorted(self.pairs, key=lambda pair: pair.is_exact)[: likeness.ACROSS * likeness.PAIR_ROWS]
+        seen = sorted(self.pairs, key=lambda pair: pair.is_exact)[: neighbor_sheets.ACROSS * neighbor_sheets.PAIR_ROWS]
         first, second = ([getattr(pair, end) for pair in seen] for end in ("first", "second"))
         x = picture_of(s, [*first, *second])
         ids = [(self._told(a), self._told(b)) for a, b in zip(first, second, strict=True)]
-        return likeness.pairs(x[: len(seen)], x[len(seen) :], ids, [pair.raw for pair in seen])
+        return neighbor_sheets.pairs(x[: len(seen)], x[len(seen) :], ids, [pair.raw for pair in seen])
 
     def _told(self, row: int) -> str:
         part = f"{self.parts[self.part[row]]} " if len(self.parts) > 1 else ""

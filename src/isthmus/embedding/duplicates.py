@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.data.checks.hashing import find_duplicates
-from isthmus.embedding.neighbors import Nearest, distances_to, flat, nearest
+from isthmus.evaluation.metrics.nearest import Nearest, distances_to, flat, nearest
 
 SCALE = 10  # neighbours that tell how dense the data is at a place and of how many dimensions
 CHANCE = 0.05  # pairs that a whole set without copies may give: one such set in twenty raises a false alarm

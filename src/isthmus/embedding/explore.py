@@ -16,10 +16,10 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import align_labels, evenly
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
+from isthmus.evaluation.figures.canvas import save
+from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.randomness import seed_of
 from isthmus.runs.latent import refuse_without_code
-from isthmus.showing.canvas import save
-from isthmus.showing.pictures import shown
 from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.intake import read_parts
 from isthmus.using.picking import parted, pick

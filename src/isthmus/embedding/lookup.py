@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from isthmus.data.samples import Samples
 from isthmus.embedding.explore import Coded, coded, one_set, picture_of, title
-from isthmus.embedding.neighbors import Nearest, nearest
-from isthmus.showing import likeness
-from isthmus.showing.sheets import short
+from isthmus.evaluation.figures import neighbor_sheets
+from isthmus.evaluation.figures.contact_sheets import short
+from isthmus.evaluation.metrics.nearest import Nearest, nearest
 from isthmus.using.picking import is_own, parted, pick
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Found:
             rows, distances = found.rows[query], found.distances[query]
             names = [title(self.data.samples, int(row)) for row in rows]
             blocks.append((head, picture_of(self.data.samples, rows), names, [short(float(d)) for d in distances]))
-        return likeness.neighbors(picture_of(self.queries, [query])[0], title(self.queries, query), blocks)
+        return neighbor_sheets.neighbors(picture_of(self.queries, [query])[0], title(self.queries, query), blocks)
 
 
 def look_up(

@@ -12,7 +12,7 @@ from isthmus.data.batching.split import TEST_SHARE, align_labels
 from isthmus.data.samples import Samples
 from isthmus.embedding.explore import all_parts, coded, joined
 from isthmus.errors import DataError
-from isthmus.measuring.probe import K, beside, chosen, sizes
+from isthmus.evaluation.metrics.label_probe import K, beside, chosen, sizes
 from isthmus.randomness import seed_of
 
 if TYPE_CHECKING:

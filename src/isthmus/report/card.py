@@ -9,10 +9,10 @@ import torch
 
 from isthmus.data.checks.hashing import find_overlap
 from isthmus.data.checks.summary import facts_of, rows_about
+from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.report import tiles
 from isthmus.report.markup import number
 from isthmus.report.material import Material, Section
-from isthmus.showing.pictures import shown
 
 STRIP = 6  # images of each class, in two columns of classes
 MOST_CLASSES = 30  # strips; more would be a page of their own

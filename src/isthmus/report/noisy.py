@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.judging.cases import finite
-from isthmus.judging.questions import FILTERS
+from isthmus.evaluation.figures.run_pictures import SHOWN, one_of_each, shown
+from isthmus.evaluation.verdicts.cases import finite
+from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.report import tiles
 from isthmus.report.markup import number, told
 from isthmus.report.material import Material, Section
 from isthmus.report.opening import measure_of
 from isthmus.report.plots import bar
-from isthmus.showing.pictures import SHOWN, one_of_each, shown
 
 COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from isthmus.judging.cases import finite
-from isthmus.judging.questions import FILTERS
-from isthmus.judging.verdicts import headline
+from isthmus.evaluation.verdicts.cases import finite
+from isthmus.evaluation.verdicts.questions import FILTERS
+from isthmus.evaluation.verdicts.verdicts import headline
 from isthmus.report.markup import Html, number, told
 from isthmus.report.material import Material
 

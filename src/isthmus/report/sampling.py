@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.randomness import generator_for
 from isthmus.report import tiles
 from isthmus.report.markup import told
 from isthmus.report.material import CodeMoments, Material, Section
-from isthmus.showing.pictures import shown
 
 DRAWN = 20  # two lines of ten
 UNITS = 6  # strips: those units that change the picture most

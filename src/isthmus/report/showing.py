@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.judging.cases import finite
-from isthmus.measuring import principal
+from isthmus.evaluation.figures.run_pictures import SHOWN, WORST, one_of_each, shown, without_noise
+from isthmus.evaluation.metrics import pca as principal
+from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
 from isthmus.report.markup import number, told
 from isthmus.report.material import Material, Section
 from isthmus.report.plots import bar
-from isthmus.showing.pictures import SHOWN, WORST, one_of_each, shown, without_noise
 
 CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without colour
 MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told

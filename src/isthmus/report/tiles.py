@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, features
 
-from isthmus.showing.sheets import pictures
+from isthmus.evaluation.figures.contact_sheets import pictures
 
 SHARP = 64 * 64  # pixels up to which a picture is kept exactly and drawn pixel by pixel; larger ones are packed
 SIDE = 256  # pixels of the longer side of one picture at most: what fits beside others on a page

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isthmus.judging.cases import count, finite
+from isthmus.evaluation.verdicts.cases import count, finite
 from isthmus.report.markup import number, told
 from isthmus.report.material import Material, Section
 from isthmus.report.plots import Axis, Level, Line, line_chart, y_axis

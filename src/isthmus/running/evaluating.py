@@ -13,9 +13,9 @@ from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
-from isthmus.judging.judge import judge
-from isthmus.judging.verdicts import OF_TRAINING
-from isthmus.measuring.bound import importance_bound
+from isthmus.evaluation.metrics.likelihood_bound import importance_bound
+from isthmus.evaluation.verdicts.judge import judge
+from isthmus.evaluation.verdicts.verdicts import OF_TRAINING
 from isthmus.runs import folder
 from isthmus.runs.folder import Run
 from isthmus.runs.record import fingerprint

@@ -9,10 +9,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
-from isthmus.judging import collapse
-from isthmus.judging.judge import judge
-from isthmus.measuring.measure import cost_unit, mean_cost_of_mean
-from isthmus.measuring.passing import pass_through
+from isthmus.evaluation.figures.run_pictures import draw_pictures
+from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean
+from isthmus.evaluation.metrics.test_pass import pass_through
+from isthmus.evaluation.verdicts import collapse
+from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.autoencoder import Model
 from isthmus.running.reporting import report_at_end
 from isthmus.runs import folder
@@ -21,7 +22,6 @@ from isthmus.runs.latent import keep_latent
 from isthmus.runs.state import has_begun
 from isthmus.scoring.anomaly import keep_evidence
 from isthmus.scoring.conformal import held_apart
-from isthmus.showing.pictures import draw_pictures
 from isthmus.system import files
 from isthmus.system.naming import counted
 from isthmus.system.signals import StopSignals
@@ -173,7 +173,7 @@ def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
 
 
 def _shown_epoch(row: dict[str, Any], trainer: Trainer, shown: Quiet) -> None:
-    from isthmus.showing.curves import live_curve
+    from isthmus.evaluation.figures.cost_curves import live_curve
 
     shown.epoch(row, trainer.progress)
     _warn_live(trainer.monitor.history, trainer.progress.epochs, shown)

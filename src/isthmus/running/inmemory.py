@@ -12,7 +12,7 @@ import numpy as np
 from isthmus.config import Config
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
-from isthmus.measuring.measure import mean_cost_of_mean
+from isthmus.evaluation.metrics.measure import mean_cost_of_mean
 from isthmus.models.autoencoder import Model
 from isthmus.models.costs import penalty_weights
 from isthmus.system.signals import EXIT_CODES

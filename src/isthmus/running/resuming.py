@@ -14,7 +14,7 @@ from torch import nn
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import ModelFileError, ResourceError, UsageError
-from isthmus.judging.cases import count
+from isthmus.evaluation.verdicts.cases import count
 from isthmus.running.differences import conditions_changed, refuse_other_data, settings_changed
 from isthmus.running.execution import execute
 from isthmus.runs import folder

@@ -118,7 +118,7 @@ class Run(Tools):
         path = self.path / f"{picture}.png"
         if not path.is_file():
             raise unknown("picture", picture, [p.stem for p in self.path.glob("*.png")])
-        from isthmus.showing.curves import show_picture
+        from isthmus.evaluation.figures.cost_curves import show_picture
 
         show_picture(path)
         return path

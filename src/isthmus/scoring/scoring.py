@@ -14,10 +14,10 @@ from isthmus.data.checks.hashing import count_overlap
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
+from isthmus.evaluation.figures import anomaly_sheets, figures
+from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.scoring.anomaly import Detector, Scores
 from isthmus.scoring.conformal import outliers, settled_rate, threshold
-from isthmus.showing import figures, strangeness
-from isthmus.showing.pictures import shown
 from isthmus.system.outputs import refuse_inputs
 from isthmus.using.apply import TABLES, keep_inputs
 from isthmus.using.picking import is_own, pick
@@ -153,7 +153,7 @@ def _draw(detector: Detector, samples: Samples, found: Scores, flags: np.ndarray
     x_hat, heat = detector.heat(raw)
     ids = [samples.id_of(int(row)) for row in rows]
     drawn = shown(x), shown(torch.from_numpy(x_hat), x), heat
-    figures.save(strangeness.strangest(*drawn, ids, found.p_value[rows].tolist(), flags[rows].tolist()), out)
+    figures.save(anomaly_sheets.strangest(*drawn, ids, found.p_value[rows].tolist(), flags[rows].tolist()), out)
 
 
 def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list[str]:

@@ -11,9 +11,9 @@ import torch
 from scipy.stats import betabinom
 from torch import Tensor
 
-from isthmus.embedding.neighbors import nearest
 from isthmus.errors import DataError
-from isthmus.measuring.measure import BASELINE_VALUES
+from isthmus.evaluation.metrics.measure import BASELINE_VALUES
+from isthmus.evaluation.metrics.nearest import nearest
 from isthmus.randomness import generator_for
 from isthmus.synthesising.classifier import Classifier, classifier_of
 from isthmus.synthesising.fidelity import Fidelity, K, precision_recall

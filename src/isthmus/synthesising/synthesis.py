@@ -15,10 +15,10 @@ from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
+from isthmus.evaluation.figures import figures, strips
+from isthmus.evaluation.figures.animation import write_animation
+from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.runs.latent import refuse_without_code
-from isthmus.showing import figures, filmstrips
-from isthmus.showing.motion import write_animation
-from isthmus.showing.pictures import shown
 from isthmus.synthesising.blending import PATHS, blend, refuse_discrete
 from isthmus.synthesising.resemblance import Resemblance, resemblance, training_rows
 from isthmus.synthesising.sampling import PRIOR, Sampled, draw_samples, has_prior
@@ -112,7 +112,7 @@ def _beside_nearest(run: Run, drawn: Sampled, found: Resemblance, of: str | None
     train = prepared.splits.train
     ids = [train.id_of(int(row)) for row in rows]
     nearest = visible(run, train.x[rows])
-    return filmstrips.beside_nearest(visible(run, drawn.x[:few]), nearest, copies.distances[:few], ids, copies.limit)
+    return strips.beside_nearest(visible(run, drawn.x[:few]), nearest, copies.distances[:few], ids, copies.limit)
 
 
 def interpolate(
@@ -174,7 +174,7 @@ def _write_ways(run: Run, ways: dict[str, np.ndarray], given: np.ndarray, out: P
     if out.suffix == ".webp":
         write_animation(out, visible(run, fine[next(iter(ways))]))
         return
-    strip = filmstrips.between(visible(run, given), {name: visible(run, way) for name, way in ways.items()})
+    strip = strips.between(visible(run, given), {name: visible(run, way) for name, way in ways.items()})
     if out.suffix == ".png":
         figures.save(strip, out)
         return
@@ -216,17 +216,17 @@ def traverse(
             _write_sweep(run, found, target / "units.csv")
     moved = dict(zip(found.units.tolist(), found.movement.tolist(), strict=True))
     most = ", ".join(map(str, found.units[:5].tolist()))
-    left = len(found.units) - filmstrips.MOST_ROWS
+    left = len(found.units) - strips.MOST_ROWS
     said = [f"the units that move the output most: {most}"]
-    said += [f"the sheet shows {filmstrips.MOST_ROWS}; {left} others move it less"] if left > 0 else []
+    said += [f"the sheet shows {strips.MOST_ROWS}; {left} others move it less"] if left > 0 else []
     said += _about_columns(run, target if target.suffix else target / "units.csv")
     return Made(target, len(found.units), tuple(said), {"movement": {str(k): v for k, v in moved.items()}})
 
 
 def _sweep_sheet(run: Run, found: Sweep) -> Any:
-    U, Q, *shape = found.x[: filmstrips.MOST_ROWS].shape
+    U, Q, *shape = found.x[: strips.MOST_ROWS].shape
     x = visible(run, found.x[:U].reshape(U * Q, *shape)).reshape(U, Q, *shape)
-    return filmstrips.sweeps(x, found.units.tolist(), found.movement.tolist(), found.values, QUANTILES)
+    return strips.sweeps(x, found.units.tolist(), found.movement.tolist(), found.values, QUANTILES)
 
 
 def _write_sweep(run: Run, found: Sweep, out: Path) -> None:

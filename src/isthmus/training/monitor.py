@@ -146,7 +146,7 @@ class Monitor:
 
     def plot_cost(self, **settings: Any) -> None:
         """The cost curves: live in a notebook, as `curves.png` in `out` always."""
-        from isthmus.showing import figures
+        from isthmus.evaluation.figures import figures
 
         if not self.history:
             return

@@ -66,7 +66,7 @@ def keep_inputs(run: Run, source: str | Path, out: str | Path) -> None:
 
 def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
     """What the noise of the input says about using this denoiser, as a sentence or none."""
-    from isthmus.judging.verdicts import judge_noise
+    from isthmus.evaluation.verdicts.verdicts import judge_noise
 
     estimates = run.metrics.get("denoising", {}).get("estimates")
     if estimates is None or not samples.is_image:

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from isthmus.errors import DataError, unknown
-from isthmus.showing.sheets import pictures
+from isthmus.evaluation.figures.contact_sheets import pictures
 
 WAYS = ("auto", "digit", "cover", "exact")
 BOX = 20 / 28  # of MNIST's 28 pixels the longer side of a digit takes 20

@@ -18,10 +18,10 @@ import torch
 from safetensors.torch import load_file
 
 from isthmus.errors import IsthmusError, UsageError
+from isthmus.evaluation.figures.run_pictures import one_of_each, without_noise
 from isthmus.models.autoencoder import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
 from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, Run
-from isthmus.showing.pictures import one_of_each, without_noise
 from isthmus.system import files
 from isthmus.system.lock import NAME, is_held
 from isthmus.system.swapping import standing

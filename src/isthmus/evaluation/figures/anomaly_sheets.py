@@ -1,0 +1,59 @@
+"""The picture of what does not fit: the strangest images, what the model makes of them, and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.evaluation.figures.canvas import SMALL, fitted, look
+from isthmus.evaluation.figures.contact_sheets import (
+    GAP,
+    AbstractRow,
+    PictureRow,
+    TextRow,
+    columns_for,
+    pictures,
+    sheet,
+    short,
+    tile_size,
+)
+
+BANDS = 2  # rows of images at most: twenty are what a person looks at
+FROM, TO = 2.0, 6.0  # times the usual error of a pixel: at 2 one in twenty normal pixels begins to glow, at 6 none
+GLOW = np.array([0.84, 0.19, 0.12])  # the red of the package's warnings, which no gray image holds
+
+
+@look()
+def strangest(
+    x: np.ndarray, x_hat: np.ndarray, heat: np.ndarray, ids: Sequence[str], p: Sequence[float], outlier: Sequence[bool]
+) -> Figure:
+    """Images (N, C, H, W), strangest first: id, image, reconstruction, the image with `heat` over it, its p-value.
+
+    `heat` is the error of each value in units of what is usual there; from 2 of them on it glows, at 6 fully.
+    """
+    columns = columns_for(len(x), x.shape[3])
+    tile = tile_size(x.shape[2:], columns)
+    rows: list[AbstractRow] = []
+    for start in range(0, min(len(x), BANDS * columns), columns):
+        part = slice(start, start + columns)
+        told = [f"p {short(value)}{' !' if flag else ''}" for value, flag in zip(p[part], outlier[part], strict=True)]
+        rows += [
+            TextRow("id", [fitted(i, tile[1] - GAP / 2, SMALL, keep="end") for i in ids[part]], top=3 * GAP),
+            PictureRow("image", pictures(x[part])),
+            PictureRow("reconstruction", pictures(x_hat[part])),
+            PictureRow("where it is strange", overlaid(x[part], heat[part]), note="red: error 2 to 6 times the usual"),
+            TextRow("! outlier", told),
+        ]
+    return sheet(rows, columns, tile).figure
+
+
+def overlaid(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3): the images (N, C, H, W), paler and gray, with the largest heat of a pixel's channels in red."""
+    gray = pictures(x)[..., :3].mean(-1, keepdims=True)
+    strength = np.clip((heat.max(1)[..., None] - FROM) / (TO - FROM), 0, 1)
+    return (0.75 * gray * (1 - strength) + GLOW * strength).astype(np.float32)
+
+
+__all__ = ["overlaid", "strangest"]

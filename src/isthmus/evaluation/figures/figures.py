@@ -1,0 +1,243 @@
+"""The pictures of a run folder, drawn from plain arrays: samples per class, sanity check, denoising, the worst cases.
+
+Images are (N, C, H, W), uint8 or floats in [0, 1]; gray, RGB or RGBA. Nothing here knows a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.evaluation.figures.canvas import (
+    BODY,
+    MARGIN,
+    MUTED,
+    SMALL,
+    Page,
+    drawable,
+    fitted,
+    look,
+    png,
+    save,
+    text_width,
+)
+from isthmus.evaluation.figures.contact_sheets import (
+    COLUMNS,
+    GAP,
+    LABEL,
+    WIDTH,
+    AbstractRow,
+    CodeRow,
+    PictureRow,
+    TextRow,
+    columns_for,
+    draw_picture,
+    pictures,
+    sheet,
+    short,
+    tile_size,
+)
+from isthmus.evaluation.figures.cost_curves import cost_curves, live_curve
+from isthmus.sparkline import sparkline
+
+__all__ = [
+    "cost_curves",
+    "denoising",
+    "grid",
+    "live_curve",
+    "png",
+    "samples_per_class",
+    "sanity",
+    "save",
+    "sparkline",
+    "strip",
+    "worst",
+]
+
+WORST = 10
+MOST_CLASSES = (
+    120  # of more classes (a thousand in ImageNet) the first are shown: the picture is for a look, not a list
+)
+ERRORS = {"cmap": "Oranges", "vmin": 0.0}  # paper: no error
+
+
+@look()
+def samples_per_class(images: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> Figure:
+    """A row a class with its first samples; many classes stand in several columns. Without labels a plain grid.
+
+    `labels` are indices into `classes`.
+    """
+    if labels is None or not len(classes):
+        return grid(images[:60], 10)
+    labels = np.asarray(labels)
+    shown = min(len(classes), MOST_CLASSES)
+    blocks, samples, longest = next(rest for most, *rest in ARRANGEMENTS if shown <= most)
+    most = int(np.bincount(labels[(labels >= 0) & (labels < shown)], minlength=1).max())
+    samples = max(1, min(samples, most))
+    size = BODY if blocks <= 2 else SMALL
+    names = [fitted(_name(name, k), longest, size) for k, name in enumerate(classes[:shown])]
+    left = math.ceil(max(text_width(name, size) for name in names)) + 2 * GAP
+    tile = tile_size(images.shape[2:], blocks * samples, room=WIDTH + 50 - blocks * (left + 3 * GAP))
+    width, height = left + samples * (tile[1] + GAP) + 3 * GAP, max(tile[0], BODY + 4) + GAP
+    per_block = math.ceil(shown / blocks)
+    blocks = math.ceil(shown / per_block)
+    note = f"the first {shown} of {len(classes):,} classes" if shown < len(classes) else ""
+    page = Page(2 * MARGIN + blocks * width - 4 * GAP, 2 * MARGIN + per_block * height - GAP + (LABEL if note else 0))
+    for k, name in enumerate(names):
+        x, y = MARGIN + k // per_block * width + left, MARGIN + k % per_block * height
+        rows = np.flatnonzero(labels == k)[:samples]
+        page.text(name, x - GAP * 1.5, y + (height - GAP) / 2, size=size, ha="right")
+        if len(rows):
+            _class_row(page, pictures(images[rows]), x, y + (height - GAP - tile[0]) // 2, tile)
+        else:
+            page.text("none", x, y + (height - GAP) / 2, color=MUTED, ha="left")
+    page.text(note, MARGIN, MARGIN + per_block * height + LABEL / 2, size=SMALL, color=MUTED, ha="left")
+    return page.figure
+
+
+# (up to so many classes: columns of classes, samples of each, longest name in pixels): about 1,200 pixels wide
+ARRANGEMENTS = ((12, 1, 10, 180), (30, 2, 6, 150), (66, 4, 4, 110), (MOST_CLASSES, 5, 3, 95))
+
+
+def _name(name: str, k: int) -> str:
+    """The class's name, or its number where no installed font can write it."""
+    line = "".join(c if c.isprintable() else " " for c in name).strip()
+    return line if line and all(map(drawable, line)) else str(k)
+
+
+def _class_row(page: Page, row: np.ndarray, x: float, y: float, tile: tuple[int, int]) -> None:
+    places = [x + i * (tile[1] + GAP) for i in range(len(row))]
+    for place, picture in zip(places, row, strict=True):
+        draw_picture(page, picture, place, y, tile)
+    page.frames([(place, y, tile[1], tile[0]) for place in places])
+
+
+@look()
+def grid(images: np.ndarray, columns: int = 10) -> Figure:
+    """A contact sheet, `columns` images a row, line by line."""
+    x = pictures(images)
+    columns = min(columns, len(x))
+    tile = tile_size(x.shape[1:3], columns)
+    rows = math.ceil(len(x) / columns)
+    page = Page(2 * MARGIN + columns * (tile[1] + GAP) - GAP, 2 * MARGIN + rows * (tile[0] + GAP) - GAP)
+    for r in range(rows):
+        _class_row(page, x[r * columns : (r + 1) * columns], MARGIN, MARGIN + r * (tile[0] + GAP), tile)
+    return page.figure
+
+
+def strip(images: np.ndarray) -> Figure:
+    """All images side by side in one row."""
+    return grid(images, len(images))
+
+
+@look()
+def sanity(
+    original: np.ndarray,
+    z: np.ndarray | None,
+    x_hat: np.ndarray,
+    *,
+    labels: Sequence[Any] | None = None,
+    signed: bool | None = None,
+) -> Figure:
+    """Three rows: original, code, reconstruction, with each image's mean squared error.
+
+    `z` is (N, z_size); None or no columns for a network without a code. `signed` says whether its values go both ways
+    from zero; by default the values decide.
+    `labels` are written over the originals. Of many samples as many are shown as can be seen well.
+    """
+    rows: list[AbstractRow] = [] if labels is None else [TextRow("label", [str(label) for label in labels])]
+    rows += [
+        PictureRow("original", pictures(original)),
+        *_codes(z, signed),
+        PictureRow("reconstruction", pictures(x_hat)),
+        TextRow("MSE", [_number(e) for e in _mse(original, x_hat)]),
+    ]
+    return _compare(rows, original)
+
+
+@look()
+def denoising(
+    noisy: np.ndarray, z: np.ndarray | None, denoised: np.ndarray, clean: np.ndarray, *, signed: bool | None = None
+) -> Figure:
+    """Four rows: noisy, code, denoised, clean, with the PSNR of the noisy and the denoised against the clean.
+
+    `z` and `signed` are as for `sanity`.
+    """
+    rows: list[AbstractRow] = [
+        PictureRow("noisy", pictures(noisy)),
+        TextRow("PSNR", _decibels(noisy, clean)),
+        *_codes(z, signed),
+        PictureRow("denoised", pictures(denoised)),
+        TextRow("PSNR", _decibels(denoised, clean)),
+        PictureRow("clean", pictures(clean)),
+    ]
+    return _compare(rows, clean)
+
+
+@look()
+def worst(original: np.ndarray, x_hat: np.ndarray, errors: np.ndarray, ids: Sequence[str]) -> Figure:
+    """The ten images with the largest `errors`, worst first: original, reconstruction, absolute error, id and error."""
+    order = np.argsort(-np.nan_to_num(np.asarray(errors, float), nan=np.inf), kind="stable")[:WORST]
+    x, y = pictures(np.asarray(original)[order]), pictures(np.asarray(x_hat)[order])
+    difference = np.abs(x - y).mean(axis=-1, keepdims=True)
+    colours = ERRORS | {"vmax": float(np.nanmax(difference, initial=1e-6))}
+    columns = columns_for(len(x), x.shape[2])
+    tile = tile_size(x.shape[1:3], columns)
+    rows = [
+        TextRow("id", [fitted(str(ids[i]), tile[1] - GAP / 2, SMALL, keep="end") for i in order]),
+        PictureRow("original", x),
+        PictureRow("reconstruction", y),
+        PictureRow("absolute error", difference, colours=colours, bar=True),
+        TextRow("error", [_number(float(errors[i])) for i in order]),
+    ]
+    return sheet(rows, columns, tile).figure
+
+
+def _compare(rows: Sequence[AbstractRow], images: np.ndarray) -> Figure:
+    columns = columns_for(len(images), images.shape[3])
+    return sheet(rows, columns, tile_size(images.shape[2:], columns)).figure
+
+
+def _codes(z: np.ndarray | None, signed: bool | None) -> list[CodeRow]:
+    """The row of codes, if there are any. Signed ones run from red over white to blue, others from white to blue."""
+    if z is None or not np.size(z):
+        return []
+    z = np.asarray(z, dtype=float).reshape(len(z), -1)
+    known = np.sort(z[:COLUMNS][np.isfinite(z[:COLUMNS])], axis=None)
+    low, high = (known[0], known[-1]) if known.size else (0.0, 0.0)
+    if not signed and low >= 0 and high <= 1:
+        colours, clipped = {"cmap": "Blues", "vmin": 0.0, "vmax": 1.0}, False
+    else:
+        size = np.sort(np.abs(known))
+        end, most = (size[int(0.99 * (size.size - 1))], size[-1]) if size.size else (1.0, 1.0)
+        clipped = bool(most > 2 * end > 0)  # a few codes far beyond all others would leave those without colour
+        reach = float(end if clipped else most) or 1.0
+        two_sided = low < 0 if signed is None else signed
+        colours = {"cmap": "RdBu" if two_sided else "Blues", "vmin": -reach if two_sided else 0.0, "vmax": reach}
+    return [CodeRow("code", z, colours, note=f"z_size {z.shape[1]:,}", clipped=clipped)]
+
+
+def _mse(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean squared error of each image, data in [0, 1]."""
+    return np.square(_unit(x) - _unit(y)).reshape(len(x), -1).mean(axis=1)
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    x = np.asarray(x)
+    return x.astype(float) / (np.iinfo(x.dtype).max if x.dtype.kind in "ui" else 1.0)
+
+
+def _decibels(x: np.ndarray, clean: np.ndarray) -> list[str]:
+    """PSNR of each image, 10 log10(1 / mse), as a text."""
+    return ["identical" if e == 0 else f"{-10 * math.log10(e):.1f} dB" if e > 0 else "–" for e in _mse(x, clean)]
+
+
+def _number(value: float) -> str:
+    """An error in about six characters: 0.0032, 1.2e−5; a dash where it is not a number."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.4f}" if 0.00095 <= abs(value) < 10 else short(value)

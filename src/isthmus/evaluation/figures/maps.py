@@ -1,0 +1,209 @@
+"""Pictures of codes in a plane: small pictures where there is room for them, or points; coloured by label or by number.
+
+Points are (N, 2); `groups` (N,) are indices into `names`, -1 for samples without one; `values` (N,) are numbers; `note`
+stands under the map and says what its directions are.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from isthmus.evaluation.figures.canvas import (
+    BODY,
+    HAIRLINE,
+    INK,
+    MARGIN,
+    MUTED,
+    PAPER,
+    SMALL,
+    Page,
+    drawable,
+    fitted,
+    look,
+    text_width,
+)
+from isthmus.evaluation.figures.contact_sheets import colour_bar, pictures
+
+SIDE = 1_060  # pixels of the map's longer side: with the key about 1,250 wide, what a README shows well
+FLATTEST = 0.5  # of a map's sides: a flatter one is given room above and below
+THUMBNAILS = ((500, 44), (2_500, 32), (math.inf, 26))  # up to so many samples: side of a small picture in pixels
+DOTS = ((300, 90), (1_500, 40), (5_000, 16), (math.inf, 7))  # up to so many: area of a point in square points
+KEY_MOST, NAMED_MOST = 24, 60  # groups that the key lists, and that are named in the map: more would overlap
+NAMED_FROM = 15  # points of a group: of fewer a name would hide or be told from, the key is enough
+LONGEST = 170  # pixels of a name
+DARK = 0.1  # median border value up to which gray pictures are ink on a dark ground, like digits
+# Matplotlib's ten, told apart by most readers; their yellow and gray are dark enough for ink on paper.
+TEN = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
+
+
+@look()
+def thumbnails(
+    points: np.ndarray, images: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = ""
+) -> Figure:
+    """A map of small pictures (N, C, H, W), none on top of another: each field shows the sample nearest to its middle.
+
+    Gray images on a dark ground, such as digits, are drawn as ink in the colour of their group; others get a frame.
+    """
+    side = next(side for most, side in THUMBNAILS if len(points) <= most)
+    places, (width, height) = _placed(points, side // 2 + 2)
+    fields, rows = one_a_field(places, side)
+    shown = pictures(images[rows])
+    colours = _colours(groups[rows] if groups is not None else None, len(names), len(rows))
+    sheet = np.ones((height, width, 3), np.float32)
+    as_ink = shown.shape[-1] == 1 and float(np.median(_border(shown))) <= DARK
+    for field, picture, colour in zip(fields, shown, colours, strict=True):
+        y, x = field[1] * side, field[0] * side
+        tile = _tile(picture, side - 2, colour, as_ink=as_ink, framed=groups is not None)
+        box = sheet[y : y + tile.shape[0], x : x + tile.shape[1]]
+        box[:] = tile[: box.shape[0], : box.shape[1]]
+    page = _page(width, height, names if groups is not None else ())
+    page.image(sheet, MARGIN, MARGIN, width, height, interpolation="nearest")
+    few = f"{len(rows):,} of {len(points):,} samples, one a field" if len(rows) < len(points) else ""
+    _key(page, width, height, groups, names, " · ".join(filter(None, [note, few])))
+    return page.figure
+
+
+@look()
+def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "") -> Figure:
+    """A map of points in the colours of their groups, each named in the key and, of many points, at its middle."""
+    places, (width, height) = _placed(points, 8)
+    page = _page(width, height, names if groups is not None else ())
+    order = np.random.default_rng(0).permutation(len(points))  # so that no group lies on top of all others
+    _scatter(page, places[order], color=_colours(groups, len(names), len(points))[order])
+    if groups is not None and len(names) <= NAMED_MOST:
+        sizes = np.bincount(groups[groups >= 0], minlength=len(names))
+        fewest = NAMED_FROM if np.count_nonzero(sizes) <= KEY_MOST else 1  # the key does not hold all of more groups
+        for k, name in enumerate(names):
+            if sizes[k] >= fewest:
+                x, y = np.median(places[groups == k], axis=0)
+                _name(page, _told(name, k), x + MARGIN, y + MARGIN)
+    _key(page, width, height, groups, names, note)
+    return page.figure
+
+
+@look()
+def gradient(points: np.ndarray, values: np.ndarray, name: str, note: str = "") -> Figure:
+    """A map of points coloured by a number, with its scale; the outermost hundredth shares the colours of the ends."""
+    places, (width, height) = _placed(points, 8)
+    page = Page(width + 2 * MARGIN + LONGEST, height + 2 * MARGIN + SMALL)
+    low, high = np.nanquantile(values, [0.01, 0.99]) if np.isfinite(values).any() else (0.0, 1.0)
+    colours = {"cmap": "viridis", "vmin": float(low), "vmax": float(high if high > low else low + 1)}
+    order = np.random.default_rng(0).permutation(len(points))
+    _scatter(page, places[order], c=np.asarray(values, float)[order], plotnonfinite=False, **colours)
+    x = MARGIN + width + 2 * MARGIN
+    page.text(fitted(name, LONGEST - MARGIN), x, MARGIN + BODY, ha="left")
+    colour_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colours)
+    _key(page, width, height, None, (), note)
+    return page.figure
+
+
+def one_a_field(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fields (F, 2) of `side` pixels that hold points, as (column, row), and the point (F,) nearest each middle."""
+    fields = (places // side).astype(np.int64)
+    off = np.square(places - (fields + 0.5) * side).sum(1)
+    order = np.lexsort((off, fields[:, 0], fields[:, 1]))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (np.diff(fields[order], axis=0) != 0).any(1)
+    return fields[order][first], order[first]
+
+
+def _placed(points: np.ndarray, edge: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Points in pixels from the top left corner, and the (width, height) that they need, on one scale both ways."""
+    low, high = points.min(0).astype(float), points.max(0).astype(float)
+    span = np.maximum(high - low, 1e-12)
+    scale = (SIDE - 2 * edge) / span.max()
+    size = np.maximum(span * scale, FLATTEST * (SIDE - 2 * edge))
+    places = (points - (low + high) / 2) * (scale, -scale) + size / 2 + edge  # up is up
+    return places, (round(size[0]) + 2 * edge, round(size[1]) + 2 * edge)
+
+
+def _scatter(page: Page, places: np.ndarray, **colours: Any) -> None:
+    area = next(area for most, area in DOTS if len(places) <= most)
+    style: dict[str, Any] = {"s": area, "alpha": 0.75, "linewidths": 0.3, "edgecolors": PAPER}
+    page.axes.scatter(places[:, 0] + MARGIN, places[:, 1] + MARGIN, **style, **colours)
+
+
+def _page(width: int, height: int, names: Sequence[str]) -> Page:
+    lines = min(len(names), KEY_MOST) + 2
+    return Page(width + 2 * MARGIN + (LONGEST if names else 0), max(height, lines * 24) + 2 * MARGIN + SMALL)
+
+
+def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: Sequence[str], note: str) -> None:
+    """The groups with their colours and sizes at the right, and the note under the map."""
+    page.text(note, MARGIN, height + 1.5 * MARGIN, size=SMALL, color=MUTED, ha="left")
+    if groups is None:
+        return
+    x, y = MARGIN + width + MARGIN, MARGIN + 12
+    listed = [k for k in range(len(names)) if (groups == k).any()]
+    entries = [(_told(names[k], k), k) for k in listed[:KEY_MOST]]
+    entries += [("no label", -1)] if (groups < 0).any() else []
+    for text, k in entries:
+        count = f"{np.count_nonzero(groups == k):,}"
+        page.axes.scatter([x + 6], [y], s=70, color=_colours(np.array([k]), len(names), 1), linewidths=0)
+        room = LONGEST - 30 - text_width(count, SMALL) - 8
+        shown = fitted(text, room)
+        page.text(shown, x + 22, y, ha="left")
+        page.text(count, x + 22 + text_width(shown) + 8, y, size=SMALL, color=MUTED, ha="left")
+        y += 24
+    if len(listed) > KEY_MOST:
+        page.text(f"… and {len(listed) - KEY_MOST:,} more", x, y, size=SMALL, color=MUTED, ha="left")
+
+
+def _told(name: str, k: int) -> str:
+    """The group's name, or its number where no installed font can write it."""
+    line = "".join(c if c.isprintable() else " " for c in name).strip()
+    return line if line and all(map(drawable, line)) else str(k)
+
+
+def _name(page: Page, text: str, x: float, y: float) -> None:
+    """A name in the map, on a halo of paper."""
+    written = page.axes.text(x, y, fitted(text, LONGEST), size=BODY * 0.6, ha="center", va="center", color=INK)
+    written.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
+
+
+def _colours(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
+    """(n, 3) RGB, a colour a sample: that of its group, gray for none, ink where there are no groups."""
+    if groups is None:
+        return np.tile(to_rgb(INK), (n, 1))
+    palette = [to_rgb(c) for c in TEN] if n_groups <= len(TEN) else [_hue(k) for k in range(n_groups)]
+    return np.array([*palette, to_rgb(HAIRLINE)])[groups]  # -1 is the last
+
+
+def _hue(k: int) -> tuple[float, float, float]:
+    """Hues by the golden angle, which never come close soon after each other, in three lightnesses."""
+    return colorsys.hls_to_rgb((k * 0.61803398875) % 1.0, (0.42, 0.3, 0.55)[k % 3], 0.75)
+
+
+def _border(shown: np.ndarray) -> np.ndarray:
+    return np.concatenate([shown[:, 0].ravel(), shown[:, -1].ravel(), shown[:, :, 0].ravel(), shown[:, :, -1].ravel()])
+
+
+def _tile(picture: np.ndarray, side: int, colour: np.ndarray, *, as_ink: bool, framed: bool) -> np.ndarray:
+    """One (H, W, 1, 3 or 4) picture as RGB, at most `side` pixels each way."""
+    H, W = picture.shape[:2]
+    frame = 2 if framed and not as_ink else 0
+    factor = (side - 2 * frame) / max(H, W)
+    size = max(1, round(W * factor)), max(1, round(H * factor))
+    how = Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR
+    channels = np.ascontiguousarray(np.nan_to_num(picture).transpose(2, 0, 1))
+    planes = [Image.fromarray(channel).resize(size, how) for channel in channels]
+    small = np.stack([np.asarray(p) for p in planes], axis=-1)
+    if as_ink:
+        return 1 - small * (1 - np.asarray(colour, np.float32))
+    if small.shape[-1] == 4:
+        small = small[..., :3] * small[..., 3:] + 1 - small[..., 3:]
+    tile = np.ones((size[1] + 2 * frame, size[0] + 2 * frame, 3), np.float32) * np.asarray(colour, np.float32)
+    tile[frame : frame + size[1], frame : frame + size[0]] = small
+    return tile
+
+
+__all__ = ["dots", "gradient", "one_a_field", "thumbnails"]

@@ -1,0 +1,95 @@
+"""What else was counted in each epoch: penalties, perplexity, one small panel each under the cost curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from isthmus.evaluation.figures.canvas import DPI, HAIRLINE, INK, MUTED, SMALL, fitted, text_width
+
+PANEL, GAP = 64, 26  # pixels of a panel, and above it
+MOST = 4  # panels: more would outweigh the cost; history.csv holds all
+WIDE = 30.0  # where the largest is so many times the least, only logarithms show both
+NOT_SO = {"epoch", "train_cost", "validation_cost", "lr", "seconds", "step", "batch"}  # what a row holds besides
+NAMES = {"kl": "KL", "mmd": "MMD", "l2": "L2", "l1": "L1"}
+Row = Mapping[str, Any]
+
+
+def series(history: Sequence[Row]) -> dict[str, np.ndarray]:
+    """What rows hold besides costs, rate and time, at most four of them; gaps are NaN, what is always 0 is left out."""
+    keys = dict.fromkeys(key for row in history for key in row if key not in NOT_SO)
+    values = {key: np.array([_number(row.get(key)) for row in history]) for key in keys}
+    told = [key for key, v in values.items() if np.isfinite(v).any() and np.nan_to_num(v, posinf=0, neginf=0).any()]
+    return {NAMES.get(key, key.replace("_", " ")): values[key] for key in told[:MOST]}
+
+
+def height(n: int) -> int:
+    """Pixels that n panels take."""
+    return n * (PANEL + GAP)
+
+
+def draw(figure: Figure, place: tuple[float, float], bottom: float, epochs: np.ndarray, limits: tuple[float, float],
+         shown: Mapping[str, np.ndarray], best_epoch: int | None) -> list[Axes]:  # fmt: skip
+    """A panel each, from above; `place` is the left edge and width as shares, `bottom` pixels under the lowest one."""
+    total = figure.get_size_inches()[1] * DPI
+    panels = []
+    for i, (name, values) in enumerate(shown.items()):
+        low = bottom + (len(shown) - 1 - i) * (PANEL + GAP)
+        axes = figure.add_axes((place[0], low / total, place[1], PANEL / total))
+        axes.set_xlim(*limits)
+        axes.tick_params(labelsize=SMALL * 72 / DPI, length=3, width=0.7, labelbottom=False)
+        if best_epoch is not None and limits[0] < best_epoch < limits[1]:
+            axes.axvline(best_epoch, color=HAIRLINE, lw=1.0, zorder=1)
+        _line(axes, epochs, values)
+        finite = values[np.isfinite(values)]
+        room = (1 - sum(place)) * figure.get_size_inches()[0] * DPI - 20
+        text = fitted(f"{name}  {short(float(finite[-1]))}", room, SMALL)
+        axes.text(1.015, 0.5, text, transform=axes.transAxes, va="center_baseline", color=MUTED, size=SMALL * 72 / DPI)
+        panels.append(axes)
+    return panels
+
+
+def widest(shown: Mapping[str, np.ndarray]) -> float:
+    """Pixels that the names and last values take."""
+    last = {name: values[np.isfinite(values)][-1] for name, values in shown.items()}
+    return max((text_width(f"{name}  {short(float(value))}", SMALL) for name, value in last.items()), default=0.0)
+
+
+def short(value: float) -> str:
+    """Three digits: what is written beside a panel is looked at, not computed with."""
+    return f"{value:.3g}".replace("-", "−") if abs(value) < 1_000 else f"{value:,.0f}".replace("-", "−")
+
+
+def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray) -> None:
+    """One grey line between its least and its largest value, which alone are numbered."""
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    log = low > 0 and high > WIDE * low
+    axes.set_yscale("log" if log else "linear")
+    few = np.isfinite(values).sum() <= 30
+    axes.plot(epochs, values, color=INK, lw=1.1, marker="o" if few else "", ms=2, zorder=3)
+    ends = (math.log(low), math.log(high)) if log else (low, high)
+    room = 0.12 * (ends[1] - ends[0]) or 0.5 * abs(ends[0]) or 0.5
+    edges = ends[0] - room, ends[1] + room
+    axes.set_ylim(*((math.exp(edges[0]), math.exp(edges[1])) if log else edges))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(FixedLocator([low, high] if short(low) != short(high) else [low]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_major_locator(NullLocator())
+
+
+def _number(value: Any) -> float:
+    try:
+        return math.nan if value is None or value == "" else float(value)
+    except (TypeError, ValueError):  # a history of one's own may hold words
+        return math.nan
+
+
+__all__ = ["MOST", "draw", "height", "series", "widest"]

@@ -1,0 +1,136 @@
+"""The pictures of a run folder, drawn from the trained model: what people look at before they read a number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from isthmus.data.batching.split import evenly
+from isthmus.data.samples import Samples
+from isthmus.data.tables.reading import write_table
+from isthmus.evaluation.figures import figures, network_drawing
+from isthmus.evaluation.metrics.test_pass import Passed, pass_through
+from isthmus.models.autoencoder import Model, evaluation
+from isthmus.system import files
+from isthmus.system.naming import safe_name
+from isthmus.system.outputs import claimed, free_path
+from isthmus.training.monitor import Monitor
+from isthmus.training.prepare import Prepared
+
+SHOWN = 10  # columns of a picture: as many as there are digits, and as fit beside each other
+WORST = 10
+CHECKS = Path("runs") / "checks"  # beside the runs: a folder of data is no place for pictures that show it
+PER_CLASS = 12  # samples that are looked up of each class; the picture shows ten at most
+
+
+def draw_pictures(
+    path: Path,
+    prepared: Prepared,
+    model: Model,
+    monitor: Monitor,
+    metrics: dict[str, Any],
+    unit: str,
+    passed: Passed | None = None,
+) -> None:
+    """Writes the pictures of the run into `path`; a table's run leaves its curves, its worst rows and the drawing."""
+    test = prepared.splits.test
+    passed = passed or pass_through(model, prepared.tensor(test), prepared.config.training.seed)
+    floor = metrics["test"].get("bce_floor")
+    name = "mean image" if prepared.preprocess.is_image else "mean row"
+    reference = {name: metrics["mean_cost"]} if metrics.get("mean_cost") else None
+    monitor.plot_cost(floor=floor, unit=unit, reference=reference)
+    draw_architecture(path, prepared, model)
+    if not prepared.preprocess.is_image:
+        write_worst(path / "worst.csv", test, passed)
+        return
+    figures.save(class_samples(prepared.splits.train), path / "data.png")
+    rows = one_of_each(test, SHOWN)
+    names = [test.classes[k] for k in test.labels[rows]] if test.labels is not None and test.classes else None
+    worst = torch.argsort(passed.errors, descending=True)[:WORST].tolist()
+    seen = passed.rows([*rows, *worst])
+    clean = without_noise(model, seen.x[: len(rows)])
+    figures.save(figures.sanity(*clean, labels=names, signed=model.bottleneck.signed), path / "sanity.png")
+    if model.config.noise != "none":
+        x, x_in, x_hat = (shown(t[: len(rows)], seen.x[: len(rows)]) for t in seen)
+        z = passed.z[rows].numpy() if passed.z is not None else None
+        sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
+        figures.save(sheet, path / "denoising.png")
+    x, x_hat = (shown(t[len(rows) :], seen.x[len(rows) :]) for t in (seen.x, seen.x_hat))
+    ids = [test.id_of(i) for i in worst]
+    figures.save(figures.worst(x, x_hat, passed.errors[worst].numpy(), ids), path / "worst.png")
+
+
+def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """(original, code, reconstruction) of clean x, for the sanity check: the same pass for denoisers too."""
+    with torch.no_grad(), evaluation(model):
+        params, code = model(x.to(model.device))
+        x_hat = model.likelihood.mean(params.float()).cpu()
+    return shown(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, shown(x_hat, x)
+
+
+def class_samples(samples: Samples) -> Figure:
+    """The picture of samples per class; of all classes, also where the data is sorted by them."""
+    rows = np.arange(len(samples))
+    if samples.labels is not None:
+        rows = np.sort(evenly(rows, samples.labels, PER_CLASS * max(len(samples.classes), 1)))
+    rows = rows[: PER_CLASS * max(len(samples.classes), 10)]
+    labels = None if samples.labels is None else samples.labels[rows]
+    x = samples.x[rows]
+    return figures.samples_per_class(x if x.dtype.kind == "u" else shown(torch.from_numpy(x)), labels, samples.classes)
+
+
+def draw_data(samples: Samples, path: Path | None = None) -> Path:
+    """The picture of samples per class at `path`, or at runs/checks/NAME.png, where it replaces only its like."""
+    figure = class_samples(samples)
+    if path is not None:
+        return figures.save(figure, path)
+    path = free_path(CHECKS / f"{'-'.join(safe_name(samples.name).parts)}.png")
+    with claimed(path.parent, [path]):
+        return figures.save(figure, path)
+
+
+def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
+    """`architecture.svg`: the hourglass of the actual network."""
+    c = prepared.config
+    title = f"{prepared.splits.train.name}, recipe {c.recipe}"
+    layers = network_drawing.layers_of(model)
+    svg = network_drawing.architecture_svg(
+        layers, title=title, subtitle="", corruption=model.config.noise, likelihood=c.model.likelihood
+    )
+    files.write_text(path / "architecture.svg", svg)
+
+
+def shown(x: torch.Tensor, data: torch.Tensor | None = None) -> np.ndarray:
+    """Values for a picture: cut to [0, 1]; data on another scale is brought there by its own extremes.
+
+    Where x was made of other data, such as a reconstruction, that `data` says which scale it is.
+    """
+    scale = x if data is None else data
+    low, high = float(scale.min()), float(scale.max())
+    if low < -0.01 or high > 1.01:
+        x = (x - low) / max(high - low, 1e-12)
+    return x.clamp(0, 1).numpy()
+
+
+def one_of_each(samples: Samples, n: int) -> list[int]:
+    """Rows of `n` samples, going round the classes, so that a picture shows all digits."""
+    if samples.labels is None:
+        return list(range(min(n, len(samples))))
+    rows = evenly(np.arange(len(samples)), samples.labels, n)
+    return [int(row) for row in rows[np.argsort(samples.labels[rows], kind="stable")]]
+
+
+def write_worst(path: Path, test: Samples, passed: Passed) -> None:
+    """`worst.csv`: the ten rows with the largest error, the column that erred most, and all their values."""
+    worst = torch.argsort(passed.errors, descending=True)[:WORST].tolist()
+    seen = passed.rows(worst)
+    names = list(test.columns or (f"x{i}" for i in range(test.shape[0])))
+    columns: dict[str, Any] = {"id": [test.id_of(i) for i in worst], "mse": passed.errors[worst].numpy()}
+    columns["worst_column"] = [names[int(i)] for i in (seen.x - seen.x_hat).abs().argmax(1)]
+    for k, name in enumerate(names):
+        columns[name] = test.x[worst, k]
+    write_table(path, columns)

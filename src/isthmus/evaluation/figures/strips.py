@@ -1,0 +1,119 @@
+"""Pictures of new samples: beside what they resemble, between two others, and along each unit of the code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.evaluation.figures.canvas import Page, look
+from isthmus.evaluation.figures.contact_sheets import (
+    AbstractRow,
+    PictureRow,
+    TextRow,
+    columns_for,
+    draw_picture,
+    pictures,
+    sheet,
+    short,
+    tile_size,
+)
+
+MOST_ROWS = 12  # units that are drawn: a page that can be taken in
+MOST_COLUMNS = 16  # of a way; of a longer one some are left out
+MOST_SHOWN = 20  # samples beside their nearest training samples: two bands of ten
+
+
+@look()
+def beside_nearest(
+    samples: np.ndarray, nearest: np.ndarray, distances: np.ndarray, ids: Sequence[str], limit: float
+) -> Figure:
+    """Each of N samples (N, C, H, W) over its nearest training sample, its distance and its id, nearest pairs first.
+
+    Distances below `limit` are marked. At most 20 pairs are drawn.
+    """
+    order = np.argsort(distances, kind="stable")[:MOST_SHOWN]
+    columns = columns_for(len(order), samples.shape[3])
+    rows: list[AbstractRow] = []
+    for start in range(0, len(order), columns):
+        part = order[start : start + columns]
+        told = [f"{float(distances[i]):.3g}{' !' if distances[i] < limit else ''}" for i in part]
+        rows += [
+            PictureRow("sample", pictures(samples[part])),
+            PictureRow("nearest in training", pictures(nearest[part])),
+            TextRow("distance", told),
+            TextRow("training sample", [ids[int(i)] for i in part]),
+        ]
+    return sheet(rows, columns, tile_size(samples.shape[2:], columns)).figure
+
+
+@dataclass(frozen=True)
+class EndsRow(AbstractRow):
+    """Two pictures (2, H, W, C): one over the first column, one over the last."""
+
+    title: str
+    pictures: np.ndarray
+
+    def height(self, tile: tuple[int, int]) -> int:
+        return tile[0]
+
+    def draw(self, page: Page, xs: Sequence[int], y: int, tile: tuple[int, int]) -> None:
+        ends = xs[0], xs[-1]
+        for x, picture in zip(ends, self.pictures, strict=True):
+            draw_picture(page, picture, x, y, tile)
+        page.frames([(x, y, tile[1], tile[0]) for x in ends])
+
+
+@look()
+def between(ends: np.ndarray, frames: dict[str, np.ndarray]) -> Figure:
+    """Two given images (2, C, H, W) and, a row a path, the way between their reconstructions, (N, C, H, W) each."""
+    n = len(next(iter(frames.values())))
+    shown = np.linspace(0, n - 1, min(n, MOST_COLUMNS)).round().astype(int)
+    rows: list[AbstractRow] = [EndsRow("given", pictures(ends))]
+    rows += [PictureRow(path, pictures(images[shown])) for path, images in frames.items()]
+    return sheet(rows, len(shown), tile_size(ends.shape[2:], len(shown))).figure
+
+
+@look()
+def sweeps(
+    x: np.ndarray, units: Sequence[int], movement: Sequence[float], values: np.ndarray, quantiles: Sequence[float]
+) -> Figure:
+    """A row a unit, its picture (U, Q, C, H, W) at each quantile of its values (U, Q); at most 20 rows."""
+    columns = len(quantiles)
+    rows: list[AbstractRow] = [TextRow("codes below", [f"{q:.0%}" for q in quantiles])]
+    for i, unit in enumerate(units[:MOST_ROWS]):
+        rows.append(PictureRow(f"unit {unit}", pictures(x[i]), note=f"moves {short(movement[i])}"))
+        digits = 1 - math.floor(math.log10(max(float(np.abs(values[i]).max()), 1e-12)))
+        rows.append(TextRow("value", [short(round(float(value), digits) + 0.0) for value in values[i]]))
+    return sheet(rows, columns, tile_size(x.shape[3:], columns)).figure
+
+
+@look()
+def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], names: Sequence[str]) -> Figure:
+    """A row a sample: its image (C, H, W) and what each strength makes of it, frames (N, S, C, H, W)."""
+    columns = 1 + len(strengths)
+    rows: list[AbstractRow] = [TextRow("strength", ["given", *(f"{s:+g}" if s else "0" for s in strengths)])]
+    for name, original, row in zip(names, given, frames, strict=True):
+        rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
+    return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure
+
+
+@look()
+def turned(given: np.ndarray, frames: np.ndarray, classes: Sequence[str]) -> Figure:
+    """An image of each class (K, C, H, W) and, beside it, what it becomes in every class, frames (K, K, C, H, W)."""
+    columns = 1 + len(classes)
+    rows: list[AbstractRow] = [TextRow("turned into", ["given", *classes])]
+    for name, original, row in zip(classes, given, frames, strict=True):
+        rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
+    return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure
+
+
+@look()
+def side_by_side(rows: dict[str, np.ndarray]) -> Figure:
+    """Images (N, C, H, W) under a name each, the same sample in the same column."""
+    first = next(iter(rows.values()))
+    drawn = [PictureRow(name, pictures(images)) for name, images in rows.items()]
+    return sheet(drawn, len(first), tile_size(first.shape[2:], len(first))).figure

@@ -1,0 +1,165 @@
+"""What a model must beat: the mean image and PCA as codes, and four classical filters as denoisers.
+
+All results are plain numbers for `metrics.json`. The filters are tuned on validation images only; the test images
+are seen once, with the settings that won.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import ndimage
+from torch import Tensor
+
+from isthmus.errors import DataError
+from isthmus.evaluation.metrics.metrics import image_quality, psnr_db
+from isthmus.evaluation.metrics.pca import Range, ToX, error_of, principal
+
+try:  # the extra `baselines`
+    from skimage import restoration
+except ImportError:
+    restoration = None
+
+Filter = Callable[..., np.ndarray]  # (noisy (N, C, H, W), **settings) -> the same shape
+Grid = list[dict[str, Any]]
+
+TEST_IMAGES, TEST_VALUES, TEST_LEAST = 1000, 4_000_000, 20  # 1,000 digits; 61 images of 256 x 256; never under 20
+TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST = 100, 400_000, 5  # a tenth: each setting of each grid is tried on these
+PATCH_SIDE, WAVELET_SIDE = 7, 14  # pixels: the largest patch, and one step of sym4 without reaching over the edge
+SURE_DB = 100.0  # an image given back exactly has infinite PSNR; while tuning it counts as this many decibels
+
+
+def mean_image(
+    train: Float[Tensor, "N ..."], test: Iterable[Float[Tensor, "M ..."]], *, to_x: ToX = Tensor.float
+) -> dict[str, float]:
+    """`{"mse"}` of answering every test sample, which come in chunks, with the mean of the training samples."""
+    return {"mse": error_of(test, *principal(train, 0, to_x))}
+
+
+def pca(
+    train: Float[Tensor, "N ..."],
+    test: Iterable[Float[Tensor, "M ..."]],
+    n_components: int,
+    *,
+    value_range: Range = None,
+    to_x: ToX = Tensor.float,
+) -> dict[str, float | int]:
+    """`{"mse", "n_components"}` of coding test samples by the largest principal components of the training samples.
+
+    `value_range`, (0, 1) for images, cuts the reconstructions. What `to_x` is for, and how the components are found,
+    stands in `principal`.
+    """
+    k = min(n_components, len(train) - 1, train[0].numel())
+    return {"mse": error_of(test, *principal(train, k, to_x), value_range=value_range), "n_components": k}
+
+
+def denoising_baselines(
+    noisy_validation: Float[Tensor, "V C H W"],
+    clean_validation: Float[Tensor, "V C H W"],
+    noisy_test: Float[Tensor, "T C H W"],
+    clean_test: Float[Tensor, "T C H W"],
+) -> dict[str, Any]:
+    """How well classical filters clean the first `compared(clean_test)` test images, in [0, 1].
+
+    `{"median": {"psnr_db", "ssim", "settings"}, "nlm": …, "tv": …, "wavelet": …, "n": …}`; without scikit-image only
+    the median, without PyWavelets no wavelet; tiny images have fewer too. Every filter's settings are those with the
+    best mean PSNR on the first validation images (at most 100), out of the grid in `filters`. 1,000 digits take about
+    7 s on one core.
+    """
+    tuned_on = _fitting(clean_validation, TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST)
+    n = compared(clean_test)
+    noisy, clean = noisy_validation[:tuned_on], clean_validation[:tuned_on]
+    results: dict[str, Any] = {}
+    for name, (clean_up, grid) in filters(_noise(noisy, clean), min(clean.shape[2:])).items():
+        settings = max(grid, key=lambda chosen: _sure_psnr(clean, _applied(clean_up, noisy, chosen)))
+        quality = image_quality(clean_test[:n].cpu(), _applied(clean_up, noisy_test[:n], settings))
+        results[name] = {**quality, "settings": settings}
+    return {**results, "n": n}
+
+
+def compared(images: Float[Tensor, "N C H W"]) -> int:
+    """How many of the first test images denoisers are compared on: at most 1,000, fewer where they are large.
+
+    4,000,000 values and at least 20 images: non-local means takes 1 to 2 microseconds a value.
+    """
+    return _fitting(images, TEST_IMAGES, TEST_VALUES, TEST_LEAST)
+
+
+def filters(sd: float, side: int) -> dict[str, tuple[Filter, Grid]]:
+    """The classical filters at hand and the settings to try, for noise of standard deviation `sd`.
+
+    `side` is the shorter side of the images: non-local means and total variation need 7 pixels, wavelets 14.
+    Strengths are given in units of sd. Each method's usual value is 0.8 to 1; noise that is cut to [0, 1], as on
+    digits, wants a half to a fifth of that, so the grids reach further down than up.
+
+    Sources: non-local means: Buades, Coll, Morel 2005, https://doi.org/10.1109/CVPR.2005.38; total variation:
+    Chambolle 2004, https://doi.org/10.1023/B:JMIV.0000011325.36760.1e; wavelet thresholds: Donoho, Johnstone 1994,
+    https://doi.org/10.1093/biomet/81.3.425 (VisuShrink), Chang, Yu, Vetterli 2000,
+    https://doi.org/10.1109/83.862633 (BayesShrink).
+    """
+    found: dict[str, tuple[Filter, Grid]] = {"median": (median_filter, [{"size": size} for size in (3, 5, 7)])}
+    if restoration is None or side < PATCH_SIDE:
+        return found
+    sd = max(sd, 1e-3)  # a quarter of a grey level; strength 0 divides by zero in non-local means
+    strengths = {factor: round(factor * sd, 4) for factor in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.4)}
+    nlm = [  # a search over 11 x 11 places: 19 x 19 gains 0.1 dB on digits and takes four times as long
+        {"patch_size": size, "patch_distance": 5, "h": strengths[factor], "sigma": round(sd, 4)}
+        for size in (3, 5, 7)
+        for factor in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
+    ]
+    found["nlm"] = partial(_each, partial(restoration.denoise_nl_means, fast_mode=True)), nlm
+    found["tv"] = (
+        partial(_each, restoration.denoise_tv_chambolle),
+        [{"weight": weight} for weight in strengths.values()],
+    )
+    if find_spec("pywt") and side >= WAVELET_SIDE:
+        wavelet = [
+            {"wavelet": wavelet, "method": method, "sigma": strengths[factor]}
+            for wavelet in ("haar", "db2", "sym4")
+            for method in ("BayesShrink", "VisuShrink")
+            for factor in (0.3, 0.4, 0.6, 0.8, 1.0)
+        ]
+        found["wavelet"] = partial(_each, partial(restoration.denoise_wavelet, rescale_sigma=True)), wavelet
+    return found
+
+
+def median_filter(noisy: np.ndarray, *, size: int) -> np.ndarray:
+    """Each pixel of (N, C, H, W) images as the median of the size x size pixels around it; edges are mirrored."""
+    return ndimage.median_filter(noisy, size=(1, 1, size, size))
+
+
+def _each(denoise: Filter, noisy: np.ndarray, **settings: Any) -> np.ndarray:
+    """One of scikit-image's filters on every image, one after the other: threads gain nothing, Python holds them up."""
+
+    def one(image: np.ndarray) -> np.ndarray:
+        # As (1, H, W) with a channel axis, non-local means gives the image back transposed (scikit-image 0.26).
+        return denoise(image, channel_axis=0, **settings) if len(image) > 1 else denoise(image[0], **settings)[None]
+
+    return np.stack([one(image) for image in noisy])
+
+
+def _applied(clean_up: Filter, noisy: Tensor, settings: dict[str, Any]) -> Tensor:
+    cleaned = clean_up(noisy.detach().cpu().float().numpy(), **settings)
+    return torch.from_numpy(cleaned.astype(np.float32)).clamp(0.0, 1.0)
+
+
+def _sure_psnr(clean: Tensor, cleaned: Tensor) -> float:
+    return float(psnr_db(clean.cpu(), cleaned).clamp(max=SURE_DB).mean())
+
+
+def _noise(noisy: Tensor, clean: Tensor) -> float:
+    if noisy.shape != clean.shape or noisy.ndim != 4 or not len(noisy):
+        message = f"noisy images are {tuple(noisy.shape)} and clean ones {tuple(clean.shape)}."
+        raise DataError("DATA-SHAPE", message, fix="give at least one of each, as (N, C, H, W) in [0, 1]")
+    return float((noisy - clean).float().std(correction=0))
+
+
+def _fitting(images: Tensor, most: int, values: int, least: int) -> int:
+    per_image = max(1, images[:1].numel())
+    return min(len(images), most, max(least, values // per_image))

@@ -1,0 +1,118 @@
+"""Measuring a trained model on test data: its errors, its trivial baselines, its denoising beside classical filters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.batches import as_x, in_order
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.evaluation.metrics import baselines, metrics, wiener
+from isthmus.evaluation.metrics.pca import EXACT_WORK, principal
+from isthmus.evaluation.metrics.test_pass import Passed
+from isthmus.models.autoencoder import Model
+from isthmus.randomness import generator_for
+
+BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds
+MOST_PASSES = 20  # of the training rows for the linear filter, each under new noise, which then adds little by chance
+
+
+def quality(model: Model, passed: Passed) -> dict[str, Any]:
+    """The `test` block of metrics.json; what does not apply to tables is absent."""
+    found: dict[str, Any] = {"cost": float(passed.costs.double().mean()), "cost_unit": cost_unit(model)}
+    found |= {name: float(passed.values[name].mean()) for name in ("bce", "bce_floor", "mse") if name in passed.values}
+    if "ssim" in passed.values:
+        found["psnr_db"] = metrics.finite_mean(metrics.decibels(passed.errors))
+        found["ssim"] = metrics.finite_mean(passed.values["ssim"])
+    return found
+
+
+def cost_unit(model: Model) -> str:
+    """What the cost is, with what it is per: "binary cross-entropy per pixel"."""
+    return f"{model.likelihood.unit} per {model.preprocess.unit}"
+
+
+def trivial(train: Tensor, test: Tensor, z_size: int, preprocess: Preprocess) -> dict[str, Any]:
+    """The `baselines` block: the mean of the training data, and PCA of the same code size; of resident tensors."""
+    train = train[:: -(-len(train) // max(2, BASELINE_VALUES // preprocess.size))]  # evenly: data is often sorted
+    to_x = partial(as_x, preprocess=preprocess)
+
+    def chunks() -> Iterator[Tensor]:
+        return in_order(test, preprocess, torch.device("cpu"))
+
+    return {
+        "mean": baselines.mean_image(train, chunks(), to_x=to_x),
+        "pca": baselines.pca(train, chunks(), z_size, value_range=preprocess.range, to_x=to_x),
+    }
+
+
+def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
+    """The `denoising` block: noisy, ours, and classical filters tuned on validation, all on the same test images."""
+    n = baselines.compared(passed.data)
+    clean, noisy, denoised = (t.float().contiguous() for t in passed.first(n))
+    found: dict[str, Any] = {
+        "noise": model.config.noise,
+        "n": n,
+        "noisy": metrics.image_quality(clean, noisy),
+        "denoised": metrics.image_quality(clean, denoised),
+    }
+    found["baselines"] = {}
+    if len(validation):
+        noisy_validation = model.corruption(validation, generator_for(seed, "validation", "noise")).x_in
+        found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean)
+    return found
+
+
+def denoising_by_error(model: Model, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
+    """The `denoising` block of data without PSNR, such as tables, by squared errors on all test samples.
+
+    The baselines are learnt from training samples under fresh noise: the best linear filter, whose ridge is chosen on
+    validation samples, and the mean of each column.
+    """
+    block = {"noise": model.config.noise, "n": len(passed), "denoised": {"mse": float(passed.errors.mean())}}
+    filters: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda x_in: x_in}
+    settings: dict[str, Any] = {}
+    if len(train):
+        mean, _ = principal(train, 0, partial(as_x, preprocess=model.preprocess))
+        filters["mean"] = lambda x_in: mean.expand_as(x_in)
+    if len(train) and wiener.is_feasible(model.preprocess.size):
+        of_validation = list(_noisy_rows(model, validation, generator_for(seed, "validation", "linear")))
+        filters["linear"], ridge = wiener.fitted(_training_pairs(model, train, seed), of_validation)
+        settings["linear"] = {"settings": {"ridge": ridge}}
+    sums = dict.fromkeys(filters, 0.0)
+    for x, x_in in passed.pairs():
+        clean, noisy = x.cpu().flatten(1), x_in.cpu().flatten(1)
+        for name, clean_up in filters.items():
+            sums[name] += float((clean_up(noisy) - clean).double().square().sum())
+    errors = {name: {"mse": total / passed.data.numel()} for name, total in sums.items()}
+    return {**block, "noisy": errors.pop("noisy"), "baselines": {k: v | settings.get(k, {}) for k, v in errors.items()}}
+
+
+def _training_pairs(model: Model, train: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(clean, noisy) training rows; as often as takes about a second, each time under other noise."""
+    D = model.preprocess.size
+    train = train[:: -(-len(train) // max(2, BASELINE_VALUES // D))]
+    generator = generator_for(seed, "training", "linear")
+    for _ in range(min(MOST_PASSES, max(1, int(EXACT_WORK / (4.0 * len(train) * D * D))))):
+        yield from _noisy_rows(model, train, generator)
+
+
+def _noisy_rows(model: Model, data: Tensor, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    for x in in_order(data, model.preprocess, torch.device("cpu")):
+        yield x.flatten(1), model.corruption(x, generator).x_in.flatten(1)
+
+
+def mean_cost_of_mean(model: Model, data: Tensor, mean: Tensor) -> float:
+    """The cost of answering every sample with the mean of the training data: what a network must beat to have begun."""
+    params = model.likelihood.from_mean(mean[None].to(model.device))
+    total, n = 0.0, 0
+    for x in in_order(data, model.preprocess, model.device):
+        nats = model.likelihood.nll(params.expand(len(x), *params.shape[1:]), x)
+        total, n = total + float(nats.double().sum()) / x[0].numel(), n + len(x)
+    cost = float(model.likelihood.readable(total / n)) if n else math.nan
+    return cost

@@ -1,0 +1,129 @@
+"""What a model makes of test samples: numbers of all of them, and the samples themselves only where they are looked at.
+
+Nothing here holds floats of a whole set: samples go through in chunks, and what a picture wants is made once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.batches import in_order
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.evaluation.metrics import metrics
+from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.costs import sample_costs
+from isthmus.randomness import generator_for
+
+TEST_NOISE = "test"  # the purpose of the noise on test images: fixed, and never that of validation
+
+
+class Shown(NamedTuple):
+    """Samples before and after the model, all (n, *shape) on the scale of x, on the processor."""
+
+    x: Tensor
+    x_in: Tensor
+    x_hat: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """Numbers of every sample (N,) on the processor: the `costs`, and `values` by the name of the metric.
+
+    `z` (N, z_size) are the codes; None where there are none. `rows` makes single samples again.
+    """
+
+    costs: Tensor
+    z: Tensor | None
+    values: dict[str, Tensor]
+    model: Model = field(repr=False)
+    data: Tensor = field(repr=False)
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.costs)
+
+    @property
+    def errors(self) -> Tensor:
+        """The squared error of each sample per value, (N,) float64."""
+        return self.values["mse"]
+
+    def rows(self, wanted: Iterable[int]) -> Shown:
+        """The samples of these rows, in that order, under the same noise as in the pass."""
+        order = torch.as_tensor([int(row) for row in wanted], dtype=torch.int64)
+        found: list[Shown] = []
+        at = 0
+        with torch.no_grad(), evaluation(self.model):
+            for x, x_in in _noisy(self.model, self.data, self.seed):
+                here = order[(order >= at) & (order < at + len(x))].unique() - at
+                at += len(x)
+                if len(here):
+                    x, x_in = x[here.to(x.device)], x_in[here.to(x.device)]
+                    found.append(Shown(x.cpu(), x_in.cpu(), self.model.x_hat(x_in).cpu()))
+                if not len(order) or at > int(order.max()):
+                    break
+        if not found:
+            nothing = torch.zeros(0, *self.model.preprocess.shape)
+            return Shown(nothing, nothing, nothing)
+        places = torch.searchsorted(order.unique(), order)  # each chunk gave its rows sorted, and once
+        return Shown(*(torch.cat(part)[places] for part in zip(*found, strict=True)))
+
+    def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x, x_in) of all samples, chunk by chunk, under the same noise as in the pass."""
+        return _noisy(self.model, self.data, self.seed)
+
+    def first(self, n: int) -> Shown:
+        return self.rows(range(min(n, len(self))))
+
+
+def pass_through(model: Model, data: Tensor, seed: int, *, judged: bool = False) -> Passed:
+    """Sends `data` (a resident tensor) through the model, under the noise of its training with the test's seed.
+
+    `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants.
+    """
+    measures, at = _measures(model, judged), 0
+    # Filled in place: small tensors that stay, made between large ones that go, would leave memory full of holes.
+    values = {name: torch.empty(len(data), dtype=torch.float64) for name in measures}
+    z = torch.empty(len(data), model.z_size) if model.has_code else None
+    with torch.no_grad(), evaluation(model):
+        for x, x_in in _noisy(model, data, seed):
+            params, code = model(x_in)
+            x_hat, part = model.likelihood.mean(params.float()), slice(at, at + len(x))
+            for name, measure in measures.items():
+                values[name][part] = measure(x, x_hat)
+            if z is not None:
+                z[part] = code.z.float().flatten(1)
+            at += len(x)
+    return Passed(sample_costs(model, data, model.device, seed, TEST_NOISE).cpu(), z, values, model, data, seed)
+
+
+def _measures(model: Model, judged: bool) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    found: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": metrics.squared_errors}
+    if judged and model.likelihood.range == (0.0, 1.0):
+        found |= {"bce": metrics.cross_entropies, "bce_floor": lambda x, _: metrics.entropies(x)}
+    if judged and is_picture(model.preprocess):
+        found["ssim"] = metrics.ssim
+    return found
+
+
+def is_picture(preprocess: Preprocess) -> bool:
+    """Whether samples are images of a known range, which is what PSNR and SSIM are defined for."""
+    return preprocess.is_image and preprocess.range is not None
+
+
+def floors(model: Model, data: Tensor) -> Tensor:
+    """The least possible cost of each sample (N,): the entropy of gray values under a Bernoulli likelihood, else 0."""
+    if model.likelihood.range != (0.0, 1.0):
+        return torch.zeros(len(data), dtype=torch.float64)
+    return torch.cat([metrics.entropies(x) for x in in_order(data, model.preprocess, model.device)])
+
+
+def _noisy(model: Model, data: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(x, x_in) of all samples, chunk by chunk on the device; the noise follows from the seed and the order."""
+    generator = generator_for(seed, TEST_NOISE, "noise", device=model.device)
+    for x in in_order(data, model.preprocess, model.device):
+        yield x, model.corruption(x, generator).x_in

@@ -1,0 +1,82 @@
+"""The best denoiser that straight lines can make, learnt from noisy and clean samples.
+
+For normal data under additive noise it is the posterior mean, the best that any denoiser can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from isthmus.evaluation.metrics.pca import SIDE
+
+RIDGES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # times the mean variance; the larger ones help where rows are few
+Pairs = Iterable[tuple[Tensor, Tensor]]  # (clean, noisy), chunk by chunk, each (B, D)
+
+
+class LinearFilter(NamedTuple):
+    """x_hat = mean + (x_in - mean_in) @ weights."""
+
+    mean: Tensor
+    mean_in: Tensor
+    weights: Tensor
+
+    def __call__(self, x_in: Tensor) -> Tensor:
+        """The filtered rows (B, D), computed in float64."""
+        return self.mean + (x_in.double() - self.mean_in) @ self.weights
+
+
+class Moments(NamedTuple):
+    """Means and covariances of noisy rows with themselves, and with the clean ones, in float64."""
+
+    mean: Tensor
+    mean_in: Tensor
+    noisy: Tensor
+    cross: Tensor
+
+    def filter(self, ridge: float) -> LinearFilter:
+        """C_yx (C_yy + ridge * mean variance)^-1, the least mean squared error among linear filters.
+
+        Source: Wiener 1949; Kay 1993, Fundamentals of Statistical Signal Processing, equation 12.6.
+        """
+        D = len(self.mean)
+        loaded = self.noisy + ridge * max(float(self.noisy.trace()) / D, 1e-12) * torch.eye(D, dtype=torch.float64)
+        return LinearFilter(self.mean, self.mean_in, torch.linalg.solve(loaded, self.cross))
+
+
+def moments(pairs: Pairs) -> Moments:
+    """The moments of all pairs, summed around the first chunk's mean, so that large offsets cost no digits."""
+    n, shift, sums = 0, None, None
+    for clean, noisy in pairs:
+        x, y = clean.cpu().double(), noisy.cpu().double()
+        shift = (x.mean(0), y.mean(0)) if shift is None else shift
+        x, y = x - shift[0], y - shift[1]
+        parts = (x.sum(0), y.sum(0), y.T @ y, y.T @ x)
+        sums = parts if sums is None else tuple(a + b for a, b in zip(sums, parts, strict=True))
+        n += len(x)
+    assert shift is not None
+    assert sums is not None
+    x, y, yy, yx = (part / n for part in sums)
+    return Moments(shift[0] + x, shift[1] + y, yy - torch.outer(y, y), yx - torch.outer(y, x))
+
+
+def fitted(train: Pairs, validation: list[tuple[Tensor, Tensor]]) -> tuple[LinearFilter, float]:
+    """The linear filter learnt on `train`, with the ridge that does best on `validation`; without that, the least."""
+    found = moments(train)
+    if not validation:
+        return found.filter(RIDGES[0]), RIDGES[0]
+
+    def error(ridge: float) -> float:
+        clean_up = found.filter(ridge)
+        return sum(float((clean_up(noisy.cpu()) - clean.cpu()).square().sum()) for clean, noisy in validation)
+
+    ridge = min(RIDGES, key=error)
+    return found.filter(ridge), ridge
+
+
+def is_feasible(n_values: int) -> bool:
+    """Whether a linear filter of samples of so many values is small enough to be solved for: up to 4,096."""
+    return n_values <= SIDE

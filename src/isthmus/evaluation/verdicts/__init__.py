@@ -1,0 +1,1 @@
+"""Plain words about a trained model: what is good, what is wrong, what to try."""

@@ -1,0 +1,78 @@
+"""Questions about codes that can fall silent: Gaussian ones that collapse to their prior, codewords out of use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from isthmus.evaluation.verdicts.cases import Case, Level, Verdict, finite, shown
+
+SILENT = 0.1  # nats of KL: less than a seventh of one yes or no about the image
+FEW = 0.1  # of the units, or of the codewords that could be in use: the code is a tenth of what it says
+HELD = 0.001  # of the log-variances: a thousandth are single outliers, more are units beyond their range
+ONE = 2.0  # perplexity: fewer than two codewords in equal use say nothing
+
+
+def posterior_collapse(case: Case) -> Verdict | None:
+    """Whether the code of a variational autoencoder says anything about the sample, and with how many of its units."""
+    kl, active, Z = case.number("code", "kl"), case.number("code", "active_units"), case.number("z_size")
+    if kl is None or active is None or Z is None:
+        return None
+    numbers = f"{shown(kl)} nats of KL, {active:.0f} of {Z:.0f} units active"
+    fix = case.facts.train("--set penalty_warmup=0.3")
+    if kl < SILENT or not active:
+        text = f"The code has collapsed to its prior and says nothing about the {case.sample}: {numbers}."
+        return Verdict("posterior-collapse", "fail", text, fix)
+    if active < FEW * Z:
+        text = f"Most of the code has collapsed to its prior: {numbers}."
+        return Verdict("posterior-collapse", "warn", text, fix)
+    spare = " The others stay at the prior, where they cost nothing." if active < Z else ""
+    return Verdict("posterior-collapse", "pass", f"The code has not collapsed to its prior: {numbers}.{spare}")
+
+
+def log_variance_held(case: Case) -> Verdict | None:
+    """Whether log-variances had to be kept from overflowing during training."""
+    share = case.number("code", "log_var_held")
+    if not share:
+        return None
+    text = f"{share:.2%} of the log-variances of the code were held at an end of their range during training"
+    if share <= HELD:
+        return Verdict("log-variance-held", "pass", f"{text}, too few to matter.")
+    peak = max((row["lr"] for row in case.history if finite(row.get("lr"))), default=0.0)
+    fix = case.facts.train(f"--lr {peak / 3:.1g}") if peak else None
+    return Verdict("log-variance-held", "warn", f"{text}: the encoder leaves the range that means anything.", fix)
+
+
+def dead_codes(case: Case) -> Verdict | None:
+    """Whether the codewords of a quantised code are in use; by the perplexity, which counts rare ones for less."""
+    codes, perplexity = case.number("code", "codes"), case.number("code", "perplexity")
+    tokens, used = case.number("code", "tokens"), case.number("code", "used")
+    if codes is None or perplexity is None or tokens is None or used is None:
+        return None
+    numbers = f"{used:.0f} of {codes:.0f} occur, as evenly as {shown(perplexity)} in equal use would"
+    possible = min(codes, tokens)
+    if perplexity >= max(FEW * possible, ONE):
+        return Verdict("dead-codes", "pass", f"The codewords are in use: {numbers}.")
+    level: Level = "fail" if perplexity < ONE else "warn"
+    learnt = case.number("code", "log_var_held") is None and "commitment" in (case.history[-1] if case.history else {})
+    fix = case.facts.train(f"--bottleneck vq:{max(2, round(perplexity))}") if learnt and level == "warn" else None
+    return Verdict("dead-codes", level, f"Most codewords are out of use: {numbers}.", fix or case.learn_better())
+
+
+def live(row: Mapping[str, Any]) -> str | None:
+    """What a row of the history shows while there is still time to stop the training; None if nothing."""
+    kl, perplexity, held = (_number(row, name) for name in ("kl", "perplexity", "log_var_held"))
+    if kl < SILENT:
+        return f"the code says nothing yet, it stays at its prior: {shown(kl)} nats of KL (--set penalty_warmup=0.3)"
+    if perplexity < ONE:
+        return f"nearly all tokens are the same codeword: perplexity {shown(perplexity)} (a lower --lr may help)"
+    if held > HELD:
+        return f"{held:.2%} of the log-variances are held at an end of their range (a lower --lr may help)"
+    return None
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    """NaN, which is neither above nor below anything, where the row has no such number."""
+    value = row.get(name)
+    return float(value) if value is not None and finite(value) else math.nan

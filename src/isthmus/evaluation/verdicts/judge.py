@@ -1,0 +1,173 @@
+"""The judgement of a trained model: `metrics.json` with its verdicts."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from isthmus.config import SPELLED, DataConfig
+from isthmus.data.checks.hashing import count_duplicates, count_overlap
+from isthmus.evaluation.metrics import measure, metrics
+from isthmus.evaluation.metrics.code_usage import occupancy
+from isthmus.evaluation.metrics.test_pass import TEST_NOISE, Passed, floors, is_picture, pass_through
+from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.evaluation.verdicts.verdicts import judge_all
+from isthmus.models.autoencoder import Model
+from isthmus.models.costs import sample_costs
+from isthmus.randomness import generator_for
+from isthmus.system import files
+from isthmus.training.prepare import IN_MEMORY, Prepared
+
+TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
+ESTIMATED = 500  # validation images on which the noise estimate is calibrated
+
+
+def judge(
+    prepared: Prepared,
+    model: Model,
+    history: list[dict[str, Any]],
+    ending: dict[str, Any],
+    passed: Passed | None = None,
+) -> dict[str, Any]:
+    """Everything that `metrics.json` holds, for a model on its device.
+
+    Where the training data cannot be had (its sets are empty), what is made from it is absent: the baselines, and the
+    verdicts on how the training went.
+    """
+    config, splits = prepared.config, prepared.splits
+    seed = config.training.seed
+    test = prepared.tensor(splits.test)
+    passed = passed or pass_through(model, test, seed, judged=True)
+    found: dict[str, Any] = {
+        "format": files.FORMAT,
+        "data": about_data(prepared),
+        "recipe": config.recipe,
+        "z_size": model.z_size if model.has_code else None,
+        "parameters": model.n_parameters,
+        **{k: ending.get(k) for k in ("epochs", "best_epoch", "seconds", "images_per_second", "mean_cost")},
+        "test": measure.quality(model, passed),
+        "baselines": {},
+    }
+    used = occupancy(model, test) if model.has_code else {}
+    if used:
+        found["code"] = used
+    if len(splits.train):
+        found["baselines"] = measure.trivial(prepared.tensor(splits.train), test, model.z_size, prepared.preprocess)
+    if model.config.noise != "none":
+        found["denoising"] = about_denoising(prepared, model, passed)
+    verdicts = judge_all(found, history, gather(prepared, model, passed, ending))
+    found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
+    return found
+
+
+def about_denoising(prepared: Prepared, model: Model, passed: Passed) -> dict[str, Any]:
+    """The `denoising` block: images by PSNR and SSIM beside classical filters, all else by squared errors."""
+    splits, seed = prepared.splits, prepared.config.training.seed
+    if not is_picture(prepared.preprocess):
+        train, validation = prepared.tensor(splits.train), prepared.tensor(splits.validation)
+        return measure.denoising_by_error(model, train, validation, passed, seed)
+    validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
+    block = measure.denoising(model, validation, passed, seed)
+    return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})
+
+
+def noise_estimates(model: Model, validation: torch.Tensor, seed: int) -> dict[str, list[float]]:
+    """The 5 %, 50 % and 95 % points of the estimated noise, of clean images and of those with the training's noise."""
+    noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
+    points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
+    found = {name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))}
+    return {name: values.tolist() for name, values in found.items()}
+
+
+def about_data(prepared: Prepared) -> dict[str, Any]:
+    """The `data` block."""
+    s = prepared.splits
+    sizes = {f"n_{role}": len(getattr(s, role)) for role in ("train", "validation", "test")}
+    about = {"name": s.train.name, **sizes, "shape": list(prepared.preprocess.shape)}
+    return about | ({"classes": list(s.train.classes)} if s.train.classes else {})
+
+
+def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, Any]) -> Facts:
+    """What the verdicts need besides the metrics."""
+    config = prepared.config
+    test_floors = passed.values["bce_floor"] if "bce_floor" in passed.values else floors(model, passed.data)
+    test_costs = passed.costs.double() if has_floor(model) else passed.errors
+    return Facts(
+        source=config.data.source,
+        recipe=config.recipe,
+        best_epoch=ending.get("best_epoch") or 0,
+        epochs=ending.get("epochs") or 0,
+        steps=(ending.get("epochs") or 0) * -(-len(prepared.splits.train) // config.training.batch_size) or None,
+        path=ending.get("path") or "",
+        options=reading_options(config.data),
+        from_python=model.own is not None or config.data.source == IN_MEMORY,
+        noise=model.config.noise,
+        augment=config.training.augment,
+        likelihood=model.config.likelihood.partition(",")[0],
+        schedule=config.training.schedule,
+        stopped_by=ending.get("stopped_by") or "budget",
+        test_cost=float(test_costs.mean()),
+        test_cost_sem=metrics.standard_error(test_costs - test_floors),
+        test_floor=float(test_floors.mean()),
+        has_floor=has_floor(model),
+        code=passed.z.numpy() if passed.z is not None else None,
+        signed_code=model.bottleneck.signed,
+        **(about_training(prepared, model) if len(prepared.splits.train) else {}),
+    )
+
+
+def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
+    """The facts that the training data is needed for."""
+    splits, seed = prepared.splits, prepared.config.training.seed
+    train = prepared.tensor(splits.train)
+    train = train[:: -(-len(train) // TRAIN_SAMPLE)]  # evenly: data is often sorted
+    if has_floor(model):
+        costs = sample_costs(model, train, model.device, seed, TEST_NOISE).cpu().double()
+    else:
+        costs = pass_through(model, train, seed).errors
+    train_floors = floors(model, train)
+    return {
+        "train_cost": float(costs.mean()),
+        "train_cost_sem": metrics.standard_error(costs - train_floors),
+        "train_floor": float(train_floors.mean()),
+        "n_duplicates": count_duplicates(splits.train.x),
+        "n_overlap": count_overlap(splits.train.x, splits.test.x),
+    } | out_of_range(prepared, model)
+
+
+def has_floor(model: Model) -> bool:
+    """Whether there is a least cost; none where a variance is learnt, whose densities grow without limit."""
+    return model.likelihood.unit != "nats"
+
+
+def out_of_range(prepared: Prepared, model: Model) -> dict[str, Any]:
+    """How many training values the likelihood cannot take, and the ends of the data; training refuses such."""
+    allowed = model.likelihood.range
+    if allowed is None:
+        return {}
+    data = prepared.tensor(prepared.splits.train)
+    if data.dtype == torch.uint8:
+        return {"n_out_of_range": 0}
+    n = int(((data < allowed[0]) | (data > allowed[1])).sum())
+    return {"n_out_of_range": n, "lowest": float(data.min()), "highest": float(data.max())}
+
+
+def reading_options(data: DataConfig) -> str:
+    """The options of the command line under which the data was read, such as "--label y --shape 28x28"."""
+    plain = DataConfig()
+    words: list[str] = []
+    for field in fields(DataConfig):
+        value = getattr(data, field.name)
+        if field.name == "source" or value == getattr(plain, field.name):
+            continue
+        flag = SPELLED.get(field.name, "--" + field.name.replace("_", "-"))
+        if field.name == "header":
+            words.append("--header" if value == "yes" else "--no-header")
+        elif value is True:
+            words.append(flag)
+        else:
+            words += [f"{flag} {shlex.quote(str(v))}" for v in (value if isinstance(value, tuple) else [value])]
+    return " ".join(words)

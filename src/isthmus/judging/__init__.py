@@ -1,1 +1,0 @@
-"""Numbers and plain words about a trained model: what is good, what is wrong, what to try."""
