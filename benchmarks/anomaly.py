@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 
 import isthmus
 from isthmus.runs.folder import Run
-from isthmus.scoring.scoring import score
+from isthmus.tools.anomaly.score_table import score
 
 LOOKED_AT = (2, 5, 8)  # by whose test images the form of the score was chosen: no judges of it
 

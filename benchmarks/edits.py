@@ -12,10 +12,10 @@ import sys
 
 import numpy as np
 
-from isthmus.editing import editing
-from isthmus.editing.features import METHODS
 from isthmus.runs import folder
-from isthmus.synthesising.classifier import classifier_of
+from isthmus.tools.editing import edits
+from isthmus.tools.editing.features import METHODS
+from isthmus.tools.sampling.classifier import classifier_of
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     for path in sys.argv[1:]:
         run = folder.find(path)
         for method in METHODS:
-            found = editing.judge_pairs(run, editing.all_pairs(run), method)
+            found = edits.judge_pairs(run, edits.all_pairs(run), method)
             worst = min(found, key=lambda pair: pair.rate)
             one_seven = [pair.rate for pair in found if (pair.away, pair.to) == ("1", "7")]
             cells = [

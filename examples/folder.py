@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import isthmus
-from isthmus.using import apply
+from isthmus.tools.inference import apply
 
 folder = Path("runs/shapes")
 generator = np.random.default_rng(0)

@@ -16,9 +16,9 @@ from isthmus.errors import UsageError
 from isthmus.runs.artifacts import Shelf
 from isthmus.runs.folder import Run
 from isthmus.settings import nest
-from isthmus.synthesising.classifier import PART
-from isthmus.synthesising.resemblance import Judges, resemblance
-from isthmus.synthesising.sampling import draw_samples
+from isthmus.tools.sampling.classifier import PART
+from isthmus.tools.sampling.resemblance import Judges, resemblance
+from isthmus.tools.sampling.sampling import draw_samples
 
 
 @pytest.fixture(scope="module")

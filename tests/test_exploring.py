@@ -15,8 +15,8 @@ from PIL import Image
 
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
-from isthmus.embedding import projection
 from isthmus.runs.folder import Run
+from isthmus.tools.exploration import projection
 from tiny import Digits
 
 

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 import isthmus
 import tiny
-from isthmus.editing.editing import edit_of
 from isthmus.runs.folder import Run
-from isthmus.scoring.anomaly import Detector
-from isthmus.synthesising.sampling import draw_samples
+from isthmus.tools.anomaly.detector import Detector
+from isthmus.tools.editing.edits import edit_of
+from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.web.bodies import Codes, Drawn, Edited, Noisy, Samples, Way
 from served import app_of, client, pixels, png, uri
 from tiny import Digits

@@ -21,8 +21,8 @@ from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
 from isthmus.recipes import resolve
 from isthmus.runs.folder import Run
-from isthmus.scoring.anomaly import PART as ANOMALY
 from isthmus.settings import nest
+from isthmus.tools.anomaly.detector import PART as ANOMALY
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.monitor import Monitor

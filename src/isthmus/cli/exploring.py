@@ -39,15 +39,15 @@ def map_(
       isthmus map latest photos/ --method pca -o photos.png
       isthmus map latest table.csv --color price -o prices.png
     """
-    from isthmus.embedding import atlas, explore
     from isthmus.runs.folder import find
+    from isthmus.tools.exploration import code_map, coded
 
     found, out = find(run), out or Path("map.png")
     for path in (out, table):
         if path is not None:
-            explore.refuse_out(found, path, data)
-    result = atlas.map_codes(found, data, method=method, color=color, limit=limit, settings=nested(settings))
-    paths = [explore.write_result(result, path) for path in (out, table) if path is not None]
+            coded.refuse_out(found, path, data)
+    result = code_map.map_codes(found, data, method=method, color=color, limit=limit, settings=nested(settings))
+    paths = [coded.write_result(result, path) for path in (out, table) if path is not None]
     for sentence in result.samples.notes:
         io.say(f"note: {sentence}")
     about: dict[str, Any] = result.as_dict() | {"out": [str(path) for path in paths]}
@@ -67,14 +67,14 @@ def neighbors(
       isthmus neighbors latest digit.png -o neighbors.png
       isthmus neighbors latest mnist-2k:12 --in mnist-2k -k 20 -o neighbors.csv
     """
-    from isthmus.embedding import explore, lookup
     from isthmus.runs.folder import find
+    from isthmus.tools.exploration import coded, lookup
 
     found = find(run)
     if out is not None:
-        explore.refuse_out(found, out, image, source)
+        coded.refuse_out(found, out, image, source)
     result = lookup.look_up(found, image, source, k=k, settings=nested(settings))
-    about: dict[str, Any] = result.as_dict() | {"out": str(explore.write_result(result, out)) if out else None}
+    about: dict[str, Any] = result.as_dict() | {"out": str(coded.write_result(result, out)) if out else None}
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
     if out is not None and out.suffix == ".png" and about["n"] > 1:
@@ -99,17 +99,16 @@ def duplicates(
       isthmus duplicates latest -o pairs.png
       isthmus duplicates latest photos/ -o pairs.csv
     """
-    from isthmus.embedding import copies, explore
     from isthmus.runs.folder import find
+    from isthmus.tools.exploration import coded
+    from isthmus.tools.exploration import duplicates as copies
 
     found = find(run)
     if out is not None:
-        explore.refuse_out(found, out, data)
+        coded.refuse_out(found, out, data)
     result = copies.find_copies(found, data, chance=chance, settings=nested(settings))
     drawn = out is not None and (result.pairs or out.suffix != ".png")
-    about: dict[str, Any] = result.as_dict() | {
-        "out": str(explore.write_result(result, out)) if out and drawn else None
-    }
+    about: dict[str, Any] = result.as_dict() | {"out": str(coded.write_result(result, out)) if out and drawn else None}
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
     if out is not None and not drawn:
@@ -133,8 +132,8 @@ def probe(
       isthmus probe latest
       isthmus probe latest table.csv --label kind --json
     """
-    from isthmus.embedding.probing import probe_run
     from isthmus.runs.folder import find
+    from isthmus.tools.exploration.probing import probe_run
 
     result = probe_run(find(run), data, k=k, everything=everything, settings=nested(settings))
     for sentence in result["said"]:

@@ -37,12 +37,12 @@ def edit(
       isthmus edit latest digit.png --add slant --strength 2 -o slanted.png
       isthmus edit latest table.csv --add age --keep weight -o older.csv
     """
-    from isthmus.editing import editing
     from isthmus.runs.folder import find
+    from isthmus.tools.editing import edits
 
     found = find(run)
-    wanted = editing.edit_of(found, add or (), remove or (), keep or (), method)
-    made = editing.edit(found, input, out, wanted, strength=strength, strip=strip, settings=nested(settings))
+    wanted = edits.edit_of(found, add or (), remove or (), keep or (), method)
+    made = edits.edit(found, input, out, wanted, strength=strength, strip=strip, settings=nested(settings))
     for sentence in made.said:
         io.say(sentence)
     io.result(made.as_dict(), f"{made.n:,} edited sample{'s' * (made.n != 1)} written to {made.out}")
@@ -68,15 +68,15 @@ def learn(
       isthmus feature learn latest round --class 0 --against 1
       isthmus feature learn latest upright --measure slant --keep thickness
     """
-    from isthmus.editing import teaching
     from isthmus.runs.folder import find
+    from isthmus.tools.editing import feature_learning
 
     sources = {"class": of, "with": with_, "column": column, "measure": measure}
     beside = {"against": against, "without": without}
-    feature = teaching.learn(
+    feature = feature_learning.learn(
         find(run), name, {**sources, **beside}, method=method, keep=keep or (), settings=nested(settings)
     )
-    io.result(teaching.about(feature), f"learnt {name}: {teaching.words(feature)}")
+    io.result(feature_learning.about(feature), f"learnt {name}: {feature_learning.words(feature)}")
 
 
 def list_(io: Io, run: RunName) -> None:
@@ -86,10 +86,10 @@ def list_(io: Io, run: RunName) -> None:
     Examples:
       isthmus feature list latest
     """
-    from isthmus.editing import teaching
     from isthmus.runs.folder import find
+    from isthmus.tools.editing import feature_learning
 
-    listed = teaching.listed(find(run))
+    listed = feature_learning.listed(find(run))
     width = max((len(f["name"]) for f in listed), default=0)
     io.result({"features": listed}, "\n".join(f"{f['name']:<{width}}  {f['told']}" for f in listed))
 
@@ -111,13 +111,13 @@ def discover(
       isthmus feature discover latest -o directions.csv
       isthmus feature discover latest --method independent -n 12 --save
     """
-    from isthmus.editing import teaching
     from isthmus.runs.folder import find
+    from isthmus.tools.editing import feature_learning
 
     owner = find(run)
-    out = out or teaching.usual_out(owner)
-    found = teaching.discover(owner, n, out, method=method, save=save)
-    about = {"features": [teaching.about(feature) for feature in found], "out": str(out), "saved": save}
+    out = out or feature_learning.usual_out(owner)
+    found = feature_learning.discover(owner, n, out, method=method, save=save)
+    about = {"features": [feature_learning.about(feature) for feature in found], "out": str(out), "saved": save}
     io.result(about, f"{len(found)} directions: {out}" + (", kept in the run" if save else "; --save keeps them"))
 
 
@@ -132,10 +132,10 @@ def matrix(
     Examples:
       isthmus feature matrix latest -o matrix.png
     """
-    from isthmus.editing import teaching
     from isthmus.runs.folder import find
+    from isthmus.tools.editing import feature_learning
 
-    about = teaching.matrix(find(run), out, method=method)
+    about = feature_learning.matrix(find(run), out, method=method)
     io.result(about, f"{about['told']}\n{out}")
 
 

@@ -32,9 +32,9 @@ def score(
       isthmus score latest table.csv -o scores.csv --false-alarms 0.05
     """
     from isthmus.runs.folder import find
-    from isthmus.scoring import scoring
+    from isthmus.tools.anomaly import score_table
 
-    scored = scoring.score(
+    scored = score_table.score(
         find(run), source, out, false_alarms=false_alarms, picture=picture, settings=nested(settings)
     )
     for sentence in scored.said:

@@ -24,8 +24,8 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
       isthmus export latest -o model.onnx
       isthmus export runs/wine -o wine.onnx --json
     """
-    from isthmus.running.export import export as write
     from isthmus.runs.folder import find
+    from isthmus.tools.export import export as write
 
     exported = write(find(run), out)
     for sentence in exported.said:

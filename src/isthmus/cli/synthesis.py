@@ -38,7 +38,7 @@ def sample(
       isthmus sample latest -n 1000 --density gaussian -o rows.csv
     """
     from isthmus.runs.folder import find
-    from isthmus.synthesising import synthesis
+    from isthmus.tools.sampling import synthesis
 
     made = synthesis.sample(find(run), n, out, density=density, of=of, seed=seed, temperature=temperature, judge=judge)
     _tell(io, made, "new sample")
@@ -59,7 +59,7 @@ def interpolate(
       isthmus interpolate latest a.png b.png --path spherical -o way.webp
     """
     from isthmus.runs.folder import find
-    from isthmus.synthesising import synthesis
+    from isthmus.tools.sampling import synthesis
 
     made = synthesis.interpolate(find(run), a, b, out, steps=steps, path=path, settings=nested(settings))
     _tell(io, made, "sample")
@@ -78,7 +78,7 @@ def traverse(
       isthmus traverse latest --unit 3 --unit 11 --around mnist-2k:12 -o units/
     """
     from isthmus.runs.folder import find
-    from isthmus.synthesising import synthesis
+    from isthmus.tools.sampling import synthesis
 
     made = synthesis.traverse(find(run), out, units=unit or (), around=around, settings=nested(settings))
     _tell(io, made, "unit")

@@ -24,7 +24,7 @@ def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *,
       isthmus reconstruct latest table.csv -o again.csv
       isthmus reconstruct latest mnist-2k:label=7 -o sevens/
     """
-    from isthmus.using import apply
+    from isthmus.tools.inference import apply
 
     _tell(io, apply.reconstruct(_find(run), input, out, nested(settings)))
 
@@ -37,7 +37,7 @@ def denoise(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out
       isthmus denoise latest noisy/ -o clean/
       isthmus denoise runs/mnist-modern-gaussian-1 scan.png -o scan-clean.png
     """
-    from isthmus.using import apply
+    from isthmus.tools.inference import apply
 
     _tell(io, apply.denoise(_find(run), input, out, nested(settings)))
 
@@ -50,7 +50,7 @@ def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out:
       isthmus encode latest mnist-2k -o codes.csv
       isthmus encode latest photos/ -o codes.npy
     """
-    from isthmus.using import apply
+    from isthmus.tools.inference import apply
 
     _tell(io, apply.encode(_find(run), input, out, nested(settings)))
 
@@ -64,7 +64,7 @@ def decode(
     Examples:
       isthmus decode latest codes.csv -o pictures/
     """
-    from isthmus.using import apply
+    from isthmus.tools.inference import apply
 
     _tell(io, apply.decode(_find(run), codes, out))
 

@@ -14,7 +14,6 @@ import numpy as np
 from isthmus.comparing import series
 from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
-from isthmus.embedding.explore import coded
 from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.evaluation.figures import canvas
 from isthmus.evaluation.figures.contact_sheets import short
@@ -23,10 +22,11 @@ from isthmus.evaluation.metrics.label_probe import knn_accuracy
 from isthmus.recipes import RECIPES
 from isthmus.runs import folder as runs
 from isthmus.runs.folder import Run
-from isthmus.synthesising.resemblance import Judges, resemblance
-from isthmus.synthesising.sampling import draw_samples
-from isthmus.synthesising.synthesis import visible
 from isthmus.system import files
+from isthmus.tools.exploration.coded import coded
+from isthmus.tools.sampling.resemblance import Judges, resemblance
+from isthmus.tools.sampling.sampling import draw_samples
+from isthmus.tools.sampling.synthesis import visible
 from isthmus.training.display import Quiet, shown_by
 
 DRAWN = 1_000  # samples that precision and recall are told on: their standard error is 0.01

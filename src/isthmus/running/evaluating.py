@@ -19,9 +19,9 @@ from isthmus.evaluation.verdicts.verdicts import OF_TRAINING
 from isthmus.runs import folder
 from isthmus.runs.folder import Run
 from isthmus.runs.record import fingerprint
+from isthmus.tools.inference.intake import fitting, read_input
 from isthmus.training import prepare
 from isthmus.training.prepare import IN_MEMORY, Prepared
-from isthmus.using.intake import fitting, read_input
 
 
 def evaluate(

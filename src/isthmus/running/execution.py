@@ -20,11 +20,11 @@ from isthmus.runs import folder
 from isthmus.runs.folder import Run
 from isthmus.runs.latent import keep_latent
 from isthmus.runs.state import has_begun
-from isthmus.scoring.anomaly import keep_evidence
-from isthmus.scoring.conformal import held_apart
 from isthmus.system import files
 from isthmus.system.naming import counted
 from isthmus.system.signals import StopSignals
+from isthmus.tools.anomaly.conformal import held_apart
+from isthmus.tools.anomaly.detector import keep_evidence
 from isthmus.training import prepare
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import Quiet

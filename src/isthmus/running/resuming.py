@@ -20,10 +20,10 @@ from isthmus.running.execution import execute
 from isthmus.runs import folder
 from isthmus.runs.folder import Run
 from isthmus.runs.record import as_recorded
-from isthmus.scoring.anomaly import left_out
 from isthmus.system import files
 from isthmus.system.lock import FolderLock
 from isthmus.system.swapping import sweep
+from isthmus.tools.anomaly.detector import left_out
 from isthmus.training import prepare
 from isthmus.training.display import Quiet, shown_by
 from isthmus.training.prepare import IN_MEMORY, Prepared

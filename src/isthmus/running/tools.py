@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 if TYPE_CHECKING:
-    from isthmus.embedding.atlas import Atlas
-    from isthmus.embedding.copies import Copies
-    from isthmus.embedding.lookup import Found
-    from isthmus.running.export import Export
     from isthmus.runs.folder import Run
-    from isthmus.scoring.anomaly import Scores
-    from isthmus.synthesising.sweeping import Sweep
+    from isthmus.tools.anomaly.detector import Scores
+    from isthmus.tools.exploration.code_map import Atlas
+    from isthmus.tools.exploration.duplicates import Copies
+    from isthmus.tools.exploration.lookup import Found
+    from isthmus.tools.export import Export
+    from isthmus.tools.sampling.traversal import Sweep
 
 Names = str | Sequence[str]
 
@@ -50,19 +50,19 @@ class Tools:
         self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
     ) -> np.ndarray:
         """n new raw samples (n, *shape); `synthesising.sampling.draw_samples` tells their codes too."""
-        from isthmus.synthesising.sampling import draw_samples
+        from isthmus.tools.sampling.sampling import draw_samples
 
         return draw_samples(self._run, n, density=density, of=of, seed=seed, temperature=temperature).x
 
     def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
         """Raw samples (steps, *shape) on the way from raw sample a to raw sample b; `path` may be "spherical"."""
-        from isthmus.synthesising.synthesis import interpolated
+        from isthmus.tools.sampling.synthesis import interpolated
 
         return interpolated(self._run, a, b, steps, path)
 
     def traverse(self, units: Sequence[int] = ()) -> Sweep:
         """Each unit of the code, or these, swept over the values that it takes; the strongest first."""
-        from isthmus.synthesising.sweeping import sweep
+        from isthmus.tools.sampling.traversal import sweep
 
         return sweep(self._run.model, self._run.latent, units)
 
@@ -73,7 +73,7 @@ class Tools:
 
         Raises: UsageError for unknown names; `features` lists what there is.
         """
-        from isthmus.editing.editing import edit_of
+        from isthmus.tools.editing.edits import edit_of
 
         groups = [[names] if isinstance(names, str) else names for names in (add, remove, keep)]
         edit = edit_of(self._run, groups[0], groups[1], groups[2])
@@ -81,44 +81,44 @@ class Tools:
 
     def features(self) -> list[str]:
         """The names of what can be added and removed. Raises: UsageError for a code without steps."""
-        from isthmus.editing.learning import known_names, refuse_editing
+        from isthmus.tools.editing.directions import known_names, refuse_editing
 
         refuse_editing(self._run)
         return known_names(self._run)
 
     def score(self, x: Any) -> Scores:
         """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,)."""
-        from isthmus.scoring.anomaly import Detector
+        from isthmus.tools.anomaly.detector import Detector
 
         return Detector.of_run(self._run).scores(np.asarray(x))
 
     def neighbors(self, image: str | Path, source: str | None = None, *, k: int = 10) -> Found:
         """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12"."""
-        from isthmus.embedding.lookup import look_up
+        from isthmus.tools.exploration.lookup import look_up
 
         return look_up(self._run, str(image), source, k=k)
 
     def map(self, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None) -> Atlas:
         """The codes of `source` (default: the test data) in two dimensions; `.points` (N, 2), `.draw()`."""
-        from isthmus.embedding.atlas import map_codes
+        from isthmus.tools.exploration.code_map import map_codes
 
         return map_codes(self._run, source, method=method, color=color)
 
     def duplicates(self, source: str | Path | None = None) -> Copies:
         """Equal and nearly equal samples of `source` (default: all the run's data); `.pairs`."""
-        from isthmus.embedding.copies import find_copies
+        from isthmus.tools.exploration.duplicates import find_copies
 
         return find_copies(self._run, source)
 
     def probe(self, source: str | Path | None = None, *, k: int = 5) -> dict[str, Any]:
         """How much of the labels the codes hold, beside PCA and the raw values."""
-        from isthmus.embedding.probing import probe_run
+        from isthmus.tools.exploration.probing import probe_run
 
         return probe_run(self._run, source, k=k)
 
     def export(self, out: str | Path) -> Export:
         """Writes the run as ONNX files, each compared with the model."""
-        from isthmus.running.export import export
+        from isthmus.tools.export import export
 
         return export(self._run, out)
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.split import evenly
-from isthmus.embedding.projection import project
 from isthmus.errors import IsthmusError, ResourceError
 from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.report.tiles import sprite
 from isthmus.runs.artifacts import Shelf
+from isthmus.tools.exploration.projection import project
 from isthmus.web.workbench import Workbench
 
 POINTS = 1_000  # enough to see the clusters; t-SNE takes some seconds for them, and the page stays quick

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from isthmus.errors import DataError, UsageError
-from isthmus.using.framing import frame
+from isthmus.tools.inference.framing import frame
 from isthmus.web.bodies import Body, Samples
 from isthmus.web.limits import Limits, TooMuch
 from isthmus.web.packing import from_base64, read_image

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from isthmus.editing.editing import Edit
 from isthmus.errors import UsageError
 from isthmus.parts.corruptions import corruption
 from isthmus.randomness import generator_for
-from isthmus.synthesising.blending import blend, refuse_discrete
-from isthmus.synthesising.sampling import draw_samples
+from isthmus.tools.editing.edits import Edit
+from isthmus.tools.sampling.interpolation import blend, refuse_discrete
+from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.web.bodies import Body, Codes, Drawn, Edited, Noisy, Samples, Way
 from isthmus.web.limits import Limits, TooMuch
 from isthmus.web.openapi import described

@@ -17,7 +17,7 @@ def scored(bench: Workbench, raw: np.ndarray) -> dict[str, Any]:
 
     For a run that held no samples apart to calibrate by, `p_value`, `outlier` and `rate` are None.
     """
-    from isthmus.scoring.conformal import outliers, settled_rate
+    from isthmus.tools.anomaly.conformal import outliers, settled_rate
 
     detector = bench.detector
     n = len(detector.calibration)

@@ -12,14 +12,14 @@ import torch
 
 from isthmus.data.batching.carry import Carrier
 from isthmus.data.samples import Samples
-from isthmus.editing.editing import Edit, edit_of
-from isthmus.editing.learning import known_names, refuse_editing
 from isthmus.errors import DataError, IsthmusError
 from isthmus.models.autoencoder import Model
 from isthmus.runs.folder import Run
 from isthmus.runs.latent import Latent, refuse_without_code
-from isthmus.synthesising.blending import refuse_discrete
-from isthmus.synthesising.sweeping import movements, usual_code
+from isthmus.tools.editing.directions import known_names, refuse_editing
+from isthmus.tools.editing.edits import Edit, edit_of
+from isthmus.tools.sampling.interpolation import refuse_discrete
+from isthmus.tools.sampling.traversal import movements, usual_code
 
 EDITS = 64  # edits kept: a walk over all sliders of a page makes fewer
 RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: further out the decoder was never trained
@@ -61,7 +61,7 @@ class Workbench:
     @cached_property
     def detector(self) -> Any:
         """What scores samples. Raises: DataError where the run's data is needed for it and cannot be read."""
-        from isthmus.scoring.anomaly import Detector
+        from isthmus.tools.anomaly.detector import Detector
 
         with self._lock:
             return Detector.of_run(self.run)

@@ -1,1 +1,0 @@
-"""Maps, neighbours, duplicates and probes of the codes."""

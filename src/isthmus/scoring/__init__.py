@@ -1,1 +1,0 @@
-"""What does not fit: scores, false-alarm rates and blame."""

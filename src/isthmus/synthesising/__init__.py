@@ -1,1 +1,0 @@
-"""New samples, the ways between two, and how good they are."""

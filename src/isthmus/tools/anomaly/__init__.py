@@ -1,0 +1,1 @@
+"""`isthmus score`: scores, false-alarm rates and blame."""

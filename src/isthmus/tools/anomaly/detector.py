@@ -1,0 +1,240 @@
+"""`Detector`: how strange a sample is to a trained run, by its reconstruction and by its code, and where."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import norm
+from torch import Tensor
+
+from isthmus.data.batching.batches import in_order, resident
+from isthmus.data.samples import Samples
+from isthmus.errors import ModelFileError, ResourceError
+from isthmus.models.autoencoder import Model, evaluation
+from isthmus.runs.artifacts import Part, Shelf
+from isthmus.runs.density import Density
+from isthmus.runs.latent import MOST_NUMBERS
+from isthmus.tools.anomaly.conformal import held_apart, p_values
+from isthmus.tools.sampling.sampling import density_of
+from isthmus.training.prepare import Prepared
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+PART = "anomaly"
+LEAST_ERROR = 1e-12  # a mean squared error on standardised values that float32 cannot tell from none
+LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
+SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
+
+
+class Signals(NamedTuple):
+    """Of N samples: `log_error` (N,), log of the mean squared error; `z` (N, Z), None for a model without a code."""
+
+    log_error: np.ndarray
+    z: np.ndarray | None
+
+
+class Scores(NamedTuple):
+    """Of N samples, all (N,), larger is stranger: `score` = `error` + `code`, both in nats, and its `p_value`."""
+
+    score: np.ndarray
+    error: np.ndarray
+    code: np.ndarray
+    p_value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run keeps of its validation samples for this: they trained nothing.
+
+    Of those that the monitor watched: the `watched` (W,) log errors, `spread` (D,), the mean squared error of each
+    value, and `usual` (Q, D), quantiles of each column of a table. Of those that nothing has chosen by: `calibration`.
+    `untouched` is false for runs whose monitor watched the latter too.
+    """
+
+    watched: np.ndarray
+    spread: np.ndarray
+    usual: np.ndarray
+    calibration: Signals
+    untouched: bool
+
+    @classmethod
+    def build(cls, prepared: Prepared, model: Model, *, untouched: bool = True) -> Evidence:
+        """From the two parts of the validation data, by deterministic passes."""
+        training = prepared.config.training
+        share = training.calibration if untouched else SHARE
+        watched, held = held_apart(prepared.splits.validation, share, training.seed)
+        squares = torch.zeros(model.preprocess.size, dtype=torch.float64)
+        logs = []
+        for x, x_hat, _ in _passes(model, watched.x):
+            errors = (x_hat - x).double().square().flatten(1).cpu()
+            squares += errors.sum(0)
+            logs.append(_log(errors.mean(1)))
+        spread = (squares / len(watched)).numpy()
+        floor = max(LEAST_SPREAD * float(spread.mean()), LEAST_ERROR)
+        calibration = signals(model, held.x) if len(held) else _nothing(model)
+        return cls(np.concatenate(logs), spread + floor, _usual(model, watched), calibration, untouched)
+
+    def as_part(self) -> Part:
+        """What is kept of it in the run folder."""
+        arrays = {"watched": self.watched, "spread": self.spread, "usual": self.usual}
+        arrays |= {"log_error": self.calibration.log_error}
+        if self.calibration.z is not None:
+            arrays["z"] = self.calibration.z
+        return Part({"untouched": self.untouched}, arrays)
+
+    @classmethod
+    def from_part(cls, part: Part, model: Model) -> Evidence:
+        """Raises: ModelFileError where the arrays do not fit the model."""
+        D, arrays = model.preprocess.size, dict(part.arrays)
+        try:
+            calibration = Signals(arrays.pop("log_error"), arrays.pop("z", None))
+            found = cls(**arrays, calibration=calibration, untouched=bool(part.about["untouched"]))
+            n = len(calibration.log_error)
+            wanted = (n, model.z_size) if _has_density(model) else None
+            if found.spread.shape != (D,) or (None if calibration.z is None else calibration.z.shape) != wanted:
+                raise ValueError("its arrays are not of this model's sizes")
+            return found
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"latent/{PART} in the run folder cannot be used: {error}."
+            raise ModelFileError("LATENT-FILE", message, fix=f"remove RUN/latent/{PART}, which is made anew") from None
+
+
+class Detector:
+    """Scores samples: nats of surprise at the code, -log p(z), and at the error, -log P(a normal one's is as large).
+
+    p(z) is the mixture of Gaussians fitted to the training codes; the log of the error is normal with the mean and
+    deviation of the watched validation samples, so that both parts are in one unit and nothing is weighed by hand.
+    """
+
+    def __init__(self, model: Model, evidence: Evidence, density: Density | None) -> None:
+        self.model, self.evidence, self.density = model, evidence, density
+        logs = evidence.watched
+        self.centre = float(logs.mean())
+        self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # of one sample nothing is known
+        self.calibration = self._parts(evidence.calibration)[0]
+
+    @classmethod
+    def of_run(cls, run: Run) -> Detector:
+        """The detector of a run, from its folder alone; what is not there yet is made of the training data, and kept.
+
+        Raises: DataError where that data is needed and cannot be read.
+        """
+        model, shelf = run.model, Shelf(run.path)
+        if shelf.has(PART):
+            evidence = Evidence.from_part(shelf.get(PART), model)
+        else:
+            evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
+            with suppress(ResourceError):  # a run that cannot be written to can score all the same
+                shelf.put(PART, *evidence.as_part())
+        return cls(model, evidence, density_of(run, "mixture") if _has_density(model) else None)
+
+    def scores(self, raw: np.ndarray) -> Scores:
+        """Of raw samples (N, *shape)."""
+        score, error, code = self._parts(signals(self.model, raw))
+        return Scores(score, error, code, p_values(self.calibration, score))
+
+    def _parts(self, found: Signals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        error = -norm.logsf((found.log_error - self.centre) / self.width)
+        code = np.zeros(len(error))
+        if self.density is not None and found.z is not None and len(error):
+            code = -self.density.log_density(found.z)
+        return error + code, error, code
+
+    def heat(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(x_hat, heat), both (N, *shape): heat is the error of each value over its root mean square on normal data."""
+        heats, x_hats = [], []
+        spread = torch.from_numpy(self.evidence.spread).reshape(self.model.preprocess.shape)
+        for x, x_hat, _ in _passes(self.model, raw):
+            heats.append(((x_hat - x).double().cpu().square() / spread).sqrt().numpy())
+            x_hats.append(x_hat.cpu().numpy())
+        return np.concatenate(x_hats), np.concatenate(heats)
+
+    def blame(self, raw: np.ndarray) -> np.ndarray:
+        """(N, D) nats by which the score of rows (N, D) would fall if that column alone were as the others want it.
+
+        Each column is replaced by its reconstruction and by its usual values; the lowest score counts. The error of a
+        column would not do: an autoencoder spreads a wrong value over the reconstruction of all that go with it.
+        """
+        x = self.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
+        N, D = x.shape
+        x_hat = torch.cat([out.cpu() for _, out, _ in _passes(self.model, x)])
+        usual = torch.from_numpy(self.evidence.usual).to(x.dtype)
+        before = self._of_x(x)
+        found = np.zeros((N, D))
+        for column in range(D):
+            instead = torch.cat([x_hat[:, column, None], usual[:, column].expand(N, -1)], 1)  # (N, 1 + Q)
+            changed = x[:, None].repeat(1, instead.shape[1], 1)
+            changed[:, :, column] = instead
+            after = self._of_x(changed.flatten(0, 1)).reshape(N, -1).min(1)
+            found[:, column] = np.maximum(before - after, 0)
+        return found
+
+    def _of_x(self, x: Tensor) -> np.ndarray:
+        return self._parts(_signals(self.model, x))[0]
+
+
+def keep_evidence(run_path: str | Path, prepared: Prepared, model: Model) -> None:
+    """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
+    evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
+    Shelf(run_path).put(PART, *evidence.as_part())
+
+
+def left_out(run: Run) -> bool:
+    """Whether the run's monitor left out the samples that calibrate; older runs have no such setting on record."""
+    settings = run.record.get("settings", {}).get("training", {})
+    return bool(settings.get("calibration", 0))
+
+
+def signals(model: Model, raw: np.ndarray) -> Signals:
+    """Of raw samples (N, *shape)."""
+    return _signals(model, resident(np.asarray(raw), model.preprocess, model.device))
+
+
+def _signals(model: Model, data: Tensor) -> Signals:
+    logs, codes = [], []
+    for x, x_hat, z in _passes(model, data):
+        logs.append(_log((x_hat - x).double().square().flatten(1).mean(1).cpu()))
+        codes.append(z.float().flatten(1).cpu().numpy())
+    if not logs:
+        return _nothing(model)
+    return Signals(np.concatenate(logs), np.concatenate(codes) if _has_density(model) else None)
+
+
+def _passes(model: Model, data: Tensor | np.ndarray):
+    """(x, x_hat, z) of all samples, chunk by chunk on the device, without noise and without drawing."""
+    if isinstance(data, np.ndarray):
+        data = resident(data, model.preprocess, model.device)
+    with torch.no_grad(), evaluation(model):
+        for x in in_order(data, model.preprocess, model.device):
+            params, code = model(x)
+            yield x, model.likelihood.mean(params.float()), code.z
+
+
+def _log(mse: Tensor) -> np.ndarray:
+    return (mse + LEAST_ERROR).log().numpy()
+
+
+def _has_density(model: Model) -> bool:
+    return model.has_code and model.z_size <= MOST_NUMBERS
+
+
+def _nothing(model: Model) -> Signals:
+    return Signals(np.zeros(0), np.zeros((0, model.z_size), np.float32) if _has_density(model) else None)
+
+
+def _usual(model: Model, watched: Samples) -> np.ndarray:
+    """Quantiles (Q, D) of each column of a table, as network input; none for images."""
+    if model.preprocess.is_image:
+        return np.zeros((0, model.preprocess.size), np.float32)
+    x = model.preprocess.to_x(torch.from_numpy(np.array(watched.x)))
+    return torch.quantile(x, torch.tensor(QUANTILES), dim=0).numpy()
+
+
+__all__ = ["Detector", "Evidence", "Scores", "keep_evidence", "left_out"]

@@ -1,0 +1,194 @@
+"""`isthmus score`: a file of scores, p-values and outliers, and why: heat over images, columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from isthmus.data.checks.hashing import count_overlap
+from isthmus.data.samples import Samples
+from isthmus.data.tables.writing import about_formulas, write_table
+from isthmus.errors import DataError, UsageError
+from isthmus.evaluation.figures import anomaly_sheets, figures
+from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.system.outputs import refuse_inputs
+from isthmus.tools.anomaly.conformal import outliers, settled_rate, threshold
+from isthmus.tools.anomaly.detector import Detector, Scores
+from isthmus.tools.inference.apply import TABLES, keep_inputs
+from isthmus.tools.inference.picking import is_own, pick
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
+MOST_BLAMED = 1_000  # rows that are explained, the strangest first
+BLAME_VALUES = 2**27  # values sent through the model for that: some seconds. Wide tables have fewer rows explained
+PICTURED = 20
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was written where, how many of how many are outliers at which rate, and sentences for people.
+
+    `n_trained` of the n samples were trained on; None where that was not looked for.
+    """
+
+    out: Path
+    picture: Path | None
+    n: int
+    n_outliers: int
+    rate: float
+    threshold: float
+    n_calibration: int
+    said: tuple[str, ...]
+    n_trained: int | None = None
+
+    @property
+    def text(self) -> str:
+        if not self.n_calibration:
+            return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
+        noun = "outlier" if self.n_outliers == 1 else "outliers"
+        new = self.n - (self.n_trained or 0)
+        expected = self.rate * new
+        usual = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
+        all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
+        return (
+            f"{self.n_outliers:,} {noun} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
+            f"{usual} would be expected {all_normal}. Scores written to {self.out}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
+        about |= {"outliers": self.n_outliers, "false_alarms": self.rate if self.n_calibration else None}
+        about |= {"threshold": self.threshold, "n_trained_on": self.n_trained}
+        return about | {"n_calibration": self.n_calibration, "said": list(self.said)}
+
+
+def score(
+    run: Run, source: str | Path, out: str | Path, *, false_alarms: float | None = None,
+    picture: str | Path | None = None, settings: Mapping[str, Any] | None = None,
+) -> Scored:  # fmt: skip
+    """Writes `id`, `label` where known, `score`, `p_value`, `outlier` and both parts of the score of every sample.
+
+    Of a table the three columns that the strangest rows owe most of their score to are named beside, with the nats by
+    which it would fall if that column alone were as usual. `picture` is a .png of the strangest images.
+
+    Raises: UsageError for a rate that too few calibration samples can hold; as `picking.pick`.
+    """
+    target = Path(out)
+    _refuse(run, source, target, picture)
+    detector = Detector.of_run(run)
+    rate = settled_rate(false_alarms, len(detector.calibration))
+    samples = pick(run, source, settings)
+    found = detector.scores(samples.x)
+    flags = outliers(found.p_value, rate)
+    columns = _columns(samples, found, flags) | _blame(detector, samples, found)
+    write_table(target, columns)
+    if picture is not None:
+        _draw(detector, samples, found, flags, Path(picture))
+    n = len(detector.calibration)
+    n_trained = trained_on(run, source, samples)
+    said = [*samples.notes, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
+    if n_trained:
+        said.append(
+            f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; such score lower "
+            "than new ones do, so the rate of false alarms does not hold for them"
+        )
+    limit = threshold(detector.calibration, rate)
+    drawn = None if picture is None else Path(picture)
+    return Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained)
+
+
+def trained_on(run: Run, source: str | Path, samples: Samples) -> int | None:
+    """Of the run's own data: how many samples equal one that the run was trained on; of other data None.
+
+    For those the training data would have to be read, or downloaded, where a run needs none to score.
+    """
+    if not is_own(run, source):
+        return None
+    try:
+        return count_overlap(np.asarray(run.prepared.splits.train.x), np.asarray(samples.x))
+    except DataError:
+        return None
+
+
+def _columns(samples: Samples, found: Scores, flags: np.ndarray) -> dict[str, Any]:
+    columns: dict[str, Any] = {"id": [samples.id_of(i) for i in range(len(samples))]}
+    if samples.labels is not None:
+        columns["label"] = [samples.classes[k] if k >= 0 else "" for k in samples.labels]
+    columns |= {"score": found.score, "p_value": found.p_value, "outlier": flags}
+    return columns | {"from_error": found.error, "from_code": found.code}
+
+
+def _blame(detector: Detector, samples: Samples, found: Scores) -> dict[str, Any]:
+    """The columns blame1, amount1 … of a table; empty for rows that are not among the strangest."""
+    if samples.is_image or not len(samples):
+        return {}
+    N, D = samples.x.shape
+    names = samples.columns or tuple(f"x{i}" for i in range(D))
+    most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // (D * D * 8)))
+    rows = np.argsort(-found.score, kind="stable")[:most]
+    amounts = detector.blame(samples.x[rows])
+    order = np.argsort(-amounts, axis=1, kind="stable")[:, :BLAMED]
+    columns: dict[str, Any] = {}
+    for k in range(order.shape[1]):
+        blamed: list[str] = [""] * N
+        nats: list[float | None] = [None] * N
+        for row, column, amount in zip(rows, order[:, k], amounts[np.arange(most), order[:, k]], strict=True):
+            if amount > 0:
+                blamed[row], nats[row] = names[column], float(amount)
+        columns |= {f"blame{k + 1}": blamed, f"amount{k + 1}": nats}
+    return columns
+
+
+def _draw(detector: Detector, samples: Samples, found: Scores, flags: np.ndarray, out: Path) -> None:
+    rows = np.argsort(-found.score, kind="stable")[:PICTURED]
+    raw = samples.x[rows]
+    x = detector.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
+    x_hat, heat = detector.heat(raw)
+    ids = [samples.id_of(int(row)) for row in rows]
+    drawn = shown(x), shown(torch.from_numpy(x_hat), x), heat
+    figures.save(anomaly_sheets.strangest(*drawn, ids, found.p_value[rows].tolist(), flags[rows].tolist()), out)
+
+
+def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list[str]:
+    """What limits the p-values."""
+    said = []
+    if not n:
+        said.append("no validation samples were held apart (too few), so every p-value is 1; train on more data")
+    elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
+        said.append(
+            f"{n} samples calibrate the p-values, so the least is {rate:.2g}, which is the rate taken; "
+            "training on more data, or naming more with --validation, allows a lower one"
+        )
+    if n and not detector.evidence.untouched:
+        said.append(
+            "the run is from before its monitor left out the samples that calibrate: they helped to choose the epoch, "
+            "so false alarms may come a little oftener than stated; a run trained anew has no such doubt"
+        )
+    return said
+
+
+def _refuse(run: Run, source: str | Path, out: Path, picture: str | Path | None) -> None:
+    keep_inputs(run, source, out)
+    if out.suffix.lower() not in TABLES:
+        message = f"scores cannot be written as {out.suffix or 'a folder'}."
+        raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
+    if picture is None:
+        return
+    keep_inputs(run, source, picture)
+    refuse_inputs(picture, out)
+    if Path(picture).suffix.lower() != ".png":
+        message = f"the picture cannot be written as {Path(picture).suffix or 'a folder'}."
+        raise UsageError("USAGE-OUT", message, fix="name a .png file with --picture")
+    if not run.model.preprocess.is_image:
+        message = "rows of a table make no picture; the columns to blame stand in the table of scores."
+        raise UsageError("USAGE-OUT", message, fix="leave out --picture")
+
+
+__all__ = ["Scored", "score"]

@@ -1,0 +1,1 @@
+"""`isthmus edit` and `feature`: directions in the code, learned, kept, added and removed."""

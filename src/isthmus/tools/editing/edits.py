@@ -1,0 +1,257 @@
+"""`isthmus edit`: samples with features added and removed, as files, strips and a matrix; and how well it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from isthmus.data.samples import Samples
+from isthmus.errors import UsageError
+from isthmus.evaluation.figures import figures
+from isthmus.evaluation.figures import strips as filmstrips
+from isthmus.randomness import seed_of
+from isthmus.tools.editing.directions import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
+from isthmus.tools.editing.features import Feature
+from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
+from isthmus.tools.inference.picking import parted, pick
+from isthmus.tools.sampling.classifier import classifier_of
+from isthmus.tools.sampling.synthesis import Made, visible
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+STRIPS = 8  # samples in a picture of strips: a page that can be taken in
+SHORT = 0.5  # of what was asked: who reaches less should know why
+JUDGED = 100  # test images a pair of classes: a share is then known to 5 in 100
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Signed features that act on a code together: z + strength (sum of + and - steps)."""
+
+    parts: tuple[tuple[float, Feature], ...]
+
+    @property
+    def words(self) -> str:
+        return ", ".join(f"{'+' if sign > 0 else '-'} {f.name} ({f.unit})" for sign, f in self.parts)
+
+    def apply(self, z: np.ndarray, strength: float = 1.0) -> np.ndarray:
+        """Codes (N, Z) float32 after the edit."""
+        step = sum((sign * feature.step(z) for sign, feature in self.parts), np.zeros(z.shape))
+        return (z + strength * step).astype(np.float32)
+
+
+def edit_of(
+    run: Run, add: Sequence[str] = (), remove: Sequence[str] = (), keep: Sequence[str] = (), method: str = METHOD
+) -> Edit:
+    """The edit that adds and removes features by their names, and leaves the measures of those in `keep` alone.
+
+    A class that is added and one that is removed belong together, in the order in which they are named: a 1 becomes
+    a 7. A class alone is told from all the others.
+
+    Raises: UsageError for unknown names, and where nothing is named; as `learning.feature_of`.
+    """
+    refuse_editing(run)
+    if not add and not remove:
+        raise UsageError("USAGE-FEATURE", "nothing is to be added or removed.", fix="name a feature: --add NAME")
+    classes = run.latent.classes
+    to, away = ([name for name in names if name in classes] for names in (add, remove))
+    pairs = [
+        (to[i] if i < len(to) else None, away[i] if i < len(away) else None) for i in range(max(len(to), len(away)))
+    ]
+    parts = [(1.0, of_classes(run.latent, a, b, method)) for a, b in pairs]
+    for sign, names in ((1.0, add), (-1.0, remove)):
+        parts += [(sign, feature_of(run, name, method)) for name in names if name not in classes]
+    kept = [feature_of(run, name, method) for name in keep]
+    return Edit(tuple((sign, feature.keeping(kept, run.latent.covariance)) for sign, feature in parts))
+
+
+def edit(
+    run: Run, source: str, out: str | Path, edit: Edit, *, strength: float = 1.0, strip: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Made:  # fmt: skip
+    """Writes the edited samples of `source` (as for `picking.pick`) to `out`; `strip` is a picture from -3 to 3.
+
+    Raises: UsageError for an `out` that would replace the input; DataError as reading.
+    """
+    for target in (out, *([strip] if strip else [])):
+        keep_inputs(run, parted(source)[0], target)
+    if strip is not None:
+        refuse_picture(run, strip)
+    samples = pick(run, source, settings)
+    z = run.model.encode(samples.x)
+    edited = run.model.decode(edit.apply(z, strength))
+    kept, about_labels = _relabelled(samples, edit)
+    written = write_samples(run, kept, edited, Path(out), Path(source))
+    said = [*written.said, f"strength {strength:g} of: {edit.words}"]
+    moved = _moved(samples, run.model.decode(z), edited, edit, strength)
+    said += [_reached(found) for found in moved]
+    said += about_labels if Path(out).suffix in TABLES else []
+    if strip is not None:
+        names = [samples.id_of(i) for i in range(min(STRIPS, len(samples)))]
+        figures.save(strips(run, samples.x[:STRIPS], z[:STRIPS], edit, names), strip)
+        said.append(f"strip: {strip}")
+    features = [{"sign": sign, "name": f.name, "method": f.method, "unit": f.unit} for sign, f in edit.parts]
+    about = {"strength": strength, "features": features, "moved": moved}
+    return Made(written.path, written.n, tuple(said), about)
+
+
+def _moved(samples: Samples, before: Any, after: Any, edit: Edit, strength: float) -> list[dict[str, Any]]:
+    """By how much each column or measure of the edit was to move, and did on average, from the reconstructions on."""
+    asked: dict[str, float] = {}
+    for sign, feature in edit.parts:
+        if feature.kind == "numbers" and "of" in feature.evidence:  # features of early runs do not say what they are of
+            name = str(feature.evidence["of"])
+            asked[name] = asked.get(name, 0.0) + sign * strength * float(feature.evidence["sd"])
+    found = []
+    for name, wanted in asked.items():
+        ways = [numbers(name, replace(samples, x=np.asarray(x))).astype(np.float64) for x in (after, before)]
+        difference = ways[0] - ways[1]
+        known = difference[np.isfinite(difference)]
+        if len(known):
+            found.append({"name": name, "asked": wanted, "reached": float(known.mean())})
+    return found
+
+
+def _reached(found: Mapping[str, Any]) -> str:
+    asked, reached = found["asked"], found["reached"]
+    told = f"{found['name']}: asked {asked:+.3g}, reached {reached:+.3g} on average"
+    far = reached * asked < SHORT * asked**2
+    return f"{told}; the code holds too little of it to be moved further" if far else told
+
+
+def _relabelled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
+    """The samples without labels where the edit leads to another class, and what is said about them in a table."""
+    if samples.labels is None or samples.label_column is None:
+        return samples, []
+    if any(feature.kind == "classes" for _, feature in edit.parts):
+        said = f'the column "{samples.label_column}" is left out: the labels of the source no longer hold'
+        return replace(samples, labels=None), [said]
+    return samples, [f'the column "{samples.label_column}" holds the labels of the source']
+
+
+def refuse_picture(run: Run, out: str | Path, instead: str = "leave out --strip: -o holds the edited rows") -> None:
+    """Raises: UsageError unless `out` is a .png file and the run is one of images; `instead` is what tables have."""
+    if not run.model.preprocess.is_image:
+        message = f"{Path(out).name} is drawn for runs on images only, and {run.path} is on rows of a table."
+        raise UsageError("USAGE-OUT", message, fix=instead)
+    if Path(out).suffix != ".png":
+        raise UsageError("USAGE-OUT", f"{out} cannot be drawn: pictures are .png files.", fix="name a .png file")
+
+
+def strips(run: Run, x: np.ndarray, z: np.ndarray, edit: Edit, names: Sequence[str]) -> Any:
+    """A row a sample: given, and edited at strengths from -3 to 3."""
+    ways = [run.model.decode(edit.apply(z, strength)) for strength in STRENGTHS]
+    frames = np.stack([visible(run, way) for way in ways], axis=1)
+    return filmstrips.edited(visible(run, x), frames, STRENGTHS, names[: len(x)])
+
+
+def directions(run: Run, base: np.ndarray, ways: Sequence[np.ndarray], names: Sequence[str]) -> Any:
+    """A row a direction: the sample that it starts from, and what strengths from -3 to 3 make of it."""
+    frames = np.stack([visible(run, way) for way in ways])
+    given = np.repeat(visible(run, base), len(names), axis=0)
+    return filmstrips.edited(given, frames, STRENGTHS, names)
+
+
+def matrix(run: Run, classes: Sequence[str], method: str = METHOD, most: int = 12) -> Any:
+    """A picture: a test image of each of `classes` (rows) turned into every one (columns), at strength 1."""
+    samples, classes = run.prepared.splits.test, classes[:most]
+    rows = [typical(run, samples, name) for name in classes]
+    z = run.model.encode(samples.x[rows])
+    frames = []
+    for i, away in enumerate(classes):
+        edits = [
+            z[i] if to == away else edit_of(run, [to], [away], method=method).apply(z[i : i + 1])[0] for to in classes
+        ]
+        frames.append(visible(run, run.model.decode(np.stack(edits))))
+    return filmstrips.turned(visible(run, samples.x[rows]), np.stack(frames), classes)
+
+
+def typical(run: Run, samples: Samples, name: str) -> int:
+    """The row of the sample of a class whose code is nearest to the class's mean. Raises: UsageError without one."""
+    if samples.labels is None or name not in samples.classes:
+        raise UsageError("USAGE-FEATURE", f"{samples.name} has no class {name!r}.", fix="use data with labels")
+    rows = np.flatnonzero(samples.labels == samples.classes.index(name))
+    if not len(rows):
+        raise UsageError("USAGE-FEATURE", f"{samples.name} has no sample of {name!r}.", fix="use data that has")
+    k = run.latent.classes.index(name)
+    z = run.model.encode(samples.x[rows])
+    return int(rows[np.square(z - run.latent.class_means[k]).sum(1).argmin()])
+
+
+@dataclass(frozen=True)
+class Success:
+    """What became of the test images of one class, turned into another.
+
+    `rate`: share that a classifier trained on real images takes for the target. `identity`: root mean square distance
+    of the edited images from their originals, over that of the originals from other images of the target class; below
+    1 an edited image is nearer to where it came from than a random target is.
+    """
+
+    away: str
+    to: str
+    n: int
+    rate: float
+    identity: float
+
+
+def judge_pairs(run: Run, pairs: Sequence[tuple[str, str]], method: str = METHOD) -> list[Success]:
+    """Each pair (from, to) on at most 100 test images, none of which the features were learnt from.
+
+    Raises: DataError where the run's data cannot be read, or has no two classes.
+    """
+    classifier, samples = classifier_of(run), run.prepared.splits.test
+    x = run.prepared.x(samples)
+    rng = np.random.default_rng(seed_of(run.config.training.seed, "edits"))
+    assert samples.labels is not None  # or there were no classifier
+    of = {name: np.flatnonzero(samples.labels == k) for k, name in enumerate(samples.classes)}
+    rows = {name: rng.permutation(found)[:JUDGED] for name, found in of.items()}
+    z = {name: run.model.encode(samples.x[rows[name]]) for name in {away for away, _ in pairs}}
+    found = []
+    for away, to in pairs:
+        edited = run.model.decode(edit_of(run, [to], [away], method=method).apply(z[away]))
+        x_edited = run.model.preprocess.to_x(torch.from_numpy(np.asarray(edited)))
+        right = classifier.predict(x_edited) == classifier.classes.index(to)
+        originals, targets = x[rows[away]], x[rng.choice(of[to], len(rows[away]))]
+        kept = _rms(x_edited - originals) / _rms(targets - originals)
+        found.append(Success(away, to, len(right), float(right.double().mean()), kept))
+    return found
+
+
+def testable(run: Run) -> list[str]:
+    """The classes that can be told from the others and of which there is a test sample."""
+    test = run.prepared.splits.test
+    there = set() if test.labels is None else {test.classes[k] for k in np.unique(test.labels) if k >= 0}
+    return [name for name in tellable(run.latent) if name in there]
+
+
+def all_pairs(run: Run) -> list[tuple[str, str]]:
+    """All ordered pairs of the testable classes, from and to."""
+    classes = testable(run)
+    return [(a, b) for a in classes for b in classes if a != b]
+
+
+def _rms(difference: torch.Tensor) -> float:
+    return float(difference.double().square().mean().sqrt())
+
+
+__all__ = [
+    "OTHERS",
+    "Edit",
+    "Success",
+    "all_pairs",
+    "directions",
+    "edit",
+    "edit_of",
+    "judge_pairs",
+    "matrix",
+    "refuse_picture",
+    "strips",
+    "testable",
+]

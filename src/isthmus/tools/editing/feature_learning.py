@@ -1,0 +1,224 @@
+"""`isthmus feature`: features learnt, with the evidence for them on samples that they were not learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import r2_score, roc_auc_score
+
+from isthmus.data.tables.writing import write_table
+from isthmus.errors import DataError, UsageError
+from isthmus.evaluation.figures import figures
+from isthmus.evaluation.metrics.strokes import MEASURES
+from isthmus.randomness import seed_of
+from isthmus.tools.editing import directions
+from isthmus.tools.editing import edits as editing
+from isthmus.tools.editing.directions import METHOD
+from isthmus.tools.editing.features import Feature, Group
+from isthmus.tools.inference.apply import TABLES, keep_inputs
+from isthmus.tools.inference.picking import pick
+from isthmus.tools.sampling.traversal import usual_code
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+HELD_OUT = 0.25  # of two sets of samples: what the separation is told on
+FEWEST_HELD = 4  # on fewer of a kind no separation is told
+
+
+def learn(
+    run: Run, name: str, source: Mapping[str, str | None], *, method: str = METHOD, keep: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Feature:  # fmt: skip
+    """Learns a feature from one of "class" (and "against"), "with" (and "without"), "column", "measure"; saves it.
+
+    Raises: UsageError unless exactly one source is named; DataError for too few samples.
+    """
+    directions.refuse_editing(run)
+    named = [key for key in ("class", "with", "column", "measure") if source.get(key)]
+    if len(named) != 1 or (source.get("against") and not source.get("class")):
+        message = f"a feature is learnt from one thing, and {len(named)} are named."
+        raise UsageError("USAGE-FEATURE", message, fix="name --class, --with and --without, --column or --measure")
+    if bool(source.get("with")) != bool(source.get("without")):
+        raise UsageError("USAGE-FEATURE", "--with and --without belong together.", fix="name both")
+    if source.get("with") and source["with"] == source["without"]:
+        message = f"--with and --without name the same samples, {source['with']}."
+        raise UsageError("USAGE-FEATURE", message, fix="name samples without the feature with --without")
+    match named[0]:
+        case "class":
+            feature = directions.of_classes(run.latent, source["class"], source.get("against"), method)
+            evidence = _of_classes(run, feature, str(source["class"]), source.get("against"))
+        case "with":
+            feature, evidence = _of_sets(run, str(source["with"]), str(source["without"]), method, settings)
+        case kind:
+            wanted = str(source[kind])
+            if (kind == "measure") != run.model.preprocess.is_image:
+                told = {"measure": "a table has no pixels to measure", "column": "images have no columns"}[kind]
+                raise UsageError("USAGE-FEATURE", f"{told}.", fix="name --column for tables, --measure for images")
+            feature = directions.of_measure(run, wanted)
+            evidence = _of_numbers(run, feature, wanted)
+    kept = [directions.feature_of(run, other, method) for other in keep]
+    feature = feature.keeping(kept, run.latent.covariance)
+    feature = replace(feature, name=name, evidence={**feature.evidence, **evidence, "keeps": list(keep)})
+    directions.keep(run, feature)
+    return feature
+
+
+def _of_sets(
+    run: Run, with_: str, without: str, method: str, settings: Mapping[str, Any] | None
+) -> tuple[Feature, dict[str, Any]]:
+    """A quarter of either set is held out, where that leaves enough; the feature is then learnt from all."""
+    codes = {}
+    for name in (without, with_):
+        z = run.model.encode(pick(run, name, settings).x)
+        order = np.random.default_rng(seed_of(run.config.training.seed, "sets", name)).permutation(len(z))
+        codes[name] = z[order]
+    absent, present = (Group.of(name, z) for name, z in codes.items())
+    feature = replace(directions.between(absent, present, method), kind="sets")
+    n_held = [int(HELD_OUT * len(z)) for z in codes.values()]
+    if min(n_held) < FEWEST_HELD:
+        return feature, {}
+    absent, present = (Group.of(name, z[n:]) for (name, z), n in zip(codes.items(), n_held, strict=True))
+    readout = directions.between(absent, present, "means").readout
+    scores = np.concatenate([z[:n] @ readout for z, n in zip(codes.values(), n_held, strict=True)])
+    return feature, {"auroc": float(roc_auc_score(np.repeat([0, 1], n_held), scores)), "n_held_out": sum(n_held)}
+
+
+def _of_classes(run: Run, feature: Feature, to: str, away: str | None) -> dict[str, Any]:
+    """How well the readout tells the classes of the test data apart, and how well edits of it succeed."""
+    try:
+        test = run.prepared.splits.test
+        if test.labels is None:
+            return {}
+        inside = test.labels == test.classes.index(to)
+        outside = (test.labels >= 0) & ~inside if away is None else test.labels == test.classes.index(away)
+        rows = np.flatnonzero(inside | outside)
+        if min(np.count_nonzero(inside), np.count_nonzero(outside)) < FEWEST_HELD:
+            return {}
+        scores = run.model.encode(test.x[rows]) @ feature.readout
+        found: dict[str, Any] = {"auroc": float(roc_auc_score(inside[rows], scores)), "n_held_out": len(rows)}
+        if away is not None and run.model.preprocess.is_image:
+            success = editing.judge_pairs(run, [(away, to)], feature.method)[0]
+            found |= {"success": success.rate, "identity": success.identity}
+        return found
+    except DataError:  # the data has gone: the feature can be learnt from latent/ all the same
+        return {}
+
+
+def _of_numbers(run: Run, feature: Feature, name: str) -> dict[str, Any]:
+    """R^2 of the readout, scaled on the training codes, for the test samples; and what an edit of them moves."""
+    test = run.prepared.splits.test
+    y, z = directions.numbers(name, test), run.model.encode(test.x)
+    there = np.isfinite(y)
+    told = feature.evidence["mean"] + (z[there] - feature.origin) @ np.asarray(feature.readout)
+    after, before = (
+        directions.numbers(name, replace(test, x=np.asarray(run.model.decode(codes))))
+        for codes in (feature.apply(z).astype(np.float32), z)
+    )
+    moved = float(np.nanmean(after - before) / feature.evidence["sd"])
+    return {"r2": float(r2_score(y[there], told)), "n_held_out": int(there.sum()), "moved": moved}
+
+
+def words(feature: Feature) -> str:
+    """The feature and its evidence in one line."""
+    told = {
+        "auroc": "told apart on held-out samples with AUROC {:.3f}",
+        "r2": "R2 {:.2f} on test samples",
+        "success": "{:.0%} of edited test images are taken for the target",
+        "identity": "distance kept {:.2f} of a random target's",
+        "moved": "strength 1 moves the measure by {:.2f} standard deviations",
+        "share": "{:.0%} of the codes' variance",
+    }
+    known = [text.format(feature.evidence[key]) for key, text in told.items() if feature.evidence.get(key) is not None]
+    return "; ".join([f"strength 1 is {feature.unit} ({feature.method})", *known])
+
+
+def about(feature: Feature) -> dict[str, Any]:
+    """For scripts."""
+    keys = ("name", "kind", "method", "unit")
+    return {key: getattr(feature, key) for key in keys} | {"evidence": dict(feature.evidence)}
+
+
+def listed(run: Run) -> list[dict[str, str]]:
+    """What can be added and removed: learnt features, classes, measures of pictures or columns of a table."""
+    directions.refuse_editing(run)
+    preprocess = run.model.preprocess
+    rows = [{"name": f.name, "told": words(f)} for f in directions.learnt(run)]
+    rows += [{"name": name, "told": "a class of the data"} for name in directions.tellable(run.latent)]
+    if preprocess.is_image:
+        return rows + [{"name": name, "told": "measured on the pixels"} for name in MEASURES]
+    return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
+
+
+def usual_out(run: Run) -> Path:
+    """Where `discover` writes unless told."""
+    return Path("directions.png" if run.model.preprocess.is_image else "directions.csv")
+
+
+def discover(run: Run, n: int, out: str | Path, *, method: str = "principal", save: bool = False) -> list[Feature]:
+    """Directions found without labels, shown by what they do to the most usual code; with `save` kept in the run.
+
+    `out`: a .png of strips, or for a table's run a table with a row a direction: what strength 1 adds to each column.
+
+    Raises: UsageError for another method, or an `out` that cannot hold them.
+    """
+    directions.refuse_editing(run)
+    keep_inputs(run, run.path, out)
+    if run.model.preprocess.is_image or Path(out).suffix not in TABLES:
+        editing.refuse_picture(run, out, "name a table for them: -o directions.csv")
+    found = directions.discovered(run.latent, n, method, run.config.training.seed)
+    z = usual_code(run.latent)[None].astype(np.float32)
+    edits = [editing.Edit(((1.0, feature),)) for feature in found]
+    if run.model.preprocess.is_image:
+        ways = [run.model.decode(np.concatenate([e.apply(z, s) for s in editing.STRENGTHS])) for e in edits]
+        figures.save(editing.directions(run, run.model.decode(z), ways, [f.name for f in found]), out)
+    else:
+        moved = run.model.decode(np.concatenate([e.apply(z) for e in edits])) - run.model.decode(z)
+        write_table(Path(out), _changes(run, found, moved))
+    if save:
+        for feature in found:
+            directions.keep(run, feature)
+    return found
+
+
+def _changes(run: Run, found: Sequence[Feature], moved: np.ndarray) -> dict[str, Any]:
+    """A row a direction: its name, its share of the codes' variance, and the change (n, D) of each column."""
+    names = run.model.preprocess.columns or tuple(f"x{i}" for i in range(moved.shape[1]))
+    about = {"direction": [f.name for f in found], "share": [f.evidence["share"] for f in found]}
+    return about | {name if name not in about else f"{name} (column)": moved[:, i] for i, name in enumerate(names)}
+
+
+def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]:
+    """The matrix of edits as a picture, and the success of every pair of classes.
+
+    Raises: UsageError for a run without two classes; DataError where its data cannot be read.
+    """
+    directions.refuse_editing(run)
+    keep_inputs(run, run.path, out)
+    editing.refuse_picture(
+        run, out, "turn rows of class A into B: `isthmus edit RUN TABLE --remove A --add B -o b.csv`"
+    )
+    classes = editing.testable(run)
+    if len(classes) < 2:
+        message = "there are no two classes with two training samples and a test sample each."
+        raise UsageError("USAGE-FEATURE", message, fix="learn from --with and --without")
+    pairs = editing.judge_pairs(run, editing.all_pairs(run), method)
+    figures.save(editing.matrix(run, classes, method), out)
+    rate, identity = (float(np.mean([getattr(p, key) for p in pairs])) for key in ("rate", "identity"))
+    worst = min(pairs, key=lambda pair: pair.rate)
+    told = (
+        f"{rate:.1%} of the edited test images are taken for their target by a classifier, over {len(pairs)} pairs "
+        f"(least: {worst.away} to {worst.to}, {worst.rate:.0%}); they are {identity:.2f} times as far from where they "
+        "came from as a random image of the target class is"
+    )
+    return {
+        "method": method, "rate": rate, "identity": identity, "told": told, "out": str(out),
+        "pairs": [vars(pair) for pair in pairs],
+    }  # fmt: skip
+
+
+__all__ = ["about", "discover", "learn", "listed", "matrix", "usual_out", "words"]

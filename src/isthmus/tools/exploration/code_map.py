@@ -1,0 +1,105 @@
+"""A map of a run's codes: where every sample lies in two dimensions, as a picture and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.data.samples import Samples
+from isthmus.errors import UsageError, unknown
+from isthmus.evaluation.figures import maps
+from isthmus.tools.exploration.coded import coded, one_set, picture_of, thinned
+from isthmus.tools.exploration.projection import project, refuse_method
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
+SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
+PLAIN, LABEL = "none", "label"  # besides the names of columns
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """`points` (N, 2) of samples by `method`; `color` is "label", "none" or the column that colours them."""
+
+    samples: Samples
+    points: np.ndarray
+    method: str
+    told: str
+    color: str
+
+    def columns(self) -> dict[str, Any]:
+        """`id`, `label` where known, `x`, `y`, and the values of the column that colours the map."""
+        s = self.samples
+        table: dict[str, Any] = {"id": [s.id_of(i) for i in range(len(s))]}
+        if s.labels is not None:
+            table["label"] = [s.classes[k] if k >= 0 else "" for k in s.labels]
+        table |= {"x": self.points[:, 0], "y": self.points[:, 1]}
+        return table if self.color in {PLAIN, LABEL} else table | {self.color: column_of(s, self.color)}
+
+    def as_dict(self) -> dict[str, Any]:
+        points = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in self.columns().items()}
+        about = {"n": len(self.samples), "method": self.method, "about": self.told, "color": self.color}
+        return about | {"said": list(self.samples.notes), "points": points}
+
+    def draw(self) -> Figure:
+        """Small pictures for images, points for rows of a table or where a column gives the colour."""
+        s = self.samples
+        if self.color not in {PLAIN, LABEL}:
+            return maps.gradient(self.points, column_of(s, self.color), self.color, self.told)
+        groups, names = (s.labels, s.classes) if self.color == LABEL and s.labels is not None else (None, ())
+        if not s.is_image:
+            return maps.dots(self.points, groups, names, self.told)
+        return maps.thumbnails(self.points, picture_of(s, slice(None)), groups, names, self.told)
+
+
+def map_codes(
+    run: Run, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None, limit: int = MOST,
+    settings: Mapping[str, Any] | None = None,
+) -> Atlas:  # fmt: skip
+    """The codes of `source`, or of the run's own test data, in two dimensions.
+
+    `color`: "label" (the default where there are labels), "none", or a column of a table. Of more than `limit` samples
+    so many are taken, evenly over the classes.
+
+    Raises: UsageError for a method or column that is not there; DataError where the data does not fit the model.
+    """
+    refuse_method(method)
+    samples = one_set(run, source, settings)
+    color = _color(samples, color)
+    if source is None and len(samples) < SMALL:
+        told = (
+            f"the {len(samples):,} test samples are drawn; `isthmus map {run.path} {run.config.data.source}` draws all"
+        )
+        samples = replace(samples, notes=(*samples.notes, told))
+    samples = thinned(samples, limit, run.config.training.seed, "map")
+    found = project(coded(run, samples).z, method, seed=run.config.training.seed)
+    return Atlas(samples, found.points, method, found.told, color)
+
+
+def column_of(samples: Samples, name: str) -> np.ndarray:
+    """The values (N,) of a column. Raises: UsageError with the nearest name."""
+    columns = samples.columns or ()
+    if name not in columns:
+        raise unknown("colour", name, [*columns, PLAIN, *([LABEL] if samples.labels is not None else [])])
+    return samples.x.reshape(len(samples), -1)[:, columns.index(name)].astype(float)
+
+
+def _color(samples: Samples, color: str | None) -> str:
+    if color is None:
+        return PLAIN if samples.labels is None else LABEL
+    if color == LABEL and samples.labels is None and LABEL not in (samples.columns or ()):
+        fix = "name their column with --label COLUMN, or pass --color none"
+        raise UsageError("USAGE-COLOR", f"{samples.name} has no labels to colour the map by.", fix=fix)
+    if color not in {PLAIN, LABEL}:
+        column_of(samples, color)
+    return color
+
+
+__all__ = ["Atlas", "map_codes"]

@@ -1,0 +1,169 @@
+"""Samples with their codes, as the tools that look at codes take them: of the run's own data, or of other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.split import align_labels, evenly
+from isthmus.data.samples import Samples
+from isthmus.errors import UsageError
+from isthmus.evaluation.figures.canvas import save
+from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.randomness import seed_of
+from isthmus.runs.latent import refuse_without_code
+from isthmus.tools.inference.apply import TABLES, keep_inputs
+from isthmus.tools.inference.intake import read_parts
+from isthmus.tools.inference.picking import parted, pick
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+Settings = Mapping[str, Any]
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Samples and their codes `z` (N, Z)."""
+
+    samples: Samples
+    z: np.ndarray
+    preprocess: Preprocess
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """The samples as rows (N, D) as the network sees them, but bytes stay bytes, a quarter of the memory."""
+        raw = self.samples.x
+        values = raw if raw.dtype == np.uint8 else self.preprocess.to_x(torch.from_numpy(np.array(raw))).numpy()
+        return values.reshape(len(raw), -1)
+
+    def rms(self, distances: np.ndarray | float) -> Any:
+        """Distances between rows of x as root mean square differences per value; of images in the range [0, 1]."""
+        full = 255.0 if self.x.dtype == np.uint8 else 1.0
+        return distances / (full * self.x.shape[1] ** 0.5)
+
+    def label(self, row: int) -> str | None:
+        """The name of a sample's class, None where it has none."""
+        s = self.samples
+        return None if s.labels is None or s.labels[row] < 0 else s.classes[s.labels[row]]
+
+
+def coded(run: Run, samples: Samples) -> Coded:
+    """Samples of the kind that the run's model takes, with their codes.
+
+    Raises: UsageError if the model has no code.
+    """
+    refuse_without_code(run.model)
+    return Coded(samples, np.asarray(run.model.encode(samples.x)).reshape(len(samples), -1), run.model.preprocess)
+
+
+def one_set(run: Run, source: str | Path | None, settings: Settings | None = None, *, part: str = "test") -> Samples:
+    """The samples of `source` (as for `picking.pick`), or without one a part of the run's own data.
+
+    Raises: DataError where the run's data cannot be read any more, or other data does not fit the model.
+    """
+    refuse_without_code(run.model)
+    return getattr(run.prepared.splits, part) if source is None else pick(run, source, settings)
+
+
+def all_parts(run: Run, source: str | Path | None, settings: Settings | None = None) -> dict[str, Samples]:
+    """All samples of `source`, or of the run's own data, by the part that they belong to. Raises: as `one_set`."""
+    refuse_without_code(run.model)
+    if source is None:
+        return {part: getattr(run.prepared.splits, part) for part in PARTS}
+    if parted(source)[1] is not None:  # rows are counted in what is read without parts
+        return {"train": pick(run, source, settings)}
+    bundle = read_parts(run, source, settings)
+    return {"train": bundle.train} | ({} if bundle.test is None else {"test": bundle.test})
+
+
+def joined(parts: list[Samples]) -> Samples:
+    """Sets of one kind as one, with the classes of the first."""
+    first, *rest = parts
+    rest = [align_labels(samples, first.classes) for samples in rest]
+    labels = [s.labels for s in (first, *rest)]
+    known = [values for values in labels if values is not None]
+    return replace(
+        first,
+        x=np.concatenate([s.x for s in (first, *rest)]),
+        labels=np.concatenate(known) if len(known) == len(labels) else None,
+        ids=tuple(s.id_of(i) for s in (first, *rest) for i in range(len(s))),
+    )
+
+
+def thinned(samples: Samples, most: int, seed: int, what: str) -> Samples:
+    """At most `most` of the samples, evenly over the classes, in their order; a note says so."""
+    if len(samples) <= most:
+        return samples
+    order = np.random.default_rng(seed_of(seed, what, "rows")).permutation(len(samples))
+    rows = np.sort(evenly(order, samples.labels, most))
+    note = f"{most:,} of {len(samples):,} samples are taken (--limit takes more)"
+    return replace(samples.take(rows), notes=(*samples.notes, note))
+
+
+def title(samples: Samples, row: int) -> str:
+    """The id of a sample, with its class before it where the id does not begin with that already."""
+    name, k = samples.id_of(row), -1 if samples.labels is None else samples.labels[row]
+    return name if k < 0 or name.startswith(f"{samples.classes[k]}/") else f"{samples.classes[k]} · {name}"
+
+
+class Result(Protocol):
+    """What can be written as a picture and as a table."""
+
+    def draw(self) -> Figure: ...
+
+    def columns(self) -> dict[str, Any]: ...
+
+
+def refuse_out(run: Run, out: Path, *inputs: str | Path | None) -> None:
+    """Raises: UsageError, before anything is read, for a suffix that cannot be written, or over an input."""
+    if out.suffix not in TABLES | {".png"}:
+        message = f"the result cannot be written as {out.suffix or 'a folder'}: {out}."
+        raise UsageError("USAGE-OUT", message, fix="name a .png, .csv or .parquet file with -o")
+    for given in inputs:
+        keep_inputs(run, given or run.config.data.source, out)
+
+
+def write_result(result: Result, out: Path) -> Path:
+    """A picture for .png, else a table; see `refuse_out`."""
+    from isthmus.data.tables.reading import write_table
+
+    return save(result.draw(), out) if out.suffix == ".png" else write_table(out, result.columns())
+
+
+def picture_of(samples: Samples, rows: Any) -> np.ndarray:
+    """The images at `rows` as they can be drawn.
+
+    Raises: UsageError for rows of a table.
+    """
+    if not samples.is_image:
+        message = f"{samples.name} holds rows of a table, of which there is no picture."
+        raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
+    x = samples.x[rows]
+    return x if x.dtype.kind == "u" else shown(torch.from_numpy(np.array(x)))
+
+
+__all__ = [
+    "Coded",
+    "all_parts",
+    "coded",
+    "joined",
+    "one_set",
+    "picture_of",
+    "refuse_out",
+    "thinned",
+    "title",
+    "write_result",
+]

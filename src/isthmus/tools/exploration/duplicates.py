@@ -1,0 +1,90 @@
+"""The copies and near-copies in a data set, found through a run's codes; those that cross from training to test too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.evaluation.figures import neighbor_sheets
+from isthmus.tools.exploration.coded import Coded, all_parts, coded, joined, picture_of
+from isthmus.tools.exploration.near_pairs import CHANCE, Pair, find_pairs
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+
+@dataclass(frozen=True)
+class Copies:
+    """`pairs` among `data`; `part` (N,) says to which of `parts` each sample belongs."""
+
+    data: Coded
+    pairs: tuple[Pair, ...]
+    parts: tuple[str, ...]
+    part: np.ndarray
+
+    @property
+    def crossing(self) -> int:
+        """Pairs whose ends lie in different parts, so that what is tested on was seen in training."""
+        return sum(self.part[pair.first] != self.part[pair.second] for pair in self.pairs)
+
+    def columns(self) -> dict[str, Any]:
+        """`first` and `second` id with their parts and labels, the distances, and whether they are equal."""
+        s, pairs = self.data.samples, self.pairs
+        table: dict[str, Any] = {}
+        for end in ("first", "second"):
+            rows = [getattr(pair, end) for pair in pairs]
+            table[end] = [s.id_of(row) for row in rows]
+            table[f"{end}_part"] = [self.parts[self.part[row]] for row in rows]
+            if s.labels is not None:
+                table[f"{end}_label"] = [self.data.label(row) or "" for row in rows]
+        numbers = {"code_distance": [p.code for p in pairs], "rms_difference": [p.raw for p in pairs]}
+        return table | numbers | {"chance": [p.chance for p in pairs], "exact": [p.is_exact for p in pairs]}
+
+    def as_dict(self) -> dict[str, Any]:
+        table = self.columns()
+        exact = sum(pair.is_exact for pair in self.pairs)
+        return {
+            "n": len(self.data),
+            "exact": exact,
+            "near": len(self.pairs) - exact,
+            "crossing": self.crossing,
+            "pairs": [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)],
+            "said": list(self.data.samples.notes),
+        }
+
+    def draw(self) -> Figure:
+        """The pairs side by side, near ones first: of exact copies there is little to see."""
+        s = self.data.samples
+        seen = sorted(self.pairs, key=lambda pair: pair.is_exact)[: neighbor_sheets.ACROSS * neighbor_sheets.PAIR_ROWS]
+        first, second = ([getattr(pair, end) for pair in seen] for end in ("first", "second"))
+        x = picture_of(s, [*first, *second])
+        ids = [(self._told(a), self._told(b)) for a, b in zip(first, second, strict=True)]
+        return neighbor_sheets.pairs(x[: len(seen)], x[len(seen) :], ids, [pair.raw for pair in seen])
+
+    def _told(self, row: int) -> str:
+        part = f"{self.parts[self.part[row]]} " if len(self.parts) > 1 else ""
+        return part + self.data.samples.id_of(row)
+
+
+def find_copies(
+    run: Run, source: str | Path | None = None, *, chance: float = CHANCE, settings: Mapping[str, Any] | None = None
+) -> Copies:
+    """All pairs of samples that are equal, or nearer to each other than chance allows; see `duplicates.find_pairs`.
+
+    Of `source`, or of all the data that the run was trained, validated and tested on.
+
+    Raises: DataError where the data cannot be read or does not fit the model.
+    """
+    parts = all_parts(run, source, settings)
+    data = coded(run, joined(list(parts.values())))
+    pairs = [pair._replace(raw=float(data.rms(pair.raw))) for pair in find_pairs(data.z, data.x, chance=chance)]
+    part = np.repeat(np.arange(len(parts)), [len(samples) for samples in parts.values()])
+    return Copies(data, tuple(pairs), tuple(parts), part)
+
+
+__all__ = ["Copies", "find_copies"]

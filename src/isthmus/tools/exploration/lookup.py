@@ -1,0 +1,98 @@
+"""Looking up samples: which others lie nearest to them in a run's code, beside the nearest in the raw values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.data.samples import Samples
+from isthmus.evaluation.figures import neighbor_sheets
+from isthmus.evaluation.figures.contact_sheets import short
+from isthmus.evaluation.metrics.nearest import Nearest, nearest
+from isthmus.tools.exploration.coded import Coded, coded, one_set, picture_of, title
+from isthmus.tools.inference.picking import is_own, parted, pick
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+K = 10  # as many as stand in a row of the picture
+
+
+@dataclass(frozen=True)
+class Found:
+    """The nearest samples of `data` to every one of `queries`: `code` by the code, `raw` by the raw values.
+
+    Distances are Euclidean in the code, and root mean square differences in the raw values (of images in [0, 1]; of
+    the columns of a table in their standard deviations).
+    """
+
+    queries: Samples
+    data: Coded
+    code: Nearest
+    raw: Nearest
+
+    def columns(self) -> dict[str, Any]:
+        """`query`, `space` (code or raw), `rank` from 1, `id`, `label` where known, `distance`."""
+        table: dict[str, list[Any]] = {key: [] for key in ("query", "space", "rank", "id", "label", "distance")}
+        for q in range(len(self.queries)):
+            for space in ("code", "raw"):
+                found: Nearest = getattr(self, space)
+                for rank, (row, distance) in enumerate(zip(found.rows[q], found.distances[q], strict=True), 1):
+                    label, name = self.data.label(row) or "", self.data.samples.id_of(int(row))
+                    values = (self.queries.id_of(q), space, rank, name, label, float(distance))
+                    for key, value in zip(table, values, strict=True):
+                        table[key].append(value)
+        return table if self.data.samples.labels is not None else {k: v for k, v in table.items() if k != "label"}
+
+    def as_dict(self) -> dict[str, Any]:
+        table = self.columns()
+        rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
+        said = [*self.queries.notes, *self.data.samples.notes]
+        return {"n": len(self.queries), "in": self.data.samples.name, "neighbors": rows, "said": said}
+
+    def draw(self, query: int = 0) -> Figure:
+        """The sheet of one query: a block by the code, a block by the pixels."""
+        blocks = []
+        for space, head in (
+            ("code", "nearest in the code, with their distances"),
+            ("raw", "nearest in the pixels, with the RMS difference"),
+        ):
+            found: Nearest = getattr(self, space)
+            rows, distances = found.rows[query], found.distances[query]
+            names = [title(self.data.samples, int(row)) for row in rows]
+            blocks.append((head, picture_of(self.data.samples, rows), names, [short(float(d)) for d in distances]))
+        return neighbor_sheets.neighbors(picture_of(self.queries, [query])[0], title(self.queries, query), blocks)
+
+
+def look_up(
+    run: Run, text: str, source: str | None = None, *, k: int = K, settings: Mapping[str, Any] | None = None
+) -> Found:
+    """The `k` samples nearest to each one that `text` names (a path, or SOURCE:12) among those of `source`.
+
+    Without `source` the run's own training data is searched. A sample is not found as its own neighbour where both
+    come from the same source; an equal one in another row is.
+
+    Raises: DataError or UsageError where a sample is not there or does not fit the model.
+    """
+    queries = coded(run, pick(run, text, settings))
+    data = coded(run, one_set(run, source, settings, part="train"))
+    same = is_own(run, text) if source is None else parted(text)[0] == parted(source)[0]
+    itself = _own_rows(queries.samples, data.samples) if same else None
+    code = nearest(queries.z, data.z, k, leave_out=itself)
+    raw = nearest(queries.x, data.x, k, leave_out=itself)
+    return Found(queries.samples, data, code, raw._replace(distances=data.rms(raw.distances)))
+
+
+def _own_rows(queries: Samples, data: Samples) -> np.ndarray:
+    place = {data.id_of(i): i for i in range(len(data))}
+    rows = np.array([place.get(queries.id_of(i), -1) for i in range(len(queries))])
+    # rows of a test part may be counted from 0 again
+    equal = [np.array_equal(queries.x[i], data.x[row], equal_nan=True) for i, row in enumerate(rows)]
+    return np.where(equal, rows, -1)
+
+
+__all__ = ["Found", "look_up"]

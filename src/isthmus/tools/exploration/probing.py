@@ -1,0 +1,78 @@
+"""A run's codes judged by its labels, beside raw values and PCA: `isthmus probe`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.data.batching.split import TEST_SHARE, align_labels
+from isthmus.data.samples import Samples
+from isthmus.errors import DataError
+from isthmus.evaluation.metrics.label_probe import K, beside, chosen, sizes
+from isthmus.randomness import seed_of
+from isthmus.tools.exploration.coded import all_parts, coded, joined
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+
+def probe_run(
+    run: Run, source: str | Path | None = None, *, k: int = K, everything: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """`{"data", "codes", "pca", "raw", "standard_error", "said"}`: how much of the labels each holds, by `probe.probe`.
+
+    The standard error is that of the least certain of the accuracies.
+
+    The run's training and validation data teach, its test data is asked. Of other data its own parts do; what comes in
+    one part is divided 80 / 20. Test samples of a class that the training part lacks are left out. Where there is more
+    than takes about half a minute, fewer samples of both parts are taken, evenly over the classes; `everything` takes
+    all.
+
+    Raises: DataError for data without labels.
+    """
+    train, test = _parts(run, source, settings)
+    seed = run.config.training.seed
+    generator = np.random.default_rng(seed_of(seed, "probe", "rows"))
+    said, taken = [], []
+    known = [np.flatnonzero(s.labels >= 0) for s in (train, test) if s.labels is not None]
+    counts = sizes(len(known[0]), len(known[1]), train.x[0].size) if not everything else tuple(map(len, known))
+    for samples, most, what in zip((train, test), counts, ("training", "test"), strict=True):
+        assert samples.labels is not None
+        rows = chosen(samples.labels, most, generator)
+        if len(rows) < len(samples):
+            said.append(f"{len(rows):,} of {len(samples):,} {what} samples are taken (--all takes all with a label)")
+        taken.append(coded(run, samples.take(rows)))
+    first, second = taken
+    z, x, y = (first.z, second.z), (first.x, second.x), (first.samples.labels, second.samples.labels)
+    spaces = beside(z, x, y, k=k, seed=seed)
+    accuracies = [found[name] for found in spaces.values() for name in ("knn", "linear")]
+    error = max(standard_error(accuracy, len(second)) for accuracy in accuracies)
+    return {"data": train.name, **spaces, "standard_error": error, "said": said}
+
+
+def standard_error(accuracy: float, n: int) -> float:
+    """Of a share of n samples. One right and one wrong are added (Laplace), or 18 of 18 would leave no doubt."""
+    share = (accuracy * n + 1) / (n + 2)
+    return (share * (1 - share) / n) ** 0.5
+
+
+def _parts(run: Run, source: str | Path | None, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
+    """The samples that teach and those that are asked, with labels counted alike."""
+    parts = all_parts(run, source, settings)
+    if any(samples.labels is None or (samples.labels < 0).all() for samples in parts.values()):
+        fix = "give images in a sub-folder a class, or a table with --label COLUMN"
+        raise DataError("DATA-LABEL", f"{parts['train'].name} has no labels to judge codes by.", fix=fix)
+    if "test" not in parts:
+        return _divided(parts["train"], run.config.training.seed)
+    train = joined([samples for part, samples in parts.items() if part != "test"])
+    return train, align_labels(parts["test"], train.classes)
+
+
+def _divided(samples: Samples, seed: int) -> tuple[Samples, Samples]:
+    order = np.random.default_rng(seed_of(seed, "probe", "split")).permutation(len(samples))
+    n_test = round(2 * TEST_SHARE * len(samples))
+    return samples.take(np.sort(order[n_test:])), samples.take(np.sort(order[:n_test]))

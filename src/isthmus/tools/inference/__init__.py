@@ -1,0 +1,1 @@
+"""`isthmus reconstruct`, `denoise`, `encode`, `decode`: files through a trained model."""

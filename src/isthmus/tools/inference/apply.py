@@ -1,0 +1,187 @@
+"""A trained run put to files: reconstruct, denoise, encode, decode; images to images, tables to tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from isthmus.config import DataConfig
+from isthmus.data.samples import Samples
+from isthmus.data.tables.writing import about_formulas, without_apostrophes
+from isthmus.errors import DataError, UsageError
+from isthmus.system.files import write_atomic
+from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.tools.inference.picking import pick
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+TABLES = {".csv", ".parquet"}
+NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, where, and what is to be said about it."""
+
+    path: Path
+    n: int
+    said: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"out": str(self.path), "n": self.n, "said": list(self.said)}
+
+
+def reconstruct(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
+    """Writes the reconstruction of every sample of `source` (as for `picking.pick`) to `out`."""
+    keep_inputs(run, source, out)
+    samples = pick(run, source, settings)
+    return write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
+
+
+def denoise(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
+    """Writes the cleaned copy of every sample; says so if they look clean, or noisier than those in training.
+
+    Raises: UsageError if the run was not trained with noise.
+    """
+    keep_inputs(run, source, out)
+    samples = pick(run, source, settings)
+    denoised = run.model.denoise(samples.x)
+    written = write_samples(run, samples, denoised, Path(out), Path(source))
+    told = about_noise(run, samples)
+    return replace(written, said=(*written.said, *told))
+
+
+def keep_inputs(run: Run, source: str | Path, out: str | Path) -> None:
+    """Raises: UsageError if writing to `out` would replace what is read, add to it, or replace the run's own data."""
+    data = run.config.data
+    refuse_inputs(out, source, kept=[path for path in (data.source, data.validation, data.test) if path])
+
+
+def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
+    """What the noise of the input says about using this denoiser, as a sentence or none."""
+    from isthmus.evaluation.verdicts.verdicts import judge_noise
+
+    estimates = run.metrics.get("denoising", {}).get("estimates")
+    if estimates is None or not samples.is_image:
+        return ()
+    x = run.model.preprocess.to_x(torch.from_numpy(np.array(samples.x[:NOISE_LOOKED_AT])))
+    verdict = judge_noise(x, estimates, noise=run.config.model.noise, path=str(run.path))
+    return () if verdict.level == "pass" else (verdict.text,)
+
+
+def encode(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
+    """Writes the code of every sample: .csv or .parquet with `id`, `label` if known, `z0` …; .npy the codes alone."""
+    target = Path(out)
+    keep_inputs(run, source, out)
+    if target.suffix not in TABLES | {".npy"}:
+        raise UsageError(
+            "USAGE-OUT",
+            f"codes cannot be written as {target.suffix or 'a folder'}.",
+            fix="name a .csv, .parquet or .npy file with -o",
+        )
+    samples = pick(run, source, settings)
+    z = run.model.encode(samples.x)
+    if target.suffix == ".npy":
+        write_atomic(target, lambda part: np.save(part, z, allow_pickle=False))
+        return Written(target, len(z), samples.notes)
+    columns: dict[str, Any] = {"id": [samples.id_of(i) for i in range(len(z))]}
+    if samples.labels is not None:
+        columns["label"] = [samples.classes[k] if k >= 0 else "" for k in samples.labels]
+    _write_table(target, columns | {f"z{i}": z[:, i] for i in range(z.shape[1])})
+    return Written(target, len(z), (*samples.notes, *about_formulas(target, columns)))
+
+
+def decode(run: Run, codes: str | Path, out: str | Path) -> Written:
+    """Writes what the decoder makes of a table or array of codes.
+
+    Raises: DataError if the codes are not (N, z_size) finite numbers.
+    """
+    keep_inputs(run, codes, out)
+    z, ids = read_codes(Path(codes), run.model.z_size)
+    raw = run.model.decode(z)
+    preprocess = run.model.preprocess
+    samples = Samples(raw, Path(codes).stem, ids=ids, columns=preprocess.columns)
+    return write_samples(run, samples, raw, Path(out), Path(codes))
+
+
+def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Codes (N, z_size) and their ids, from the files that `encode` writes."""
+    from isthmus.data.arrays.array_files import read_npy
+    from isthmus.data.tables.reading import read_table
+
+    ids = None
+    if path.suffix == ".npy":
+        z = read_npy(path, DataConfig(scale="none")).x
+    else:
+        import polars as pl
+
+        as_text = partial(pl.read_csv, infer_schema=False)  # or an id such as 007 would lose its zeros
+        read = pl.read_parquet if path.suffix == ".parquet" else as_text
+        names = read(path, n_rows=0).columns if path.is_file() else []
+        beside = tuple(n for n in names if n in {"id", "label"})
+        options = DataConfig(drop_columns=beside, header="yes", scale="none", shape="table")
+        z = read_table(path, options, expected=[f"z{i}" for i in range(z_size)]).x
+        if "id" in names:
+            ids = tuple(map(str, read(path, columns=["id"])["id"]))
+            ids = ids if path.suffix == ".parquet" else tuple(without_apostrophes(ids))
+    if z.ndim != 2 or z.shape[1] != z_size:
+        fix = "give codes that `isthmus encode` wrote with this run"
+        raise DataError("DATA-CODES", f"{path} holds codes of shape {z.shape}; the model takes (N, {z_size}).", fix=fix)
+    return np.asarray(z, np.float32), ids
+
+
+def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path) -> Written:
+    """Raw samples to `out`: .npy, a table, one image file, or a folder of images under their own names."""
+    raw, said = np.asarray(raw), samples.notes
+    if out.suffix == ".npy":
+        write_atomic(out, lambda part: np.save(part, raw, allow_pickle=False))
+        return Written(out, len(raw), said)
+    if out.suffix in TABLES:
+        names = samples.columns or tuple(f"pixel{i}" for i in range(run.model.preprocess.size))
+        flat = raw.reshape(len(raw), -1)
+        labels = {}
+        if samples.labels is not None and samples.label_column:
+            labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
+        columns = labels | {name: flat[:, i] for i, name in enumerate(names)}
+        _write_table(out, columns)
+        return Written(out, len(raw), (*said, *about_formulas(out, columns)))
+    if not samples.is_image:
+        raise UsageError(
+            "USAGE-OUT",
+            f"a table cannot be written as {out.suffix or 'a folder'}.",
+            fix="name a .csv or .parquet file with -o",
+        )
+    from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
+
+    if out.suffix and len(raw) == 1 and not source.is_dir():
+        target = lossless_path(out, raw[0])
+        refuse_inputs(target, source)
+        refuse_existing(target, out)
+        return Written(save_image(out, raw[0]), 1, said)
+    if out.suffix and not out.is_dir():
+        raise UsageError(
+            "USAGE-OUT",
+            f"{len(raw):,} image{'s' * (len(raw) != 1)} cannot be written into one {out.suffix} file.",
+            fix="name a folder, a .npy or a .csv file with -o",
+        )
+    ids = [samples.id_of(i) for i in range(len(raw))]
+    names = [name if Path(name).suffix else f"{name}.png" for name in ids]
+    with claimed(out, image_paths(out, raw, names)):
+        saved = save_images(out, raw, names)
+    return Written(out, len(raw), (*said, *saved.notes))
+
+
+def _write_table(path: Path, columns: dict[str, Any]) -> None:
+    from isthmus.data.tables.reading import write_table
+
+    write_table(path, columns)
+
+
+__all__ = ["Written", "decode", "denoise", "encode", "read_codes", "reconstruct", "write_samples"]

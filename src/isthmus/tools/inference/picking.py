@@ -1,0 +1,108 @@
+"""Samples named by a short text: `photo.png`, `mnist-2k:12`, `photos/:0-9,30`, `table.csv:label=oak`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.data.named.catalog import name_of
+from isthmus.data.samples import Samples
+from isthmus.errors import DataError, UsageError, unknown
+from isthmus.system.naming import printable
+from isthmus.tools.inference.intake import read_input
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|\s*-?\d[\d\s,-]*)", re.DOTALL)
+RANGE = re.compile(r"\s*(\d{1,12})\s*(?:-\s*(\d{1,12})\s*)?")
+HOW = "write SOURCE:12, SOURCE:0-9,30 or SOURCE:label=NAME"
+
+
+def pick(run: Run, text: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
+    """The samples that `text` names, in the form that the run's model takes.
+
+    SOURCE is whatever can be read; SOURCE:0-9,30 are its rows, counted from 0 in the order in which it is read, and
+    SOURCE:label=NAME those of one class. A path that exists is never parted.
+
+    Raises: DataError for a row or class that is not there; UsageError for a choice that cannot be read.
+    """
+    source, choice = parted(text)
+    samples = read_input(run, source, settings)
+    return samples if choice is None else samples.take(rows_of(choice, samples))
+
+
+def pick_one(run: Run, text: str, settings: Mapping[str, Any] | None = None) -> Samples:
+    """The one sample that `text` names. Raises: as `pick`; UsageError where several are named."""
+    samples = pick(run, text, settings)
+    if len(samples) != 1:
+        message = f"{printable(text)} names {len(samples):,} samples; one is needed here."
+        raise UsageError("USAGE-PICK", message, fix=f"name its row, such as {printable(parted(text)[0])}:0")
+    return samples
+
+
+def is_own(run: Run, text: str | Path) -> bool:
+    """Whether the samples that `text` names are of the data that the run was trained on."""
+    source, own = parted(text)[0], run.config.data.source
+    return source == own or (_is_path(source) and Path(source).expanduser().resolve() == Path(own).resolve())
+
+
+def parted(text: str | Path) -> tuple[str, str | None]:
+    """`"mnist-2k:12"` -> `("mnist-2k", "12")`; what is a path or the name of a data set stays whole.
+
+    Colons may stand in names: the longest part before a colon that is a path or a name is the source. Where there is
+    none, what follows has to look like a choice, so that a missing `C:\\t.csv` is told of as it was written.
+    """
+    text = str(text)
+    colons = [i for i in range(len(text), 0, -1) if text[i : i + 1] in {":", ""}]
+    for end in colons:
+        if name_of(text[:end]) is not None or _is_path(text[:end]):
+            return text[:end], text[end + 1 :].strip() if end < len(text) else None
+    found = CHOICE.fullmatch(text)
+    return (text, None) if found is None else (found["source"], found["choice"].strip())
+
+
+def rows_of(choice: str, samples: Samples) -> np.ndarray:
+    """The row numbers that `"0-9,30"` or `"label=NAME"` chooses, in the order in which they were named."""
+    if choice.startswith("label="):
+        return _rows_of_class(choice.removeprefix("label="), samples)
+    if choice.startswith("-"):
+        message = f"{samples.name} has no row {printable(choice)}: rows are counted from 0 on."
+        raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
+    spans = [RANGE.fullmatch(part) for part in choice.split(",")]
+    if None in spans:
+        raise UsageError("USAGE-PICK", f"{choice!r} does not say which rows of {samples.name}.", fix=HOW)
+    ends = [(int(span[1]), int(span[2] or span[1])) for span in spans if span is not None]
+    beyond = [last for first, last in ends if last >= len(samples) or last < first]
+    if beyond:
+        message = f"{samples.name} has {len(samples):,} samples, counted from 0, so {choice} does not lie within it."
+        raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
+    return np.concatenate([np.arange(first, last + 1) for first, last in ends])
+
+
+def _rows_of_class(name: str, samples: Samples) -> np.ndarray:
+    if samples.labels is None or not samples.classes:
+        message = f"{samples.name} has no labels, so no class of it can be chosen."
+        raise DataError("DATA-LABEL", message, fix="name the column of the labels with --label, or choose rows: :0-9")
+    if name not in samples.classes:
+        raise unknown("class", name, samples.classes)
+    rows = np.flatnonzero(samples.labels == samples.classes.index(name))
+    if not len(rows):
+        raise DataError(
+            "DATA-ROW", f"{samples.name} holds no sample of the class {name!r}.", fix="choose another class"
+        )
+    return rows
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return Path(text).expanduser().exists()
+    except (OSError, ValueError):  # too long for a name, or a NUL in it
+        return False
+
+
+__all__ = ["is_own", "pick", "pick_one"]

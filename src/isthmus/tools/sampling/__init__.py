@@ -1,0 +1,1 @@
+"""`isthmus sample`, `interpolate`, `traverse`: new samples, the ways between two, and how good they are."""

@@ -1,0 +1,229 @@
+"""What new samples are worth beside real ones: precision and recall, and whether they are copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy.stats import betabinom
+from torch import Tensor
+
+from isthmus.errors import DataError
+from isthmus.evaluation.metrics.measure import BASELINE_VALUES
+from isthmus.evaluation.metrics.nearest import nearest
+from isthmus.randomness import generator_for
+from isthmus.tools.sampling.classifier import Classifier, classifier_of
+from isthmus.tools.sampling.fidelity import Fidelity, K, precision_recall
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+    from isthmus.training.prepare import Prepared
+
+COMPARED = 1_000  # samples of each kind that precision and recall are told on: their standard error is 0.01
+LOOKED_UP = 500  # test samples whose nearest training sample is looked for: seconds among 60,000 digits
+NEAR = 0.01  # a sample nearer to a training sample than this share of the test samples are looks like a copy
+CHANCE = 0.001  # more near samples than honest ones have in one of a thousand sets are called copies
+SEEN = 0.2  # share of copies that must show, or the test samples are too few: that takes about 27 of them
+
+
+@dataclass(frozen=True)
+class Copies:
+    """`rows` (n,) of the training samples nearest to each new one, and the `distances`, per value.
+
+    `limit` is the distance of the `rank`-th nearest of the `n_test` test samples, with the median `test_median`;
+    `n_near` of the n new ones lie nearer.
+    """
+
+    rows: np.ndarray
+    distances: np.ndarray
+    limit: float
+    test_median: float
+    n_test: int
+    n_near: int
+
+    @property
+    def rank(self) -> int:
+        return rank_of(self.n_test)
+
+    @property
+    def suspicious(self) -> bool:
+        return self._would_show(self.n_near)
+
+    @property
+    def tellable(self) -> bool:
+        """Whether the test samples are enough for `suspicious` to mean something: a fifth of copies would show."""
+        return self._would_show(round(SEEN * len(self.rows) + (1 - SEEN) * self._usual))
+
+    @property
+    def _usual(self) -> float:
+        """How many honest samples lie that near, on average."""
+        return len(self.rows) * self.rank / (self.n_test + 1)
+
+    def _would_show(self, n_near: int) -> bool:
+        # of samples like the test's, how many lie below its k-th smallest distance: beta-binomial, with B(k, m + 1 - k)
+        chance = betabinom.sf(n_near - 1, len(self.rows), self.rank, self.n_test + 1 - self.rank)
+        return bool(chance < CHANCE)
+
+    @property
+    def text(self) -> str:
+        n = len(self.rows)
+        lie = f"{self.n_near} of {n:,} samples {'lies' if self.n_near == 1 else 'lie'} nearer to a training sample than"
+        others = self.n_test + 1 - self.rank  # that lie at `limit` or farther
+        share = f"{lie} {others:,} of {self.n_test:,} test samples do"
+        usual = f"{self._usual:.0f}"
+        median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
+        if self.suspicious:
+            many = f"far more than the {usual} that chance gives ({median})"
+            return f"Copies? {share}, {many}. Look at them: what is close to the average may lie that near too."
+        if not self.tellable:
+            few = f"Too few test samples ({self.n_test:,}) to tell whether samples are copies"
+            return f"{few}: {share}, where chance gives about {usual} ({median})."
+        return f"No sign of copying: {share}, where chance gives about {usual} ({median})."
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """`fidelity` of new samples against test samples in the feature space `features` (words), and `copies`.
+
+    `reference` is the same for as many real training samples: what real data reaches.
+    """
+
+    fidelity: Fidelity
+    reference: Fidelity
+    features: str
+    copies: Copies
+
+    @property
+    def text(self) -> str:
+        f, r = self.fidelity, self.reference
+        return (
+            f"Precision {f.precision:.2f}, recall {f.recall:.2f}, of {f.n_generated:,} samples beside {f.n:,} of the "
+            f"test (k = {K}), in {self.features}. Real training samples have {r.precision:.2f} and {r.recall:.2f}."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        c = self.copies
+        return {
+            "precision": self.fidelity.precision,
+            "recall": self.fidelity.recall,
+            "k": K,
+            "n_test": self.fidelity.n,
+            "n_generated": self.fidelity.n_generated,
+            "features": self.features,
+            "training_samples": {"precision": self.reference.precision, "recall": self.reference.recall},
+            "copies": {
+                "n": len(c.rows),
+                "n_near": c.n_near,
+                "limit": c.limit,
+                "median": float(np.median(c.distances)),
+                "test_median": c.test_median,
+                "suspicious": c.suspicious,
+                "enough_test_samples": c.tellable,
+            },
+            "verdict": c.text,
+        }
+
+
+def resemblance(run: Run, x: np.ndarray, of: str | None = None, judge: Classifier | None = None) -> Resemblance:
+    """New raw samples x (n, *shape) beside the run's training and test data; of one class, beside that class's.
+
+    `judge`: a classifier that several runs share, instead of the run's own.
+
+    Raises: DataError where that data cannot be read, or has too few samples.
+    """
+    prepared = run.prepared
+    seed = prepared.config.training.seed
+    new = prepared.preprocess.to_x(torch.from_numpy(np.array(x)))
+    train, test = (_of_class(prepared, role, of) for role in ("train", "test"))
+    few = min(len(new), len(test), COMPARED)
+    if few <= K:
+        message = f"{few} samples are too few to compare: precision and recall need more than {K}."
+        raise DataError("DATA-COUNT", message, fix="draw more with -n, or leave out --class")
+    pick = generator_for(seed, "resemblance")
+    real = test[torch.randperm(len(test), generator=pick)[:few]]
+    known = train[torch.randperm(len(train), generator=pick)[:few]]
+    features, words = feature_space(run, judge)
+    real_features = features(real)
+    return Resemblance(
+        precision_recall(real_features, features(new[:few])),
+        precision_recall(real_features, features(known)),
+        words,
+        find_copies(new[:LOOKED_UP], train, test[:: max(1, len(test) // LOOKED_UP)]),
+    )
+
+
+def feature_space(run: Run, judge: Classifier | None = None) -> tuple[Callable[[Tensor], Tensor], str]:
+    """What precision and recall are measured in, and its name: a classifier's features for images with labels.
+
+    In pixels a blurred image lies near to many, so that it looks better than it is.
+    """
+    if not run.prepared.preprocess.is_image:
+        return lambda x: x.flatten(1), "the scaled columns"
+    if not has_classes(run):
+        return lambda x: x.flatten(1), "pixels, as there are no labels to learn features from"
+    judge = judge or classifier_of(run)
+    right = f", which gets {judge.accuracy:.1%} of the test images right" if judge.n_test else ""
+    return judge.features, f"the last hidden layer of a classifier trained on the real images{right}"
+
+
+def has_classes(run: Run) -> bool:
+    """Whether the training data has labels of two classes. Raises: DataError where it cannot be read."""
+    labels = run.prepared.splits.train.labels
+    return labels is not None and len(np.unique(labels[labels >= 0])) > 1
+
+
+class Judges:
+    """A classifier for all runs of the same data: the first run's own, so that the others need not train theirs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Classifier] = {}
+
+    def of(self, run: Run) -> Classifier | None:
+        """None where precision and recall need none. Raises: DataError where the data cannot be read."""
+        preprocess, data = run.model.preprocess, run.record.get("data")
+        if not preprocess.is_image or not has_classes(run):
+            return None
+        key = repr((data or str(run.path), preprocess))  # early runs have no such record
+        if key not in self._kept:
+            self._kept[key] = classifier_of(run)
+        return self._kept[key]
+
+
+def find_copies(new: Tensor, train: Tensor, test: Tensor) -> Copies:
+    """The nearest training sample of each new one, beside those of test samples; all (N, *shape) on one scale."""
+    per_value = np.sqrt(train[0].numel())
+    ours, theirs = nearest(new.numpy(), train.numpy(), 1), nearest(test.numpy(), train.numpy(), 1)
+    distances, usual = ours.distances[:, 0] / per_value, theirs.distances[:, 0] / per_value
+    limit = float(np.sort(usual)[rank_of(len(usual)) - 1])
+    n_near = int((distances < limit).sum())
+    return Copies(ours.rows[:, 0], distances, limit, float(np.median(usual)), len(usual), n_near)
+
+
+def rank_of(n_test: int) -> int:
+    """Which of the test samples' distances, from the smallest, is the limit: that of 1 %, of few samples the first."""
+    return max(1, round(NEAR * n_test))
+
+
+def training_rows(prepared: Prepared, of: str | None) -> np.ndarray:
+    """Which training samples `Copies.rows` counts in."""
+    return _rows(prepared, "train", of)
+
+
+def _rows(prepared: Prepared, role: str, of: str | None) -> np.ndarray:
+    samples = getattr(prepared.splits, role)
+    rows = np.arange(len(samples))
+    if of is not None and samples.labels is not None:
+        rows = rows[samples.labels == samples.classes.index(of)]
+    most = max(2, BASELINE_VALUES // prepared.preprocess.size)
+    return rows[:: -(-len(rows) // most) or 1]
+
+
+def _of_class(prepared: Prepared, role: str, of: str | None) -> Tensor:
+    samples = getattr(prepared.splits, role)
+    return prepared.x(samples.take(_rows(prepared, role, of)))
+
+
+__all__ = ["Copies", "Judges", "Resemblance", "find_copies", "resemblance"]

@@ -1,0 +1,284 @@
+"""New samples, ways between two samples, and sweeps of the code's units, put to files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from isthmus.data.images.saving import save_images
+from isthmus.data.samples import Samples
+from isthmus.data.tables.writing import about_formulas, write_table
+from isthmus.errors import DataError, UsageError
+from isthmus.evaluation.figures import figures, strips
+from isthmus.evaluation.figures.animation import write_animation
+from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.runs.latent import refuse_without_code
+from isthmus.system.files import write_atomic
+from isthmus.system.outputs import claimed
+from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
+from isthmus.tools.inference.picking import parted, pick_one
+from isthmus.tools.sampling.interpolation import PATHS, blend, refuse_discrete
+from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows
+from isthmus.tools.sampling.sampling import PRIOR, Sampled, draw_samples, has_prior
+from isthmus.tools.sampling.traversal import QUANTILES, Sweep, sweep
+
+if TYPE_CHECKING:
+    from isthmus.runs.folder import Run
+
+MOST_IN_GRID = 400  # 20 x 20: of more, each would be too small to be seen
+JUDGED = 1_000  # samples that are drawn to be judged, however few are asked for
+ANIMATED = 4  # frames of the animation for each one that is kept
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written: the `paths`, the number of samples, sentences for people, and more for scripts."""
+
+    out: Path
+    n: int
+    said: tuple[str, ...]
+    about: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"out": str(self.out), "n": self.n, "said": list(self.said), **self.about}
+
+
+def sample(
+    run: Run, n: int, out: str | Path, *, density: str = "auto", of: str | None = None, seed: int = 0,
+    temperature: float = 1.0, judge: bool = True,
+) -> Made:  # fmt: skip
+    """Draws n new samples and writes them: a folder (images/, grid.png, nearest.png), one picture, a table or .npy.
+
+    With `judge` their precision and recall, and whether they are copies, are told; samples beyond n are drawn for that
+    where n is small.
+
+    Raises: as `draw_samples`; UsageError for an `out` that cannot hold them.
+    """
+    target = Path(out)
+    keep_inputs(run, run.path, target)
+    _refuse_suffix(run, target, {".png", ".npy", *TABLES})
+    drawn = draw_samples(
+        run, max(n, JUDGED if judge else 0), density=density, of=of, seed=seed, temperature=temperature
+    )
+    found, said = None, [f"drawn from {drawn.source}"]
+    if density == "auto" and drawn.source == PRIOR:
+        said.append("--density mixture follows the training codes more closely than the prior does")
+    if judge:
+        try:
+            found = resemblance(run, drawn.x, of)
+            said += [found.text, found.copies.text]
+        except DataError as error:
+            said.append(f"not compared with real samples: {error.message}")
+    kept = Sampled(drawn.x[:n], drawn.z[:n], drawn.source, drawn.labels and drawn.labels[:n])
+    if target.suffix in {"", ".png"} and n > MOST_IN_GRID:
+        said.append(f"the grid shows the first {MOST_IN_GRID}")
+    said += _write_sampled(run, kept, target, found, of)
+    about = {"source": drawn.source, "seed": seed, "quality": found.as_dict() if found else None}
+    return Made(target, n, tuple(said), about)
+
+
+def _write_sampled(run: Run, drawn: Sampled, out: Path, found: Resemblance | None, of: str | None) -> tuple[str, ...]:
+    names = [f"{i:0{len(str(len(drawn.x) - 1))}d}" for i in range(len(drawn.x))]
+    if out.suffix == ".png":
+        figures.save(_grid(run, drawn.x), out)
+        return ()
+    if out.suffix:
+        return write_samples(run, _as_samples(run, drawn, names), drawn.x, out, run.path).said
+    files = [f"images/{name}.png" for name in names]
+    extra = ["grid.png", "nearest.png"] if found else ["grid.png"]
+    with claimed(out, [out / name for name in (*files, *extra)]):
+        save_images(out, drawn.x, files)
+        figures.save(_grid(run, drawn.x), out / "grid.png")
+        if found:
+            figures.save(_beside_nearest(run, drawn, found, of), out / "nearest.png")
+    return ()
+
+
+def _grid(run: Run, x: np.ndarray) -> Any:
+    x = x[:MOST_IN_GRID]
+    return figures.grid(visible(run, x), math.ceil(math.sqrt(len(x))))
+
+
+def _beside_nearest(run: Run, drawn: Sampled, found: Resemblance, of: str | None) -> Any:
+    prepared, copies = run.prepared, found.copies
+    few = min(len(drawn.x), len(copies.rows))
+    rows = training_rows(prepared, of)[copies.rows[:few]]
+    train = prepared.splits.train
+    ids = [train.id_of(int(row)) for row in rows]
+    nearest = visible(run, train.x[rows])
+    return strips.beside_nearest(visible(run, drawn.x[:few]), nearest, copies.distances[:few], ids, copies.limit)
+
+
+def interpolate(
+    run: Run, a: str, b: str, out: str | Path, *, steps: int = 12, path: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Made:  # fmt: skip
+    """Writes the way from sample a to sample b: a folder (strip.png, frames/, a .webp a path), or one of these alone.
+
+    `a` and `b` are as for `picking.pick_one`. `path` is "straight" or "spherical"; None for both.
+
+    Raises: UsageError for a code without anything between; as `pick_one`.
+    """
+    target, paths = Path(out), PATHS if path is None else (path,)
+    for source in (a, b):
+        keep_inputs(run, parted(source)[0], target)
+    _refuse_suffix(run, target, {".png", ".webp", ".npy", *TABLES})
+    if target.suffix in {".webp", ".npy"} and len(paths) > 1:
+        message = f"{target.name} holds one path."
+        raise UsageError(
+            "USAGE-PATH", message, fix="pass --path straight or --path spherical, or name a folder with -o"
+        )
+    ends = [pick_one(run, text, settings) for text in (a, b)]
+    given = np.concatenate([samples.x for samples in ends])
+    ways = {name: interpolated(run, given[0], given[1], steps, name) for name in paths}
+    _write_ways(run, ways, given, target, steps)
+    z = run.model.encode(given)
+    distance = float(np.linalg.norm(z[1] - z[0]))
+    about = {"steps": steps, "paths": list(paths), "a": ends[0].id_of(0), "b": ends[1].id_of(0), "distance": distance}
+    said = dict.fromkeys([*ends[0].notes, *ends[1].notes, *_about_columns(run, target)])
+    return Made(target, steps * len(paths), tuple(said), about)
+
+
+def interpolated(run: Run, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
+    """Raw samples (steps, *shape) on the way between two raw samples; the ends are their reconstructions.
+
+    "spherical" turns around the mean of the training codes, or around zero where the codes have a prior.
+
+    Raises: UsageError for a model without a continuous code.
+    """
+    model = run.model
+    refuse_without_code(model)
+    refuse_discrete(model, "interpolation")
+    z = model.encode(np.stack([np.asarray(a), np.asarray(b)]))
+    centre = None if path == "straight" or has_prior(model) else run.latent.mean
+    return model.decode(blend(z[0], z[1], steps, path, centre))
+
+
+def _write_ways(run: Run, ways: dict[str, np.ndarray], given: np.ndarray, out: Path, steps: int) -> None:
+    if out.suffix in TABLES:
+        columns: dict[str, Any] = {"path": [p for p in ways for _ in range(steps)], "step": [*range(steps)] * len(ways)}
+        flat = np.concatenate(list(ways.values())).reshape(steps * len(ways), -1)
+        write_table(out, columns | {name: flat[:, i] for i, name in enumerate(_columns(run))})
+        return
+    first = next(iter(ways.values()))
+    if out.suffix == ".npy":
+        write_atomic(out, lambda part: np.save(part, first, allow_pickle=False))
+        return
+    fine = {name: interpolated(run, given[0], given[1], ANIMATED * (steps - 1) + 1, name) for name in ways}
+    if out.suffix == ".webp":
+        write_animation(out, visible(run, fine[next(iter(ways))]))
+        return
+    strip = strips.between(visible(run, given), {name: visible(run, way) for name, way in ways.items()})
+    if out.suffix == ".png":
+        figures.save(strip, out)
+        return
+    frames = {
+        f"frames/{name}-{i:0{len(str(steps - 1))}d}.png": x for name, way in ways.items() for i, x in enumerate(way)
+    }
+    with claimed(out, [out / name for name in (*frames, "strip.png", *(f"{name}.webp" for name in ways))]):
+        save_images(out, list(frames.values()), list(frames))
+        figures.save(strip, out / "strip.png")
+        for name, way in fine.items():
+            write_animation(out / f"{name}.webp", visible(run, way))
+
+
+def traverse(
+    run: Run, out: str | Path, *, units: Sequence[int] = (), around: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Made:  # fmt: skip
+    """Sweeps units of the code over the values that they take and writes a sheet (.png), a table, or a folder of both.
+
+    `units`: those to sweep, by default all, of which the sheet shows the 20 that move the picture most. `around`: the
+    sample whose code is changed, as for `picking.pick_one`; by default the most usual one.
+
+    Raises: UsageError for a unit that is not there, or a code without anything between.
+    """
+    target = Path(out)
+    keep_inputs(run, parted(around)[0] if around else run.path, target)
+    _refuse_suffix(run, target, {".png", *TABLES})
+    refuse_without_code(run.model)
+    refuse_discrete(run.model, "a sweep of its units")
+    base = None if around is None else run.model.encode(pick_one(run, around, settings).x)[0]
+    found = sweep(run.model, run.latent, units, base)
+    if target.suffix in TABLES:
+        _write_sweep(run, found, target)
+    elif target.suffix:
+        figures.save(_sweep_sheet(run, found), target)
+    else:
+        with claimed(target, [target / "traverse.png", target / "units.csv"]):
+            figures.save(_sweep_sheet(run, found), target / "traverse.png")
+            _write_sweep(run, found, target / "units.csv")
+    moved = dict(zip(found.units.tolist(), found.movement.tolist(), strict=True))
+    most = ", ".join(map(str, found.units[:5].tolist()))
+    left = len(found.units) - strips.MOST_ROWS
+    said = [f"the units that move the output most: {most}"]
+    said += [f"the sheet shows {strips.MOST_ROWS}; {left} others move it less"] if left > 0 else []
+    said += _about_columns(run, target if target.suffix else target / "units.csv")
+    return Made(target, len(found.units), tuple(said), {"movement": {str(k): v for k, v in moved.items()}})
+
+
+def _sweep_sheet(run: Run, found: Sweep) -> Any:
+    U, Q, *shape = found.x[: strips.MOST_ROWS].shape
+    x = visible(run, found.x[:U].reshape(U * Q, *shape)).reshape(U, Q, *shape)
+    return strips.sweeps(x, found.units.tolist(), found.movement.tolist(), found.values, QUANTILES)
+
+
+def _write_sweep(run: Run, found: Sweep, out: Path) -> None:
+    """A row a unit and quantile; of a table with what each column becomes."""
+    U, Q = found.values.shape
+    columns: dict[str, Any] = {
+        "unit": np.repeat(found.units, Q),
+        "movement": np.repeat(found.movement, Q),
+        "quantile": np.tile(QUANTILES, U),
+        "value": found.values.ravel(),
+    }
+    if not run.model.preprocess.is_image:
+        flat = found.x.reshape(U * Q, -1)
+        columns |= {name: flat[:, i] for i, name in enumerate(_columns(run))}
+    write_table(out, columns)
+
+
+def visible(run: Run, raw: np.ndarray) -> np.ndarray:
+    """Raw images as floats in [0, 1], to be drawn."""
+    return shown(run.model.preprocess.to_x(torch.from_numpy(np.array(raw))))
+
+
+def _as_samples(run: Run, drawn: Sampled, names: Sequence[str]) -> Samples:
+    preprocess = run.model.preprocess
+    labels = None if drawn.labels is None else np.zeros(len(drawn.x), np.int64)
+    known = (
+        {"labels": labels, "classes": drawn.labels[:1], "label_column": preprocess.label_column} if drawn.labels else {}
+    )
+    return Samples(drawn.x, "samples", ids=tuple(names), columns=preprocess.columns, **known)
+
+
+def _columns(run: Run) -> tuple[str, ...]:
+    preprocess = run.model.preprocess
+    return preprocess.columns or tuple(f"{preprocess.unit}{i}" for i in range(preprocess.size))
+
+
+def _about_columns(run: Run, out: Path) -> tuple[str, ...]:
+    """What `write_table` does to names of columns of the run's own."""
+    return about_formulas(out, {name: np.empty(0) for name in _columns(run)})
+
+
+def _refuse_suffix(run: Run, out: Path, known: set[str]) -> None:
+    """Raises: UsageError where `out` is of a kind that cannot hold what is to be written."""
+    drawn = {"", ".png", ".webp"}
+    allowed = known | {""} if run.model.preprocess.is_image else known - drawn
+    if out.suffix.lower() not in allowed:
+        *others, last = [*sorted(allowed - {""}), *(["a folder"] if "" in allowed else [])]
+        forms = f"{', '.join(others)} or {last}"
+        message = f"{out} cannot hold this: it is written as {forms}."
+        if out.suffix.lower() in drawn and not run.model.preprocess.is_image:
+            message = f"{out} would hold pictures, and rows of a table make none."
+        raise UsageError("USAGE-OUT", message, fix=f"name one of {forms} with -o")
+
+
+__all__ = ["Made", "interpolate", "interpolated", "sample", "traverse"]

@@ -1,1 +1,0 @@
-"""Files through a trained model, and the codes that its run keeps in `latent/`."""

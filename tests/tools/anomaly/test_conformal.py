@@ -1,0 +1,83 @@
+"""P-values by split-conformal calibration: their promise is tested by drawing, their steps by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+import tiny
+from isthmus.data.samples import Samples
+from isthmus.errors import UsageError
+from isthmus.tools.anomaly.conformal import held_apart, outliers, p_values, settled_rate, threshold
+
+
+def flagged(n: int, rate: float, draws: int, *, ties: bool = False) -> int:
+    """How many of `draws` normal samples are called outliers, each by its own n calibration scores."""
+    rng = np.random.default_rng(0)
+    scores = rng.standard_t(3, size=(draws, n + 1))
+    if ties:
+        scores = scores.round()
+    return sum(int(outliers(p_values(row[:-1], row[-1:]), rate)[0]) for row in scores)
+
+
+@pytest.mark.parametrize(("n", "rate"), [(99, 0.01), (100, 0.01), (99, 0.05), (40, 0.1), (19, 0.05)])
+def test_fault_85_false_alarms_come_as_often_as_stated(n: int, rate: float) -> None:
+    """Of continuous scores the rate is floor(rate (n + 1)) / (n + 1) exactly; the bounds miss once in 100,000 draws."""
+    draws = 20_000
+    exact = math.floor(rate * (n + 1) + 1e-9) / (n + 1)
+    assert exact <= rate
+    low, high = binom.ppf([5e-6, 1 - 5e-6], draws, exact)
+    assert low <= flagged(n, rate, draws) <= high
+
+
+def test_ties_make_false_alarms_fewer_and_never_more() -> None:
+    assert flagged(99, 0.05, 20_000, ties=True) <= binom.ppf(1 - 5e-6, 20_000, 0.05)
+
+
+def test_p_values_by_hand() -> None:
+    calibration = np.array([3.0, 1.0, 2.0, 2.0])
+    found = p_values(calibration, np.array([0.0, 2.0, 2.5, 3.0, 4.0]))
+    np.testing.assert_allclose(found, np.array([5, 4, 2, 2, 1]) / 5)
+    np.testing.assert_array_equal(p_values(np.zeros(0), np.array([7.0])), [1.0])
+
+
+@pytest.mark.parametrize(("n", "rate"), [(99, 0.01), (100, 0.01), (57, 0.1), (3, 0.25), (3, 0.2), (0, 0.5)])
+def test_outliers_are_those_above_the_threshold(n: int, rate: float) -> None:
+    rng = np.random.default_rng(1)
+    calibration, scores = rng.normal(size=n).round(1), rng.normal(size=400).round(1) * 2
+    expected = scores > threshold(calibration, rate)
+    np.testing.assert_array_equal(outliers(p_values(calibration, scores), rate), expected)
+
+
+def test_a_rate_that_too_few_can_hold_is_refused_with_what_is_possible() -> None:
+    assert settled_rate(0.01, 99) == 0.01
+    assert settled_rate(None, 5_000) == 0.01
+    assert settled_rate(None, 49) == 0.02
+    with pytest.raises(UsageError, match=r"0\.01 needs 99 normal samples held apart; this run has 98") as caught:
+        settled_rate(0.01, 98)
+    assert str(caught.value.fix).startswith("pass --false-alarms 0.0102,")
+    assert settled_rate(0.0102, 98) == 0.0102
+    with pytest.raises(UsageError, match="lies between 0 and 1; 1 does not"):
+        settled_rate(1.0, 98)
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "apart"), [(200, 0.5, 100), (21, 0.5, 10), (17, 0.5, 0), (90, 0.1, 9), (90, 0, 0)]
+)
+def test_a_share_is_held_apart(n: int, share: float, apart: int) -> None:
+    samples = Samples(tiny.table(n), "rows")
+    watched, held = held_apart(samples, share, seed=3)
+    assert (len(watched), len(held)) == (n - apart, apart)
+    rows = sorted(int(watched.id_of(i)) for i in range(len(watched))) + [int(held.id_of(i)) for i in range(len(held))]
+    assert sorted(rows) == list(range(n))
+    np.testing.assert_array_equal(held_apart(samples, share, seed=3)[1].x, held.x)
+
+
+def test_without_calibration_nothing_is_an_outlier() -> None:
+    p = p_values(np.zeros(0), np.array([1.0, 1e9]))
+    np.testing.assert_array_equal(p, [1.0, 1.0])
+    assert not outliers(p, settled_rate(None, 0)).any()
+    assert threshold(np.zeros(0), settled_rate(None, 0)) == np.inf

@@ -1,0 +1,161 @@
+"""`isthmus score`: the table, the picture, the words, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+import isthmus
+import tiny
+from isthmus.cli import build_app
+from isthmus.cli.frame import run_guarded
+from isthmus.errors import UsageError
+from isthmus.runs.folder import Run
+from isthmus.tools.anomaly import score_table
+
+COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code"]
+
+
+def test_fault_85_outliers_without_any_anomaly_to_set_a_threshold_by(digit_run: Run, tmp_path: Path) -> None:
+    """Normal digits are rarely called outliers, noise nearly always; the rate is said."""
+    rng = np.random.default_rng(0)
+    test = digit_run.prepared.splits.test.x
+    np.save(tmp_path / "normal.npy", test)
+    np.save(tmp_path / "noise.npy", rng.integers(0, 256, (50, 28, 28), dtype=np.uint8))
+    normal = score_table.score(digit_run, tmp_path / "normal.npy", tmp_path / "a.csv", false_alarms=0.05)
+    noise = score_table.score(digit_run, tmp_path / "noise.npy", tmp_path / "b.csv", false_alarms=0.05)
+    assert noise.n_outliers == 50
+    assert normal.n_outliers / normal.n < 0.16  # Beta(5, 96), passed by one draw of 100 scores in 1,000
+    assert normal.n_calibration == 100
+    assert "outliers of 200 at a false-alarm rate of 0.05; 10 would be expected if all were normal" in normal.text
+    table = pl.read_csv(tmp_path / "b.csv")
+    assert table["outlier"].all()
+    assert (table["score"] > noise.threshold).all()
+
+
+def test_samples_that_were_trained_on_are_counted_and_expected_of_none(digit_run: Run, tmp_path: Path) -> None:
+    scored = score_table.score(
+        digit_run, "mnist-2k", tmp_path / "s.csv", false_alarms=0.05
+    )  # 1,600 train, 200 and 200 not
+    assert scored.n_trained == scored.as_dict()["n_trained_on"] == 1_600
+    assert any("1,600 of the 2,000 samples are ones that the run was trained on" in said for said in scored.said)
+    assert "; 20 would be expected of the 400 that are new, if all were normal." in scored.text
+
+
+def test_other_data_is_scored_without_the_training_data(
+    digit_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise AssertionError("the training data was read, or downloaded")
+
+    np.save(tmp_path / "new.npy", digit_run.prepared.splits.test.x)
+    monkeypatch.setattr("isthmus.training.prepare.read_splits", unreadable)
+    scored = score_table.score(Run(digit_run.path), tmp_path / "new.npy", tmp_path / "s.csv", false_alarms=0.05)
+    assert (scored.n, scored.n_trained) == (200, None)
+    assert not any("trained on" in said for said in scored.said)
+
+
+def test_hundreds_are_written_in_full() -> None:
+    scored = score_table.Scored(Path("s.csv"), None, 10_000, 3, 0.01, 1.0, 999, ())
+    assert "; 100 would be expected if all were normal" in scored.text
+    assert "; 0.35 would be expected" in score_table.Scored(Path("s.csv"), None, 35, 3, 0.01, 1.0, 999, ()).text
+
+
+def test_the_table_of_scores(digit_run: Run, tmp_path: Path) -> None:
+    scored = score_table.score(digit_run, "mnist-2k", tmp_path / "s.parquet")
+    table = pl.read_parquet(tmp_path / "s.parquet")
+    assert table.columns == COLUMNS
+    assert table.height == scored.n == 2_000
+    np.testing.assert_allclose(table["score"], table["from_error"] + table["from_code"])
+    np.testing.assert_array_equal(table["outlier"], table["p_value"] <= 0.01)
+    assert table["outlier"].sum() == scored.n_outliers
+    order = table.sort("score")
+    assert (np.diff(order["p_value"].to_numpy()) <= 0).all()
+    assert json.loads(json.dumps(scored.as_dict()))["false_alarms"] == 0.01
+
+
+def test_chosen_rows_have_the_scores_that_they_have_among_all(digit_run: Run, tmp_path: Path) -> None:
+    tables = []
+    for name, source in (("all", "mnist-2k"), ("few", "mnist-2k:7,30-31")):
+        score_table.score(digit_run, source, tmp_path / f"{name}.csv")
+        tables.append(pl.read_csv(tmp_path / f"{name}.csv"))
+    assert tables[1]["id"].to_list() == [7, 30, 31]
+    np.testing.assert_allclose(tables[1]["score"], tables[0]["score"].gather([7, 30, 31]), rtol=1e-5)  # float32
+
+
+def test_the_picture_of_the_strangest(digit_run: Run, tmp_path: Path) -> None:
+    score_table.score(digit_run, "mnist-2k", tmp_path / "s.csv", picture=tmp_path / "s.png")
+    with Image.open(tmp_path / "s.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    red = (pixels[..., 0] > pixels[..., 1] + 60) & (pixels[..., 0] > pixels[..., 2] + 60)
+    assert red.sum() > 100
+
+
+def test_the_columns_to_blame_stand_beside_a_row(table_run: Run, tmp_path: Path) -> None:
+    table = tiny.table(1_000)[:30]
+    table[3, 4] += 40
+    pl.DataFrame(table, schema=list("abcdef")).write_csv(tmp_path / "in.csv")
+    scored = score_table.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv", false_alarms=0.05)
+    found = pl.read_csv(tmp_path / "s.csv")
+    assert found.columns[-6:] == ["blame1", "amount1", "blame2", "amount2", "blame3", "amount3"]
+    strangest = found.sort("score", descending=True).row(0, named=True)
+    assert (strangest["id"], strangest["blame1"], strangest["outlier"]) == (3, "e", True)
+    assert strangest["amount1"] > (strangest["amount2"] or 0)
+    assert scored.n_outliers >= 1
+
+
+def test_too_few_to_calibrate_the_rate_that_was_asked_for(table_run: Run, tmp_path: Path) -> None:
+    """1,000 rows leave 100 for validation, of which 50 calibrate."""
+    pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
+    with pytest.raises(UsageError, match=r"a rate of 0\.01 needs 99 normal samples held apart; this run has 50"):
+        score_table.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv", false_alarms=0.01)
+    assert not (tmp_path / "s.csv").exists()
+    scored = score_table.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv")
+    assert scored.rate == pytest.approx(1 / 51)
+    assert scored.said[-1].startswith("50 samples calibrate the p-values, so the least is 0.02,")
+
+
+def test_what_cannot_be_written(table_run: Run, digit_run: Run, tmp_path: Path) -> None:
+    for out, picture, told in (
+        ("s.png", None, r"as \.png"),
+        ("s.csv", "p.jpg", r"as \.jpg"),
+        ("out", None, "a folder"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            score_table.score(digit_run, "mnist-2k", tmp_path / out, picture=picture and tmp_path / picture)
+    with pytest.raises(UsageError, match="make no picture"):
+        score_table.score(table_run, "mnist-2k", tmp_path / "s.csv", picture=tmp_path / "p.png")
+    np.save(tmp_path / "in.npy", tiny.table(5))
+    with pytest.raises(UsageError, match=r"as \.npy|is the input itself"):
+        score_table.score(table_run, tmp_path / "in.npy", tmp_path / "in.npy")
+
+
+def test_a_run_from_before_is_told(table_run: Run, tmp_path: Path) -> None:
+    old = tiny.unscored(table_run, tmp_path / "old")
+    pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
+    scored = score_table.score(Run(old), tmp_path / "in.csv", tmp_path / "s.csv")
+    assert scored.said[-1].startswith("the run is from before its monitor left out the samples that calibrate")
+
+
+def test_the_command(table_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pl.DataFrame(tiny.table(8), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
+    arguments = ["score", str(table_run.path), str(tmp_path / "in.csv"), "-o", str(tmp_path / "s.csv"), "--json"]
+    assert run_guarded(build_app(), [*arguments, "--false-alarms", "0.1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["n"], found["false_alarms"], found["n_calibration"]) == (8, 0.1, 50)
+    assert run_guarded(build_app(), [*arguments, "--false-alarms", "0.001"]) == 2
+
+
+def test_a_run_too_small_to_calibrate_names_no_outliers(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    run = isthmus.train(str(tmp_path / "rows.npy"), z_size=2, epochs=1, show=False, out=tmp_path / "run")
+    scored = score_table.score(Run(run.path), tmp_path / "rows.npy", tmp_path / "s.csv")
+    assert (scored.n_outliers, scored.as_dict()["false_alarms"]) == (0, None)
+    assert "60 scores, and no outliers" in scored.text
+    assert pl.read_csv(tmp_path / "s.csv")["p_value"].unique().to_list() == [1.0]

@@ -1,0 +1,128 @@
+"""Features from classes, numbers and the codes alone, against closed forms and scikit-learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+
+from isthmus.errors import DataError, UsageError
+from isthmus.runs.folder import Run
+from isthmus.runs.latent import Latent
+from isthmus.tools.editing import directions
+
+Z = 3
+
+
+def latent(codes: np.ndarray, labels: np.ndarray | None = None, classes: tuple[str, ...] = ()) -> Latent:
+    K = len(classes)
+    return Latent(
+        n=len(codes), mean=codes.mean(0), covariance=np.cov(codes.T), codes=codes.astype(np.float32),
+        rows=np.arange(len(codes)), ids=tuple(map(str, range(len(codes)))), labels=labels, classes=classes,
+        class_means=np.zeros((K, Z)), class_covariance=None, class_counts=np.zeros(K),
+    )  # fmt: skip
+
+
+def three_classes() -> Latent:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 200)
+    centres = np.array([[0, 0, 0], [5, 0, 0], [0, 7, 1]])
+    return latent(centres[labels] + rng.normal(size=(600, Z)), labels, ("a", "b", "c"))
+
+
+def test_a_pair_of_classes_and_one_class_against_the_others() -> None:
+    known = three_classes()
+    pair = directions.of_classes(known, "b", "a", "means")
+    z = known.codes.astype(np.float64)
+    np.testing.assert_allclose(pair.shift, z[200:400].mean(0) - z[:200].mean(0), atol=1e-6)
+    alone = directions.of_classes(known, "b", None, "means")
+    np.testing.assert_allclose(alone.shift, z[200:400].mean(0) - np.r_[z[:200], z[400:]].mean(0), atol=1e-6)
+    away = directions.of_classes(known, None, "b", "means")
+    np.testing.assert_allclose(away.shift, -alone.shift, atol=1e-6)
+    assert pair.unit == "the full step from a to b"
+
+
+def test_unknown_and_contradicting_classes_are_refused() -> None:
+    known = three_classes()
+    with pytest.raises(UsageError, match="unknown class 'd'"):
+        directions.of_classes(known, "d", "a")
+    with pytest.raises(UsageError, match="b is to be added and removed at once"):
+        directions.of_classes(known, "b", "b")
+    with pytest.raises(UsageError, match="unknown method 'mean'"):
+        directions.of_classes(known, "b", "a", "mean")
+
+
+def test_classes_that_cannot_be_told_from_others_are_not_offered() -> None:
+    known = three_classes()
+    assert directions.tellable(known) == ["a", "b", "c"]
+    assert directions.tellable(latent(known.codes)) == []
+    alone = replace(known, labels=np.where(np.arange(600) < 599, 0, 2))  # 599 of a, none of b, 1 of c
+    assert directions.tellable(alone) == []  # a has one other beside it, c one of its own
+    assert directions.tellable(replace(known, labels=np.where(np.arange(600) < 300, -1, 1))) == []
+    one = replace(known, labels=np.full(600, 1))
+    with pytest.raises(UsageError, match="all samples of this run are of the class b, so there is nothing to tell"):
+        directions.of_classes(one, "b", None)
+    with pytest.raises(UsageError, match="all samples of this run are of the class b"):
+        directions.of_classes(one, None, "b")
+    with pytest.raises(DataError, match="of a there are 0 samples"):
+        directions.of_classes(one, "b", "a")
+
+
+def test_a_number_moves_codes_by_the_slope_and_is_read_by_regression() -> None:
+    rng = np.random.default_rng(1)
+    y = rng.normal(3.0, 2.0, size=20_000)
+    direction = np.array([1.0, -2.0, 0.5])
+    z = y[:, None] * direction + rng.normal(size=(20_000, Z)) * [1.0, 0.3, 2.0]
+    y[:5] = np.nan  # left out
+    feature = directions.of_numbers("size", z, y)
+    np.testing.assert_allclose(feature.shift, 2.0 * direction, atol=0.06)  # one standard deviation, sampled
+    expected = LinearRegression().fit(z[5:], y[5:]).coef_
+    np.testing.assert_allclose(feature.readout, expected, atol=2e-3)  # a little shrinkage
+    assert feature.evidence["n"] == 19_995
+
+
+def test_numbers_that_tell_nothing_are_refused() -> None:
+    z = np.random.default_rng(0).normal(size=(5, Z))
+    with pytest.raises(DataError, match="flat has 5 numbers, all alike"):
+        directions.of_numbers("flat", z, np.ones(5))
+    with pytest.raises(DataError, match="few has 2 numbers"):
+        directions.of_numbers("few", z, np.array([1.0, 2.0, np.nan, np.nan, np.nan]))
+
+
+def test_principal_directions_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(2)
+    known = latent(rng.normal(size=(500, Z)) * [3, 2, 1] + [1, 2, 3])
+    found = directions.discovered(known, 2)
+    reference = PCA(2).fit(known.codes.astype(np.float64))
+    for feature, axis, variance in zip(found, reference.components_, reference.explained_variance_, strict=True):
+        np.testing.assert_allclose(np.abs(feature.shift), np.abs(axis) * np.sqrt(variance), atol=1e-6)
+        read = (known.codes - known.mean) @ feature.readout
+        assert read.std(ddof=1) == pytest.approx(1.0, rel=1e-5)
+    assert [f.name for f in found] == ["principal-1", "principal-2"]
+
+
+def test_independent_directions_find_the_sources() -> None:
+    rng = np.random.default_rng(3)
+    sources = rng.exponential(size=(4_000, Z)) - 1.0
+    mixing = np.array([[2.0, 0.5, 0.0], [0.0, 1.0, 0.5], [0.3, 0.0, 0.8]])
+    found = directions.discovered(latent(sources @ mixing), Z, "independent")
+    for row in mixing:  # each source's step is found once, with its sign: exponential sources are skewed upwards
+        fits = [np.allclose(feature.shift, row, atol=0.15) for feature in found]
+        assert sum(fits) == 1
+
+
+def test_names_stand_for_classes_measures_and_learnt_features(digit_run: Run) -> None:
+    learnt = replace(directions.feature_of(digit_run, "7"), name="sevenish")
+    directions.keep(digit_run, learnt)
+    again = directions.feature_of(digit_run, "sevenish")
+    np.testing.assert_array_equal(again.shift, learnt.shift)
+    assert directions.feature_of(digit_run, "slant").unit.startswith("one standard deviation of slant, 0.")
+    assert "sevenish" in [f.name for f in directions.learnt(digit_run)]
+    with pytest.raises(UsageError, match=r"unknown feature 'slnat'") as caught:
+        directions.feature_of(digit_run, "slnat")
+    assert "did you mean 'slant'" in str(caught.value.fix)
+    with pytest.raises(UsageError, match="'7' is a class"):
+        directions.keep(digit_run, replace(learnt, name="7"))

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from isthmus.cli import exploring
+from isthmus.data.images.saving import save_images
+from isthmus.errors import DataError
+from isthmus.evaluation.metrics import label_probe
+from isthmus.runs.folder import Run
+from isthmus.tools.exploration import probing
+from isthmus.tools.exploration.probing import probe_run
+from tiny import Digits
+
+
+def test_the_runs_own_test_data_is_asked(digit_run: Run) -> None:
+    found = probe_run(digit_run)
+    splits = digit_run.prepared.splits
+    x = np.concatenate([splits.train.x, splits.validation.x])
+    y = np.concatenate([np.asarray(splits.train.labels), np.asarray(splits.validation.labels)])
+    model = KNeighborsClassifier(5).fit(digit_run.model.encode(x), y)
+    assert found["codes"]["knn"] == model.score(digit_run.model.encode(splits.test.x), splits.test.labels)
+    raw = KNeighborsClassifier(5).fit(x.reshape(len(x), -1) / 255.0, y)
+    assert found["raw"]["knn"] == raw.score(splits.test.x.reshape(200, -1) / 255.0, splits.test.labels)
+    assert [found[name]["size"] for name in ("codes", "pca", "raw")] == [12, 12, 784]
+    assert (found["codes"]["n_train"], found["codes"]["n_test"], found["codes"]["n_classes"]) == (1_800, 200, 10)
+    assert found["said"] == []
+
+
+def test_few_samples_leave_a_doubt_even_where_all_are_right(digit_run: Run) -> None:
+    # 19 of 20 after one right and one wrong are added: sqrt(0.95 * 0.05 / 18) = 0.0514
+    assert probing.standard_error(1.0, 18) == pytest.approx(0.05137, abs=1e-4)
+    assert probing.standard_error(0.0, 18) == pytest.approx(probing.standard_error(1.0, 18))
+    assert probing.standard_error(0.9, 10_000) == pytest.approx(0.003, rel=0.01)  # sqrt(0.9 * 0.1 / 10,000)
+    found = probe_run(digit_run)
+    lowest = min(found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear"))
+    assert found["standard_error"] == pytest.approx((lowest * (1 - lowest) / 200) ** 0.5, rel=0.1)
+    assert exploring._probed(found).endswith(f"accuracies are of 200 samples: ± {found['standard_error']:.2g}")
+
+
+def test_other_data_is_divided(digit_run: Run) -> None:
+    found = probe_run(digit_run, "mnist-2k", k=1)
+    assert (found["codes"]["n_train"], found["codes"]["n_test"], found["codes"]["k"]) == (1_600, 400, 1)
+    assert probe_run(digit_run, "mnist-2k", k=1) == found
+
+
+def test_large_data_is_thinned_unless_all_is_asked_for(digit_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_probe, "WORK", 1e7)
+    found = probe_run(digit_run)
+    n_train, n_test = found["codes"]["n_train"], found["codes"]["n_test"]
+    assert n_train * n_test * 784 == pytest.approx(1e7, rel=0.05)  # rounded down, to whole samples
+    assert found["said"][0] == f"{n_train:,} of 1,800 training samples are taken (--all takes all with a label)"
+    assert probe_run(digit_run, everything=True)["codes"]["n_train"] == 1_800
+
+
+def test_folders_with_a_test_part_keep_it(digit_run: Run, digits: Digits, tmp_path: Path) -> None:
+    for part, rows in (("train", range(100)), ("test", range(100, 140))):
+        names = [f"{digits.labels[i]}/{i}.png" for i in rows]
+        save_images(tmp_path / "d" / part, digits.x[list(rows)], names)
+    found = probe_run(digit_run, tmp_path / "d")
+    model = KNeighborsClassifier(5).fit(digit_run.model.encode(digits.x[:100]), digits.labels[:100])
+    expected = model.score(digit_run.model.encode(digits.x[100:140]), digits.labels[100:140])
+    assert found["codes"]["knn"] == pytest.approx(expected, abs=0.051)  # of equal votes the order of the files decides
+
+
+def test_data_without_labels_cannot_be_asked(denoiser: Run) -> None:
+    with pytest.raises(DataError, match="no labels to judge codes by"):
+        probe_run(denoiser)
+    assert probing.K == 5

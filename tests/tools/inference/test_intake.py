@@ -1,0 +1,98 @@
+"""New data is brought to the form that a trained model takes, or refused with the option that would do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import isthmus
+import tiny
+from isthmus.data.batching.preprocess import fit_preprocess
+from isthmus.data.images.saving import save_images
+from isthmus.data.samples import Samples
+from isthmus.errors import DataError, UsageError
+from isthmus.runs.folder import Run
+from isthmus.tools.inference.intake import fitting, read_input, read_parts
+
+RNG = np.random.default_rng(0)
+
+
+def images(channels: int, side: int = 6) -> Samples:
+    return Samples(RNG.integers(0, 256, (4, channels, side, side), dtype=np.uint8), "given")
+
+
+def test_gray_images_are_given_to_a_colour_model_in_three_like_channels() -> None:
+    gray, colour = images(1), fit_preprocess(images(3), "auto")
+    found = fitting(gray, colour)
+    assert np.array_equal(found.x, np.concatenate([gray.x] * 3, axis=1))
+    assert found.notes[-1] == "given: gray images given to a colour model, the three channels are alike"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "message", "fix"),
+    [
+        (images(3), images(1), "6x6 with 3 channels; .* 6x6 with 1 channel", "pass --gray, or --alpha white"),
+        (images(1, 8), images(1), r"images of 8x8; .* trained on 6x6\.", "pass --resize 6x6"),
+        (Samples(tiny.table(5), "given"), images(1), "holds rows of a table, but .* on images", "of the kind"),
+        (images(1), Samples(tiny.table(5), "t"), "holds images, but .* on rows of a table", "of the kind"),
+        (Samples(tiny.table(5, 4), "given"), Samples(tiny.table(5), "t"), "has 4 columns; .* on 6", "the same columns"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_way_out(given: Samples, wanted: Samples, message: str, fix: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        fitting(given, fit_preprocess(wanted, "auto"))
+    assert fix in str(caught.value.fix)
+
+
+def test_columns_are_put_into_the_order_of_training() -> None:
+    x = tiny.table(5, 3)
+    takes = fit_preprocess(Samples(x, "t", columns=("a", "b", "c")), "auto")
+    found = fitting(Samples(x[:, [2, 0, 1]], "given", columns=("c", "a", "b")), takes)
+    assert np.array_equal(found.x, x)
+    assert found.columns == ("a", "b", "c")
+
+
+def test_of_pictures_of_several_sizes_the_fix_names_the_models(denoiser: Run, tmp_path: Path) -> None:
+    for side in (20, 30):
+        save_images(tmp_path / "p", images(1, side).x[:1], [f"{side}.png"])
+    with pytest.raises(DataError, match="2 sizes") as caught:
+        read_input(denoiser, tmp_path / "p")
+    assert caught.value.fix == "pass --resize 28x28, the size that the model was trained on"
+    assert read_input(denoiser, tmp_path / "p", {"resize": "28"}).x.shape == (2, 1, 28, 28)
+
+
+def test_a_source_in_two_parts_is_read_by_either(denoiser: Run, digits: tiny.Digits, tmp_path: Path) -> None:
+    np.savez(tmp_path / "both.npz", x_train=digits.x[:7], x_test=digits.x[7:10])
+    both = read_parts(denoiser, tmp_path / "both.npz")
+    assert both.test is not None
+    assert (len(both.train), len(both.test)) == (7, 3)
+    assert np.array_equal(read_input(denoiser, tmp_path / "both.npz").x, digits.x[7:10])
+
+
+def test_a_scale_that_the_model_was_not_trained_with_is_refused(denoiser: Run, images_file: Path) -> None:
+    with pytest.raises(UsageError, match="--scale cannot be chosen anew: the model scales its input as in training"):
+        read_input(denoiser, images_file, {"scale": "minmax"})
+    assert len(read_input(denoiser, images_file, {"scale": "auto"})) == 200
+
+
+@pytest.fixture
+def images_file(denoiser: Run) -> Path:
+    """The file that the denoiser was trained on."""
+    return Path(denoiser.config.data.source)
+
+
+def test_rows_of_a_table_come_as_the_run_read_them(tmp_path: Path) -> None:
+    table = pl.DataFrame({"kind": ["x", "y"] * 30} | {name: tiny.table(60)[:, i] for i, name in enumerate("ab")})
+    table.write_csv(tmp_path / "t.csv")
+    run = isthmus.train(tmp_path / "t.csv", label="kind", out=tmp_path / "run", **tiny.FAST | {"epochs": 1})
+    table[:4].select("b", "a").write_csv(tmp_path / "new.csv")
+    found = read_input(run, tmp_path / "new.csv")
+    assert found.columns == ("a", "b")
+    np.testing.assert_allclose(found.x, tiny.table(60)[:4, :2], rtol=1e-6)  # as texts and back
+    pl.DataFrame({"height": [1.0], "weight": [2.0]}).write_csv(tmp_path / "other.csv")
+    with pytest.raises(DataError, match="is another table: it has none of the 2 columns") as caught:
+        read_input(run, tmp_path / "other.csv")
+    assert str(caught.value.fix).endswith(f"which was on {tmp_path / 't.csv'}")

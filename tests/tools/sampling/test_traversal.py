@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from isthmus.errors import UsageError
+from isthmus.models.autoencoder import Model
+from isthmus.runs.latent import Latent
+from isthmus.tools.sampling.traversal import QUANTILES, movements, sweep, usual_code
+from isthmus.training import prepare
+
+
+@pytest.fixture(scope="module")
+def linear() -> tuple[Model, Latent]:
+    """A decoder x = W z, so that everything about a sweep is known."""
+    ready = tiny.prepared(tiny.table(400), hidden=[], scale="none", likelihood="gaussian")
+    model = prepare.fresh_model(ready)
+    return model, Latent.build(ready, model)
+
+
+def weight(model: Model) -> np.ndarray:
+    layers = [m for m in model.decoder.modules() if isinstance(m, torch.nn.Linear)]
+    assert len(layers) == 1
+    return layers[0].weight.detach().numpy()
+
+
+def test_of_a_linear_decoder_a_unit_moves_the_output_by_its_column(linear: tuple[Model, Latent]) -> None:
+    model, latent = linear
+    span = np.diff(np.quantile(latent.codes, (0.05, 0.95), axis=0), axis=0)[0]
+    expected = np.abs(span) * np.sqrt(np.square(weight(model)).mean(0))
+    np.testing.assert_allclose(movements(model, latent, np.arange(4)), expected, rtol=1e-4)
+    found = sweep(model, latent)
+    assert found.units.tolist() == np.argsort(-expected).tolist()
+    assert (np.diff(found.movement) <= 0).all()
+
+
+def test_only_the_swept_unit_changes_and_takes_its_quantiles(linear: tuple[Model, Latent]) -> None:
+    model, latent = linear
+    base = np.arange(4, dtype=np.float32)
+    found = sweep(model, latent, [2, 0, 2], base)
+    assert sorted(found.units.tolist()) == [0, 2]
+    assert found.x.shape == (2, len(QUANTILES), 6)
+    for unit, values, x in zip(found.units, found.values, found.x, strict=True):
+        np.testing.assert_allclose(values, np.quantile(latent.codes[:, unit], QUANTILES), rtol=1e-6)
+        z = np.repeat(base[None], len(QUANTILES), 0)
+        z[:, unit] = values
+        np.testing.assert_allclose(x, model.decode(z), rtol=1e-6)
+
+
+def test_the_usual_code_is_a_training_code_nearest_to_the_mean(linear: tuple[Model, Latent]) -> None:
+    latent = linear[1]
+    found = usual_code(latent)
+    away = np.linalg.norm((latent.codes - latent.mean) / latent.std, axis=1)
+    np.testing.assert_array_equal(found, latent.codes[away.argmin()])
+
+
+def test_a_unit_that_is_not_there(linear: tuple[Model, Latent]) -> None:
+    with pytest.raises(UsageError, match="has 4 units, counted from 0; there is no unit 4") as caught:
+        sweep(*linear, [0, 4])
+    assert caught.value.fix == "choose from 0 to 3"
