@@ -15,10 +15,10 @@ import pytest
 import isthmus
 import tiny
 from isthmus.report import Material, compose
-from isthmus.report.making import read_drawing
 from isthmus.report.markup import number
-from isthmus.report.noisy import denoising
-from isthmus.report.opening import TITLES, opening
+from isthmus.report.sections.denoising import denoising
+from isthmus.report.sections.headline import TITLES, opening
+from isthmus.report.sections.provenance import read_drawing
 from isthmus.running.reporting import material_of, report
 from isthmus.runs.folder import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
@@ -167,7 +167,7 @@ def test_the_ten_worst_are_the_worst(digit_run: Run) -> None:
 
 
 def test_a_column_that_comes_back_whole_has_all_of_its_variance() -> None:
-    from isthmus.report.columns import explained
+    from isthmus.report.sections.column_errors import explained
 
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.normal(size=1000), rng.normal(size=1000), np.full(1000, 3.0)])

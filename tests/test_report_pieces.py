@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from isthmus.report import codes, sampling, tiles
+from isthmus.report import tiles
 from isthmus.report.markup import element, html, legible, number, told
-from isthmus.report.material import CodeMoments
 from isthmus.report.plots import Axis, Level, Line, bar, histogram, line_chart, scatter, y_axis
+from isthmus.report.run_data import CodeMoments
+from isthmus.report.sections import generated, latent_code
 
 
 def decoded(uri: str) -> Image.Image:
@@ -135,7 +136,7 @@ def test_names_at_the_edge_of_the_map_stay_inside(x: float, side: str) -> None:
 
 def test_the_plane_of_the_map_is_that_of_pca() -> None:
     z = np.random.default_rng(0).normal(size=(300, 5)) @ np.diag([5, 3, 1, 1, 0.5])
-    points, share = codes.principal_plane(z)
+    points, share = latent_code.principal_plane(z)
     known = PCA(2).fit(z)
     assert share == pytest.approx(known.explained_variance_ratio_.sum())
     for k, column in enumerate(known.transform(z).T):
@@ -145,7 +146,7 @@ def test_the_plane_of_the_map_is_that_of_pca() -> None:
 
 @pytest.mark.parametrize("z", [np.zeros((5, 3)), np.arange(4.0)[:, None], np.ones((2, 1))])
 def test_codes_without_a_plane_still_have_a_map(z: np.ndarray) -> None:
-    points, _ = codes.principal_plane(z)
+    points, _ = latent_code.principal_plane(z)
     assert points.shape == (len(z), 2)
     assert np.isfinite(points).all()
 
@@ -217,11 +218,11 @@ def test_drawn_codes_have_the_moments_that_were_asked_for() -> None:
     rng = np.random.default_rng(0)
     root = rng.normal(size=(4, 4))
     moments = CodeMoments(rng.normal(size=4), root @ root.T, np.empty((0, 4)), ())
-    drawn = sampling.draw_codes(moments, 50_000, seed=0)
+    drawn = generated.draw_codes(moments, 50_000, seed=0)
     scale = np.sqrt(np.diag(moments.covariance).max())
     assert np.abs(drawn.mean(0) - moments.mean).max() < 5 * scale / math.sqrt(50_000)  # five standard errors
     assert np.abs(np.cov(drawn.T) - moments.covariance).max() < 0.05 * scale**2
-    assert np.array_equal(drawn, sampling.draw_codes(moments, 50_000, seed=0))
+    assert np.array_equal(drawn, generated.draw_codes(moments, 50_000, seed=0))
 
 
 def test_the_strongest_units_are_those_the_decoder_hears() -> None:
@@ -240,4 +241,4 @@ def test_the_strongest_units_are_those_the_decoder_hears() -> None:
             return (z * torch.tensor([0.0, 1.0, 5.0])).sum(1)[:, None, None, None].expand(-1, 1, 2, 2)
 
     moments = CodeMoments(np.zeros(3), np.diag([9.0, 1.0, 1.0]), np.empty((0, 3)), ())
-    assert sampling.strongest(Doubling(), moments, np.array([3.0, 1.0, 1.0])) == [2, 1]  # type: ignore[arg-type]
+    assert generated.strongest(Doubling(), moments, np.array([3.0, 1.0, 1.0])) == [2, 1]  # type: ignore[arg-type]

@@ -5,8 +5,8 @@
 """
 
 from isthmus.report.comparison import compare
-from isthmus.report.material import Material
+from isthmus.report.order import compose
 from isthmus.report.page import render
-from isthmus.report.sections import compose
+from isthmus.report.run_data import Material
 
 __all__ = ["Material", "compare", "compose", "render"]

@@ -12,11 +12,11 @@ import torch
 from isthmus.evaluation.figures.run_pictures import SHOWN, one_of_each, shown
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
-from isthmus.report.making import flat
 from isthmus.report.markup import number, told
-from isthmus.report.material import Material, Section
 from isthmus.report.plots import Line
-from isthmus.report.training import cost_unit, draw, thinned
+from isthmus.report.run_data import Material, Section
+from isthmus.report.sections.learning_curve import cost_unit, draw, thinned
+from isthmus.report.sections.provenance import flat
 
 KINDS = 10  # colours of the curves; the eleventh run has the first one's again
 

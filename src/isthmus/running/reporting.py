@@ -14,8 +14,8 @@ from torch import nn
 from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.report import Material, compare, compose
-from isthmus.report.material import CodeMoments
 from isthmus.report.page import render
+from isthmus.report.run_data import CodeMoments
 from isthmus.runs import folder as runs
 from isthmus.runs.folder import Run
 from isthmus.runs.latent import Latent

@@ -13,7 +13,7 @@ from isthmus.models.autoencoder import Model, evaluation
 from isthmus.randomness import generator_for
 from isthmus.report import tiles
 from isthmus.report.markup import told
-from isthmus.report.material import CodeMoments, Material, Section
+from isthmus.report.run_data import CodeMoments, Material, Section
 
 DRAWN = 20  # two lines of ten
 UNITS = 6  # strips: those units that change the picture most

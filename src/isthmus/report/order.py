@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from isthmus.report.card import data
-from isthmus.report.codes import code
-from isthmus.report.columns import columns, worst_rows
-from isthmus.report.folder import left_pictures
-from isthmus.report.making import architecture, settings
-from isthmus.report.material import Material, Section
-from isthmus.report.noisy import denoising
-from isthmus.report.opening import Opening, opening
-from isthmus.report.sampling import imagined
-from isthmus.report.showing import by_class, rivals, sanity
-from isthmus.report.training import training
+from isthmus.report.run_data import Material, Section
+from isthmus.report.sections.baselines_and_errors import by_class, rivals, sanity
+from isthmus.report.sections.column_errors import columns, worst_rows
+from isthmus.report.sections.data_card import data
+from isthmus.report.sections.denoising import denoising
+from isthmus.report.sections.generated import imagined
+from isthmus.report.sections.headline import Opening, opening
+from isthmus.report.sections.latent_code import code
+from isthmus.report.sections.learning_curve import training
+from isthmus.report.sections.provenance import architecture, settings
+from isthmus.report.sections.run_files import left_pictures
 
 # The order of the page: what is it worth, what does it do, how did it come about.
 ORDER: tuple[Callable[[Material], Section | None], ...] = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isthmus.report import tiles
-from isthmus.report.material import Material, Section
+from isthmus.report.run_data import Material, Section
 
 LEFT = (
     ("sanity.png", "Sanity check: test images, their codes, and what the decoder makes of the codes"),

@@ -13,8 +13,8 @@ from isthmus.evaluation.metrics import pca as principal
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
 from isthmus.report.markup import number, told
-from isthmus.report.material import Material, Section
 from isthmus.report.plots import bar
+from isthmus.report.run_data import Material, Section
 
 CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without colour
 MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told

@@ -8,8 +8,8 @@ import numpy as np
 
 from isthmus.evaluation.figures.run_pictures import WORST
 from isthmus.report.markup import number, told
-from isthmus.report.material import Material, Section
 from isthmus.report.plots import bar
+from isthmus.report.run_data import Material, Section
 
 MOST_VALUES = 2**23  # looked at, in rows spread evenly: 64 MB as float64, and means that more would not move
 MOST_COLUMNS = 200  # rows of the table of columns; of more the worst are told

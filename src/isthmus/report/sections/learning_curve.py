@@ -8,8 +8,8 @@ from typing import Any
 
 from isthmus.evaluation.verdicts.cases import count, finite
 from isthmus.report.markup import number, told
-from isthmus.report.material import Material, Section
 from isthmus.report.plots import Axis, Level, Line, line_chart, y_axis
+from isthmus.report.run_data import Material, Section
 
 SERIES = (("train_cost", "training", "s0"), ("validation_cost", "validation", "s1"))
 LOG_FROM = 2.0  # times the least: with less between them costs show as well on a linear scale

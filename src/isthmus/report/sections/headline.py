@@ -10,7 +10,7 @@ from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.evaluation.verdicts.verdicts import headline
 from isthmus.report.markup import Html, number, told
-from isthmus.report.material import Material
+from isthmus.report.run_data import Material
 
 LEVELS = ("fail", "warn", "pass")
 TITLES = {

@@ -13,9 +13,9 @@ from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.report import tiles
 from isthmus.report.markup import number, told
-from isthmus.report.material import Material, Section
-from isthmus.report.opening import measure_of
 from isthmus.report.plots import bar
+from isthmus.report.run_data import Material, Section
+from isthmus.report.sections.headline import measure_of
 
 COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
 

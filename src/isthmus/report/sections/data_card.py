@@ -12,7 +12,7 @@ from isthmus.data.checks.summary import facts_of, rows_about
 from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.report import tiles
 from isthmus.report.markup import number
-from isthmus.report.material import Material, Section
+from isthmus.report.run_data import Material, Section
 
 STRIP = 6  # images of each class, in two columns of classes
 MOST_CLASSES = 30  # strips; more would be a page of their own

@@ -10,7 +10,7 @@ from isthmus.config import Config
 from isthmus.errors import IsthmusError
 from isthmus.recipes import resolve
 from isthmus.report.markup import Html, element, html, legible, number
-from isthmus.report.material import Material, Section
+from isthmus.report.run_data import Material, Section
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = {

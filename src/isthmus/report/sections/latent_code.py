@@ -11,8 +11,8 @@ from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.evaluation.verdicts.symptoms import LEAST_CODES, dead, stuck
 from isthmus.report import tiles
 from isthmus.report.markup import legible, number, told
-from isthmus.report.material import Material, Section
 from isthmus.report.plots import histogram, scatter
+from isthmus.report.run_data import Material, Section
 
 MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
 BINS = 25
