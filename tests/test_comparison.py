@@ -12,9 +12,9 @@ import pytest
 
 import isthmus
 import tiny
+from isthmus.pipeline.reporting import material_of, report
 from isthmus.report import compare
 from isthmus.report.comparison import Comparison, names_of
-from isthmus.running.reporting import material_of, report
 from isthmus.runs.folder import Run
 from isthmus.training import prepare
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody

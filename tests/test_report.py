@@ -14,12 +14,12 @@ import pytest
 
 import isthmus
 import tiny
+from isthmus.pipeline.reporting import material_of, report
 from isthmus.report import Material, compose
 from isthmus.report.markup import number
 from isthmus.report.sections.denoising import denoising
 from isthmus.report.sections.headline import TITLES, opening
 from isthmus.report.sections.provenance import read_drawing
-from isthmus.running.reporting import material_of, report
 from isthmus.runs.folder import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 

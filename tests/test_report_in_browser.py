@@ -12,7 +12,7 @@ import pytest
 import isthmus
 import tiny
 from browser import chromium, needs_chromium, opened
-from isthmus.running.reporting import report
+from isthmus.pipeline.reporting import report
 from isthmus.runs.folder import Run
 
 pytestmark = needs_chromium

@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from isthmus.estimator import AutoEncoder
     from isthmus.models.autoencoder import Model
     from isthmus.parts.networks import linear_block
-    from isthmus.running.evaluating import evaluate
-    from isthmus.running.pipeline import fit, train
-    from isthmus.running.resuming import resume
+    from isthmus.pipeline.evaluate import evaluate
+    from isthmus.pipeline.resume import resume
+    from isthmus.pipeline.train import fit, train
     from isthmus.runs.folder import Run, load
     from isthmus.training.monitor import Monitor
 

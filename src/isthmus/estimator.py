@@ -19,8 +19,8 @@ from isthmus.data.batching.preprocess import FULL_SCALE
 from isthmus.data.objects import read_object
 from isthmus.errors import UsageError
 from isthmus.models.double import Double
+from isthmus.pipeline.in_memory import fitting_budget, train_in_memory
 from isthmus.recipes import resolve
-from isthmus.running.inmemory import fitting_budget, train_in_memory
 from isthmus.settings import nest, where_is
 from isthmus.training.prepare import IN_MEMORY
 

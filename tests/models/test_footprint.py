@@ -96,7 +96,7 @@ def test_what_fits_passes_and_where_nobody_can_tell_everything_does(monkeypatch:
 
 
 def test_fault_64_a_training_and_its_plan_are_refused_alike(tmp_path: Any) -> None:
-    from isthmus.running.pipeline import configure, dry_run
+    from isthmus.pipeline.train import configure, dry_run
 
     x, settings = np.zeros((20, 1, 8, 8), np.uint8), {"hidden": [65_536] * 3}
     with pytest.raises(UsageError, match="the network has 17,") as planned:

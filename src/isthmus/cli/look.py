@@ -50,7 +50,7 @@ def evaluate(
       isthmus evaluate runs/mnist-modern-1 my-digits/ --resize 28 --json
       isthmus evaluate runs/mnist-vae-1 --nll 100 --binarise threshold
     """
-    from isthmus.running.evaluating import evaluate as measured
+    from isthmus.pipeline.evaluate import evaluate as measured
 
     metrics = measured(run, data, nll=nll, binarise=binarise, settings=nested(settings))
     io.result(metrics, _measured(metrics))

@@ -26,7 +26,7 @@ def report(io: Io, run: Runs, *, out: File = None) -> None:
       isthmus report latest
       isthmus report runs/mnist-modern-1 runs/mnist-seed-1 -o comparison.html
     """
-    from isthmus.running.reporting import report as write
+    from isthmus.pipeline.reporting import report as write
 
     written = write(*run, out=out)
     for sentence in written.missing:

@@ -30,7 +30,7 @@ def compare(
       isthmus compare runs/a runs/b
     """
     from isthmus import settings as configs
-    from isthmus.comparing import contest
+    from isthmus.pipeline import compare as contest
 
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
     members, data = contest.parted(names)
@@ -52,7 +52,7 @@ def sweep(
       isthmus sweep mnist lr=1e-3,3e-3,1e-2 activation=silu,relu --epochs 3
     """
     from isthmus import settings as configs
-    from isthmus.comparing import scan
+    from isthmus.pipeline import sweep as scan
 
     data, grid = ("mnist-2k", grid) if "=" in grid[0] else (grid[0], grid[1:])
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))

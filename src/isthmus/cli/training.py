@@ -40,7 +40,7 @@ def train(
       isthmus train --config runs/a/config.toml           the same run again
     """
     from isthmus import settings as configs
-    from isthmus.running import pipeline
+    from isthmus.pipeline import train as pipeline
 
     given = configs.merge(
         configs.read(config) if config else {}, configs.nest(settings), configs.parse_sets(sets or [])
@@ -78,7 +78,7 @@ def resume(
       isthmus resume latest
       isthmus resume runs/mnist-modern-1 --epochs 40
     """
-    from isthmus.running.resuming import resume as going_on
+    from isthmus.pipeline.resume import resume as going_on
 
     done = going_on(run, epochs=epochs, show=io.display)
     io.result({"run": str(done.path), "metrics": done.metrics}, summary(done))

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus import settings as configs
+from isthmus.api import Tools
 from isthmus.config import Config
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError, unknown
-from isthmus.running.tools import Tools
 from isthmus.system import files
 from isthmus.system.swapping import standing
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.comparing import series
 from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import DataError, IsthmusError, UsageError
@@ -19,6 +18,7 @@ from isthmus.evaluation.figures import canvas
 from isthmus.evaluation.figures.contact_sheets import short
 from isthmus.evaluation.figures.strips import side_by_side
 from isthmus.evaluation.metrics.label_probe import knn_accuracy
+from isthmus.pipeline import series
 from isthmus.recipes import RECIPES
 from isthmus.runs import folder as runs
 from isthmus.runs.folder import Run

@@ -15,7 +15,7 @@ from isthmus.evaluation.metrics.test_pass import pass_through
 from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.autoencoder import Model
-from isthmus.running.reporting import report_at_end
+from isthmus.pipeline.reporting import report_at_end
 from isthmus.runs import folder
 from isthmus.runs.folder import Run
 from isthmus.runs.latent import keep_latent

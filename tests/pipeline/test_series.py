@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 import tiny
-from isthmus.comparing import series
 from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, UsageError
-from isthmus.running import pipeline
+from isthmus.pipeline import series
+from isthmus.pipeline import train as pipeline
 from isthmus.runs.folder import Run
 from isthmus.settings import nest
 from isthmus.training.display import Quiet

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.comparing import series
 from isthmus.config import is_list
 from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import IsthmusError, UsageError
 from isthmus.evaluation.figures import canvas
 from isthmus.evaluation.figures.charts import errors_against
+from isthmus.pipeline import series
 from isthmus.runs.folder import Run
 from isthmus.settings import merge, parse_sets, where_is
 from isthmus.system import files

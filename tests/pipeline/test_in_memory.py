@@ -13,8 +13,8 @@ import torch
 import tiny
 from isthmus.data.samples import Samples
 from isthmus.errors import DivergedError
-from isthmus.running import inmemory
-from isthmus.running.inmemory import divided, fitting_budget, train_in_memory
+from isthmus.pipeline import in_memory
+from isthmus.pipeline.in_memory import divided, fitting_budget, train_in_memory
 from isthmus.training.monitor import Monitor
 
 ROWS = Samples(tiny.table(), "rows")
@@ -26,7 +26,7 @@ def test_it_trains_as_a_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     config = tiny.config(epochs=4, batch_size=16)
     trained = train_in_memory(config, ROWS, held_out=0.25)
     splits = divided(ROWS, 0.25, config.training.seed)
-    ready = inmemory.prepare.prepare(config, splits)
+    ready = in_memory.prepare.prepare(config, splits)
     by_hand = tiny.trainer(ready)
     tiny.run(by_hand)
     tiny.assert_equal_weights(tiny.weights(trained.model), tiny.weights(by_hand.model))

@@ -15,7 +15,7 @@ from torch import nn
 import isthmus
 import tiny
 from isthmus.errors import DivergedError, Interrupted, ResourceError
-from isthmus.running import execution
+from isthmus.pipeline import execution
 from isthmus.runs.folder import Run
 from isthmus.runs.state import state
 from tiny import FAST as SMALL

@@ -12,7 +12,7 @@ import torch
 import isthmus
 import tiny
 from isthmus.errors import UsageError
-from isthmus.running.differences import flat, settings_changed
+from isthmus.pipeline.differences import flat, settings_changed
 from isthmus.runs.folder import Run
 from tiny import Said
 

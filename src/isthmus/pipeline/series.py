@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import Interrupted, IsthmusError, UsageError
-from isthmus.running import pipeline
-from isthmus.running.resuming import resume
+from isthmus.pipeline import train
+from isthmus.pipeline.resume import resume
 from isthmus.runs import folder as runs
 from isthmus.runs.folder import Run
 from isthmus.settings import merge
@@ -42,7 +42,7 @@ def carry_out(folder: Path, jobs: Sequence[Job], data: str, show: Quiet) -> dict
     every job fails.
     """
     for job in jobs:
-        pipeline.configure(data, job.recipe, job.settings, {})  # a slip in the last job is told before the first
+        train.configure(data, job.recipe, job.settings, {})  # a slip in the last job is told before the first
     _write_plan(folder, jobs, data)
     done: dict[str, Run | IsthmusError] = {}
     begun, trained = time.monotonic(), 0
@@ -73,7 +73,7 @@ def _one(path: Path, job: Job, data: str, show: Quiet) -> Run:
     quiet = _Within(show)
     if (path / runs.RECORD).is_file():
         return resume(path, show=quiet)
-    return pipeline.train(data, recipe=job.recipe, out=path, config=job.settings, show=quiet)
+    return train.train(data, recipe=job.recipe, out=path, config=job.settings, show=quiet)
 
 
 def _finished(path: Path) -> bool:

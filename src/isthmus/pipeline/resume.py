@@ -15,8 +15,8 @@ from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import ModelFileError, ResourceError, UsageError
 from isthmus.evaluation.verdicts.cases import count
-from isthmus.running.differences import conditions_changed, refuse_other_data, settings_changed
-from isthmus.running.execution import execute
+from isthmus.pipeline.differences import conditions_changed, refuse_other_data, settings_changed
+from isthmus.pipeline.execution import execute
 from isthmus.runs import folder
 from isthmus.runs.folder import Run
 from isthmus.runs.record import as_recorded

@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 import isthmus
 import tiny
 from isthmus.errors import DataError, UsageError
-from isthmus.running import evaluating
+from isthmus.pipeline import evaluate
 from isthmus.runs.folder import Run
 
 OF_TRAINING = {"cost-never-fell", "stopped-too-early", "overfitting", "train-test-overlap"}
@@ -117,7 +117,7 @@ def test_what_needs_the_data_is_refused_before_anything_is_read(
         pytest.fail("data was read")
 
     for name in ("read_input", "read_object"):
-        monkeypatch.setattr(evaluating, name, read)
+        monkeypatch.setattr(evaluate, name, read)
     with pytest.raises(UsageError, match="was trained on data in memory, which is not kept with it") as caught:
         isthmus.evaluate(in_memory.path)
     assert "data=" in str(caught.value.fix)

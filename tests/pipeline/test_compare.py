@@ -11,8 +11,8 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
 import tiny
-from isthmus.comparing import contest
 from isthmus.errors import UsageError
+from isthmus.pipeline import compare
 from isthmus.runs.artifacts import Shelf
 from isthmus.runs.folder import Run
 from isthmus.settings import nest
@@ -22,14 +22,14 @@ from isthmus.tools.sampling.sampling import draw_samples
 
 
 @pytest.fixture(scope="module")
-def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> contest.Contest:
+def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> compare.Contest:
     settings = nest(tiny.SMALL | {"hidden": [32], "z_size": 4, "epochs": 2})
     out = tmp_path_factory.mktemp("contest") / "out"
     names = ["modern", "linear", str(digit_run.path)]
-    return contest.compare(names, "mnist-2k", out=out, seeds=[0, 1], settings=settings, show=False)
+    return compare.compare(names, "mnist-2k", out=out, seeds=[0, 1], settings=settings, show=False)
 
 
-def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(found: contest.Contest, digit_run: Run) -> None:
+def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(found: compare.Contest, digit_run: Run) -> None:
     assert [(row["name"], row["n"]) for row in found.rows] == [("modern", 2), ("linear", 2), (str(digit_run.path), 1)]
     each = [Run(found.folder / f"modern-{seed}").metrics["test"]["mse"] for seed in (0, 1)]
     assert found.rows[0]["mse"]["mean"] == pytest.approx(np.mean(each))
@@ -42,10 +42,10 @@ def test_the_neighbours_are_those_of_scikit_learn(digit_run: Run) -> None:
     latent, test = digit_run.latent, digit_run.prepared.splits.test
     model = KNeighborsClassifier(5).fit(latent.codes, latent.labels)
     expected = model.score(digit_run.model.encode(test.x), test.labels)
-    assert contest.measured(digit_run)["knn"] == pytest.approx(expected)
+    assert compare.measured(digit_run)["knn"] == pytest.approx(expected)
 
 
-def test_one_classifier_judges_all_runs_of_the_same_data(found: contest.Contest) -> None:
+def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Contest) -> None:
     kept = [name for name in ("modern-0", "modern-1", "linear-0", "linear-1") if Shelf(found.folder / name).has(PART)]
     assert kept == ["modern-0", "modern-1"]  # a seed divides the digits its own way
     judges = Judges()
@@ -60,7 +60,7 @@ def test_one_classifier_judges_all_runs_of_the_same_data(found: contest.Contest)
     assert (shared.precision, shared.recall) == pytest.approx((expected.precision, expected.recall), abs=1e-6)
 
 
-def test_the_files_beside_the_runs(found: contest.Contest) -> None:
+def test_the_files_beside_the_runs(found: compare.Contest) -> None:
     assert json.loads((found.folder / "comparison.json").read_text())["data"] == "mnist-2k"
     table = (found.folder / "comparison.md").read_text().splitlines()
     assert table[0].startswith("| | test MSE | BCE above the floor |")
@@ -73,22 +73,22 @@ def test_the_files_beside_the_runs(found: contest.Contest) -> None:
 def test_a_recipe_that_failed_says_why_in_the_table(tmp_path: Path) -> None:
     good = {"name": "a", "n": 1, "failed": "", "mse": {"mean": 0.5, "sd": None}}
     rows = (good, {"name": "b", "n": 0, "failed": "no"})
-    assert contest.Contest(tmp_path, "x", rows).markdown().splitlines()[2:] == ["| a | 0.500 |", "| b | failed: no |"]
+    assert compare.Contest(tmp_path, "x", rows).markdown().splitlines()[2:] == ["| a | 0.500 |", "| b | failed: no |"]
 
 
 def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:
-    assert contest.parted(["modern", "vae", "table.csv"]) == (["modern", "vae"], "table.csv")
-    assert contest.parted(["modern", "vae"]) == (["modern", "vae"], "mnist-2k")
-    assert contest.parted([str(digit_run.path)]) == ([str(digit_run.path)], "mnist-2k")
+    assert compare.parted(["modern", "vae", "table.csv"]) == (["modern", "vae"], "table.csv")
+    assert compare.parted(["modern", "vae"]) == (["modern", "vae"], "mnist-2k")
+    assert compare.parted([str(digit_run.path)]) == ([str(digit_run.path)], "mnist-2k")
     with pytest.raises(UsageError, match=r"table\.csv is data"):
-        contest.parted(["table.csv"])
+        compare.parted(["table.csv"])
     with pytest.raises(UsageError, match="'0,x' is no list of seeds"):
-        contest.seeds_of("0,x")
+        compare.seeds_of("0,x")
 
 
 def test_runs_that_were_tested_on_other_data_are_not_ranked(digit_run: Run, denoiser: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was tested on other data than"):
-        contest.compare([str(digit_run.path), str(denoiser.path)], out=tmp_path / "out", show=False)
+        compare.compare([str(digit_run.path), str(denoiser.path)], out=tmp_path / "out", show=False)
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_runs_that_were_tested_on_other_data_are_not_ranked(digit_run: Run, deno
     ],
 )
 def test_a_mean_and_its_spread_have_the_same_digits(key: str, mean: float, sd: float | None, told: str) -> None:
-    assert contest._cell(key, {"mean": mean, "sd": sd}) == told
+    assert compare._cell(key, {"mean": mean, "sd": sd}) == told

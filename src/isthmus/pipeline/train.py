@@ -16,8 +16,8 @@ from isthmus.data.samples import skipped_files
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.models.costs import penalty_weights
+from isthmus.pipeline.execution import execute
 from isthmus.recipes import resolve
-from isthmus.running.execution import execute
 from isthmus.runs import folder
 from isthmus.runs.folder import Run
 from isthmus.runs.record import new_record

@@ -15,7 +15,7 @@ from torch import nn
 import isthmus
 import tiny
 from isthmus.errors import DataError, FolderInUseError, ModelFileError, UsageError
-from isthmus.running import pipeline
+from isthmus.pipeline import train
 from isthmus.runs.folder import Run
 from tiny import FAST as SMALL
 from tiny import Said
@@ -152,18 +152,18 @@ def test_a_dry_run_tells_the_plan_and_makes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = {k: v for k, v in SMALL.items() if k != "show"}
-    about = pipeline.dry_run(pipeline.configure(images, None, None, settings), show=False)
+    about = train.dry_run(train.configure(images, None, None, settings), show=False)
     assert about["samples"] == {"train": 160, "validation": 20, "test": 20}
     assert (about["epochs"], about["steps"], about["parameters"]) == (3, 15, 26_036)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_later_settings_win() -> None:
-    config = pipeline.configure("x.npy", "seed", {"model": {"z_size": 8, "noise": "masking:0.5"}}, {"z_size": 16})
+    config = train.configure("x.npy", "seed", {"model": {"z_size": 8, "noise": "masking:0.5"}}, {"z_size": 16})
     assert (config.recipe, config.model.z_size, config.model.noise) == ("seed", 16, "masking:0.5")
     assert config.data.source == "x.npy"
-    assert pipeline.configure(np.zeros(3), None, None, {}).data.source == "data in memory"
-    assert pipeline.configure(None, None, None, {}).data.source == "mnist-2k"
+    assert train.configure(np.zeros(3), None, None, {}).data.source == "data in memory"
+    assert train.configure(None, None, None, {}).data.source == "mnist-2k"
 
 
 def test_fault_33_a_run_lists_all_files_that_were_skipped(digits: tiny.Digits, tmp_path: Path) -> None:

@@ -12,36 +12,36 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 import tiny
-from isthmus.comparing import scan
 from isthmus.errors import UsageError
+from isthmus.pipeline import sweep
 from isthmus.runs.folder import Run
 from isthmus.settings import nest
 
 SETTINGS = tiny.SMALL | {"batch_size": 32, "epochs": 2}
 
 
-def point(value: str, error: float) -> scan.Point:
-    return scan.Point(value, (value,), error, error, 1.0, error + 0.1, 10, 1.0)
+def point(value: str, error: float) -> sweep.Point:
+    return sweep.Point(value, (value,), error, error, 1.0, error + 0.1, 10, 1.0)
 
 
 def test_the_smallest_size_after_which_a_doubling_gains_under_a_hundredth() -> None:
     errors = {"2": 0.5, "4": 0.3, "8": 0.2, "16": 0.195, "32": 0.194}
-    choice, reason = scan.choose("z_size", [point(*pair) for pair in errors.items()])
+    choice, reason = sweep.choose("z_size", [point(*pair) for pair in errors.items()])
     assert choice == "8"
     assert "after it more stops paying. 16 explains 0.5% of the variance more a doubling" in reason
 
 
 def test_a_step_of_a_factor_of_four_counts_as_two_doublings() -> None:
-    choice, _ = scan.choose("z_size", [point("2", 0.5), point("8", 0.481), point("32", 0.48)])
+    choice, _ = sweep.choose("z_size", [point("2", 0.5), point("8", 0.481), point("32", 0.48)])
     assert choice == "2"  # 0.019 in two doublings is under 0.01 each
-    choice, _ = scan.choose("z_size", [point("2", 0.5), point("8", 0.479), point("32", 0.478)])
+    choice, _ = sweep.choose("z_size", [point("2", 0.5), point("8", 0.479), point("32", 0.478)])
     assert choice == "8"
 
 
 def test_where_it_never_stops_nothing_is_chosen_and_words_are_not_ordered() -> None:
-    choice, reason = scan.choose("z_size", [point("2", 0.5), point("4", 0.3)])
+    choice, reason = sweep.choose("z_size", [point("2", 0.5), point("4", 0.3)])
     assert (choice, reason.startswith("more still pays at z_size 4: it explains 20.0%")) == (None, True)
-    assert scan.choose("activation", [point("relu", 0.5), point("silu", 0.3)]) == (None, "")
+    assert sweep.choose("activation", [point("relu", 0.5), point("silu", 0.3)]) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def test_where_it_never_stops_nothing_is_chosen_and_words_are_not_ordered() -> N
 )
 def test_a_grid_without_values_is_refused(grid: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        scan.parse_grid(grid)
+        sweep.parse_grid(grid)
     with pytest.raises(UsageError, match="z_sise"):
-        scan.parse_grid(["z_sise=2,4"])
+        sweep.parse_grid(["z_sise=2,4"])
 
 
 def test_a_sweep_leaves_runs_a_table_and_a_picture(tmp_path: Path) -> None:
     data = tmp_path / "table.csv"
     pl.DataFrame(tiny.table(80), schema=list("abcdef")).write_csv(data)
-    found = scan.sweep(["z_size=1,2,4"], str(data), out=tmp_path / "out", settings=nest(SETTINGS), show=False)
+    found = sweep.sweep(["z_size=1,2,4"], str(data), out=tmp_path / "out", settings=nest(SETTINGS), show=False)
     assert [p.values for p in found.points] == [("1",), ("2",), ("4",)]
     run = Run(tmp_path / "out" / "z_size-2")
     assert run.metrics["test"]["mse"] == found.points[1].test_mse
@@ -78,7 +78,7 @@ def test_a_grid_of_two_settings_has_a_run_for_each_pair(tmp_path: Path) -> None:
     data = tmp_path / "table.csv"
     pl.DataFrame(tiny.table(80), schema=list("abcdef")).write_csv(data)
     grid = ["z_size=1,2", "hidden=4x3,5"]
-    found = scan.sweep(grid, str(data), out=tmp_path / "out", settings=nest(SETTINGS), show=False)
+    found = sweep.sweep(grid, str(data), out=tmp_path / "out", settings=nest(SETTINGS), show=False)
     hidden = [Run(tmp_path / "out" / p.name).config.model.hidden for p in found.points]
     assert hidden == [(4, 3), (5,), (4, 3), (5,)]
     assert found.choice is None

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from isthmus.api import Tools
 from isthmus.cli import build_app
 from isthmus.cli.frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.running.tools import Tools
 from isthmus.runs.folder import Run
 from tiny import Digits
 

@@ -11,7 +11,7 @@ import torch
 import isthmus
 import tiny
 from isthmus.errors import Interrupted, ResourceError, UsageError
-from isthmus.running import reporting
+from isthmus.pipeline import reporting
 from isthmus.runs.folder import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 

@@ -1,1 +1,0 @@
-"""Several runs of one command, and the table and picture that rank them."""

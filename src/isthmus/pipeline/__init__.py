@@ -1,0 +1,1 @@
+"""What a command that trains or measures does, from beginning to end."""
