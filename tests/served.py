@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from isthmus.web.app import build_app
 from isthmus.web.guard import Door
-from isthmus.web.house import House
 from isthmus.web.limits import Limits
+from isthmus.web.served_run import House
 
 TOKEN, PORT = "a-token-of-thirty-two-characters", 8642
 HOME = f"http://127.0.0.1:{PORT}"

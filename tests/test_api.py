@@ -10,7 +10,7 @@ import pytest
 
 from isthmus.api import Tools
 from isthmus.cli import build_app
-from isthmus.cli.frame import run_guarded
+from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
 from isthmus.runs.folder import Run
 from tiny import Digits

@@ -23,7 +23,7 @@ from PIL import Image
 import isthmus
 import tiny
 from isthmus.cli import build_app
-from isthmus.cli.frame import run_guarded
+from isthmus.cli.command_frame import run_guarded
 from isthmus.recipes import RECIPES
 from isthmus.runs.folder import Run
 from isthmus.system.lock import FolderLock
@@ -186,7 +186,7 @@ def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\n"
         "from isthmus.cli import build_app\n"
-        "from isthmus.cli.frame import run_guarded\n"
+        "from isthmus.cli.command_frame import run_guarded\n"
         "assert run_guarded(build_app(), sys.argv[1:]) == 0\n"
         "heavy = {'torch', 'pydantic', 'matplotlib', 'polars', 'numpy', 'sklearn', 'scipy', 'PIL', 'rich'}\n"
         "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)"

@@ -18,8 +18,8 @@ from browser import SIZES, Seen, chromium, needs_chromium
 from isthmus.runs.folder import Run
 from isthmus.web.app import build_app
 from isthmus.web.guard import Door
-from isthmus.web.house import House
 from isthmus.web.ports import listening
+from isthmus.web.served_run import House
 from served import TOKEN, png
 
 pytestmark = needs_chromium

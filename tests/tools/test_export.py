@@ -18,7 +18,7 @@ from torch import nn
 import isthmus
 import tiny
 from isthmus.cli import build_app
-from isthmus.cli.frame import run_guarded
+from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.models import graphs
 from isthmus.runs.folder import Run

@@ -9,8 +9,20 @@ import sys
 
 import typer
 
-from isthmus.cli import exploring, features, look, pages, scoring, series, serving, sharing, synthesis, training, use
-from isthmus.cli.frame import run_guarded
+from isthmus.cli import (
+    anomaly_command,
+    comparison_commands,
+    editing_commands,
+    exploration_commands,
+    export_command,
+    inference_commands,
+    inspection_commands,
+    report_command,
+    sampling_commands,
+    serve_command,
+    training_commands,
+)
+from isthmus.cli.command_frame import run_guarded
 
 EXAMPLES = """\b
 Examples:
@@ -35,8 +47,20 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    app.callback()(look.version_option)
-    for module in (training, series, use, synthesis, features, scoring, exploring, look, pages, serving, sharing):
+    app.callback()(inspection_commands.version_option)
+    for module in (
+        training_commands,
+        comparison_commands,
+        inference_commands,
+        sampling_commands,
+        editing_commands,
+        anomaly_command,
+        exploration_commands,
+        inspection_commands,
+        report_command,
+        serve_command,
+        export_command,
+    ):
         module.register(app)
     return app
 

@@ -15,10 +15,11 @@ from isthmus import __version__, report
 from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceError
 from isthmus.report.page import frame_of
 from isthmus.system.files import finite
-from isthmus.web import panels, routes, watching
+from isthmus.web import panels, routes
+from isthmus.web import watch as watching
 from isthmus.web.guard import Door, Guard
-from isthmus.web.house import PAGES, House
 from isthmus.web.limits import Limits, Metered, TooMuch
+from isthmus.web.served_run import PAGES, House
 
 STATUS = {DataError: 422, ModelFileError: 409, ResourceError: 507}  # others: 400
 STATIC = {

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
 from isthmus.errors import IsthmusError
-from isthmus.web.atlas import chart
+from isthmus.web.loaded_run import Workbench
+from isthmus.web.map_panel import chart
 from isthmus.web.packing import packed
-from isthmus.web.workbench import Workbench
 
 router = APIRouter(prefix="/api")
 _charting = threading.Lock()

@@ -16,8 +16,8 @@ from isthmus.errors import DataError, UsageError
 from isthmus.tools.inference.framing import frame
 from isthmus.web.bodies import Body, Samples
 from isthmus.web.limits import Limits, TooMuch
+from isthmus.web.loaded_run import Workbench
 from isthmus.web.packing import from_base64, read_image
-from isthmus.web.workbench import Workbench
 
 B = TypeVar("B", bound=Body)
 FIELDS = 64  # of a form besides its files

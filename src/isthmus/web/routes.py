@@ -17,13 +17,13 @@ from isthmus.randomness import generator_for
 from isthmus.tools.editing.edits import Edit
 from isthmus.tools.sampling.interpolation import blend, refuse_discrete
 from isthmus.tools.sampling.sampling import draw_samples
+from isthmus.web.anomaly_panel import scored
 from isthmus.web.bodies import Body, Codes, Drawn, Edited, Noisy, Samples, Way
 from isthmus.web.limits import Limits, TooMuch
+from isthmus.web.loaded_run import Workbench
 from isthmus.web.openapi import described
 from isthmus.web.packing import packed, png
 from isthmus.web.receiving import received, samples_of
-from isthmus.web.strange import scored
-from isthmus.web.workbench import Workbench
 
 router = APIRouter(prefix="/api")
 Answer = dict[str, Any]

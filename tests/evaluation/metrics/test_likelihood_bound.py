@@ -16,7 +16,7 @@ from torch import nn
 import isthmus
 import tiny
 from isthmus.cli import build_app
-from isthmus.cli.frame import run_guarded
+from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
 from isthmus.evaluation.metrics.likelihood_bound import BINARISATIONS, importance_bound
 from isthmus.models.autoencoder import Model

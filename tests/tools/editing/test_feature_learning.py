@@ -14,7 +14,7 @@ from PIL import Image
 import isthmus
 import tiny
 from isthmus.cli import build_app
-from isthmus.cli.frame import run_guarded
+from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
 from isthmus.runs.folder import Run
 from isthmus.tools.editing import directions, edits, feature_learning

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from isthmus.cli import exploring
+from isthmus.cli import exploration_commands
 from isthmus.data.images.saving import save_images
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics import label_probe
@@ -38,7 +38,9 @@ def test_few_samples_leave_a_doubt_even_where_all_are_right(digit_run: Run) -> N
     found = probe_run(digit_run)
     lowest = min(found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear"))
     assert found["standard_error"] == pytest.approx((lowest * (1 - lowest) / 200) ** 0.5, rel=0.1)
-    assert exploring._probed(found).endswith(f"accuracies are of 200 samples: ± {found['standard_error']:.2g}")
+    assert exploration_commands._probed(found).endswith(
+        f"accuracies are of 200 samples: ± {found['standard_error']:.2g}"
+    )
 
 
 def test_other_data_is_divided(digit_run: Run) -> None:

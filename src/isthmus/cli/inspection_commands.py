@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import READING, USING, with_settings
-from isthmus.cli.use import RunName, nested
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.inference_commands import RunName, nested
+from isthmus.cli.options import READING, USING, with_settings
 from isthmus.errors import ModelFileError
 
 

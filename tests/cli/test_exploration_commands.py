@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from isthmus.cli import build_app
-from isthmus.cli.frame import run_guarded
+from isthmus.cli.command_frame import run_guarded
 from isthmus.runs.folder import Run
 from isthmus.tools.exploration import projection
 from tiny import Digits

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import USING, with_settings
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.options import USING, with_settings
 
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
 Input = Annotated[str, typer.Argument(help="A name, folder, image, table or array; rows of it as mnist-2k:0-9.")]

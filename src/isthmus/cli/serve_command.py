@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.use import RunName
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.inference_commands import RunName
 from isthmus.errors import ResourceError
 
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="The port. [8642, or the next free one]")]
@@ -38,7 +38,7 @@ def serve(
 
     found = find(run)
     try:
-        from isthmus.web.serving import serve as start
+        from isthmus.web.server import serve as start
     except ImportError as error:
         fix = "install it with `pip install 'isthmus[web]'`"
         raise ResourceError("RESOURCE-WEB", f"the web part is not installed ({error}).", fix=fix) from None

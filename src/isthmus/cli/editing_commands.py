@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import USING, with_settings
-from isthmus.cli.use import Out, RunName, nested
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.inference_commands import Out, RunName, nested
+from isthmus.cli.options import USING, with_settings
 
 Names = list[str] | None
 Method = Annotated[

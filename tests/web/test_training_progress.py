@@ -17,7 +17,7 @@ import tiny
 from isthmus.errors import UsageError
 from isthmus.runs.folder import Run
 from isthmus.system.lock import FolderLock
-from isthmus.web.progress import Progress
+from isthmus.web.training_progress import Progress
 from served import app_of, client
 
 

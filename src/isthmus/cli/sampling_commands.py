@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import USING, with_settings
-from isthmus.cli.use import RunName, nested
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.inference_commands import RunName, nested
+from isthmus.cli.options import USING, with_settings
 
 Where = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .npy, .csv, .parquet.")]
 Moving = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .webp, .npy, .csv, .parquet.")]

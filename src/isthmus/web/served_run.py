@@ -9,7 +9,7 @@ from typing import Any
 from isthmus.runs.folder import CHECKPOINT, HISTORY, MODEL, RECORD, Run
 from isthmus.system.lock import is_held
 from isthmus.system.swapping import standing
-from isthmus.web.workbench import Workbench
+from isthmus.web.loaded_run import Workbench
 
 PAGES = {"report": "report.html"}  # what a run folder may hold for the page to link to; nothing else of it is served
 PICTURES = {name: f"{name}.png" for name in ("curves", "data", "sanity", "denoising", "worst")}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
+from isthmus.cli.command_frame import Io, command
 
 Runs = Annotated[list[str], typer.Argument(metavar="RUN…", help="Run folders, or latest; several are compared.")]
 File = Annotated[

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.use import RunName
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.inference_commands import RunName
 
 Onnx = Annotated[Path, typer.Option("-o", "--out", help="The .onnx file; its -encoder and -decoder come beside it.")]
 

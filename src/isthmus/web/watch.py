@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from isthmus.system.lock import is_held
-from isthmus.web.house import House
-from isthmus.web.progress import Progress
+from isthmus.web.served_run import House
+from isthmus.web.training_progress import Progress
 
 router = APIRouter(prefix="/api")
 EVERY = 0.5  # seconds between two looks at the folder: three calls of stat

@@ -16,7 +16,7 @@ import pytest
 
 from isthmus.errors import ResourceError
 from isthmus.runs.folder import Run
-from isthmus.web.beside import Beside
+from isthmus.web.background import Beside
 
 ORPHAN = """
 import os, sys

@@ -14,7 +14,7 @@ from isthmus.evaluation.figures.run_pictures import shown
 from isthmus.report.tiles import sprite
 from isthmus.runs.artifacts import Shelf
 from isthmus.tools.exploration.projection import project
-from isthmus.web.workbench import Workbench
+from isthmus.web.loaded_run import Workbench
 
 POINTS = 1_000  # enough to see the clusters; t-SNE takes some seconds for them, and the page stays quick
 COLUMNS, SIDE = 40, 28  # of the sheet of small pictures

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import READING, TRAINING, with_settings
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.options import READING, TRAINING, with_settings
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
 
 
 def _page(io: Io) -> Any:
-    from isthmus.web.beside import Beside
+    from isthmus.web.background import Beside
 
     return Beside(io.say)
 

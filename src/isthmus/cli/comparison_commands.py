@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.frame import Io, command
-from isthmus.cli.settings import READING, TRAINING, with_settings
+from isthmus.cli.command_frame import Io, command
+from isthmus.cli.options import READING, TRAINING, with_settings
 
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")]
 Folder = Annotated[Path | None, typer.Option("--out", help="The folder of the runs; again, to go on. [runs/…-NUMBER]")]

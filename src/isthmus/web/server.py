@@ -21,9 +21,9 @@ from isthmus.errors import UsageError
 from isthmus.runs.folder import Run
 from isthmus.web.app import build_app
 from isthmus.web.guard import Door
-from isthmus.web.house import House
 from isthmus.web.limits import Limits
 from isthmus.web.ports import listening
+from isthmus.web.served_run import House
 
 THREADS = 1  # of the arithmetic: one image through a small network is fastest on one core, which leaves the others free
 TOKEN = "ISTHMUS_TOKEN"  # a token of one's own, so that an open page goes on after the server was started again

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from isthmus.cli import build_app
-from isthmus.cli.frame import run_guarded
+from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
 from isthmus.runs.folder import Run
-from isthmus.web import serving
+from isthmus.web import server as serving
 
 OWN = "a-token-of-ones-own"
 

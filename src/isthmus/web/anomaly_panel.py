@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.report.tiles import heat
-from isthmus.web.workbench import Workbench
+from isthmus.web.loaded_run import Workbench
 
 STRONG = 6.0  # times the usual error of a pixel that is drawn in full orange: no normal one has that
 
