@@ -23,7 +23,7 @@ def numbers_of(test: str) -> list[int]:
 def by_fault() -> dict[int, list[tuple[str, str]]]:
     """Fault number -> (file, test) of every test that carries it, sorted."""
     found: dict[int, list[tuple[str, str]]] = {}
-    for path in sorted(TESTS.glob("test_*.py")):
+    for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 for number in numbers_of(node.name):

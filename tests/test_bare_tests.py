@@ -55,5 +55,5 @@ def test_tests_that_assert_nothing_are_found(tmp_path: Path) -> None:
 
 
 def test_none_of_ours_asserts_nothing() -> None:
-    found = {path.name: bare_tests(path) for path in Path(__file__).parent.glob("test_*.py")}
+    found = {path.name: bare_tests(path) for path in Path(__file__).parent.rglob("test_*.py")}
     assert {name: bare for name, bare in found.items() if bare} == {}

@@ -11,7 +11,7 @@ from typing import Any
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.evaluation.figures.run_pictures import draw_pictures
 from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean
-from isthmus.evaluation.metrics.test_pass import pass_through
+from isthmus.evaluation.metrics.passed import pass_through
 from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.autoencoder import Model

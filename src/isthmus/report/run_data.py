@@ -13,7 +13,7 @@ import numpy as np
 
 from isthmus.config import Config
 from isthmus.data.samples import Samples
-from isthmus.evaluation.metrics.test_pass import Passed, pass_through
+from isthmus.evaluation.metrics.passed import Passed, pass_through
 from isthmus.models.autoencoder import Model
 from isthmus.training.prepare import Prepared
 

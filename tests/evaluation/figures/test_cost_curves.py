@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from isthmus.evaluation.figures import cost_curves
 from isthmus.evaluation.figures.canvas import png
 from isthmus.evaluation.figures.cost_curves import cost_curves, live_curve, spread
 from overlap import assert_no_text_overlaps
@@ -209,7 +208,7 @@ def test_a_notebook_shows_one_picture_a_history_and_updates_it(notebook):
 def test_a_notebook_is_redrawn_once_a_second_and_at_the_end(notebook, monkeypatch):
     clock = iter([100.0, 100.5, 101.2, 101.3])
     now = [0.0]
-    monkeypatch.setattr(cost_curves.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("isthmus.evaluation.figures.cost_curves.time.monotonic", lambda: now[0])
     history, drawn = [], []
     for row in falling(4):
         history.append(row)

@@ -6,7 +6,7 @@ from sklearn.linear_model import LinearRegression
 
 import tiny
 from isthmus.evaluation.metrics.measure import denoising_by_error
-from isthmus.evaluation.metrics.test_pass import TEST_NOISE, pass_through
+from isthmus.evaluation.metrics.passed import TEST_NOISE, pass_through
 from isthmus.evaluation.verdicts import judge as judging
 from isthmus.evaluation.verdicts.verdicts import headline
 from isthmus.parts.corruptions import corruption

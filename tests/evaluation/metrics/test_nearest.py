@@ -5,7 +5,6 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from isthmus.errors import DataError
-from isthmus.evaluation.metrics import nearest
 from isthmus.evaluation.metrics.nearest import distances_to, nearest
 
 
@@ -26,7 +25,7 @@ def test_the_nearest_are_those_of_all_distances(rng: np.random.Generator, D: int
 def test_pieces_give_the_same(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     data = rng.normal(size=(200, 5)).astype(np.float32)
     whole = nearest(data[:9], data, 6)
-    monkeypatch.setattr(nearest, "PIECE", 64)  # 12 rows at a time
+    monkeypatch.setattr("isthmus.evaluation.metrics.nearest.PIECE", 64)  # 12 rows at a time
     pieces = nearest(data[:9], data, 6)
     assert np.array_equal(whole.rows, pieces.rows)
     assert np.array_equal(whole.distances, pieces.distances)

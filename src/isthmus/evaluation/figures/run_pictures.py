@@ -13,7 +13,7 @@ from isthmus.data.batching.split import evenly
 from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import write_table
 from isthmus.evaluation.figures import figures, network_drawing
-from isthmus.evaluation.metrics.test_pass import Passed, pass_through
+from isthmus.evaluation.metrics.passed import Passed, pass_through
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.system import files
 from isthmus.system.naming import safe_name

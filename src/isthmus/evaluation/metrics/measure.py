@@ -13,8 +13,8 @@ from torch import Tensor
 from isthmus.data.batching.batches import as_x, in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import baselines, metrics, wiener
+from isthmus.evaluation.metrics.passed import Passed
 from isthmus.evaluation.metrics.pca import EXACT_WORK, principal
-from isthmus.evaluation.metrics.test_pass import Passed
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
 

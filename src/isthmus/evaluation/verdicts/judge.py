@@ -12,7 +12,7 @@ from isthmus.config import SPELLED, DataConfig
 from isthmus.data.checks.hashing import count_duplicates, count_overlap
 from isthmus.evaluation.metrics import measure, metrics
 from isthmus.evaluation.metrics.code_usage import occupancy
-from isthmus.evaluation.metrics.test_pass import TEST_NOISE, Passed, floors, is_picture, pass_through
+from isthmus.evaluation.metrics.passed import TEST_NOISE, Passed, floors, is_picture, pass_through
 from isthmus.evaluation.verdicts.facts import Facts
 from isthmus.evaluation.verdicts.verdicts import judge_all
 from isthmus.models.autoencoder import Model

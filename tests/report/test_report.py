@@ -279,7 +279,7 @@ def test_more_classes_than_colours_leave_the_map_in_one_colour(tmp_path: Path) -
 
 
 def test_every_verdict_has_a_title_of_its_own() -> None:
-    table = (Path(__file__).parents[1] / "docs" / "verdicts.md").read_text("utf-8")
+    table = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text("utf-8")
     told = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)) - {"noise-unlike-training"}  # told at use
     assert told
     assert told == set(TITLES)
