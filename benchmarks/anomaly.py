@@ -25,7 +25,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 import isthmus
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.score_table import score
 
 LOOKED_AT = (2, 5, 8)  # by whose test images the form of the score was chosen: no judges of it
@@ -36,7 +36,7 @@ def ours(normal: np.ndarray, test: Path, inliers: Path, folder: Path, steps: int
     run = isthmus.train(
         normal, test=str(inliers), steps=steps, seed=seed, threads=1, show=False, out=folder / "run"
     )  # of the test images the run's own measures see the normal ones; nothing is chosen by them
-    score(Run(run.path), test, folder / "scores.parquet")
+    score(RunFolder(run.path), test, folder / "scores.parquet")
     return pl.read_parquet(folder / "scores.parquet")
 
 

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from isthmus.runs import folder
+from isthmus.runs import finding
 from isthmus.tools.editing import edits
 from isthmus.tools.editing.features import METHODS
 from isthmus.tools.sampling.classifier import classifier_of
@@ -21,7 +21,7 @@ from isthmus.tools.sampling.classifier import classifier_of
 def main() -> None:
     print("| run | method | success, all pairs | least | 1 to 7 | identity |\n|---|---|---|---|---|---|")
     for path in sys.argv[1:]:
-        run = folder.find(path)
+        run = finding.find(path)
         for method in METHODS:
             found = edits.judge_pairs(run, edits.all_pairs(run), method)
             worst = min(found, key=lambda pair: pair.rate)

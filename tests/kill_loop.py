@@ -24,7 +24,7 @@ import tiny
 from isthmus.system.lock import FolderLock
 from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 
 SECONDS = 0.3  # a process trains so long at most: enough for some epochs, each with its checkpoint, but not for all
 EPOCHS = 20  # for every kill, more than a process can do before it is killed

@@ -13,17 +13,17 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from isthmus.web.app import build_app
-from isthmus.web.guard import Door
+from isthmus.web.guard import Access
 from isthmus.web.limits import Limits
-from isthmus.web.served_run import House
+from isthmus.web.served_run import ServedRun
 
 TOKEN, PORT = "a-token-of-thirty-two-characters", 8642
 HOME = f"http://127.0.0.1:{PORT}"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def app_of(path: Path, limits: Limits | None = None, **door: Any) -> FastAPI:
-    return build_app(House(path), Door(TOKEN, PORT, **door), limits, watch=True)
+def app_of(path: Path, limits: Limits | None = None, **access: Any) -> FastAPI:
+    return build_app(ServedRun(path), Access(TOKEN, PORT, **access), limits, watch=True)
 
 
 def client(app: Any, **headers: str) -> TestClient:

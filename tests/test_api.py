@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isthmus.api import Tools
+from isthmus.api import Run, Tools
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from tiny import Digits
 
 COMMANDS = {"sample", "interpolate", "traverse", "edit", "score", "neighbors", "map", "duplicates", "probe", "export"}

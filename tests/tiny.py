@@ -16,17 +16,17 @@ import torch
 from torch import nn
 
 import isthmus
+from isthmus.api import Run
 from isthmus.config import Config
 from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
 from isthmus.recipes import resolve
-from isthmus.runs.folder import Run
 from isthmus.settings import nest
 from isthmus.tools.anomaly.detector import PART as ANOMALY
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.monitor import Monitor
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Progress, Trainer
 
 FAST: dict[str, Any] = {"hidden": [16], "z_size": 4, "threads": 1, "batch_size": 32, "epochs": 3, "show": False}

@@ -8,23 +8,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from isthmus.version import __version__ as __version__
 
 _HOMES = {
     "AutoEncoder": "estimator",
     "Config": "config",
     "IsthmusError": "errors",
-    "Model": "model",
-    "Monitor": "training.monitor",
-    "Run": "running.runs",
-    "check": "data.check",
-    "evaluate": "running.evaluating",
-    "fit": "running.pipeline",
+    "Model": "models.autoencoder",
+    "Monitor": "api",
+    "Run": "api",
+    "check": "data.checks.check",
+    "evaluate": "pipeline.evaluate",
+    "fit": "api",
     "linear_block": "parts.networks",
-    "load": "running.runs",
-    "read": "data.sources",
-    "resume": "running.resuming",
-    "train": "running.pipeline",
+    "load": "runs.finding",
+    "read": "data.read",
+    "resume": "api",
+    "train": "api",
 }
 
 __all__ = [
@@ -45,18 +45,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from isthmus.api import Monitor, Run, fit, resume, train
     from isthmus.config import Config
     from isthmus.data.checks.check import check
-    from isthmus.data.sources import read
+    from isthmus.data.read import read
     from isthmus.errors import IsthmusError
     from isthmus.estimator import AutoEncoder
     from isthmus.models.autoencoder import Model
     from isthmus.parts.networks import linear_block
     from isthmus.pipeline.evaluate import evaluate
-    from isthmus.pipeline.resume import resume
-    from isthmus.pipeline.train import fit, train
-    from isthmus.runs.folder import Run, load
-    from isthmus.training.monitor import Monitor
+    from isthmus.runs.finding import load
 
 
 def __getattr__(name: str) -> Any:

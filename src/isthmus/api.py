@@ -1,70 +1,79 @@
-"""`Tools`: what a trained run is for, as methods under the names of the commands, on arrays instead of files."""
+"""What `import isthmus` offers for runs: `train`, `fit`, `resume` and `evaluate` that give a `Run`, and its methods.
+
+The methods stand under the names of the commands, and work on arrays instead of files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
+from isthmus.errors import unknown
+from isthmus.runs.folder import RunFolder
+from isthmus.training.monitor import TrainingMonitor
 
 if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+    import numpy as np
+    from torch import nn
+
     from isthmus.tools.anomaly.detector import Scores
-    from isthmus.tools.exploration.code_map import Atlas
-    from isthmus.tools.exploration.duplicates import Copies
-    from isthmus.tools.exploration.lookup import Found
+    from isthmus.tools.exploration.code_map import CodeMap
+    from isthmus.tools.exploration.duplicates import Duplicates
+    from isthmus.tools.exploration.lookup import NeighborLookup
     from isthmus.tools.export import Export
     from isthmus.tools.sampling.traversal import Sweep
+    from isthmus.training.display import AbstractDisplay
 
 Names = str | Sequence[str]
 
 
-class Tools:
-    """The methods of a `Run` that do something. `x` are raw samples (N, *shape), as those that it was trained on.
+class Run(RunFolder):
+    """A run folder with what it is for. `x` are raw samples (N, *shape), as those that it was trained on.
 
     A `source` is named as on the command line: a path, the name of a data set, or rows of either, "mnist-2k:0-9".
     """
 
-    @property
-    def _run(self) -> Run:
-        return cast("Run", self)
+    @classmethod
+    def of(cls, folder: RunFolder) -> Self:
+        """The same run, with what was read of it already."""
+        return cls(folder.path, module=folder.module, model=folder.given_model, prepared=folder.given_prepared)
 
     def encode(self, x: Any) -> Any:
         """Codes (N, z_size) of raw samples; see `Model.encode`."""
-        return self._run.model.encode(x)
+        return self.model.encode(x)
 
     def decode(self, z: Any) -> Any:
         """Raw samples of codes (N, z_size)."""
-        return self._run.model.decode(z)
+        return self.model.decode(z)
 
     def reconstruct(self, x: Any) -> Any:
         """Raw samples through the code and back."""
-        return self._run.model.reconstruct(x)
+        return self.model.reconstruct(x)
 
     def denoise(self, x: Any) -> Any:
         """Cleaned raw samples. Raises: UsageError if the run was trained without noise."""
-        return self._run.model.denoise(x)
+        return self.model.denoise(x)
 
     def sample(
         self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
     ) -> np.ndarray:
-        """n new raw samples (n, *shape); `synthesising.sampling.draw_samples` tells their codes too."""
+        """n new raw samples (n, *shape); `tools.sampling.sampling.draw_samples` tells their codes too."""
         from isthmus.tools.sampling.sampling import draw_samples
 
-        return draw_samples(self._run, n, density=density, of=of, seed=seed, temperature=temperature).x
+        return draw_samples(self, n, density=density, of=of, seed=seed, temperature=temperature).x
 
     def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
         """Raw samples (steps, *shape) on the way from raw sample a to raw sample b; `path` may be "spherical"."""
         from isthmus.tools.sampling.synthesis import interpolated
 
-        return interpolated(self._run, a, b, steps, path)
+        return interpolated(self, a, b, steps, path)
 
     def traverse(self, units: Sequence[int] = ()) -> Sweep:
         """Each unit of the code, or these, swept over the values that it takes; the strongest first."""
         from isthmus.tools.sampling.traversal import sweep
 
-        return sweep(self._run.model, self._run.latent, units)
+        return sweep(self.model, self.latent, units)
 
     def edit(
         self, x: Any, add: Names = (), remove: Names = (), *, strength: float = 1.0, keep: Names = ()
@@ -73,54 +82,154 @@ class Tools:
 
         Raises: UsageError for unknown names; `features` lists what there is.
         """
-        from isthmus.tools.editing.edits import edit_of
+        from isthmus.tools.editing.edits import edited
 
         groups = [[names] if isinstance(names, str) else names for names in (add, remove, keep)]
-        edit = edit_of(self._run, groups[0], groups[1], groups[2])
-        return self._run.model.decode(edit.apply(np.asarray(self._run.model.encode(np.asarray(x))), strength))
+        return edited(self, x, *groups, strength=strength)
 
     def features(self) -> list[str]:
         """The names of what can be added and removed. Raises: UsageError for a code without steps."""
         from isthmus.tools.editing.directions import known_names, refuse_editing
 
-        refuse_editing(self._run)
-        return known_names(self._run)
+        refuse_editing(self)
+        return known_names(self)
 
     def score(self, x: Any) -> Scores:
         """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,)."""
         from isthmus.tools.anomaly.detector import Detector
 
-        return Detector.of_run(self._run).scores(np.asarray(x))
+        return Detector.of_run(self).scores(x)
 
-    def neighbors(self, image: str | Path, source: str | None = None, *, k: int = 10) -> Found:
+    def neighbors(self, image: str | Path, source: str | None = None, *, k: int = 10) -> NeighborLookup:
         """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12"."""
         from isthmus.tools.exploration.lookup import look_up
 
-        return look_up(self._run, str(image), source, k=k)
+        return look_up(self, str(image), source, k=k)
 
-    def map(self, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None) -> Atlas:
+    def map(self, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None) -> CodeMap:
         """The codes of `source` (default: the test data) in two dimensions; `.points` (N, 2), `.draw()`."""
         from isthmus.tools.exploration.code_map import map_codes
 
-        return map_codes(self._run, source, method=method, color=color)
+        return map_codes(self, source, method=method, color=color)
 
-    def duplicates(self, source: str | Path | None = None) -> Copies:
+    def duplicates(self, source: str | Path | None = None) -> Duplicates:
         """Equal and nearly equal samples of `source` (default: all the run's data); `.pairs`."""
-        from isthmus.tools.exploration.duplicates import find_copies
+        from isthmus.tools.exploration.duplicates import find_duplicates
 
-        return find_copies(self._run, source)
+        return find_duplicates(self, source)
 
     def probe(self, source: str | Path | None = None, *, k: int = 5) -> dict[str, Any]:
         """How much of the labels the codes hold, beside PCA and the raw values."""
         from isthmus.tools.exploration.probing import probe_run
 
-        return probe_run(self._run, source, k=k)
+        return probe_run(self, source, k=k)
 
     def export(self, out: str | Path) -> Export:
         """Writes the run as ONNX files, each compared with the model."""
         from isthmus.tools.export import export
 
-        return export(self._run, out)
+        return export(self, out)
+
+    def show(self, picture: str = "sanity") -> Path:
+        """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.
+
+        Raises: UsageError with the pictures there are.
+        """
+        from isthmus.evaluation.figures.cost_curves import show_picture
+
+        path = self.path / f"{picture}.png"
+        if not path.is_file():
+            raise unknown("picture", picture, [p.stem for p in self.path.glob("*.png")])
+        show_picture(path)
+        return path
 
 
-__all__ = ["Tools"]
+class Monitor(TrainingMonitor):
+    """The teaching notebook's Callback, for a loop of your own: it logs, keeps the best weights, draws, and says stop.
+
+    monitor = Monitor(model, out="runs/mine", patience=5)
+    for epoch in range(100):
+        monitor.log(train_cost=train_one_epoch(), validation_cost=validate())
+        monitor.save_checkpoint()
+        monitor.plot_cost()
+        if monitor.early_stopping():
+            break
+    """
+
+    def plot_cost(self, **settings: Any) -> None:
+        """The cost curves: live in a notebook, and as `curves.png` in `out`. `settings` are those of `cost_curves`."""
+        from isthmus.evaluation.figures.cost_curves import draw_costs
+
+        draw_costs(self.history, self.out, best_epoch=self.best_epoch, **settings)
+
+
+def train(
+    data: Any = None,
+    *,
+    recipe: str | None = None,
+    out: str | Path | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    show: bool | AbstractDisplay = True,
+    command: Sequence[str] | None = None,
+    began: Callable[[Run], object] | None = None,
+    **settings: Any,
+) -> Run:
+    """Trains an autoencoder on `data`, judges it, and leaves a run folder.
+
+    `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `settings`:
+    any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`), over `config` (a TOML file or nested
+    values), over `recipe`. `show=False` prints nothing. `began` hears of the run once its folder stands.
+
+    Raises: UsageError, DataError, ResourceError, DivergedError, FolderInUseError; Interrupted after Ctrl-C.
+    """
+    from isthmus.pipeline import train as pipeline
+
+    heard = None if began is None else lambda folder: began(Run.of(folder))
+    resolved = pipeline.configure(data, recipe, config, settings)
+    return Run.of(pipeline.train(resolved, data, out=out, show=show, command=command, began=heard))
+
+
+def fit(
+    module: nn.Module,
+    data: Any = None,
+    *,
+    output: str = "logits",
+    flatten: bool | str = "auto",
+    out: str | Path | None = None,
+    show: bool | AbstractDisplay = True,
+    **settings: Any,
+) -> Run:
+    """Trains a `torch.nn.Module` of your own, and judges it like any other.
+
+    The module has `encoder` and `decoder`, or `encode` and `decode`, or only `forward`. `output` says whether it ends
+    in a sigmoid ("probabilities") or not ("logits"); it matters for images only. The module is trained in place.
+
+    Raises: as `train`; UsageError if the module does not give back what it is given.
+    """
+    from isthmus.pipeline.train import fit as pipeline_fit
+
+    return Run.of(pipeline_fit(module, data, output=output, flatten=flatten, out=out, show=show, settings=settings))
+
+
+def resume(
+    path: str | Path,
+    *,
+    epochs: int | None = None,
+    data: Any = None,
+    module: nn.Module | None = None,
+    show: bool | AbstractDisplay = True,
+) -> Run:
+    """Goes on with a run where it stopped; with `epochs`, extends a finished one.
+
+    On the same machine the weights end bit-equal to those of an undisturbed run. `data` is needed where the run was
+    trained on data in memory, and may name where its file lies now; `module` where it was a module of your own.
+    Of the settings in `config.toml` only `epochs` and `lr` may have been edited, and where to compute.
+
+    Raises: UsageError if settings or data are not those the run began with, with each difference; ModelFileError.
+    """
+    from isthmus.pipeline.resume import resume as pipeline_resume
+
+    return Run.of(pipeline_resume(path, epochs=epochs, data=data, module=module, show=show))
+
+
+__all__ = ["Monitor", "Run", "fit", "resume", "train"]

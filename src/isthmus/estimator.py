@@ -22,7 +22,7 @@ from isthmus.models.double import Double
 from isthmus.pipeline.in_memory import fitting_budget, train_in_memory
 from isthmus.recipes import resolve
 from isthmus.settings import nest, where_is
-from isthmus.training.prepare import IN_MEMORY
+from isthmus.training.prepared import IN_MEMORY
 
 Z_SIZE = 32  # the default of the whole package, where the data has twice as many features
 LARGEST_SEED = 2**31 - 1

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
-from isthmus.runs.folder import Run
 from isthmus.tools.exploration import projection
 from tiny import Digits
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from isthmus.web import server as serving
 
 OWN = "a-token-of-ones-own"

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from isthmus.config import DataConfig
 from isthmus.data import collecting
 from isthmus.data.objects import read_object
+from isthmus.data.read import read
 from isthmus.data.samples import Bundle, Samples
-from isthmus.data.sources import read
 from isthmus.errors import DataError, ResourceError, UsageError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 1, 8, 9), dtype=np.uint8)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from isthmus.config import DataConfig
-from isthmus.data.sources import read, read_samples
+from isthmus.data.read import read, read_samples
 from isthmus.errors import DataError, ResourceError, UsageError
 
 

@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 import tiny
 from isthmus.evaluation.metrics.likelihood_bound import importance_bound
 from isthmus.models.autoencoder import Model
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 
 LINEAR = {
     "activation": "linear",

@@ -11,10 +11,10 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
 import tiny
+from isthmus.api import Run
 from isthmus.errors import UsageError
 from isthmus.pipeline import compare
-from isthmus.runs.artifacts import Shelf
-from isthmus.runs.folder import Run
+from isthmus.runs.artifacts import Artifacts
 from isthmus.settings import nest
 from isthmus.tools.sampling.classifier import PART
 from isthmus.tools.sampling.resemblance import Judges, resemblance
@@ -22,14 +22,14 @@ from isthmus.tools.sampling.sampling import draw_samples
 
 
 @pytest.fixture(scope="module")
-def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> compare.Contest:
+def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> compare.Comparison:
     settings = nest(tiny.SMALL | {"hidden": [32], "z_size": 4, "epochs": 2})
     out = tmp_path_factory.mktemp("contest") / "out"
     names = ["modern", "linear", str(digit_run.path)]
     return compare.compare(names, "mnist-2k", out=out, seeds=[0, 1], settings=settings, show=False)
 
 
-def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(found: compare.Contest, digit_run: Run) -> None:
+def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(found: compare.Comparison, digit_run: Run) -> None:
     assert [(row["name"], row["n"]) for row in found.rows] == [("modern", 2), ("linear", 2), (str(digit_run.path), 1)]
     each = [Run(found.folder / f"modern-{seed}").metrics["test"]["mse"] for seed in (0, 1)]
     assert found.rows[0]["mse"]["mean"] == pytest.approx(np.mean(each))
@@ -45,8 +45,10 @@ def test_the_neighbours_are_those_of_scikit_learn(digit_run: Run) -> None:
     assert compare.measured(digit_run)["knn"] == pytest.approx(expected)
 
 
-def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Contest) -> None:
-    kept = [name for name in ("modern-0", "modern-1", "linear-0", "linear-1") if Shelf(found.folder / name).has(PART)]
+def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Comparison) -> None:
+    kept = [
+        name for name in ("modern-0", "modern-1", "linear-0", "linear-1") if Artifacts(found.folder / name).has(PART)
+    ]
     assert kept == ["modern-0", "modern-1"]  # a seed divides the digits its own way
     judges = Judges()
     modern, linear, other = (Run(found.folder / name) for name in ("modern-0", "linear-0", "modern-1"))
@@ -60,7 +62,7 @@ def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Contest)
     assert (shared.precision, shared.recall) == pytest.approx((expected.precision, expected.recall), abs=1e-6)
 
 
-def test_the_files_beside_the_runs(found: compare.Contest) -> None:
+def test_the_files_beside_the_runs(found: compare.Comparison) -> None:
     assert json.loads((found.folder / "comparison.json").read_text())["data"] == "mnist-2k"
     table = (found.folder / "comparison.md").read_text().splitlines()
     assert table[0].startswith("| | test MSE | BCE above the floor |")
@@ -73,7 +75,10 @@ def test_the_files_beside_the_runs(found: compare.Contest) -> None:
 def test_a_recipe_that_failed_says_why_in_the_table(tmp_path: Path) -> None:
     good = {"name": "a", "n": 1, "failed": "", "mse": {"mean": 0.5, "sd": None}}
     rows = (good, {"name": "b", "n": 0, "failed": "no"})
-    assert compare.Contest(tmp_path, "x", rows).markdown().splitlines()[2:] == ["| a | 0.500 |", "| b | failed: no |"]
+    assert compare.Comparison(tmp_path, "x", rows).markdown().splitlines()[2:] == [
+        "| a | 0.500 |",
+        "| b | failed: no |",
+    ]
 
 
 def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:

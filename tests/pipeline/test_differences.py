@@ -11,9 +11,9 @@ import torch
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import UsageError
 from isthmus.pipeline.differences import flat, settings_changed
-from isthmus.runs.folder import Run
 from tiny import Said
 
 

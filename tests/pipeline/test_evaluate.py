@@ -13,9 +13,9 @@ from torch.utils.data import TensorDataset
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import DataError, UsageError
 from isthmus.pipeline import evaluate
-from isthmus.runs.folder import Run
 
 OF_TRAINING = {"cost-never-fell", "stopped-too-early", "overfitting", "train-test-overlap"}
 

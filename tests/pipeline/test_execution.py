@@ -14,9 +14,9 @@ from torch import nn
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import DivergedError, Interrupted, ResourceError
 from isthmus.pipeline import execution
-from isthmus.runs.folder import Run
 from isthmus.runs.state import state
 from tiny import FAST as SMALL
 from tiny import Said

@@ -15,7 +15,7 @@ from isthmus.data.samples import Samples
 from isthmus.errors import DivergedError
 from isthmus.pipeline import in_memory
 from isthmus.pipeline.in_memory import divided, fitting_budget, train_in_memory
-from isthmus.training.monitor import Monitor
+from isthmus.training.monitor import TrainingMonitor
 
 ROWS = Samples(tiny.table(), "rows")
 
@@ -60,9 +60,9 @@ def test_the_budget_fits_the_data(n: int, steps: int) -> None:
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 def test_signals_end_it(number: signal.Signals, error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    epochs, log = [], Monitor.log
+    epochs, log = [], TrainingMonitor.log
 
-    def interrupting(self: Monitor, **values: float) -> dict[str, Any]:
+    def interrupting(self: TrainingMonitor, **values: float) -> dict[str, Any]:
         epochs.append(len(epochs))
         signal.raise_signal(number)
         return log(self, **values)

@@ -10,9 +10,9 @@ import torch
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import Interrupted, ResourceError, UsageError
 from isthmus.pipeline import reporting
-from isthmus.runs.folder import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
 LARGEST = 3_000_000  # bytes: what can be mailed
@@ -79,7 +79,7 @@ def test_a_module_of_ones_own_is_reported_once_it_is_given(digits: tiny.Digits, 
 def test_a_failure_at_the_end_costs_the_page_alone(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(material: object) -> str:
+    def broken(run_data: object) -> str:
         raise KeyError("planted")
 
     monkeypatch.setattr(reporting, "_page", broken)
@@ -110,7 +110,7 @@ def test_several_runs_are_compared_beside_the_first(denoiser: Run, copy: Path) -
 def test_interrupting_the_report_is_no_failure_of_it(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(material: object) -> str:
+    def interrupted(run_data: object) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reporting, "_page", interrupted)

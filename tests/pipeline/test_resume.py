@@ -16,8 +16,8 @@ from torch import nn
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import FolderInUseError, Interrupted, UsageError
-from isthmus.runs.folder import Run
 from isthmus.system.lock import FolderLock
 from tiny import FAST as SMALL
 from tiny import Said

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 import tiny
+from isthmus.api import Run
 from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.pipeline import series
 from isthmus.pipeline import train as pipeline
-from isthmus.runs.folder import Run
 from isthmus.settings import nest
 from isthmus.training.display import Quiet
 

@@ -12,9 +12,9 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 import tiny
+from isthmus.api import Run
 from isthmus.errors import UsageError
 from isthmus.pipeline import sweep
-from isthmus.runs.folder import Run
 from isthmus.settings import nest
 
 SETTINGS = tiny.SMALL | {"batch_size": 32, "epochs": 2}

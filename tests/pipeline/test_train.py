@@ -14,9 +14,9 @@ from torch import nn
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import DataError, FolderInUseError, ModelFileError, UsageError
 from isthmus.pipeline import train
-from isthmus.runs.folder import Run
 from tiny import FAST as SMALL
 from tiny import Said
 

@@ -12,10 +12,10 @@ import pytest
 
 import isthmus
 import tiny
-from isthmus.pipeline.reporting import material_of, report
+from isthmus.api import Run
+from isthmus.pipeline.reporting import report, run_data_of
 from isthmus.report import compare
 from isthmus.report.comparison import Comparison, names_of
-from isthmus.runs.folder import Run
 from isthmus.training import prepare
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
@@ -34,7 +34,7 @@ def page(pair: list[Run], tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def compared(*runs: Run) -> Comparison:
-    return compare([material_of(Run(run.path)) for run in runs])
+    return compare([run_data_of(Run(run.path)) for run in runs])
 
 
 def changed(run: Run, folder: Path, **metrics: Any) -> Run:
@@ -133,7 +133,7 @@ def test_runs_with_the_same_settings_say_so(pair: list[Run], tmp_path: Path) -> 
 
 def test_runs_called_alike_keep_their_whole_paths(tmp_path: Path, pair: list[Run]) -> None:
     other = changed(pair[0], tmp_path / "short")
-    names = names_of([material_of(Run(run.path)) for run in (pair[0], other, pair[1])])
+    names = names_of([run_data_of(Run(run.path)) for run in (pair[0], other, pair[1])])
     assert names == [str(pair[0].path), str(other.path), "long"]
 
 

@@ -14,13 +14,13 @@ import pytest
 
 import isthmus
 import tiny
-from isthmus.pipeline.reporting import material_of, report
-from isthmus.report import Material, compose
+from isthmus.api import Run
+from isthmus.pipeline.reporting import report, run_data_of
+from isthmus.report import RunData, compose
 from isthmus.report.markup import number
 from isthmus.report.sections.denoising import denoising
 from isthmus.report.sections.headline import TITLES, opening
 from isthmus.report.sections.provenance import read_drawing
-from isthmus.runs.folder import Run
 from pages import Page, assert_asks_for_nothing, assert_readable_by_everybody
 
 HOSTILE = (
@@ -146,12 +146,12 @@ def test_the_sanity_check_shows_one_of_each_class(digit_run: Run) -> None:
 
 
 def test_errors_by_class_are_the_means_of_their_samples(digit_run: Run) -> None:
-    material = material_of(digit_run)
-    assert material.errors is not None
-    assert material.errors.mean() == pytest.approx(digit_run.metrics["test"]["mse"], rel=1e-6)
-    assert material.test is not None
-    assert material.test.labels is not None
-    expected = {material.errors[material.test.labels == k].mean() for k in range(10)}
+    run_data = run_data_of(digit_run)
+    assert run_data.errors is not None
+    assert run_data.errors.mean() == pytest.approx(digit_run.metrics["test"]["mse"], rel=1e-6)
+    assert run_data.test is not None
+    assert run_data.test.labels is not None
+    expected = {run_data.errors[run_data.test.labels == k].mean() for k in range(10)}
     rows = Page(digit_run.path / "report.html").all("section", id="errors")[0].all("tbody")[0].all("tr")
     found = [float(row.all("data")[1].attributes["value"]) for row in rows]
     assert found == sorted(found, reverse=True)
@@ -159,11 +159,11 @@ def test_errors_by_class_are_the_means_of_their_samples(digit_run: Run) -> None:
 
 
 def test_the_ten_worst_are_the_worst(digit_run: Run) -> None:
-    material = material_of(digit_run)
-    assert material.errors is not None
+    run_data = run_data_of(digit_run)
+    assert run_data.errors is not None
     section = Page(digit_run.path / "report.html").all("section", id="errors")[0]
     found = [float(e.all("data")[0].attributes["value"]) for e in section.all("figure")]
-    assert found == pytest.approx(np.sort(material.errors)[::-1][:10].tolist())
+    assert found == pytest.approx(np.sort(run_data.errors)[::-1][:10].tolist())
 
 
 def test_a_column_that_comes_back_whole_has_all_of_its_variance() -> None:
@@ -228,41 +228,41 @@ def test_fault_83_a_hostile_run_folder_brings_nothing_in(copy: Path) -> None:
 @pytest.mark.parametrize("drawing", ["", "no xml", "<svg", "<html/>", "<svg xmlns='http://www.w3.org/2000/svg'/>"])
 def test_a_drawing_that_cannot_be_read_is_left_out(drawing: str, copy: Path) -> None:
     (copy / "architecture.svg").write_text(drawing)
-    material = replace(material_of(Run(copy)), prepared=None)
-    assert read_drawing(material) is None
-    assert "architecture" not in [section.id for section in compose(material).sections]
+    run_data = replace(run_data_of(Run(copy)), prepared=None)
+    assert read_drawing(run_data) is None
+    assert "architecture" not in [section.id for section in compose(run_data).sections]
 
 
 def test_what_is_undefined_is_a_dash(denoiser: Run) -> None:
-    material = material_of(denoiser)
-    metrics: Any = json.loads(json.dumps(dict(material.metrics)))
+    run_data = run_data_of(denoiser)
+    metrics: Any = json.loads(json.dumps(dict(run_data.metrics)))
     metrics["denoising"]["denoised"]["psnr_db"] = None  # one image was given back exactly
     metrics["test"] |= {"psnr_db": None, "bce": None}
-    composed = compose(replace(material, metrics=metrics))
+    composed = compose(replace(run_data, metrics=metrics))
     assert '<span class="none">–</span>' in str(composed.opening.stats)
 
 
 def test_where_no_rival_has_an_error_there_is_a_page(denoiser: Run) -> None:
-    material = material_of(denoiser)
-    metrics: Any = json.loads(json.dumps(dict(material.metrics)))
+    run_data = run_data_of(denoiser)
+    metrics: Any = json.loads(json.dumps(dict(run_data.metrics)))
     for block in (metrics["test"], *metrics["baselines"].values()):
         block["mse"] = 0.0  # of data that never changes
-    section = next(s for s in compose(replace(material, metrics=metrics)).sections if s.id == "baselines")
+    section = next(s for s in compose(replace(run_data, metrics=metrics)).sections if s.id == "baselines")
     assert [row["mse"] for row in section.shown["table"]] == [number(0.0)] * 3
 
 
 def test_a_code_that_is_no_narrow_place_is_called_none(table_run: Run) -> None:
-    material = material_of(Run(table_run.path))
-    wide = replace(material, metrics={**material.metrics, "z_size": len(HOSTILE)})
-    said = [s.read for m in (material, wide) for s in compose(m).sections if s.id == "architecture"]
+    run_data = run_data_of(Run(table_run.path))
+    wide = replace(run_data, metrics={**run_data.metrics, "z_size": len(HOSTILE)})
+    said = [s.read for m in (run_data, wide) for s in compose(m).sections if s.id == "architecture"]
     assert f"{len(HOSTILE)} values have to pass through 4, 2.00 times fewer".replace("2.00", "2") in said[0]
     assert f"pass through {len(HOSTILE)}, which is no narrow place" in said[1]
 
 
 def test_a_rival_without_error_is_not_divided_by(table_run: Run) -> None:
-    material = material_of(Run(table_run.path))
+    run_data = run_data_of(Run(table_run.path))
     baselines = {"pca": {"mse": 1e-14, "n_components": 8}, "mean": {"mse": 1.0}}
-    told = replace(material, metrics={**material.metrics, "baselines": baselines})
+    told = replace(run_data, metrics={**run_data.metrics, "baselines": baselines})
     (read,) = [s.read for s in compose(told).sections if s.id == "baselines"]
     assert "PCA of 8 numbers loses nothing here" in read
     assert "e-1" not in read.replace("\u2212", "-")
@@ -273,7 +273,7 @@ def test_more_classes_than_colours_leave_the_map_in_one_colour(tmp_path: Path) -
     lines = [f"{','.join(map(str, row))},{i % 40}" for i, row in enumerate(rows.tolist())]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,c,d,e,f,kind", *lines]))
     run = isthmus.train(tmp_path / "rows.csv", label="kind", out=tmp_path / "run", **tiny.FAST)
-    (dots,) = [s.shown["map"] for s in compose(material_of(Run(run.path))).sections if s.id == "code"]
+    (dots,) = [s.shown["map"] for s in compose(run_data_of(Run(run.path))).sections if s.id == "code"]
     assert set(re.findall(r'class="dot (c\d)"', str(dots))) == {"c0"}
     assert "coloured by" not in str(dots)
 
@@ -286,27 +286,27 @@ def test_every_verdict_has_a_title_of_its_own() -> None:
 
 
 def test_a_run_of_one_epoch_shows_its_only_point(denoiser: Run) -> None:
-    material = replace(material_of(denoiser), history=denoiser.history[:1])
-    section = next(s for s in compose(material).sections if s.id == "training")
+    run_data = replace(run_data_of(denoiser), history=denoiser.history[:1])
+    section = next(s for s in compose(run_data).sections if s.id == "training")
     assert "only its first point" in section.read
     assert all(svg.count('class="lone') == 2 for svg in section.shown["charts"].values())
 
 
 def test_a_run_without_history_has_no_curves(denoiser: Run) -> None:
-    material = replace(material_of(denoiser), history=[])
-    assert "training" not in [s.id for s in compose(material).sections]
+    run_data = replace(run_data_of(denoiser), history=[])
+    assert "training" not in [s.id for s in compose(run_data).sections]
 
 
 def test_two_hundred_thousand_epochs_stay_a_small_page(denoiser: Run) -> None:
     rows = [{"epoch": n, "train_cost": 1 / n, "validation_cost": 1 / n} for n in range(1, 200_001)]
-    section = next(s for s in compose(replace(material_of(denoiser), history=rows)).sections if s.id == "training")
+    section = next(s for s in compose(replace(run_data_of(denoiser), history=rows)).sections if s.id == "training")
     assert section.script["epochs"][-1] == 200_000
     assert len(json.dumps(dict(section.script))) + sum(map(len, section.shown["charts"].values())) < 400_000
 
 
 def test_material_names_what_a_sample_is(denoiser: Run, table_run: Run) -> None:
-    def about(run: Run) -> Material:
-        return material_of(run)
+    def about(run: Run) -> RunData:
+        return run_data_of(run)
 
     assert (about(denoiser).sample, about(table_run).sample) == ("image", "row")
     assert (about(denoiser).noise, about(table_run).noise) == ("gaussian:0.5", None)
@@ -318,19 +318,19 @@ def test_the_drawing_keeps_every_word(tmp_path: Path, denoiser: Run) -> None:
 
     layers = [Layer("input", 784), *(Layer("a layer with a long name", 64, notes=("dropout 0.1",)) for _ in range(12))]
     (tmp_path / "architecture.svg").write_text(architecture_svg(layers, title="<x>", likelihood="gaussian"), "utf-8")
-    kept = read_drawing(replace(material_of(denoiser), path=tmp_path))
+    kept = read_drawing(replace(run_data_of(denoiser), path=tmp_path))
     assert kept is not None
     words = Page(architecture_svg(layers, title="<x>", likelihood="gaussian")).all("text")
     assert [e.text for e in Page(kept).all("text")] == [e.text for e in words]
 
 
 def test_a_tables_denoiser_is_compared_by_its_error(table_run: Run) -> None:
-    material = material_of(table_run)
+    run_data = run_data_of(table_run)
     block = {
         "noise": "gaussian:0.5", "n": 20, "noisy": {"mse": 0.25}, "denoised": {"mse": 0.1},
         "baselines": {"mean": {"mse": 1.0}, "linear": {"mse": 0.2, "settings": {"ridge": 0.1}}},
     }  # fmt: skip
-    noisy = replace(material, metrics=dict(material.metrics) | {"denoising": block})
+    noisy = replace(run_data, metrics=dict(run_data.metrics) | {"denoising": block})
     assert [(stat.name, stat.ours) for stat in opening(noisy).stats] == [
         ("noisy", False), ("best filter", False), ("denoised", True),
     ]  # fmt: skip

@@ -12,8 +12,8 @@ import pytest
 import isthmus
 import tiny
 from browser import chromium, needs_chromium, opened
+from isthmus.api import Run
 from isthmus.pipeline.reporting import report
-from isthmus.runs.folder import Run
 
 pytestmark = needs_chromium
 

@@ -16,10 +16,11 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from isthmus.report import tiles
-from isthmus.report.markup import element, html, legible, number, told
-from isthmus.report.plots import Axis, Level, Line, bar, histogram, line_chart, scatter, y_axis
+from isthmus.report.markup import element, html, legible, number
+from isthmus.report.plots import Axis, Line, ReferenceLine, bar, histogram, line_chart, scatter, y_axis
 from isthmus.report.run_data import CodeMoments
 from isthmus.report.sections import generated, latent_code
+from isthmus.wording import three_digits
 
 
 def decoded(uri: str) -> Image.Image:
@@ -45,7 +46,7 @@ def decoded(uri: str) -> Image.Image:
     ],
 )
 def test_numbers_are_told_with_three_digits(value: float, text: str) -> None:
-    assert told(value) == text
+    assert three_digits(value) == text
 
 
 def test_a_number_keeps_its_exact_value() -> None:
@@ -84,7 +85,9 @@ def test_ticks_are_few_round_and_inside(low: float, high: float, log: bool) -> N
 
 def test_the_axis_shows_all_but_single_outliers_and_near_levels() -> None:
     ys = [1.0, *np.linspace(0.1, 0.08, 60)]
-    axis = y_axis([Line("a", range(61), ys, "s0")], [Level("near", 0.06), Level("far", 50.0)], log=False)
+    axis = y_axis(
+        [Line("a", range(61), ys, "s0")], [ReferenceLine("near", 0.06), ReferenceLine("far", 50.0)], log=False
+    )
     assert axis is not None
     assert axis.low < 0.06
     assert 0.1 < axis.high < 0.2
@@ -102,7 +105,9 @@ def test_a_curve_runs_through_its_values_and_leaves_gaps() -> None:
 
 def test_the_ring_stands_at_the_best_epoch() -> None:
     line = Line("a", [1, 2, 3], [3.0, 1.0, 2.0], "s0")
-    drawn = ET.fromstring(line_chart([line], [Level("<floor>", 1.5)], Axis(1, 3), Axis(0, 4), label="", mark=(2, 1.0)))
+    drawn = ET.fromstring(
+        line_chart([line], [ReferenceLine("<floor>", 1.5)], Axis(1, 3), Axis(0, 4), label="", mark=(2, 1.0))
+    )
     ring = next(e for e in drawn.iter("circle"))
     assert (ring.get("cx"), ring.get("cy")) == ("50.00%", "75.00%")
     assert "<floor> 1.50" in [e.text for e in drawn.iter("text")]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.runs.artifacts import Shelf
+from isthmus.runs.artifacts import Artifacts
 
 
 def weights(run: Path, sha256: str) -> None:
@@ -18,12 +18,12 @@ def weights(run: Path, sha256: str) -> None:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def shelf(tmp_path: Path) -> Artifacts:
     weights(tmp_path, "a" * 64)
-    return Shelf(tmp_path)
+    return Artifacts(tmp_path)
 
 
-def test_a_part_comes_back_as_it_was_put(shelf: Shelf) -> None:
+def test_a_part_comes_back_as_it_was_put(shelf: Artifacts) -> None:
     arrays = {"axis": np.arange(6, dtype=np.float64).reshape(2, 3), "rows": np.array([3, 1])}
     shelf.put("features/slant", {"step": 0.25, "of": ["a", "b"], "score": float("nan")}, arrays)
     about, found = shelf.get("features/slant")
@@ -33,13 +33,13 @@ def test_a_part_comes_back_as_it_was_put(shelf: Shelf) -> None:
     }
 
 
-def test_a_part_of_plain_values_alone_needs_no_arrays(shelf: Shelf) -> None:
+def test_a_part_of_plain_values_alone_needs_no_arrays(shelf: Artifacts) -> None:
     shelf.put("calibration", {"threshold": 3})
     assert shelf.get("calibration").arrays == {}
     assert {p.name for p in (shelf.folder / "calibration").iterdir()} == {"calibration.json", "MANIFEST.json"}
 
 
-def test_adding_one_part_rewrites_no_other(shelf: Shelf) -> None:
+def test_adding_one_part_rewrites_no_other(shelf: Artifacts) -> None:
     shelf.put("codes", {}, {"z": np.zeros((2, 3), np.float32)})
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in (shelf.folder / "codes").iterdir()}
     shelf.put("features/a b", {})
@@ -49,7 +49,7 @@ def test_adding_one_part_rewrites_no_other(shelf: Shelf) -> None:
     assert shelf.names("features") == ["1+7", "a b"]
 
 
-def test_a_part_made_with_other_weights_counts_as_not_there(shelf: Shelf) -> None:
+def test_a_part_made_with_other_weights_counts_as_not_there(shelf: Artifacts) -> None:
     shelf.put("codes", {})
     assert shelf.has("codes")
     weights(shelf.run_path, "b" * 64)
@@ -61,7 +61,7 @@ def test_a_part_made_with_other_weights_counts_as_not_there(shelf: Shelf) -> Non
 
 
 @pytest.mark.parametrize("name", ["codes.json", "codes.safetensors"])
-def test_a_changed_byte_is_found(shelf: Shelf, name: str) -> None:
+def test_a_changed_byte_is_found(shelf: Artifacts, name: str) -> None:
     shelf.put("codes", {"n": 12}, {"z": np.ones(4)})
     path = shelf.folder / "codes" / name
     content = bytearray(path.read_bytes())
@@ -73,14 +73,14 @@ def test_a_changed_byte_is_found(shelf: Shelf, name: str) -> None:
     assert "made anew" in caught.value.fix
 
 
-def test_what_is_missing_is_named(shelf: Shelf) -> None:
+def test_what_is_missing_is_named(shelf: Artifacts) -> None:
     assert not shelf.has("density")
     assert shelf.names() == shelf.names("features") == []
     with pytest.raises(ModelFileError, match="has no latent/density"):
         shelf.get("density")
 
 
-def test_a_part_whose_description_is_gone_is_there_but_damaged(shelf: Shelf) -> None:
+def test_a_part_whose_description_is_gone_is_there_but_damaged(shelf: Artifacts) -> None:
     shelf.put("codes", {})
     (shelf.folder / "codes" / "codes.json").unlink()
     assert shelf.has("codes")
@@ -89,6 +89,6 @@ def test_a_part_whose_description_is_gone_is_there_but_damaged(shelf: Shelf) -> 
 
 
 @pytest.mark.parametrize("name", ["", "..", "../codes", "a/b/c", "/etc", "features/", ".hidden", "a\nb", "x" * 90])
-def test_names_cannot_lead_out_of_the_folder(shelf: Shelf, name: str) -> None:
+def test_names_cannot_lead_out_of_the_folder(shelf: Artifacts, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of something in latent/"):
         shelf.put(name, {})

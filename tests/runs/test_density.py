@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture
 
 from isthmus.errors import DataError, ModelFileError
 from isthmus.randomness import generator_for
-from isthmus.runs.artifacts import Part
+from isthmus.runs.artifacts import Artifact
 from isthmus.runs.density import MOST_COMPONENTS, Density, fit_by_group, fit_gaussian, fit_mixture, most_components
 
 MEANS = np.array([[-6.0, 0, 1], [6, 0, 1], [0, 8, 1], [0, -8, 1]])
@@ -134,11 +134,11 @@ def test_long_codes_get_fewer_components() -> None:
 def test_what_is_kept_comes_back_and_what_does_not_fit_is_refused() -> None:
     found = fit_mixture(four_clouds(200)[0], seed=0)
     about, arrays = found.as_part()
-    again = Density.from_part(Part(about, arrays), 3)
+    again = Density.from_part(Artifact(about, arrays), 3)
     np.testing.assert_array_equal(again.covariances, found.covariances)
     assert (again.tried, again.n) == (found.tried, 200)
     with pytest.raises(ModelFileError, match="shapes of its arrays"):
-        Density.from_part(Part(about, arrays), 4)
+        Density.from_part(Artifact(about, arrays), 4)
     broken = replace(found, covariances=-found.covariances).as_part()
     with pytest.raises(ModelFileError, match="density in the run folder cannot be used"):
         Density.from_part(broken, 3)

@@ -10,9 +10,10 @@ import torch
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
 from isthmus.runs import folder
-from isthmus.runs.folder import Run, find, list_runs, new_folder
+from isthmus.runs.finding import find, list_runs, new_folder
 
 NAMES = ["with spaces", "quote'\"s", "new\nline", "日本語 ñ", "-rf", "a.b.c", "$HOME;ls", "é" * 100]
 

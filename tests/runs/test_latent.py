@@ -11,20 +11,20 @@ from torch import nn
 import tiny
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.runs.artifacts import Shelf
+from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.latent import MOST_CODES, Latent, Moments, keep_latent, spread_rows
-from isthmus.training import prepare
+from isthmus.training import prepare, prepared
 
 LABELS = np.array([0, 1, 2, 1] * 30)
 
 
 @pytest.fixture(scope="module")
-def ready() -> prepare.Prepared:
+def ready() -> prepared.Prepared:
     return tiny.prepared(Samples(tiny.table(), "tiny", labels=LABELS, classes=("a", "b", "c")))
 
 
 @pytest.fixture(scope="module")
-def model(ready: prepare.Prepared) -> prepare.Model:
+def model(ready: prepared.Prepared) -> prepare.Model:
     return prepare.fresh_model(ready)
 
 
@@ -33,7 +33,7 @@ def saved(path: Path, model: prepare.Model) -> Path:
     return path
 
 
-def test_moments_are_those_of_numpy(ready: prepare.Prepared, model: prepare.Model) -> None:
+def test_moments_are_those_of_numpy(ready: prepared.Prepared, model: prepare.Model) -> None:
     found, train = Latent.build(ready, model), ready.splits.train
     z = model.encode(train.x).astype(np.float64)
     assert found.n == len(train)
@@ -60,7 +60,7 @@ def test_moments_of_chunks_far_from_zero_keep_their_digits() -> None:
     assert np.isnan(moments.class_means[3]).all()
 
 
-def test_codes_are_those_of_their_rows(ready: prepare.Prepared, model: prepare.Model) -> None:
+def test_codes_are_those_of_their_rows(ready: prepared.Prepared, model: prepare.Model) -> None:
     found, train = Latent.build(ready, model), ready.splits.train
     assert train.labels is not None
     np.testing.assert_array_equal(found.codes, model.encode(train.x[found.rows]))
@@ -78,7 +78,7 @@ def test_at_most_ten_thousand_rows_are_kept_evenly_over_the_classes() -> None:
     assert spread_rows(12, None, seed=0).tolist() == list(range(12))
 
 
-def test_what_was_written_is_what_is_loaded(tmp_path: Path, ready: prepare.Prepared, model: prepare.Model) -> None:
+def test_what_was_written_is_what_is_loaded(tmp_path: Path, ready: prepared.Prepared, model: prepare.Model) -> None:
     built = keep_latent(saved(tmp_path, model), ready, model)
     assert built is not None
     loaded = Latent.load(tmp_path)
@@ -99,7 +99,7 @@ def test_data_without_labels_has_no_classes(tmp_path: Path) -> None:
 def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, model: prepare.Model) -> None:
     shapes = {"mean": (4,), "covariance": (4, 3), "class_means": (0, 4), "class_counts": (0,)}
     arrays = {name: np.zeros(shape) for name, shape in (shapes | {"codes": (1, 4), "rows": (1,)}).items()}
-    shelf = Shelf(saved(tmp_path, model))
+    shelf = Artifacts(saved(tmp_path, model))
     shelf.put("codes", {"n": 1, "ids": ["0"], "classes": []}, arrays)
     with pytest.raises(ModelFileError, match=r"covariance has the shape \(4, 3\) instead of \(4, 4\)"):
         Latent.load(tmp_path)
@@ -117,7 +117,7 @@ class OnlyForward(nn.Module):
         return self.layer(x)
 
 
-def test_a_model_without_a_code_keeps_nothing_and_says_why(tmp_path: Path, ready: prepare.Prepared) -> None:
+def test_a_model_without_a_code_keeps_nothing_and_says_why(tmp_path: Path, ready: prepared.Prepared) -> None:
     own = prepare.fresh_model(ready, OnlyForward())
     assert keep_latent(tmp_path, ready, own) is None
     assert list(tmp_path.iterdir()) == []
@@ -125,7 +125,7 @@ def test_a_model_without_a_code_keeps_nothing_and_says_why(tmp_path: Path, ready
         Latent.build(ready, own)
 
 
-def test_a_code_too_long_for_a_covariance_is_refused(ready: prepare.Prepared) -> None:
+def test_a_code_too_long_for_a_covariance_is_refused(ready: prepared.Prepared) -> None:
     long = replace(ready, config=replace(ready.config, model=replace(ready.config.model, z_size=2_049)))
     with pytest.raises(UsageError, match="2,049 numbers is too long"):
         Latent.build(long, prepare.fresh_model(long))

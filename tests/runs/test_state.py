@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.runs.folder import Run
+from isthmus.api import Run
 from isthmus.runs.state import damage, has_begun, kept_if_begun, state
 from isthmus.system.lock import FolderLock
 

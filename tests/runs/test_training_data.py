@@ -7,9 +7,9 @@ import pytest
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import DataError
-from isthmus.runs.artifacts import Shelf
-from isthmus.runs.folder import Run
+from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.latent import Latent
 
 
@@ -18,7 +18,7 @@ def test_a_run_keeps_its_latent_and_makes_it_anew_from_its_data(tmp_path: Path) 
     np.save(path, tiny.table())
     run = isthmus.train(path, out=tmp_path / "run", show=False, epochs=1, **tiny.SMALL)
     kept = Latent.load(run.path)
-    Shelf(run.path).folder.rename(tmp_path / "elsewhere")
+    Artifacts(run.path).folder.rename(tmp_path / "elsewhere")
     np.testing.assert_array_equal(Run(run.path).latent.covariance, kept.covariance)
     np.testing.assert_array_equal(Latent.load(run.path).codes, kept.codes)
     np.testing.assert_array_equal(run.prepared.splits.train.x[kept.rows], tiny.table()[list(map(int, kept.ids))])
@@ -28,7 +28,7 @@ def test_without_latent_folder_the_data_is_needed(tmp_path: Path) -> None:
     path = tmp_path / "data.npy"
     np.save(path, tiny.table())
     run = isthmus.train(path, out=tmp_path / "run", show=False, epochs=1, **tiny.SMALL)
-    Shelf(run.path).folder.rename(tmp_path / "elsewhere")
+    Artifacts(run.path).folder.rename(tmp_path / "elsewhere")
     np.save(path, tiny.table(seed=1))
     with pytest.raises(DataError, match=r"is not what .* was trained on; it has changed since"):
         _ = run.latent

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.system.naming import natural_key, printable, safe_name, text_of
+from isthmus.system.naming import natural_key, safe_name, text_of
+from isthmus.wording import printable
 
 
 def test_natural_order() -> None:

@@ -17,11 +17,11 @@ from torch import nn
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.models import graphs
-from isthmus.runs.folder import Run
 from isthmus.tools.export import ONE_LEVEL, TOLERANCE, Export, compared, export
 
 NAMES = ["digits.onnx", "digits-encoder.onnx", "digits-decoder.onnx"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from isthmus.training import display as displays
-from isthmus.training.display import Plain, Quiet, Terminal, display
+from isthmus.training.display import Plain, Quiet, Terminal, display_on
 from isthmus.training.trainer import Progress
 
 
@@ -36,9 +36,9 @@ def shown(shows: Quiet, epochs: int = 4) -> None:
 
 
 def test_the_display_fits_the_stream() -> None:
-    assert type(display(io.StringIO())) is Plain
-    assert type(display(Screen())) is Terminal
-    assert type(display(Screen(), quiet=True)) is Quiet
+    assert type(display_on(io.StringIO())) is Plain
+    assert type(display_on(Screen())) is Terminal
+    assert type(display_on(Screen(), quiet=True)) is Quiet
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

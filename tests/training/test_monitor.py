@@ -15,9 +15,9 @@ from PIL import Image
 from torch import nn
 
 import tiny
+from isthmus.api import Monitor
 from isthmus.errors import UsageError
 from isthmus.training.checkpoint import Checkpoints
-from isthmus.training.monitor import Monitor
 
 
 def one_weight(value: float = 0.0) -> nn.Linear:

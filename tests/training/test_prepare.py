@@ -12,7 +12,8 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError, ResourceError, UsageError
-from isthmus.training import prepare
+from isthmus.system import devices
+from isthmus.training import choices, notes, prepare
 
 IMAGE, TABLE = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0)), Preprocess((5,), "float32")
 
@@ -78,13 +79,13 @@ def test_fault_42_targets_outside_of_the_range_are_refused_in_every_set(role: st
 def test_the_more_often_an_image_comes_the_more_it_moves(
     preprocess: Preprocess, passes: float, noisy: bool, augment: str
 ) -> None:
-    assert prepare.fitting_shift(preprocess, passes, noisy=noisy).startswith(augment)
+    assert choices.fitting_shift(preprocess, passes, noisy=noisy).startswith(augment)
 
 
 def test_passes_count_epochs_or_what_the_steps_amount_to() -> None:
-    assert prepare.passes(TrainingConfig(epochs=7), 1_000) == 7
-    assert prepare.passes(TrainingConfig(steps=500, batch_size=64), 1_600) == 20
-    assert prepare.passes(TrainingConfig(steps=500, batch_size=64), 32) == 500
+    assert choices.passes(TrainingConfig(epochs=7), 1_000) == 7
+    assert choices.passes(TrainingConfig(steps=500, batch_size=64), 1_600) == 20
+    assert choices.passes(TrainingConfig(steps=500, batch_size=64), 32) == 500
 
 
 def test_a_chosen_augmentation_is_said_with_the_way_to_switch_it_off(digits: tiny.Digits) -> None:
@@ -98,17 +99,17 @@ def test_a_chosen_augmentation_is_said_with_the_way_to_switch_it_off(digits: tin
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 def test_a_device_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ResourceError, match="PyTorch finds no cuda device here"):
-        prepare.pick_device("cuda")
-    assert prepare.pick_device("cpu") == torch.device("cpu")
-    assert prepare.pick_device("auto").type in {"cpu", "mps"}
+        devices.pick_device("cuda")
+    assert devices.pick_device("cpu") == torch.device("cpu")
+    assert devices.pick_device("auto").type in {"cpu", "mps"}
 
 
 def test_precision_is_a_question_of_the_machine_alone() -> None:
     cpu = torch.device("cpu")
-    assert prepare.pick_precision("float32", cpu) == "float32"
-    assert prepare.pick_precision("bfloat16", cpu) == "bfloat16"
-    assert {prepare.pick_precision("auto", cpu) for _ in range(3)} <= {"float32", "bfloat16"}
-    assert prepare.pick_precision("auto", torch.device("mps")) == "float32"
+    assert devices.pick_precision("float32", cpu) == "float32"
+    assert devices.pick_precision("bfloat16", cpu) == "bfloat16"
+    assert {devices.pick_precision("auto", cpu) for _ in range(3)} <= {"float32", "bfloat16"}
+    assert devices.pick_precision("auto", torch.device("mps")) == "float32"
 
 
 def test_the_mean_sample_is_that_of_the_training_part(digits: tiny.Digits) -> None:
@@ -184,7 +185,7 @@ def test_images_too_large_for_convolutions_are_refused_before_anything_is_built(
 
 @pytest.mark.parametrize(("rows", "said"), [([[1, 2]] * 3, "all 3 training samples are equal"), ([[1, 2], [1, 3]], "")])
 def test_equal_samples_are_said_before_they_are_trained_on(rows: list[list[int]], said: str) -> None:
-    found = prepare.about_sameness(Samples(np.array(rows, np.float32), "rows"))
+    found = notes.about_sameness(Samples(np.array(rows, np.float32), "rows"))
     assert [text.partition(":")[0] for text in found] == [said] * bool(said)
 
 
@@ -203,6 +204,6 @@ def test_fault_noise_levels_for_0_to_255_are_told_before_training(noise: str, me
 
 @pytest.mark.parametrize("noise", ["none", "gaussian:0.5", "gaussian:2", "gaussian:0.1-2", "speckle:3"])
 def test_levels_that_may_be_meant_are_left_alone(noise: str) -> None:
-    assert prepare.about_noise(noise, IMAGE) == []
-    assert prepare.about_noise("gaussian:25", TABLE) == []
-    assert prepare.about_noise("gaussian:300", IMAGE)[0].startswith("noise gaussian:300 leaves nothing")
+    assert notes.about_noise(noise, IMAGE) == []
+    assert notes.about_noise("gaussian:25", TABLE) == []
+    assert notes.about_noise("gaussian:300", IMAGE)[0].startswith("noise gaussian:300 leaves nothing")

@@ -8,7 +8,8 @@ import torch
 import tiny
 from isthmus.models.autoencoder import Model
 from isthmus.training import threads
-from isthmus.training.prepare import Prepared, fresh_model, settle_threads
+from isthmus.training.prepare import fresh_model, settle_threads
+from isthmus.training.prepared import Prepared
 from isthmus.training.threads import pick_threads
 
 

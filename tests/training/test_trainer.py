@@ -18,7 +18,7 @@ from isthmus.config import TrainingConfig
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Progress, Trainer, rate
 from poison import Poisoned, poison_gradient
 

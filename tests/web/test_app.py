@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isthmus.runs.folder import Run
+from isthmus.api import Run
 from served import app_of, client, png
 
 NAMES = ["../../x.png", "..\\..\\x.png", "/etc/passwd", "C:\\x.png", "a\x00b.png", "CON", "x" * 300, "<script>.png"]

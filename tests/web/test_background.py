@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from isthmus.api import Run
 from isthmus.errors import ResourceError
-from isthmus.runs.folder import Run
-from isthmus.web.background import Beside
+from isthmus.web.background import BackgroundServer
 
 ORPHAN = """
 import os, sys
@@ -56,7 +56,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> bool:
 
 def test_the_page_is_there_as_long_as_the_training_and_no_longer(denoiser: Run) -> None:
     said: list[str] = []
-    with Beside(said.append) as server:
+    with BackgroundServer(said.append) as server:
         address = server.begin(denoiser.path)
         assert said == [f"watch it at {address}"]
         assert answers(address)
@@ -67,7 +67,7 @@ def test_the_page_is_there_as_long_as_the_training_and_no_longer(denoiser: Run) 
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="is not a run folder") as caught, Beside(print) as server:
+    with pytest.raises(ResourceError, match="is not a run folder") as caught, BackgroundServer(print) as server:
         server.begin(tmp_path / "nowhere")
     assert caught.value.code == "RESOURCE-SERVE"
     assert "without --serve" in (caught.value.fix or "")
@@ -75,13 +75,13 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 def test_without_a_server_nothing_is_waited_for() -> None:
     said: list[str] = []
-    with Beside(said.append) as server:
+    with BackgroundServer(said.append) as server:
         server.wait()
     assert (said, server.process) == ([], None)
 
 
 def test_a_server_that_was_killed_leaves_the_training_alone(denoiser: Run) -> None:
-    with Beside(lambda text: None) as server:
+    with BackgroundServer(lambda text: None) as server:
         address = server.begin(denoiser.path)
         assert server.process is not None
         server.process.kill()

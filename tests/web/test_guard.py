@@ -9,8 +9,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from isthmus.runs.folder import Run
-from isthmus.web.guard import Door
+from isthmus.api import Run
+from isthmus.web.guard import Access
 from served import BEARER, HOME, PORT, TOKEN, app_of, client
 
 
@@ -158,8 +158,8 @@ def test_every_answer_carries_the_policy(app: Any) -> None:
 
 
 def test_on_a_network_addresses_are_known_and_foreign_names_are_not() -> None:
-    door = Door(TOKEN, PORT, frozenset({"mine"}), open_to_network=True)
-    assert [door.knows(f"{name}:{PORT}") for name in ("mine", "10.1.2.3", "[fe80::1]", "evil.example")] == [
+    access = Access(TOKEN, PORT, frozenset({"mine"}), open_to_network=True)
+    assert [access.knows(f"{name}:{PORT}") for name in ("mine", "10.1.2.3", "[fe80::1]", "evil.example")] == [
         True,
         True,
         True,

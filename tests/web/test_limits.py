@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isthmus.runs.folder import Run
+from isthmus.api import Run
 from isthmus.web.limits import Limits, Metered
 from served import app_of, client, png, uri
 

@@ -44,7 +44,7 @@ def test_fault_81_the_network_needs_its_own_flag(host: str) -> None:
 def test_fault_81_with_the_flag_it_listens_and_says_what_that_means() -> None:
     from pathlib import Path
 
-    from isthmus.runs.folder import Run
+    from isthmus.api import Run
     from isthmus.web.server import _serving
 
     with listening("0.0.0.0", 0, allow_network=True) as sock:

@@ -12,11 +12,11 @@ from pydantic import TypeAdapter
 
 import isthmus
 import tiny
-from isthmus.runs.folder import Run
+from isthmus.api import Run
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.editing.edits import edit_of
 from isthmus.tools.sampling.sampling import draw_samples
-from isthmus.web.bodies import Codes, Drawn, Edited, Noisy, Samples, Way
+from isthmus.web.bodies import CodesBody, DenoiseBody, EditBody, InterpolationBody, SampleBody, SamplesBody
 from served import app_of, client, pixels, png, uri
 from tiny import Digits
 
@@ -188,7 +188,7 @@ def test_every_route_of_the_api_has_been_tried(labelled: Any) -> None:
 
 def test_examples_of_single_fields_fit_them(labelled: Any) -> None:
     tried = 0
-    for kind in (Codes, Drawn, Edited, Noisy, Samples, Way):
+    for kind in (CodesBody, SampleBody, EditBody, DenoiseBody, SamplesBody, InterpolationBody):
         for name, field in kind.model_fields.items():
             for example in field.examples or []:
                 assert TypeAdapter(field.rebuild_annotation()).validate_python(example) == example, (kind, name)

@@ -15,11 +15,11 @@ import uvicorn
 import isthmus
 import tiny
 from browser import SIZES, Seen, chromium, needs_chromium
-from isthmus.runs.folder import Run
+from isthmus.api import Run
 from isthmus.web.app import build_app
-from isthmus.web.guard import Door
+from isthmus.web.guard import Access
 from isthmus.web.ports import listening
-from isthmus.web.served_run import House
+from isthmus.web.served_run import ServedRun
 from served import TOKEN, png
 
 pytestmark = needs_chromium
@@ -40,7 +40,7 @@ def running(run: Run) -> Iterator[str]:
     """The address of a server in a thread."""
     with listening("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
-        app = build_app(House(run.path), Door(TOKEN, port), watch=True)
+        app = build_app(ServedRun(run.path), Access(TOKEN, port), watch=True)
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1, ws="none")
         )

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 import tiny
+from isthmus.api import Run
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from isthmus.system.lock import FolderLock
-from isthmus.web.training_progress import Progress
+from isthmus.web.training_progress import TrainingStatus
 from served import app_of, client
 
 
 def test_a_finished_run_tells_its_epochs_and_draws_its_curves(denoiser: Run) -> None:
-    found = Progress(denoiser.path).snapshot()
+    found = TrainingStatus(denoiser.path).snapshot()
     assert (found["state"], found["epoch"], found["model"]) == ("finished", tiny.FAST["epochs"], True)
     costs = [row["validation_cost"] for row in denoiser.history]
     assert found["best"] == {"epoch": costs.index(min(costs)) + 1, "validation_cost": min(costs)}
@@ -30,21 +30,21 @@ def test_a_finished_run_tells_its_epochs_and_draws_its_curves(denoiser: Run) -> 
 
 
 def test_the_sanity_check_is_that_of_the_checkpoint(denoiser: Run) -> None:
-    found = Progress(denoiser.path).sanity()
+    found = TrainingStatus(denoiser.path).sanity()
     assert found is not None
     assert (len(found["x"]), len(found["x_hat"])) == (10, 10)
     assert found["step"] == int((denoiser.path / "checkpoint" / "latest").read_text().strip().removeprefix("step-"))
 
 
 def test_a_folder_that_cannot_be_read_yet_waits(tmp_path: Path) -> None:
-    assert Progress(tmp_path).snapshot()["state"] == "waiting"
-    assert Progress(tmp_path).sanity() is None
+    assert TrainingStatus(tmp_path).snapshot()["state"] == "waiting"
+    assert TrainingStatus(tmp_path).sanity() is None
 
 
 def test_nothing_is_stopped_where_nothing_trains(copy: Path) -> None:
     (copy / ".lock").write_text(json.dumps({"pid": 1, "host": socket.gethostname(), "since": ""}))
     with pytest.raises(UsageError, match="no training runs in this folder"):
-        Progress(copy).stop()
+        TrainingStatus(copy).stop()
 
 
 @pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"pid": 1}, {"pid": os.getpid()}])
@@ -52,7 +52,7 @@ def test_a_process_out_of_reach_gets_no_signal(copy: Path, change: dict[str, obj
     with FolderLock(copy):
         (copy / ".lock").write_text(json.dumps({"pid": 2, "host": socket.gethostname(), "since": ""} | change))
         with pytest.raises(UsageError, match="out of reach"):
-            Progress(copy).stop()
+            TrainingStatus(copy).stop()
 
 
 def test_fault_82_a_new_server_finds_the_training_and_stops_it_once_and_gently(images: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def score(
       isthmus score latest photos/ -o scores.csv --picture strange.png
       isthmus score latest table.csv -o scores.csv --false-alarms 0.05
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.anomaly import score_table
 
     scored = score_table.score(

@@ -31,9 +31,9 @@ class Io:
     @property
     def display(self) -> Any:
         """The display that library functions speak through."""
-        from isthmus.training.display import display
+        from isthmus.training.display import display_on
 
-        return display(self.people, quiet=self.quiet)
+        return display_on(self.people, quiet=self.quiet)
 
     def say(self, text: str) -> None:
         """A line for people, unless quiet."""

@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import Out, RunName, nested
 from isthmus.cli.options import USING, with_settings
+from isthmus.wording import counted
 
 Names = list[str] | None
 Method = Annotated[
@@ -37,7 +38,7 @@ def edit(
       isthmus edit latest digit.png --add slant --strength 2 -o slanted.png
       isthmus edit latest table.csv --add age --keep weight -o older.csv
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.editing import edits
 
     found = find(run)
@@ -45,7 +46,7 @@ def edit(
     made = edits.edit(found, input, out, wanted, strength=strength, strip=strip, settings=nested(settings))
     for sentence in made.said:
         io.say(sentence)
-    io.result(made.as_dict(), f"{made.n:,} edited sample{'s' * (made.n != 1)} written to {made.out}")
+    io.result(made.as_dict(), f"{counted(made.n, 'edited sample')} written to {made.out}")
 
 
 def learn(
@@ -68,7 +69,7 @@ def learn(
       isthmus feature learn latest round --class 0 --against 1
       isthmus feature learn latest upright --measure slant --keep thickness
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     sources = {"class": of, "with": with_, "column": column, "measure": measure}
@@ -86,7 +87,7 @@ def list_(io: Io, run: RunName) -> None:
     Examples:
       isthmus feature list latest
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     listed = feature_learning.listed(find(run))
@@ -111,7 +112,7 @@ def discover(
       isthmus feature discover latest -o directions.csv
       isthmus feature discover latest --method independent -n 12 --save
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     owner = find(run)
@@ -132,7 +133,7 @@ def matrix(
     Examples:
       isthmus feature matrix latest -o matrix.png
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     about = feature_learning.matrix(find(run), out, method=method)

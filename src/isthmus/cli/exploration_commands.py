@@ -39,7 +39,7 @@ def map_(
       isthmus map latest photos/ --method pca -o photos.png
       isthmus map latest table.csv --color price -o prices.png
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.exploration import code_map, coded
 
     found, out = find(run), out or Path("map.png")
@@ -67,7 +67,7 @@ def neighbors(
       isthmus neighbors latest digit.png -o neighbors.png
       isthmus neighbors latest mnist-2k:12 --in mnist-2k -k 20 -o neighbors.csv
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.exploration import coded, lookup
 
     found = find(run)
@@ -99,14 +99,14 @@ def duplicates(
       isthmus duplicates latest -o pairs.png
       isthmus duplicates latest photos/ -o pairs.csv
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.exploration import coded
     from isthmus.tools.exploration import duplicates as copies
 
     found = find(run)
     if out is not None:
         coded.refuse_out(found, out, data)
-    result = copies.find_copies(found, data, chance=chance, settings=nested(settings))
+    result = copies.find_duplicates(found, data, chance=chance, settings=nested(settings))
     drawn = out is not None and (result.pairs or out.suffix != ".png")
     about: dict[str, Any] = result.as_dict() | {"out": str(coded.write_result(result, out)) if out and drawn else None}
     for sentence in about["said"]:
@@ -132,7 +132,7 @@ def probe(
       isthmus probe latest
       isthmus probe latest table.csv --label kind --json
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.exploration.probing import probe_run
 
     result = probe_run(find(run), data, k=k, everything=everything, settings=nested(settings))

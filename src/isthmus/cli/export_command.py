@@ -24,7 +24,7 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
       isthmus export latest -o model.onnx
       isthmus export runs/wine -o wine.onnx --json
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.export import export as write
 
     exported = write(find(run), out)

@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import USING, with_settings
+from isthmus.wording import counted
 
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
 Input = Annotated[str, typer.Argument(help="A name, folder, image, table or array; rows of it as mnist-2k:0-9.")]
@@ -70,7 +71,7 @@ def decode(
 
 
 def _find(run: str) -> Any:
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
 
     return find(run)
 
@@ -83,7 +84,7 @@ def nested(settings: dict[str, Any]) -> dict[str, Any]:
 def _tell(io: Io, written: Any) -> None:
     for sentence in written.said:
         io.say(f"note: {sentence}")
-    io.result(written.as_dict(), f"{written.n:,} sample{'s' * (written.n != 1)} written to {written.path}")
+    io.result(written.as_dict(), f"{counted(written.n, 'sample')} written to {written.path}")
 
 
 def register(app: typer.Typer) -> None:

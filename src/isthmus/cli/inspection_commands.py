@@ -12,11 +12,12 @@ from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import READING, USING, with_settings
 from isthmus.errors import ModelFileError
+from isthmus.wording import counted
 
 
 def _version(asked: bool) -> None:
     if asked:
-        from isthmus import __version__
+        from isthmus.version import __version__
 
         print(f"isthmus {__version__}")
         raise typer.Exit
@@ -100,7 +101,7 @@ def _draw(found: Any, out: Path | None) -> Path | None:
 
 def info(io: Io, run: RunName) -> None:
     """Tell what a run is: its data, settings, numbers and verdicts, and whether its model is whole."""
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.runs.state import damage
 
     found = find(run)
@@ -114,7 +115,7 @@ def info(io: Io, run: RunName) -> None:
 
 def runs(io: Io) -> None:
     """List the runs in this folder, newest last, with their main numbers."""
-    from isthmus.runs.folder import list_runs
+    from isthmus.runs.finding import list_runs
 
     rows = [_row(run) for run in list_runs()]
     io.result({"runs": rows}, _table(rows) if rows else "there are no runs here; train one with `isthmus train`")
@@ -139,7 +140,7 @@ def doctor(io: Io) -> None:
 def _measured(metrics: dict[str, Any]) -> str:
     about, block = metrics["data"], metrics.get("denoising") or {}
     of = "row" if len(about["shape"]) == 1 else "image"
-    lines = [f"{'data':<10} {about['name']}, {about['n_test']:,} test {of}{'s' * (about['n_test'] != 1)}"]
+    lines = [f"{'data':<10} {about['name']}, {counted(about['n_test'], f'test {of}')}"]
     lines += [f"{'trained on':<10} {about['trained_on']}"] if "trained_on" in about else []
     lines += [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
     lines += [f"{name:<10} mse {numbers['mse']:.5g}" for name, numbers in metrics["baselines"].items()]

@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING, with_settings
+from isthmus.wording import counted
 
 Where = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .npy, .csv, .parquet.")]
 Moving = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .webp, .npy, .csv, .parquet.")]
@@ -37,7 +38,7 @@ def sample(
       isthmus sample latest --class 7 -o sevens.png
       isthmus sample latest -n 1000 --density gaussian -o rows.csv
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.sampling import synthesis
 
     made = synthesis.sample(find(run), n, out, density=density, of=of, seed=seed, temperature=temperature, judge=judge)
@@ -58,7 +59,7 @@ def interpolate(
       isthmus interpolate latest mnist-2k:3 mnist-2k:8 -o way/
       isthmus interpolate latest a.png b.png --path spherical -o way.webp
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.sampling import synthesis
 
     made = synthesis.interpolate(find(run), a, b, out, steps=steps, path=path, settings=nested(settings))
@@ -77,7 +78,7 @@ def traverse(
       isthmus traverse latest -o units.png
       isthmus traverse latest --unit 3 --unit 11 --around mnist-2k:12 -o units/
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
     from isthmus.tools.sampling import synthesis
 
     made = synthesis.traverse(find(run), out, units=unit or (), around=around, settings=nested(settings))
@@ -87,7 +88,7 @@ def traverse(
 def _tell(io: Io, made: Any, what: str) -> None:
     for sentence in made.said:
         io.say(sentence)
-    io.result(made.as_dict(), f"{made.n:,} {what}{'s' * (made.n != 1)} written to {made.out}")
+    io.result(made.as_dict(), f"{counted(made.n, what)} written to {made.out}")
 
 
 def register(app: typer.Typer) -> None:

@@ -34,7 +34,7 @@ def serve(
       isthmus serve runs/mnist-modern-1 --port 9000
       isthmus serve latest --watch
     """
-    from isthmus.runs.folder import find
+    from isthmus.runs.finding import find
 
     found = find(run)
     try:

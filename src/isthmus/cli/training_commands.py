@@ -45,13 +45,14 @@ def train(
     given = configs.merge(
         configs.read(config) if config else {}, configs.nest(settings), configs.parse_sets(sets or [])
     )
+    resolved = pipeline.configure(data, recipe, given, {})
     if dry_run:
-        about = pipeline.dry_run(pipeline.configure(data, recipe, given, {}), show=io.display)
+        about = pipeline.dry_run(resolved, show=io.display)
         io.result(about, _planned(about))
         return
     with _page(io) as page:
         run = pipeline.train(
-            data, recipe=recipe, out=out, config=given, show=io.display, command=["isthmus", *sys.argv[1:]],
+            resolved, data, out=out, show=io.display, command=["isthmus", *sys.argv[1:]],
             began=(lambda run: page.begin(run.path)) if serve else None,
         )  # fmt: skip
         io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
@@ -60,9 +61,9 @@ def train(
 
 
 def _page(io: Io) -> Any:
-    from isthmus.web.background import Beside
+    from isthmus.web.background import BackgroundServer
 
-    return Beside(io.say)
+    return BackgroundServer(io.say)
 
 
 def resume(
@@ -101,7 +102,7 @@ def summary(run: Any) -> str:
 
 
 def _planned(about: dict[str, Any]) -> str:
-    from isthmus.system.naming import counted
+    from isthmus.wording import counted
 
     samples = ", ".join(f"{n:,} {role}" for role, n in about["samples"].items())
     lines = [f"note: {sentence}" for sentence in about["said"]]

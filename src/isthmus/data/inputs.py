@@ -14,7 +14,7 @@ import numpy as np
 
 from isthmus.errors import DataError, ResourceError
 from isthmus.system.memory import size_of
-from isthmus.system.naming import printable
+from isthmus.wording import printable
 
 GZIP, ZIP, NPY, PARQUET = b"\x1f\x8b", b"PK", b"\x93NUMPY", b"PAR1"
 MOST_PACKED = 1032  # DEFLATE cannot pack tighter than that: 258 bytes in two bits

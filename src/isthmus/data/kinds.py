@@ -11,7 +11,7 @@ from isthmus.data.arrays.npy import is_npy
 from isthmus.data.images.pixels import SUFFIXES
 from isthmus.data.inputs import PARQUET, ZIP, InputFile, kind_of, looks_like_text
 from isthmus.errors import DataError
-from isthmus.system.naming import printable
+from isthmus.wording import printable
 
 IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BY_SUFFIX = {

@@ -11,6 +11,7 @@ from einops import rearrange
 
 from isthmus.data.numeric import are_bytes, blocks
 from isthmus.errors import DataError, UsageError
+from isthmus.wording import counted
 
 CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
 LEAST_PIXELS = 64  # 8x8, as in scikit-learn's digits; smaller squares are rather tables
@@ -55,7 +56,7 @@ def images_from_array(array: np.ndarray, *, name: str) -> tuple[np.ndarray, tupl
 def _from_three(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     n, H, W = array.shape
     if W in CHANNELS and min(n, H) > 4:  # images are not 1, 3 or 4 pixels wide
-        note = f"{name}: the shape {array.shape} is read as one image of {n}x{H} with {W} channel{'s' * (W > 1)}."
+        note = f"{name}: the shape {array.shape} is read as one image of {n}x{H} with {counted(W, 'channel')}."
         return rearrange(array, "h w c -> 1 c h w"), (note,)
     notes = ()
     if n in (3, 4):

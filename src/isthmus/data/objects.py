@@ -17,6 +17,7 @@ from isthmus.data.images.conform import conform_bundle
 from isthmus.data.images.image_folder import samples_from_pictures
 from isthmus.data.labels import encode_labels, same_classes
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.sources import read_source
 from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import DataError, UsageError
 
@@ -38,9 +39,7 @@ def read_object(data: Any, options: DataConfig | None = None, labels: Any = None
     """
     options = options or DataConfig()
     if isinstance(data, str | os.PathLike):
-        from isthmus.data.sources import read
-
-        data = read(data, options)
+        data = conform_bundle(read_source(data, options), options)
     if isinstance(data, Mapping) and "train" in data:
         return _from_mapping(data, options)
     bundle = data if isinstance(data, Bundle) else Bundle(_read_one(data, options, name))

@@ -1,4 +1,4 @@
-"""From a name or a path to samples: the one door to every reader."""
+"""What a name or a path stands for, and which reader takes it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from isthmus.config import DataConfig
 from isthmus.data.arrays import array_files, idx
-from isthmus.data.images.conform import conform_bundle
 from isthmus.data.images.image_folder import read_images
 from isthmus.data.images.listing import is_left_by_system
 from isthmus.data.images.pixels import SUFFIXES
@@ -20,64 +18,27 @@ from isthmus.data.kinds import BY_SUFFIX, kind_of_file, suffix_note
 from isthmus.data.labels import same_classes
 from isthmus.data.named.catalog import NAMES, name_of
 from isthmus.data.named.locating import read_named
-from isthmus.data.samples import Bundle, Samples
+from isthmus.data.samples import Bundle
 from isthmus.data.tables import reading
 from isthmus.errors import DataError, ResourceError, UsageError
-from isthmus.system.naming import printable
 from isthmus.system.workers import Progress
+from isthmus.wording import printable
 
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing")
 LONGEST_TOLD = 200  # characters of a wrong name that are repeated in the message
 VALIDATION_NAMES = ("val", "valid", "validation")
 
 
-def read(
-    source: Any,
-    options: DataConfig | None = None,
+def read_source(
+    source: str | os.PathLike[str],
+    options: DataConfig,
     progress: Progress | None = None,
-    *,
     expected: Sequence[str] | None = None,
 ) -> Bundle:
-    """The samples behind a name, a path (which beats a name), or a Python object.
-
-    A path is a folder of images, of IDX files or with `train` and `test` sub-folders, one image, a table, an array or
-    an IDX file. `progress(done, total)` counts steps of reading images, or bytes of a download; `expected` are the
-    columns of the table that a model was trained on.
+    """What a name or a path holds, as it is stored; a path that exists beats a name.
 
     Raises: DataError with the nearest known name where there is nothing; else whatever the reader finds wrong.
     """
-    options = options or DataConfig()
-    if not isinstance(source, str | os.PathLike):
-        from isthmus.data.objects import read_object
-
-        return read_object(source, options)
-    return conform_bundle(_read_source(source, options, progress, expected), options)
-
-
-def read_samples(
-    source: str | os.PathLike[str],
-    options: DataConfig | None = None,
-    progress: Progress | None = None,
-    *,
-    expected: Sequence[str] | None = None,
-) -> Samples:
-    """One set of samples to evaluate or to use a model on: the test part where the source comes with one.
-
-    `expected` are the columns of the table that a model was trained on.
-
-    Raises: as `read`.
-    """
-    options = options or DataConfig()
-    bundle = conform_bundle(_read_source(source, options, progress, expected), options)
-    if bundle.test is None:
-        return bundle.train
-    note = f"{bundle.test.name}: the test part is read ({len(bundle.test):,} samples)."
-    return replace(bundle.test, notes=(*bundle.train.notes, *bundle.test.notes, note))
-
-
-def _read_source(
-    source: str | os.PathLike[str], options: DataConfig, progress: Progress | None, expected: Sequence[str] | None
-) -> Bundle:
     text = os.fspath(source)
     if not text.strip():
         raise UsageError("USAGE-SOURCE", "the data has no name.", fix=f"name a path, or one of: {', '.join(NAMES)}")

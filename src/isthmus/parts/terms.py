@@ -8,23 +8,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from isthmus.errors import UsageError
-from isthmus.parts.codes import precise
+from isthmus.parts.codes import Code, precise
 from isthmus.parts.corruptions import Pair
 from isthmus.registry import build, joined
-
-if TYPE_CHECKING:
-    from isthmus.models.autoencoder import Model, Output
 
 # Widths of the kernels, as shares of the mean squared distance of two draws from the prior; one width alone would see
 # either the shape or the place only. Source: the seven of the authors' own code for arXiv:1711.01558.
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Encodes(Protocol):
+    """What terms need of a model: encoder (B, *shape) -> h, and bottleneck h -> `Code`."""
+
+    @property
+    def encoder(self) -> Any: ...
+
+    @property
+    def bottleneck(self) -> Any: ...
+
+
+class HoldsCode(Protocol):
+    """What terms need of a model's output."""
+
+    @property
+    def code(self) -> Code: ...
 
 
 class AbstractTerm(ABC):
@@ -36,7 +50,7 @@ class AbstractTerm(ABC):
 
     @abstractmethod
     def __call__(
-        self, model: Model, pair: Pair, output: Output, generator: torch.Generator | None
+        self, model: Encodes, pair: Pair, output: HoldsCode, generator: torch.Generator | None
     ) -> dict[str, Tensor]: ...
 
 
@@ -56,7 +70,7 @@ class Contractive(AbstractTerm):
         self.probes = int(probes)
 
     def __call__(
-        self, model: Model, pair: Pair, output: Output, generator: torch.Generator | None
+        self, model: Encodes, pair: Pair, output: HoldsCode, generator: torch.Generator | None
     ) -> dict[str, Tensor]:
         trained = torch.is_grad_enabled()
         with torch.enable_grad():
@@ -101,7 +115,7 @@ class MMD(AbstractTerm):
         self.kernel = kernel
 
     def __call__(
-        self, model: Model, pair: Pair, output: Output, generator: torch.Generator | None
+        self, model: Encodes, pair: Pair, output: HoldsCode, generator: torch.Generator | None
     ) -> dict[str, Tensor]:
         z = precise(output.code.z)
         if len(z) < 2:
@@ -138,7 +152,7 @@ class L2(AbstractTerm):
     penalties: Mapping[str, float] = {"l2": 0.01}
 
     def __call__(
-        self, model: Model, pair: Pair, output: Output, generator: torch.Generator | None
+        self, model: Encodes, pair: Pair, output: HoldsCode, generator: torch.Generator | None
     ) -> dict[str, Tensor]:
         return {"l2": precise(output.code.z).square().sum(1) / 2}
 

@@ -15,19 +15,19 @@ from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.evaluation.figures import canvas
-from isthmus.evaluation.figures.contact_sheets import short
 from isthmus.evaluation.figures.strips import side_by_side
 from isthmus.evaluation.metrics.label_probe import knn_accuracy
 from isthmus.pipeline import series
 from isthmus.recipes import RECIPES
-from isthmus.runs import folder as runs
-from isthmus.runs.folder import Run
+from isthmus.runs import finding
+from isthmus.runs.folder import RunFolder
 from isthmus.system import files
 from isthmus.tools.exploration.coded import coded
 from isthmus.tools.sampling.resemblance import Judges, resemblance
 from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.tools.sampling.synthesis import visible
-from isthmus.training.display import Quiet, shown_by
+from isthmus.training.display import AbstractDisplay, display_of
+from isthmus.wording import label
 
 DRAWN = 1_000  # samples that precision and recall are told on: their standard error is 0.01
 SHOWN = 10  # test images in the picture
@@ -46,7 +46,7 @@ MOST_DIGITS = 6  # beyond, powers of ten read better
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """`rows`: a dict a recipe with `name`, `n` seeds, each number of `NUMBERS` as {"mean", "sd"}, and `failed`."""
 
     folder: Path
@@ -68,8 +68,8 @@ class Contest:
 
 def compare(
     names: Sequence[str], data: str = "mnist-2k", *, out: str | Path | None = None, seeds: Sequence[int] = (0,),
-    settings: Mapping[str, Any] | None = None, show: bool | Quiet = True,
-) -> Contest:  # fmt: skip
+    settings: Mapping[str, Any] | None = None, show: bool | AbstractDisplay = True,
+) -> Comparison:  # fmt: skip
     """Trains each recipe of `names` once a seed and measures all alike; names of runs are measured as they are.
 
     Writes comparison.json, .md, .csv and, of images, .png beside the runs. What takes longest after the training is
@@ -77,29 +77,32 @@ def compare(
 
     Raises: UsageError for a name that is neither a recipe nor a run.
     """
-    shown = shown_by(show)
+    display = display_of(show)
     recipes = [name for name in names if name in RECIPES]
-    given = {name: runs.find(name) for name in names if name not in RECIPES}
+    given = {name: finding.find(name) for name in names if name not in RECIPES}
     jobs = [_job(recipe, seed, seeds, settings or {}) for recipe in recipes for seed in seeds]
     folder = series.folder_for(out, f"compare-{name_of(data) or Path(data).stem}")
-    found = series.carry_out(folder, jobs, data, shown) if jobs else {}
-    groups: dict[str, list[Run | IsthmusError]] = {
+    found = series.carry_out(folder, jobs, data, display) if jobs else {}
+    groups: dict[str, list[RunFolder | IsthmusError]] = {
         name: [given[name]] if name in given else [found[_job(name, seed, seeds, {}).name] for seed in seeds]
         for name in dict.fromkeys(names)
     }
     _refuse_other_tests(groups)
     rows, judges = [], Judges()
     for name, members in groups.items():
-        shown.say(f"measuring {name}")
+        display.say(f"measuring {name}")
         rows.append(_row(name, members, judges))
-    contest = Contest(folder, data, tuple(rows))
-    _write(contest, {name: next((m for m in members if isinstance(m, Run)), None) for name, members in groups.items()})
+    contest = Comparison(folder, data, tuple(rows))
+    _write(
+        contest,
+        {name: next((m for m in members if isinstance(m, RunFolder)), None) for name, members in groups.items()},
+    )
     return contest
 
 
-def _refuse_other_tests(groups: Mapping[str, Sequence[Run | IsthmusError]]) -> None:
+def _refuse_other_tests(groups: Mapping[str, Sequence[RunFolder | IsthmusError]]) -> None:
     """Raises: UsageError for runs of other data, whose errors say nothing beside each other."""
-    members = [(name, m) for name, found in groups.items() for m in found if isinstance(m, Run)]
+    members = [(name, m) for name, found in groups.items() for m in found if isinstance(m, RunFolder)]
     tests = [(name, run.metrics["data"]["name"]) for name, run in members]  # a seed may divide it otherwise
     others = [name for name, test in tests if test != tests[0][1]]
     if others:
@@ -107,7 +110,7 @@ def _refuse_other_tests(groups: Mapping[str, Sequence[Run | IsthmusError]]) -> N
         raise UsageError("USAGE-COMPARE", message, fix="name runs of the same data, or recipes and the data")
 
 
-def measured(run: Run, judges: Judges | None = None) -> dict[str, float]:
+def measured(run: RunFolder, judges: Judges | None = None) -> dict[str, float]:
     """The numbers of one run; what does not apply is absent. Runs that are set side by side share their `judges`."""
     test = run.metrics["test"]
     found = {"mse": test["mse"], "parameters": run.metrics["parameters"], "seconds": run.metrics["seconds"]}
@@ -152,7 +155,7 @@ def seeds_of(text: str) -> list[int]:
 
 def _is_run(name: str) -> bool:
     try:
-        runs.find(name)
+        finding.find(name)
     except IsthmusError:
         return False
     return True
@@ -164,8 +167,8 @@ def _job(recipe: str, seed: int, seeds: Sequence[int], settings: Mapping[str, An
     return series.Job(name, recipe, {**settings, "training": training})
 
 
-def _row(name: str, members: Sequence[Run | IsthmusError], judges: Judges) -> dict[str, Any]:
-    finished = [member for member in members if isinstance(member, Run)]
+def _row(name: str, members: Sequence[RunFolder | IsthmusError], judges: Judges) -> dict[str, Any]:
+    finished = [member for member in members if isinstance(member, RunFolder)]
     errors = [member.message for member in members if isinstance(member, IsthmusError)]
     each = [measured(run, judges) for run in finished]
     row: dict[str, Any] = {"name": name, "n": len(each), "failed": "; ".join(errors) if not each else ""}
@@ -186,12 +189,12 @@ def _cell(key: str, value: Mapping[str, Any] | None) -> str:
     mean, sd = value["mean"] * factor, None if value["sd"] is None else value["sd"] * factor
     digits = DIGITS.get(key, max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 0)  # else three that count
     if digits > MOST_DIGITS:
-        return f"{short(mean)}{unit}" + ("" if sd is None else f" ± {short(sd)}")
+        return f"{label(mean)}{unit}" + ("" if sd is None else f" ± {label(sd)}")
     spread = "" if sd is None or key == "parameters" else f" ± {sd:,.{digits}f}"
     return f"{mean:,.{digits}f}{unit}{spread}"
 
 
-def _write(contest: Contest, members: Mapping[str, Run | None]) -> None:
+def _write(contest: Comparison, members: Mapping[str, RunFolder | None]) -> None:
     folder = contest.folder
     files.write_json(folder / "comparison.json", contest.as_dict())
     files.write_text(folder / "comparison.md", contest.markdown() + "\n")
@@ -200,8 +203,8 @@ def _write(contest: Contest, members: Mapping[str, Run | None]) -> None:
         if any(key in row for row in contest.rows):
             columns[key] = [row[key]["mean"] if key in row else None for row in contest.rows]
     write_table(folder / "comparison.csv", columns)
-    shown = {name: run for name, run in members.items() if run is not None}
-    images = {name: run for name, run in shown.items() if run.model.preprocess.is_image}
+    display = {name: run for name, run in members.items() if run is not None}
+    images = {name: run for name, run in display.items() if run.model.preprocess.is_image}
     if not images:
         return
     first = next(iter(images.values()))
@@ -213,4 +216,4 @@ def _write(contest: Contest, members: Mapping[str, Run | None]) -> None:
     canvas.save(side_by_side({"original": visible(first, x), **drawn}), folder / "comparison.png")
 
 
-__all__ = ["NUMBERS", "Contest", "compare", "measured", "parted", "seeds_of"]
+__all__ = ["NUMBERS", "Comparison", "compare", "measured", "parted", "seeds_of"]

@@ -8,9 +8,9 @@ from typing import Any
 from isthmus.config import SECTIONS, Config
 from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
-from isthmus.runs.folder import CONFIG, Run
+from isthmus.runs.folder import CONFIG, RunFolder
 from isthmus.runs.record import as_recorded, digests, hardware, versions
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 
 # How far and how fast training goes on; everything it has come to so far stands as it is.
 GOES_ON = {"training.epochs", "training.lr"}
@@ -26,7 +26,7 @@ ELSEWHERE = {
 }
 
 
-def settings_changed(run: Run) -> dict[str, str]:
+def settings_changed(run: RunFolder) -> dict[str, str]:
     """`{"training.lr": "0.006 -> 0.003"}`: what of `config.toml` was edited since the run began and may be.
 
     Raises: UsageError that lists every other edit, as the rest of the training would not belong to its beginning.
@@ -56,7 +56,7 @@ def flat(settings: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def refuse_other_data(run: Run, splits: Splits, source: str) -> None:
+def refuse_other_data(run: RunFolder, splits: Splits, source: str) -> None:
     """Whether the data is what the run began with, sample by sample.
 
     Raises: UsageError that says of each set how it differs: going on would mix two trainings.
@@ -78,7 +78,7 @@ def _size(about: dict[str, Any]) -> str:
     return f"{about.get('n', 0):,} samples, {_shown(about.get('shape'))} {about.get('dtype')}"
 
 
-def conditions_changed(run: Run, prepared: Prepared) -> list[str]:
+def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:
     """Sentences on the versions and the machine where they differ from when `run` began."""
     now = {"versions": versions(), "hardware": hardware(prepared)}
     return [

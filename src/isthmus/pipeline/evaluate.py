@@ -16,16 +16,17 @@ from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.metrics.likelihood_bound import importance_bound
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.evaluation.verdicts.verdicts import OF_TRAINING
-from isthmus.runs import folder
-from isthmus.runs.folder import Run
+from isthmus.runs import finding
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import fingerprint
+from isthmus.system import devices
 from isthmus.tools.inference.intake import fitting, read_input
 from isthmus.training import prepare
-from isthmus.training.prepare import IN_MEMORY, Prepared
+from isthmus.training.prepared import IN_MEMORY, Prepared
 
 
 def evaluate(
-    run: str | Path | Run,
+    run: str | Path | RunFolder,
     data: Any = None,
     *,
     module: nn.Module | None = None,
@@ -44,7 +45,7 @@ def evaluate(
 
     Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
     """
-    run = run if isinstance(run, Run) and module is None else Run(_folder(run), module=module)
+    run = run if isinstance(run, RunFolder) and module is None else RunFolder(_folder(run), module=module)
     _refuse_without(run, data, settings)
     known, other = _data(run, data, settings)
     model = run.model.to(known.device)
@@ -76,11 +77,11 @@ def _is_seen(verdict: dict[str, Any]) -> bool:
     return verdict["id"] == "train-test-overlap" and verdict["level"] != "pass"
 
 
-def _folder(run: str | Path | Run) -> Path:
-    return run.path if isinstance(run, Run) else folder.find(run).path
+def _folder(run: str | Path | RunFolder) -> Path:
+    return run.path if isinstance(run, RunFolder) else finding.find(run).path
 
 
-def _refuse_without(run: Run, data: Any, settings: Mapping[str, Any] | None) -> None:
+def _refuse_without(run: RunFolder, data: Any, settings: Mapping[str, Any] | None) -> None:
     """Raises: UsageError where a run cannot be measured without data from the caller; before anything is read."""
     if settings and not isinstance(data, str | Path):
         message = f"{', '.join(settings)}: reading options are for other data, which is not named."
@@ -91,7 +92,7 @@ def _refuse_without(run: Run, data: Any, settings: Mapping[str, Any] | None) -> 
         raise UsageError("USAGE-EVALUATE", message, fix=fix)
 
 
-def _data(run: Run, data: Any, settings: Mapping[str, Any] | None) -> tuple[Prepared, bool]:
+def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None) -> tuple[Prepared, bool]:
     """What the run is measured on, and whether that is other data than its own."""
     if data is None:
         return run.prepared, False
@@ -109,7 +110,7 @@ def _data(run: Run, data: Any, settings: Mapping[str, Any] | None) -> tuple[Prep
         return _ready(run, _only(test)), True
 
 
-def _own(run: Run, data: Any) -> Splits | None:
+def _own(run: RunFolder, data: Any) -> Splits | None:
     """The three sets that the run was trained, watched and tested on, if `data` is what they were drawn from."""
     try:
         training, options = run.config.training, run.config.data
@@ -119,7 +120,7 @@ def _own(run: Run, data: Any) -> Splits | None:
     return splits if fingerprint(splits) == run.record.get("data_sha256") else None
 
 
-def _handed_over(run: Run, data: Any) -> Samples:
+def _handed_over(run: RunFolder, data: Any) -> Samples:
     """An object of Python as samples that the model takes; its test part, where it has one."""
     options = replace(run.config.data, limit=None, validation=None, test=None)
     found = read_object(data, options)
@@ -132,16 +133,16 @@ def _only(test: Samples) -> Splits:
     return Splits(train=none, validation=none, test=test)
 
 
-def _ready(run: Run, splits: Splits) -> Prepared:
+def _ready(run: RunFolder, splits: Splits) -> Prepared:
     preprocess = run.model.preprocess
     splits = replace(splits, test=align_labels(splits.test, preprocess.classes))
-    device = prepare.pick_device("auto")  # it may have been trained on another machine
+    device = devices.pick_device("auto")  # it may have been trained on another machine
     ready = Prepared(run.config, splits, preprocess, device, said=())
     prepare.check_targets(ready)
     return ready
 
 
-def _ending(run: Run) -> dict[str, Any]:
+def _ending(run: RunFolder) -> dict[str, Any]:
     known = ("epochs", "best_epoch", "seconds", "images_per_second", "mean_cost")
     return {k: run.metrics.get(k) for k in known} | {
         "stopped_by": run.record.get("ended", "budget"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from isthmus.data.batching.split import held_apart
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.evaluation.figures.run_pictures import draw_pictures
 from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean
@@ -17,26 +18,31 @@ from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.autoencoder import Model
 from isthmus.pipeline.reporting import report_at_end
 from isthmus.runs import folder
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import keep_latent
 from isthmus.runs.state import has_begun
 from isthmus.system import files
-from isthmus.system.naming import counted
 from isthmus.system.signals import StopSignals
-from isthmus.tools.anomaly.conformal import held_apart
 from isthmus.tools.anomaly.detector import keep_evidence
 from isthmus.training import prepare
 from isthmus.training.checkpoint import Checkpoints
-from isthmus.training.display import Quiet
-from isthmus.training.monitor import Monitor
-from isthmus.training.prepare import IN_MEMORY, Prepared
+from isthmus.training.display import AbstractDisplay
+from isthmus.training.monitor import TrainingMonitor
+from isthmus.training.prepared import IN_MEMORY, Prepared
 from isthmus.training.threads import using_threads
 from isthmus.training.trainer import Progress, Trainer
+from isthmus.wording import counted
 
 
 def execute(
-    run: Run, prepared: Prepared, model: Model, shown: Quiet, *, going_on: bool = False, extended: bool = False
-) -> Run:
+    run: RunFolder,
+    prepared: Prepared,
+    model: Model,
+    display: AbstractDisplay,
+    *,
+    going_on: bool = False,
+    extended: bool = False,
+) -> RunFolder:
     """Trains, saves, judges and draws, in a locked run folder.
 
     Raises: DivergedError; Interrupted after a signal, once all that was trained is saved; ResourceError.
@@ -44,32 +50,30 @@ def execute(
     with using_threads(prepared.config.training.threads), StopSignals() as stop, _recorded(run, stop, going_on):
         with stop.at_once():
             trainer, mean_cost = _set_up(run, prepared, model, going_on, extended)
-            _announce(run, prepared, model, trainer, shown, going_on)
+            _announce(run, prepared, model, trainer, display, going_on)
             if going_on and (resumed := run.record.get("resumed")):
                 run.write_record(resumed=[*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}])
-        progress = _run(run, trainer, shown)
+        progress = _run(run, trainer, display)
         monitor = trainer.monitor
         model.save(run.path / folder.MODEL)
         monitor.write_history()
         seconds = round(sum(row["seconds"] for row in monitor.history), 3)
         run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
-        shown.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
+        display.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
         with stop.at_once():
-            shown.say("judging …")
-            _judge(run, prepared, model, trainer, mean_cost, shown)
+            display.say("judging …")
+            _judge(run, prepared, model, trainer, mean_cost, display)
             run.write_record(judged=True)
-    finished = Run(run.path, module=model.own)
-    finished.__dict__["model"] = model.cpu().eval()
-    return finished
+    return RunFolder(run.path, module=model.own, model=model.cpu().eval())
 
 
-def _set_up(run: Run, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
+def _set_up(run: RunFolder, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
     """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
     training = prepared.config.training
     watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed)
     validation = prepared.tensor(watched)
     mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
-    monitor = Monitor(model, run.path, patience=training.patience, start_below=mean_cost)
+    monitor = TrainingMonitor(model, run.path, patience=training.patience, start_below=mean_cost)
     trainer = Trainer(model, prepare.batches_of(prepared), validation, training, monitor)
     found = Checkpoints(run.path / folder.CHECKPOINT).load() if going_on else None
     if found is not None:
@@ -79,7 +83,7 @@ def _set_up(run: Run, prepared: Prepared, model: Model, going_on: bool, extended
     return trainer, mean_cost
 
 
-def _restore(run: Run, trainer: Trainer, tensors: dict[str, Any], state: dict[str, Any]) -> None:
+def _restore(run: RunFolder, trainer: Trainer, tensors: dict[str, Any], state: dict[str, Any]) -> None:
     """Raises: UsageError for a module of the user's that is not built as the one that the run began with."""
     try:
         trainer.restore(tensors, state)
@@ -92,7 +96,9 @@ def _restore(run: Run, trainer: Trainer, tensors: dict[str, Any], state: dict[st
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=problems) from None
 
 
-def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_cost: float, shown: Quiet) -> None:
+def _judge(
+    run: RunFolder, prepared: Prepared, model: Model, trainer: Trainer, mean_cost: float, display: AbstractDisplay
+) -> None:
     """Measures and draws, and writes both into the run folder."""
     monitor, progress = trainer.monitor, trainer.progress
     ending = {
@@ -111,11 +117,11 @@ def _judge(run: Run, prepared: Prepared, model: Model, trainer: Trainer, mean_co
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
-    report_at_end(run, prepared, model, latent, shown)
+    report_at_end(run, prepared, model, latent, display)
 
 
 @contextmanager
-def _recorded(run: Run, stop: StopSignals, going_on: bool) -> Iterator[None]:
+def _recorded(run: RunFolder, stop: StopSignals, going_on: bool) -> Iterator[None]:
     """Notes in the run record how it ended, if not as planned; a signal becomes `Interrupted`, with how to go on."""
     try:
         yield
@@ -129,7 +135,7 @@ def _recorded(run: Run, stop: StopSignals, going_on: bool) -> Iterator[None]:
         raise
 
 
-def _stopped(run: Run, exit_code: int, going_on: bool) -> Interrupted:
+def _stopped(run: RunFolder, exit_code: int, going_on: bool) -> Interrupted:
     """The end by a signal that was not waited for: before the first step, by a second signal, or while judging."""
     if run.record.get("ended") in folder.DONE:
         message, fix = "stopped while judging; the trained model is saved.", f"judge it with `{how_to_go_on(run)}`"
@@ -141,7 +147,7 @@ def _stopped(run: Run, exit_code: int, going_on: bool) -> Interrupted:
     return Interrupted("INTERRUPTED", message, exit_code=exit_code, fix=fix)
 
 
-def how_to_go_on(run: Run) -> str:
+def how_to_go_on(run: RunFolder) -> str:
     """The command, or the call where data or module are the caller's, that goes on with the run."""
     needed = ["data=…"] * (run.config.data.source == IN_MEMORY) + ["module=…"] * bool(run.record.get("module"))
     if needed:
@@ -149,17 +155,17 @@ def how_to_go_on(run: Run) -> str:
     return f"isthmus resume {shlex.quote(str(run.path))}"
 
 
-def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
+def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress:
     begun = time.time()
     try:
-        with shown.training(trainer.progress):
-            progress = trainer.run(lambda row: _shown_epoch(row, trainer, shown), shown.step)
+        with display.training(trainer.progress):
+            progress = trainer.run(lambda row: _show_epoch(row, trainer, display), display.step)
     except DivergedError as error:
         trainer.monitor.write_history()
         run.write_record(ended="diverged", error=error.message, seconds=round(time.time() - begun, 3))
         raise
     for line in progress.log:
-        shown.say(line)
+        display.say(line)
     if progress.stopped_by == "interrupted":
         run.write_record(ended="interrupted")
         done = f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
@@ -172,32 +178,34 @@ def _run(run: Run, trainer: Trainer, shown: Quiet) -> Progress:
     return progress
 
 
-def _shown_epoch(row: dict[str, Any], trainer: Trainer, shown: Quiet) -> None:
+def _show_epoch(row: dict[str, Any], trainer: Trainer, display: AbstractDisplay) -> None:
     from isthmus.evaluation.figures.cost_curves import live_curve
 
-    shown.epoch(row, trainer.progress)
-    _warn_live(trainer.monitor.history, trainer.progress.epochs, shown)
-    if type(shown) is not Quiet:
+    display.epoch(row, trainer.progress)
+    _warn_live(trainer.monitor.history, trainer.progress.epochs, display)
+    if display.draws:
         live_curve(trainer.monitor.history)
 
 
-def _warn_live(history: list[dict[str, Any]], epochs: int, shown: Quiet) -> None:
+def _warn_live(history: list[dict[str, Any]], epochs: int, display: AbstractDisplay) -> None:
     """Says once what has gone wrong with the code, after a tenth of the training, in which it may still find itself."""
     rows = [collapse.live(row) for row in history if row["epoch"] > epochs / 10]
     if rows and rows[-1] is not None and not any(rows[:-1]):
-        shown.say(f"warning: {rows[-1]}")
+        display.say(f"warning: {rows[-1]}")
 
 
-def _announce(run: Run, prepared: Prepared, model: Model, trainer: Trainer, shown: Quiet, going_on: bool) -> None:
+def _announce(
+    run: RunFolder, prepared: Prepared, model: Model, trainer: Trainer, display: AbstractDisplay, going_on: bool
+) -> None:
     for sentence in prepared.said:
-        shown.say(f"note: {sentence}")
+        display.say(f"note: {sentence}")
     c, s, p = prepared.config, prepared.splits, trainer.progress
     kind = "denoising autoencoder" if c.model.noise != "none" else "autoencoder"
-    shown.say(
+    display.say(
         f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, "
         f"{len(s.test):,} for the test; code of {model.z_size} numbers, {model.n_parameters:,} weights, "
         f"recipe {c.recipe}, {counted(p.epochs, 'epoch')}, {c.training.precision} on {c.training.device}"
     )
     if going_on:
-        shown.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
-    shown.say(f"run folder: {run.path}")
+        display.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
+    display.say(f"run folder: {run.path}")

@@ -17,7 +17,7 @@ from isthmus.models.autoencoder import Model
 from isthmus.models.costs import penalty_weights
 from isthmus.system.signals import EXIT_CODES
 from isthmus.training import prepare
-from isthmus.training.monitor import Monitor
+from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.threads import using_threads
 from isthmus.training.trainer import Trainer
 
@@ -50,7 +50,7 @@ def train_in_memory(config: Config, samples: Samples, *, held_out: float) -> Tra
     validation = prepared.tensor(prepared.splits.validation)
     settings = prepared.config.training
     start = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
-    monitor = Monitor(model, patience=settings.patience, start_below=start)
+    monitor = TrainingMonitor(model, patience=settings.patience, start_below=start)
     trainer = Trainer(model, prepare.batches_of(prepared), validation, settings, monitor)
     with using_threads(settings.threads):
         progress = trainer.run(lambda row: None, lambda progress: None)

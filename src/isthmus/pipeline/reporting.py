@@ -13,22 +13,23 @@ from torch import nn
 
 from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
 from isthmus.models.autoencoder import Model
-from isthmus.report import Material, compare, compose
+from isthmus.report import RunData, compare, compose
 from isthmus.report.page import render
 from isthmus.report.run_data import CodeMoments
+from isthmus.runs import finding
 from isthmus.runs import folder as runs
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent
-from isthmus.runs.training_data import ReadOnce, prepared_again
+from isthmus.runs.training_data import ReadOnce, read_again
 from isthmus.system import files
-from isthmus.training.display import Quiet
-from isthmus.training.prepare import Prepared
+from isthmus.training.display import AbstractDisplay
+from isthmus.training.prepared import Prepared
 
 REPORT, COMPARISON = "report.html", "comparison"
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """Where the page lies, how large it is, and what had to be left out of it."""
 
     path: Path
@@ -39,7 +40,9 @@ class Written:
         return {"report": str(self.path), "bytes": self.n_bytes, "left_out": list(self.missing)}
 
 
-def report(*names: str | Path | Run, out: str | Path | None = None, module: nn.Module | None = None) -> Written:
+def report(
+    *names: str | Path | RunFolder, out: str | Path | None = None, module: nn.Module | None = None
+) -> WrittenReport:
     """Writes the page of a run into its folder as `report.html`; of several runs a comparison beside the first.
 
     `names`: run folders, names under `runs/`, or "latest". `out` names another file. Where the data of a run cannot be
@@ -50,29 +53,31 @@ def report(*names: str | Path | Run, out: str | Path | None = None, module: nn.M
     if not names:
         raise UsageError("USAGE-RUN", "no run is named.", fix="name a run folder, or latest")
     read = ReadOnce()
-    found = [material_of(_run(name, module), read) for name in names]
+    found = [run_data_of(_run(name, module), read) for name in names]
     if len(found) == 1:
         return _write(Path(out) if out else found[0].path / REPORT, _page(found[0]), found[0].missing)
     missing = [f"{m.name}: {text}" for m in found for text in m.missing]
     return _write(Path(out) if out else _free(found[0].path.parent), _comparison(found), tuple(missing))
 
 
-def report_at_end(run: Run, prepared: Prepared, model: Model, latent: Latent | None, shown: Quiet) -> None:
+def report_at_end(
+    run: RunFolder, prepared: Prepared, model: Model, latent: Latent | None, display: AbstractDisplay
+) -> None:
     """The page of a run that has just been judged. A failure here costs the page alone: it is said, not raised."""
     try:
-        done, config = Run(run.path), prepared.config
+        done, config = RunFolder(run.path), prepared.config
         moments = _moments(latent)
-        material = Material(run.path, done.metrics, done.history, done.record, config, prepared, model, moments)
-        _write(run.path / REPORT, _page(material), ())
+        run_data = RunData(run.path, done.metrics, done.history, done.record, config, prepared, model, moments)
+        _write(run.path / REPORT, _page(run_data), ())
     except IsthmusError as error:  # a full disk
-        shown.say(f"note: {REPORT} was not written: {error.message}")
+        display.say(f"note: {REPORT} was not written: {error.message}")
     except Exception as error:  # whatever it is, the run is complete
         again = f"isthmus report {shlex.quote(str(run.path))} --debug"
         message = f"{REPORT} was not written, all else of the run was; `{again}` shows why: {error!r}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
-def material_of(run: Run, read: ReadOnce | None = None) -> Material:
+def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
     """What a run folder holds, with its data and its model where they can be had; `read` is shared by several runs.
 
     Raises: UsageError for a run that was not judged yet.
@@ -85,16 +90,17 @@ def material_of(run: Run, read: ReadOnce | None = None) -> Material:
     model, prepared, missing = None, None, ()
     try:
         model = run.model
-        run.prepared = prepared = prepared_again(run, read)
+        prepared = read_again(run.path, run.config, run.record, model.preprocess, read)
+        run = RunFolder(run.path, module=run.module, model=model, prepared=prepared)
         model.to(prepared.device)
     except (DataError, ModelFileError) as error:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
         missing = (f"{lost}, the code and the counts of the data: {error.message}",)
     moments = _moments(_latent(run)) if model is not None else None
-    return Material(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
+    return RunData(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
 
 
-def _latent(run: Run) -> Latent | None:
+def _latent(run: RunFolder) -> Latent | None:
     """What latent/ holds, or what the data allows to make of it; None for a model without a code, or without either."""
     try:
         return run.latent
@@ -108,27 +114,27 @@ def _moments(latent: Latent | None) -> CodeMoments | None:
     return CodeMoments(latent.mean, latent.covariance, latent.class_means, latent.classes)
 
 
-def _run(name: str | Path | Run, module: nn.Module | None) -> Run:
-    if isinstance(name, Run) and module is None:
+def _run(name: str | Path | RunFolder, module: nn.Module | None) -> RunFolder:
+    if isinstance(name, RunFolder) and module is None:
         return name
-    return Run(name.path if isinstance(name, Run) else runs.find(name).path, module=module)
+    return RunFolder(name.path if isinstance(name, RunFolder) else finding.find(name).path, module=module)
 
 
-def _page(material: Material) -> str:
-    composed = compose(material)
+def _page(run_data: RunData) -> str:
+    composed = compose(run_data)
     script = {section.id: dict(section.script) for section in composed.sections if section.script}
     return render("report.html", composed.name, script, report=composed)
 
 
-def _comparison(found: Sequence[Material]) -> str:
+def _comparison(found: Sequence[RunData]) -> str:
     composed = compare(found)
     script = {section.id: dict(section.script) for section in composed.sections if section.script}
     return render("comparison.html", composed.name, script, report=composed)
 
 
-def _write(path: Path, page: str, missing: tuple[str, ...]) -> Written:
+def _write(path: Path, page: str, missing: tuple[str, ...]) -> WrittenReport:
     files.write_text(path, page)
-    return Written(path, len(page.encode()), missing)
+    return WrittenReport(path, len(page.encode()), missing)
 
 
 def _free(folder: Path) -> Path:
@@ -137,4 +143,4 @@ def _free(folder: Path) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-__all__ = ["Written", "material_of", "report", "report_at_end"]
+__all__ = ["WrittenReport", "report", "report_at_end", "run_data_of"]

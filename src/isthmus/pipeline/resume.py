@@ -14,19 +14,19 @@ from torch import nn
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import ModelFileError, ResourceError, UsageError
-from isthmus.evaluation.verdicts.cases import count
 from isthmus.pipeline.differences import conditions_changed, refuse_other_data, settings_changed
 from isthmus.pipeline.execution import execute
-from isthmus.runs import folder
-from isthmus.runs.folder import Run
+from isthmus.runs import finding, folder
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
-from isthmus.system import files
+from isthmus.system import devices, files
 from isthmus.system.lock import FolderLock
 from isthmus.system.swapping import sweep
 from isthmus.tools.anomaly.detector import left_out
 from isthmus.training import prepare
-from isthmus.training.display import Quiet, shown_by
-from isthmus.training.prepare import IN_MEMORY, Prepared
+from isthmus.training.display import AbstractDisplay, display_of
+from isthmus.training.prepared import IN_MEMORY, Prepared
+from isthmus.wording import counted
 
 
 def resume(
@@ -35,17 +35,10 @@ def resume(
     epochs: int | None = None,
     data: Any = None,
     module: nn.Module | None = None,
-    show: bool | Quiet = True,
-) -> Run:
-    """Goes on with a run where it stopped; with `epochs`, extends a finished one.
-
-    On the same machine the weights end bit-equal to those of an undisturbed run. `data` is needed where the run was
-    trained on data in memory, and may name where its file lies now; `module` where it was a module of your own.
-    Of the settings in `config.toml` only `epochs` and `lr` may have been edited, and where to compute.
-
-    Raises: UsageError if settings or data are not those the run began with, with each difference; ModelFileError.
-    """
-    run, shown = Run(folder.find(path).path, module=module), shown_by(show)
+    show: bool | AbstractDisplay = True,
+) -> RunFolder:
+    """Goes on with a run where it stopped; see `isthmus.resume`."""
+    run, display = RunFolder(finding.find(path).path, module=module), display_of(show)
     _refuse_without(run, data, module)
     changed = settings_changed(run)
     if epochs is None and "training.epochs" in changed:
@@ -54,29 +47,29 @@ def resume(
     if finished and (epochs is None or epochs <= len(run.history)):
         asked = "" if epochs is None else f" ({epochs} is not)"
         more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
-        shown.say(f"{run.path} is finished after {count(len(run.history), 'epoch')}; {more}.")
+        display.say(f"{run.path} is finished after {counted(len(run.history), 'epoch')}; {more}.")
         return run
     config = _going_on(run.config, epochs, data)
     if not left_out(run):  # its monitor has watched all validation data so far, and goes on so: bit-equal
         config = replace(config, training=replace(config.training, calibration=0.0))
     if epochs is not None and config.training.schedule == "one-cycle" and run.history:
-        longer = "the longer run, so the learning rate rises again" if finished else count(epochs, "epoch")
-        shown.say(f"the schedule is laid anew over {longer}.")
+        longer = "the longer run, so the learning rate rises again" if finished else counted(epochs, "epoch")
+        display.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
         sweep(run.path)
-        prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
+        prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
         refuse_other_data(run, prepared.splits, config.data.source)
         told = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
         for sentence in told:
-            shown.say(f"note: {sentence}")
+            display.say(f"note: {sentence}")
         model = prepare.fresh_model(prepared, module, run.record.get("flatten", "auto"))
         with _as_it_was(run):
             _take_up(run, prepared, told)
-            return execute(run, prepared, model, shown, going_on=True, extended=finished)
+            return execute(run, prepared, model, display, going_on=True, extended=finished)
 
 
 @contextmanager
-def _as_it_was(run: Run) -> Iterator[None]:
+def _as_it_was(run: RunFolder) -> Iterator[None]:
     """Puts settings and record back where going on is refused."""
     kept = {path: path.read_text(encoding="utf-8") for path in (run.path / folder.CONFIG, run.path / folder.RECORD)}
     try:
@@ -87,7 +80,7 @@ def _as_it_was(run: Run) -> Iterator[None]:
         raise
 
 
-def _refuse_without(run: Run, data: Any, module: nn.Module | None) -> None:
+def _refuse_without(run: RunFolder, data: Any, module: nn.Module | None) -> None:
     """Raises: UsageError where the run needs data or a module that only the caller has; before anything is read."""
     if data is None and run.config.data.source == IN_MEMORY:
         message = f"{run.path} was trained on data in memory."
@@ -111,13 +104,13 @@ def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
     if isinstance(data, str | Path):
         read = replace(read, source=str(data))
     try:
-        prepare.pick_device(training.device)
+        devices.pick_device(training.device)
     except ResourceError:  # begun on another machine
         training = replace(training, device="auto")
     return replace(config, data=read, training=training)
 
 
-def _take_up(run: Run, prepared: Prepared, told: list[str]) -> None:
+def _take_up(run: RunFolder, prepared: Prepared, told: list[str]) -> None:
     """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
     files.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")

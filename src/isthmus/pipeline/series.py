@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from isthmus.errors import Interrupted, IsthmusError, UsageError
 from isthmus.pipeline import train
 from isthmus.pipeline.resume import resume
+from isthmus.runs import finding
 from isthmus.runs import folder as runs
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.settings import merge
 from isthmus.system import files
-from isthmus.training.display import Quiet
+from isthmus.training.display import AbstractDisplay
+from isthmus.training.trainer import Progress
 
 PLAN = "plan.json"
 
@@ -32,10 +35,12 @@ class Job:
 
 def folder_for(out: str | Path | None, name: str) -> Path:
     """The folder of a series: `out`, new or begun before, or the next free one under runs/."""
-    return runs.new_folder(None, name) if out is None else Path(out)
+    return finding.new_folder(None, name) if out is None else Path(out)
 
 
-def carry_out(folder: Path, jobs: Sequence[Job], data: str, show: Quiet) -> dict[str, Run | IsthmusError]:
+def carry_out(
+    folder: Path, jobs: Sequence[Job], data: str, show: AbstractDisplay
+) -> dict[str, RunFolder | IsthmusError]:
     """Trains what is not finished yet. A job that fails does not stop the others; its error stands in its place.
 
     Raises: UsageError where the folder holds another series, or an unknown setting; Interrupted; the first error where
@@ -44,7 +49,7 @@ def carry_out(folder: Path, jobs: Sequence[Job], data: str, show: Quiet) -> dict
     for job in jobs:
         train.configure(data, job.recipe, job.settings, {})  # a slip in the last job is told before the first
     _write_plan(folder, jobs, data)
-    done: dict[str, Run | IsthmusError] = {}
+    done: dict[str, RunFolder | IsthmusError] = {}
     begun, trained = time.monotonic(), 0
     for i, job in enumerate(jobs):
         left = "" if not trained else f"; {_minutes((time.monotonic() - begun) / trained * (len(jobs) - i))} left"
@@ -66,29 +71,43 @@ def carry_out(folder: Path, jobs: Sequence[Job], data: str, show: Quiet) -> dict
     return done
 
 
-def _one(path: Path, job: Job, data: str, show: Quiet) -> Run:
+def _one(path: Path, job: Job, data: str, show: AbstractDisplay) -> RunFolder:
     """The run of a job: as it is, gone on with, or begun."""
     if _finished(path):
-        return Run(path)
+        return RunFolder(path)
     quiet = _Within(show)
     if (path / runs.RECORD).is_file():
         return resume(path, show=quiet)
-    return train.train(data, recipe=job.recipe, out=path, config=job.settings, show=quiet)
+    return train.train(train.configure(data, job.recipe, job.settings, {}), data, out=path, show=quiet)
 
 
 def _finished(path: Path) -> bool:
     if not (path / runs.RECORD).is_file():
         return False
-    run = Run(path)
+    run = RunFolder(path)
     return run.record.get("ended") in runs.DONE and run.is_judged
 
 
-class _Within(Quiet):
+@final
+class _Within(AbstractDisplay):
     """Shows a run's progress, but not its words: those of ten runs would hide what matters."""
 
-    def __init__(self, show: Quiet) -> None:
-        self.show = show
-        self.step, self.epoch, self.training = show.step, show.epoch, show.training
+    def __init__(self, outer: AbstractDisplay) -> None:
+        self.outer, self.draws = outer, outer.draws
+
+    def say(self, text: str) -> None: ...
+
+    def step(self, progress: Progress) -> None:
+        self.outer.step(progress)
+
+    def epoch(self, row: dict[str, Any], progress: Progress) -> None:
+        self.outer.epoch(row, progress)
+
+    def training(self, progress: Progress) -> AbstractContextManager[None]:
+        return self.outer.training(progress)
+
+    def counting(self, what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+        return nullcontext(lambda done, total: None)
 
 
 def _write_plan(folder: Path, jobs: Sequence[Job], data: str) -> None:

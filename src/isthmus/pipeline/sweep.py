@@ -18,10 +18,10 @@ from isthmus.errors import IsthmusError, UsageError
 from isthmus.evaluation.figures import canvas
 from isthmus.evaluation.figures.charts import errors_against
 from isthmus.pipeline import series
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.settings import merge, parse_sets, where_is
 from isthmus.system import files
-from isthmus.training.display import Quiet, shown_by
+from isthmus.training.display import AbstractDisplay, display_of
 
 # A doubling that explains less than this share of the data's variance more is not worth its place: a hundredth is what
 # the eye begins to miss in the reconstructions of digits (0.0007 of MSE), and well above the spread between seeds.
@@ -72,7 +72,7 @@ NUMBERS = ("validation_mse", "test_mse", "mean_mse", "pca_mse", "parameters", "s
 
 def sweep(
     grid: Sequence[str], data: str = "mnist-2k", *, recipe: str = "modern", out: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None, show: bool | Quiet = True,
+    settings: Mapping[str, Any] | None = None, show: bool | AbstractDisplay = True,
 ) -> Scan:  # fmt: skip
     """Trains a run for each combination of `grid`, such as ["z_size=2,4,8", "lr=1e-3,1e-2"], and draws the errors.
 
@@ -81,7 +81,7 @@ def sweep(
 
     Raises: UsageError for an unknown setting, or one without several values.
     """
-    shown = shown_by(show)
+    display = display_of(show)
     names, values = parse_grid(grid)
     jobs = []
     for combination in itertools.product(*values):
@@ -90,7 +90,7 @@ def sweep(
         title = "-".join(f"{name.rpartition('.')[2]}-{value}" for name, value in pairs)
         jobs.append(series.Job(re.sub(r"[^\w.-]+", "-", title), recipe, merge(settings or {}, chosen)))
     folder = series.folder_for(out, f"sweep-{name_of(data) or Path(data).stem}")
-    done = series.carry_out(folder, jobs, data, shown)
+    done = series.carry_out(folder, jobs, data, display)
     points, failed = [], {}
     for job, combination in zip(jobs, itertools.product(*values), strict=True):
         run = done[job.name]
@@ -150,7 +150,7 @@ def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
     )
 
 
-def _point(name: str, values: Sequence[str], run: Run, names: Sequence[str]) -> Point:
+def _point(name: str, values: Sequence[str], run: RunFolder, names: Sequence[str]) -> Point:
     metrics, prepared = run.metrics, run.prepared
     x = prepared.x(prepared.splits.validation, MOST_VALIDATION)
     raw = run.model.preprocess.to_raw(x, None)

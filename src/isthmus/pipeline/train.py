@@ -18,40 +18,30 @@ from isthmus.models.autoencoder import Model, evaluation
 from isthmus.models.costs import penalty_weights
 from isthmus.pipeline.execution import execute
 from isthmus.recipes import resolve
-from isthmus.runs import folder
-from isthmus.runs.folder import Run
+from isthmus.runs import finding, folder
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import new_record
 from isthmus.runs.state import kept_if_begun
 from isthmus.system import files
 from isthmus.system.lock import FolderLock
 from isthmus.training import prepare
-from isthmus.training.display import Quiet, shown_by
-from isthmus.training.prepare import IN_MEMORY, Prepared
+from isthmus.training.display import AbstractDisplay, display_of
+from isthmus.training.prepared import IN_MEMORY, Prepared
 
 LOOKED_AT = 100  # samples on which an own module shows what its output is
 
 
 def train(
+    config: Config,
     data: Any = None,
     *,
-    recipe: str | None = None,
     out: str | Path | None = None,
-    config: str | Path | Mapping[str, Any] | None = None,
-    show: bool | Quiet = True,
+    show: bool | AbstractDisplay = True,
     command: Sequence[str] | None = None,
-    began: Callable[[Run], object] | None = None,
-    **settings: Any,
-) -> Run:
-    """Trains an autoencoder on `data`, judges it, and leaves a run folder.
-
-    `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `settings`:
-    any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`), over `config` (a TOML file or nested
-    values), over `recipe`. `show=False` prints nothing. `began` hears of the run once its folder stands.
-
-    Raises: UsageError, DataError, ResourceError, DivergedError, FolderInUseError; Interrupted after Ctrl-C.
-    """
-    resolved = configure(data, recipe, config, settings)
-    return _train(resolved, data, out, shown_by(show), command, began=began)
+    began: Callable[[RunFolder], object] | None = None,
+) -> RunFolder:
+    """A new run with these settings; see `isthmus.train`."""
+    return _train(config, data, out, display_of(show), command, began=began)
 
 
 def fit(
@@ -61,20 +51,14 @@ def fit(
     output: str = "logits",
     flatten: bool | str = "auto",
     out: str | Path | None = None,
-    show: bool | Quiet = True,
-    **settings: Any,
-) -> Run:
-    """Trains a `torch.nn.Module` of your own, and judges it like any other.
-
-    The module has `encoder` and `decoder`, or `encode` and `decode`, or only `forward`. `output` says whether it ends
-    in a sigmoid ("probabilities") or not ("logits"); it matters for images only. The module is trained in place.
-
-    Raises: as `train`; UsageError if the module does not give back what it is given.
-    """
+    show: bool | AbstractDisplay = True,
+    settings: Mapping[str, Any],
+) -> RunFolder:
+    """A new run that trains a module of the caller's; see `isthmus.fit`."""
     if output not in {"logits", "probabilities"}:
         raise UsageError("USAGE-OUTPUT", f"output is {output!r}.", fix='use "logits" or "probabilities"')
-    resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | settings)
-    return _train(resolved, data, out, shown_by(show), None, own=module, flatten=flatten, output=output)
+    resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | dict(settings))
+    return _train(resolved, data, out, display_of(show), None, own=module, flatten=flatten, output=output)
 
 
 def configure(
@@ -98,10 +82,10 @@ def configure(
     return resolved
 
 
-def dry_run(config: Config, data: Any = None, *, show: bool | Quiet = True) -> dict[str, Any]:
+def dry_run(config: Config, data: Any = None, *, show: bool | AbstractDisplay = True) -> dict[str, Any]:
     """Everything up to the first step: reads and checks the data, builds the model, and says what would happen."""
-    shown = shown_by(show)
-    prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
+    display = display_of(show)
+    prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
     model = prepare.fresh_model(prepared)
     batches = prepare.batches_of(prepared)
     t = prepared.config.training
@@ -120,47 +104,47 @@ def _train(
     config: Config,
     data: Any,
     out: str | Path | None,
-    shown: Quiet,
+    display: AbstractDisplay,
     command: Sequence[str] | None,
     *,
     own: nn.Module | None = None,
     flatten: bool | str = "auto",
     output: str = "logits",
-    began: Callable[[Run], object] | None = None,
-) -> Run:
+    began: Callable[[RunFolder], object] | None = None,
+) -> RunFolder:
     if own is not None and not isinstance(own, nn.Module):
         message = f"fit takes a torch.nn.Module, and was given a {type(own).__name__}."
         raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class; isthmus.train needs none")
-    prepared = prepare.prepare(config, prepare.read_splits(config, data, shown))
+    prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
     if own is not None:
         prepared = _for_own(prepared, output)
     prepared = prepare.settle_threads(prepared, own)
     model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
     penalty_weights(model)
     if own is not None:
-        _check_output(model, prepared, output, shown)
+        _check_output(model, prepared, output, display)
         architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())
         prepared = replace(prepared, config=replace(prepared.config, model=architecture))
     source = prepared.splits.train.name
     noise = prepared.config.model.noise
     name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")
-    run = Run(folder.new_folder(out, name))
+    run = RunFolder(finding.new_folder(out, name))
     with FolderLock(run.path), kept_if_begun(run.path):
         files.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
-        _list_skipped(run, prepared, shown)
+        _list_skipped(run, prepared, display)
         run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
         if began is not None:
             began(run)
-        return execute(run, prepared, model, shown)
+        return execute(run, prepared, model, display)
 
 
-def _list_skipped(run: Run, prepared: Prepared, shown: Quiet) -> None:
+def _list_skipped(run: RunFolder, prepared: Prepared, display: AbstractDisplay) -> None:
     """Writes `skipped.txt`: every file that `--skip-bad-files` left out, with its fault."""
     splits = prepared.splits
     skipped = skipped_files(splits.train, splits.validation, splits.test)
     if skipped:
         files.write_text(run.path / folder.SKIPPED, "\n".join(skipped) + "\n")
-        shown.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / folder.SKIPPED}")
+        display.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / folder.SKIPPED}")
 
 
 def _for_own(prepared: Prepared, output: str) -> Prepared:
@@ -172,7 +156,7 @@ def _for_own(prepared: Prepared, output: str) -> Prepared:
     )
 
 
-def _check_output(model: Model, prepared: Prepared, output: str, shown: Quiet) -> None:
+def _check_output(model: Model, prepared: Prepared, output: str, display: AbstractDisplay) -> None:
     """Whether what an own module gives can be what `output` says.
 
     Raises: UsageError for probabilities outside of [0, 1]. Logits that all lie inside are only said.
@@ -187,7 +171,7 @@ def _check_output(model: Model, prepared: Prepared, output: str, shown: Quiet) -
         fix = 'pass output="logits"' if output == "probabilities" else 'pass likelihood="bernoulli"'
         raise UsageError("USAGE-OUTPUT", f"{what}, which are no probabilities.", fix=fix)
     if model.likelihood.params_range is None and inside:
-        shown.say(f'note: {what}, as if it ended in a sigmoid; if so, pass output="probabilities"')
+        display.say(f'note: {what}, as if it ended in a sigmoid; if so, pass output="probabilities"')
 
 
 __all__ = ["configure", "dry_run", "fit", "train"]

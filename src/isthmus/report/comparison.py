@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from isthmus.evaluation.figures.run_pictures import SHOWN, one_of_each, shown
+from isthmus.evaluation.figures.run_pictures import SHOWN, as_pictures, one_of_each
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
-from isthmus.report.markup import number, told
+from isthmus.report.markup import number
 from isthmus.report.plots import Line
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
 from isthmus.report.sections.learning_curve import cost_unit, draw, thinned
 from isthmus.report.sections.provenance import flat
+from isthmus.wording import three_digits
 
 KINDS = 10  # colours of the curves; the eleventh run has the first one's again
 
@@ -54,10 +55,10 @@ class Comparison:
     missing: tuple[str, ...]
 
 
-def compare(found: Sequence[Material]) -> Comparison:
+def compare(found: Sequence[RunData]) -> Comparison:
     """The page of several runs, those sections that they allow."""
     names = names_of(found)
-    makers: tuple[Callable[[Sequence[Material], Sequence[str]], Section | None], ...] = (
+    makers: tuple[Callable[[Sequence[RunData], Sequence[str]], Section | None], ...] = (
         _numbers, _settings, _curves, _images,
     )  # fmt: skip
     sections = tuple(section for make in makers if (section := make(found, names)) is not None)
@@ -67,31 +68,31 @@ def compare(found: Sequence[Material]) -> Comparison:
     return Comparison(f"{len(found)} runs", _sentence(found, names), tuple(runs), sections, missing)
 
 
-def names_of(found: Sequence[Material]) -> list[str]:
+def names_of(found: Sequence[RunData]) -> list[str]:
     """The folders' names; their whole paths where two are called alike."""
     names = [m.name for m in found]
     return [name if names.count(name) == 1 else str(m.path) for name, m in zip(names, found, strict=True)]
 
 
-def _about(material: Material) -> str:
-    kind = f"denoiser for {material.noise}" if material.noise else "autoencoder"
-    return f"{kind} on {material.metrics['data']['name']}, recipe {material.config.recipe}"
+def _about(run_data: RunData) -> str:
+    kind = f"denoiser for {run_data.noise}" if run_data.noise else "autoencoder"
+    return f"{kind} on {run_data.metrics['data']['name']}, recipe {run_data.config.recipe}"
 
 
-def same_test(found: Sequence[Material]) -> bool:
+def same_test(found: Sequence[RunData]) -> bool:
     """Whether all were tested on the same data."""
     digests = {str((m.record.get("data") or {}).get("test") or m.record.get("data_sha256")) for m in found}
     return len(digests) == 1
 
 
-def _value(material: Material, keys: Sequence[str]) -> Any:
-    value: Any = material.metrics
+def _value(run_data: RunData, keys: Sequence[str]) -> Any:
+    value: Any = run_data.metrics
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def _sentence(found: Sequence[Material], names: Sequence[str]) -> str:
+def _sentence(found: Sequence[RunData], names: Sequence[str]) -> str:
     """Which run is best, if they can be compared."""
     if not same_test(found):
         return "These runs were tested on different data, so their numbers cannot be compared with each other."
@@ -106,12 +107,12 @@ def _sentence(found: Sequence[Material], names: Sequence[str]) -> str:
     if best <= 0:
         return f"{name} makes no error at all on the test data."
     return (
-        f"{name} has the least error on the same test data: mean squared error {told(best)}, where {other} has "
-        f"{told(second)}, {told(second / best)} times as much."
+        f"{name} has the least error on the same test data: mean squared error {three_digits(best)}, where {other} has "
+        f"{three_digits(second)}, {three_digits(second / best)} times as much."
     )
 
 
-def _numbers(found: Sequence[Material], names: Sequence[str]) -> Section:
+def _numbers(found: Sequence[RunData], names: Sequence[str]) -> Section:
     comparable = same_test(found) and len({m.noise for m in found}) == 1
     measures = [m for m in MEASURES if _worth_a_column(found, m)]
     best = {m.name: _best(found, m) if comparable else None for m in measures}
@@ -133,20 +134,20 @@ def _numbers(found: Sequence[Material], names: Sequence[str]) -> Section:
     return Section("numbers", "Numbers", "numbers.html", read, {"heads": [m.name for m in measures], "rows": rows})
 
 
-def _worth_a_column(found: Sequence[Material], measure: Measure) -> bool:
+def _worth_a_column(found: Sequence[RunData], measure: Measure) -> bool:
     """Whether any run has it; of what is neither better nor worse, whether the runs differ in it."""
     values = [v for run in found if finite(v := _value(run, measure.keys))]
     return bool(values) and (bool(measure.better) or len(set(values)) > 1 or len(values) < len(found))
 
 
-def _best(found: Sequence[Material], measure: Measure) -> Any:
+def _best(found: Sequence[RunData], measure: Measure) -> Any:
     values = [v for run in found if finite(v := _value(run, measure.keys))]
     if not measure.better or len(set(values)) < 2:
         return None
     return min(values) if measure.better == "low" else max(values)
 
 
-def _settings(found: Sequence[Material], names: Sequence[str]) -> Section:
+def _settings(found: Sequence[RunData], names: Sequence[str]) -> Section:
     every = [{"recipe": m.config.recipe} | flat(m.config) for m in found]
     keys = list(dict.fromkeys(key for values in every for key in values))
     rows = [(key, [values.get(key, "–") for values in every]) for key in keys
@@ -157,13 +158,13 @@ def _settings(found: Sequence[Material], names: Sequence[str]) -> Section:
     return Section("settings", "What differs", "differences.html", read, {"names": list(names), "rows": rows})
 
 
-def _curves(found: Sequence[Material], names: Sequence[str]) -> Section | None:
+def _curves(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
     """The validation costs; only of runs that count in the unit of the first."""
     unit = cost_unit(found[0])
     lines, left = [], []
-    for i, (name, material) in enumerate(zip(names, found, strict=True)):
-        rows = [row for row in thinned(material.history) if finite(row.get("validation_cost"))]
-        if cost_unit(material) != unit:
+    for i, (name, run_data) in enumerate(zip(names, found, strict=True)):
+        rows = [row for row in thinned(run_data.history) if finite(row.get("validation_cost"))]
+        if cost_unit(run_data) != unit:
             left.append(name)
         elif rows:
             ys = [row["validation_cost"] for row in rows]
@@ -172,7 +173,7 @@ def _curves(found: Sequence[Material], names: Sequence[str]) -> Section | None:
     if drawn is None:
         return None
     shown_, script = drawn
-    ends = ", ".join(f"{line.name} at {told(line.ys[-1])}" for line in lines)
+    ends = ", ".join(f"{line.name} at {three_digits(line.ys[-1])}" for line in lines)
     read = f"The validation cost ({unit}) of each run by epoch, lower is better; at their ends stand {ends}."
     if left:
         read += f" Left out, because they count another cost: {', '.join(left)}."
@@ -181,7 +182,7 @@ def _curves(found: Sequence[Material], names: Sequence[str]) -> Section | None:
     return Section("curves", "How they learnt", "training.html", read, shown_ | {"best": None, "unit": unit}, script)
 
 
-def _images(found: Sequence[Material], names: Sequence[str]) -> Section | None:
+def _images(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
     """The first run's test images, and what every run with the same test data makes of them."""
     first = found[0]
     if first.passed is None or first.test is None or not first.is_image or not same_test(found):
@@ -193,9 +194,9 @@ def _images(found: Sequence[Material], names: Sequence[str]) -> Section | None:
     noisy = [m for m in found if m.noise]
     if len(noisy) == len(found) and len({(m.noise, m.config.training.seed) for m in found}) == 1:
         rows.append(_row("with noise", seen.x_in, titles))
-    for name, material in zip(names, found, strict=True):
-        if material.passed is not None and material.passed.data.shape == first.passed.data.shape:
-            rows.append(_row(name, material.passed.rows(chosen).x_hat, titles, seen.x))
+    for name, run_data in zip(names, found, strict=True):
+        if run_data.passed is not None and run_data.passed.data.shape == first.passed.data.shape:
+            rows.append(_row(name, run_data.passed.rows(chosen).x_hat, titles, seen.x))
     if len(rows) < 2:
         return None
     read = f"The same {len(chosen)} test images in every row, and below the originals what each run makes of them. "
@@ -214,8 +215,8 @@ def _images(found: Sequence[Material], names: Sequence[str]) -> Section | None:
 def _row(name: str, images: torch.Tensor, titles: Sequence[str], x: torch.Tensor | None = None) -> dict[str, Any]:
     errors = [None] * len(images) if x is None else (images - x).square().flatten(1).mean(1).tolist()
     alts = [
-        f"{title}, {name}" + ("" if e is None else f", error {told(e)}")
+        f"{title}, {name}" + ("" if e is None else f", error {three_digits(e)}")
         for title, e in zip(titles, errors, strict=True)
     ]
     mean = None if x is None else number(float(np.mean([e for e in errors if e is not None])))
-    return {"title": name, "pictures": list(zip(tiles.tiles(shown(images)), alts, strict=True)), "mean": mean}
+    return {"title": name, "pictures": list(zip(tiles.tiles(as_pictures(images)), alts, strict=True)), "mean": mean}

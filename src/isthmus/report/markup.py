@@ -7,6 +7,8 @@ import unicodedata
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from isthmus.wording import three_digits
+
 DIGITS = 3  # as many as the scatter of a run allows; the exact value stands in the element's attribute
 
 
@@ -41,21 +43,8 @@ def number(value: Any, unit: str = "") -> Html:
     """A number as people read it, with the exact one in the element: `<data value="0.00283145">0.00283</data>`."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return html(element("span", {"class": "none"}, "–"))
-    shown = f"{value:,}" if isinstance(value, int) else told(value)
+    shown = f"{value:,}" if isinstance(value, int) else three_digits(value)
     return html(element("data", {"value": repr(value)}, shown + (f"\u202f{unit}" if unit else "")))
-
-
-def told(value: float) -> str:
-    """Three digits with a true minus sign: 0.00283, 26.4, 1,083,696, 1.2e−5."""
-    if not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    if abs(value) >= 1e6 or abs(value) < 1e-4:
-        text = f"{value:.{DIGITS - 1}e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-    else:
-        text = f"{value:,.{max(0, DIGITS - 1 - math.floor(math.log10(abs(value))))}f}"
-    return text.replace("-", "−")
 
 
 def legible(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
 from isthmus.report.sections.baselines_and_errors import by_class, rivals, sanity
 from isthmus.report.sections.column_errors import columns, worst_rows
 from isthmus.report.sections.data_card import data
@@ -18,7 +18,7 @@ from isthmus.report.sections.provenance import architecture, settings
 from isthmus.report.sections.run_files import left_pictures
 
 # The order of the page: what is it worth, what does it do, how did it come about.
-ORDER: tuple[Callable[[Material], Section | None], ...] = (
+ORDER: tuple[Callable[[RunData], Section | None], ...] = (
     sanity, columns, left_pictures, training, rivals, denoising, by_class, worst_rows, code, imagined, data,
     architecture, settings,
 )  # fmt: skip
@@ -35,12 +35,12 @@ class Report:
     missing: tuple[str, ...]
 
 
-def compose(material: Material) -> Report:
-    """The page's sections, those that the material allows."""
-    found = [section for make in ORDER if (section := make(material)) is not None]
-    d = material.metrics["data"]
-    kind = "denoising autoencoder" if material.noise else "autoencoder"
-    about = f"{kind} on {d['name']}, recipe {material.config.recipe}"
-    if material.metrics.get("z_size"):
-        about += f", a code of {material.metrics['z_size']:,} numbers"
-    return Report(material.name, about, opening(material), tuple(found), material.missing)
+def compose(run_data: RunData) -> Report:
+    """The page's sections, those that the run_data allows."""
+    found = [section for make in ORDER if (section := make(run_data)) is not None]
+    d = run_data.metrics["data"]
+    kind = "denoising autoencoder" if run_data.noise else "autoencoder"
+    about = f"{kind} on {d['name']}, recipe {run_data.config.recipe}"
+    if run_data.metrics.get("z_size"):
+        about += f", a code of {run_data.metrics['z_size']:,} numbers"
+    return Report(run_data.name, about, opening(run_data), tuple(found), run_data.missing)

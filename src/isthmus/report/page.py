@@ -11,8 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isthmus import __version__
 from isthmus.report.markup import Html, legible
+from isthmus.version import __version__
 
 TEMPLATES = "templates"
 STYLE, SCRIPT = "style.css", "script.js"

@@ -9,8 +9,9 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from isthmus.report.markup import Html, element, html, told
+from isthmus.report.markup import Html, element, html
 from isthmus.sparkline import worth_showing
+from isthmus.wording import three_digits
 
 UNITS = 1_000  # of the inner drawing, each way
 ROOM = 0.05  # of the height, left free above and below
@@ -31,7 +32,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Level:
+class ReferenceLine:
     """A known value, drawn from edge to edge."""
 
     name: str
@@ -75,7 +76,7 @@ def _round_steps(low: float, high: float) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def y_axis(lines: Sequence[Line], levels: Sequence[Level], *, log: bool) -> Axis | None:
+def y_axis(lines: Sequence[Line], levels: Sequence[ReferenceLine], *, log: bool) -> Axis | None:
     """The axis that shows the curves well: a few values far above all others are cut off; None without any value."""
     ys = np.concatenate([np.asarray(line.ys, float) for line in lines] or [np.empty(0)])
     ys = np.sort(ys[np.isfinite(ys)])
@@ -95,7 +96,7 @@ def y_axis(lines: Sequence[Line], levels: Sequence[Level], *, log: bool) -> Axis
 
 def line_chart(
     lines: Sequence[Line],
-    levels: Sequence[Level],
+    levels: Sequence[ReferenceLine],
     x: Axis,
     y: Axis,
     *,
@@ -125,12 +126,12 @@ def line_chart(
     return html(root)
 
 
-def _draw_level(root: ET.Element, level: Level, y: Axis) -> None:
+def _draw_level(root: ET.Element, level: ReferenceLine, y: Axis) -> None:
     if not (math.isfinite(level.value) and (level.value > 0 or not y.log) and 0 <= y.at(level.value) <= 1):
         return
     height = _percent(1 - y.at(level.value))
     root.append(element("line", {"class": level.kind, "x1": "0", "x2": "100%", "y1": height, "y2": height}))
-    text = f"{level.name} {told(level.value)}"
+    text = f"{level.name} {three_digits(level.value)}"
     root.append(element("text", {"class": "name", "x": "100%", "y": height, "dy": "-6"}, text))
 
 

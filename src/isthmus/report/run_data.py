@@ -1,4 +1,4 @@
-"""`Material`: everything a report can tell about one run; and `Section`: one chapter of the page."""
+"""`RunData`: everything a report can tell about one run; and `Section`: one chapter of the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isthmus.config import Config
 from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.passed import Passed, pass_through
 from isthmus.models.autoencoder import Model
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CodeMoments:
 
 
 @dataclass(frozen=True)
-class Material:
+class RunData:
     """A run: what its folder holds, and where they are at hand its data and its model.
 
     `missing` are sentences about what is not at hand, and why; sections that need it are left out.

@@ -1,4 +1,4 @@
-"""`Shelf`: the folder `latent/` of a run, in parts that are written, verified and found out of date one by one."""
+"""`Artifacts`: the folder `latent/` of a run, in parts that are written, verified and found out of date one by one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from isthmus.system.tensors import save_tensors
 FOLDER, MODEL = "latent", "model"
 
 
-class Part(NamedTuple):
+class Artifact(NamedTuple):
     """What lies in one part: plain values, and arrays by name."""
 
     about: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
 
-class Shelf:
+class Artifacts:
     """The parts of RUN/latent/: `codes`, `density`, `features/slant` …, each a folder with its own manifest.
 
     So adding one never rewrites another. A part remembers the weights that it was made with; once the run was trained
@@ -53,7 +53,7 @@ class Shelf:
             contents[f"{folder.name}.safetensors"] = lambda path: save_tensors(path, tensors)
         return files.write_folder(folder, contents)
 
-    def get(self, name: str) -> Part:
+    def get(self, name: str) -> Artifact:
         """The part, once its manifest was verified.
 
         Raises: ModelFileError where it is missing, damaged, or made with other weights.
@@ -65,7 +65,7 @@ class Shelf:
             files.verify_folder(folder)
             about = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
             holds = folder / f"{folder.name}.safetensors"
-            part = Part(dict(about), load_file(holds) if holds.is_file() else {})
+            part = Artifact(dict(about), load_file(holds) if holds.is_file() else {})
         except ModelFileError as error:
             error.fix = f"remove {folder}, which is made anew, or use another copy of it"
             raise

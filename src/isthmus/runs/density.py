@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,10 +18,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from isthmus.errors import DataError, ModelFileError
+from isthmus.errors import DataError, ModelFileError, ResourceError, UsageError, unknown
 from isthmus.randomness import seed_of
-from isthmus.runs.artifacts import Part
+from isthmus.runs.artifacts import Artifact, Artifacts
+from isthmus.runs.folder import RunFolder
+from isthmus.runs.latent import Latent
+from isthmus.wording import counted
 
+PART = "density"
 MOST_COMPONENTS = 128  # with 10,000 codes of 32 numbers the validation likelihood turns at 16 to 64
 HELD_OUT = 0.2  # share of the codes on which the number of components is chosen
 FEWEST = 8  # codes a component at least: with fewer, its covariance is nothing but the added ridge
@@ -86,13 +91,13 @@ class Density:
         """Lower triangles L with L L' = covariance."""
         return np.linalg.cholesky(self.covariances)
 
-    def as_part(self) -> Part:
+    def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
         about = {"n": self.n, "tried": {str(K): nats for K, nats in self.tried.items()}}
-        return Part(about, {name: getattr(self, name) for name in ARRAYS})
+        return Artifact(about, {name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
-    def from_part(cls, part: Part, z_size: int) -> Density:
+    def from_part(cls, part: Artifact, z_size: int) -> Density:
         """Raises: ModelFileError where the arrays are not those of a density of codes of that size."""
         try:
             K = len(part.arrays["weights"])
@@ -194,7 +199,7 @@ def _standardised(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _too_few(n: int) -> DataError:
-    message = f"a density cannot be fitted to {n} code{'s' * (n != 1)}; two are the fewest."
+    message = f"a density cannot be fitted to {counted(n, 'code')}; two are the fewest."
     return DataError("DATA-COUNT", message, fix="choose a class with more training samples, or leave out --class")
 
 
@@ -202,6 +207,45 @@ def _log_normal(z: np.ndarray, mean: np.ndarray, factor: np.ndarray) -> np.ndarr
     whitened = solve_triangular(factor, (z - mean).T, lower=True)
     log_det = np.log(np.diag(factor)).sum()
     return -0.5 * (np.square(whitened).sum(0) + len(mean) * math.log(2 * math.pi)) - log_det
+
+
+def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
+    """The Gaussian or mixture of the run's training codes, or of those of one class.
+
+    A mixture is fitted when it is first asked for (MNIST's 2 s, without labels 20 s) and kept in latent/density.
+
+    Raises: UsageError for an unknown class; DataError if the class has less than two codes.
+    """
+    latent = run.latent
+    group = None if of is None else class_of(latent, of)
+    if kind == "gaussian":
+        return fit_gaussian(latent.codes if group is None else latent.codes[latent.labels == group])
+    shelf, seed = Artifacts(run.path), run.config.training.seed
+    if shelf.has(PART):
+        found = Density.from_part(shelf.get(PART), latent.z_size)
+    else:
+        found = (
+            fit_mixture(latent.codes, seed)
+            if latent.labels is None
+            else fit_by_group(latent.codes, latent.labels, seed)
+        )
+        with suppress(ResourceError):  # a run that cannot be written to can be drawn from all the same
+            shelf.put(PART, *found.as_part())
+    if group is None:
+        return found
+    if (found.groups < 0).all():  # so many classes that they share one mixture
+        return fit_mixture(latent.codes[latent.labels == group], seed)
+    return found.of_group(group, int((latent.labels == group).sum()))
+
+
+def class_of(latent: Latent, name: str) -> int:
+    """The number of a class. Raises: UsageError with the nearest one, or where the data had no labels."""
+    if latent.labels is None:
+        message = f"the run's data has no labels, so there is no class {name!r} to draw from."
+        raise UsageError("USAGE-CLASS", message, fix="leave out --class, or train with --label COLUMN")
+    if name not in latent.classes:
+        raise unknown("class", name, latent.classes)
+    return latent.classes.index(name)
 
 
 __all__ = ["Density", "fit_by_group", "fit_gaussian", "fit_mixture"]

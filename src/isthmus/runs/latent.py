@@ -13,8 +13,8 @@ from isthmus.data.batching.split import evenly
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
-from isthmus.runs.artifacts import Shelf
-from isthmus.training.prepare import Prepared
+from isthmus.runs.artifacts import Artifacts
+from isthmus.training.prepared import Prepared
 
 PART = "codes"
 MOST_CODES = 10_000  # codes that are kept: 1.3 MB at 32 numbers; a nearest neighbour among them takes milliseconds
@@ -88,12 +88,19 @@ class Latent:
         """Into RUN/latent/codes/, beside what other tools keep there."""
         about = {"n": self.n, "ids": self.ids, "classes": self.classes}
         arrays = {name: getattr(self, name) for name in self._shapes()}
-        return Shelf(run_path).put(PART, about, {name: value for name, value in arrays.items() if value is not None})
+        return Artifacts(run_path).put(
+            PART, about, {name: value for name, value in arrays.items() if value is not None}
+        )
+
+    @staticmethod
+    def is_kept(run_path: str | Path) -> bool:
+        """Whether a run keeps what its present weights made of the training data."""
+        return Artifacts(run_path).has(PART)
 
     @classmethod
     def load(cls, run_path: str | Path) -> Latent:
         """What `write` wrote. Raises: ModelFileError where it is missing, damaged or of other weights."""
-        about, arrays = Shelf(run_path).get(PART)
+        about, arrays = Artifacts(run_path).get(PART)
         try:
             classes, ids = tuple(map(str, about["classes"])), tuple(map(str, about["ids"]))
             optional = {name: arrays.pop(name, None) for name in ("labels", "class_covariance")}
@@ -104,7 +111,7 @@ class Latent:
                     raise ValueError(f"{name} has the shape {value.shape} instead of {shape}")
             return latent
         except (KeyError, TypeError, ValueError) as error:
-            fix = f"remove {Shelf(run_path).folder / PART}, which is made anew"
+            fix = f"remove {Artifacts(run_path).folder / PART}, which is made anew"
             raise ModelFileError("LATENT-FILE", f"{run_path}/latent/{PART} does not fit: {error}.", fix=fix) from None
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus import __version__
 from isthmus.config import Config
 from isthmus.data.batching.split import Splits
 from isthmus.system import files
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
+from isthmus.version import __version__
 
 PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isthmus.errors import ModelFileError
-from isthmus.runs.folder import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, Run
+from isthmus.runs.folder import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, RunFolder
 from isthmus.system import files, lock
 from isthmus.system.swapping import standing
 
@@ -39,12 +39,12 @@ def kept_if_begun(path: Path) -> Iterator[None]:
 
 def _ended(path: Path) -> str | None:
     try:
-        return Run(path).record.get("ended")
+        return RunFolder(path).record.get("ended")
     except ModelFileError:
         return None
 
 
-def damage(run: Run) -> ModelFileError | None:
+def damage(run: RunFolder) -> ModelFileError | None:
     """What is wrong with the trained model of a run: a file missing, cut or changed; None where it is whole, or where
     the run has not come so far as to have one."""
     folder = run.path / MODEL
@@ -61,7 +61,7 @@ def damage(run: Run) -> ModelFileError | None:
     return None
 
 
-def state(run: Run) -> str:
+def state(run: RunFolder) -> str:
     """How a run ended (budget, patience, interrupted, diverged, failed, unjudged, killed), or "running"."""
     ended = run.record.get("ended")
     if lock.is_held(run.path):

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from isthmus import __version__
+from isthmus.system.devices import pick_device, pick_precision
 from isthmus.system.memory import available_bytes
-from isthmus.training.prepare import pick_device, pick_precision
+from isthmus.version import __version__
 
 OPTIONAL = {"scikit-image": "skimage", "fastapi": "fastapi", "onnxruntime": "onnxruntime"}
 

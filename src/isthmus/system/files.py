@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from isthmus import __version__
 from isthmus.errors import ModelFileError, ResourceError
 from isthmus.system.swapping import PART, standing, swap
+from isthmus.version import __version__
 
 T = TypeVar("T")
 FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write

@@ -22,24 +22,6 @@ def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
     return tuple(int(piece) if i % 2 else piece for i, piece in enumerate(pieces)), name
 
 
-def printable(text: str | os.PathLike[str]) -> str:
-    r"""Text for one line of a message: line breaks, control characters and broken bytes escaped.
-
-    >>> printable("two\nlines ü")
-    'two\\nlines ü'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(text))
-
-
-def counted(n: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "image"), counted(2000, "image")
-    ('1 image', '2,000 images')
-    """
-    return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
 def text_of(path: Path) -> str:
     """A relative path as text with `/` that can be stored anywhere; bytes that are no UTF-8 are written as %FF."""
     raw = os.fsencode(path.as_posix()).decode("utf-8", "surrogateescape")

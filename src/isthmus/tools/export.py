@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus import __version__
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.models.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, need_onnx, onnx_bytes
 from isthmus.randomness import generator_for
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.system import files
+from isthmus.version import __version__
 
 COMPARED = 256  # samples: enough that every unit of the network has something to do, and less than a second
 # Some hundred float32 roundings (1.2e-7 each) in another order, relative to the largest value.
@@ -56,7 +56,7 @@ class Export:
         return {"opset": self.opset, "files": listed, "said": list(self.said)}
 
 
-def export(run: Run, out: str | Path) -> Export:
+def export(run: RunFolder, out: str | Path) -> Export:
     """Writes `out` (raw samples through the code and back) and, beside it, NAME-encoder.onnx and NAME-decoder.onnx.
 
     Every file is compared with the model on test samples of the run, or on random ones where its data is gone. What
@@ -142,7 +142,7 @@ def _form(values: np.ndarray) -> str:
     return f"{values.dtype} ({', '.join(['batch', *map(str, values.shape[1:])])})"
 
 
-def _samples(run: Run, preprocess: Preprocess) -> tuple[np.ndarray, tuple[str, ...]]:
+def _samples(run: RunFolder, preprocess: Preprocess) -> tuple[np.ndarray, tuple[str, ...]]:
     """Raw samples to compare on, and what is to be said about them."""
     try:
         x = run.prepared.splits.test.x
@@ -165,7 +165,7 @@ def _random(preprocess: Preprocess) -> np.ndarray:
     return preprocess.to_raw(x).numpy()
 
 
-def _about(run: Run) -> dict[str, str]:
+def _about(run: RunFolder) -> dict[str, str]:
     """What somebody who finds the file must know: written into it as metadata."""
     preprocess = run.model.preprocess
     about: dict[str, Any] = {"isthmus": __version__, "recipe": run.config.recipe, "z_size": run.model.z_size}

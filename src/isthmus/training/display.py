@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TextIO, final
 
 from isthmus.sparkline import sparkline
 
@@ -19,8 +20,32 @@ if TYPE_CHECKING:
 LINE_EVERY = 10.0  # seconds between two plain lines, so that a log of an hour has some hundred lines
 
 
-class Quiet:
-    """Says nothing. Also the contract of every display."""
+class AbstractDisplay(ABC):
+    """What a training speaks to. `draws`: whether somebody looks on, for whom a curve is worth drawing."""
+
+    draws: bool
+
+    @abstractmethod
+    def say(self, text: str) -> None: ...
+
+    @abstractmethod
+    def step(self, progress: Progress) -> None: ...
+
+    @abstractmethod
+    def epoch(self, row: dict[str, Any], progress: Progress) -> None: ...
+
+    @abstractmethod
+    def training(self, progress: Progress) -> AbstractContextManager[None]: ...
+
+    @abstractmethod
+    def counting(self, what: str) -> AbstractContextManager[Callable[[int, int], None]]: ...
+
+
+@final
+class Quiet(AbstractDisplay):
+    """Says nothing."""
+
+    draws = False
 
     def say(self, text: str) -> None: ...
 
@@ -28,17 +53,18 @@ class Quiet:
 
     def epoch(self, row: dict[str, Any], progress: Progress) -> None: ...
 
-    @contextmanager
-    def training(self, progress: Progress) -> Iterator[None]:
-        yield
+    def training(self, progress: Progress) -> AbstractContextManager[None]:
+        return nullcontext()
 
-    @contextmanager
-    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
-        yield lambda done, total: None
+    def counting(self, what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+        return nullcontext(lambda done, total: None)
 
 
-class Plain(Quiet):
+@final
+class Plain(AbstractDisplay):
     """Lines of text, for logs and pipes."""
+
+    draws = True
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stdout
@@ -50,20 +76,31 @@ class Plain(Quiet):
         except BrokenPipeError:  # whoever read along has gone, which is no reason to end a training
             self.stream = io.StringIO()
 
+    def step(self, progress: Progress) -> None: ...
+
     def epoch(self, row: dict[str, Any], progress: Progress) -> None:
         now = time.monotonic()
         if now - self._line_at >= LINE_EVERY or progress.epoch in {1, progress.epochs}:
             self._line_at = now
             self.say(sentence(row, progress))
 
+    def training(self, progress: Progress) -> AbstractContextManager[None]:
+        return nullcontext()
 
-class Terminal(Plain):
+    def counting(self, what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+        return nullcontext(lambda done, total: None)
+
+
+@final
+class Terminal(AbstractDisplay):
     """A rich progress bar with costs, speed, time left and a sparkline of the validation cost."""
 
+    draws = True
+
     def __init__(self, stream: TextIO | None = None) -> None:
-        super().__init__(stream)
         from rich.console import Console
 
+        self.stream = stream or sys.stdout
         self.console = Console(file=self.stream, highlight=False)
         self._bar: Any = None
         self._told = ""
@@ -124,14 +161,14 @@ def sentence(row: dict[str, Any], progress: Progress) -> str:
     return f"epoch {row['epoch']}/{progress.epochs}  {brief(row, progress)}  {left:.0f} s left"
 
 
-def display(stream: TextIO | None = None, *, quiet: bool = False) -> Quiet:
+def display_on(stream: TextIO | None = None, *, quiet: bool = False) -> AbstractDisplay:
     """The display that fits `stream` (default: standard output)."""
     if quiet:
         return Quiet()
-    shown: TextIO = stream or sys.stdout
-    return Terminal(shown) if shown.isatty() else Plain(shown)
+    out: TextIO = stream or sys.stdout
+    return Terminal(out) if out.isatty() else Plain(out)
 
 
-def shown_by(show: bool | Quiet) -> Quiet:
+def display_of(show: bool | AbstractDisplay) -> AbstractDisplay:
     """The display that the argument `show` of `train` and the like means."""
-    return show if isinstance(show, Quiet) else display(quiet=not show)
+    return show if isinstance(show, AbstractDisplay) else display_on(quiet=not show)

@@ -1,15 +1,4 @@
-"""`Monitor`: the teaching notebook's Callback. It logs costs, keeps the best weights, draws the curve, and says stop.
-
-Our own training loop uses it, and so can any loop of a user's:
-
-    monitor = Monitor(model, out="runs/mine", patience=5)
-    for epoch in range(100):
-        monitor.log(train_cost=train_one_epoch(), validation_cost=validate())
-        monitor.save_checkpoint()
-        monitor.plot_cost()
-        if monitor.early_stopping():
-            break
-"""
+"""`TrainingMonitor`: logs costs, keeps the best weights, writes checkpoints and the history, and says stop."""
 
 from __future__ import annotations
 
@@ -27,7 +16,7 @@ from isthmus.system import files
 from isthmus.training.checkpoint import Checkpoints
 
 
-class Monitor:
+class TrainingMonitor:
     """Keeps `history` (a dict an epoch), the best epoch and its weights.
 
     `watch` names the logged value that decides, `better` which way it should go. `patience` is the number of epochs
@@ -143,14 +132,3 @@ class Monitor:
         writer.writeheader()
         writer.writerows(self.history)
         return files.write_text(self.out / "history.csv", text.getvalue())
-
-    def plot_cost(self, **settings: Any) -> None:
-        """The cost curves: live in a notebook, as `curves.png` in `out` always."""
-        from isthmus.evaluation.figures import figures
-
-        if not self.history:
-            return
-        figures.live_curve(self.history, now=True, best_epoch=self.best_epoch, **settings)
-        if self.out is not None:
-            figure = figures.cost_curves(self.history, best_epoch=self.best_epoch, **settings)
-            figures.save(figure, self.out / "curves.png")

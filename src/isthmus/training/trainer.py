@@ -25,7 +25,7 @@ from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_a
 from isthmus.randomness import generator_for, seed_of
 from isthmus.system.signals import StopSignals
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
-from isthmus.training.monitor import Monitor
+from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.optimizer import Stepper, adamw
 
 LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
@@ -62,7 +62,7 @@ class Trainer:
     """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch."""
 
     def __init__(
-        self, model: Model, batches: Batches, validation: Tensor, settings: TrainingConfig, monitor: Monitor
+        self, model: Model, batches: Batches, validation: Tensor, settings: TrainingConfig, monitor: TrainingMonitor
     ) -> None:
         self.model, self.batches, self.validation, self.settings, self.monitor = (
             model,

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 from isthmus.report.tiles import heat
-from isthmus.web.loaded_run import Workbench
+from isthmus.web.loaded_run import LoadedRun
 
 STRONG = 6.0  # times the usual error of a pixel that is drawn in full orange: no normal one has that
 
 
-def scored(bench: Workbench, raw: np.ndarray) -> dict[str, Any]:
+def scored(loaded: LoadedRun, raw: np.ndarray) -> dict[str, Any]:
     """Score, p-value and outlier of raw samples (N, *shape), and of images a picture of where they are strange.
 
     For a run that held no samples apart to calibrate by, `p_value`, `outlier` and `rate` are None.
     """
     from isthmus.tools.anomaly.conformal import outliers, settled_rate
 
-    detector = bench.detector
+    detector = loaded.detector
     n = len(detector.calibration)
     found, rate = detector.scores(raw), settled_rate(None, n) if n else None
     told: dict[str, Any] = {
@@ -28,7 +28,7 @@ def scored(bench: Workbench, raw: np.ndarray) -> dict[str, Any]:
         "outlier": [None] * len(raw) if rate is None else outliers(found.p_value, rate).tolist(),
         "rate": rate,
     }
-    if bench.model.preprocess.is_image:
+    if loaded.model.preprocess.is_image:
         _, where = detector.heat(raw)
         told["heat"] = [heat(values.max(0), STRONG) for values in where]
     return told

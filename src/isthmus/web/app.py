@@ -11,15 +11,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from isthmus import __version__, report
+from isthmus import report
 from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceError
 from isthmus.report.page import frame_of
 from isthmus.system.files import finite
+from isthmus.version import __version__
 from isthmus.web import panels, routes
 from isthmus.web import watch as watching
-from isthmus.web.guard import Door, Guard
+from isthmus.web.guard import Access, Guard
 from isthmus.web.limits import Limits, Metered, TooMuch
-from isthmus.web.served_run import PAGES, House
+from isthmus.web.served_run import PAGES, ServedRun
 
 STATUS = {DataError: 422, ModelFileError: 409, ResourceError: 507}  # others: 400
 STATIC = {
@@ -37,14 +38,14 @@ ALONE = (
 )
 
 
-def build_app(house: House, door: Door, limits: Limits | None = None, *, watch: bool = False) -> FastAPI:
+def build_app(served: ServedRun, access: Access, limits: Limits | None = None, *, watch: bool = False) -> FastAPI:
     """The ASGI application of one run."""
     limits = limits or Limits()
     app = FastAPI(
         title="isthmus", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         description="One trained autoencoder. Send `Authorization: Bearer TOKEN`; batches go in one request.",
     )  # fmt: skip
-    app.state.house, app.state.limits, app.state.door, app.state.watch = house, limits, door, watch
+    app.state.served, app.state.limits, app.state.access, app.state.watch = served, limits, access, watch
     for module in (routes, panels, watching):
         app.include_router(module.router)
     _add_pages(app)
@@ -53,7 +54,7 @@ def build_app(house: House, door: Door, limits: Limits | None = None, *, watch: 
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Metered, limits=limits)
-    app.add_middleware(Guard, door=door)  # added last, it stands first
+    app.add_middleware(Guard, access=access)  # added last, it stands first
     return app
 
 
@@ -77,7 +78,7 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/run/{name}", include_in_schema=False)
     def of_run(name: str, request: Request) -> Response:
-        path = request.app.state.house.file(name)
+        path = request.app.state.served.file(name)
         if path is None:
             raise HTTPException(404, "the run has no such page or picture.")
         if name in PAGES:

@@ -12,7 +12,7 @@ from types import TracebackType
 from isthmus.errors import ResourceError
 
 
-class Beside:
+class BackgroundServer:
     """`with Beside(say) as server:` … `server.begin(run_path)` shows a run; `server.wait()` keeps the page open.
 
     The training is no part of the server, so closing or killing the server leaves it alone. The other way round the
@@ -24,7 +24,7 @@ class Beside:
 
     process: subprocess.Popen[str] | None
 
-    def __enter__(self) -> Beside:
+    def __enter__(self) -> BackgroundServer:
         return self
 
     def begin(self, run_path: str | Path) -> str:
@@ -67,4 +67,4 @@ class Beside:
             self.process.stdout.close()
 
 
-__all__ = ["Beside"]
+__all__ = ["BackgroundServer"]

@@ -12,13 +12,13 @@ Numbers = Annotated[list[Any], Field(description="Raw samples as nested lists: (
 ZEROS = [0.0, 0.0]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """A request; what it does not know it refuses, with the name."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Samples(Body):
+class SamplesBody(RequestBody):
     """Samples: `images` (PNG, JPEG …, base64 or data URI), or `x`, or files in a form."""
 
     images: list[str] = Field([], description="Image files, each as base64 or a data URI.")
@@ -29,21 +29,21 @@ class Samples(Body):
     form: Form = "png"
 
 
-class Codes(Body):
+class CodesBody(RequestBody):
     """Codes (N, z_size)."""
 
     z: list[list[float]] = Field(min_length=1, examples=[[ZEROS]])
     form: Form = "png"
 
 
-class Noisy(Samples):
+class DenoiseBody(SamplesBody):
     """Samples to be cleaned; with `noise` it is added to them first."""
 
     noise: str | None = Field(None, max_length=80, examples=["gaussian:0.5"])
     seed: int = Field(0, ge=0, lt=2**63)
 
 
-class Edited(Samples):
+class EditBody(SamplesBody):
     """Samples or codes with features added and removed; `features` gives each its own strength."""
 
     z: list[list[float]] | None = None
@@ -54,7 +54,7 @@ class Edited(Samples):
     strength: float = Field(1.0, ge=-100, le=100)
 
 
-class Drawn(Body):
+class SampleBody(RequestBody):
     """New samples. `of`: a class."""
 
     n: int = Field(16, ge=1, le=1_024)
@@ -65,7 +65,7 @@ class Drawn(Body):
     form: Form = "png"
 
 
-class Way(Body):
+class InterpolationBody(RequestBody):
     """From code a to code b."""
 
     a: list[float]
@@ -74,4 +74,4 @@ class Way(Body):
     path: Literal["straight", "spherical"] = "straight"
 
 
-__all__ = ["Body", "Codes", "Drawn", "Edited", "Noisy", "Samples", "Way"]
+__all__ = ["CodesBody", "DenoiseBody", "EditBody", "InterpolationBody", "RequestBody", "SampleBody", "SamplesBody"]

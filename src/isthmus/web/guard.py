@@ -35,7 +35,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Door:
+class Access:
     """Where the server listens and what opens it. `names`: the hosts that a browser may know it by."""
 
     token: str
@@ -65,8 +65,8 @@ class Door:
 class Guard:
     """The ASGI layer around the whole application."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        self.app, self.door = app, door
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app, self.access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -82,7 +82,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if len(headers.getlist("host")) != 1 or not self.door.knows(headers["host"]):
+        if len(headers.getlist("host")) != 1 or not self.access.knows(headers["host"]):
             return _told(
                 403,
                 "GUARD-HOST",
@@ -123,18 +123,18 @@ class Guard:
         bearer = headers.get("authorization")
         if bearer is not None:
             kind, _, given = bearer.partition(" ")
-            return kind.lower() == "bearer" and self.door.opens(given.strip())
-        return self.door.opens(_cookies(headers).get(self.door.cookie)) or self._brings_token(scope)
+            return kind.lower() == "bearer" and self.access.opens(given.strip())
+        return self.access.opens(_cookies(headers).get(self.access.cookie)) or self._brings_token(scope)
 
     def _brings_token(self, scope: Scope) -> bool:
         """Only the page itself takes it from the address, so that it stands in no other one."""
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
             return False
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        return self.door.opens(query.get("token", [None])[0])
+        return self.access.opens(query.get("token", [None])[0])
 
     def _dressed(self, scope: Scope, send: Send) -> Send:
-        cookie = f"{self.door.cookie}={self.door.token}; Path=/; HttpOnly; SameSite=Strict"
+        cookie = f"{self.access.cookie}={self.access.token}; Path=/; HttpOnly; SameSite=Strict"
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -179,4 +179,4 @@ def _is_address(name: str) -> bool:
     return True
 
 
-__all__ = ["Door", "Guard"]
+__all__ = ["Access", "Guard"]

@@ -1,4 +1,4 @@
-"""`Workbench`: a run opened for play, with everything that the page's panels need, made when first asked for."""
+"""`LoadedRun`: a run opened for play, with everything that the page's panels need, made when first asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isthmus.data.batching.carry import Carrier
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, IsthmusError
 from isthmus.models.autoencoder import Model
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.editing.directions import known_names, refuse_editing
 from isthmus.tools.editing.edits import Edit, edit_of
@@ -26,10 +26,10 @@ RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: further out the dec
 DARK = 0.5  # a mean border below is dark
 
 
-class Workbench:
+class LoadedRun:
     """A trained run. What takes long is made once, under one lock; passing samples through needs none."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self.run, self._lock = run, threading.RLock()
         self.model: Model = run.model
         self.edit: Callable[..., Edit] = lru_cache(EDITS)(self._edit)
@@ -188,4 +188,4 @@ def _reason(check: Callable[[], Any]) -> str | None:
     return None
 
 
-__all__ = ["Workbench"]
+__all__ = ["LoadedRun"]

@@ -10,25 +10,25 @@ import torch
 
 from isthmus.data.batching.split import evenly
 from isthmus.errors import IsthmusError, ResourceError
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.report.tiles import sprite
-from isthmus.runs.artifacts import Shelf
+from isthmus.runs.artifacts import Artifacts
 from isthmus.tools.exploration.projection import project
-from isthmus.web.loaded_run import Workbench
+from isthmus.web.loaded_run import LoadedRun
 
 POINTS = 1_000  # enough to see the clusters; t-SNE takes some seconds for them, and the page stays quick
 COLUMNS, SIDE = 40, 28  # of the sheet of small pictures
 PART = "map"
 
 
-def chart(bench: Workbench, method: str = "auto") -> dict[str, Any]:
+def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
     """Points in [0, 1], their codes' rows, classes and pictures; "auto": t-SNE where it was kept, else PCA.
 
     Raises: IsthmusError where there is no code.
     """
-    latent = bench.latent
+    latent = loaded.latent
     rows = np.sort(evenly(np.arange(len(latent.codes)), latent.labels, POINTS))
-    points, told = _plane(bench, rows, method)
+    points, told = _plane(loaded, rows, method)
     labels = None if latent.labels is None else latent.labels[rows].tolist()
     found: dict[str, Any] = {
         "points": np.round(points, 4).tolist(),
@@ -39,23 +39,23 @@ def chart(bench: Workbench, method: str = "auto") -> dict[str, Any]:
         "about": told,
         "sprite": None,
     }
-    if bench.model.preprocess.is_image:
-        raw = torch.from_numpy(np.array(bench.model.decode(latent.codes[rows])))
-        sheet, width, height = sprite(shown(bench.model.preprocess.to_x(raw)), COLUMNS, SIDE)
+    if loaded.model.preprocess.is_image:
+        raw = torch.from_numpy(np.array(loaded.model.decode(latent.codes[rows])))
+        sheet, width, height = sprite(as_pictures(loaded.model.preprocess.to_x(raw)), COLUMNS, SIDE)
         found["sprite"] = {"uri": sheet, "columns": COLUMNS, "width": width, "height": height}
     return found
 
 
-def _plane(bench: Workbench, rows: np.ndarray, method: str) -> tuple[np.ndarray, str]:
+def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray, str]:
     """The points, from the run folder where they were kept before."""
-    shelf = Shelf(bench.run.path)
+    shelf = Artifacts(loaded.run.path)
     if method != "pca":
         with suppress(IsthmusError, KeyError):
             part = shelf.get(PART)
             if np.array_equal(part.arrays["rows"], rows):
                 return part.arrays["points"], str(part.about["told"])
     method = "pca" if method == "auto" else method
-    made = project(bench.latent.codes[rows], method, seed=bench.run.config.training.seed)
+    made = project(loaded.latent.codes[rows], method, seed=loaded.run.config.training.seed)
     points = made.points - made.points.min(0)
     points = points / np.where(points.max(0) > 0, points.max(0), 1.0)
     if method == "tsne":  # some seconds; the next visitor has it at once

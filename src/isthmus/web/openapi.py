@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from isthmus.web.bodies import Body, Samples
+from isthmus.web.bodies import RequestBody, SamplesBody
 
 ERRORS = {
     400: "A request that cannot be meant: an unknown field, feature or noise.",
@@ -28,11 +28,11 @@ class Problem(BaseModel):
     error: dict[str, Any]
 
 
-def described(body: type[Body], summary: str, answer: dict[str, Any]) -> dict[str, Any]:
+def described(body: type[RequestBody], summary: str, answer: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments for a route."""
     schema = body.model_json_schema()
     content: dict[str, Any] = {"application/json": {"schema": schema, "example": _example(body)}}
-    if issubclass(body, Samples):
+    if issubclass(body, SamplesBody):
         fields = {name: value for name, value in schema["properties"].items() if name not in {"images", "x"}}
         files = {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}}
         content["multipart/form-data"] = {"schema": {"type": "object", "properties": files | fields}}
@@ -47,8 +47,8 @@ def described(body: type[Body], summary: str, answer: dict[str, Any]) -> dict[st
     }
 
 
-def _example(body: type[Body]) -> dict[str, Any]:
-    if issubclass(body, Samples):
+def _example(body: type[RequestBody]) -> dict[str, Any]:
+    if issubclass(body, SamplesBody):
         extra = {"Noisy": {"noise": "gaussian:0.5"}, "Edited": {"add": ["7"], "remove": ["1"], "strength": 1.0}}
         return {"images": [EXAMPLE], **extra.get(body.__name__, {})}
     given = {"Codes": {"z": [[0.0, 0.0]]}, "Drawn": {"n": 16, "seed": 0}, "Way": {"a": [0.0, 0.0], "b": [1.0, 1.0]}}

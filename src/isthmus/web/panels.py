@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
 from isthmus.errors import IsthmusError
-from isthmus.web.loaded_run import Workbench
+from isthmus.web.loaded_run import LoadedRun
 from isthmus.web.map_panel import chart
 from isthmus.web.packing import packed
 
@@ -20,35 +20,35 @@ _charting = threading.Lock()
 
 @router.get("/about", summary="What the run folder holds at this moment.")
 def about(request: Request) -> dict[str, Any]:
-    house, watch = request.app.state.house, request.app.state.watch
+    served, watch = request.app.state.served, request.app.state.watch
     return {
-        "name": house.path.name,
-        "model": house.has_model(),
+        "name": served.path.name,
+        "model": served.has_model(),
         "watch": watch,
-        "report": house.file("report") is not None,
+        "report": served.file("report") is not None,
     }
 
 
 @router.get("/model", summary="The model, its panels, and why some cannot work on it.")
 def model(request: Request) -> dict[str, Any]:
-    bench: Workbench = request.app.state.house.bench()
-    reasons, preprocess = bench.reasons(), bench.model.preprocess
+    loaded: LoadedRun = request.app.state.served.loaded()
+    reasons, preprocess = loaded.reasons(), loaded.model.preprocess
     has_code = reasons["code"] is None
     return {
-        "name": bench.run.path.resolve().name,
-        "data": bench.run.metrics.get("data", {}).get("name") or bench.run.config.data.source,
-        "recipe": bench.run.config.recipe,
+        "name": loaded.run.path.resolve().name,
+        "data": loaded.run.metrics.get("data", {}).get("name") or loaded.run.config.data.source,
+        "recipe": loaded.run.config.recipe,
         "shape": list(preprocess.shape),
         "is_image": preprocess.is_image,
         "columns": list(preprocess.columns or ())[:200] if not preprocess.is_image else [],
-        "z_size": bench.model.z_size,
-        "parameters": bench.model.n_parameters,
-        "noise": bench.model.config.noise,
-        "dark": bench.dark_border,
-        "test": bench.run.metrics.get("test", {}),
-        "classes": bench.classes if has_code else [],
-        "units": bench.units if has_code else [],
-        "features": bench.feature_names() if reasons["features"] is None else [],
+        "z_size": loaded.model.z_size,
+        "parameters": loaded.model.n_parameters,
+        "noise": loaded.model.config.noise,
+        "dark": loaded.dark_border,
+        "test": loaded.run.metrics.get("test", {}),
+        "classes": loaded.classes if has_code else [],
+        "units": loaded.units if has_code else [],
+        "features": loaded.feature_names() if reasons["features"] is None else [],
         "reasons": reasons,
     }
 
@@ -57,8 +57,8 @@ def model(request: Request) -> dict[str, Any]:
 def pick(
     request: Request, seed: int = Query(0, ge=0, lt=2**53), row: int | None = Query(None, ge=0, lt=2**53)
 ) -> dict[str, Any]:
-    bench: Workbench = request.app.state.house.bench()
-    raw, name, label = bench.picked(row, seed)
+    loaded: LoadedRun = request.app.state.served.loaded()
+    raw, name, label = loaded.picked(row, seed)
     return {"id": name, "label": label, **packed(np.asarray(raw), "png"), "exact": _numbers(raw)}
 
 
@@ -69,18 +69,18 @@ def _numbers(raw: np.ndarray) -> list[Any] | None:
 
 @router.get("/map", summary="A thousand training codes in a plane.")
 def map_(request: Request, method: Literal["auto", "pca", "tsne"] = "auto") -> dict[str, Any]:
-    house = request.app.state.house
+    served = request.app.state.served
     with _charting:  # two pages that open at once wait for one map
-        if method not in house.charts:
-            house.charts[method] = chart(house.bench(), method)
-        return house.charts[method]
+        if method not in served.charts:
+            served.charts[method] = chart(served.loaded(), method)
+        return served.charts[method]
 
 
 @router.get("/codes/{row}", summary="The training code of a point of the map.")
 def code(request: Request, row: int) -> dict[str, Any]:
-    bench: Workbench = request.app.state.house.bench()
+    loaded: LoadedRun = request.app.state.served.loaded()
     try:
-        latent = bench.latent
+        latent = loaded.latent
     except IsthmusError as error:
         raise HTTPException(404, error.message) from None
     if not 0 <= row < len(latent.codes):

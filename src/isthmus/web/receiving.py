@@ -14,12 +14,12 @@ from starlette.requests import Request
 
 from isthmus.errors import DataError, UsageError
 from isthmus.tools.inference.framing import frame
-from isthmus.web.bodies import Body, Samples
+from isthmus.web.bodies import RequestBody, SamplesBody
 from isthmus.web.limits import Limits, TooMuch
-from isthmus.web.loaded_run import Workbench
+from isthmus.web.loaded_run import LoadedRun
 from isthmus.web.packing import from_base64, read_image
 
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound=RequestBody)
 FIELDS = 64  # of a form besides its files
 BEYOND = ("Too many", "Part exceeded", "Field exceeded")  # how the parser begins to say that a limit was passed
 LISTS = {"add", "remove", "keep"}
@@ -32,7 +32,7 @@ async def received(request: Request, kind: type[B], limits: Limits) -> tuple[B, 
     """
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         values, uploads = await _form(request, limits)
-        if uploads and not issubclass(kind, Samples):
+        if uploads and not issubclass(kind, SamplesBody):
             raise UsageError("USAGE-BODY", "this takes no files.", fix="see /api/openapi.json")
         return _checked(kind, values), uploads
     raw = await request.body()
@@ -107,7 +107,7 @@ def _checked(kind: type[B], values: Any) -> B:
         raise UsageError("USAGE-BODY", message, fix="see /api/openapi.json for examples", problems=problems) from None
 
 
-def samples_of(bench: Workbench, body: Samples, pictures: list[np.ndarray], limits: Limits) -> np.ndarray:
+def samples_of(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> np.ndarray:
     """Raw samples (N, *shape) in the type of the training data.
 
     Raises: DataError where they do not fit; UsageError where there are none; TooMuch.
@@ -116,13 +116,13 @@ def samples_of(bench: Workbench, body: Samples, pictures: list[np.ndarray], limi
         raise UsageError("USAGE-BODY", "give samples: images, files, or x, one of them.", fix="see /api/openapi.json")
     if body.x is not None:
         _refuse_many(len(body.x), limits.samples, "samples")
-        return bench.raw(body.x)
-    preprocess = bench.model.preprocess
+        return loaded.raw(body.x)
+    preprocess = loaded.model.preprocess
     if not preprocess.is_image:
         message = f"the model takes rows of {preprocess.size} numbers, no images."
         raise DataError("DATA-SHAPE", message, fix='send {"x": [[…]]}')
-    return bench.as_raw(
-        np.stack([frame(p, preprocess.shape, body.fit, dark_border=bench.dark_border) for p in pictures])
+    return loaded.as_raw(
+        np.stack([frame(p, preprocess.shape, body.fit, dark_border=loaded.dark_border) for p in pictures])
     )
 
 

@@ -18,9 +18,9 @@ from isthmus.tools.editing.edits import Edit
 from isthmus.tools.sampling.interpolation import blend, refuse_discrete
 from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.web.anomaly_panel import scored
-from isthmus.web.bodies import Body, Codes, Drawn, Edited, Noisy, Samples, Way
+from isthmus.web.bodies import CodesBody, DenoiseBody, EditBody, InterpolationBody, RequestBody, SampleBody, SamplesBody
 from isthmus.web.limits import Limits, TooMuch
-from isthmus.web.loaded_run import Workbench
+from isthmus.web.loaded_run import LoadedRun
 from isthmus.web.openapi import described
 from isthmus.web.packing import packed, png
 from isthmus.web.receiving import received, samples_of
@@ -30,13 +30,13 @@ Answer = dict[str, Any]
 
 
 async def _answered(
-    request: Request, kind: type[Body], work: Callable[[Workbench, Any, list[np.ndarray], Limits], Answer]
+    request: Request, kind: type[RequestBody], work: Callable[[LoadedRun, Any, list[np.ndarray], Limits], Answer]
 ) -> Response:
     """Reads the request, works in a thread, and answers as JSON, or as one PNG where the request accepts only that."""
     limits: Limits = request.app.state.limits
     body, pictures = await received(request, kind, limits)
-    bench: Workbench = await run_in_threadpool(request.app.state.house.bench)
-    found = await run_in_threadpool(work, bench, body, pictures, limits)
+    loaded: LoadedRun = await run_in_threadpool(request.app.state.served.loaded)
+    found = await run_in_threadpool(work, loaded, body, pictures, limits)
     raw = found.pop("_raw", None)
     if raw is not None and request.headers.get("accept", "") == "image/png":
         return _picture(raw)
@@ -52,30 +52,30 @@ def _picture(raw: np.ndarray) -> Response:
     )
 
 
-@router.post("/encode", **described(Samples, "The codes of samples.", {"z": [[0.1, -1.2]], "n": 1}))
+@router.post("/encode", **described(SamplesBody, "The codes of samples.", {"z": [[0.1, -1.2]], "n": 1}))
 async def encode(request: Request) -> Response:
-    def work(bench: Workbench, body: Samples, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        z = bench.model.encode(samples_of(bench, body, pictures, limits))
+    def work(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        z = loaded.model.encode(samples_of(loaded, body, pictures, limits))
         return {"n": len(z), "z": z.tolist()}
 
-    return await _answered(request, Samples, work)
+    return await _answered(request, SamplesBody, work)
 
 
 @router.post(
-    "/decode", **described(Codes, "What the decoder makes of codes.", {"n": 1, "images": ["data:image/png;…"]})
+    "/decode", **described(CodesBody, "What the decoder makes of codes.", {"n": 1, "images": ["data:image/png;…"]})
 )
 async def decode(request: Request) -> Response:
-    def work(bench: Workbench, body: Codes, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        x = bench.model.decode(_few(bench.codes(body.z), limits))
+    def work(loaded: LoadedRun, body: CodesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        x = loaded.model.decode(_few(loaded.codes(body.z), limits))
         return {"n": len(x), "_raw": x}
 
-    return await _answered(request, Codes, work)
+    return await _answered(request, CodesBody, work)
 
 
 @router.post(
     "/reconstruct",
     **described(
-        Samples,
+        SamplesBody,
         "Samples through the code and back; `input` is what the model saw.",
         {
             "n": 1,
@@ -88,20 +88,20 @@ async def decode(request: Request) -> Response:
     ),
 )
 async def reconstruct(request: Request) -> Response:
-    def work(bench: Workbench, body: Samples, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        raw = samples_of(bench, body, pictures, limits)
-        z = bench.model.encode(raw) if bench.model.has_code else None
-        raw_hat = bench.model.reconstruct(raw) if z is None or raw.dtype != np.uint8 else bench.model.decode(z)
-        seen, quality = next(iter(packed(raw, body.form).values())), _quality(bench, raw, raw_hat)
+    def work(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        raw = samples_of(loaded, body, pictures, limits)
+        z = loaded.model.encode(raw) if loaded.model.has_code else None
+        raw_hat = loaded.model.reconstruct(raw) if z is None or raw.dtype != np.uint8 else loaded.model.decode(z)
+        seen, quality = next(iter(packed(raw, body.form).values())), _quality(loaded, raw, raw_hat)
         return {"n": len(raw), "z": None if z is None else z.tolist(), "input": seen, **quality, "_raw": raw_hat}
 
-    return await _answered(request, Samples, work)
+    return await _answered(request, SamplesBody, work)
 
 
 @router.post(
     "/denoise",
     **described(
-        Noisy,
+        DenoiseBody,
         "Noisy samples made clean. With `noise` it is added first, and PSNR tells before and after.",
         {
             "n": 1,
@@ -115,105 +115,107 @@ async def reconstruct(request: Request) -> Response:
     ),
 )
 async def denoise(request: Request) -> Response:
-    def work(bench: Workbench, body: Noisy, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        raw = samples_of(bench, body, pictures, limits)
+    def work(loaded: LoadedRun, body: DenoiseBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        raw = samples_of(loaded, body, pictures, limits)
         if body.noise is None:
-            return {"n": len(raw), "_raw": bench.model.denoise(raw)}
-        noisy = _with_noise(bench, raw, body.noise, body.seed)
-        cleaned = bench.model.denoise(noisy)
-        quality = {f"noisy_{name}": values for name, values in _quality(bench, raw, noisy).items()}
-        quality |= _quality(bench, raw, cleaned)
+            return {"n": len(raw), "_raw": loaded.model.denoise(raw)}
+        noisy = _with_noise(loaded, raw, body.noise, body.seed)
+        cleaned = loaded.model.denoise(noisy)
+        quality = {f"noisy_{name}": values for name, values in _quality(loaded, raw, noisy).items()}
+        quality |= _quality(loaded, raw, cleaned)
         return {"n": len(raw), "noisy": next(iter(packed(noisy, body.form).values())), **quality, "_raw": cleaned}
 
-    return await _answered(request, Noisy, work)
+    return await _answered(request, DenoiseBody, work)
 
 
-def _with_noise(bench: Workbench, raw: np.ndarray, noise: str, seed: int) -> np.ndarray:
-    preprocess = bench.model.preprocess
+def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np.ndarray:
+    preprocess = loaded.model.preprocess
     kind = corruption(noise, preprocess.range, preprocess.shape)
-    x_in = kind(bench.x(raw), generator_for(seed, "serve", "noise")).x_in
+    x_in = kind(loaded.x(raw), generator_for(seed, "serve", "noise")).x_in
     return preprocess.to_raw(x_in, getattr(torch, str(raw.dtype))).numpy()
 
 
 @router.post(
     "/score",
     **described(
-        Samples,
+        SamplesBody,
         "How strange samples are: larger is stranger. `heat` shows where, in an image.",
         {"n": 1, "score": [4.2], "p_value": [0.31], "outlier": [False], "rate": 0.01, "heat": ["data:image/png;…"]},
     ),
 )
 async def score(request: Request) -> Response:
-    def work(bench: Workbench, body: Samples, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        raw = samples_of(bench, body, pictures, limits)
-        return {"n": len(raw), **scored(bench, raw)}
+    def work(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        raw = samples_of(loaded, body, pictures, limits)
+        return {"n": len(raw), **scored(loaded, raw)}
 
-    return await _answered(request, Samples, work)
+    return await _answered(request, SamplesBody, work)
 
 
 @router.post(
     "/sample",
     **described(
-        Drawn,
+        SampleBody,
         "New samples, from the prior or a density of the training codes.",
         {"n": 16, "source": "a mixture", "images": ["data:image/png;…"], "z": [[0.1]]},
     ),
 )
 async def sample(request: Request) -> Response:
-    def work(bench: Workbench, body: Drawn, pictures: list[np.ndarray], limits: Limits) -> Answer:
+    def work(loaded: LoadedRun, body: SampleBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
         drawn = draw_samples(
-            bench.run, body.n, density=body.density, of=body.of, seed=body.seed, temperature=body.temperature
+            loaded.run, body.n, density=body.density, of=body.of, seed=body.seed, temperature=body.temperature
         )
         return {"n": len(drawn.x), "source": drawn.source, "z": drawn.z.tolist(), "_raw": drawn.x}
 
-    return await _answered(request, Drawn, work)
+    return await _answered(request, SampleBody, work)
 
 
 @router.post(
     "/edit",
     **described(
-        Edited,
+        EditBody,
         "Samples or codes with features added and removed.",
         {"n": 1, "z": [[0.1]], "images": ["data:image/png;…"]},
     ),
 )
 async def edit(request: Request) -> Response:
-    def work(bench: Workbench, body: Edited, pictures: list[np.ndarray], limits: Limits) -> Answer:
+    def work(loaded: LoadedRun, body: EditBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
         if body.z is not None:
-            z = _few(bench.codes(body.z), limits)
+            z = _few(loaded.codes(body.z), limits)
         else:
-            z = bench.model.encode(samples_of(bench, body, pictures, limits))
-        z = _edited(bench, body, z)
-        x = bench.model.decode(z)
+            z = loaded.model.encode(samples_of(loaded, body, pictures, limits))
+        z = _edited(loaded, body, z)
+        x = loaded.model.decode(z)
         return {"n": len(x), "z": z.tolist(), "_raw": x}
 
-    return await _answered(request, Edited, work)
+    return await _answered(request, EditBody, work)
 
 
-def _edited(bench: Workbench, body: Edited, z: np.ndarray) -> np.ndarray:
+def _edited(loaded: LoadedRun, body: EditBody, z: np.ndarray) -> np.ndarray:
     if body.add or body.remove:
-        z = bench.edit(tuple(body.add), tuple(body.remove), tuple(body.keep)).apply(z, body.strength)
+        z = loaded.edit(tuple(body.add), tuple(body.remove), tuple(body.keep)).apply(z, body.strength)
     elif not body.features:
         raise UsageError("USAGE-FEATURE", "nothing is to be added or removed.", fix='send {"add": ["NAME"]}')
     parts: list[tuple[float, Any]] = []
     for name, strength in body.features.items():
         if strength:
-            parts += [(sign * strength, feature) for sign, feature in bench.edit((name,), (), tuple(body.keep)).parts]
+            parts += [(sign * strength, feature) for sign, feature in loaded.edit((name,), (), tuple(body.keep)).parts]
     return Edit(tuple(parts)).apply(z) if parts else z
 
 
 @router.post(
     "/walk",
-    **described(Way, "The way from one code to another.", {"n": 12, "z": [[0.1]], "images": ["data:image/png;…"]}),
+    **described(
+        InterpolationBody, "The way from one code to another.", {"n": 12, "z": [[0.1]], "images": ["data:image/png;…"]}
+    ),
 )
 async def walk(request: Request) -> Response:
-    def work(bench: Workbench, body: Way, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        refuse_discrete(bench.model, "a way between two samples")
-        a, b = bench.codes([body.a, body.b])
-        z = blend(a, b, body.steps, body.path, bench.latent.mean)
-        return {"n": len(z), "z": z.tolist(), "_raw": bench.model.decode(z)}
+    def work(loaded: LoadedRun, body: InterpolationBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        refuse_discrete(loaded.model, "a way between two samples")
+        a, b = loaded.codes([body.a, body.b])
+        z = blend(a, b, body.steps, body.path, loaded.latent.mean)
+        return {"n": len(z), "z": z.tolist(), "_raw": loaded.model.decode(z)}
 
-    return await _answered(request, Way, work)
+    return await _answered(request, InterpolationBody, work)
 
 
 def _few(z: np.ndarray, limits: Limits) -> np.ndarray:
@@ -222,11 +224,11 @@ def _few(z: np.ndarray, limits: Limits) -> np.ndarray:
     return z
 
 
-def _quality(bench: Workbench, raw: np.ndarray, raw_hat: np.ndarray) -> Answer:
+def _quality(loaded: LoadedRun, raw: np.ndarray, raw_hat: np.ndarray) -> Answer:
     """Squared error per value; of images PSNR as well, None for identical ones, whose ratio is infinite."""
-    mse = bench.errors(raw, raw_hat)
+    mse = loaded.errors(raw, raw_hat)
     told: Answer = {"mse": mse.tolist()}
-    if bench.model.preprocess.is_image:
+    if loaded.model.preprocess.is_image:
         told["psnr_db"] = [None if m == 0 else float(-10 * np.log10(m)) for m in mse]
     return told
 

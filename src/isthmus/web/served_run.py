@@ -1,4 +1,4 @@
-"""`House`: the run that a server shows; its workbench opens once there is a trained model."""
+"""`ServedRun`: the run that a server shows; its loaded run opens once there is a trained model."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from isthmus.runs.folder import CHECKPOINT, HISTORY, MODEL, RECORD, Run
+from isthmus.runs.folder import CHECKPOINT, HISTORY, MODEL, RECORD, RunFolder
 from isthmus.system.lock import is_held
 from isthmus.system.swapping import standing
-from isthmus.web.loaded_run import Workbench
+from isthmus.web.loaded_run import LoadedRun
 
 PAGES = {"report": "report.html"}  # what a run folder may hold for the page to link to; nothing else of it is served
 PICTURES = {name: f"{name}.png" for name in ("curves", "data", "sanity", "denoising", "worst")}
 
 
-class House:
+class ServedRun:
     """One run folder. Files of it are known by a name of ours; no text from a request becomes a path."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
         self.charts: dict[str, dict[str, Any]] = {}
-        self._bench: Workbench | None = None
+        self._bench: LoadedRun | None = None
         self._lock = threading.Lock()
 
-    def bench(self) -> Workbench:
+    def loaded(self) -> LoadedRun:
         """The opened run. Raises: ModelFileError while there is no trained model."""
         with self._lock:
             if self._bench is None:
-                self._bench = Workbench(Run(self.path))
+                self._bench = LoadedRun(RunFolder(self.path))
             return self._bench
 
     def has_model(self) -> bool:
@@ -58,4 +58,4 @@ def _changed(path: Path) -> int:
         return 0
 
 
-__all__ = ["House"]
+__all__ = ["ServedRun"]

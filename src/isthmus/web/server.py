@@ -18,12 +18,12 @@ import torch
 import uvicorn
 
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
 from isthmus.web.app import build_app
-from isthmus.web.guard import Door
+from isthmus.web.guard import Access
 from isthmus.web.limits import Limits
 from isthmus.web.ports import listening
-from isthmus.web.served_run import House
+from isthmus.web.served_run import ServedRun
 
 THREADS = 1  # of the arithmetic: one image through a small network is fastest on one core, which leaves the others free
 TOKEN = "ISTHMUS_TOKEN"  # a token of one's own, so that an open page goes on after the server was started again
@@ -53,8 +53,8 @@ class Serving:
 
 
 def serve(
-    run: Run, *, port: int | None = None, host: str = "127.0.0.1", allow_network: bool = False, watch: bool = False,
-    told: Callable[[Serving], None], limits: Limits | None = None, until_closed: Any = None,
+    run: RunFolder, *, port: int | None = None, host: str = "127.0.0.1", allow_network: bool = False,
+    watch: bool = False, told: Callable[[Serving], None], limits: Limits | None = None, until_closed: Any = None,
 ) -> None:  # fmt: skip
     """Serves the page and the API of a run until Ctrl-C; `told` hears the address once it can be opened.
 
@@ -62,17 +62,17 @@ def serve(
 
     Raises: UsageError, ResourceError; ModelFileError for a run without a trained model, unless it is watched.
     """
-    house, token = House(run.path), _token()
+    served, token = ServedRun(run.path), _token()
     if not watch:
-        house.bench()  # what cannot be opened is said now, not on the page
+        served.loaded()  # what cannot be opened is said now, not on the page
     with listening(host, port, allow_network=allow_network) as sock:
         at = sock.getsockname()[1]
         serving = _serving(run, host, at, token, allow_network)
         names = {"127.0.0.1", "localhost", "[::1]"} | (
             {socket.gethostname().lower(), host.lower()} if allow_network else set()
         )
-        door = Door(token, at, frozenset(names), open_to_network=allow_network)
-        app = build_app(house, door, limits, watch=watch)
+        access = Access(token, at, frozenset(names), open_to_network=allow_network)
+        app = build_app(served, access, limits, watch=watch)
         torch.set_num_threads(THREADS)
         logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what was sent wrong, its sender is told
         server = uvicorn.Server(
@@ -98,7 +98,7 @@ def serve(
             return
 
 
-def _serving(run: Run, host: str, port: int, token: str, allow_network: bool) -> Serving:
+def _serving(run: RunFolder, host: str, port: int, token: str, allow_network: bool) -> Serving:
     name = "127.0.0.1" if host in {"0.0.0.0", "localhost"} else f"[{host}]" if ":" in host else host
     said = []
     if allow_network:

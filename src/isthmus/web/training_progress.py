@@ -21,19 +21,19 @@ from isthmus.errors import IsthmusError, UsageError
 from isthmus.evaluation.figures.run_pictures import one_of_each, without_noise
 from isthmus.models.autoencoder import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
-from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, Run
+from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, RunFolder
 from isthmus.system import files
 from isthmus.system.lock import NAME, is_held
 from isthmus.system.swapping import standing
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 from isthmus.web.packing import uri
 
 SHOWN = 10  # samples of the sanity check, as in the run's own
 
 
-class Progress:
+class TrainingStatus:
     """What can be told of a run folder at this moment; `sanity` keeps the data once it was read."""
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +44,7 @@ class Progress:
 
     def snapshot(self) -> dict[str, Any]:
         """State, epochs, the newest numbers and the chart. What is being written just now is left for the next time."""
-        run = Run(self.path)
+        run = RunFolder(self.path)
         try:
             record, history, settings = run.record, run.history, run.config.training
         except (IsthmusError, OSError, ValueError) as error:
@@ -70,7 +70,7 @@ class Progress:
 
     def sanity(self) -> dict[str, Any] | None:
         """Test samples and what the last checkpoint makes of them; None before the first, or for a table."""
-        run = Run(self.path)
+        run = RunFolder(self.path)
         try:
             latest = (self.path / CHECKPOINT / "latest").read_text(encoding="utf-8").strip()
             if self._sanity is not None and self._sanity[0] == latest:
@@ -82,7 +82,7 @@ class Progress:
             self._sanity = latest, found
         return found
 
-    def _of_checkpoint(self, run: Run, latest: str) -> dict[str, Any] | None:
+    def _of_checkpoint(self, run: RunFolder, latest: str) -> dict[str, Any] | None:
         if run.record.get("module") or Path(latest).name != latest:
             return None
         if self._prepared is None:
@@ -172,4 +172,4 @@ def _chart(history: list[dict[str, float]]) -> str | None:
     return str(line_chart(lines, (), x, y, label=f"Cost over {len(history)} epochs"))
 
 
-__all__ = ["Progress"]
+__all__ = ["TrainingStatus"]

@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from isthmus.system.lock import is_held
-from isthmus.web.served_run import House
-from isthmus.web.training_progress import Progress
+from isthmus.web.served_run import ServedRun
+from isthmus.web.training_progress import TrainingStatus
 
 router = APIRouter(prefix="/api")
 EVERY = 0.5  # seconds between two looks at the folder: three calls of stat
@@ -36,11 +36,11 @@ def stop(request: Request) -> dict[str, Any]:
 
 
 async def _events(request: Request) -> AsyncIterator[str]:
-    house, seen, quiet = request.app.state.house, None, 0.0
+    served, seen, quiet = request.app.state.served, None, 0.0
     found = _progress(request)
     yield "retry: 1000\n\n"  # a browser tries again after a second, and gets everything anew
     while not _closing(request) and not await request.is_disconnected():
-        now = await run_in_threadpool(_stamp, house, found)
+        now = await run_in_threadpool(_stamp, served, found)
         if now != seen:
             seen, quiet = now, 0.0
             yield _event("progress", await run_in_threadpool(found.snapshot))
@@ -54,18 +54,18 @@ async def _events(request: Request) -> AsyncIterator[str]:
         quiet += EVERY
 
 
-def _stamp(house: House, found: Progress) -> tuple[Any, ...]:
-    return (*house.stamp(), is_held(house.path), found.stopping)
+def _stamp(served: ServedRun, found: TrainingStatus) -> tuple[Any, ...]:
+    return (*served.stamp(), is_held(served.path), found.stopping)
 
 
 def _event(name: str, value: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n"
 
 
-def _progress(request: Request) -> Progress:
+def _progress(request: Request) -> TrainingStatus:
     state = request.app.state
     if not hasattr(state, "progress"):
-        state.progress = Progress(state.house.path)
+        state.progress = TrainingStatus(state.served.path)
     return state.progress
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from isthmus.errors import UsageError
-from isthmus.evaluation.figures.contact_sheets import WIDEST, blocks, pictures, short, tile_size
+from isthmus.evaluation.figures.contact_sheets import WIDEST, blocks, pictures, tile_size
+from isthmus.wording import label
 
 
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65_535), (np.float32, 1.0)])
@@ -74,4 +75,4 @@ def test_a_block_holds_the_code_line_by_line(n):
     ("value", "text"), [(0.0, "0"), (1.0, "1"), (-2.345, "−2.3"), (35.2, "35"), (4.6e-6, "4.6e−6"), (1.2e9, "1.2e9")]
 )
 def test_numbers_are_short(value, text):
-    assert short(value) == text
+    assert label(value) == text

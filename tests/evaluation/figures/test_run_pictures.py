@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
 
 
 def test_what_was_made_of_images_is_cut_to_their_range_and_not_stretched() -> None:
     x, x_hat = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([-0.3, 0.5, 1.2])
-    assert shown(x_hat, x).tolist() == [0.0, 0.5, 1.0]
+    assert as_pictures(x_hat, x).tolist() == [0.0, 0.5, 1.0]
 
 
 def test_data_on_another_scale_is_brought_to_black_and_white_with_all_that_is_made_of_it() -> None:
     x, x_hat = torch.tensor([-2.0, 0.0, 2.0]), torch.tensor([-1.0, 1.0, 3.0])
-    assert shown(x).tolist() == [0.0, 0.5, 1.0]
-    assert shown(x_hat, x).tolist() == pytest.approx([0.25, 0.75, 1.0])
+    assert as_pictures(x).tolist() == [0.0, 0.5, 1.0]
+    assert as_pictures(x_hat, x).tolist() == pytest.approx([0.25, 0.75, 1.0])

@@ -11,7 +11,7 @@ from isthmus.evaluation.verdicts import judge as judging
 from isthmus.evaluation.verdicts.verdicts import headline
 from isthmus.parts.corruptions import corruption
 from isthmus.randomness import generator_for
-from isthmus.training.prepare import Prepared
+from isthmus.training.prepared import Prepared
 
 ENDING = {"epochs": 1, "best_epoch": 1, "mean_cost": 1.0}
 

@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import binom
 
 import tiny
+from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
-from isthmus.tools.anomaly.conformal import held_apart, outliers, p_values, settled_rate, threshold
+from isthmus.tools.anomaly.conformal import outliers, p_values, settled_rate, threshold
 
 
 def flagged(n: int, rate: float, draws: int, *, ties: bool = False) -> int:

@@ -12,19 +12,19 @@ from scipy.stats import multivariate_normal, norm
 
 import isthmus
 import tiny
+from isthmus.api import Run
+from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
-from isthmus.runs.artifacts import Shelf
+from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.density import Density, fit_gaussian
-from isthmus.runs.folder import Run
-from isthmus.tools.anomaly.conformal import held_apart
 from isthmus.tools.anomaly.detector import PART, Detector, Evidence, left_out, signals
 
 
 def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:
     """With one Gaussian the code's part is half the squared Mahalanobis distance and a constant, by scipy."""
     x, model = tiny.table(50, seed=4), Run(table_run.path).model
-    evidence = Evidence.from_part(Shelf(table_run.path).get(PART), model)
+    evidence = Evidence.from_part(Artifacts(table_run.path).get(PART), model)
     density = fit_gaussian(table_run.latent.codes)
     found = Detector(model, evidence, density).scores(x)
     expected = -multivariate_normal(density.means[0], density.covariances[0]).logpdf(model.encode(x))
@@ -39,7 +39,7 @@ def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:
 
 
 def test_farther_codes_are_stranger_in_the_order_of_their_mahalanobis_distance(table_run: Run) -> None:
-    model, evidence = table_run.model, Evidence.from_part(Shelf(table_run.path).get(PART), table_run.model)
+    model, evidence = table_run.model, Evidence.from_part(Artifacts(table_run.path).get(PART), table_run.model)
     density = Density(np.ones(1), np.zeros((1, 3)), np.diag([1.0, 4.0, 9.0])[None], np.array([-1]), 10)
     x = tiny.table(80, seed=5)
     z = model.encode(x).astype(float)
@@ -145,11 +145,11 @@ def test_a_run_from_before_is_known_by_its_record(table_run: Run, tmp_path: Path
     detector = Detector.of_run(Run(old))
     assert not detector.evidence.untouched
     assert len(detector.calibration) == 50
-    assert Shelf(old).has(PART)  # made of the data once, and kept
+    assert Artifacts(old).has(PART)  # made of the data once, and kept
 
 
 def test_evidence_of_another_model_is_refused(table_run: Run) -> None:
-    part = Shelf(table_run.path).get(PART)
+    part = Artifacts(table_run.path).get(PART)
     del part.arrays["spread"]
     with pytest.raises(ModelFileError, match="latent/anomaly in the run folder cannot be used"):
         Evidence.from_part(part, table_run.model)

@@ -12,10 +12,10 @@ from PIL import Image
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.anomaly import score_table
 
 COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code"]

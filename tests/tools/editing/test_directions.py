@@ -9,8 +9,8 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
+from isthmus.api import Run
 from isthmus.errors import DataError, UsageError
-from isthmus.runs.folder import Run
 from isthmus.runs.latent import Latent
 from isthmus.tools.editing import directions
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.data.images.saving import save_images
 from isthmus.errors import UsageError
 from isthmus.evaluation.metrics.strokes import measure
-from isthmus.runs.folder import Run
 from isthmus.tools.editing import edits
 from isthmus.tools.inference.picking import pick
 from tiny import Digits

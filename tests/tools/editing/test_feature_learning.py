@@ -13,10 +13,10 @@ from PIL import Image
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.editing import directions, edits, feature_learning
 from isthmus.tools.sampling.traversal import usual_code
 

@@ -8,7 +8,7 @@ from scipy.linalg import sqrtm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from isthmus.errors import DataError, ModelFileError, UsageError
-from isthmus.runs.artifacts import Part
+from isthmus.runs.artifacts import Artifact
 from isthmus.tools.editing.features import METHODS, Feature, Group, discriminant, means, transport
 
 Z = 4
@@ -104,6 +104,6 @@ def test_a_feature_of_another_code_and_too_few_samples_are_refused() -> None:
     with pytest.raises(ModelFileError, match=r"shift has the shape \(4,\) instead of \(3,\)"):
         Feature.from_part(part, 3)
     with pytest.raises(ModelFileError, match="shift"):
-        Feature.from_part(Part(part.about, {"origin": np.zeros(Z)}), Z)
+        Feature.from_part(Artifact(part.about, {"origin": np.zeros(Z)}), Z)
     with pytest.raises(DataError, match="learnt from two samples or more, and of seven there is 1 sample"):
         Group.of("seven", np.zeros((1, Z)))

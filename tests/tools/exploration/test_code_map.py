@@ -10,9 +10,9 @@ from sklearn.decomposition import PCA
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import DPI
-from isthmus.runs.folder import Run
 from isthmus.tools.exploration.code_map import map_codes
 
 

@@ -9,10 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 
 import isthmus
+from isthmus.api import Run
 from isthmus.data.batching.preprocess import fit_preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.exploration import coded
 from isthmus.tools.exploration.coded import Coded
 from tiny import Digits, table

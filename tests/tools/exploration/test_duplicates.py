@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isthmus.api import Run
 from isthmus.data.images.saving import save_images
-from isthmus.runs.folder import Run
-from isthmus.tools.exploration.duplicates import find_copies
+from isthmus.tools.exploration.duplicates import find_duplicates
 from tiny import Digits
 
 
@@ -22,7 +22,7 @@ def folder(digits: Digits, tmp_path: Path) -> Path:
 
 
 def test_planted_copies_are_found_across_parts(digit_run: Run, folder: Path) -> None:
-    found = find_copies(digit_run, folder)
+    found = find_duplicates(digit_run, folder)
     table = found.columns()
     assert list(zip(table["first"], table["second"], strict=True)) == [("7.png", "210.png"), ("9.png", "220.png")]
     assert (table["first_part"], table["second_part"]) == (["train"] * 2, ["test"] * 2)
@@ -37,7 +37,7 @@ def test_planted_copies_are_found_across_parts(digit_run: Run, folder: Path) -> 
 
 
 def test_the_shipped_digits_are_silent(digit_run: Run) -> None:
-    found = find_copies(digit_run)
+    found = find_duplicates(digit_run)
     assert (found.pairs, found.crossing, len(found.data)) == ((), 0, 2_000)
     assert found.parts == ("train", "validation", "test")
     assert np.bincount(found.part).tolist() == [1_600, 200, 200]
@@ -45,7 +45,7 @@ def test_the_shipped_digits_are_silent(digit_run: Run) -> None:
 
 
 def test_labels_stand_beside(digit_run: Run) -> None:
-    found = find_copies(digit_run, "mnist-2k", chance=1e9)
+    found = find_duplicates(digit_run, "mnist-2k", chance=1e9)
     assert found.pairs
     table, labels = found.columns(), found.data.samples.labels
     assert labels is not None

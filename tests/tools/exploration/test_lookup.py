@@ -9,9 +9,9 @@ from scipy.spatial.distance import cdist
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.data.images.saving import save_image
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.exploration.lookup import look_up
 from tiny import Digits
 

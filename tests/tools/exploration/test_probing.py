@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+from isthmus.api import Run
 from isthmus.cli import exploration_commands
 from isthmus.data.images.saving import save_images
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics import label_probe
-from isthmus.runs.folder import Run
 from isthmus.tools.exploration import probing
 from isthmus.tools.exploration.probing import probe_run
 from tiny import Digits

@@ -11,9 +11,9 @@ from PIL import Image
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.data.images.saving import save_images
 from isthmus.errors import DataError, UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.inference import apply
 from isthmus.tools.inference.intake import read_input, read_parts
 

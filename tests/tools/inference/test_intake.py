@@ -10,11 +10,11 @@ import pytest
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.data.batching.preprocess import fit_preprocess
 from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.inference.intake import fitting, read_input, read_parts
 
 RNG = np.random.default_rng(0)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isthmus.api import Run
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.inference.picking import parted, pick, pick_one, rows_of
 from tiny import Digits
 

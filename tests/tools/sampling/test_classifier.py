@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import tiny
+from isthmus.api import Run
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, ModelFileError
-from isthmus.runs.artifacts import Shelf
-from isthmus.runs.folder import Run
+from isthmus.runs.artifacts import Artifacts
 from isthmus.tools.sampling import classifier
 from isthmus.tools.sampling.classifier import N_FEATURES, Classifier, classifier_of, train_classifier
 
@@ -70,7 +70,7 @@ def test_real_digits_and_what_is_kept_is_what_was_trained(digit_run: Run, tmp_pa
     assert isinstance(again, Classifier)
     tiny.assert_equal_weights(again.network.state_dict(), first.network.state_dict())
     assert (again.accuracy, again.classes, again.n_test) == (first.accuracy, first.classes, 200)
-    Shelf(run.path).put("classifier", {"classes": ["a"], "accuracy": 1, "n_test": 1}, {"x": np.zeros(1)})
+    Artifacts(run.path).put("classifier", {"classes": ["a"], "accuracy": 1, "n_test": 1}, {"x": np.zeros(1)})
     with pytest.raises(ModelFileError, match="classifier does not fit"):
         classifier_of(run)
 

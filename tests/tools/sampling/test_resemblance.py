@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from isthmus.api import Run
 from isthmus.errors import DataError
-from isthmus.runs.folder import Run
-from isthmus.tools.sampling.resemblance import Copies, find_copies, resemblance
+from isthmus.tools.sampling.resemblance import CopyCheck, check_copies, resemblance
 from isthmus.tools.sampling.sampling import draw_samples
 
 
@@ -16,14 +16,14 @@ def cloud(n: int, seed: int) -> torch.Tensor:
 
 def test_distances_are_to_the_nearest_and_per_value() -> None:
     train, new = cloud(300, 0), cloud(40, 1)
-    found = find_copies(new, train, cloud(100, 2))
+    found = check_copies(new, train, cloud(100, 2))
     each = (new[:, None] - train[None]).flatten(2).double().square().mean(2).sqrt()
     np.testing.assert_allclose(found.distances, each.min(1).values, rtol=1e-5)
     np.testing.assert_array_equal(found.rows, each.argmin(1))
 
 
 def test_honest_samples_are_no_copies() -> None:
-    found = find_copies(cloud(500, 1), cloud(2_000, 0), cloud(500, 2))
+    found = check_copies(cloud(500, 1), cloud(2_000, 0), cloud(500, 2))
     assert not found.suspicious
     assert found.text.startswith("No sign of copying: ")
     assert f"{found.n_near} of 500 samples" in found.text
@@ -34,7 +34,7 @@ def test_copies_with_a_little_noise_are_seen(share: float) -> None:
     train, new = cloud(2_000, 0), cloud(500, 1)
     n = int(share * 500)
     new[:n] = train[100 : 100 + n] + 1e-3 * cloud(n, 3)
-    found = find_copies(new, train, cloud(500, 2))
+    found = check_copies(new, train, cloud(500, 2))
     assert found.suspicious
     assert found.n_near >= n
     assert found.text.startswith("Copies? ")
@@ -43,7 +43,7 @@ def test_copies_with_a_little_noise_are_seen(share: float) -> None:
 @pytest.mark.parametrize(("n_near", "suspicious"), [(5, False), (13, False), (14, True)])
 def test_more_near_samples_than_one_set_in_a_thousand_has_are_suspicious(n_near: int, suspicious: bool) -> None:
     # P(X >= 13) = 0.002 and P(X >= 14) = 0.0006 for X of 500 at 1 %, which a million test samples tell all but exactly
-    found = Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, 1_000_000, n_near)
+    found = CopyCheck(np.zeros(500, int), np.ones(500), 0.5, 1.0, 1_000_000, n_near)
     assert found.suspicious is suspicious
 
 
@@ -52,19 +52,19 @@ def test_a_limit_from_few_test_samples_accuses_no_more_honest_ones(n_test: int) 
     rng = np.random.default_rng(0)  # distances of honest samples have the law of the test's: any law, so uniform
     limits = np.sort(rng.random((400, n_test)), axis=1)[:, max(1, round(n_test / 100)) - 1]
     near, times = np.unique(rng.binomial(500, limits), return_counts=True)
-    told = [Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, n_test, int(n)).suspicious for n in near]
+    told = [CopyCheck(np.zeros(500, int), np.ones(500), 0.5, 1.0, n_test, int(n)).suspicious for n in near]
     assert times[told].sum() <= 4  # 0.4 by its rule; 5 or more are seen with chance 6e-5
 
 
 def test_the_share_that_chance_gives_is_told_for_the_test_samples_there_are() -> None:
-    found = find_copies(cloud(500, 1), cloud(2_000, 0), cloud(10, 2))
+    found = check_copies(cloud(500, 1), cloud(2_000, 0), cloud(10, 2))
     assert not found.suspicious
     assert "nearer to a training sample than 10 of 10 test samples do, where chance gives about 45" in found.text
 
 
 def test_few_test_samples_cannot_clear_new_ones_of_being_copies() -> None:
     # 147 of 500 stay farther: of 4 test samples none lies nearer than 353 of 500 do with chance (1 - 0.7)^4 = 0.008
-    found = Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, 4, 353)
+    found = CopyCheck(np.zeros(500, int), np.ones(500), 0.5, 1.0, 4, 353)
     assert not found.suspicious
     assert found.text.startswith("Too few test samples (4) to tell whether samples are copies: 353 of 500 samples lie ")
     assert "than 4 of 4 test samples do, where chance gives about 100 (" in found.text
@@ -73,7 +73,7 @@ def test_few_test_samples_cannot_clear_new_ones_of_being_copies() -> None:
 @pytest.mark.parametrize(("n_test", "enough"), [(4, False), (20, False), (40, True), (149, True), (10_000, True)])
 def test_test_samples_are_enough_where_a_fifth_of_copies_would_show(n_test: int, enough: bool) -> None:
     # a fifth and what chance adds, 0.2 + 0.8 / (m + 1), all farther than the nearest of m: 0.002 of 20, 0.00009 of 40
-    assert Copies(np.zeros(500, int), np.ones(500), 0.5, 1.0, n_test, 1).tellable is enough
+    assert CopyCheck(np.zeros(500, int), np.ones(500), 0.5, 1.0, n_test, 1).tellable is enough
 
 
 def test_real_digits_resemble_real_digits_and_noise_does_not(digit_run: Run) -> None:

@@ -9,11 +9,12 @@ import torch
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.errors import DataError, UsageError
-from isthmus.runs.artifacts import Shelf
-from isthmus.runs.folder import Run
+from isthmus.runs.artifacts import Artifacts
+from isthmus.runs.density import density_of
 from isthmus.tools.sampling.classifier import classifier_of
-from isthmus.tools.sampling.sampling import PRIOR, as_code, density_of, draw_samples
+from isthmus.tools.sampling.sampling import PRIOR, as_code, draw_samples
 
 CENTRES = {"a": -8, "b": 0, "c": 8}
 
@@ -70,9 +71,9 @@ def test_the_same_seed_draws_the_same(digit_run: Run) -> None:
 
 def test_the_mixture_is_kept_and_read_again(digit_run: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(digit_run.path, tmp_path / "run"))
-    shutil.rmtree(Shelf(run.path).folder / "density", ignore_errors=True)
+    shutil.rmtree(Artifacts(run.path).folder / "density", ignore_errors=True)
     first = density_of(run, "mixture")
-    assert Shelf(run.path).has("density")
+    assert Artifacts(run.path).has("density")
     np.testing.assert_array_equal(density_of(Run(run.path), "mixture").covariances, first.covariances)
     assert set(first.groups.tolist()) == set(range(10))
 

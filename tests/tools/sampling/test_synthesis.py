@@ -13,9 +13,9 @@ from PIL import Image, ImageSequence
 
 import isthmus
 import tiny
+from isthmus.api import Run
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
-from isthmus.runs.folder import Run
 from isthmus.tools.editing import edits
 from isthmus.tools.inference import apply
 from isthmus.tools.inference.picking import pick_one

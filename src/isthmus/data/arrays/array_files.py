@@ -13,13 +13,13 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.arrays.ndarrays import samples_from_array
-from isthmus.data.arrays.npy import Header, is_npy, read_header, read_values, refuse_kind, trailing
+from isthmus.data.arrays.npy import NpyHeader, is_npy, read_header, read_values, refuse_kind, trailing
 from isthmus.data.inputs import MOST_PACKED, ZIP, InputFile, Reader, cut, damaged, stem, unreadable, wrong_content
 from isthmus.data.labels import same_classes
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
-from isthmus.system.naming import printable
+from isthmus.wording import printable
 
 __all__ = ["read_npy", "read_npz", "samples_from_array"]
 
@@ -68,7 +68,7 @@ def read_npy(path: Path, options: DataConfig) -> Samples:
     return replace(samples, notes=file.notes + samples.notes)
 
 
-def _mapped(file: InputFile, header: Header, what: str, options: DataConfig) -> np.ndarray:
+def _mapped(file: InputFile, header: NpyHeader, what: str, options: DataConfig) -> np.ndarray:
     refuse_kind(header.dtype, f"{file.name}: {what}")
     if file.size < header.n_bytes:
         raise cut(file.name, header.n_bytes, file.size)
@@ -129,7 +129,7 @@ def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig
 
 
 def choose_arrays(
-    shapes: dict[str, tuple[int, ...]], key: str | None, name: str, headers: dict[str, Header]
+    shapes: dict[str, tuple[int, ...]], key: str | None, name: str, headers: dict[str, NpyHeader]
 ) -> tuple[Choice, tuple[str, ...]]:
     """Which arrays to take, and what was guessed.
 
@@ -181,7 +181,7 @@ def _samples_and_labels(shapes: dict[str, tuple[int, ...]]) -> Choice | None:
     return Choice(x, y) if fits else None
 
 
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Header:
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> NpyHeader:
     with archive.open(info) as stream:
         return read_header(Reader(stream, name), what=_what(info))
 
@@ -196,7 +196,7 @@ def _values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, options:
         return read_values(file, header, what=what, most_bytes=most, allow_trailing=options.allow_trailing)
 
 
-def _texts(file: Reader, header: Header, most_bytes: int) -> np.ndarray:
+def _texts(file: Reader, header: NpyHeader, most_bytes: int) -> np.ndarray:
     """Labels that are words."""
     if header.n_bytes > most_bytes or not header.dtype.itemsize:
         raise cut(file.name, header.n_bytes, most_bytes)

@@ -25,7 +25,7 @@ TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 TEST_WORDS = {"t10k", "test", "val", "valid"}
 
 
-class Header(NamedTuple):
+class IdxHeader(NamedTuple):
     """What an IDX file says about itself. `start` is where the values begin."""
 
     dtype: np.dtype
@@ -105,7 +105,7 @@ def read_idx_array(
     return array, file.notes + notes
 
 
-def read_header(file: InputFile, *, labels: bool = False) -> Header:
+def read_header(file: InputFile, *, labels: bool = False) -> IdxHeader:
     """The header at the beginning of `file`.
 
     Raises: DataError if it is cut, is no IDX header, or is one of labels where images are wanted, or the reverse.
@@ -128,7 +128,7 @@ def read_header(file: InputFile, *, labels: bool = False) -> Header:
     if 0 in shape:
         message = f"{file.name}: its header says {' x '.join(map(str, shape))}, so it holds no {what}s."
         raise DataError("DATA-IDX", message, fix=_AGAIN)
-    return Header(np.dtype(TYPES[code]), shape)
+    return IdxHeader(np.dtype(TYPES[code]), shape)
 
 
 _AGAIN = "download the file again"
@@ -170,24 +170,24 @@ def _wrong_role(path: Path, raw: bytes, n_dims: int, labels: bool) -> DataError:
     return DataError("DATA-IDX", message, fix=f"use {sibling or f'the file of {wanted[:6]}'}")
 
 
-def _refuse_impossible(file: InputFile, header: Header) -> None:
+def _refuse_impossible(file: InputFile, header: IdxHeader) -> None:
     """A header that promises more than the file can hold, found before anything is allocated (bombs, bit flips)."""
     if header.n_bytes > file.most_bytes:
         raise cut(file.name, header.n_bytes, file.size)
 
 
-def _should_map(file: InputFile, header: Header) -> bool:
+def _should_map(file: InputFile, header: IdxHeader) -> bool:
     free = available_bytes()
     return not file.gzipped and free is not None and header.n_bytes > SHARE * free
 
 
-def _mapped(file: InputFile, header: Header, allow_trailing: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+def _mapped(file: InputFile, header: IdxHeader, allow_trailing: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     notes = _trailing(file, header, file.size - header.n_bytes, allow_trailing)
     array = np.memmap(file.path, header.dtype, "r", offset=header.start, shape=header.shape)
     return array, (*file.notes, *notes, f"{file.name} is larger than the free memory; it is read from disk.")
 
 
-def _trailing(file: InputFile, header: Header, n_more: int, allowed: bool) -> tuple[str, ...]:
+def _trailing(file: InputFile, header: IdxHeader, n_more: int, allowed: bool) -> tuple[str, ...]:
     if n_more <= 0:
         return ()
     at_least = f"{file.size - header.n_bytes:,} bytes" if not file.gzipped else "bytes"

@@ -26,7 +26,7 @@ UNREADABLE_KINDS = {
 }
 
 
-class Header(NamedTuple):
+class NpyHeader(NamedTuple):
     """What a .npy header says. `start` is where the values begin."""
 
     dtype: np.dtype
@@ -40,7 +40,7 @@ class Header(NamedTuple):
         return self.start + math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: Reader, *, what: str) -> Header:
+def read_header(file: Reader, *, what: str) -> NpyHeader:
     """The header at the beginning of `file`; `what` names the array in messages.
 
     Raises: DataError if it is no .npy header, or a damaged one.
@@ -59,10 +59,10 @@ def read_header(file: Reader, *, what: str) -> Header:
         raise damaged(file.name, f"the header of {what} cannot be read ({reason[:100]})") from None
     if any(side < 0 for side in shape):
         raise damaged(file.name, f"the header of {what} says {shape}")
-    return Header(dtype, shape, fortran, file.position - start)
+    return NpyHeader(dtype, shape, fortran, file.position - start)
 
 
-def read_values(file: Reader, header: Header, *, what: str, most_bytes: int, allow_trailing: bool) -> np.ndarray:
+def read_values(file: Reader, header: NpyHeader, *, what: str, most_bytes: int, allow_trailing: bool) -> np.ndarray:
     """The array behind a header that was just read.
 
     `most_bytes` is what the file can hold at most; a header that promises more is refused before memory is taken.
@@ -83,7 +83,7 @@ def read_values(file: Reader, header: Header, *, what: str, most_bytes: int, all
     return flat.reshape(header.shape[::-1]).T if header.fortran else flat.reshape(header.shape)
 
 
-def trailing(name: str, header: Header) -> DataError:
+def trailing(name: str, header: NpyHeader) -> DataError:
     """The error for bytes behind the last value."""
     message = f"{name}: bytes follow after the {header.n_bytes:,} that its header promises."
     return DataError("DATA-TRAILING", message, fix="save it again, or pass --allow-trailing to read it all the same")

@@ -8,9 +8,12 @@ import numpy as np
 
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
+from isthmus.randomness import seed_of
+from isthmus.wording import counted
 
 TEST_SHARE = 0.1
 VALIDATION_SHARE = 0.1
+FEWEST_CALIBRATING = 9  # with fewer no p-value is below 0.1, and all that there are do more good to the choice of epoch
 VALIDATION_MOST = 5_000  # at 5,000 images the standard error of MNIST's cost is under 1 %; more only costs time
 
 
@@ -43,7 +46,7 @@ def split(
     if len(train) < n_needed:
         raise DataError(
             "DATA-COUNT",
-            f"{train.name} has {len(train)} sample{'s' * (len(train) != 1)}; "
+            f"{train.name} has {counted(len(train), 'sample')}; "
             f"training, validation and test need at least {n_needed}.",
             fix="give more data, or name other data with --validation and --test",
         )
@@ -130,3 +133,15 @@ def align_labels(samples: Samples, classes: tuple[str, ...]) -> Samples:
         [*(index.get(name, -1) for name in samples.classes), -1], dtype=np.int64
     )  # its end is for samples of no class
     return replace(samples, labels=table[samples.labels], classes=classes)
+
+
+def held_apart(validation: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
+    """(what early stopping looks at, what nothing is chosen by): the second is the `share`, drawn by the seed.
+
+    A share of fewer than 9 samples is left with the others.
+    """
+    n = int(share * len(validation))
+    if n < FEWEST_CALIBRATING:
+        return validation, validation.take(np.zeros(0, np.int64))
+    order = np.random.default_rng(seed_of(seed, "calibration")).permutation(len(validation))
+    return validation.take(np.sort(order[n:])), validation.take(np.sort(order[:n]))

@@ -9,13 +9,13 @@ from typing import Any
 
 from isthmus.config import DataConfig
 from isthmus.data.checks.hashing import Matches, find_overlap
-from isthmus.data.checks.summary import Facts, facts_of, rows_about, told_pairs
+from isthmus.data.checks.summary import Summary, facts_of, rows_about, told_pairs
 from isthmus.data.ranges import about_dark
+from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, skipped_files
-from isthmus.data.sources import read, read_samples
 from isthmus.errors import DataError, IsthmusError, ResourceError
-from isthmus.system.naming import counted, printable
 from isthmus.system.workers import Progress
+from isthmus.wording import counted, printable
 
 FORMAT = 1  # of `as_dict`
 FINAL = {  # errors that reading less strictly would only meet again, a download included
@@ -29,7 +29,7 @@ SIZES_SHOWN = 10  # of images of mixed sizes, the most frequent first: photograp
 
 
 @dataclass(frozen=True)
-class Findings:
+class CheckResult:
     """What was found. `bundle` is what could be read, if need be without the bad rows and files; None if nothing.
 
     `problems` are the errors that reading as asked would raise, each with all its rows or files. `warnings` are
@@ -39,8 +39,8 @@ class Findings:
 
     source: str
     bundle: Bundle | None
-    train: Facts | None
-    test: Facts | None
+    train: Summary | None
+    test: Summary | None
     overlap: Matches
     overlap_pairs: tuple[tuple[str, str], ...]
     problems: tuple[IsthmusError, ...]
@@ -91,7 +91,7 @@ class Findings:
             most = SIZES_SHOWN if problem.code == "DATA-SIZE" else len(problem.problems)
             rows += [("", text) for text in problem.problems[:most]]
             left = len(problem.problems) - most
-            rows += [("", f"… and {left:,} more size{'s' * (left > 1)}; --json lists all")] if left > 0 else []
+            rows += [("", f"… and {counted(left, 'more size')}; --json lists all")] if left > 0 else []
             rows += [("fix", problem.fix)] if problem.fix else []
         return rows
 
@@ -103,7 +103,7 @@ class Findings:
         return f"{images}, as if brought to {size} for this picture"
 
 
-def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> Findings:
+def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> CheckResult:
     """Reads `source` (anything that `read` takes) and says everything about it; data that is bad raises nothing.
 
     Where reading fails, the error is kept with all its rows or files, and reading goes on without them as far as
@@ -115,7 +115,7 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     bundle, problems, as_read = _read_leniently(source, options, progress)
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"a {type(source).__name__}"
     if bundle is None:
-        return Findings(str(name), None, None, None, Matches(0, ()), (), tuple(problems), (), ())
+        return CheckResult(str(name), None, None, None, Matches(0, ()), (), tuple(problems), (), ())
     as_if = as_read.resize if as_read.resize != options.resize else None
     train = facts_of(bundle.train)
     test = facts_of(bundle.test) if bundle.test is not None else None
@@ -123,7 +123,7 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     notes = [*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ())]
     if train.is_image and train.dtype == "uint8" and options.scale == "auto":
         notes += about_dark(int(train.high))
-    return Findings(
+    return CheckResult(
         source=str(name),
         bundle=bundle,
         train=train,
@@ -188,7 +188,7 @@ def _ids(bundle: Bundle, overlap: Matches) -> tuple[tuple[str, str], ...]:
     return tuple((bundle.train.id_of(a), bundle.test.id_of(b)) for a, b in overlap.pairs)
 
 
-def _warnings(train: Facts, test: Facts | None, overlap: Matches) -> list[str]:
+def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[str]:
     found = []
     if test is None and train.n < LEAST:
         told = f"{counted(train.n, 'sample')}; to divide into training, validation and test takes at least {LEAST}"

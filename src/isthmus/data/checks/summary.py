@@ -10,13 +10,13 @@ import numpy as np
 from isthmus.data.checks.hashing import Matches, find_duplicates
 from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
-from isthmus.system.naming import counted, printable
+from isthmus.wording import counted, printable
 
 LISTED = 10  # names given one by one
 
 
 @dataclass(frozen=True)
-class Facts:
+class Summary:
     """One part of the data. `shape` is that of one sample; `n_constant` counts its values that are alike in all.
 
     `blank` are samples whose values are all one number. `duplicates` holds pairs of row numbers.
@@ -58,7 +58,7 @@ class Facts:
         }
 
 
-def facts_of(samples: Samples) -> Facts:
+def facts_of(samples: Samples) -> Summary:
     """Counts everything, block by block, so that a memory-mapped set is never whole in memory."""
     lows, highs, total, n_values = None, None, 0.0, 0
     flat_rows = []
@@ -75,7 +75,7 @@ def facts_of(samples: Samples) -> Facts:
     constant = np.flatnonzero(lows == highs)
     blank = np.concatenate(flat_rows) if lows.size > 1 else np.array([], dtype=np.int64)
     duplicates = find_duplicates(samples.x)
-    return Facts(
+    return Summary(
         name=samples.name,
         n=len(samples),
         shape=samples.shape,
@@ -93,7 +93,7 @@ def facts_of(samples: Samples) -> Facts:
     )
 
 
-def rows_about(facts: Facts) -> list[tuple[str, str]]:
+def rows_about(facts: Summary) -> list[tuple[str, str]]:
     """The same as pairs of a title and a sentence, for a printed table."""
     unit = "pixels" if facts.is_image else "columns"
     size = int(np.prod(facts.shape))
@@ -110,7 +110,7 @@ def rows_about(facts: Facts) -> list[tuple[str, str]]:
     return rows
 
 
-def _form(facts: Facts) -> str:
+def _form(facts: Summary) -> str:
     if not facts.is_image:
         return f"{counted(facts.n, 'row')} of {counted(facts.shape[0], 'column')}"
     C, H, W = facts.shape

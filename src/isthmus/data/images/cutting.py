@@ -14,7 +14,7 @@ from isthmus.data.images.sizes import parse_size
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import refuse_too_large
-from isthmus.system.naming import counted, printable
+from isthmus.wording import counted, printable
 
 Corner = tuple[int, int]  # the upper left one: row, column
 

@@ -24,8 +24,9 @@ from isthmus.data.images.sizes import parse_size
 from isthmus.data.samples import Samples
 from isthmus.errors import SHOWN, DataError
 from isthmus.system.memory import refuse_too_large
-from isthmus.system.naming import counted, natural_key, printable, text_of
+from isthmus.system.naming import natural_key, text_of
 from isthmus.system.workers import Progress
+from isthmus.wording import counted, printable
 
 
 def read_images(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:

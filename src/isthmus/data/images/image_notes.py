@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from isthmus.data.images.pixels import Form, Look
-from isthmus.system.naming import counted
+from isthmus.wording import counted
 
 MODE_NAMES = {
     "1": "1-bit", "L": "gray", "LA": "gray with alpha", "P": "palette", "PA": "palette with alpha", "RGB": "RGB",

@@ -12,8 +12,9 @@ import numpy as np
 
 from isthmus.data.images.pixels import SUFFIXES
 from isthmus.errors import ResourceError
-from isthmus.system.naming import counted, natural_key, printable, text_of
+from isthmus.system.naming import natural_key, text_of
 from isthmus.system.swapping import PART
+from isthmus.wording import counted, printable
 
 LEFT_BY_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}  # besides dotfiles
 

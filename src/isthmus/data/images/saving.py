@@ -12,7 +12,8 @@ from PIL import Image
 from isthmus.data.images.pixels import SUFFIXES
 from isthmus.errors import DataError, ResourceError
 from isthmus.system.files import write_atomic
-from isthmus.system.naming import printable, safe_name
+from isthmus.system.naming import safe_name
+from isthmus.wording import printable
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 LOSSLESS = {".png": range(1, 5), ".tif": range(1, 5), ".tiff": range(1, 5), ".bmp": (1, 3), ".webp": (3, 4)}  # channels

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from isthmus import __version__
 from isthmus.errors import DataError, FolderInUseError, ResourceError
 from isthmus.system.files import resource_error
 from isthmus.system.lock import FolderLock
 from isthmus.system.memory import size_of
 from isthmus.system.workers import Progress
+from isthmus.version import __version__
 
 ATTEMPTS = 4  # at one mirror without getting on; with waits of 1, 2 and 4 s a restarting server is back
 LONGEST_WAIT = 30.0  # seconds; a server that asks for more is left for the next mirror

@@ -11,7 +11,7 @@ from isthmus.config import DataConfig
 from isthmus.data.numeric import listed
 from isthmus.data.tables.writing import without_apostrophes
 from isthmus.errors import DataError
-from isthmus.system.naming import counted, printable
+from isthmus.wording import counted, printable
 
 OTHER_TABLE = "name a table with the columns of the training"
 LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case

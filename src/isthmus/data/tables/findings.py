@@ -11,7 +11,7 @@ from isthmus.config import DataConfig
 from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.tables.columns import quoted
 from isthmus.errors import DataError
-from isthmus.system.naming import printable
+from isthmus.wording import counted, plural, printable
 
 KEPT = 100_000  # bad cells kept one by one; further ones are only counted
 PROBED = 100  # cells of a column that show whether one option would read them all
@@ -69,7 +69,7 @@ class Findings:
         """A row with `found` fields; it may span several lines where a quote was opened and not closed."""
         expected = len(self.columns)
         opened = f", in quotes opened here and closed {spans - 1:,} rows below" if spans > 1 else ""
-        more = f"row {row:,}: expected {expected:,} field{'s' * (expected != 1)}, found {found:,}{opened}"
+        more = f"row {row:,}: expected {counted(expected, 'field')}, found {found:,}{opened}"
         self.ragged.append((row, f"{more}: {_short(text)}"))
         self.n_rows_bad += 1
 
@@ -131,7 +131,7 @@ class Findings:
             (
                 missing and n_missing,
                 f"{n_missing:,} value{'s are' if n_missing > 1 else ' is'} missing in {n_columns:,} "
-                f"column{'s' * (n_columns > 1)}",
+                f"{plural(n_columns, 'column')}",
             ),
         ]
         return ", ".join(text for n, text in parts if n)
@@ -175,7 +175,7 @@ class Findings:
     def _missing(self, column: int) -> str:
         n, (row, text) = self.n_missing[column], self.first_missing[column]
         how = _short(text) if text.strip() else "empty"
-        values = f"{n:,} missing value{'s' * (n > 1)}, the first in row {row:,} ({how})"
+        values = f"{counted(n, 'missing value')}, the first in row {row:,} ({how})"
         return f'column "{printable(self.columns[column])}": {values}'
 
     def _share(self, n: int, what: str = "were") -> str:
@@ -202,7 +202,7 @@ def kept_gaps(
     n, n_columns = int(gaps.sum()), int(np.count_nonzero(gaps))
     if not n:
         return ()
-    what = f"{n:,} missing value{'s' * (n > 1)} in {n_columns:,} column{'s' * (n_columns > 1)}"
+    what = f"{counted(n, 'missing value')} in {counted(n_columns, 'column')}"
     return (f"{findings.name}: {what}; the medians of the training part stand in for them.",)
 
 

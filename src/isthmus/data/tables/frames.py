@@ -18,7 +18,7 @@ from isthmus.data.tables.columns import Plan, quoted
 from isthmus.data.tables.findings import Findings
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large, size_of
-from isthmus.system.naming import printable
+from isthmus.wording import printable
 
 BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies stay small beside the result
 ADVICE = {

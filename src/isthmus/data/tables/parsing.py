@@ -20,7 +20,7 @@ from isthmus.data.tables.text import Lines
 MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers: "none" and "-" may be classes
 
 
-class Part(NamedTuple):
+class ParsedChunk(NamedTuple):
     """Features (n, k) of the rows that are kept, their labels as text, and their numbers among all data rows."""
 
     values: np.ndarray
@@ -44,7 +44,7 @@ class Parser:
         style = dialect.style
         self.careful = bool(style.thousands) or (style.decimal == "," and dialect.delimiter == ",")
 
-    def parse(self, lines: Lines) -> Part:
+    def parse(self, lines: Lines) -> ParsedChunk:
         """The rows of a chunk."""
         if self.dialect.delimiter == " ":
             data = re.sub(rb"[ \t]+", b" ", lines.data)
@@ -52,7 +52,7 @@ class Parser:
         part = None if self.careful else self._fast(lines)
         return part or self._careful(lines)
 
-    def _fast(self, lines: Lines) -> Part | None:
+    def _fast(self, lines: Lines) -> ParsedChunk | None:
         """All rows, if polars reads them without any doubt; else None."""
         if self.dialect.style.decimal == "," and b"." in lines.data:
             return None  # polars would take 1.234 for a decimal fraction
@@ -63,7 +63,7 @@ class Parser:
                 return self._trusted(frame, lines)
         return None
 
-    def _trusted(self, frame: pl.DataFrame, lines: Lines) -> Part | None:
+    def _trusted(self, frame: pl.DataFrame, lines: Lines) -> ParsedChunk | None:
         # polars fills short rows with null, and a quotation may join two lines: both show here
         needed = [*self.features, self.names[-1], *([self.label] if self.label else [])]
         if frame.height != lines.count or any(frame[name].null_count() for name in needed):
@@ -74,7 +74,7 @@ class Parser:
         self.lossy |= loses_digits(values)
         kept = np.arange(self.findings.n_rows, self.findings.n_rows + frame.height)
         self.findings.n_rows += frame.height
-        return Part(values, frame[self.label] if self.label else None, kept)
+        return ParsedChunk(values, frame[self.label] if self.label else None, kept)
 
     def _read(self, data: bytes, types: dict[str, type[pl.DataType]], *, quotes: bool = True) -> pl.DataFrame | None:
         schema = {name: types.get(name, pl.String) for name in self.names}
@@ -91,7 +91,7 @@ class Parser:
         except (pl.exceptions.PolarsError, OSError):
             return None
 
-    def _careful(self, lines: Lines) -> Part:
+    def _careful(self, lines: Lines) -> ParsedChunk:
         """The rows without fault; the faults go to the findings."""
         text, rows, places = self._as_text(lines)
         numbers = to_numbers(text.select(self.features), self.dialect.style)
@@ -106,7 +106,7 @@ class Parser:
         if self.options.missing == "drop":
             keep &= ~incomplete
         labels = text[self.label].filter(pl.Series(np.asarray(keep))) if self.label else None
-        return Part(numbers.values[keep], labels, places[keep])
+        return ParsedChunk(numbers.values[keep], labels, places[keep])
 
     def _unlabelled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
         if self.label is None or self.plan.label is None:

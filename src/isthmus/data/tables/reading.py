@@ -27,7 +27,7 @@ from isthmus.data.tables.writing import write_table
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import available_bytes, size_of
-from isthmus.system.naming import printable
+from isthmus.wording import counted, printable
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
@@ -163,7 +163,7 @@ def _assembled(
     least = 1 if predicting else 2
     if len(table.kept) < least:
         n = len(table.kept)
-        message = f"{findings.name}: {n} data row{'s' * (n != 1)}; at least {least} needed."
+        message = f"{findings.name}: {counted(n, 'data row')}; at least {least} needed."
         raise DataError(
             "DATA-EMPTY", message, fix="give it more rows" if findings.n_rows == n else "leave out fewer rows"
         )

@@ -10,6 +10,7 @@ import polars as pl
 
 from isthmus.errors import UsageError
 from isthmus.system.files import write_atomic
+from isthmus.wording import counted
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs cells that begin so; tab and CR hide what follows
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # a class called -1 does no harm, and is to be read back as it was
@@ -49,8 +50,8 @@ def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> 
     frame = pl.DataFrame({name: _series(values) for name, values in texts.items()}).select(pl.col(pl.String))
     n = sum(int(series.to_frame().select(_is_formula(pl.col(series.name))).sum().item() or 0) for series in frame)
     n_names = sum(name.startswith(FORMULA) for name in columns)
-    told = [_counted(n, "text")] if n else []
-    told += [_counted(n_names, "column name")] if n_names else []
+    told = [counted(n, "text")] if n else []
+    told += [counted(n_names, "column name")] if n_names else []
     if not told:
         return ()
     begin = "begins" if n + n_names == 1 else "begin"
@@ -61,10 +62,6 @@ def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> 
 def without_apostrophes(texts: Sequence[str]) -> list[str]:
     """Texts as they were before `write_table` put apostrophes in front."""
     return [text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text for text in texts]
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def _series(values: np.ndarray | Sequence) -> pl.Series:

@@ -13,6 +13,7 @@ from matplotlib.collections import LineCollection
 
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import BODY, INK, MARGIN, MUTED, PAPER, SMALL, Page, text_width
+from isthmus.wording import label
 
 WIDTH = (
     1_150  # pixels for the pictures of a row: with titles and margins about 1,000 to 1,350, what a README shows well
@@ -179,16 +180,11 @@ def colour_bar(
     y, height = y - max(0, least - height) / 2, max(height, least)
     page.image(np.linspace(high, low, 256)[:, None], x, y, 10, height, **(colours | {"interpolation": "bilinear"}))
     page.frames([(x, y, 10, height)])
-    ends = [("≥ " * clipped + short(high), SMALL / 2), ("≤ " * (clipped and low < 0) + short(low), height - SMALL / 2)]
+    ends = [("≥ " * clipped + label(high), SMALL / 2), ("≤ " * (clipped and low < 0) + label(low), height - SMALL / 2)]
     zero = height * high / (high - low) if low < 0 < high else 0.0
     middle = [("0", zero)] if 2 * SMALL < zero < height - 2 * SMALL else []  # else it would touch the name of an end
     for text, where in ends + middle:
         page.text(text, x + 17, y + where, size=SMALL, color=MUTED, ha="left")
-
-
-def short(value: float) -> str:
-    """A number in about four characters, with a true minus."""
-    return f"{value:.2g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
 
 
 def sheet(rows: Sequence[AbstractRow], columns: int, tile: tuple[int, int]) -> Page:

@@ -15,8 +15,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
+from isthmus import wording
 from isthmus.evaluation.figures import penalties
-from isthmus.evaluation.figures.canvas import BLUE, DPI, HAIRLINE, INK, MUTED, SMALL, VERMILION, look, png, text_width
+from isthmus.evaluation.figures.canvas import (
+    BLUE,
+    DPI,
+    HAIRLINE,
+    INK,
+    MUTED,
+    SMALL,
+    VERMILION,
+    look,
+    png,
+    save,
+    text_width,
+)
 from isthmus.sparkline import worth_showing
 
 WIDTH, HEIGHT = 1_150, 500  # pixels
@@ -143,7 +156,7 @@ def _line(
     above = values > limits[1]
     axes.plot(epochs[above], np.full(above.sum(), limits[1]), "^", color=colour, ms=5, clip_on=False, zorder=4)
     last = float(values[finite[-1]])
-    return last, f"{name}  {told(last)}", colour
+    return last, f"{name}  {wording.cost(last)}", colour
 
 
 def _level(axes: Axes, name: str, value: float, limits: tuple[float, float]) -> tuple[float, str, str]:
@@ -153,13 +166,8 @@ def _level(axes: Axes, name: str, value: float, limits: tuple[float, float]) -> 
         axes.axhline(
             value, color=MUTED, lw=1.0, ls=(0, (5, 4)) if name == "floor" else (0, (1, 2.5)), label=name, zorder=2
         )
-    text = f"{name}  {told(value)}"
+    text = f"{name}  {wording.cost(value)}"
     return value, text if inside else f"{text} {'↑' if value > limits[1] else '↓'}", MUTED
-
-
-def told(cost: float) -> str:
-    """A cost with four decimals, or with four digits where that says nothing."""
-    return (f"{cost:.4f}" if 0.001 <= abs(cost) < 10 else f"{cost:.4g}").replace("-", "−")
 
 
 def _epoch_axis(axes: Axes, epochs: np.ndarray, unit: str) -> None:
@@ -213,7 +221,7 @@ def _mark_best(axes: Axes, history: Sequence[Row], best_epoch: int | None, limit
     axes.axvline(best_epoch, color=HAIRLINE, lw=1.0, zorder=1)
     where = axes.transData.transform((best_epoch, limits[0]))[0] / WIDTH
     ha = "left" if where < 0.25 else "right" if where > 0.6 else "center"
-    text = f"best epoch {best_epoch}" + ("" if cost is None else f"  ({told(cost)})")
+    text = f"best epoch {best_epoch}" + ("" if cost is None else f"  ({wording.cost(cost)})")
     axes.annotate(text, (best_epoch, 1), (0, 5), xycoords=("data", "axes fraction"), textcoords="offset points",
                   ha=ha, va="bottom", color=INK, size=SIZE * 72 / DPI)  # fmt: skip
     if cost is not None and limits[0] <= cost <= limits[1]:
@@ -236,6 +244,15 @@ class LiveCurve:
 
 
 _live = LiveCurve()  # of the training that runs; another history gets another place
+
+
+def draw_costs(history: Sequence[Row], out: Path | None, *, best_epoch: int | None = None, **settings: Any) -> None:
+    """The cost curves: live in a notebook, and as `curves.png` in the folder `out`, where there is one."""
+    if not history:
+        return
+    live_curve(history, now=True, best_epoch=best_epoch, **settings)
+    if out is not None:
+        save(cost_curves(history, best_epoch=best_epoch, **settings), out / "curves.png")
 
 
 def live_curve(history: Sequence[Row], *, now: bool = False, **options: Any) -> bool:

@@ -38,11 +38,11 @@ from isthmus.evaluation.figures.contact_sheets import (
     draw_picture,
     pictures,
     sheet,
-    short,
     tile_size,
 )
 from isthmus.evaluation.figures.cost_curves import cost_curves, live_curve
 from isthmus.sparkline import sparkline
+from isthmus.wording import cost
 
 __all__ = [
     "cost_curves",
@@ -154,7 +154,7 @@ def sanity(
         PictureRow("original", pictures(original)),
         *_codes(z, signed),
         PictureRow("reconstruction", pictures(x_hat)),
-        TextRow("MSE", [_number(e) for e in _mse(original, x_hat)]),
+        TextRow("MSE", [cost(e, 2) for e in _mse(original, x_hat)]),
     ]
     return _compare(rows, original)
 
@@ -192,7 +192,7 @@ def worst(original: np.ndarray, x_hat: np.ndarray, errors: np.ndarray, ids: Sequ
         PictureRow("original", x),
         PictureRow("reconstruction", y),
         PictureRow("absolute error", difference, colours=colours, bar=True),
-        TextRow("error", [_number(float(errors[i])) for i in order]),
+        TextRow("error", [cost(float(errors[i]), 2) for i in order]),
     ]
     return sheet(rows, columns, tile).figure
 
@@ -234,10 +234,3 @@ def _unit(x: np.ndarray) -> np.ndarray:
 def _decibels(x: np.ndarray, clean: np.ndarray) -> list[str]:
     """PSNR of each image, 10 log10(1 / mse), as a text."""
     return ["identical" if e == 0 else f"{-10 * math.log10(e):.1f} dB" if e > 0 else "–" for e in _mse(x, clean)]
-
-
-def _number(value: float) -> str:
-    """An error in about six characters: 0.0032, 1.2e−5; a dash where it is not a number."""
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.4f}" if 0.00095 <= abs(value) < 10 else short(value)

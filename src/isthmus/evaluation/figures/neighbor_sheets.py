@@ -17,10 +17,10 @@ from isthmus.evaluation.figures.contact_sheets import (
     draw_picture,
     pictures,
     sheet,
-    short,
     tile_size,
 )
 from isthmus.evaluation.figures.figures import ERRORS
+from isthmus.wording import label
 
 ACROSS = 10  # nearest samples, or pairs, in a row: with the sample itself about 1,250 pixels
 PAIR_ROWS = 4  # rows of pairs at most: 40 pairs are what a person looks through
@@ -74,7 +74,7 @@ def pairs(first: np.ndarray, second: np.ndarray, ids: Sequence[tuple[str, str]],
     for start in range(0, most, across):
         part = slice(start, min(start + across, most))
         names = [[fitted(pair[end], room, SMALL, keep="end") for pair in ids[part]] for end in (0, 1)]
-        told = ["the same" if d == 0 else short(d) for d in distances[part]]
+        told = ["the same" if d == 0 else label(d) for d in distances[part]]
         rows += [
             TextRow("id", names[0], top=3 * GAP if start else GAP),
             PictureRow("one", x[part]),

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from isthmus.evaluation.figures.canvas import DPI, HAIRLINE, INK, MUTED, SMALL, fitted, text_width
+from isthmus.wording import label
 
 PANEL, GAP = 64, 26  # pixels of a panel, and above it
 MOST = 4  # panels: more would outweigh the cost; history.csv holds all
@@ -49,7 +50,7 @@ def draw(figure: Figure, place: tuple[float, float], bottom: float, epochs: np.n
         _line(axes, epochs, values)
         finite = values[np.isfinite(values)]
         room = (1 - sum(place)) * figure.get_size_inches()[0] * DPI - 20
-        text = fitted(f"{name}  {short(float(finite[-1]))}", room, SMALL)
+        text = fitted(f"{name}  {label(float(finite[-1]), 3)}", room, SMALL)
         axes.text(1.015, 0.5, text, transform=axes.transAxes, va="center_baseline", color=MUTED, size=SMALL * 72 / DPI)
         panels.append(axes)
     return panels
@@ -58,12 +59,7 @@ def draw(figure: Figure, place: tuple[float, float], bottom: float, epochs: np.n
 def widest(shown: Mapping[str, np.ndarray]) -> float:
     """Pixels that the names and last values take."""
     last = {name: values[np.isfinite(values)][-1] for name, values in shown.items()}
-    return max((text_width(f"{name}  {short(float(value))}", SMALL) for name, value in last.items()), default=0.0)
-
-
-def short(value: float) -> str:
-    """Three digits: what is written beside a panel is looked at, not computed with."""
-    return f"{value:.3g}".replace("-", "−") if abs(value) < 1_000 else f"{value:,.0f}".replace("-", "−")
+    return max((text_width(f"{name}  {label(float(value), 3)}", SMALL) for name, value in last.items()), default=0.0)
 
 
 def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray) -> None:
@@ -80,8 +76,8 @@ def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray) -> None:
     axes.set_ylim(*((math.exp(edges[0]), math.exp(edges[1])) if log else edges))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_locator(FixedLocator([low, high] if short(low) != short(high) else [low]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.yaxis.set_major_locator(FixedLocator([low, high] if label(low, 3) != label(high, 3) else [low]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: label(value, 3)))
     axes.xaxis.set_major_locator(NullLocator())
 
 

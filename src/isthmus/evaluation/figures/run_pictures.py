@@ -13,13 +13,14 @@ from isthmus.data.batching.split import evenly
 from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import write_table
 from isthmus.evaluation.figures import figures, network_drawing
+from isthmus.evaluation.figures.cost_curves import draw_costs
 from isthmus.evaluation.metrics.passed import Passed, pass_through
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.system import files
 from isthmus.system.naming import safe_name
 from isthmus.system.outputs import claimed, free_path
-from isthmus.training.monitor import Monitor
-from isthmus.training.prepare import Prepared
+from isthmus.training.monitor import TrainingMonitor
+from isthmus.training.prepared import Prepared
 
 SHOWN = 10  # columns of a picture: as many as there are digits, and as fit beside each other
 WORST = 10
@@ -31,7 +32,7 @@ def draw_pictures(
     path: Path,
     prepared: Prepared,
     model: Model,
-    monitor: Monitor,
+    monitor: TrainingMonitor,
     metrics: dict[str, Any],
     unit: str,
     passed: Passed | None = None,
@@ -42,7 +43,8 @@ def draw_pictures(
     floor = metrics["test"].get("bce_floor")
     name = "mean image" if prepared.preprocess.is_image else "mean row"
     reference = {name: metrics["mean_cost"]} if metrics.get("mean_cost") else None
-    monitor.plot_cost(floor=floor, unit=unit, reference=reference)
+    costs = {"floor": floor, "unit": unit, "reference": reference}
+    draw_costs(monitor.history, path, best_epoch=monitor.best_epoch, **costs)
     draw_architecture(path, prepared, model)
     if not prepared.preprocess.is_image:
         write_worst(path / "worst.csv", test, passed)
@@ -55,11 +57,11 @@ def draw_pictures(
     clean = without_noise(model, seen.x[: len(rows)])
     figures.save(figures.sanity(*clean, labels=names, signed=model.bottleneck.signed), path / "sanity.png")
     if model.config.noise != "none":
-        x, x_in, x_hat = (shown(t[: len(rows)], seen.x[: len(rows)]) for t in seen)
+        x, x_in, x_hat = (as_pictures(t[: len(rows)], seen.x[: len(rows)]) for t in seen)
         z = passed.z[rows].numpy() if passed.z is not None else None
         sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
         figures.save(sheet, path / "denoising.png")
-    x, x_hat = (shown(t[len(rows) :], seen.x[len(rows) :]) for t in (seen.x, seen.x_hat))
+    x, x_hat = (as_pictures(t[len(rows) :], seen.x[len(rows) :]) for t in (seen.x, seen.x_hat))
     ids = [test.id_of(i) for i in worst]
     figures.save(figures.worst(x, x_hat, passed.errors[worst].numpy(), ids), path / "worst.png")
 
@@ -69,7 +71,7 @@ def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray
     with torch.no_grad(), evaluation(model):
         params, code = model(x.to(model.device))
         x_hat = model.likelihood.mean(params.float()).cpu()
-    return shown(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, shown(x_hat, x)
+    return as_pictures(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, as_pictures(x_hat, x)
 
 
 def class_samples(samples: Samples) -> Figure:
@@ -80,7 +82,9 @@ def class_samples(samples: Samples) -> Figure:
     rows = rows[: PER_CLASS * max(len(samples.classes), 10)]
     labels = None if samples.labels is None else samples.labels[rows]
     x = samples.x[rows]
-    return figures.samples_per_class(x if x.dtype.kind == "u" else shown(torch.from_numpy(x)), labels, samples.classes)
+    return figures.samples_per_class(
+        x if x.dtype.kind == "u" else as_pictures(torch.from_numpy(x)), labels, samples.classes
+    )
 
 
 def draw_data(samples: Samples, path: Path | None = None) -> Path:
@@ -104,7 +108,7 @@ def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
     files.write_text(path / "architecture.svg", svg)
 
 
-def shown(x: torch.Tensor, data: torch.Tensor | None = None) -> np.ndarray:
+def as_pictures(x: torch.Tensor, data: torch.Tensor | None = None) -> np.ndarray:
     """Values for a picture: cut to [0, 1]; data on another scale is brought there by its own extremes.
 
     Where x was made of other data, such as a reconstruction, that `data` says which scale it is.

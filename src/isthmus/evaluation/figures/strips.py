@@ -18,9 +18,9 @@ from isthmus.evaluation.figures.contact_sheets import (
     draw_picture,
     pictures,
     sheet,
-    short,
     tile_size,
 )
+from isthmus.wording import label
 
 MOST_ROWS = 12  # units that are drawn: a page that can be taken in
 MOST_COLUMNS = 16  # of a way; of a longer one some are left out
@@ -85,9 +85,9 @@ def sweeps(
     columns = len(quantiles)
     rows: list[AbstractRow] = [TextRow("codes below", [f"{q:.0%}" for q in quantiles])]
     for i, unit in enumerate(units[:MOST_ROWS]):
-        rows.append(PictureRow(f"unit {unit}", pictures(x[i]), note=f"moves {short(movement[i])}"))
+        rows.append(PictureRow(f"unit {unit}", pictures(x[i]), note=f"moves {label(movement[i])}"))
         digits = 1 - math.floor(math.log10(max(float(np.abs(values[i]).max()), 1e-12)))
-        rows.append(TextRow("value", [short(round(float(value), digits) + 0.0) for value in values[i]]))
+        rows.append(TextRow("value", [label(round(float(value), digits) + 0.0) for value in values[i]]))
     return sheet(rows, columns, tile_size(x.shape[3:], columns)).figure
 
 

@@ -29,7 +29,7 @@ class LinearFilter(NamedTuple):
         return self.mean + (x_in.double() - self.mean_in) @ self.weights
 
 
-class Moments(NamedTuple):
+class PairMoments(NamedTuple):
     """Means and covariances of noisy rows with themselves, and with the clean ones, in float64."""
 
     mean: Tensor
@@ -47,7 +47,7 @@ class Moments(NamedTuple):
         return LinearFilter(self.mean, self.mean_in, torch.linalg.solve(loaded, self.cross))
 
 
-def moments(pairs: Pairs) -> Moments:
+def moments(pairs: Pairs) -> PairMoments:
     """The moments of all pairs, summed around the first chunk's mean, so that large offsets cost no digits."""
     n, shift, sums = 0, None, None
     for clean, noisy in pairs:
@@ -60,7 +60,7 @@ def moments(pairs: Pairs) -> Moments:
     assert shift is not None
     assert sums is not None
     x, y, yy, yx = (part / n for part in sums)
-    return Moments(shift[0] + x, shift[1] + y, yy - torch.outer(y, y), yx - torch.outer(y, x))
+    return PairMoments(shift[0] + x, shift[1] + y, yy - torch.outer(y, y), yx - torch.outer(y, x))
 
 
 def fitted(train: Pairs, validation: list[tuple[Tensor, Tensor]]) -> tuple[LinearFilter, float]:

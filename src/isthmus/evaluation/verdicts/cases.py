@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from scipy import stats
 
 from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.wording import counted
 
 Level = Literal["pass", "warn", "fail"]
 Metrics = Mapping[str, Any]
@@ -129,7 +130,7 @@ class Case(NamedTuple):
     def tested(self) -> str:
         """`3 test images`, as the subject of what they can tell."""
         n = self.number("data", "n_test")
-        return f"the test {self.sample}s" if n is None else count(int(n), f"test {self.sample}")
+        return f"the test {self.sample}s" if n is None else counted(int(n), f"test {self.sample}")
 
     @property
     def has_few(self) -> bool:
@@ -169,16 +170,7 @@ def finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def shown(value: float | None) -> str:
-    """Three digits, as many as the scatter of a run allows."""
-    return "not a finite number" if value is None else f"{value:.3g}"
-
-
 def moved(fall: float) -> str:
     """A relative fall in words: `0.11` -> `"fell by 11%"`, `-1.79` -> `"rose by 179%"`."""
     percent = round(100 * fall)
     return f"{'fell' if percent > 0 else 'rose'} by {abs(percent):,}%" if percent else "stayed the same"
-
-
-def count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

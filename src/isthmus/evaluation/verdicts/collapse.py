@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus.evaluation.verdicts.cases import Case, Level, Verdict, finite, shown
+from isthmus.evaluation.verdicts.cases import Case, Level, Verdict, finite
+from isthmus.wording import number
 
 SILENT = 0.1  # nats of KL: less than a seventh of one yes or no about the image
 FEW = 0.1  # of the units, or of the codewords that could be in use: the code is a tenth of what it says
@@ -19,7 +20,7 @@ def posterior_collapse(case: Case) -> Verdict | None:
     kl, active, Z = case.number("code", "kl"), case.number("code", "active_units"), case.number("z_size")
     if kl is None or active is None or Z is None:
         return None
-    numbers = f"{shown(kl)} nats of KL, {active:.0f} of {Z:.0f} units active"
+    numbers = f"{number(kl)} nats of KL, {active:.0f} of {Z:.0f} units active"
     fix = case.facts.train("--set penalty_warmup=0.3")
     if kl < SILENT or not active:
         text = f"The code has collapsed to its prior and says nothing about the {case.sample}: {numbers}."
@@ -50,7 +51,7 @@ def dead_codes(case: Case) -> Verdict | None:
     tokens, used = case.number("code", "tokens"), case.number("code", "used")
     if codes is None or perplexity is None or tokens is None or used is None:
         return None
-    numbers = f"{used:.0f} of {codes:.0f} occur, as evenly as {shown(perplexity)} in equal use would"
+    numbers = f"{used:.0f} of {codes:.0f} occur, as evenly as {number(perplexity)} in equal use would"
     possible = min(codes, tokens)
     if perplexity >= max(FEW * possible, ONE):
         return Verdict("dead-codes", "pass", f"The codewords are in use: {numbers}.")
@@ -64,9 +65,9 @@ def live(row: Mapping[str, Any]) -> str | None:
     """What a row of the history shows while there is still time to stop the training; None if nothing."""
     kl, perplexity, held = (_number(row, name) for name in ("kl", "perplexity", "log_var_held"))
     if kl < SILENT:
-        return f"the code says nothing yet, it stays at its prior: {shown(kl)} nats of KL (--set penalty_warmup=0.3)"
+        return f"the code says nothing yet, it stays at its prior: {number(kl)} nats of KL (--set penalty_warmup=0.3)"
     if perplexity < ONE:
-        return f"nearly all tokens are the same codeword: perplexity {shown(perplexity)} (a lower --lr may help)"
+        return f"nearly all tokens are the same codeword: perplexity {number(perplexity)} (a lower --lr may help)"
     if held > HELD:
         return f"{held:.2%} of the log-variances are held at an end of their range (a lower --lr may help)"
     return None

@@ -19,7 +19,7 @@ from isthmus.models.autoencoder import Model
 from isthmus.models.costs import sample_costs
 from isthmus.randomness import generator_for
 from isthmus.system import files
-from isthmus.training.prepare import IN_MEMORY, Prepared
+from isthmus.training.prepared import IN_MEMORY, Prepared
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated

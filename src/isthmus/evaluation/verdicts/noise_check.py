@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isthmus.evaluation.metrics.metrics import noise_sd
-from isthmus.evaluation.verdicts.cases import Verdict, shown
+from isthmus.evaluation.verdicts.cases import Verdict
 from isthmus.parts.corruptions import Level
 from isthmus.registry import parse
+from isthmus.wording import number
 
 MARGIN = 1.1  # the calibrated range holds nine images of ten; a tenth beyond it leaves single odd ones alone
 # How a level changes with the deviation of the noise it makes: a share of pixels with its square, photons inversely.
@@ -31,8 +32,8 @@ def judge_noise(
     """
     found = float(noise_sd(x).median())
     (low, typical, high), clean = estimates["noisy"], estimates["clean"][2]
-    known = f"in training {shown(low)} to {shown(high)}, in clean images up to {shown(clean)}"
-    numbers = f"estimated noise {shown(found)}, {known}"
+    known = f"in training {number(low)} to {number(high)}, in clean images up to {number(clean)}"
+    numbers = f"estimated noise {number(found)}, {known}"
     if found > high * MARGIN:
         text = "The input is noisier than anything in training, so expect leftovers"
     elif found * MARGIN >= low:

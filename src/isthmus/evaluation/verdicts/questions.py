@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus.evaluation.verdicts.cases import CLEARLY, FEW_SAMPLES, HARDLY, Case, Level, Verdict, count, finite, shown
+from isthmus.evaluation.verdicts.cases import CLEARLY, FEW_SAMPLES, HARDLY, Case, Level, Verdict, finite
+from isthmus.wording import counted, number
 
 PCA_NEAR = 1.1  # of PCA's error: within a tenth, a longer run or another seed may still turn it
 CLEAR_LEAD_DB = 0.5  # about the least difference that people see side by side
@@ -39,7 +40,7 @@ def too_little_data(case: Case) -> Verdict | None:
     n = case.number("data", "n_train")
     if n is None or not case.has_few:
         return None
-    text = f"{count(int(n), f'training {case.sample}')} {'is' if n == 1 else 'are'} too little data: however long it"
+    text = f"{counted(int(n), f'training {case.sample}')} {'is' if n == 1 else 'are'} too little data: however long it"
     text += f" trains, it can only learn them by heart. Train on {FEW_SAMPLES} at the very least, better on hundreds."
     return Verdict("too-little-data", "warn", text, case.facts.with_more_data())
 
@@ -51,7 +52,7 @@ def beats_mean(case: Case) -> Verdict | None:
         return None
     if mse is None:
         return Verdict("beats-mean", "fail", "Its test error is not a finite number.", case.learn_better())
-    numbers = f"mean squared error {shown(mse)} against {shown(mean)}"
+    numbers = f"mean squared error {number(mse)} against {number(mean)}"
     if mse >= mean:
         text = f"It does not beat the mean {case.sample}, which is the same answer for every input: {numbers}."
         return Verdict("beats-mean", "fail", text, case.learn_better())
@@ -77,7 +78,7 @@ def beats_pca(case: Case) -> Verdict | None:
     if case.bits is not None:
         return _beats_pca_in_bits(case, mse, other, k)
     same = "of the same size" if k == case.metrics.get("z_size", k) else f"with {k:.0f} components"
-    numbers = f"mean squared error {shown(mse)} against {shown(other)}"
+    numbers = f"mean squared error {number(mse)} against {number(other)}"
     if mse < other:
         return Verdict("beats-pca", "pass", f"It beats PCA {same}: {numbers}.")
     level: Level = "warn" if mse < PCA_NEAR * other else "fail"
@@ -92,7 +93,7 @@ def beats_pca(case: Case) -> Verdict | None:
 def _beats_pca_in_bits(case: Case, mse: float, other: float, k: float) -> Verdict:
     """Of a quantised code, which holds less than as many real numbers do: to lose to them is no fault."""
     sizes = f"of {case.bits:,.0f} bits{{}} against PCA's {k:.0f} real numbers"
-    numbers = f"mean squared error {shown(mse)} against {shown(other)}"
+    numbers = f"mean squared error {number(mse)} against {number(other)}"
     if mse < other:
         return Verdict("beats-pca", "pass", f"It beats PCA, with a code {sizes.format('')}: {numbers}.")
     text = f"Its code {sizes.format(' stands')}, which hold more, so an error above theirs is no fault: {numbers}."
@@ -116,7 +117,7 @@ def denoiser_beats_filter(case: Case) -> Verdict | None:
     if not (finite(ours) and finite(theirs)):
         return Verdict("denoiser-beats-filter", "fail", "Its denoised images are not finite.", case.learn_better())
     unit = " dB" if measure == "psnr_db" else " SSIM"
-    tested = count(block["n"], "test image") if "n" in block else "the test images"
+    tested = counted(block["n"], "test image") if "n" in block else "the test images"
     numbers = f"{ours:.2f}{unit} against {theirs:.2f}{unit}, on {tested}"
     if ours <= theirs:
         text = f"The denoiser does not beat {best}: {numbers}."
@@ -141,7 +142,9 @@ def _beats_filter_by_error(case: Case, block: Mapping[str, Any]) -> Verdict:
     theirs = rivals[best][BY_ERROR]
     if not finite(ours):
         return Verdict("denoiser-beats-filter", "fail", "Its denoised rows are not finite.", case.learn_better())
-    numbers = f"mean squared error {shown(ours)} against {shown(theirs)}, on {count(block['n'], f'test {case.sample}')}"
+    numbers = (
+        f"mean squared error {number(ours)} against {number(theirs)}, on {counted(block['n'], f'test {case.sample}')}"
+    )
     if ours >= PCA_NEAR * theirs:
         text = f"The denoiser does not beat {best}: {numbers}."
         return Verdict("denoiser-beats-filter", "fail", text, case.train_longer())
@@ -159,11 +162,13 @@ def targets_out_of_range(case: Case) -> Verdict | None:
     if facts.n_out_of_range is None or not facts.likelihood.startswith("bernoulli"):
         return None
     known = facts.lowest is not None and facts.highest is not None
-    seen = f" (from {shown(facts.lowest)} to {shown(facts.highest)})" if known else ""
+    seen = f" (from {number(facts.lowest)} to {number(facts.highest)})" if known else ""
     if not facts.n_out_of_range:
         text = f"All values lie in [0, 1]{seen}, as binary cross-entropy needs."
         return Verdict("targets-out-of-range", "pass", text)
-    text = f"{count(facts.n_out_of_range, 'value')} lie outside [0, 1]{seen}, where binary cross-entropy means nothing."
+    text = (
+        f"{counted(facts.n_out_of_range, 'value')} lie outside [0, 1]{seen}, where binary cross-entropy means nothing."
+    )
     return Verdict("targets-out-of-range", "fail", text, facts.train("--set data.scale=minmax"))
 
 
@@ -174,12 +179,12 @@ def train_test_overlap(case: Case) -> Verdict | None:
         return None
     share = facts.n_overlap / n_test
     n = facts.n_duplicates
-    repeats = f" {count(n, f'training {case.sample}')} repeat{'s' if n == 1 else ''} an earlier one." if n else ""
+    repeats = f" {counted(n, f'training {case.sample}')} repeat{'s' if n == 1 else ''} an earlier one." if n else ""
     if not facts.n_overlap:
         who = f"The one test {case.sample} was not" if n_test == 1 else f"None of {n_test:,} test {case.sample}s was"
         text = f"{who} seen in training."
         return Verdict("train-test-overlap", "pass", text + repeats)
-    of, are = count(n_test, f"test {case.sample}"), "is" if facts.n_overlap == 1 else "are"
+    of, are = counted(n_test, f"test {case.sample}"), "is" if facts.n_overlap == 1 else "are"
     numbers = f"{facts.n_overlap:,} of {of} {are} also in the training set"
     if share <= OVERLAP_WARN:
         return Verdict("train-test-overlap", "pass", f"{numbers}, too few to matter.{repeats}")

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from isthmus.evaluation.verdicts.cases import CLEARLY, HARDLY, LIKE_MEAN, Case, Gap, Level, Verdict, count, moved, shown
+from isthmus.evaluation.verdicts.cases import CLEARLY, HARDLY, LIKE_MEAN, Case, Gap, Level, Verdict, moved
+from isthmus.wording import counted, number
 
 # Costs are counted above the least possible one throughout. docs/verdicts.md shows the runs that the limits come from.
 FELL = 0.02  # of the cost of the mean image, or of the first epoch: less is the swing of one epoch
@@ -40,9 +41,9 @@ def cost_never_fell(case: Case) -> Verdict | None:
     if mean_cost is None and (len(costs) < 2 or _beats_mean_clearly(case)):
         return None  # all the falling may have happened within the first epoch
     start = costs[0] if mean_cost is None else mean_cost - floor
-    mark = f"its first value, {shown(start + floor)}"
-    mark = mark if mean_cost is None else f"that of the mean {case.sample}, {shown(mean_cost)}"
-    numbers = f"{shown(min(costs) + floor)} at its best, in {count(len(case.history), 'epoch')}"
+    mark = f"its first value, {number(start + floor)}"
+    mark = mark if mean_cost is None else f"that of the mean {case.sample}, {number(mean_cost)}"
+    numbers = f"{number(min(costs) + floor)} at its best, in {counted(len(case.history), 'epoch')}"
     if min(costs) > start - FELL * (start if facts.has_floor else 1.0):  # else nats: 0.02 is an error 2 % smaller
         text = f"The {name} cost never fell clearly below {mark}: {numbers}."
         return Verdict("cost-never-fell", "fail", text, case.learn_better())
@@ -88,8 +89,8 @@ def _costs_told(case: Case, gap: Gap) -> str:
     """`the cost above the least possible is 0.108 on test and 0.103 on training images, a ratio of 1.04`."""
     what = "the cost" + " above the least possible" * (max(case.floors) > 0)
     what = what if case.facts.has_floor else "the mean squared error"
-    numbers = f"{what} is {shown(gap.test)} on test and {shown(gap.train)} on training {case.sample}s"
-    return numbers + (f", a ratio of {shown(gap.ratio)}" if math.isfinite(gap.ratio) else "")
+    numbers = f"{what} is {number(gap.test)} on test and {number(gap.train)} on training {case.sample}s"
+    return numbers + (f", a ratio of {number(gap.ratio)}" if math.isfinite(gap.ratio) else "")
 
 
 def stopped_too_early(case: Case) -> Verdict | None:
@@ -113,7 +114,7 @@ def _early_constant(case: Case, costs: list[float]) -> Verdict | None:
         return None
     before, now = min(costs[:-last]), min(costs)
     fall = 1 - now / before if before > 0 else 0.0
-    numbers = f"in the last {count(last, 'epoch')} of {len(costs)} the validation cost {moved(fall)}"
+    numbers = f"in the last {counted(last, 'epoch')} of {len(costs)} the validation cost {moved(fall)}"
     if fall > STILL_FALLING and facts.best_epoch > len(costs) - last:
         text = f"It stopped while it was still learning: {numbers}."
         return Verdict("stopped-too-early", "warn", text, facts.resume(f"--epochs {facts.more_epochs}"))
@@ -126,7 +127,7 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
     gap, facts = case.gap, case.facts
     if gap is None:
         return None
-    numbers = f"test over training cost {shown(gap.ratio)}" if math.isfinite(gap.ratio) else "no training cost left"
+    numbers = f"test over training cost {number(gap.ratio)}" if math.isfinite(gap.ratio) else "no training cost left"
     early = not gap.exceeds(YOUNG)
     if len(costs) >= 4:  # in fewer there is no quarter to see, and hardly a network is done
         quarter, half = np.interp([len(costs) / 4, len(costs) / 2], range(1, len(costs) + 1), costs)
@@ -138,7 +139,7 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
     young = "it has hardly begun to memorise, so a longer run may do better"
     if gap.ratio > YOUNG:
         young = f"a longer run may do better, though {case.tested} cannot tell how much it has memorised"
-    text = f"{count(facts.epochs, 'epoch')} may be few: {young}"
+    text = f"{counted(facts.epochs, 'epoch')} may be few: {young}"
     return Verdict("stopped-too-early", "warn", f"{text} ({numbers}).", facts.train(f"--epochs {facts.more_epochs}"))
 
 
@@ -151,7 +152,7 @@ def dead_units(case: Case) -> Verdict | None:
         return None  # units at the prior are how a variational autoencoder leaves out what it does not need
     std = code.astype(np.float64).std(0)
     Z, silent = len(std), dead(code, signed=case.facts.signed_code)
-    numbers = f"standard deviations from {shown(float(std.min()))} to {shown(float(std.max()))}"
+    numbers = f"standard deviations from {number(float(std.min()))} to {number(float(std.max()))}"
     times_mean = case.times_mean
     if not len(silent) and times_mean is not None and HARDLY < times_mean < LIKE_MEAN:
         # How far a unit moves says nothing by itself, for the decoder scales it; what comes of it in the answers does.

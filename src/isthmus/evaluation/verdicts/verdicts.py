@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from isthmus.evaluation.verdicts import collapse, questions, symptoms
-from isthmus.evaluation.verdicts.cases import Case, History, Metrics, Verdict, finite, shown
+from isthmus.evaluation.verdicts.cases import Case, History, Metrics, Verdict, finite
 from isthmus.evaluation.verdicts.facts import Facts
 from isthmus.evaluation.verdicts.noise_check import judge_noise
+from isthmus.wording import number
 
 QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
     questions.nothing_to_learn,
@@ -72,7 +73,7 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
         return f"{opening}: {_test_numbers(metrics)}."
     case = Case(metrics, (), Facts(source="", recipe="", best_epoch=0, epochs=0))
     if case.hardly_beats_mean:  # decibels gained on noise would sell what one picture for all inputs gains as well
-        mse, mean = shown(case.number("test", "mse")), shown(case.number("baselines", "mean", "mse"))
+        mse, mean = number(case.number("test", "mse")), number(case.number("baselines", "mean", "mse"))
         word = "hardly beats" if (case.times_mean or 0.0) < 1 else "does not beat"
         return f"{opening}: it {word} the mean {case.sample}, mean squared error {mse} against {mean}."
     numbers = _denoising_errors(block) if questions.BY_ERROR in block["noisy"] else _denoising_numbers(block)
@@ -88,8 +89,8 @@ def _test_numbers(metrics: Metrics) -> str:
         ),
         f"the mean {case.sample}": case.number("baselines", "mean", "mse"),
     }
-    told = [f"{name} has {shown(mse)}" for name, mse in rivals.items() if mse is not None]
-    mse = f"mean squared error {shown(case.number('test', 'mse'))} on test {case.sample}s"
+    told = [f"{name} has {number(mse)}" for name, mse in rivals.items() if mse is not None]
+    mse = f"mean squared error {number(case.number('test', 'mse'))} on test {case.sample}s"
     return f"{mse}, where {' and '.join(told)}" if told else mse
 
 
@@ -105,13 +106,13 @@ def _denoising_numbers(block: Mapping[str, Any]) -> str:
 
 
 def _denoising_errors(block: Mapping[str, Any]) -> str:
-    noisy, denoised = (shown(block[part].get(questions.BY_ERROR)) for part in ("noisy", "denoised"))
+    noisy, denoised = (number(block[part].get(questions.BY_ERROR)) for part in ("noisy", "denoised"))
     told = f"the mean squared error of noisy test rows goes from {noisy} to {denoised}"
     filters = {questions.FILTERS.get(n, n): found[questions.BY_ERROR] for n, found in block["baselines"].items()}
     if not filters:
         return told
     best = min(filters, key=lambda name: filters[name])
-    return f"{told}, with {best} to {shown(filters[best])}"
+    return f"{told}, with {best} to {number(filters[best])}"
 
 
 def _db(value: float | None) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.evaluation.figures.run_pictures import SHOWN, WORST, one_of_each, shown, without_noise
+from isthmus.evaluation.figures.run_pictures import SHOWN, WORST, as_pictures, one_of_each, without_noise
 from isthmus.evaluation.metrics import pca as principal
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
-from isthmus.report.markup import number, told
+from isthmus.report.markup import number
 from isthmus.report.plots import bar
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
+from isthmus.wording import three_digits
 
 CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without colour
 MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told
@@ -22,17 +23,17 @@ NOTHING = 1e-10  # squared error, of values that vary by 1: what rounding in 32 
 PCA_WORK = principal.EXACT_WORK  # about a second; more training images change the pictures of PCA by nothing seen
 
 
-def sanity(material: Material) -> Section | None:
+def sanity(run_data: RunData) -> Section | None:
     """Ten test images, their codes, and what the decoder makes of the codes."""
-    passed, test, model = material.passed, material.test, material.model
-    if passed is None or test is None or model is None or not material.is_image:
+    passed, test, model = run_data.passed, run_data.test, run_data.model
+    if passed is None or test is None or model is None or not run_data.is_image:
         return None
     rows = one_of_each(test, SHOWN)
     x, z, x_hat = without_noise(model, passed.rows(rows).x)
     errors = np.square(x - x_hat).mean((1, 2, 3))
     pictures = zip(tiles.tiles(x), _codes(z, len(x), signed=model.bottleneck.signed), tiles.tiles(x_hat), strict=True)
     columns = [
-        {"name": material.class_of(row) or test.id_of(row), "x": a, "z": code, "x_hat": b, "mse": number(float(e))}
+        {"name": run_data.class_of(row) or test.id_of(row), "x": a, "z": code, "x_hat": b, "mse": number(float(e))}
         for row, (a, code, b), e in zip(rows, pictures, errors, strict=True)
     ]
     content = {
@@ -42,7 +43,7 @@ def sanity(material: Material) -> Section | None:
         "height": x.shape[2],
         "width": x.shape[3],
     }
-    return Section("sanity", "Sanity check", "sanity.html", _read_sanity(material, errors, x), content)
+    return Section("sanity", "Sanity check", "sanity.html", _read_sanity(run_data, errors, x), content)
 
 
 def _codes(z: np.ndarray | None, n: int, *, signed: bool) -> list[str | None]:
@@ -54,11 +55,11 @@ def _codes(z: np.ndarray | None, n: int, *, signed: bool) -> list[str | None]:
     return [tiles.colours(code, columns, reach, signed=signed) for code in z]
 
 
-def _read_sanity(material: Material, errors: np.ndarray, x: np.ndarray) -> str:
+def _read_sanity(run_data: RunData, errors: np.ndarray, x: np.ndarray) -> str:
     values = int(np.prod(x.shape[1:]))
-    n = material.metrics["data"]["n_test"]
+    n = run_data.metrics["data"]["n_test"]
     said = [f"Top: {len(x)} of the {n:,} test images, which the network did not see in training."]
-    model = material.model
+    model = run_data.model
     if model is not None and model.has_code:
         colour = "blue above zero, red below" if model.bottleneck.signed else "the bluer, the larger"
         said.append(
@@ -67,56 +68,56 @@ def _read_sanity(material: Material, errors: np.ndarray, x: np.ndarray) -> str:
         )
     said.append("Bottom: what the decoder makes of the code alone; the more it looks like the top, the better.")
     said.append(
-        f"The number is the mean squared error, 0 for a perfect copy: here from {told(float(errors.min()))} to "
-        f"{told(float(errors.max()))}."
+        f"The number is the mean squared error, 0 for a perfect copy: here from {three_digits(float(errors.min()))} to "
+        f"{three_digits(float(errors.max()))}."
     )
-    if material.noise:
+    if run_data.noise:
         said.append("These images are clean, though the network was trained on noisy ones; the noisy ones come below.")
     return " ".join(said)
 
 
-def rivals(material: Material) -> Section | None:
+def rivals(run_data: RunData) -> Section | None:
     """The mean image, PCA and the model: the same test images, and the errors on all of them."""
-    metrics = material.metrics
+    metrics = run_data.metrics
     found = {"this model": metrics["test"].get("mse")}
-    found |= {name: metrics.get("baselines", {}).get(key, {}).get("mse") for key, name in _names(material).items()}
+    found |= {name: metrics.get("baselines", {}).get(key, {}).get("mse") for key, name in _names(run_data).items()}
     found = {name: mse for name, mse in found.items() if finite(mse)}
     if len(found) < 2:
         return None
     most = max(found.values()) or 1.0  # all are without error: of data that never changes
     table = [{"name": name, "mse": number(mse), "bar": bar(mse / most, "s0" if not i else "other")}
              for i, (name, mse) in enumerate(found.items())]  # fmt: skip
-    content = {"table": table, "rows": _rival_rows(material), "sharp": tiles.is_sharp(tuple(metrics["data"]["shape"]))}
-    return Section("baselines", "Beside simple rivals", "baselines.html", _read_rivals(material, found), content)
+    content = {"table": table, "rows": _rival_rows(run_data), "sharp": tiles.is_sharp(tuple(metrics["data"]["shape"]))}
+    return Section("baselines", "Beside simple rivals", "baselines.html", _read_rivals(run_data, found), content)
 
 
-def _names(material: Material) -> dict[str, str]:
-    k = material.metrics.get("baselines", {}).get("pca", {}).get("n_components")
-    return {"pca": f"PCA of {k} numbers", "mean": f"the mean {material.sample}"}
+def _names(run_data: RunData) -> dict[str, str]:
+    k = run_data.metrics.get("baselines", {}).get("pca", {}).get("n_components")
+    return {"pca": f"PCA of {k} numbers", "mean": f"the mean {run_data.sample}"}
 
 
-def _rival_rows(material: Material) -> list[dict[str, Any]]:
+def _rival_rows(run_data: RunData) -> list[dict[str, Any]]:
     """Rows of the same pictures: original, this model, PCA, the mean image; none without the data."""
-    passed, prepared, test = material.passed, material.prepared, material.test
-    if passed is None or prepared is None or test is None or not material.is_image:
+    passed, prepared, test = run_data.passed, run_data.prepared, run_data.test
+    if passed is None or prepared is None or test is None or not run_data.is_image:
         return []
     rows = one_of_each(test, SHOWN)
     x, _, x_hat = passed.rows(rows)
     most = int(PCA_WORK / (2.0 * prepared.preprocess.size**2)) if prepared.preprocess.size <= principal.SIDE else 2_000
     train = prepared.x(prepared.splits.train, max(most, 2 * prepared.config.model.z_size))
-    mean, components = principal.principal(train, material.metrics["baselines"]["pca"]["n_components"])
+    mean, components = principal.principal(train, run_data.metrics["baselines"]["pca"]["n_components"])
     centred = x.flatten(1) - mean
     pca = (mean + centred @ components @ components.T).reshape(x.shape)
     if prepared.preprocess.range:
         pca = pca.clamp(*prepared.preprocess.range)
-    names = [material.class_of(row) or test.id_of(row) for row in rows]
+    names = [run_data.class_of(row) or test.id_of(row) for row in rows]
     kept = {"original": x, "this model": x_hat, "PCA": pca, "mean image": mean.reshape(x[:1].shape).expand_as(x)}
-    all_shown = shown(torch.cat(list(kept.values())), x)
+    all_shown = as_pictures(torch.cat(list(kept.values())), x)
     made = []
     for i, (title, images) in enumerate(kept.items()):
         pictures = tiles.tiles(all_shown[i * len(rows) : (i + 1) * len(rows)])
         alts = [
-            f"{title} of {n}, error {told(e)}" if i else f"original {n}"
+            f"{title} of {n}, error {three_digits(e)}" if i else f"original {n}"
             for n, e in zip(names, _errors(x, images), strict=True)
         ]
         made.append({"title": title, "pictures": list(zip(pictures, alts, strict=True))})
@@ -127,11 +128,11 @@ def _errors(x: torch.Tensor, x_hat: torch.Tensor) -> list[float]:
     return (x - x_hat).square().flatten(1).mean(1).tolist()
 
 
-def _read_rivals(material: Material, found: dict[str, float]) -> str:
+def _read_rivals(run_data: RunData, found: dict[str, float]) -> str:
     ours = found.get("this model")
     others = {name: mse for name, mse in found.items() if name != "this model"}
     said = ["An autoencoder is worth its training only if it beats two rivals that need none."]
-    said.append(f"The mean {material.sample} is the same answer for every input;")
+    said.append(f"The mean {run_data.sample} is the same answer for every input;")
     said.append("PCA is the best code of the same size that straight lines alone can make.")
     nothing = [name for name, mse in others.items() if mse < NOTHING]
     if nothing:
@@ -139,37 +140,37 @@ def _read_rivals(material: Material, found: dict[str, float]) -> str:
         said.append(f"{name} loses nothing here, since there is nothing that it would have to leave out.")
     others = {name: mse for name, mse in others.items() if mse >= NOTHING}
     if ours and others:
-        told_ones = [f"{told(mse / ours)} times as large with {name}" for name, mse in others.items()]
+        told_ones = [f"{three_digits(mse / ours)} times as large with {name}" for name, mse in others.items()]
         said.append(f"Compared with this model the error (shorter bars are better) is {' and '.join(told_ones)}.")
-    if material.noise:
+    if run_data.noise:
         said.append("PCA sees the clean images here while this model sees noisy ones, so it has the easier task.")
     return " ".join(said)
 
 
-def by_class(material: Material) -> Section | None:
+def by_class(run_data: RunData) -> Section | None:
     """The mean error of every class, and the ten test samples with the largest error."""
-    errors, passed, test = material.errors, material.passed, material.test
-    if errors is None or passed is None or test is None or not material.is_image:
+    errors, passed, test = run_data.errors, run_data.passed, run_data.test
+    if errors is None or passed is None or test is None or not run_data.is_image:
         return None
     worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
     seen = passed.rows(worst)
-    x, x_hat = shown(seen.x), shown(seen.x_hat, seen.x)
+    x, x_hat = as_pictures(seen.x), as_pictures(seen.x_hat, seen.x)
     gaps = np.abs(x - x_hat).mean(1)
     heats = [tiles.heat(gap, float(gaps.max())) for gap in gaps]
     columns = [
-        {"id": test.id_of(int(row)), "class": material.class_of(int(row)), "x": a, "x_hat": b, "gap": gap,
+        {"id": test.id_of(int(row)), "class": run_data.class_of(int(row)), "x": a, "x_hat": b, "gap": gap,
          "mse": number(float(errors[row]))}
         for row, a, b, gap in zip(worst, tiles.tiles(x), tiles.tiles(x_hat), heats, strict=True)
     ]  # fmt: skip
-    classes = class_errors(material)
+    classes = class_errors(run_data)
     content = {"columns": columns, "classes": classes[:MOST_CLASSES], "left": max(0, len(classes) - MOST_CLASSES),
                "sharp": tiles.is_sharp(x.shape), "height": x.shape[2], "width": x.shape[3]}  # fmt: skip
-    return Section("errors", "Where it errs", "errors.html", _read_errors(material, errors, worst, classes), content)
+    return Section("errors", "Where it errs", "errors.html", _read_errors(run_data, errors, worst, classes), content)
 
 
-def class_errors(material: Material) -> list[dict[str, Any]]:
+def class_errors(run_data: RunData) -> list[dict[str, Any]]:
     """Mean error and number of test samples of every class, the worst first."""
-    errors, test = material.errors, material.test
+    errors, test = run_data.errors, run_data.test
     if errors is None or test is None or test.labels is None or len(test.classes) < 2:
         return []
     found = []
@@ -182,18 +183,20 @@ def class_errors(material: Material) -> list[dict[str, Any]]:
     return [row | {"mse": number(row["error"]), "bar": bar(row["error"] / (most or 1.0), "s1")} for row in found]
 
 
-def _read_errors(material: Material, errors: np.ndarray, worst: np.ndarray, classes: list[dict[str, Any]]) -> str:
+def _read_errors(run_data: RunData, errors: np.ndarray, worst: np.ndarray, classes: list[dict[str, Any]]) -> str:
     said = []
     if classes:
         first, last = classes[0], classes[-1]
         said.append(
-            f"Class {first['name']} is the hardest to copy, with a mean squared error of {told(first['error'])}, and "
-            f"{last['name']} the easiest with {told(last['error'])}."
+            f"Class {first['name']} is the hardest to copy, with a mean squared error of "
+            f"{three_digits(first['error'])}, and "
+            f"{last['name']} the easiest with {three_digits(last['error'])}."
         )
     mean = float(np.mean(errors))
     said.append(
-        f"The {len(worst)} worst test images have errors from {told(float(errors[worst[0]]))} down to "
-        f"{told(float(errors[worst[-1]]))}, where the average is {told(mean)}; the orange marks where they differ. "
+        f"The {len(worst)} worst test images have errors from {three_digits(float(errors[worst[0]]))} down to "
+        f"{three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(mean)}; the orange marks where "
+        "they differ. "
         "Look here for wrong scans, rare shapes, and what the network never learnt."
     )
     return " ".join(said)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from isthmus.evaluation.figures.run_pictures import WORST
-from isthmus.report.markup import number, told
+from isthmus.report.markup import number
 from isthmus.report.plots import bar
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
+from isthmus.wording import three_digits
 
 MOST_VALUES = 2**23  # looked at, in rows spread evenly: 64 MB as float64, and means that more would not move
 MOST_COLUMNS = 200  # rows of the table of columns; of more the worst are told
@@ -17,17 +18,17 @@ LITTLE = 0.5  # of a column's variance; under it the code has hardly room for th
 WORST_CELLS = 3  # columns that are named of each bad row
 
 
-def columns(material: Material) -> Section | None:
+def columns(run_data: RunData) -> Section | None:
     """What is kept of every column's variation, the worst first; None for images and without the data."""
-    passed, test, prepared = material.passed, material.test, material.prepared
-    if passed is None or test is None or prepared is None or material.is_image:
+    passed, test, prepared = run_data.passed, run_data.test, run_data.prepared
+    if passed is None or test is None or prepared is None or run_data.is_image:
         return None
     seen = passed.rows(range(0, len(passed), -(-test.x.size // MOST_VALUES)))
     x, x_hat = seen.x.double().numpy(), seen.x_hat.double().numpy()
     mse, kept = np.square(x - x_hat).mean(0), explained(x, x_hat)
     raw, raw_hat = (prepared.preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
     typical = np.sqrt(np.square(raw - raw_hat).mean(0))
-    names = column_names(material)
+    names = column_names(run_data)
     order = np.argsort(np.nan_to_num(kept, nan=np.inf), kind="stable")
     table = [
         {"name": names[k], "kept": f"{kept[k]:.1%}" if np.isfinite(kept[k]) else "never changes",
@@ -37,7 +38,7 @@ def columns(material: Material) -> Section | None:
         for k in order[:MOST_COLUMNS]
     ]  # fmt: skip
     content = {"table": table, "left": max(0, len(names) - MOST_COLUMNS), "example": test.id_of(0)}
-    return Section("columns", "What comes back", "columns.html", _read(material, kept, names, order), content)
+    return Section("columns", "What comes back", "columns.html", _read(run_data, kept, names, order), content)
 
 
 def explained(x: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
@@ -47,27 +48,28 @@ def explained(x: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
         return np.where(variance > 0, 1 - np.square(x - x_hat).mean(0) / variance, np.nan)
 
 
-def worst_rows(material: Material) -> Section | None:
+def worst_rows(run_data: RunData) -> Section | None:
     """The ten test rows with the largest error, and in which columns they err."""
-    passed, test, errors, prepared = material.passed, material.test, material.errors, material.prepared
-    if passed is None or test is None or errors is None or prepared is None or material.is_image:
+    passed, test, errors, prepared = run_data.passed, run_data.test, run_data.errors, run_data.prepared
+    if passed is None or test is None or errors is None or prepared is None or run_data.is_image:
         return None
     worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
     seen = passed.rows(worst)
     raw, raw_hat = (prepared.preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
     each = np.square((seen.x - seen.x_hat).double().numpy())
-    names = column_names(material)
+    names = column_names(run_data)
     table: list[dict[str, Any]] = []
     for i, row in enumerate(worst.tolist()):
         cells = [
             {"name": names[k], "given": number(float(raw[i, k])), "back": number(float(raw_hat[i, k]))}
             for k in np.argsort(-each[i], kind="stable")[:WORST_CELLS]
         ]
-        table.append({"id": test.id_of(row), "class": material.class_of(row), "cells": cells,
+        table.append({"id": test.id_of(row), "class": run_data.class_of(row), "cells": cells,
                       "mse": number(float(errors[row]))})  # fmt: skip
     read = (
-        f"The ten test rows that come back worst, with errors from {told(float(errors[worst[0]]))} down to "
-        f"{told(float(errors[worst[-1]]))}, where the average is {told(float(errors.mean()))}; beside each the columns "
+        f"The ten test rows that come back worst, with errors from {three_digits(float(errors[worst[0]]))} down to "
+        f"{three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(float(errors.mean()))}; beside "
+        "each the columns "
         "that err most, as they were given and as they came back. Look here for slips of the pen and odd cases."
     )
     if len(worst) < WORST:
@@ -75,19 +77,19 @@ def worst_rows(material: Material) -> Section | None:
     return Section("errors", "Where it errs", "rows.html", read, {"table": table})
 
 
-def column_names(material: Material) -> list[str]:
+def column_names(run_data: RunData) -> list[str]:
     """The names of the table's columns, or their numbers."""
-    test = material.test
+    test = run_data.test
     if test is None:
         return []
     return list(test.columns or (f"x{i}" for i in range(test.shape[0])))
 
 
-def _read(material: Material, kept: np.ndarray, names: list[str], order: np.ndarray) -> str:
+def _read(run_data: RunData, kept: np.ndarray, names: list[str], order: np.ndarray) -> str:
     known = kept[np.isfinite(kept)]
-    n = material.metrics["data"]["n_test"]
+    n = run_data.metrics["data"]["n_test"]
     said = [
-        f"Each row of the table has {len(names):,} columns and goes through a code of {material.metrics.get('z_size')} "
+        f"Each row of the table has {len(names):,} columns and goes through a code of {run_data.metrics.get('z_size')} "
         f"numbers. A bar shows how much of a column's ups and downs comes back, over the {n:,} test rows: 100% is a "
         "perfect copy, 0% no better than always answering with the mean."
     ]

@@ -9,20 +9,20 @@ import torch
 
 from isthmus.data.checks.hashing import find_overlap
 from isthmus.data.checks.summary import facts_of, rows_about
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.report import tiles
 from isthmus.report.markup import number
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
 
 STRIP = 6  # images of each class, in two columns of classes
 MOST_CLASSES = 30  # strips; more would be a page of their own
 
 
-def data(material: Material) -> Section:
+def data(run_data: RunData) -> Section:
     """Sizes and shape from the metrics; range, counts, duplicates and samples where the data is at hand."""
-    about, prepared = material.metrics["data"], material.prepared
+    about, prepared = run_data.metrics["data"], run_data.prepared
     shape = " × ".join(map(str, about["shape"]))
-    rows: list[tuple[str, object]] = [("name", about["name"]), (f"shape of one {material.sample}", shape)]
+    rows: list[tuple[str, object]] = [("name", about["name"]), (f"shape of one {run_data.sample}", shape)]
     if prepared is None:
         classes = ", ".join(about.get("classes", [])[:30])
         rows += [("classes", classes)] if classes else []
@@ -30,19 +30,19 @@ def data(material: Material) -> Section:
         facts = facts_of(prepared.splits.train)
         rows += [(title, text) for title, text in rows_about(facts) if title != "samples"]
         overlap = find_overlap(prepared.splits.train.x, prepared.splits.test.x).count
-        rows.append((f"test {material.sample}s also in training", number(overlap)))
+        rows.append((f"test {run_data.sample}s also in training", number(overlap)))
     sizes = {role: number(about[f"n_{role}"]) for role in ("train", "validation", "test")}
-    content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(material.record.get("said", []))}
-    content |= {"strips": _strips(material), "picture": _left_picture(material)}
+    content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(run_data.record.get("said", []))}
+    content |= {"strips": _strips(run_data), "picture": _left_picture(run_data)}
     content["sharp"] = tiles.is_sharp(tuple(about["shape"]))
-    return Section("data", "The data", "data.html", _read(material), content)
+    return Section("data", "The data", "data.html", _read(run_data), content)
 
 
-def _strips(material: Material) -> list[dict[str, str]]:
+def _strips(run_data: RunData) -> list[dict[str, str]]:
     """A strip of training images for each class, or of any where there are no classes."""
-    if not material.is_image or material.prepared is None:
+    if not run_data.is_image or run_data.prepared is None:
         return []
-    train = material.prepared.splits.train
+    train = run_data.prepared.splits.train
     if train.labels is None or not train.classes:
         x = _pictures(train.x[: 2 * STRIP])
         return [{"name": "", "uri": tiles.montage(x, 2 * STRIP), "alt": f"The first {len(x)} training images"}]
@@ -56,19 +56,19 @@ def _strips(material: Material) -> list[dict[str, str]]:
 
 
 def _pictures(x: np.ndarray) -> np.ndarray:
-    return x if x.dtype.kind == "u" else shown(torch.from_numpy(np.array(x)))
+    return x if x.dtype.kind == "u" else as_pictures(torch.from_numpy(np.array(x)))
 
 
-def _left_picture(material: Material) -> dict[str, object] | None:
+def _left_picture(run_data: RunData) -> dict[str, object] | None:
     """The picture that the run drew of its data, where the data is not at hand."""
-    found = tiles.from_file(material.path / "data.png") if material.is_image and material.prepared is None else None
+    found = tiles.from_file(run_data.path / "data.png") if run_data.is_image and run_data.prepared is None else None
     if found is None:
         return None
     return {"uri": found[0], "width": found[1], "height": found[2], "alt": "Training images, a row for each class"}
 
 
-def _read(material: Material) -> str:
-    d, sample = material.metrics["data"], material.sample
+def _read(run_data: RunData) -> str:
+    d, sample = run_data.metrics["data"], run_data.sample
     return (
         f"The {d['n_train']:,} training {sample}s move the weights, the {d['n_validation']:,} for validation decide "
         f"which epoch is kept, and the {d['n_test']:,} test {sample}s are looked at once, after the end: every number "

@@ -8,36 +8,41 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.evaluation.figures.run_pictures import SHOWN, one_of_each, shown
+from isthmus.evaluation.figures.run_pictures import SHOWN, as_pictures, one_of_each
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.report import tiles
-from isthmus.report.markup import number, told
+from isthmus.report.markup import number
 from isthmus.report.plots import bar
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
 from isthmus.report.sections.headline import measure_of
+from isthmus.wording import three_digits
 
 COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
 
 
-def denoising(material: Material) -> Section | None:
+def denoising(run_data: RunData) -> Section | None:
     """Ten test images noisy, denoised and clean, and the PSNR or error of every method; None for plain autoencoders."""
-    block = material.metrics.get("denoising")
+    block = run_data.metrics.get("denoising")
     if not block:
         return None
-    content = {"table": _table(block), "pictures": _pictures(material), "noise": block["noise"], "n": block.get("n")}
-    content |= {"measure": measure_of(block).name, "samples": f"{material.sample}s"}
-    return Section("denoising", "Noise in, clean out", "denoising.html", _read(material, block), content)
+    content = {"table": _table(block), "pictures": _pictures(run_data), "noise": block["noise"], "n": block.get("n")}
+    content |= {"measure": measure_of(block).name, "samples": f"{run_data.sample}s"}
+    return Section("denoising", "Noise in, clean out", "denoising.html", _read(run_data, block), content)
 
 
-def _pictures(material: Material) -> dict[str, Any] | None:
-    passed, test = material.passed, material.test
-    if passed is None or test is None or not material.is_image:
+def _pictures(run_data: RunData) -> dict[str, Any] | None:
+    passed, test = run_data.passed, run_data.test
+    if passed is None or test is None or not run_data.is_image:
         return None
     rows = one_of_each(test, SHOWN)
     seen = passed.rows(rows)
-    images = {"noisy": shown(seen.x_in, seen.x), "denoised": shown(seen.x_hat, seen.x), "clean": shown(seen.x)}
-    each = ", ".join(material.class_of(row) or test.id_of(row) for row in rows)
+    images = {
+        "noisy": as_pictures(seen.x_in, seen.x),
+        "denoised": as_pictures(seen.x_hat, seen.x),
+        "clean": as_pictures(seen.x),
+    }
+    each = ", ".join(run_data.class_of(row) or test.id_of(row) for row in rows)
     sheets = {name: tiles.montage(x, COLUMNS) for name, x in images.items()}
     about = {"noisy": "with noise", "denoised": "as this model gives them back", "clean": "as they were"}
     alts = {name: f"{len(rows)} test images ({each}) {about[name]}{_mean_db(images, name)}" for name in sheets}
@@ -49,7 +54,7 @@ def _pictures(material: Material) -> dict[str, Any] | None:
 
 def _mean_db(images: Mapping[str, np.ndarray], name: str) -> str:
     errors = np.square(images[name] - images["clean"]).mean((1, 2, 3))
-    return "" if (errors <= 0).any() else f", {told(float(np.mean(-10 * np.log10(errors))))} dB on average"
+    return "" if (errors <= 0).any() else f", {three_digits(float(np.mean(-10 * np.log10(errors))))} dB on average"
 
 
 def _table(block: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -90,23 +95,23 @@ def _settings(settings: Any) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
-def _read(material: Material, block: Mapping[str, Any]) -> str:
+def _read(run_data: RunData, block: Mapping[str, Any]) -> str:
     by = measure_of(block)
     noisy, ours = block["noisy"].get(by.key), block["denoised"].get(by.key)
     said = [
-        f"The network is given {material.sample}s with noise ({block['noise']}) and was trained to answer with the "
+        f"The network is given {run_data.sample}s with noise ({block['noise']}) and was trained to answer with the "
         "clean ones."
     ]
-    if material.is_image:
+    if run_data.is_image:
         said.append("Drag the line, or move it with the arrow keys, to lay one over the other.")
-    before, after = (told(v) if v is not None and finite(v) else "–" for v in (noisy, ours))
-    on = f"on {block.get('n') or 0:,} test {material.sample}s it goes from {before} to {after}"
+    before, after = (three_digits(v) if v is not None and finite(v) else "–" for v in (noisy, ours))
+    on = f"on {block.get('n') or 0:,} test {run_data.sample}s it goes from {before} to {after}"
     if by.unit:
         said.append(f"PSNR says in decibels how near an image is to the clean one, more is better: {on} dB.")
     else:
-        said.append(f"The mean squared error is the distance from the clean {material.sample}s, less is better: {on}.")
+        said.append(f"The mean squared error is the distance from the clean {run_data.sample}s, less is better: {on}.")
     if noisy is not None and ours is not None and finite(noisy) and finite(ours):
         left = 10 ** ((noisy - ours) / 10) if by.unit else ours / (noisy or 1.0)
         said.append(f"That leaves {left:.0%} of the squared error that the noise had made.")
-    said.append(f"The other methods were fitted to this very noise, without a look at the test {material.sample}s.")
+    said.append(f"The other methods were fitted to this very noise, without a look at the test {run_data.sample}s.")
     return " ".join(said)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.randomness import generator_for
 from isthmus.report import tiles
-from isthmus.report.markup import told
-from isthmus.report.run_data import CodeMoments, Material, Section
+from isthmus.report.run_data import CodeMoments, RunData, Section
+from isthmus.wording import three_digits
 
 DRAWN = 20  # two lines of ten
 UNITS = 6  # strips: those units that change the picture most
@@ -22,23 +22,23 @@ MOST_TRIED = 512  # units that are tried; of a longer code the most spread
 MOST_CLASSES = 30
 
 
-def imagined(material: Material) -> Section | None:
+def imagined(run_data: RunData) -> Section | None:
     """Samples, class means and strips; None for tables, and where the code's moments or the model are missing."""
-    model, moments = material.model, material.moments
-    if model is None or moments is None or not material.is_image or not model.has_code:
+    model, moments = run_data.model, run_data.moments
+    if model is None or moments is None or not run_data.is_image or not model.has_code:
         return None
     std = np.sqrt(np.clip(np.diag(moments.covariance), 0, None))
     units = strongest(model, moments, std) if model.bottleneck.continuous else []
     names = [name for name, mean in zip(moments.classes, moments.class_means, strict=True) if np.isfinite(mean).all()]
     content = {
-        "drawn": _pictures(model, _codes(model, moments, material.config.training.seed)),
+        "drawn": _pictures(model, _codes(model, moments, run_data.config.training.seed)),
         "classes": _class_means(model, moments, names) if model.bottleneck.continuous else [],
         "strips": [_strip(model, moments, std, unit) for unit in units],
-        "more": material.command("sample", "-n 64 -o samples.png"),
+        "more": run_data.command("sample", "-n 64 -o samples.png"),
         "steps": [f"{step:+.0f}".replace("-", "−") if step else "mean" for step in STEPS],
         "sharp": tiles.is_sharp(model.preprocess.shape),
     }
-    return Section("imagined", "What the decoder imagines", "imagined.html", _read(material, std, units), content)
+    return Section("imagined", "What the decoder imagines", "imagined.html", _read(run_data, std, units), content)
 
 
 def _codes(model: Model, moments: CodeMoments, seed: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def strongest(model: Model, moments: CodeMoments, std: np.ndarray) -> list[int]:
 def _strip(model: Model, moments: CodeMoments, std: np.ndarray, unit: int) -> dict[str, Any]:
     codes = np.tile(moments.mean, (len(STEPS), 1))
     codes[:, unit] += np.array(STEPS) * std[unit]
-    alts = [f"z{unit} at {told(float(code[unit]))}" for code in codes]
+    alts = [f"z{unit} at {three_digits(float(code[unit]))}" for code in codes]
     return {"name": f"z{unit}", "pictures": list(zip(_pictures(model, codes), alts, strict=True))}
 
 
@@ -83,7 +83,7 @@ def _pictures(model: Model, codes: np.ndarray) -> list[str]:
         return []
     if not model.bottleneck.signed:
         codes = codes.clip(0, 1)  # what a sigmoid could have given
-    return tiles.tiles(shown(_decoded(model, codes)))
+    return tiles.tiles(as_pictures(_decoded(model, codes)))
 
 
 def _decoded(model: Model, codes: np.ndarray) -> torch.Tensor:
@@ -93,8 +93,8 @@ def _decoded(model: Model, codes: np.ndarray) -> torch.Tensor:
         return model.likelihood.mean(model.decoder(z).float()).cpu()
 
 
-def _read(material: Material, std: np.ndarray, units: list[int]) -> str:
-    model, said = material.model, ["No image went in here: these are codes that no image has, decoded."]
+def _read(run_data: RunData, std: np.ndarray, units: list[int]) -> str:
+    model, said = run_data.model, ["No image went in here: these are codes that no image has, decoded."]
     if model is not None and model.bottleneck.has_prior:
         said.append(f"The first {DRAWN} are drawn from the distribution that training pressed the codes towards.")
     elif model is not None and model.bottleneck.continuous:
@@ -104,7 +104,7 @@ def _read(material: Material, std: np.ndarray, units: list[int]) -> str:
             "to be expected; the recipe vae asks for it."
         )
     if units:
-        widths = f"{told(float(std[units].min()))} to {told(float(std[units].max()))}"
+        widths = f"{three_digits(float(std[units].min()))} to {three_digits(float(std[units].max()))}"
         said.append(
             "In the strips one unit at a time moves away from the mean code in steps of its standard deviation "
             f"({widths}); {', '.join(f'z{unit}' for unit in units)} change the picture most."

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.evaluation.verdicts.verdicts import headline
-from isthmus.report.markup import Html, number, told
-from isthmus.report.run_data import Material
+from isthmus.report.markup import Html, number
+from isthmus.report.run_data import RunData
+from isthmus.wording import three_digits
 
 LEVELS = ("fail", "warn", "pass")
 TITLES = {
@@ -59,17 +60,17 @@ class Opening:
         return ", ".join(f"{n} {words[level]}" for level, n in found.items() if n)
 
 
-def opening(material: Material) -> Opening:
+def opening(run_data: RunData) -> Opening:
     """The verdict of the run."""
-    verdicts = [{"try": None, **v, "title": TITLES.get(v["id"], v["id"])} for v in material.metrics.get("verdicts", [])]
+    verdicts = [{"try": None, **v, "title": TITLES.get(v["id"], v["id"])} for v in run_data.metrics.get("verdicts", [])]
     verdicts.sort(key=lambda v: LEVELS.index(v["level"]) if v["level"] in LEVELS else 0)
     level = verdicts[0]["level"] if verdicts else "pass"
-    stats = _denoising(material) if material.metrics.get("denoising") else _errors(material)
-    return Opening(level, headline(verdicts, material.metrics), stats, tuple(verdicts))
+    stats = _denoising(run_data) if run_data.metrics.get("denoising") else _errors(run_data)
+    return Opening(level, headline(verdicts, run_data.metrics), stats, tuple(verdicts))
 
 
-def _errors(material: Material) -> tuple[Stat, ...]:
-    metrics, sample = material.metrics, material.sample
+def _errors(run_data: RunData) -> tuple[Stat, ...]:
+    metrics, sample = run_data.metrics, run_data.sample
     mse, rivals = metrics["test"].get("mse"), metrics.get("baselines", {})
     stats = [
         Stat("this model", number(mse), f"mean squared error on {metrics['data']['n_test']:,} test {sample}s", True)
@@ -88,15 +89,15 @@ def _times(other: float, ours: Any) -> str:
     """ "5.4 times as much, " in front of what the other is."""
     if not finite(ours) or ours <= 0:
         return ""
-    return f"{told(other / ours)} times as much: " if other >= ours else f"{other / ours:.0%} of that: "
+    return f"{three_digits(other / ours)} times as much: " if other >= ours else f"{other / ours:.0%} of that: "
 
 
-def _denoising(material: Material) -> tuple[Stat, ...]:
-    block: Mapping[str, Any] = material.metrics["denoising"]
+def _denoising(run_data: RunData) -> tuple[Stat, ...]:
+    block: Mapping[str, Any] = run_data.metrics["denoising"]
     by = measure_of(block)
     stats = [
         Stat(
-            "noisy", number(block["noisy"].get(by.key), by.unit), f"{by.told}test {material.sample}s, {block['noise']}"
+            "noisy", number(block["noisy"].get(by.key), by.unit), f"{by.told}test {run_data.sample}s, {block['noise']}"
         ),
         Stat("denoised", number(block["denoised"].get(by.key), by.unit), "what this model makes of them", True),
     ]

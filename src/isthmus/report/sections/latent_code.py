@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.batching.split import evenly
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.evaluation.verdicts.symptoms import LEAST_CODES, dead, stuck
 from isthmus.report import tiles
-from isthmus.report.markup import legible, number, told
+from isthmus.report.markup import legible, number
 from isthmus.report.plots import histogram, scatter
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
+from isthmus.wording import three_digits
 
 MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
 BINS = 25
@@ -22,9 +23,9 @@ MAPPED = 1_000  # points of the map: enough to see the clusters, and 100 kB of t
 THUMB, SPRITE_COLUMNS = 28, 40  # pixels of a thumbnail's longer side; thumbnails in a line of their sheet
 
 
-def code(material: Material) -> Section | None:
+def code(run_data: RunData) -> Section | None:
     """Histograms of the units and the map; None where there is no code or no data."""
-    passed, model = material.passed, material.model
+    passed, model = run_data.passed, run_data.model
     if passed is None or model is None or passed.z is None or len(passed.z) < 2:
         return None
     z = passed.z.numpy().astype(np.float64)
@@ -38,11 +39,11 @@ def code(material: Material) -> Section | None:
         "z_size": z.shape[1],
         "silent": sorted(silent),
         "stuck": sorted(ends),
-        "finer": material.command("map", "-o map.png"),
-        **_map(material, points),
+        "finer": run_data.command("map", "-o map.png"),
+        **_map(run_data, points),
     }
     script = content.pop("script")
-    return Section("code", "The code", "code.html", _read(material, z, silent, ends, explained), content, script)
+    return Section("code", "The code", "code.html", _read(run_data, z, silent, ends, explained), content, script)
 
 
 def _units(z: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, Any]]:
@@ -61,7 +62,8 @@ def _units(z: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, An
     made = []
     for unit, count in zip(units.tolist(), counts, strict=True):
         state = "dead" if unit in silent else "stuck" if unit in ends else ""
-        label = f"z{unit}: mean {told(float(z[:, unit].mean()))}, standard deviation {told(float(spread[unit]))}"
+        mean, deviation = three_digits(float(z[:, unit].mean())), three_digits(float(spread[unit]))
+        label = f"z{unit}: mean {mean}, standard deviation {deviation}"
         picture = histogram(count.tolist(), most, label=f"{label}{', ' + state if state else ''}", zero=zero)
         made.append({"name": f"z{unit}", "state": state, "svg": picture, "std": number(float(spread[unit]))})
     return made
@@ -79,9 +81,9 @@ def principal_plane(z: np.ndarray) -> tuple[np.ndarray, float]:
     return plane / np.where(plane.max(0) > 0, plane.max(0), 1.0), share
 
 
-def _map(material: Material, points: np.ndarray) -> dict[str, Any]:
+def _map(run_data: RunData, points: np.ndarray) -> dict[str, Any]:
     """The scatter of at most a thousand codes, with thumbnails for script.js."""
-    test, passed = material.test, material.passed
+    test, passed = run_data.test, run_data.passed
     if test is None or passed is None:
         return {"map": None, "script": {}}
     rows = np.sort(evenly(np.arange(len(points)), test.labels, MAPPED))
@@ -91,23 +93,23 @@ def _map(material: Material, points: np.ndarray) -> dict[str, Any]:
     labels = np.zeros(len(rows), int) if test.labels is None or not classes else test.labels[rows]
     names = {k: name for k, name in enumerate(classes) if len(classes) > 1 and (labels == k).any()}
     label = f"Map of {len(rows):,} codes" + (f", coloured by {len(classes)} classes" if len(classes) > 1 else "")
-    found = [legible(f"{material.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·")) for row in rows]
+    found = [legible(f"{run_data.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·")) for row in rows]
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
     content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}
-    if material.is_image:
-        sheet, width, height = tiles.sprite(shown(passed.rows(rows).x), SPRITE_COLUMNS, THUMB)
+    if run_data.is_image:
+        sheet, width, height = tiles.sprite(as_pictures(passed.rows(rows).x), SPRITE_COLUMNS, THUMB)
         content["sprite"] = sheet
         script["sprite"] = {"columns": SPRITE_COLUMNS, "width": width, "height": height}
     return content | {"script": script}
 
 
-def _read(material: Material, z: np.ndarray, silent: set[int], ends: set[int], explained: float) -> str:
+def _read(run_data: RunData, z: np.ndarray, silent: set[int], ends: set[int], explained: float) -> str:
     spread = z.std(0)
-    noisy = " (noisy ones, as in training)" if material.noise else ""
+    noisy = " (noisy ones, as in training)" if run_data.noise else ""
     said = [
         f"Each small picture shows how one of the {z.shape[1]:,} units of the code answers to the {len(z):,} test "
-        f"{material.sample}s{noisy}: wide hills carry much, a single spike carries nothing. Their standard deviations "
-        f"go from {told(float(spread.min()))} to {told(float(spread.max()))}."
+        f"{run_data.sample}s{noisy}: wide hills carry much, a single spike carries nothing. Their standard deviations "
+        f"go from {three_digits(float(spread.min()))} to {three_digits(float(spread.max()))}."
     ]
     if silent:
         said.append(f"{len(silent)} of {z.shape[1]} are dead, marked in red: they answer the same to everything.")

@@ -6,30 +6,31 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isthmus.evaluation.verdicts.cases import count, finite
-from isthmus.report.markup import number, told
-from isthmus.report.plots import Axis, Level, Line, line_chart, y_axis
-from isthmus.report.run_data import Material, Section
+from isthmus.evaluation.verdicts.cases import finite
+from isthmus.report.markup import number
+from isthmus.report.plots import Axis, Line, ReferenceLine, line_chart, y_axis
+from isthmus.report.run_data import RunData, Section
+from isthmus.wording import counted, three_digits
 
 SERIES = (("train_cost", "training", "s0"), ("validation_cost", "validation", "s1"))
 LOG_FROM = 2.0  # times the least: with less between them costs show as well on a linear scale
 MOST_EPOCHS = 2_000  # rows that the page holds; of more, every other and so on
 
 
-def training(material: Material) -> Section | None:
+def training(run_data: RunData) -> Section | None:
     """The curves of one run; None without any epoch."""
-    rows = thinned(material.history)
-    levels, best = _levels(material), best_row(material)
+    rows = thinned(run_data.history)
+    levels, best = _levels(run_data), best_row(run_data)
     drawn = draw(curves(rows), levels, (best["epoch"], best["validation_cost"]) if best else None)
     if drawn is None:
         return None
     shown, script = drawn
-    shown |= {"best": number(best["epoch"]) if best else None, "unit": cost_unit(material)}
-    return Section("training", "How it learnt", "training.html", _read(material, best, levels), shown, script)
+    shown |= {"best": number(best["epoch"]) if best else None, "unit": cost_unit(run_data)}
+    return Section("training", "How it learnt", "training.html", _read(run_data, best, levels), shown, script)
 
 
 def draw(
-    lines: Sequence[Line], levels: Sequence[Level], mark: tuple[float, float] | None = None
+    lines: Sequence[Line], levels: Sequence[ReferenceLine], mark: tuple[float, float] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """What training.html shows and what script.js needs, on a linear and a logarithmic scale; None without a line."""
     if not lines:
@@ -59,9 +60,9 @@ def _at(epochs: Sequence[float], line: Line) -> list[float | None]:
     return [known.get(epoch) for epoch in epochs]
 
 
-def cost_unit(material: Material) -> str:
+def cost_unit(run_data: RunData) -> str:
     """What the cost is counted in."""
-    return material.metrics["test"].get("cost_unit", "cost")
+    return run_data.metrics["test"].get("cost_unit", "cost")
 
 
 def thinned(history: Sequence[Mapping[str, Any]], most: int = MOST_EPOCHS) -> list[Mapping[str, Any]]:
@@ -82,48 +83,48 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     return found
 
 
-def best_row(material: Material) -> Mapping[str, Any] | None:
+def best_row(run_data: RunData) -> Mapping[str, Any] | None:
     """The history's row of the epoch whose weights were kept."""
-    best = material.metrics.get("best_epoch")
-    rows = [row for row in material.history if row.get("epoch") == best and finite(row.get("validation_cost"))]
+    best = run_data.metrics.get("best_epoch")
+    rows = [row for row in run_data.history if row.get("epoch") == best and finite(row.get("validation_cost"))]
     return rows[0] if rows else None
 
 
-def _levels(material: Material) -> list[Level]:
-    mean, floor = material.metrics.get("mean_cost"), material.metrics["test"].get("bce_floor")
-    named = ((f"mean {material.sample}", mean, "level mean"), ("floor", floor, "level floor"))
-    return [Level(name, value, kind) for name, value, kind in named if value is not None and finite(value)]
+def _levels(run_data: RunData) -> list[ReferenceLine]:
+    mean, floor = run_data.metrics.get("mean_cost"), run_data.metrics["test"].get("bce_floor")
+    named = ((f"mean {run_data.sample}", mean, "level mean"), ("floor", floor, "level floor"))
+    return [ReferenceLine(name, value, kind) for name, value, kind in named if value is not None and finite(value)]
 
 
-def _spans(lines: Sequence[Line], levels: Sequence[Level]) -> bool:
+def _spans(lines: Sequence[Line], levels: Sequence[ReferenceLine]) -> bool:
     values = [v for line in lines for v in line.ys if math.isfinite(v)] + [level.value for level in levels]
     return min(values) > 0 and max(values) > LOG_FROM * min(values)
 
 
 def _ends(lines: Sequence[Line]) -> str:
-    return "; ".join(f"{line.name} from {told(line.ys[0])} to {told(line.ys[-1])}" for line in lines)
+    return "; ".join(f"{line.name} from {three_digits(line.ys[0])} to {three_digits(line.ys[-1])}" for line in lines)
 
 
-def _read(material: Material, best: Mapping[str, Any] | None, levels: Sequence[Level]) -> str:
-    n, epochs = material.metrics["data"]["n_train"], len(material.history)
+def _read(run_data: RunData, best: Mapping[str, Any] | None, levels: Sequence[ReferenceLine]) -> str:
+    n, epochs = run_data.metrics["data"]["n_train"], len(run_data.history)
     said = [
-        f"An epoch is one pass over the {n:,} training {material.sample}s; there were {epochs:,}. The cost is what "
+        f"An epoch is one pass over the {n:,} training {run_data.sample}s; there were {epochs:,}. The cost is what "
         "training pushes down, so lower is better."
     ]
     named = {level.name: level.value for level in levels}
     if "floor" in named:
-        floor = told(named["floor"])
+        floor = three_digits(named["floor"])
         said.append(
             f"No model can come below the dashed floor at {floor}: gray pixels are neither black nor white, and "
             "this cost counts that even for a perfect copy."
         )
-    mean = f"mean {material.sample}"
+    mean = f"mean {run_data.sample}"
     if mean in named:
-        said.append(f"Always answering with the {mean} would cost {told(named[mean])}.")
+        said.append(f"Always answering with the {mean} would cost {three_digits(named[mean])}.")
     if best is not None:
-        cost = told(best["validation_cost"])
+        cost = three_digits(best["validation_cost"])
         said.append(
-            f"The validation cost, on {material.metrics['data']['n_validation']:,} {material.sample}s that do not "
+            f"The validation cost, on {run_data.metrics['data']['n_validation']:,} {run_data.sample}s that do not "
             f"train the network, was best in epoch {best['epoch']:,} at {cost} (the ring); those weights were kept."
         )
         train = best.get("train_cost")
@@ -131,8 +132,9 @@ def _read(material: Material, best: Mapping[str, Any] | None, levels: Sequence[L
             gap = best["validation_cost"] - train
             end = "the network would be learning its training data by heart."
             said.append(
-                f"There the two curves are {told(abs(gap))} apart; if validation rose while training fell, {end}"
+                f"There the two curves are {three_digits(abs(gap))} apart; if validation rose while training fell, "
+                f"{end}"
             )
     if epochs == 1:
-        said.append(f"With {count(epochs, 'epoch')} there is no curve yet, only its first point.")
+        said.append(f"With {counted(epochs, 'epoch')} there is no curve yet, only its first point.")
     return " ".join(said)

@@ -10,7 +10,7 @@ from isthmus.config import Config
 from isthmus.errors import IsthmusError
 from isthmus.recipes import resolve
 from isthmus.report.markup import Html, element, html, legible, number
-from isthmus.report.run_data import Material, Section
+from isthmus.report.run_data import RunData, Section
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = {
@@ -31,16 +31,16 @@ PLACED = {"class", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "rx", "d
 LARGEST = 1_000_000  # bytes of a drawing; ours have 5,000
 
 
-def architecture(material: Material) -> Section | None:
+def architecture(run_data: RunData) -> Section | None:
     """The drawing that the run left, if it can be read."""
-    drawing = read_drawing(material)
+    drawing = read_drawing(run_data)
     if drawing is None:
         return None
-    values = math.prod(material.metrics["data"]["shape"])
-    said = f"Each bar is a layer, the higher the more values it gives; there are {material.metrics['parameters']:,} "
+    values = math.prod(run_data.metrics["data"]["shape"])
+    said = f"Each bar is a layer, the higher the more values it gives; there are {run_data.metrics['parameters']:,} "
     said += "weights in all. "
-    if material.metrics.get("z_size"):
-        said += _isthmus(values, material.metrics["z_size"], material.sample)
+    if run_data.metrics.get("z_size"):
+        said += _isthmus(values, run_data.metrics["z_size"], run_data.sample)
     return Section("architecture", "The network", "architecture.html", said, {"drawing": drawing})
 
 
@@ -51,9 +51,9 @@ def _isthmus(values: int, z_size: int, sample: str) -> str:
     return f"{said}, {values / z_size:.3g} times fewer, so the network must find what the {sample}s have in common."
 
 
-def read_drawing(material: Material) -> Html | None:
+def read_drawing(run_data: RunData) -> Html | None:
     """`architecture.svg` with nothing but shapes and texts: a run folder may come from a stranger."""
-    path = material.path / "architecture.svg"
+    path = run_data.path / "architecture.svg"
     try:
         if path.stat().st_size > LARGEST:
             return None
@@ -84,11 +84,11 @@ def _shapes(node: ET.Element) -> ET.Element | None:
     return made
 
 
-def settings(material: Material) -> Section:
+def settings(run_data: RunData) -> Section:
     """All settings, those that differ from the recipe first; versions, hardware, seed, times, and the command."""
-    record, config = material.record, material.config
+    record, config = run_data.record, run_data.config
     changed, same = differing(config)
-    where = material.path / "config.toml"
+    where = run_data.path / "config.toml"
     from_file = f"isthmus train --config {shlex.quote(str(where))}"
     own = record.get("module")
     content = {
@@ -98,7 +98,7 @@ def settings(material: Material) -> Section:
         "changed": changed,
         "same": same,
         "recipe": config.recipe,
-        "facts": _facts(material),
+        "facts": _facts(run_data),
     }
     read = (
         f"The recipe {config.recipe}, and {len(changed)} settings that were given, or settled by the data and the "
@@ -132,15 +132,15 @@ def _text(value: object) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value) if value not in ({}, "") else "none"
 
 
-def _facts(material: Material) -> dict[str, list[tuple[str, object]]]:
-    record, metrics = material.record, material.metrics
+def _facts(run_data: RunData) -> dict[str, list[tuple[str, object]]]:
+    record, metrics = run_data.record, run_data.metrics
     rows: list[tuple[str, object]] = [
-        ("run folder", str(material.path)),
+        ("run folder", str(run_data.path)),
         ("started", record.get("started")),
         ("ended by", record.get("ended") or "not yet"),
         ("epochs", number(metrics.get("epochs"))),
         ("seconds of training", number(metrics.get("seconds"))),
-        (f"{material.sample}s a second", number(metrics.get("images_per_second"))),
+        (f"{run_data.sample}s a second", number(metrics.get("images_per_second"))),
         ("seed", record.get("seed")),
         ("deterministic", _text(record.get("deterministic"))),
         ("data, SHA-256", record.get("data_sha256")),

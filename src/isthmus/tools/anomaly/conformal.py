@@ -6,25 +6,10 @@ import math
 
 import numpy as np
 
-from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
-from isthmus.randomness import seed_of
 
 USUAL_RATE = 0.01  # one false alarm in a hundred normal samples, unless told or unless too few calibrate it
-FEWEST_CALIBRATING = 9  # with fewer no p-value is below 0.1, and all that there are do more good to the choice of epoch
 ROUNDING = 1e-9  # 0.01 times 100 is to count as one
-
-
-def held_apart(validation: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
-    """(what early stopping looks at, what nothing is chosen by): the second is the `share`, drawn by the seed.
-
-    A share of fewer than 9 samples is left with the others.
-    """
-    n = int(share * len(validation))
-    if n < FEWEST_CALIBRATING:
-        return validation, validation.take(np.zeros(0, np.int64))
-    order = np.random.default_rng(seed_of(seed, "calibration")).permutation(len(validation))
-    return validation.take(np.sort(order[n:])), validation.take(np.sort(order[:n]))
 
 
 def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -78,4 +63,4 @@ def settled_rate(asked: float | None, n: int) -> float:
     return asked
 
 
-__all__ = ["USUAL_RATE", "held_apart", "outliers", "p_values", "settled_rate", "threshold"]
+__all__ = ["USUAL_RATE", "outliers", "p_values", "settled_rate", "threshold"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,18 +13,16 @@ from scipy.stats import norm
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order, resident
+from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError, ResourceError
 from isthmus.models.autoencoder import Model, evaluation
-from isthmus.runs.artifacts import Part, Shelf
-from isthmus.runs.density import Density
+from isthmus.runs.artifacts import Artifact, Artifacts
+from isthmus.runs.density import Density, density_of
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import MOST_NUMBERS
-from isthmus.tools.anomaly.conformal import held_apart, p_values
-from isthmus.tools.sampling.sampling import density_of
-from isthmus.training.prepare import Prepared
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+from isthmus.tools.anomaly.conformal import p_values
+from isthmus.training.prepared import Prepared
 
 PART = "anomaly"
 LEAST_ERROR = 1e-12  # a mean squared error on standardised values that float32 cannot tell from none
@@ -81,16 +79,16 @@ class Evidence:
         calibration = signals(model, held.x) if len(held) else _nothing(model)
         return cls(np.concatenate(logs), spread + floor, _usual(model, watched), calibration, untouched)
 
-    def as_part(self) -> Part:
+    def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
         arrays = {"watched": self.watched, "spread": self.spread, "usual": self.usual}
         arrays |= {"log_error": self.calibration.log_error}
         if self.calibration.z is not None:
             arrays["z"] = self.calibration.z
-        return Part({"untouched": self.untouched}, arrays)
+        return Artifact({"untouched": self.untouched}, arrays)
 
     @classmethod
-    def from_part(cls, part: Part, model: Model) -> Evidence:
+    def from_part(cls, part: Artifact, model: Model) -> Evidence:
         """Raises: ModelFileError where the arrays do not fit the model."""
         D, arrays = model.preprocess.size, dict(part.arrays)
         try:
@@ -121,12 +119,12 @@ class Detector:
         self.calibration = self._parts(evidence.calibration)[0]
 
     @classmethod
-    def of_run(cls, run: Run) -> Detector:
+    def of_run(cls, run: RunFolder) -> Detector:
         """The detector of a run, from its folder alone; what is not there yet is made of the training data, and kept.
 
         Raises: DataError where that data is needed and cannot be read.
         """
-        model, shelf = run.model, Shelf(run.path)
+        model, shelf = run.model, Artifacts(run.path)
         if shelf.has(PART):
             evidence = Evidence.from_part(shelf.get(PART), model)
         else:
@@ -183,10 +181,10 @@ class Detector:
 def keep_evidence(run_path: str | Path, prepared: Prepared, model: Model) -> None:
     """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
     evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
-    Shelf(run_path).put(PART, *evidence.as_part())
+    Artifacts(run_path).put(PART, *evidence.as_part())
 
 
-def left_out(run: Run) -> bool:
+def left_out(run: RunFolder) -> bool:
     """Whether the run's monitor left out the samples that calibrate; older runs have no such setting on record."""
     settings = run.record.get("settings", {}).get("training", {})
     return bool(settings.get("calibration", 0))

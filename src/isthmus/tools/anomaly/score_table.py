@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +15,13 @@ from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.runs.folder import RunFolder
 from isthmus.system.outputs import refuse_inputs
 from isthmus.tools.anomaly.conformal import outliers, settled_rate, threshold
 from isthmus.tools.anomaly.detector import Detector, Scores
 from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.picking import is_own, pick
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
 
 BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first
@@ -70,7 +68,7 @@ class Scored:
 
 
 def score(
-    run: Run, source: str | Path, out: str | Path, *, false_alarms: float | None = None,
+    run: RunFolder, source: str | Path, out: str | Path, *, false_alarms: float | None = None,
     picture: str | Path | None = None, settings: Mapping[str, Any] | None = None,
 ) -> Scored:  # fmt: skip
     """Writes `id`, `label` where known, `score`, `p_value`, `outlier` and both parts of the score of every sample.
@@ -104,7 +102,7 @@ def score(
     return Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained)
 
 
-def trained_on(run: Run, source: str | Path, samples: Samples) -> int | None:
+def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | None:
     """Of the run's own data: how many samples equal one that the run was trained on; of other data None.
 
     For those the training data would have to be read, or downloaded, where a run needs none to score.
@@ -152,7 +150,7 @@ def _draw(detector: Detector, samples: Samples, found: Scores, flags: np.ndarray
     x = detector.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
     x_hat, heat = detector.heat(raw)
     ids = [samples.id_of(int(row)) for row in rows]
-    drawn = shown(x), shown(torch.from_numpy(x_hat), x), heat
+    drawn = as_pictures(x), as_pictures(torch.from_numpy(x_hat), x), heat
     figures.save(anomaly_sheets.strangest(*drawn, ids, found.p_value[rows].tolist(), flags[rows].tolist()), out)
 
 
@@ -174,7 +172,7 @@ def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list
     return said
 
 
-def _refuse(run: Run, source: str | Path, out: Path, picture: str | Path | None) -> None:
+def _refuse(run: RunFolder, source: str | Path, out: Path, picture: str | Path | None) -> None:
     keep_inputs(run, source, out)
     if out.suffix.lower() not in TABLES:
         message = f"scores cannot be written as {out.suffix or 'a folder'}."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.covariance import ledoit_wolf
@@ -14,13 +13,11 @@ from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError, unknown
 from isthmus.evaluation.metrics.strokes import MEASURES, measure
 from isthmus.randomness import seed_of
-from isthmus.runs.artifacts import Shelf
+from isthmus.runs.artifacts import Artifacts
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.editing.features import METHODS, Feature, Group
 from isthmus.tools.sampling.interpolation import refuse_discrete
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
 
 FOLDER = "features"  # in RUN/latent/
 OTHERS = "the others"
@@ -32,13 +29,13 @@ LONGEST = 4.0  # times the step by the slope: a measure that needs more is not i
 ICA_STEPS = 500  # FastICA settles on 32 numbers in 20 to 200
 
 
-def feature_of(run: Run, name: str, method: str = METHOD) -> Feature:
+def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
     """The feature that `name` stands for: one learnt before, a class, a measure of the picture, or a table's column.
 
     Raises: UsageError that lists what there is; as `refuse_editing`.
     """
     refuse_editing(run)
-    shelf = Shelf(run.path)
+    shelf = Artifacts(run.path)
     if name in shelf.names(FOLDER):
         return Feature.from_part(shelf.get(f"{FOLDER}/{name}"), run.latent.z_size)
     if name in run.latent.classes:
@@ -48,9 +45,9 @@ def feature_of(run: Run, name: str, method: str = METHOD) -> Feature:
     raise unknown("feature", name, known_names(run))
 
 
-def known_names(run: Run) -> list[str]:
+def known_names(run: RunFolder) -> list[str]:
     """What `feature_of` knows in this run."""
-    return [*Shelf(run.path).names(FOLDER), *tellable(run.latent), *_measurable(run)]
+    return [*Artifacts(run.path).names(FOLDER), *tellable(run.latent), *_measurable(run)]
 
 
 def tellable(latent: Latent) -> list[str]:
@@ -62,12 +59,12 @@ def tellable(latent: Latent) -> list[str]:
     return [name for name, n in zip(names, counts, strict=True) if n > 1 and counts.sum() - n > 1]
 
 
-def _measurable(run: Run) -> Sequence[str]:
+def _measurable(run: RunFolder) -> Sequence[str]:
     preprocess = run.model.preprocess
     return tuple(MEASURES) if preprocess.is_image else preprocess.columns or ()
 
 
-def refuse_editing(run: Run) -> None:
+def refuse_editing(run: RunFolder) -> None:
     """Raises: UsageError that says why the codes of this run cannot be changed step by step."""
     refuse_without_code(run.model)
     refuse_discrete(run.model, "adding a feature")
@@ -169,7 +166,7 @@ def discovered(latent: Latent, n: int, method: str = "principal", seed: int = 0)
     ]
 
 
-def of_measure(run: Run, name: str) -> Feature:
+def of_measure(run: RunFolder, name: str) -> Feature:
     """The feature of a measure of the picture, or of a table's column, by the training samples that the run keeps.
 
     Its step is as long as it takes for strength 1 to change the decoded samples by one standard deviation, on average.
@@ -203,17 +200,17 @@ def numbers(name: str, samples: Samples) -> np.ndarray:
     return samples.x[:, columns.index(name)]
 
 
-def keep(run: Run, feature: Feature) -> None:
+def keep(run: RunFolder, feature: Feature) -> None:
     """Writes the feature to RUN/latent/features/NAME. Raises: UsageError for a name that is taken by a class."""
     if feature.name in run.latent.classes:
         message = f"{feature.name!r} is a class of this run's data."
         raise UsageError("USAGE-NAME", message, fix="choose another name for the feature")
-    Shelf(run.path).put(f"{FOLDER}/{feature.name}", *feature.as_part())
+    Artifacts(run.path).put(f"{FOLDER}/{feature.name}", *feature.as_part())
 
 
-def learnt(run: Run) -> Sequence[Feature]:
+def learnt(run: RunFolder) -> Sequence[Feature]:
     """The features that were learnt in this run."""
-    shelf = Shelf(run.path)
+    shelf = Artifacts(run.path)
     return [Feature.from_part(shelf.get(f"{FOLDER}/{name}"), run.latent.z_size) for name in shelf.names(FOLDER)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +15,13 @@ from isthmus.errors import UsageError
 from isthmus.evaluation.figures import figures
 from isthmus.evaluation.figures import strips as filmstrips
 from isthmus.randomness import seed_of
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.editing.directions import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
 from isthmus.tools.editing.features import Feature
 from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
 from isthmus.tools.inference.picking import parted, pick
 from isthmus.tools.sampling.classifier import classifier_of
 from isthmus.tools.sampling.synthesis import Made, visible
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STRIPS = 8  # samples in a picture of strips: a page that can be taken in
@@ -48,7 +46,7 @@ class Edit:
 
 
 def edit_of(
-    run: Run, add: Sequence[str] = (), remove: Sequence[str] = (), keep: Sequence[str] = (), method: str = METHOD
+    run: RunFolder, add: Sequence[str] = (), remove: Sequence[str] = (), keep: Sequence[str] = (), method: str = METHOD
 ) -> Edit:
     """The edit that adds and removes features by their names, and leaves the measures of those in `keep` alone.
 
@@ -72,8 +70,16 @@ def edit_of(
     return Edit(tuple((sign, feature.keeping(kept, run.latent.covariance)) for sign, feature in parts))
 
 
+def edited(
+    run: RunFolder, x: Any, add: Sequence[str], remove: Sequence[str], keep: Sequence[str], *, strength: float = 1.0
+) -> np.ndarray:
+    """Raw samples x (N, *shape) with features added and removed. Raises: as `edit_of`."""
+    found = edit_of(run, add, remove, keep)
+    return run.model.decode(found.apply(np.asarray(run.model.encode(np.asarray(x))), strength))
+
+
 def edit(
-    run: Run, source: str, out: str | Path, edit: Edit, *, strength: float = 1.0, strip: str | Path | None = None,
+    run: RunFolder, source: str, out: str | Path, edit: Edit, *, strength: float = 1.0, strip: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
     """Writes the edited samples of `source` (as for `picking.pick`) to `out`; `strip` is a picture from -3 to 3.
@@ -136,7 +142,9 @@ def _relabelled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
     return samples, [f'the column "{samples.label_column}" holds the labels of the source']
 
 
-def refuse_picture(run: Run, out: str | Path, instead: str = "leave out --strip: -o holds the edited rows") -> None:
+def refuse_picture(
+    run: RunFolder, out: str | Path, instead: str = "leave out --strip: -o holds the edited rows"
+) -> None:
     """Raises: UsageError unless `out` is a .png file and the run is one of images; `instead` is what tables have."""
     if not run.model.preprocess.is_image:
         message = f"{Path(out).name} is drawn for runs on images only, and {run.path} is on rows of a table."
@@ -145,21 +153,21 @@ def refuse_picture(run: Run, out: str | Path, instead: str = "leave out --strip:
         raise UsageError("USAGE-OUT", f"{out} cannot be drawn: pictures are .png files.", fix="name a .png file")
 
 
-def strips(run: Run, x: np.ndarray, z: np.ndarray, edit: Edit, names: Sequence[str]) -> Any:
+def strips(run: RunFolder, x: np.ndarray, z: np.ndarray, edit: Edit, names: Sequence[str]) -> Any:
     """A row a sample: given, and edited at strengths from -3 to 3."""
     ways = [run.model.decode(edit.apply(z, strength)) for strength in STRENGTHS]
     frames = np.stack([visible(run, way) for way in ways], axis=1)
     return filmstrips.edited(visible(run, x), frames, STRENGTHS, names[: len(x)])
 
 
-def directions(run: Run, base: np.ndarray, ways: Sequence[np.ndarray], names: Sequence[str]) -> Any:
+def directions(run: RunFolder, base: np.ndarray, ways: Sequence[np.ndarray], names: Sequence[str]) -> Any:
     """A row a direction: the sample that it starts from, and what strengths from -3 to 3 make of it."""
     frames = np.stack([visible(run, way) for way in ways])
     given = np.repeat(visible(run, base), len(names), axis=0)
     return filmstrips.edited(given, frames, STRENGTHS, names)
 
 
-def matrix(run: Run, classes: Sequence[str], method: str = METHOD, most: int = 12) -> Any:
+def matrix(run: RunFolder, classes: Sequence[str], method: str = METHOD, most: int = 12) -> Any:
     """A picture: a test image of each of `classes` (rows) turned into every one (columns), at strength 1."""
     samples, classes = run.prepared.splits.test, classes[:most]
     rows = [typical(run, samples, name) for name in classes]
@@ -173,7 +181,7 @@ def matrix(run: Run, classes: Sequence[str], method: str = METHOD, most: int = 1
     return filmstrips.turned(visible(run, samples.x[rows]), np.stack(frames), classes)
 
 
-def typical(run: Run, samples: Samples, name: str) -> int:
+def typical(run: RunFolder, samples: Samples, name: str) -> int:
     """The row of the sample of a class whose code is nearest to the class's mean. Raises: UsageError without one."""
     if samples.labels is None or name not in samples.classes:
         raise UsageError("USAGE-FEATURE", f"{samples.name} has no class {name!r}.", fix="use data with labels")
@@ -201,7 +209,7 @@ class Success:
     identity: float
 
 
-def judge_pairs(run: Run, pairs: Sequence[tuple[str, str]], method: str = METHOD) -> list[Success]:
+def judge_pairs(run: RunFolder, pairs: Sequence[tuple[str, str]], method: str = METHOD) -> list[Success]:
     """Each pair (from, to) on at most 100 test images, none of which the features were learnt from.
 
     Raises: DataError where the run's data cannot be read, or has no two classes.
@@ -224,14 +232,14 @@ def judge_pairs(run: Run, pairs: Sequence[tuple[str, str]], method: str = METHOD
     return found
 
 
-def testable(run: Run) -> list[str]:
+def testable(run: RunFolder) -> list[str]:
     """The classes that can be told from the others and of which there is a test sample."""
     test = run.prepared.splits.test
     there = set() if test.labels is None else {test.classes[k] for k in np.unique(test.labels) if k >= 0}
     return [name for name in tellable(run.latent) if name in there]
 
 
-def all_pairs(run: Run) -> list[tuple[str, str]]:
+def all_pairs(run: RunFolder) -> list[tuple[str, str]]:
     """All ordered pairs of the testable classes, from and to."""
     classes = testable(run)
     return [(a, b) for a in classes for b in classes if a != b]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import r2_score, roc_auc_score
@@ -15,6 +15,7 @@ from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import figures
 from isthmus.evaluation.metrics.strokes import MEASURES
 from isthmus.randomness import seed_of
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.editing import directions
 from isthmus.tools.editing import edits as editing
 from isthmus.tools.editing.directions import METHOD
@@ -23,15 +24,12 @@ from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.picking import pick
 from isthmus.tools.sampling.traversal import usual_code
 
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
-
 HELD_OUT = 0.25  # of two sets of samples: what the separation is told on
 FEWEST_HELD = 4  # on fewer of a kind no separation is told
 
 
 def learn(
-    run: Run, name: str, source: Mapping[str, str | None], *, method: str = METHOD, keep: Sequence[str] = (),
+    run: RunFolder, name: str, source: Mapping[str, str | None], *, method: str = METHOD, keep: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Feature:  # fmt: skip
     """Learns a feature from one of "class" (and "against"), "with" (and "without"), "column", "measure"; saves it.
@@ -69,7 +67,7 @@ def learn(
 
 
 def _of_sets(
-    run: Run, with_: str, without: str, method: str, settings: Mapping[str, Any] | None
+    run: RunFolder, with_: str, without: str, method: str, settings: Mapping[str, Any] | None
 ) -> tuple[Feature, dict[str, Any]]:
     """A quarter of either set is held out, where that leaves enough; the feature is then learnt from all."""
     codes = {}
@@ -88,7 +86,7 @@ def _of_sets(
     return feature, {"auroc": float(roc_auc_score(np.repeat([0, 1], n_held), scores)), "n_held_out": sum(n_held)}
 
 
-def _of_classes(run: Run, feature: Feature, to: str, away: str | None) -> dict[str, Any]:
+def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> dict[str, Any]:
     """How well the readout tells the classes of the test data apart, and how well edits of it succeed."""
     try:
         test = run.prepared.splits.test
@@ -109,7 +107,7 @@ def _of_classes(run: Run, feature: Feature, to: str, away: str | None) -> dict[s
         return {}
 
 
-def _of_numbers(run: Run, feature: Feature, name: str) -> dict[str, Any]:
+def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
     """R^2 of the readout, scaled on the training codes, for the test samples; and what an edit of them moves."""
     test = run.prepared.splits.test
     y, z = directions.numbers(name, test), run.model.encode(test.x)
@@ -143,7 +141,7 @@ def about(feature: Feature) -> dict[str, Any]:
     return {key: getattr(feature, key) for key in keys} | {"evidence": dict(feature.evidence)}
 
 
-def listed(run: Run) -> list[dict[str, str]]:
+def listed(run: RunFolder) -> list[dict[str, str]]:
     """What can be added and removed: learnt features, classes, measures of pictures or columns of a table."""
     directions.refuse_editing(run)
     preprocess = run.model.preprocess
@@ -154,12 +152,14 @@ def listed(run: Run) -> list[dict[str, str]]:
     return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
 
 
-def usual_out(run: Run) -> Path:
+def usual_out(run: RunFolder) -> Path:
     """Where `discover` writes unless told."""
     return Path("directions.png" if run.model.preprocess.is_image else "directions.csv")
 
 
-def discover(run: Run, n: int, out: str | Path, *, method: str = "principal", save: bool = False) -> list[Feature]:
+def discover(
+    run: RunFolder, n: int, out: str | Path, *, method: str = "principal", save: bool = False
+) -> list[Feature]:
     """Directions found without labels, shown by what they do to the most usual code; with `save` kept in the run.
 
     `out`: a .png of strips, or for a table's run a table with a row a direction: what strength 1 adds to each column.
@@ -185,14 +185,14 @@ def discover(run: Run, n: int, out: str | Path, *, method: str = "principal", sa
     return found
 
 
-def _changes(run: Run, found: Sequence[Feature], moved: np.ndarray) -> dict[str, Any]:
+def _changes(run: RunFolder, found: Sequence[Feature], moved: np.ndarray) -> dict[str, Any]:
     """A row a direction: its name, its share of the codes' variance, and the change (n, D) of each column."""
     names = run.model.preprocess.columns or tuple(f"x{i}" for i in range(moved.shape[1]))
     about = {"direction": [f.name for f in found], "share": [f.evidence["share"] for f in found]}
     return about | {name if name not in about else f"{name} (column)": moved[:, i] for i, name in enumerate(names)}
 
 
-def matrix(run: Run, out: str | Path, *, method: str = METHOD) -> dict[str, Any]:
+def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str, Any]:
     """The matrix of edits as a picture, and the success of every pair of classes.
 
     Raises: UsageError for a run without two classes; DataError where its data cannot be read.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import DataError, ModelFileError, UsageError
-from isthmus.runs.artifacts import Part
+from isthmus.runs.artifacts import Artifact
 
 ARRAYS = ("shift", "origin", "spread", "readout")
 
@@ -69,15 +69,15 @@ class Feature:
         spread = None if self.spread is None else self.spread @ project.T
         return replace(self, shift=shift, spread=spread)
 
-    def as_part(self) -> Part:
+    def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
         words = {name: getattr(self, name) for name in ("name", "kind", "method", "unit")}
         values = {name: getattr(self, name) for name in ARRAYS}
         arrays = {name: np.asarray(v, np.float64) for name, v in values.items() if v is not None}
-        return Part(words | {"evidence": dict(self.evidence)}, arrays)
+        return Artifact(words | {"evidence": dict(self.evidence)}, arrays)
 
     @classmethod
-    def from_part(cls, part: Part, z_size: int) -> Feature:
+    def from_part(cls, part: Artifact, z_size: int) -> Feature:
         """Raises: ModelFileError where the arrays are not those of a feature of codes of that size."""
         shapes = {"shift": (z_size,), "origin": (z_size,), "spread": (z_size, z_size), "readout": (z_size,)}
         try:

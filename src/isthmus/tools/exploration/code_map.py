@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,11 +13,9 @@ from matplotlib.figure import Figure
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError, unknown
 from isthmus.evaluation.figures import maps
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.exploration.coded import coded, one_set, picture_of, thinned
 from isthmus.tools.exploration.projection import project, refuse_method
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
 
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
 SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
@@ -25,7 +23,7 @@ PLAIN, LABEL = "none", "label"  # besides the names of columns
 
 
 @dataclass(frozen=True)
-class Atlas:
+class CodeMap:
     """`points` (N, 2) of samples by `method`; `color` is "label", "none" or the column that colours them."""
 
     samples: Samples
@@ -60,9 +58,9 @@ class Atlas:
 
 
 def map_codes(
-    run: Run, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None, limit: int = MOST,
-    settings: Mapping[str, Any] | None = None,
-) -> Atlas:  # fmt: skip
+    run: RunFolder, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None,
+    limit: int = MOST, settings: Mapping[str, Any] | None = None,
+) -> CodeMap:  # fmt: skip
     """The codes of `source`, or of the run's own test data, in two dimensions.
 
     `color`: "label" (the default where there are labels), "none", or a column of a table. Of more than `limit` samples
@@ -80,7 +78,7 @@ def map_codes(
         samples = replace(samples, notes=(*samples.notes, told))
     samples = thinned(samples, limit, run.config.training.seed, "map")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
-    return Atlas(samples, found.points, method, found.told, color)
+    return CodeMap(samples, found.points, method, found.told, color)
 
 
 def column_of(samples: Samples, name: str) -> np.ndarray:
@@ -102,4 +100,4 @@ def _color(samples: Samples, color: str | None) -> str:
     return color
 
 
-__all__ = ["Atlas", "map_codes"]
+__all__ = ["CodeMap", "map_codes"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,15 +17,13 @@ from isthmus.data.batching.split import align_labels, evenly
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import save
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.randomness import seed_of
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.intake import read_parts
 from isthmus.tools.inference.picking import parted, pick
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
 
 Settings = Mapping[str, Any]
 PARTS = ("train", "validation", "test")
@@ -60,7 +58,7 @@ class Coded:
         return None if s.labels is None or s.labels[row] < 0 else s.classes[s.labels[row]]
 
 
-def coded(run: Run, samples: Samples) -> Coded:
+def coded(run: RunFolder, samples: Samples) -> Coded:
     """Samples of the kind that the run's model takes, with their codes.
 
     Raises: UsageError if the model has no code.
@@ -69,7 +67,9 @@ def coded(run: Run, samples: Samples) -> Coded:
     return Coded(samples, np.asarray(run.model.encode(samples.x)).reshape(len(samples), -1), run.model.preprocess)
 
 
-def one_set(run: Run, source: str | Path | None, settings: Settings | None = None, *, part: str = "test") -> Samples:
+def one_set(
+    run: RunFolder, source: str | Path | None, settings: Settings | None = None, *, part: str = "test"
+) -> Samples:
     """The samples of `source` (as for `picking.pick`), or without one a part of the run's own data.
 
     Raises: DataError where the run's data cannot be read any more, or other data does not fit the model.
@@ -78,7 +78,7 @@ def one_set(run: Run, source: str | Path | None, settings: Settings | None = Non
     return getattr(run.prepared.splits, part) if source is None else pick(run, source, settings)
 
 
-def all_parts(run: Run, source: str | Path | None, settings: Settings | None = None) -> dict[str, Samples]:
+def all_parts(run: RunFolder, source: str | Path | None, settings: Settings | None = None) -> dict[str, Samples]:
     """All samples of `source`, or of the run's own data, by the part that they belong to. Raises: as `one_set`."""
     refuse_without_code(run.model)
     if source is None:
@@ -127,7 +127,7 @@ class Result(Protocol):
     def columns(self) -> dict[str, Any]: ...
 
 
-def refuse_out(run: Run, out: Path, *inputs: str | Path | None) -> None:
+def refuse_out(run: RunFolder, out: Path, *inputs: str | Path | None) -> None:
     """Raises: UsageError, before anything is read, for a suffix that cannot be written, or over an input."""
     if out.suffix not in TABLES | {".png"}:
         message = f"the result cannot be written as {out.suffix or 'a folder'}: {out}."
@@ -152,7 +152,7 @@ def picture_of(samples: Samples, rows: Any) -> np.ndarray:
         message = f"{samples.name} holds rows of a table, of which there is no picture."
         raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
     x = samples.x[rows]
-    return x if x.dtype.kind == "u" else shown(torch.from_numpy(np.array(x)))
+    return x if x.dtype.kind == "u" else as_pictures(torch.from_numpy(np.array(x)))
 
 
 __all__ = [

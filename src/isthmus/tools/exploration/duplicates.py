@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from isthmus.evaluation.figures import neighbor_sheets
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.exploration.coded import Coded, all_parts, coded, joined, picture_of
-from isthmus.tools.exploration.near_pairs import CHANCE, Pair, find_pairs
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+from isthmus.tools.exploration.near_pairs import CHANCE, NearPair, find_pairs
 
 
 @dataclass(frozen=True)
-class Copies:
+class Duplicates:
     """`pairs` among `data`; `part` (N,) says to which of `parts` each sample belongs."""
 
     data: Coded
-    pairs: tuple[Pair, ...]
+    pairs: tuple[NearPair, ...]
     parts: tuple[str, ...]
     part: np.ndarray
 
@@ -71,9 +69,13 @@ class Copies:
         return part + self.data.samples.id_of(row)
 
 
-def find_copies(
-    run: Run, source: str | Path | None = None, *, chance: float = CHANCE, settings: Mapping[str, Any] | None = None
-) -> Copies:
+def find_duplicates(
+    run: RunFolder,
+    source: str | Path | None = None,
+    *,
+    chance: float = CHANCE,
+    settings: Mapping[str, Any] | None = None,
+) -> Duplicates:
     """All pairs of samples that are equal, or nearer to each other than chance allows; see `duplicates.find_pairs`.
 
     Of `source`, or of all the data that the run was trained, validated and tested on.
@@ -84,7 +86,7 @@ def find_copies(
     data = coded(run, joined(list(parts.values())))
     pairs = [pair._replace(raw=float(data.rms(pair.raw))) for pair in find_pairs(data.z, data.x, chance=chance)]
     part = np.repeat(np.arange(len(parts)), [len(samples) for samples in parts.values()])
-    return Copies(data, tuple(pairs), tuple(parts), part)
+    return Duplicates(data, tuple(pairs), tuple(parts), part)
 
 
-__all__ = ["Copies", "find_copies"]
+__all__ = ["Duplicates", "find_duplicates"]

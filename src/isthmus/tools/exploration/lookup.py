@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from isthmus.data.samples import Samples
 from isthmus.evaluation.figures import neighbor_sheets
-from isthmus.evaluation.figures.contact_sheets import short
 from isthmus.evaluation.metrics.nearest import Nearest, nearest
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.exploration.coded import Coded, coded, one_set, picture_of, title
 from isthmus.tools.inference.picking import is_own, parted, pick
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+from isthmus.wording import label
 
 K = 10  # as many as stand in a row of the picture
 
 
 @dataclass(frozen=True)
-class Found:
+class NeighborLookup:
     """The nearest samples of `data` to every one of `queries`: `code` by the code, `raw` by the raw values.
 
     Distances are Euclidean in the code, and root mean square differences in the raw values (of images in [0, 1]; of
@@ -64,13 +62,13 @@ class Found:
             found: Nearest = getattr(self, space)
             rows, distances = found.rows[query], found.distances[query]
             names = [title(self.data.samples, int(row)) for row in rows]
-            blocks.append((head, picture_of(self.data.samples, rows), names, [short(float(d)) for d in distances]))
+            blocks.append((head, picture_of(self.data.samples, rows), names, [label(float(d)) for d in distances]))
         return neighbor_sheets.neighbors(picture_of(self.queries, [query])[0], title(self.queries, query), blocks)
 
 
 def look_up(
-    run: Run, text: str, source: str | None = None, *, k: int = K, settings: Mapping[str, Any] | None = None
-) -> Found:
+    run: RunFolder, text: str, source: str | None = None, *, k: int = K, settings: Mapping[str, Any] | None = None
+) -> NeighborLookup:
     """The `k` samples nearest to each one that `text` names (a path, or SOURCE:12) among those of `source`.
 
     Without `source` the run's own training data is searched. A sample is not found as its own neighbour where both
@@ -84,7 +82,7 @@ def look_up(
     itself = _own_rows(queries.samples, data.samples) if same else None
     code = nearest(queries.z, data.z, k, leave_out=itself)
     raw = nearest(queries.x, data.x, k, leave_out=itself)
-    return Found(queries.samples, data, code, raw._replace(distances=data.rms(raw.distances)))
+    return NeighborLookup(queries.samples, data, code, raw._replace(distances=data.rms(raw.distances)))
 
 
 def _own_rows(queries: Samples, data: Samples) -> np.ndarray:
@@ -95,4 +93,4 @@ def _own_rows(queries: Samples, data: Samples) -> np.ndarray:
     return np.where(equal, rows, -1)
 
 
-__all__ = ["Found", "look_up"]
+__all__ = ["NeighborLookup", "look_up"]

@@ -13,7 +13,7 @@ SCALE = 10  # neighbours that tell how dense the data is at a place and of how m
 CHANCE = 0.05  # pairs that a whole set without copies may give: one such set in twenty raises a false alarm
 
 
-class Pair(NamedTuple):
+class NearPair(NamedTuple):
     """Two rows, the earlier first; their distances in the code and in the values; how many such pairs chance gives."""
 
     first: int
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
         return self.raw == 0
 
 
-def find_pairs(z: np.ndarray, x: np.ndarray, *, chance: float = CHANCE) -> list[Pair]:
+def find_pairs(z: np.ndarray, x: np.ndarray, *, chance: float = CHANCE) -> list[NearPair]:
     """The exact copies among samples x (N, …) with the codes z (N, Z), then the near ones, the unlikeliest first.
 
     A sample's ten nearest others in the code tell the density and the dimension m of the data around it. If they lie
@@ -39,7 +39,7 @@ def find_pairs(z: np.ndarray, x: np.ndarray, *, chance: float = CHANCE) -> list[
     An exact copy is named once, with the first sample that it equals; near ones are looked for among what is left.
     Source: the dimension after Levina and Bickel 2004, with a median for their mean, for copies among the neighbours.
     """
-    copies = [Pair(first, second, 0.0, 0.0, 0.0) for first, second in find_duplicates(x, most=len(x)).pairs]
+    copies = [NearPair(first, second, 0.0, 0.0, 0.0) for first, second in find_duplicates(x, most=len(x)).pairs]
     left = np.setdiff1d(np.arange(len(x)), [pair.second for pair in copies])
     if len(left) < SCALE + 2:  # so few have no distribution to be outside of
         return copies
@@ -48,7 +48,7 @@ def find_pairs(z: np.ndarray, x: np.ndarray, *, chance: float = CHANCE) -> list[
     return copies + sorted(moved, key=lambda pair: (pair.chance, pair.first, pair.second))
 
 
-def _near(z: np.ndarray, x: np.ndarray, chance: float) -> list[Pair]:
+def _near(z: np.ndarray, x: np.ndarray, chance: float) -> list[NearPair]:
     near = nearest(z, z, SCALE, leave_out=np.arange(len(z)))
     dimension = local_dimension(near, z.shape[1])
     raw = distances_to(x, x, near.rows)
@@ -59,7 +59,7 @@ def _near(z: np.ndarray, x: np.ndarray, chance: float) -> list[Pair]:
     for (a, b), at in seen.items():
         if a < b and (b, a) in seen:
             worst = max(likely[at], likely[seen[b, a]])
-            pairs.append(Pair(a, b, float(near.distances[at]), float(raw[at]), float(worst)))
+            pairs.append(NearPair(a, b, float(near.distances[at]), float(raw[at]), float(worst)))
     return pairs
 
 
@@ -87,4 +87,4 @@ def local_dimension(near: Nearest, most: int) -> np.ndarray:
     return 1 / np.maximum(smooth, 1 / most)
 
 
-__all__ = ["CHANCE", "Pair", "expected_pairs", "find_pairs", "local_dimension"]
+__all__ = ["CHANCE", "NearPair", "expected_pairs", "find_pairs", "local_dimension"]

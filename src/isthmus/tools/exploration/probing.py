@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,12 @@ from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics.label_probe import K, beside, chosen, sizes
 from isthmus.randomness import seed_of
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.exploration.coded import all_parts, coded, joined
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
 
 
 def probe_run(
-    run: Run, source: str | Path | None = None, *, k: int = K, everything: bool = False,
+    run: RunFolder, source: str | Path | None = None, *, k: int = K, everything: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """`{"data", "codes", "pca", "raw", "standard_error", "said"}`: how much of the labels each holds, by `probe.probe`.
@@ -60,7 +58,7 @@ def standard_error(accuracy: float, n: int) -> float:
     return (share * (1 - share) / n) ** 0.5
 
 
-def _parts(run: Run, source: str | Path | None, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
+def _parts(run: RunFolder, source: str | Path | None, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
     """The samples that teach and those that are asked, with labels counted alike."""
     parts = all_parts(run, source, settings)
     if any(samples.labels is None or (samples.labels < 0).all() for samples in parts.values()):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +15,11 @@ from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, without_apostrophes
 from isthmus.errors import DataError, UsageError
+from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.tools.inference.picking import pick
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+from isthmus.wording import counted
 
 TABLES = {".csv", ".parquet"}
 NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second
@@ -38,14 +37,16 @@ class Written:
         return {"out": str(self.path), "n": self.n, "said": list(self.said)}
 
 
-def reconstruct(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
+def reconstruct(
+    run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None
+) -> Written:
     """Writes the reconstruction of every sample of `source` (as for `picking.pick`) to `out`."""
     keep_inputs(run, source, out)
     samples = pick(run, source, settings)
     return write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
 
 
-def denoise(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
+def denoise(run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
     """Writes the cleaned copy of every sample; says so if they look clean, or noisier than those in training.
 
     Raises: UsageError if the run was not trained with noise.
@@ -58,13 +59,13 @@ def denoise(run: Run, source: str | Path, out: str | Path, settings: Mapping[str
     return replace(written, said=(*written.said, *told))
 
 
-def keep_inputs(run: Run, source: str | Path, out: str | Path) -> None:
+def keep_inputs(run: RunFolder, source: str | Path, out: str | Path) -> None:
     """Raises: UsageError if writing to `out` would replace what is read, add to it, or replace the run's own data."""
     data = run.config.data
     refuse_inputs(out, source, kept=[path for path in (data.source, data.validation, data.test) if path])
 
 
-def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
+def about_noise(run: RunFolder, samples: Samples) -> tuple[str, ...]:
     """What the noise of the input says about using this denoiser, as a sentence or none."""
     from isthmus.evaluation.verdicts.verdicts import judge_noise
 
@@ -76,7 +77,7 @@ def about_noise(run: Run, samples: Samples) -> tuple[str, ...]:
     return () if verdict.level == "pass" else (verdict.text,)
 
 
-def encode(run: Run, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
+def encode(run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
     """Writes the code of every sample: .csv or .parquet with `id`, `label` if known, `z0` …; .npy the codes alone."""
     target = Path(out)
     keep_inputs(run, source, out)
@@ -98,7 +99,7 @@ def encode(run: Run, source: str | Path, out: str | Path, settings: Mapping[str,
     return Written(target, len(z), (*samples.notes, *about_formulas(target, columns)))
 
 
-def decode(run: Run, codes: str | Path, out: str | Path) -> Written:
+def decode(run: RunFolder, codes: str | Path, out: str | Path) -> Written:
     """Writes what the decoder makes of a table or array of codes.
 
     Raises: DataError if the codes are not (N, z_size) finite numbers.
@@ -137,7 +138,7 @@ def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | N
     return np.asarray(z, np.float32), ids
 
 
-def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path) -> Written:
+def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source: Path) -> Written:
     """Raw samples to `out`: .npy, a table, one image file, or a folder of images under their own names."""
     raw, said = np.asarray(raw), samples.notes
     if out.suffix == ".npy":
@@ -168,7 +169,7 @@ def write_samples(run: Run, samples: Samples, raw: Any, out: Path, source: Path)
     if out.suffix and not out.is_dir():
         raise UsageError(
             "USAGE-OUT",
-            f"{len(raw):,} image{'s' * (len(raw) != 1)} cannot be written into one {out.suffix} file.",
+            f"{counted(len(raw), 'image')} cannot be written into one {out.suffix} file.",
             fix="name a folder, a .npy or a .csv file with -o",
         )
     ids = [samples.id_of(i) for i in range(len(raw))]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,11 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns
 from isthmus.errors import DataError, UsageError
-from isthmus.system.naming import printable
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+from isthmus.runs.folder import RunFolder
+from isthmus.wording import counted, printable
 
 
-def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
+def read_input(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
     """Reads `source` the way the run's training data was read, and brings it to the form that its model takes.
 
     Tables are matched by column name; gray images become colour ones for a colour model and the other way round, which
@@ -29,16 +27,16 @@ def read_input(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
 
     Raises: DataError for other sizes or columns, with the fix.
     """
-    from isthmus.data.sources import read_samples
+    from isthmus.data.read import read_samples
 
     with _knowing(run):
         found = read_samples(str(source), _options(run, settings), expected=run.model.preprocess.columns)
     return fitting(found, run.model.preprocess)
 
 
-def read_parts(run: Run, source: str | Path, settings: Mapping[str, Any] | None = None) -> Bundle:
+def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None) -> Bundle:
     """As `read_input`, but the training part too where `source` comes in two parts; else all of it is `train`."""
-    from isthmus.data.sources import read
+    from isthmus.data.read import read
 
     with _knowing(run):
         found = read(str(source), _options(run, settings), expected=run.model.preprocess.columns)
@@ -46,7 +44,7 @@ def read_parts(run: Run, source: str | Path, settings: Mapping[str, Any] | None 
     return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
 
 
-def _options(run: Run, settings: Mapping[str, Any] | None) -> DataConfig:
+def _options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
     whole = {"limit": None, "validation": None, "test": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
         message = f"--scale cannot be chosen anew: the model scales its input as in training ({run.config.data.scale})."
@@ -55,7 +53,7 @@ def _options(run: Run, settings: Mapping[str, Any] | None) -> DataConfig:
 
 
 @contextmanager
-def _knowing(run: Run) -> Iterator[None]:
+def _knowing(run: RunFolder) -> Iterator[None]:
     """Of images of mixed sizes only one can be meant, so the error names it; and the data, where a table is another."""
     try:
         yield
@@ -107,7 +105,7 @@ def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> 
     if len(wanted) == 1:
         message = f"{name} has {given[0]} columns; the model was trained on {wanted[0]}."
         return DataError("DATA-SHAPE", message, fix="give the same columns, or leave some out with --drop-column")
-    channels = [f" with {C} channel{'s' * (C != 1)}" * (given[0] != wanted[0]) for C, _, _ in (given, wanted)]
+    channels = [f" with {counted(C, 'channel')}" * (given[0] != wanted[0]) for C, _, _ in (given, wanted)]
     told = [f"{H}x{W}{said}" for (_, H, W), said in zip((given, wanted), channels, strict=True)]
     fix = f"pass --resize {wanted[1]}x{wanted[2]}" if given[1:] != wanted[1:] else "pass --gray, or --alpha white"
     return DataError("DATA-SHAPE", f"{name} holds images of {told[0]}; the model was trained on {told[1]}.", fix=fix)

@@ -5,25 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from isthmus.data.named.catalog import name_of
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError, unknown
-from isthmus.system.naming import printable
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.inference.intake import read_input
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+from isthmus.wording import printable
 
 CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|\s*-?\d[\d\s,-]*)", re.DOTALL)
 RANGE = re.compile(r"\s*(\d{1,12})\s*(?:-\s*(\d{1,12})\s*)?")
 HOW = "write SOURCE:12, SOURCE:0-9,30 or SOURCE:label=NAME"
 
 
-def pick(run: Run, text: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
+def pick(run: RunFolder, text: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
     """The samples that `text` names, in the form that the run's model takes.
 
     SOURCE is whatever can be read; SOURCE:0-9,30 are its rows, counted from 0 in the order in which it is read, and
@@ -36,7 +34,7 @@ def pick(run: Run, text: str | Path, settings: Mapping[str, Any] | None = None) 
     return samples if choice is None else samples.take(rows_of(choice, samples))
 
 
-def pick_one(run: Run, text: str, settings: Mapping[str, Any] | None = None) -> Samples:
+def pick_one(run: RunFolder, text: str, settings: Mapping[str, Any] | None = None) -> Samples:
     """The one sample that `text` names. Raises: as `pick`; UsageError where several are named."""
     samples = pick(run, text, settings)
     if len(samples) != 1:
@@ -45,7 +43,7 @@ def pick_one(run: Run, text: str, settings: Mapping[str, Any] | None = None) -> 
     return samples
 
 
-def is_own(run: Run, text: str | Path) -> bool:
+def is_own(run: RunFolder, text: str | Path) -> bool:
     """Whether the samples that `text` names are of the data that the run was trained on."""
     source, own = parted(text)[0], run.config.data.source
     return source == own or (_is_path(source) and Path(source).expanduser().resolve() == Path(own).resolve())

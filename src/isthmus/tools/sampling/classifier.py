@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +15,9 @@ from isthmus.errors import DataError, ModelFileError, ResourceError
 from isthmus.models.autoencoder import evaluation
 from isthmus.parts import networks
 from isthmus.randomness import generator_for
-from isthmus.runs.artifacts import Shelf
-from isthmus.training.prepare import Prepared
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
+from isthmus.runs.artifacts import Artifacts
+from isthmus.runs.folder import RunFolder
+from isthmus.training.prepared import Prepared
 
 PART = "classifier"
 HIDDEN, N_FEATURES = 256, 64
@@ -57,12 +54,12 @@ class Classifier:
             return torch.cat([layers(part) for part in x.split(CHUNK)])
 
 
-def classifier_of(run: Run) -> Classifier:
+def classifier_of(run: RunFolder) -> Classifier:
     """The run's classifier: from `latent/classifier`, or trained on the run's data and kept there.
 
     Raises: DataError where the data is needed and cannot be read, or has not two classes.
     """
-    shelf, preprocess = Shelf(run.path), run.model.preprocess
+    shelf, preprocess = Artifacts(run.path), run.model.preprocess
     if shelf.has(PART):
         about, arrays = shelf.get(PART)
         try:

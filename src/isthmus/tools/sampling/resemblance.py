@@ -15,12 +15,12 @@ from isthmus.errors import DataError
 from isthmus.evaluation.metrics.measure import BASELINE_VALUES
 from isthmus.evaluation.metrics.nearest import nearest
 from isthmus.randomness import generator_for
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.sampling.classifier import Classifier, classifier_of
 from isthmus.tools.sampling.fidelity import Fidelity, K, precision_recall
 
 if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
-    from isthmus.training.prepare import Prepared
+    from isthmus.training.prepared import Prepared
 
 COMPARED = 1_000  # samples of each kind that precision and recall are told on: their standard error is 0.01
 LOOKED_UP = 500  # test samples whose nearest training sample is looked for: seconds among 60,000 digits
@@ -30,7 +30,7 @@ SEEN = 0.2  # share of copies that must show, or the test samples are too few: t
 
 
 @dataclass(frozen=True)
-class Copies:
+class CopyCheck:
     """`rows` (n,) of the training samples nearest to each new one, and the `distances`, per value.
 
     `limit` is the distance of the `rank`-th nearest of the `n_test` test samples, with the median `test_median`;
@@ -94,7 +94,7 @@ class Resemblance:
     fidelity: Fidelity
     reference: Fidelity
     features: str
-    copies: Copies
+    copies: CopyCheck
 
     @property
     def text(self) -> str:
@@ -127,7 +127,7 @@ class Resemblance:
         }
 
 
-def resemblance(run: Run, x: np.ndarray, of: str | None = None, judge: Classifier | None = None) -> Resemblance:
+def resemblance(run: RunFolder, x: np.ndarray, of: str | None = None, judge: Classifier | None = None) -> Resemblance:
     """New raw samples x (n, *shape) beside the run's training and test data; of one class, beside that class's.
 
     `judge`: a classifier that several runs share, instead of the run's own.
@@ -151,11 +151,11 @@ def resemblance(run: Run, x: np.ndarray, of: str | None = None, judge: Classifie
         precision_recall(real_features, features(new[:few])),
         precision_recall(real_features, features(known)),
         words,
-        find_copies(new[:LOOKED_UP], train, test[:: max(1, len(test) // LOOKED_UP)]),
+        check_copies(new[:LOOKED_UP], train, test[:: max(1, len(test) // LOOKED_UP)]),
     )
 
 
-def feature_space(run: Run, judge: Classifier | None = None) -> tuple[Callable[[Tensor], Tensor], str]:
+def feature_space(run: RunFolder, judge: Classifier | None = None) -> tuple[Callable[[Tensor], Tensor], str]:
     """What precision and recall are measured in, and its name: a classifier's features for images with labels.
 
     In pixels a blurred image lies near to many, so that it looks better than it is.
@@ -169,7 +169,7 @@ def feature_space(run: Run, judge: Classifier | None = None) -> tuple[Callable[[
     return judge.features, f"the last hidden layer of a classifier trained on the real images{right}"
 
 
-def has_classes(run: Run) -> bool:
+def has_classes(run: RunFolder) -> bool:
     """Whether the training data has labels of two classes. Raises: DataError where it cannot be read."""
     labels = run.prepared.splits.train.labels
     return labels is not None and len(np.unique(labels[labels >= 0])) > 1
@@ -181,7 +181,7 @@ class Judges:
     def __init__(self) -> None:
         self._kept: dict[str, Classifier] = {}
 
-    def of(self, run: Run) -> Classifier | None:
+    def of(self, run: RunFolder) -> Classifier | None:
         """None where precision and recall need none. Raises: DataError where the data cannot be read."""
         preprocess, data = run.model.preprocess, run.record.get("data")
         if not preprocess.is_image or not has_classes(run):
@@ -192,14 +192,14 @@ class Judges:
         return self._kept[key]
 
 
-def find_copies(new: Tensor, train: Tensor, test: Tensor) -> Copies:
+def check_copies(new: Tensor, train: Tensor, test: Tensor) -> CopyCheck:
     """The nearest training sample of each new one, beside those of test samples; all (N, *shape) on one scale."""
     per_value = np.sqrt(train[0].numel())
     ours, theirs = nearest(new.numpy(), train.numpy(), 1), nearest(test.numpy(), train.numpy(), 1)
     distances, usual = ours.distances[:, 0] / per_value, theirs.distances[:, 0] / per_value
     limit = float(np.sort(usual)[rank_of(len(usual)) - 1])
     n_near = int((distances < limit).sum())
-    return Copies(ours.rows[:, 0], distances, limit, float(np.median(usual)), len(usual), n_near)
+    return CopyCheck(ours.rows[:, 0], distances, limit, float(np.median(usual)), len(usual), n_near)
 
 
 def rank_of(n_test: int) -> int:
@@ -226,4 +226,4 @@ def _of_class(prepared: Prepared, role: str, of: str | None) -> Tensor:
     return prepared.x(samples.take(_rows(prepared, role, of)))
 
 
-__all__ = ["Copies", "Judges", "Resemblance", "find_copies", "resemblance"]
+__all__ = ["CopyCheck", "Judges", "Resemblance", "check_copies", "resemblance"]

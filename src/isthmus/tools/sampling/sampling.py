@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.errors import ResourceError, UsageError, unknown
+from isthmus.errors import UsageError, unknown
 from isthmus.models.autoencoder import Model
 from isthmus.parts.bottlenecks import Chain
 from isthmus.parts.quantizers import FSQ, VQ
 from isthmus.randomness import generator_for
-from isthmus.runs.artifacts import Shelf
-from isthmus.runs.density import Density, fit_by_group, fit_gaussian, fit_mixture
+from isthmus.runs.density import density_of
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
 
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
-
-PART, PRIOR = "density", "the prior"
+PRIOR = "the prior"
 KINDS = ("auto", "gaussian", "mixture", "prior")
 
 
@@ -40,7 +35,7 @@ class Sampled:
 
 
 def draw_samples(
-    run: Run, n: int, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
+    run: RunFolder, n: int, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
 ) -> Sampled:
     """n new samples; the same for the same seed, and the first ones the same for any n of the prior.
 
@@ -66,45 +61,6 @@ def draw_samples(
         z = as_code(run.model, _within(z, run.latent))
     x = run.model.decode(z.numpy())
     return Sampled(x, z.numpy(), source, None if of is None else (of,) * n)
-
-
-def density_of(run: Run, kind: str, of: str | None = None) -> Density:
-    """The Gaussian or mixture of the run's training codes, or of those of one class.
-
-    A mixture is fitted when it is first asked for (MNIST's 2 s, without labels 20 s) and kept in latent/density.
-
-    Raises: UsageError for an unknown class; DataError if the class has less than two codes.
-    """
-    latent = run.latent
-    group = None if of is None else class_of(latent, of)
-    if kind == "gaussian":
-        return fit_gaussian(latent.codes if group is None else latent.codes[latent.labels == group])
-    shelf, seed = Shelf(run.path), run.config.training.seed
-    if shelf.has(PART):
-        found = Density.from_part(shelf.get(PART), latent.z_size)
-    else:
-        found = (
-            fit_mixture(latent.codes, seed)
-            if latent.labels is None
-            else fit_by_group(latent.codes, latent.labels, seed)
-        )
-        with suppress(ResourceError):  # a run that cannot be written to can be drawn from all the same
-            shelf.put(PART, *found.as_part())
-    if group is None:
-        return found
-    if (found.groups < 0).all():  # so many classes that they share one mixture
-        return fit_mixture(latent.codes[latent.labels == group], seed)
-    return found.of_group(group, int((latent.labels == group).sum()))
-
-
-def class_of(latent: Latent, name: str) -> int:
-    """The number of a class. Raises: UsageError with the nearest one, or where the data had no labels."""
-    if latent.labels is None:
-        message = f"the run's data has no labels, so there is no class {name!r} to draw from."
-        raise UsageError("USAGE-CLASS", message, fix="leave out --class, or train with --label COLUMN")
-    if name not in latent.classes:
-        raise unknown("class", name, latent.classes)
-    return latent.classes.index(name)
 
 
 def as_code(model: Model, z: Tensor) -> Tensor:
@@ -146,4 +102,4 @@ def _within(z: Tensor, latent: Latent) -> Tensor:
     return z.clamp(torch.from_numpy(low), torch.from_numpy(high))
 
 
-__all__ = ["Sampled", "density_of", "draw_samples"]
+__all__ = ["Sampled", "draw_samples"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import figures, strips
 from isthmus.evaluation.figures.animation import write_animation
-from isthmus.evaluation.figures.run_pictures import shown
+from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed
@@ -27,9 +28,6 @@ from isthmus.tools.sampling.interpolation import PATHS, blend, refuse_discrete
 from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows
 from isthmus.tools.sampling.sampling import PRIOR, Sampled, draw_samples, has_prior
 from isthmus.tools.sampling.traversal import QUANTILES, Sweep, sweep
-
-if TYPE_CHECKING:
-    from isthmus.runs.folder import Run
 
 MOST_IN_GRID = 400  # 20 x 20: of more, each would be too small to be seen
 JUDGED = 1_000  # samples that are drawn to be judged, however few are asked for
@@ -50,7 +48,7 @@ class Made:
 
 
 def sample(
-    run: Run, n: int, out: str | Path, *, density: str = "auto", of: str | None = None, seed: int = 0,
+    run: RunFolder, n: int, out: str | Path, *, density: str = "auto", of: str | None = None, seed: int = 0,
     temperature: float = 1.0, judge: bool = True,
 ) -> Made:  # fmt: skip
     """Draws n new samples and writes them: a folder (images/, grid.png, nearest.png), one picture, a table or .npy.
@@ -83,7 +81,9 @@ def sample(
     return Made(target, n, tuple(said), about)
 
 
-def _write_sampled(run: Run, drawn: Sampled, out: Path, found: Resemblance | None, of: str | None) -> tuple[str, ...]:
+def _write_sampled(
+    run: RunFolder, drawn: Sampled, out: Path, found: Resemblance | None, of: str | None
+) -> tuple[str, ...]:
     names = [f"{i:0{len(str(len(drawn.x) - 1))}d}" for i in range(len(drawn.x))]
     if out.suffix == ".png":
         figures.save(_grid(run, drawn.x), out)
@@ -100,12 +100,12 @@ def _write_sampled(run: Run, drawn: Sampled, out: Path, found: Resemblance | Non
     return ()
 
 
-def _grid(run: Run, x: np.ndarray) -> Any:
+def _grid(run: RunFolder, x: np.ndarray) -> Any:
     x = x[:MOST_IN_GRID]
     return figures.grid(visible(run, x), math.ceil(math.sqrt(len(x))))
 
 
-def _beside_nearest(run: Run, drawn: Sampled, found: Resemblance, of: str | None) -> Any:
+def _beside_nearest(run: RunFolder, drawn: Sampled, found: Resemblance, of: str | None) -> Any:
     prepared, copies = run.prepared, found.copies
     few = min(len(drawn.x), len(copies.rows))
     rows = training_rows(prepared, of)[copies.rows[:few]]
@@ -116,7 +116,7 @@ def _beside_nearest(run: Run, drawn: Sampled, found: Resemblance, of: str | None
 
 
 def interpolate(
-    run: Run, a: str, b: str, out: str | Path, *, steps: int = 12, path: str | None = None,
+    run: RunFolder, a: str, b: str, out: str | Path, *, steps: int = 12, path: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
     """Writes the way from sample a to sample b: a folder (strip.png, frames/, a .webp a path), or one of these alone.
@@ -145,7 +145,7 @@ def interpolate(
     return Made(target, steps * len(paths), tuple(said), about)
 
 
-def interpolated(run: Run, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
+def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
     """Raw samples (steps, *shape) on the way between two raw samples; the ends are their reconstructions.
 
     "spherical" turns around the mean of the training codes, or around zero where the codes have a prior.
@@ -160,7 +160,7 @@ def interpolated(run: Run, a: Any, b: Any, steps: int = 12, path: str = "straigh
     return model.decode(blend(z[0], z[1], steps, path, centre))
 
 
-def _write_ways(run: Run, ways: dict[str, np.ndarray], given: np.ndarray, out: Path, steps: int) -> None:
+def _write_ways(run: RunFolder, ways: dict[str, np.ndarray], given: np.ndarray, out: Path, steps: int) -> None:
     if out.suffix in TABLES:
         columns: dict[str, Any] = {"path": [p for p in ways for _ in range(steps)], "step": [*range(steps)] * len(ways)}
         flat = np.concatenate(list(ways.values())).reshape(steps * len(ways), -1)
@@ -189,7 +189,7 @@ def _write_ways(run: Run, ways: dict[str, np.ndarray], given: np.ndarray, out: P
 
 
 def traverse(
-    run: Run, out: str | Path, *, units: Sequence[int] = (), around: str | None = None,
+    run: RunFolder, out: str | Path, *, units: Sequence[int] = (), around: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
     """Sweeps units of the code over the values that they take and writes a sheet (.png), a table, or a folder of both.
@@ -223,13 +223,13 @@ def traverse(
     return Made(target, len(found.units), tuple(said), {"movement": {str(k): v for k, v in moved.items()}})
 
 
-def _sweep_sheet(run: Run, found: Sweep) -> Any:
+def _sweep_sheet(run: RunFolder, found: Sweep) -> Any:
     U, Q, *shape = found.x[: strips.MOST_ROWS].shape
     x = visible(run, found.x[:U].reshape(U * Q, *shape)).reshape(U, Q, *shape)
     return strips.sweeps(x, found.units.tolist(), found.movement.tolist(), found.values, QUANTILES)
 
 
-def _write_sweep(run: Run, found: Sweep, out: Path) -> None:
+def _write_sweep(run: RunFolder, found: Sweep, out: Path) -> None:
     """A row a unit and quantile; of a table with what each column becomes."""
     U, Q = found.values.shape
     columns: dict[str, Any] = {
@@ -244,12 +244,12 @@ def _write_sweep(run: Run, found: Sweep, out: Path) -> None:
     write_table(out, columns)
 
 
-def visible(run: Run, raw: np.ndarray) -> np.ndarray:
+def visible(run: RunFolder, raw: np.ndarray) -> np.ndarray:
     """Raw images as floats in [0, 1], to be drawn."""
-    return shown(run.model.preprocess.to_x(torch.from_numpy(np.array(raw))))
+    return as_pictures(run.model.preprocess.to_x(torch.from_numpy(np.array(raw))))
 
 
-def _as_samples(run: Run, drawn: Sampled, names: Sequence[str]) -> Samples:
+def _as_samples(run: RunFolder, drawn: Sampled, names: Sequence[str]) -> Samples:
     preprocess = run.model.preprocess
     labels = None if drawn.labels is None else np.zeros(len(drawn.x), np.int64)
     known = (
@@ -258,17 +258,17 @@ def _as_samples(run: Run, drawn: Sampled, names: Sequence[str]) -> Samples:
     return Samples(drawn.x, "samples", ids=tuple(names), columns=preprocess.columns, **known)
 
 
-def _columns(run: Run) -> tuple[str, ...]:
+def _columns(run: RunFolder) -> tuple[str, ...]:
     preprocess = run.model.preprocess
     return preprocess.columns or tuple(f"{preprocess.unit}{i}" for i in range(preprocess.size))
 
 
-def _about_columns(run: Run, out: Path) -> tuple[str, ...]:
+def _about_columns(run: RunFolder, out: Path) -> tuple[str, ...]:
     """What `write_table` does to names of columns of the run's own."""
     return about_formulas(out, {name: np.empty(0) for name in _columns(run)})
 
 
-def _refuse_suffix(run: Run, out: Path, known: set[str]) -> None:
+def _refuse_suffix(run: RunFolder, out: Path, known: set[str]) -> None:
     """Raises: UsageError where `out` is of a kind that cannot hold what is to be written."""
     drawn = {"", ".png", ".webp"}
     allowed = known | {""} if run.model.preprocess.is_image else known - drawn

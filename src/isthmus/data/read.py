@@ -1,0 +1,57 @@
+"""The one door to data: names, paths and objects of Python, read and brought to the form that the options ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from isthmus.config import DataConfig
+from isthmus.data.images.conform import conform_bundle
+from isthmus.data.objects import read_object
+from isthmus.data.samples import Bundle, Samples
+from isthmus.data.sources import read_source
+from isthmus.system.workers import Progress
+
+
+def read(
+    source: Any,
+    options: DataConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    expected: Sequence[str] | None = None,
+) -> Bundle:
+    """The samples behind a name, a path (which beats a name), or a Python object.
+
+    A path is a folder of images, of IDX files or with `train` and `test` sub-folders, one image, a table, an array or
+    an IDX file. `progress(done, total)` counts steps of reading images, or bytes of a download; `expected` are the
+    columns of the table that a model was trained on.
+
+    Raises: DataError with the nearest known name where there is nothing; else whatever the reader finds wrong.
+    """
+    options = options or DataConfig()
+    if not isinstance(source, str | os.PathLike):
+        return read_object(source, options)
+    return conform_bundle(read_source(source, options, progress, expected), options)
+
+
+def read_samples(
+    source: str | os.PathLike[str],
+    options: DataConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    expected: Sequence[str] | None = None,
+) -> Samples:
+    """One set of samples to evaluate or to use a model on: the test part where the source comes with one.
+
+    `expected` are the columns of the table that a model was trained on.
+
+    Raises: as `read`.
+    """
+    options = options or DataConfig()
+    bundle = conform_bundle(read_source(source, options, progress, expected), options)
+    if bundle.test is None:
+        return bundle.train
+    note = f"{bundle.test.name}: the test part is read ({len(bundle.test):,} samples)."
+    return replace(bundle.test, notes=(*bundle.train.notes, *bundle.test.notes, note))

@@ -1,0 +1,130 @@
+"""Naming, finding and listing run folders, and loading the model of one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import zipfile
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isthmus.errors import FolderInUseError, ModelFileError, UsageError
+from isthmus.runs.folder import MODEL, RECORD, RunFolder
+from isthmus.system import files
+from isthmus.system.swapping import standing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from isthmus.models.autoencoder import Model
+
+HOME = Path("runs")
+PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
+
+
+def new_folder(out: str | Path | None, name: str) -> Path:
+    """The folder for a new run: `out`, which must be new or empty, or the next free `runs/NAME-3`.
+
+    Raises: FolderInUseError if `out` holds something already; nothing there is touched.
+    """
+    if out is not None:
+        path = Path(out)
+        if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
+            raise FolderInUseError(
+                "FOLDER-EXISTS",
+                f"{path} exists and is not empty.",
+                fix=f"go on with it (`isthmus resume {shlex.quote(str(path))}`), or name another folder with --out",
+            )
+        return path
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    stem = stem[:80]  # file systems stop at 255 bytes, and the name may hold letters of four
+    taken = [int(m[1]) for p in HOME.glob(f"{stem}-*") if (m := re.fullmatch(re.escape(stem) + r"-(\d+)", p.name))]
+    while True:
+        path = HOME / f"{stem}-{max(taken, default=0) + 1}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:  # another process was faster
+            taken.append(max(taken, default=0) + 1)
+        except OSError as error:
+            raise files.resource_error(path, error) from None
+
+
+def find(name: str | Path) -> RunFolder:
+    """The run folder `name`: a path, a name under `runs/`, or `latest`.
+
+    Raises: UsageError if there is no such run, with the runs there are; ModelFileError for a pickle or a foreign file.
+    """
+    if str(name) == "latest":
+        runs = list_runs()
+        if not runs:
+            raise UsageError("USAGE-RUN", f"there are no runs in {HOME}/.", fix="train one with `isthmus train`")
+        return runs[-1]
+    for path in (Path(name), HOME / name):
+        if (path / RECORD).is_file():
+            return RunFolder(path)
+        if path.is_file():
+            raise _foreign(path)
+    names = [run.path.name for run in list_runs()]
+    known = ", ".join(get_close_matches(str(name), names, n=3) or names[-5:])
+    fix = f"use one of: {known}, or latest" if known else "train one with `isthmus train`"
+    raise UsageError("USAGE-RUN", f"{name} is not a run folder (it has no {RECORD}).", fix=fix)
+
+
+def _foreign(path: Path) -> ModelFileError:
+    if path.suffix.lower() in PICKLED or _holds_pickle(path):
+        message = f"{path} is a pickle, which can run code when it is opened; isthmus never opens one."
+        fix = "load it in your own program and save its state_dict with safetensors, or train again with isthmus"
+        return ModelFileError("MODEL-PICKLE", message, fix=fix)
+    return ModelFileError(
+        "MODEL-FOREIGN", f"{path} is a file, not a run folder.", fix="name the folder that `isthmus train` made"
+    )
+
+
+def _holds_pickle(path: Path) -> bool:
+    """Whether it is a pickle under another name: bare, or in the zip archive that `torch.save` writes."""
+    with path.open("rb") as file:
+        if file.read(1) == b"\x80":  # how every pickle since protocol 2 begins
+            return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".pkl") for name in archive.namelist())
+
+
+def list_runs() -> list[RunFolder]:
+    """The runs under `runs/` and in the folders beside it, oldest first."""
+    records = [*HOME.glob(f"*/{RECORD}"), *Path().glob(f"*/{RECORD}")]
+    runs = []
+    for path in records:
+        run = RunFolder(path.parent)
+        try:
+            runs.append((str(run.record.get("started", "")), path.stat().st_mtime, run))
+        except ModelFileError:
+            continue  # a broken folder must not hide the others
+    return [run for *_, run in sorted(runs, key=lambda entry: entry[:2])]
+
+
+def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> Model:
+    """The trained model of a run folder, a model folder, or `latest`.
+
+    `module`: an instance of your own class, where the run was made by `isthmus.fit(module, …)`.
+
+    Raises: ModelFileError, UsageError.
+
+        >>> model = isthmus.load("runs/a")              # doctest: +SKIP
+        >>> z = model.encode(images)                    # doctest: +SKIP
+    """
+    from isthmus.models.loading import load_model  # late: PyTorch is slow to import, and runs are listed without it
+
+    folder = Path(path)
+    if not (folder / files.MANIFEST).is_file():
+        run = find(path)
+        folder = run.path / MODEL
+        if not standing(folder).is_dir():
+            return run.model
+    return load_model(folder, module=module, device=device)
+
+
+__all__ = ["HOME", "find", "list_runs", "load", "new_folder"]

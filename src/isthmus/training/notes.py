@@ -1,0 +1,60 @@
+"""What is said before a training about its data, its budget and its noise, where they may not be what was meant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isthmus.config import TrainingConfig
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.numeric import blocks
+from isthmus.data.ranges import about_dark
+from isthmus.data.samples import Samples
+from isthmus.parts.corruptions import Level
+from isthmus.registry import parse
+from isthmus.wording import counted
+
+# At 2 black and white lie half a deviation apart; of 255 steps 2 is noise that nobody sees, so 0..255 must be meant.
+MOST_SIGMA = 2.0
+
+
+def about_sameness(train: Samples) -> list[str]:
+    """What is to be said where every training sample is the same."""
+    if not len(train) or not all((part == train.x[0]).all() for part in blocks(train.x)):  # ends at the first other
+        return []
+    same = f"all {len(train):,} training samples are equal" if len(train) > 1 else "there is one training sample"
+    return [f"{same}: there is nothing to learn from; check that this is the data you meant"]
+
+
+def about_budget(training: TrainingConfig, n: int) -> list[str]:
+    """Says where a budget in steps is far from whole epochs, of which training consists."""
+    per_epoch = -(-n // training.batch_size)
+    epochs = max(1, round(training.steps / per_epoch))
+    off = abs(epochs * per_epoch - training.steps) / training.steps
+    if training.epochs is not None or off <= 0.1:  # a tenth more or less is what nobody asks about
+        return []
+    whole = f"{counted(epochs, 'epoch')} of {counted(per_epoch, 'step')}"
+    return [f"{training.steps:,} steps are rounded to {whole} (--epochs says it exactly)"]
+
+
+def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
+    """Says when bytes use so little of their range that every picture would look black."""
+    if not preprocess.is_image or preprocess.offset is not None or train.x.dtype != np.uint8 or not len(train):
+        return []
+    return about_dark(int(train.x.max()))
+
+
+def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
+    """Says when normal noise on images in [0, 1] is so strong that its level must be meant for 0 to 255."""
+    name, level, options = parse(noise)
+    if name != "gaussian" or level is None or not preprocess.is_image or preprocess.range != (0.0, 1.0):
+        return []
+    low, high = Level(level).bounds
+    if high <= MOST_SIGMA:
+        return []
+    if high > 255:
+        return [f"noise {noise} leaves nothing of the images, which are scaled to [0, 1]"]
+    ends = dict.fromkeys((low, high))
+    meant = [f"gaussian:{'-'.join(f'{end / 255:.2g}' for end in ends)}"]
+    meant += [f"{key}={value}" for key, value in options.items()]
+    shares = " to ".join(f"{end:g}/255" for end in ends)
+    return [f"images are scaled to [0, 1]: did you mean --noise {','.join(meant)} ({shares})?"]

@@ -1,0 +1,81 @@
+"""How numbers, counts and foreign texts are written: in sentences, in pictures and on pages."""
+
+from __future__ import annotations
+
+import math
+import os
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "image"), counted(2000, "image")
+    ('1 image', '2,000 images')
+    """
+    return f"{n:,} {plural(n, noun)}"
+
+
+def plural(n: int, noun: str) -> str:
+    """The noun as it stands after the number n.
+
+    >>> plural(1, "image"), plural(0, "image")
+    ('image', 'images')
+    """
+    return noun if n == 1 else f"{noun}s"
+
+
+def printable(text: str | os.PathLike[str]) -> str:
+    r"""Text for one line of a message: line breaks, control characters and broken bytes escaped.
+
+    >>> printable("two\nlines ü")
+    'two\\nlines ü'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(text))
+
+
+def number(value: float | None) -> str:
+    """Three digits for a sentence, as many as the scatter of a run allows.
+
+    >>> number(0.0123456), number(None)
+    ('0.0123', 'not a finite number')
+    """
+    return "not a finite number" if value is None else f"{value:.3g}"
+
+
+def label(value: float, digits: int = 2) -> str:
+    """A number for a picture, short and with a true minus; a dash where it is none. With three digits 1,234 is grouped.
+
+    >>> label(-0.000012), label(0.5), label(1234.0, 3), label(math.nan)
+    ('−1.2e−5', '0.5', '1,234', '–')
+    """
+    if not math.isfinite(value):
+        return "–"
+    if digits > 2 and 1_000 <= abs(value) < 1e9:
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
+
+
+def cost(value: float, digits: int = 4) -> str:
+    """A cost or an error with four decimals, or with so many digits where decimals say nothing.
+
+    >>> cost(0.06899), cost(0.000012, 2)
+    ('0.0690', '1.2e−5')
+    """
+    return f"{value:.4f}".replace("-", "−") if 0.00095 <= abs(value) < 10 else label(value, digits)
+
+
+def three_digits(value: float) -> str:
+    """Always three digits, thousands grouped, with a true minus: for numbers that stand under each other.
+
+    >>> three_digits(0.00283), three_digits(26.4), three_digits(1_083.6), three_digits(1.2e-5)
+    ('0.00283', '26.4', '1,084', '1.20e−5')
+    """
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e6 or abs(value) < 1e-4:
+        text = f"{value:.2e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    else:
+        text = f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    return text.replace("-", "−")
