@@ -21,7 +21,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # also for the prog
 # Shapes in annotations are enforced in these modules from here on, so this stands before they are imported.
 # The parts; other modules test their own errors.
 SHAPED = ("corruptions", "bottlenecks", "likelihoods", "networks", "convolutions")
-jaxtyping.install_import_hook([f"isthmus.{name}" for name in SHAPED], "shapes.check")
+jaxtyping.install_import_hook([f"isthmus.parts.{name}" for name in SHAPED], "shapes.check")
 
 import hypothesis  # noqa: E402
 import torch  # noqa: E402
@@ -29,7 +29,7 @@ import torch  # noqa: E402
 import isthmus  # noqa: E402
 import tiny  # noqa: E402
 from bare_tests import bare_tests  # noqa: E402
-from isthmus.runs.folder import Run  # noqa: E402
+from isthmus.api import Run  # noqa: E402
 from tiny import Digits  # noqa: E402
 
 torch.set_num_threads(1)  # a second thread on a busy machine makes these small steps ten times slower

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isthmus.api import Run, Tools
+from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
@@ -18,8 +18,8 @@ COMMANDS = {"sample", "interpolate", "traverse", "edit", "score", "neighbors", "
 
 
 def test_the_methods_are_called_like_the_commands() -> None:
-    methods = {name for name in vars(Tools) if not name.startswith("_")}
-    assert methods == COMMANDS | {"encode", "decode", "reconstruct", "denoise"} | {"features"}
+    methods = {name for name in vars(Run) if not name.startswith("_")}
+    assert methods == COMMANDS | {"encode", "decode", "reconstruct", "denoise"} | {"features", "of", "show"}
 
 
 def test_codes_and_back_are_those_of_the_model(digit_run: Run, denoiser: Run, digits: Digits) -> None:

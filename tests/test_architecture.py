@@ -1,104 +1,104 @@
-"""The house stands as docs/architecture.md draws it: floors, sizes of files, public names."""
+"""The package stands as docs/architecture.md draws it: layers, circles, names, sizes of files, public names."""
 
 from __future__ import annotations
 
 import ast
 import importlib
-import re
-from collections.abc import Iterator
-from graphlib import TopologicalSorter
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
+import import_rules
 import isthmus
+from import_rules import FILES, PACKAGE, ROOT, Import, foreign_roots, imports_of, layers
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "src" / "isthmus"
 MOST_LINES = 500
-LOOKS_UP = {("training.monitor", "showing.figures")}  # inside a function: the notebook's Callback draws its curve
+LEAST_FILES = 3  # of a folder, apart from its __init__.py
 
 
-def module_name(path: Path) -> str:
-    """`…/isthmus/data/idx.py` -> `"data.idx"`; the package itself is `"__init__"`."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-
-
-FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-
-
-def imports_of(name: str, *, late: bool) -> set[str]:
-    """The modules of the package that a module imports at its top level, or with `late` anywhere; types apart."""
-    return {module for module in _imported(ast.parse(FILES[name].read_text("utf-8")), late) if module != name}
-
-
-def _imported(node: ast.AST, late: bool) -> Iterator[str]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        if isinstance(child, ast.ImportFrom) and (child.module or "").split(".")[0] == "isthmus":
-            home = (child.module or "").partition(".")[2]
-            for alias in child.names:
-                inner = f"{home}.{alias.name}".strip(".")
-                yield inner if inner in FILES else home or "__init__"
-        elif late or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _imported(child, late)
-
-
-def floors() -> dict[str, int]:
-    """Module -> its floor, 0 the lowest, from the table in docs/architecture.md; folders stand for all in them."""
-    text = (ROOT / "docs" / "architecture.md").read_text("utf-8").partition("## The floors")[2]
-    rows = re.findall(r"^\| (\w+) \| (`.*?`) \|", text, flags=re.MULTILINE)
-    found = {}
-    for level, (_, rooms) in enumerate(reversed(rows)):
-        for room in re.findall(r"`([^`]+)`", rooms):
-            stem = room.removesuffix("/").removesuffix(".py")
-            inside = [m for m in FILES if m == stem or (room.endswith("/") and m.startswith(f"{stem}."))]
-            assert inside or (PACKAGE / room).is_file(), f"docs/architecture.md names {room}, which is not there"
-            assert not found.keys() & set(inside), f"docs/architecture.md names {room} twice"
-            found |= dict.fromkeys(inside, level)
-    return found
-
-
-def test_every_module_has_one_floor() -> None:
-    assert floors().keys() == FILES.keys()
+def test_every_module_has_one_layer() -> None:
+    assert layers().keys() == FILES.keys()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_imports_go_down(name: str) -> None:
-    level = floors()
-    upward = {other for other in imports_of(name, late=True) if level[other] > level[name]}
-    allowed = {up for who, up in LOOKS_UP if who == name}
-    # The package's own __init__ holds nothing but the version and lazy names, so taking the version from it is free.
-    assert upward - allowed - {"__init__"} == set()
+def test_imports_of_every_kind_go_down(name: str) -> None:
+    assert import_rules.arrows_up(imports_of(name)) == []
 
 
-def test_imports_at_the_top_form_no_circle() -> None:
-    graph = {name: imports_of(name, late=False) - {"__init__"} for name in FILES}
-    assert len(list(TopologicalSorter(graph).static_order())) == len(FILES)  # it raises CycleError otherwise
+def test_no_files_and_no_folders_import_each_other() -> None:
+    assert import_rules.circles_of_files() == []
+    assert import_rules.circles_of_folders() == []
+
+
+def test_imports_in_functions_are_there_for_speed() -> None:
+    assert import_rules.late_without_reason() == []
+
+
+def test_a_file_name_and_a_class_name_occur_once() -> None:
+    assert import_rules.double_names() == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from isthmus.data.samples import Samples", {"data.samples"}),
+        ("from isthmus.data import samples, labels", {"data.samples", "data.labels"}),
+        ("import isthmus.data.samples", {"data.samples"}),
+        ("from . import samples", {"data.samples"}),
+        ("from .samples import Samples", {"data.samples"}),
+        ("from ..parts import codes", {"parts.codes"}),
+        ("from isthmus import __version__", {"__init__"}),
+        ("import numpy", set()),
+    ],
+)
+def test_imports_are_found_however_they_are_written(text: str, found: set[str]) -> None:
+    (node,) = ast.parse(text).body
+    assert isinstance(node, ast.Import | ast.ImportFrom)
+    assert set(import_rules.targets("data.read", node)) == found
+
+
+def test_arrows_up_are_found_at_the_top_late_and_for_types() -> None:
+    up = [Import("data.read", "models.autoencoder", kind, 1) for kind in ("top", "late", "type")]
+    assert import_rules.arrows_up([*up, Import("models.loading", "data.samples", "top", 1)]) == up
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"a"}}, [["a", "b"]]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": {"e"}, "e": {"d"}}, [["b", "c"], ["d", "e"]]),
+    ],
+)
+def test_circles_are_found(graph: dict[str, set[str]], found: list[list[str]]) -> None:
+    assert sorted(import_rules.circles(graph)) == found
+
+
+def test_folders_are_worth_having() -> None:
+    folders = {path.parent for path in FILES.values()} - {PACKAGE}
+    small = {f for f in folders if len([*f.glob("*.py"), *(p for p in f.iterdir() if p.is_dir())]) - 1 < LEAST_FILES}
+    assert small == set()
+
+
+def test_tests_lie_where_what_they_test_lies() -> None:
+    folders = {path.parent.relative_to(PACKAGE) for path in FILES.values()}
+    tests = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert tests - folders == set()
+
+
+def test_the_check_is_a_program_too() -> None:
+    program = [sys.executable, str(ROOT / "tests" / "import_rules.py")]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("heavy", ["torch", "pydantic", "polars", "matplotlib", "numpy"])
 def test_help_imports_nothing_heavy(heavy: str) -> None:
     """What `isthmus --help` loads, followed through all files of the package by their top-level imports."""
-    seen, todo = set(), ["__init__", "cli"]
-    while todo:
-        name = todo.pop()
-        if name not in seen:
-            seen.add(name)
-            todo += imports_of(name, late=False)
-    roots = {root for name in seen for root in _foreign_roots(ast.parse(FILES[name].read_text("utf-8")))}
+    roots = foreign_roots("cli")
     assert heavy not in roots
     assert "typer" in roots  # or nothing was followed
-
-
-def _foreign_roots(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").partition(".")[0]
 
 
 def test_no_file_is_longer_than_it_can_be_read() -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +24,8 @@ from isthmus.recipes import resolve
 from isthmus.settings import nest
 from isthmus.tools.anomaly.detector import PART as ANOMALY
 from isthmus.training import prepare
-from isthmus.training.display import Quiet
-from isthmus.training.monitor import Monitor
+from isthmus.training.display import AbstractDisplay
+from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Progress, Trainer
 
@@ -44,8 +44,10 @@ class Digits(NamedTuple):
         return Samples(self.x, "digits", labels=self.labels, classes=tuple("0123456789"))
 
 
-class Said(Quiet):
+class Said(AbstractDisplay):
     """Keeps what would have been said; may send a signal after some steps."""
+
+    draws = True
 
     def __init__(self, stop_at: int | None = None, number: int = signal.SIGTERM) -> None:
         self.lines: list[str] = []
@@ -57,6 +59,14 @@ class Said(Quiet):
     def step(self, progress: Any) -> None:
         if progress.step == self.stop_at:
             os.kill(os.getpid(), self.number)
+
+    def epoch(self, row: dict[str, Any], progress: Any) -> None: ...
+
+    def training(self, progress: Any) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def counting(self, what: str) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+        return contextlib.nullcontext(lambda done, total: None)
 
 
 def table(n: int = 120, D: int = 6, seed: int = 0) -> np.ndarray:
@@ -80,7 +90,7 @@ def prepared(data: np.ndarray | Samples, **settings: Any) -> Prepared:
 def trainer(ready: Prepared, out: Path | None = None, *, own: nn.Module | None = None, **monitoring: Any) -> Trainer:
     """A trainer at its first step, with a monitor that writes into `out`."""
     model = prepare.fresh_model(ready, own)
-    monitor = Monitor(model, out, patience=ready.config.training.patience, **monitoring)
+    monitor = TrainingMonitor(model, out, patience=ready.config.training.patience, **monitoring)
     validation = ready.tensor(ready.splits.validation)
     return Trainer(model, prepare.batches_of(ready), validation, ready.config.training, monitor)
 
@@ -95,12 +105,12 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def costs(monitor: Monitor) -> list[tuple[float, float]]:
+def costs(monitor: TrainingMonitor) -> list[tuple[float, float]]:
     """What of the history does not depend on the clock."""
     return [(row["train_cost"], row["validation_cost"]) for row in monitor.history]
 
 
-def timeless(monitor: Monitor) -> list[dict[str, float]]:
+def timeless(monitor: TrainingMonitor) -> list[dict[str, float]]:
     """The history without what the clock decides."""
     return [{k: v for k, v in row.items() if k != "seconds"} for row in monitor.history]
 

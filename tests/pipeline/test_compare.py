@@ -22,14 +22,16 @@ from isthmus.tools.sampling.sampling import draw_samples
 
 
 @pytest.fixture(scope="module")
-def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> compare.Comparison:
+def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> compare.ComparisonTable:
     settings = nest(tiny.SMALL | {"hidden": [32], "z_size": 4, "epochs": 2})
     out = tmp_path_factory.mktemp("contest") / "out"
     names = ["modern", "linear", str(digit_run.path)]
     return compare.compare(names, "mnist-2k", out=out, seeds=[0, 1], settings=settings, show=False)
 
 
-def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(found: compare.Comparison, digit_run: Run) -> None:
+def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(
+    found: compare.ComparisonTable, digit_run: Run
+) -> None:
     assert [(row["name"], row["n"]) for row in found.rows] == [("modern", 2), ("linear", 2), (str(digit_run.path), 1)]
     each = [Run(found.folder / f"modern-{seed}").metrics["test"]["mse"] for seed in (0, 1)]
     assert found.rows[0]["mse"]["mean"] == pytest.approx(np.mean(each))
@@ -45,7 +47,7 @@ def test_the_neighbours_are_those_of_scikit_learn(digit_run: Run) -> None:
     assert compare.measured(digit_run)["knn"] == pytest.approx(expected)
 
 
-def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Comparison) -> None:
+def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.ComparisonTable) -> None:
     kept = [
         name for name in ("modern-0", "modern-1", "linear-0", "linear-1") if Artifacts(found.folder / name).has(PART)
     ]
@@ -62,7 +64,7 @@ def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Comparis
     assert (shared.precision, shared.recall) == pytest.approx((expected.precision, expected.recall), abs=1e-6)
 
 
-def test_the_files_beside_the_runs(found: compare.Comparison) -> None:
+def test_the_files_beside_the_runs(found: compare.ComparisonTable) -> None:
     assert json.loads((found.folder / "comparison.json").read_text())["data"] == "mnist-2k"
     table = (found.folder / "comparison.md").read_text().splitlines()
     assert table[0].startswith("| | test MSE | BCE above the floor |")
@@ -75,7 +77,7 @@ def test_the_files_beside_the_runs(found: compare.Comparison) -> None:
 def test_a_recipe_that_failed_says_why_in_the_table(tmp_path: Path) -> None:
     good = {"name": "a", "n": 1, "failed": "", "mse": {"mean": 0.5, "sd": None}}
     rows = (good, {"name": "b", "n": 0, "failed": "no"})
-    assert compare.Comparison(tmp_path, "x", rows).markdown().splitlines()[2:] == [
+    assert compare.ComparisonTable(tmp_path, "x", rows).markdown().splitlines()[2:] == [
         "| a | 0.500 |",
         "| b | failed: no |",
     ]

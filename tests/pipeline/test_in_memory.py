@@ -67,7 +67,7 @@ def test_signals_end_it(number: signal.Signals, error: type[BaseException], monk
         signal.raise_signal(number)
         return log(self, **values)
 
-    monkeypatch.setattr(Monitor, "log", interrupting)
+    monkeypatch.setattr(TrainingMonitor, "log", interrupting)
     with pytest.raises(error):
         train_in_memory(tiny.config(epochs=9), ROWS, held_out=0.1)
     assert len(epochs) == 1

@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING, with_settings
+from isthmus.runs.finding import find
 
 
 def score(
@@ -31,7 +32,6 @@ def score(
       isthmus score latest photos/ -o scores.csv --picture strange.png
       isthmus score latest table.csv -o scores.csv --false-alarms 0.05
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.anomaly import score_table
 
     scored = score_table.score(

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
+from isthmus.system.files import finite
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
 Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
@@ -43,8 +44,6 @@ class Io:
     def result(self, value: dict[str, Any], text: str) -> None:
         """The outcome: an object for scripts, or text for people even when quiet."""
         if self.as_json:
-            from isthmus.system.files import finite
-
             print(json.dumps(finite(value), ensure_ascii=False, default=str))
         else:
             print(text)

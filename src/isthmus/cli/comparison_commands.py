@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from isthmus import settings as configs
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import READING, TRAINING, with_settings
 
@@ -29,7 +30,6 @@ def compare(
       isthmus compare modern vae mnist --epochs 3 --z-size 16 --seeds 0,1,2
       isthmus compare runs/a runs/b
     """
-    from isthmus import settings as configs
     from isthmus.pipeline import compare as contest
 
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
@@ -51,7 +51,6 @@ def sweep(
       isthmus sweep mnist-2k z_size=2,4,8,16,32,64
       isthmus sweep mnist lr=1e-3,3e-3,1e-2 activation=silu,relu --epochs 3
     """
-    from isthmus import settings as configs
     from isthmus.pipeline import sweep as scan
 
     data, grid = ("mnist-2k", grid) if "=" in grid[0] else (grid[0], grid[1:])

@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import Out, RunName, nested
 from isthmus.cli.options import USING, with_settings
+from isthmus.runs.finding import find
 from isthmus.wording import counted
 
 Names = list[str] | None
@@ -38,7 +39,6 @@ def edit(
       isthmus edit latest digit.png --add slant --strength 2 -o slanted.png
       isthmus edit latest table.csv --add age --keep weight -o older.csv
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.editing import edits
 
     found = find(run)
@@ -69,7 +69,6 @@ def learn(
       isthmus feature learn latest round --class 0 --against 1
       isthmus feature learn latest upright --measure slant --keep thickness
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     sources = {"class": of, "with": with_, "column": column, "measure": measure}
@@ -87,7 +86,6 @@ def list_(io: Io, run: RunName) -> None:
     Examples:
       isthmus feature list latest
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     listed = feature_learning.listed(find(run))
@@ -112,7 +110,6 @@ def discover(
       isthmus feature discover latest -o directions.csv
       isthmus feature discover latest --method independent -n 12 --save
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     owner = find(run)
@@ -133,7 +130,6 @@ def matrix(
     Examples:
       isthmus feature matrix latest -o matrix.png
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.editing import feature_learning
 
     about = feature_learning.matrix(find(run), out, method=method)

@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING, with_settings
+from isthmus.runs.finding import find
 
 TOLD = 10  # rows that are printed; files and --json hold all
 
@@ -39,7 +40,6 @@ def map_(
       isthmus map latest photos/ --method pca -o photos.png
       isthmus map latest table.csv --color price -o prices.png
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.exploration import code_map, coded
 
     found, out = find(run), out or Path("map.png")
@@ -67,7 +67,6 @@ def neighbors(
       isthmus neighbors latest digit.png -o neighbors.png
       isthmus neighbors latest mnist-2k:12 --in mnist-2k -k 20 -o neighbors.csv
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.exploration import coded, lookup
 
     found = find(run)
@@ -99,7 +98,6 @@ def duplicates(
       isthmus duplicates latest -o pairs.png
       isthmus duplicates latest photos/ -o pairs.csv
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.exploration import coded
     from isthmus.tools.exploration import duplicates as copies
 
@@ -132,7 +130,6 @@ def probe(
       isthmus probe latest
       isthmus probe latest table.csv --label kind --json
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.exploration.probing import probe_run
 
     result = probe_run(find(run), data, k=k, everything=everything, settings=nested(settings))

@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName
+from isthmus.runs.finding import find
 
 Onnx = Annotated[Path, typer.Option("-o", "--out", help="The .onnx file; its -encoder and -decoder come beside it.")]
 
@@ -24,7 +25,6 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
       isthmus export latest -o model.onnx
       isthmus export runs/wine -o wine.onnx --json
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.export import export as write
 
     exported = write(find(run), out)

@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import USING, with_settings
+from isthmus.runs.finding import find
 from isthmus.wording import counted
 
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
@@ -71,8 +72,6 @@ def decode(
 
 
 def _find(run: str) -> Any:
-    from isthmus.runs.finding import find
-
     return find(run)
 
 

@@ -12,13 +12,16 @@ from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import READING, USING, with_settings
 from isthmus.errors import ModelFileError
+from isthmus.recipes import RECIPES, resolve
+from isthmus.runs.finding import find, list_runs
+from isthmus.runs.state import damage, state
+from isthmus.system.outputs import refuse_inputs
+from isthmus.version import __version__
 from isthmus.wording import counted
 
 
 def _version(asked: bool) -> None:
     if asked:
-        from isthmus.version import __version__
-
         print(f"isthmus {__version__}")
         raise typer.Exit
 
@@ -75,8 +78,6 @@ def check(
       isthmus check photos/ -o photos-check.png
     """
     from isthmus.data.checks.check import check as look_at
-    from isthmus.recipes import resolve
-    from isthmus.system.outputs import refuse_inputs
 
     if out is not None:
         refuse_inputs(out, data)
@@ -101,9 +102,6 @@ def _draw(found: Any, out: Path | None) -> Path | None:
 
 def info(io: Io, run: RunName) -> None:
     """Tell what a run is: its data, settings, numbers and verdicts, and whether its model is whole."""
-    from isthmus.runs.finding import find
-    from isthmus.runs.state import damage
-
     found = find(run)
     fault = damage(found)
     about = {"run": str(found.path), "record": found.record, "config": found.config.as_dict(), "metrics": found.metrics}
@@ -115,16 +113,12 @@ def info(io: Io, run: RunName) -> None:
 
 def runs(io: Io) -> None:
     """List the runs in this folder, newest last, with their main numbers."""
-    from isthmus.runs.finding import list_runs
-
     rows = [_row(run) for run in list_runs()]
     io.result({"runs": rows}, _table(rows) if rows else "there are no runs here; train one with `isthmus train`")
 
 
 def recipes(io: Io) -> None:
     """List the recipes."""
-    from isthmus.recipes import RECIPES
-
     listed = {name: (recipe.__doc__ or "").partition("\n")[0] for name, recipe in RECIPES.items()}
     io.result({"recipes": listed}, "\n".join(f"{name:<12} {text}" for name, text in listed.items()))
 
@@ -166,8 +160,6 @@ def _bounded(bound: dict[str, Any]) -> str:
 
 
 def _row(run: Any) -> dict[str, Any]:
-    from isthmus.runs.state import state
-
     try:
         metrics, ended = run.metrics, state(run)
     except ModelFileError:  # a broken folder must not hide the others
@@ -205,8 +197,6 @@ def _network(model: Any) -> str:
 
 
 def _told(run: Any) -> str:
-    from isthmus.runs.state import state
-
     record, metrics, config = run.record, run.metrics, run.config
     lines = [
         f"run       {run.path}",

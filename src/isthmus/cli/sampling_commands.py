@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING, with_settings
+from isthmus.runs.finding import find
 from isthmus.wording import counted
 
 Where = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .npy, .csv, .parquet.")]
@@ -38,7 +39,6 @@ def sample(
       isthmus sample latest --class 7 -o sevens.png
       isthmus sample latest -n 1000 --density gaussian -o rows.csv
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.sampling import synthesis
 
     made = synthesis.sample(find(run), n, out, density=density, of=of, seed=seed, temperature=temperature, judge=judge)
@@ -59,7 +59,6 @@ def interpolate(
       isthmus interpolate latest mnist-2k:3 mnist-2k:8 -o way/
       isthmus interpolate latest a.png b.png --path spherical -o way.webp
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.sampling import synthesis
 
     made = synthesis.interpolate(find(run), a, b, out, steps=steps, path=path, settings=nested(settings))
@@ -78,7 +77,6 @@ def traverse(
       isthmus traverse latest -o units.png
       isthmus traverse latest --unit 3 --unit 11 --around mnist-2k:12 -o units/
     """
-    from isthmus.runs.finding import find
     from isthmus.tools.sampling import synthesis
 
     made = synthesis.traverse(find(run), out, units=unit or (), around=around, settings=nested(settings))

@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName
 from isthmus.errors import ResourceError
+from isthmus.runs.finding import find
 
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="The port. [8642, or the next free one]")]
 Host = Annotated[
@@ -34,8 +35,6 @@ def serve(
       isthmus serve runs/mnist-modern-1 --port 9000
       isthmus serve latest --watch
     """
-    from isthmus.runs.finding import find
-
     found = find(run)
     try:
         from isthmus.web.server import serve as start

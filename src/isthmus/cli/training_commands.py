@@ -8,8 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from isthmus import settings as configs
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import READING, TRAINING, with_settings
+from isthmus.web.background import BackgroundServer
+from isthmus.wording import counted
 
 
 def train(
@@ -39,7 +42,6 @@ def train(
       isthmus train table.csv --label kind                a table of numbers
       isthmus train --config runs/a/config.toml           the same run again
     """
-    from isthmus import settings as configs
     from isthmus.pipeline import train as pipeline
 
     given = configs.merge(
@@ -61,8 +63,6 @@ def train(
 
 
 def _page(io: Io) -> Any:
-    from isthmus.web.background import BackgroundServer
-
     return BackgroundServer(io.say)
 
 
@@ -102,8 +102,6 @@ def summary(run: Any) -> str:
 
 
 def _planned(about: dict[str, Any]) -> str:
-    from isthmus.wording import counted
-
     samples = ", ".join(f"{n:,} {role}" for role, n in about["samples"].items())
     lines = [f"note: {sentence}" for sentence in about["said"]]
     lines.append(f"samples: {samples}; each {' x '.join(map(str, about['shape']))}")

@@ -87,7 +87,7 @@ class Noise(AbstractBottleneck):
         return Code(h + self.level * noise, {}, {})
 
 
-class GaussianCode(AbstractBottleneck):
+class Gaussian(AbstractBottleneck):
     """gaussian: z = mean + sigma n, as in the variational autoencoder; without `sample` z is the mean.
 
     Penalty `kl`: KL(N(mean, sigma^2) || N(0, I)). Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
@@ -180,7 +180,7 @@ BOTTLENECKS: dict[str, type[AbstractBottleneck]] = {
     "l1": L1,
     "sparse": Sparse,
     "noise": Noise,
-    "gaussian": GaussianCode,
+    "gaussian": Gaussian,
     "vq": VQ,
     "fsq": FSQ,
 }
@@ -196,4 +196,4 @@ def bottleneck(text: str, z_size: int) -> AbstractBottleneck:
     return parts[0] if len(parts) == 1 else Chain(parts)
 
 
-__all__ = ["BOTTLENECKS", "LOG_VAR", "AbstractBottleneck", "Chain", "Code", "GaussianCode", "bottleneck"]
+__all__ = ["BOTTLENECKS", "LOG_VAR", "AbstractBottleneck", "Chain", "Code", "Gaussian", "bottleneck"]

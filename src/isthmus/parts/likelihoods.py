@@ -59,7 +59,7 @@ def _per_sample(cost: Tensor, weight: Tensor | None) -> Tensor:
     return (cost if weight is None else cost * weight).flatten(1).sum(1)
 
 
-class Bernoulli(AbstractLikelihood):
+class BernoulliLikelihood(AbstractLikelihood):
     """bernoulli: binary cross-entropy, -x log p - (1 - x) log(1 - p); grey values count as probabilities.
 
     `output="logits"` reads the decoder's output as log p/(1-p), which is exact where p saturates;
@@ -142,7 +142,7 @@ class AbstractScaled(AbstractLikelihood):
         return held_between(raw, *LOG_SCALE)
 
 
-class Gaussian(AbstractScaled):
+class GaussianLikelihood(AbstractScaled):
     """gaussian: squared error, (x - mean)^2 / 2 + log(2 pi) / 2 nats, the normal density of deviation 1.
 
     variance=shared learns one deviation, variance=learned one for every value.
@@ -154,7 +154,7 @@ class Gaussian(AbstractScaled):
         return error.square() / 2
 
 
-class Laplace(AbstractScaled):
+class LaplaceLikelihood(AbstractScaled):
     """laplace: absolute error, |x - mean| + log 2 nats, the Laplace density of scale 1; outliers pull less.
 
     variance=shared learns one scale, variance=learned one for every value.
@@ -166,7 +166,11 @@ class Laplace(AbstractScaled):
         return error.abs()
 
 
-LIKELIHOODS: dict[str, type[AbstractLikelihood]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "laplace": Laplace}
+LIKELIHOODS: dict[str, type[AbstractLikelihood]] = {
+    "bernoulli": BernoulliLikelihood,
+    "gaussian": GaussianLikelihood,
+    "laplace": LaplaceLikelihood,
+}
 
 
 def likelihood(text: str) -> AbstractLikelihood:

@@ -46,7 +46,7 @@ MOST_DIGITS = 6  # beyond, powers of ten read better
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparisonTable:
     """`rows`: a dict a recipe with `name`, `n` seeds, each number of `NUMBERS` as {"mean", "sd"}, and `failed`."""
 
     folder: Path
@@ -69,7 +69,7 @@ class Comparison:
 def compare(
     names: Sequence[str], data: str = "mnist-2k", *, out: str | Path | None = None, seeds: Sequence[int] = (0,),
     settings: Mapping[str, Any] | None = None, show: bool | AbstractDisplay = True,
-) -> Comparison:  # fmt: skip
+) -> ComparisonTable:  # fmt: skip
     """Trains each recipe of `names` once a seed and measures all alike; names of runs are measured as they are.
 
     Writes comparison.json, .md, .csv and, of images, .png beside the runs. What takes longest after the training is
@@ -92,7 +92,7 @@ def compare(
     for name, members in groups.items():
         display.say(f"measuring {name}")
         rows.append(_row(name, members, judges))
-    contest = Comparison(folder, data, tuple(rows))
+    contest = ComparisonTable(folder, data, tuple(rows))
     _write(
         contest,
         {name: next((m for m in members if isinstance(m, RunFolder)), None) for name, members in groups.items()},
@@ -194,7 +194,7 @@ def _cell(key: str, value: Mapping[str, Any] | None) -> str:
     return f"{mean:,.{digits}f}{unit}{spread}"
 
 
-def _write(contest: Comparison, members: Mapping[str, RunFolder | None]) -> None:
+def _write(contest: ComparisonTable, members: Mapping[str, RunFolder | None]) -> None:
     folder = contest.folder
     files.write_json(folder / "comparison.json", contest.as_dict())
     files.write_text(folder / "comparison.md", contest.markdown() + "\n")
@@ -216,4 +216,4 @@ def _write(contest: Comparison, members: Mapping[str, RunFolder | None]) -> None
     canvas.save(side_by_side({"original": visible(first, x), **drawn}), folder / "comparison.png")
 
 
-__all__ = ["NUMBERS", "Comparison", "compare", "measured", "parted", "seeds_of"]
+__all__ = ["NUMBERS", "ComparisonTable", "compare", "measured", "parted", "seeds_of"]

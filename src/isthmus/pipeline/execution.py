@@ -10,6 +10,7 @@ from typing import Any
 
 from isthmus.data.batching.split import held_apart
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
+from isthmus.evaluation.figures.cost_curves import live_curve
 from isthmus.evaluation.figures.run_pictures import draw_pictures
 from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean
 from isthmus.evaluation.metrics.passed import pass_through
@@ -179,8 +180,6 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
 
 
 def _show_epoch(row: dict[str, Any], trainer: Trainer, display: AbstractDisplay) -> None:
-    from isthmus.evaluation.figures.cost_curves import live_curve
-
     display.epoch(row, trainer.progress)
     _warn_live(trainer.monitor.history, trainer.progress.epochs, display)
     if display.draws:

@@ -20,6 +20,7 @@ from isthmus.config import TrainingConfig
 from isthmus.models.autoencoder import Model
 from isthmus.models.costs import objective, penalty_weights
 from isthmus.randomness import generator_for
+from isthmus.training.trainer import autocast
 
 STEPS = 6  # of each kind, a few milliseconds each
 GAIN = 1.1  # more threads must be faster by that much: a tie goes to one thread, which nothing can disturb
@@ -43,8 +44,6 @@ def pick_threads(model: Model, x: Tensor, settings: TrainingConfig) -> int:
 
 
 def _step(model: Model, x: Tensor, settings: TrainingConfig) -> float:
-    from isthmus.training.trainer import autocast
-
     begun = time.perf_counter()
     pair = model.corruption(x, generator_for(0, "threads"))
     with autocast(settings, x.device):

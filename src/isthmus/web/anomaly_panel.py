@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.report.tiles import heat
+from isthmus.tools.anomaly.conformal import outliers, settled_rate
 from isthmus.web.loaded_run import LoadedRun
 
 STRONG = 6.0  # times the usual error of a pixel that is drawn in full orange: no normal one has that
@@ -17,8 +18,6 @@ def scored(loaded: LoadedRun, raw: np.ndarray) -> dict[str, Any]:
 
     For a run that held no samples apart to calibrate by, `p_value`, `outlier` and `rate` are None.
     """
-    from isthmus.tools.anomaly.conformal import outliers, settled_rate
-
     detector = loaded.detector
     n = len(detector.calibration)
     found, rate = detector.scores(raw), settled_rate(None, n) if n else None

@@ -16,6 +16,7 @@ from isthmus.errors import DataError, IsthmusError
 from isthmus.models.autoencoder import Model
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
+from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.editing.directions import known_names, refuse_editing
 from isthmus.tools.editing.edits import Edit, edit_of
 from isthmus.tools.sampling.interpolation import refuse_discrete
@@ -61,8 +62,6 @@ class LoadedRun:
     @cached_property
     def detector(self) -> Any:
         """What scores samples. Raises: DataError where the run's data is needed for it and cannot be read."""
-        from isthmus.tools.anomaly.detector import Detector
-
         with self._lock:
             return Detector.of_run(self.run)
 

@@ -6,7 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from isthmus.web.bodies import RequestBody, SamplesBody
+from isthmus.web.bodies import (
+    CodesBody,
+    DenoiseBody,
+    EditBody,
+    InterpolationBody,
+    RequestBody,
+    SampleBody,
+    SamplesBody,
+)
 
 ERRORS = {
     400: "A request that cannot be meant: an unknown field, feature or noise.",
@@ -20,6 +28,16 @@ EXAMPLE = (  # a seven, 28 x 28 pixels
     "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAP0lEQVR42mNgGGSAEcb4j0WQCZ9OJqKMZUAynzxjkTSSphNZ"
     "I0k6UTSSohNVIwk60TQSrxNdI9E6/2OLo8EFACAdCSOy0HrvAAAAAElFTkSuQmCC"
 )
+
+
+EXAMPLES: dict[type[RequestBody], dict[str, Any]] = {
+    SamplesBody: {},
+    DenoiseBody: {"noise": "gaussian:0.5"},
+    EditBody: {"add": ["7"], "remove": ["1"], "strength": 1.0},
+    CodesBody: {"z": [[0.0, 0.0]]},
+    SampleBody: {"n": 16, "seed": 0},
+    InterpolationBody: {"a": [0.0, 0.0], "b": [1.0, 1.0]},
+}
 
 
 class Problem(BaseModel):
@@ -48,11 +66,7 @@ def described(body: type[RequestBody], summary: str, answer: dict[str, Any]) -> 
 
 
 def _example(body: type[RequestBody]) -> dict[str, Any]:
-    if issubclass(body, SamplesBody):
-        extra = {"Noisy": {"noise": "gaussian:0.5"}, "Edited": {"add": ["7"], "remove": ["1"], "strength": 1.0}}
-        return {"images": [EXAMPLE], **extra.get(body.__name__, {})}
-    given = {"Codes": {"z": [[0.0, 0.0]]}, "Drawn": {"n": 16, "seed": 0}, "Way": {"a": [0.0, 0.0], "b": [1.0, 1.0]}}
-    return given[body.__name__]
+    return {"images": [EXAMPLE], **EXAMPLES[body]} if issubclass(body, SamplesBody) else EXAMPLES[body]
 
 
 __all__ = ["described"]

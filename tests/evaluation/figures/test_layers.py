@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import isthmus.model
 import numpy as np
 import pytest
 import torch
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from isthmus.evaluation.figures.layers import layers_of
+from isthmus.models.autoencoder import Model
 from isthmus.parts.networks import linear_block
 from isthmus.settings import build, nest
 
@@ -183,7 +183,7 @@ def model():
     def make(own: nn.Module | None = None, **settings):
         samples = Samples(np.zeros((4, 1, 28, 28), np.uint8), "zeros")
         config = build(nest(settings | {"likelihood": "bernoulli"}))
-        return isthmus.model.Model(config.model, fit_preprocess(samples, "auto"), own=own)
+        return Model(config.model, fit_preprocess(samples, "auto"), own=own)
 
     return make
 

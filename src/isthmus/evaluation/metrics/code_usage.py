@@ -9,7 +9,7 @@ from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
 from isthmus.models.autoencoder import Model, evaluation
-from isthmus.parts.bottlenecks import GaussianCode
+from isthmus.parts.bottlenecks import Gaussian
 from isthmus.parts.quantizers import FSQ, VQ
 
 ACTIVE = 0.01  # variance of a unit's mean over the data, under which it is not in use: Burda et al. 2016, section 5.2
@@ -24,7 +24,7 @@ def occupancy(model: Model, data: Tensor) -> dict[str, Any]:
     are `used`, and their `perplexity`, the exponential of the entropy of their frequencies over all tokens.
     """
     parts = list(model.bottleneck.modules())
-    gaussian = [part for part in parts if isinstance(part, GaussianCode)]
+    gaussian = [part for part in parts if isinstance(part, Gaussian)]
     quantiser = [part for part in parts if isinstance(part, VQ | FSQ)]
     if not gaussian and not quantiser:
         return {}

@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus.data.batching.batches import in_order
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model, evaluation
-from isthmus.parts.bottlenecks import GaussianCode
+from isthmus.parts.bottlenecks import Gaussian
 from isthmus.randomness import generator_for
 
 SAMPLES_AT_ONCE = 100  # of the data; each is decoded as many times as then fit into AT_ONCE
@@ -41,7 +41,7 @@ def importance_bound(
 
     Raises: UsageError for a model without a Gaussian code, or a `binarise` that does not fit its likelihood.
     """
-    if not isinstance(model.bottleneck, GaussianCode):
+    if not isinstance(model.bottleneck, Gaussian):
         message = f"the bottleneck {model.config.bottleneck!r} has no density q(z | x), so there is no bound."
         raise UsageError("USAGE-BOUND", message, fix="train one that has, with --recipe vae")
     bernoulli = model.likelihood.range == (0.0, 1.0)

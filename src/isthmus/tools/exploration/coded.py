@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import align_labels, evenly
 from isthmus.data.samples import Samples
+from isthmus.data.tables.reading import write_table
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import save
 from isthmus.evaluation.figures.run_pictures import as_pictures
@@ -138,8 +139,6 @@ def refuse_out(run: RunFolder, out: Path, *inputs: str | Path | None) -> None:
 
 def write_result(result: Result, out: Path) -> Path:
     """A picture for .png, else a table; see `refuse_out`."""
-    from isthmus.data.tables.reading import write_table
-
     return save(result.draw(), out) if out.suffix == ".png" else write_table(out, result.columns())
 
 

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from isthmus.config import DataConfig
+from isthmus.data.arrays.array_files import read_npy
 from isthmus.data.samples import Samples
+from isthmus.data.tables.reading import read_table, write_table
 from isthmus.data.tables.writing import about_formulas, without_apostrophes
 from isthmus.errors import DataError, UsageError
 from isthmus.runs.folder import RunFolder
@@ -114,9 +116,6 @@ def decode(run: RunFolder, codes: str | Path, out: str | Path) -> Written:
 
 def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Codes (N, z_size) and their ids, from the files that `encode` writes."""
-    from isthmus.data.arrays.array_files import read_npy
-    from isthmus.data.tables.reading import read_table
-
     ids = None
     if path.suffix == ".npy":
         z = read_npy(path, DataConfig(scale="none")).x
@@ -180,8 +179,6 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
 
 
 def _write_table(path: Path, columns: dict[str, Any]) -> None:
-    from isthmus.data.tables.reading import write_table
-
     write_table(path, columns)
 
 
