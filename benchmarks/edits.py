@@ -1,4 +1,4 @@
-"""How often edits succeed: every ordered pair of classes, by each method, on test images that nothing was learnt from.
+"""How often edits succeed: every ordered pair of classes, by each method, on test images that nothing was learned from.
 
     ISTHMUS_DATA=… python benchmarks/edits.py RUN [RUN …]
 

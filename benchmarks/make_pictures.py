@@ -1,4 +1,4 @@
-"""Make `docs/pictures/`: what `isthmus train` and `isthmus train --noise gaussian:0.5` draw, in 256 colours.
+"""Make `docs/pictures/`: what `isthmus train` and `isthmus train --noise gaussian:0.5` draw, in 256 colors.
 
 python benchmarks/make_pictures.py                       trains both runs in a temporary folder, 2 minutes
 python benchmarks/make_pictures.py RUN DENOISER          takes the pictures of two finished runs
@@ -20,7 +20,7 @@ TAKEN = (("sanity.png", "curves.png", "worst.png", "architecture.svg"), ("denois
 
 
 def take(run: Path, name: str) -> int:
-    """Copies one picture; a PNG with a palette of 256 colours, which is all these need. Its bytes."""
+    """Copies one picture; a PNG with a palette of 256 colors, which is all these need. Its bytes."""
     target = PICTURES / name
     if target.suffix == ".png":
         with Image.open(run / name) as image:

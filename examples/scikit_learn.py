@@ -10,7 +10,7 @@ import isthmus
 X, y = load_wine(return_X_y=True, as_frame=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
 
-codes = isthmus.AutoEncoder(hidden=(32, 16), random_state=0)  # it standardises the columns itself
+codes = isthmus.AutoEncoder(hidden=(32, 16), random_state=0)  # it standardizes the columns itself
 search = GridSearchCV(
     make_pipeline(codes, LogisticRegression(max_iter=1000)),
     {"autoencoder__z_size": [1, 2, 4], "autoencoder__noise": [None, "gaussian:0.3"]},

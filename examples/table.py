@@ -1,4 +1,4 @@
-"""A table of plain numbers: standardised, squared error, reconstructed in its own units."""
+"""A table of plain numbers: standardized, squared error, reconstructed in its own units."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from isthmus.parts.likelihoods import AbstractLikelihood
 from tiny import assert_equal_weights, assert_global_generator_untouched, weights
 
 BATCHES = (1, 2, 5)
-SHAPES = ((1, 4, 4), (3, 5, 7), (6,))  # gray and colour images, not square, and a table
+SHAPES = ((1, 4, 4), (3, 5, 7), (6,))  # gray and color images, not square, and a table
 DTYPES = (torch.float32, torch.float64)
 CONTEXT = {"range", "shape", "z_size"}  # arguments that do not stand in the text
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12}  # some hundred roundings of 1.2e-7 and 2.2e-16, relative

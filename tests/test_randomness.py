@@ -22,7 +22,7 @@ def test_seeds_fit_into_63_bits_and_use_them_all() -> None:
     assert all(abs(n - 1_000) < 5 * 22.4 for n in ones)  # five standard deviations of a fair coin, sqrt(2000) / 2
 
 
-def test_neighbouring_addresses_are_not_correlated() -> None:
+def test_neighboring_addresses_are_not_correlated() -> None:
     draws = torch.stack([torch.randn(4_000, generator=generator_for(0, i, "step")) for i in range(8)])
     correlations = torch.corrcoef(draws) - torch.eye(8)
     assert float(correlations.abs().max()) < 5 / 4_000**0.5  # five standard errors

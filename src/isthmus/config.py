@@ -37,7 +37,7 @@ class DataConfig:
     shape: Annotated[
         str | None, "HxW or HxWxC: the rows of the table are images of this shape; table: they are none."
     ] = None
-    gray: Annotated[bool, "Turn colour images to gray."] = False
+    gray: Annotated[bool, "Turn color images to gray."] = False
     resize: Annotated[str | None, "Bring every image to this size: N or HxW."] = None
     crop: Annotated[str | None, "Cut the middle out of every image: N or HxW (after --resize)."] = None
     patches: Annotated[str | None, "Cut every image into pieces that are samples of their own: N or HxW."] = None
@@ -47,7 +47,7 @@ class DataConfig:
     frames: Annotated[
         Literal["first", "all"], "Of animated or multi-page files: the first frame, or all as samples."
     ] = "first"
-    scale: Annotated[Literal["auto", "none", "minmax", "standard"], "auto: images to [0, 1], tables standardised."] = (
+    scale: Annotated[Literal["auto", "none", "minmax", "standard"], "auto: images to [0, 1], tables standardized."] = (
         "auto"
     )
     key: Annotated[str | None, "Which array of an .npz file holds the samples."] = None
@@ -73,7 +73,7 @@ class ModelConfig:
 
     __pydantic_config__ = STRICT
     network: Annotated[
-        str, "mlp, conv (images of 16 to 256 pixels a side); auto: conv above 40 pixels or in colour, else mlp."
+        str, "mlp, conv (images of 16 to 256 pixels a side); auto: conv above 40 pixels or in color, else mlp."
     ] = "auto"
     hidden: Annotated[
         tuple[Width, ...] | None,

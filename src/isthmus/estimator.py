@@ -73,7 +73,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     model_ : Model, the trained network, which takes raw rows. history_ : list of dict, one an epoch.
     offset_ : float, the threshold on `score_samples`. n_iter_ : steps. n_features_in_, feature_names_in_ : as usual.
 
-    X is (n_samples, n_features), standardised inside. Images are taken too: (N, H, W), (N, H, W, C) or (N, C, H, W), or
+    X is (n_samples, n_features), standardized inside. Images are taken too: (N, H, W), (N, H, W, C) or (N, C, H, W), or
     rows with `settings={"shape": "28x28"}`; whole numbers up to 255 or 65,535, or floats between 0 and 1.
 
     >>> from sklearn.datasets import load_iris
@@ -156,7 +156,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         return self._framed(X, like=Z) if X.ndim == 2 and hasattr(Z, "columns") else X
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """How normal each sample is: the negative mean squared error of its reconstruction, on standardised values.
+        """How normal each sample is: the negative mean squared error of its reconstruction, on standardized values.
 
         Larger is more normal, as everywhere in scikit-learn; the command `isthmus score` counts the other way, looks at
         the code too, which finds far more (docs/benchmarks.md, "What does not fit"), and states a rate of false alarms.

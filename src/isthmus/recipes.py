@@ -60,17 +60,17 @@ def wae() -> Settings:
 
 
 def rae() -> Settings:
-    """Regularised autoencoder: short codes and a decoder of small weights. Ghosh et al. 2020, arXiv:1903.12436."""
+    """Regularized autoencoder: short codes and a decoder of small weights. Ghosh et al. 2020, arXiv:1903.12436."""
     return {"model": {"terms": "l2"}, "training": {"decoder_decay": 0.1}}
 
 
 def vqvae() -> Settings:
-    """VQ-VAE: a code of tokens, each one of 512 learnt codewords. van den Oord et al. 2017, arXiv:1711.00937."""
+    """VQ-VAE: a code of tokens, each one of 512 learned codewords. van den Oord et al. 2017, arXiv:1711.00937."""
     return {"model": {"bottleneck": "vq:512"}}
 
 
 def fsq() -> Settings:
-    """Finite scalar quantisation: every number of the code is one of five. Mentzer et al. 2024, arXiv:2309.15505."""
+    """Finite scalar quantization: every number of the code is one of five. Mentzer et al. 2024, arXiv:2309.15505."""
     return {"model": {"bottleneck": "fsq:5"}}
 
 

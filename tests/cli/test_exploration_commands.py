@@ -61,7 +61,7 @@ def test_a_map_leaves_a_picture_and_coordinates(digit_run: Run, command: Command
     assert found["out"] == ["b.png"]
 
 
-def test_neighbours_are_printed_drawn_and_listed(digit_run: Run, digits: Digits, command: Command) -> None:
+def test_neighbors_are_printed_drawn_and_listed(digit_run: Run, digits: Digits, command: Command) -> None:
     Image.fromarray(digits.x[0, 0]).save("five.png")
     outcome = command("neighbors", digit_run.path, "five.png", "-k", "3", "-o", "sheet.png")
     assert outcome.code == 0
@@ -110,7 +110,7 @@ def test_a_probe_prints_a_table(digit_run: Run, command: Command) -> None:
     [
         (["map", "--method", "umap"], "UMAP is not installed"),
         (["map", "--method", "tnse"], "unknown method 'tnse'"),
-        (["map", "--color", "price"], "unknown colour 'price'"),
+        (["map", "--color", "price"], "unknown color 'price'"),
         (["map", "-o", "map.gif"], "cannot be written as .gif"),
         (["duplicates", "-o", "pairs"], "cannot be written as a folder"),
         (["probe", "-k", "0"], "Invalid value for '-k'"),

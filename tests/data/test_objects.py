@@ -206,8 +206,8 @@ def test_a_path_or_a_name_is_read_as_such(tmp_path: Path) -> None:
 
 
 def test_options_hold_for_objects_too() -> None:
-    colour = np.repeat(IMAGES, 3, axis=1)
-    train = read(colour, DataConfig(gray=True, resize="4")).train
+    color = np.repeat(IMAGES, 3, axis=1)
+    train = read(color, DataConfig(gray=True, resize="4")).train
     assert train.x.shape == (10, 1, 4, 4)
 
 

@@ -57,7 +57,7 @@ def test_pixels_by_name_that_are_no_bytes() -> None:
     assert "named like pixels, but are read as a table; say --shape 8x8 if it fits" in notes[-1]
 
 
-def test_images_by_shape_in_colour() -> None:
+def test_images_by_shape_in_color() -> None:
     images = RNG.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
     found = samples(images.reshape(5, -1), shape="4x4x3")
     np.testing.assert_array_equal(found.x, images.transpose(0, 3, 1, 2))

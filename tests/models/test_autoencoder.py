@@ -152,7 +152,7 @@ def test_fresh_weights_come_from_the_generator(digits: tiny.Digits) -> None:
     with tiny.assert_global_generator_untouched():
         first = tiny.weights(fresh_model(ready))
     tiny.assert_equal_weights(tiny.weights(fresh_model(ready)), first)
-    other = fresh_model(ready).initialise(generator_for(1, "weights"))
+    other = fresh_model(ready).initialize(generator_for(1, "weights"))
     assert not torch.equal(tiny.weights(other)["encoder.1.0.weight"], first["encoder.1.0.weight"])
 
 

@@ -19,7 +19,7 @@ def model() -> Model:
     """Untrained, for tables of six columns."""
     config = tiny.config(z_size=3, likelihood="gaussian").model
     preprocess = Preprocess((6,), "float32", offset=(1.0,) * 6, scale=(0.5,) * 6)
-    return Model(config, preprocess).initialise(generator_for(0, "weights")).eval()
+    return Model(config, preprocess).initialize(generator_for(0, "weights")).eval()
 
 
 X = torch.from_numpy(tiny.table())

@@ -38,7 +38,7 @@ SHORT = [pair for pair in PAIRS if pair[0] == next(iter(NETWORKS)) or pair[1] ==
 def model_of(preprocess: Preprocess, **settings: Any) -> Model:
     """Untrained, with biases that show when they are lost."""
     chosen = {"hidden": (16,), "z_size": 4, "likelihood": "gaussian"} | settings
-    model = Model(ModelConfig(**chosen), preprocess).initialise(generator_for(0, "weights"))
+    model = Model(ModelConfig(**chosen), preprocess).initialize(generator_for(0, "weights"))
     generator = generator_for(0, "biases")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -96,7 +96,7 @@ def test_every_kind_of_raw_values(preprocess: Preprocess) -> None:
     assert_same(Whole(model), x, model.reconstruct)
 
 
-def test_gaps_are_filled_and_columns_standardised_inside() -> None:
+def test_gaps_are_filled_and_columns_standardized_inside() -> None:
     model, x = model_of(TABLE), raw(TABLE)
     filled = x.copy()
     x[2, 1], filled[2, 1] = np.nan, 2.0  # the column's median

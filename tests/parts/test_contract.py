@@ -20,7 +20,7 @@ from isthmus.parts.blocks import ACTIVATIONS, Sizes
 from isthmus.parts.bottlenecks import BOTTLENECKS, AbstractBottleneck, Code, bottleneck
 from isthmus.parts.corruptions import CORRUPTIONS, AbstractCorruption, Pair, corruption
 from isthmus.parts.likelihoods import LIKELIHOODS, likelihood
-from isthmus.parts.networks import NETWORKS, initialise, network, usual_widths
+from isthmus.parts.networks import NETWORKS, initialize, network, usual_widths
 from isthmus.parts.terms import TERMS
 from isthmus.recipes import RECIPES, resolve
 
@@ -118,7 +118,7 @@ def test_every_point_near_a_continuous_code_is_a_code_too(text: str) -> None:
     part = redraw(bottleneck(text, 4)).eval()
     h = drawn(200, part.width_in(4)).requires_grad_()
     z = part(h, sample=False).z
-    assert part.continuous == (len(z.detach().flatten().unique()) > 400)  # a quantised one has few values
+    assert part.continuous == (len(z.detach().flatten().unique()) > 400)  # a quantized one has few values
 
 
 @batches
@@ -149,7 +149,7 @@ def test_likelihood_has_a_mean_within_its_range_and_params_for_any_mean(text: st
     assert part.readable(1.0) < part.readable(1.5), "what people read must grow with the nats"
 
 
-# Images that convolutions take: gray, colour, four channels; odd sides, one that is halved four times beside one that
+# Images that convolutions take: gray, color, four channels; odd sides, one that is halved four times beside one that
 # is halved twice, and a power of two.
 IMAGES = ((1, 16, 16), (3, 17, 31), (4, 64, 23))
 
@@ -201,7 +201,7 @@ def test_weights_come_from_the_generator_alone(name: str, scheme: str) -> None:
     def start(seed: int) -> dict[str, Tensor]:
         sizes = Sizes((1, 16, 16), width_code=5, z_size=3, channels_out=1)
         encoder, _ = network(name, sizes, hidden=(9,), activation="relu", dropout=0.0)
-        initialise(encoder, "relu", seeded(seed), scheme=scheme)
+        initialize(encoder, "relu", seeded(seed), scheme=scheme)
         return tiny.weights(encoder)
 
     with tiny.assert_global_generator_untouched():
@@ -219,7 +219,7 @@ class Squared(AbstractBottleneck):
         return Code(h, {"l2": h.square().sum(1)}, {})
 
 
-def penalised(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[Any, Pair]:
+def penalized(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[Any, Pair]:
     """A model with a penalty, and a pair."""
     monkeypatch.setitem(BOTTLENECKS, "squared", Squared)
     ready = tiny.prepared(tiny.table(), bottleneck="squared", **settings)
@@ -229,7 +229,7 @@ def penalised(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[Any, Pa
 
 
 def test_a_penalty_counts_by_its_weight_and_not_at_all_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, pair = penalised(monkeypatch)
+    model, pair = penalized(monkeypatch)
     with torch.no_grad():
         output = model(pair.x_in)
         alone, once, twice = (float(objective(model, pair, output, {"l2": w})) for w in (0.0, 1.0, 2.0))
@@ -273,10 +273,10 @@ def test_every_penalty_moves_the_gradient_in_proportion_to_its_weight(settings: 
 def test_penalties_have_weight_one_unless_configured_and_unknown_ones_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert penalty_weights(penalised(monkeypatch)[0]) == {"l2": 1.0}
-    assert penalty_weights(penalised(monkeypatch, weights={"l2": 0.25})[0]) == {"l2": 0.25}
+    assert penalty_weights(penalized(monkeypatch)[0]) == {"l2": 1.0}
+    assert penalty_weights(penalized(monkeypatch, weights={"l2": 0.25})[0]) == {"l2": 0.25}
     with pytest.raises(UsageError, match=r"no penalty 'kl'; this model announces: l2"):
-        penalised(monkeypatch, weights={"kl": 1.0})
+        penalized(monkeypatch, weights={"kl": 1.0})
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -100,7 +100,7 @@ def test_the_decoder_passes_through_the_grids_of_the_encoder() -> None:
     assert grids(decoder, drawn(1, 3)) == [(7, 5), (13, 9), (26, 17), (51, 33)]
 
 
-def test_a_picture_of_one_colour_has_no_frame() -> None:
+def test_a_picture_of_one_color_has_no_frame() -> None:
     part = redraw(Upsample(3, 2, (5, 7), (9, 14)))
     flat = drawn(1, 3, 1, 1).expand(1, 3, 5, 7)
     found = part(flat).detach()
@@ -147,7 +147,7 @@ PARTS = list(
 def test_every_bottleneck_and_likelihood_trains_it_in_bfloat16(bottleneck: str, likelihood: str) -> None:
     ready = tiny.prepared(np.zeros((20, 3, 17, 16), np.uint8), network="conv", hidden=[6, 5], epochs=1)
     config = replace(ready.config.model, bottleneck=bottleneck, likelihood=likelihood)
-    model = Model(config, ready.preprocess).initialise(torch.Generator().manual_seed(0), drawn(3, 17, 16))
+    model = Model(config, ready.preprocess).initialize(torch.Generator().manual_seed(0), drawn(3, 17, 16))
     x = drawn(4, 3, 17, 16)
     with autocast(replace(ready.config.training, precision="bfloat16"), torch.device("cpu")):
         output = model(x, sample=True, generator=torch.Generator().manual_seed(1))
@@ -156,7 +156,7 @@ def test_every_bottleneck_and_likelihood_trains_it_in_bfloat16(bottleneck: str, 
     assert model.x_hat(x).shape == x.shape
 
 
-def test_a_model_learns_colours_and_is_the_same_after_saving(tmp_path: Path) -> None:
+def test_a_model_learns_colors_and_is_the_same_after_saving(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     flat = np.broadcast_to(rng.integers(0, 256, (60, 3, 1, 1), dtype=np.uint8), (60, 3, 19, 16)).copy()
     trainer = tiny.trainer(tiny.prepared(flat, hidden=[8], epochs=12, batch_size=12, augment="none"))

@@ -35,14 +35,14 @@ def test_gaussian_and_laplace_equal_the_densities(shape: tuple[int, ...]) -> Non
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bernoulli_equals_the_probability_of_black_and_white_pixels(shape: tuple[int, ...]) -> None:
-    params, grey = pair(shape)
-    target = grey.round()
+    params, gray = pair(shape)
+    target = gray.round()
     expected = -distributions.Bernoulli(logits=params).log_prob(target).flatten(1).sum(1)
     assert likelihood("bernoulli").nll(params, target).numpy() == pytest.approx(expected.numpy(), rel=1e-12)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_bernoulli_of_grey_pixels_is_their_cross_entropy(shape: tuple[int, ...]) -> None:
+def test_bernoulli_of_gray_pixels_is_their_cross_entropy(shape: tuple[int, ...]) -> None:
     params, target = pair(shape)
     x, logit = target.numpy(), params.numpy()
     expected = -(x * log_expit(logit) + (1 - x) * log_expit(-logit)).reshape(len(x), -1).sum(1)
@@ -92,7 +92,7 @@ def test_black_pixels_start_at_a_thousandth_not_at_minus_infinity() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", ["gaussian", "laplace"])
-def test_a_learnt_scale_gives_the_density_with_that_scale(name: str, shape: tuple[int, ...]) -> None:
+def test_a_learned_scale_gives_the_density_with_that_scale(name: str, shape: tuple[int, ...]) -> None:
     density = {"gaussian": distributions.Normal, "laplace": distributions.Laplace}[name]
     mean, target = pair(shape)
     log_scale = 2 * drawn(*shape, dtype=torch.float64, seed=2) - 1
@@ -149,7 +149,7 @@ def test_other_likelihoods_are_refused(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gaussian", "laplace"])
-def test_a_learnt_scale_comes_back_from_its_bounds_and_never_runs_away(name: str) -> None:
+def test_a_learned_scale_comes_back_from_its_bounds_and_never_runs_away(name: str) -> None:
     part = likelihood(f"{name},variance=shared")
     target = torch.zeros(64, 1, 2, 2)
     optimizer = torch.optim.Adam(part.parameters(), lr=0.01)

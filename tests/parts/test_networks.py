@@ -16,7 +16,7 @@ from isthmus.parts.networks import (
     NETWORKS,
     WIDTHS,
     fitting_network,
-    initialise,
+    initialize,
     network,
     start_at,
     usual_widths,
@@ -74,7 +74,7 @@ def test_unknown_activations_and_networks_are_refused_with_the_known_ones() -> N
 
 def started(scheme: str, activation: str = "relu", n_in: int = 400, n_out: int = 300) -> nn.Linear:
     layer = nn.Linear(n_in, n_out)
-    initialise(layer, activation, seeded(0), scheme=scheme)
+    initialize(layer, activation, seeded(0), scheme=scheme)
     return layer
 
 
@@ -110,7 +110,7 @@ def test_gains_keep_the_variance_of_relu_from_layer_to_layer() -> None:
     x = torch.randn(2_000, 400, generator=seeded(1))
     for _ in range(6):
         layer = nn.Linear(400, 400)
-        initialise(layer, "relu", seeded(2), scheme="he-normal")
+        initialize(layer, "relu", seeded(2), scheme="he-normal")
         x = layer(x.relu()).detach()
     # six layers of 400 units: the variance wanders by about sqrt(6 * 5 / 400) = 27 %
     assert float(x.var()) == pytest.approx(1, abs=0.6)
@@ -123,7 +123,7 @@ def test_the_number_beside_silus_gain_is_right() -> None:
 
 def test_convolutions_are_started_too_and_batch_norm_is_left_alone() -> None:
     module = nn.Sequential(nn.Conv2d(3, 50, 5), nn.BatchNorm2d(50), nn.ConvTranspose2d(50, 3, 5, bias=False))
-    initialise(module, "relu", seeded(0), scheme="he-normal")
+    initialize(module, "relu", seeded(0), scheme="he-normal")
     assert float(module[0].weight.detach().std()) == pytest.approx(
         math.sqrt(2 / 75), rel=0.1
     )  # fan-in 3 x 5 x 5; 3,750 values
@@ -135,19 +135,19 @@ def test_convolutions_are_started_too_and_batch_norm_is_left_alone() -> None:
 @pytest.mark.parametrize(("kernel", "stride"), [(4, 2), (3, 1), ((3, 4), (1, 2))])
 def test_transposed_convolutions_keep_the_variance_too(scheme: str, kernel: int, stride: int) -> None:
     layer = nn.ConvTranspose2d(48, 12, kernel, stride=stride, padding=1)
-    initialise(layer, "relu", seeded(0), scheme=scheme)
+    initialize(layer, "relu", seeded(0), scheme=scheme)
     x = torch.randn(40, 48, 8, 8, generator=seeded(1))
-    inner = layer(x).detach()[..., 2:-2, 2:-2]  # away from the border, where pixels have fewer neighbours
+    inner = layer(x).detach()[..., 2:-2, 2:-2]  # away from the border, where pixels have fewer neighbors
     # gain^2 of relu is 2; 12 kinds of output, or 48 with stride 2, each with a norm that wanders by 10 %
     assert float(inner.var()) == pytest.approx(2, rel=0.1)
 
 
 def test_an_orthogonal_transposed_convolution_keeps_lengths_tap_by_tap() -> None:
     layer = nn.ConvTranspose2d(5, 20, 4, stride=2, padding=1, bias=False).double()
-    initialise(layer, "linear", seeded(0), scheme="orthogonal")
+    initialize(layer, "linear", seeded(0), scheme="orthogonal")
     x = torch.zeros(1, 5, 9, 9, dtype=torch.float64)
     x[..., 4, 4] = drawn(5, dtype=torch.float64)
-    # 80 kinds of output from 20 inputs, 4 neighbours in 5 channels: the columns are at right angles and of length 1.
+    # 80 kinds of output from 20 inputs, 4 neighbors in 5 channels: the columns are at right angles and of length 1.
     # The pixel stands in each of the 4 places once, and keeps its length in each.
     assert float(layer(x).detach().square().sum()) == pytest.approx(4 * float(x.square().sum()), rel=1e-9)
 
@@ -181,7 +181,7 @@ def test_widths_are_told_in_the_words_of_the_network() -> None:
     assert NETWORKS.keys() == WIDTHS.keys()
 
 
-def test_the_output_starts_at_the_mean_image_or_at_the_mean_colour() -> None:
+def test_the_output_starts_at_the_mean_image_or_at_the_mean_color() -> None:
     mean = 0.1 + 0.8 * drawn(3, 16, 20)
     sizes = Sizes((3, 16, 20), width_code=4, z_size=4, channels_out=3)
     for name, expected in (("mlp", mean), ("conv", mean.mean((1, 2), keepdim=True).expand_as(mean))):

@@ -58,7 +58,7 @@ class OnlyForward(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """A code with three axes, batch normalisation and dropout."""
+    """A code with three axes, batch normalization and dropout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -242,7 +242,7 @@ def test_own_weights_need_their_class_and_fit_no_other(digits: tiny.Digits, tmp_
 
 
 @pytest.mark.parametrize("n", [33, 49, 17])
-def test_fault_47_batch_normalisation_meets_no_batch_of_one(n: int, digits: tiny.Digits) -> None:
+def test_fault_47_batch_normalization_meets_no_batch_of_one(n: int, digits: tiny.Digits) -> None:
     images = small(digits)[:n]
     ready = tiny.prepared(images, batch_size=16, epochs=1, likelihood="gaussian")
     trainer = tiny.trainer(ready, own=made(Convolutional))
@@ -268,8 +268,8 @@ def test_a_module_without_trainable_weights_is_refused(module: nn.Module, digits
     assert "requires_grad_()" in str(caught.value.fix)
 
 
-class Normalised(nn.Module):
-    """Batch normalisation of a vector: on one sample it has no variance."""
+class Normalized(nn.Module):
+    """Batch normalization of a vector: on one sample it has no variance."""
 
     def __init__(self, norm: type[nn.Module] = nn.BatchNorm1d, **arguments: Any) -> None:
         super().__init__()
@@ -278,13 +278,13 @@ class Normalised(nn.Module):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"track_running_stats": False}, {"affine": False}])
-def test_fault_47_batch_normalisation_needs_a_batch(arguments: dict[str, Any], digits: tiny.Digits) -> None:
-    module, settings = made(Normalised, **arguments), {"likelihood": "gaussian", "epochs": 1}
+def test_fault_47_batch_normalization_needs_a_batch(arguments: dict[str, Any], digits: tiny.Digits) -> None:
+    module, settings = made(Normalized, **arguments), {"likelihood": "gaussian", "epochs": 1}
     before = tiny.weights(module)
-    with pytest.raises(UsageError, match="Normalised has a BatchNorm1d, which cannot work on batches of one") as caught:
+    with pytest.raises(UsageError, match="Normalized has a BatchNorm1d, which cannot work on batches of one") as caught:
         tiny.trainer(tiny.prepared(small(digits), batch_size=1, **settings), own=module)
     assert caught.value.fix == "pass a batch_size of 2 or more"
     tiny.assert_equal_weights(tiny.weights(module), before)
-    for layers, batch_size in ((module, 2), (made(Normalised, norm=nn.LayerNorm), 1), (made(Convolutional), 1)):
+    for layers, batch_size in ((module, 2), (made(Normalized, norm=nn.LayerNorm), 1), (made(Convolutional), 1)):
         ready = tiny.prepared(small(digits)[:20], batch_size=batch_size, **settings)
         assert tiny.run(tiny.trainer(ready, own=layers)).epoch == 1

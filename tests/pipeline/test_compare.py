@@ -40,7 +40,7 @@ def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(
     assert "bce_over_floor" not in found.rows[1]  # a Gaussian likelihood
 
 
-def test_the_neighbours_are_those_of_scikit_learn(digit_run: Run) -> None:
+def test_the_neighbors_are_those_of_scikit_learn(digit_run: Run) -> None:
     latent, test = digit_run.latent, digit_run.prepared.splits.test
     model = KNeighborsClassifier(5).fit(latent.codes, latent.labels)
     expected = model.score(digit_run.model.encode(test.x), test.labels)

@@ -268,14 +268,14 @@ def test_a_rival_without_error_is_not_divided_by(table_run: Run) -> None:
     assert "e-1" not in read.replace("\u2212", "-")
 
 
-def test_more_classes_than_colours_leave_the_map_in_one_colour(tmp_path: Path) -> None:
+def test_more_classes_than_colors_leave_the_map_in_one_color(tmp_path: Path) -> None:
     rows = tiny.table(120)
     lines = [f"{','.join(map(str, row))},{i % 40}" for i, row in enumerate(rows.tolist())]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,c,d,e,f,kind", *lines]))
     run = isthmus.train(tmp_path / "rows.csv", label="kind", out=tmp_path / "run", **tiny.FAST)
     (dots,) = [s.shown["map"] for s in compose(run_data_of(Run(run.path))).sections if s.id == "code"]
     assert set(re.findall(r'class="dot (c\d)"', str(dots))) == {"c0"}
-    assert "coloured by" not in str(dots)
+    assert "colored by" not in str(dots)
 
 
 def test_every_verdict_has_a_title_of_its_own() -> None:

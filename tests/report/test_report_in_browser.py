@@ -148,10 +148,10 @@ def test_a_point_of_the_map_shows_its_image(browser: Any, pages: dict[str, Path]
         seen.assert_quiet()
 
 
-def test_the_colours_can_be_switched(browser: Any, pages: dict[str, Path]) -> None:
+def test_the_colors_can_be_switched(browser: Any, pages: dict[str, Path]) -> None:
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     with opened(browser, pages["table"]) as seen:
-        button = seen.page.get_by_role("button", name="Colours")
+        button = seen.page.get_by_role("button", name="Colors")
         found = [seen.page.evaluate(ground)]
         for _ in range(3):
             button.click()

@@ -160,8 +160,8 @@ def test_small_pictures_are_kept_exactly() -> None:
     gray = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28), dtype=np.uint8)
     for image, uri in zip(gray, tiles.tiles(gray), strict=True):
         assert np.array_equal(np.asarray(decoded(uri)), image[0])
-    colour = np.random.default_rng(0).integers(0, 256, (1, 3, 20, 30), dtype=np.uint8)
-    assert np.array_equal(np.asarray(decoded(tiles.tiles(colour)[0])), colour[0].transpose(1, 2, 0))
+    color = np.random.default_rng(0).integers(0, 256, (1, 3, 20, 30), dtype=np.uint8)
+    assert np.array_equal(np.asarray(decoded(tiles.tiles(color)[0])), color[0].transpose(1, 2, 0))
 
 
 def test_large_pictures_become_small_files() -> None:
@@ -189,7 +189,7 @@ def test_a_sprite_has_every_picture_at_its_place() -> None:
 
 
 def test_codes_are_blue_above_zero_and_red_below() -> None:
-    cells = np.asarray(decoded(tiles.colours(np.array([2.0, -2.0, 0.0]), 2, 2.0, signed=True))).astype(int)
+    cells = np.asarray(decoded(tiles.colors(np.array([2.0, -2.0, 0.0]), 2, 2.0, signed=True))).astype(int)
     assert cells.shape == (2, 2, 4)
     assert cells[0, 0, 2] > cells[0, 0, 0] + 50
     assert cells[0, 1, 0] > cells[0, 1, 2] + 50

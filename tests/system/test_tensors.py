@@ -22,7 +22,7 @@ def test_tensors_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:
         "half": torch.tensor([1.5], dtype=torch.bfloat16),
         "scalar": torch.tensor(3.0),
         "empty": torch.zeros(0, 3),
-        "learnt": torch.nn.Parameter(base.clone()),
+        "learned": torch.nn.Parameter(base.clone()),
     }
     save_tensors(tmp_path / "a.safetensors", tensors)
     found = load_file(tmp_path / "a.safetensors")

@@ -137,9 +137,9 @@ def test_a_file_that_does_not_do_the_same_is_not_written(
     assert list(tmp_path.glob("*.onnx")) == []
 
 
-def difference(found: Any, expected: Any, *, quantised: bool = False) -> tuple[float, float, int]:
+def difference(found: Any, expected: Any, *, quantized: bool = False) -> tuple[float, float, int]:
     found, expected = np.asarray(found), np.asarray(expected)
-    file = compared("encoder", Path("m.onnx"), expected, expected, found, quantised=quantised)
+    file = compared("encoder", Path("m.onnx"), expected, expected, found, quantized=quantized)
     return file.difference, file.tolerance, file.n_apart
 
 
@@ -147,26 +147,26 @@ def test_tolerances() -> None:
     ones = np.ones((100, 2), dtype=np.float32)
     assert difference(ones + np.float32(1e-5), ones)[1] == TOLERANCE
     assert difference(50 * ones, 50 * ones) == (0.0, 50 * TOLERANCE, 0)  # relative to the largest value
-    grey = np.full((100, 2), 7, dtype=np.uint8)
-    assert difference(grey + np.uint8(1), grey) == (1.0, ONE_LEVEL, 0)
+    gray = np.full((100, 2), 7, dtype=np.uint8)
+    assert difference(gray + np.uint8(1), gray) == (1.0, ONE_LEVEL, 0)
     with pytest.raises(ModelFileError, match="by up to 2 in 100 of 100 samples"):
-        difference(grey + np.uint8(2), grey)
+        difference(gray + np.uint8(2), gray)
     with pytest.raises(ModelFileError, match="by up to nan in 1 of 100"):
         difference(np.where(np.arange(200).reshape(100, 2) == 3, np.float32("nan"), ones), ones)
     with pytest.raises(ModelFileError, match=r"it gives float32 \(batch, 1\), the model float32 \(batch, 2\)"):
         difference(ones[:, :1], ones)
 
 
-def test_one_quantised_code_in_a_hundred_may_fall_to_the_other_side() -> None:
+def test_one_quantized_code_in_a_hundred_may_fall_to_the_other_side() -> None:
     codes = np.zeros((100, 2), dtype=np.float32)
     other = codes.copy()
     other[0] = 0.5
-    assert difference(other, codes, quantised=True) == (0.5, TOLERANCE, 1)
+    assert difference(other, codes, quantized=True) == (0.5, TOLERANCE, 1)
     with pytest.raises(ModelFileError, match=r"by up to 0\.5 in 1 of 100"):
         difference(other, codes)
     other[1] = 0.5
     with pytest.raises(ModelFileError, match=r"by up to 0\.5 in 2 of 100"):
-        difference(other, codes, quantised=True)
+        difference(other, codes, quantized=True)
 
 
 def test_a_moved_run_is_exported_all_the_same(copy: Path, tmp_path: Path) -> None:

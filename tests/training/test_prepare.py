@@ -116,7 +116,7 @@ def test_the_mean_sample_is_that_of_the_training_part(digits: tiny.Digits) -> No
     ready = tiny.prepared(digits.samples)
     assert prepare.mean_sample(ready).numpy() == pytest.approx(ready.splits.train.x.mean(0) / 255, abs=1e-6)
     table = tiny.prepared(tiny.table())
-    assert prepare.mean_sample(table).numpy() == pytest.approx(np.zeros(6), abs=1e-6)  # standardised
+    assert prepare.mean_sample(table).numpy() == pytest.approx(np.zeros(6), abs=1e-6)  # standardized
 
 
 def test_network_input_is_the_scaled_data_in_its_order(digits: tiny.Digits) -> None:
@@ -137,10 +137,10 @@ def test_a_part_of_the_input_is_spread_over_all_of_it(most: int) -> None:
 
 
 def test_labels_of_the_other_sets_are_counted_in_the_classes_of_training() -> None:
-    def labelled(names: tuple[str, ...], labels: list[int]) -> Samples:
+    def labeled(names: tuple[str, ...], labels: list[int]) -> Samples:
         return Samples(np.zeros((len(labels), 2), np.float32), "t", labels=np.array(labels), classes=names)
 
-    bundle = Bundle(labelled(("a", "b"), [0, 1] * 10), labelled(("b", "c"), [0, 1]))
+    bundle = Bundle(labeled(("a", "b"), [0, 1] * 10), labeled(("b", "c"), [0, 1]))
     ready = prepare.prepare(tiny.config(), split(bundle, seed=0))
     assert ready.splits.test.labels is not None
     assert ready.splits.test.labels.tolist() == [1, -1]
@@ -156,20 +156,20 @@ def test_fault_14_medians_come_from_the_training_part_alone() -> None:
     assert ready.preprocess.fill == pytest.approx(np.nanmedian(ready.splits.train.x, 0))
     gaps = np.isnan(far.x)
     median = (ready.x(ready.splits.test).numpy())[gaps].max()
-    assert median < 1  # standardised units: the median of the training part is near its mean, not near 1000
+    assert median < 1  # standardized units: the median of the training part is near its mean, not near 1000
     assert np.isfinite(ready.x(ready.splits.train).numpy()).all()
 
 
-def colours(H: int, W: int, n: int = 80) -> np.ndarray:
+def colors(H: int, W: int, n: int = 80) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 3, H, W), dtype=np.uint8)
 
 
 def test_the_network_that_auto_chose_is_said_and_recorded(digits: tiny.Digits) -> None:
-    ready = tiny.prepared(colours(16, 20), hidden="none", epochs=1)
+    ready = tiny.prepared(colors(16, 20), hidden="none", epochs=1)
     assert (ready.config.model.network, ready.config.model.hidden) == ("conv", (16, 32))
-    said = "network conv for colour images of 16x20: stages of 16, 32 channels (--network mlp: fully connected)"
+    said = "network conv for color images of 16x20: stages of 16, 32 channels (--network mlp: fully connected)"
     assert ready.said == (said,)
-    assert tiny.prepared(colours(16, 20), network="mlp", epochs=1).said == ()
+    assert tiny.prepared(colors(16, 20), network="mlp", epochs=1).said == ()
     gray = tiny.prepared(digits.samples, hidden="none", epochs=1)
     assert (gray.config.model.network, gray.config.model.hidden, gray.said) == ("mlp", (512, 256), ())
     assert tiny.prepared(digits.samples, network="conv", hidden=[7], epochs=1).config.model.hidden == (7,)
@@ -177,7 +177,7 @@ def test_the_network_that_auto_chose_is_said_and_recorded(digits: tiny.Digits) -
 
 def test_images_too_large_for_convolutions_are_refused_before_anything_is_built() -> None:
     with pytest.raises(DataError, match="sides from 16 to 256 pixels; these are 200x300") as caught:
-        tiny.prepared(colours(200, 300, 10))
+        tiny.prepared(colors(200, 300, 10))
     assert caught.value.fix == "pass --resize 171x256"
     with pytest.raises(DataError, match="conv takes images, and this is a table"):
         tiny.prepared(tiny.table(), network="conv")

@@ -27,7 +27,7 @@ def asked(denoiser: Run) -> Any:
 
 
 @pytest.fixture(scope="module")
-def labelled(digit_run: Run) -> Any:
+def labeled(digit_run: Run) -> Any:
     return client(app_of(digit_run.path))
 
 
@@ -121,28 +121,28 @@ def test_where_nothing_calibrates_nothing_is_called_strange(tmp_path: Path) -> N
     assert (found["p_value"], found["outlier"], found["rate"]) == ([None, None], [None, None], None)
 
 
-def test_a_feature_is_added_as_the_library_adds_it(labelled: Any, digit_run: Run) -> None:
+def test_a_feature_is_added_as_the_library_adds_it(labeled: Any, digit_run: Run) -> None:
     z = digit_run.latent.codes[:3]
-    found = labelled.post("/api/edit", json={"z": z.tolist(), "add": ["7"], "remove": ["1"], "strength": 0.5}).json()
+    found = labeled.post("/api/edit", json={"z": z.tolist(), "add": ["7"], "remove": ["1"], "strength": 0.5}).json()
     wanted = edit_of(digit_run, ("7",), ("1",)).apply(z, 0.5)
     np.testing.assert_allclose(found["z"], wanted, rtol=1e-5, atol=1e-6)
     assert [pixels(u).tolist() for u in found["images"]] == digit_run.model.decode(wanted)[:, 0].tolist()
 
 
-def test_each_feature_has_a_strength_of_its_own(labelled: Any, digit_run: Run) -> None:
+def test_each_feature_has_a_strength_of_its_own(labeled: Any, digit_run: Run) -> None:
     z = digit_run.latent.codes[:1]
-    found = labelled.post("/api/edit", json={"z": z.tolist(), "features": {"7": 2.0, "3": -1.0, "1": 0.0}}).json()
+    found = labeled.post("/api/edit", json={"z": z.tolist(), "features": {"7": 2.0, "3": -1.0, "1": 0.0}}).json()
     steps = {name: edit_of(digit_run, (name,)).apply(z) - z for name in ("7", "3")}
     np.testing.assert_allclose(found["z"], z + 2 * steps["7"] - steps["3"], rtol=1e-4, atol=1e-5)
 
 
-def test_new_samples_are_those_of_the_library(labelled: Any, digit_run: Run) -> None:
+def test_new_samples_are_those_of_the_library(labeled: Any, digit_run: Run) -> None:
     given = {"n": 5, "of": "7", "seed": 3, "temperature": 0.5, "density": "gaussian"}
-    found = labelled.post("/api/sample", json=given | {"form": "numbers"}).json()
+    found = labeled.post("/api/sample", json=given | {"form": "numbers"}).json()
     wanted = draw_samples(digit_run, 5, density="gaussian", of="7", seed=3, temperature=0.5)
     assert found["x"] == wanted.x.tolist()
     np.testing.assert_allclose(found["z"], wanted.z, rtol=1e-6)
-    assert labelled.post("/api/sample", json=given | {"seed": 4, "form": "numbers"}).json()["x"] != found["x"]
+    assert labeled.post("/api/sample", json=given | {"seed": 4, "form": "numbers"}).json()["x"] != found["x"]
 
 
 def test_a_row_of_a_table_is_cleaned_and_measured_without_decibels(tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ ROUTES = ("encode", "decode", "reconstruct", "denoise", "score", "sample", "edit
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_the_example_of_each_route_is_a_request_that_it_takes(asked: Any, labelled: Any, name: str) -> None:
-    app = asked if name == "denoise" else labelled
+def test_the_example_of_each_route_is_a_request_that_it_takes(asked: Any, labeled: Any, name: str) -> None:
+    app = asked if name == "denoise" else labeled
     described = app.get("/api/openapi.json").json()["paths"][f"/api/{name}"]["post"]
     body = described["requestBody"]["content"]["application/json"]
     assert body["schema"]["additionalProperties"] is False
@@ -180,13 +180,13 @@ def _of_this_model(key: str, value: Any) -> Any:
     return [code * 6 for code in value] if key == "z" else value
 
 
-def test_every_route_of_the_api_has_been_tried(labelled: Any) -> None:
-    paths = labelled.get("/api/openapi.json").json()["paths"]
+def test_every_route_of_the_api_has_been_tried(labeled: Any) -> None:
+    paths = labeled.get("/api/openapi.json").json()["paths"]
     told = {path.rpartition("/")[2] for path, methods in paths.items() if "post" in methods}
     assert told == {*ROUTES, "stop"}
 
 
-def test_examples_of_single_fields_fit_them(labelled: Any) -> None:
+def test_examples_of_single_fields_fit_them(labeled: Any) -> None:
     tried = 0
     for kind in (CodesBody, SampleBody, EditBody, DenoiseBody, SamplesBody, InterpolationBody):
         for name, field in kind.model_fields.items():

@@ -1,4 +1,4 @@
-"""`isthmus edit` and `isthmus feature …`: what is added to samples and taken away, learnt, listed, found and judged."""
+"""`isthmus edit` and `isthmus feature …`: what is added to samples or taken away; learned, listed, found and judged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Samples = Annotated[str, typer.Argument(help="Samples, such as photos/ or mnist-
 
 def edit(
     io: Io, settings: dict[str, Any], run: RunName, input: Samples, *, out: Out,
-    add: Annotated[Names, typer.Option("--add", help="A class, a learnt feature, a measure, a column.")] = None,
+    add: Annotated[Names, typer.Option("--add", help="A class, a learned feature, a measure, a column.")] = None,
     remove: Annotated[Names, typer.Option("--remove", help="The same, to be taken away.")] = None,
     strength: Annotated[
         float, typer.Option("--strength", min=-100, max=100, help="1: the whole way, or one standard deviation.")
@@ -76,7 +76,7 @@ def learn(
     feature = feature_learning.learn(
         find(run), name, {**sources, **beside}, method=method, keep=keep or (), settings=nested(settings)
     )
-    io.result(feature_learning.about(feature), f"learnt {name}: {feature_learning.words(feature)}")
+    io.result(feature_learning.about(feature), f"learned {name}: {feature_learning.words(feature)}")
 
 
 def list_(io: Io, run: RunName) -> None:

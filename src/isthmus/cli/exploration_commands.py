@@ -90,7 +90,7 @@ def duplicates(
 ) -> None:  # fmt: skip
     """Find equal and nearly equal samples, also between training and test data.
 
-    The codes propose pairs of neighbours; a pair is named where its values are nearer than chance puts any two of so
+    The codes propose pairs of neighbors; a pair is named where its values are nearer than chance puts any two of so
     many samples, by the distances to the ten samples around it.
 
     \b
@@ -120,7 +120,7 @@ def duplicates(
 
 def probe(
     io: Io, settings: dict[str, Any], run: RunName, data: Whole = None, *,
-    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours that vote.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbors that vote.")] = 5,
     everything: Annotated[bool, typer.Option("--all", help="Take all samples, however long it takes.")] = False,
 ) -> None:  # fmt: skip
     """Measure how much of the labels the codes hold, beside PCA of the same size and the raw values.

@@ -42,8 +42,9 @@ def evaluate(
     nll: Annotated[
         int | None, typer.Option("--nll", min=1, max=1_000_000, help="Bound a VAE's -log p(x) with N draws a sample.")
     ] = None,
-    binarise: Annotated[
-        str, typer.Option("--binarise", help="Pixels for --nll: none, threshold at 0.5, or sample. [none]")
+    binarize: Annotated[
+        str,
+        typer.Option("--binarize", "--binarise", help="Pixels for --nll: none, threshold at 0.5, or sample. [none]"),
     ] = "none",
 ) -> None:
     """Measure a trained run on its test data, or on other DATA.
@@ -52,11 +53,11 @@ def evaluate(
     Examples:
       isthmus evaluate latest
       isthmus evaluate runs/mnist-modern-1 my-digits/ --resize 28 --json
-      isthmus evaluate runs/mnist-vae-1 --nll 100 --binarise threshold
+      isthmus evaluate runs/mnist-vae-1 --nll 100 --binarize threshold
     """
     from isthmus.pipeline.evaluate import evaluate as measured
 
-    metrics = measured(run, data, nll=nll, binarise=binarise, settings=nested(settings))
+    metrics = measured(run, data, nll=nll, binarize=binarize, settings=nested(settings))
     io.result(metrics, _measured(metrics))
 
 

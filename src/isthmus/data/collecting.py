@@ -33,7 +33,7 @@ class Collector:
         self.labels: list[Any] = []
         self.notes: list[str] = []
         self.n = self.n_bytes = 0
-        self._unlabelled = False
+        self._unlabeled = False
 
     def add(self, item: Any, *, batch: bool) -> None:
         """One item or one batch: a sample, (sample, label, …) or a mapping. Raises: DataError for other shapes."""
@@ -63,11 +63,11 @@ class Collector:
     def _add_labels(self, y: Any, count: int, batch: bool) -> None:
         labels = _labels(y, count, batch)
         if labels is None:
-            if y is not None and not self._unlabelled:
+            if y is not None and not self._unlabeled:
                 self.notes.append(f"{self.name}: what comes with the samples is not one class each and is left out.")
-            self._unlabelled = True
+            self._unlabeled = True
             self.labels = []
-        elif not self._unlabelled:
+        elif not self._unlabeled:
             self.labels += labels
 
     def _refuse_mixture(self, other: bool) -> None:

@@ -60,9 +60,7 @@ def _from_three(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ..
         return rearrange(array, "h w c -> 1 c h w"), (note,)
     notes = ()
     if n in (3, 4):
-        notes = (
-            f"{name}: the shape {array.shape} is read as {n} gray images; one colour image is (1, {n}, {H}, {W}).",
-        )
+        notes = (f"{name}: the shape {array.shape} is read as {n} gray images; one color image is (1, {n}, {H}, {W}).",)
     return rearrange(array, "n h w -> n 1 h w"), notes
 
 

@@ -44,7 +44,7 @@ def read_object(data: Any, options: DataConfig | None = None, labels: Any = None
         return _from_mapping(data, options)
     bundle = data if isinstance(data, Bundle) else Bundle(_read_one(data, options, name))
     if labels is not None:
-        bundle = replace(bundle, train=_labelled(bundle.train, labels))
+        bundle = replace(bundle, train=_labeled(bundle.train, labels))
     return conform_bundle(bundle, options)
 
 
@@ -89,7 +89,7 @@ def _from_pair(x: Any, y: Any, options: DataConfig, name: str) -> Samples:
     if values.ndim != 1 and values.shape[1:] != (1,):
         message = f"{name} is a pair, but the second has the shape {values.shape}; (X, y) has one label a sample."
         raise UsageError("USAGE-OBJECT", message, fix="for a test part hand over {'train': …, 'test': …}")
-    return _labelled(samples, values.reshape(-1))
+    return _labeled(samples, values.reshape(-1))
 
 
 def _from_sequence(data: Sequence[Any], options: DataConfig, name: str) -> Samples:
@@ -112,7 +112,7 @@ def _from_items(data: Any, options: DataConfig, name: str) -> Samples:
     found = collect(data, options, name)
     samples = _stacked(found, options, name)
     if found.labels:
-        samples = _labelled(samples, _plain_labels(found.labels))
+        samples = _labeled(samples, _plain_labels(found.labels))
         samples = _with_class_names(samples, getattr(data, "classes", None), found.labels)
     return replace(samples, notes=(*found.notes, *samples.notes))
 
@@ -136,7 +136,7 @@ def _with_class_names(samples: Samples, names: Any, labels: Sequence[Any]) -> Sa
     return replace(samples, labels=values.astype(np.int64), classes=tuple(names))
 
 
-def _labelled(samples: Samples, labels: Any) -> Samples:
+def _labeled(samples: Samples, labels: Any) -> Samples:
     values = plain_tensor(labels) if _is_tensor(labels) else np.asarray(labels)
     if samples.ids is not None and len(values) > len(samples) and all(map(str.isdecimal, samples.ids)):
         values = values[np.array(samples.ids, dtype=np.int64)]  # rows with missing values were left out

@@ -115,7 +115,7 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
-    def initialise(self, generator: torch.Generator, mean: Tensor | None = None) -> Model:
+    def initialize(self, generator: torch.Generator, mean: Tensor | None = None) -> Model:
         """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at it.
 
         Starting at the mean image saves the first hundred steps, in which a network learns nothing else.
@@ -123,7 +123,7 @@ class Model(nn.Module):
         if self.own is not None:
             return self
         for part in (self.encoder, self.decoder):
-            networks.initialise(part, self.config.activation, generator, scheme=self.config.init)
+            networks.initialize(part, self.config.activation, generator, scheme=self.config.init)
         if mean is not None:
             networks.start_at(self.decoder, mean, self.likelihood.from_mean)
         return self

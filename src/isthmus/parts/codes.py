@@ -1,4 +1,4 @@
-"""`Code`, and the contract of what makes it; `bottlenecks.py` and `quantisers.py` hold those that do."""
+"""`Code`, and the contract of what makes it; `bottlenecks.py` and `quantizers.py` hold those that do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AbstractBottleneck(nn.Module):
     """Makes a `Code` of h (B, width_in); `sample=False` draws nothing at random and moves no buffer."""
 
     penalties: Mapping[str, float] = {}  # what `forward` announces, each with its weight unless configured
-    signed = True  # whether code values go both ways from zero; decides the colours of the heat strip
+    signed = True  # whether code values go both ways from zero; decides the colors of the heat strip
     continuous = True  # whether every point near a code is a code too, as edits and interpolations need
     couples = False  # whether a penalty looks at the samples of a batch together, so that one alone has none
 

@@ -44,7 +44,7 @@ class Crop(nn.Module):
 class Upsample(nn.Module):
     """A transposed convolution from the grid `coarse` to the grid `fine`: 4 taps a doubled side, 3 for one that stays.
 
-    The border is repeated outwards first. With zeros around, as is usual, the outermost pixels have fewer neighbours
+    The border is repeated outwards first. With zeros around, as is usual, the outermost pixels have fewer neighbors
     than all others, and pictures get a frame.
     """
 

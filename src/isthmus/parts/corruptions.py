@@ -20,7 +20,7 @@ from isthmus.registry import build
 Range = tuple[float, float] | None
 Shape = tuple[int, ...] | None
 NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
-PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbours do not tell
+PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbors do not tell
 
 
 class Pair(NamedTuple):
@@ -96,7 +96,7 @@ class SaltAndPepper(AbstractNoise):
 
     def __init__(self, level: float | str, *, range: Range = None) -> None:
         self.level = Level(level, high=1.0)
-        self.low, self.high = range or (-3.0, 3.0)  # a standardised table has no ends: three deviations stand in
+        self.low, self.high = range or (-3.0, 3.0)  # a standardized table has no ends: three deviations stand in
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         share = self.level.draw(x, generator)
@@ -131,7 +131,7 @@ class Poisson(AbstractNoise):
 
 
 class Masking(AbstractCorruption):
-    """masking:SHARE sets that share of the values to zero (black; the mean, in a standardised table).
+    """masking:SHARE sets that share of the values to zero (black; the mean, in a standardized table).
 
     patch=4 masks squares of 4 x 4 pixels, all channels together (He et al. 2022, arXiv:2111.06377); patch=auto those of
     a seventh of the side, and single values in a table. count=masked lets only the masked values count, each by so much

@@ -60,7 +60,7 @@ def _per_sample(cost: Tensor, weight: Tensor | None) -> Tensor:
 
 
 class BernoulliLikelihood(AbstractLikelihood):
-    """bernoulli: binary cross-entropy, -x log p - (1 - x) log(1 - p); grey values count as probabilities.
+    """bernoulli: binary cross-entropy, -x log p - (1 - x) log(1 - p); gray values count as probabilities.
 
     `output="logits"` reads the decoder's output as log p/(1-p), which is exact where p saturates;
     `output="probabilities"` is for networks that end in a sigmoid of their own.
@@ -91,10 +91,10 @@ class BernoulliLikelihood(AbstractLikelihood):
 
 
 class AbstractScaled(AbstractLikelihood):
-    """p(x | z) around a mean, with a scale that is 1 (`variance="fixed"`), one learnt number for all values
+    """p(x | z) around a mean, with a scale that is 1 (`variance="fixed"`), one learned number for all values
     (`"shared"`), or given by the decoder for each value (`"learned"`), in twice the channels.
 
-    A learnt scale weighs the cost against the penalties by itself; the cost is in nats then, since no scale of its own
+    A learned scale weighs the cost against the penalties by itself; the cost is in nats then, since no scale of its own
     is left to read an error in. Source: Rybkin et al. 2021, Sigma VAE, arXiv:2006.13202, section 3.
     """
 

@@ -49,7 +49,7 @@ WIDTHS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
 
 
 def fitting_network(shape: tuple[int, ...]) -> str:
-    """What `auto` means for samples of `shape`: conv for images in colour or above 40 pixels a side, else mlp.
+    """What `auto` means for samples of `shape`: conv for images in color or above 40 pixels a side, else mlp.
 
     A step of the mlp takes half the time on images of 28 pixels; its weights grow with the square of the side. A side
     below 16 leaves a convolution nothing to halve.
@@ -86,7 +86,7 @@ def network(
 
 
 @torch.no_grad()
-def initialise(module: nn.Module, activation: str, generator: torch.Generator, *, scheme: str) -> None:
+def initialize(module: nn.Module, activation: str, generator: torch.Generator, *, scheme: str) -> None:
     """Draws all weights anew from `generator`.
 
     `"orthogonal"`: rows of length gain, at right angles (Saxe et al. 2014, arXiv:1312.6120), zero biases.
@@ -136,13 +136,13 @@ def _transposed(layer: nn.ConvTranspose2d, draw: Callable[[Tensor], Tensor]) -> 
 def start_at(decoder: nn.Module, mean: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
     """Sets the last layer's bias so that the output starts at `from_mean(mean)`; mean (*shape) is that of the data.
 
-    A convolution has one bias a channel, so its output starts at the mean colour instead of the mean image.
+    A convolution has one bias a channel, so its output starts at the mean color instead of the mean image.
     """
     biases = [bias for m in decoder.modules() if isinstance(bias := getattr(m, "bias", None), nn.Parameter)]
     start = from_mean(mean[None])[0]
     if biases[-1].numel() != start.numel():
-        colour = mean.flatten(1).mean(1).view(-1, *[1] * (mean.ndim - 1))
-        start = from_mean(colour[None])[0]
+        color = mean.flatten(1).mean(1).view(-1, *[1] * (mean.ndim - 1))
+        start = from_mean(color[None])[0]
     biases[-1].copy_(start.flatten())
 
 

@@ -67,7 +67,7 @@ def check_trainable(
 ) -> None:
     """Tries one pass, `params(x)` through `module`, as training will make it; weights and buffers stay as they are.
 
-    Raises: UsageError if no weight can be trained, or batch normalisation would see batches of one value.
+    Raises: UsageError if no weight can be trained, or batch normalization would see batches of one value.
     """
     name = type(module).__name__
     alone: list[str] = []

@@ -1,4 +1,4 @@
-"""Bottlenecks whose codes are one of finitely many: a learnt codebook (VQ), or a fixed grid (FSQ).
+"""Bottlenecks whose codes are one of finitely many: a learned codebook (VQ), or a fixed grid (FSQ).
 
 A code of z_size numbers is a row of tokens; `indices` says which codeword each token is, `codes` is its inverse.
 """
@@ -23,7 +23,7 @@ MOST_CODES = 65_536  # beyond, neither could a data set fill the codebook nor a 
 
 
 class VQ(AbstractBottleneck):
-    """vq:CODES,width=D: each token of D numbers becomes the nearest of CODES learnt codewords; gradients pass through.
+    """vq:CODES,width=D: each token of D numbers becomes the nearest of CODES learned codewords; gradients pass through.
 
     The codebook follows the running means of what was assigned to it, in training only (van den Oord et al. 2017,
     arXiv:1711.00937, appendix A.1). A codeword that is hardly ever chosen is put at a token of the batch drawn at
@@ -72,7 +72,7 @@ class VQ(AbstractBottleneck):
         """The index of the codeword nearest to each token; by the squared distance without its constant part."""
         codebook = self.codebook.to(tokens.dtype)
         lengths = codebook.square().sum(1)
-        with torch.autocast(tokens.device.type, enabled=False):  # two digits would choose wrong neighbours
+        with torch.autocast(tokens.device.type, enabled=False):  # two digits would choose wrong neighbors
             # Exported graphs hold no loop over parts, whose number the size of a batch decides.
             exporting = torch.compiler.is_compiling()
             parts = (tokens,) if exporting else tokens.split(max(1, AT_ONCE // self.n_codes))

@@ -118,7 +118,7 @@ def measured(run: RunFolder, judges: Judges | None = None) -> dict[str, float]:
         found["bce_over_floor"] = test["bce"] - test["bce_floor"]
     if test.get("psnr_db") is not None:
         found["psnr_db"] = test["psnr_db"]
-    with suppress(UsageError, DataError):  # a module without a code has no neighbours, data without labels neither
+    with suppress(UsageError, DataError):  # a module without a code has no neighbors, data without labels neither
         latent, samples = run.latent, run.prepared.splits.test
         if latent.labels is not None and samples.labels is not None:
             known, asked = latent.labels >= 0, samples.labels >= 0

@@ -31,7 +31,7 @@ def evaluate(
     *,
     module: nn.Module | None = None,
     nll: int | None = None,
-    binarise: str = "none",
+    binarize: str = "none",
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The metrics of a trained run, measured again; on other `data`, on all of it as test, whose name they then bear.
@@ -39,7 +39,7 @@ def evaluate(
     `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
     frame, Dataset or DataLoader. A run that was trained on data in memory is measured as at its end where it is given
     that data once more. Where the training data cannot be had, the baselines, which are made from it, are absent.
-    `nll` draws a sample add the importance-weighted bound of a VAE, under `bound`; `binarise` says whether its pixels
+    `nll` draws a sample add the importance-weighted bound of a VAE, under `bound`; `binarize` says whether its pixels
     are made black and white before: "none", "threshold" or "sample". `settings` are reading options for `data` that
     were given anew, such as `{"resize": "28"}`.
 
@@ -53,7 +53,7 @@ def evaluate(
         metrics = judge(known, model, run.history, _ending(run))
         if nll is not None:
             test, seed = known.tensor(known.splits.test), run.config.training.seed
-            metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarise=binarise)
+            metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarize=binarize)
     finally:
         model.cpu()  # a `Run` that was handed over keeps its model where it was
     if other:

@@ -1,4 +1,4 @@
-"""A training that leaves nothing but the model: the pipeline's parts without run folder, judgement and words."""
+"""A training that leaves nothing but the model: the pipeline's parts without run folder, judgment and words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from isthmus.training.threads import using_threads
 from isthmus.training.trainer import Trainer
 
 # Of five tables of scikit-learn 100 passes reconstruct other rows no better than 50, and 200 do worse; see
-# docs/experiments.md, "Small tables". Iris is not yet learnt after 50 steps (an error of
+# docs/experiments.md, "Small tables". Iris is not yet learned after 50 steps (an error of
 # 0.051, where PCA has 0.043), after 100 it is: LEAST_STEPS are twice that, for tables that are less easy.
 PASSES, LEAST_STEPS = 50, 200
 

@@ -123,7 +123,7 @@ def parse_grid(grid: Sequence[str]) -> tuple[tuple[str, ...], list[list[str]]]:
 def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
     """The smallest value of a numeric setting after which a doubling explains less than 1 % of the variance more.
 
-    By the validation errors, between neighbouring values, a step of a factor f counting as log2 f doublings; the
+    By the validation errors, between neighboring values, a step of a factor f counting as log2 f doublings; the
     variance is the error of the mean. (None, why) where that cannot be said.
     """
     try:

@@ -19,7 +19,7 @@ from isthmus.report.sections.learning_curve import cost_unit, draw, thinned
 from isthmus.report.sections.provenance import flat
 from isthmus.wording import three_digits
 
-KINDS = 10  # colours of the curves; the eleventh run has the first one's again
+KINDS = 10  # colors of the curves; the eleventh run has the first one's again
 
 
 class Measure(NamedTuple):
@@ -179,7 +179,7 @@ def _curves(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
         read += f" Left out, because they count another cost: {', '.join(left)}."
     if not same_test(found):
         read += " The runs saw different data, so only the shapes of the curves can be compared."
-    return Section("curves", "How they learnt", "training.html", read, shown_ | {"best": None, "unit": unit}, script)
+    return Section("curves", "How they learned", "training.html", read, shown_ | {"best": None, "unit": unit}, script)
 
 
 def _images(found: Sequence[RunData], names: Sequence[str]) -> Section | None:

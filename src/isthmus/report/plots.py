@@ -177,7 +177,7 @@ def bar(share: float, kind: str = "") -> Html:
 
 
 def scatter(points: np.ndarray, groups: Sequence[int], names: dict[int, str], *, label: str) -> Html:
-    """Points (N, 2) in [0, 1], each of its group's colour, with the groups' names at their middles."""
+    """Points (N, 2) in [0, 1], each of its group's color, with the groups' names at their middles."""
     root = element("svg", {"class": "plot map", "role": "img", "aria-label": label})
     for (px, py), group in zip(points.tolist(), groups, strict=True):
         place = {"cx": _percent(px), "cy": _percent(1 - py), "r": "3"}

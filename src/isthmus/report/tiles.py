@@ -34,8 +34,8 @@ def is_sharp(shape: tuple[int, ...]) -> bool:
     return math.prod(shape[-2:]) <= SHARP
 
 
-def colours(values: np.ndarray, columns: int, reach: float, *, signed: bool) -> str:
-    """Numbers (Z,) as a sheet of coloured cells, line by line: blue above zero, red below; blue alone if not signed."""
+def colors(values: np.ndarray, columns: int, reach: float, *, signed: bool) -> str:
+    """Numbers (Z,) as a sheet of colored cells, line by line: blue above zero, red below; blue alone if not signed."""
     from matplotlib import colormaps
 
     rows = math.ceil(len(values) / columns)

@@ -122,7 +122,7 @@ def fit_gaussian(codes: np.ndarray) -> Density:
     """
     if len(codes) < 2:
         raise _too_few(len(codes))
-    codes, mean, scale = _standardised(codes)
+    codes, mean, scale = _standardized(codes)
     covariance = ledoit_wolf(codes)[0]
     covariance[np.diag_indices_from(covariance)] += 1e-9  # units that never move are constant, and stay so
     covariance = covariance * np.outer(scale, scale)
@@ -180,7 +180,7 @@ def most_components(z_size: int) -> int:
 def _fitted(codes: np.ndarray, components: int, seed: int) -> Density:
     if components == 1:
         return fit_gaussian(codes)
-    codes, mean, scale = _standardised(codes)
+    codes, mean, scale = _standardized(codes)
     state = seed_of(seed, "density", components) % 2**32  # as much as scikit-learn takes
     mixture = GaussianMixture(components, reg_covar=RIDGE, random_state=state)
     with warnings.catch_warnings():
@@ -190,7 +190,7 @@ def _fitted(codes: np.ndarray, components: int, seed: int) -> Density:
     return Density(np.asarray(mixture.weights_), means, covariances, np.full(components, -1), len(codes))
 
 
-def _standardised(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _standardized(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(codes with mean 0 and deviation 1, their mean, their deviation): so a ridge means the same for each unit."""
     codes = np.asarray(codes, np.float64)
     mean, scale = codes.mean(0), codes.std(0)

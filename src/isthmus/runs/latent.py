@@ -17,7 +17,7 @@ from isthmus.runs.artifacts import Artifacts
 from isthmus.training.prepared import Prepared
 
 PART = "codes"
-MOST_CODES = 10_000  # codes that are kept: 1.3 MB at 32 numbers; a nearest neighbour among them takes milliseconds
+MOST_CODES = 10_000  # codes that are kept: 1.3 MB at 32 numbers; a nearest neighbor among them takes milliseconds
 MOST_NUMBERS = 2_048  # of a longer code the covariance would fill hundreds of MB
 
 
@@ -59,8 +59,8 @@ class Latent:
         """
         refuse_without_code(model)
         train = prepared.splits.train
-        labelled = train.labels if train.classes else None
-        kept = spread_rows(len(train), labelled, prepared.config.training.seed)
+        labeled = train.labels if train.classes else None
+        kept = spread_rows(len(train), labeled, prepared.config.training.seed)
         moments = Moments(model.z_size, len(train.classes))
         chosen = np.zeros(len(train), dtype=bool)
         chosen[kept] = True
@@ -68,7 +68,7 @@ class Latent:
         for start in range(0, len(train), CHUNK):
             part = slice(start, start + CHUNK)
             z = model.encode(np.asarray(train.x[part]))
-            moments.add(z, None if labelled is None else labelled[part])
+            moments.add(z, None if labeled is None else labeled[part])
             codes.append(z[chosen[part]])
         return cls(
             n=len(train),
@@ -77,10 +77,10 @@ class Latent:
             codes=np.concatenate(codes),
             rows=kept,
             ids=tuple(train.id_of(int(row)) for row in kept),
-            labels=None if labelled is None else labelled[kept],
+            labels=None if labeled is None else labeled[kept],
             classes=train.classes,
             class_means=moments.class_means,
-            class_covariance=None if labelled is None else moments.class_covariance,
+            class_covariance=None if labeled is None else moments.class_covariance,
             class_counts=moments.class_counts,
         )
 
@@ -152,7 +152,7 @@ class Moments:
         self.n, self.origin = 0, np.zeros(z_size)
         self.total, self.squares = np.zeros(z_size), np.zeros((z_size, z_size))
         self.class_counts, self.totals = np.zeros(n_classes, np.int64), np.zeros((n_classes, z_size))
-        self.labelled = np.zeros((z_size, z_size))
+        self.labeled = np.zeros((z_size, z_size))
 
     def add(self, z: np.ndarray, labels: np.ndarray | None) -> None:
         z = z.astype(np.float64)
@@ -166,7 +166,7 @@ class Moments:
             z, labels = z[labels >= 0], labels[labels >= 0]
             self.class_counts += np.bincount(labels, minlength=len(self.class_counts))
             np.add.at(self.totals, labels, z)
-            self.labelled += z.T @ z
+            self.labeled += z.T @ z
 
     @property
     def mean(self) -> np.ndarray:
@@ -188,7 +188,7 @@ class Moments:
         there = self.class_counts > 0
         between = (self.totals[there] / self.class_counts[there, None]).T @ self.totals[there]
         freedom = self.class_counts.sum() - np.count_nonzero(there)
-        return (self.labelled - between) / max(freedom, 1)
+        return (self.labeled - between) / max(freedom, 1)
 
 
 __all__ = ["Latent", "keep_latent", "refuse_without_code", "spread_rows"]

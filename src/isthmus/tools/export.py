@@ -23,14 +23,14 @@ COMPARED = 256  # samples: enough that every unit of the network has something t
 # Some hundred float32 roundings (1.2e-7 each) in another order, relative to the largest value.
 TOLERANCE = 1e-4
 ONE_LEVEL = 1.0  # of whole numbers: both sides may stand a rounding apart from the middle between two
-ON_A_BORDER = 0.01  # of quantised codes one in a hundred may stand so close to a border that it falls to the other side
+ON_A_BORDER = 0.01  # of quantized codes one in a hundred may stand so close to a border that it falls to the other side
 
 
 @dataclass(frozen=True)
 class Exported:
     """One file, and the largest difference between what it gives and what the model gives, over `n` samples.
 
-    `n_apart` samples differ by more than the tolerance, which only quantised codes may.
+    `n_apart` samples differ by more than the tolerance, which only quantized codes may.
     """
 
     part: str
@@ -99,8 +99,8 @@ def _made(
     """The file's content, once it has been compared with `function` of the model on `given`."""
     content = onnx_bytes(graph, torch.from_numpy(given[:2].copy()), about | {"part": part})
     expected, found = function(given), _answers(content, given)
-    quantised = not graph.model.bottleneck.continuous and part != "decoder"
-    exported = compared(part, path, given, expected, found, quantised=quantised)
+    quantized = not graph.model.bottleneck.continuous and part != "decoder"
+    exported = compared(part, path, given, expected, found, quantized=quantized)
     return exported, content
 
 
@@ -114,7 +114,7 @@ def _answers(content: bytes, given: np.ndarray) -> np.ndarray:
 
 
 def compared(
-    part: str, path: Path, given: np.ndarray, expected: np.ndarray, found: np.ndarray, *, quantised: bool
+    part: str, path: Path, given: np.ndarray, expected: np.ndarray, found: np.ndarray, *, quantized: bool
 ) -> Exported:
     """How far the answers of a file are from those of the model.
 
@@ -128,7 +128,7 @@ def compared(
     tolerance = ONE_LEVEL if whole_numbers else TOLERANCE * max(1.0, float(np.abs(expected).max()))
     n_apart = int((~(off <= tolerance)).sum())  # NaN is apart
     difference = float(off.max())
-    if n_apart > (ON_A_BORDER * len(off) if quantised else 0):
+    if n_apart > (ON_A_BORDER * len(off) if quantized else 0):
         raise _unequal(part, path, f"it differs by up to {difference:.3g} in {n_apart} of {len(off)} samples")
     return Exported(part, path, _form(given), _form(found), difference, tolerance, len(off), n_apart)
 

@@ -29,14 +29,14 @@ def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelCon
     settled = replace(model, network=network, hidden=hidden)
     if text != AUTO or network == "mlp":
         return settled, []
-    kind = f"{'colour' if shape[0] > 1 else 'gray'} images of {shape[1]}x{shape[2]}"
+    kind = f"{'color' if shape[0] > 1 else 'gray'} images of {shape[1]}x{shape[2]}"
     return settled, [f"network {network} for {kind}: {widths_told(network, hidden)} (--network mlp: fully connected)"]
 
 
 def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:
     """The likelihood for `auto`: by what the values are, and by whether a prior is weighed against them.
 
-    At a deviation fixed to 1, that of a whole standardised column, a Gaussian code would tell nothing finer than it.
+    At a deviation fixed to 1, that of a whole standardized column, a Gaussian code would tell nothing finer than it.
     """
     if preprocess.is_image and preprocess.range:
         return "bernoulli"

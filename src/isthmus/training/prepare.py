@@ -118,7 +118,7 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
     if own is not None:
         check_trainable(own, lambda x: model(x).params, prepared.preprocess.shape, batch_size)
     mean = mean_sample(prepared) if config.model.output_bias == "mean" and own is None else None
-    return model.initialise(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
+    return model.initialize(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
 
 
 def mean_sample(prepared: Prepared) -> Tensor:

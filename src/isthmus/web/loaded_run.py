@@ -161,7 +161,7 @@ class LoadedRun:
 
     @property
     def classes(self) -> list[str]:
-        """The classes with at least two codes: of one alone neither a feature nor a density can be learnt."""
+        """The classes with at least two codes: of one alone neither a feature nor a density can be learned."""
         labels, names = self.latent.labels, self.latent.classes
         if labels is None:
             return list(names)

@@ -34,7 +34,7 @@ def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
                         f"{name} has {image.width:,} x {image.height:,} pixels; at most {limits.pixels:,} are read."
                     )
                 seen = look_at(image, name)
-                return convert(image, seen, Form(3 if seen.colour else 1, seen.dtype, 255, None))
+                return convert(image, seen, Form(3 if seen.color else 1, seen.dtype, 255, None))
     except TooMuch:
         raise
     except Image.DecompressionBombError:

@@ -235,4 +235,4 @@ def test_mnist_as_it_is_published() -> None:
     assert (bundle.train.x.shape, bundle.test.x.shape) == ((60_000, 1, 28, 28), (10_000, 1, 28, 28))
     assert bundle.train.labels is not None
     assert bundle.train.labels[:5].tolist() == [5, 0, 4, 1, 9]  # as on the format's page
-    assert round(float(bundle.train.x.mean() / 255), 4) == 0.1307  # the mean that everybody normalises with
+    assert round(float(bundle.train.x.mean() / 255), 4) == 0.1307  # the mean that everybody normalizes with

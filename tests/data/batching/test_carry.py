@@ -16,15 +16,15 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError
 
 GRAY = Preprocess((1, 4, 6), "uint8", range=(0.0, 1.0))
-COLOUR = Preprocess((3, 4, 6), "uint8", range=(0.0, 1.0))
+COLOR = Preprocess((3, 4, 6), "uint8", range=(0.0, 1.0))
 TABLE = Preprocess((3,), "float32", (1.0, 2.0, 3.0), (0.5, 0.5, 0.5), columns=("a", "b", "c"), label_column="y")
 
 LAYOUTS = {
-    "NCHW": (COLOUR, (5, 3, 4, 6)),
-    "NHWC": (COLOUR, (5, 4, 6, 3)),
-    "one CHW": (COLOUR, (3, 4, 6)),
-    "one HWC": (COLOUR, (4, 6, 3)),
-    "rows of colour pixels": (COLOUR, (5, 72)),
+    "NCHW": (COLOR, (5, 3, 4, 6)),
+    "NHWC": (COLOR, (5, 4, 6, 3)),
+    "one CHW": (COLOR, (3, 4, 6)),
+    "one HWC": (COLOR, (4, 6, 3)),
+    "rows of color pixels": (COLOR, (5, 72)),
     "N1HW": (GRAY, (5, 1, 4, 6)),
     "NHW1": (GRAY, (5, 4, 6, 1)),
     "NHW": (GRAY, (5, 4, 6)),
@@ -72,9 +72,9 @@ def test_arrays_and_tensors_come_back_as_they_came(dtype: str, layout: str) -> N
 
 def test_layouts_are_read_right() -> None:
     nhwc = values((5, 4, 6, 3), "uint8")
-    assert np.array_equal(Carrier(nhwc, COLOUR).raw.numpy(), nhwc.transpose(0, 3, 1, 2))
+    assert np.array_equal(Carrier(nhwc, COLOR).raw.numpy(), nhwc.transpose(0, 3, 1, 2))
     rows = values((5, 72), "uint8")
-    assert np.array_equal(Carrier(rows, COLOUR).raw.numpy(), rows.reshape(5, 3, 4, 6))
+    assert np.array_equal(Carrier(rows, COLOR).raw.numpy(), rows.reshape(5, 3, 4, 6))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_fault_24_missing_columns_are_listed(make: Any) -> None:
     [
         (np.zeros((5, 7)), TABLE, r"the input has shape \(5, 7\); the model takes \(N, 3\)"),
         (np.zeros((5, 8, 6), np.uint8), GRAY, r"shape \(5, 8, 6\); the model takes \(N, 1, 4, 6\) or \(N, 4, 6\)"),
-        (np.zeros((5, 1, 4, 6), np.uint8), COLOUR, r"takes \(N, 3, 4, 6\) or \(N, 4, 6, 3\)"),
+        (np.zeros((5, 1, 4, 6), np.uint8), COLOR, r"takes \(N, 3, 4, 6\) or \(N, 4, 6, 3\)"),
         (np.zeros((4, 6)) + 7.5, GRAY, "float images have values from 7.5 to 7.5; 0 to 1 are allowed"),
         (np.zeros((4, 6)) - 0.1, GRAY, "float images have values from -0.1 to -0.1"),
         (np.full((4, 6), 300), GRAY, "integer images have values from 300 to 300; 0 to 255 are allowed"),

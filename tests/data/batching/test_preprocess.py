@@ -81,7 +81,7 @@ def test_every_type_of_image_finds_its_own_range() -> None:
         assert float(p.to_x(raw)[0, 0, 0, 0]) == pytest.approx(0.2, abs=1e-7)
 
 
-def test_tables_are_standardised_as_by_scikit_learn() -> None:
+def test_tables_are_standardized_as_by_scikit_learn() -> None:
     table = 100 + 20 * tiny.table(80)
     p = fitted(table)
     expected = StandardScaler().fit_transform(table.astype(np.float64))
@@ -99,7 +99,7 @@ def test_minmax_equals_scikit_learn_and_cuts_what_lies_beyond() -> None:
     assert p.to_x(torch.full((1, 6), 1e6)).tolist() == [[1] * 6]
 
 
-def test_colours_keep_their_proportions_under_minmax() -> None:
+def test_colors_keep_their_proportions_under_minmax() -> None:
     raw = np.stack([np.full((2, 2), v, np.float32) for v in (0.2, 0.4, 0.6)])[None].repeat(2, 0)
     x = fitted(raw, "minmax").to_x(torch.from_numpy(raw))
     assert x[0, :, 0, 0].tolist() == pytest.approx([0, 0.5, 1], abs=1e-6)

@@ -40,7 +40,7 @@ def test_lossless_gray_comes_back_as_it_was(tmp_path: Path, suffix: str) -> None
 
 
 @pytest.mark.parametrize(("suffix", "extra"), [("png", {}), ("tiff", {}), ("bmp", {}), ("webp", {"lossless": True})])
-def test_lossless_colour_comes_back_as_it_was(tmp_path: Path, suffix: str, extra: dict[str, object]) -> None:
+def test_lossless_color_comes_back_as_it_was(tmp_path: Path, suffix: str, extra: dict[str, object]) -> None:
     samples = read_images(save(tmp_path, f"a.{suffix}", RGB, **extra), OPTIONS)
     np.testing.assert_array_equal(samples.x[0], RGB.transpose(2, 0, 1))
 
@@ -222,14 +222,14 @@ def test_fault_37_eight_and_sixteen_bits_are_scaled_by_range(tmp_path: Path) -> 
     )
 
 
-def test_fault_37_sixteen_bit_colour_is_told(tmp_path: Path) -> None:
+def test_fault_37_sixteen_bit_color_is_told(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", RGB.astype(np.uint16) * 257)
     samples = read_images(tmp_path, OPTIONS)
     np.testing.assert_array_equal(samples.x[0], RGB.transpose(2, 0, 1))
-    assert "1 colour image with 16 bits a channel, of which the upper 8 are read." in samples.notes
+    assert "1 color image with 16 bits a channel, of which the upper 8 are read." in samples.notes
 
 
-def test_fault_37_gray_and_colour_become_colour_or_gray(tmp_path: Path) -> None:
+def test_fault_37_gray_and_color_become_color_or_gray(tmp_path: Path) -> None:
     save(tmp_path, "gray.png", GRAY)
     save(tmp_path, "rgb.png", RGB)
     samples = read_images(tmp_path, OPTIONS)
@@ -249,7 +249,7 @@ def test_fault_37_one_bit_palette_and_cmyk(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_images(tmp_path / "palette of grays.png", OPTIONS).x[0, 0], GRAY)
     Image.fromarray(RGB).quantize(12).save(tmp_path / "palette.png")
     samples = read_images(tmp_path / "palette.png", OPTIONS)
-    np.testing.assert_array_equal(samples.x[0], RGB.transpose(2, 0, 1))  # twelve colours fit the palette
+    np.testing.assert_array_equal(samples.x[0], RGB.transpose(2, 0, 1))  # twelve colors fit the palette
     Image.new("CMYK", (2, 2), (255, 0, 0, 0)).save(tmp_path / "cmyk.tif")
     assert read_images(tmp_path / "cmyk.tif", OPTIONS).x[0, :, 0, 0].tolist() == [0, 255, 255]  # cyan
 
@@ -257,7 +257,7 @@ def test_fault_37_one_bit_palette_and_cmyk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("alpha", "expected"), [("auto", (255, 127, 127)), ("white", (255, 127, 127)), ("black", (128, 0, 0))]
 )
-def test_fault_37_transparency_is_laid_on_a_colour(tmp_path: Path, alpha: str, expected: tuple[int, ...]) -> None:
+def test_fault_37_transparency_is_laid_on_a_color(tmp_path: Path, alpha: str, expected: tuple[int, ...]) -> None:
     Image.new("RGBA", (2, 2), (255, 0, 0, 128)).save(tmp_path / "a.png")
     samples = read_images(tmp_path, DataConfig(alpha=alpha))  # type: ignore[arg-type]
     assert samples.x.shape == (1, 3, 2, 2)
@@ -272,7 +272,7 @@ def test_fault_37_transparency_is_kept_by_choice(tmp_path: Path) -> None:
     assert samples.x[:, :, 0, 0].tolist() == [[255, 0, 9, 128], [7, 7, 7, 255]]
 
 
-def test_fault_37_transparent_colour_of_a_palette(tmp_path: Path) -> None:
+def test_fault_37_transparent_color_of_a_palette(tmp_path: Path) -> None:
     picture = Image.fromarray(GRAY).convert("P")
     picture.save(tmp_path / "a.png", transparency=0)  # the first pixel is index 0
     assert read_images(tmp_path, OPTIONS).x[0, :, 0, 0].tolist() == [255, 255, 255]
@@ -305,10 +305,10 @@ def test_fault_38_frames_first_or_all(tmp_path: Path) -> None:
 
 
 def test_fault_38_animated_gif(tmp_path: Path) -> None:
-    colours = [(255, 0, 0), (0, 255, 0)]
-    frames = [Image.new("RGB", (4, 4), colour) for colour in colours]
+    colors = [(255, 0, 0), (0, 255, 0)]
+    frames = [Image.new("RGB", (4, 4), color) for color in colors]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert read_images(tmp_path, DataConfig(frames="all")).x[:, :, 0, 0].tolist() == [list(c) for c in colours]
+    assert read_images(tmp_path, DataConfig(frames="all")).x[:, :, 0, 0].tolist() == [list(c) for c in colors]
 
 
 def test_fault_39_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:

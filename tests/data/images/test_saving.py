@@ -45,7 +45,7 @@ def test_other_lossless_formats(tmp_path: Path, suffix: str, channels: int) -> N
     ("name", "channels", "dtype", "expected"),
     [
         ("a.jpg", 1, np.uint8, "a.png"),  # lossy
-        ("a.gif", 3, np.uint8, "a.png"),  # 256 colours
+        ("a.gif", 3, np.uint8, "a.png"),  # 256 colors
         ("a.webp", 1, np.uint8, "a.png"),  # WebP knows no gray
         ("a.bmp", 4, np.uint8, "a.png"),
         ("a.bmp", 1, np.uint16, "a.png"),
@@ -68,11 +68,11 @@ def test_sixteen_bit_gray_stays(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tifffile.imread(save_image(tmp_path / "a.tif", image)), image[0])
 
 
-def test_sixteen_bit_colour_is_narrowed_and_told(tmp_path: Path) -> None:
+def test_sixteen_bit_color_is_narrowed_and_told(tmp_path: Path) -> None:
     image = pixels(3, np.uint16)
     saved = save_images(tmp_path, image[None], ["a.png"])
     np.testing.assert_array_equal(np.asarray(Image.open(saved.paths[0])), (image // 256).transpose(1, 2, 0))
-    assert saved.notes == ("Colour images of 16 bits are saved with 8.",)
+    assert saved.notes == ("Color images of 16 bits are saved with 8.",)
 
 
 def test_floats_are_rounded_and_cut(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_without_a_network_one_error_says_which_files_to_put_where(tmp_path: Pat
     assert f"into {cache}/kmnist" in (caught.value.fix or "")
 
 
-def test_the_catalogue_is_complete() -> None:
+def test_the_catalog_is_complete() -> None:
     assert NAMES == (
         "mnist-2k", "mnist", "fashion-mnist", "kmnist", "emnist/balanced", "emnist/byclass", "emnist/bymerge",
         "emnist/digits", "emnist/letters", "emnist/mnist",

@@ -88,7 +88,7 @@ def test_true_and_false_fill_a_column_or_are_no_numbers() -> None:
         ("2\n3", "runs on over several rows", None),
     ],
 )
-def test_fault_21_the_reason_is_recognised(cell: str, words: str, fix: str | None) -> None:
+def test_fault_21_the_reason_is_recognized(cell: str, words: str, fix: str | None) -> None:
     found = reason(cell)
     assert words in found.words
     assert found.fix == fix

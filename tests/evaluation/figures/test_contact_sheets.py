@@ -30,7 +30,7 @@ def test_channels_come_last_and_odd_numbers_of_them_are_averaged(channels, shown
     np.testing.assert_allclose(x.mean(axis=-1), images.mean(axis=1), atol=1e-6)  # float32
 
 
-def test_nan_stays_in_gray_and_is_black_in_colour():
+def test_nan_stays_in_gray_and_is_black_in_color():
     assert np.isnan(pictures(np.full((1, 1, 2, 2), np.nan))).all()
     assert (pictures(np.full((1, 3, 2, 2), np.nan)) == 0).all()
 

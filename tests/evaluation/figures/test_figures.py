@@ -105,7 +105,7 @@ def test_sanity_shows_original_code_reconstruction_and_error(images, rng):
     shown = arrays(figure)
     np.testing.assert_allclose(shown[:10], images[:10, 0] / 255, atol=1e-7)  # float32
     np.testing.assert_allclose(shown[10:20], z[:10].reshape(10, 4, 8))
-    np.testing.assert_allclose(shown[21:], x_hat[:10, 0], atol=1e-7)  # shown[20] is the colour bar
+    np.testing.assert_allclose(shown[21:], x_hat[:10, 0], atol=1e-7)  # shown[20] is the color bar
     mse = ((images / 255 - x_hat) ** 2).mean(axis=(1, 2, 3))
     found = texts(figure)
     assert [f"{e:.4f}" for e in mse[:10]] == [t for t in found if t.startswith("0.0")]
@@ -124,27 +124,27 @@ def test_every_size_of_code_and_number_of_samples_can_be_read(images, rng, z_siz
     assert height > 250
 
 
-def colours_of_code(figure: Figure) -> tuple[str, float, float]:
+def colors_of_code(figure: Figure) -> tuple[str, float, float]:
     code = next(i for i in figure.axes[0].images if i.get_cmap().name != "gray")
     return code.get_cmap().name, *code.get_clim()
 
 
-def test_signed_codes_have_colours_symmetric_about_zero(images):
+def test_signed_codes_have_colors_symmetric_about_zero(images):
     z = np.tile([[-3.0, 1.0]], (4, 1))
-    assert colours_of_code(figures.sanity(images[:4], z, images[:4])) == ("RdBu", -3.0, 3.0)
+    assert colors_of_code(figures.sanity(images[:4], z, images[:4])) == ("RdBu", -3.0, 3.0)
 
 
-def test_codes_between_0_and_1_have_one_colour_from_0_to_1(images):
+def test_codes_between_0_and_1_have_one_color_from_0_to_1(images):
     z = np.tile([[0.2, 0.7]], (4, 1))
-    assert colours_of_code(figures.sanity(images[:4], z, images[:4])) == ("Blues", 0.0, 1.0)
-    assert colours_of_code(figures.sanity(images[:4], z, images[:4], signed=True)) == ("RdBu", -0.7, 0.7)
+    assert colors_of_code(figures.sanity(images[:4], z, images[:4])) == ("Blues", 0.0, 1.0)
+    assert colors_of_code(figures.sanity(images[:4], z, images[:4], signed=True)) == ("RdBu", -0.7, 0.7)
 
 
-def test_one_huge_code_leaves_the_others_their_colours(images, rng):
+def test_one_huge_code_leaves_the_others_their_colors(images, rng):
     z = rng.uniform(-1, 1, (4, 100))
     z[0, 0] = 1_000.0
     figure = figures.sanity(images[:4], z, images[:4])
-    assert colours_of_code(figure)[2] <= 1.0
+    assert colors_of_code(figure)[2] <= 1.0
     assert [t for t in texts(figure) if t[0] in "≥≤"] == ["≥ 1", "≤ −1"] or "≥ 0.99" in texts(figure)
 
 
@@ -224,7 +224,7 @@ def test_every_shape_of_image_fits_the_page(rng, shape):
         assert right <= size(figure)[0]
 
 
-def test_colour_images_are_shown_in_colour(rng):
+def test_color_images_are_shown_in_color(rng):
     x = rng.integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
     for shown, image in zip(arrays(figures.strip(x)), x, strict=True):
         np.testing.assert_allclose(shown, image.transpose(1, 2, 0) / 255, atol=1e-7)  # float32

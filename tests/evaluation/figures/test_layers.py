@@ -142,7 +142,7 @@ def test_layers_of_ones_own_are_named_after_their_class(example):
     ]
 
 
-def test_parametrised_layers_are_still_layers():
+def test_parametrized_layers_are_still_layers():
     linear = nn.utils.parametrizations.weight_norm(nn.Linear(6, 3))
     layers = layers_of(nn.Sequential(linear, nn.Linear(3, 6)))
     assert [(layer.kind, layer.width) for layer in layers] == [("input", 6), ("Linear", 3), ("Linear", 6)]

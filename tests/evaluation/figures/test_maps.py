@@ -50,25 +50,25 @@ def test_every_field_shows_one_picture(rng: np.random.Generator, n: int, side: i
     assert_no_text_overlaps(figure)
 
 
-def test_ink_has_the_colour_of_the_class() -> None:
+def test_ink_has_the_color_of_the_class() -> None:
     points, images = np.array([[0.0, 0], [1, 1]]), np.zeros((2, 1, 4, 4), np.uint8)
     images[:, :, 1:3, 1:3] = 255
     sheet = raster(maps.thumbnails(points, images, np.array([0, 1]), ["a", "b"]))
-    colours = {tuple(c) for c in sheet.reshape(-1, 3).round(3)}
-    for colour in maps.TEN[:2]:
-        assert any(np.allclose(c, to_rgb(colour), atol=0.002) for c in colours)
+    colors = {tuple(c) for c in sheet.reshape(-1, 3).round(3)}
+    for color in maps.TEN[:2]:
+        assert any(np.allclose(c, to_rgb(color), atol=0.002) for c in colors)
     left, right = sheet[:, : sheet.shape[1] // 2], sheet[:, sheet.shape[1] // 2 :]
     assert np.abs(left[left.shape[0] // 2 :] - to_rgb(maps.TEN[0])).sum(-1).min() < 0.01  # low values lie below
     assert np.abs(right[: right.shape[0] // 2] - to_rgb(maps.TEN[1])).sum(-1).min() < 0.01
 
 
-def test_photographs_keep_their_colours_in_a_frame(rng: np.random.Generator) -> None:
+def test_photographs_keep_their_colors_in_a_frame(rng: np.random.Generator) -> None:
     images = np.full((3, 3, 20, 30), 0.5, np.float32)
     images[:, 0] = 1.0
     sheet = raster(maps.thumbnails(rng.normal(size=(3, 2)), images, np.arange(3), ["a", "b", "c"]))
-    colours = {tuple(c) for c in sheet.reshape(-1, 3).round(2)}
-    assert (1.0, 0.5, 0.5) in colours
-    assert sum(any(np.allclose(c, to_rgb(t), atol=0.01) for c in colours) for t in maps.TEN[:3]) == 3
+    colors = {tuple(c) for c in sheet.reshape(-1, 3).round(2)}
+    assert (1.0, 0.5, 0.5) in colors
+    assert sum(any(np.allclose(c, to_rgb(t), atol=0.01) for c in colors) for t in maps.TEN[:3]) == 3
     plain = raster(maps.thumbnails(rng.normal(size=(3, 2)), images))
     assert {tuple(c) for c in plain.reshape(-1, 3).round(2)} == {(1.0, 0.5, 0.5), (1.0, 1.0, 1.0)}
 
@@ -119,7 +119,7 @@ def test_many_classes_are_cut_in_the_key_and_stay_on_the_page(rng: np.random.Gen
     assert len(hues) == 24
 
 
-def test_a_number_colours_points_and_has_a_scale(rng: np.random.Generator) -> None:
+def test_a_number_colors_points_and_has_a_scale(rng: np.random.Generator) -> None:
     values = np.append(rng.uniform(-1, 3, 499), np.nan)
     figure = maps.gradient(rng.normal(size=(500, 2)), values, "c3", "PCA")
     low, high = np.nanquantile(values, [0.01, 0.99])

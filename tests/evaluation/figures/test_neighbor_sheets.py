@@ -1,4 +1,4 @@
-"""Sheets of neighbours and of pairs: sizes, texts and pixels."""
+"""Sheets of neighbors and of pairs: sizes, texts and pixels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def drawn(figure: Figure) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("k", [1, 10, 23])
-def test_every_neighbour_is_drawn_with_its_texts(images: np.ndarray, k: int) -> None:
+def test_every_neighbor_is_drawn_with_its_texts(images: np.ndarray, k: int) -> None:
     rows = np.arange(1, k + 1)
     names, told = [f"{i}.png" for i in rows], [f"0.{i}" for i in rows]
     figure = neighbor_sheets.neighbors(images[0], "query.png", [("one", images[rows], names, told)] * 2)

@@ -24,7 +24,7 @@ def voted(train: np.ndarray, y: np.ndarray, test: np.ndarray, k: int) -> np.ndar
 
 
 @pytest.mark.parametrize("k", [1, 5, 40])
-def test_neighbours_vote(k: int) -> None:
+def test_neighbors_vote(k: int) -> None:
     (x, y), (x_test, y_test) = groups(120, 4, 2.0), groups(90, 4, 2.0, seed=1)
     expected = np.mean(voted(x, y, x_test, k) == y_test)
     assert 0.5 < expected < 1

@@ -18,7 +18,7 @@ import tiny
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
-from isthmus.evaluation.metrics.likelihood_bound import BINARISATIONS, importance_bound
+from isthmus.evaluation.metrics.likelihood_bound import BINARIZATIONS, importance_bound
 from isthmus.models.autoencoder import Model
 
 AXES = np.linalg.qr(np.random.default_rng(3).normal(size=(6, 6)))[0][:, :2] * [2.0, 0.7]  # W, with W^T W diagonal
@@ -54,7 +54,7 @@ def test_with_the_true_posterior_one_draw_gives_the_likelihood_itself() -> None:
     assert found["nll"] == pytest.approx(-exact.mean(), rel=1e-5)
     assert found["negative_elbo"] == pytest.approx(-exact.mean(), rel=1e-5)
     assert found["nll_sem"] == pytest.approx(exact.std(ddof=1) / math.sqrt(200), rel=1e-3)
-    assert (found["n"], found["unit"], found["binarisation"]) == (200, "nats per row", None)
+    assert (found["n"], found["unit"], found["binarization"]) == (200, "nats per row", None)
 
 
 def test_with_a_wrong_posterior_the_bound_falls_to_the_likelihood_as_draws_grow() -> None:
@@ -77,12 +77,12 @@ def test_draws_in_several_passes_give_the_same_mean(monkeypatch: pytest.MonkeyPa
     assert found["nll"] != importance_bound(model, x, draws=500, seed=1)["nll"]
 
 
-def test_binarisation_is_named_and_changes_what_is_bounded(digits: tiny.Digits) -> None:
+def test_binarization_is_named_and_changes_what_is_bounded(digits: tiny.Digits) -> None:
     ready = tiny.prepared(digits.samples, bottleneck="gaussian")
     model, data = tiny.trainer(ready).model, ready.tensor(ready.splits.test)
-    found = {how: importance_bound(model, data, draws=3, binarise=how) for how in ("none", "threshold", "sample")}
+    found = {how: importance_bound(model, data, draws=3, binarize=how) for how in ("none", "threshold", "sample")}
     assert len({round(block["nll"], 3) for block in found.values()}) == 3
-    assert {how: block["binarisation"] for how, block in found.items()} == {how: how for how in found}
+    assert {how: block["binarization"] for how, block in found.items()} == {how: how for how in found}
     assert "no likelihood" in found["none"]["values"]
     assert found["threshold"]["unit"] == "nats per image"
     black_and_white = ((data / 255) >= 0.5).to(torch.uint8) * 255
@@ -95,11 +95,11 @@ def test_models_without_a_density_of_codes_and_impossible_pixels_are_refused(dig
     with pytest.raises(UsageError, match=r"the bottleneck 'identity' has no density q\(z \| x\)"):
         importance_bound(tiny.trainer(ready).model, ready.tensor(ready.splits.test), draws=1)
     model, x, _ = ppca()
-    with pytest.raises(UsageError, match="binarise is 'threshold'"):
-        importance_bound(model, x, draws=1, binarise="threshold")
+    with pytest.raises(UsageError, match="binarize is 'threshold'"):
+        importance_bound(model, x, draws=1, binarize="threshold")
 
 
-def test_the_command_bounds_a_vae_and_names_the_binarisation(
+def test_the_command_bounds_a_vae_and_names_the_binarization(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = str(isthmus.train(images, recipe="vae", out=tmp_path / "run", **tiny.FAST).path)
@@ -108,18 +108,18 @@ def test_the_command_bounds_a_vae_and_names_the_binarisation(
         assert run_guarded(build_app(), ["evaluate", run, "--nll", str(draws), *options, "--json"]) == 0
         return json.loads(capsys.readouterr().out)["bound"]
 
-    few, some, many = (bound(draws, "--binarise", "threshold") for draws in (1, 10, 200))
+    few, some, many = (bound(draws, "--binarize", "threshold") for draws in (1, 10, 200))
     # of the same draws log E w >= E log w, by Jensen; and on average it rises with their number (Burda et al. 2016)
     assert few["nll"] == pytest.approx(few["negative_elbo"])
     for found in (some, many):
         assert found["nll"] < found["negative_elbo"]
     assert few["nll"] > some["nll"] > many["nll"]
     assert (many["draws"], many["n"], many["unit"]) == (200, 20, "nats per image")
-    for binarisation, words in BINARISATIONS.items():
-        found = bound(2, "--binarise", binarisation)
-        assert (found["binarisation"], found["values"]) == (binarisation, words)
-    assert bound(2)["binarisation"] == "none"
-    assert run_guarded(build_app(), ["evaluate", run, "--nll", "10", "--binarise", "threshold"]) == 0
+    for binarization, words in BINARIZATIONS.items():
+        found = bound(2, "--binarize", binarization)
+        assert (found["binarization"], found["values"]) == (binarization, words)
+    assert bound(2)["binarization"] == "none"
+    assert run_guarded(build_app(), ["evaluate", run, "--nll", "10", "--binarize", "threshold"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("nll "))
     assert line.startswith(f"nll        at most {some['nll']:.2f} ± {some['nll_sem']:.2f} nats per image")
     assert line.endswith("(10 draws each, black and white at 0.5)")

@@ -53,8 +53,8 @@ def test_metrics_and_headline_of_a_tables_denoiser_speak_of_noise(noise: str) ->
     assert block["noise"] == noise
     assert "estimates" not in block  # the noise of a row cannot be told from the row
     assert block["baselines"]["linear"]["mse"] < min(block["noisy"]["mse"], block["baselines"]["mean"]["mse"])
-    learnt = metrics | {"test": {"mse": block["baselines"]["mean"]["mse"] / 2}}  # an untrained one is told otherwise
-    told = headline(metrics["verdicts"], learnt)
+    learned = metrics | {"test": {"mse": block["baselines"]["mean"]["mse"] / 2}}  # an untrained one is told otherwise
+    told = headline(metrics["verdicts"], learned)
     numbers = f"goes from {block['noisy']['mse']:.3g} to {block['denoised']['mse']:.3g}"
     assert numbers in told
     assert f"with the best linear filter to {block['baselines']['linear']['mse']:.3g}" in told

@@ -125,7 +125,7 @@ def test_noise_sd_finds_white_noise_on_a_slope(sd: float) -> None:
     generator = torch.Generator().manual_seed(1)
     slope = torch.linspace(0, 1, 64).expand(8, 2, 64, 64)
     noisy = slope + sd * torch.randn(slope.shape, generator=generator)
-    # 8 x 7,688 neighbouring places that overlap ninefold: the mean's own error is under 1 %, three of them 3 %.
+    # 8 x 7,688 neighboring places that overlap ninefold: the mean's own error is under 1 %, three of them 3 %.
     assert float(metrics.noise_sd(noisy).mean()) == pytest.approx(sd, rel=0.03)
 
 

@@ -31,7 +31,7 @@ def test_pieces_give_the_same(rng: np.random.Generator, monkeypatch: pytest.Monk
     assert np.array_equal(whole.distances, pieces.distances)
 
 
-def test_a_sample_is_not_its_own_neighbour(rng: np.random.Generator) -> None:
+def test_a_sample_is_not_its_own_neighbor(rng: np.random.Generator) -> None:
     data = rng.normal(size=(50, 3))
     data[7] = data[3]
     found = nearest(data, data, 4, leave_out=np.arange(50))

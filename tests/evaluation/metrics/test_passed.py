@@ -64,7 +64,7 @@ def test_asking_for_nothing_gives_nothing(digits: tiny.Digits) -> None:
     assert len(passed) == 100
     for wanted in (passed.first(0), passed.rows([])):
         assert [part.shape for part in wanted] == [(0, 1, 28, 28)] * 3
-    assert passed.values.keys() == {"mse"}  # what a judgement wants besides is not measured for a picture
+    assert passed.values.keys() == {"mse"}  # what a judgment wants besides is not measured for a picture
 
 
 def test_rows_of_the_first_chunks_do_not_run_through_the_rest(
@@ -101,7 +101,7 @@ def test_a_table_has_no_similarity_and_no_floor() -> None:
     assert floors(model, data).tolist() == [0.0] * len(data)
 
 
-def test_the_floor_is_the_entropy_of_grey_pixels(digits: tiny.Digits) -> None:
+def test_the_floor_is_the_entropy_of_gray_pixels(digits: tiny.Digits) -> None:
     model, data = made(digits)
     x = digits.x[:100].reshape(100, -1) / 255
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -38,8 +38,8 @@ def test_thickness_is_twice_the_area_over_the_perimeter(w: int) -> None:
 @pytest.mark.parametrize("lean", [-0.4, 0.0, 0.3])
 def test_slant_is_the_shear_that_was_applied(lean: float) -> None:
     # rows further up (smaller y) move to the right by `lean` pixels each
-    centre = 19.5
-    map_back = AffineTransform(np.array([[1, lean, -lean * centre], [0, 1, 0], [0, 0, 1]]))
+    center = 19.5
+    map_back = AffineTransform(np.array([[1, lean, -lean * center], [0, 1, 0], [0, 0, 1]]))
     sheared = warp(bar(4, 24), map_back, order=1)
     assert measure("slant", images(sheared))[0] == pytest.approx(lean, abs=0.01)  # pixels are spread over two
 
@@ -47,11 +47,11 @@ def test_slant_is_the_shear_that_was_applied(lean: float) -> None:
 def test_measures_do_not_depend_on_brightness_place_or_channels() -> None:
     one = images(bar(4, 24))
     moved = np.roll(one, (3, -5), axis=(2, 3)) // 2
-    colour = np.repeat(one, 3, axis=1)
+    color = np.repeat(one, 3, axis=1)
     for name in MEASURES:
         base = measure(name, one)
         np.testing.assert_allclose(measure(name, moved), base, rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(measure(name, colour), base, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(measure(name, color), base, rtol=1e-9, atol=1e-9)
 
 
 def test_empty_images_have_no_measure_and_tables_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""What the judgement measures for its verdicts beside the metrics."""
+"""What the judgment measures for its verdicts beside the metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.evaluation.verdicts.judge import gather
 
 
 @pytest.mark.parametrize(("likelihood", "has_floor"), [("gaussian", True), ("gaussian,variance=shared", False)])
-def test_a_learnt_variance_is_judged_by_squared_errors(likelihood: str, has_floor: bool) -> None:
+def test_a_learned_variance_is_judged_by_squared_errors(likelihood: str, has_floor: bool) -> None:
     prepared = tiny.prepared(tiny.table(), likelihood=likelihood, epochs=1)
     model, splits = tiny.trainer(prepared).model, prepared.splits
     passed = pass_through(model, prepared.tensor(splits.test), 0)
@@ -19,5 +19,5 @@ def test_a_learnt_variance_is_judged_by_squared_errors(likelihood: str, has_floo
     assert facts.has_floor is has_floor
     for cost, samples in ((facts.train_cost, splits.train), (facts.test_cost, splits.test)):
         x = prepared.x(samples)
-        # A fixed Gaussian's cost is the squared error too; a learnt one's would be in nats.
+        # A fixed Gaussian's cost is the squared error too; a learned one's would be in nats.
         assert cost == pytest.approx(float(np.square((model.x_hat(x) - x).detach().numpy()).mean()), rel=1e-4)

@@ -50,7 +50,7 @@ def test_beats_mean(mse: float | None, level: str, words: tuple[str, ...]) -> No
     assert_found(found, level, *words)
 
 
-def test_one_that_has_not_learnt_is_told_to_take_the_modern_recipe_or_another_rate() -> None:
+def test_one_that_has_not_learned_is_told_to_take_the_modern_recipe_or_another_rate() -> None:
     bad = metrics(test__mse=0.07)
     tried = {
         lr: verdict("beats-mean", of=bad, rows=history([0.26, 0.26], lr=lr)).try_next for lr in (3e-3, 1e-3, 1e-6, 3.0)
@@ -189,7 +189,7 @@ DONE = [0.1319, 0.1241, 0.1191, 0.1159, 0.1135]  # a code of two numbers; four t
 @pytest.mark.parametrize(
     ("costs", "train", "level"),
     [(STEEP, 0.0850, "warn"), (STEEP, 0.0780, "pass"), (DONE, 0.0850, "pass")],
-    ids=["young and steep", "steep, but memorising", "flat"],
+    ids=["young and steep", "steep, but memorizing", "flat"],
 )
 def test_stopped_too_early_under_one_cycle(costs: list[float], train: float, level: str) -> None:
     rows = history([0.058 + cost for cost in np.interp(np.arange(1, 21), [4, 8, 12, 16, 20], costs)])
@@ -379,7 +379,7 @@ def test_fault_overfitting_says_what_so_many_samples_can_tell(
     assert_found(found, level, words)
     assert ("does not overfit" in found.text) is False
     early = verdict("stopped-too-early", of=of, rows=FALLING[:2], **exact)
-    assert ("hardly begun to memorise" in early.text) is (test == 0.080)
+    assert ("hardly begun to memorize" in early.text) is (test == 0.080)
 
 
 def test_a_likelihood_without_a_least_cost_is_judged_by_squared_errors() -> None:
@@ -408,7 +408,7 @@ def test_fault_equal_samples_are_told_as_such_and_nothing_else_is_judged() -> No
     assert "there is a single training row" in verdict("nothing-to-learn", of=single, n_duplicates=0).text
 
 
-def test_fault_a_quantised_code_is_not_measured_as_if_it_held_real_numbers() -> None:
+def test_fault_a_quantized_code_is_not_measured_as_if_it_held_real_numbers() -> None:
     code = {"codes": 512, "tokens": 8000, "used": 500, "perplexity": 400.0}  # 8 tokens of 9 bits for 1,000 images
     worse = verdict("beats-pca", of=metrics(test__mse=0.02, code=code))
     words = "Its code of 72 bits stands against PCA's 8 real numbers, which hold more", "0.02 against 0.0174"

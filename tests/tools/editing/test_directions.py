@@ -29,8 +29,8 @@ def latent(codes: np.ndarray, labels: np.ndarray | None = None, classes: tuple[s
 def three_classes() -> Latent:
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], 200)
-    centres = np.array([[0, 0, 0], [5, 0, 0], [0, 7, 1]])
-    return latent(centres[labels] + rng.normal(size=(600, Z)), labels, ("a", "b", "c"))
+    centers = np.array([[0, 0, 0], [5, 0, 0], [0, 7, 1]])
+    return latent(centers[labels] + rng.normal(size=(600, Z)), labels, ("a", "b", "c"))
 
 
 def test_a_pair_of_classes_and_one_class_against_the_others() -> None:
@@ -114,15 +114,15 @@ def test_independent_directions_find_the_sources() -> None:
         assert sum(fits) == 1
 
 
-def test_names_stand_for_classes_measures_and_learnt_features(digit_run: Run) -> None:
-    learnt = replace(directions.feature_of(digit_run, "7"), name="sevenish")
-    directions.keep(digit_run, learnt)
+def test_names_stand_for_classes_measures_and_learned_features(digit_run: Run) -> None:
+    learned = replace(directions.feature_of(digit_run, "7"), name="sevenish")
+    directions.keep(digit_run, learned)
     again = directions.feature_of(digit_run, "sevenish")
-    np.testing.assert_array_equal(again.shift, learnt.shift)
+    np.testing.assert_array_equal(again.shift, learned.shift)
     assert directions.feature_of(digit_run, "slant").unit.startswith("one standard deviation of slant, 0.")
-    assert "sevenish" in [f.name for f in directions.learnt(digit_run)]
+    assert "sevenish" in [f.name for f in directions.learned(digit_run)]
     with pytest.raises(UsageError, match=r"unknown feature 'slnat'") as caught:
         directions.feature_of(digit_run, "slnat")
     assert "did you mean 'slant'" in str(caught.value.fix)
     with pytest.raises(UsageError, match="'7' is a class"):
-        directions.keep(digit_run, replace(learnt, name="7"))
+        directions.keep(digit_run, replace(learned, name="7"))

@@ -1,4 +1,4 @@
-"""`isthmus feature`: what is learnt from, the evidence that is told, and what is listed."""
+"""`isthmus feature`: what is learned from, the evidence that is told, and what is listed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return isthmus.train(folder / "table.csv", out=folder / "run", **settings)
 
 
-def test_a_class_is_learnt_with_its_evidence(digit_run: Run) -> None:
+def test_a_class_is_learned_with_its_evidence(digit_run: Run) -> None:
     feature = feature_learning.learn(digit_run, "round", {"class": "0", "against": "1"})
     labels = digit_run.prepared.splits.test.labels
     assert feature.evidence["n_held_out"] == np.isin(labels, [0, 1]).sum()
@@ -41,7 +41,7 @@ def test_a_class_is_learnt_with_its_evidence(digit_run: Run) -> None:
     assert feature_learning.about(feature)["name"] == "round"
 
 
-def test_two_sets_are_learnt_and_part_of_them_is_held_out(digit_run: Run) -> None:
+def test_two_sets_are_learned_and_part_of_them_is_held_out(digit_run: Run) -> None:
     source = {"with": "mnist-2k:label=7", "without": "mnist-2k:label=1"}
     feature = feature_learning.learn(digit_run, "sevenish", source, method="means")
     assert (feature.evidence["n_with"], feature.evidence["n_held_out"]) == (200, 100)

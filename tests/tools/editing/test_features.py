@@ -105,5 +105,5 @@ def test_a_feature_of_another_code_and_too_few_samples_are_refused() -> None:
         Feature.from_part(part, 3)
     with pytest.raises(ModelFileError, match="shift"):
         Feature.from_part(Artifact(part.about, {"origin": np.zeros(Z)}), Z)
-    with pytest.raises(DataError, match="learnt from two samples or more, and of seven there is 1 sample"):
+    with pytest.raises(DataError, match="learned from two samples or more, and of seven there is 1 sample"):
         Group.of("seven", np.zeros((1, Z)))

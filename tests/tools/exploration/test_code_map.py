@@ -57,7 +57,7 @@ def test_of_many_samples_some_are_taken(digit_run: Run) -> None:
     assert "50 of 2,000 samples are taken (--limit takes more)" in found.as_dict()["said"]
 
 
-def test_rows_of_a_table_are_points_coloured_by_label_or_column(grove: Run) -> None:
+def test_rows_of_a_table_are_points_colored_by_label_or_column(grove: Run) -> None:
     by_label = map_codes(grove, grove.config.data.source, method="pca")
     assert by_label.color == "label"
     texts = [text.get_text() for text in by_label.draw().axes[0].texts]
@@ -68,10 +68,10 @@ def test_rows_of_a_table_are_points_coloured_by_label_or_column(grove: Run) -> N
     assert by_column.draw().axes[0].collections[0].get_clim() == pytest.approx(np.quantile(values, [0.01, 0.99]))
 
 
-def test_colours_that_are_not_there(grove: Run, denoiser: Run) -> None:
-    with pytest.raises(UsageError, match="unknown colour 'c9'"):
+def test_colors_that_are_not_there(grove: Run, denoiser: Run) -> None:
+    with pytest.raises(UsageError, match="unknown color 'c9'"):
         map_codes(grove, method="pca", color="c9")
-    with pytest.raises(UsageError, match="has no labels to colour the map by"):
+    with pytest.raises(UsageError, match="has no labels to color the map by"):
         map_codes(denoiser, method="pca", color="label")
     assert map_codes(denoiser, method="pca").color == "none"
     with pytest.raises(UsageError, match="unknown method"):

@@ -35,14 +35,14 @@ def test_the_nearest_in_the_training_data_by_code_and_by_pixels(digit_run: Run, 
     assert len(found.draw().axes[0].images) == 13
 
 
-def test_a_sample_of_the_data_searched_is_not_its_own_neighbour(digit_run: Run) -> None:
+def test_a_sample_of_the_data_searched_is_not_its_own_neighbor(digit_run: Run) -> None:
     found = look_up(digit_run, "mnist-2k:3,8", "mnist-2k", k=4)
     assert found.columns()["query"] == ["3"] * 8 + ["8"] * 8
     assert not {3, 8} & {int(found.code.rows[0, 0]), int(found.raw.rows[0, 0])} - {8}
     assert (found.raw.distances > 0).all()
 
 
-def test_a_row_of_the_runs_own_data_is_not_its_own_neighbour_but_an_equal_file_is(
+def test_a_row_of_the_runs_own_data_is_not_its_own_neighbor_but_an_equal_file_is(
     digit_run: Run, tmp_path: Path
 ) -> None:
     train = digit_run.prepared.splits.train

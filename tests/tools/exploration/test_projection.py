@@ -90,7 +90,7 @@ def test_umap_where_it_is_there_is_seeded(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(projection, "umap", types.SimpleNamespace(UMAP=UMAP))
     found = project(np.arange(30.0).reshape(10, 3), "umap")
     assert found.points.tolist() == np.arange(30.0).reshape(10, 3)[:, :2].tolist()
-    assert (found.points.dtype, found.told) == (np.float32, "UMAP, 9 neighbours")
+    assert (found.points.dtype, found.told) == (np.float32, "UMAP, 9 neighbors")
     assert given[0]["n_neighbors"] == 9
     assert isinstance(given[0]["random_state"], int)
     assert "umap" not in sys.modules or projection.umap is not sys.modules["umap"]

@@ -1,4 +1,4 @@
-"""Drawings as MNIST's digits were: the ink in a box of 20 pixels, its centre of mass in the middle."""
+"""Drawings as MNIST's digits were: the ink in a box of 20 pixels, its center of mass in the middle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiny import Digits
 
 @pytest.mark.parametrize(("height", "width"), [(200, 100), (60, 180), (20, 20)])
 @pytest.mark.parametrize("corner", [(0, 0), (70, 90)])
-def test_ink_fills_a_box_of_twenty_around_its_centre_of_mass(height: int, width: int, corner: tuple[int, int]) -> None:
+def test_ink_fills_a_box_of_twenty_around_its_center_of_mass(height: int, width: int, corner: tuple[int, int]) -> None:
     page = np.zeros((1, 280, 280), np.uint8)
     page[0, corner[0] : corner[0] + height, corner[1] : corner[1] + width] = 255
     x = frame(page, (1, 28, 28), "digit", dark_border=True)[0]
@@ -58,7 +58,7 @@ def test_cover_takes_the_middle_in_the_right_proportions() -> None:
     assert np.array_equal(frame(image, (3, 8, 8), "cover"), np.ones((3, 8, 8), np.float32))
 
 
-def test_colour_becomes_gray_and_gray_colour() -> None:
+def test_color_becomes_gray_and_gray_color() -> None:
     red = np.zeros((3, 8, 8), np.uint8)
     red[0] = 255
     assert frame(red, (1, 8, 8))[0] == pytest.approx(np.full((8, 8), 0.299))

@@ -24,11 +24,11 @@ def images(channels: int, side: int = 6) -> Samples:
     return Samples(RNG.integers(0, 256, (4, channels, side, side), dtype=np.uint8), "given")
 
 
-def test_gray_images_are_given_to_a_colour_model_in_three_like_channels() -> None:
-    gray, colour = images(1), fit_preprocess(images(3), "auto")
-    found = fitting(gray, colour)
+def test_gray_images_are_given_to_a_color_model_in_three_like_channels() -> None:
+    gray, color = images(1), fit_preprocess(images(3), "auto")
+    found = fitting(gray, color)
     assert np.array_equal(found.x, np.concatenate([gray.x] * 3, axis=1))
-    assert found.notes[-1] == "given: gray images given to a colour model, the three channels are alike"
+    assert found.notes[-1] == "given: gray images given to a color model, the three channels are alike"
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,16 @@ from isthmus.errors import DataError
 from isthmus.tools.sampling.fidelity import precision_recall
 
 
-def cloud(n: int, centre: float = 0.0, seed: int = 0, size: int = 6) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(centre, 1, (n, size)).astype(np.float32))
+def cloud(n: int, center: float = 0.0, seed: int = 0, size: int = 6) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(center, 1, (n, size)).astype(np.float32))
 
 
 def by_scikit_learn(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[float, float]:
     """Equations 1 and 2 of arXiv:1904.06991, written down anew."""
 
-    def covered(queries: np.ndarray, centres: np.ndarray) -> float:
-        radii = NearestNeighbors(n_neighbors=k + 1).fit(centres).kneighbors(centres)[0][:, -1]
-        distances = np.sqrt(((queries[:, None].astype(float) - centres[None]) ** 2).sum(2))
+    def covered(queries: np.ndarray, centers: np.ndarray) -> float:
+        radii = NearestNeighbors(n_neighbors=k + 1).fit(centers).kneighbors(centers)[0][:, -1]
+        distances = np.sqrt(((queries[:, None].astype(float) - centers[None]) ** 2).sum(2))
         return float((distances <= radii[None]).any(1).mean())
 
     return covered(generated, real), covered(real, generated)
@@ -38,11 +38,11 @@ def test_a_set_and_itself() -> None:
 
 
 def test_sets_that_do_not_touch() -> None:
-    assert precision_recall(cloud(50), cloud(50, centre=100))[:2] == (0.0, 0.0)
+    assert precision_recall(cloud(50), cloud(50, center=100))[:2] == (0.0, 0.0)
 
 
 def test_one_mode_of_two_is_precise_and_misses_half() -> None:
-    real = torch.cat([cloud(200), cloud(200, centre=50, seed=1)])
+    real = torch.cat([cloud(200), cloud(200, center=50, seed=1)])
     found = precision_recall(real, cloud(200, seed=2))
     same = precision_recall(cloud(200), cloud(200, seed=2))
     assert found.precision == same.precision

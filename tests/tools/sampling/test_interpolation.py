@@ -13,8 +13,8 @@ from isthmus.tools.sampling.interpolation import PATHS, blend
 @pytest.mark.parametrize("path", PATHS)
 @given(seed=st.integers(0, 10_000), steps=st.integers(2, 20))
 def test_the_way_begins_and_ends_at_its_ends(path: str, seed: int, steps: int) -> None:
-    a, b, centre = np.random.default_rng(seed).normal(size=(3, 5))
-    way = blend(a, b, steps, path, centre)
+    a, b, center = np.random.default_rng(seed).normal(size=(3, 5))
+    way = blend(a, b, steps, path, center)
     assert way.shape == (steps, 5)
     np.testing.assert_allclose(way[[0, -1]], [a, b], atol=1e-5)  # float32
 
@@ -33,9 +33,9 @@ def test_the_spherical_way_is_that_of_scipy_and_keeps_the_length() -> None:
 
 
 @given(st.integers(0, 10_000))
-def test_around_a_centre_length_and_angle_change_evenly(seed: int) -> None:
-    a, b, centre = np.random.default_rng(seed).normal(size=(3, 4))
-    way = blend(a, b, 7, "spherical", centre).astype(np.float64) - centre
+def test_around_a_center_length_and_angle_change_evenly(seed: int) -> None:
+    a, b, center = np.random.default_rng(seed).normal(size=(3, 4))
+    way = blend(a, b, 7, "spherical", center).astype(np.float64) - center
     lengths = np.linalg.norm(way, axis=1)
     np.testing.assert_allclose(lengths, np.linspace(lengths[0], lengths[-1], 7), rtol=1e-4)  # float32
     unit = way / lengths[:, None]
@@ -44,7 +44,7 @@ def test_around_a_centre_length_and_angle_change_evenly(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), [([1, 0], [2, 0]), ([1, 0], [-1, 0]), ([0, 0], [3, 4]), ([1, 1], [1, 1])])
-def test_on_one_line_with_the_centre_the_way_is_straight(a: list[float], b: list[float]) -> None:
+def test_on_one_line_with_the_center_the_way_is_straight(a: list[float], b: list[float]) -> None:
     ends = np.array(a, float), np.array(b, float)
     np.testing.assert_array_equal(blend(*ends, 4, "spherical"), blend(*ends, 4))
 

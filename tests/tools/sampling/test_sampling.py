@@ -16,7 +16,7 @@ from isthmus.runs.density import density_of
 from isthmus.tools.sampling.classifier import classifier_of
 from isthmus.tools.sampling.sampling import PRIOR, as_code, draw_samples
 
-CENTRES = {"a": -8, "b": 0, "c": 8}
+CENTERS = {"a": -8, "b": 0, "c": 8}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run on a table of three classes far apart."""
     folder = tmp_path_factory.mktemp("clouds")
     rng = np.random.default_rng(0)
-    points = [(kind, point) for kind, centre in CENTRES.items() for point in rng.normal(centre, 0.5, (80, 2))]
+    points = [(kind, point) for kind, center in CENTERS.items() for point in rng.normal(center, 0.5, (80, 2))]
     rows = [f"{kind},{x:.4f},{y:.4f},{x + y:.4f}" for kind, (x, y) in points]
     (folder / "table.csv").write_text("\n".join(["kind,x,y,s", *rows]))
     settings = tiny.SMALL | {"z_size": 2, "epochs": 60, "label": "kind", "batch_size": 32}
@@ -37,13 +37,13 @@ def variational(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.parametrize("density", ["gaussian", "mixture"])
-@pytest.mark.parametrize(("of", "centre"), CENTRES.items())
-def test_samples_of_a_class_lie_where_the_class_lies(clouds: Run, density: str, of: str, centre: float) -> None:
+@pytest.mark.parametrize(("of", "center"), CENTERS.items())
+def test_samples_of_a_class_lie_where_the_class_lies(clouds: Run, density: str, of: str, center: float) -> None:
     drawn = draw_samples(clouds, 100, density=density, of=of)
     assert drawn.x.shape == (100, 3)
     assert drawn.labels == (of,) * 100
     nearest = np.abs(drawn.x[:, :2].mean(1)[:, None] - [-8, 0, 8]).argmin(1)
-    assert np.mean(np.array([-8, 0, 8])[nearest] == centre) > 0.97
+    assert np.mean(np.array([-8, 0, 8])[nearest] == center) > 0.97
 
 
 def test_samples_without_a_class_have_the_mean_and_spread_of_the_data(clouds: Run) -> None:

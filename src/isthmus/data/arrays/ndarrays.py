@@ -39,7 +39,7 @@ def samples_from_array(array: Any, *, labels: Any = None, name: str, options: Da
     if x.ndim > 2 and options.shape == TABLE:
         x = x.reshape(len(x), -1)
     samples = _from_rows(x, name, options) if x.ndim == 2 else _from_images(x, name, options)
-    return samples if labels is None else _labelled(samples, labels, len(x), name)
+    return samples if labels is None else _labeled(samples, labels, len(x), name)
 
 
 def _from_images(x: np.ndarray, name: str, options: DataConfig) -> Samples:
@@ -112,7 +112,7 @@ def _about_digits(lossy: np.ndarray, name: str) -> tuple[str, ...]:
     return (f"{name}: column {columns} has whole numbers above 16,777,216, which float32 rounds to 7 digits.",)
 
 
-def _labelled(samples: Samples, labels: Any, n: int, name: str) -> Samples:
+def _labeled(samples: Samples, labels: Any, n: int, name: str) -> Samples:
     """The samples with labels, those of dropped rows left out."""
     values = plain(labels)
     n_labels = len(values) if values.ndim else 0

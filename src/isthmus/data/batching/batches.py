@@ -38,7 +38,7 @@ class Batches:
     """Shuffled training batches of x, a new order every epoch, from one resident tensor.
 
     The last batch is kept, however small; a single last sample joins the batch before it, since batch
-    normalisation cannot work on one.
+    normalization cannot work on one.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """Every image moved by its own whole number of pixels, -most..most each way; edges repeat outwards.
 
-    images (B, C, H, W) of any type. Repeating the edge keeps a black border black and a grey one grey.
+    images (B, C, H, W) of any type. Repeating the edge keeps a black border black and a gray one gray.
     """
     B, C, H, W = images.shape
     device = images.device

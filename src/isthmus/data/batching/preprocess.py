@@ -112,7 +112,7 @@ class Preprocess:
 def fit_preprocess(train: Samples, scale: str, missing: str = "error") -> Preprocess:
     """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `missing`: median fills gaps of tables.
 
-    auto brings images to [0, 1] by the range of their type and standardises tables column by column, once their gaps
+    auto brings images to [0, 1] by the range of their type and standardizes tables column by column, once their gaps
     are filled. Constant columns are scaled by 1, which turns them into zeros.
 
     Raises: DataError if a column of the training part holds nothing but gaps.
@@ -166,7 +166,7 @@ def _deviation(x: np.ndarray) -> np.ndarray:
 def _minmax(train: Samples) -> tuple[np.ndarray, np.ndarray]:
     axes = (0, 2, 3) if train.is_image else (0,)
     low, high = train.x.min(axes).astype(np.float64), train.x.max(axes).astype(np.float64)
-    if train.is_image:  # one range for all channels, so that colours keep their proportions
+    if train.is_image:  # one range for all channels, so that colors keep their proportions
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     return low, high - low
 

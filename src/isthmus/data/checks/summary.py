@@ -114,8 +114,8 @@ def _form(facts: Summary) -> str:
     if not facts.is_image:
         return f"{counted(facts.n, 'row')} of {counted(facts.shape[0], 'column')}"
     C, H, W = facts.shape
-    colours = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}.get(C, f"{C}-channel")
-    return f"{counted(facts.n, f'{colours} image')} of {H} x {W} pixels"
+    colors = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}.get(C, f"{C}-channel")
+    return f"{counted(facts.n, f'{colors} image')} of {H} x {W} pixels"
 
 
 def _labels(classes: dict[str, int]) -> str:

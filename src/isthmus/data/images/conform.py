@@ -37,7 +37,7 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
         notes.append(f"{samples.name}: the alpha channel is laid on {paper}.")
     if x.shape[1] == 3 and options.gray:
         x = _gray(x)
-        notes.append(f"{samples.name}: colour is turned to gray.")
+        notes.append(f"{samples.name}: color is turned to gray.")
     if options.resize is not None:
         size = parse_size(options.resize)
         if x.shape[2:] != size:
@@ -52,7 +52,7 @@ def _gray(x: np.ndarray) -> np.ndarray:
 
 
 def _on_paper(x: np.ndarray, paper: float) -> np.ndarray:
-    """(N, 4, H, W) -> (N, 3, H, W): colour * alpha + paper * (1 - alpha)."""
+    """(N, 4, H, W) -> (N, 3, H, W): color * alpha + paper * (1 - alpha)."""
     full = FULL[str(x.dtype)]
 
     def lay(part: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
     """Every image under a folder in natural order, or one image file. `progress(done, total)` counts steps, two a file.
 
     x is uint8, or uint16 where any file has 16 bits, or float32 in [0, 1] where any is a float image; others are scaled
-    by their range. Colour wins over gray, unless `options.gray`. Labels are the first sub-folders.
+    by their range. Color wins over gray, unless `options.gray`. Labels are the first sub-folders.
 
     Raises: DataError for an empty folder, files that cannot be read (all are listed), several sizes without `resize`.
     """
@@ -128,10 +128,10 @@ def _agree(
     sizes = Counter((seen.height, seen.width) for seen in good)
     if size is None and cut is None and len(sizes) > 1:
         raise _mixed_sizes(path, good, sizes)
-    colour = not options.gray and any(seen.colour for seen in good)
+    color = not options.gray and any(seen.color for seen in good)
     keep_alpha = options.alpha == "keep" and any(seen.alpha for seen in good)
     form = Form(
-        channels=(3 if colour else 1) + keep_alpha,
+        channels=(3 if color else 1) + keep_alpha,
         dtype=max((seen.dtype for seen in good), key=("uint8", "uint16", "float32").index),
         backdrop=0 if options.alpha == "black" else 255,  # auto: white, as a page or a browser would show it
         size=size,

@@ -38,7 +38,7 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
         )
     n_cut = sum("of 16 bits" in seen.mode for seen in good)
     if n_cut:
-        notes.append(f"{counted(n_cut, 'colour image')} with 16 bits a channel, of which the upper 8 are read.")
+        notes.append(f"{counted(n_cut, 'color image')} with 16 bits a channel, of which the upper 8 are read.")
     n_turned = sum(seen.rotated for seen in good)
     return [*notes, f"{counted(n_turned, 'image')} turned as the EXIF data says."] if n_turned else notes
 

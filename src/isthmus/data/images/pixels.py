@@ -1,7 +1,7 @@
 """One image file: what its header says, and its pixels in a form that a whole set shares.
 
 `look` reads headers only; `decode` gives (C, H, W). Nothing is cut off on the way: 16-bit values are kept or scaled by
-their range, transparency is laid on a colour or kept, EXIF rotation is applied.
+their range, transparency is laid on a color or kept, EXIF rotation is applied.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")  # nothing that runs an interpreter (EPS) or is rarely tested
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif"})
-MOST_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte in colour
+MOST_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte in color
 ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 ask for a turn or a flip, 5 to 8 swap height and width
 WIDE = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I;16N": "uint16", "I": "uint16", "F": "float32"}
 GRAY = {"1", "L", "LA", "La", *WIDE}
@@ -46,7 +46,7 @@ class Look(NamedTuple):
     height: int
     width: int
     mode: str
-    colour: bool
+    color: bool
     alpha: bool
     dtype: str
     rotated: bool
@@ -111,7 +111,7 @@ def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
         height=height,
         width=width,
         mode=_told_mode(image),
-        colour=mode not in GRAY and not (mode == "P" and _has_gray_palette(image)),
+        color=mode not in GRAY and not (mode == "P" and _has_gray_palette(image)),
         alpha=mode in ALPHA or (mode not in WIDE and "transparency" in image.info),
         dtype=WIDE.get(mode, "uint8"),
         rotated=turn > 1,
@@ -136,11 +136,11 @@ def _has_gray_palette(image: Image.Image) -> bool:
     palette = image.palette
     if palette is None or palette.mode != "RGB" or "transparency" in image.info:
         return False
-    colours = np.frombuffer(bytes(palette.palette), dtype=np.uint8)
-    if len(colours) % 3:
+    colors = np.frombuffer(bytes(palette.palette), dtype=np.uint8)
+    if len(colors) % 3:
         return False
-    by_colour = colours.reshape(3, -1).T if palette.rawmode == "RGB;L" else colours.reshape(-1, 3)
-    return bool((by_colour == by_colour[:, :1]).all())
+    by_color = colors.reshape(3, -1).T if palette.rawmode == "RGB;L" else colors.reshape(-1, 3)
+    return bool((by_color == by_color[:, :1]).all())
 
 
 def decode(seen: Look, form: Form) -> np.ndarray:
@@ -169,7 +169,7 @@ def _bytes(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
         paper = Image.new("RGBA", image.size, (form.backdrop, form.backdrop, form.backdrop, 255))
         image = Image.alpha_composite(paper, image)
     elif image.mode not in (mode, "L", "RGB", "RGBA"):
-        image = image.convert("RGBA" if seen.alpha else "RGB" if seen.colour else "L")
+        image = image.convert("RGBA" if seen.alpha else "RGB" if seen.color else "L")
     if image.mode != mode:
         image = image.convert(mode)
     if form.size is not None:

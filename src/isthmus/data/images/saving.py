@@ -30,7 +30,7 @@ class Saved(NamedTuple):
 def save_image(path: Path, image: np.ndarray) -> Path:
     """One image (C, H, W) of uint8, uint16 or floats in [0, 1], as PNG unless the suffix names another lossless format.
 
-    Floats are rounded to 8 bits and cut to their range; 16-bit gray stays 16-bit, 16-bit colour becomes 8-bit, since
+    Floats are rounded to 8 bits and cut to their range; 16-bit gray stays 16-bit, 16-bit color becomes 8-bit, since
     Pillow writes no wider. Returns the path written, whose suffix may differ from the one asked for.
 
     Raises: DataError for other shapes and for NaN; ResourceError if it cannot be written.
@@ -134,5 +134,5 @@ def _notes(folder: Path, paths: list[Path], wanted: list[str], narrowed: bool) -
             f"{len(changed):,} of {len(paths):,} images are saved under another name or format, e.g. {example}."
         )
     if narrowed:
-        notes.append("Colour images of 16 bits are saved with 8.")
+        notes.append("Color images of 16 bits are saved with 8.")
     return notes

@@ -23,7 +23,7 @@ from isthmus.system.workers import Progress
 
 
 def read_named(name: str, options: DataConfig, progress: Progress | None = None) -> Bundle:
-    """A set of the catalogue, with its own test part; `mnist-2k` has none. `progress` counts the bytes of a download.
+    """A set of the catalog, with its own test part; `mnist-2k` has none. `progress` counts the bytes of a download.
 
     Raises: DataError if it is not on this machine and cannot be fetched, saying which files to put where.
     """

@@ -143,8 +143,8 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
         bad |= numbers.bad.any(1)
         incomplete |= numbers.missing.any(1)
         lossy[columns] = loses_digits(numbers.values)
-    labels, unlabelled = _labels(frame, plan, findings)
-    incomplete |= unlabelled
+    labels, unlabeled = _labels(frame, plan, findings)
+    incomplete |= unlabeled
     findings.n_rows, findings.n_rows_bad, findings.n_rows_missing = N, int(bad.sum()), int(incomplete.sum())
     keep = ~bad & ~incomplete if options.missing == "drop" else ~bad
     if keep.all():
@@ -173,10 +173,10 @@ def _labels(frame: AbstractFrame, plan: Plan, findings: Findings) -> tuple[pl.Se
     block = frame.block([plan.label])
     column = block.to_series()
     text = column.cast(pl.String).str.strip_chars()
-    unlabelled = (text.is_null() | text.is_in(["", "nan", "NaN"])).to_numpy()
-    marks = unlabelled[:, None]
+    unlabeled = (text.is_null() | text.is_in(["", "nan", "NaN"])).to_numpy()
+    marks = unlabeled[:, None]
     findings.add_cells(range(1, frame.n_rows + 1), marks, np.zeros_like(marks), _shower(block), [plan.label])
-    return text, unlabelled
+    return text, unlabeled
 
 
 def _shower(block: pl.DataFrame):

@@ -97,8 +97,8 @@ class Parser:
         numbers = to_numbers(text.select(self.features), self.dialect.style)
         show = self._shower(text, self.features)
         self.findings.add_cells(rows, numbers.missing, numbers.bad, show, self.plan.features)
-        unlabelled = self._unlabelled(text, rows)
-        bad, incomplete = numbers.bad.any(1), numbers.missing.any(1) | unlabelled
+        unlabeled = self._unlabeled(text, rows)
+        bad, incomplete = numbers.bad.any(1), numbers.missing.any(1) | unlabeled
         self.findings.n_rows_bad += int(bad.sum())
         self.findings.n_rows_missing += int(incomplete.sum())
         self.lossy |= loses_digits(numbers.values)
@@ -108,14 +108,14 @@ class Parser:
         labels = text[self.label].filter(pl.Series(np.asarray(keep))) if self.label else None
         return ParsedChunk(numbers.values[keep], labels, places[keep])
 
-    def _unlabelled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
+    def _unlabeled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
         if self.label is None or self.plan.label is None:
             return np.zeros(len(rows), dtype=bool)
         cells = text[self.label].str.strip_chars().str.to_lowercase()
-        unlabelled = cells.is_in(list(MISSING_LABELS)).to_numpy()
+        unlabeled = cells.is_in(list(MISSING_LABELS)).to_numpy()
         show = self._shower(text, [self.label])
-        self.findings.add_cells(rows, unlabelled[:, None], np.zeros((len(rows), 1), bool), show, [self.plan.label])
-        return unlabelled
+        self.findings.add_cells(rows, unlabeled[:, None], np.zeros((len(rows), 1), bool), show, [self.plan.label])
+        return unlabeled
 
     @staticmethod
     def _shower(text: pl.DataFrame, names: list[str]):

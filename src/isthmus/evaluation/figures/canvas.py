@@ -25,7 +25,7 @@ from isthmus.system.files import write_atomic
 
 DPI = 128  # a power of two, so that inches times DPI is exactly the number of pixels asked for
 INK, MUTED, HAIRLINE, PAPER = "#1f2328", "#59636e", "#d0d7de", "#ffffff"  # muted on paper: contrast 6:1
-BLUE, VERMILION = "#0072b2", "#d55e00"  # from Okabe and Ito's palette, which colour-blind readers tell apart
+BLUE, VERMILION = "#0072b2", "#d55e00"  # from Okabe and Ito's palette, which color-blind readers tell apart
 BODY, SMALL = 17, 14  # pixels; at the 830 pixels of a README page a 1,100-pixel picture still shows 13 and 11
 MARGIN = 20
 DEFAULT: dict[str, Any] = {"interpolation": "antialiased"}
@@ -105,10 +105,10 @@ class Page:
         self.axes.set_axis_off()
         self._frames: list[np.ndarray] = []
 
-    def image(self, pixels: np.ndarray, x: float, y: float, width: float, height: float, **colours: Any) -> AxesImage:
+    def image(self, pixels: np.ndarray, x: float, y: float, width: float, height: float, **colors: Any) -> AxesImage:
         """Draws (H, W) or (H, W, 3 or 4) values into a box: sharp pixels when enlarged, averages when reduced."""
         extent = (x, x + width, y + height, y)
-        return self.axes.imshow(pixels, extent=extent, aspect="auto", **(DEFAULT | colours))
+        return self.axes.imshow(pixels, extent=extent, aspect="auto", **(DEFAULT | colors))
 
     def frames(self, boxes: list[tuple[float, float, float, float]]) -> None:
         """A hairline just around each (x, y, width, height), so that light images do not melt into the paper."""
@@ -117,7 +117,7 @@ class Page:
         self.axes.add_collection(LineCollection(paths, colors=HAIRLINE, linewidths=72 / DPI, antialiased=False))
 
     def text(self, text: str, x: float, y: float, *, size: float = BODY, color: str = INK, ha: str = "center") -> None:
-        """A line of text, centred on the height `y`."""
+        """A line of text, centered on the height `y`."""
         self.axes.text(x, y, text, size=size * 72 / DPI, color=color, ha=ha, va="center_baseline")
 
 

@@ -13,7 +13,7 @@ from isthmus.evaluation.figures.canvas import BLUE, DPI, HAIRLINE, INK, MUTED, S
 from isthmus.evaluation.figures.cost_curves import spread
 
 WIDTH, HEIGHT = 1_150, 560  # pixels
-COLOURS = (BLUE, VERMILION, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK, MUTED)  # Okabe and Ito's palette
+COLORS = (BLUE, VERMILION, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK, MUTED)  # Okabe and Ito's palette
 DECADE = 8.0  # values that span a larger factor are drawn on a logarithmic axis
 
 
@@ -29,13 +29,13 @@ def errors_against(name: str, lines: Mapping[str, Sequence[tuple[str, float]]], 
     values = list(dict.fromkeys(value for line in lines.values() for value, _ in line))
     places = _places(values)
     ends = []
-    for (title, line), colour in zip(lines.items(), COLOURS * (1 + len(lines) // len(COLOURS)), strict=False):
+    for (title, line), color in zip(lines.items(), COLORS * (1 + len(lines) // len(COLORS)), strict=False):
         points = sorted((places[value], error) for value, error in line if error > 0)
         if points:
             x, y = zip(*points, strict=True)
             style = (0, (4, 2)) if title == "PCA" else "-"
-            axes.plot(x, y, color=colour, marker="o", markersize=5, linewidth=1.8, linestyle=style)
-            ends.append((y[-1], title, colour))
+            axes.plot(x, y, color=color, marker="o", markersize=5, linewidth=1.8, linestyle=style)
+            ends.append((y[-1], title, color))
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
@@ -65,9 +65,9 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     assert figure is not None
     heights = axes.transData.transform([(axes.get_xlim()[1], y) for y, *_ in order])[:, 1]
     right = axes.get_window_extent().x1
-    for (_, title, colour), y in zip(order, spread(np.asarray(heights), 22), strict=True):
+    for (_, title, color), y in zip(order, spread(np.asarray(heights), 22), strict=True):
         x, height = figure.transFigure.inverted().transform((right + 12, y))
-        figure.text(x, height, title, color=colour, va="center")
+        figure.text(x, height, title, color=color, va="center")
 
 
 def _places(values: Sequence[str]) -> dict[str, float]:

@@ -23,13 +23,13 @@ COLUMNS = 10
 GAP = 8
 LABEL = 26  # height of a row of numbers
 LOWEST = 42  # height of a strip of codes at least, and of a row whose title has a note
-BAR = 76  # width of a colour bar with its numbers
+BAR = 76  # width of a color bar with its numbers
 
 
 def pictures(images: np.ndarray) -> np.ndarray:
     """(N, C, H, W) uint8, uint16 or float images -> (N, H, W, 1, 3 or 4) float32 in [0, 1], as they can be shown.
 
-    Values outside of [0, 1] are cut off, NaN stays in gray and is 0 in colour; 2 or more than 4 channels are averaged.
+    Values outside of [0, 1] are cut off, NaN stays in gray and is 0 in color; 2 or more than 4 channels are averaged.
     Raises: UsageError for another number of dimensions.
     """
     images = np.asarray(images)
@@ -62,14 +62,14 @@ def tile_size(size: tuple[int, ...], columns: int, *, room: float = WIDTH) -> tu
     return max(8, min(h, 3 * w)), w  # a strip of 1 x 784 still shows, a tall one does not run off the page
 
 
-def draw_picture(page: Page, picture: np.ndarray, x: float, y: float, tile: tuple[int, int], **colours: Any) -> None:
+def draw_picture(page: Page, picture: np.ndarray, x: float, y: float, tile: tuple[int, int], **colors: Any) -> None:
     """One (H, W, C) picture; behind transparent ones lies a fine checkerboard."""
     h, w = tile
     if picture.shape[-1] == 4:
         board = 0.86 + 0.14 * (np.indices((math.ceil(h / 8), math.ceil(w / 8))).sum(0) % 2)
         page.image(board, x, y, w, h, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     gray = picture[..., 0] if picture.shape[-1] == 1 else picture
-    page.image(gray, x, y, w, h, **({"cmap": "gray", "vmin": 0, "vmax": 1} | colours))
+    page.image(gray, x, y, w, h, **({"cmap": "gray", "vmin": 0, "vmax": 1} | colors))
 
 
 class AbstractRow:
@@ -78,7 +78,7 @@ class AbstractRow:
     title: str
     note: str = ""
     top: int = GAP  # room above
-    bar: bool = False  # whether the colours need a scale at the right
+    bar: bool = False  # whether the colors need a scale at the right
 
     @abstractmethod
     def height(self, tile: tuple[int, int]) -> int: ...
@@ -89,12 +89,12 @@ class AbstractRow:
 
 @dataclass(frozen=True)
 class PictureRow(AbstractRow):
-    """(N, H, W, C) pictures as `pictures` gives them; `colours` (cmap, vmin, vmax) where they map a number."""
+    """(N, H, W, C) pictures as `pictures` gives them; `colors` (cmap, vmin, vmax) where they map a number."""
 
     title: str
     pictures: np.ndarray
     note: str = ""
-    colours: dict[str, Any] = field(default_factory=dict)
+    colors: dict[str, Any] = field(default_factory=dict)
     bar: bool = False
 
     def height(self, tile: tuple[int, int]) -> int:
@@ -103,10 +103,10 @@ class PictureRow(AbstractRow):
     def draw(self, page: Page, xs: Sequence[int], y: int, tile: tuple[int, int]) -> None:
         y += (self.height(tile) - tile[0]) // 2
         for x, picture in zip(xs, self.pictures, strict=False):
-            draw_picture(page, picture, x, y, tile, **self.colours)
+            draw_picture(page, picture, x, y, tile, **self.colors)
         page.frames([(x, y, tile[1], tile[0]) for x in xs])
         if self.bar:
-            colour_bar(page, xs[-1] + tile[1] + 2 * GAP, y, tile[0], self.colours)
+            color_bar(page, xs[-1] + tile[1] + 2 * GAP, y, tile[0], self.colors)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class CodeRow(AbstractRow):
 
     title: str
     z: np.ndarray
-    colours: dict[str, Any]
+    colors: dict[str, Any]
     note: str = ""
     bar: bool = True
     clipped: bool = False
@@ -130,15 +130,15 @@ class CodeRow(AbstractRow):
         w, h = tile[1], self.height(tile)
         for x, z in zip(xs, self.z, strict=False):
             cells = blocks(z)
-            page.image(cells, x, y, w, h, **self.colours)
+            page.image(cells, x, y, w, h, **self.colors)
             self._lines(page, cells.shape, x, y, w, h)
         page.frames([(x, y, w, h) for x in xs])
-        colour_bar(page, xs[-1] + w + 2 * GAP, y, h, self.colours, clipped=self.clipped)
+        color_bar(page, xs[-1] + w + 2 * GAP, y, h, self.colors, clipped=self.clipped)
 
     @staticmethod
     def _lines(page: Page, shape: tuple[int, ...], x: float, y: float, w: int, h: int) -> None:
         rows, columns = shape
-        if min(w / columns, h / rows) < 8:  # between smaller cells lines would hide the colours
+        if min(w / columns, h / rows) < 8:  # between smaller cells lines would hide the colors
             return
         across = [[(x, y + h * r / rows), (x + w, y + h * r / rows)] for r in range(1, rows)]
         down = [[(x + w * c / columns, y), (x + w * c / columns, y + h)] for c in range(1, columns)]
@@ -171,14 +171,12 @@ def blocks(z: np.ndarray) -> np.ndarray:
     return np.append(z, np.full(-n % columns, np.nan)).reshape(-1, columns)
 
 
-def colour_bar(
-    page: Page, x: float, y: float, height: float, colours: dict[str, Any], *, clipped: bool = False
-) -> None:
+def color_bar(page: Page, x: float, y: float, height: float, colors: dict[str, Any], *, clipped: bool = False) -> None:
     """A narrow vertical scale with its ends (and, where there is room, zero) named."""
-    low, high = colours["vmin"], colours["vmax"]
+    low, high = colors["vmin"], colors["vmax"]
     least = 2 * SMALL + 6  # so that the two names do not touch beside a very flat row
     y, height = y - max(0, least - height) / 2, max(height, least)
-    page.image(np.linspace(high, low, 256)[:, None], x, y, 10, height, **(colours | {"interpolation": "bilinear"}))
+    page.image(np.linspace(high, low, 256)[:, None], x, y, 10, height, **(colors | {"interpolation": "bilinear"}))
     page.frames([(x, y, 10, height)])
     ends = [("≥ " * clipped + label(high), SMALL / 2), ("≤ " * (clipped and low < 0) + label(low), height - SMALL / 2)]
     zero = height * high / (high - low) if low < 0 < high else 0.0
@@ -188,7 +186,7 @@ def colour_bar(
 
 
 def sheet(rows: Sequence[AbstractRow], columns: int, tile: tuple[int, int]) -> Page:
-    """The page: titles at the left, `columns` tiles a row, colour bars at the right where a row has one."""
+    """The page: titles at the left, `columns` tiles a row, color bars at the right where a row has one."""
     left = MARGIN + max(text_width(row.title) for row in rows) + 2 * GAP
     left = math.ceil(max(left, MARGIN + max(text_width(row.note, SMALL) for row in rows) + 2 * GAP))
     xs = [left + i * (tile[1] + GAP) for i in range(columns)]

@@ -63,15 +63,13 @@ def cost_curves(
     bottom, tall = (total - (0.875 * HEIGHT)) / total, ROOM * HEIGHT / total
     axes = figure.add_axes((0.085, bottom, 0.7, tall))
     epochs = _values(history, "epoch")
-    lines = {name: (_values(history, key), colour) for key, name, colour in SERIES}
+    lines = {name: (_values(history, key), color) for key, name, color in SERIES}
     levels = {name: value for name, value in (reference or {}).items() if math.isfinite(value)}
     if floor is not None and math.isfinite(floor):
         levels["floor"] = floor
     costs = np.concatenate([values for values, _ in lines.values()])
     limits = _limits(costs[np.isfinite(costs)], levels, axes)
-    ends = [
-        end for name, (values, colour) in lines.items() if (end := _line(axes, epochs, values, colour, name, limits))
-    ]
+    ends = [end for name, (values, color) in lines.items() if (end := _line(axes, epochs, values, color, name, limits))]
     ends += [_level(axes, name, value, limits) for name, value in levels.items()]
     widest = max([text_width(text, SIZE) for _, text, _ in ends] + [penalties.widest(beside)])
     place = 0.085, 0.89 - min(widest, WIDTH / 3) / WIDTH
@@ -144,19 +142,19 @@ def _cost_ticks(axes: Axes, limits: tuple[float, float], log: bool) -> None:
 
 
 def _line(
-    axes: Axes, epochs: np.ndarray, values: np.ndarray, colour: str, name: str, limits: tuple[float, float]
+    axes: Axes, epochs: np.ndarray, values: np.ndarray, color: str, name: str, limits: tuple[float, float]
 ) -> tuple[float, str, str] | None:
-    """Draws one curve and gives what stands at its end: (height, text, colour); None if there is nothing to draw."""
+    """Draws one curve and gives what stands at its end: (height, text, color); None if there is nothing to draw."""
     finite = np.flatnonzero(np.isfinite(values))
     if not finite.size:
         return None
-    alone = [i for i in finite if not {i - 1, i + 1} & set(finite)]  # a line needs two neighbours
+    alone = [i for i in finite if not {i - 1, i + 1} & set(finite)]  # a line needs two neighbors
     dots = list(range(len(values))) if len(values) <= 30 else alone
-    axes.plot(epochs, values, color=colour, lw=1.6, marker="o", ms=3.2, markevery=dots, label=name, zorder=3)
+    axes.plot(epochs, values, color=color, lw=1.6, marker="o", ms=3.2, markevery=dots, label=name, zorder=3)
     above = values > limits[1]
-    axes.plot(epochs[above], np.full(above.sum(), limits[1]), "^", color=colour, ms=5, clip_on=False, zorder=4)
+    axes.plot(epochs[above], np.full(above.sum(), limits[1]), "^", color=color, ms=5, clip_on=False, zorder=4)
     last = float(values[finite[-1]])
-    return last, f"{name}  {wording.cost(last)}", colour
+    return last, f"{name}  {wording.cost(last)}", color
 
 
 def _level(axes: Axes, name: str, value: float, limits: tuple[float, float]) -> tuple[float, str, str]:
@@ -190,16 +188,16 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     order = np.argsort(heights, kind="stable")
     placed = spread(heights[order], 1.35 * SIZE / (HEIGHT * ROOM))
     for i, height in zip(order, placed, strict=True):
-        _, text, colour = ends[i]
+        _, text, color = ends[i]
         axes.text(
-            1.015, height, text, transform=axes.transAxes, color=colour, va="center_baseline", size=SIZE * 72 / DPI
+            1.015, height, text, transform=axes.transAxes, color=color, va="center_baseline", size=SIZE * 72 / DPI
         )
 
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Rising `heights` moved as little as need be (least squares) until neighbours are `gap` apart.
+    """Rising `heights` moved as little as need be (least squares) until neighbors are `gap` apart.
 
-    With the gaps taken off, this is isotonic regression: pools of neighbours that meet stand at their mean.
+    With the gaps taken off, this is isotonic regression: pools of neighbors that meet stand at their mean.
     """
     pools: list[list[float]] = []
     for i, height in enumerate(heights):

@@ -184,14 +184,14 @@ def worst(original: np.ndarray, x_hat: np.ndarray, errors: np.ndarray, ids: Sequ
     order = np.argsort(-np.nan_to_num(np.asarray(errors, float), nan=np.inf), kind="stable")[:WORST]
     x, y = pictures(np.asarray(original)[order]), pictures(np.asarray(x_hat)[order])
     difference = np.abs(x - y).mean(axis=-1, keepdims=True)
-    colours = ERRORS | {"vmax": float(np.nanmax(difference, initial=1e-6))}
+    colors = ERRORS | {"vmax": float(np.nanmax(difference, initial=1e-6))}
     columns = columns_for(len(x), x.shape[2])
     tile = tile_size(x.shape[1:3], columns)
     rows = [
         TextRow("id", [fitted(str(ids[i]), tile[1] - GAP / 2, SMALL, keep="end") for i in order]),
         PictureRow("original", x),
         PictureRow("reconstruction", y),
-        PictureRow("absolute error", difference, colours=colours, bar=True),
+        PictureRow("absolute error", difference, colors=colors, bar=True),
         TextRow("error", [cost(float(errors[i]), 2) for i in order]),
     ]
     return sheet(rows, columns, tile).figure
@@ -210,15 +210,15 @@ def _codes(z: np.ndarray | None, signed: bool | None) -> list[CodeRow]:
     known = np.sort(z[:COLUMNS][np.isfinite(z[:COLUMNS])], axis=None)
     low, high = (known[0], known[-1]) if known.size else (0.0, 0.0)
     if not signed and low >= 0 and high <= 1:
-        colours, clipped = {"cmap": "Blues", "vmin": 0.0, "vmax": 1.0}, False
+        colors, clipped = {"cmap": "Blues", "vmin": 0.0, "vmax": 1.0}, False
     else:
         size = np.sort(np.abs(known))
         end, most = (size[int(0.99 * (size.size - 1))], size[-1]) if size.size else (1.0, 1.0)
-        clipped = bool(most > 2 * end > 0)  # a few codes far beyond all others would leave those without colour
+        clipped = bool(most > 2 * end > 0)  # a few codes far beyond all others would leave those without color
         reach = float(end if clipped else most) or 1.0
         two_sided = low < 0 if signed is None else signed
-        colours = {"cmap": "RdBu" if two_sided else "Blues", "vmin": -reach if two_sided else 0.0, "vmax": reach}
-    return [CodeRow("code", z, colours, note=f"z_size {z.shape[1]:,}", clipped=clipped)]
+        colors = {"cmap": "RdBu" if two_sided else "Blues", "vmin": -reach if two_sided else 0.0, "vmax": reach}
+    return [CodeRow("code", z, colors, note=f"z_size {z.shape[1]:,}", clipped=clipped)]
 
 
 def _mse(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures of codes in a plane: small pictures where there is room for them, or points; coloured by label or by number.
+"""Pictures of codes in a plane: small pictures where there is room for them, or points; colored by label or by number.
 
 Points are (N, 2); `groups` (N,) are indices into `names`, -1 for samples without one; `values` (N,) are numbers; `note`
 stands under the map and says what its directions are.
@@ -31,7 +31,7 @@ from isthmus.evaluation.figures.canvas import (
     look,
     text_width,
 )
-from isthmus.evaluation.figures.contact_sheets import colour_bar, pictures
+from isthmus.evaluation.figures.contact_sheets import color_bar, pictures
 
 SIDE = 1_060  # pixels of the map's longer side: with the key about 1,250 wide, what a README shows well
 FLATTEST = 0.5  # of a map's sides: a flatter one is given room above and below
@@ -51,18 +51,18 @@ def thumbnails(
 ) -> Figure:
     """A map of small pictures (N, C, H, W), none on top of another: each field shows the sample nearest to its middle.
 
-    Gray images on a dark ground, such as digits, are drawn as ink in the colour of their group; others get a frame.
+    Gray images on a dark ground, such as digits, are drawn as ink in the color of their group; others get a frame.
     """
     side = next(side for most, side in THUMBNAILS if len(points) <= most)
     places, (width, height) = _placed(points, side // 2 + 2)
     fields, rows = one_a_field(places, side)
     shown = pictures(images[rows])
-    colours = _colours(groups[rows] if groups is not None else None, len(names), len(rows))
+    colors = _colors(groups[rows] if groups is not None else None, len(names), len(rows))
     sheet = np.ones((height, width, 3), np.float32)
     as_ink = shown.shape[-1] == 1 and float(np.median(_border(shown))) <= DARK
-    for field, picture, colour in zip(fields, shown, colours, strict=True):
+    for field, picture, color in zip(fields, shown, colors, strict=True):
         y, x = field[1] * side, field[0] * side
-        tile = _tile(picture, side - 2, colour, as_ink=as_ink, framed=groups is not None)
+        tile = _tile(picture, side - 2, color, as_ink=as_ink, framed=groups is not None)
         box = sheet[y : y + tile.shape[0], x : x + tile.shape[1]]
         box[:] = tile[: box.shape[0], : box.shape[1]]
     page = _page(width, height, names if groups is not None else ())
@@ -74,11 +74,11 @@ def thumbnails(
 
 @look()
 def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "") -> Figure:
-    """A map of points in the colours of their groups, each named in the key and, of many points, at its middle."""
+    """A map of points in the colors of their groups, each named in the key and, of many points, at its middle."""
     places, (width, height) = _placed(points, 8)
     page = _page(width, height, names if groups is not None else ())
     order = np.random.default_rng(0).permutation(len(points))  # so that no group lies on top of all others
-    _scatter(page, places[order], color=_colours(groups, len(names), len(points))[order])
+    _scatter(page, places[order], color=_colors(groups, len(names), len(points))[order])
     if groups is not None and len(names) <= NAMED_MOST:
         sizes = np.bincount(groups[groups >= 0], minlength=len(names))
         fewest = NAMED_FROM if np.count_nonzero(sizes) <= KEY_MOST else 1  # the key does not hold all of more groups
@@ -92,16 +92,16 @@ def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[s
 
 @look()
 def gradient(points: np.ndarray, values: np.ndarray, name: str, note: str = "") -> Figure:
-    """A map of points coloured by a number, with its scale; the outermost hundredth shares the colours of the ends."""
+    """A map of points colored by a number, with its scale; the outermost hundredth shares the colors of the ends."""
     places, (width, height) = _placed(points, 8)
     page = Page(width + 2 * MARGIN + LONGEST, height + 2 * MARGIN + SMALL)
     low, high = np.nanquantile(values, [0.01, 0.99]) if np.isfinite(values).any() else (0.0, 1.0)
-    colours = {"cmap": "viridis", "vmin": float(low), "vmax": float(high if high > low else low + 1)}
+    colors = {"cmap": "viridis", "vmin": float(low), "vmax": float(high if high > low else low + 1)}
     order = np.random.default_rng(0).permutation(len(points))
-    _scatter(page, places[order], c=np.asarray(values, float)[order], plotnonfinite=False, **colours)
+    _scatter(page, places[order], c=np.asarray(values, float)[order], plotnonfinite=False, **colors)
     x = MARGIN + width + 2 * MARGIN
     page.text(fitted(name, LONGEST - MARGIN), x, MARGIN + BODY, ha="left")
-    colour_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colours)
+    color_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colors)
     _key(page, width, height, None, (), note)
     return page.figure
 
@@ -126,10 +126,10 @@ def _placed(points: np.ndarray, edge: int) -> tuple[np.ndarray, tuple[int, int]]
     return places, (round(size[0]) + 2 * edge, round(size[1]) + 2 * edge)
 
 
-def _scatter(page: Page, places: np.ndarray, **colours: Any) -> None:
+def _scatter(page: Page, places: np.ndarray, **colors: Any) -> None:
     area = next(area for most, area in DOTS if len(places) <= most)
     style: dict[str, Any] = {"s": area, "alpha": 0.75, "linewidths": 0.3, "edgecolors": PAPER}
-    page.axes.scatter(places[:, 0] + MARGIN, places[:, 1] + MARGIN, **style, **colours)
+    page.axes.scatter(places[:, 0] + MARGIN, places[:, 1] + MARGIN, **style, **colors)
 
 
 def _page(width: int, height: int, names: Sequence[str]) -> Page:
@@ -138,7 +138,7 @@ def _page(width: int, height: int, names: Sequence[str]) -> Page:
 
 
 def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: Sequence[str], note: str) -> None:
-    """The groups with their colours and sizes at the right, and the note under the map."""
+    """The groups with their colors and sizes at the right, and the note under the map."""
     page.text(note, MARGIN, height + 1.5 * MARGIN, size=SMALL, color=MUTED, ha="left")
     if groups is None:
         return
@@ -148,7 +148,7 @@ def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: 
     entries += [("no label", -1)] if (groups < 0).any() else []
     for text, k in entries:
         count = f"{np.count_nonzero(groups == k):,}"
-        page.axes.scatter([x + 6], [y], s=70, color=_colours(np.array([k]), len(names), 1), linewidths=0)
+        page.axes.scatter([x + 6], [y], s=70, color=_colors(np.array([k]), len(names), 1), linewidths=0)
         room = LONGEST - 30 - text_width(count, SMALL) - 8
         shown = fitted(text, room)
         page.text(shown, x + 22, y, ha="left")
@@ -170,8 +170,8 @@ def _name(page: Page, text: str, x: float, y: float) -> None:
     written.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
 
 
-def _colours(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
-    """(n, 3) RGB, a colour a sample: that of its group, gray for none, ink where there are no groups."""
+def _colors(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
+    """(n, 3) RGB, a color a sample: that of its group, gray for none, ink where there are no groups."""
     if groups is None:
         return np.tile(to_rgb(INK), (n, 1))
     palette = [to_rgb(c) for c in TEN] if n_groups <= len(TEN) else [_hue(k) for k in range(n_groups)]
@@ -187,7 +187,7 @@ def _border(shown: np.ndarray) -> np.ndarray:
     return np.concatenate([shown[:, 0].ravel(), shown[:, -1].ravel(), shown[:, :, 0].ravel(), shown[:, :, -1].ravel()])
 
 
-def _tile(picture: np.ndarray, side: int, colour: np.ndarray, *, as_ink: bool, framed: bool) -> np.ndarray:
+def _tile(picture: np.ndarray, side: int, color: np.ndarray, *, as_ink: bool, framed: bool) -> np.ndarray:
     """One (H, W, 1, 3 or 4) picture as RGB, at most `side` pixels each way."""
     H, W = picture.shape[:2]
     frame = 2 if framed and not as_ink else 0
@@ -198,10 +198,10 @@ def _tile(picture: np.ndarray, side: int, colour: np.ndarray, *, as_ink: bool, f
     planes = [Image.fromarray(channel).resize(size, how) for channel in channels]
     small = np.stack([np.asarray(p) for p in planes], axis=-1)
     if as_ink:
-        return 1 - small * (1 - np.asarray(colour, np.float32))
+        return 1 - small * (1 - np.asarray(color, np.float32))
     if small.shape[-1] == 4:
         small = small[..., :3] * small[..., 3:] + 1 - small[..., 3:]
-    tile = np.ones((size[1] + 2 * frame, size[0] + 2 * frame, 3), np.float32) * np.asarray(colour, np.float32)
+    tile = np.ones((size[1] + 2 * frame, size[0] + 2 * frame, 3), np.float32) * np.asarray(color, np.float32)
     tile[frame : frame + size[1], frame : frame + size[0]] = small
     return tile
 

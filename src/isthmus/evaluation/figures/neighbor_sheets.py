@@ -67,7 +67,7 @@ def pairs(first: np.ndarray, second: np.ndarray, ids: Sequence[tuple[str, str]],
     across = min(most, ACROSS)
     x, y = pictures(first[:most]), pictures(second[:most])
     difference = np.abs(x - y).mean(axis=-1, keepdims=True)
-    colours = ERRORS | {"vmax": max(float(np.nanmax(difference, initial=0.0)), 1 / 255)}
+    colors = ERRORS | {"vmax": max(float(np.nanmax(difference, initial=0.0)), 1 / 255)}
     tile = tile_size(x.shape[1:3], across)
     room = tile[1] + GAP / 2
     rows: list[AbstractRow] = []
@@ -80,7 +80,7 @@ def pairs(first: np.ndarray, second: np.ndarray, ids: Sequence[tuple[str, str]],
             PictureRow("one", x[part]),
             PictureRow("other", y[part]),
             TextRow("id", names[1]),
-            PictureRow("difference", difference[part], colours=colours, bar=True),
+            PictureRow("difference", difference[part], colors=colors, bar=True),
             TextRow("RMS difference", told),
         ]
     return sheet(rows, across, tile).figure

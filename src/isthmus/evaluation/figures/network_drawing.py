@@ -22,7 +22,7 @@ LONGEST = 300  # pixels of a label that is turned
 TOP = 92  # where the widest bar begins
 LINE = 18  # from one line of text to the next
 
-# One class a colour, the same names in both schemes. Accents are Okabe and Ito's vermilion and blue, lightened on dark.
+# One class a color, the same names in both schemes. Accents are Okabe and Ito's vermilion and blue, lightened on dark.
 STYLE = """
 .isthmus-net text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 .isthmus-net .paper { fill: #ffffff; } .isthmus-net .ink { fill: #1f2328; } .isthmus-net .muted { fill: #59636e; }
@@ -40,7 +40,7 @@ STYLE = """
 def architecture_svg(
     layers: Sequence[Layer], *, title: str, subtitle: str = "", corruption: str = "none", likelihood: str = ""
 ) -> str:
-    """The network as a standalone SVG: bars from input to output, the code in the accent colour, parameters below.
+    """The network as a standalone SVG: bars from input to output, the code in the accent color, parameters below.
 
     Heights follow the logarithm of the widths. `corruption` and `likelihood` stand as small tags before the input and
     after the output; "none" or nothing leaves them out. All texts are escaped.

@@ -63,7 +63,7 @@ def widest(shown: Mapping[str, np.ndarray]) -> float:
 
 
 def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray) -> None:
-    """One grey line between its least and its largest value, which alone are numbered."""
+    """One gray line between its least and its largest value, which alone are numbered."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
     log = low > 0 and high > WIDE * low

@@ -106,7 +106,7 @@ def filters(sd: float, side: int) -> dict[str, tuple[Filter, Grid]]:
     found: dict[str, tuple[Filter, Grid]] = {"median": (median_filter, [{"size": size} for size in (3, 5, 7)])}
     if restoration is None or side < PATCH_SIDE:
         return found
-    sd = max(sd, 1e-3)  # a quarter of a grey level; strength 0 divides by zero in non-local means
+    sd = max(sd, 1e-3)  # a quarter of a gray level; strength 0 divides by zero in non-local means
     strengths = {factor: round(factor * sd, 4) for factor in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.4)}
     nlm = [  # a search over 11 x 11 places: 19 x 19 gains 0.1 dB on digits and takes four times as long
         {"patch_size": size, "patch_distance": 5, "h": strengths[factor], "sigma": round(sd, 4)}

@@ -1,4 +1,4 @@
-"""How much of its code a trained model uses: nats and active units of a Gaussian code, codewords of a quantised one."""
+"""How much of its code a trained model uses: nats and active units of a Gaussian code, codewords of a quantized one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def occupancy(model: Model, data: Tensor) -> dict[str, Any]:
     """The `code` block of metrics.json, measured on clean `data`; empty for a code that is neither of the two.
 
     Gaussian: `kl` in nats per sample, `kl_per_unit`, `active_units` (arXiv:1509.00519, section 5.2), and which share
-    of the log-variances of the training was held at an end of their range. Quantised: the number of `codes`, how many
+    of the log-variances of the training was held at an end of their range. Quantized: the number of `codes`, how many
     are `used`, and their `perplexity`, the exponential of the entropy of their frequencies over all tokens.
     """
     parts = list(model.bottleneck.modules())
     gaussian = [part for part in parts if isinstance(part, Gaussian)]
-    quantiser = [part for part in parts if isinstance(part, VQ | FSQ)]
-    if not gaussian and not quantiser:
+    quantizer = [part for part in parts if isinstance(part, VQ | FSQ)]
+    if not gaussian and not quantizer:
         return {}
     with evaluation(model):
         batches = in_order(data, model.preprocess, model.device)
@@ -35,8 +35,8 @@ def occupancy(model: Model, data: Tensor) -> dict[str, Any]:
     if gaussian:
         mean, log_var = (torch.cat([part[name] for part in aux]).double().cpu() for name in ("mean", "log_var"))
         found |= of_gaussian(mean, log_var) | gaussian[-1].told()
-    if quantiser:
-        found |= of_tokens(torch.cat([part["indices"] for part in aux]).cpu(), quantiser[-1].n_codes)
+    if quantizer:
+        found |= of_tokens(torch.cat([part["indices"] for part in aux]).cpu(), quantizer[-1].n_codes)
     return found
 
 

@@ -1,4 +1,4 @@
-"""How much of the labels a code holds: nearest neighbours, a linear classifier and clusters, trained on one part of the
+"""How much of the labels a code holds: nearest neighbors, a linear classifier and clusters, trained on one part of the
 data and told on another. Any features will do, so that raw pixels and PCA stand beside the codes.
 """
 
@@ -19,14 +19,14 @@ from isthmus.data.batching.split import evenly
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
 
-K = 5  # neighbours that vote: on MNIST's validation images 1 to 7 are alike, 98.3 to 98.4 %; 5 outvote a wrong label
+K = 5  # neighbors that vote: on MNIST's validation images 1 to 7 are alike, 98.3 to 98.4 %; 5 outvote a wrong label
 STEPS = 100  # of L-BFGS: MNIST's codes and pixels need 32 and 46
-# Mean squared distance from the mean that features are scaled to for it, so that one regularisation fits 32 codes and
-# 784 pixels: 90.3 and 90.2 % on 10,000 digits, where standardised columns give 90.2 and 88.1.
+# Mean squared distance from the mean that features are scaled to for it, so that one regularization fits 32 codes and
+# 784 pixels: 90.3 and 90.2 % on 10,000 digits, where standardized columns give 90.2 and 88.1.
 SPREAD = 10.0
 STARTS: Any = 10  # of k-means, the best of which counts; with 3 the NMI of MNIST codes moved by 0.02 with the seed
-CLUSTERED = 10_000  # samples that centres are fitted to: their standard error is a hundredth of the clusters' width
-# Samples at most, and multiplications in the search for neighbours among raw values, which takes longest: of MNIST
+CLUSTERED = 10_000  # samples that centers are fitted to: their standard error is a hundredth of the clusters' width
+# Samples at most, and multiplications in the search for neighbors among raw values, which takes longest: of MNIST
 # 27,600 and 4,600 images, about half a minute on one core for everything.
 MOST_TRAIN, MOST_TEST, WORK = 60_000, 10_000, 1e11
 

@@ -18,7 +18,7 @@ from isthmus.randomness import generator_for
 
 SAMPLES_AT_ONCE = 100  # of the data; each is decoded as many times as then fit into AT_ONCE
 AT_ONCE = 2**23  # values that the decoder gives in one pass: 10,000 digits, 32 MB
-BINARISATIONS = {
+BINARIZATIONS = {
     "none": "gray values as probabilities, which is no likelihood of gray values: compare it with its like only",
     "threshold": "black and white at 0.5",
     "sample": "black and white, each pixel white with its gray value as probability, drawn once",
@@ -33,22 +33,22 @@ class Bound(NamedTuple):
 
 
 def importance_bound(
-    model: Model, data: Tensor, *, draws: int, seed: int = 0, binarise: str = "none"
+    model: Model, data: Tensor, *, draws: int, seed: int = 0, binarize: str = "none"
 ) -> dict[str, Any]:
     """The `bound` block of the metrics: -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), averaged over `data`.
 
     It falls towards -log p(x) as K = `draws` grows. Source: Burda et al. 2016, arXiv:1509.00519, eq. 8.
 
-    Raises: UsageError for a model without a Gaussian code, or a `binarise` that does not fit its likelihood.
+    Raises: UsageError for a model without a Gaussian code, or a `binarize` that does not fit its likelihood.
     """
     if not isinstance(model.bottleneck, Gaussian):
         message = f"the bottleneck {model.config.bottleneck!r} has no density q(z | x), so there is no bound."
         raise UsageError("USAGE-BOUND", message, fix="train one that has, with --recipe vae")
     bernoulli = model.likelihood.range == (0.0, 1.0)
-    if binarise not in BINARISATIONS or (binarise != "none" and not bernoulli):
-        known = ", ".join(BINARISATIONS) if bernoulli else "none, as this likelihood takes all values"
-        raise UsageError("USAGE-BOUND", f"binarise is {binarise!r}.", fix=f"use one of: {known}")
-    parts = list(bounds(model, _binary(model, data, binarise, seed), draws, seed))
+    if binarize not in BINARIZATIONS or (binarize != "none" and not bernoulli):
+        known = ", ".join(BINARIZATIONS) if bernoulli else "none, as this likelihood takes all values"
+        raise UsageError("USAGE-BOUND", f"binarize is {binarize!r}.", fix=f"use one of: {known}")
+    parts = list(bounds(model, _binary(model, data, binarize, seed), draws, seed))
     found = Bound(*(torch.cat(part) for part in zip(*parts, strict=True)))
     n = len(found.nll)
     return {
@@ -58,17 +58,17 @@ def importance_bound(
         "draws": draws,
         "n": n,
         "unit": "nats per image" if model.preprocess.is_image else "nats per row",
-        "binarisation": binarise if bernoulli else None,
-        "values": BINARISATIONS[binarise] if bernoulli else f"a density of values, {model.config.likelihood}",
+        "binarization": binarize if bernoulli else None,
+        "values": BINARIZATIONS[binarize] if bernoulli else f"a density of values, {model.config.likelihood}",
     }
 
 
-def _binary(model: Model, data: Tensor, binarise: str, seed: int) -> Iterator[Tensor]:
-    generator = generator_for(seed, "binarise", device=model.device)
+def _binary(model: Model, data: Tensor, binarize: str, seed: int) -> Iterator[Tensor]:
+    generator = generator_for(seed, "binarise", device=model.device)  # the spelling is part of what is drawn
     for x in in_order(data, model.preprocess, model.device, SAMPLES_AT_ONCE):
-        if binarise == "threshold":
+        if binarize == "threshold":
             yield (x >= 0.5).to(x.dtype)
-        elif binarise == "sample":
+        elif binarize == "sample":
             yield torch.bernoulli(x, generator=generator)
         else:
             yield x

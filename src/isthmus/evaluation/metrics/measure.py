@@ -71,7 +71,7 @@ def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> di
 def denoising_by_error(model: Model, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
     """The `denoising` block of data without PSNR, such as tables, by squared errors on all test samples.
 
-    The baselines are learnt from training samples under fresh noise: the best linear filter, whose ridge is chosen on
+    The baselines are learned from training samples under fresh noise: the best linear filter, whose ridge is chosen on
     validation samples, and the mean of each column.
     """
     block = {"noise": model.config.noise, "n": len(passed), "denoised": {"mse": float(passed.errors.mean())}}

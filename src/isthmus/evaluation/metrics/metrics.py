@@ -33,7 +33,7 @@ def bce(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> float:
 
 
 def bce_floor(x: Float[Tensor, "N ..."]) -> float:
-    """The least `bce` that any reconstruction of x can have: the entropy of its grey values, 0.0581 on MNIST's test."""
+    """The least `bce` that any reconstruction of x can have: the entropy of its gray values, 0.0581 on MNIST's test."""
     return float(entropies(x).mean())
 
 
@@ -56,7 +56,7 @@ def cross_entropies(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) ->
 
 
 def entropies(x: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
-    """Entropy of each sample's grey values in nats per value, mean(-x log x - (1 - x) log(1 - x)).
+    """Entropy of each sample's gray values in nats per value, mean(-x log x - (1 - x) log(1 - x)).
 
     A cross-entropy is least at x_hat = x (Gibbs' inequality), and there it is zero only where x is 0 or 1.
     """

@@ -71,7 +71,7 @@ class Rows:
 
     def __init__(self, data: Tensor, to_x: ToX) -> None:
         if not data.numel():
-            message = f"nothing can be learnt from samples of shape {tuple(data.shape)}."
+            message = f"nothing can be learned from samples of shape {tuple(data.shape)}."
             raise DataError("DATA-SHAPE", message, fix="give at least one of each")
         self.data, self.to_x, self.width = data, to_x, data[0].numel()
 
@@ -98,8 +98,8 @@ def _components(rows: Rows, mean: Tensor, k: int) -> Tensor:
         # Sums are in float64 always. Products in float32 lose the order of directions below 1e-6 of the largest,
         # which changes MNIST's error at 32 components by less than 1e-6 of itself.
         digits = torch.float64 if 2.0 * N * D * D <= EXACT_WORK else torch.float32
-        centred = ((piece - mean).to(digits) for _, piece in rows)
-        return _largest(sum(((c.T @ c).double() for c in centred), torch.zeros(D, D).double()), k)[1]
+        centered = ((piece - mean).to(digits) for _, piece in rows)
+        return _largest(sum(((c.T @ c).double() for c in centered), torch.zeros(D, D).double()), k)[1]
     digits, least = (torch.float64, 1e-12) if 2.0 * N * N * D <= EXACT_WORK else (torch.float32, 1e-6)
     values, vectors = _largest(_inner_products(rows, mean, digits), k)
     kept = values > values[0] * least  # below that, these digits hold no direction any more
@@ -107,20 +107,20 @@ def _components(rows: Rows, mean: Tensor, k: int) -> Tensor:
 
 
 def _inner_products(rows: Rows, mean: Tensor, digits: torch.dtype) -> Tensor:
-    """(N, N) products of the centred samples, a pair of pieces at a time, so that no more than two are floats."""
+    """(N, N) products of the centered samples, a pair of pieces at a time, so that no more than two are floats."""
     products = torch.empty(len(rows), len(rows), dtype=torch.float64)
     for a, left in rows.pieces(8 * PIECE):
-        centred = (left - mean).to(digits)
+        centered = (left - mean).to(digits)
         for b, right in rows.pieces(8 * PIECE):
             if b.start > a.start:
                 break
-            found = (centred @ (right - mean).to(digits).T).double()
+            found = (centered @ (right - mean).to(digits).T).double()
             products[a, b], products[b, a] = found, found.T
     return products
 
 
 def _back(rows: Rows, mean: Tensor, weights: Tensor) -> Tensor:
-    """(D, K) sums of the centred samples under weights (N, K)."""
+    """(D, K) sums of the centered samples under weights (N, K)."""
     total = torch.zeros(rows.width, weights.shape[1], dtype=weights.dtype)
     for part, piece in rows:
         total += (piece - mean).to(weights.dtype).T @ weights[part]

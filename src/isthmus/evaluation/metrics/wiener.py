@@ -1,4 +1,4 @@
-"""The best denoiser that straight lines can make, learnt from noisy and clean samples.
+"""The best denoiser that straight lines can make, learned from noisy and clean samples.
 
 For normal data under additive noise it is the posterior mean, the best that any denoiser can do.
 """
@@ -64,7 +64,7 @@ def moments(pairs: Pairs) -> PairMoments:
 
 
 def fitted(train: Pairs, validation: list[tuple[Tensor, Tensor]]) -> tuple[LinearFilter, float]:
-    """The linear filter learnt on `train`, with the ridge that does best on `validation`; without that, the least."""
+    """The linear filter learned on `train`, with the ridge that does best on `validation`; without that, the least."""
     found = moments(train)
     if not validation:
         return found.filter(RIDGES[0]), RIDGES[0]

@@ -101,7 +101,7 @@ class Case(NamedTuple):
 
     @property
     def bits(self) -> float | None:
-        """What the quantised code of one sample can hold; None for a code of real numbers."""
+        """What the quantized code of one sample can hold; None for a code of real numbers."""
         codes, tokens, n = self.number("code", "codes"), self.number("code", "tokens"), self.number("data", "n_test")
         return tokens / n * math.log2(codes) if codes and tokens and n else None
 
@@ -139,7 +139,7 @@ class Case(NamedTuple):
         return n is not None and 0 < n < FEW_SAMPLES
 
     def learn_better(self) -> str | None:
-        """For a model that has not learnt: more data where it had little; the modern recipe instead of the notebook's;
+        """For a model that has not learned: more data where it had little; the modern recipe instead of the notebook's;
         a usual learning rate; more epochs where it had few; else a third of its rate."""
         if self.has_few:
             return self.facts.with_more_data()
@@ -158,7 +158,7 @@ class Case(NamedTuple):
             return self.facts.train("", recipe="modern")
         return self.facts.train(f"--epochs {self.facts.more_epochs}")
 
-    def memorise_less(self) -> str | None:
+    def memorize_less(self) -> str | None:
         """Shifted copies make a small set of images larger; where there may be some already, or in a table, dropout."""
         if self.table or self.facts.augment != "none":
             return self.facts.train("--set model.dropout=0.2")

@@ -46,7 +46,7 @@ def log_variance_held(case: Case) -> Verdict | None:
 
 
 def dead_codes(case: Case) -> Verdict | None:
-    """Whether the codewords of a quantised code are in use; by the perplexity, which counts rare ones for less."""
+    """Whether the codewords of a quantized code are in use; by the perplexity, which counts rare ones for less."""
     codes, perplexity = case.number("code", "codes"), case.number("code", "perplexity")
     tokens, used = case.number("code", "tokens"), case.number("code", "used")
     if codes is None or perplexity is None or tokens is None or used is None:
@@ -56,8 +56,8 @@ def dead_codes(case: Case) -> Verdict | None:
     if perplexity >= max(FEW * possible, ONE):
         return Verdict("dead-codes", "pass", f"The codewords are in use: {numbers}.")
     level: Level = "fail" if perplexity < ONE else "warn"
-    learnt = case.number("code", "log_var_held") is None and "commitment" in (case.history[-1] if case.history else {})
-    fix = case.facts.train(f"--bottleneck vq:{max(2, round(perplexity))}") if learnt and level == "warn" else None
+    learned = case.number("code", "log_var_held") is None and "commitment" in (case.history[-1] if case.history else {})
+    fix = case.facts.train(f"--bottleneck vq:{max(2, round(perplexity))}") if learned and level == "warn" else None
     return Verdict("dead-codes", level, f"Most codewords are out of use: {numbers}.", fix or case.learn_better())
 
 

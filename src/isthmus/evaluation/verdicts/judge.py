@@ -1,4 +1,4 @@
-"""The judgement of a trained model: `metrics.json` with its verdicts."""
+"""The judgment of a trained model: `metrics.json` with its verdicts."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
 
 
 def has_floor(model: Model) -> bool:
-    """Whether there is a least cost; none where a variance is learnt, whose densities grow without limit."""
+    """Whether there is a least cost; none where a variance is learned, whose densities grow without limit."""
     return model.likelihood.unit != "nats"
 
 

@@ -87,11 +87,11 @@ def beats_pca(case: Case) -> Verdict | None:
     if mean is not None and mse > HARDLY * mean:
         return Verdict("beats-pca", level, text, case.learn_better())
     by_heart = gap is not None and gap.exceeds(CLEARLY)
-    return Verdict("beats-pca", level, text, case.memorise_less() if by_heart else case.train_longer())
+    return Verdict("beats-pca", level, text, case.memorize_less() if by_heart else case.train_longer())
 
 
 def _beats_pca_in_bits(case: Case, mse: float, other: float, k: float) -> Verdict:
-    """Of a quantised code, which holds less than as many real numbers do: to lose to them is no fault."""
+    """Of a quantized code, which holds less than as many real numbers do: to lose to them is no fault."""
     sizes = f"of {case.bits:,.0f} bits{{}} against PCA's {k:.0f} real numbers"
     numbers = f"mean squared error {number(mse)} against {number(other)}"
     if mse < other:

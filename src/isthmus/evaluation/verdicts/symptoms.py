@@ -1,4 +1,4 @@
-"""Questions about how a model was trained: whether it learnt, memorised, stopped too soon, and uses its whole code."""
+"""Questions about how a model was trained: whether it learned, memorized, stopped too soon, and uses its whole code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isthmus.wording import counted, number
 FELL = 0.02  # of the cost of the mean image, or of the first epoch: less is the swing of one epoch
 A_LITTLE = 1.03  # test over training cost: the notebook's own run has 1.04, and its author calls that a little
 BADLY = 4.0  # test over training cost: three quarters of what the test still costs comes from learning by heart
-NEGLIGIBLE = 0.01  # of the mean image's error: memorising no longer matters where 99 % is explained
+NEGLIGIBLE = 0.01  # of the mean image's error: memorizing no longer matters where 99 % is explained
 LAST_PART = 0.2  # of the epochs, at a constant rate: fewer show chance, more show the beginning
 STILL_FALLING = 0.05  # in that part: twice the 2 to 3 % by which costs swing from epoch to epoch
 EARLY_FALL = 0.22  # from a quarter to half of a one-cycle schedule: above it, twice the steps took off 13 to 28 % more
@@ -29,7 +29,7 @@ def cost_never_fell(case: Case) -> Verdict | None:
     """Whether the validation cost came below what the mean image costs on the same samples; where that is not known,
     whether the training cost came below its first value.
 
-    A network that answers everything with the mean has fallen too, from its random start, and has learnt nothing.
+    A network that answers everything with the mean has fallen too, from its random start, and has learned nothing.
     """
     mean_cost, floor, facts = case.number("mean_cost"), case.floors[0], case.facts
     name = "training" if mean_cost is None else "validation"
@@ -74,15 +74,15 @@ def overfitting(case: Case) -> Verdict | None:
         if gap.ratio <= CLEARLY:
             return Verdict("overfitting", "pass", f"No overfitting that could not be chance: {numbers}.")
         text = f"It may overfit, but {few}: {numbers}."
-        return Verdict("overfitting", "warn", text, case.memorise_less())
+        return Verdict("overfitting", "warn", text, case.memorize_less())
     if gap.ratio <= CLEARLY:
         return Verdict("overfitting", "pass", f"It overfits a little, as most networks do: {numbers}.")
     if not gap.exceeds(CLEARLY):
         text = f"It overfits, perhaps clearly, for {case.tested} cannot tell how much: {numbers}."
-        return Verdict("overfitting", "warn", text, case.memorise_less())
+        return Verdict("overfitting", "warn", text, case.memorize_less())
     level: Level = "fail" if gap.exceeds(BADLY) else "warn"
     text = f"It clearly overfits, so it knows its training {case.sample}s partly by heart: {numbers}."
-    return Verdict("overfitting", level, text, case.memorise_less())
+    return Verdict("overfitting", level, text, case.memorize_less())
 
 
 def _costs_told(case: Case, gap: Gap) -> str:
@@ -122,8 +122,8 @@ def _early_constant(case: Case, costs: list[float]) -> Verdict | None:
 
 
 def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
-    """The end of a decaying schedule always looks like progress, so two other signs must agree: it learnt fast before
-    the decay took over, and it has hardly begun to memorise."""
+    """The end of a decaying schedule always looks like progress, so two other signs must agree: it learned fast before
+    the decay took over, and it has hardly begun to memorize."""
     gap, facts = case.gap, case.facts
     if gap is None:
         return None
@@ -136,9 +136,9 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
         numbers += f"; from a quarter to half of the schedule the validation cost {moved(fall)}"
     if not early:
         return Verdict("stopped-too-early", "pass", f"It was not stopped too early ({numbers}).")
-    young = "it has hardly begun to memorise, so a longer run may do better"
+    young = "it has hardly begun to memorize, so a longer run may do better"
     if gap.ratio > YOUNG:
-        young = f"a longer run may do better, though {case.tested} cannot tell how much it has memorised"
+        young = f"a longer run may do better, though {case.tested} cannot tell how much it has memorized"
     text = f"{counted(facts.epochs, 'epoch')} may be few: {young}"
     return Verdict("stopped-too-early", "warn", f"{text} ({numbers}).", facts.train(f"--epochs {facts.more_epochs}"))
 

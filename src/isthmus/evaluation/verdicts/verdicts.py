@@ -35,8 +35,8 @@ QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
 )
 
 
-AFTER_LEARNING = {"overfitting", "stopped-too-early"}  # asked only of a model that has learnt something
-OF_DATA = {"nothing-to-learn", "targets-out-of-range", "train-test-overlap"}  # alone left where nothing can be learnt
+AFTER_LEARNING = {"overfitting", "stopped-too-early"}  # asked only of a model that has learned something
+OF_DATA = {"nothing-to-learn", "targets-out-of-range", "train-test-overlap"}  # alone left where nothing can be learned
 OF_TRAINING = {
     "nothing-to-learn",
     "too-little-data",

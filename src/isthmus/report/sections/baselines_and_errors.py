@@ -17,7 +17,7 @@ from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
 from isthmus.wording import three_digits
 
-CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without colour
+CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without color
 MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told
 NOTHING = 1e-10  # squared error, of values that vary by 1: what rounding in 32 bits leaves
 PCA_WORK = principal.EXACT_WORK  # about a second; more training images change the pictures of PCA by nothing seen
@@ -47,12 +47,12 @@ def sanity(run_data: RunData) -> Section | None:
 
 
 def _codes(z: np.ndarray | None, n: int, *, signed: bool) -> list[str | None]:
-    """A sheet of colours for each of n codes; nothing where the network has none."""
+    """A sheet of colors for each of n codes; nothing where the network has none."""
     if z is None:
         return [None] * n
     columns = math.ceil(math.sqrt(2 * z.shape[1]))
     reach = float(np.quantile(np.abs(z), CODE_REACH)) if z.size else 1.0
-    return [tiles.colours(code, columns, reach, signed=signed) for code in z]
+    return [tiles.colors(code, columns, reach, signed=signed) for code in z]
 
 
 def _read_sanity(run_data: RunData, errors: np.ndarray, x: np.ndarray) -> str:
@@ -61,9 +61,9 @@ def _read_sanity(run_data: RunData, errors: np.ndarray, x: np.ndarray) -> str:
     said = [f"Top: {len(x)} of the {n:,} test images, which the network did not see in training."]
     model = run_data.model
     if model is not None and model.has_code:
-        colour = "blue above zero, red below" if model.bottleneck.signed else "the bluer, the larger"
+        color = "blue above zero, red below" if model.bottleneck.signed else "the bluer, the larger"
         said.append(
-            f"Middle: the code, {model.z_size:,} numbers ({colour}), which is all that is left of the image's "
+            f"Middle: the code, {model.z_size:,} numbers ({color}), which is all that is left of the image's "
             f"{values:,} values."
         )
     said.append("Bottom: what the decoder makes of the code alone; the more it looks like the top, the better.")
@@ -106,8 +106,8 @@ def _rival_rows(run_data: RunData) -> list[dict[str, Any]]:
     most = int(PCA_WORK / (2.0 * prepared.preprocess.size**2)) if prepared.preprocess.size <= principal.SIDE else 2_000
     train = prepared.x(prepared.splits.train, max(most, 2 * prepared.config.model.z_size))
     mean, components = principal.principal(train, run_data.metrics["baselines"]["pca"]["n_components"])
-    centred = x.flatten(1) - mean
-    pca = (mean + centred @ components @ components.T).reshape(x.shape)
+    centered = x.flatten(1) - mean
+    pca = (mean + centered @ components @ components.T).reshape(x.shape)
     if prepared.preprocess.range:
         pca = pca.clamp(*prepared.preprocess.range)
     names = [run_data.class_of(row) or test.id_of(row) for row in rows]
@@ -197,6 +197,6 @@ def _read_errors(run_data: RunData, errors: np.ndarray, worst: np.ndarray, class
         f"The {len(worst)} worst test images have errors from {three_digits(float(errors[worst[0]]))} down to "
         f"{three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(mean)}; the orange marks where "
         "they differ. "
-        "Look here for wrong scans, rare shapes, and what the network never learnt."
+        "Look here for wrong scans, rare shapes, and what the network never learned."
     )
     return " ".join(said)

@@ -15,7 +15,7 @@ from isthmus.wording import three_digits
 
 LEVELS = ("fail", "warn", "pass")
 TITLES = {
-    "cost-never-fell": "It has learnt",
+    "cost-never-fell": "It has learned",
     "beats-mean": "Against the mean",
     "beats-pca": "Against PCA",
     "denoiser-beats-filter": "Against classical filters",

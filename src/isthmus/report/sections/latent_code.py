@@ -18,7 +18,7 @@ from isthmus.wording import three_digits
 MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
 BINS = 25
 EDGE = 0.001  # of all values at either end may lie outside of the drawings: single ones would flatten the rest
-MANY = 30  # classes; more of them no colours could tell apart
+MANY = 30  # classes; more of them no colors could tell apart
 MAPPED = 1_000  # points of the map: enough to see the clusters, and 100 kB of thumbnails
 THUMB, SPRITE_COLUMNS = 28, 40  # pixels of a thumbnail's longer side; thumbnails in a line of their sheet
 
@@ -71,10 +71,10 @@ def _units(z: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, An
 
 def principal_plane(z: np.ndarray) -> tuple[np.ndarray, float]:
     """The codes (N, Z) in the plane of their two widest directions, each in [0, 1], and its share of the variance."""
-    centred = z - z.mean(0)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    centered = z - z.mean(0)
+    _, sizes, directions = np.linalg.svd(centered, full_matrices=False)
     plane = np.zeros((len(z), 2))
-    found = centred @ directions[:2].T
+    found = centered @ directions[:2].T
     plane[:, : found.shape[1]] = found
     plane -= plane.min(0)
     share = float((sizes[:2] ** 2).sum() / ((sizes**2).sum() or 1.0))
@@ -92,7 +92,7 @@ def _map(run_data: RunData, points: np.ndarray) -> dict[str, Any]:
     classes = test.classes if test.labels is not None and len(test.classes) <= MANY else ()
     labels = np.zeros(len(rows), int) if test.labels is None or not classes else test.labels[rows]
     names = {k: name for k, name in enumerate(classes) if len(classes) > 1 and (labels == k).any()}
-    label = f"Map of {len(rows):,} codes" + (f", coloured by {len(classes)} classes" if len(classes) > 1 else "")
+    label = f"Map of {len(rows):,} codes" + (f", colored by {len(classes)} classes" if len(classes) > 1 else "")
     found = [legible(f"{run_data.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·")) for row in rows]
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
     content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}

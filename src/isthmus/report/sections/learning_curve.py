@@ -26,7 +26,7 @@ def training(run_data: RunData) -> Section | None:
         return None
     shown, script = drawn
     shown |= {"best": number(best["epoch"]) if best else None, "unit": cost_unit(run_data)}
-    return Section("training", "How it learnt", "training.html", _read(run_data, best, levels), shown, script)
+    return Section("training", "How it learned", "training.html", _read(run_data, best, levels), shown, script)
 
 
 def draw(

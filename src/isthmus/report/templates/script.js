@@ -3,7 +3,7 @@
   const root = document.documentElement;
   root.classList.add("on");
 
-  // Colours: as the system, light, dark. A page opened from a file may have no storage.
+  // Colors: as the system, light, dark. A page opened from a file may have no storage.
   const stored = {
     get() { try { return localStorage.getItem("isthmus-theme"); } catch { return null; } },
     set(value) { try { localStorage.setItem("isthmus-theme", value); } catch { /* kept until the page closes */ } },
@@ -36,7 +36,7 @@
   function themeSwitch(button) {
     const show = () => {
       button.textContent = themes[theme];
-      button.setAttribute("aria-label", `Colours: ${names[theme]}`);
+      button.setAttribute("aria-label", `Colors: ${names[theme]}`);
     };
     button.addEventListener("click", () => {
       const all = Object.keys(themes);

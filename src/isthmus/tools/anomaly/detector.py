@@ -25,7 +25,7 @@ from isthmus.tools.anomaly.conformal import p_values
 from isthmus.training.prepared import Prepared
 
 PART = "anomaly"
-LEAST_ERROR = 1e-12  # a mean squared error on standardised values that float32 cannot tell from none
+LEAST_ERROR = 1e-12  # a mean squared error on standardized values that float32 cannot tell from none
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
 SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
@@ -114,7 +114,7 @@ class Detector:
     def __init__(self, model: Model, evidence: Evidence, density: Density | None) -> None:
         self.model, self.evidence, self.density = model, evidence, density
         logs = evidence.watched
-        self.centre = float(logs.mean())
+        self.center = float(logs.mean())
         self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # of one sample nothing is known
         self.calibration = self._parts(evidence.calibration)[0]
 
@@ -139,7 +139,7 @@ class Detector:
         return Scores(score, error, code, p_values(self.calibration, score))
 
     def _parts(self, found: Signals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        error = -norm.logsf((found.log_error - self.centre) / self.width)
+        error = -norm.logsf((found.log_error - self.center) / self.width)
         code = np.zeros(len(error))
         if self.density is not None and found.z is not None and len(error):
             code = -self.density.log_density(found.z)

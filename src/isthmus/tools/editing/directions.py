@@ -30,7 +30,7 @@ ICA_STEPS = 500  # FastICA settles on 32 numbers in 20 to 200
 
 
 def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
-    """The feature that `name` stands for: one learnt before, a class, a measure of the picture, or a table's column.
+    """The feature that `name` stands for: one learned before, a class, a measure of the picture, or a table's column.
 
     Raises: UsageError that lists what there is; as `refuse_editing`.
     """
@@ -78,8 +78,8 @@ def of_classes(latent: Latent, to: str | None, away: str | None, method: str = M
     if to == away:
         raise UsageError("USAGE-FEATURE", f"{to} is to be added and removed at once.", fix="name two classes")
     inside = {name: latent.labels == latent.classes.index(name) for name in (to, away) if name is not None}
-    labelled = latent.labels >= 0 if latent.labels is not None else np.ones(len(latent.codes), bool)
-    rest = labelled & ~np.logical_or.reduce(list(inside.values()))
+    labeled = latent.labels >= 0 if latent.labels is not None else np.ones(len(latent.codes), bool)
+    rest = labeled & ~np.logical_or.reduce(list(inside.values()))
     if None in (to, away) and not rest.any():
         message = f"all samples of this run are of the class {to or away}, so there is nothing to tell it from."
         raise UsageError("USAGE-FEATURE", message, fix="name a column or a measure, or teach it two sets of samples")
@@ -110,10 +110,10 @@ def of_numbers(name: str, z: np.ndarray, y: np.ndarray) -> Feature:
     if len(y) < 3 or np.ptp(y) == 0:
         message = f"{name} has {len(y)} numbers" + (", all alike" if len(y) > 2 else "")
         raise DataError("DATA-COUNT", f"{message}; a feature needs some that differ.", fix="learn from another column")
-    centred, deviations = z - z.mean(0), y - y.mean()
-    together = centred.T @ deviations / len(y)
-    scale = np.where(centred.std(0) > 0, centred.std(0), 1.0)
-    S = ledoit_wolf(centred / scale)[0] * np.outer(scale, scale)
+    centered, deviations = z - z.mean(0), y - y.mean()
+    together = centered.T @ deviations / len(y)
+    scale = np.where(centered.std(0) > 0, centered.std(0), 1.0)
+    S = ledoit_wolf(centered / scale)[0] * np.outer(scale, scale)
     S[np.diag_indices_from(S)] += 1e-9 * np.trace(S) / len(S)
     return Feature(
         name=name,
@@ -208,8 +208,8 @@ def keep(run: RunFolder, feature: Feature) -> None:
     Artifacts(run.path).put(f"{FOLDER}/{feature.name}", *feature.as_part())
 
 
-def learnt(run: RunFolder) -> Sequence[Feature]:
-    """The features that were learnt in this run."""
+def learned(run: RunFolder) -> Sequence[Feature]:
+    """The features that were learned in this run."""
     shelf = Artifacts(run.path)
     return [Feature.from_part(shelf.get(f"{FOLDER}/{name}"), run.latent.z_size) for name in shelf.names(FOLDER)]
 
@@ -219,7 +219,7 @@ __all__ = [
     "discovered",
     "feature_of",
     "keep",
-    "learnt",
+    "learned",
     "numbers",
     "of_classes",
     "of_measure",

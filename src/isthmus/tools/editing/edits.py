@@ -93,7 +93,7 @@ def edit(
     samples = pick(run, source, settings)
     z = run.model.encode(samples.x)
     edited = run.model.decode(edit.apply(z, strength))
-    kept, about_labels = _relabelled(samples, edit)
+    kept, about_labels = _relabeled(samples, edit)
     written = write_samples(run, kept, edited, Path(out), Path(source))
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
     moved = _moved(samples, run.model.decode(z), edited, edit, strength)
@@ -132,7 +132,7 @@ def _reached(found: Mapping[str, Any]) -> str:
     return f"{told}; the code holds too little of it to be moved further" if far else told
 
 
-def _relabelled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
+def _relabeled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
     """The samples without labels where the edit leads to another class, and what is said about them in a table."""
     if samples.labels is None or samples.label_column is None:
         return samples, []
@@ -210,7 +210,7 @@ class Success:
 
 
 def judge_pairs(run: RunFolder, pairs: Sequence[tuple[str, str]], method: str = METHOD) -> list[Success]:
-    """Each pair (from, to) on at most 100 test images, none of which the features were learnt from.
+    """Each pair (from, to) on at most 100 test images, none of which the features were learned from.
 
     Raises: DataError where the run's data cannot be read, or has no two classes.
     """

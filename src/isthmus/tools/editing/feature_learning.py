@@ -1,4 +1,4 @@
-"""`isthmus feature`: features learnt, with the evidence for them on samples that they were not learnt from."""
+"""`isthmus feature`: features learned, with the evidence for them on samples that they were not learned from."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def learn(
     directions.refuse_editing(run)
     named = [key for key in ("class", "with", "column", "measure") if source.get(key)]
     if len(named) != 1 or (source.get("against") and not source.get("class")):
-        message = f"a feature is learnt from one thing, and {len(named)} are named."
+        message = f"a feature is learned from one thing, and {len(named)} are named."
         raise UsageError("USAGE-FEATURE", message, fix="name --class, --with and --without, --column or --measure")
     if bool(source.get("with")) != bool(source.get("without")):
         raise UsageError("USAGE-FEATURE", "--with and --without belong together.", fix="name both")
@@ -69,7 +69,7 @@ def learn(
 def _of_sets(
     run: RunFolder, with_: str, without: str, method: str, settings: Mapping[str, Any] | None
 ) -> tuple[Feature, dict[str, Any]]:
-    """A quarter of either set is held out, where that leaves enough; the feature is then learnt from all."""
+    """A quarter of either set is held out, where that leaves enough; the feature is then learned from all."""
     codes = {}
     for name in (without, with_):
         z = run.model.encode(pick(run, name, settings).x)
@@ -103,7 +103,7 @@ def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> 
             success = editing.judge_pairs(run, [(away, to)], feature.method)[0]
             found |= {"success": success.rate, "identity": success.identity}
         return found
-    except DataError:  # the data has gone: the feature can be learnt from latent/ all the same
+    except DataError:  # the data has gone: the feature can be learned from latent/ all the same
         return {}
 
 
@@ -142,10 +142,10 @@ def about(feature: Feature) -> dict[str, Any]:
 
 
 def listed(run: RunFolder) -> list[dict[str, str]]:
-    """What can be added and removed: learnt features, classes, measures of pictures or columns of a table."""
+    """What can be added and removed: learned features, classes, measures of pictures or columns of a table."""
     directions.refuse_editing(run)
     preprocess = run.model.preprocess
-    rows = [{"name": f.name, "told": words(f)} for f in directions.learnt(run)]
+    rows = [{"name": f.name, "told": words(f)} for f in directions.learned(run)]
     rows += [{"name": name, "told": "a class of the data"} for name in directions.tellable(run.latent)]
     if preprocess.is_image:
         return rows + [{"name": name, "told": "measured on the pixels"} for name in MEASURES]

@@ -109,7 +109,7 @@ class Group:
 
         if len(codes) < 2:
             there = "there is 1 sample" if len(codes) == 1 else f"there are {len(codes)} samples"
-            message = f"a feature is learnt from two samples or more, and of {name} {there}."
+            message = f"a feature is learned from two samples or more, and of {name} {there}."
             raise DataError("DATA-COUNT", message, fix="give more samples")
         fitted = fit_gaussian(codes)
         return cls(name, fitted.means[0], fitted.covariances[0], len(codes))
@@ -152,7 +152,7 @@ def discriminant(without: Group, with_: Group) -> Feature:
 
 
 def discriminant_of(without: Group, with_: Group) -> np.ndarray:
-    """Fisher's direction w = S^-1 (m_b - m_a) with the pooled covariance S, which the groups' shrinkage regularises."""
+    """Fisher's direction w = S^-1 (m_b - m_a) with the pooled covariance S, which the groups' shrinkage regularizes."""
     freedom = max(without.n + with_.n - 2, 1)
     pooled = (without.covariance * (without.n - 1) + with_.covariance * (with_.n - 1)) / freedom
     return np.linalg.solve(pooled, with_.mean - without.mean)

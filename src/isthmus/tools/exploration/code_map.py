@@ -24,7 +24,7 @@ PLAIN, LABEL = "none", "label"  # besides the names of columns
 
 @dataclass(frozen=True)
 class CodeMap:
-    """`points` (N, 2) of samples by `method`; `color` is "label", "none" or the column that colours them."""
+    """`points` (N, 2) of samples by `method`; `color` is "label", "none" or the column that colors them."""
 
     samples: Samples
     points: np.ndarray
@@ -33,7 +33,7 @@ class CodeMap:
     color: str
 
     def columns(self) -> dict[str, Any]:
-        """`id`, `label` where known, `x`, `y`, and the values of the column that colours the map."""
+        """`id`, `label` where known, `x`, `y`, and the values of the column that colors the map."""
         s = self.samples
         table: dict[str, Any] = {"id": [s.id_of(i) for i in range(len(s))]}
         if s.labels is not None:
@@ -47,7 +47,7 @@ class CodeMap:
         return about | {"said": list(self.samples.notes), "points": points}
 
     def draw(self) -> Figure:
-        """Small pictures for images, points for rows of a table or where a column gives the colour."""
+        """Small pictures for images, points for rows of a table or where a column gives the color."""
         s = self.samples
         if self.color not in {PLAIN, LABEL}:
             return maps.gradient(self.points, column_of(s, self.color), self.color, self.told)
@@ -85,7 +85,7 @@ def column_of(samples: Samples, name: str) -> np.ndarray:
     """The values (N,) of a column. Raises: UsageError with the nearest name."""
     columns = samples.columns or ()
     if name not in columns:
-        raise unknown("colour", name, [*columns, PLAIN, *([LABEL] if samples.labels is not None else [])])
+        raise unknown("color", name, [*columns, PLAIN, *([LABEL] if samples.labels is not None else [])])
     return samples.x.reshape(len(samples), -1)[:, columns.index(name)].astype(float)
 
 
@@ -94,7 +94,7 @@ def _color(samples: Samples, color: str | None) -> str:
         return PLAIN if samples.labels is None else LABEL
     if color == LABEL and samples.labels is None and LABEL not in (samples.columns or ()):
         fix = "name their column with --label COLUMN, or pass --color none"
-        raise UsageError("USAGE-COLOR", f"{samples.name} has no labels to colour the map by.", fix=fix)
+        raise UsageError("USAGE-COLOR", f"{samples.name} has no labels to color the map by.", fix=fix)
     if color not in {PLAIN, LABEL}:
         column_of(samples, color)
     return color

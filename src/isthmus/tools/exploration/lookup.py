@@ -71,7 +71,7 @@ def look_up(
 ) -> NeighborLookup:
     """The `k` samples nearest to each one that `text` names (a path, or SOURCE:12) among those of `source`.
 
-    Without `source` the run's own training data is searched. A sample is not found as its own neighbour where both
+    Without `source` the run's own training data is searched. A sample is not found as its own neighbor where both
     come from the same source; an equal one in another row is.
 
     Raises: DataError or UsageError where a sample is not there or does not fit the model.

@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.data.checks.hashing import find_duplicates
 from isthmus.evaluation.metrics.nearest import Nearest, distances_to, flat, nearest
 
-SCALE = 10  # neighbours that tell how dense the data is at a place and of how many dimensions
+SCALE = 10  # neighbors that tell how dense the data is at a place and of how many dimensions
 CHANCE = 0.05  # pairs that a whole set without copies may give: one such set in twenty raises a false alarm
 
 
@@ -37,7 +37,7 @@ def find_pairs(z: np.ndarray, x: np.ndarray, *, chance: float = CHANCE) -> list[
     sets and where samples lie densely anyway.
 
     An exact copy is named once, with the first sample that it equals; near ones are looked for among what is left.
-    Source: the dimension after Levina and Bickel 2004, with a median for their mean, for copies among the neighbours.
+    Source: the dimension after Levina and Bickel 2004, with a median for their mean, for copies among the neighbors.
     """
     copies = [NearPair(first, second, 0.0, 0.0, 0.0) for first, second in find_duplicates(x, most=len(x)).pairs]
     left = np.setdiff1d(np.arange(len(x)), [pair.second for pair in copies])
@@ -66,7 +66,7 @@ def _near(z: np.ndarray, x: np.ndarray, chance: float) -> list[NearPair]:
 def expected_pairs(distance: np.ndarray, scale: np.ndarray, dimension: np.ndarray, n: int) -> np.ndarray:
     """How many pairs within `distance` n random samples have: n / 2 * (10 - 1) (distance / scale)^dimension.
 
-    `scale` is the distance to the tenth neighbour; where it is 0, nothing can be said, and the answer is infinite.
+    `scale` is the distance to the tenth neighbor; where it is 0, nothing can be said, and the answer is infinite.
     """
     ratio = np.full(np.broadcast_shapes(np.shape(distance), np.shape(scale)), np.inf)
     np.divide(distance, scale, out=ratio, where=scale > 0)
@@ -77,7 +77,7 @@ def local_dimension(near: Nearest, most: int) -> np.ndarray:
     """The dimension (N,) of the data around each sample, at most that of its space.
 
     Where samples lie at random, log(d_10 / d_j) of the nine nearer ones are independent exponential variables of mean
-    1 / m; their median has the mean (1/9 + 1/8 + 1/7 + 1/6 + 1/5) / m. It is averaged over a sample and its neighbours.
+    1 / m; their median has the mean (1/9 + 1/8 + 1/7 + 1/6 + 1/5) / m. It is averaged over a sample and its neighbors.
     """
     tiny = np.finfo(np.float32).tiny
     logs = np.log(np.maximum(near.distances[:, -1:], tiny) / np.maximum(near.distances[:, :-1], tiny))

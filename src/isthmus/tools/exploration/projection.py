@@ -18,7 +18,7 @@ try:  # the extra `umap`
 except ImportError:
     umap = None
 
-# Neighbours that each sample attracts: the defaults of scikit-learn's t-SNE and of umap-learn, which most published
+# Neighbors that each sample attracts: the defaults of scikit-learn's t-SNE and of umap-learn, which most published
 # maps use; fewer where there are few samples.
 PERPLEXITY, NEIGHBORS = 30.0, 15
 LEAST = 5  # samples, of fewer no method makes a map
@@ -34,7 +34,7 @@ class Projection(NamedTuple):
 def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0) -> Projection:
     """The codes z (N, Z) as points of a plane, by `method`: one of `METHODS`.
 
-    PCA keeps directions and distances as far as two dimensions can; t-SNE and UMAP keep neighbours together, and
+    PCA keeps directions and distances as far as two dimensions can; t-SNE and UMAP keep neighbors together, and
     their distances between groups mean nothing.
 
     Raises: UsageError for an unknown method, or for UMAP where it is not installed; DataError for too few codes.
@@ -71,7 +71,7 @@ def _pca(z: np.ndarray, state: int) -> Projection:
 
 
 def _tsne(z: np.ndarray, state: int) -> Projection:
-    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)  # above that every sample would be everybody's neighbour
+    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)  # above that every sample would be everybody's neighbor
     start: Any = _pca(z, state).points
     start = start / max(float(start[:, 0].std()), 1e-12) * 1e-4  # as scikit-learn's own init="pca"
     model = TSNE(perplexity=perplexity, init=start, random_state=state)
@@ -84,7 +84,7 @@ def _umap(z: np.ndarray, state: int) -> Projection:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is what is wanted
         points = umap.UMAP(n_neighbors=neighbors, random_state=state).fit_transform(z)
-    return Projection(np.asarray(points, dtype=np.float32), f"UMAP, {neighbors} neighbours")
+    return Projection(np.asarray(points, dtype=np.float32), f"UMAP, {neighbors} neighbors")
 
 
 METHODS: dict[str, Callable[[np.ndarray, int], Projection]] = {"pca": _pca, "tsne": _tsne, "umap": _umap}

@@ -18,7 +18,7 @@ PAPER = 0.5  # a border that is brighter is paper with dark ink
 def frame(image: np.ndarray, shape: tuple[int, ...], way: str = "auto", *, dark_border: bool = False) -> np.ndarray:
     """A picture (C, h, w), bytes or floats in [0, 1], as floats of `shape` (C', H, W) in [0, 1].
 
-    "digit": the ink is cut out, scaled into a box of 20 of 28 pixels and laid with its centre of mass in the middle
+    "digit": the ink is cut out, scaled into a box of 20 of 28 pixels and laid with its center of mass in the middle
     (LeCun et al. 1998, section III.A). "cover": the largest middle part of the right proportions, scaled. "exact":
     only of the right size already. "auto" is exact where the size is right, else digit for small gray models, else
     cover. `dark_border`: the model's pictures are light on dark, so dark ink on paper is turned around.
@@ -58,7 +58,7 @@ def _digit(ink: np.ndarray, H: int, W: int) -> np.ndarray:
     large = np.zeros((H, W), np.float32)
     top, left = (H - size[0]) // 2, (W - size[1]) // 2
     large[top : top + size[0], left : left + size[1]] = small
-    # MNIST counts from corners: the mean centre of mass of its digits is at pixel 13.95, not at 13.5.
+    # MNIST counts from corners: the mean center of mass of its digits is at pixel 13.95, not at 13.5.
     by = [side / 2 - float(at) for side, at in zip((H, W), ndimage.center_of_mass(large), strict=True)]
     return np.roll(large, [_within(by[0], top, H - top - size[0]), _within(by[1], left, W - left - size[1])], (0, 1))
 

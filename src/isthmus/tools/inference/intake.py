@@ -22,7 +22,7 @@ from isthmus.wording import counted, printable
 def read_input(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
     """Reads `source` the way the run's training data was read, and brings it to the form that its model takes.
 
-    Tables are matched by column name; gray images become colour ones for a colour model and the other way round, which
+    Tables are matched by column name; gray images become color ones for a color model and the other way round, which
     the notes say. `settings` are reading options that were given anew, such as `{"resize": "28"}`.
 
     Raises: DataError for other sizes or columns, with the fix.
@@ -94,7 +94,7 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         message = f"{samples.name} holds {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
         raise DataError("DATA-SHAPE", message, fix="name data of the kind it was trained on")
     if len(given) == 3 and given[1:] == wanted[1:] and given[0] == 1 and wanted[0] == 3:
-        said = f"{samples.name}: gray images given to a colour model, the three channels are alike"
+        said = f"{samples.name}: gray images given to a color model, the three channels are alike"
         return replace(samples, x=np.repeat(samples.x, 3, axis=1), notes=(*samples.notes, said))
     if given != wanted:
         raise _other_shape(samples.name, given, wanted)

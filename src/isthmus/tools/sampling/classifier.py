@@ -94,7 +94,7 @@ def train_classifier(prepared: Prepared) -> Classifier:
     x, labels = prepared.x(splits.train, MOST_SAMPLES), torch.from_numpy(splits.train.labels[::stride])
     x, labels = x[labels >= 0], labels[labels >= 0]
     network = _network(prepared.preprocess.shape, len(classes))
-    networks.initialise(network, "silu", generator_for(seed, PART, "weights"), scheme="orthogonal")
+    networks.initialize(network, "silu", generator_for(seed, PART, "weights"), scheme="orthogonal")
     _fit(network, x, labels, seed)
     found = Classifier(network.eval(), classes, 0.0, 0)
     if splits.test.labels is None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isthmus.errors import DataError
 
-K = 3  # neighbours that make a sample's ball: the paper's choice
+K = 3  # neighbors that make a sample's ball: the paper's choice
 PIECE = 2**24  # distances held at once: 64 MB
 
 
@@ -24,7 +24,7 @@ class Fidelity(NamedTuple):
 
 
 def precision_recall(real: Float[Tensor, "N F"], generated: Float[Tensor, "M F"], k: int = K) -> Fidelity:
-    """Precision: the share of generated samples inside some real sample's ball, which reaches to its k-th neighbour
+    """Precision: the share of generated samples inside some real sample's ball, which reaches to its k-th neighbor
     among the real ones. Recall: the same with the sets exchanged.
 
     Source: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1 and 2. Both depend on the features and the numbers of
@@ -41,11 +41,11 @@ def precision_recall(real: Float[Tensor, "N F"], generated: Float[Tensor, "M F"]
     return Fidelity(precision, recall, len(real), len(generated))
 
 
-def _covered(queries: Tensor, centres: Tensor, k: int) -> float:
-    """The share of queries inside the ball of at least one centre."""
-    step = max(1, PIECE // len(centres))
-    radii = torch.cat([_distances(part, centres).kthvalue(k + 1).values for part in centres.split(step)])
-    inside = [(_distances(part, centres) <= radii).any(1) for part in queries.split(step)]
+def _covered(queries: Tensor, centers: Tensor, k: int) -> float:
+    """The share of queries inside the ball of at least one center."""
+    step = max(1, PIECE // len(centers))
+    radii = torch.cat([_distances(part, centers).kthvalue(k + 1).values for part in centers.split(step)])
+    inside = [(_distances(part, centers) <= radii).any(1) for part in queries.split(step)]
     return float(torch.cat(inside).double().mean())
 
 

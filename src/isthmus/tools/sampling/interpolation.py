@@ -12,14 +12,14 @@ OPPOSITE = 1e-6  # sine of the angle: below, any arc would do, so none is meant
 
 
 def blend(
-    a: np.ndarray, b: np.ndarray, steps: int, path: str = "straight", centre: np.ndarray | None = None
+    a: np.ndarray, b: np.ndarray, steps: int, path: str = "straight", center: np.ndarray | None = None
 ) -> np.ndarray:
     """(steps, Z) codes from a to b, both (Z,), ends included.
 
-    "straight": (1 - t) a + t b. "spherical": the direction from `centre` (default: zero) turns at an even speed by
-    sin((1 - t) w) / sin w and sin(t w) / sin w, w the angle between both, while the distance from the centre changes
+    "straight": (1 - t) a + t b. "spherical": the direction from `center` (default: zero) turns at an even speed by
+    sin((1 - t) w) / sin w and sin(t w) / sin w, w the angle between both, while the distance from the center changes
     evenly; so codes of equal length keep it. Source: White 2016, arXiv:1609.04468, section 2; Shoemake 1985. Where the
-    two lie on one line with the centre, the way is straight.
+    two lie on one line with the center, the way is straight.
 
     Raises: UsageError for an unknown path or fewer than two steps.
     """
@@ -28,7 +28,7 @@ def blend(
     if steps < 2:
         raise UsageError("USAGE-STEPS", f"{steps} steps do not lead from one to another.", fix="use --steps 12")
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    middle = np.zeros_like(a) if centre is None else np.asarray(centre, np.float64)
+    middle = np.zeros_like(a) if center is None else np.asarray(center, np.float64)
     t = np.linspace(0.0, 1.0, steps)[:, None]
     straight = (1 - t) * a + t * b
     if path == "straight":

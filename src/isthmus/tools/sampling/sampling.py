@@ -41,7 +41,7 @@ def draw_samples(
 
     `density`: "prior" (of a variational autoencoder and its kin), "gaussian" or "mixture" (fitted to the training
     codes; a mixture has components for each class where there are labels), or "auto": the prior where a continuous
-    code has one, else the mixture. `of` is a class. `temperature` scales the deviations from the centres: below 1
+    code has one, else the mixture. `of` is a class. `temperature` scales the deviations from the centers: below 1
     samples are more usual and less varied.
 
     Raises: UsageError for a model without a code, an unknown density or class, a prior that is not there.

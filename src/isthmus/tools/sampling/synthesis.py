@@ -156,8 +156,8 @@ def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "s
     refuse_without_code(model)
     refuse_discrete(model, "interpolation")
     z = model.encode(np.stack([np.asarray(a), np.asarray(b)]))
-    centre = None if path == "straight" or has_prior(model) else run.latent.mean
-    return model.decode(blend(z[0], z[1], steps, path, centre))
+    center = None if path == "straight" or has_prior(model) else run.latent.mean
+    return model.decode(blend(z[0], z[1], steps, path, center))
 
 
 def _write_ways(run: RunFolder, ways: dict[str, np.ndarray], given: np.ndarray, out: Path, steps: int) -> None:

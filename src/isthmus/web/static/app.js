@@ -50,8 +50,8 @@ async function play() {
 
 function introduce(model) {
   const [C, H, W] = model.shape;
-  const size = model.is_image ? `${H} × ${W} ${C === 1 ? "pixels" : "colour pixels"}` : `${model.shape[0]} columns`;
-  const noisy = model.noise === "none" ? "" : ` It has learnt to see through noise (${model.noise}).`;
+  const size = model.is_image ? `${H} × ${W} ${C === 1 ? "pixels" : "color pixels"}` : `${model.shape[0]} columns`;
+  const noisy = model.noise === "none" ? "" : ` It has learned to see through noise (${model.noise}).`;
   one("#intro").textContent = model.reasons.code
     ? `This network rebuilds ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
     : `This network squeezes ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
@@ -68,6 +68,6 @@ function themes() {
     const next = names[(names.indexOf(document.documentElement.dataset.theme || "") + 1) % 3];
     if (next) document.documentElement.dataset.theme = next; else delete document.documentElement.dataset.theme;
     button.textContent = next ? next[0].toUpperCase() + next.slice(1) : "Auto";
-    button.setAttribute("aria-label", `Colours: ${told[next]}`);
+    button.setAttribute("aria-label", `Colors: ${told[next]}`);
   });
 }

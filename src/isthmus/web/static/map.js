@@ -3,7 +3,7 @@ import { all, ask, draw, latest, make, on, one, state } from "./state.js";
 import { load } from "./draw.js";
 
 const EDGE = 0.1; // of the width; names that stand nearer to the side would be cut off there
-const MANY = 30; // classes; more of them no colours could tell apart
+const MANY = 30; // classes; more of them no colors could tell apart
 let chart, chosen = -1, sheet = null;
 
 export function setUp() {
@@ -43,7 +43,7 @@ function paint() {
     text.textContent = name;
     return text;
   });
-  plot.setAttribute("aria-label", `Map of ${points.length} codes${classes.length > 1 && classes.length <= MANY ? `, coloured by ${classes.length} classes` : ""}`);
+  plot.setAttribute("aria-label", `Map of ${points.length} codes${classes.length > 1 && classes.length <= MANY ? `, colored by ${classes.length} classes` : ""}`);
   plot.replaceChildren(...dots, draw("circle", { class: "chosen", r: 8, cx: "50%", cy: "50%", visibility: "hidden" }), ...names);
   const walker = one("#walker");
   walker.max = points.length - 1;

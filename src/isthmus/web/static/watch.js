@@ -3,7 +3,7 @@ import { ask, latest, make, one, say, state } from "./state.js";
 
 const TOLD = {
   waiting: "Waiting for the run to begin.", running: "Training.", judging: "Trained; it is being judged.",
-  stopping: "Stopping: it saves what it has learnt.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
+  stopping: "Stopping: it saves what it has learned.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
   failed: "It failed; the terminal says why.", diverged: "It diverged: the cost was no number any more.", stopped: "Nothing runs here.",
 };
 let ready = false;
