@@ -18,7 +18,7 @@ from isthmus.data.batching.carry import arrange
 from isthmus.data.batching.preprocess import FULL_SCALE
 from isthmus.data.objects import read_object
 from isthmus.errors import UsageError
-from isthmus.models.double import Double
+from isthmus.models.loading import Double
 from isthmus.pipeline.in_memory import fitting_budget, train_in_memory
 from isthmus.recipes import resolve
 from isthmus.settings import nest, where_is

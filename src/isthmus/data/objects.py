@@ -13,8 +13,8 @@ import numpy as np
 from isthmus.config import DataConfig
 from isthmus.data.arrays.ndarrays import samples_from_array
 from isthmus.data.collecting import Collector, collect, plain_tensor
-from isthmus.data.images.conform import conform_bundle
 from isthmus.data.images.image_folder import samples_from_pictures
+from isthmus.data.images.transforms import conform_bundle
 from isthmus.data.labels import encode_labels, same_classes
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.sources import read_source

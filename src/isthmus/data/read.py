@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from isthmus.config import DataConfig
-from isthmus.data.images.conform import conform_bundle
+from isthmus.data.images.transforms import conform_bundle
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.sources import read_source

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from isthmus.config import ModelConfig
+from isthmus.data.batching.batches import CHUNK
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.models.autoencoder import CONFIG, WEIGHTS, Model
@@ -121,3 +125,36 @@ def _refuse_differences(found: Shapes, expected: Shapes) -> None:
     if problems:
         message = f"{len(problems)} weights are of other sizes in the file than in the network."
         raise ModelFileError("MODEL-WEIGHTS", message, problems=problems)
+
+
+class Double:
+    """`model` in float64 on the processor, in evaluation mode; `model` itself stays as it is.
+
+    Everything here is deterministic and takes and gives network scale: x is what `Preprocess.to_x` makes of raw values.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = copy.deepcopy(model).cpu().double().eval()
+
+    def codes(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B Z"]:
+        """The codes z of x."""
+        return _in_chunks(self._code, x)
+
+    def x_hat(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B ..."]:
+        """What the decoder makes of codes."""
+        return _in_chunks(self._picture, z)
+
+    def errors(self, x: Float[Tensor, "B ..."]) -> Tensor:
+        """The mean squared error of the reconstruction of each sample, (B,)."""
+        return _in_chunks(lambda part: (self._picture(self._code(part)) - part).square().flatten(1).mean(1), x)
+
+    def _code(self, x: Tensor) -> Tensor:
+        return self.model.bottleneck(self.model.encoder(x), sample=False).z
+
+    def _picture(self, z: Tensor) -> Tensor:
+        return self.model.likelihood.mean(self.model.decoder(z))
+
+
+@torch.no_grad()
+def _in_chunks(function: Callable[[Tensor], Tensor], data: Tensor) -> Tensor:
+    return torch.cat([function(chunk.double()) for chunk in data.split(CHUNK)])

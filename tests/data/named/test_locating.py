@@ -24,8 +24,7 @@ import isthmus
 from isthmus.config import DataConfig
 from isthmus.data.named import catalog
 from isthmus.data.named.catalog import NAMED_SETS, NAMES, Remote
-from isthmus.data.named.locating import read_named
-from isthmus.data.named.places import cache_folder, data_folders
+from isthmus.data.named.locating import cache_folder, data_folders, read_named
 from isthmus.errors import DataError, UsageError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 5, 4), dtype=np.uint8)

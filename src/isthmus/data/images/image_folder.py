@@ -15,12 +15,11 @@ import numpy as np
 from PIL import Image
 
 from isthmus.config import DataConfig
-from isthmus.data.images.cutting import Cut, cut_of, piece_name, told
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
 from isthmus.data.images.one_pass import Reading
 from isthmus.data.images.pixels import SUFFIXES, Form, Look, convert, look_at, reason
-from isthmus.data.images.sizes import parse_size
+from isthmus.data.images.transforms import Cut, cut_of, parse_size, piece_name, told
 from isthmus.data.samples import Samples
 from isthmus.errors import SHOWN, DataError
 from isthmus.system.memory import refuse_too_large

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from isthmus.data.images.cutting import Corner, Cut, cut_out
 from isthmus.data.images.listing import Listing
 from isthmus.data.images.pixels import Form, Look, Unreadable, decode, look, opened, reason
+from isthmus.data.images.transforms import Corner, Cut, cut_out
 from isthmus.system.workers import Progress, each
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -13,11 +15,10 @@ from isthmus.config import DataConfig
 from isthmus.data.arrays.idx import read_idx_array
 from isthmus.data.named.catalog import NAMED_SETS, SHIPPED, NamedSet, Remote
 from isthmus.data.named.download import fetch
-from isthmus.data.named.places import cache_folder, data_folders
 from isthmus.data.named.unpack import extract
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.reading import read_table
-from isthmus.errors import DataError
+from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import size_of
 from isthmus.system.workers import Progress
 
@@ -143,3 +144,33 @@ def _shipped(options: DataConfig) -> Samples:
     known = DataConfig(label="label", shape=options.shape or "28x28", scale=options.scale)
     with as_file(files("isthmus.data") / f"{SHIPPED}.csv.gz") as path:
         return replace(read_table(path, known), name=SHIPPED)
+
+
+def cache_folder() -> Path:
+    """`$ISTHMUS_CACHE`, else the system's folder for what can be fetched again."""
+    named = os.environ.get("ISTHMUS_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "isthmus" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "isthmus"
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(named) if os.path.isabs(named) else Path.home() / ".cache") / "isthmus"  # the standard: absolute only
+
+
+def data_folders(options: DataConfig) -> list[Path]:
+    """Folders in which a named set is looked for, first the one that was named; those that exist.
+
+    Raises: UsageError if `--data-dir` names none.
+    """
+    folders = []
+    if options.data_dir is not None:
+        folder = Path(options.data_dir).expanduser()
+        if not folder.is_dir():
+            raise UsageError("USAGE-FOLDER", f"--data-dir: there is no folder {folder}.", fix="check the path")
+        folders.append(folder)
+    if os.environ.get("ISTHMUS_DATA"):
+        folders.append(Path(os.environ["ISTHMUS_DATA"]).expanduser())
+    return [folder for folder in dict.fromkeys([*folders, cache_folder()]) if folder.is_dir()]

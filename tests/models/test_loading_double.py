@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 import tiny
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.models.autoencoder import Model
-from isthmus.models.double import Double
+from isthmus.models.loading import Double
 from isthmus.randomness import generator_for
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isthmus.data.images.sizes import parse_size, resized
+from isthmus.data.images.transforms import parse_size, resized
 from isthmus.errors import ResourceError, UsageError
 
 

@@ -1,7 +1,8 @@
-"""`--crop` and `--patches`: the middle of every image, or all of it in pieces that are samples of their own."""
+"""Image sizes as people write them, and images brought to one form: --gray, --resize, --crop, --patches, --alpha."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -10,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.images.sizes import parse_size
-from isthmus.data.samples import Samples
+from isthmus.data.images.pixels import FULL, resized_plane
+from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import refuse_too_large
+from isthmus.system.workers import each
 from isthmus.wording import counted, printable
 
 Corner = tuple[int, int]  # the upper left one: row, column
@@ -115,3 +117,104 @@ def told(name: str, cut: Cut, n_images: int, n_pieces: int) -> str:
         f"{printable(name)}: {counted(n_images, 'image')} cut into {counted(n_pieces, 'piece')} of {size}; "
         "those of one image stay together in training, validation or test."
     )
+
+
+MOST_SIDE = 16_384  # a longer side is a slip of the finger
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`"28"` or `"28x32"` as (height, width).
+
+    Raises: UsageError if it is neither, or out of bounds.
+    """
+    found = re.fullmatch(r"\s*(\d{1,6})(?:\s*[xX×,]\s*(\d{1,6}))?\s*", text)
+    height, width = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not (1 <= height <= MOST_SIDE and 1 <= width <= MOST_SIDE):
+        message = f"{text!r} is not an image size of 1 to {MOST_SIDE:,} pixels a side."
+        raise UsageError("USAGE-SIZE", message, fix="write it as 64 or 48x64 (height x width)")
+    return height, width
+
+
+def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Images (N, C, H, W) of any image type at another size, in the same type and range.
+
+    Raises: ResourceError if they would not fit into memory.
+    """
+    N, C, H, W = x.shape
+    if size == (H, W):
+        return x
+    n_bytes = N * C * size[0] * size[1] * x.dtype.itemsize
+    what = f"bringing {N:,} images to {size[0]} x {size[1]} pixels"
+    refuse_too_large(n_bytes, what, fix="choose a smaller size with --resize")
+    out = np.empty((N, C, *size), dtype=x.dtype)
+
+    def place(row: int) -> None:
+        for channel in range(C):
+            out[row, channel] = resized_plane(x[row, channel], size)
+
+    for result in each(place, range(N), lambda _: None):
+        if isinstance(result, Exception):
+            raise result
+    return out
+
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601, as Pillow has it
+
+
+BLOCK = 1 << 24  # pixels converted at once
+
+
+def conform_bundle(bundle: Bundle, options: DataConfig) -> Bundle:
+    """Both parts with the channels and the size that `options` ask for."""
+    return Bundle(conform(bundle.train, options), None if bundle.test is None else conform(bundle.test, options))
+
+
+def conform(samples: Samples, options: DataConfig) -> Samples:
+    """The samples with the channels and the size that `options` ask for; what fits already is returned as it is.
+
+    An alpha channel of an array is kept unless a backdrop is chosen or gray is wanted.
+    """
+    cut = cut_of(options)
+    if not samples.is_image or (cut is not None and samples.cut == cut.option):  # files are cut as they are read
+        return samples
+    x, notes = samples.x, []
+    if x.shape[1] == 4 and (options.gray or options.alpha in ("white", "black")):
+        paper = "black" if options.alpha == "black" else "white"
+        x = _on_paper(x, 0.0 if paper == "black" else 1.0)
+        notes.append(f"{samples.name}: the alpha channel is laid on {paper}.")
+    if x.shape[1] == 3 and options.gray:
+        x = _gray(x)
+        notes.append(f"{samples.name}: color is turned to gray.")
+    if options.resize is not None:
+        size = parse_size(options.resize)
+        if x.shape[2:] != size:
+            notes.append(f"{samples.name}: images brought to {size[0]} x {size[1]} pixels (height x width).")
+        x = resized(x, size)
+    samples = samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
+    return samples if cut is None else cut_samples(samples, cut)
+
+
+def _gray(x: np.ndarray) -> np.ndarray:
+    return _by_blocks(x, 1, lambda part: np.einsum("nchw,c->nhw", part, LUMA)[:, None])
+
+
+def _on_paper(x: np.ndarray, paper: float) -> np.ndarray:
+    """(N, 4, H, W) -> (N, 3, H, W): color * alpha + paper * (1 - alpha)."""
+    full = FULL[str(x.dtype)]
+
+    def lay(part: np.ndarray) -> np.ndarray:
+        alpha = part[:, 3:] / np.float32(full)
+        return part[:, :3] * alpha + np.float32(paper * full) * (1 - alpha)
+
+    return _by_blocks(x, 3, lay)
+
+
+def _by_blocks(x: np.ndarray, channels: int, convert) -> np.ndarray:
+    """`convert` of float32 blocks, back in the type of x, rounded where that is whole."""
+    N, _, H, W = x.shape
+    out = np.empty((N, channels, H, W), dtype=x.dtype)
+    step = max(1, BLOCK // max(1, x[:1].size))
+    for start in range(0, N, step):
+        part = convert(x[start : start + step].astype(np.float32))
+        out[start : start + step] = part if x.dtype == np.float32 else part.round().clip(0, FULL[str(x.dtype)])
+    return out

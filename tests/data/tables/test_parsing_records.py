@@ -6,7 +6,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.data.tables.records import records
+from isthmus.data.tables.parsing import records
 from isthmus.data.tables.text import Lines
 
 CELLS = st.text(alphabet='a1,"\n é', max_size=6)

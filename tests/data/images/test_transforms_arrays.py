@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from isthmus.config import DataConfig
-from isthmus.data.images.conform import conform, conform_bundle
+from isthmus.data.images.transforms import conform, conform_bundle
 from isthmus.data.samples import Bundle, Samples
 
 RGBA = np.random.default_rng(0).integers(0, 256, (3, 4, 6, 5), dtype=np.uint8)

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from isthmus.config import DataConfig
-from isthmus.data.images.conform import conform
-from isthmus.data.images.cutting import Cut, cut_of, cut_samples, piece_name
 from isthmus.data.images.image_folder import read_images, samples_from_pictures
+from isthmus.data.images.transforms import Cut, conform, cut_of, cut_samples, piece_name
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
 
