@@ -18,7 +18,7 @@ from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.models.loading import load_model
 from isthmus.randomness import generator_for
-from isthmus.training.prepare import fresh_model, mean_sample
+from isthmus.training.prepare import fresh_model
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_a_model_that_saw_no_noise_does_not_pretend_to_denoise(table_model: Mode
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_the_output_starts_at_the_mean_image(likelihood: str, digits: tiny.Digits) -> None:
     ready = tiny.prepared(digits.samples, likelihood=likelihood, output_bias="mean")
-    mean = mean_sample(ready)
+    mean = ready.mean
     assert mean.numpy() == pytest.approx(ready.splits.train.x.mean(0) / 255, abs=1e-6)
     model = fresh_model(ready)
     bias = model.decoder[-2].bias.detach().reshape(1, 28, 28)

@@ -114,9 +114,9 @@ def test_precision_is_a_question_of_the_machine_alone() -> None:
 
 def test_the_mean_sample_is_that_of_the_training_part(digits: tiny.Digits) -> None:
     ready = tiny.prepared(digits.samples)
-    assert prepare.mean_sample(ready).numpy() == pytest.approx(ready.splits.train.x.mean(0) / 255, abs=1e-6)
+    assert ready.mean.numpy() == pytest.approx(ready.splits.train.x.mean(0) / 255, abs=1e-6)
     table = tiny.prepared(tiny.table())
-    assert prepare.mean_sample(table).numpy() == pytest.approx(np.zeros(6), abs=1e-6)  # standardized
+    assert table.mean.numpy() == pytest.approx(np.zeros(6), abs=1e-6)  # standardized
 
 
 def test_network_input_is_the_scaled_data_in_its_order(digits: tiny.Digits) -> None:

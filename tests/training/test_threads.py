@@ -67,11 +67,11 @@ def test_the_choice_is_written_into_the_configuration_and_a_given_one_is_kept(
     two_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "pick_threads", lambda *_: 2)
-    assert settle_threads(ready()[0]).config.training.threads == 2
-    assert settle_threads(ready(threads=1)[0]).config.training.threads == 1
+    assert settle_threads(*ready()[:2]).config.training.threads == 2
+    assert settle_threads(*ready(threads=1)[:2]).config.training.threads == 1
     torch.set_num_threads(1)
     monkeypatch.undo()
-    assert settle_threads(ready()[0]).config.training.threads == 1
+    assert settle_threads(*ready()[:2]).config.training.threads == 1
 
 
 @pytest.mark.parametrize("settings", [{}, {"precision": "bfloat16"}, {"recipe": "seed"}], ids=str)

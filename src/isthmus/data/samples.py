@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+
+from isthmus.data.hashing import numbers_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Samples:
     def __repr__(self) -> str:
         shape, classes = " x ".join(map(str, self.shape)), f", {len(self.classes)} classes" if self.classes else ""
         return f"Samples({self.name!r}: {len(self):,} of {shape}, {self.x.dtype}{classes})"
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """(N,) uint64, equal for equal samples; see `hashing.numbers_of`."""
+        return numbers_of(self.x)
 
     @property
     def is_image(self) -> bool:

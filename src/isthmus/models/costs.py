@@ -62,6 +62,19 @@ def penalty_weights(model: Model) -> dict[str, float]:
     return known | dict(model.config.weights)
 
 
+def costs_of(model: Model, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:
+    """The objective per value of each sample (B,)."""
+    nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight)
+    for name, penalty in output.code.penalties.items():
+        nats = nats + weights[name] * penalty
+    return torch.as_tensor(model.likelihood.readable(nats / pair.target[0].numel()))
+
+
+def is_deterministic(model: Model) -> bool:
+    """Whether a sample's cost follows from itself and its noise alone: nothing else is drawn, no batch looked at."""
+    return not (model.bottleneck.draws or model.bottleneck.couples or model.terms)
+
+
 @torch.no_grad()
 def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, purpose: str) -> Tensor:
     """The objective per value of every sample (N,), as in training but in evaluation mode.
@@ -83,10 +96,7 @@ def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, pu
             output = model(pair.x_in, sample=True, generator=generator)
             if model.terms:
                 output = with_terms(model, pair, output, generator)
-            nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight)
-            for name, penalty in output.code.penalties.items():
-                nats = nats + weights[name] * penalty
-            costs[at : at + len(x)] = torch.as_tensor(model.likelihood.readable(nats / x[0].numel()))
+            costs[at : at + len(x)] = costs_of(model, pair, output, weights)
             at += len(x)
     return costs
 

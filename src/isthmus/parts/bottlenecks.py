@@ -74,6 +74,8 @@ class Sparse(AbstractBottleneck):
 class Noise(AbstractBottleneck):
     """noise:SIGMA: z = h + sigma n in training, else h; a decoder that must bear it makes the code smooth."""
 
+    draws = True
+
     def __init__(self, level: float) -> None:
         super().__init__()
         if not 0 <= level < math.inf:
@@ -96,6 +98,7 @@ class Gaussian(AbstractBottleneck):
     """
 
     penalties: Mapping[str, float] = {"kl": 1.0}  # 1: the evidence lower bound
+    draws = True
     clamped: Tensor
 
     def __init__(self, z_size: int) -> None:
@@ -143,6 +146,7 @@ class Chain(AbstractBottleneck):
         self.penalties = {name: weight for part in parts for name, weight in part.penalties.items()}
         self.signed = next((part.signed for part in reversed(parts) if not isinstance(part, PASSING)), True)
         self.continuous = all(part.continuous for part in parts)
+        self.draws = any(part.draws for part in parts)
         self.couples = any(part.couples for part in parts)
 
     def width_in(self, z_size: int) -> int:

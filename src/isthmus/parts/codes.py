@@ -29,6 +29,7 @@ class AbstractBottleneck(nn.Module):
     penalties: Mapping[str, float] = {}  # what `forward` announces, each with its weight unless configured
     signed = True  # whether code values go both ways from zero; decides the colors of the heat strip
     continuous = True  # whether every point near a code is a code too, as edits and interpolations need
+    draws = False  # whether a code is drawn at random where `sample` says so
     couples = False  # whether a penalty looks at the samples of a batch together, so that one alone has none
 
     def width_in(self, z_size: int) -> int:

@@ -12,16 +12,18 @@ from isthmus.data.batching.split import held_apart
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.evaluation.figures.cost_curves import live_curve
 from isthmus.evaluation.figures.run_pictures import draw_pictures
-from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean
+from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean, rivals_of
 from isthmus.evaluation.metrics.passed import pass_through
 from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.autoencoder import Model
-from isthmus.pipeline.reporting import report_at_end
+from isthmus.pipeline.reporting import code_moments, report_at_end
+from isthmus.report.run_data import RunData
 from isthmus.runs import folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import keep_latent
 from isthmus.runs.state import has_begun
+from isthmus.runs.training_rows import keep_training_rows
 from isthmus.system import files
 from isthmus.system.signals import StopSignals
 from isthmus.tools.anomaly.detector import keep_evidence
@@ -73,7 +75,7 @@ def _set_up(run: RunFolder, prepared: Prepared, model: Model, going_on: bool, ex
     training = prepared.config.training
     watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed)
     validation = prepared.tensor(watched)
-    mean_cost = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
+    mean_cost = mean_cost_of_mean(model, validation, prepared.mean)
     monitor = TrainingMonitor(model, run.path, patience=training.patience, start_below=mean_cost)
     trainer = Trainer(model, prepare.batches_of(prepared), validation, training, monitor)
     found = Checkpoints(run.path / folder.CHECKPOINT).load() if going_on else None
@@ -113,12 +115,30 @@ def _judge(
     }
     seed = prepared.config.training.seed
     passed = pass_through(model, prepared.tensor(prepared.splits.test), seed, judged=True)
-    metrics = judge(prepared, model, monitor.history, ending, passed)
+    rivals = rivals_of(prepared.tensor(prepared.splits.train), model.z_size, prepared.preprocess)
+    metrics = files.finite(judge(prepared, model, monitor.history, ending, passed, rivals))
     files.write_json(run.path / folder.METRICS, metrics)
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
-    report_at_end(run, prepared, model, latent, display)
+    keep_training_rows(run.path, prepared.splits.train)
+    moments = code_moments(latent)
+    report_at_end(
+        RunData(
+            run.path,
+            metrics,
+            monitor.history,
+            run.record,
+            prepared.config,
+            prepared,
+            model,
+            moments,
+            (),
+            passed,
+            rivals,
+        ),
+        display,
+    )
 
 
 @contextmanager

@@ -44,12 +44,13 @@ def train_in_memory(config: Config, samples: Samples, *, held_out: float) -> Tra
     splits = divided(samples, held_out, config.training.seed)
     if config.training.threads is None and not samples.is_image:  # a second thread gains nothing on networks so small
         config = replace(config, training=replace(config.training, threads=1))
-    prepared = prepare.settle_threads(prepare.prepare(config, splits))
+    prepared = prepare.prepare(config, splits)
     model = prepare.fresh_model(prepared)
+    prepared = prepare.settle_threads(prepared, model)
     penalty_weights(model)
     validation = prepared.tensor(prepared.splits.validation)
     settings = prepared.config.training
-    start = mean_cost_of_mean(model, validation, prepare.mean_sample(prepared))
+    start = mean_cost_of_mean(model, validation, prepared.mean)
     monitor = TrainingMonitor(model, patience=settings.patience, start_below=start)
     trainer = Trainer(model, prepare.batches_of(prepared), validation, settings, monitor)
     with using_threads(settings.threads):

@@ -12,7 +12,6 @@ from typing import Any
 from torch import nn
 
 from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
-from isthmus.models.autoencoder import Model
 from isthmus.report import RunData, compare, compose
 from isthmus.report.page import render
 from isthmus.report.run_data import CodeMoments
@@ -23,7 +22,6 @@ from isthmus.runs.latent import Latent
 from isthmus.runs.training_data import ReadOnce, read_again
 from isthmus.system import files
 from isthmus.training.display import AbstractDisplay
-from isthmus.training.prepared import Prepared
 
 REPORT, COMPARISON = "report.html", "comparison"
 
@@ -60,19 +58,14 @@ def report(
     return _write(Path(out) if out else _free(found[0].path.parent), _comparison(found), tuple(missing))
 
 
-def report_at_end(
-    run: RunFolder, prepared: Prepared, model: Model, latent: Latent | None, display: AbstractDisplay
-) -> None:
+def report_at_end(run_data: RunData, display: AbstractDisplay) -> None:
     """The page of a run that has just been judged. A failure here costs the page alone: it is said, not raised."""
     try:
-        done, config = RunFolder(run.path), prepared.config
-        moments = _moments(latent)
-        run_data = RunData(run.path, done.metrics, done.history, done.record, config, prepared, model, moments)
-        _write(run.path / REPORT, _page(run_data), ())
+        _write(run_data.path / REPORT, _page(run_data), ())
     except IsthmusError as error:  # a full disk
         display.say(f"note: {REPORT} was not written: {error.message}")
     except Exception as error:  # whatever it is, the run is complete
-        again = f"isthmus report {shlex.quote(str(run.path))} --debug"
+        again = f"isthmus report {shlex.quote(str(run_data.path))} --debug"
         message = f"{REPORT} was not written, all else of the run was; `{again}` shows why: {error!r}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
@@ -96,7 +89,7 @@ def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
     except (DataError, ModelFileError) as error:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
         missing = (f"{lost}, the code and the counts of the data: {error.message}",)
-    moments = _moments(_latent(run)) if model is not None else None
+    moments = code_moments(_latent(run)) if model is not None else None
     return RunData(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
 
 
@@ -108,7 +101,8 @@ def _latent(run: RunFolder) -> Latent | None:
         return None
 
 
-def _moments(latent: Latent | None) -> CodeMoments | None:
+def code_moments(latent: Latent | None) -> CodeMoments | None:
+    """What the page tells of the codes; None for a model without one."""
     if latent is None:
         return None
     return CodeMoments(latent.mean, latent.covariance, latent.class_means, latent.classes)

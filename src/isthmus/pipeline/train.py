@@ -118,9 +118,9 @@ def _train(
     prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
     if own is not None:
         prepared = _for_own(prepared, output)
-    prepared = prepare.settle_threads(prepared, own)
     model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
     penalty_weights(model)
+    prepared = prepare.settle_threads(prepared, model)
     if own is not None:
         _check_output(model, prepared, output, display)
         architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())

@@ -13,9 +13,13 @@ import numpy as np
 
 from isthmus.config import Config
 from isthmus.data.samples import Samples
+from isthmus.evaluation.metrics.baselines import Rivals, fit_rivals
 from isthmus.evaluation.metrics.passed import Passed, pass_through
+from isthmus.evaluation.metrics.pca import EXACT_WORK, SIDE
 from isthmus.models.autoencoder import Model
 from isthmus.training.prepared import Prepared
+
+LARGE = 2_000  # training samples of so many values that their covariance is not made; more change no picture seen
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class CodeMoments:
 class RunData:
     """A run: what its folder holds, and where they are at hand its data and its model.
 
-    `missing` are sentences about what is not at hand, and why; sections that need it are left out.
+    `missing` are sentences about what is not at hand, and why; sections that need it are left out. What a training has
+    measured just now is given, and else measured when a section asks for it.
     """
 
     path: Path
@@ -44,6 +49,8 @@ class RunData:
     model: Model | None = None
     moments: CodeMoments | None = None
     missing: tuple[str, ...] = ()
+    given_passed: Passed | None = None
+    given_rivals: Rivals | None = None
 
     @property
     def name(self) -> str:
@@ -70,9 +77,25 @@ class RunData:
     @cached_property
     def passed(self) -> Passed | None:
         """The test data through the model, under the noise of its training; None where data or model are missing."""
+        if self.given_passed is not None:
+            return self.given_passed
         if self.prepared is None or self.model is None or self.test is None:
             return None
         return pass_through(self.model, self.prepared.tensor(self.test), self.prepared.config.training.seed)
+
+    @cached_property
+    def rivals(self) -> Rivals | None:
+        """The mean and the principal components of the training data; None where the data is missing."""
+        if self.given_rivals is not None or self.prepared is None:
+            return self.given_rivals
+        size, z_size = self.prepared.preprocess.size, self.prepared.config.model.z_size
+        most = int(EXACT_WORK / (2.0 * size**2)) if size <= SIDE else LARGE  # about a second
+        return fit_rivals(self.prepared.x(self.prepared.splits.train, max(most, 2 * z_size)), self.n_components)
+
+    @property
+    def n_components(self) -> int:
+        """Of PCA, as it stands in the metrics."""
+        return self.metrics.get("baselines", {}).get("pca", {}).get("n_components") or 0
 
     @cached_property
     def errors(self) -> np.ndarray | None:

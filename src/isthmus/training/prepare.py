@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from isthmus.config import Config
-from isthmus.data.batching.batches import Batches, in_order, resident, shift_of
+from isthmus.data.batching.batches import Batches, shift_of
 from isthmus.data.batching.preprocess import fit_preprocess, refuse_out_of_range
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
@@ -97,14 +96,14 @@ def check_targets(prepared: Prepared) -> None:
         refuse_out_of_range(prepared.tensor(samples), allowed, what=what, likelihood=text.partition(",")[0])
 
 
-def settle_threads(prepared: Prepared, own: nn.Module | None = None) -> Prepared:
-    """The same with a number of threads, timed if none was set."""
+def settle_threads(prepared: Prepared, model: Model) -> Prepared:
+    """The same with a number of threads, timed on the model if none was set."""
     training = prepared.config.training
     if training.threads is not None:
         return prepared
     batches = batches_of(prepared)
     x = batches.take(batches.rows(0)[0], generator_for(training.seed, "threads", device=prepared.device))
-    threads = torch.get_num_threads() if own is not None else pick_threads(fresh_model(prepared), x, training)
+    threads = pick_threads(model, x, training)
     return replace(prepared, config=replace(prepared.config, training=replace(training, threads=threads)))
 
 
@@ -117,15 +116,8 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
     model = Model(config.model, prepared.preprocess, own=own, flatten=flatten)
     if own is not None:
         check_trainable(own, lambda x: model(x).params, prepared.preprocess.shape, batch_size)
-    mean = mean_sample(prepared) if config.model.output_bias == "mean" and own is None else None
+    mean = prepared.mean if config.model.output_bias == "mean" and own is None else None
     return model.initialize(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
-
-
-def mean_sample(prepared: Prepared) -> Tensor:
-    """The mean of the training data as network input, of the shape of one sample."""
-    data = resident(prepared.splits.train.x, prepared.preprocess, torch.device("cpu"))
-    total = sum(x.sum(0, dtype=torch.float64) for x in in_order(data, prepared.preprocess, torch.device("cpu")))
-    return (torch.as_tensor(total) / len(data)).float()
 
 
 def batches_of(prepared: Prepared) -> Batches:

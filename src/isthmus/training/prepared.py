@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,17 +15,47 @@ from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
 
 IN_MEMORY = "data in memory"
+CPU = torch.device("cpu")
+
+
+class TrainingMean:
+    """The mean of training samples as network input, computed when it is first asked for, and once."""
+
+    def __init__(self, train: Samples, preprocess: Preprocess) -> None:
+        self.train, self.preprocess = train, preprocess
+
+    @cached_property
+    def value(self) -> Tensor:
+        """Of the shape of one sample, float32, on the processor."""
+        data = resident(self.train.x, self.preprocess, CPU)
+        total = sum(x.sum(0, dtype=torch.float64) for x in in_order(data, self.preprocess, CPU))
+        return (torch.as_tensor(total) / len(data)).float()
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that is settled before the first step. `config` has no `auto` left; `said` are sentences for people."""
+    """All that is settled before the first step. `config` has no `auto` left; `said` are sentences for people.
+
+    `training_mean` is handed on to the same data under other settings; of other data it is made anew.
+    """
 
     config: Config
     splits: Splits
     preprocess: Preprocess
     device: torch.device
     said: tuple[str, ...]
+    training_mean: TrainingMean | None = None
+
+    def __post_init__(self) -> None:
+        known = self.training_mean
+        if known is None or known.train is not self.splits.train or known.preprocess is not self.preprocess:
+            object.__setattr__(self, "training_mean", TrainingMean(self.splits.train, self.preprocess))
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the training data as network input, of the shape of one sample."""
+        assert self.training_mean is not None
+        return self.training_mean.value
 
     def tensor(self, samples: Samples) -> Tensor:
         return resident(samples.x, self.preprocess, self.device)
@@ -32,11 +63,11 @@ class Prepared:
     def x(self, samples: Samples, most: int | None = None) -> Tensor:
         """Network input on the processor; of at most `most` samples, spread evenly since data is often sorted."""
         stride = 1 if most is None else -(-len(samples) // max(most, 1))
-        data = resident(samples.x[::stride], self.preprocess, torch.device("cpu"))
+        data = resident(samples.x[::stride], self.preprocess, CPU)
         if data.dtype != torch.uint8:
             return data
         x, at = torch.empty(data.shape), 0  # filled piece by piece: joined pieces would be there twice
-        for part in in_order(data, self.preprocess, torch.device("cpu")):
+        for part in in_order(data, self.preprocess, CPU):
             x[at : at + len(part)] = part
             at += len(part)
         return x

@@ -30,9 +30,11 @@ def sklearn_mse(train: torch.Tensor, test: torch.Tensor, k: int, clip: bool = Fa
 def test_mean_image_leaves_the_variance() -> None:
     train, test = low_rank(40, 7, 1), low_rank(30, 7, 2)
     expected = float(((test - train.mean(0)) ** 2).mean())
-    assert baselines.mean_image(train, [test])["mse"] == pytest.approx(expected, rel=1e-5)  # float32 inside
+    assert baselines.mean_image(baselines.fit_rivals(train, 0), [test])["mse"] == pytest.approx(
+        expected, rel=1e-5
+    )  # float32 inside
     variance = float(train.double().var(0, correction=0).mean())
-    assert baselines.mean_image(train, [train])["mse"] == pytest.approx(variance, rel=1e-5)
+    assert baselines.mean_image(rivals, [train])["mse"] == pytest.approx(variance, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -42,51 +44,54 @@ def test_mean_image_leaves_the_variance() -> None:
 )
 def test_pca_equals_scikit_learn(n: int, d: int, k: int) -> None:
     train, test = low_rank(n, d, 1), low_rank(50, d, 2)
-    result = baselines.pca(train, [test], k)
+    result = baselines.pca(baselines.fit_rivals(train, k), [test])
     assert result == {"mse": pytest.approx(sklearn_mse(train, test, k), rel=1e-5), "n_components": k}
 
 
 def test_pca_of_images_is_cut_to_their_range() -> None:
     generator = torch.Generator().manual_seed(0)
     train, test = (torch.rand(n, 1, 6, 6, generator=generator).round() for n in (80, 40))
-    clipped = baselines.pca(train, [test], 9, value_range=(0, 1))["mse"]
+    clipped = baselines.pca(baselines.fit_rivals(train, 9), [test], value_range=(0, 1))["mse"]
     assert clipped == pytest.approx(sklearn_mse(train, test, 9, clip=True), rel=1e-5)
-    assert clipped < baselines.pca(train, [test], 9)["mse"]
+    assert clipped < baselines.pca(baselines.fit_rivals(train, 9), [test])["mse"]
 
 
 def test_pca_takes_no_more_components_than_there_are() -> None:
     few, many = low_rank(5, 8, 1), low_rank(30, 8, 1)
-    assert baselines.pca(few, [many], 32)["n_components"] == 4  # five points span four directions
-    everything = baselines.pca(many, [many], 32)
+    assert baselines.pca(baselines.fit_rivals(few, 32), [many])["n_components"] == 4  # five points span four directions
+    everything = baselines.pca(baselines.fit_rivals(many, 32), [many])
     assert everything == {"mse": pytest.approx(0.0, abs=1e-9), "n_components": 8}
-    alone = baselines.pca(many[:1], [many], 3)
-    assert alone == {"mse": pytest.approx(baselines.mean_image(many[:1], [many])["mse"]), "n_components": 0}
+    alone = baselines.pca(baselines.fit_rivals(many[:1], 3), [many])
+    assert alone == {
+        "mse": pytest.approx(baselines.mean_image(baselines.fit_rivals(many[:1], 0), [many])["mse"]),
+        "n_components": 0,
+    }
 
 
 @pytest.mark.parametrize("shape", [(40, 9), (12, 60), (1300, 1200)])
 def test_pca_of_repeated_samples_is_exact_though_directions_run_out(shape: tuple[int, int]) -> None:
     three = torch.rand(3, shape[1], generator=torch.Generator().manual_seed(3))
     train = three.repeat(shape[0] // 3 + 1, 1)[: shape[0]]
-    assert baselines.pca(train, [three], 5)["mse"] == pytest.approx(0.0, abs=1e-9)
+    assert baselines.pca(baselines.fit_rivals(train, 5), [three])["mse"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_randomized_pca_is_near_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = low_rank(300, 120, 1), low_rank(60, 120, 2)
-    exact = baselines.pca(train, [test], 6)
+    exact = baselines.pca(baselines.fit_rivals(train, 6), [test])
     monkeypatch.setattr(pca, "SIDE", 50)
-    randomized = baselines.pca(train, [test], 6)
+    randomized = baselines.pca(baselines.fit_rivals(train, 6), [test])
     assert randomized["mse"] == pytest.approx(exact["mse"], rel=1e-3)  # six clear directions, found by power steps
-    assert baselines.pca(train, [test], 6) == randomized
+    assert baselines.pca(baselines.fit_rivals(train, 6), [test]) == randomized
 
 
 def test_baselines_of_samples_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match=r"training samples have 3 values and test samples the shape \(4, 5\)"):
-        baselines.pca(torch.rand(4, 3), [torch.rand(4, 5)], 2)
+        baselines.pca(baselines.fit_rivals(torch.rand(4, 3), 2), [torch.rand(4, 5)])
     images = torch.rand(4, 1, 8, 8)
     with pytest.raises(DataError, match=r"noisy images are \(4, 1, 8, 8\) and clean ones \(4, 64\)"):
         baselines.denoising_baselines(images, images.flatten(1), images, images)
     with pytest.raises(DataError, match=r"at least one of each"):
-        baselines.mean_image(torch.rand(0, 3), [torch.rand(4, 3)])
+        baselines.mean_image(baselines.fit_rivals(torch.rand(0, 3), 0), [torch.rand(4, 3)])
 
 
 def discs(n: int, sd: float, *, seed: int, channels: int = 1, clip: bool = True) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isthmus.config import DataConfig
-from isthmus.data.checks.hashing import Matches, find_overlap
 from isthmus.data.checks.summary import Summary, facts_of, rows_about, told_pairs
+from isthmus.data.hashing import Matches, find_overlap
 from isthmus.data.ranges import about_dark
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, skipped_files
@@ -119,7 +119,9 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     as_if = as_read.resize if as_read.resize != options.resize else None
     train = facts_of(bundle.train)
     test = facts_of(bundle.test) if bundle.test is not None else None
-    overlap = find_overlap(bundle.train.x, bundle.test.x) if bundle.test is not None else Matches(0, ())
+    overlap = Matches(0, ())
+    if bundle.test is not None:
+        overlap = find_overlap(bundle.train.x, bundle.test.x, numbers=bundle.train.numbers)
     notes = [*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ())]
     if train.is_image and train.dtype == "uint8" and options.scale == "auto":
         notes += about_dark(int(train.high))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,28 +35,40 @@ PATCH_SIDE, WAVELET_SIDE = 7, 14  # pixels: the largest patch, and one step of s
 SURE_DB = 100.0  # an image given back exactly has infinite PSNR; while tuning it counts as this many decibels
 
 
-def mean_image(
-    train: Float[Tensor, "N ..."], test: Iterable[Float[Tensor, "M ..."]], *, to_x: ToX = Tensor.float
-) -> dict[str, float]:
+class Rivals(NamedTuple):
+    """The `mean` (D,) of the training data and its principal `components` (D, K), for a code of `n_components`.
+
+    K is less than that where the data has a lower rank.
+    """
+
+    mean: Tensor
+    components: Tensor
+    n_components: int
+
+    def x_hat(self, x: Float[Tensor, "N ..."], value_range: Range = None) -> Tensor:
+        """What PCA makes of x, cut to the range of the data where that is known."""
+        made = self.mean + (x.flatten(1) - self.mean) @ self.components @ self.components.T
+        return (made.clamp(*value_range) if value_range else made).reshape(x.shape)
+
+
+def fit_rivals(train: Float[Tensor, "N ..."], n_components: int, to_x: ToX = Tensor.float) -> Rivals:
+    """From training samples; what `to_x` is for, and how the components are found, stands in `principal`."""
+    k = min(n_components, len(train) - 1, train[:1].numel())
+    return Rivals(*principal(train, k, to_x), k)
+
+
+def mean_image(rivals: Rivals, test: Iterable[Float[Tensor, "M ..."]]) -> dict[str, float]:
     """`{"mse"}` of answering every test sample, which come in chunks, with the mean of the training samples."""
-    return {"mse": error_of(test, *principal(train, 0, to_x))}
+    return {"mse": error_of(test, rivals.mean, rivals.components[:, :0])}
 
 
-def pca(
-    train: Float[Tensor, "N ..."],
-    test: Iterable[Float[Tensor, "M ..."]],
-    n_components: int,
-    *,
-    value_range: Range = None,
-    to_x: ToX = Tensor.float,
-) -> dict[str, float | int]:
+def pca(rivals: Rivals, test: Iterable[Float[Tensor, "M ..."]], *, value_range: Range = None) -> dict[str, float | int]:
     """`{"mse", "n_components"}` of coding test samples by the largest principal components of the training samples.
 
-    `value_range`, (0, 1) for images, cuts the reconstructions. What `to_x` is for, and how the components are found,
-    stands in `principal`.
+    `value_range`, (0, 1) for images, cuts the reconstructions.
     """
-    k = min(n_components, len(train) - 1, train[0].numel())
-    return {"mse": error_of(test, *principal(train, k, to_x), value_range=value_range), "n_components": k}
+    mse = error_of(test, rivals.mean, rivals.components, value_range=value_range)
+    return {"mse": mse, "n_components": rivals.n_components}
 
 
 def denoising_baselines(

@@ -13,6 +13,7 @@ from torch import Tensor
 from isthmus.data.batching.batches import as_x, in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import baselines, metrics, wiener
+from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.passed import Passed
 from isthmus.evaluation.metrics.pca import EXACT_WORK, principal
 from isthmus.models.autoencoder import Model
@@ -37,17 +38,21 @@ def cost_unit(model: Model) -> str:
     return f"{model.likelihood.unit} per {model.preprocess.unit}"
 
 
-def trivial(train: Tensor, test: Tensor, z_size: int, preprocess: Preprocess) -> dict[str, Any]:
-    """The `baselines` block: the mean of the training data, and PCA of the same code size; of resident tensors."""
+def rivals_of(train: Tensor, z_size: int, preprocess: Preprocess) -> Rivals:
+    """The mean and the principal components of a resident tensor of training data, for a code of z_size numbers."""
     train = train[:: -(-len(train) // max(2, BASELINE_VALUES // preprocess.size))]  # evenly: data is often sorted
-    to_x = partial(as_x, preprocess=preprocess)
+    return baselines.fit_rivals(train, z_size, partial(as_x, preprocess=preprocess))
+
+
+def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess) -> dict[str, Any]:
+    """The `baselines` block: the mean of the training data, and PCA of the same code size, on a resident tensor."""
 
     def chunks() -> Iterator[Tensor]:
         return in_order(test, preprocess, torch.device("cpu"))
 
     return {
-        "mean": baselines.mean_image(train, chunks(), to_x=to_x),
-        "pca": baselines.pca(train, chunks(), z_size, value_range=preprocess.range, to_x=to_x),
+        "mean": baselines.mean_image(rivals, chunks()),
+        "pca": baselines.pca(rivals, chunks(), value_range=preprocess.range),
     }
 
 

@@ -16,7 +16,8 @@ from isthmus.data.batching.batches import in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import metrics
 from isthmus.models.autoencoder import Model, evaluation
-from isthmus.models.costs import sample_costs
+from isthmus.models.costs import costs_of, is_deterministic, penalty_weights, sample_costs
+from isthmus.parts.corruptions import Pair
 from isthmus.randomness import generator_for
 
 TEST_NOISE = "test"  # the purpose of the noise on test images: fixed, and never that of validation
@@ -58,11 +59,11 @@ class Passed:
         found: list[Shown] = []
         at = 0
         with torch.no_grad(), evaluation(self.model):
-            for x, x_in in _noisy(self.model, self.data, self.seed):
+            for x, pair in _noisy(self.model, self.data, self.seed):
                 here = order[(order >= at) & (order < at + len(x))].unique() - at
                 at += len(x)
                 if len(here):
-                    x, x_in = x[here.to(x.device)], x_in[here.to(x.device)]
+                    x, x_in = x[here.to(x.device)], pair.x_in[here.to(x.device)]
                     found.append(Shown(x.cpu(), x_in.cpu(), self.model.x_hat(x_in).cpu()))
                 if not len(order) or at > int(order.max()):
                     break
@@ -74,7 +75,7 @@ class Passed:
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(x, x_in) of all samples, chunk by chunk, under the same noise as in the pass."""
-        return _noisy(self.model, self.data, self.seed)
+        return ((x, pair.x_in) for x, pair in _noisy(self.model, self.data, self.seed))
 
     def first(self, n: int) -> Shown:
         return self.rows(range(min(n, len(self))))
@@ -86,19 +87,25 @@ def pass_through(model: Model, data: Tensor, seed: int, *, judged: bool = False)
     `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants.
     """
     measures, at = _measures(model, judged), 0
+    weights = penalty_weights(model)
     # Filled in place: small tensors that stay, made between large ones that go, would leave memory full of holes.
     values = {name: torch.empty(len(data), dtype=torch.float64) for name in measures}
+    costs = torch.empty(len(data)) if is_deterministic(model) else None
     z = torch.empty(len(data), model.z_size) if model.has_code else None
     with torch.no_grad(), evaluation(model):
-        for x, x_in in _noisy(model, data, seed):
-            params, code = model(x_in)
-            x_hat, part = model.likelihood.mean(params.float()), slice(at, at + len(x))
+        for x, pair in _noisy(model, data, seed):
+            output, part = model(pair.x_in), slice(at, at + len(x))
+            x_hat = model.likelihood.mean(output.params.float())
             for name, measure in measures.items():
                 values[name][part] = measure(x, x_hat)
             if z is not None:
-                z[part] = code.z.float().flatten(1)
+                z[part] = output.code.z.float().flatten(1)
+            if costs is not None:
+                costs[part] = costs_of(model, pair, output, weights)
             at += len(x)
-    return Passed(sample_costs(model, data, model.device, seed, TEST_NOISE).cpu(), z, values, model, data, seed)
+    if costs is None:  # the objective draws codes or looks at batches, which takes a pass of its own
+        costs = sample_costs(model, data, model.device, seed, TEST_NOISE).cpu()
+    return Passed(costs, z, values, model, data, seed)
 
 
 def _measures(model: Model, judged: bool) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
@@ -122,8 +129,8 @@ def floors(model: Model, data: Tensor) -> Tensor:
     return torch.cat([metrics.entropies(x) for x in in_order(data, model.preprocess, model.device)])
 
 
-def _noisy(model: Model, data: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(x, x_in) of all samples, chunk by chunk on the device; the noise follows from the seed and the order."""
+def _noisy(model: Model, data: Tensor, seed: int) -> Iterator[tuple[Tensor, Pair]]:
+    """(x, pair) of all samples, chunk by chunk on the device; the noise follows from the seed and the order."""
     generator = generator_for(seed, TEST_NOISE, "noise", device=model.device)
     for x in in_order(data, model.preprocess, model.device):
-        yield x, model.corruption(x, generator).x_in
+        yield x, model.corruption(x, generator)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from isthmus.config import SPELLED, DataConfig
-from isthmus.data.checks.hashing import count_duplicates, count_overlap
+from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.evaluation.metrics import measure, metrics
+from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.code_usage import occupancy
 from isthmus.evaluation.metrics.passed import TEST_NOISE, Passed, floors, is_picture, pass_through
 from isthmus.evaluation.verdicts.facts import Facts
@@ -31,8 +32,11 @@ def judge(
     history: list[dict[str, Any]],
     ending: dict[str, Any],
     passed: Passed | None = None,
+    rivals: Rivals | None = None,
 ) -> dict[str, Any]:
     """Everything that `metrics.json` holds, for a model on its device.
+
+    `passed` is the test set through the model and `rivals` what the code must beat, from whoever has them already.
 
     Where the training data cannot be had (its sets are empty), what is made from it is absent: the baselines, and the
     verdicts on how the training went.
@@ -55,7 +59,8 @@ def judge(
     if used:
         found["code"] = used
     if len(splits.train):
-        found["baselines"] = measure.trivial(prepared.tensor(splits.train), test, model.z_size, prepared.preprocess)
+        rivals = rivals or measure.rivals_of(prepared.tensor(splits.train), model.z_size, prepared.preprocess)
+        found["baselines"] = measure.trivial(rivals, test, prepared.preprocess)
     if model.config.noise != "none":
         found["denoising"] = about_denoising(prepared, model, passed)
     verdicts = judge_all(found, history, gather(prepared, model, passed, ending))
@@ -133,8 +138,8 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
         "train_cost": float(costs.mean()),
         "train_cost_sem": metrics.standard_error(costs - train_floors),
         "train_floor": float(train_floors.mean()),
-        "n_duplicates": count_duplicates(splits.train.x),
-        "n_overlap": count_overlap(splits.train.x, splits.test.x),
+        "n_duplicates": count_duplicates(splits.train.x, splits.train.numbers),
+        "n_overlap": count_overlap(splits.train.x, splits.test.x, splits.train.numbers),
     } | out_of_range(prepared, model)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from isthmus.evaluation.figures.run_pictures import SHOWN, WORST, as_pictures, one_of_each, without_noise
-from isthmus.evaluation.metrics import pca as principal
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
 from isthmus.report.markup import number
@@ -20,7 +19,6 @@ from isthmus.wording import three_digits
 CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without color
 MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told
 NOTHING = 1e-10  # squared error, of values that vary by 1: what rounding in 32 bits leaves
-PCA_WORK = principal.EXACT_WORK  # about a second; more training images change the pictures of PCA by nothing seen
 
 
 def sanity(run_data: RunData) -> Section | None:
@@ -98,18 +96,12 @@ def _names(run_data: RunData) -> dict[str, str]:
 
 def _rival_rows(run_data: RunData) -> list[dict[str, Any]]:
     """Rows of the same pictures: original, this model, PCA, the mean image; none without the data."""
-    passed, prepared, test = run_data.passed, run_data.prepared, run_data.test
-    if passed is None or prepared is None or test is None or not run_data.is_image:
+    passed, prepared, test, known = run_data.passed, run_data.prepared, run_data.test, run_data.rivals
+    if passed is None or prepared is None or test is None or known is None or not run_data.is_image:
         return []
     rows = one_of_each(test, SHOWN)
     x, _, x_hat = passed.rows(rows)
-    most = int(PCA_WORK / (2.0 * prepared.preprocess.size**2)) if prepared.preprocess.size <= principal.SIDE else 2_000
-    train = prepared.x(prepared.splits.train, max(most, 2 * prepared.config.model.z_size))
-    mean, components = principal.principal(train, run_data.metrics["baselines"]["pca"]["n_components"])
-    centered = x.flatten(1) - mean
-    pca = (mean + centered @ components @ components.T).reshape(x.shape)
-    if prepared.preprocess.range:
-        pca = pca.clamp(*prepared.preprocess.range)
+    pca, mean = known.x_hat(x, prepared.preprocess.range), known.mean
     names = [run_data.class_of(row) or test.id_of(row) for row in rows]
     kept = {"original": x, "this model": x_hat, "PCA": pca, "mean image": mean.reshape(x[:1].shape).expand_as(x)}
     all_shown = as_pictures(torch.cat(list(kept.values())), x)

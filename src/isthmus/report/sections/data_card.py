@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.checks.hashing import find_overlap
 from isthmus.data.checks.summary import facts_of, rows_about
+from isthmus.data.hashing import count_overlap
 from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.report import tiles
 from isthmus.report.markup import number
@@ -29,7 +29,8 @@ def data(run_data: RunData) -> Section:
     else:
         facts = facts_of(prepared.splits.train)
         rows += [(title, text) for title, text in rows_about(facts) if title != "samples"]
-        overlap = find_overlap(prepared.splits.train.x, prepared.splits.test.x).count
+        train, test = prepared.splits.train, prepared.splits.test
+        overlap = count_overlap(train.x, test.x, train.numbers)
         rows.append((f"test {run_data.sample}s also in training", number(overlap)))
     sizes = {role: number(about[f"n_{role}"]) for role in ("train", "validation", "test")}
     content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(run_data.record.get("said", []))}

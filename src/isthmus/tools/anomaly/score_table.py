@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.checks.hashing import count_overlap
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, write_table
-from isthmus.errors import DataError, UsageError
+from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
 from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.runs.folder import RunFolder
+from isthmus.runs.training_rows import keep_training_rows, training_rows
 from isthmus.system.outputs import refuse_inputs
 from isthmus.tools.anomaly.conformal import outliers, settled_rate, threshold
 from isthmus.tools.anomaly.detector import Detector, Scores
@@ -84,13 +84,13 @@ def score(
     rate = settled_rate(false_alarms, len(detector.calibration))
     samples = pick(run, source, settings)
     found = detector.scores(samples.x)
+    n_trained = trained_on(run, source, samples)
     flags = outliers(found.p_value, rate)
     columns = _columns(samples, found, flags) | _blame(detector, samples, found)
     write_table(target, columns)
     if picture is not None:
         _draw(detector, samples, found, flags, Path(picture))
     n = len(detector.calibration)
-    n_trained = trained_on(run, source, samples)
     said = [*samples.notes, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
     if n_trained:
         said.append(
@@ -103,16 +103,19 @@ def score(
 
 
 def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | None:
-    """Of the run's own data: how many samples equal one that the run was trained on; of other data None.
+    """How many samples equal one that the run was trained on, whatever file they are in.
 
-    For those the training data would have to be read, or downloaded, where a run needs none to score.
+    Runs from before this was kept: of their own data, which is read again once; of other data None, as the training
+    data would have to be read, or downloaded, where a run needs none to score.
     """
-    if not is_own(run, source):
-        return None
-    try:
-        return count_overlap(np.asarray(run.prepared.splits.train.x), np.asarray(samples.x))
-    except DataError:
-        return None
+    known = training_rows(run.path)
+    if known is None and is_own(run, source):
+        try:
+            keep_training_rows(run.path, run.prepared.splits.train)
+        except (DataError, ResourceError):
+            return None
+        known = training_rows(run.path)
+    return None if known is None else int(known.holds(np.asarray(samples.x)).sum())
 
 
 def _columns(samples: Samples, found: Scores, flags: np.ndarray) -> dict[str, Any]:

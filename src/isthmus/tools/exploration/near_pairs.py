@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isthmus.data.checks.hashing import find_duplicates
+from isthmus.data.hashing import find_duplicates
 from isthmus.evaluation.metrics.nearest import Nearest, distances_to, flat, nearest
 
 SCALE = 10  # neighbors that tell how dense the data is at a place and of how many dimensions

@@ -22,27 +22,30 @@ class Matches(NamedTuple):
     pairs: tuple[tuple[int, int], ...]
 
 
-def count_duplicates(x: np.ndarray) -> int:
+def count_duplicates(x: np.ndarray, numbers: np.ndarray | None = None) -> int:
     """How many samples of (N, ...) equal an earlier one.
 
     >>> count_duplicates(np.array([[1, 2], [3, 4], [1, 2], [1, 2]]))
     2
     """
-    return find_duplicates(x).count
+    return find_duplicates(x, numbers=numbers).count
 
 
-def count_overlap(train: np.ndarray, test: np.ndarray) -> int:
+def count_overlap(train: np.ndarray, test: np.ndarray, numbers: np.ndarray | None = None) -> int:
     """How many samples of `test` (M, ...) equal one of `train` (N, ...).
 
     >>> count_overlap(np.array([[1, 2], [3, 4]]), np.array([[3, 4], [3, 4], [5, 6]]))
     2
     """
-    return find_overlap(train, test).count
+    return find_overlap(train, test, numbers=numbers).count
 
 
-def find_duplicates(x: np.ndarray, most: int = LISTED) -> Matches:
-    """Samples of (N, ...) that equal an earlier one, with the first `most` pairs (earliest equal one, sample)."""
-    numbers = _numbers(x)
+def find_duplicates(x: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | None = None) -> Matches:
+    """Samples of (N, ...) that equal an earlier one, with the first `most` pairs (earliest equal one, sample).
+
+    `numbers` are `numbers_of(x)`, from whoever has them already.
+    """
+    numbers = numbers_of(x) if numbers is None else numbers
     _, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     candidates = np.flatnonzero(counts[inverse] > 1)
     first: dict[bytes, int] = {}
@@ -55,17 +58,20 @@ def find_duplicates(x: np.ndarray, most: int = LISTED) -> Matches:
     return Matches(count, tuple(pairs))
 
 
-def find_overlap(train: np.ndarray, test: np.ndarray, most: int = LISTED) -> Matches:
+def find_overlap(
+    train: np.ndarray, test: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | None = None
+) -> Matches:
     """Samples of `test` that equal one of `train`, with the first `most` pairs (row in train, row in test).
 
     Samples of different shapes are never equal; those of different types are compared as the wider of the two.
+    `numbers` are `numbers_of(train)`, from whoever has them already.
     """
     if train.shape[1:] != test.shape[1:] or not len(train) or not len(test):
         return Matches(0, ())
     if train.dtype != test.dtype:
         wider = np.result_type(train, test)
-        train, test = train.astype(wider), test.astype(wider)
-    in_train, in_test = _numbers(train), _numbers(test)
+        train, test, numbers = train.astype(wider), test.astype(wider), None
+    in_train, in_test = numbers_of(train) if numbers is None else numbers, numbers_of(test)
     shared = np.intersect1d(in_train, in_test)
     first: dict[bytes, int] = {}
     for row in np.flatnonzero(np.isin(in_train, shared)).tolist():
@@ -79,16 +85,33 @@ def find_overlap(train: np.ndarray, test: np.ndarray, most: int = LISTED) -> Mat
     return Matches(count, tuple(pairs))
 
 
-def _numbers(x: np.ndarray) -> np.ndarray:
-    """(N,) uint64: equal for equal samples, and hardly ever else.
+def is_among(x: np.ndarray, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Which samples of x (N, ...) are among those of the type `dtype` that gave these `numbers`, (N,) bool.
 
-    The sample's bytes as 64-bit words, each times its own odd random number, summed modulo 2**64 (multilinear hashing).
+    The others are not at hand, so a number decides: of M samples a new one is taken for one of them with a chance of
+    M / 2**64.
+
+    >>> is_among(np.array([[1.0], [2.5]]), numbers_of(np.array([[1], [2]], np.uint8)), np.dtype(np.uint8))
+    array([ True, False])
+    """
+    with np.errstate(invalid="ignore"):  # what the type cannot hold comes back as something else
+        same = x.astype(dtype)
+    kept = (same.reshape(len(x), -1) == x.reshape(len(x), -1)).all(1)
+    return kept & np.isin(numbers_of(same), numbers)
+
+
+def numbers_of(x: np.ndarray) -> np.ndarray:
+    """(N,) uint64: equal for equal samples, and hardly ever else; the same on every machine and in every version.
+
+    The sample's bytes as 64-bit words, each times its own odd random number, summed modulo 2**64 (multilinear hashing,
+    Lemire and Kaser 2014, arXiv:1202.4961, section 3).
     """
     numbers = np.empty(len(x), dtype=np.uint64)
     multipliers = None
     for start, words in _words(x):
         if multipliers is None:
-            multipliers = np.random.default_rng(0).integers(0, 2**64, words.shape[1], dtype=np.uint64) | np.uint64(1)
+            # The generator's own words, not numbers drawn from them: those are promised to stay as they are.
+            multipliers = np.random.PCG64(0).random_raw(words.shape[1]) | np.uint64(1)
         numbers[start : start + len(words)] = words @ multipliers
     return numbers
 
@@ -102,7 +125,7 @@ def _words(x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         block = _canonical(x[start : start + step]).reshape(len(x[start : start + step]), -1)
         raw = np.zeros((len(block), 8 * width), dtype=np.uint8)
         raw[:, :n_bytes] = block.view(np.uint8).reshape(len(block), -1)
-        yield start, raw.view(np.uint64)
+        yield start, raw.view("<u8")
 
 
 def _canonical(block: np.ndarray) -> np.ndarray:

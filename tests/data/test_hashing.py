@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from isthmus.data.checks import hashing
-from isthmus.data.checks.hashing import count_duplicates, count_overlap, find_duplicates, find_overlap
+from isthmus.data import hashing
+from isthmus.data.hashing import count_duplicates, count_overlap, find_duplicates, find_overlap
 
 SMALL = hnp.arrays(np.uint8, st.tuples(st.integers(0, 12), st.integers(1, 3)), elements=st.integers(0, 2))
 
@@ -40,7 +40,7 @@ def test_one_value_in_a_large_sample_makes_a_difference() -> None:
 
 
 def test_colliding_numbers_are_compared_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "_numbers", lambda x: np.zeros(len(x), np.uint64))
+    monkeypatch.setattr(hashing, "numbers_of", lambda x: np.zeros(len(x), np.uint64))
     x = np.array([[1], [2], [1], [3], [2]], np.uint8)
     assert find_duplicates(x) == (2, ((0, 2), (1, 4)))
     assert find_overlap(x, np.array([[3], [9]], np.uint8)) == (1, ((3, 0),))

@@ -1,0 +1,55 @@
+"""The training samples of a run as numbers, kept so that scoring recognizes them without reading the data again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from isthmus.data.hashing import is_among
+from isthmus.data.samples import Samples
+from isthmus.errors import ModelFileError
+from isthmus.runs.artifacts import Artifacts
+
+PART = "training_rows"
+
+
+class TrainingRows(NamedTuple):
+    """`numbers` (N,) uint64 of the training samples, and the `shape` and `dtype` of one."""
+
+    numbers: np.ndarray
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def holds(self, x: np.ndarray) -> np.ndarray:
+        """Which raw samples x (M, *shape) were trained on, (M,) bool."""
+        if x.shape[1:] != self.shape:
+            return np.zeros(len(x), bool)
+        return is_among(x, self.numbers, self.dtype)
+
+
+def keep_training_rows(run_path: str | Path, train: Samples) -> None:
+    """Writes RUN/latent/training_rows/ for a run that has just been trained: 8 bytes a sample."""
+    about = {"shape": list(train.shape), "dtype": train.x.dtype.str}
+    Artifacts(run_path).put(PART, about, {"numbers": train.numbers.view(np.int64)})
+
+
+def training_rows(run_path: str | Path) -> TrainingRows | None:
+    """What the run keeps of its training samples; None for runs from before this was kept.
+
+    Raises: ModelFileError where it is damaged.
+    """
+    kept = Artifacts(run_path)
+    if not kept.has(PART):
+        return None
+    about, arrays = kept.get(PART)
+    try:
+        shape = tuple(int(side) for side in about["shape"])
+        return TrainingRows(arrays["numbers"].view(np.uint64), shape, np.dtype(about["dtype"]))
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"latent/{PART} in {run_path} cannot be used: {error}."
+        raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}; scores need it not") from None
+
+
+__all__ = ["TrainingRows", "keep_training_rows", "training_rows"]
