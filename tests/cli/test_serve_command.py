@@ -19,6 +19,7 @@ from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import UsageError
+from isthmus.extras import installing
 from isthmus.web import server as serving
 
 OWN = "a-token-of-ones-own"
@@ -39,6 +40,17 @@ def asked(address: str, path: str, token: str | None = None) -> tuple[int, Any]:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def test_without_the_extra_the_command_that_installs_it_is_told(
+    denoiser: Run, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.delitem(sys.modules, "isthmus.web.serving")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert run_guarded(build_app(), ["serve", str(denoiser.path)]) == 5
+    assert f"is not installed (import of uvicorn halted; None in sys.modules).\nfix: {installing('web')}\n" in (
+        capfd.readouterr().err
+    )
 
 
 def test_serve_prints_one_line_and_ends_quietly_at_ctrl_c(denoiser: Run) -> None:

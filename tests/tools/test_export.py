@@ -21,6 +21,7 @@ from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import ModelFileError, UsageError
+from isthmus.extras import installing
 from isthmus.models import graphs
 from isthmus.tools.export import ONE_LEVEL, TOLERANCE, Export, compared, export
 
@@ -122,7 +123,7 @@ def test_without_the_extra_the_command_ends_with_2(
 ) -> None:
     monkeypatch.setattr(graphs, "find_spec", lambda name: None)
     assert run_guarded(build_app(), ["export", str(denoiser.path), "-o", str(tmp_path / "m.onnx")]) == 2
-    assert "fix: pip install onnx onnxscript onnxruntime\n" in capfd.readouterr().err
+    assert f"fix: {installing('onnx')}\n" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

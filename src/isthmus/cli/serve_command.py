@@ -39,8 +39,10 @@ def serve(
     try:
         from isthmus.web.server import serve as start
     except ImportError as error:
-        fix = "install it with `pip install 'isthmus[web]'`"
-        raise ResourceError("RESOURCE-WEB", f"the web part is not installed ({error}).", fix=fix) from None
+        from isthmus.extras import installing
+
+        message = f"the web part is not installed ({error})."
+        raise ResourceError("RESOURCE-WEB", message, fix=installing("web")) from None
 
     def told(serving: Any) -> None:
         for sentence in serving.said:

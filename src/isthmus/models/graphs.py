@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import UsageError
+from isthmus.extras import installing
 from isthmus.models.autoencoder import Model, evaluation
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -121,7 +122,7 @@ def need_onnx() -> None:
     if missing:
         verb = "are" if len(missing) > 1 else "is"
         message = f"{', '.join(missing)} {verb} not installed, which ONNX files are written and compared with."
-        raise UsageError("USAGE-ONNX", message, fix=f"pip install {' '.join(missing)}")
+        raise UsageError("USAGE-ONNX", message, fix=installing("onnx"))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import tiny
 from isthmus.errors import DataError, UsageError
+from isthmus.extras import installing
 from isthmus.tools.exploration import projection
 from isthmus.tools.exploration.projection import project
 
@@ -73,7 +74,7 @@ def test_umap_where_it_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(projection, "umap", None)
     with pytest.raises(UsageError, match="UMAP is not installed") as caught:
         project(np.zeros((9, 3)), "umap")
-    assert caught.value.fix == "install it with `pip install umap-learn`, or pass --method tsne"
+    assert caught.value.fix == f"pass --method tsne, or install it: {installing('umap')}"
 
 
 def test_umap_where_it_is_there_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:

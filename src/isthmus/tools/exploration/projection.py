@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from isthmus.errors import DataError, UsageError, unknown
+from isthmus.extras import installing
 from isthmus.randomness import seed_of
 
 try:  # the extra `umap`
@@ -55,7 +56,7 @@ def refuse_method(method: str) -> None:
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     if method == "umap" and umap is None:
-        fix = "install it with `pip install umap-learn`, or pass --method tsne"
+        fix = f"pass --method tsne, or install it: {installing('umap')}"
         raise UsageError("USAGE-UMAP", "UMAP is not installed.", fix=fix)
 
 
