@@ -38,7 +38,7 @@ $(VENV)/torch.stamp: $(BIN)/python constraints.txt
 	@touch $@
 
 $(VENV)/run.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(INSTALL) --editable '.[baselines]'
+	$(INSTALL) --editable '.[baselines,web]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
