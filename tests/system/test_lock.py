@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -14,12 +15,12 @@ import pytest
 
 from isthmus.errors import FolderInUseError, ResourceError
 from isthmus.system import lock
-from isthmus.system.lock import FolderLock
+from isthmus.system.lock import FolderLock, is_held
 
 HOLDER = """
 import sys
 from pathlib import Path
-from isthmus.lock import FolderLock
+from isthmus.system.lock import FolderLock
 
 with FolderLock(Path(sys.argv[1])):
     print("held", flush=True)
@@ -67,6 +68,27 @@ def test_fault_57_a_lock_of_another_host_says_so(tmp_path: Path) -> None:
         (tmp_path / ".lock").write_text(json.dumps({"pid": 7, "host": "node-12", "since": "2026-01-01"}))
         with pytest.raises(FolderInUseError, match=r"\(process 7 on node-12, since 2026-01-01\)"):
             FolderLock(tmp_path).__enter__()
+
+
+def test_looking_sees_a_run_that_is_there_and_none_that_was_killed(tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    holder = hold(tmp_path)
+    assert is_held(tmp_path)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert not is_held(tmp_path)
+    end(holder)
+
+
+def test_who_looks_is_no_run_and_keeps_none_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".lock").write_text("{}")
+    looking = (tmp_path / ".lock").open()
+    fcntl.flock(looking, fcntl.LOCK_SH)  # another process, in the middle of its look
+    assert not is_held(tmp_path)
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: looking.close())
+    with FolderLock(tmp_path):
+        assert looking.closed
+        assert is_held(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "{}", "[1]"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import time
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from isthmus.errors import FolderInUseError
 from isthmus.system.files import resource_error
 
 NAME = ".lock"
+TRIES, PAUSE = 5, 0.02  # seconds between; `is_held` has the lock for microseconds, a run for longer than all of it
 
 
 class FolderLock:
@@ -37,7 +40,7 @@ class FolderLock:
         except OSError as error:
             raise resource_error(self.path.parent, error) from None
         try:
-            _lock(file)
+            _take(file)
         except (BlockingIOError, PermissionError):
             holder = _read(file)
             file.close()
@@ -69,17 +72,26 @@ def is_held(folder: Path) -> bool:
     try:
         if not path.stat().st_size:  # let go in peace
             return False
-        file = path.open("r+", encoding="utf-8")
+        file = path.open("r", encoding="utf-8")
     except OSError:  # no such file, or not ours to open
         return False
     with file:
         try:
-            _lock(file)
+            _look(file)
         except (BlockingIOError, PermissionError):
             return True
         except OSError:  # a disk without locks
             return False
     return False
+
+
+def _take(file: IO[str]) -> None:
+    """Locks the file; only a refusal that lasts is one."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(BlockingIOError, PermissionError):
+            return _lock(file)
+        time.sleep(PAUSE)
+    _lock(file)
 
 
 def _read(file: IO[str]) -> str:
@@ -98,8 +110,15 @@ if os.name == "nt":
     def _lock(file: IO[str]) -> None:
         file.seek(0)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+    def _look(file: IO[str]) -> None:
+        os.read(file.fileno(), 1)  # a locked byte cannot be read by others
 else:
     import fcntl
 
     def _lock(file: IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _look(file: IO[str]) -> None:
+        # Shared, so that two who look do not take each other for a run; it needs no leave to write either.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
