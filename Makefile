@@ -2,9 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint format clean
+# A short form of the suite that meets every library once: command line, reading, training, web, export, pictures.
+SHORT := $(addsuffix .py,$(addprefix tests/test_,cli settings sources frames parsing images trainer adamw pipeline \
+	loading quantisers baselines density estimator figures report app guard routes serving graphs export))
+
+.PHONY: run test test-lowest lint format clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/isthmus train
@@ -13,6 +18,10 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n auto
+
+# Old releases call what newer ones of their own dependencies deprecate; people see none of it, so it is no error here.
+test-lowest: $(LOWEST)/stamp
+	$(LOWEST)/bin/python -m pytest -n auto -W ignore::DeprecationWarning $(SHORT)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -25,7 +34,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .ruff_cache dist build
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "isthmus needs Python 3.11 or newer; name one with make PYTHON=python3.12 run")'
@@ -44,3 +53,10 @@ $(VENV)/run.stamp: $(VENV)/torch.stamp pyproject.toml
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/run.stamp
+
+$(LOWEST)/stamp: pyproject.toml constraints.txt tests/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST)
+	(grep '^torch==' constraints.txt; $(LOWEST)/bin/python tests/lowest.py) > $(LOWEST)/pins.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' $(LOWEST)/pins.txt)"
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/pins.txt --editable '.[dev]'
+	@touch $@

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
+
+from lowest import pins
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "src" / "isthmus").rglob("*.py"))
@@ -74,3 +77,23 @@ def test_import_module_only_looks_up_our_own_names() -> None:
         if isinstance(n, ast.Call) and "import_module" in ast.unparse(n.func)
     ]
     assert uses == [("__init__.py", "import_module(f'isthmus.{_HOMES[name]}')")]
+
+
+def test_the_pins_are_the_declared_bounds(tmp_path: Path) -> None:
+    (path := tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "isthmus"\ndependencies = ["torch>=2.13,<2.14", "numpy>=2.0"]\n'
+        '[project.optional-dependencies]\nweb = ["uvicorn>=0.32"]\ndev = ["isthmus[web]", "pytest-xdist>=3.6.1,<4"]\n'
+    )
+    assert list(pins(path)) == ["numpy==2.0", "uvicorn==0.32", "pytest-xdist==3.6.1"]  # torch is pinned elsewhere
+    path.write_text(path.read_text().replace("uvicorn>=0.32", "uvicorn"))
+    with pytest.raises(ValueError, match=r"'uvicorn' in pyproject\.toml has no lower bound"):
+        list(pins(path))
+
+
+def test_what_the_tests_install_is_no_older_than_declared() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").lower().splitlines()
+    fixed = dict(line.split("==") for line in lines if "==" in line)
+    bounds = dict(pin.lower().split("==") for pin in pins())
+    assert bounds.keys() - fixed.keys() == {"umap-learn"}
+    older = {name for name in bounds.keys() & fixed.keys() if Version(fixed[name]) < Version(bounds[name])}
+    assert older == set()

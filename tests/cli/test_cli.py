@@ -201,7 +201,7 @@ def test_help_imports_nothing_heavy() -> None:
     ("arguments", "words"),
     [
         (["trian"], "No such command 'trian'"),
-        (["train", "--epoch-count", "3"], "No such option: --epoch-count"),
+        (["train", "--epoch-count", "3"], "No such option"),
         (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
         (["train", "--epochs", "0"], "training.epochs = 0"),
         (["train", "--device", "tpu"], "Invalid value for '--device'"),
@@ -211,7 +211,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["train", "--recipe", "modren"], "unknown recipe 'modren'"),
         (["train", "--noise", "gausian:0.5"], "unknown noise 'gausian'"),
         (["train", "--config", "absent.toml"], "there is no file absent.toml"),
-        (["resume"], "Missing argument 'run'"),
+        (["resume"], "Missing argument"),
         (["resume", "absent"], "absent is not a run folder"),
         (["info", "latest"], "there are no runs"),
         (["reconstruct", "latest", "x.png"], "Missing option"),
