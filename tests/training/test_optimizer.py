@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -43,9 +44,9 @@ def by_pytorch(optimizer: torch.optim.AdamW, share: float) -> None:
     optimizer.step()
 
 
-def test_steps_are_bit_equal_to_those_of_pytorch_through_a_reload() -> None:
+def test_steps_are_bit_equal_to_those_of_pytorch_through_a_reload(stepper_of: Callable[..., Stepper]) -> None:
     ours, theirs = network(), network()
-    stepper, plain = Stepper(grouped(ours)), grouped(theirs)
+    stepper, plain = stepper_of(grouped(ours)), grouped(theirs)
     for step, share in enumerate([0.5, 1.0, 0.7, 0.3, 0.1]):
         backward(ours, step)
         backward(theirs, step)
@@ -59,10 +60,18 @@ def test_steps_are_bit_equal_to_those_of_pytorch_through_a_reload() -> None:
     assert counts == {5.0}
 
 
+@pytest.fixture(params=["kept lists", "without the kernels"])
+def stepper_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stepper]:
+    """Makes a Stepper of a PyTorch as it is, and of one that took its private functions away."""
+    if request.param != "kept lists":
+        monkeypatch.setattr("isthmus.training.adamw.KERNELS", ("_taken_away_",))
+    return Stepper
+
+
 @pytest.mark.parametrize("missing", [0, 2])
-def test_a_layer_without_gradient_is_passed_over(missing: int) -> None:
+def test_a_layer_without_gradient_is_passed_over(missing: int, stepper_of: Callable[..., Stepper]) -> None:
     ours, theirs = network(), network()
-    stepper, plain = Stepper(grouped(ours)), grouped(theirs)
+    stepper, plain = stepper_of(grouped(ours)), grouped(theirs)
     for step in range(6):
         for model in (ours, theirs):
             backward(model, step)
@@ -73,9 +82,9 @@ def test_a_layer_without_gradient_is_passed_over(missing: int) -> None:
     assert_equal_parameters(ours, theirs)
 
 
-def test_found_inf_leaves_weights_and_counts_and_grad_scale_divides() -> None:
+def test_found_inf_leaves_weights_and_counts_and_grad_scale_divides(stepper_of: Callable[..., Stepper]) -> None:
     ours, theirs = network(), network()
-    stepper, plain = Stepper(grouped(ours)), grouped(theirs)
+    stepper, plain = stepper_of(grouped(ours)), grouped(theirs)
     for step, bad in enumerate([0.0, 0.0, 1.0, 0.0]):
         backward(ours, step)
         stepper.step(1.0, grad_scale=torch.tensor(4.0), found_inf=torch.tensor(bad))
@@ -87,6 +96,21 @@ def test_found_inf_leaves_weights_and_counts_and_grad_scale_divides() -> None:
             by_pytorch(plain, 1.0)
     assert_equal_parameters(ours, theirs)
     assert {float(state["step"]) for state in stepper.optimizer.state.values()} == {3.0}
+
+
+def test_without_the_kernels_no_list_is_kept_and_no_scale_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isthmus.training.adamw.KERNELS", ("_taken_away_",))
+    ours, theirs = network(), network()
+    stepper, plain = Stepper(grouped(ours)), grouped(theirs)
+    for step in range(2):
+        backward(ours, step)
+        stepper.step(1.0, found_inf=torch.tensor(1.0))  # skipped
+    backward(ours, 2)
+    backward(theirs, 2)
+    stepper.step(1.0)
+    by_pytorch(plain, 1.0)
+    assert_equal_parameters(ours, theirs)
+    assert stepper._groups == []
 
 
 @pytest.mark.parametrize("decay", ["matrices", "all"])
