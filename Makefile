@@ -6,8 +6,13 @@ LOWEST := .venv-lowest
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # A short form of the suite that meets every library once: command line, reading, training, web, export, pictures.
-SHORT := $(addsuffix .py,$(addprefix tests/test_,cli settings sources frames parsing images trainer adamw pipeline \
-	loading quantisers baselines density estimator figures report app guard routes serving graphs export))
+SHORT := tests/cli/test_cli.py tests/test_settings.py tests/data/test_sources.py tests/data/tables/test_frames.py \
+	tests/data/tables/test_parsing.py tests/data/images/test_image_folder.py tests/training/test_trainer.py \
+	tests/training/test_optimizer.py tests/pipeline/test_train.py tests/models/test_loading.py \
+	tests/parts/test_quantizers.py tests/evaluation/metrics/test_baselines.py tests/runs/test_density.py \
+	tests/test_estimator.py tests/evaluation/figures/test_figures.py tests/report/test_report.py \
+	tests/web/test_app.py tests/web/test_guard.py tests/web/test_routes.py tests/cli/test_serve_command.py \
+	tests/models/test_graphs.py tests/tools/test_export.py
 
 .PHONY: run test test-lowest lint format clean
 

@@ -17,9 +17,9 @@ import torch
 
 from isthmus.recipes import resolve
 from isthmus.training import prepare
-from isthmus.training.adamw import Stepper
 from isthmus.training.display import Quiet
-from isthmus.training.monitor import Monitor
+from isthmus.training.monitor import TrainingMonitor
+from isthmus.training.optimizer import Stepper
 from isthmus.training.trainer import Trainer
 
 
@@ -32,7 +32,7 @@ class Usual(Stepper):
 
 def trainer(kind: type[Stepper], prepared: prepare.Prepared, validation: torch.Tensor) -> Trainer:
     model, settings = prepare.fresh_model(prepared), prepared.config.training
-    made = Trainer(model, prepare.batches_of(prepared), validation, settings, Monitor(model))
+    made = Trainer(model, prepare.batches_of(prepared), validation, settings, TrainingMonitor(model))
     made.stepper = kind(made.optimizer)
     model.train()
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -150,3 +151,17 @@ def unscored(run: Run, folder: Path) -> Path:
     del record["settings"]["training"]["calibration"]
     (folder / "run.json").write_text(json.dumps(record))
     return folder
+
+
+def counted(monkeypatch: Any, name: str) -> list[None]:
+    """A list that grows by one whenever the function of that dotted name is called."""
+    module, _, attribute = name.rpartition(".")
+    home, calls = importlib.import_module(module), []
+    real = getattr(home, attribute)
+
+    def counting(*given: Any, **named: Any) -> Any:
+        calls.append(None)
+        return real(*given, **named)
+
+    monkeypatch.setattr(home, attribute, counting)
+    return calls

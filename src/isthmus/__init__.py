@@ -17,7 +17,7 @@ _HOMES = {
     "Model": "models.autoencoder",
     "Monitor": "api",
     "Run": "api",
-    "check": "data.checks.check",
+    "check": "data.check",
     "evaluate": "pipeline.evaluate",
     "fit": "api",
     "linear_block": "parts.networks",
@@ -47,7 +47,7 @@ __all__ = [
 if TYPE_CHECKING:
     from isthmus.api import Monitor, Run, fit, resume, train
     from isthmus.config import Config
-    from isthmus.data.checks.check import check
+    from isthmus.data.check import check
     from isthmus.data.read import read
     from isthmus.errors import IsthmusError
     from isthmus.estimator import AutoEncoder

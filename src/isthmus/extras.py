@@ -17,8 +17,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import isthmus
-
 NAME = "isthmus"
 
 
@@ -34,7 +32,7 @@ def _checkout() -> Path | None:
     try:
         text = importlib.metadata.distribution(NAME).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:  # found by PYTHONPATH
-        return Path(isthmus.__file__).parents[2]
+        return Path(__file__).parents[2]
     origin = json.loads(text or "{}")
     if not origin.get("dir_info", {}).get("editable"):
         return None

@@ -285,7 +285,7 @@ def test_a_mistake_of_ours_is_exit_1_and_asks_for_a_report(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("isthmus.runs.finding.list_runs", broken)
+    monkeypatch.setattr("isthmus.cli.inspection_commands.list_runs", broken)
     outcome = isthmus_command("runs")
     assert outcome.code == 1
     assert outcome.err.startswith("error[BUG]: isthmus failed unexpectedly (ZeroDivisionError: by zero).\nfix: ")
@@ -309,7 +309,7 @@ def test_running_out_of_memory_is_a_resource_that_is_missing(
     def broken(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("isthmus.runs.finding.list_runs", broken)
+    monkeypatch.setattr("isthmus.cli.inspection_commands.list_runs", broken)
     outcome = isthmus_command("runs")
     assert outcome.code == 5
     assert "not enough memory" in outcome.err

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 import tiny
-from isthmus.api import Run
 from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.pipeline import series
 from isthmus.pipeline import train as pipeline
+from isthmus.runs.folder import RunFolder
 from isthmus.settings import nest
 from isthmus.training.display import Quiet
 
@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> str:
 
 def test_every_job_is_a_run_folder_and_is_not_trained_again(data: str, tmp_path: Path) -> None:
     done = series.carry_out(tmp_path / "out", JOBS, data, Quiet())
-    assert [run.model.z_size for run in done.values() if isinstance(run, Run)] == [2, 3]
+    assert [run.model.z_size for run in done.values() if isinstance(run, RunFolder)] == [2, 3]
     before = (tmp_path / "out" / "a" / "run.json").read_bytes()
     again = series.carry_out(tmp_path / "out", JOBS, data, Quiet())
     assert list(again) == ["a", "b"]
@@ -38,7 +38,7 @@ def test_every_job_is_a_run_folder_and_is_not_trained_again(data: str, tmp_path:
 def test_a_job_that_fails_leaves_the_others(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = pipeline.train
 
-    def failing(*args: object, **options: object) -> Run:
+    def failing(*args: object, **options: object) -> RunFolder:
         if str(options["out"]).endswith("a"):
             raise DivergedError("TRAIN-DIVERGED", "the cost was not finite.", fix="use a lower rate")
         return train(*args, **options)  # type: ignore[arg-type]
@@ -47,7 +47,7 @@ def test_a_job_that_fails_leaves_the_others(data: str, tmp_path: Path, monkeypat
     done = series.carry_out(tmp_path / "out", JOBS, data, Quiet())
     assert isinstance(done["a"], IsthmusError)
     assert done["a"].message == "the cost was not finite."
-    assert isinstance(done["b"], Run)
+    assert isinstance(done["b"], RunFolder)
 
 
 def test_where_every_job_fails_there_is_an_error_and_no_table(tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ def test_a_stop_is_gone_on_from(data: str, tmp_path: Path, monkeypatch: pytest.M
     assert f"--out {tmp_path / 'out'}" in str(caught.value.fix)
     shown = tiny.Said()
     done = series.carry_out(tmp_path / "out", JOBS, data, shown)
-    assert all(isinstance(run, Run) and run.is_judged for run in done.values())
+    assert all(isinstance(run, RunFolder) and run.is_judged for run in done.values())
 
 
 def stopping(at: str) -> object:
     real = series._one
 
-    def one(path: Path, job: series.Job, data: str, show: Quiet) -> Run:
+    def one(path: Path, job: series.Job, data: str, show: Quiet) -> RunFolder:
         if job.name == at:
             raise Interrupted("INTERRUPTED", "stopped.", exit_code=130, fix="go on")
         return real(path, job, data, show)
@@ -98,4 +98,4 @@ def test_a_plan_of_which_nothing_was_begun_may_be_mended(data: str, tmp_path: Pa
     with pytest.raises(IsthmusError):
         series.carry_out(tmp_path / "out", JOBS[:1], f"{data}x", Quiet())
     done = series.carry_out(tmp_path / "out", JOBS[:1], data, Quiet())
-    assert isinstance(done["a"], Run)
+    assert isinstance(done["a"], RunFolder)

@@ -178,4 +178,4 @@ def test_a_model_loads_from_its_run_and_from_its_own_folder() -> None:
     model.save(made("runs/a-1") / folder.MODEL)
     for path in ("runs/a-1", "a-1", "latest", "runs/a-1/model", Path("runs/a-1/model")):
         tiny.assert_equal_weights(tiny.weights(isthmus.load(path)), tiny.weights(model))
-    assert repr(find("a-1")) == "Run('runs/a-1')"
+    assert repr(find("a-1")) == "RunFolder('runs/a-1')"

@@ -64,7 +64,7 @@ def test_steps_are_bit_equal_to_those_of_pytorch_through_a_reload(stepper_of: Ca
 def stepper_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stepper]:
     """Makes a Stepper of a PyTorch as it is, and of one that took its private functions away."""
     if request.param != "kept lists":
-        monkeypatch.setattr("isthmus.training.adamw.KERNELS", ("_taken_away_",))
+        monkeypatch.setattr("isthmus.training.optimizer.KERNELS", ("_taken_away_",))
     return Stepper
 
 
@@ -99,7 +99,7 @@ def test_found_inf_leaves_weights_and_counts_and_grad_scale_divides(stepper_of: 
 
 
 def test_without_the_kernels_no_list_is_kept_and_no_scale_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isthmus.training.adamw.KERNELS", ("_taken_away_",))
+    monkeypatch.setattr("isthmus.training.optimizer.KERNELS", ("_taken_away_",))
     ours, theirs = network(), network()
     stepper, plain = Stepper(grouped(ours)), grouped(theirs)
     for step in range(2):

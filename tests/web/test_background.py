@@ -20,8 +20,8 @@ from isthmus.web.background import BackgroundServer
 
 ORPHAN = """
 import os, sys
-from isthmus.web.beside import Beside
-server = Beside(print)
+from isthmus.web.background import BackgroundServer
+server = BackgroundServer(print)
 server.begin(sys.argv[1])
 print(server.process.pid, flush=True)
 os._exit(9)

@@ -78,7 +78,7 @@ def check(
       isthmus check table.csv
       isthmus check photos/ -o photos-check.png
     """
-    from isthmus.data.checks.check import check as look_at
+    from isthmus.data.check import check as look_at
 
     if out is not None:
         refuse_inputs(out, data)

@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName
 from isthmus.errors import ResourceError
+from isthmus.extras import installing
 from isthmus.runs.finding import find
 
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="The port. [8642, or the next free one]")]
@@ -39,8 +40,6 @@ def serve(
     try:
         from isthmus.web.server import serve as start
     except ImportError as error:
-        from isthmus.extras import installing
-
         message = f"the web part is not installed ({error})."
         raise ResourceError("RESOURCE-WEB", message, fix=installing("web")) from None
 

@@ -257,9 +257,7 @@ def test_all_mirrors_fail_with_one_error_and_the_part_stays(server: Server, tmp_
 def test_fault_52_a_full_disk_is_told_before_the_download(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "isthmus.data.named.locating.download.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})
-    )
+    monkeypatch.setattr("isthmus.data.named.download.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(ResourceError, match=r"needs 300\.0 kB more; 1\.0 kB are free"):
         get(server, server.plan(a=whole), tmp_path / "x")
     assert server.asked == []
@@ -286,7 +284,7 @@ def test_fault_52_a_disk_that_fills_up_keeps_the_part(
         def flush(self) -> None:
             self.file.flush()
 
-    monkeypatch.setattr("isthmus.data.named.locating.download._open", Full)
+    monkeypatch.setattr("isthmus.data.named.download._open", Full)
     with pytest.raises(ResourceError, match="No space left on device"):
         get(server, server.plan(a=whole), tmp_path / "x")
     part = (tmp_path / "x.part").read_bytes()

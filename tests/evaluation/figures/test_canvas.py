@@ -95,7 +95,7 @@ def test_a_users_style_is_neither_used_nor_lost():
 
 
 def test_pyplot_is_never_imported():
-    code = "import sys, isthmus.showing.figures; assert 'matplotlib.pyplot' not in sys.modules"
+    code = "import sys, isthmus.evaluation.figures.figures; assert 'matplotlib.pyplot' not in sys.modules"
     assert os.spawnl(os.P_WAIT, sys.executable, sys.executable, "-c", code) == 0
 
 

@@ -30,9 +30,8 @@ def sklearn_mse(train: torch.Tensor, test: torch.Tensor, k: int, clip: bool = Fa
 def test_mean_image_leaves_the_variance() -> None:
     train, test = low_rank(40, 7, 1), low_rank(30, 7, 2)
     expected = float(((test - train.mean(0)) ** 2).mean())
-    assert baselines.mean_image(baselines.fit_rivals(train, 0), [test])["mse"] == pytest.approx(
-        expected, rel=1e-5
-    )  # float32 inside
+    rivals = baselines.fit_rivals(train, 0)
+    assert baselines.mean_image(rivals, [test])["mse"] == pytest.approx(expected, rel=1e-5)  # float32 inside
     variance = float(train.double().var(0, correction=0).mean())
     assert baselines.mean_image(rivals, [train])["mse"] == pytest.approx(variance, rel=1e-5)
 

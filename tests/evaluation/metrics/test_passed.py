@@ -9,6 +9,7 @@ from torch import Tensor
 
 import tiny
 from isthmus.data.batching import batches
+from isthmus.evaluation.metrics import passed as module
 from isthmus.evaluation.metrics.metrics import bce, bce_floor, mse, ssim
 from isthmus.evaluation.metrics.passed import TEST_NOISE, floors, pass_through
 from isthmus.models.autoencoder import Model
@@ -73,14 +74,14 @@ def test_rows_of_the_first_chunks_do_not_run_through_the_rest(
     monkeypatch.setattr(batches, "CHUNK", 10)
     model, data = made(digits, noise="gaussian:0.5")
     passed, drawn = pass_through(model, data, 0), []
-    noisy = passed._noisy
+    noisy = module._noisy
 
     def counted(*given: object) -> Iterator[tuple[Tensor, Tensor]]:
         for pair in noisy(*given):  # type: ignore[arg-type]
             drawn.append(len(pair[0]))
             yield pair
 
-    monkeypatch.setattr(passed, "_noisy", counted)
+    monkeypatch.setattr(module, "_noisy", counted)
     passed.rows([3, 25])
     assert drawn == [10, 10, 10]
 

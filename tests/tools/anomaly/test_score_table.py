@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ import tiny
 from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
+from isthmus.data.images.saving import save_images
 from isthmus.errors import UsageError
 from isthmus.tools.anomaly import score_table
+from tiny import Digits
 
 COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code"]
 
@@ -47,17 +50,42 @@ def test_samples_that_were_trained_on_are_counted_and_expected_of_none(digit_run
     assert "; 20 would be expected of the 400 that are new, if all were normal." in scored.text
 
 
-def test_other_data_is_scored_without_the_training_data(
+def test_data_is_scored_without_the_training_data_and_copies_are_known_under_any_name(
     digit_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreadable(*_: object) -> None:
         raise AssertionError("the training data was read, or downloaded")
 
-    np.save(tmp_path / "new.npy", digit_run.prepared.splits.test.x)
+    splits = digit_run.prepared.splits
+    np.save(tmp_path / "new.npy", splits.test.x)
+    np.save(tmp_path / "copies.npy", np.concatenate([splits.train.x[5:12], splits.test.x[:4]]))
     monkeypatch.setattr("isthmus.training.prepare.read_splits", unreadable)
     scored = score_table.score(Run(digit_run.path), tmp_path / "new.npy", tmp_path / "s.csv", false_alarms=0.05)
-    assert (scored.n, scored.n_trained) == (200, None)
+    assert (scored.n, scored.n_trained) == (200, 0)
     assert not any("trained on" in said for said in scored.said)
+    copies = score_table.score(Run(digit_run.path), tmp_path / "copies.npy", tmp_path / "c.csv", false_alarms=0.05)
+    assert (copies.n, copies.n_trained) == (11, 7)
+
+
+def test_a_run_from_before_its_rows_were_kept_reads_its_own_data_once(
+    digit_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Path(shutil.copytree(digit_run.path, tmp_path / "old"))
+    shutil.rmtree(old / "latent" / "training_rows")
+    np.save(tmp_path / "new.npy", digit_run.prepared.splits.test.x)
+    reads = tiny.counted(monkeypatch, "isthmus.training.prepare.read_splits")
+    assert score_table.score(Run(old), tmp_path / "new.npy", tmp_path / "n.csv", false_alarms=0.05).n_trained is None
+    for _ in range(2):
+        assert score_table.score(Run(old), "mnist-2k", tmp_path / "s.csv", false_alarms=0.05).n_trained == 1_600
+    assert len(reads) == 1
+
+
+def test_images_are_read_once(digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_images(tmp_path / "in", digits.x[:60], [f"{i}.png" for i in range(60)])
+    run = isthmus.train(tmp_path / "in", out=tmp_path / "run", **tiny.FAST)
+    reads = tiny.counted(monkeypatch, "isthmus.data.sources.read_images")
+    score_table.score(run, tmp_path / "in", tmp_path / "s.csv")
+    assert len(reads) == 1
 
 
 def test_hundreds_are_written_in_full() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.checks.summary import facts_of, rows_about
 from isthmus.data.hashing import count_overlap
+from isthmus.data.summary import facts_of, rows_about
 from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.report import tiles
 from isthmus.report.markup import number

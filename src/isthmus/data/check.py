@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isthmus.config import DataConfig
-from isthmus.data.checks.summary import Summary, facts_of, rows_about, told_pairs
 from isthmus.data.hashing import Matches, find_overlap
 from isthmus.data.ranges import about_dark
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, skipped_files
+from isthmus.data.summary import Summary, facts_of, rows_about, told_pairs
 from isthmus.errors import DataError, IsthmusError, ResourceError
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from isthmus.config import DataConfig
-from isthmus.data.checks.check import check
-from isthmus.data.checks.summary import facts_of
+from isthmus.data.check import check
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.summary import facts_of
 from isthmus.errors import UsageError
 
 RNG = np.random.default_rng(0)

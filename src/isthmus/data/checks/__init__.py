@@ -1,1 +1,0 @@
-"""What can be said about data before anybody trains on it."""
