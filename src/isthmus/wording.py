@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 
 
 def counted(n: int, noun: str) -> str:
@@ -79,3 +80,15 @@ def three_digits(value: float) -> str:
     else:
         text = f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
     return text.replace("-", "−")
+
+
+def widths(network: str, hidden: Sequence[int] | None) -> str:
+    """The hidden widths of a network in words.
+
+    >>> widths("mlp", [512, 256]), widths("conv", [32, 64]), widths("mlp", [])
+    ('layers of 512, 256 units', 'stages of 32, 64 channels', 'no hidden layers')
+    """
+    if not hidden:
+        return "no hidden layers"
+    things = ("stages", "channels") if network.startswith("conv") else ("layers", "units")
+    return f"{things[0]} of {', '.join(map(str, hidden))} {things[1]}"

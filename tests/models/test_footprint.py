@@ -105,3 +105,12 @@ def test_fault_64_a_training_and_its_plan_are_refused_alike(tmp_path: Any) -> No
         isthmus.train(x, out=tmp_path / "run", show=False, **settings)
     assert planned.value.message.partition(";")[0] == trained.value.message.partition(";")[0]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"hidden": ()}, {"dropout": 0.5}, {"activation": "sigmoid", "hidden": (7,)}])
+def test_widths_say_what_a_pass_counts(settings: dict) -> None:
+    """The short way for layers that are all linear, against the pass through them."""
+    ready = tiny.prepared(tiny.table(), **settings)
+    with torch.device("meta"), torch.no_grad():
+        model = Model(ready.config.model, ready.preprocess)
+        assert module._linear_values(model) == module._passed_values(model, model.z_size)

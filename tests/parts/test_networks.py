@@ -11,17 +11,8 @@ from torch import nn
 from contract import assert_close, drawn, seeded
 from isthmus.errors import UsageError
 from isthmus.parts.blocks import ACTIVATIONS, Sizes, activation_layer, linear_block
-from isthmus.parts.networks import (
-    GAINS,
-    NETWORKS,
-    WIDTHS,
-    fitting_network,
-    initialize,
-    network,
-    start_at,
-    usual_widths,
-    widths_told,
-)
+from isthmus.parts.networks import GAINS, NETWORKS, WIDTHS, fitting_network, initialize, network, start_at, usual_widths
+from isthmus.wording import widths
 
 SIZES = Sizes((1, 28, 28), width_code=32, z_size=32, channels_out=1)
 
@@ -175,9 +166,9 @@ def test_the_images_choose_the_network_and_its_usual_widths(
 
 
 def test_widths_are_told_in_the_words_of_the_network() -> None:
-    assert widths_told("mlp", (512, 256)) == "layers of 512, 256 units"
-    assert widths_told("conv", [32]) == "stages of 32 channels"
-    assert widths_told("conv", ()) == widths_told("mlp", None) == "no hidden layers"
+    assert widths("mlp", (512, 256)) == "layers of 512, 256 units"
+    assert widths("conv", [32]) == "stages of 32 channels"
+    assert widths("conv", ()) == widths("mlp", None) == "no hidden layers"
     assert NETWORKS.keys() == WIDTHS.keys()
 
 

@@ -35,8 +35,24 @@ Examples:
 """
 
 
-def build_app() -> typer.Typer:
-    """The application with all its commands."""
+# Which commands each module registers: only what was asked for is put together, since options take a moment to make.
+COMMANDS = {
+    training_commands: ("train", "resume"),
+    comparison_commands: ("compare", "sweep"),
+    inference_commands: ("reconstruct", "denoise", "encode", "decode"),
+    sampling_commands: ("sample", "interpolate", "traverse"),
+    editing_commands: ("edit", "feature"),
+    anomaly_command: ("score",),
+    exploration_commands: ("map", "neighbors", "duplicates", "probe"),
+    inspection_commands: ("evaluate", "check", "info", "runs", "recipes", "doctor"),
+    report_command: ("report",),
+    serve_command: ("serve",),
+    export_command: ("export",),
+}
+
+
+def build_app(command: str | None = None) -> typer.Typer:
+    """The application with all its commands, or with those of the module that holds `command`."""
     app = typer.Typer(
         name="isthmus",
         help="Train, judge and use autoencoders: from images or a table to a judged model in one command.",
@@ -48,23 +64,13 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     app.callback()(inspection_commands.version_option)
-    for module in (
-        training_commands,
-        comparison_commands,
-        inference_commands,
-        sampling_commands,
-        editing_commands,
-        anomaly_command,
-        exploration_commands,
-        inspection_commands,
-        report_command,
-        serve_command,
-        export_command,
-    ):
+    holders = [module for module, names in COMMANDS.items() if command in names]
+    for module in holders or COMMANDS:
         module.register(app)
     return app
 
 
 def main() -> None:
     """Entry point of the command; ends the process with the exit code of the contract."""
-    sys.exit(run_guarded(build_app(), sys.argv[1:]))
+    arguments = sys.argv[1:]
+    sys.exit(run_guarded(build_app(arguments[0] if arguments else None), arguments))

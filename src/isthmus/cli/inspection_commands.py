@@ -17,7 +17,7 @@ from isthmus.runs.finding import find, list_runs
 from isthmus.runs.state import damage, state
 from isthmus.system.outputs import refuse_inputs
 from isthmus.version import __version__
-from isthmus.wording import counted
+from isthmus.wording import counted, widths
 
 
 def _version(asked: bool) -> None:
@@ -192,9 +192,7 @@ def _cell(value: Any) -> str:
 
 def _network(model: Any) -> str:
     """`mlp, layers of 512, 256 units`; `conv, stages of 32, 64 channels`; `own`."""
-    from isthmus.parts.networks import widths_told
-
-    return model.network if model.network == "own" else f"{model.network}, {widths_told(model.network, model.hidden)}"
+    return model.network if model.network == "own" else f"{model.network}, {widths(model.network, model.hidden)}"
 
 
 def _told(run: Any) -> str:

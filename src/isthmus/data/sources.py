@@ -43,18 +43,27 @@ def read_source(
     if not text.strip():
         raise UsageError("USAGE-SOURCE", "the data has no name.", fix=f"name a path, or one of: {', '.join(NAMES)}")
     path = Path(text).expanduser()
-    name = name_of(text)
     if _exists(path):
-        bundle = (
-            _read_folder(path, options, progress) if path.is_dir() else _read_file(path, options, progress, expected)
-        )
-        if name is None or isinstance(source, Path):
-            return bundle
-        note = f"{text} is a path here; the data set of that name is not used."
-        return replace(bundle, train=replace(bundle.train, notes=(note, *bundle.train.notes)))
+        return _read_path(source, path, options, progress, expected)
+    name = name_of(text)
     if name is None:
         raise _unknown(text, path)
     return read_named(name, options, progress)
+
+
+def _read_path(
+    source: str | os.PathLike[str],
+    path: Path,
+    options: DataConfig,
+    progress: Progress | None,
+    expected: Sequence[str] | None,
+) -> Bundle:
+    bundle = _read_folder(path, options, progress) if path.is_dir() else _read_file(path, options, progress, expected)
+    text = os.fspath(source)
+    if isinstance(source, Path) or text.endswith(os.sep) or name_of(text) is None:  # nobody can have meant a name
+        return bundle
+    note = f"{text} is a path here; the data set of that name is not used."
+    return replace(bundle, train=replace(bundle.train, notes=(note, *bundle.train.notes)))
 
 
 def _exists(path: Path) -> bool:
@@ -90,9 +99,10 @@ def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> 
     except OSError as error:
         message = f"the folder {printable(path)} cannot be read: {error.strerror}."
         raise ResourceError("RESOURCE-PERMISSION", message, fix="check the path and your rights") from None
-    for folder in (path, path / "raw"):  # torchvision keeps the files in MNIST/raw
-        if folder.is_dir() and idx.image_files(folder):
-            return idx.read_idx_folder(folder, options)
+    if any("idx" in entry.name or entry.name == "raw" for entry in entries):
+        for folder in (path, path / "raw"):  # torchvision keeps the files in MNIST/raw
+            if folder.is_dir() and idx.image_files(folder):
+                return idx.read_idx_folder(folder, options)
     _refuse_tables_only(path, entries)
     parts = {entry.name.casefold(): entry for entry in entries if entry.is_dir()}
     train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)

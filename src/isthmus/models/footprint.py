@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
@@ -18,6 +20,16 @@ from isthmus.system.memory import available_bytes, size_of
 BYTES_A_WEIGHT = 4 * 5
 BYTES_A_VALUE = 4 * 2  # between the layers: the value and its gradient
 VIEWS = (nn.Flatten, nn.Unflatten, nn.Identity)  # layers that make no new values
+
+
+class Undrawn(TorchFunctionMode):
+    """Leaves out the drawing of weights: without memory there are none to draw."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 @dataclass(frozen=True)
@@ -34,21 +46,48 @@ class Footprint:
 
 def footprint(config: ModelConfig, preprocess: Preprocess) -> Footprint:
     """The size of the model that `config` describes; counted on a model without memory."""
+    with torch.device("meta"), Undrawn(), torch.no_grad():
+        model = Model(config, preprocess)
+        n_values = _linear_values(model)
+        if n_values is None:
+            n_values = _passed_values(model, config.z_size)
+    return Footprint(model.n_parameters, n_values)
+
+
+def _layers(model: Model) -> list[nn.Module]:
+    modules = [*model.encoder.modules(), *model.decoder.modules()]
+    return [layer for layer in modules if not list(layer.children()) and not isinstance(layer, VIEWS)]
+
+
+def _linear_values(model: Model) -> int | None:
+    """What one sample leaves between the layers, by the widths alone; None where those do not say it.
+
+    A pass without memory would import PyTorch's compiler, which takes two seconds.
+    """
+    width, total = 0, 0
+    for layer in _layers(model):
+        if isinstance(layer, nn.Linear):
+            width = layer.out_features
+        elif any(True for _ in layer.parameters()) and not isinstance(layer, nn.BatchNorm1d):
+            return None
+        total += width
+    return total
+
+
+def _passed_values(model: Model, z_size: int) -> int:
+    """The same, by a pass."""
     n_values = 0
 
     def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
         nonlocal n_values
         n_values += output.numel()
 
-    with torch.device("meta"), torch.no_grad():
-        model = Model(config, preprocess)
-        for layer in [*model.encoder.modules(), *model.decoder.modules()]:
-            if not list(layer.children()) and not isinstance(layer, VIEWS):
-                layer.register_forward_hook(count)
-        with evaluation(model):
-            model.encoder(torch.zeros(1, *preprocess.shape))
-            model.decoder(torch.zeros(1, config.z_size))
-    return Footprint(model.n_parameters, n_values)
+    for layer in _layers(model):
+        layer.register_forward_hook(count)
+    with evaluation(model):
+        model.encoder(torch.zeros(1, *model.preprocess.shape))
+        model.decoder(torch.zeros(1, z_size))
+    return n_values
 
 
 def refuse_too_large(config: ModelConfig, preprocess: Preprocess, *, batch_size: int, device: torch.device) -> None:

@@ -65,14 +65,6 @@ def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return widths(shape) if widths is not None else ()
 
 
-def widths_told(text: str, hidden: Sequence[int] | None) -> str:
-    """The hidden widths in words: `"stages of 32, 64 channels"`, `"layers of 512, 256 units"`."""
-    if not hidden:
-        return "no hidden layers"
-    things = ("stages", "channels") if parse(text)[0] == "conv" else ("layers", "units")
-    return f"{things[0]} of {', '.join(map(str, hidden))} {things[1]}"
-
-
 def network(
     text: str, sizes: Sizes, *, hidden: Sequence[int] | None, activation: str, dropout: float
 ) -> tuple[nn.Module, nn.Module]:

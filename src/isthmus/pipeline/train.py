@@ -16,7 +16,6 @@ from isthmus.data.samples import skipped_files
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.models.costs import penalty_weights
-from isthmus.pipeline.execution import execute
 from isthmus.recipes import resolve
 from isthmus.runs import finding, folder
 from isthmus.runs.folder import RunFolder
@@ -125,6 +124,8 @@ def _train(
         _check_output(model, prepared, output, display)
         architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())
         prepared = replace(prepared, config=replace(prepared.config, model=architecture))
+    from isthmus.pipeline.execution import execute  # late: a dry run needs neither matplotlib nor scikit-learn
+
     source = prepared.splits.train.name
     noise = prepared.config.model.noise
     name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")

@@ -7,8 +7,9 @@ from dataclasses import replace
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.parts.convolutions import check_sides
-from isthmus.parts.networks import AUTO, fitting_network, usual_widths, widths_told
+from isthmus.parts.networks import AUTO, fitting_network, usual_widths
 from isthmus.registry import joined, parse
+from isthmus.wording import widths
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
 # 0.0009 of BCE, three 0.0002, ten gained 0.0005; at 160 passes over 1,600 images two pixels beat one and three.
@@ -30,7 +31,7 @@ def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelCon
     if text != AUTO or network == "mlp":
         return settled, []
     kind = f"{'color' if shape[0] > 1 else 'gray'} images of {shape[1]}x{shape[2]}"
-    return settled, [f"network {network} for {kind}: {widths_told(network, hidden)} (--network mlp: fully connected)"]
+    return settled, [f"network {network} for {kind}: {widths(network, hidden)} (--network mlp: fully connected)"]
 
 
 def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:

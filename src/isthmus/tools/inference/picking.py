@@ -58,7 +58,7 @@ def parted(text: str | Path) -> tuple[str, str | None]:
     text = str(text)
     colons = [i for i in range(len(text), 0, -1) if text[i : i + 1] in {":", ""}]
     for end in colons:
-        if name_of(text[:end]) is not None or _is_path(text[:end]):
+        if _is_path(text[:end]) or name_of(text[:end]) is not None:
             return text[:end], text[end + 1 :].strip() if end < len(text) else None
     found = CHOICE.fullmatch(text)
     return (text, None) if found is None else (found["source"], found["choice"].strip())
