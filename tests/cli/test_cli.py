@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.main import get_command
 
 import isthmus
 import tiny
-from isthmus.api import Run
 from isthmus import cli
+from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.recipes import RECIPES
@@ -186,8 +187,7 @@ def test_runs_tells_how_each_ended(
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\n"
-        "from isthmus import cli
-from isthmus.cli import build_app\n"
+        "from isthmus.cli import build_app\n"
         "from isthmus.cli.command_frame import run_guarded\n"
         "assert run_guarded(build_app(), sys.argv[1:]) == 0\n"
         "heavy = {'torch', 'pydantic', 'matplotlib', 'polars', 'numpy', 'sklearn', 'scipy', 'PIL', 'rich'}\n"
@@ -497,7 +497,7 @@ def test_fault_54_55_a_signal_saves_tells_how_to_go_on_and_sets_the_exit_code(
 
 def test_each_command_is_registered_by_the_module_that_is_named_for_it() -> None:
     def names(app: Any) -> set[str]:
-        return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+        return set(get_command(app).commands)  # type: ignore[attr-defined]
 
     everything = {name for held in cli.COMMANDS.values() for name in held}
     assert names(build_app()) == names(build_app("nonsense")) == everything

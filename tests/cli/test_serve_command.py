@@ -45,7 +45,7 @@ def asked(address: str, path: str, token: str | None = None) -> tuple[int, Any]:
 def test_without_the_extra_the_command_that_installs_it_is_told(
     denoiser: Run, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    monkeypatch.delitem(sys.modules, "isthmus.web.serving")
+    monkeypatch.delitem(sys.modules, "isthmus.web.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert run_guarded(build_app(), ["serve", str(denoiser.path)]) == 5
     assert f"is not installed (import of uvicorn halted; None in sys.modules).\nfix: {installing('web')}\n" in (
