@@ -19,11 +19,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.main import get_command
 
 import isthmus
 import tiny
-from isthmus import cli
 from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
@@ -493,13 +491,3 @@ def test_fault_54_55_a_signal_saves_tells_how_to_go_on_and_sets_the_exit_code(
     assert not (folder / "model").exists()
     history, epoch = Run(folder).history, int(re.findall(r"epoch (\d+)", err)[0])
     assert [row["epoch"] for row in history] == list(range(1, epoch))
-
-
-def test_each_command_is_registered_by_the_module_that_is_named_for_it() -> None:
-    def names(app: Any) -> set[str]:
-        return set(get_command(app).commands)  # type: ignore[attr-defined]
-
-    everything = {name for held in cli.COMMANDS.values() for name in held}
-    assert names(build_app()) == names(build_app("nonsense")) == everything
-    for held in cli.COMMANDS.values():
-        assert all(names(build_app(name)) == set(held) for name in held)

@@ -14,7 +14,7 @@ import uvicorn
 
 import isthmus
 import tiny
-from browser import SIZES, Seen, chromium, needs_chromium
+from browser import PATIENCE, SIZES, Seen, attached, chromium, needs_chromium
 from isthmus.api import Run
 from isthmus.web.app import build_app
 from isthmus.web.guard import Access
@@ -82,19 +82,28 @@ def rows_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def visited(browser: Any, address: str, size: str = "desktop", scheme: str = "light") -> Iterator[Seen]:
     width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-    context.set_default_timeout(60_000)  # on a busy machine
-    page = context.new_page()
-    seen = Seen(page)
-    page.on("console", lambda message: seen.said.append(message.text))
-    page.on("pageerror", lambda error: seen.said.append(str(error)))
-    page.on("request", lambda request: seen.asked.append(request.url))
-    page.goto(address)
-    page.wait_for_selector("body[data-ready]")
+    seen = attached(lambda: visit(browser, address, {"width": width, "height": height}, scheme))
     try:
         yield seen
     finally:
+        seen.page.context.close()
+
+
+def visit(browser: Any, address: str, viewport: dict[str, int], scheme: str) -> Seen:
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE)
+    try:
+        page = context.new_page()
+        seen = Seen(page)
+        page.on("console", lambda message: seen.said.append(message.text))
+        page.on("pageerror", lambda error: seen.said.append(str(error)))
+        page.on("request", lambda request: seen.asked.append(request.url))
+        page.goto(address)
+        page.wait_for_selector("body[data-ready]")
+    except BaseException:
         context.close()
+        raise
+    return seen
 
 
 def assert_at_home(seen: Seen, address: str) -> None:
@@ -175,7 +184,7 @@ def test_a_panel_that_cannot_work_says_why(browser: Any, address: str) -> None:
 
 
 def test_without_the_token_there_is_no_page(browser: Any, address: str) -> None:
-    page = browser.new_context().new_page()
+    page = attached(lambda: browser.new_context().new_page())
     answer = page.goto(address.partition("?")[0])
     assert answer.status == 401
     assert "needs its token" in page.content()
