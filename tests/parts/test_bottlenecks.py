@@ -77,7 +77,7 @@ def test_fault_45_log_variances_that_would_overflow_are_held_and_counted(log_var
     assert bool(code.z.isfinite().all())
     assert bool(code.penalties["kl"].isfinite().all())
     assert float(code.aux["log_var"][0, 0].detach()) == (LOG_VAR[1] if log_var > 0 else LOG_VAR[0])
-    assert part.told() == {"log_var_held": 0.5}
+    assert part.statistics() == {"log_var_held": 0.5}
     (gradient,) = torch.autograd.grad(code.penalties["kl"].sum(), h)
     assert bool(gradient.isfinite().all())
     assert math.copysign(1, float(gradient[0, 2])) == math.copysign(1, log_var)  # downhill is the way back
@@ -88,7 +88,7 @@ def test_fault_45_nothing_is_counted_outside_of_training() -> None:
     h = torch.full((3, 4), 1e4)
     part.eval()(h, sample=True, generator=seeded(0))
     part.train()(h, sample=False)
-    assert part.told() == {"log_var_held": 0.0}
+    assert part.statistics() == {"log_var_held": 0.0}
 
 
 def test_codes_are_float32_under_autocast() -> None:

@@ -109,7 +109,7 @@ def test_one_batch_that_is_not_finite_leaves_the_codebook_as_it_was() -> None:
 def test_perplexity_is_the_number_of_codewords_in_equal_use() -> None:
     part = vq(8, width=1, z_size=1)
     part.counts.copy_(torch.tensor([5.0, 5, 5, 5, 0, 0, 0, 0]))
-    assert part.told() == {"perplexity": pytest.approx(4.0)}
+    assert part.statistics() == {"perplexity": pytest.approx(4.0)}
 
 
 def test_the_prior_of_a_codebook_draws_codewords_as_often_as_they_came() -> None:

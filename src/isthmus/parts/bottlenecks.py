@@ -123,7 +123,7 @@ class Gaussian(AbstractBottleneck):
         kl = 0.5 * (mean.square() + log_var.expm1() - log_var).sum(1)
         return Code(z, {"kl": kl}, {"mean": mean, "log_var": log_var})
 
-    def told(self) -> dict[str, float]:
+    def statistics(self) -> dict[str, float]:
         """The share of the log-variances seen in training that were held at an end of their range."""
         held, seen = self.clamped.tolist()
         return {"log_var_held": held / max(seen, 1)}
@@ -161,8 +161,8 @@ class Chain(AbstractBottleneck):
             h, penalties, aux = code.z, penalties | code.penalties, aux | code.aux
         return Code(h, penalties, aux)
 
-    def told(self) -> dict[str, float]:
-        return {name: number for part in self.parts for name, number in part.told().items()}  # type: ignore[operator]
+    def statistics(self) -> dict[str, float]:
+        return {name: number for part in self.parts for name, number in part.statistics().items()}  # type: ignore[operator]
 
     @property
     def has_prior(self) -> bool:

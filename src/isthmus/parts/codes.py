@@ -44,7 +44,7 @@ class AbstractBottleneck(nn.Module):
         name = type(self).__name__.lower()
         raise UsageError("USAGE-PRIOR", f"the bottleneck {name!r} has no prior to sample from.", fix="encode real data")
 
-    def told(self) -> dict[str, float]:
+    def statistics(self) -> dict[str, float]:
         """Numbers about its state, for the history."""
         return {}
 

@@ -108,7 +108,7 @@ class VQ(AbstractBottleneck):
         tokens = rearrange(precise(z), "b (t d) -> (b t) d", d=self.width)
         return rearrange(self.nearest(tokens), "(b t) -> b t", t=self.n_tokens)
 
-    def told(self) -> dict[str, float]:
+    def statistics(self) -> dict[str, float]:
         """The perplexity of the codewords' recent frequencies: as evenly are so many used."""
         shares = self.counts.double() / max(float(self.counts.sum()), 1e-12)
         return {"perplexity": float(torch.special.entr(shares).sum().exp())}

@@ -236,7 +236,7 @@ class Trainer:
             train_cost=progress.cost_sum / n,
             validation_cost=validation,
             **{name: value / n for name, value in progress.penalty_sums.items()},
-            **self.model.bottleneck.told(),
+            **self.model.bottleneck.statistics(),
             lr=self.optimizer.param_groups[0]["lr"],
             seconds=round(progress.train_seconds + time.perf_counter() - begun - self._seconds_before(), 4),
         )

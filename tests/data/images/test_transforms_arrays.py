@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
+import isthmus
+import tiny
 from isthmus.config import DataConfig
 from isthmus.data.images.transforms import conform, conform_bundle
 from isthmus.data.samples import Bundle, Samples
@@ -52,3 +56,13 @@ def test_both_parts_of_a_bundle() -> None:
     assert found.test is not None
     assert found.train.x.shape == found.test.x.shape == (3, 1, 3, 3)
     assert "3 x 3 pixels" in found.train.notes[0]
+
+
+def test_names_of_pixels_do_not_outlive_their_pixels(tmp_path: Path) -> None:
+    """A table of pixels that is resized: the model saves, loads, and takes the same table again."""
+    run = isthmus.train("mnist-2k", resize="14", limit=100, out=tmp_path / "run", **tiny.FAST)
+    model = isthmus.load(run.path)
+    assert model.preprocess.shape == (1, 14, 14)
+    assert model.preprocess.columns is None
+    digits = isthmus.read("mnist-2k", DataConfig(resize="14")).train.x[:5]
+    np.testing.assert_array_equal(model.reconstruct(digits), run.model.reconstruct(digits))

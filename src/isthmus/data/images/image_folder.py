@@ -19,7 +19,7 @@ from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
 from isthmus.data.images.one_pass import Reading
 from isthmus.data.images.pixels import SUFFIXES, Form, Look, convert, look_at, reason
-from isthmus.data.images.transforms import Cut, cut_of, parse_size, piece_name, told
+from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size, piece_name
 from isthmus.data.samples import Samples
 from isthmus.errors import SHOWN, DataError
 from isthmus.system.memory import refuse_too_large
@@ -57,7 +57,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
         x = x[rows]
     notes += [_left_out(reading)] if reading.bad else []
     n_images = len({reading.pieces[row][0] for row in rows})
-    notes += [told(path.name, cut, n_images, len(rows))] if cut is not None else []
+    notes += [cut_note(path.name, cut, n_images, len(rows))] if cut is not None else []
     return _samples(path, x, rows, reading, notes, cut)
 
 
@@ -86,7 +86,7 @@ def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, 
             raise DataError("DATA-FILE", message, fix="leave that image out") from None
     if cut is None:
         return Samples(x, name=name, notes=tuple(notes))
-    notes.append(told(name, cut, len(looks), len(x)))
+    notes.append(cut_note(name, cut, len(looks), len(x)))
     found = _samples(Path(name), x, np.arange(len(x)), reading, notes, cut)
     return replace(found, name=name, ids=found.ids if cut.pieces else None)
 

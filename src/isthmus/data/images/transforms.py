@@ -104,11 +104,11 @@ def cut_samples(samples: Samples, cut: Cut) -> Samples:
         ids=tuple(piece_name(samples.id_of(i), c) for i in range(N) for c in corners) if cut.pieces else samples.ids,
         groups=rows if cut.pieces else samples.groups,
         cut=cut.option,
-        notes=(*samples.notes, told(samples.name, cut, N, len(rows))),
+        notes=(*samples.notes, cut_note(samples.name, cut, N, len(rows))),
     )
 
 
-def told(name: str, cut: Cut, n_images: int, n_pieces: int) -> str:
+def cut_note(name: str, cut: Cut, n_images: int, n_pieces: int) -> str:
     """What was done, in a sentence."""
     size = f"{cut.size[0]} x {cut.size[1]} pixels (height x width)"
     if not cut.pieces:
@@ -191,7 +191,10 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
             notes.append(f"{samples.name}: images brought to {size[0]} x {size[1]} pixels (height x width).")
         x = resized(x, size)
     samples = samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
-    return samples if cut is None else cut_samples(samples, cut)
+    samples = samples if cut is None else cut_samples(samples, cut)
+    if samples.columns is not None and len(samples.columns) != samples.x[:1].size:  # they named other pixels
+        return replace(samples, columns=None)
+    return samples
 
 
 def _gray(x: np.ndarray) -> np.ndarray:

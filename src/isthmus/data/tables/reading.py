@@ -23,7 +23,6 @@ from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame,
 from isthmus.data.tables.growing import GrowingMatrix
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
-from isthmus.data.tables.writing import write_table
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import available_bytes, size_of
@@ -31,7 +30,7 @@ from isthmus.wording import counted, printable
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
-__all__ = ["match_columns", "read_table", "samples_from_frame", "write_table"]
+__all__ = ["match_columns", "read_table", "samples_from_frame"]
 
 
 def read_table(path: Path, options: DataConfig, *, expected: Sequence[str] | None = None) -> Samples:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from isthmus.data.batching.split import evenly
 from isthmus.data.samples import Samples
-from isthmus.data.tables.reading import write_table
+from isthmus.data.tables.writing import write_table
 from isthmus.evaluation.figures import figures, network_drawing
 from isthmus.evaluation.figures.cost_curves import draw_costs
 from isthmus.evaluation.metrics.passed import Passed, pass_through

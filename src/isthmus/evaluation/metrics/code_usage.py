@@ -34,7 +34,7 @@ def occupancy(model: Model, data: Tensor) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if gaussian:
         mean, log_var = (torch.cat([part[name] for part in aux]).double().cpu() for name in ("mean", "log_var"))
-        found |= of_gaussian(mean, log_var) | gaussian[-1].told()
+        found |= of_gaussian(mean, log_var) | gaussian[-1].statistics()
     if quantizer:
         found |= of_tokens(torch.cat([part["indices"] for part in aux]).cpu(), quantizer[-1].n_codes)
     return found

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import align_labels, evenly
 from isthmus.data.samples import Samples
-from isthmus.data.tables.reading import write_table
+from isthmus.data.tables.writing import write_table
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import save
 from isthmus.evaluation.figures.run_pictures import as_pictures

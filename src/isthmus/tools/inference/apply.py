@@ -14,8 +14,8 @@ import torch
 from isthmus.config import DataConfig
 from isthmus.data.arrays.array_files import read_npy
 from isthmus.data.samples import Samples
-from isthmus.data.tables.reading import read_table, write_table
-from isthmus.data.tables.writing import about_formulas, without_apostrophes
+from isthmus.data.tables.reading import read_table
+from isthmus.data.tables.writing import about_formulas, without_apostrophes, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
@@ -97,7 +97,7 @@ def encode(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
     columns: dict[str, Any] = {"id": [samples.id_of(i) for i in range(len(z))]}
     if samples.labels is not None:
         columns["label"] = [samples.classes[k] if k >= 0 else "" for k in samples.labels]
-    _write_table(target, columns | {f"z{i}": z[:, i] for i in range(z.shape[1])})
+    write_table(target, columns | {f"z{i}": z[:, i] for i in range(z.shape[1])})
     return Written(target, len(z), (*samples.notes, *about_formulas(target, columns)))
 
 
@@ -150,7 +150,7 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
         if samples.labels is not None and samples.label_column:
             labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
         columns = labels | {name: flat[:, i] for i, name in enumerate(names)}
-        _write_table(out, columns)
+        write_table(out, columns)
         return Written(out, len(raw), (*said, *about_formulas(out, columns)))
     if not samples.is_image:
         raise UsageError(
@@ -176,10 +176,6 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
     with claimed(out, image_paths(out, raw, names)):
         saved = save_images(out, raw, names)
     return Written(out, len(raw), (*said, *saved.notes))
-
-
-def _write_table(path: Path, columns: dict[str, Any]) -> None:
-    write_table(path, columns)
 
 
 __all__ = ["Written", "decode", "denoise", "encode", "read_codes", "reconstruct", "write_samples"]
