@@ -31,6 +31,8 @@ Names = str | Sequence[str]
 class Run(RunFolder):
     """A run folder with what it is for. `x` are raw samples (N, *shape), as those that it was trained on.
 
+    A method that finds the run trained on since it was opened reads it anew, and warns; see `RunFolder.current`.
+
     A `source` is named as on the command line: a path, the name of a data set, or rows of either, "mnist-2k:0-9".
     """
 
@@ -41,19 +43,19 @@ class Run(RunFolder):
 
     def encode(self, x: Any) -> Any:
         """Codes (N, z_size) of raw samples; see `Model.encode`."""
-        return self.model.encode(x)
+        return self.current().model.encode(x)
 
     def decode(self, z: Any) -> Any:
         """Raw samples of codes (N, z_size)."""
-        return self.model.decode(z)
+        return self.current().model.decode(z)
 
     def reconstruct(self, x: Any) -> Any:
         """Raw samples through the code and back."""
-        return self.model.reconstruct(x)
+        return self.current().model.reconstruct(x)
 
     def denoise(self, x: Any) -> Any:
         """Cleaned raw samples. Raises: UsageError if the run was trained without noise."""
-        return self.model.denoise(x)
+        return self.current().model.denoise(x)
 
     def sample(
         self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
@@ -61,19 +63,20 @@ class Run(RunFolder):
         """n new raw samples (n, *shape); `tools.sampling.sampling.draw_samples` tells their codes too."""
         from isthmus.tools.sampling.sampling import draw_samples
 
-        return draw_samples(self, n, density=density, of=of, seed=seed, temperature=temperature).x
+        return draw_samples(self.current(), n, density=density, of=of, seed=seed, temperature=temperature).x
 
     def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
         """Raw samples (steps, *shape) on the way from raw sample a to raw sample b; `path` may be "spherical"."""
         from isthmus.tools.sampling.synthesis import interpolated
 
-        return interpolated(self, a, b, steps, path)
+        return interpolated(self.current(), a, b, steps, path)
 
     def traverse(self, units: Sequence[int] = ()) -> Sweep:
         """Each unit of the code, or these, swept over the values that it takes; the strongest first."""
         from isthmus.tools.sampling.traversal import sweep
 
-        return sweep(self.model, self.latent, units)
+        run = self.current()
+        return sweep(run.model, run.latent, units)
 
     def edit(
         self, x: Any, add: Names = (), remove: Names = (), *, strength: float = 1.0, keep: Names = ()
@@ -85,50 +88,50 @@ class Run(RunFolder):
         from isthmus.tools.editing.edits import edited
 
         groups = [[names] if isinstance(names, str) else names for names in (add, remove, keep)]
-        return edited(self, x, *groups, strength=strength)
+        return edited(self.current(), x, *groups, strength=strength)
 
     def features(self) -> list[str]:
         """The names of what can be added and removed. Raises: UsageError for a code without steps."""
         from isthmus.tools.editing.directions import known_names, refuse_editing
 
-        refuse_editing(self)
+        refuse_editing(self.current())
         return known_names(self)
 
     def score(self, x: Any) -> Scores:
         """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,)."""
         from isthmus.tools.anomaly.detector import Detector
 
-        return Detector.of_run(self).scores(x)
+        return Detector.of_run(self.current()).scores(x)
 
     def neighbors(self, image: str | Path, source: str | None = None, *, k: int = 10) -> NeighborLookup:
         """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12"."""
         from isthmus.tools.exploration.lookup import look_up
 
-        return look_up(self, str(image), source, k=k)
+        return look_up(self.current(), str(image), source, k=k)
 
     def map(self, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None) -> CodeMap:
         """The codes of `source` (default: the test data) in two dimensions; `.points` (N, 2), `.draw()`."""
         from isthmus.tools.exploration.code_map import map_codes
 
-        return map_codes(self, source, method=method, color=color)
+        return map_codes(self.current(), source, method=method, color=color)
 
     def duplicates(self, source: str | Path | None = None) -> Duplicates:
         """Equal and nearly equal samples of `source` (default: all the run's data); `.pairs`."""
         from isthmus.tools.exploration.duplicates import find_duplicates
 
-        return find_duplicates(self, source)
+        return find_duplicates(self.current(), source)
 
     def probe(self, source: str | Path | None = None, *, k: int = 5) -> dict[str, Any]:
         """How much of the labels the codes hold, beside PCA and the raw values."""
         from isthmus.tools.exploration.probing import probe_run
 
-        return probe_run(self, source, k=k)
+        return probe_run(self.current(), source, k=k)
 
     def export(self, out: str | Path) -> Export:
         """Writes the run as ONNX files, each compared with the model."""
         from isthmus.tools.export import export
 
-        return export(self, out)
+        return export(self.current(), out)
 
     def show(self, picture: str = "sanity") -> Path:
         """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.

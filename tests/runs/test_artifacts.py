@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.errors import ModelFileError, UsageError
+from isthmus.errors import FolderInUseError, ModelFileError, UsageError
 from isthmus.runs.artifacts import Artifacts
 
 
@@ -92,3 +92,24 @@ def test_a_part_whose_description_is_gone_is_there_but_damaged(shelf: Artifacts)
 def test_names_cannot_lead_out_of_the_folder(shelf: Artifacts, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of something in latent/"):
         shelf.put(name, {})
+
+
+def test_fault_103_a_part_of_weights_that_were_replaced_is_refused_or_not_kept(shelf: Artifacts) -> None:
+    opened = Artifacts(shelf.run_path, weights="a" * 64)
+    opened.put("codes", {"of": "a"})
+    weights(shelf.run_path, "b" * 64)
+    assert opened.get("codes").about["of"] == "a"  # it still fits the weights in memory
+    assert not shelf.has("codes")
+    with pytest.raises(FolderInUseError, match="was trained on while latent/feature was made of its weights before"):
+        opened.put("feature", {})
+    opened.keep("codes", {"of": "old"})
+    shelf.put("codes", {"of": "b"})
+    opened.keep("codes", {"of": "old"})
+    assert shelf.get("codes").about["of"] == "b"
+    with pytest.raises(ModelFileError, match="made with other weights than those that are in use"):
+        opened.get("codes")
+
+
+def test_fault_103_weights_that_lie_in_no_file_fit_no_part(shelf: Artifacts) -> None:
+    shelf.put("codes", {})
+    assert not Artifacts(shelf.run_path, weights="").has("codes")

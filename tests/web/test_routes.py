@@ -194,3 +194,24 @@ def test_examples_of_single_fields_fit_them(labeled: Any) -> None:
                 assert TypeAdapter(field.rebuild_annotation()).validate_python(example) == example, (kind, name)
                 tried += 1
     assert tried == 2
+
+
+def test_fault_103_a_run_that_is_trained_on_meanwhile_is_opened_anew(tmp_path: Path) -> None:
+    rows = tiny.table(200)
+    isthmus.train(_csv(tmp_path, rows), out=tmp_path / "run", **tiny.FAST | {"epochs": 1, "device": "cpu"})
+    asked, body = client(app_of(tmp_path / "run")), {"x": rows[:5].tolist()}
+    before = asked.post("/api/encode", json=body).json()["z"]
+    assert asked.get("/api/map?method=pca").json()["points"]
+    isthmus.resume(tmp_path / "run", epochs=21, show=False)
+    fresh = Run(tmp_path / "run")
+    found = np.array(asked.post("/api/encode", json=body).json()["z"])
+    np.testing.assert_allclose(found, fresh.encode(rows[:5]), rtol=1e-6)  # JSON gives float32 all their digits
+    assert np.abs(found - before).max() > 0.1
+    np.testing.assert_allclose(asked.post("/api/score", json=body).json()["score"], fresh.score(rows[:5]).score)
+    again = client(app_of(tmp_path / "run")).get("/api/map?method=pca").json()
+    assert asked.get("/api/map?method=pca").json() == again  # no map of the old codes
+
+
+def _csv(folder: Path, rows: np.ndarray) -> Path:
+    np.savetxt(folder / "rows.csv", rows, delimiter=",", header="a,b,c,d,e,f", comments="")
+    return folder / "rows.csv"

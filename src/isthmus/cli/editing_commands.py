@@ -88,7 +88,10 @@ def list_(io: Io, run: RunName) -> None:
     """
     from isthmus.tools.editing import feature_learning
 
-    listed = feature_learning.listed(find(run))
+    owner = find(run)
+    listed = feature_learning.listed(owner)
+    for sentence in feature_learning.about_out_of_date(owner):
+        io.say(sentence)
     width = max((len(f["name"]) for f in listed), default=0)
     io.result({"features": listed}, "\n".join(f"{f['name']:<{width}}  {f['told']}" for f in listed))
 

@@ -44,6 +44,8 @@ class Model(nn.Module):
     ):
         super().__init__()
         self.config, self.preprocess, self.own, self.flatten = config, preprocess, own, flatten
+        self.saved_as: str | None = None
+        self._saved_at = 0
         self.likelihood = likelihoods.likelihood(config.likelihood)
         self.corruption = corruptions.corruption(config.noise, preprocess.range, preprocess.shape)
         self.terms = terms.terms(config.terms)
@@ -83,6 +85,19 @@ class Model(nn.Module):
     @property
     def z_size(self) -> int:
         return self.config.z_size
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the file that holds these weights; None where none does: never saved, or trained on since."""
+        return self.saved_as if self._saved_at == self._changes() else None
+
+    def note_file(self, sha256: str | None) -> None:
+        """Notes the file that the weights were just written to, or read from, as `saved_as`."""
+        self.saved_as, self._saved_at = sha256, self._changes()
+
+    def _changes(self) -> int:
+        """Grows with every change to a weight in its place, which PyTorch counts; nothing is read from the device."""
+        return sum(0 if t.is_inference() else t._version for t in self.state_dict(keep_vars=True).values())
 
     @property
     def penalties(self) -> dict[str, float]:
@@ -198,13 +213,15 @@ class Model(nn.Module):
             "module": type(self.own).__name__ if self.own is not None else None,
             "flatten": self.flatten,
         }
-        return files.write_folder(
+        written = files.write_folder(
             Path(folder),
             {
                 WEIGHTS: lambda path: save_tensors(path, self.state_dict()),
                 CONFIG: lambda path: path.write_text(json.dumps(about, indent=1), encoding="utf-8"),
             },
         )
+        self.note_file(files.stated(written, WEIGHTS))
+        return written
 
 
 class evaluation:

@@ -47,7 +47,8 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
 
 
 def _load(folder: Path, module: nn.Module | None, device: str | torch.device) -> Model:
-    described = _described(folder, files.verify_folder(folder))
+    manifest = files.verify_folder(folder)
+    described = _described(folder, manifest)
     own = described.own_name
     if own is not None and module is None:
         message = f"{folder} holds the weights of a module of your own, {own}; its code is not in the file."
@@ -71,7 +72,9 @@ def _load(folder: Path, module: nn.Module | None, device: str | torch.device) ->
             fix=fix,
             problems=error.problems if told else (),
         ) from None
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    model.note_file(manifest["files"][WEIGHTS]["sha256"])
+    return model
 
 
 def _described(folder: Path, manifest: dict[str, Any]) -> Described:

@@ -45,7 +45,7 @@ def evaluate(
 
     Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
     """
-    run = run if isinstance(run, RunFolder) and module is None else RunFolder(_folder(run), module=module)
+    run = run.current() if isinstance(run, RunFolder) and module is None else RunFolder(_folder(run), module=module)
     _refuse_without(run, data, settings)
     known, other = _data(run, data, settings)
     model = run.model.to(known.device)

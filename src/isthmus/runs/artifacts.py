@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from isthmus.errors import ModelFileError, UsageError
+from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
 from isthmus.models.autoencoder import WEIGHTS
 from isthmus.system import files
 from isthmus.system.tensors import save_tensors
@@ -31,20 +32,26 @@ class Artifact(NamedTuple):
 class Artifacts:
     """The parts of RUN/latent/: `codes`, `density`, `features/slant` …, each a folder with its own manifest.
 
-    So adding one never rewrites another. A part remembers the weights that it was made with; once the run was trained
-    on, it counts as not there.
+    So adding one never rewrites another. A part remembers the weights that it was made with; for other ones it counts
+    as not there.
+
+    `weights`: the SHA-256 of those in memory that parts are made with and used beside (`Model.weights_sha256`; "" for
+    weights that lie in no file, which no part fits). Without it, those that lie in the folder at each call: for who has
+    no model in memory, or what does not depend on it.
     """
 
-    def __init__(self, run_path: str | Path) -> None:
-        self.run_path = Path(run_path)
+    def __init__(self, run_path: str | Path, weights: str | None = None) -> None:
+        self.run_path, self._weights = Path(run_path), weights
         self.folder = self.run_path / FOLDER
 
     def put(self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Path:
         """Writes a part, over an older one of that name, atomically. `about` holds plain values, finite or None.
 
-        Raises: UsageError for a name that is no file name; ResourceError if it cannot be written.
+        Raises: UsageError for a name that is no file name; FolderInUseError where the folder holds other weights by
+        now; ResourceError if it cannot be written.
         """
         folder = self._folder(name)
+        self._refuse_other_weights(name)
         values = files.finite({"format": files.FORMAT, "weights": self.weights, **about})
         text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         tensors = {key: torch.from_numpy(np.array(value)) for key, value in (arrays or {}).items()}
@@ -52,6 +59,11 @@ class Artifacts:
         if tensors:
             contents[f"{folder.name}.safetensors"] = lambda path: save_tensors(path, tensors)
         return files.write_folder(folder, contents)
+
+    def keep(self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """As `put`, for what can be made anew: where it cannot be written, or no longer fits, it is not kept."""
+        with suppress(ResourceError, FolderInUseError):
+            self.put(name, about, arrays)
 
     def get(self, name: str) -> Artifact:
         """The part, once its manifest was verified.
@@ -73,12 +85,13 @@ class Artifacts:
             fix = f"remove {folder}, which is made anew, or use another copy of it"
             raise ModelFileError("LATENT-FILE", f"{folder} cannot be read: {error}.", fix=fix) from None
         if part.about.get("weights") != self.weights:
-            message = f"{folder} was made with other weights than those in {self.run_path / MODEL}."
+            where = f"those in {self.run_path / MODEL}" if self._weights is None else "those that are in use"
+            message = f"{folder} was made with other weights than {where}."
             raise ModelFileError("LATENT-STALE", message, fix=f"make it anew; {folder} can be removed")
         return part
 
     def has(self, name: str) -> bool:
-        """Whether there is such a part, made with the run's present weights; a damaged one is an error of `get`."""
+        """Whether there is such a part, made with these weights; a damaged one is an error of `get`."""
         folder = self._folder(name)
         try:
             about = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
@@ -95,12 +108,18 @@ class Artifacts:
 
     @property
     def weights(self) -> str | None:
-        """SHA-256 of the run's weights, by the manifest of its model."""
-        try:
-            manifest = json.loads((self.run_path / MODEL / files.MANIFEST).read_text(encoding="utf-8"))
-            return manifest["files"][WEIGHTS]["sha256"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        """SHA-256 of the weights that parts are made with."""
+        return self._in_folder if self._weights is None else self._weights
+
+    @property
+    def _in_folder(self) -> str | None:
+        return files.stated(self.run_path / MODEL, WEIGHTS)
+
+    def _refuse_other_weights(self, name: str) -> None:
+        if self.weights != self._in_folder:
+            message = f"{self.run_path} was trained on while {FOLDER}/{name} was made of its weights before."
+            fix = "do it again: the run is then opened with its new weights"
+            raise FolderInUseError("RUN-CHANGED", message, fix=fix)
 
     def _folder(self, name: str) -> Path:
         pieces = name.split("/")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,9 +17,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from isthmus.errors import DataError, ModelFileError, ResourceError, UsageError, unknown
+from isthmus.errors import DataError, ModelFileError, UsageError, unknown
 from isthmus.randomness import seed_of
-from isthmus.runs.artifacts import Artifact, Artifacts
+from isthmus.runs.artifacts import Artifact
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent
 from isthmus.wording import counted
@@ -220,7 +219,7 @@ def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
     group = None if of is None else class_of(latent, of)
     if kind == "gaussian":
         return fit_gaussian(latent.codes if group is None else latent.codes[latent.labels == group])
-    shelf, seed = Artifacts(run.path), run.config.training.seed
+    shelf, seed = run.artifacts, run.config.training.seed
     if shelf.has(PART):
         found = Density.from_part(shelf.get(PART), latent.z_size)
     else:
@@ -229,8 +228,7 @@ def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
             if latent.labels is None
             else fit_by_group(latent.codes, latent.labels, seed)
         )
-        with suppress(ResourceError):  # a run that cannot be written to can be drawn from all the same
-            shelf.put(PART, *found.as_part())
+        shelf.keep(PART, *found.as_part())
     if group is None:
         return found
     if (found.groups < 0).all():  # so many classes that they share one mixture

@@ -5,22 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from isthmus import settings as configs
 from isthmus.config import Config
-from isthmus.errors import ModelFileError, ResourceError, UsageError
+from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
 from isthmus.system import files
+from isthmus.system.lock import is_held
 from isthmus.system.swapping import standing
 
 if TYPE_CHECKING:
     from torch import nn
 
     from isthmus.models.autoencoder import Model
+    from isthmus.runs.artifacts import Artifacts
     from isthmus.runs.latent import Latent
     from isthmus.training.prepared import Prepared
 
@@ -122,12 +125,46 @@ class RunFolder:
         from isthmus.runs.latent import Latent, refuse_without_code  # late: PyTorch is slow to import
 
         refuse_without_code(self.model)
-        if Latent.is_kept(self.path):
-            return Latent.load(self.path)
+        if Latent.is_kept(self.path, self.weights):
+            return Latent.load(self.path, self.weights)
         latent = Latent.build(self.prepared, self.model)
-        with suppress(ResourceError):  # a run on a disk that is full or read-only can be used all the same
-            latent.write(self.path)
+        with suppress(ResourceError, FolderInUseError):  # the disk is full, or the run was trained on
+            latent.write(self.path, self.weights)
         return latent
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """What tools keep in `latent/`, of the weights that `model` has. Raises: as `model`."""
+        from isthmus.runs.artifacts import Artifacts  # late: PyTorch is slow to import
+
+        return Artifacts(self.path, self.weights)
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the weights that `model` has, which is not what the folder holds once the run was trained on; ""
+        for weights that lie in no file. Raises: as `model`."""
+        return self.model.weights_sha256 or ""
+
+    def is_replaced(self) -> bool:
+        """Whether the folder holds other weights than `model`, which was read before, and nobody trains there now."""
+        model = self.given_model or self.__dict__.get("model")
+        if model is None:
+            return False
+        from isthmus.models.autoencoder import WEIGHTS  # late: PyTorch is slow to import
+
+        found = files.stated(self.path / MODEL, WEIGHTS)
+        return found not in (None, model.saved_as) and not is_held(self.path)
+
+    def current(self) -> Self:
+        """This run with the weights that its folder holds now: what was read before is forgotten if they were replaced
+        since, and a warning says so. Data that was handed over stays, as a run goes on with no other."""
+        if self.is_replaced():
+            self.given_model = self._record = None
+            for name in ("model", "config", "metrics", "history", "prepared", "latent"):
+                self.__dict__.pop(name, None)
+            told = f"{self.path} was trained on since it was opened: its new weights are used; older codes do not fit"
+            warnings.warn(told, RuntimeWarning, stacklevel=3)
+        return self
 
     def write_record(self, **values: Any) -> None:
         """Adds values to `run.json`."""

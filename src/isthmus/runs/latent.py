@@ -84,23 +84,23 @@ class Latent:
             class_counts=moments.class_counts,
         )
 
-    def write(self, run_path: str | Path) -> Path:
-        """Into RUN/latent/codes/, beside what other tools keep there."""
+    def write(self, run_path: str | Path, weights: str | None = None) -> Path:
+        """Into RUN/latent/codes/, beside what other tools keep there; `weights` as for `Artifacts`."""
         about = {"n": self.n, "ids": self.ids, "classes": self.classes}
         arrays = {name: getattr(self, name) for name in self._shapes()}
-        return Artifacts(run_path).put(
+        return Artifacts(run_path, weights).put(
             PART, about, {name: value for name, value in arrays.items() if value is not None}
         )
 
     @staticmethod
-    def is_kept(run_path: str | Path) -> bool:
-        """Whether a run keeps what its present weights made of the training data."""
-        return Artifacts(run_path).has(PART)
+    def is_kept(run_path: str | Path, weights: str | None = None) -> bool:
+        """Whether a run keeps what these weights (as for `Artifacts`) made of the training data."""
+        return Artifacts(run_path, weights).has(PART)
 
     @classmethod
-    def load(cls, run_path: str | Path) -> Latent:
+    def load(cls, run_path: str | Path, weights: str | None = None) -> Latent:
         """What `write` wrote. Raises: ModelFileError where it is missing, damaged or of other weights."""
-        about, arrays = Artifacts(run_path).get(PART)
+        about, arrays = Artifacts(run_path, weights).get(PART)
         try:
             classes, ids = tuple(map(str, about["classes"])), tuple(map(str, about["ids"]))
             optional = {name: arrays.pop(name, None) for name in ("labels", "class_covariance")}
@@ -125,7 +125,7 @@ def keep_latent(run_path: str | Path, prepared: Prepared, model: Model) -> Laten
     if not model.has_code or model.z_size > MOST_NUMBERS:
         return None
     latent = Latent.build(prepared, model)
-    latent.write(run_path)
+    latent.write(run_path, model.weights_sha256 or "")
     return latent
 
 

@@ -32,6 +32,7 @@ class TrainingRows(NamedTuple):
 def keep_training_rows(run_path: str | Path, train: Samples) -> None:
     """Writes RUN/latent/training_rows/ for a run that has just been trained: 8 bytes a sample."""
     about = {"shape": list(train.shape), "dtype": train.x.dtype.str}
+    # Whatever the weights: a run goes on with the data that it began with.
     Artifacts(run_path).put(PART, about, {"numbers": train.numbers.view(np.int64)})
 
 

@@ -130,6 +130,15 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def stated(folder: Path, name: str) -> str | None:
+    """The SHA-256 that the manifest of a folder states for a file of it; None where it states none."""
+    try:
+        manifest = json.loads((standing(folder) / MANIFEST).read_text(encoding="utf-8"))
+        return manifest["files"][name]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def steadily(folder: Path, read: Callable[[Path], T]) -> T:
     """`read(folder)`, once more where the folder was moved or replaced meanwhile: it may have seen some of both."""
     for _ in range(REPLACED_MOST):

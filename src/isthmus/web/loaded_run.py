@@ -34,6 +34,7 @@ class LoadedRun:
         self.run, self._lock = run, threading.RLock()
         self.model: Model = run.model
         self.edit: Callable[..., Edit] = lru_cache(EDITS)(self._edit)
+        self.charts: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def latent(self) -> Latent:

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.split import evenly
-from isthmus.errors import IsthmusError, ResourceError
+from isthmus.errors import IsthmusError
 from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.report.tiles import sprite
-from isthmus.runs.artifacts import Artifacts
 from isthmus.tools.exploration.projection import project
 from isthmus.web.loaded_run import LoadedRun
 
@@ -48,7 +47,7 @@ def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
 
 def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray, str]:
     """The points, from the run folder where they were kept before."""
-    shelf = Artifacts(loaded.run.path)
+    shelf = loaded.run.artifacts
     if method != "pca":
         with suppress(IsthmusError, KeyError):
             part = shelf.get(PART)
@@ -59,8 +58,7 @@ def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray
     points = made.points - made.points.min(0)
     points = points / np.where(points.max(0) > 0, points.max(0), 1.0)
     if method == "tsne":  # some seconds; the next visitor has it at once
-        with suppress(ResourceError):
-            shelf.put(PART, {"told": made.told}, {"rows": rows, "points": points.astype(np.float32)})
+        shelf.keep(PART, {"told": made.told}, {"rows": rows, "points": points.astype(np.float32)})
     return points, made.told
 
 

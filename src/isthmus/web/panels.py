@@ -69,11 +69,11 @@ def _numbers(raw: np.ndarray) -> list[Any] | None:
 
 @router.get("/map", summary="A thousand training codes in a plane.")
 def map_(request: Request, method: Literal["auto", "pca", "tsne"] = "auto") -> dict[str, Any]:
-    served = request.app.state.served
+    loaded: LoadedRun = request.app.state.served.loaded()
     with _charting:  # two pages that open at once wait for one map
-        if method not in served.charts:
-            served.charts[method] = chart(served.loaded(), method)
-        return served.charts[method]
+        if method not in loaded.charts:
+            loaded.charts[method] = chart(loaded, method)
+        return loaded.charts[method]
 
 
 @router.get("/codes/{row}", summary="The training code of a point of the map.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
 
 from isthmus.runs.folder import CHECKPOINT, HISTORY, MODEL, RECORD, RunFolder
 from isthmus.system.lock import is_held
@@ -20,14 +19,13 @@ class ServedRun:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
-        self.charts: dict[str, dict[str, Any]] = {}
         self._bench: LoadedRun | None = None
         self._lock = threading.Lock()
 
     def loaded(self) -> LoadedRun:
-        """The opened run. Raises: ModelFileError while there is no trained model."""
+        """The run, opened anew once it was trained on. Raises: ModelFileError while there is no trained model."""
         with self._lock:
-            if self._bench is None:
+            if self._bench is None or self._bench.run.is_replaced():
                 self._bench = LoadedRun(RunFolder(self.path))
             return self._bench
 

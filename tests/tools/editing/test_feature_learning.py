@@ -16,7 +16,7 @@ import tiny
 from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
-from isthmus.errors import UsageError
+from isthmus.errors import FolderInUseError, ModelFileError, UsageError
 from isthmus.tools.editing import directions, edits, feature_learning
 from isthmus.tools.sampling.traversal import usual_code
 
@@ -139,3 +139,25 @@ def test_long_names_stand_in_a_column_of_their_own(
     lines = capsys.readouterr().out.splitlines()
     assert {line[:27].rstrip() for line in lines} >= {"leaning to the right side", "7", "thickness"}
     assert all(line[25:27] == "  " and line[27] != " " for line in lines)
+
+
+def test_fault_103_features_of_a_run_that_was_trained_on_are_left_out_of_the_list_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pl.DataFrame(tiny.table(120), schema=list("abcdef")).write_csv(tmp_path / "rows.csv")
+    isthmus.train(tmp_path / "rows.csv", out=tmp_path / "my run", **tiny.FAST)
+    opened = Run(tmp_path / "my run")
+    feature_learning.learn(opened, "more a", {"column": "a"})
+    isthmus.resume(opened.path, epochs=6, show=False)
+    assert run_guarded(build_app(), ["feature", "list", str(opened.path)]) == 0
+    said, *listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list("abcdef")
+    assert "left out: more a, learned before" in said
+    assert "more a" not in Run(opened.path).features()
+    with pytest.raises(ModelFileError, match="'more a' was learned with other weights than") as caught:
+        Run(opened.path).edit(tiny.table(3), add="more a")
+    assert "isthmus feature learn" in str(caught.value.fix)
+    with pytest.raises(FolderInUseError, match="was trained on while latent/features/more b was made"):
+        feature_learning.learn(opened, "more b", {"column": "b"})
+    feature_learning.learn(Run(opened.path), "more a", {"column": "a"})
+    assert [f.name for f in directions.learned(Run(opened.path))] == ["more a"]

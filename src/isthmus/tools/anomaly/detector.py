@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from torch import Tensor
 from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
-from isthmus.errors import ModelFileError, ResourceError
+from isthmus.errors import ModelFileError
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.runs.artifacts import Artifact, Artifacts
 from isthmus.runs.density import Density, density_of
@@ -124,13 +123,12 @@ class Detector:
 
         Raises: DataError where that data is needed and cannot be read.
         """
-        model, shelf = run.model, Artifacts(run.path)
+        model, shelf = run.model, run.artifacts
         if shelf.has(PART):
             evidence = Evidence.from_part(shelf.get(PART), model)
         else:
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
-            with suppress(ResourceError):  # a run that cannot be written to can score all the same
-                shelf.put(PART, *evidence.as_part())
+            shelf.keep(PART, *evidence.as_part())
         return cls(model, evidence, density_of(run, "mixture") if _has_density(model) else None)
 
     def scores(self, raw: np.ndarray) -> Scores:
@@ -181,7 +179,7 @@ class Detector:
 def keep_evidence(run_path: str | Path, prepared: Prepared, model: Model) -> None:
     """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
     evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
-    Artifacts(run_path).put(PART, *evidence.as_part())
+    Artifacts(run_path, model.weights_sha256 or "").put(PART, *evidence.as_part())
 
 
 def left_out(run: RunFolder) -> bool:

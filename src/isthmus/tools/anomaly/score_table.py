@@ -12,7 +12,7 @@ import torch
 
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, write_table
-from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.errors import DataError, FolderInUseError, ResourceError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
 from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.runs.folder import RunFolder
@@ -112,7 +112,7 @@ def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | No
     if known is None and is_own(run, source):
         try:
             keep_training_rows(run.path, run.prepared.splits.train)
-        except (DataError, ResourceError):
+        except (DataError, ResourceError, FolderInUseError):
             return None
         known = training_rows(run.path)
     return None if known is None else int(known.holds(np.asarray(samples.x)).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,10 +11,9 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.decomposition import FastICA
 
 from isthmus.data.samples import Samples
-from isthmus.errors import DataError, UsageError, unknown
+from isthmus.errors import DataError, ModelFileError, UsageError, unknown
 from isthmus.evaluation.metrics.strokes import MEASURES, measure
 from isthmus.randomness import seed_of
-from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.editing.features import METHODS, Feature, Group
@@ -35,9 +35,9 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
     Raises: UsageError that lists what there is; as `refuse_editing`.
     """
     refuse_editing(run)
-    shelf = Artifacts(run.path)
+    shelf = run.artifacts
     if name in shelf.names(FOLDER):
-        return Feature.from_part(shelf.get(f"{FOLDER}/{name}"), run.latent.z_size)
+        return _kept(run, name)
     if name in run.latent.classes:
         return of_classes(run.latent, name, None, method)
     if name in _measurable(run):
@@ -45,9 +45,26 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
     raise unknown("feature", name, known_names(run))
 
 
+def _kept(run: RunFolder, name: str) -> Feature:
+    """Raises: ModelFileError where it is damaged, or of other weights."""
+    try:
+        return Feature.from_part(run.artifacts.get(f"{FOLDER}/{name}"), run.latent.z_size)
+    except ModelFileError as error:
+        if error.code == "LATENT-STALE":
+            error.message = f"the feature {name!r} was learned with other weights than {run.path} has now."
+            error.fix = f"learn it anew with `isthmus feature learn {shlex.quote(str(run.path))} {shlex.quote(name)} …`"
+        raise
+
+
 def known_names(run: RunFolder) -> list[str]:
     """What `feature_of` knows in this run."""
-    return [*Artifacts(run.path).names(FOLDER), *tellable(run.latent), *_measurable(run)]
+    return [*_fitting(run), *tellable(run.latent), *_measurable(run)]
+
+
+def _fitting(run: RunFolder) -> list[str]:
+    """The names of the features that were learned with the run's present weights."""
+    shelf = run.artifacts
+    return [name for name in shelf.names(FOLDER) if shelf.has(f"{FOLDER}/{name}")]
 
 
 def tellable(latent: Latent) -> list[str]:
@@ -205,13 +222,18 @@ def keep(run: RunFolder, feature: Feature) -> None:
     if feature.name in run.latent.classes:
         message = f"{feature.name!r} is a class of this run's data."
         raise UsageError("USAGE-NAME", message, fix="choose another name for the feature")
-    Artifacts(run.path).put(f"{FOLDER}/{feature.name}", *feature.as_part())
+    run.artifacts.put(f"{FOLDER}/{feature.name}", *feature.as_part())
 
 
 def learned(run: RunFolder) -> Sequence[Feature]:
-    """The features that were learned in this run."""
-    shelf = Artifacts(run.path)
-    return [Feature.from_part(shelf.get(f"{FOLDER}/{name}"), run.latent.z_size) for name in shelf.names(FOLDER)]
+    """The features that were learned with the run's present weights."""
+    return [_kept(run, name) for name in _fitting(run)]
+
+
+def out_of_date(run: RunFolder) -> list[str]:
+    """The names of the features that were learned with other weights, before the run was trained on."""
+    fitting = _fitting(run)
+    return [name for name in run.artifacts.names(FOLDER) if name not in fitting]
 
 
 __all__ = [
@@ -224,5 +246,6 @@ __all__ = [
     "of_classes",
     "of_measure",
     "of_numbers",
+    "out_of_date",
     "refuse_editing",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,16 @@ def listed(run: RunFolder) -> list[dict[str, str]]:
     return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
 
 
+def about_out_of_date(run: RunFolder) -> list[str]:
+    """What is said of the features that `listed` leaves out; empty where there are none."""
+    old = directions.out_of_date(run)
+    if not old:
+        return []
+    names, them = ", ".join(old), "them" if len(old) > 1 else "it"
+    how = f"`isthmus feature learn {shlex.quote(str(run.path))} NAME …`"
+    return [f"left out: {names}, learned before {run.path} was trained on; {how} learns {them} anew"]
+
+
 def usual_out(run: RunFolder) -> Path:
     """Where `discover` writes unless told."""
     return Path("directions.png" if run.model.preprocess.is_image else "directions.csv")
@@ -221,4 +232,4 @@ def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str
     }  # fmt: skip
 
 
-__all__ = ["about", "discover", "learn", "listed", "matrix", "usual_out", "words"]
+__all__ = ["about", "about_out_of_date", "discover", "learn", "listed", "matrix", "usual_out", "words"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from isthmus.data.batching.batches import CHUNK
-from isthmus.errors import DataError, ModelFileError, ResourceError
+from isthmus.errors import DataError, ModelFileError
 from isthmus.models.autoencoder import evaluation
 from isthmus.parts import networks
 from isthmus.randomness import generator_for
-from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.folder import RunFolder
 from isthmus.training.prepared import Prepared
 
@@ -59,7 +57,7 @@ def classifier_of(run: RunFolder) -> Classifier:
 
     Raises: DataError where the data is needed and cannot be read, or has not two classes.
     """
-    shelf, preprocess = Artifacts(run.path), run.model.preprocess
+    shelf, preprocess = run.artifacts, run.model.preprocess
     if shelf.has(PART):
         about, arrays = shelf.get(PART)
         try:
@@ -76,8 +74,7 @@ def classifier_of(run: RunFolder) -> Classifier:
         return found
     found = train_classifier(run.prepared)
     about = {"classes": found.classes, "accuracy": found.accuracy, "n_test": found.n_test}
-    with suppress(ResourceError):  # a run that cannot be written to can be judged all the same
-        shelf.put(PART, about, {name: value.numpy() for name, value in found.network.state_dict().items()})
+    shelf.keep(PART, about, {name: value.numpy() for name, value in found.network.state_dict().items()})
     return found
 
 
