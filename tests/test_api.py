@@ -16,7 +16,7 @@ import tiny
 from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
-from isthmus.errors import UsageError
+from isthmus.errors import DataError, UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.editing.edits import edit_of
@@ -141,7 +141,6 @@ KINDS = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="not every method takes samples as Model.encode does")
 @pytest.mark.parametrize("kind", KINDS)
 def test_fault_104_every_method_takes_columns_by_name_and_all_kinds_of_data(table_run: Run, kind: str) -> None:
     x, make = ROWS[:4], KINDS[kind]
@@ -154,3 +153,19 @@ def test_fault_104_every_method_takes_columns_by_name_and_all_kinds_of_data(tabl
     )
     way = table_run.interpolate(make(x[:1]), make(x[1:2]), 3)
     np.testing.assert_allclose(way[[0, -1]], table_run.model.reconstruct(x[:2]), rtol=1e-5, atol=1e-6)
+
+
+def test_fault_104_columns_are_found_by_name_where_a_run_is_measured(table_run: Run) -> None:
+    frame = pl.DataFrame(ROWS, schema=list("abcdef"))
+    right = isthmus.evaluate(table_run, ROWS)["test"]
+    for given in (frame.select(ANOTHER_ORDER), frame.select(ANOTHER_ORDER).to_dict(as_series=False)):
+        given = given if isinstance(given, pl.DataFrame) else pd.DataFrame(given)
+        assert isthmus.evaluate(table_run, given)["test"]["mse"] == pytest.approx(right["mse"], rel=1e-6)
+    with pytest.raises(DataError, match='missing: "b"'):
+        isthmus.evaluate(table_run, frame.drop("b"))
+
+
+def test_fault_104_one_sample_is_needed_for_each_end_of_a_way(table_run: Run) -> None:
+    with pytest.raises(UsageError, match="the second end of the way is given as 3 samples; it is one") as caught:
+        table_run.interpolate(ROWS[:1], ROWS[:3])
+    assert "x[:1]" in str(caught.value.fix)

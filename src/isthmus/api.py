@@ -29,7 +29,8 @@ Names = str | Sequence[str]
 
 
 class Run(RunFolder):
-    """A run folder with what it is for. `x` are raw samples (N, *shape), as those that it was trained on.
+    """A run folder with what it is for. `x` are raw samples (N, *shape), as those that it was trained on, in any kind
+    that `Model.encode` takes: arrays, tensors, data frames with their columns by name.
 
     A method that finds the run trained on since it was opened reads it anew, and warns; see `RunFolder.current`.
 
@@ -78,10 +79,9 @@ class Run(RunFolder):
         run = self.current()
         return sweep(run.model, run.latent, units)
 
-    def edit(
-        self, x: Any, add: Names = (), remove: Names = (), *, strength: float = 1.0, keep: Names = ()
-    ) -> np.ndarray:
-        """Raw samples with features added and removed, by their names: `run.edit(x, add="7", remove="1")`.
+    def edit(self, x: Any, add: Names = (), remove: Names = (), *, strength: float = 1.0, keep: Names = ()) -> Any:
+        """Raw samples with features added and removed, by their names: `run.edit(x, add="7", remove="1")`. A frame
+        comes back as a frame, a tensor as a tensor.
 
         Raises: UsageError for unknown names; `features` lists what there is.
         """
@@ -100,8 +100,10 @@ class Run(RunFolder):
     def score(self, x: Any) -> Scores:
         """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,)."""
         from isthmus.tools.anomaly.detector import Detector
+        from isthmus.tools.inference.intake import raw_of
 
-        return Detector.of_run(self.current()).scores(x)
+        run = self.current()
+        return Detector.of_run(run).scores(raw_of(run, x))
 
     def neighbors(self, image: str | Path, source: str | None = None, *, k: int = 10) -> NeighborLookup:
         """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12"."""

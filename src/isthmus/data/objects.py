@@ -27,8 +27,16 @@ ACCEPTED = (
 )
 
 
-def read_object(data: Any, options: DataConfig | None = None, labels: Any = None, *, name: str = "data") -> Bundle:
-    """Samples from a Python object; `labels` are one class a sample, numbers or texts.
+def read_object(
+    data: Any,
+    options: DataConfig | None = None,
+    labels: Any = None,
+    *,
+    name: str = "data",
+    expected: Sequence[str] | None = None,
+) -> Bundle:
+    """Samples from a Python object; `labels` are one class a sample, numbers or texts. `expected` are the columns of a
+    trained model, by which those of a frame are found.
 
     Taken are: numpy arrays, torch tensors, polars and pandas DataFrames, `Samples` and `Bundle`, a pair (X, y), lists
     of arrays or Pillow images, torch datasets (with or without labels, map-style or iterable) and data loaders, which
@@ -41,25 +49,25 @@ def read_object(data: Any, options: DataConfig | None = None, labels: Any = None
     if isinstance(data, str | os.PathLike):
         data = conform_bundle(read_source(data, options), options)
     if isinstance(data, Mapping) and "train" in data:
-        return _from_mapping(data, options)
-    bundle = data if isinstance(data, Bundle) else Bundle(_read_one(data, options, name))
+        return _from_mapping(data, options, expected)
+    bundle = data if isinstance(data, Bundle) else Bundle(_read_one(data, options, name, expected))
     if labels is not None:
         bundle = replace(bundle, train=_labeled(bundle.train, labels))
     return conform_bundle(bundle, options)
 
 
-def _from_mapping(data: Mapping[str, Any], options: DataConfig) -> Bundle:
+def _from_mapping(data: Mapping[str, Any], options: DataConfig, expected: Sequence[str] | None) -> Bundle:
     unknown = set(data) - {"train", "test"}
     if unknown:
         message = f"the mapping has {', '.join(sorted(map(repr, unknown)))} besides 'train' and 'test'."
         raise UsageError("USAGE-OBJECT", message, fix="hand over 'train' and 'test' only; name validation data apart")
-    train = read_object(data["train"], options, name="train").train
+    train = read_object(data["train"], options, name="train", expected=expected).train
     if data.get("test") is None:
         return Bundle(train)
-    return Bundle(*same_classes(train, read_object(data["test"], options, name="test").train))
+    return Bundle(*same_classes(train, read_object(data["test"], options, name="test", expected=expected).train))
 
 
-def _read_one(data: Any, options: DataConfig, name: str) -> Samples:
+def _read_one(data: Any, options: DataConfig, name: str, expected: Sequence[str] | None = None) -> Samples:
     if isinstance(data, Samples):
         return data
     if isinstance(data, np.ndarray):
@@ -67,9 +75,9 @@ def _read_one(data: Any, options: DataConfig, name: str) -> Samples:
     if _is_tensor(data):
         return samples_from_array(plain_tensor(data), name=name, options=options)
     if hasattr(data, "columns") and (hasattr(data, "iloc") or hasattr(data, "with_columns")):
-        return samples_from_frame(data, name=name, options=options)
+        return samples_from_frame(data, name=name, options=options, expected=expected)
     if isinstance(data, tuple) and len(data) == 2:
-        return _from_pair(*data, options, name)
+        return _from_pair(*data, options, name, expected)
     if isinstance(data, list | tuple):
         return _from_sequence(data, options, name)
     if _is_picture(data):
@@ -82,9 +90,9 @@ def _read_one(data: Any, options: DataConfig, name: str) -> Samples:
     raise UsageError("USAGE-OBJECT", message, fix=f"hand over {ACCEPTED}")
 
 
-def _from_pair(x: Any, y: Any, options: DataConfig, name: str) -> Samples:
+def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Sequence[str] | None) -> Samples:
     """(X, y). Raises: UsageError if the second is not one label a sample."""
-    samples = _read_one(x, options, name)
+    samples = _read_one(x, options, name, expected)
     values = plain_tensor(y) if _is_tensor(y) else np.asarray(y)
     if values.ndim != 1 and values.shape[1:] != (1,):
         message = f"{name} is a pair, but the second has the shape {values.shape}; (X, y) has one label a sample."

@@ -20,7 +20,7 @@ from isthmus.runs import finding
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import fingerprint
 from isthmus.system import devices
-from isthmus.tools.inference.intake import fitting, read_input
+from isthmus.tools.inference.intake import read_given, read_input
 from isthmus.training import prepare
 from isthmus.training.prepared import IN_MEMORY, Prepared
 
@@ -83,7 +83,7 @@ def _folder(run: str | Path | RunFolder) -> Path:
 
 def _refuse_without(run: RunFolder, data: Any, settings: Mapping[str, Any] | None) -> None:
     """Raises: UsageError where a run cannot be measured without data from the caller; before anything is read."""
-    if settings and not isinstance(data, str | Path):
+    if settings and data is None:
         message = f"{', '.join(settings)}: reading options are for other data, which is not named."
         raise UsageError("USAGE-EVALUATE", message, fix="name the data after the run, or leave the options out")
     if data is None and run.config.data.source == IN_MEMORY:
@@ -101,7 +101,7 @@ def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None) -> tupl
         own = _own(run, data)
         if own is not None:
             return _ready(run, own), False
-    test = read_input(run, data, settings) if isinstance(data, str | Path) else _handed_over(run, data)
+    test = (read_input if isinstance(data, str | Path) else read_given)(run, data, settings)
     if in_memory:
         return _ready(run, _only(test)), True
     try:
@@ -118,13 +118,6 @@ def _own(run: RunFolder, data: Any) -> Splits | None:
     except DataError:  # too few samples for three sets
         return None
     return splits if fingerprint(splits) == run.record.get("data_sha256") else None
-
-
-def _handed_over(run: RunFolder, data: Any) -> Samples:
-    """An object of Python as samples that the model takes; its test part, where it has one."""
-    options = replace(run.config.data, limit=None, validation=None, test=None)
-    found = read_object(data, options)
-    return fitting(found.test or found.train, run.model.preprocess)
 
 
 def _only(test: Samples) -> Splits:

@@ -176,4 +176,57 @@ def test_a_model_with_medians_takes_gaps() -> None:
         Carrier(np.where(np.isnan(raw), np.inf, raw), p)
     with pytest.raises(DataError, match="NaN or infinite values") as e:
         Carrier(raw, TABLE)
-    assert "--missing median" in str(e.value.fix)
+    assert "trained anew fills gaps with medians" in str(e.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "fix"),
+    [
+        (pl.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]}), 'row 1, column "b": "x" is not a number', "put numbers"),
+        (pl.DataFrame({"a": [1.0], "b": [None], "c": [2.0]}), 'column "b": 1 missing value.* in row 1', "leave those"),
+        (pd.DataFrame({"a": [1.0], "b": [np.inf], "c": [2.0]}), 'row 1, column "b": "inf"', "put numbers"),
+        (pd.DataFrame({"a": [1.0], "b": [2.0], "c": [3.0], "d": [4.0]}), "1 too many", "leave out of the frame"),
+        (pd.DataFrame({"a": [1.0], "c": [3.0], "bb": [4.0]}), "1 missing and 1 too many", 'rename "bb" to "b"'),
+        (pl.DataFrame({"a": [1.0], "b": [[2.0]], "c": [3.0]}), "hold no numbers", "turn these columns into numbers"),
+        (pd.Series([1.0, 2.0, 3.0], index=["a", "b", "cc"]), "1 missing and 1 too many", 'rename "cc" to "c"'),
+    ],
+)
+def test_fault_104_faults_of_a_frame_are_told_by_row_and_column(given: Any, message: str, fix: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        Carrier(given, TABLE)
+    assert fix in str(caught.value.fix)
+    assert "--" not in str(caught.value.fix)  # which a call in Python does not have
+
+
+def test_fault_104_a_named_row_is_matched_by_name_and_comes_back_as_one() -> None:
+    carrier = Carrier(pd.Series([3.0, 1.0, 2.0], index=["c", "a", "b"], name="p"), TABLE)
+    assert carrier.raw.tolist() == [[1, 2, 3]]
+    back = carrier.back(TABLE.to_x(carrier.raw))
+    assert isinstance(back, pd.Series)
+    assert back.to_dict() == {"a": 1, "b": 2, "c": 3}
+    assert Carrier(pd.Series([3.0, 1.0, 2.0]), TABLE).raw.tolist() == [[3, 1, 2]]  # no names: as an array
+
+
+def test_fault_104_truths_in_a_table_are_one_and_zero() -> None:
+    truths = np.array([[True, False, True]])
+    for given in (truths, torch.from_numpy(truths), pl.DataFrame(truths, schema=list("abc")), truths.tolist()):
+        assert Carrier(given, TABLE).raw.tolist() == [[1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.ma.masked_array([[1.0, 99.0, 3.0]], mask=[[False, True, False]]),
+        np.ma.masked_array([[1, 99, 3]], mask=[[False, True, False]]),
+        [[1.0, None, 3.0]],
+        np.array([[1, None, 3]], dtype=object),
+        pl.DataFrame({"c": [3], "b": [None], "a": [1]}),
+        pd.DataFrame({"c": [3], "b": [None], "a": [1]}),
+        pd.DataFrame({"a": [1], "b": [pd.NA], "c": [3]}, dtype="Int64"),
+    ],
+)
+def test_fault_105_a_gap_of_any_kind_is_a_gap(given: Any) -> None:
+    p = replace(TABLE, fill=(7.0, 8.0, 9.0))
+    assert p.to_x(Carrier(given, p).raw).tolist() == p.to_x(torch.tensor([[1.0, 8.0, 3.0]])).tolist()
+    with pytest.raises(DataError, match=r"NaN or infinite|missing value"):
+        Carrier(given, TABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,23 @@ from isthmus.wording import counted
 class Carrier:
     """`raw` (N, *shape) made of `given`, and `back(x)` that turns network output into the kind that was given.
 
-    Understands numpy arrays, tensors, lists of them, polars and pandas frames. Images may come as (N, C, H, W),
-    (N, H, W, C), (N, H, W), one alone, or flat rows of pixels; they go back in the same layout.
+    Understands numpy arrays, tensors, lists of them, polars and pandas frames, and a row of a pandas frame. Columns of
+    frames are found by name, texts of numbers are read. Images may come as (N, C, H, W), (N, H, W, C), (N, H, W), one
+    alone, or flat rows of pixels; they go back in the same layout. NaN, None and masked values of a table are gaps: the
+    medians of the training part stand in for them (`Preprocess.fill`).
 
-    Raises: DataError with the shape found and the shape that the model was trained on.
+    Raises: DataError with the shape found and the shape that the model was trained on, or with the faults of a frame by
+    row and column.
     """
 
     def __init__(self, given: Any, preprocess: Preprocess) -> None:
         self.preprocess = preprocess
-        self.frame = given if hasattr(given, "columns") and hasattr(given, "__getitem__") else None
         self.is_tensor = isinstance(given, Tensor)
-        values = self._from_frame(given) if self.frame is not None else given
-        tensor = _numbers(values if isinstance(values, Tensor) else torch.from_numpy(_array(values)))
+        self.frame = _frame_of(given)
+        self.is_named_row = self.frame is not None and hasattr(given, "to_frame")  # a row of a pandas frame
+        values = self._from_frame(self.frame) if self.frame is not None else given
+        array = values if isinstance(values, Tensor) else torch.from_numpy(_array(values))
+        tensor = _numbers(array, white=255 if preprocess.is_image else 1)
         self.dtype, self.device = tensor.dtype, tensor.device
         arranged, self._restore = arrange(tensor.detach(), preprocess.shape)
         self.raw = self._checked(arranged)
@@ -71,38 +77,46 @@ class Carrier:
             return
         low, high = (float(v) for v in torch.aminmax(values))
         if not np.isfinite([low, high]).all():
-            fix = "remove or replace them" + "; a table's model that was trained with --missing median fills gaps" * (
-                not self.preprocess.is_image and self.preprocess.fill is None
-            )
+            without = not self.preprocess.is_image and self.preprocess.fill is None
+            fix = "remove or replace them" + "; a table's model that is trained anew fills gaps with medians" * without
             raise DataError("DATA-VALUE", "the input holds NaN or infinite values.", fix=fix)
         if self.preprocess.range and self.preprocess.offset is None and (low < 0 or high > 1):
             message = f"float images have values from {low:g} to {high:g}; 0 to 1 are allowed."
             raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")
 
     def _from_frame(self, frame: Any) -> np.ndarray:
-        names = [str(column) for column in frame.columns]
-        if self.preprocess.columns is None:
-            return np.stack([np.asarray(frame[c]) for c in frame.columns], axis=1)
-        from isthmus.data.tables.reading import match_columns
+        from isthmus.data.tables.given_frames import matrix_by_name  # late: polars is slow to import
 
-        match_columns(names, self.preprocess.columns, label=self.preprocess.label_column)
-        given = dict(zip(names, frame.columns, strict=True))
-        return np.stack([np.asarray(frame[given[name]]) for name in self.preprocess.columns], axis=1)
+        known = self.preprocess
+        return matrix_by_name(frame, known.columns, label=known.label_column, gaps=known.fill is not None)
 
     def _frame(self, values: Tensor, names: Sequence[str]) -> Any:
         """A frame of the kind that was given, with its index where it has one (pandas)."""
         columns = dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True))
         make: Any = type(self.frame)
         index = getattr(self.frame, "index", None)
-        return make(columns) if index is None else make(columns, index=index)
+        frame = make(columns) if index is None else make(columns, index=index)
+        return frame.iloc[0] if self.is_named_row else frame
+
+
+def _frame_of(given: Any) -> Any:
+    """A frame, or None, without importing polars for arrays and tensors."""
+    if isinstance(given, Tensor | np.ndarray | list | tuple):
+        return None
+    from isthmus.data.tables.given_frames import as_frame  # late: polars is slow to import
+
+    return as_frame(given)
 
 
 def _array(values: Any) -> np.ndarray:
     try:
-        array = np.asarray(values)
+        array = np.asarray(_unmasked(values))
     except ValueError:
         message = "the input is a list of samples of different lengths or shapes."
         raise DataError("DATA-SHAPE", message, fix="bring them to one shape") from None
+    if array.dtype.kind == "O" and array.ndim:  # None among numbers is a gap, which numpy reads as NaN
+        with suppress(ValueError, TypeError):
+            array = array.astype(np.float64)
     if array.dtype.kind not in "buif":
         raise DataError("DATA-TYPE", f"the input holds {array.dtype} values, not numbers.", fix="hand over numbers")
     if array.dtype in (np.uint32, np.uint64):
@@ -110,11 +124,18 @@ def _array(values: Any) -> np.ndarray:
     return np.require(array, requirements=["C", "W"])
 
 
-def _numbers(tensor: Tensor) -> Tensor:
-    """Truths as black and white."""
+def _unmasked(values: Any) -> Any:
+    """numpy's masked values as NaN: what lies behind a mask is no value."""
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        return values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
+    return values
+
+
+def _numbers(tensor: Tensor, white: int) -> Tensor:
+    """Truths as 0 and `white`: black and white in images, 1 in tables."""
     if tensor.is_complex():
         raise DataError("DATA-TYPE", f"the input holds {tensor.dtype} values.", fix="hand over real numbers")
-    return tensor.to(torch.uint8) * 255 if tensor.dtype == torch.bool else tensor
+    return tensor.to(torch.uint8) * white if tensor.dtype == torch.bool else tensor
 
 
 def arrange(raw: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

@@ -152,6 +152,21 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
     return Table(matrix[keep], None if labels is None else labels.filter(pl.Series(keep)), np.flatnonzero(keep), lossy)
 
 
+def numbers_of(frame: AbstractFrame, plan: Plan, findings: Findings) -> np.ndarray:
+    """All features of a frame at once as float64 (N, k), NaN where a value is missing; what is wrong goes into
+    `findings`, rows counted from 1.
+
+    Raises: DataError if columns are of types that are no numbers.
+    """
+    _refuse_types(frame, plan, findings.name)
+    block = frame.block(plan.features)
+    numbers = _numbers(block)
+    findings.add_cells(range(1, frame.n_rows + 1), numbers.missing, numbers.bad, _shower(block), plan.features)
+    findings.n_rows, findings.n_rows_bad = frame.n_rows, int(numbers.bad.any(1).sum())
+    findings.n_rows_missing = int(numbers.missing.any(1).sum())
+    return numbers.values
+
+
 def _numbers(block: pl.DataFrame) -> Numbers:
     """All columns as float64: numbers as they are, texts by their content."""
     texts = [name for name, dtype in block.schema.items() if _is_text(dtype)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from isthmus.data.batching.carry import Carrier
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures import figures
@@ -72,10 +73,14 @@ def edit_of(
 
 def edited(
     run: RunFolder, x: Any, add: Sequence[str], remove: Sequence[str], keep: Sequence[str], *, strength: float = 1.0
-) -> np.ndarray:
-    """Raw samples x (N, *shape) with features added and removed. Raises: as `edit_of`."""
-    found = edit_of(run, add, remove, keep)
-    return run.model.decode(found.apply(np.asarray(run.model.encode(np.asarray(x))), strength))
+) -> Any:
+    """Raw samples x, of any kind that `Model.encode` takes, with features added and removed: (N, *shape) in that kind.
+
+    Raises: as `edit_of` and `Model.encode`.
+    """
+    found, carrier = edit_of(run, add, remove, keep), Carrier(x, run.model.preprocess)
+    z = found.apply(run.model.encode(carrier.raw.cpu().numpy()), strength)
+    return run.model.decode(carrier.in_kind(torch.from_numpy(z), [f"z{i}" for i in range(z.shape[1])]))
 
 
 def edit(

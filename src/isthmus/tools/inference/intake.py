@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.config import DataConfig
+from isthmus.data.batching.carry import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns
@@ -44,6 +45,23 @@ def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] |
     return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
 
 
+def raw_of(run: RunFolder, given: Any) -> np.ndarray:
+    """Raw samples (N, *shape) of whatever `Model.encode` takes, with its checks of names, ranges, types and gaps.
+
+    Raises: DataError as `Model.encode`.
+    """
+    return Carrier(given, run.model.preprocess).raw.cpu().numpy()
+
+
+def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None) -> Samples:
+    """As `read_input`, of an object of Python that `read_object` takes; its test part, where it has one."""
+    from isthmus.data.objects import read_object
+
+    with _knowing(run):
+        found = read_object(data, _options(run, settings), expected=run.model.preprocess.columns)
+    return fitting(found.test or found.train, run.model.preprocess)
+
+
 def _options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
     whole = {"limit": None, "validation": None, "test": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
@@ -61,6 +79,8 @@ def _knowing(run: RunFolder) -> Iterator[None]:
         if error.code == "DATA-SIZE" and run.model.preprocess.is_image:
             H, W = run.model.preprocess.shape[1:]
             error.fix = f"pass --resize {H}x{W}, the size that the model was trained on"
+        if error.code in {"DATA-ROW", "DATA-TYPE"} and "--drop-column" in str(error.fix):  # then one would be missing
+            error.fix = "put numbers into these columns, which the model takes"
         if error.code == "DATA-COLUMNS" and error.fix == OTHER_TABLE:
             error.fix = f"{OTHER_TABLE}, which was on {printable(run.config.data.source)}"
         raise
@@ -111,4 +131,4 @@ def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> 
     return DataError("DATA-SHAPE", f"{name} holds images of {told[0]}; the model was trained on {told[1]}.", fix=fix)
 
 
-__all__ = ["fitting", "read_input", "read_parts"]
+__all__ = ["fitting", "raw_of", "read_given", "read_input", "read_parts"]

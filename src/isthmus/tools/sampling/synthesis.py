@@ -23,6 +23,7 @@ from isthmus.runs.latent import refuse_without_code
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed
 from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
+from isthmus.tools.inference.intake import raw_of
 from isthmus.tools.inference.picking import parted, pick_one
 from isthmus.tools.sampling.interpolation import PATHS, blend, refuse_discrete
 from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows
@@ -146,18 +147,29 @@ def interpolate(
 
 
 def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
-    """Raw samples (steps, *shape) on the way between two raw samples; the ends are their reconstructions.
+    """Raw samples (steps, *shape) on the way between two raw samples, each of any kind that `Model.encode` takes; the
+    ends are their reconstructions.
 
     "spherical" turns around the mean of the training codes, or around zero where the codes have a prior.
 
-    Raises: UsageError for a model without a continuous code.
+    Raises: UsageError for a model without a continuous code, or where several samples are given for one; DataError as
+    `Model.encode`.
     """
     model = run.model
     refuse_without_code(model)
     refuse_discrete(model, "interpolation")
-    z = model.encode(np.stack([np.asarray(a), np.asarray(b)]))
+    z = model.encode(np.concatenate([_one(run, a, "the first"), _one(run, b, "the second")]))
     center = None if path == "straight" or has_prior(model) else run.latent.mean
     return model.decode(blend(z[0], z[1], steps, path, center))
+
+
+def _one(run: RunFolder, given: Any, what: str) -> np.ndarray:
+    """The one raw sample (1, *shape) that is given for an end."""
+    raw = raw_of(run, given)
+    if len(raw) != 1:
+        message = f"{what} end of the way is given as {len(raw):,} samples; it is one."
+        raise UsageError("USAGE-PICK", message, fix="hand over one sample, such as x[:1]")
+    return raw
 
 
 def _write_ways(run: RunFolder, ways: dict[str, np.ndarray], given: np.ndarray, out: Path, steps: int) -> None:

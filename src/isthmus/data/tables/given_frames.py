@@ -1,0 +1,88 @@
+"""A data frame handed to a trained model: its columns by name as one matrix, in the type that holds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.tables.columns import plan_columns
+from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.frames import AbstractFrame, PandasFrame, PolarsFrame, numbers_of
+from isthmus.errors import DataError, UsageError
+
+NAME = "the table"
+FIXES = {
+    "DATA-COLUMNS": "leave out of the frame what the model does not know",
+    "DATA-MISSING": "leave those rows out, or train the model anew: it then keeps the medians that fill gaps",
+    "DATA-ROW": "put numbers into these cells, or leave those rows out",
+    "DATA-TYPE": "turn these columns into numbers",
+}
+
+
+def as_frame(given: Any) -> Any:
+    """A polars or pandas frame where `given` is one, or a row of one with the names of its columns; else None.
+
+    A lazy frame is collected. A pandas row (Series) of which not every label is a text has no names of columns.
+    """
+    if isinstance(given, pl.LazyFrame):
+        return given.collect()
+    if hasattr(given, "to_frame") and hasattr(given, "index") and not hasattr(given, "columns"):
+        return given.to_frame().T if len(given) and all(isinstance(name, str) for name in given.index) else None
+    return given if hasattr(given, "columns") and hasattr(given, "__getitem__") else None
+
+
+def matrix_by_name(
+    frame: Any, expected: Sequence[str] | None, *, label: str | None = None, gaps: bool = False
+) -> np.ndarray:
+    """The columns `expected` of a frame, in that order, (N, D); without names all of them, as they come.
+
+    Numbers keep their type; texts of numbers become float64. `gaps` says that missing values may stay, as NaN.
+
+    Raises: DataError with all faults by row (counted from 1) and column; UsageError for anything that is no frame.
+    """
+    table = _table(frame)
+    wanted = table.names if expected is None else expected
+    options = DataConfig(label=label, missing="median" if gaps else "error")
+    with _fixes_in_python():
+        plan = plan_columns(table.names, options, name=NAME, expected=wanted, guess_label=False)
+        columns = [np.asarray(_column(frame, i)) for i in plan.features]
+        if all(column.dtype.kind in "buif" for column in columns):
+            matrix = np.stack(columns, axis=1)
+            if matrix.dtype.kind != "f" or np.isfinite(matrix).all():
+                return matrix
+        findings = Findings(NAME, table.names, options, counting="Rows are counted from 1.")
+        values = numbers_of(table, plan, findings)
+        findings.conclude()
+    return values
+
+
+@contextmanager
+def _fixes_in_python() -> Iterator[None]:
+    """Fixes that can be done to a frame, instead of options of the command line."""
+    try:
+        yield
+    except DataError as error:
+        if error.fix and "--" in error.fix:
+            error.fix = FIXES.get(error.code, error.fix)
+        raise
+
+
+def _table(frame: Any) -> AbstractFrame:
+    if isinstance(frame, pl.DataFrame):
+        return PolarsFrame(frame)
+    if hasattr(frame, "iloc"):
+        return PandasFrame(frame)
+    message = f"{NAME} is a {type(frame).__module__}.{type(frame).__name__}, not a polars or pandas DataFrame."
+    raise UsageError("USAGE-FRAME", message, fix="turn it into a DataFrame or a numpy array")
+
+
+def _column(frame: Any, place: int) -> Any:
+    return frame.to_series(place) if isinstance(frame, pl.DataFrame) else frame.iloc[:, place]
+
+
+__all__ = ["as_frame", "matrix_by_name"]
