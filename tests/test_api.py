@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,3 +171,48 @@ def test_fault_104_one_sample_is_needed_for_each_end_of_a_way(table_run: Run) ->
     with pytest.raises(UsageError, match="the second end of the way is given as 3 samples; it is one") as caught:
         table_run.interpolate(ROWS[:1], ROWS[:3])
     assert "x[:1]" in str(caught.value.fix)
+
+
+GAPS = np.where(np.arange(9 * 6).reshape(9, 6) % 7 == 3, np.nan, ROWS[:9])
+FILLING = [
+    ["score", "{run}", "{gaps}", "-o", "{out}.csv"],
+    ["evaluate", "{run}", "{gaps}"],
+    ["encode", "{run}", "{gaps}", "-o", "{out}.npy"],
+    ["reconstruct", "{run}", "{gaps}", "-o", "{out}.csv"],
+    ["edit", "{run}", "{gaps}", "--add", "a", "-o", "{out}.csv"],
+    ["duplicates", "{run}", "{gaps}"],
+    ["map", "{run}", "{gaps}", "--method", "pca", "-o", "{out}.csv"],
+    ["neighbors", "{run}", "{gaps}:0", "{own}", "-k", "3"],
+]
+
+
+@pytest.mark.xfail(strict=True, reason="medians are kept with --missing median alone")
+@pytest.mark.parametrize("command", FILLING, ids=lambda command: command[0])
+def test_fault_105_gaps_in_new_rows_are_filled_with_what_the_training_knew(
+    table_run: Run, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    medians = np.median(table_run.prepared.splits.train.x, axis=0)
+    said, written = {}, {}
+    for name, rows in (("gaps", GAPS), ("full", np.where(np.isnan(GAPS), medians, GAPS))):
+        given, out = tmp_path / f"{name}.csv", tmp_path / f"out-{name}"
+        pl.DataFrame(rows, schema=list("abcdef")).fill_nan(None).write_csv(given)
+        words = [
+            word.format(run=table_run.path, gaps=given, own=table_run.config.data.source, out=out) for word in command
+        ]
+        assert run_guarded(build_app(), [*words, "--missing", "median", "--json"]) == 0
+        said[name] = numbers(json.loads(capsys.readouterr().out))
+        written[name] = [_values(path) for path in tmp_path.glob(f"out-{name}.*")]
+    assert said["gaps"] == pytest.approx(said["full"], rel=1e-4)  # medians of float32, written as texts
+    for found, right in zip(written["gaps"], written["full"], strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
+
+
+def _values(path: Path) -> np.ndarray:
+    return np.load(path) if path.suffix == ".npy" else pl.read_csv(path).select(pl.col(pl.Float64)).to_numpy()
+
+
+def numbers(found: Any) -> list[float]:
+    """All numbers in an answer, in their order."""
+    if isinstance(found, dict | list):
+        return [n for value in (found.values() if isinstance(found, dict) else found) for n in numbers(value)]
+    return [float(found)] if isinstance(found, int | float) else []
