@@ -22,6 +22,7 @@ from isthmus.errors import DataError, UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.editing.edits import edit_of
+from isthmus.tools.inference.intake import read_input
 from tiny import Digits
 
 COMMANDS = {"sample", "interpolate", "traverse", "edit", "score", "neighbors", "map", "duplicates", "probe", "export"}
@@ -72,6 +73,7 @@ def test_sources_are_named_as_on_the_command_line(digit_run: Run, tmp_path: Path
 
 
 ROWS = tiny.table(200)
+BEFORE = Path(__file__).parent / "fixtures" / "before_layers" / "table"
 
 
 @pytest.fixture
@@ -182,11 +184,10 @@ FILLING = [
     ["edit", "{run}", "{gaps}", "--add", "a", "-o", "{out}.csv"],
     ["duplicates", "{run}", "{gaps}"],
     ["map", "{run}", "{gaps}", "--method", "pca", "-o", "{out}.csv"],
-    ["neighbors", "{run}", "{gaps}:0", "{own}", "-k", "3"],
+    ["neighbors", "{run}", "{gaps}:0", "-k", "3"],
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="medians are kept with --missing median alone")
 @pytest.mark.parametrize("command", FILLING, ids=lambda command: command[0])
 def test_fault_105_gaps_in_new_rows_are_filled_with_what_the_training_knew(
     table_run: Run, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -196,9 +197,7 @@ def test_fault_105_gaps_in_new_rows_are_filled_with_what_the_training_knew(
     for name, rows in (("gaps", GAPS), ("full", np.where(np.isnan(GAPS), medians, GAPS))):
         given, out = tmp_path / f"{name}.csv", tmp_path / f"out-{name}"
         pl.DataFrame(rows, schema=list("abcdef")).fill_nan(None).write_csv(given)
-        words = [
-            word.format(run=table_run.path, gaps=given, own=table_run.config.data.source, out=out) for word in command
-        ]
+        words = [word.format(run=table_run.path, gaps=given, out=out) for word in command]
         assert run_guarded(build_app(), [*words, "--missing", "median", "--json"]) == 0
         said[name] = numbers(json.loads(capsys.readouterr().out))
         written[name] = [_values(path) for path in tmp_path.glob(f"out-{name}.*")]
@@ -209,6 +208,35 @@ def test_fault_105_gaps_in_new_rows_are_filled_with_what_the_training_knew(
 
 def _values(path: Path) -> np.ndarray:
     return np.load(path) if path.suffix == ".npy" else pl.read_csv(path).select(pl.col(pl.Float64)).to_numpy()
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor, lambda x: pl.DataFrame(x, schema=list("abcdef"))])
+def test_fault_105_gaps_are_filled_in_every_method(table_run: Run, make: Any) -> None:
+    filled = np.where(np.isnan(GAPS), np.median(table_run.prepared.splits.train.x, axis=0), GAPS)
+    right, found = table_run.score(filled), table_run.score(make(GAPS))
+    np.testing.assert_allclose(found.score, right.score, rtol=1e-5)  # float32
+    edited = np.asarray(table_run.edit(make(GAPS), add="a"))
+    np.testing.assert_allclose(edited, table_run.edit(filled, add="a"), rtol=1e-5, atol=1e-6)
+    with pytest.raises(DataError, match="missing value") as caught:
+        isthmus.evaluate(table_run, pl.DataFrame(GAPS, schema=list("abcdef")))
+    assert 'settings={"missing": "drop"}' in str(caught.value.fix)
+    measured = isthmus.evaluate(table_run, pl.DataFrame(GAPS, schema=list("abcdef")), settings={"missing": "median"})
+    assert measured["test"]["mse"] == pytest.approx(isthmus.evaluate(table_run, filled)["test"]["mse"], rel=1e-5)
+
+
+def test_fault_105_a_model_of_before_says_that_it_has_no_medians(tmp_path: Path) -> None:
+    old = Run(Path(shutil.copytree(BEFORE, tmp_path / "old")))
+    assert old.model.preprocess.fill is None
+    columns = list(old.model.preprocess.columns or [])
+    rows = pl.read_csv(BEFORE.parent / "rows.csv").select(columns)[:4]
+    rows.write_csv(tmp_path / "whole.csv")
+    gap = pl.when(pl.int_range(4) == 1).then(None).otherwise(pl.col(columns[0]))
+    rows.with_columns(gap.alias(columns[0])).write_csv(tmp_path / "gaps.csv")
+    assert len(read_input(old, tmp_path / "whole.csv", {"missing": "median"})) == 4
+    with pytest.raises(DataError, match="gaps: 1 value missing, and this model of before keeps no medians") as caught:
+        read_input(old, tmp_path / "gaps.csv", {"missing": "median"})
+    assert "--missing drop (1 of 4 rows left out)" in str(caught.value.fix)
+    assert len(read_input(old, tmp_path / "gaps.csv", {"missing": "drop"})) == 3
 
 
 def numbers(found: Any) -> list[float]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from isthmus.config import Config
 from isthmus.data.batching.batches import Batches, shift_of
-from isthmus.data.batching.preprocess import fit_preprocess, refuse_out_of_range
+from isthmus.data.batching.preprocess import fit_preprocess, refuse_gaps, refuse_out_of_range
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.read import read, read_samples
@@ -47,7 +47,9 @@ def prepare(config: Config, splits: Splits) -> Prepared:
 
     Raises: DataError for targets that the likelihood cannot take; ResourceError for a device that is not there.
     """
-    preprocess = fit_preprocess(splits.train, config.data.scale, config.data.missing)
+    for samples in (splits.train, splits.validation, splits.test):
+        refuse_gaps(samples, config.data.missing)
+    preprocess = fit_preprocess(splits.train, config.data.scale)
     splits = replace(
         splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
     )

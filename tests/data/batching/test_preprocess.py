@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import tiny
-from isthmus.data.batching.preprocess import Preprocess, fit_preprocess, refuse_out_of_range
+from isthmus.data.batching.preprocess import Preprocess, fit_preprocess, refuse_gaps, refuse_out_of_range
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
@@ -167,16 +167,33 @@ def test_fault_14_gaps_are_filled_and_scaled_as_scikit_learn_does(scale: str, sc
     x, new = np.split(gappy(), [150])
     steps = [SimpleImputer(strategy="median"), *([scaler] if scaler else [])]
     expected = make_pipeline(*steps).fit(x.astype(np.float64)).transform(new.astype(np.float64))
-    p = fit_preprocess(Samples(x, "t"), scale, missing="median")
+    p = fit_preprocess(Samples(x, "t"), scale)
     found = Preprocess.from_dict(json.loads(json.dumps(p.as_dict()))).to_x(torch.from_numpy(new))
     expected = np.clip(expected, 0, 1) if scale == "minmax" else expected
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)  # float32
-    assert fit_preprocess(Samples(x, "t"), scale).fill is None  # nobody asked for medians
+
+
+def test_fault_105_medians_are_kept_of_every_table_and_of_no_images() -> None:
+    x = gappy(5_001, 900)  # more than are looked at at once
+    x[:, ::2] = np.nan_to_num(x[:, ::2], nan=3.0)  # half of the columns have no gaps
+    found = fit_preprocess(Samples(x, "t"), "auto").fill
+    np.testing.assert_array_equal(found, np.nanmedian(x, axis=0))
+    assert fit_preprocess(Samples(np.zeros((4, 1, 6, 6), np.float32), "t"), "auto").fill is None
+
+
+def test_fault_105_no_gap_passes_where_nothing_can_fill_it() -> None:
+    raw = torch.tensor([[1.0, torch.nan], [2.0, 3.0]])
+    for p in (Preprocess((2,), "float32", (0.0, 0.0), (1.0, 1.0)), Preprocess((2,), "float32")):
+        with pytest.raises(DataError, match="1 of 4 values are NaN, and the model keeps no medians"):
+            p.to_x(raw)
+    with pytest.raises(DataError, match="t: 1 of 4 values are NaN"):
+        refuse_gaps(Samples(raw.numpy(), "t"), "error")
+    assert refuse_gaps(Samples(raw.numpy(), "t"), "median") is None
 
 
 def test_a_column_that_the_training_part_misses_has_no_median() -> None:
     x = gappy()
     x[:, 2] = np.nan
     with pytest.raises(DataError, match='training part miss column "c", so it has no median') as e:
-        fit_preprocess(Samples(x, "t", columns=tuple("abcde")), "auto", missing="median")
+        fit_preprocess(Samples(x, "t", columns=tuple("abcde")), "auto")
     assert e.value.fix == "leave it out with --drop-column c"

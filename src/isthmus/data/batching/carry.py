@@ -127,7 +127,7 @@ def _array(values: Any) -> np.ndarray:
 def _unmasked(values: Any) -> Any:
     """numpy's masked values as NaN: what lies behind a mask is no value."""
     if isinstance(values, np.ma.MaskedArray) and values.mask.any():
-        return values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
+        return np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     return values
 
 

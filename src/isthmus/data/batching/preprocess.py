@@ -19,6 +19,7 @@ from isthmus.errors import DataError
 
 DTYPES = ("uint8", "uint16", "float32")  # in which data is kept
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Preprocess:
     """x = (raw - offset) * scale, for samples of `shape` (C, H, W) or (D,).
 
     `dtype` is the raw type. Images scaled by their type's range have no offset and scale (None): every type then finds
-    its own. `fill` holds the median of each column of the training part, in raw units, which stands in for NaN; None
-    where gaps are not allowed. `columns` names what a table must hold; `label_column` and `classes` say what the labels
-    were.
+    its own. `fill` holds the median of each column of a table's training part, in raw units, which stands in for NaN;
+    None for images, and for models of before it was always kept. `columns` names what a table must hold; `label_column`
+    and `classes` say what the labels were.
     """
 
     shape: tuple[int, ...]
@@ -56,15 +57,26 @@ class Preprocess:
         return "pixel" if self.is_image else "value"
 
     def to_x(self, raw: Tensor) -> Tensor:
-        """float32 network input from raw (B, *shape)."""
+        """float32 network input from raw (B, *shape), gaps filled. Raises: DataError for gaps that nothing can fill."""
         x = raw.to(torch.float32)
-        if self.fill is not None:
-            x = torch.where(x.isnan(), self._constant(self.fill, x), x)
+        if raw.dtype.is_floating_point:
+            x = self._without_gaps(x)
         if self.offset is None or self.scale is None:
             full = FULL_SCALE.get(raw.dtype)
             return x.mul_(1 / full) if full else x
         x = (x - self._constant(self.offset, x)) * self._constant(self.scale, x)
         return x.clamp_(*self.range) if self.range else x  # new data may reach a little beyond the training data's
+
+    def _without_gaps(self, x: Tensor) -> Tensor:
+        if self.fill is not None:
+            return torch.where(x.isnan(), self._constant(self.fill, x), x)
+        # A graph that is exported cannot depend on values; every way in through Python does.
+        if not torch.compiler.is_exporting() and x.numel() and bool(torch.aminmax(x).min.isnan()):
+            message = (
+                f"{int(x.isnan().sum()):,} of {x.numel():,} values are NaN, and the model keeps no medians for them."
+            )
+            raise DataError("DATA-VALUE", message, fix="remove or replace them")
+        return x
 
     def to_raw(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Raw values of `dtype` (default: float32 in raw units) from network output; integers rounded, cut to range."""
@@ -109,15 +121,16 @@ class Preprocess:
             raise ValueError(f"{len(self.columns)} columns are named for samples of shape {shape!r}")
 
 
-def fit_preprocess(train: Samples, scale: str, missing: str = "error") -> Preprocess:
-    """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `missing`: median fills gaps of tables.
+def fit_preprocess(train: Samples, scale: str) -> Preprocess:
+    """The preprocessing for `train`. `scale`: auto, none, minmax or standard.
 
     auto brings images to [0, 1] by the range of their type and standardizes tables column by column, once their gaps
-    are filled. Constant columns are scaled by 1, which turns them into zeros.
+    are filled with the medians that are kept for later ones. Constant columns are scaled by 1, which turns them into
+    zeros.
 
     Raises: DataError if a column of the training part holds nothing but gaps.
     """
-    fill = medians(train) if missing == "median" and not train.is_image else None
+    fill = None if train.is_image else medians(train)
     if fill is not None and np.isnan(train.x).any():
         train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, np.float32), train.x))
     known: dict[str, Any] = {
@@ -141,13 +154,31 @@ def fit_preprocess(train: Samples, scale: str, missing: str = "error") -> Prepro
 
 
 def medians(train: Samples) -> tuple[float, ...]:
-    """The median of each column of a table, its gaps (NaN) left out."""
-    empty = np.flatnonzero(np.isnan(train.x).all(0)).tolist()
+    """The median of each column of a table, its gaps (NaN) left out, a few columns at a time."""
+    width = max(1, MEDIAN_VALUES // max(1, len(train)))
+    return tuple(value for start in range(0, train.x.shape[1], width) for value in _medians(train, start, width))
+
+
+def _medians(train: Samples, start: int, width: int) -> list[float]:
+    block = np.array(train.x[:, start : start + width])
+    gaps = np.isnan(block)
+    if not gaps.any():
+        return np.median(block, axis=0, overwrite_input=True).astype(np.float64).tolist()
+    empty = (start + np.flatnonzero(gaps.all(0))).tolist()
     if empty:
         name = train.columns[empty[0]] if train.columns else str(empty[0])
         message = f'{train.name}: all rows of the training part miss column "{name}", so it has no median.'
         raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {name}")
-    return tuple(map(float, np.nanmedian(train.x, axis=0)))
+    return np.nanmedian(block, axis=0).astype(np.float64).tolist()
+
+
+def refuse_gaps(samples: Samples, missing: str) -> None:
+    """Raises: DataError for rows of a table with NaN where nobody chose `missing="median"`. Files and arrays were
+    refused when they were read; `Samples` may come from anywhere."""
+    if missing == "median" or samples.is_image or not (n := int(np.isnan(samples.x).sum())):
+        return
+    message = f"{samples.name}: {n:,} of {samples.x.size:,} values are NaN."
+    raise DataError("DATA-MISSING", message, fix="remove or replace them, or pass --missing median")
 
 
 def _standard(train: Samples) -> tuple[np.ndarray, np.ndarray]:

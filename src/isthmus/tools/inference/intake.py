@@ -57,8 +57,13 @@ def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = N
     """As `read_input`, of an object of Python that `read_object` takes; its test part, where it has one."""
     from isthmus.data.objects import read_object
 
-    with _knowing(run):
-        found = read_object(data, _options(run, settings), expected=run.model.preprocess.columns)
+    try:
+        with _knowing(run):
+            found = read_object(data, _options(run, settings), expected=run.model.preprocess.columns)
+    except DataError as error:
+        if error.code == "DATA-MISSING":
+            error.fix = 'pass settings={"missing": "drop"}, or "median": those of the training part fill the gaps'
+        raise
     return fitting(found.test or found.train, run.model.preprocess)
 
 
@@ -118,7 +123,22 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         return replace(samples, x=np.repeat(samples.x, 3, axis=1), notes=(*samples.notes, said))
     if given != wanted:
         raise _other_shape(samples.name, given, wanted)
+    _refuse_unfillable(samples, preprocess)
     return samples
+
+
+def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:
+    """Raises: DataError for gaps in rows of a table where the model, of an earlier version, keeps no medians."""
+    if samples.is_image or preprocess.fill is not None or samples.x.dtype.kind != "f":
+        return
+    gaps = np.isnan(samples.x)
+    rows = int(gaps.any(1).sum())
+    if not rows:
+        return
+    message = f"{samples.name}: {counted(int(gaps.sum()), 'value')} missing, and this model of before keeps no medians."
+    whole = rows < len(samples)
+    left_out = f"pass --missing drop ({rows:,} of {len(samples):,} rows left out), or "
+    raise DataError("DATA-MISSING", message, fix=f"{left_out * whole}train it anew: medians are kept now")
 
 
 def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> DataError:
