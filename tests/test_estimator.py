@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_blobs
+from sklearn.datasets import load_breast_cancer, load_iris, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -28,6 +28,7 @@ import isthmus
 import tiny
 from isthmus.errors import UsageError
 from isthmus.estimator import AutoEncoder
+from isthmus.pipeline.in_memory import fold_rows
 from tiny import Digits
 
 IRIS = load_iris().data
@@ -91,11 +92,10 @@ def test_linear_networks_find_the_principal_plane() -> None:
     assert_allclose(inside, directions, atol=0.02 * np.abs(directions).max())
 
 
-def test_scores_are_the_errors_of_the_reconstruction(fitted: AutoEncoder) -> None:
+def test_the_score_is_the_error_of_the_reconstruction(fitted: AutoEncoder) -> None:
     again = fitted.inverse_transform(fitted.transform(IRIS))
     scale = np.array(fitted.model_.preprocess.scale)
-    expected = -(((again - IRIS) * scale) ** 2).mean(1)
-    assert_allclose(fitted.score_samples(IRIS), expected, rtol=1e-4)  # x is float32 on its way in
+    assert_allclose(fitted.score(IRIS), -(((again - IRIS) * scale) ** 2).mean(), rtol=1e-4)  # x is float32 on its way
     assert_array_equal(fitted.decision_function(IRIS), fitted.score_samples(IRIS) - fitted.offset_)
     assert_array_equal(fitted.predict(IRIS), np.where(fitted.decision_function(IRIS) < 0, -1, 1))
     assert (fitted.predict(IRIS) == -1).sum() == 15  # contamination 0.1 of 150
@@ -105,6 +105,46 @@ def test_scores_are_the_errors_of_the_reconstruction(fitted: AutoEncoder) -> Non
 def test_contamination_is_the_share_that_is_called_outliers(contamination: float) -> None:
     found = AutoEncoder(2, contamination=contamination, random_state=0, **QUICK).fit_predict(IRIS)
     assert (found == -1).sum() == round(contamination * 150)
+
+
+@pytest.mark.parametrize("n", [30, 249, 2_500], ids=["few rows", "folds", "rows held out"])
+def test_fault_110_of_new_rows_as_many_are_outliers_as_of_the_old(n: int) -> None:
+    """Twenty columns of noise: the threshold of 249 rows that were trained on, by their errors, was passed by 0.67."""
+    X = np.random.default_rng(0).normal(size=(n + 2_000, 20))
+    settings = {"steps": 200} if n > 2_000 else {}
+    detector = AutoEncoder(contamination=0.1, random_state=0, **settings).fit(X[:n])
+    # four standard errors of a quantile of the rows that set it: all by folds, a tenth where those are 200 or more
+    known = n if n < 2_000 else n // 10
+    assert (detector.predict(X[n:]) == -1).mean() == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / known))
+
+
+def test_fault_110_a_row_of_the_training_data_is_judged_like_a_new_one() -> None:
+    """What was learned of the rows themselves must not count; changed in the sixth digit, they are known no longer."""
+    data = load_breast_cancer()
+    X = data.data[data.target == 1]
+    detector = AutoEncoder(random_state=0).fit(X[:249])
+    new, old, changed = (detector.score_samples(rows) for rows in (X[249:], X[:249], X[:249] * (1 + 1e-6)))
+    assert changed.mean() - old.mean() > 1  # nats, that each row would gain by having been trained on
+    # two standard errors of the difference of two means of 108 and 249 rows
+    assert old.mean() == pytest.approx(new.mean(), abs=2 * np.hypot(new.std() / np.sqrt(108), old.std() / np.sqrt(249)))
+    assert_array_equal(detector.score_samples(X[5:6]), old[5:6])
+
+
+def test_fault_110_copies_are_judged_by_a_model_that_saw_none_of_them() -> None:
+    rows = np.repeat(np.arange(12), 3)
+    for train, out in fold_rows(rows.astype(np.uint64), 3, seed=0):
+        assert not set(rows[train]) & set(rows[out])
+        assert len(train) + len(out) == 36
+    left_out = np.concatenate([out for _, out in fold_rows(rows.astype(np.uint64), 3, seed=0)])
+    assert sorted(left_out) == list(range(36))
+    assert fold_rows(np.zeros(9, np.uint64), 3, seed=0) == []
+
+
+def test_equal_rows_and_very_few_of_them_have_a_threshold() -> None:
+    for X in (np.ones((20, 3)), IRIS[:4]):
+        detector = AutoEncoder(2, random_state=0, **QUICK).fit(X)
+        assert np.isfinite(detector.offset_)
+        assert np.isfinite(detector.score_samples(X)).all()
 
 
 def test_what_does_not_fit_scores_lower() -> None:
@@ -131,14 +171,9 @@ def test_in_a_pipeline_and_a_grid_search() -> None:
     assert search.predict(IRIS[:3]).shape == (3,)
 
 
-def test_a_grid_search_can_choose_by_the_error() -> None:
-    """`score_samples` of held-out rows as the score: more numbers in the code reconstruct better."""
-    search = GridSearchCV(
-        AutoEncoder(random_state=0, hidden=(32,), steps=80),
-        {"z_size": [1, 2]},
-        scoring=lambda estimator, X, y=None: estimator.score_samples(X).mean(),
-        cv=2,
-    ).fit(IRIS)
+def test_a_bare_grid_search_chooses_by_the_error() -> None:
+    """More numbers in the code reconstruct held-out rows better."""
+    search = GridSearchCV(AutoEncoder(random_state=0, hidden=(32,), steps=80), {"z_size": [1, 2]}, cv=2).fit(IRIS)
     assert search.best_params_ == {"z_size": 2}
 
 

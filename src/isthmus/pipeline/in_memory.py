@@ -62,12 +62,33 @@ def train_in_memory(config: Config, samples: Samples, *, held_out: float) -> Tra
 
 def divided(samples: Samples, held_out: float, seed: int) -> Splits:
     """Training and validation part by a seeded shuffle. There is no test part; validation stands in its place."""
-    n = round(held_out * len(samples))
-    if n < 1 or len(samples) - n < 2:
+    rest, held = held_rows(len(samples), held_out, seed)
+    if not len(held):
         return Splits(samples, samples, samples)
-    order = np.random.default_rng(seed).permutation(len(samples))
-    held = samples.take(np.sort(order[:n]))
-    return Splits(samples.take(np.sort(order[n:])), held, held)
+    validation = samples.take(held)
+    return Splits(samples.take(rest), validation, validation)
+
+
+def held_rows(n: int, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(rows that train, rows that do not) of n, both in order; none are held out where under two would be left."""
+    count = round(held_out * n)
+    if count < 1 or n - count < 2:
+        return np.arange(n), np.arange(0)
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def fold_rows(numbers: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(rows that train, rows that do not) of each fold; rows of the same number (N,), copies, are never divided.
+
+    Every row is left out once. None where there are under two different rows a fold.
+    """
+    _, which = np.unique(numbers, return_inverse=True)
+    kinds = int(which.max()) + 1
+    if kinds < 2 * folds:
+        return []
+    fold = (np.random.default_rng(seed).permutation(kinds) % folds)[which]
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
 
 
 def fitting_budget(config: Config, n: int) -> Config:

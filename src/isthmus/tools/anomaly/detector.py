@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import norm
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order, resident
@@ -21,10 +20,10 @@ from isthmus.runs.density import Density, density_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import MOST_NUMBERS
 from isthmus.tools.anomaly.conformal import p_values
+from isthmus.tools.anomaly.surprise import LEAST_ERROR, error_nats
 from isthmus.training.prepared import Prepared
 
 PART = "anomaly"
-LEAST_ERROR = 1e-12  # a mean squared error on standardized values that float32 cannot tell from none
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
 SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
@@ -137,7 +136,7 @@ class Detector:
         return Scores(score, error, code, p_values(self.calibration, score))
 
     def _parts(self, found: Signals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        error = -norm.logsf((found.log_error - self.center) / self.width)
+        error = error_nats(found.log_error, self.center, self.width)
         code = np.zeros(len(error))
         if self.density is not None and found.z is not None and len(error):
             code = -self.density.log_density(found.z)
