@@ -133,6 +133,20 @@ def test_median_filter_equals_scipy_image_by_image() -> None:
     assert baselines.median_filter(noisy.numpy(), size=5) == pytest.approx(np.array(expected), abs=0)
 
 
+def test_gaussian_blur_equals_scipy_plane_by_plane() -> None:
+    noisy, _ = discs(3, 0.3, seed=3, channels=2)
+    expected = [[ndimage.gaussian_filter(plane, 1.5) for plane in image] for image in noisy.numpy()]
+    assert baselines.gaussian_blur(noisy.numpy(), sigma=1.5) == pytest.approx(np.array(expected), abs=1e-6)  # float32
+
+
+def test_a_learned_filter_is_chosen_and_measured_like_the_others() -> None:
+    validation, test = discs(6, 0.2, seed=1), discs(8, 0.2, seed=2)
+    learned = {"linear": (lambda noisy, add: noisy + add, [{"add": 0.0}, {"add": 1.0}])}
+    found = baselines.denoising_baselines(*validation, *test, learned)["linear"]
+    assert found["settings"] == {"add": 0.0}
+    assert found["psnr_db"] == pytest.approx(float(psnr_db(test[1], test[0]).mean()), abs=1e-4)  # float32
+
+
 def test_settings_are_the_best_on_validation_and_test_is_only_measured() -> None:
     validation, (noisy, clean) = discs(6, 0.2, seed=1), discs(6, 0.2, seed=2)
     found = baselines.denoising_baselines(*validation, noisy, clean)
@@ -149,18 +163,18 @@ def test_settings_are_the_best_on_validation_and_test_is_only_measured() -> None
         assert worse[name]["psnr_db"] < found[name]["psnr_db"]
 
 
-def test_without_scikit_image_the_median_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_image_median_and_blur_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "restoration", None)
     validation, test = discs(3, 0.2, seed=1), discs(3, 0.2, seed=2)
-    assert baselines.denoising_baselines(*validation, *test).keys() == {"median", "n"}
+    assert baselines.denoising_baselines(*validation, *test).keys() == {"median", "blur", "n"}
 
 
 def test_without_pywavelets_there_is_no_wavelet(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("skimage.restoration")
     monkeypatch.setattr(baselines, "find_spec", lambda name: None)
-    assert baselines.filters(0.2, 28).keys() == {"median", "nlm", "tv"}
+    assert baselines.filters(0.2, 28).keys() == {"median", "blur", "nlm", "tv"}
     monkeypatch.setattr(baselines, "find_spec", lambda name: name)
-    assert baselines.filters(0.2, 28).keys() == {"median", "nlm", "tv", "wavelet"}
+    assert baselines.filters(0.2, 28).keys() == {"median", "blur", "nlm", "tv", "wavelet"}
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 1, 1), (3, 1, 4, 4), (3, 3, 8, 8), (3, 1, 14, 14), (3, 2, 5, 30)])

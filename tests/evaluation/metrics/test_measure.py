@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import tiny
-from isthmus.evaluation.metrics.measure import denoising_by_error
+from isthmus.evaluation.metrics.measure import denoising, denoising_by_error
 from isthmus.evaluation.metrics.passed import TEST_NOISE, pass_through
 from isthmus.evaluation.verdicts import judge as judging
 from isthmus.evaluation.verdicts.verdicts import headline
@@ -68,6 +68,27 @@ def test_images_without_a_known_range_are_measured_like_tables(digits: tiny.Digi
     block = judging.judge(prepared, tiny.trainer(prepared).model, [], ENDING)["denoising"]
     assert block["noisy"].keys() == {"mse"}
     assert block["baselines"].keys() == {"linear", "mean"}
+
+
+@pytest.mark.parametrize("side", [8, 36])
+def test_denoised_images_stand_beside_a_learned_filter_a_blur_and_doing_nothing(side: int, digits: tiny.Digits) -> None:
+    x = np.pad(digits.x[:120], [(0, 0), (0, 0), (4, 4), (4, 4)])[:, :, :: 36 // side, :: 36 // side][..., :side, :side]
+    prepared = tiny.prepared(x.copy(), noise="gaussian:0.5")
+    block = judging.judge(prepared, tiny.trainer(prepared).model, [], ENDING)["denoising"]
+    found = block["baselines"]
+    assert {"linear", "blur", "median"} <= found.keys()
+    # noise cut to [0, 1] lifts a black ground by 0.2, which only what is learned takes off
+    assert found["linear"]["psnr_db"] > max(found["blur"]["psnr_db"], block["noisy"]["psnr_db"]) + 1
+    assert (found["linear"]["settings"]["window"] == "whole") <= (side == 8)
+
+
+def test_without_training_images_there_is_no_learned_filter(digits: tiny.Digits) -> None:
+    prepared = tiny.prepared(digits.x[:80].copy(), noise="gaussian:0.5")
+    model, splits = tiny.trainer(prepared).model, prepared.splits
+    passed = pass_through(model, prepared.tensor(splits.test), 0)
+    block = denoising(model, prepared.tensor(splits.train)[:0], prepared.x(splits.validation), passed, 0)
+    assert "linear" not in block["baselines"]
+    assert "blur" in block["baselines"]
 
 
 def test_a_plain_autoencoder_has_no_such_block() -> None:

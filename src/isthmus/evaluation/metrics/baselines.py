@@ -1,4 +1,4 @@
-"""What a model must beat: the mean image and PCA as codes, and four classical filters as denoisers.
+"""What a model must beat: the mean image and PCA as codes, and classical and learned filters as denoisers.
 
 All results are plain numbers for `metrics.json`. The filters are tuned on validation images only; the test images
 are seen once, with the settings that won.
@@ -6,7 +6,7 @@ are seen once, with the settings that won.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ Grid = list[dict[str, Any]]
 TEST_IMAGES, TEST_VALUES, TEST_LEAST = 1000, 4_000_000, 20  # 1,000 digits; 61 images of 256 x 256; never under 20
 TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST = 100, 400_000, 5  # a tenth: each setting of each grid is tried on these
 PATCH_SIDE, WAVELET_SIDE = 7, 14  # pixels: the largest patch, and one step of sym4 without reaching over the edge
+SIGMAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 4.0)  # pixels: from hardly any blur to blots of 10
 SURE_DB = 100.0  # an image given back exactly has infinite PSNR; while tuning it counts as this many decibels
 
 
@@ -76,19 +77,21 @@ def denoising_baselines(
     clean_validation: Float[Tensor, "V C H W"],
     noisy_test: Float[Tensor, "T C H W"],
     clean_test: Float[Tensor, "T C H W"],
+    learned: Mapping[str, tuple[Filter, Grid]] | None = None,
 ) -> dict[str, Any]:
-    """How well classical filters clean the first `compared(clean_test)` test images, in [0, 1].
+    """How well filters clean the first `compared(clean_test)` test images, in [0, 1].
 
-    `{"median": {"psnr_db", "ssim", "settings"}, "nlm": …, "tv": …, "wavelet": …, "n": …}`; without scikit-image only
-    the median, without PyWavelets no wavelet; tiny images have fewer too. Every filter's settings are those with the
-    best mean PSNR on the first validation images (at most 100), out of the grid in `filters`. 1,000 digits take about
-    7 s on one core.
+    `{"median": {"psnr_db", "ssim", "settings"}, "blur": …, "nlm": …, "tv": …, "wavelet": …, "n": …}`, and `learned`
+    ones under their names; without scikit-image only median and blur, without PyWavelets no wavelet; tiny images have
+    fewer too. Every filter's settings are those with the best mean PSNR on the first validation images (at most 100),
+    out of the grid in `filters` or its own. 1,000 digits take about 7 s on one core.
     """
     tuned_on = _fitting(clean_validation, TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST)
     n = compared(clean_test)
     noisy, clean = noisy_validation[:tuned_on], clean_validation[:tuned_on]
     results: dict[str, Any] = {}
-    for name, (clean_up, grid) in filters(_noise(noisy, clean), min(clean.shape[2:])).items():
+    classical = filters(_noise(noisy, clean), min(clean.shape[2:]))
+    for name, (clean_up, grid) in (classical | dict(learned or {})).items():
         settings = max(grid, key=lambda chosen: _sure_psnr(clean, _applied(clean_up, noisy, chosen)))
         quality = image_quality(clean_test[:n].cpu(), _applied(clean_up, noisy_test[:n], settings))
         results[name] = {**quality, "settings": settings}
@@ -115,7 +118,10 @@ def filters(sd: float, side: int) -> dict[str, tuple[Filter, Grid]]:
     https://doi.org/10.1093/biomet/81.3.425 (VisuShrink), Chang, Yu, Vetterli 2000,
     https://doi.org/10.1109/83.862633 (BayesShrink).
     """
-    found: dict[str, tuple[Filter, Grid]] = {"median": (median_filter, [{"size": size} for size in (3, 5, 7)])}
+    found: dict[str, tuple[Filter, Grid]] = {
+        "median": (median_filter, [{"size": size} for size in (3, 5, 7)]),
+        "blur": (gaussian_blur, [{"sigma": sigma} for sigma in SIGMAS]),
+    }
     if restoration is None or side < PATCH_SIDE:
         return found
     sd = max(sd, 1e-3)  # a quarter of a gray level; strength 0 divides by zero in non-local means
@@ -144,6 +150,11 @@ def filters(sd: float, side: int) -> dict[str, tuple[Filter, Grid]]:
 def median_filter(noisy: np.ndarray, *, size: int) -> np.ndarray:
     """Each pixel of (N, C, H, W) images as the median of the size x size pixels around it; edges are mirrored."""
     return ndimage.median_filter(noisy, size=(1, 1, size, size))
+
+
+def gaussian_blur(noisy: np.ndarray, *, sigma: float) -> np.ndarray:
+    """Images (N, C, H, W), each convolved with a Gaussian of `sigma` pixels; edges are mirrored."""
+    return ndimage.gaussian_filter(noisy, sigma=(0, 0, sigma, sigma))
 
 
 def _each(denoise: Filter, noisy: np.ndarray, **settings: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Measuring a trained model on test data: its errors, its trivial baselines, its denoising beside classical filters."""
+"""Measuring a trained model on test data: its errors, its trivial baselines, its denoising beside simple filters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from isthmus.data.batching.batches import as_x, in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import baselines, metrics, wiener
 from isthmus.evaluation.metrics.baselines import Rivals
+from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
 from isthmus.evaluation.metrics.passed import Passed
 from isthmus.evaluation.metrics.pca import EXACT_WORK, principal
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
 
 BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds
+LEARNED_WORK = 1.5e11  # multiplications for a linear filter of whole images, about 5 s: 61,000 digits
+MOST_IMAGES = 2_000  # that windows are cut out of, 100 of each, where whole images are too large: 1 s for 256 x 256
 MOST_PASSES = 20  # of the training rows for the linear filter, each under new noise, which then adds little by chance
 
 
@@ -56,8 +59,11 @@ def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess) -> dict[str, A
     }
 
 
-def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
-    """The `denoising` block: noisy, ours, and classical filters tuned on validation, all on the same test images."""
+def denoising(model: Model, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
+    """The `denoising` block: noisy, ours, and filters tuned on validation, all on the same test images.
+
+    The best linear filter is learned from training images (a resident tensor) under fresh noise, if there are any.
+    """
     n = baselines.compared(passed.data)
     clean, noisy, denoised = (t.float().contiguous() for t in passed.first(n))
     found: dict[str, Any] = {
@@ -69,8 +75,26 @@ def denoising(model: Model, validation: Tensor, passed: Passed, seed: int) -> di
     found["baselines"] = {}
     if len(validation):
         noisy_validation = model.corruption(validation, generator_for(seed, "validation", "noise")).x_in
-        found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean)
+        learned = {"linear": (linear := _learned(model, train, seed), linear.grid)} if len(train) else None
+        found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean, learned)
     return found
+
+
+def _learned(model: Model, train: Tensor, seed: int) -> LearnedFilter:
+    preprocess = model.preprocess
+    most = max(2, min(BASELINE_VALUES // preprocess.size, int(LEARNED_WORK / (4.0 * preprocess.size**2))))
+    if preprocess.size > WHOLE:
+        most = MOST_IMAGES
+    train = train[:: -(-len(train) // most)]
+    times = min(MOST_PASSES, max(1, most // len(train)))
+
+    def images() -> Iterator[tuple[Tensor, Tensor]]:
+        generator = generator_for(seed, "training", "linear")
+        for _ in range(times):
+            for x in in_order(train, preprocess, torch.device("cpu")):
+                yield x, model.corruption(x, generator).x_in
+
+    return LearnedFilter(images, times * len(train), preprocess.shape, generator_for(seed, "training", "windows"))
 
 
 def denoising_by_error(model: Model, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:

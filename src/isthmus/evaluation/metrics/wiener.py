@@ -42,7 +42,7 @@ class PairMoments(NamedTuple):
 
         Source: Wiener 1949; Kay 1993, Fundamentals of Statistical Signal Processing, equation 12.6.
         """
-        D = len(self.mean)
+        D = len(self.mean_in)
         loaded = self.noisy + ridge * max(float(self.noisy.trace()) / D, 1e-12) * torch.eye(D, dtype=torch.float64)
         return LinearFilter(self.mean, self.mean_in, torch.linalg.solve(loaded, self.cross))
 

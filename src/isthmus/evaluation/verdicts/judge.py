@@ -69,13 +69,14 @@ def judge(
 
 
 def about_denoising(prepared: Prepared, model: Model, passed: Passed) -> dict[str, Any]:
-    """The `denoising` block: images by PSNR and SSIM beside classical filters, all else by squared errors."""
+    """The `denoising` block: images by PSNR and SSIM beside filters, all else by squared errors."""
     splits, seed = prepared.splits, prepared.config.training.seed
+    train = prepared.tensor(splits.train)
     if not is_picture(prepared.preprocess):
-        train, validation = prepared.tensor(splits.train), prepared.tensor(splits.validation)
+        validation = prepared.tensor(splits.validation)
         return measure.denoising_by_error(model, train, validation, passed, seed)
     validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
-    block = measure.denoising(model, validation, passed, seed)
+    block = measure.denoising(model, train, validation, passed, seed)
     return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})
 
 

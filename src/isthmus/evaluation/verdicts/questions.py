@@ -1,4 +1,4 @@
-"""Questions about what a model can do: against the mean, PCA and classical filters, on data it may not know."""
+"""Questions about what a model can do: against the mean, PCA and simple filters, on data it may not know."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ CLEAR_LEAD_DB = 0.5  # about the least difference that people see side by side
 OVERLAP_WARN, OVERLAP_FAIL = 0.001, 0.1  # of the test set: a thousandth cannot be seen in a mean; a tenth decides it
 FILTERS = {
     "median": "the median filter",
+    "blur": "the best Gaussian blur",
     "nlm": "non-local means",
     "tv": "total-variation smoothing",
     "wavelet": "wavelet thresholding",
@@ -101,7 +102,7 @@ def _beats_pca_in_bits(case: Case, mse: float, other: float, k: float) -> Verdic
 
 
 def denoiser_beats_filter(case: Case) -> Verdict | None:
-    """Whether a denoiser does better than the best classical filter, tuned for this noise, and than doing nothing."""
+    """Whether a denoiser does better than the best filter tuned to this noise, and than doing nothing."""
     block = case.metrics.get("denoising")
     if not block:
         return None

@@ -102,7 +102,7 @@ def _denoising_numbers(block: Mapping[str, Any]) -> str:
     if not filters:
         return told
     best = max(filters, key=lambda name: filters[name])
-    return f"{told}, the best classical filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
+    return f"{told}, the best filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
 
 
 def _denoising_errors(block: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a denoiser does: noisy, denoised and clean images on top of each other, and the table of classical filters."""
+"""What a denoiser does: noisy, denoised and clean images on top of each other, and the table of simple filters."""
 
 from __future__ import annotations
 

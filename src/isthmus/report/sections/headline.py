@@ -18,7 +18,7 @@ TITLES = {
     "cost-never-fell": "It has learned",
     "beats-mean": "Against the mean",
     "beats-pca": "Against PCA",
-    "denoiser-beats-filter": "Against classical filters",
+    "denoiser-beats-filter": "Against simple filters",
     "nothing-to-learn": "Anything to learn",
     "too-little-data": "Enough to learn from",
     "overfitting": "Learning by heart",
