@@ -143,6 +143,7 @@ def _measured(metrics: dict[str, Any]) -> str:
     denoised = [f"  {name:<10} {told}" for name, numbers in rivals.items() if (told := _denoised(numbers))]
     lines += [f"of noisy {of}s ({block['noise']}):", *denoised] if denoised else []
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
+    lines += [f"note: {told}"] if (told := (metrics.get("set") or {}).get("text")) else []
     return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
 
 

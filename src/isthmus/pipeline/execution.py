@@ -22,6 +22,7 @@ from isthmus.report.run_data import RunData
 from isthmus.runs import folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import keep_latent
+from isthmus.runs.set_facts import keep_set_facts
 from isthmus.runs.state import has_begun
 from isthmus.runs.training_rows import keep_training_rows
 from isthmus.system import files
@@ -122,6 +123,7 @@ def _judge(
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
     keep_training_rows(run.path, prepared.splits.train)
+    keep_set_facts(run.path, prepared, model)
     moments = code_moments(latent)
     report_at_end(
         RunData(

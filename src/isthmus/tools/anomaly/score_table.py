@@ -15,6 +15,7 @@ from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, FolderInUseError, ResourceError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
 from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.verdicts.set_check import UNTOLD, SetCheck, SetScores, check_set
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.training_rows import keep_training_rows, training_rows
 from isthmus.system.outputs import refuse_inputs
@@ -45,6 +46,7 @@ class Scored:
     n_calibration: int
     said: tuple[str, ...]
     n_trained: int | None = None
+    set: SetCheck = UNTOLD
 
     @property
     def text(self) -> str:
@@ -63,7 +65,7 @@ class Scored:
     def as_dict(self) -> dict[str, Any]:
         about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
         about |= {"outliers": self.n_outliers, "false_alarms": self.rate if self.n_calibration else None}
-        about |= {"threshold": self.threshold, "n_trained_on": self.n_trained}
+        about |= {"threshold": self.threshold, "n_trained_on": self.n_trained, "set": self.set.as_dict()}
         return about | {"n_calibration": self.n_calibration, "said": list(self.said)}
 
 
@@ -91,7 +93,9 @@ def score(
     if picture is not None:
         _draw(detector, samples, found, flags, Path(picture))
     n = len(detector.calibration)
-    said = [*samples.notes, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
+    whole = check_set(run, samples, scored=SetScores(detector.calibration, found.score, rate))
+    told = [whole.text] if whole.text else []
+    said = [*samples.notes, *told, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
     if n_trained:
         said.append(
             f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; such score lower "
@@ -99,7 +103,7 @@ def score(
         )
     limit = threshold(detector.calibration, rate)
     drawn = None if picture is None else Path(picture)
-    return Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained)
+    return Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained, whole)
 
 
 def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | None:

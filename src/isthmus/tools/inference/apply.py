@@ -17,6 +17,8 @@ from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import read_table
 from isthmus.data.tables.writing import about_formulas, without_apostrophes, write_table
 from isthmus.errors import DataError, UsageError
+from isthmus.evaluation.verdicts.noise_check import judge_noise
+from isthmus.evaluation.verdicts.set_check import SetCheck, check_set
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
@@ -34,9 +36,11 @@ class Written:
     path: Path
     n: int
     said: tuple[str, ...]
+    set: SetCheck | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"out": str(self.path), "n": self.n, "said": list(self.said)}
+        about = {"out": str(self.path), "n": self.n, "said": list(self.said)}
+        return about if self.set is None else about | {"set": self.set.as_dict()}
 
 
 def reconstruct(
@@ -45,7 +49,8 @@ def reconstruct(
     """Writes the reconstruction of every sample of `source` (as for `picking.pick`) to `out`."""
     keep_inputs(run, source, out)
     samples = pick(run, source, settings)
-    return write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
+    written = write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
+    return _with_set(run, samples, written)
 
 
 def denoise(run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
@@ -57,8 +62,17 @@ def denoise(run: RunFolder, source: str | Path, out: str | Path, settings: Mappi
     samples = pick(run, source, settings)
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
-    told = about_noise(run, samples)
-    return replace(written, said=(*written.said, *told))
+    return _with_set(run, samples, written, about_noise(run, samples))
+
+
+def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[str, ...] = ()) -> Written:
+    """What was written, with what is to be said of its noise and of the set as a whole.
+
+    A denoiser's is set beside noisy samples. Where other noise explains that it is unlike, the noise alone is told.
+    """
+    whole = check_set(run, samples, noisy=run.config.model.noise != "none")
+    told = [*noise, *([whole.text] if whole.text and not (noise and whole.undo is None) else [])]
+    return replace(written, said=(*written.said, *told), set=whole)
 
 
 def keep_inputs(run: RunFolder, source: str | Path, out: str | Path) -> None:
@@ -69,8 +83,6 @@ def keep_inputs(run: RunFolder, source: str | Path, out: str | Path) -> None:
 
 def about_noise(run: RunFolder, samples: Samples) -> tuple[str, ...]:
     """What the noise of the input says about using this denoiser, as a sentence or none."""
-    from isthmus.evaluation.verdicts.verdicts import judge_noise
-
     estimates = run.metrics.get("denoising", {}).get("estimates")
     if estimates is None or not samples.is_image:
         return ()

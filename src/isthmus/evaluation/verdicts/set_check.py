@@ -1,0 +1,154 @@
+"""Whether a whole set that a run is put to is unlike its training data, in what, and what would bring it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from isthmus.data.samples import Samples
+from isthmus.errors import ModelFileError
+from isthmus.evaluation.metrics.exceedance import excess, mostly_beyond
+from isthmus.evaluation.metrics.strangeness import Strangeness
+from isthmus.evaluation.verdicts.column_check import Column, unlike_columns
+from isthmus.evaluation.verdicts.level_check import level_told
+from isthmus.evaluation.verdicts.undoing import Undone, what_was_done
+from isthmus.runs.folder import RunFolder
+from isthmus.runs.set_facts import MOST, SetFacts, as_input, set_facts, spread
+from isthmus.wording import counted, number
+
+# At most one healthy set in a thousand is called unlike: people who see such a sentence once a year without a reason
+# go on reading it. Each of the eight questions has its share: scores at two rates, two levels, units, columns, turns at
+# the median and by their gain.
+ALARM = 1e-3
+EACH = ALARM / 8
+RATE = 0.01  # the usual rate of false alarms of `isthmus score`
+TENTH, HALF = 0.1, 0.5  # further shares of normal samples
+FEWEST = 3  # samples: two of two may well be the two in a hundred
+NAMED = 3  # columns, as many as `isthmus score` names for a row
+
+
+class SetScores(NamedTuple):
+    """Scores of `calibration` samples (n,), those `found` for the set (N,), and the rate of false alarms asked for."""
+
+    calibration: np.ndarray
+    found: np.ndarray
+    rate: float
+
+
+@dataclass(frozen=True)
+class SetCheck:
+    """Whether a set is `unlike` the training data, None where it cannot be told, and why, in a sentence.
+
+    Of n samples `n_outliers` were outliers, where `expected` would be by chance. `columns` are those that are unlike;
+    `undo` is what seems to have been done to all images.
+    """
+
+    unlike: bool | None
+    text: str = ""
+    n: int = 0
+    n_outliers: int | None = None
+    expected: float | None = None
+    columns: tuple[str, ...] = ()
+    undo: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` has it: `{"unlike": false}` where nothing was found, null where nothing can be told."""
+        if not self.unlike:
+            return {"unlike": self.unlike} | ({"text": self.text} if self.text else {})
+        about = {"unlike": True, "text": self.text, "n": self.n, "outliers": self.n_outliers, "expected": self.expected}
+        return about | {"columns": list(self.columns), "seems": self.undo}
+
+
+UNTOLD = SetCheck(None)
+
+
+def check_set(run: RunFolder, samples: Samples, *, noisy: bool = False, scored: SetScores | None = None) -> SetCheck:
+    """Sets `samples` beside what the run keeps of its data; nothing is read but its folder.
+
+    `noisy`: they are input for a denoiser, and are set beside noisy ones. `scored`: from whoever has the scores
+    already. Of samples that come in groups (pieces of one photograph) one a group counts, since the others are not
+    chosen independently.
+    """
+    rows = _independent(samples)
+    if len(rows) < FEWEST:
+        return SetCheck(False)
+    try:
+        facts = set_facts(run.path)
+        scale = Strangeness.of_run(run, facts, noisy=noisy)
+    except ModelFileError as error:  # what was asked for can be done all the same
+        return SetCheck(None, f"whether the set is like the training data cannot be told: {error.message}")
+    raw = np.asarray(samples.x[rows[spread(len(rows), MOST)]])
+    x = as_input(raw, run.model.preprocess)
+    if scored is not None:
+        scored = scored._replace(found=scored.found[rows])
+    elif scale is not None:
+        scored = SetScores(scale.calibration, scale.of(x), RATE)
+    if scored is not None and not len(scored.calibration):
+        scored = scale = None
+    if facts is None and scored is None:
+        return UNTOLD
+    columns = [] if facts is None or not facts.sizes.size else unlike_columns(facts, raw, samples.columns, EACH)
+    # The ends of noisy images are made by the noise, whose strength may differ.
+    level = level_told(facts, x, EACH) if facts is not None and len(facts.light) and not noisy else None
+    return _answer(scored, columns, level, _undone(x, scale, facts, scored, level))
+
+
+def _independent(samples: Samples) -> np.ndarray:
+    """Row numbers: all, or the first of each group where samples come in groups."""
+    if samples.groups is None:
+        return np.arange(len(samples))
+    return np.sort(np.unique(samples.groups, return_index=True)[1])
+
+
+def _beyond(scored: SetScores | None) -> float | None:
+    """The share of normal samples that most of the set is beyond; None where that could be chance."""
+    shares = () if scored is None else (scored.rate, TENTH)
+    return next((s for s in shares if scored and mostly_beyond(scored.calibration, scored.found, s, EACH)), None)
+
+
+def _undone(
+    x: Tensor, scale: Strangeness | None, facts: SetFacts | None, scored: SetScores | None, level: str | None
+) -> Undone | None:
+    """Tried on images only, and where the set is unlike, or stranger than chance at the median."""
+    if x.ndim != 4 or scale is None or scored is None:
+        return None
+    sure = level is not None or _beyond(scored) is not None
+    if not sure and excess(scored.calibration, scored.found, HALF).tail >= EACH:
+        return None
+    return what_was_done(x, scale, facts, sure=sure, by_level=level is not None, alarm=EACH)
+
+
+def _answer(scored: SetScores | None, columns: list[Column], level: str | None, undone: Undone | None) -> SetCheck:
+    share, units = _beyond(scored), [column for column in columns if column.units]
+    if share is None and not (level or units or undone):
+        return SetCheck(False)
+    named = columns if share is not None else units
+    why = [*_counted(scored, share if share is not None or level or units else HALF)]
+    why += [level] if level else []
+    why += [f"column {column.name} {column.words}" for column in named[:NAMED]]
+    why += [f"{len(named) - NAMED:,} more columns are unlike"] if len(named) > NAMED else []
+    text = f"the set as a whole is unlike the training data: {'; '.join(why)}"
+    if undone is not None:
+        are = "is an outlier" if undone.n_outliers == 1 else "are outliers"
+        text += f". {undone.name.capitalize()}? With that undone {undone.n_outliers} of {undone.n:,} {are}"
+    names = tuple(column.name for column in named)
+    if scored is None:
+        return SetCheck(True, text, columns=names)
+    seen, expected, *_ = excess(*scored)
+    return SetCheck(True, text, len(scored.found), seen, expected, names, None if undone is None else undone.name)
+
+
+def _counted(scored: SetScores | None, share: float | None) -> list[str]:
+    """How many samples are beyond that share of normal ones, and how many would be by chance; nothing for None."""
+    if scored is None or share is None:
+        return []
+    what = "outliers" if share == scored.rate else f"stranger than {1 - share:.0%} of normal ones"
+    seen, expected, *_ = excess(scored.calibration, scored.found, share)
+    of = counted(len(scored.found), "sample")
+    return [f"{seen:,} of {of} are {what}, where {number(expected)} would be by chance"]
+
+
+__all__ = ["UNTOLD", "SetCheck", "SetScores", "check_set"]

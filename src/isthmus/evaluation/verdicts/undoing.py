@@ -1,0 +1,114 @@
+"""What may have been done to a whole set of images: inverted, mirrored, turned, other channels, another exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from isthmus.evaluation.metrics.exceedance import excess
+from isthmus.evaluation.metrics.strangeness import Strangeness
+from isthmus.evaluation.verdicts.level_check import level_told
+from isthmus.runs.set_facts import SetFacts, levels, spread
+
+Undo = Callable[[Tensor], Tensor]
+
+# The symmetries of a square but for leaving it alone: what was done, and what undoes it.
+TURNS: dict[str, Undo] = {
+    "mirrored": lambda x: x.flip(-1),
+    "upside down": lambda x: x.flip(-2),
+    "turned by 180 degrees": lambda x: x.flip(-1, -2),
+    "transposed": lambda x: x.transpose(-1, -2),
+    "turned by 90 degrees": lambda x: torch.rot90(x, -1, (-2, -1)),
+    "turned by 270 degrees": lambda x: torch.rot90(x, 1, (-2, -1)),
+    "transposed about the other diagonal": lambda x: x.flip(-1, -2).transpose(-1, -2),
+}
+KEEP_SIDES = 3  # the first of them, which images that are not square can have as well
+TRIED = 17  # ways at most: the seven with and without inverting, inverting, channels, exposure
+TRIED_ON = 200  # images: seventeen ways take half a second of the usual network
+SHARES = (0.1, 0.5)  # of normal samples; the set must come back at both
+# Of the set may still be strange once the right thing was undone, since it may hold strange samples besides; of few
+# images more, where chance gives that in one case of twenty.
+BACK, BY_CHANCE = 0.25, 0.05
+# Of the images come out less strange. Upside down a digit may be as usual as upright; inverted none is.
+BETTER, NEARLY_ALL = 0.65, 0.9
+
+
+class Undone(NamedTuple):
+    """What may have been done, and how many of how many images are outliers at one in a hundred once it is undone."""
+
+    name: str
+    n_outliers: int
+    n: int
+
+
+def what_was_done(
+    x: Tensor, scale: Strangeness, facts: SetFacts | None, *, sure: bool, by_level: bool, alarm: float
+) -> Undone | None:
+    """What brings images x (N, C, H, W) of network input back to those of the training data; None if nothing does.
+
+    `sure`: the set is known to be unlike already, so the best way is taken that nearly all images gain by. Else the
+    gain itself must be beyond chance, by a sign test over all ways. `by_level`: the set is darker or lighter, which an
+    error may not tell, since a dark picture is easily rebuilt; then the levels must come back.
+    """
+    x = x[spread(len(x), TRIED_ON)]
+    before, bounded = scale.of(x), scale.model.preprocess.range == (0.0, 1.0)
+    for ways in (_single(x, facts, bounded=bounded), _double(x, bounded=bounded)):
+        found = []
+        for name, undone in ways:
+            after = scale.of(undone)
+            fine = by_level and facts is not None and level_told(facts, undone, alarm) is None
+            if _is_back(scale.calibration, after) and (fine or _gains(before, after, sure=sure, alarm=alarm)):
+                found.append((float(np.median(after)), name, after))
+        if found:
+            _, name, after = min(found, key=lambda way: way[0])
+            return Undone(name, excess(scale.calibration, after, 0.01).seen, len(after))
+    return None
+
+
+def _is_back(calibration: np.ndarray, after: np.ndarray) -> bool:
+    found = [excess(calibration, after, share) for share in SHARES]
+    return all(beyond.share <= BACK or beyond.tail > BY_CHANCE for beyond in found)
+
+
+def _gains(before: np.ndarray, after: np.ndarray, *, sure: bool, alarm: float) -> bool:
+    better, n = int((after < before).sum()), len(before)
+    if sure:
+        return better >= NEARLY_ALL * n
+    return better >= BETTER * n and float(stats.binom.sf(better - 1, n, 0.5)) < alarm / TRIED
+
+
+def _single(x: Tensor, facts: SetFacts | None, *, bounded: bool) -> Iterator[tuple[str, Tensor]]:
+    """(what may have been done, x with that undone); `bounded`: the input lies in [0, 1], so it can be inverted."""
+    if bounded:
+        yield "inverted", 1 - x
+    yield from ((name, undo(x)) for name, undo in _turns(x))
+    if x.shape[1] == 3:
+        yield "with red and blue exchanged", x.flip(1)
+    if bounded and facts is not None and len(facts.light):
+        yield "of another exposure or scale", _exposed(x, facts)
+
+
+def _double(x: Tensor, *, bounded: bool) -> Iterator[tuple[str, Tensor]]:
+    """The same for images that were inverted as well; tried where nothing alone explains them."""
+    if bounded:
+        yield from ((f"{name} and inverted", 1 - undo(x)) for name, undo in _turns(x))
+
+
+def _turns(x: Tensor) -> list[tuple[str, Undo]]:
+    return list(TURNS.items())[: len(TURNS) if x.shape[-1] == x.shape[-2] else KEEP_SIDES]
+
+
+def _exposed(x: Tensor, facts: SetFacts) -> Tensor:
+    """x stretched so that dark and light lie, at the median, where those of the training data do."""
+    dark, light = (float(np.median(found)) for found in levels(x))
+    wanted_dark, wanted_light = float(np.median(facts.dark)), float(np.median(facts.light))
+    times = (wanted_light - wanted_dark) / (light - dark) if light > dark else 1.0
+    return ((x - dark) * times + wanted_dark).clamp(0, 1)
+
+
+__all__ = ["Undone", "what_was_done"]

@@ -1,0 +1,156 @@
+"""What a run keeps of its data so that a whole new set can be set beside it: levels of images, sizes of columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.batches import chunk_of
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.split import held_apart
+from isthmus.data.samples import Samples
+from isthmus.errors import ModelFileError
+from isthmus.models.autoencoder import Model, evaluation
+from isthmus.randomness import generator_for
+from isthmus.runs.artifacts import Artifact, Artifacts
+from isthmus.runs.latent import MOST_NUMBERS
+from isthmus.training.prepared import Prepared
+
+PART = "set"
+MOST = 1_000  # samples that are looked at: a share of one half is known to 1.6 % then, in a fraction of a second
+MOST_ROWS = 10_000  # rows of the training part for the columns: their quantiles are known to half a percent then
+MOST_VALUES = 2**25  # fewer samples where they are large: 128 MB of float32
+# Of the pixels of an image: where black and white lie. Not the very ends, since a single dead pixel would be those.
+DARK, LIGHT = 0.01, 0.99
+SIZES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the absolute values of a column
+LEAST_ERROR = 1e-12  # a mean squared error that float32 cannot tell from none
+
+
+class Passes(NamedTuple):
+    """Of n samples: `log_error` (n,), the log of the mean squared error, and the codes `z` (n, Z); None without."""
+
+    log_error: np.ndarray
+    z: np.ndarray | None
+
+
+class SetFacts(NamedTuple):
+    """Of validation images: `dark` and `light` (n,), between which 98 % of the pixels lie, as network input.
+
+    Of the training rows of a table: quantiles `sizes` (5, D) of the absolute values of each column, its `mean` and
+    `deviation` (D,), in raw units. Of a denoiser: what noisy validation samples gave, `watched` errors and the `noisy`
+    ones that nothing was chosen by; both None for other models.
+    """
+
+    dark: np.ndarray
+    light: np.ndarray
+    sizes: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    n_rows: int
+    watched: np.ndarray | None = None
+    noisy: Passes | None = None
+
+
+def keep_set_facts(run_path: str | Path, prepared: Prepared, model: Model) -> None:
+    """Writes RUN/latent/set/ for a run that has just been trained."""
+    splits, training = prepared.splits, prepared.config.training
+    image = prepared.preprocess.is_image
+    validation = splits.validation
+    dark, light = levels(as_input(validation.x, model.preprocess)) if image and len(validation) else (np.zeros(0),) * 2
+    arrays = {"dark": dark, "light": light} | ({} if image else _columns(splits.train))
+    if model.config.noise != "none":
+        watched, held = held_apart(validation, training.calibration, training.seed)
+        generator = generator_for(training.seed, "validation", "set", device=model.device)
+        for name, part in (("watched", watched), ("held", held)):
+            found = passes(model, as_input(part.x, model.preprocess), generator)
+            arrays[f"{name}_log_error"] = found.log_error
+            if found.z is not None:
+                arrays[f"{name}_z"] = found.z
+    Artifacts(run_path).put(PART, {"n_rows": min(len(splits.train), MOST_ROWS)}, arrays)
+
+
+def set_facts(run_path: str | Path) -> SetFacts | None:
+    """What the run keeps; None for runs from before this was kept. Raises: ModelFileError where it is damaged."""
+    kept = Artifacts(run_path)
+    if not kept.has(PART):
+        return None
+    part = kept.get(PART)
+    try:
+        return _from_part(part)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"latent/{PART} in {run_path} cannot be used: {error}."
+        raise ModelFileError(
+            "LATENT-FILE", message, fix=f"remove {kept.folder / PART}; the tools need it not"
+        ) from None
+
+
+def _from_part(part: Artifact) -> SetFacts:
+    arrays, none = part.arrays, np.zeros(0)
+    sizes, mean, deviation = (arrays.get(name, none) for name in ("sizes", "mean", "deviation"))
+    watched = arrays.get("watched_log_error")
+    noisy = None if watched is None else Passes(arrays["held_log_error"], arrays.get("held_z"))
+    n_rows = int(part.about["n_rows"])
+    return SetFacts(arrays["dark"], arrays["light"], sizes, mean, deviation, n_rows, watched, noisy)
+
+
+def spread(n: int, most: int) -> np.ndarray:
+    """At most `most` of n row numbers, evenly spaced, ascending."""
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
+
+
+def as_input(raw: np.ndarray, preprocess: Preprocess) -> Tensor:
+    """Network input (n, *shape) of at most 1,000 raw samples, evenly spaced; of fewer where one has many values."""
+    rows = spread(len(raw), min(MOST, max(1, MOST_VALUES // preprocess.size)))
+    return preprocess.to_x(torch.from_numpy(np.array(raw[rows])))
+
+
+def levels(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """(dark, light), both (n,), of images x (n, C, H, W): the first and the last hundredth of their pixels' values."""
+    pixels = np.sort(x.flatten(1).numpy(), axis=1)
+    last = pixels.shape[1] - 1
+    return pixels[:, round(DARK * last)], pixels[:, round(LIGHT * last)]
+
+
+def column_sizes(rows: np.ndarray) -> np.ndarray:
+    """Quantiles (5, D) of the absolute values of columns (N, D), in float64; NaN for one of nothing but gaps."""
+    there = np.abs(np.asarray(rows, np.float64))
+    empty = np.isnan(there).all(0)
+    there[:, empty] = 0.0
+    found = np.nanquantile(there, SIZES, axis=0)
+    found[:, empty] = np.nan
+    return found
+
+
+def passes(model: Model, x: Tensor, generator: torch.Generator | None = None) -> Passes:
+    """What network input x (n, *shape) gives; with a generator it gets the noise of the training before.
+
+    The error is that between what goes in and what comes out, noise included: at use nothing else is known.
+    """
+    logs, codes = [np.zeros(0)], [np.zeros((0, model.z_size), np.float32)]
+    with torch.no_grad(), evaluation(model):
+        for part in x.split(chunk_of(model.preprocess.size)):
+            x_in = part.to(model.device)
+            x_in = x_in if generator is None else model.corruption(x_in, generator).x_in
+            params, code = model(x_in)
+            errors = (model.likelihood.mean(params.float()) - x_in).cpu().double().square().flatten(1).mean(1)
+            logs.append((errors + LEAST_ERROR).log().numpy())
+            if model.has_code and model.z_size <= MOST_NUMBERS:
+                codes.append(code.z.float().flatten(1).cpu().numpy())
+    has_codes = model.has_code and model.z_size <= MOST_NUMBERS
+    return Passes(np.concatenate(logs), np.concatenate(codes) if has_codes else None)
+
+
+def _columns(train: Samples) -> dict[str, np.ndarray]:
+    rows = np.asarray(train.x[spread(len(train), MOST_ROWS)], np.float64)
+    there = ~np.isnan(rows)
+    n = np.maximum(there.sum(0), 1)
+    mean = np.where(there, rows, 0.0).sum(0) / n
+    deviation = np.sqrt(np.square(np.where(there, rows - mean, 0.0)).sum(0) / n)
+    return {"sizes": column_sizes(rows), "mean": mean, "deviation": deviation}
+
+
+__all__ = ["Passes", "SetFacts", "keep_set_facts", "set_facts"]
