@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
+from sklearn.datasets import load_sample_images
 
+from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.metrics import noise_sd
 from isthmus.evaluation.verdicts.noise_check import judge_noise, wider
 from isthmus.parts.corruptions import corruption
@@ -24,9 +28,18 @@ def images(digits: Digits) -> torch.Tensor:
 
 def calibrated(images: torch.Tensor, noise: str) -> dict[str, list[float]]:
     """As a run keeps it, from the first half of the images."""
-    first = images[:200]
-    both = {"clean": first, "noisy": noisy(first, noise, seed=1)}
-    return {name: torch.quantile(noise_sd(x), POINTS).tolist() for name, x in both.items()}
+    first, worse = images[:200], noisy(images[:200], noise, seed=1)
+    (variance, covariance), (v, c) = flat_moments(first), flat_moments(worse)
+    found = {"clean": noise_sd(first), "noisy": noise_sd(worse), "clean_variance": variance}
+    found |= {"clean_covariance": covariance, "noisy_correlation": c / v.clamp(min=1e-12)}
+    return {name: torch.quantile(values, POINTS).tolist() for name, values in found.items()}
+
+
+def correlated(images: torch.Tensor, sigma: float, width: float, seed: int = 5) -> torch.Tensor:
+    """The images with noise that was blurred by `width` pixels and has the deviation `sigma`."""
+    white = np.random.default_rng(seed).normal(size=images.shape)
+    noise = gaussian_filter(white, (0, 0, width, width))
+    return (images + torch.from_numpy(sigma * noise / noise.std()).float()).clamp(0, 1)
 
 
 @pytest.mark.parametrize("n", [1, 200], ids=["one image", "many"])
@@ -94,3 +107,59 @@ def test_the_levels_to_try_take_in_the_noise_that_was_given(images: torch.Tensor
     low, high = (float(level) for level in str(found.try_next).rpartition(":")[2].split("-"))
     assert low <= given <= high
     assert high - low < 0.75
+
+
+@pytest.fixture(scope="module")
+def patches() -> torch.Tensor:
+    """400 gray pieces of 32 x 32 pixels of scikit-learn's two photographs, shuffled, in [0, 1]."""
+    gray = [photo[:416, :640].mean(2).reshape(13, 32, 20, 32) for photo in load_sample_images().images]
+    found = np.concatenate([pieces.swapaxes(1, 2).reshape(-1, 1, 32, 32) for pieces in gray]) / 255
+    return torch.from_numpy(found[np.random.default_rng(0).permutation(len(found))[:400]]).float()
+
+
+@pytest.mark.parametrize("kind", ["digits", "patches"])
+@pytest.mark.parametrize(("sigma", "width"), [(0.1, 1.5), (0.3, 0.7), (0.3, 3.0), (0.5, 1.5)])
+def test_fault_120_correlated_noise_is_not_called_clean(
+    images: torch.Tensor, patches: torch.Tensor, kind: str, sigma: float, width: float
+) -> None:
+    given = images if kind == "digits" else patches
+    found = judge_noise(correlated(given[200:], sigma, width), calibrated(given, "gaussian:0.5"), noise="gaussian:0.5")
+    assert found.level == "warn"
+    assert "carries correlated noise, which this model was not trained for" in found.text
+    assert found.try_next is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "width"), [("digits", 0.6), ("digits", 1.0), ("digits", 2.0), ("patches", 1.0), ("patches", 2.0)]
+)
+def test_fault_120_blurred_pictures_are_not_called_clean(
+    images: torch.Tensor, patches: torch.Tensor, kind: str, width: float
+) -> None:
+    given = images if kind == "digits" else patches
+    blurred = torch.from_numpy(gaussian_filter(given[200:].numpy(), (0, 0, width, width)))
+    found = judge_noise(blurred, calibrated(given, "gaussian:0.5"), noise="gaussian:0.5")
+    assert found.level == "warn"
+    assert "less fine detail than clean images of training, so it may be blurred" in found.text
+
+
+@pytest.mark.parametrize("trained", ["gaussian:0.1", "gaussian:0.5", "salt-and-pepper:0.2", "speckle:0.3"])
+@pytest.mark.parametrize("given", ["none", "gaussian:0.05", "gaussian:0.2", "gaussian:1.0", "salt-and-pepper:0.1"])
+def test_white_noise_and_clean_pictures_are_not_called_correlated(
+    images: torch.Tensor, patches: torch.Tensor, trained: str, given: str
+) -> None:
+    for x in (images, patches):
+        found = judge_noise(noisy(x[200:], given, seed=6), calibrated(x, trained), noise=trained)
+        assert "correlated" not in found.text
+        assert "blurred" not in found.text
+
+
+def test_rough_or_single_clean_pictures_are_not_called_correlated(patches: torch.Tensor) -> None:
+    known, rest = calibrated(patches, "gaussian:0.2"), patches[200:]
+    roughest = rest[flat_moments(rest)[0].argsort(descending=True)[:40]]
+    for x in (roughest, *(rest[i : i + 1] for i in range(200))):
+        assert "correlated" not in judge_noise(x, known, noise="gaussian:0.2").text
+
+
+def test_estimates_of_older_runs_are_judged_by_their_level(images: torch.Tensor) -> None:
+    old = {name: points for name, points in calibrated(images, "gaussian:0.5").items() if name in {"clean", "noisy"}}
+    assert "looks clean" in judge_noise(correlated(images[200:], 0.3, 1.5), old, noise="gaussian:0.5").text

@@ -13,6 +13,7 @@ from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.evaluation.metrics import measure, metrics
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.code_usage import occupancy
+from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.passed import TEST_NOISE, Passed, floors, is_picture, pass_through
 from isthmus.evaluation.verdicts.facts import Facts
 from isthmus.evaluation.verdicts.verdicts import judge_all
@@ -81,10 +82,19 @@ def about_denoising(prepared: Prepared, model: Model, passed: Passed) -> dict[st
 
 
 def noise_estimates(model: Model, validation: torch.Tensor, seed: int) -> dict[str, list[float]]:
-    """The 5 %, 50 % and 95 % points of the estimated noise, of clean images and of those with the training's noise."""
+    """The 5 %, 50 % and 95 % points of the estimated noise, of clean images and of those with the training's noise.
+
+    With them those of the variance and the covariance of neighbors in the flat parts of clean images, and of the ratio
+    of both under the training's noise.
+    """
     noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
     points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
     found = {name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))}
+    variance, covariance = flat_moments(validation)
+    noisy_variance, noisy_covariance = flat_moments(noisy)
+    ratio = noisy_covariance / noisy_variance.clamp(min=1e-12)  # where nothing varies both are 0
+    flat = {"clean_variance": variance, "clean_covariance": covariance, "noisy_correlation": ratio}
+    found |= {name: torch.quantile(values, points) for name, values in flat.items()}
     return {name: values.tolist() for name, values in found.items()}
 
 
