@@ -128,3 +128,18 @@ def test_the_command_bounds_a_vae_and_names_the_binarization(
 def test_the_command_says_why_there_is_no_bound(denoiser: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_guarded(build_app(), ["evaluate", str(denoiser.path), "--nll", "5"]) == 2
     assert "has no density q(z | x), so there is no bound" in capsys.readouterr().err
+
+
+def test_a_density_says_of_which_values_it_is_one() -> None:
+    """p(raw) = p(standardized) / product of the deviations, so -log p differs by the sum of their logarithms."""
+    ready = tiny.prepared(100 * tiny.table(), likelihood="gaussian", bottleneck="gaussian")
+    model = tiny.trainer(ready).model
+    told = importance_bound(model, ready.tensor(ready.splits.test), draws=2)["values"]
+    nats = float(np.log(ready.splits.train.x.std(0, dtype=np.float64)).sum())
+    assert nats > 0
+    assert (
+        told == f"a density of standardized values, gaussian; of values in their own units it is {nats:.2f} nats higher"
+    )
+    plain = tiny.prepared(tiny.table(), likelihood="gaussian", bottleneck="gaussian", scale="none")
+    found = importance_bound(tiny.trainer(plain).model, plain.tensor(plain.splits.test), draws=2)["values"]
+    assert found == "a density of values as they are scaled for the network, gaussian"
