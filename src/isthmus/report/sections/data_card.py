@@ -72,6 +72,7 @@ def _read(run_data: RunData) -> str:
     d, sample = run_data.metrics["data"], run_data.sample
     return (
         f"The {d['n_train']:,} training {sample}s move the weights, the {d['n_validation']:,} for validation decide "
-        f"which epoch is kept, and the {d['n_test']:,} test {sample}s are looked at once, after the end: every number "
-        "on this page that does not say otherwise is from them. Duplicates between training and test would flatter it."
+        f"which epoch is kept, and the {d['n_test']:,} test {sample}s are looked at after the end: every number on "
+        "this page that does not say otherwise is from them. They chose nothing in this run; whoever resumes it, or "
+        "follows what a verdict tries, looks at them again. Duplicates between training and test would flatter it."
     )
