@@ -22,7 +22,9 @@ from isthmus.errors import DataError, UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.editing.edits import edit_of
+from isthmus.tools.inference import apply
 from isthmus.tools.inference.intake import read_input
+from isthmus.training import prepare
 from tiny import Digits
 
 COMMANDS = {"sample", "interpolate", "traverse", "edit", "score", "neighbors", "map", "duplicates", "probe", "export"}
@@ -244,3 +246,34 @@ def numbers(found: Any) -> list[float]:
     if isinstance(found, dict | list):
         return [n for value in (found.values() if isinstance(found, dict) else found) for n in numbers(value)]
     return [float(found)] if isinstance(found, int | float) else []
+
+
+def test_fault_106_a_large_offset_from_training_to_what_comes_back(tmp_path: Path) -> None:
+    """A column of seconds is as large as any other to the cost, and comes back to a fraction of its deviation."""
+    rng = np.random.default_rng(0)
+    t = 1.7e9 + 1444 * rng.normal(size=300)
+    a = rng.normal(size=300)
+    frame = pl.DataFrame({"a": a, "b": a + 0.01 * rng.normal(size=300), "t": t})
+    frame.write_csv(tmp_path / "t.csv")
+    frame[:1].write_csv(tmp_path / "one.csv")  # of one row nothing could be guessed
+    run = isthmus.train(str(tmp_path / "t.csv"), out=tmp_path / "run", **tiny.FAST | {"epochs": 40, "z_size": 2})
+    again = run.model.reconstruct(frame)["t"].to_numpy()
+    assert np.median(np.abs(again - t)) < 0.2 * 1444  # two numbers hold what two columns do
+    assert len(np.unique(again)) > 290
+    assert run.model.preprocess.scale[2] == pytest.approx(1 / 1444, rel=0.2)  # the sample's deviation
+    assert run.model.encode(frame[:1]).to_numpy() == pytest.approx(np.asarray(run.model.encode(frame))[:1], abs=1e-5)
+    apply.reconstruct(run, tmp_path / "one.csv", tmp_path / "one-again.csv")
+    assert pl.read_csv(tmp_path / "one-again.csv")["t"][0] == pytest.approx(again[0], rel=0, abs=1e-3)
+    assert isthmus.load(tmp_path / "run").preprocess == run.model.preprocess
+
+
+def test_fault_106_test_data_named_apart_is_read_in_the_type_of_the_training_data(tmp_path: Path) -> None:
+    """All of it is from one moment, so that alone it would seem to need more digits, or fewer."""
+    rng = np.random.default_rng(0)
+    wide, narrow = 1.7e9 + 1e8 * rng.normal(size=(60, 2)), 1.7e9 + 1e3 * rng.normal(size=(60, 2))
+    for train, test, dtype in ((wide, narrow, np.float32), (narrow, wide, np.float64)):
+        for name, x in (("train", train), ("test", test)):
+            pl.DataFrame(x, schema=["a", "b"]).write_csv(tmp_path / f"{name}.csv")
+        settings = tiny.config(source=str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
+        splits = prepare.read_splits(settings, None, tiny.Said())
+        assert {splits.train.x.dtype, splits.validation.x.dtype, splits.test.x.dtype} == {np.dtype(dtype)}

@@ -327,3 +327,15 @@ def test_parameters_are_stored_and_cloned() -> None:
     estimator = AutoEncoder(3, settings={"activation": "tanh"}, hidden=[4])
     assert clone(estimator).get_params() == estimator.get_params()
     assert repr(estimator) == "AutoEncoder(hidden=[4], settings={'activation': 'tanh'}, z_size=3)"
+
+
+def test_fault_106_a_large_offset_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2)) * [1444, 1]
+    offset = np.array([1.7e9, 0])
+    plain, moved = (AutoEncoder(z_size=1, steps=50, random_state=0).fit(data) for data in (X, X + offset))
+    assert moved.transform(X + offset) == pytest.approx(plain.transform(X), abs=1e-3)  # of codes about 1; 50 steps
+    assert moved.score(X + offset) == pytest.approx(plain.score(X), rel=1e-3)
+    Z = plain.transform(X)
+    again = moved.inverse_transform(Z) - offset
+    assert again == pytest.approx(plain.inverse_transform(Z), rel=1e-3, abs=1e-3 * 1444)

@@ -50,6 +50,11 @@ class DataConfig:
     scale: Annotated[Literal["auto", "none", "minmax", "standard"], "auto: images to [0, 1], tables standardized."] = (
         "auto"
     )
+    # Runs from before this setting have float32 everywhere; see `settings.BEFORE`.
+    digits: Annotated[
+        Literal["auto", "float32", "float64"],
+        "In which type a table is kept; auto: float64 where float32 would round a column by 0.001 of its deviation.",
+    ] = "auto"
     key: Annotated[str | None, "Which array of an .npz file holds the samples."] = None
     delimiter: Annotated[str | None, "The character between two cells of a CSV file."] = None
     encoding: Annotated[str | None, "The text encoding of a CSV file, if it is not UTF-8."] = None

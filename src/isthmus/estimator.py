@@ -265,7 +265,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         return preprocess.to_x(arrange(torch.from_numpy(self._raw(X)), preprocess.shape)[0] / self._full)
 
     def _raw(self, X: np.ndarray) -> np.ndarray:
-        return np.array(X.reshape(len(X), *self._shape), dtype=np.float32, order="C")
+        """Checked rows in the shape and with the digits that the training data was kept with."""
+        dtype = np.float64 if self.model_.preprocess.dtype == "float64" else np.float32
+        return np.array(X.reshape(len(X), *self._shape), dtype=dtype, order="C")
 
     def _scored(self, log_error: np.ndarray, code: np.ndarray) -> np.ndarray:
         return -error_nats(log_error, *self._usual) - code

@@ -17,6 +17,11 @@ from typing import Any, get_args, get_type_hints
 from isthmus.config import ALIASES, SECTIONS, Config, is_list
 from isthmus.errors import UsageError
 
+# What settings were before they could be set. A run writes all of its settings, so a `config.toml` that holds the
+# OLDEST but not these is one of a run from before, which keeps its rules.
+BEFORE: dict[str, dict[str, Any]] = {"data": {"digits": "float32"}}
+OLDEST = {"allow_trailing", "data_dir"}  # of [data], in every file that a run wrote, and worth nobody's writing by hand
+
 
 def where_is(name: str) -> str:
     """The dotted address of a bare setting name: `"z_size"` -> `"model.z_size"`; dotted names pass through."""
@@ -125,12 +130,12 @@ def _by_our_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The nested values of a `config.toml`, unchecked (`build` checks).
+    """The nested values of a `config.toml`, unchecked (`build` checks); a run from before a setting has its old value.
 
     Raises: UsageError if the file is missing or is not TOML, with the line.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError("USAGE-CONFIG", f"there is no file {path}.", fix="name a config.toml of a run") from None
     except OSError as error:
@@ -139,6 +144,8 @@ def read(path: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
+    data = values.get("data")
+    return merge(BEFORE, values) if isinstance(data, Mapping) and data.keys() >= OLDEST else values
 
 
 def write(config: Config) -> str:

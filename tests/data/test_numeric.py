@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isthmus.data import numeric
-from isthmus.data.numeric import are_bytes, are_whole, blocks, converted, listed, loses_digits, value_range
+from isthmus.data.numeric import Rounding, are_bytes, are_whole, blocks, converted, listed, loses_digits, value_range
 from isthmus.errors import ResourceError
 
 
@@ -58,3 +58,28 @@ def test_conversion_copies_only_where_it_must(monkeypatch: pytest.MonkeyPatch) -
 def test_names_in_a_sentence() -> None:
     assert listed(["a"]) == '"a"'
     assert listed(list("abcdefg"), 2) == '"a", "b" and 5 more'
+
+
+@pytest.mark.parametrize(
+    ("values", "matters"),
+    [
+        (1.7e9 + 1444 * np.random.default_rng(0).normal(size=200), True),  # seconds within an hour; float32 has 128
+        (1.7e9 + 1e7 * np.random.default_rng(0).normal(size=200), False),  # within a year
+        (np.full(200, 0.1), False),  # a constant, whatever float32 makes of it
+        (5e5 + np.arange(200.0), False),  # whole numbers that float32 has
+        (-3e12 + np.arange(200.0) / 7, True),
+        (1e-44 * np.arange(200), True),  # below the least normal number
+        (np.random.default_rng(0).normal(size=200), False),
+    ],
+)
+@pytest.mark.parametrize("step", [200, 7])
+def test_rounding_matters_where_it_changes_a_thousandth_of_the_deviation(
+    values: np.ndarray, matters: bool, step: int
+) -> None:
+    lost = np.abs(values.astype(np.float32).astype(np.float64) - values).max()
+    assert (lost > 0.001 * np.std(values) > 0) == matters  # the definition, all at once
+    told = Rounding(2)
+    for start in range(0, 200, step):
+        gaps = np.where(np.arange(200) % 3 == 0, np.nan, values)
+        told.add(np.column_stack([values, gaps])[start : start + step])
+    assert told.matters.tolist() == [matters, matters]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import isthmus
@@ -178,3 +180,22 @@ def test_a_module_that_is_another_is_refused_and_the_run_stays_as_it_was(images:
 def test_a_module_for_a_run_that_has_none_is_refused(copy: Path) -> None:
     with pytest.raises(UsageError, match="trains no module of your own, and was handed a Linear"):
         isthmus.resume(copy, epochs=4, module=nn.Linear(2, 2), show=False)
+
+
+BEFORE = Path(__file__).parents[1] / "fixtures" / "before_layers"
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("table", 9), ("digits", 5)])
+def test_a_run_from_before_resumes_by_the_rules_that_it_began_with(
+    name: str, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights beside the runs were trained by the version that began them."""
+    shutil.copytree(BEFORE, tmp_path / "then")
+    monkeypatch.chdir(tmp_path / "then")  # its data is named by a relative path
+    settings = tomllib.loads(Path(name, "config.toml").read_text())
+    assert not {"digits", "split"} & settings["data"].keys()
+    run = isthmus.resume(name, epochs=epochs, show=False)
+    for key, expected in load_file(f"{name}.resumed.safetensors").items():
+        # Equal to the last bit on the processor that they come from; other data changes them by 3e-3 at least.
+        torch.testing.assert_close(run.model.state_dict()[key], expected, rtol=0, atol=1e-5)
+    assert tomllib.loads(Path(name, "config.toml").read_text())["data"]["digits"] == "float32"

@@ -15,11 +15,12 @@ class Samples:
     """Raw values with what is known about them.
 
     `x` is (N, C, H, W) for images: uint8 0..255, uint16 0..65535, or float32 in [0, 1] (beyond only where `--scale` is
-    to bring it there). For a table it is (N, D) float32 in the table's own units. `labels` is (N,) int64, indices into
-    `classes`. `ids` are file names; None stands for row numbers. `columns` names the table columns behind `x` (also for
-    images that came as a table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud.
-    `groups` (N,) int64 are alike for samples that belong together, such as pieces of one image; a split keeps them so.
-    `cut` is the option by which images were cut. `skipped` are the files that were left out, each with its fault.
+    to bring it there). For a table it is (N, D) in the table's own units: float32, or float64 where float32 has too few
+    digits for a column (a time in seconds since 1970). `labels` is (N,) int64, indices into `classes`. `ids` are file
+    names; None stands for row numbers. `columns` names the table columns behind `x` (also for images that came as a
+    table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud. `groups` (N,) int64
+    are alike for samples that belong together, such as pieces of one image; a split keeps them so. `cut` is the option
+    by which images were cut. `skipped` are the files that were left out, each with its fault.
     """
 
     x: np.ndarray

@@ -52,9 +52,10 @@ class Origin:
 
 
 def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig) -> Samples:
-    """Samples from (N, D) values of type uint8, uint16 or float32; NaN is a gap that a median of its column will fill.
+    """Samples from (N, D) values; NaN is a gap that a median of its column will fill.
 
-    Images with `--shape`, or where the columns look like square images (said in the notes); a float32 table otherwise.
+    Images with `--shape`, or where the columns look like square images (said in the notes); a table otherwise, of
+    float64 where the values come so (see `numeric.table_type`), else of float32.
 
     Raises: DataError if the shape does not fit, or the values have no range that images may have, or gaps.
     """
@@ -64,7 +65,8 @@ def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig)
         guessed = shape is not None
     if shape is None or shape == TABLE:
         notes = () if origin.predicting else _about_table(matrix, origin)
-        return _samples(converted(matrix, np.float32), origin, origin.columns, notes)
+        x = matrix if matrix.dtype == np.float64 else converted(matrix, np.float32)
+        return _samples(x, origin, origin.columns, notes)
     return _as_images(matrix, shape, guessed, origin, options)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import ModelConfig
-from isthmus.data.batching.batches import chunk_of
+from isthmus.data.batching.batches import chunk_of, resident
 from isthmus.data.batching.carry import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
@@ -201,6 +201,8 @@ class Model(nn.Module):
     def _in_chunks(self, function: Callable[[Tensor], Tensor], data: Tensor, *, scaled: bool = False) -> Tensor:
         device = self.device
         with torch.no_grad(), evaluation(self):
+            if not scaled and self.preprocess.dtype == "float64":  # which Apple's GPUs lack
+                data, scaled = resident(data.cpu().to(torch.float64), self.preprocess, torch.device("cpu")), True
             chunks = (chunk.to(device) for chunk in data.split(chunk_of(self.preprocess.size)))
             return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
 

@@ -10,6 +10,7 @@ from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
 from isthmus.runs.folder import CONFIG, RunFolder
 from isthmus.runs.record import as_recorded, digests, hardware, versions
+from isthmus.settings import BEFORE
 from isthmus.training.prepared import Prepared
 
 # How far and how fast training goes on; everything it has come to so far stands as it is.
@@ -35,7 +36,7 @@ def settings_changed(run: RunFolder) -> dict[str, str]:
     if not before:  # a run from before settings were recorded
         return {}
     then, now = flat(before), flat(as_recorded(run.config))
-    usual = flat(as_recorded(Config()))  # what a setting was before it could be set
+    usual = flat(as_recorded(Config())) | flat(BEFORE)  # what a setting was before it could be set
     changed = {name: (then.get(name, usual.get(name)), value) for name, value in now.items()}
     told = {name: f"{_shown(old)} -> {_shown(new)}" for name, (old, new) in changed.items() if old != new}
     refused = [f"{name}: {change}" for name, change in told.items() if name not in GOES_ON | ELSEWHERE]

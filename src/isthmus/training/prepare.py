@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
 
-from isthmus.config import Config
+from isthmus.config import Config, DataConfig
 from isthmus.data.batching.batches import Batches, shift_of
 from isthmus.data.batching.preprocess import fit_preprocess, refuse_gaps, refuse_out_of_range
 from isthmus.data.batching.split import Splits, align_labels, split
@@ -35,11 +35,23 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay) -> Splits:
     with display.counting("reading") as progress:
         named = data is None or isinstance(data, str | Path)  # then the configuration names it too
         bundle: Bundle = read(options.source, options, progress) if named else read_object(data, options)
+        wanted = _digits_of(bundle.train, options)
+        if bundle.test is not None and _digits_of(bundle.test, options) != wanted:
+            options = replace(options, digits=wanted)
+            bundle = read(options.source, options, progress) if named else read_object(data, options)
+    options = replace(options, digits=wanted)
     others = {}
     for role in ("validation", "test"):
         source = getattr(options, role)
         others[role] = read_samples(source, options) if source is not None else None
     return split(bundle, seed=config.training.seed, limit=options.limit, **others)
+
+
+def _digits_of(samples: Samples, options: DataConfig) -> Literal["auto", "float32", "float64"]:
+    """In which type the other sets of a table are to be kept, so that all are alike: that of the training part."""
+    if samples.is_image or samples.x.dtype not in (np.float32, np.float64):
+        return options.digits
+    return "float64" if samples.x.dtype == np.float64 else "float32"
 
 
 def prepare(config: Config, splits: Splits) -> Prepared:
@@ -49,7 +61,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     """
     for samples in (splits.train, splits.validation, splits.test):
         refuse_gaps(samples, config.data.missing)
-    preprocess = fit_preprocess(splits.train, config.data.scale)
+    preprocess = fit_preprocess(splits.train, config.data.scale, config.data.digits)
     splits = replace(
         splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
     )

@@ -197,3 +197,34 @@ def test_a_column_that_the_training_part_misses_has_no_median() -> None:
     with pytest.raises(DataError, match='training part miss column "c", so it has no median') as e:
         fit_preprocess(Samples(x, "t", columns=tuple("abcde")), "auto")
     assert e.value.fix == "leave it out with --drop-column c"
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+@pytest.mark.parametrize(("offset", "spread"), [(1.7e9, 1444), (1.7e9, 1e-3), (-4e15, 50), (5e5, 1e-6)])
+def test_fault_106_a_large_offset_is_scaled_as_scikit_learn_does(scale: str, offset: float, spread: float) -> None:
+    table = np.column_stack([offset + spread * np.random.default_rng(0).normal(size=500), tiny.table(500)[:, 0]])
+    p = fitted(table, scale)
+    x = p.to_x(torch.from_numpy(table))
+    # Its shares are of values without their offset, since its own sums lose digits beside one.
+    expected = {"standard": StandardScaler, "minmax": MinMaxScaler}[scale]().fit_transform(table - [offset, 0])
+    ulp = np.spacing(abs(offset)) / spread  # half of one is lost when the offset is added, half in the mean
+    assert x.numpy() == pytest.approx(expected, abs=2 * ulp + 1e-6)  # and what float32 has for x itself
+    back = p.to_raw(x)
+    assert back.dtype == torch.float64
+    assert back[:, 0].numpy() == pytest.approx(table[:, 0], abs=1e-6 * spread + 2 * np.spacing(abs(offset)), rel=0)
+
+
+def test_fault_106_an_array_of_float32_is_no_constant_where_its_values_differ() -> None:
+    table = np.column_stack([1.7e9 + 1444 * np.random.default_rng(0).normal(size=500), tiny.table(500)[:, 0]])
+    table = table.astype(np.float32)
+    x = fitted(table).to_x(torch.from_numpy(table))
+    assert x.std(0, correction=0).tolist() == pytest.approx([1, 1], rel=1e-3)
+    before = fit_preprocess(Samples(table, "t"), "auto", digits="float32")  # the rule of runs from before
+    assert before.scale is not None
+    assert before.scale[0] == 1
+
+
+def test_fault_106_numbers_that_differ_in_the_last_bit_alone_are_a_constant() -> None:
+    table = np.column_stack([np.where(np.arange(50) % 2, 0.1 + 0.2, 0.3), tiny.table(50)[:, 0]])
+    for x in (table, table.astype(np.float32)):
+        assert fitted(x).scale[0] == 1  # type: ignore[index]

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isthmus.config import DataConfig
+from isthmus.data.read import read as read_source
 from isthmus.data.samples import Samples
-from isthmus.data.tables import reading
-from isthmus.data.tables.reading import read_table
+from isthmus.data.tables import frames, reading
+from isthmus.data.tables.reading import read_table, samples_from_frame
 from isthmus.data.tables.text import chunks_of_lines
 from isthmus.errors import DataError, IsthmusError, ResourceError, UsageError
 
@@ -356,3 +357,29 @@ def test_skipping_leaves_exactly_the_good_rows(read, cells: list[list[str]]) -> 
     text = "a,b,c\n" + "1,1,1\n" * 99 + "\n".join(",".join(row) for row in cells) + "\n"
     x = read(text, skip_bad_rows=True, missing="drop").x
     np.testing.assert_array_equal(x, np.array([[1, 1, 1]] * 99 + good, np.float32))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "frame", "array"])
+def test_fault_106_a_large_offset_keeps_its_digits(tmp_path: Path, kind: str) -> None:
+    t = np.round(1.7e9 + 1444 * RNG.normal(size=300), 3)
+    frame = pl.DataFrame({"a": RNG.normal(size=300), "t": t})
+    frame.write_csv(tmp_path / "t.csv")
+    frame.write_parquet(tmp_path / "t.parquet")
+    data = {"frame": frame, "array": frame.to_numpy()}.get(kind, tmp_path / f"t.{kind}")
+    found = read_source(data, DataConfig(shape="table")).train
+    assert found.x.dtype == np.float64
+    np.testing.assert_array_equal(found.x, frame.to_numpy())
+    assert read_source(data, DataConfig(shape="table", digits="float32")).train.x.dtype == np.float32  # as before
+
+
+def test_fault_106_an_offset_that_only_the_whole_table_shows(
+    monkeypatch: pytest.MonkeyPatch, read, small_chunks: None
+) -> None:
+    """In each chunk the column is constant, and the columns before it are read before it is seen."""
+    a, t = np.arange(40) + 0.1, 1.7e9 + np.arange(40) // 4 * 2.0
+    text = "a,t\n" + "".join(f"{x},{y}\n" for x, y in zip(a, t, strict=True))
+    monkeypatch.setattr(frames, "BLOCK", 40)  # one column at a time
+    for found in (read(text), samples_from_frame(pl.DataFrame({"a": a, "t": t}), name="t", options=DataConfig())):
+        np.testing.assert_array_equal(found.x, np.column_stack([a, t]))
+    usual = read("a,t\n" + "".join(f"{x},{y - 1.7e9}\n" for x, y in zip(a, t, strict=True)))
+    assert usual.x.dtype == np.float32  # half the memory where nothing is lost

@@ -11,7 +11,7 @@ from isthmus.config import DataConfig
 from isthmus.data.arrays.npy import plain, refuse_kind
 from isthmus.data.labels import encode_labels
 from isthmus.data.layout import TABLE, images_from_array, parse_shape
-from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, listed, loses_digits, value_range
+from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, listed, loses_digits, table_type, value_range
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
 from isthmus.data.tables.findings import Findings, kept_gaps
@@ -65,18 +65,21 @@ def _from_rows(x: np.ndarray, name: str, options: DataConfig) -> Samples:
     declared = x.dtype in (np.uint8, np.uint16)
     if x.dtype.kind != "f":
         matrix = x if declared or not are_bytes(x) else x.astype(np.uint8)
-        notes = _about_digits(loses_digits(x), name)
+        if x.dtype.itemsize > 2 and table_type(matrix, options.digits) is np.float64:
+            matrix = converted(matrix, np.float64)
+        notes = _about_digits(loses_digits(matrix), name) if matrix.dtype != np.float64 else ()
         return samples_from_matrix(matrix, Origin(name, notes=notes, declared=declared), options)
     matrix, origin = _finite(x, name, options)
     return samples_from_matrix(matrix, origin, options)
 
 
 def _finite(x: np.ndarray, name: str, options: DataConfig) -> tuple[np.ndarray, Origin]:
-    """float32 rows; NaN is a missing value and infinity a bad one, as in any table."""
+    """Rows of floats as they are to be kept; NaN is a missing value and infinity a bad one, as in any table."""
     low, high = value_range(x)
     if np.isfinite(low) and np.isfinite(high) and max(-low, high) <= LARGEST:
-        lossy = np.any([loses_digits(part) for part in blocks(x)], axis=0)
-        return converted(x, np.float32), Origin(name, notes=_about_digits(lossy, name))
+        dtype = table_type(x, options.digits)
+        lossy = np.any([loses_digits(part) for part in blocks(x)], axis=0) & (dtype is np.float32)
+        return converted(x, dtype), Origin(name, notes=_about_digits(lossy, name))
     columns = [str(i) for i in range(x.shape[1])]
     findings = Findings(name, columns, options, counting="Rows and columns are counted from 0, as numpy does.")
     keep, at = np.ones(len(x), bool), 0
@@ -94,8 +97,9 @@ def _finite(x: np.ndarray, name: str, options: DataConfig) -> tuple[np.ndarray, 
     notes = findings.conclude()
     if not keep.any():
         raise DataError("DATA-EMPTY", f"{name}: no row is left.", fix="pass --missing median")
+    matrix = x[keep]
     with np.errstate(over="ignore"):
-        matrix = x[keep].astype(np.float32)
+        matrix = matrix.astype(table_type(matrix, options.digits), copy=False)
     told = kept_gaps(matrix, findings, range(x.shape[1]))
     ids = None if keep.all() else tuple(map(str, np.flatnonzero(keep)))
     return matrix, Origin(name, ids=ids, notes=notes + told)

@@ -24,9 +24,25 @@ def resident(raw: np.ndarray | Tensor, preprocess: Preprocess, device: torch.dev
     travel. A memory-mapped array is not read here: its pages are read as batches need them.
     """
     tensor = raw if isinstance(raw, Tensor) else torch.from_numpy(raw if raw.flags.writeable else raw.copy())
-    if (device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(device)[0] // 2) or device.type == "mps":
+    if tensor.dtype == torch.float64:
+        tensor = _narrowed(tensor, preprocess)
+        return tensor.to(device) if _fits(tensor, device) else tensor
+    if _fits(tensor, device):
         tensor = tensor.to(device)
     return tensor if tensor.dtype == torch.uint8 else preprocess.to_x(tensor)
+
+
+def _fits(tensor: Tensor, device: torch.device) -> bool:
+    """Whether an accelerator takes all of it next to a model."""
+    return (device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(device)[0] // 2) or device.type == "mps"
+
+
+def _narrowed(tensor: Tensor, preprocess: Preprocess) -> Tensor:
+    """x of a float64 tensor, where it lies since Apple's GPUs have no float64, piece by piece to save memory."""
+    x, n = torch.empty(tensor.shape), chunk_of(preprocess.size)
+    for part, out in zip(tensor.split(n), x.split(n), strict=True):
+        out.copy_(preprocess.to_x(part))
+    return x
 
 
 def as_x(batch: Tensor, preprocess: Preprocess) -> Tensor:

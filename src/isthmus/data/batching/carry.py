@@ -67,7 +67,7 @@ class Carrier:
                 raise DataError("DATA-RANGE", message, fix="hand over uint8, uint16, or floats in [0, 1]")
             raw = raw.to(torch.uint8)
         if raw.dtype.is_floating_point:
-            raw = raw.to(torch.float32)
+            raw = raw.to(torch.float64 if self.preprocess.dtype == "float64" else torch.float32)
             self._check_floats(raw)
         return raw
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
-DTYPES = ("uint8", "uint16", "float32")  # in which data is kept
+DTYPES = ("uint8", "uint16", "float32", "float64")  # in which data is kept
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
 
@@ -57,15 +57,19 @@ class Preprocess:
         return "pixel" if self.is_image else "value"
 
     def to_x(self, raw: Tensor) -> Tensor:
-        """float32 network input from raw (B, *shape), gaps filled. Raises: DataError for gaps that nothing can fill."""
-        x = raw.to(torch.float32)
+        """float32 network input from raw (B, *shape), gaps filled. What is kept in float64 is scaled so, then cast.
+
+        Raises: DataError for gaps that nothing can fill.
+        """
+        x = raw.to(self._working)
         if raw.dtype.is_floating_point:
             x = self._without_gaps(x)
         if self.offset is None or self.scale is None:
             full = FULL_SCALE.get(raw.dtype)
-            return x.mul_(1 / full) if full else x
+            return x.mul_(1 / full) if full else x.to(torch.float32)
         x = (x - self._constant(self.offset, x)) * self._constant(self.scale, x)
-        return x.clamp_(*self.range) if self.range else x  # new data may reach a little beyond the training data's
+        x = x.clamp_(*self.range) if self.range else x  # new data may reach a little beyond the training data's
+        return x.to(torch.float32)
 
     def _without_gaps(self, x: Tensor) -> Tensor:
         if self.fill is not None:
@@ -79,15 +83,23 @@ class Preprocess:
         return x
 
     def to_raw(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Raw values of `dtype` (default: float32 in raw units) from network output; integers rounded, cut to range."""
+        """Raw values of `dtype` (default: floats in raw units, float64 where the data is kept so) from network output;
+        integers are rounded and cut to their range.
+        """
+        x = x.to(self._working) if self._working == torch.float64 else x
         if self.offset is not None and self.scale is not None:
             x = x / self._constant(self.scale, x) + self._constant(self.offset, x)
         elif dtype in FULL_SCALE:
             x = x * FULL_SCALE[dtype]
         if dtype is None or dtype.is_floating_point:
-            return x.to(dtype or torch.float32)
+            return x.to(dtype or self._working)
         info = torch.iinfo(dtype)
         return x.round().clamp(info.min, info.max).to(dtype)
+
+    @property
+    def _working(self) -> torch.dtype:
+        """In which type raw values become x and x becomes raw values."""
+        return torch.float64 if self.dtype == "float64" else torch.float32
 
     def _constant(self, values: tuple[float, ...], like: Tensor) -> Tensor:
         constant = torch.tensor(values, dtype=like.dtype, device=like.device)
@@ -121,8 +133,9 @@ class Preprocess:
             raise ValueError(f"{len(self.columns)} columns are named for samples of shape {shape!r}")
 
 
-def fit_preprocess(train: Samples, scale: str) -> Preprocess:
-    """The preprocessing for `train`. `scale`: auto, none, minmax or standard.
+def fit_preprocess(train: Samples, scale: str, digits: str = "auto") -> Preprocess:
+    """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `digits`: float32 takes columns for
+    constant by the rule of runs from before that setting.
 
     auto brings images to [0, 1] by the range of their type and standardizes tables column by column, once their gaps
     are filled with the medians that are kept for later ones. Constant columns are scaled by 1, which turns them into
@@ -132,7 +145,7 @@ def fit_preprocess(train: Samples, scale: str) -> Preprocess:
     """
     fill = None if train.is_image else medians(train)
     if fill is not None and np.isnan(train.x).any():
-        train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, np.float32), train.x))
+        train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, train.x.dtype), train.x))
     known: dict[str, Any] = {
         "shape": tuple(train.shape),
         "dtype": str(train.x.dtype),
@@ -147,7 +160,7 @@ def fit_preprocess(train: Samples, scale: str) -> Preprocess:
         return Preprocess(**known, range=(0.0, 1.0) if train.is_image else None)
     if scale == "none":
         return Preprocess(**known)
-    offset, spread = _standard(train) if scale == "standard" else _minmax(train)
+    offset, spread = _standard(train, digits) if scale == "standard" else _minmax(train)
     inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
     bounds = (0.0, 1.0) if scale == "minmax" else None
     return Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse, range=bounds)
@@ -181,17 +194,21 @@ def refuse_gaps(samples: Samples, missing: str) -> None:
     raise DataError("DATA-MISSING", message, fix="remove or replace them, or pass --missing median")
 
 
-def _standard(train: Samples) -> tuple[np.ndarray, np.ndarray]:
+def _standard(train: Samples, digits: str) -> tuple[np.ndarray, np.ndarray]:
     if train.is_image:  # one mean and deviation a channel, as is usual for images
         pixels = train.x.astype(np.float32)
         return pixels.mean((0, 2, 3), dtype=np.float64), pixels.std((0, 2, 3), dtype=np.float64)
-    return train.x.mean(0, dtype=np.float64), _deviation(train.x)
+    first = train.x[0] if train.x.dtype == np.float64 else 0.0  # sums of large offsets would lose what lies beside them
+    apart = train.x - first if train.x.dtype == np.float64 else train.x
+    return first + apart.mean(0, dtype=np.float64), _deviation(train.x, apart, digits)
 
 
-def _deviation(x: np.ndarray) -> np.ndarray:
-    """Standard deviation by column; rounding noise in a constant column counts as zero."""
-    deviation = x.std(0, dtype=np.float64)
-    return np.where(deviation > 1e-6 * np.abs(x).max(0, initial=0), deviation, 0.0)  # float32 keeps 7 digits
+def _deviation(x: np.ndarray, apart: np.ndarray, digits: str) -> np.ndarray:
+    """Standard deviation by column, computed from `apart`; rounding noise in a constant column of x counts as zero."""
+    deviation = apart.std(0, dtype=np.float64)
+    # Values that differ in their last bit alone deviate by up to half of eps, relative to their size.
+    noise = 1e-6 if digits == "float32" else np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
+    return np.where(deviation > noise * np.abs(x).max(0, initial=0), deviation, 0.0)
 
 
 def _minmax(train: Samples) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import polars as pl
 
 from isthmus.config import DataConfig
 from isthmus.data.inputs import PARQUET
-from isthmus.data.numeric import are_bytes, listed, loses_digits
+from isthmus.data.numeric import are_bytes, listed, loses_digits, table_type
 from isthmus.data.tables.cells import PLAIN, Numbers, masked, to_numbers
 from isthmus.data.tables.columns import Plan, quoted
 from isthmus.data.tables.findings import Findings
@@ -110,7 +110,9 @@ def _series(column: Any) -> pl.Series:
 
 
 class Table(NamedTuple):
-    """Features (N, k) as uint8 or float32, labels as text, numbers of the rows kept, which columns lost digits."""
+    """Features (N, k) as uint8, float32 or float64, labels as text, numbers of the rows kept, and which columns have
+    whole numbers that float32 rounds.
+    """
 
     matrix: np.ndarray
     labels: pl.Series | None
@@ -127,7 +129,7 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
     N, k = frame.n_rows, len(plan.features)
     whole = all(frame.types[i].is_integer() for i in plan.features)
     refuse_too_large(N * k * 4, findings.name, fix="leave out columns with --drop-column")
-    matrix = np.empty((N, k), dtype=np.uint8 if whole else np.float32)
+    matrix = np.empty((N, k), dtype=np.uint8 if whole else np.float64 if options.digits == "float64" else np.float32)
     bad, incomplete, lossy = np.zeros(N, bool), np.zeros(N, bool), np.zeros(k, bool)
     width = max(1, BLOCK // max(1, N))
     for start in range(0, k, width):
@@ -136,7 +138,9 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
         numbers = _numbers(block)
         columns = slice(start, start + len(places))
         if matrix.dtype == np.uint8 and not are_bytes(numbers.values):
-            matrix = matrix.astype(np.float32)
+            matrix = matrix.astype(np.float64 if options.digits == "float64" else np.float32)
+        if matrix.dtype == np.float32 and table_type(numbers.values, options.digits) is np.float64:
+            matrix = _in_full(frame, plan.features[:start], matrix, findings.name)
         with np.errstate(invalid="ignore", over="ignore"):  # what is NaN or too large is marked
             matrix[:, columns] = numbers.values
         findings.add_cells(range(1, N + 1), numbers.missing, numbers.bad, _shower(block), places)
@@ -165,6 +169,17 @@ def numbers_of(frame: AbstractFrame, plan: Plan, findings: Findings) -> np.ndarr
     findings.n_rows, findings.n_rows_bad = frame.n_rows, int(numbers.bad.any(1).sum())
     findings.n_rows_missing = int(numbers.missing.any(1).sum())
     return numbers.values
+
+
+def _in_full(frame: AbstractFrame, places: Sequence[int], matrix: np.ndarray, name: str) -> np.ndarray:
+    """The matrix as float64; its first columns, those at `places`, are read again with all their digits."""
+    refuse_too_large(matrix.size * 8, name, fix="leave out columns with --drop-column")
+    full = np.empty(matrix.shape, np.float64)
+    width = max(1, BLOCK // max(1, frame.n_rows))
+    for start in range(0, len(places), width):
+        block = places[start : start + width]
+        full[:, start : start + len(block)] = _numbers(frame.block(block)).values
+    return full
 
 
 def _numbers(block: pl.DataFrame) -> Numbers:

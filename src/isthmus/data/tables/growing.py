@@ -11,13 +11,13 @@ GROWTH = 1.25  # each time by a quarter, since what is reserved in vain takes me
 
 
 class GrowingMatrix:
-    """(n, k) values: uint8 as long as all are whole numbers 0..255, float32 after that.
+    """(n, k) values: uint8 as long as all are whole numbers 0..255, `wide` (float32 or float64) after that.
 
     `n_rows` is an estimate; a good one saves moving. `what` names the data in messages.
     """
 
-    def __init__(self, n_columns: int, *, n_rows: int, what: str) -> None:
-        self.what, self.n = what, 0
+    def __init__(self, n_columns: int, *, n_rows: int, what: str, wide: type[np.floating] = np.float32) -> None:
+        self.what, self.n, self.wide = what, 0, wide
         refuse_too_large(n_rows * n_columns, what, fix=FIX)
         self._array = np.empty((n_rows, n_columns), dtype=np.uint8)  # pages that are never written cost nothing
 
@@ -43,8 +43,8 @@ class GrowingMatrix:
         self._array.resize((n_rows, self._array.shape[1]), refcheck=False)
 
     def _widen(self) -> None:
-        refuse_too_large(4 * self._array.size, self.what, fix=FIX)
-        wide = np.empty(self._array.shape, dtype=np.float32)
+        refuse_too_large(np.dtype(self.wide).itemsize * self._array.size, self.what, fix=FIX)
+        wide = np.empty(self._array.shape, dtype=self.wide)
         wide[: self.n] = self._array[: self.n]
         self._array = wide
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from isthmus.config import DataConfig
-from isthmus.data.numeric import LARGEST, loses_digits
+from isthmus.data.numeric import LARGEST, Rounding, loses_digits
 from isthmus.data.tables.cells import to_numbers
 from isthmus.data.tables.columns import Plan
 from isthmus.data.tables.dialects import Dialect
@@ -38,6 +38,7 @@ class Parser:
     def __init__(self, dialect: Dialect, plan: Plan, findings: Findings, options: DataConfig) -> None:
         self.dialect, self.plan, self.findings, self.options = dialect, plan, findings, options
         self.lossy = np.zeros(len(plan.features), dtype=bool)
+        self.rounding = Rounding(len(plan.features))
         self.types: list[type[pl.DataType]] = [pl.UInt8, pl.Float64]  # the first is dropped once the second reads more
         self.names = [str(i) for i in range(dialect.n_columns)]
         self.features = [self.names[i] for i in plan.features]
@@ -51,7 +52,15 @@ class Parser:
             data = re.sub(rb"[ \t]+", b" ", lines.data)
             lines = lines._replace(data=re.sub(rb"(?m)^ | (?=\r?$)", b"", data))
         part = None if self.careful else self._fast(lines)
-        return part or self._careful(lines)
+        part = part or self._careful(lines)
+        if part.values.dtype != np.uint8 and self.options.digits == "auto":
+            self.rounding.add(part.values)
+        return part
+
+    @property
+    def loses_digits(self) -> bool:
+        """Whether float32 has too few digits for what was read so far."""
+        return bool(self.rounding.matters.any())
 
     def _fast(self, lines: Lines) -> ParsedChunk | None:
         """All rows, if polars reads them without any doubt; else None."""

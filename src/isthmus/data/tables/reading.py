@@ -34,7 +34,8 @@ __all__ = ["match_columns", "read_table", "samples_from_frame"]
 
 
 def read_table(path: Path, options: DataConfig, *, expected: Sequence[str] | None = None) -> Samples:
-    """The samples of a table: (N, D) float32, or images where its rows are pixels (`--shape`, or guessed and said).
+    """The samples of a table: (N, D) float32, float64 where a column has an offset so large that its digits would be
+    lost (`numeric.Rounding`), or images where its rows are pixels (`--shape`, or guessed and said).
 
     A text is read once, at full speed, piece by piece into the final array; only pieces in which something is wrong
     are looked at cell by cell, so that an error lists every fault of the file. `expected` are the columns of a trained
@@ -110,7 +111,10 @@ def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | N
     )
     findings = Findings(file.name, names, options, counting=_counting(dialect), label=plan.label, style=dialect.style)
     body = _after(first, dialect.header_lines)
-    table = _parsed(file, chain([body], chunks), Parser(dialect, plan, findings, options))
+    parser = Parser(dialect, plan, findings, options)
+    table = _parsed(file, chain([body], chunks), parser)
+    if table.matrix.dtype == np.float32 and parser.loses_digits:  # which the first piece of the file did not show
+        return _from_text(file, replace(options, digits="float64"), expected, guess_label)
     notes = (*dialect.notes, *_about_size(file), *plan.notes)
     return _assembled(table, plan, findings, stem(file.path), notes, expected)
 
@@ -136,7 +140,9 @@ def _parsed(file: InputFile, chunks: Iterator[Lines], parser: Parser) -> Table:
     for lines in chunks:
         part = parser.parse(lines)
         if matrix is None:
-            matrix = GrowingMatrix(part.values.shape[1], n_rows=_expected_rows(file, lines), what=file.name)
+            wide = np.float64 if parser.loses_digits or parser.options.digits == "float64" else np.float32
+            n_rows = _expected_rows(file, lines)
+            matrix = GrowingMatrix(part.values.shape[1], n_rows=n_rows, what=file.name, wide=wide)
         matrix.append(part.values)
         labels.append(part.labels)
         kept.append(part.kept)
@@ -177,7 +183,7 @@ def _assembled(
         classes=classes,
         label_column=None if plan.label is None or labels is None else findings.columns[plan.label],
         ids=None if len(table.kept) == findings.n_rows else tuple(map(str, table.kept)),
-        notes=notes + told + told_of_labels + _about_digits(table.lossy, columns, findings.name),
+        notes=notes + told + told_of_labels + _about_digits(table, columns, findings.name),
         predicting=predicting,
     )
     return samples_from_matrix(table.matrix, origin, findings.options)
@@ -236,8 +242,8 @@ def _about_size(file: InputFile) -> tuple[str, ...]:
     )
 
 
-def _about_digits(lossy: np.ndarray, columns: Sequence[str], name: str) -> tuple[str, ...]:
-    found = [column for column, lost in zip(columns, lossy, strict=True) if lost]
-    if not found:
+def _about_digits(table: Table, columns: Sequence[str], name: str) -> tuple[str, ...]:
+    found = [column for column, lost in zip(columns, table.lossy, strict=True) if lost]
+    if not found or table.matrix.dtype == np.float64:
         return ()
     return (f"{name}: column {listed(found)} has whole numbers above 16,777,216, which float32 rounds to 7 digits.",)
