@@ -229,3 +229,20 @@ def test_costs_are_known_by_what_the_field_calls_them(given: str, known: str) ->
     config = build({"model": {"likelihood": given}})
     assert config.model.likelihood == known
     assert f'likelihood = "{known}"' in configs.write(config)
+
+
+def test_fault_107_the_settings_of_a_run_from_before_keep_its_rules_and_hand_written_ones_do_not(
+    tmp_path: Path,
+) -> None:
+    then = configs.write(Config()).replace('split = "stratified"\n', "").replace('digits = "auto"\n', "")
+    by_hand = "[data]\nsource = 'wine.csv'\n"
+    found = {}
+    for name, text in (("then", then), ("now", configs.write(Config())), ("by hand", by_hand)):
+        (tmp_path / "config.toml").write_text(text)
+        data = build(configs.read(tmp_path / "config.toml")).data
+        found[name] = (data.split, data.digits)
+    assert found == {
+        "then": ("shuffled", "float32"),
+        "now": ("stratified", "auto"),
+        "by hand": ("stratified", "auto"),
+    }

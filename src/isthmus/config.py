@@ -33,6 +33,11 @@ class DataConfig:
     validation: Annotated[str | None, "Other data for validation, instead of a part of the training data."] = None
     test: Annotated[str | None, "Other data for the test, instead of the set's own or a part of the data."] = None
     limit: Annotated[Count | None, "Take N samples of the training part, evenly over the classes."] = None
+    # Runs from before this setting are shuffled; see `settings.BEFORE`.
+    split: Annotated[
+        Literal["stratified", "shuffled"],
+        "How validation and test are drawn: stratified, each class by its share; shuffled, without a look at labels.",
+    ] = "stratified"
     label: Annotated[str | None, "The table column that holds labels; it is kept out of the features."] = None
     shape: Annotated[
         str | None, "HxW or HxWxC: the rows of the table are images of this shape; table: they are none."

@@ -19,7 +19,7 @@ from isthmus.errors import UsageError
 
 # What settings were before they could be set. A run writes all of its settings, so a `config.toml` that holds the
 # OLDEST but not these is one of a run from before, which keeps its rules.
-BEFORE: dict[str, dict[str, Any]] = {"data": {"digits": "float32"}}
+BEFORE: dict[str, dict[str, Any]] = {"data": {"digits": "float32", "split": "shuffled"}}
 OLDEST = {"allow_trailing", "data_dir"}  # of [data], in every file that a run wrote, and worth nobody's writing by hand
 
 

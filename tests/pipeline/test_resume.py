@@ -198,4 +198,5 @@ def test_a_run_from_before_resumes_by_the_rules_that_it_began_with(
     for key, expected in load_file(f"{name}.resumed.safetensors").items():
         # Equal to the last bit on the processor that they come from; other data changes them by 3e-3 at least.
         torch.testing.assert_close(run.model.state_dict()[key], expected, rtol=0, atol=1e-5)
-    assert tomllib.loads(Path(name, "config.toml").read_text())["data"]["digits"] == "float32"
+    kept = tomllib.loads(Path(name, "config.toml").read_text())["data"]
+    assert (kept["digits"], kept["split"]) == ("float32", "shuffled")

@@ -116,7 +116,7 @@ def _own(run: RunFolder, data: Any) -> Splits | None:
     """The three sets that the run was trained, watched and tested on, if `data` is what they were drawn from."""
     try:
         training, options = run.config.training, run.config.data
-        splits = split(read_object(data, options), seed=training.seed, limit=options.limit)
+        splits = split(read_object(data, options), seed=training.seed, limit=options.limit, rule=options.split)
     except DataError:  # too few samples for three sets
         return None
     return splits if fingerprint(splits) == run.record.get("data_sha256") else None

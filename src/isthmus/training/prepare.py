@@ -44,7 +44,7 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay) -> Splits:
     for role in ("validation", "test"):
         source = getattr(options, role)
         others[role] = read_samples(source, options) if source is not None else None
-    return split(bundle, seed=config.training.seed, limit=options.limit, **others)
+    return split(bundle, seed=config.training.seed, limit=options.limit, rule=options.split, **others)
 
 
 def _digits_of(samples: Samples, options: DataConfig) -> Literal["auto", "float32", "float64"]:

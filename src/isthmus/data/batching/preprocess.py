@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -50,6 +50,11 @@ class Preprocess:
     def size(self) -> int:
         """Values in one sample."""
         return math.prod(self.shape)
+
+    @property
+    def digits(self) -> Literal["float32", "float64"]:
+        """In which type tables for the model are read; see `DataConfig.digits`."""
+        return "float64" if self.dtype == "float64" else "float32"
 
     @property
     def unit(self) -> str:

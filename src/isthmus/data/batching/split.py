@@ -33,10 +33,13 @@ def split(
     limit: int | None = None,
     validation: Samples | None = None,
     test: Samples | None = None,
+    rule: str = "stratified",
 ) -> Splits:
     """A set with a test part keeps it; else 80 / 10 / 10 by a seeded shuffle. `limit` thins the training part evenly.
 
-    Validation is a tenth of the training part, at most 5,000. Sets given by name replace the drawn ones.
+    Validation is a tenth of the training part, at most 5,000. Sets given by name replace the drawn ones. By the rule
+    `stratified` every class has its share of each set, as near as whole samples or whole groups allow, and a class of
+    a single one stays in training; `shuffled` does not look at labels.
 
     Raises: DataError if fewer than two samples would be left to train on, or a given set has another shape.
     """
@@ -50,7 +53,7 @@ def split(
             f"training, validation and test need at least {n_needed}.",
             fix="give more data, or name other data with --validation and --test",
         )
-    order, ends = _shuffled(train.groups, len(train), generator, least=n_needed - 1)
+    order, ends = _shuffled(train, generator, least=n_needed - 1, stratified=rule == "stratified")
     n_test = 0 if test is not None else max(1, round(TEST_SHARE * len(train)))
     n_rest = len(train) - n_test
     whole = len(train) if n_test else n_rest  # of 80 / 10 / 10 both tenths are of the whole
@@ -70,18 +73,50 @@ def split(
 
 
 def _shuffled(
-    groups: np.ndarray | None, n: int, generator: np.random.Generator, *, least: int
+    samples: Samples, generator: np.random.Generator, *, least: int, stratified: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Row numbers in random order, and where groups end in it, if they are kept together.
 
     Of fewer than `least` groups (the pieces of a single photograph) no parts can be made; their samples are shuffled.
     """
-    order = generator.permutation(n)
+    order, groups = generator.permutation(len(samples)), samples.groups
+    labels = samples.labels if stratified else None
     if groups is None or len(names := np.unique(groups)) < least:
-        return order, None
-    places = generator.permutation(len(names))[np.searchsorted(names, groups)]
+        return order if labels is None else order[_in_turn(labels[order], np.ones(len(order)))], None
+    group_of, place_of = np.searchsorted(names, groups), generator.permutation(len(names))
+    if labels is not None:
+        drawn = np.argsort(place_of)
+        turn = _in_turn(_usual_label(group_of, labels)[drawn], np.bincount(group_of)[drawn])
+        place_of[drawn[turn]] = np.arange(len(names))
+    places = place_of[group_of]
     order = order[np.argsort(places[order], kind="stable")]
     return order, np.flatnonzero(np.diff(places[order], append=-1)) + 1
+
+
+def _in_turn(labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The order in which every stretch holds its share of each class: each unit stands at the share of its class that
+    comes before its middle, ties as they are given. A class of one unit comes last. labels, sizes (U,) of the units.
+
+    >>> _in_turn(np.array([0, 0, 0, 0, 1, 1, 2]), np.ones(7))
+    array([0, 4, 1, 2, 5, 3, 6])
+    """
+    _, classes, n_units = np.unique(labels, return_inverse=True, return_counts=True)
+    by_class = np.argsort(classes, kind="stable")
+    of_class = np.bincount(classes, sizes)
+    before = np.concatenate([[0], np.cumsum(of_class)[:-1]])[classes]
+    share = np.empty(len(labels))
+    share[by_class] = np.cumsum(sizes[by_class]) - sizes[by_class] / 2
+    share = (share - before) / of_class[classes]
+    return np.argsort(np.where(n_units[classes] == 1, 1.0, share), kind="stable")
+
+
+def _usual_label(group_of: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The most frequent label (G,) of each group; group_of (N,) counts them from 0."""
+    pairs, counts = np.unique(np.column_stack([group_of, labels]), axis=0, return_counts=True)
+    order = np.lexsort((counts, pairs[:, 0]))
+    usual = np.empty(group_of.max() + 1, dtype=labels.dtype)
+    usual[pairs[order, 0]] = pairs[order, 1]  # of several values for one place numpy keeps the last, the most frequent
+    return usual
 
 
 def _at_ends(cuts: list[int], ends: np.ndarray) -> list[int]:

@@ -94,7 +94,7 @@ def _knowing(run: RunFolder) -> Iterator[None]:
 def _reading(preprocess: Preprocess) -> dict[str, Any]:
     """Reading options that follow from what the model takes."""
     if not preprocess.is_image:
-        return {"label": preprocess.label_column, "digits": "float64" if preprocess.dtype == "float64" else "float32"}
+        return {"label": preprocess.label_column, "digits": preprocess.digits}
     C, H, W = preprocess.shape
     pixels = (
         {"shape": f"{H}x{W}" + (f"x{C}" if C > 1 else ""), "label": preprocess.label_column}
