@@ -39,6 +39,10 @@ class DataConfig:
         "How validation and test are drawn: stratified, each class by its share; shuffled, without a look at labels.",
     ] = "stratified"
     label: Annotated[str | None, "The table column that holds labels; it is kept out of the features."] = None
+    group: Annotated[
+        str | None,
+        "The table column that says which rows belong together (a patient, a series): they are never divided.",
+    ] = None
     shape: Annotated[
         str | None, "HxW or HxWxC: the rows of the table are images of this shape; table: they are none."
     ] = None

@@ -11,6 +11,7 @@ from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING, with_settings
 from isthmus.runs.finding import find
+from isthmus.wording import counted
 
 TOLD = 10  # rows that are printed; files and --json hold all
 
@@ -159,7 +160,8 @@ def _probed(result: dict[str, Any]) -> str:
         numbers = "".join(f"{found[measure]:>9.4f}" for measure in ("knn", "linear", "nmi", "ari"))
         lines.append(f"{told:<11}{found['size']:>7,}{numbers}")
     sizes = f"{first['n_train']:,} samples teach, {first['n_test']:,} are asked, {first['n_classes']} classes"
-    doubt = f"accuracies are of {first['n_test']:,} samples: ± {result['standard_error']:.2g}"
+    groups = f" in {counted(result['n_groups'], 'group')}" if "n_groups" in result else ""
+    doubt = f"accuracies are of {first['n_test']:,} samples{groups}: ± {result['standard_error']:.2g}"
     return "\n".join([f"{result['data']}: {sizes}", head, *lines, doubt])
 
 

@@ -19,8 +19,9 @@ class Samples:
     digits for a column (a time in seconds since 1970). `labels` is (N,) int64, indices into `classes`. `ids` are file
     names; None stands for row numbers. `columns` names the table columns behind `x` (also for images that came as a
     table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud. `groups` (N,) int64
-    are alike for samples that belong together, such as pieces of one image; a split keeps them so. `cut` is the option
-    by which images were cut. `skipped` are the files that were left out, each with its fault.
+    are alike for samples that belong together, such as pieces of one image or rows that `group_column` says so of; they
+    are never divided. `cut` is the option by which images were cut. `skipped` are the files that were left out, each
+    with its fault.
     """
 
     x: np.ndarray
@@ -30,6 +31,7 @@ class Samples:
     ids: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     label_column: str | None = None
+    group_column: str | None = None
     notes: tuple[str, ...] = ()
     groups: np.ndarray | None = None
     cut: str = ""

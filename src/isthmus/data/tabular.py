@@ -41,6 +41,8 @@ class Origin:
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     label_column: str | None = None
+    groups: np.ndarray | None = None
+    group_column: str | None = None
     ids: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     declared: bool = False
@@ -96,6 +98,8 @@ def _samples(x: np.ndarray, origin: Origin, columns: tuple[str, ...] | None, not
         ids=origin.ids,
         columns=columns,
         label_column=origin.label_column,
+        groups=origin.groups,
+        group_column=origin.group_column,
         notes=origin.notes + notes,
     )
 

@@ -74,7 +74,8 @@ def execute(
 def _set_up(run: RunFolder, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
     """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
     training = prepared.config.training
-    watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed)
+    rule = prepared.config.data.split
+    watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed, rule=rule)
     validation = prepared.tensor(watched)
     mean_cost = mean_cost_of_mean(model, validation, prepared.mean)
     monitor = TrainingMonitor(model, run.path, patience=training.patience, start_below=mean_cost)

@@ -16,6 +16,7 @@ from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, Samples
+from isthmus.errors import DataError
 from isthmus.models.autoencoder import Model
 from isthmus.models.footprint import refuse_too_large
 from isthmus.parts.likelihoods import likelihood
@@ -39,6 +40,10 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay) -> Splits:
         if bundle.test is not None and _digits_of(bundle.test, options) != wanted:
             options = replace(options, digits=wanted)
             bundle = read(options.source, options, progress) if named else read_object(data, options)
+    if options.group is not None and bundle.train.group_column is None:
+        message = f"{bundle.train.name} has no columns, so --group {options.group} says nothing of it."
+        fix = "leave --group out; pieces of one image are kept together by themselves, rows of an array need a table"
+        raise DataError("DATA-GROUP", message, fix=fix)
     options = replace(options, digits=wanted)
     others = {}
     for role in ("validation", "test"):

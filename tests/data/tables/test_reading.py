@@ -383,3 +383,41 @@ def test_fault_106_an_offset_that_only_the_whole_table_shows(
         np.testing.assert_array_equal(found.x, np.column_stack([a, t]))
     usual = read("a,t\n" + "".join(f"{x},{y - 1.7e9}\n" for x, y in zip(a, t, strict=True)))
     assert usual.x.dtype == np.float32  # half the memory where nothing is lost
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "pandas"])
+def test_fault_108_a_column_of_groups_is_no_feature(tmp_path: Path, kind: str) -> None:
+    frame = pl.DataFrame({"a": [1.5, 2.5, 3.5, 4.5], "who": ["x", "y", "x", "z"], "b": [0.5, 1, 2, 3]})
+    frame.write_csv(tmp_path / "t.csv")
+    frame.write_parquet(tmp_path / "t.parquet")
+    data = pd.DataFrame(frame.to_dict(as_series=False)) if kind == "pandas" else tmp_path / f"t.{kind}"
+    found = read_source(data, DataConfig(group="who")).train
+    assert (found.columns, found.group_column) == (("a", "b"), "who")
+    assert found.groups is not None
+    assert found.groups.tolist() == [0, 1, 0, 2]
+    np.testing.assert_array_equal(found.x, frame[["a", "b"]].to_numpy().astype(np.float32))
+    assert found.take(np.array([2, 3])).groups.tolist() == [0, 2]  # type: ignore[union-attr]
+
+
+def test_fault_108_groups_with_gaps_or_of_no_column_are_refused(read) -> None:
+    text = "a,who\n1.5,x\n2.5,\n3.5,y\n"
+    with pytest.raises(DataError, match='column "who": 1 missing value, the first in row 3') as caught:
+        read(text, group="who")
+    assert caught.value.fix == "pass --missing drop (1 of 3 rows left out)"
+    with pytest.raises(DataError, match="a group has no median"):
+        read(text, group="who", missing="median")
+    dropped = read(text, group="who", missing="drop").groups
+    assert dropped is not None
+    assert dropped.tolist() == [0, 1]
+    with pytest.raises(DataError, match='has no column "wo" for --group'):
+        read(text, group="wo")
+    with pytest.raises(DataError, match='"who" is the label, and cannot say what belongs together'):
+        read(text, group="who", label="who")
+
+
+def test_fault_108_new_rows_may_come_with_their_groups_or_without(read) -> None:
+    found = read("who,b,a\nx,1.5,2.5\nx,3.5,4.5\n", group="who", expected=["a", "b"])
+    assert (found.columns, found.x.tolist()) == (("a", "b"), [[2.5, 1.5], [4.5, 3.5]])
+    assert found.groups is not None
+    assert found.groups.tolist() == [0, 0]
+    assert read("b,a\n1.5,2.5\n", group="who", expected=["a", "b"]).groups is None

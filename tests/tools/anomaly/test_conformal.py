@@ -12,7 +12,7 @@ import tiny
 from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
-from isthmus.tools.anomaly.conformal import outliers, p_values, settled_rate, threshold
+from isthmus.tools.anomaly.conformal import largest, outliers, p_values, settled_rate, threshold
 
 
 def flagged(n: int, rate: float, draws: int, *, ties: bool = False) -> int:
@@ -82,3 +82,47 @@ def test_without_calibration_nothing_is_an_outlier() -> None:
     np.testing.assert_array_equal(p, [1.0, 1.0])
     assert not outliers(p, settled_rate(None, 0)).any()
     assert threshold(np.zeros(0), settled_rate(None, 0)) == np.inf
+
+
+def alarmed(rule: str, draws: int) -> list[tuple[float, float]]:
+    """Of groups of 20 that share most of their score: at a rate of 0.1, the share of samples that are called outliers
+    and of groups with one, calibrated by half of 80 groups as a detector does, in `draws` draws.
+    """
+    rng, found = np.random.default_rng(0), []
+    for draw in range(draws):
+        scores = rng.normal(size=(180, 1)) + 0.3 * rng.normal(size=(180, 20))
+        x, groups = scores[:80].reshape(-1, 1), np.repeat(np.arange(80), 20)
+        _, held = held_apart(Samples(x, "groups", groups=groups), 0.5, draw, rule=rule)
+        assert held.groups is not None
+        calibration = held.x[:, 0] if rule == "shuffled" else largest(held.x[:, 0], held.groups)
+        alarms = outliers(p_values(calibration, scores[80:].ravel()), 0.1).reshape(100, 20)
+        found.append((float(alarms.mean()), float(alarms.any(1).mean())))
+    return found
+
+
+def test_fault_108_of_normal_groups_no_more_than_stated_have_a_false_alarm() -> None:
+    """40 groups calibrate, so exactly floor(0.1 * 41) / 41 of normal groups have a sample as strange as that."""
+    found, exact = np.array(alarmed("stratified", 400)), 4 / 41
+    # Of 400 draws of 100 groups: the share above a threshold is Beta(4, 37) distributed, deviation 0.046, and 100 more
+    # groups add 0.03; a twentieth of that is the mean's error, and five of those are 0.014.
+    assert abs(found[:, 1].mean() - exact) < 0.014
+    assert found[:, 0].mean() < exact  # of samples fewer
+    before = np.array(alarmed("shuffled", 400))
+    assert before[:, 1].mean() > 2 * 0.1  # what was: each sample by itself, and of groups more than twice the rate
+
+
+@pytest.mark.parametrize(("n_groups", "expected"), [(17, 0), (18, 9), (41, 20)])
+def test_fault_108_half_of_the_groups_calibrate_and_none_is_divided(n_groups: int, expected: int) -> None:
+    groups = np.repeat(np.arange(n_groups), 1 + np.arange(n_groups) % 5)
+    samples = Samples(np.arange(len(groups), dtype=np.float32)[:, None], "t", groups=groups)
+    watched, held = held_apart(samples, 0.5, 0)
+    assert watched.groups is not None
+    assert held.groups is not None
+    assert len(set(held.groups.tolist())) == expected  # of fewer than 9 no p-value is below 0.1
+    assert set(watched.groups.tolist()).isdisjoint(held.groups.tolist())
+    assert len(watched) + len(held) == len(samples)
+
+
+def test_fault_108_too_few_groups_are_said_as_groups() -> None:
+    with pytest.raises(UsageError, match=r"0\.01 needs 99 normal groups held apart; this run has 20"):
+        settled_rate(0.01, 20, "groups")

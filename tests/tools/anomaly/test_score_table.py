@@ -187,3 +187,58 @@ def test_a_run_too_small_to_calibrate_names_no_outliers(tmp_path: Path) -> None:
     assert (scored.n_outliers, scored.as_dict()["false_alarms"]) == (0, None)
     assert "60 scores, and no outliers" in scored.text
     assert pl.read_csv(tmp_path / "s.csv")["p_value"].unique().to_list() == [1.0]
+
+
+def patients(n: int, seed: int) -> pl.DataFrame:
+    """Five rows of each patient, who all lie about a place of their own."""
+    rng = np.random.default_rng(seed)
+    x = (rng.normal(size=(n, 1, 4)) + 0.1 * rng.normal(size=(n, 5, 4))).reshape(-1, 4)
+    who = pl.Series("who", [f"p{i // 5}" for i in range(5 * n)])
+    return pl.DataFrame(x, schema=list("abcd")).with_columns(who)
+
+
+def test_fault_108_the_rate_is_one_of_groups_where_rows_belong_together(tmp_path: Path) -> None:
+    patients(400, 0).write_csv(tmp_path / "t.csv")
+    new = patients(100, 1)
+    new.write_csv(tmp_path / "new.csv")
+    run = isthmus.train(str(tmp_path / "t.csv"), group="who", out=tmp_path / "run", **tiny.FAST | {"z_size": 2})
+    held = run.prepared.splits
+    parts = [set(part.groups.tolist()) for part in (held.train, held.validation, held.test)]  # type: ignore[union-attr]
+    assert [len(part) for part in parts] == [320, 40, 40]
+    scored = score_table.score(run, tmp_path / "new.csv", tmp_path / "s.csv", false_alarms=0.1)
+    assert scored.n_calibration == 20  # half of the 40 patients for validation
+    table = pl.read_csv(tmp_path / "s.csv").with_columns(who=new["who"])
+    assert table.columns[:2] == ["id", "score"]
+    flagged = int(table.group_by("who").agg(pl.col("outlier").any())["outlier"].sum())
+    assert scored.groups == (flagged, 100)
+    assert scored.as_dict()["groups"] == {"n": 100, "with_outliers": flagged}
+    assert f"in {flagged} of 100 groups, at a rate of 0.1 of groups with a false alarm; 10 would be" in scored.text
+    assert flagged / 100 < 0.32  # Beta(2, 19), which one draw of 20 groups in 100 passes, and 100 more groups
+    with pytest.raises(UsageError, match=r"needs 99 normal groups held apart; this run has 20"):
+        score_table.score(run, tmp_path / "new.csv", tmp_path / "s2.csv", false_alarms=0.01)
+    new.drop("who").write_csv(tmp_path / "single.csv")
+    single = score_table.score(run, tmp_path / "single.csv", tmp_path / "s3.csv", false_alarms=0.1)
+    assert single.groups is None
+    assert any("each of these samples is taken for a group" in said for said in single.said)
+    np.testing.assert_array_equal(run.model.encode(new), run.model.encode(new.drop("who")))
+
+
+def test_fault_108_pieces_of_a_photograph_calibrate_as_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    levels = rng.integers(30, 220, (200, 1, 1))
+    x = (levels + rng.integers(-20, 20, (200, 16, 16))).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x[:180])
+    np.save(tmp_path / "new.npy", x[180:])
+    given = tiny.FAST | {"z_size": 2, "patches": "8", "network": "mlp", "epochs": 1}
+    run = isthmus.train(str(tmp_path / "x.npy"), out=tmp_path / "run", **given)
+    scored = score_table.score(run, tmp_path / "new.npy", tmp_path / "s.csv")
+    assert (scored.n, scored.n_calibration) == (80, 9)  # 18 photographs for validation, four pieces each
+    assert scored.groups is not None
+    assert scored.groups[1] == 20
+    assert run.record["settings"]["data"]["split"] == "stratified"
+    text = (run.path / "config.toml").read_text().replace('split = "stratified"\n', "").replace('digits = "auto"\n', "")
+    (run.path / "config.toml").write_text(text)
+    shutil.rmtree(run.path / "latent" / "anomaly")
+    before = score_table.score(Run(run.path), tmp_path / "new.npy", tmp_path / "s2.csv")
+    assert before.n_calibration == 36  # half of the pieces, as then
+    assert any("false alarms may come oftener than stated" in said for said in before.said)

@@ -3,17 +3,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+import isthmus
 from isthmus.api import Run
 from isthmus.cli import exploration_commands
 from isthmus.data.images.saving import save_images
+from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics import label_probe
-from isthmus.tools.exploration import probing
+from isthmus.tools.exploration import coded, probing
 from isthmus.tools.exploration.probing import probe_run
-from tiny import Digits
+from tiny import FAST, Digits
 
 
 def test_the_runs_own_test_data_is_asked(digit_run: Run) -> None:
@@ -72,3 +75,49 @@ def test_data_without_labels_cannot_be_asked(denoiser: Run) -> None:
     with pytest.raises(DataError, match="no labels to judge codes by"):
         probe_run(denoiser)
     assert probing.K == 5
+
+
+def test_fault_108_pieces_of_one_image_are_not_mixed_over_the_parts() -> None:
+    """Of 60 groups with a class by lot, whose pieces are alike, nobody can tell that of a new one: half is right."""
+    rng, found = np.random.default_rng(0), []
+    for seed in range(40):
+        x = np.repeat(rng.normal(size=(60, 4)), 10, axis=0) + 0.1 * rng.normal(size=(600, 4))
+        labels = np.repeat(rng.integers(0, 2, 60), 10)
+        samples = Samples(x, "t", labels=labels, classes=("a", "b"), groups=np.repeat(np.arange(60), 10))
+        train, test = probing._divided(samples, seed)
+        assert set(train.groups.tolist()).isdisjoint(test.groups.tolist())  # type: ignore[union-attr]
+        assert (len(train), len(test)) == (480, 120)
+        found.append(label_probe.knn_accuracy(train.x, train.labels, test.x, test.labels, k=1))  # type: ignore[arg-type]
+    # 40 draws of 12 groups: the mean of 480 fair coins, whose deviation is 0.023; divided, all would be right.
+    assert abs(np.mean(found) - 0.5) < 4 * 0.023
+
+
+def test_fault_108_joined_sets_keep_their_groups_apart() -> None:
+    x = np.zeros((4, 1), np.float32)
+    first, second = (Samples(x, "t", groups=np.array([5, 5, 9, 9])) for _ in range(2))
+    assert coded.joined([first, second]).groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # type: ignore[union-attr]
+    assert coded.joined([first, Samples(x, "t")]).groups.tolist() == [0, 0, 1, 1, 2, 3, 4, 5]  # type: ignore[union-attr]
+
+
+def test_fault_108_a_group_counts_once_in_the_standard_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(rng.normal(size=(200, 3)), schema=["a", "b", "c"])
+    frame = frame.with_columns(kind=pl.Series(rng.integers(0, 2, 200)), who=pl.Series(np.arange(200) // 10))
+    frame.write_csv(tmp_path / "t.csv")
+    run = isthmus.train(
+        str(tmp_path / "t.csv"), label="kind", group="who", out=tmp_path / "run", **FAST | {"z_size": 2}
+    )
+    found = probe_run(run, tmp_path / "t.csv")
+    assert (found["codes"]["n_test"], found["n_groups"]) == (40, 4)
+    accuracies = [found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear")]
+    assert found["standard_error"] == max(probing.standard_error(accuracy, 4) for accuracy in accuracies)
+    assert "of 40 samples in 4 groups" in exploration_commands._probed(found)
+    less = _without(frame, "who", tmp_path)
+    assert "n_groups" not in probe_run(run, less)  # what was only inherited may be absent
+    with pytest.raises(DataError, match='less has no column "who" for --group'):
+        probe_run(run, less, settings={"group": "who"})
+
+
+def _without(frame: pl.DataFrame, column: str, folder: Path) -> Path:
+    frame.drop(column).write_csv(folder / "less.csv")
+    return folder / "less.csv"

@@ -88,7 +88,8 @@ class Carrier:
         from isthmus.data.tables.given_frames import matrix_by_name  # late: polars is slow to import
 
         known = self.preprocess
-        return matrix_by_name(frame, known.columns, label=known.label_column, gaps=known.fill is not None)
+        named = {"label": known.label_column, "group": known.group_column}
+        return matrix_by_name(frame, known.columns, **named, gaps=known.fill is not None)
 
     def _frame(self, values: Tensor, names: Sequence[str]) -> Any:
         """A frame of the kind that was given, with its index where it has one (pandas)."""

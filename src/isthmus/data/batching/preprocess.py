@@ -29,7 +29,7 @@ class Preprocess:
     `dtype` is the raw type. Images scaled by their type's range have no offset and scale (None): every type then finds
     its own. `fill` holds the median of each column of a table's training part, in raw units, which stands in for NaN;
     None for images, and for models of before it was always kept. `columns` names what a table must hold; `label_column`
-    and `classes` say what the labels were.
+    and `classes` say what the labels were, `group_column` what kept rows together.
     """
 
     shape: tuple[int, ...]
@@ -39,6 +39,7 @@ class Preprocess:
     range: tuple[float, float] | None = None
     columns: tuple[str, ...] | None = None
     label_column: str | None = None
+    group_column: str | None = None
     classes: tuple[str, ...] = ()
     fill: tuple[float, ...] | None = None
 
@@ -156,6 +157,7 @@ def fit_preprocess(train: Samples, scale: str, digits: str = "auto") -> Preproce
         "dtype": str(train.x.dtype),
         "columns": train.columns,
         "label_column": train.label_column,
+        "group_column": train.group_column,
         "classes": train.classes,
         "fill": fill,
     }

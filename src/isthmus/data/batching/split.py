@@ -170,13 +170,28 @@ def align_labels(samples: Samples, classes: tuple[str, ...]) -> Samples:
     return replace(samples, labels=table[samples.labels], classes=classes)
 
 
-def held_apart(validation: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
+def held_apart(validation: Samples, share: float, seed: int, *, rule: str = "stratified") -> tuple[Samples, Samples]:
     """(what early stopping looks at, what nothing is chosen by): the second is the `share`, drawn by the seed.
 
-    A share of fewer than 9 samples is left with the others.
+    Of samples in groups it is that share of the groups. Fewer than 9 samples, or groups, are left with the others. By
+    the `rule` of runs from before, `shuffled`, groups are not looked at.
     """
-    n = int(share * len(validation))
+    groups = None if rule == "shuffled" else validation.groups
+    of_unit = np.arange(len(validation)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_units = int(of_unit.max(initial=-1)) + 1
+    n = int(share * n_units)
     if n < FEWEST_CALIBRATING:
         return validation, validation.take(np.zeros(0, np.int64))
-    order = np.random.default_rng(seed_of(seed, "calibration")).permutation(len(validation))
-    return validation.take(np.sort(order[n:])), validation.take(np.sort(order[:n]))
+    order = np.random.default_rng(seed_of(seed, "calibration")).permutation(n_units)
+    held = np.isin(of_unit, order[:n])
+    return validation.take(np.flatnonzero(~held)), validation.take(np.flatnonzero(held))
+
+
+def apart(samples: Samples, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(rows that are held out, the others), both shuffled: n samples, or of groups as many as come nearest to n.
+
+    The pieces of a single photograph, where nothing else is there, are shuffled.
+    """
+    order, ends = _shuffled(samples, generator, least=2, stratified=False)
+    cut = n if ends is None else _at_ends([n], ends)[0]
+    return order[:cut], order[cut:]

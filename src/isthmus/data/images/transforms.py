@@ -102,7 +102,7 @@ def cut_samples(samples: Samples, cut: Cut) -> Samples:
         x=x.reshape(-1, C, *cut.size),
         labels=None if samples.labels is None else samples.labels[rows],
         ids=tuple(piece_name(samples.id_of(i), c) for i in range(N) for c in corners) if cut.pieces else samples.ids,
-        groups=rows if cut.pieces else samples.groups,
+        groups=samples.groups if not cut.pieces else rows if samples.groups is None else samples.groups[rows],
         cut=cut.option,
         notes=(*samples.notes, cut_note(samples.name, cut, N, len(rows))),
     )

@@ -18,12 +18,15 @@ LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the c
 
 
 class Plan(NamedTuple):
-    """Places of the feature columns, in the order wanted, and of the label column; `guessed` if nobody named it."""
+    """Places of the feature columns, in the order wanted, and of the columns that hold labels and groups; `guessed` if
+    nobody named the label.
+    """
 
     features: tuple[int, ...]
     label: int | None
     guessed: bool
     notes: tuple[str, ...] = ()
+    group: int | None = None
 
 
 def plan_columns(
@@ -44,37 +47,45 @@ def plan_columns(
 
     Raises: DataError for names that are doubled or empty, unknown in an option, or not those that a model expects.
     """
-    wanted = [*(expected or ()), *options.drop_columns, *([options.label] if options.label is not None else [])]
-    names = as_asked(names, wanted)
+    beside = [column for column in (options.label, options.group) if column is not None]
+    names = as_asked(names, [*(expected or ()), *options.drop_columns, *beside])
     refuse_bad_names(names, options.drop_columns, name)
     kept = [i for i, column in enumerate(names) if column not in options.drop_columns]
+    group = _group(names, kept, options, name, expected)
+    kept = [i for i in kept if i != group]
     label, guessed = _label(names, kept, options, name, expected, guess_label, texts)
     if expected is not None:
         if by_place and len(kept) == len(expected):
-            return Plan(tuple(kept), None, False)
+            return Plan(tuple(kept), None, False, group=group)
         held = [names[i] for i in kept]
         order = match_columns(held, expected, label=None if label is None else names[label], name=name)
-        return Plan(tuple(kept[i] for i in order), label, guessed)
+        return Plan(tuple(kept[i] for i in order), label, guessed, group=group)
     _refuse_unknown(options.drop_columns, names, "--drop-column", name)
     features = tuple(i for i in kept if i != label)
     if not features:
         raise DataError(
             "DATA-COLUMNS", f"{name} has no column besides the label.", fix="name another label with --label"
         )
-    return Plan(features, label, guessed, _told(names, kept, label, guessed, name))
+    return Plan(features, label, guessed, _told(names, kept, label, guessed, name), group)
 
 
 def match_columns(
-    frame_columns: Sequence[str], expected: Sequence[str], *, label: str | None = None, name: str = "the table"
+    frame_columns: Sequence[str],
+    expected: Sequence[str],
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    name: str = "the table",
 ) -> list[int]:
-    """Where each of the `expected` columns stands among `frame_columns`; their order may differ, `label` may be extra.
+    """Where each of the `expected` columns stands among `frame_columns`; their order may differ, `label` and `group`
+    may be extra.
 
     Raises: DataError listing the columns that are missing and those that are too many.
     """
-    frame_columns = as_asked(frame_columns, [*expected, *([label] if label is not None else [])])
+    frame_columns = as_asked(frame_columns, [*expected, *(column for column in (label, group) if column is not None)])
     place = {column: i for i, column in enumerate(frame_columns)}
     missing = [column for column in expected if column not in place]
-    extra = [column for column in frame_columns if column not in set(expected) | {label}]
+    extra = [column for column in frame_columns if column not in set(expected) | {label, group}]
     if not missing and not extra:
         return [place[column] for column in expected]
     problems = [
@@ -155,6 +166,20 @@ def _label(
     free = {names[i].lower(): i for i in reversed(kept) if names[i] not in (expected or ())}
     found = next((free[word] for word in LABEL_NAMES if word in free), None)
     return (found, found is not None) if guess and len(kept) > 1 else (None, False)
+
+
+def _group(
+    names: Sequence[str], kept: list[int], options: DataConfig, name: str, expected: Sequence[str] | None
+) -> int | None:
+    """The place of the column that `--group` names; new data may lack it. Raises: DataError."""
+    if options.group is None or (expected is not None and options.group not in names):
+        return None
+    _refuse_unknown([options.group], [names[i] for i in kept], "--group", name)
+    if options.group == options.label or options.group in (expected or ()):
+        what = "the label" if options.group == options.label else "a feature of the model"
+        message = f'{name}: column "{printable(options.group)}" is {what}, and cannot say what belongs together.'
+        raise DataError("DATA-COLUMNS", message, fix="name another column with --group, or leave --group out")
+    return names.index(options.group)
 
 
 def _told(names: Sequence[str], kept: list[int], label: int | None, guessed: bool, name: str) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ LONGEST = 40  # characters of a cell or a row that are shown
 class Findings:
     """Bad cells, missing values and rows of the wrong length of one table.
 
-    `counting` says how rows are counted, `label` is the place of the label, whose gaps no median can fill. `style` is
-    how numbers are read, for the reasons given.
+    `counting` says how rows are counted; `label` and `group` are the places of columns whose gaps no median can fill.
+    `style` is how numbers are read, for the reasons given.
     """
 
     def __init__(
@@ -34,10 +34,11 @@ class Findings:
         *,
         counting: str,
         label: int | None = None,
+        group: int | None = None,
         style: Style = PLAIN,
     ) -> None:
         self.name, self.columns, self.options, self.counting, self.style = name, columns, options, counting, style
-        self.label = label
+        self.label, self.group = label, group
         self.ragged: list[tuple[int, str]] = []
         self.bad: dict[int, list[tuple[int, str]]] = {}
         self.n_bad, self.n_missing = Counter[int](), Counter[int]()
@@ -151,7 +152,7 @@ class Findings:
         n = self._share(self.n_rows_missing, "left out")
         if not bad:
             median = ", or --missing median to fill each gap with its column's median"
-            return f"pass --missing drop ({n})" + median * (self.label not in self.n_missing)
+            return f"pass --missing drop ({n})" + median * (not {self.label, self.group} & self.n_missing.keys())
         skip = f"correct the row, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"
         return f"{skip} and --missing drop ({n})" if missing else skip
 

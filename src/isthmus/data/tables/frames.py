@@ -110,14 +110,15 @@ def _series(column: Any) -> pl.Series:
 
 
 class Table(NamedTuple):
-    """Features (N, k) as uint8, float32 or float64, labels as text, numbers of the rows kept, and which columns have
-    whole numbers that float32 rounds.
+    """Features (N, k) as uint8, float32 or float64, labels as text, numbers of the rows kept, which columns have whole
+    numbers that float32 rounds, and groups as text.
     """
 
     matrix: np.ndarray
     labels: pl.Series | None
     kept: np.ndarray
     lossy: np.ndarray
+    groups: pl.Series | None = None
 
 
 def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: DataConfig) -> Table:
@@ -147,13 +148,15 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
         bad |= numbers.bad.any(1)
         incomplete |= numbers.missing.any(1)
         lossy[columns] = loses_digits(numbers.values)
-    labels, unlabeled = _labels(frame, plan, findings)
-    incomplete |= unlabeled
+    labels, unlabeled = _texts(frame, plan.label, findings)
+    groups, ungrouped = _texts(frame, plan.group, findings)
+    incomplete |= unlabeled | ungrouped
     findings.n_rows, findings.n_rows_bad, findings.n_rows_missing = N, int(bad.sum()), int(incomplete.sum())
     keep = ~bad & ~incomplete if options.missing == "drop" else ~bad
     if keep.all():
-        return Table(matrix, labels, np.arange(N), lossy)
-    return Table(matrix[keep], None if labels is None else labels.filter(pl.Series(keep)), np.flatnonzero(keep), lossy)
+        return Table(matrix, labels, np.arange(N), lossy, groups)
+    labels, groups = (None if each is None else each.filter(pl.Series(keep)) for each in (labels, groups))
+    return Table(matrix[keep], labels, np.flatnonzero(keep), lossy, groups)
 
 
 def numbers_of(frame: AbstractFrame, plan: Plan, findings: Findings) -> np.ndarray:
@@ -197,15 +200,16 @@ def _numbers(block: pl.DataFrame) -> Numbers:
     return Numbers(*(np.concatenate(pair, axis=1)[:, order] for pair in zip(numbers, read, strict=True)))
 
 
-def _labels(frame: AbstractFrame, plan: Plan, findings: Findings) -> tuple[pl.Series | None, np.ndarray]:
-    if plan.label is None:
+def _texts(frame: AbstractFrame, place: int | None, findings: Findings) -> tuple[pl.Series | None, np.ndarray]:
+    """The column at `place` as text, and where it has gaps."""
+    if place is None:
         return None, np.zeros(frame.n_rows, bool)
-    block = frame.block([plan.label])
+    block = frame.block([place])
     column = block.to_series()
     text = column.cast(pl.String).str.strip_chars()
     unlabeled = (text.is_null() | text.is_in(["", "nan", "NaN"])).to_numpy()
     marks = unlabeled[:, None]
-    findings.add_cells(range(1, frame.n_rows + 1), marks, np.zeros_like(marks), _shower(block), [plan.label])
+    findings.add_cells(range(1, frame.n_rows + 1), marks, np.zeros_like(marks), _shower(block), [place])
     return text, unlabeled
 
 

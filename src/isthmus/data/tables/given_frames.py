@@ -37,7 +37,12 @@ def as_frame(given: Any) -> Any:
 
 
 def matrix_by_name(
-    frame: Any, expected: Sequence[str] | None, *, label: str | None = None, gaps: bool = False
+    frame: Any,
+    expected: Sequence[str] | None,
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    gaps: bool = False,
 ) -> np.ndarray:
     """The columns `expected` of a frame, in that order, (N, D); without names all of them, as they come.
 
@@ -47,7 +52,7 @@ def matrix_by_name(
     """
     table = _table(frame)
     wanted = table.names if expected is None else expected
-    options = DataConfig(label=label, missing="median" if gaps else "error")
+    options = DataConfig(label=label, group=group, missing="median" if gaps else "error")
     with _fixes_in_python():
         plan = plan_columns(table.names, options, name=NAME, expected=wanted, guess_label=False)
         columns = [np.asarray(_column(frame, i)) for i in plan.features]

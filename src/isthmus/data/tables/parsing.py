@@ -22,10 +22,13 @@ MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers: "no
 
 
 class ParsedChunk(NamedTuple):
-    """Features (n, k) of the rows that are kept, their labels as text, and their numbers among all data rows."""
+    """Features (n, k) of the rows that are kept, their labels and groups as text, and their numbers among all data
+    rows.
+    """
 
     values: np.ndarray
     labels: pl.Series | None
+    groups: pl.Series | None
     kept: np.ndarray
 
 
@@ -43,6 +46,8 @@ class Parser:
         self.names = [str(i) for i in range(dialect.n_columns)]
         self.features = [self.names[i] for i in plan.features]
         self.label = None if plan.label is None else self.names[plan.label]
+        self.group = None if plan.group is None else self.names[plan.group]
+        self.beside = [i for i in (plan.label, plan.group) if i is not None]
         style = dialect.style
         self.careful = bool(style.thousands) or (style.decimal == "," and dialect.delimiter == ",")
 
@@ -75,7 +80,7 @@ class Parser:
 
     def _trusted(self, frame: pl.DataFrame, lines: Lines) -> ParsedChunk | None:
         # polars fills short rows with null, and a quotation may join two lines: both show here
-        needed = [*self.features, self.names[-1], *([self.label] if self.label else [])]
+        needed = [*self.features, self.names[-1], *(self.names[i] for i in self.beside)]
         if frame.height != lines.count or any(frame[name].null_count() for name in needed):
             return None
         values = frame.select(self.features).to_numpy()
@@ -84,7 +89,8 @@ class Parser:
         self.lossy |= loses_digits(values)
         kept = np.arange(self.findings.n_rows, self.findings.n_rows + frame.height)
         self.findings.n_rows += frame.height
-        return ParsedChunk(values, frame[self.label] if self.label else None, kept)
+        labels, groups = (frame[name] if name else None for name in (self.label, self.group))
+        return ParsedChunk(values, labels, groups, kept)
 
     def _read(self, data: bytes, types: dict[str, type[pl.DataType]], *, quotes: bool = True) -> pl.DataFrame | None:
         schema = {name: types.get(name, pl.String) for name in self.names}
@@ -115,17 +121,21 @@ class Parser:
         keep = np.logical_not(bad)
         if self.options.missing == "drop":
             keep &= ~incomplete
-        labels = text[self.label].filter(pl.Series(np.asarray(keep))) if self.label else None
-        return ParsedChunk(numbers.values[keep], labels, places[keep])
+        kept = pl.Series(np.asarray(keep))
+        labels, groups = (text[name].filter(kept) if name else None for name in (self.label, self.group))
+        return ParsedChunk(numbers.values[keep], labels, groups, places[keep])
 
     def _unlabeled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
-        if self.label is None or self.plan.label is None:
-            return np.zeros(len(rows), dtype=bool)
-        cells = text[self.label].str.strip_chars().str.to_lowercase()
-        unlabeled = cells.is_in(list(MISSING_LABELS)).to_numpy()
-        show = self._shower(text, [self.label])
-        self.findings.add_cells(rows, unlabeled[:, None], np.zeros((len(rows), 1), bool), show, [self.plan.label])
-        return unlabeled
+        """Which rows have no label or no group, where there are such columns."""
+        found = np.zeros(len(rows), dtype=bool)
+        for place in self.beside:
+            name = self.names[place]
+            cells = text[name].str.strip_chars().str.to_lowercase()
+            unlabeled = cells.is_in(list(MISSING_LABELS)).to_numpy()
+            show = self._shower(text, [name])
+            self.findings.add_cells(rows, unlabeled[:, None], np.zeros((len(rows), 1), bool), show, [place])
+            found = found | unlabeled
+        return found
 
     @staticmethod
     def _shower(text: pl.DataFrame, names: list[str]):

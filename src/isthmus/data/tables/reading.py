@@ -109,7 +109,9 @@ def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | N
         by_place=dialect.names is None,
         texts=text_columns(first, dialect) if options.label is not None else (),
     )
-    findings = Findings(file.name, names, options, counting=_counting(dialect), label=plan.label, style=dialect.style)
+    findings = Findings(
+        file.name, names, options, counting=_counting(dialect), label=plan.label, group=plan.group, style=dialect.style
+    )
     body = _after(first, dialect.header_lines)
     parser = Parser(dialect, plan, findings, options)
     table = _parsed(file, chain([body], chunks), parser)
@@ -130,13 +132,15 @@ def _from_frame(
     names = named(frame.names, options.drop_columns)
     texts = [column for column, kind in zip(names, frame.types, strict=True) if kind in TEXTS]
     plan = plan_columns(names, options, name=told_as, expected=expected, guess_label=guess_label, texts=texts)
-    findings = Findings(told_as, names, options, counting="Rows are counted from 1.", label=plan.label)
+    findings = Findings(
+        told_as, names, options, counting="Rows are counted from 1.", label=plan.label, group=plan.group
+    )
     table = matrix_of(frame, plan, findings, options)
     return _assembled(table, plan, findings, name, plan.notes, expected)
 
 
 def _parsed(file: InputFile, chunks: Iterator[Lines], parser: Parser) -> Table:
-    matrix, labels, kept = None, [], []
+    matrix, labels, groups, kept = None, [], [], []
     for lines in chunks:
         part = parser.parse(lines)
         if matrix is None:
@@ -145,10 +149,11 @@ def _parsed(file: InputFile, chunks: Iterator[Lines], parser: Parser) -> Table:
             matrix = GrowingMatrix(part.values.shape[1], n_rows=n_rows, what=file.name, wide=wide)
         matrix.append(part.values)
         labels.append(part.labels)
+        groups.append(part.groups)
         kept.append(part.kept)
     assert matrix is not None  # there is always a first chunk, if only an empty one
-    column = pl.concat(labels) if labels and labels[0] is not None else None
-    return Table(matrix.finish(), column, np.concatenate(kept), parser.lossy)
+    texts = [pl.concat(each) if each and each[0] is not None else None for each in (labels, groups)]
+    return Table(matrix.finish(), texts[0], np.concatenate(kept), parser.lossy, texts[1])
 
 
 def _expected_rows(file: InputFile, lines: Lines) -> int:
@@ -182,6 +187,8 @@ def _assembled(
         labels=labels,
         classes=classes,
         label_column=None if plan.label is None or labels is None else findings.columns[plan.label],
+        groups=_grouped(table.groups, plan, findings),
+        group_column=None if plan.group is None else findings.columns[plan.group],
         ids=None if len(table.kept) == findings.n_rows else tuple(map(str, table.kept)),
         notes=notes + told + told_of_labels + _about_digits(table, columns, findings.name),
         predicting=predicting,
@@ -212,6 +219,16 @@ def _encoded(
     refuse_quantity(classes, len(column), what)
     codes = column.rank("dense").to_numpy().astype(np.int64) - 1  # ranks follow the sorted classes
     return codes, tuple(map(class_name, classes)), ()
+
+
+def _grouped(groups: pl.Series | None, plan: Plan, findings: Findings) -> np.ndarray | None:
+    """(N,) a number for each group. Raises: DataError for rows without one."""
+    if groups is None or plan.group is None:
+        return None
+    if findings.n_missing[plan.group] and findings.options.missing == "median":
+        what = f'{findings.name}: column "{printable(findings.columns[plan.group])}"'
+        raise DataError("DATA-GROUP", f"{what} has gaps, and a group has no median.", fix="pass --missing drop")
+    return groups.str.strip_chars().rank("dense").to_numpy().astype(np.int64) - 1
 
 
 def _names(dialect: Dialect, options: DataConfig) -> list[str]:

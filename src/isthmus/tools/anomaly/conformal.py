@@ -29,6 +29,21 @@ def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return (1 + as_strange) / (len(ordered) + 1)
 
 
+def largest(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The largest score (G,) of each group of scores (N,), in the order of the groups' numbers.
+
+    What calibrates by these holds for groups: of normal groups that could stand in each other's place, whatever
+    happens within one, P(any sample of a new one has p <= a) <= a.
+
+    >>> largest(np.array([1.0, 5.0, 2.0]), np.array([7, 7, 3]))
+    array([2., 5.])
+    """
+    _, group_of = np.unique(groups, return_inverse=True)
+    found = np.full(int(group_of.max(initial=-1)) + 1, -np.inf)
+    np.maximum.at(found, group_of, scores)
+    return found
+
+
 def outliers(p: np.ndarray, rate: float) -> np.ndarray:
     """Which p-values (N,) are at most the rate of false alarms."""
     return p <= rate + ROUNDING
@@ -40,8 +55,9 @@ def threshold(calibration: np.ndarray, rate: float) -> float:
     return float(np.sort(calibration)[-k]) if 0 < k <= len(calibration) else math.inf if k < 1 else -math.inf
 
 
-def settled_rate(asked: float | None, n: int) -> float:
-    """The rate of false alarms that n calibration scores can hold: the one asked for, or by default 0.01.
+def settled_rate(asked: float | None, n: int, unit: str = "samples") -> float:
+    """The rate of false alarms that n calibration scores can hold: the one asked for, or by default 0.01. `unit` names
+    what has one score: samples or groups.
 
     By default with fewer than 99 it is the least that they can hold, 1 / (n + 1); with none nothing is an outlier.
 
@@ -55,7 +71,7 @@ def settled_rate(asked: float | None, n: int) -> float:
         raise UsageError("USAGE-RATE", message, fix="pass --false-alarms 0.01 for one in a hundred")
     if asked + ROUNDING < least:
         needed = math.ceil(1 / asked - ROUNDING) - 1
-        message = f"a rate of {asked:g} needs {needed:,} normal samples held apart; this run has {n:,}."
+        message = f"a rate of {asked:g} needs {needed:,} normal {unit} held apart; this run has {n:,}."
         possible = math.ceil(least * 10_000) / 10_000
         more = "train on more data, or name more with --validation"
         fix = f"pass --false-alarms {possible:g}, the least that can hold, or {more}" if n else more
@@ -63,4 +79,4 @@ def settled_rate(asked: float | None, n: int) -> float:
     return asked
 
 
-__all__ = ["USUAL_RATE", "outliers", "p_values", "settled_rate", "threshold"]
+__all__ = ["USUAL_RATE", "largest", "outliers", "p_values", "settled_rate", "threshold"]

@@ -19,7 +19,7 @@ from isthmus.runs.artifacts import Artifact, Artifacts
 from isthmus.runs.density import Density, density_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import MOST_NUMBERS
-from isthmus.tools.anomaly.conformal import p_values
+from isthmus.tools.anomaly.conformal import largest, p_values
 from isthmus.tools.anomaly.surprise import LEAST_ERROR, error_nats
 from isthmus.training.prepared import Prepared
 
@@ -50,8 +50,9 @@ class Evidence:
     """What a run keeps of its validation samples for this: they trained nothing.
 
     Of those that the monitor watched: the `watched` (W,) log errors, `spread` (D,), the mean squared error of each
-    value, and `usual` (Q, D), quantiles of each column of a table. Of those that nothing has chosen by: `calibration`.
-    `untouched` is false for runs whose monitor watched the latter too.
+    value, and `usual` (Q, D), quantiles of each column of a table. Of those that nothing has chosen by: `calibration`,
+    and `groups` (n,), alike for samples that belong together. `untouched` is false for runs whose monitor watched the
+    latter too.
     """
 
     watched: np.ndarray
@@ -59,13 +60,16 @@ class Evidence:
     usual: np.ndarray
     calibration: Signals
     untouched: bool
+    groups: np.ndarray | None = None
 
     @classmethod
     def build(cls, prepared: Prepared, model: Model, *, untouched: bool = True) -> Evidence:
         """From the two parts of the validation data, by deterministic passes."""
         training = prepared.config.training
         share = training.calibration if untouched else SHARE
-        watched, held = held_apart(prepared.splits.validation, share, training.seed)
+        rule = prepared.config.data.split
+        watched, held = held_apart(prepared.splits.validation, share, training.seed, rule=rule)
+        groups = None if rule == "shuffled" else held.groups
         squares = torch.zeros(model.preprocess.size, dtype=torch.float64)
         logs = []
         for x, x_hat, _ in _passes(model, watched.x):
@@ -75,7 +79,7 @@ class Evidence:
         spread = (squares / len(watched)).numpy()
         floor = max(LEAST_SPREAD * float(spread.mean()), LEAST_ERROR)
         calibration = signals(model, held.x) if len(held) else _nothing(model)
-        return cls(np.concatenate(logs), spread + floor, _usual(model, watched), calibration, untouched)
+        return cls(np.concatenate(logs), spread + floor, _usual(model, watched), calibration, untouched, groups)
 
     def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
@@ -83,6 +87,8 @@ class Evidence:
         arrays |= {"log_error": self.calibration.log_error}
         if self.calibration.z is not None:
             arrays["z"] = self.calibration.z
+        if self.groups is not None:
+            arrays["groups"] = self.groups
         return Artifact({"untouched": self.untouched}, arrays)
 
     @classmethod
@@ -94,6 +100,8 @@ class Evidence:
             found = cls(**arrays, calibration=calibration, untouched=bool(part.about["untouched"]))
             n = len(calibration.log_error)
             wanted = (n, model.z_size) if _has_density(model) else None
+            if found.groups is not None and found.groups.shape != (n,):
+                raise ValueError("its groups are not those of its samples")
             if found.spread.shape != (D,) or (None if calibration.z is None else calibration.z.shape) != wanted:
                 raise ValueError("its arrays are not of this model's sizes")
             return found
@@ -107,6 +115,7 @@ class Detector:
 
     p(z) is the mixture of Gaussians fitted to the training codes; the log of the error is normal with the mean and
     deviation of the watched validation samples, so that both parts are in one unit and nothing is weighed by hand.
+    `calibration` has a score for each of the `unit` that calibrate: samples, or groups by the largest of their scores.
     """
 
     def __init__(self, model: Model, evidence: Evidence, density: Density | None) -> None:
@@ -114,7 +123,9 @@ class Detector:
         logs = evidence.watched
         self.center = float(logs.mean())
         self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # of one sample nothing is known
-        self.calibration = self._parts(evidence.calibration)[0]
+        scores = self._parts(evidence.calibration)[0]
+        self.unit = "samples" if evidence.groups is None else "groups"
+        self.calibration = scores if evidence.groups is None else largest(scores, evidence.groups)
 
     @classmethod
     def of_run(cls, run: RunFolder) -> Detector:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from isthmus.tools.anomaly.conformal import outliers, settled_rate, threshold
 from isthmus.tools.anomaly.detector import Detector, Scores
 from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.picking import is_own, pick
+from isthmus.wording import counted
 
 BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first
@@ -34,7 +35,8 @@ PICTURED = 20
 class Scored:
     """What was written where, how many of how many are outliers at which rate, and sentences for people.
 
-    `n_trained` of the n samples were trained on; None where that was not looked for.
+    `n_trained` of the n samples were trained on; None where that was not looked for. Where whole groups calibrate,
+    `groups` are how many of how many groups hold an outlier, and the rate is that of such groups.
     """
 
     out: Path
@@ -47,15 +49,23 @@ class Scored:
     said: tuple[str, ...]
     n_trained: int | None = None
     set: SetCheck = UNTOLD
+    groups: tuple[int, int] | None = None
 
     @property
     def text(self) -> str:
         if not self.n_calibration:
             return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
         noun = "outlier" if self.n_outliers == 1 else "outliers"
+        if self.groups is not None:
+            found, groups = self.groups
+            usual = f"; {_rounded(self.rate * groups)} would be expected if all were normal" * (not self.n_trained)
+            return (
+                f"{self.n_outliers:,} {noun} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a rate of "
+                f"{self.rate:.2g} of groups with a false alarm{usual}. Scores written to {self.out}"
+            )
         new = self.n - (self.n_trained or 0)
         expected = self.rate * new
-        usual = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
+        usual = _rounded(expected)
         all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
         return (
             f"{self.n_outliers:,} {noun} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
@@ -66,7 +76,13 @@ class Scored:
         about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
         about |= {"outliers": self.n_outliers, "false_alarms": self.rate if self.n_calibration else None}
         about |= {"threshold": self.threshold, "n_trained_on": self.n_trained, "set": self.set.as_dict()}
+        if self.groups is not None:
+            about["groups"] = {"n": self.groups[1], "with_outliers": self.groups[0]}
         return about | {"n_calibration": self.n_calibration, "said": list(self.said)}
+
+
+def _rounded(expected: float) -> str:
+    return f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
 
 
 def score(
@@ -83,7 +99,7 @@ def score(
     target = Path(out)
     _refuse(run, source, target, picture)
     detector = Detector.of_run(run)
-    rate = settled_rate(false_alarms, len(detector.calibration))
+    rate = settled_rate(false_alarms, len(detector.calibration), detector.unit)
     samples = pick(run, source, settings)
     found = detector.scores(samples.x)
     n_trained = trained_on(run, source, samples)
@@ -96,6 +112,7 @@ def score(
     whole = check_set(run, samples, scored=SetScores(detector.calibration, found.score, rate))
     told = [whole.text] if whole.text else []
     said = [*samples.notes, *told, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
+    said += _about_groups(run, detector, samples)
     if n_trained:
         said.append(
             f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; such score lower "
@@ -103,7 +120,11 @@ def score(
         )
     limit = threshold(detector.calibration, rate)
     drawn = None if picture is None else Path(picture)
-    return Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained, whole)
+    scored = Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained, whole)
+    if detector.unit == "samples" or samples.groups is None:
+        return scored
+    alarmed = len(np.unique(samples.groups[flags]))
+    return replace(scored, groups=(alarmed, len(np.unique(samples.groups))))
 
 
 def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | None:
@@ -165,10 +186,12 @@ def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list
     """What limits the p-values."""
     said = []
     if not n:
-        said.append("no validation samples were held apart (too few), so every p-value is 1; train on more data")
+        said.append(
+            f"no validation {detector.unit} were held apart (too few), so every p-value is 1; train on more data"
+        )
     elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
         said.append(
-            f"{n} samples calibrate the p-values, so the least is {rate:.2g}, which is the rate taken; "
+            f"{n} {detector.unit} calibrate the p-values, so the least is {rate:.2g}, which is the rate taken; "
             "training on more data, or naming more with --validation, allows a lower one"
         )
     if n and not detector.evidence.untouched:
@@ -177,6 +200,21 @@ def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list
             "so false alarms may come a little oftener than stated; a run trained anew has no such doubt"
         )
     return said
+
+
+def _about_groups(run: RunFolder, detector: Detector, samples: Samples) -> list[str]:
+    """Where the rate is one of groups and these are none, or the other way round."""
+    if detector.unit == "groups" and samples.groups is None:
+        return [
+            "the rate of false alarms is one of whole groups, as in training; each of these samples is taken for a "
+            "group, so fewer of them than stated are false alarms"
+        ]
+    if detector.unit == "samples" and samples.groups is not None and run.config.data.split == "shuffled":
+        return [
+            "the run is from before samples that belong together were kept together: they calibrate as if each were by "
+            "itself, so false alarms may come oftener than stated; a run trained anew has no such doubt"
+        ]
+    return []
 
 
 def _refuse(run: RunFolder, source: str | Path, out: Path, picture: str | Path | None) -> None:

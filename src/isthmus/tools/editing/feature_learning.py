@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import r2_score, roc_auc_score
 
+from isthmus.data.batching.split import apart
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import figures
@@ -71,14 +72,15 @@ def _of_sets(
     run: RunFolder, with_: str, without: str, method: str, settings: Mapping[str, Any] | None
 ) -> tuple[Feature, dict[str, Any]]:
     """A quarter of either set is held out, where that leaves enough; the feature is then learned from all."""
-    codes = {}
+    codes, n_held = {}, []
     for name in (without, with_):
-        z = run.model.encode(pick(run, name, settings).x)
-        order = np.random.default_rng(seed_of(run.config.training.seed, "sets", name)).permutation(len(z))
-        codes[name] = z[order]
+        samples = pick(run, name, settings)
+        generator = np.random.default_rng(seed_of(run.config.training.seed, "sets", name))
+        held, rest = apart(samples, int(HELD_OUT * len(samples)), generator)
+        codes[name] = run.model.encode(samples.x)[np.concatenate([held, rest])]
+        n_held.append(len(held))
     absent, present = (Group.of(name, z) for name, z in codes.items())
     feature = replace(directions.between(absent, present, method), kind="sets")
-    n_held = [int(HELD_OUT * len(z)) for z in codes.values()]
     if min(n_held) < FEWEST_HELD:
         return feature, {}
     absent, present = (Group.of(name, z[n:]) for (name, z), n in zip(codes.items(), n_held, strict=True))

@@ -91,7 +91,7 @@ def all_parts(run: RunFolder, source: str | Path | None, settings: Settings | No
 
 
 def joined(parts: list[Samples]) -> Samples:
-    """Sets of one kind as one, with the classes of the first."""
+    """Sets of one kind as one, with the classes of the first; groups of one set are others than those of the next."""
     first, *rest = parts
     rest = [align_labels(samples, first.classes) for samples in rest]
     labels = [s.labels for s in (first, *rest)]
@@ -100,8 +100,21 @@ def joined(parts: list[Samples]) -> Samples:
         first,
         x=np.concatenate([s.x for s in (first, *rest)]),
         labels=np.concatenate(known) if len(known) == len(labels) else None,
+        groups=_joined_groups([first, *rest]),
         ids=tuple(s.id_of(i) for s in (first, *rest) for i in range(len(s))),
     )
+
+
+def _joined_groups(parts: list[Samples]) -> np.ndarray | None:
+    """Where one set has groups, the samples of one without are each a group of their own."""
+    if all(samples.groups is None for samples in parts):
+        return None
+    joined, n = [], 0
+    for samples in parts:
+        own = np.arange(len(samples)) if samples.groups is None else np.unique(samples.groups, return_inverse=True)[1]
+        joined.append(own + n)
+        n += int(own.max(initial=-1)) + 1
+    return np.concatenate(joined)
 
 
 def thinned(samples: Samples, most: int, seed: int, what: str) -> Samples:

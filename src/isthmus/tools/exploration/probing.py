@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.batching.split import TEST_SHARE, align_labels
+from isthmus.data.batching.split import TEST_SHARE, align_labels, apart
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics.label_probe import K, beside, chosen, sizes
@@ -23,12 +23,13 @@ def probe_run(
 ) -> dict[str, Any]:  # fmt: skip
     """`{"data", "codes", "pca", "raw", "standard_error", "said"}`: how much of the labels each holds, by `probe.probe`.
 
-    The standard error is that of the least certain of the accuracies.
+    The standard error is that of the least certain of the accuracies; of samples in groups, which may be right or wrong
+    together, only the groups count (`n_groups` of the test part).
 
     The run's training and validation data teach, its test data is asked. Of other data its own parts do; what comes in
-    one part is divided 80 / 20. Test samples of a class that the training part lacks are left out. Where there is more
-    than takes about half a minute, fewer samples of both parts are taken, evenly over the classes; `everything` takes
-    all.
+    one part is divided 80 / 20, groups kept together. Test samples of a class that the training part lacks are left
+    out. Where there is more than takes about half a minute, fewer samples of both parts are taken, evenly over the
+    classes; `everything` takes all.
 
     Raises: DataError for data without labels.
     """
@@ -48,8 +49,11 @@ def probe_run(
     z, x, y = (first.z, second.z), (first.x, second.x), (first.samples.labels, second.samples.labels)
     spaces = beside(z, x, y, k=k, seed=seed)
     accuracies = [found[name] for found in spaces.values() for name in ("knn", "linear")]
-    error = max(standard_error(accuracy, len(second)) for accuracy in accuracies)
-    return {"data": train.name, **spaces, "standard_error": error, "said": said}
+    groups = second.samples.groups
+    n = len(second) if groups is None else len(np.unique(groups))
+    error = max(standard_error(accuracy, n) for accuracy in accuracies)
+    found = {"data": train.name, **spaces, "standard_error": error, "said": said}
+    return found if groups is None else found | {"n_groups": n}
 
 
 def standard_error(accuracy: float, n: int) -> float:
@@ -71,6 +75,6 @@ def _parts(run: RunFolder, source: str | Path | None, settings: Mapping[str, Any
 
 
 def _divided(samples: Samples, seed: int) -> tuple[Samples, Samples]:
-    order = np.random.default_rng(seed_of(seed, "probe", "split")).permutation(len(samples))
-    n_test = round(2 * TEST_SHARE * len(samples))
-    return samples.take(np.sort(order[n_test:])), samples.take(np.sort(order[:n_test]))
+    generator = np.random.default_rng(seed_of(seed, "probe", "split"))
+    test, train = apart(samples, round(2 * TEST_SHARE * len(samples)), generator)
+    return samples.take(np.sort(train)), samples.take(np.sort(test))

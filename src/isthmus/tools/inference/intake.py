@@ -32,6 +32,7 @@ def read_input(run: RunFolder, source: str | Path, settings: Mapping[str, Any] |
 
     with _knowing(run):
         found = read_samples(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+    _refuse_without_group(found, settings)
     return fitting(found, run.model.preprocess)
 
 
@@ -41,6 +42,7 @@ def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] |
 
     with _knowing(run):
         found = read(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+    _refuse_without_group(found.train, settings)
     preprocess = run.model.preprocess
     return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
 
@@ -65,6 +67,14 @@ def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = N
             error.fix = 'pass settings={"missing": "drop"}, or "median": those of the training part fill the gaps'
         raise
     return fitting(found.test or found.train, run.model.preprocess)
+
+
+def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) -> None:
+    """A column of groups that was only inherited from the training may be absent; not one that is asked for."""
+    group = (settings or {}).get("group")
+    if group is not None and samples.group_column is None:
+        message = f'{samples.name} has no column "{printable(group)}" for --group.'
+        raise DataError("DATA-COLUMNS", message, fix="name a column that it has, or leave --group out")
 
 
 def _options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
