@@ -113,3 +113,46 @@ def test_fault_14_images_are_not_mended_with_medians() -> None:
         with pytest.raises(DataError, match="rows are images of 8x8, and pixels are missing") as e:
             samples(pixels, [f"pixel{i}" for i in range(64)], shape=shape)
         assert "--missing drop" in str(e.value.fix)
+
+
+ROWS = np.random.default_rng(0).normal(size=(200, 2))
+
+
+def _notes(values: np.ndarray, name: str) -> str:
+    matrix = np.column_stack([ROWS[: len(values)], values]).astype(np.float32)
+    origin = Origin("t", columns=("a", "b", name))
+    return " ".join(samples_from_matrix(matrix, origin, DataConfig()).notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "counts"),
+    [
+        (np.random.default_rng(1).permutation(200) + 5000, "number", True),  # shuffled row numbers
+        (np.arange(0, 2000, 10), "place", True),  # evenly spaced
+        (np.delete(np.arange(210), np.arange(10) * 9), "n", True),  # a few rows were left out
+        (np.random.default_rng(2).choice(10**6, 200, replace=False), "customer_id", True),  # named so
+        (np.sort(np.random.default_rng(3).choice(90_000, 200, replace=False)) + 20_000, "income", False),  # sorted
+        (np.random.default_rng(4).choice(90_000, 200, replace=False), "price", False),
+        (np.sort(np.random.default_rng(5).choice(10**6, 200, replace=False)), "paid", False),
+    ],
+)
+def test_fault_116_only_what_counts_or_names_the_rows_is_told_as_such(
+    values: np.ndarray, name: str, counts: bool
+) -> None:
+    assert ("counts or names the rows" in _notes(values, name)) is counts
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (np.arange(200) % 3, "holds only the whole numbers 0 to 2; if it is what you would predict"),
+        (np.arange(200) % 6 + 3, "3 to 8"),  # as the quality of wines, at the end of the table
+        (np.arange(200) % 40, None),  # a count
+        (np.arange(200) % 3 / 2, None),  # halves are a measure
+        (np.where(np.arange(200) % 3 == 2, 7, np.arange(200) % 3), None),  # 0, 1, 7 are no numbers of classes
+    ],
+)
+def test_fault_115_a_column_of_few_classes_is_proposed_as_the_label(values: np.ndarray, told: str | None) -> None:
+    notes = _notes(values, "kind of it")
+    assert ("--label 'kind of it'" in notes) is (told is not None)
+    assert (told or "") in notes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +26,9 @@ from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
 PROBED = 1_000  # rows that already show whether a column repeats itself
+MOST_CLASSES, PER_CLASS = 10, 10  # digits have ten; a class of fewer rows on average is rather a count or a rating
+DENSE = 1.1  # whole numbers for each row: where a tenth of the rows were left out, their numbers still count them
+IDENTIFYING = {"id", "ids", "index", "idx", "row", "rows", "rownum", "nr", "no", "key", "uuid", "guid", "serial"}
 ID_ROWS = 20  # fewer rows may well be all different by chance
 
 
@@ -133,16 +138,66 @@ def _binary(matrix: np.ndarray) -> np.ndarray:
 def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin) -> list[str]:
     notes = []
     if len(matrix) >= ID_ROWS:
-        found = [names[i] for i in _all_different(matrix)]
+        found = [names[i] for i in _all_different(matrix) if are_named_so(names[i]) or _is_dense(matrix[:, i])]
         if found:
             advice = f"leave it out with --drop-column {found[0]}"
             notes.append(f"{origin.told}: column {listed(found)} counts or names the rows (no number twice); {advice}.")
     if origin.labels is None:
         binary = [names[i] for i in np.flatnonzero(_binary(matrix) & ~_constant(matrix)).tolist()]
         if len(binary) == 1:  # several are rather categories spread over columns
-            advice = f"if it is what you would predict, keep it out with --label {binary[0]}"
+            advice = f"if it is what you would predict, keep it out with --label {shlex.quote(binary[0])}"
             notes.append(f"{origin.told}: column {listed(binary)} holds only 0 and 1; {advice}.")
+        elif not binary and (column := _classes(matrix)) is not None:
+            low, high = int(matrix[:, column].min()), int(matrix[:, column].max())
+            advice = f"if it is what you would predict, keep it out with --label {shlex.quote(names[column])}"
+            told = f"holds only the whole numbers {low} to {high}"
+            notes.append(f"{origin.told}: column {listed([names[column]])} {told}; {advice}.")
     return notes
+
+
+def are_named_so(name: str) -> bool:
+    """Whether a column's name says that it numbers or names the rows: `id`, `customer_id`, `Row No.`, `index`.
+
+    >>> [are_named_so(name) for name in ("customerID", "Unnamed: 0", "income", "width", "paid")]
+    [True, True, False, False, False]
+    """
+    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = [word for word in re.split(r"[^a-z0-9]+", words.lower()) if word]
+    return bool(words) and (bool({*words} & IDENTIFYING) or words[0] == "unnamed")
+
+
+def _is_dense(column: np.ndarray) -> bool:
+    """Whether whole numbers, all different, leave hardly one out, or lie at equal distances: then they count the rows.
+
+    Their order says nothing: a table may be sorted by its incomes, and its row numbers may be shuffled.
+    """
+    ordered = np.sort(column.astype(np.float64))
+    steps = np.diff(ordered)
+    return bool(steps.min() == steps.max() or ordered[-1] - ordered[0] < DENSE * len(ordered))
+
+
+def _classes(matrix: np.ndarray) -> int | None:
+    """The one column of few whole numbers in a row, from 0 or 1 or at an end of the table, that may be classes.
+
+    None where there are several, which are rather ratings or counts, and where the classes would be tiny.
+    """
+    few = [i for i in range(matrix.shape[1]) if _few_in_a_row(matrix[:, i])]
+    ends = [i for i in few if i in (0, matrix.shape[1] - 1)]
+    from_the_start = [i for i in few if matrix[:, i].min() in (0, 1)]
+    for found in (from_the_start, ends):
+        if len(found) == 1 and len(few) <= 2:
+            return found[0]
+    return None
+
+
+def _few_in_a_row(column: np.ndarray) -> bool:
+    """Whether it holds 3 to 10 whole numbers without a hole between, each of them in ten rows on average."""
+    head = np.unique(column[:PROBED])
+    if not MOST_CLASSES >= len(head) >= 2 or not (head == np.floor(head)).all():
+        return False
+    values = np.unique(column)
+    in_a_row = bool((np.diff(values) == 1).all()) and bool((values == np.floor(values)).all())
+    return in_a_row and 3 <= len(values) <= MOST_CLASSES and len(column) >= PER_CLASS * len(values)
 
 
 def _all_different(matrix: np.ndarray) -> list[int]:
