@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus.config import DataConfig
 from isthmus.data.hashing import Matches, find_overlap
-from isthmus.data.ranges import about_dark
+from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, skipped_files
 from isthmus.data.summary import Summary, facts_of, rows_about, told_pairs
@@ -125,6 +125,8 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     notes = [*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ())]
     if train.is_image and train.dtype == "uint8" and options.scale == "auto":
         notes += about_dark(int(train.high))
+    if train.is_image and train.dtype == "float32" and options.scale == "auto":
+        notes += about_narrow(train.low, train.high)
     return CheckResult(
         source=str(name),
         bundle=bundle,

@@ -10,6 +10,8 @@ from isthmus.errors import DataError
 SLACK = 1e-6  # floats computed to be in [0, 1] may miss it by rounding; they are clipped
 WHITE = 230  # nine tenths of 255: some pixel of a set of pictures is nearly white; up to 16 they are counts
 DARK = 64  # bytes all below a quarter of their range are counts, such as 0 to 16, rather than photographs
+NARROW = 0.1  # of [0, 1]: a tenth of it is 25 gray levels of 255
+TWICE = 1.01 / 255  # what bytes are once they are divided by 255 twice, with the rounding of floats
 TWELVE_BITS = 4095  # many cameras and microscopes keep 12 bits in 16
 
 
@@ -73,6 +75,15 @@ def about_dark(brightest: int) -> list[str]:
     if brightest == 0 or brightest >= DARK:
         return []
     return [f"the brightest pixel is {brightest} of 255, so pictures look black; --scale minmax would spread the range"]
+
+
+def about_narrow(low: float, high: float) -> list[str]:
+    """Says when float images use a small part of [0, 1]; they are never spread without being asked."""
+    if low < 0 or high > 1 or not 0 < high - low < NARROW:
+        return []
+    twice = ", as if they had been divided by 255 twice" if high <= TWICE else ""
+    told = f"the images use a small part of [0, 1], {low:.3g} to {high:.3g}{twice}"
+    return [f"{told}; --scale minmax would spread the range"]
 
 
 def _floats(x: np.ndarray, low: float, high: float, scale: str, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

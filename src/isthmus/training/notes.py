@@ -6,8 +6,8 @@ import numpy as np
 
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.numeric import blocks
-from isthmus.data.ranges import about_dark
+from isthmus.data.numeric import blocks, value_range
+from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.samples import Samples
 from isthmus.parts.corruptions import Level
 from isthmus.registry import parse
@@ -37,8 +37,12 @@ def about_budget(training: TrainingConfig, n: int) -> list[str]:
 
 
 def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
-    """Says when bytes use so little of their range that every picture would look black."""
-    if not preprocess.is_image or preprocess.offset is not None or train.x.dtype != np.uint8 or not len(train):
+    """Says when images use so little of their range that they would look black, or alike."""
+    if not preprocess.is_image or preprocess.offset is not None or not len(train):
+        return []
+    if train.x.dtype == np.float32:
+        return about_narrow(*value_range(train.x))
+    if train.x.dtype != np.uint8:
         return []
     return about_dark(int(train.x.max()))
 
