@@ -51,7 +51,7 @@ def evaluate(
     known, other = _data(run, data, settings)
     model = run.model.to(known.device)
     try:
-        metrics = judge(known, model, run.history, _ending(run))
+        metrics = judge(known, model, run.history, _ending(run), of_other=other)
         if nll is not None:
             test, seed = known.tensor(known.splits.test), run.config.training.seed
             metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarize=binarize)

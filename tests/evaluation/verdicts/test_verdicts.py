@@ -52,11 +52,14 @@ def test_beats_mean(mse: float | None, level: str, words: tuple[str, ...]) -> No
 
 def test_one_that_has_not_learned_is_told_to_take_the_modern_recipe_or_another_rate() -> None:
     bad = metrics(test__mse=0.07)
-    tried = {
-        lr: verdict("beats-mean", of=bad, rows=history([0.26, 0.26], lr=lr)).try_next for lr in (3e-3, 1e-3, 1e-6, 3.0)
-    }
-    assert tried[3e-3] == "isthmus train --config runs/a/config.toml --lr 0.001"
-    assert tried[1e-3] == "isthmus train --config runs/a/config.toml --lr 0.0003"
+    tried = {}
+    for lr in (6e-3, 1e-3, 1e-6, 3.0):
+        found = judge_all(bad, history([0.26, 0.26], lr=lr), HEALTHY)
+        cures = [v.try_next for v in found if v.try_next]
+        assert len(cures) == 1  # one cause, one cure
+        tried[lr] = cures[0]
+    assert tried[6e-3] == "isthmus train --config runs/a/config.toml --lr 0.002"
+    assert tried[1e-3] == "isthmus check mnist-2k"  # a third was tried already
     assert tried[1e-6] == tried[3.0] == "isthmus train --config runs/a/config.toml --lr 0.006"
     seed = verdict("beats-mean", of=bad, recipe="seed", source="my data.csv", options="--label y", noise="gaussian:0.5")
     expected = "isthmus train 'my data.csv' --recipe modern --noise gaussian:0.5 --label y"
@@ -70,10 +73,10 @@ def test_beats_pca(mse: float, level: str) -> None:
 
 def test_beats_pca_tries_what_fits_the_reason() -> None:
     worse = metrics(test__mse=0.0208)
-    assert str(verdict("beats-pca", of=worse).try_next).endswith("--epochs 40")
-    by_heart = verdict("beats-pca", of=worse, train_cost=0.060)
-    assert str(by_heart.try_next).endswith("--set training.augment=shift:2")
-    stuck = verdict("beats-pca", of=metrics(test__mse=0.066))
+    assert verdict("beats-pca", of=worse).try_next == "isthmus resume runs/a --epochs 40"
+    early = verdict("beats-pca", of=worse, best_epoch=5)  # fifteen epochs of more training made it no better
+    assert str(early.try_next).endswith("--set training.augment=shift:2")
+    stuck = verdict("beats-mean", of=metrics(test__mse=0.066))
     assert str(stuck.try_next).endswith("--lr 0.001")
 
 
@@ -81,22 +84,25 @@ def test_a_run_of_few_steps_is_told_the_epochs_of_the_usual_budget() -> None:
     """The modern recipe takes 8,000 steps: 320 epochs of 25 steps, 9 of 860."""
     bad, config = metrics(test__mse=0.07), "isthmus train --config runs/a/config.toml"
     one = history([0.26], lr=6e-3)
-    assert verdict("beats-mean", of=bad, rows=one, epochs=1, steps=25).try_next == f"{config} --epochs 320"
-    assert verdict("beats-mean", of=bad, rows=one, epochs=1, steps=860).try_next == f"{config} --epochs 9"
-    assert verdict("beats-mean", of=bad, rows=one, epochs=9, steps=7740).try_next == f"{config} --lr 0.002"
-    assert verdict("beats-mean", of=bad, rows=history([0.26], lr=3.0), steps=25).try_next == f"{config} --lr 0.006"
+    go_on = "isthmus resume runs/a"
+    assert verdict("cost-never-fell", of=bad, rows=one, epochs=1, steps=25).try_next == f"{go_on} --epochs 320"
+    assert verdict("cost-never-fell", of=bad, rows=one, epochs=1, steps=860).try_next == f"{go_on} --epochs 9"
+    assert verdict("cost-never-fell", of=bad, rows=one, epochs=9, steps=7740).try_next == f"{config} --lr 0.002"
+    fast = verdict("learning-rate", of=bad, rows=history([0.26], lr=3.0), steps=25)
+    assert fast.try_next == f"{config} --lr 0.006"
     nan = history([math.nan], lr=6e-3)
     assert str(verdict("cost-never-fell", rows=nan, epochs=1, steps=25).try_next).endswith("--lr 0.002")
     worse = metrics(test__mse=0.0208)
-    assert verdict("beats-pca", of=worse, epochs=1, steps=860).try_next == f"{config} --epochs 9"
-    assert verdict("beats-pca", of=worse, epochs=12, steps=12 * 860).try_next == f"{config} --epochs 24"
+    assert verdict("beats-pca", of=worse, epochs=1, best_epoch=1, steps=860).try_next == f"{go_on} --epochs 9"
+    again = verdict("beats-pca", of=worse, epochs=12, best_epoch=12, steps=12 * 860)
+    assert again.try_next == f"{go_on} --epochs 24"
     tiny_run = {"train_cost": 0.0700, "test_cost": 0.0702, "epochs": 2, "steps": 50}
     assert str(verdict("stopped-too-early", rows=FALLING[:2], **tiny_run).try_next).endswith("--epochs 320")
 
 
 def test_other_recipes_are_not_told_to_be_the_modern_one() -> None:
     found = verdict("beats-pca", of=metrics(test__mse=0.0208), recipe="vae")
-    assert found.try_next == "isthmus train --config runs/a/config.toml --epochs 40"
+    assert found.try_next == "isthmus resume runs/a --epochs 40"
 
 
 def test_numbers_agree_with_their_nouns() -> None:
@@ -196,7 +202,7 @@ def test_stopped_too_early_under_one_cycle(costs: list[float], train: float, lev
     found = verdict("stopped-too-early", rows=rows, train_cost=train)
     assert_found(found, level, "from a quarter to half of the schedule the validation cost fell by")
     if level == "warn":
-        assert found.try_next == "isthmus train --config runs/a/config.toml --epochs 40"
+        assert found.try_next == "isthmus resume runs/a --epochs 40"
         assert "20 epochs may be few" in found.text
 
 
@@ -428,7 +434,7 @@ def test_fault_few_samples_are_told_as_such_and_more_epochs_are_not_advised() ->
     assert told.text.startswith("3 training images are too little data")
     assert told.try_next == "isthmus train mnist-2k --recipe modern --label y"
     assert [v.id for v in found if "--epochs" in (v.try_next or "")] == []
-    assert {v.id: v.try_next for v in found}["beats-mean"] == told.try_next
+    assert {v.id: v.text for v in found}["beats-mean"].endswith("See too-little-data first.")
     assert replace(HEALTHY, options="").with_more_data() == "isthmus check mnist-2k"
     assert "too-little-data" not in ids(metrics(data__n_train=32))
     assert ids(metrics(data__n_train=1))[0] == "nothing-to-learn"  # says more, so the other is not told

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
+from isthmus.evaluation.metrics.metrics import squared_errors
+from isthmus.evaluation.metrics.passed import Passed
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.parts.quantizers import FSQ, VQ
 
+MOST_DECODED, MOST_VALUES = 8_192, 2**24  # samples decoded, and their values: a second or two on one core
+LEAST_DECODED, MOST_UNITS = 10, 1_024  # samples a unit, or their mean says nothing; wider codes would take minutes
 ACTIVE = 0.01  # variance of a unit's mean over the data, under which it is not in use: Burda et al. 2016, section 5.2
 
 
@@ -53,3 +58,27 @@ def of_tokens(indices: Tensor, n_codes: int) -> dict[str, Any]:
     shares = counts / counts.sum()
     perplexity = float((-(shares * shares.log()).sum()).exp())
     return {"codes": n_codes, "tokens": indices.numel(), "used": len(counts), "perplexity": perplexity}
+
+
+@torch.no_grad()
+def unit_effects(model: Model, passed: Passed) -> np.ndarray | None:
+    """By how much the mean squared error of test samples grows with each unit of the code held at its mean, (Z,).
+
+    What a unit does is what is missing without it (permutation importance with one draw, the mean: Breiman 2001,
+    Machine Learning 45, section 10); its own spread says nothing, for the decoder scales it. None for codes of tokens,
+    of more than 1,024 units, or of none.
+    """
+    tokens = any(isinstance(part, VQ | FSQ) for part in model.bottleneck.modules())
+    if passed.z is None or tokens or not 0 < passed.z.shape[1] <= MOST_UNITS:
+        return None
+    Z, n_decoded = passed.z.shape[1], min(MOST_DECODED, MOST_VALUES // model.preprocess.size)
+    shown = passed.first(max(LEAST_DECODED, n_decoded // Z))
+    x, z = shown.x.to(model.device), passed.z[: len(shown.x)].to(model.device)
+    errors = torch.empty(Z + 1, dtype=torch.float64, device=model.device)
+    mean = z.mean(0)
+    with evaluation(model):
+        for unit in range(Z + 1):  # the last one is none of them: the error as it is
+            held = z.clone()
+            held[:, unit : unit + 1] = mean[unit : unit + 1]
+            errors[unit] = squared_errors(x, model.likelihood.mean(model.decoder(held).float())).mean()
+    return (errors[:Z] - errors[Z]).cpu().numpy()

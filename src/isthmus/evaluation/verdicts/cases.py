@@ -20,7 +20,14 @@ HARDLY = 0.9  # of the mean image's error: less than a tenth of what varies is e
 LIKE_MEAN = 1.1  # of the mean image's error: as far above it; beyond, the answers are wrong rather than all the same
 FEW_SAMPLES = 32  # to train on: half of one usual batch; a usual code of 32 numbers could give each one of its own
 USUAL_LR = 6e-3  # the modern recipe's peak; rates above it may diverge, rates below a tenth of it hardly move
+NEGLIGIBLE = 0.01  # of the mean image's error: memorizing no longer matters where 99 % is explained
+LOWERED = USUAL_LR / 3 * 1.01  # where a third of the rate was tried, with the digit that it is written with
 SURE = float(stats.norm.sf(2))  # one-sided: two standard errors, of however many samples
+LITTLE = 0.5  # of what varies: the code loses more than it keeps
+LOSSLESS = 1e-6  # of the mean sample's error: float32 keeps seven digits, so nothing is lost
+DECIDES = 0.5  # of all squared errors: without this one test sample the test error would be less than half
+MANY_TESTS = 10  # of fewer samples one has a large share by itself
+LATE = 0.75  # of the epochs: a schedule that decays has its best epoch near the end; before, more epochs did not help
 CLEARLY = 2.0  # test over training cost: half of what the test still costs comes from learning samples by heart
 
 
@@ -40,13 +47,17 @@ class Verdict:
 
 
 class Gap(NamedTuple):
-    """Training and test cost above their floors, the standard errors of the two, and the smaller number of samples."""
+    """Training and test cost above their floors, the standard errors of the two, and the smaller number of samples.
+
+    `on` is what the second was measured on: "validation" where the test set cannot be trusted.
+    """
 
     train: float
     test: float
     train_sem: float
     test_sem: float
     n: float = math.inf
+    on: str = "test"
 
     @property
     def ratio(self) -> float:
@@ -112,25 +123,91 @@ class Case(NamedTuple):
         test = self.facts.test_floor if self.facts.test_floor is not None else entropy or 0.0
         return (self.facts.train_floor if self.facts.train_floor is not None else test), test
 
-    def costs(self, name: str) -> list[float]:
+    @property
+    def last_cycle(self) -> History:
+        """The history since the learning rate last rose again after it had fallen, as where a run was extended."""
+        rates = [row.get("lr") or 0.0 for row in self.history]
+        begun = [i for i in range(2, len(rates)) if rates[i - 1] < rates[i] and rates[i - 1] < max(rates[: i - 1])]
+        return self.history[begun[-1] :] if begun else self.history
+
+    def costs(self, name: str, of: History | None = None) -> list[float]:
         """A column of the history above the floor, finite values only."""
-        values = [row.get(name) for row in self.history]
+        values = [row.get(name) for row in (self.history if of is None else of)]
         return [v - self.floors[0] for v in values if v is not None and finite(v)]
+
+    @property
+    def explained(self) -> float | None:
+        """The share of what varies between test samples that comes back, 1 - mse / mean sample's mse."""
+        return None if self.times_mean is None else 1 - self.times_mean
+
+    @property
+    def pca_explained(self) -> float | None:
+        """The same of PCA with as many numbers as the code has."""
+        pca, mean = self.number("baselines", "pca", "mse"), self.number("baselines", "mean", "mse")
+        return None if pca is None or not mean else 1 - pca / mean
+
+    @property
+    def pca_loses_nothing(self) -> bool:
+        """Whether as many numbers as the code has hold the samples wholly: then PCA is no rival, nor the code short."""
+        z_size, D = self.number("z_size"), math.prod(self.metrics["data"]["shape"])
+        if self.bits is not None:
+            return False  # a code of tokens holds less than as many numbers
+        share = self.pca_explained
+        return (z_size is not None and z_size >= D) or (share is not None and 1 - share < LOSSLESS)
+
+    @property
+    def test_over_validation(self) -> Gap | None:
+        """The squared errors of validation samples, as `train`, and of test samples."""
+        facts, test = self.facts, self.number("test", "mse")
+        if test is None or not finite(facts.validation_mse):
+            return None
+        n = min(self.number("data", "n_validation") or math.inf, self.number("data", "n_test") or math.inf)
+        sems = facts.validation_mse_sem or 0.0, facts.test_mse_sem or 0.0
+        return Gap(facts.validation_mse or 0.0, test, *sems, n)
+
+    @property
+    def rests_on_one(self) -> bool:
+        """Whether one test sample makes the test error."""
+        n, facts = self.number("data", "n_test") or 0, self.facts
+        return finite(facts.worst_share) and (facts.worst_share or 0.0) > DECIDES and n >= MANY_TESTS
+
+    @property
+    def test_is_unlike(self) -> bool:
+        """Whether test samples cost far more than validation samples: their mean beyond chance, and also their median,
+        which no single sample moves; never where the error is negligible beside what varies between validation samples.
+        """
+        gap, facts = self.test_over_validation, self.facts
+        if gap is None or self.rests_on_one or not gap.exceeds(CLEARLY):
+            return False
+        negligible = NEGLIGIBLE * (facts.validation_varies or 0.0)
+        return gap.test > negligible and (facts.test_median or 0.0) > CLEARLY * (facts.validation_median or 0.0)
 
     @property
     def gap(self) -> Gap | None:
         facts, (train_floor, test_floor) = self.facts, self.floors
+        if self.test_is_unlike or self.rests_on_one:
+            return self._gap_to_validation(train_floor)
         if not (finite(facts.train_cost) and finite(facts.test_cost)):
             return None
         train, test = (facts.train_cost or 0.0) - train_floor, (facts.test_cost or 0.0) - test_floor
         n = min(self.number("data", "n_train") or math.inf, self.number("data", "n_test") or math.inf)
         return Gap(train, test, facts.train_cost_sem or 0.0, facts.test_cost_sem or 0.0, n)
 
+    def _gap_to_validation(self, train_floor: float) -> Gap | None:
+        facts = self.facts
+        if not (finite(facts.train_cost) and finite(facts.validation_cost)):
+            return None
+        n = min(self.number("data", "n_train") or math.inf, self.number("data", "n_validation") or math.inf)
+        train = (facts.train_cost or 0.0) - train_floor
+        other = (facts.validation_cost or 0.0) - (facts.validation_floor or 0.0)
+        return Gap(train, other, facts.train_cost_sem or 0.0, facts.validation_cost_sem or 0.0, n, "validation")
+
     @property
     def tested(self) -> str:
         """`3 test images`, as the subject of what they can tell."""
-        n = self.number("data", "n_test")
-        return f"the test {self.sample}s" if n is None else counted(int(n), f"test {self.sample}")
+        on = self.gap.on if self.gap else "test"
+        n = self.number("data", f"n_{on}")
+        return f"the {on} {self.sample}s" if n is None else counted(int(n), f"{on} {self.sample}")
 
     @property
     def has_few(self) -> bool:
@@ -138,28 +215,52 @@ class Case(NamedTuple):
         n = self.number("data", "n_train")
         return n is not None and 0 < n < FEW_SAMPLES
 
+    @property
+    def peak_lr(self) -> float | None:
+        """The highest learning rate: that of the settings, or of the history, which knows the ends of epochs alone."""
+        if self.facts.lr is not None:
+            return self.facts.lr
+        return max((row["lr"] for row in self.history if finite(row.get("lr"))), default=None)
+
+    @property
+    def peaked_early(self) -> bool:
+        """Whether the best epoch was long before the end, so that more epochs of the same kind cannot help."""
+        facts = self.facts
+        return facts.epochs >= 4 and 0 < facts.best_epoch < LATE * facts.epochs
+
     def learn_better(self) -> str | None:
         """For a model that has not learned: more data where it had little; the modern recipe instead of the notebook's;
-        a usual learning rate; more epochs where it had few; else a third of its rate."""
+        a usual learning rate; more epochs where it had few; else a third of its rate, once; then a look at the data."""
         if self.has_few:
             return self.facts.with_more_data()
         if self.facts.recipe == "seed":
             return self.facts.train("", recipe="modern")
-        peak = max((row["lr"] for row in self.history if finite(row.get("lr"))), default=USUAL_LR)
+        peak = self.peak_lr or USUAL_LR
         usual = USUAL_LR / 10 < peak <= USUAL_LR
-        if usual and self.facts.is_short and self.costs("train_cost"):
+        if not usual:
+            return self.facts.train(f"--lr {USUAL_LR:.1g}")
+        if self.facts.is_short and self.costs("train_cost"):
             return self.train_longer()
-        return self.facts.train(f"--lr {peak / 3 if usual else USUAL_LR:.1g}")
+        return self.facts.train(f"--lr {peak / 3:.1g}") if peak > LOWERED else self.facts.check()
 
     def train_longer(self) -> str | None:
+        """More epochs, going on with the run; where its best epoch was long ago, what helps against memorizing if it
+        has memorized, else a smaller rate."""
         if self.has_few:
             return self.facts.with_more_data()
         if self.facts.recipe == "seed":
             return self.facts.train("", recipe="modern")
-        return self.facts.train(f"--epochs {self.facts.more_epochs}")
+        if self.peaked_early:
+            peak, by_heart = self.peak_lr or USUAL_LR, self.gap is not None and self.gap.exceeds(1)
+            smaller = self.facts.train(f"--lr {peak / 3:.1g}") if peak > LOWERED else self.facts.check()
+            return self.memorize_less() if by_heart else smaller
+        return self.facts.longer()
 
     def memorize_less(self) -> str | None:
-        """Shifted copies make a small set of images larger; where there may be some already, or in a table, dropout."""
+        """Shifted copies make a small set of images larger; where there may be some already, or in a table, dropout;
+        where there is that too, more data."""
+        if self.facts.dropout > 0:
+            return self.facts.with_more_data()
         if self.table or self.facts.augment != "none":
             return self.facts.train("--set model.dropout=0.2")
         return self.facts.train("--set training.augment=shift:2")

@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus.evaluation.verdicts.cases import Case, Level, Verdict, finite
+from isthmus.evaluation.verdicts.cases import USUAL_LR, Case, Level, Verdict, finite
 from isthmus.wording import number
 
 SILENT = 0.1  # nats of KL: less than a seventh of one yes or no about the image
 FEW = 0.1  # of the units, or of the codewords that could be in use: the code is a tenth of what it says
 HELD = 0.001  # of the log-variances: a thousandth are single outliers, more are units beyond their range
+MOST_NATS = 16.6  # a unit: 24 bits times ln 2, what the mantissa of a float32 can hold
+WARMED = 0.3  # of the steps in which the weight rises: where that was tried, a smaller weight is next
 ONE = 2.0  # perplexity: fewer than two codewords in equal use say nothing
 
 
@@ -20,8 +22,12 @@ def posterior_collapse(case: Case) -> Verdict | None:
     kl, active, Z = case.number("code", "kl"), case.number("code", "active_units"), case.number("z_size")
     if kl is None or active is None or Z is None:
         return None
+    if kl > MOST_NATS * Z:
+        return None  # it has exploded, which is told by itself
     numbers = f"{number(kl)} nats of KL, {active:.0f} of {Z:.0f} units active"
-    fix = case.facts.train("--set penalty_warmup=0.3")
+    weight, _ = case.facts.weights.get("kl", (1.0, 1.0))
+    change = "--set penalty_warmup=0.3" if case.facts.penalty_warmup < WARMED else f"--set weights=kl:{weight / 3:.1g}"
+    fix = case.facts.train(change)
     if kl < SILENT or not active:
         text = f"The code has collapsed to its prior and says nothing about the {case.sample}: {numbers}."
         return Verdict("posterior-collapse", "fail", text, fix)
@@ -40,8 +46,7 @@ def log_variance_held(case: Case) -> Verdict | None:
     text = f"{share:.2%} of the log-variances of the code were held at an end of their range during training"
     if share <= HELD:
         return Verdict("log-variance-held", "pass", f"{text}, too few to matter.")
-    peak = max((row["lr"] for row in case.history if finite(row.get("lr"))), default=0.0)
-    fix = case.facts.train(f"--lr {peak / 3:.1g}") if peak else None
+    fix = case.facts.train(f"--lr {min(case.peak_lr / 3, USUAL_LR):.1g}") if case.peak_lr else None
     return Verdict("log-variance-held", "warn", f"{text}: the encoder leaves the range that means anything.", fix)
 
 

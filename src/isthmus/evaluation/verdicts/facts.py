@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from isthmus.config import TrainingConfig
+from isthmus.evaluation.verdicts.data_facts import Spans, Swallowed
 
 USUAL_STEPS = TrainingConfig().steps
 DIVIDING = {"--limit", "--validation", "--test"}  # which `isthmus check` has not: it looks at all of the data
@@ -28,6 +30,16 @@ class Facts:
     `code` are the codes of the test samples (N, z_size); `signed_code` is False where a sigmoid makes them. `n_overlap`
     counts test samples that are in the training set too, `n_duplicates` training samples that repeat an earlier one,
     `n_out_of_range` values that the likelihood cannot take, out of those from `lowest` to `highest`.
+
+    `validation_…` are the same costs of validation samples. `validation_mse`, `test_mse` with their `_sem` and
+    `_median` are squared errors a sample, `validation_varies` that of the mean training sample on validation samples;
+    `unlike` says in words where test and training data differ most. `worst` is the one test sample that costs most, its
+    share of all squared errors `worst_share`, and `mse_without` the test error without it.
+
+    `spans` are the ends of nearly all training images as the network takes them (see `data_facts.spans`), None where a
+    range was chosen; `swallowed` the columns whose scale one value makes. `n_of_class` counts training and held-out
+    samples by class. `unit_effects` (Z,) is by how much the test error grows with each unit held at its mean.
+    `weights` are the penalties' weights, each beside the usual one.
 
     `steps` were trained in all the epochs. `path` is the run folder; `options` are data options of the command
     line, such as "--label y --shape 28x28"; `from_python` says that no command repeats the run, as with a module of
@@ -54,6 +66,27 @@ class Facts:
     train_floor: float | None = None
     test_floor: float | None = None
     has_floor: bool = True
+    validation_cost: float | None = None
+    validation_cost_sem: float | None = None
+    validation_floor: float | None = None
+    validation_mse: float | None = None
+    validation_mse_sem: float | None = None
+    validation_median: float | None = None
+    validation_varies: float | None = None
+    test_mse_sem: float | None = None
+    test_median: float | None = None
+    unlike: str = ""
+    worst: str = ""
+    worst_share: float | None = None
+    mse_without: float | None = None
+    spans: Spans | None = None
+    swallowed: tuple[Swallowed, ...] = ()
+    n_of_class: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unit_effects: np.ndarray | None = None
+    weights: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    lr: float | None = None
+    dropout: float = 0.0
+    penalty_warmup: float = 0.0
     code: np.ndarray | None = None
     signed_code: bool = True
     n_duplicates: int | None = None
@@ -87,6 +120,13 @@ class Facts:
         words = ["isthmus train", shlex.quote(self.source), "--recipe", recipe or self.recipe, noise, self.options]
         return " ".join(word for word in [*words, changes] if word)
 
+    def check_test(self) -> str | None:
+        """The command that looks at the test data, where that has a name of its own; else at all of the data."""
+        given = shlex.split(self.options)
+        if "--test" not in given:
+            return self.check()
+        return replace(self, source=given[given.index("--test") + 1]).check()
+
     def check(self) -> str | None:
         """The command that looks at the data."""
         words = ["isthmus check", shlex.quote(self.source), self._options_without(DIVIDING)]
@@ -103,6 +143,11 @@ class Facts:
         given = shlex.split(self.options)
         pairs = zip(["", *given], given, strict=False)
         return shlex.join(word for before, word in pairs if not {before, word} & left_out)
+
+    def longer(self) -> str | None:
+        """The command that trains for more epochs: it goes on with the run where that has a folder."""
+        more = f"--epochs {self.more_epochs}"
+        return self.resume(more) if self.path else self.train(more)
 
     def resume(self, changes: str = "") -> str | None:
         """The command that goes on with the run."""

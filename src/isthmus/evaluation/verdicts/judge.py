@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import fields
 from typing import Any
@@ -12,18 +13,20 @@ from isthmus.config import SPELLED, DataConfig
 from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.evaluation.metrics import measure, metrics
 from isthmus.evaluation.metrics.baselines import Rivals
-from isthmus.evaluation.metrics.code_usage import occupancy
+from isthmus.evaluation.metrics.code_usage import occupancy, unit_effects
 from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.passed import TEST_NOISE, Passed, floors, is_picture, pass_through
+from isthmus.evaluation.verdicts import data_facts
 from isthmus.evaluation.verdicts.facts import Facts
 from isthmus.evaluation.verdicts.verdicts import judge_all
 from isthmus.models.autoencoder import Model
-from isthmus.models.costs import sample_costs
+from isthmus.models.costs import penalty_weights, sample_costs
 from isthmus.randomness import generator_for
 from isthmus.system import files
 from isthmus.training.prepared import IN_MEMORY, Prepared
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
+COMPARED = 2**24  # values of training, validation and test data whose means are compared: 64 MB each
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated
 
 
@@ -34,9 +37,12 @@ def judge(
     ending: dict[str, Any],
     passed: Passed | None = None,
     rivals: Rivals | None = None,
+    *,
+    of_other: bool = False,
 ) -> dict[str, Any]:
     """Everything that `metrics.json` holds, for a model on its device.
 
+    `of_other` says that the test set is no part of the run's own data, so that nothing is said of the training.
     `passed` is the test set through the model and `rivals` what the code must beat, from whoever has them already.
 
     Where the training data cannot be had (its sets are empty), what is made from it is absent: the baselines, and the
@@ -64,7 +70,7 @@ def judge(
         found["baselines"] = measure.trivial(rivals, test, prepared.preprocess)
     if model.config.noise != "none":
         found["denoising"] = about_denoising(prepared, model, passed)
-    verdicts = judge_all(found, history, gather(prepared, model, passed, ending))
+    verdicts = judge_all(found, history, gather(prepared, model, passed, ending), of_other=of_other)
     found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
     return found
 
@@ -131,8 +137,54 @@ def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, A
         has_floor=has_floor(model),
         code=passed.z.numpy() if passed.z is not None else None,
         signed_code=model.bottleneck.signed,
+        unit_effects=unit_effects(model, passed) if not model.bottleneck.draws else None,
+        weights={name: (weight, model.penalties[name]) for name, weight in penalty_weights(model).items()},
+        lr=config.training.lr,
+        dropout=model.config.dropout,
+        penalty_warmup=config.training.penalty_warmup,
+        **about_worst(prepared, passed),
         **(about_training(prepared, model) if len(prepared.splits.train) else {}),
+        **(about_validation(prepared, model, passed) if len(prepared.splits.train) else {}),
     )
+
+
+def about_worst(prepared: Prepared, passed: Passed) -> dict[str, Any]:
+    """Whether the test error rests on one sample: its name, its share of all, and the error without it."""
+    errors = passed.errors
+    total, n = float(errors.sum()), len(errors)
+    if n < 2 or not 0 < total < math.inf:
+        return {}
+    row = int(errors.argmax())
+    worst = float(errors[row])
+    return {
+        "worst": prepared.splits.test.id_of(row),
+        "worst_share": worst / total,
+        "mse_without": (total - worst) / (n - 1),
+        "test_median": float(errors.median()),
+        "test_mse_sem": metrics.standard_error(errors),
+    }
+
+
+def about_validation(prepared: Prepared, model: Model, passed: Passed) -> dict[str, Any]:
+    """What validation samples cost, and where the test samples differ from the training data."""
+    splits, seed = prepared.splits, prepared.config.training.seed
+    if not len(splits.validation):
+        return {}
+    data = prepared.tensor(splits.validation)
+    known = pass_through(model, data, seed)
+    costs, floor = (known.costs.double(), floors(model, data)) if has_floor(model) else (known.errors, 0 * known.errors)
+    most = min(TRAIN_SAMPLE, max(1, COMPARED // prepared.preprocess.size))
+    x, train, test = (prepared.x(part, most) for part in (splits.validation, splits.train, splits.test))
+    return {
+        "validation_cost": float(costs.mean()),
+        "validation_cost_sem": metrics.standard_error(costs - floor),
+        "validation_floor": float(floor.mean()),
+        "validation_mse": float(known.errors.mean()),
+        "validation_mse_sem": metrics.standard_error(known.errors),
+        "validation_median": float(known.errors.median()),
+        "validation_varies": float((x - prepared.mean).double().square().mean()),
+        "unlike": data_facts.differences(train.numpy(), test.numpy(), prepared.preprocess.columns),
+    }
 
 
 def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
@@ -151,6 +203,9 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
         "train_floor": float(train_floors.mean()),
         "n_duplicates": count_duplicates(splits.train.x, splits.train.numbers),
         "n_overlap": count_overlap(splits.train.x, splits.test.x, splits.train.numbers),
+        "spans": data_facts.spans(splits.train, prepared.preprocess),
+        "swallowed": data_facts.swallowed(splits.train),
+        "n_of_class": data_facts.classes_of(splits),
     } | out_of_range(prepared, model)
 
 

@@ -76,6 +76,12 @@ def beats_pca(case: Case) -> Verdict | None:
         return Verdict("beats-pca", "warn", f"{text}, so nothing has to be compressed and PCA loses nothing.", fix)
     if k >= D:
         return None
+    if case.pca_loses_nothing:
+        text = (
+            f"PCA with {k:.0f} numbers loses nothing (mean squared error {number(other)}), so it is no rival, and the"
+        )
+        text += f" code is longer than the {case.sample}s need: nothing has to be compressed."
+        return Verdict("beats-pca", "warn", text, case.facts.train(f"--z-size {max(1, round(z_size) // 2)}"))
     if case.bits is not None:
         return _beats_pca_in_bits(case, mse, other, k)
     same = "of the same size" if k == case.metrics.get("z_size", k) else f"with {k:.0f} components"

@@ -6,14 +6,13 @@ import math
 
 import numpy as np
 
-from isthmus.evaluation.verdicts.cases import CLEARLY, HARDLY, LIKE_MEAN, Case, Gap, Level, Verdict, moved
+from isthmus.evaluation.verdicts.cases import CLEARLY, HARDLY, LIKE_MEAN, NEGLIGIBLE, Case, Gap, Level, Verdict, moved
 from isthmus.wording import counted, number
 
 # Costs are counted above the least possible one throughout. docs/verdicts.md shows the runs that the limits come from.
 FELL = 0.02  # of the cost of the mean image, or of the first epoch: less is the swing of one epoch
 A_LITTLE = 1.03  # test over training cost: the notebook's own run has 1.04, and its author calls that a little
 BADLY = 4.0  # test over training cost: three quarters of what the test still costs comes from learning by heart
-NEGLIGIBLE = 0.01  # of the mean image's error: memorizing no longer matters where 99 % is explained
 LAST_PART = 0.2  # of the epochs, at a constant rate: fewer show chance, more show the beginning
 STILL_FALLING = 0.05  # in that part: twice the 2 to 3 % by which costs swing from epoch to epoch
 EARLY_FALL = 0.22  # from a quarter to half of a one-cycle schedule: above it, twice the steps took off 13 to 28 % more
@@ -21,6 +20,7 @@ YOUNG = 1.15  # test over training cost: under it that holds, above it twice the
 ENDS = (0.02, 0.98)  # outside, a sigmoid's slope z (1 - z) is under 0.0196, 8 % of its steepest
 LEAST_CODES = 10  # test samples: the deviation of a handful of codes says nothing
 DEAD = 0.01  # of the units' typical deviation: the decoder would need weights a hundred times larger to hear it
+NO_EFFECT = 1e-4  # of a unit's fair share of what varies: DEAD squared, for errors are squares
 STUCK = 0.9  # share of a unit's codes outside ENDS, so that it learns at under 8 % of full speed
 MANY = 0.5  # of the units: the code is half as large as it says
 
@@ -62,6 +62,8 @@ def overfitting(case: Case) -> Verdict | None:
         return None
     numbers = _costs_told(case, gap)
     mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")
+    if gap.on == "validation":
+        mse, mean = case.facts.validation_mse, case.facts.validation_varies
     negligible = mse is not None and mean is not None and mse < NEGLIGIBLE * mean
     few = f"{case.tested} cannot tell chance from more"
     if gap.ratio <= A_LITTLE:
@@ -89,7 +91,7 @@ def _costs_told(case: Case, gap: Gap) -> str:
     """`the cost above the least possible is 0.108 on test and 0.103 on training images, a ratio of 1.04`."""
     what = "the cost" + " above the least possible" * (max(case.floors) > 0)
     what = what if case.facts.has_floor else "the mean squared error"
-    numbers = f"{what} is {number(gap.test)} on test and {number(gap.train)} on training {case.sample}s"
+    numbers = f"{what} is {number(gap.test)} on {gap.on} and {number(gap.train)} on training {case.sample}s"
     return numbers + (f", a ratio of {number(gap.ratio)}" if math.isfinite(gap.ratio) else "")
 
 
@@ -104,7 +106,7 @@ def stopped_too_early(case: Case) -> Verdict | None:
         return Verdict("stopped-too-early", "pass", text)
     if not facts.has_floor:
         return None  # a relative fall means nothing without a least cost to count from
-    costs = case.costs("validation_cost")
+    costs = case.costs("validation_cost", of=case.last_cycle)
     return _early_constant(case, costs) if facts.schedule == "constant" else _early_one_cycle(case, costs)
 
 
@@ -127,7 +129,8 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
     gap, facts = case.gap, case.facts
     if gap is None:
         return None
-    numbers = f"test over training cost {number(gap.ratio)}" if math.isfinite(gap.ratio) else "no training cost left"
+    known = math.isfinite(gap.ratio)
+    numbers = f"{gap.on} over training cost {number(gap.ratio)}" if known else "no training cost left"
     early = not gap.exceeds(YOUNG)
     if len(costs) >= 4:  # in fewer there is no quarter to see, and hardly a network is done
         quarter, half = np.interp([len(costs) / 4, len(costs) / 2], range(1, len(costs) + 1), costs)
@@ -140,7 +143,7 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
     if gap.ratio > YOUNG:
         young = f"a longer run may do better, though {case.tested} cannot tell how much it has memorized"
     text = f"{counted(facts.epochs, 'epoch')} may be few: {young}"
-    return Verdict("stopped-too-early", "warn", f"{text} ({numbers}).", facts.train(f"--epochs {facts.more_epochs}"))
+    return Verdict("stopped-too-early", "warn", f"{text} ({numbers}).", facts.longer())
 
 
 def dead_units(case: Case) -> Verdict | None:
@@ -150,21 +153,42 @@ def dead_units(case: Case) -> Verdict | None:
         return None
     if case.number("code", "kl") is not None:
         return None  # units at the prior are how a variational autoencoder leaves out what it does not need
-    std = code.astype(np.float64).std(0)
-    Z, silent = len(std), dead(code, signed=case.facts.signed_code)
-    numbers = f"standard deviations from {number(float(std.min()))} to {number(float(std.max()))}"
+    effects, Z = case.facts.unit_effects, code.shape[1]
+    silent = dead(code, signed=case.facts.signed_code) if effects is None else without_effect(case, effects)
+    numbers = _spread(code) if effects is None else _effects(effects)
     times_mean = case.times_mean
     if not len(silent) and times_mean is not None and HARDLY < times_mean < LIKE_MEAN:
         # How far a unit moves says nothing by itself, for the decoder scales it; what comes of it in the answers does.
         text = f"All {Z} units of the code vary, but nothing shows that they say anything, for the answers"
-        text += f" are not clearly better than the mean {case.sample}: {numbers}."
+        text += f" are not clearly better than the mean {case.sample}: {_spread(code)}."
         return Verdict("dead-units", "warn", text, case.learn_better())
     if not len(silent):
         return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")
     level: Level = "fail" if len(silent) >= MANY * Z else "warn"
-    text = f"{len(silent)} of {Z} units of the code hardly change with the {case.sample} ({_units(silent)})"
+    does = f"hardly change with the {case.sample}" if effects is None else "change nothing when they are taken out"
+    text = f"{len(silent)} of {Z} units of the code {does} ({_units(silent)})"
     fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(silent)}")
     return Verdict("dead-units", level, f"{text}: {numbers}.", fix)
+
+
+def without_effect(case: Case, effects: np.ndarray) -> np.ndarray:
+    """The units of a code without which the error stays as it is: it grows by under NO_EFFECT of a fair share.
+
+    A fair share is what varies between samples, divided by the units: so a decoder that hears no unit has none in use.
+    """
+    mean = case.number("baselines", "mean", "mse") or 0.0
+    fair = max(float(effects.mean()), mean / len(effects))
+    return np.flatnonzero(~(effects > NO_EFFECT * fair))  # so that an effect that is not a number counts as none
+
+
+def _spread(code: np.ndarray) -> str:
+    std = code.astype(np.float64).std(0)
+    return f"standard deviations from {number(float(std.min()))} to {number(float(std.max()))}"
+
+
+def _effects(effects: np.ndarray) -> str:
+    low, high = number(float(max(effects.min(), 0.0))), number(float(effects.max()))
+    return f"without one of them the mean squared error grows by {low} to {high}"
 
 
 def saturated_units(case: Case) -> Verdict | None:

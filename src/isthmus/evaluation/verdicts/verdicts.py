@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isthmus.evaluation.verdicts import collapse, questions, symptoms
+from isthmus.evaluation.verdicts import collapse, data_questions, questions, settings_questions, symptoms
 from isthmus.evaluation.verdicts.cases import Case, History, Metrics, Verdict, finite
+from isthmus.evaluation.verdicts.cures import with_one_cure
 from isthmus.evaluation.verdicts.facts import Facts
 from isthmus.evaluation.verdicts.noise_check import judge_noise
 from isthmus.wording import number
@@ -19,8 +20,19 @@ from isthmus.wording import number
 QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
     questions.nothing_to_learn,
     questions.too_little_data,
+    data_questions.value_range,
+    data_questions.extreme_values,
+    data_questions.classes,
+    data_questions.test_unlike,
+    data_questions.one_test_sample,
+    settings_questions.code_size,
+    settings_questions.learning_rate,
+    settings_questions.penalty_weight,
+    settings_questions.fixed_variance,
+    settings_questions.exploded_kl,
     symptoms.cost_never_fell,
     questions.beats_mean,
+    settings_questions.explains_little,
     questions.beats_pca,
     questions.denoiser_beats_filter,
     symptoms.overfitting,
@@ -40,23 +52,37 @@ OF_DATA = {"nothing-to-learn", "targets-out-of-range", "train-test-overlap"}  # 
 OF_TRAINING = {
     "nothing-to-learn",
     "too-little-data",
+    "value-range",
+    "extreme-values",
+    "classes",
     "cost-never-fell",
+    "learning-rate",
     "stopped-too-early",
     "overfitting",
     "train-test-overlap",
 }  # not of other data
 
 
-def judge_all(metrics: Metrics, history: History, facts: Facts) -> list[Verdict]:
-    """Every verdict that these numbers allow, in a fixed order; healthy ones are there too, with level "pass"."""
+# With these, an error that looks good is none: little comes back, or the test set cannot tell.
+HOLLOW = {"code-size", "explains-little", "exploded-kl", "test-unlike-training", "one-test-sample"}
+
+
+def judge_all(metrics: Metrics, history: History, facts: Facts, *, of_other: bool = False) -> list[Verdict]:
+    """Every verdict that these numbers allow, in a fixed order; healthy ones are there too, with level "pass".
+
+    `of_other` says that the test set is no part of the run's own data: then nothing is told of the training but
+    whether the test samples were trained on.
+    """
     case = Case(metrics, history, facts)
     found = [verdict for question in QUESTIONS if (verdict := question(case)) is not None]
     if found and found[0].id == "nothing-to-learn":
-        return [v for v in found if v.id in OF_DATA]
+        found = [v for v in found if v.id in OF_DATA]
     stuck = any(v.id == "cost-never-fell" and v.level != "pass" for v in found)
     if case.has_few:  # then more epochs are no way out
         found = [v for v in found if v.id != "stopped-too-early" or v.level == "pass"]
-    return [v for v in found if not (stuck and v.id in AFTER_LEARNING)]
+    if of_other:
+        found = [v for v in found if v.id not in OF_TRAINING or v.id == "train-test-overlap"]
+    return with_one_cure([v for v in found if not (stuck and v.id in AFTER_LEARNING)], case)
 
 
 def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) -> str:
@@ -64,14 +90,15 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
     found = [v.as_dict() if isinstance(v, Verdict) else v for v in verdicts]
     failed = [v["id"] for v in found if v["level"] == "fail"]
     warned = [v["id"] for v in found if v["level"] == "warn"]
-    opening = f"Good, but see {', '.join(warned)}" if warned else "Good"
+    case = Case(metrics, (), Facts(source="", recipe="", best_epoch=0, epochs=0))
+    hollow = bool(HOLLOW & {*warned}) or ("beats-pca" in warned and case.pca_loses_nothing)
+    opening = f"{'Usable' if hollow else 'Good'}, but see {', '.join(warned)}" if warned else "Good"
     opening = f"Not good yet ({', '.join(failed)})" if failed else opening
     block = metrics.get("denoising")
     if "nothing-to-learn" in failed:  # errors beside those of the mean would read "0 against 0"
         return f"{opening}: its training samples do not differ."
     if not block:
         return f"{opening}: {_test_numbers(metrics)}."
-    case = Case(metrics, (), Facts(source="", recipe="", best_epoch=0, epochs=0))
     if case.hardly_beats_mean:  # decibels gained on noise would sell what one picture for all inputs gains as well
         mse, mean = number(case.number("test", "mse")), number(case.number("baselines", "mean", "mse"))
         word = "hardly beats" if (case.times_mean or 0.0) < 1 else "does not beat"
@@ -89,6 +116,8 @@ def _test_numbers(metrics: Metrics) -> str:
         ),
         f"the mean {case.sample}": case.number("baselines", "mean", "mse"),
     }
+    if case.pca_loses_nothing:
+        rivals = {name: mse for name, mse in rivals.items() if "PCA" not in name}  # what loses nothing is no rival
     told = [f"{name} has {number(mse)}" for name, mse in rivals.items() if mse is not None]
     mse = f"mean squared error {number(case.number('test', 'mse'))} on test {case.sample}s"
     return f"{mse}, where {' and '.join(told)}" if told else mse

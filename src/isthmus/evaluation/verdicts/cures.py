@@ -1,0 +1,96 @@
+"""One cause, one cure: which of the verdicts the others follow from, and what its cure costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from isthmus.evaluation.verdicts.cases import Case, Verdict
+from isthmus.evaluation.verdicts.facts import USUAL_STEPS
+
+# In the order in which they are to be mended: what stands above explains what stands below.
+CAUSES = (
+    # the data
+    "missing-class",
+    "nothing-to-learn",
+    "targets-out-of-range",
+    "value-range",
+    "train-test-overlap",
+    "extreme-values",
+    "one-test-sample",
+    "test-unlike-training",
+    "too-little-data",
+    # a code too small or too large
+    "code-size",
+    "wide-code",
+    # step and rate
+    "learning-rate",
+    # the penalties
+    "penalty-weight",
+    "fixed-variance",
+    "exploded-kl",
+    "posterior-collapse",
+    "log-variance-held",
+    "dead-codes",
+    # whether it learned at all, and what it learned by heart, before anybody trains it longer
+    "saturated-units",
+    "cost-never-fell",
+    "beats-mean",
+    "explains-little",
+    "overfitting",
+    # the budget
+    "beats-pca",
+    "denoiser-beats-filter",
+    "dead-units",
+    "stopped-too-early",
+)
+
+
+def with_one_cure(found: Sequence[Verdict], case: Case) -> list[Verdict]:
+    """The verdicts, of which one has a cure: the first cause, with what that costs. The others name the cause.
+
+    A verdict that is not in the order, a rare class, neither causes nor follows, and stays as it is.
+    """
+    wrong = [v for v in found if v.level != "pass" and _place(v, case) is not None]
+    if not wrong:
+        return list(found)
+    cause = min(wrong, key=lambda v: _place(v, case) or 0)
+    return [_costed(v, case) if v is cause else _following(v, cause) if v in wrong else v for v in found]
+
+
+def _place(verdict: Verdict, case: Case) -> int | None:
+    id = verdict.id
+    if id == "beats-pca" and case.pca_loses_nothing:
+        id = "wide-code"
+    if id == "classes" and verdict.level == "fail":
+        id = "missing-class"
+    return CAUSES.index(id) if id in CAUSES else None
+
+
+def _following(verdict: Verdict, cause: Verdict) -> Verdict:
+    return replace(verdict, text=f"{verdict.text} See {cause.id} first.", try_next=None)
+
+
+def _costed(verdict: Verdict, case: Case) -> Verdict:
+    minutes = _minutes(verdict.try_next or "", case)
+    if minutes is None:
+        return verdict
+    told = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' * (round(minutes) != 1)}"
+    return replace(verdict, text=f"{verdict.text} What to try takes {told} at the pace of this run.")
+
+
+def _minutes(command: str, case: Case) -> float | None:
+    """How long a training command runs at the measured pace; None where that is not known, as with more data."""
+    seconds, epochs, facts = case.number("seconds"), case.number("epochs") or case.facts.epochs, case.facts
+    again, further = command.startswith("isthmus train --config"), command.startswith("isthmus resume")
+    if not seconds or not epochs:
+        return None
+    named = re.search(r"--epochs (\d+)", command)
+    if further and named:
+        return seconds / epochs * (int(named[1]) - epochs) / 60
+    if again:
+        return seconds / epochs * (int(named[1]) if named else epochs) / 60
+    if "--recipe modern" in command and facts.recipe == "seed" and facts.steps:
+        return seconds / facts.steps * USUAL_STEPS / 60
+    return None
