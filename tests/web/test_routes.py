@@ -16,6 +16,7 @@ from isthmus.api import Run
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.editing.edits import edit_of
 from isthmus.tools.sampling.sampling import draw_samples
+from isthmus.web.anomaly_panel import graded
 from isthmus.web.bodies import CodesBody, DenoiseBody, EditBody, InterpolationBody, SampleBody, SamplesBody
 from served import app_of, client, pixels, png, uri
 from tiny import Digits
@@ -215,3 +216,31 @@ def test_fault_103_a_run_that_is_trained_on_meanwhile_is_opened_anew(tmp_path: P
 def _csv(folder: Path, rows: np.ndarray) -> Path:
     np.savetxt(folder / "rows.csv", rows, delimiter=",", header="a,b,c,d,e,f", comments="")
     return folder / "rows.csv"
+
+
+@pytest.mark.parametrize(
+    ("p", "outlier", "good", "level", "words"),
+    [
+        (0.9, False, True, "pass", "As usual as most images"),
+        (0.3, False, True, "pass", "Within what is usual: 70 of 100 images that the model knows are less strange."),
+        (0.05, False, True, "", "Unusual, though not rare: 95 of 100 images"),
+        (0.01, True, True, "warn", "Stranger than nearly all images"),
+        (0.9, False, False, "", "10 of 100 images that the model knows are less strange, but the model fails its own"),
+        (0.01, True, False, "warn", "Stranger than nearly all images"),
+        (None, False, True, "", "Nothing was held apart"),
+    ],
+)
+def test_what_a_score_means_is_graded_by_its_p_value_and_by_the_model(
+    p: float | None, outlier: bool, good: bool, level: str, words: str
+) -> None:
+    found = graded(p, outlier, "images", good=good)
+    assert found[0] == level
+    assert found[1].startswith(words)
+
+
+def test_a_model_that_fails_its_verdicts_calls_nothing_usual(asked: Any, denoiser: Run, digits: Digits) -> None:
+    found = asked.post("/api/score", json={"x": digits.x[200:230].tolist()}).json()
+    failed = any(v["level"] == "fail" for v in denoiser.metrics["verdicts"])
+    assert failed  # three short epochs
+    assert "pass" not in found["level"]
+    assert not any(said.startswith(("As usual", "Within")) for said in found["said"])

@@ -61,6 +61,11 @@ class LoadedRun:
         return float(np.median(edges)) / full < DARK
 
     @cached_property
+    def failed(self) -> bool:
+        """Whether a verdict on the run says that it should not be used as it is."""
+        return any(verdict.get("level") == "fail" for verdict in self.run.metrics.get("verdicts", []))
+
+    @cached_property
     def detector(self) -> Any:
         """What scores samples. Raises: DataError where the run's data is needed for it and cannot be read."""
         with self._lock:

@@ -140,7 +140,16 @@ def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np
     **described(
         SamplesBody,
         "How strange samples are: larger is stranger. `heat` shows where, in an image.",
-        {"n": 1, "score": [4.2], "p_value": [0.31], "outlier": [False], "rate": 0.01, "heat": ["data:image/png;…"]},
+        {
+            "n": 1,
+            "score": [4.2],
+            "p_value": [0.31],
+            "outlier": [False],
+            "rate": 0.01,
+            "level": ["pass"],
+            "said": ["Within what is usual: …"],
+            "heat": ["data:image/png;…"],
+        },
     ),
 )
 async def score(request: Request) -> Response:

@@ -244,13 +244,8 @@ function setUpScore() {
     one("#score-value").textContent = answer.score[0].toPrecision(3);
     const p = answer.p_value[0];
     one("#p-value").textContent = p === null ? "unknown" : p < 0.001 ? "below 0.001" : p.toPrecision(2);
-    const known = state.model.is_image ? "images" : "rows";
-    one("#score-said").textContent = p === null
-      ? "Nothing was held apart to compare with, so no score can be called strange. More data to train on allows that."
-      : answer.outlier[0]
-        ? `Stranger than nearly all ${known} that the model knows.`
-        : `As usual as the ${known} that the model was trained on.`;
-    one("#score .verdict-box").className = `verdict-box ${p === null ? "" : answer.outlier[0] ? "warn" : "pass"}`;
+    one("#score-said").textContent = answer.said[0];
+    one("#score .verdict-box").className = `verdict-box ${answer.level[0]}`;
     if (state.model.is_image) showPicture(one("#scored"), state.input, "The image");
     if (answer.heat) one("#heat").replaceChildren(
       make("img", { src: state.input, alt: "", className: state.model.sharp ? "sharp faint" : "faint" }),
