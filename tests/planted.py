@@ -228,7 +228,7 @@ HEALTHY = (
     Planted("a VAE of digits", lambda folder: ("mnist-2k", {"hidden": [256, 128], "epochs": 60, "recipe": "vae"})),
     Planted("a VAE of a table", _curved(recipe="vae", epochs=150)),
     Planted("a denoiser of digits", _digits(lambda x: x, z_size=32, noise="gaussian:0.5", epochs=60)),
-    Planted("a denoiser of a table", _curved(2000, 1, 20, noise="gaussian:0.3", z_size=8, hidden=[256], epochs=320)),
+    Planted("a denoiser of a table", _curved(1000, 1, 20, noise="gaussian:0.3", z_size=8, hidden=[256], epochs=320)),
 )  # fmt: skip
 
 
