@@ -92,7 +92,7 @@ def trained_on(run: Path) -> Path:
     return Path(shutil.copytree(run, run.parent / "apart"))
 
 
-def test_fault_103_what_an_open_run_makes_is_not_taken_for_that_of_the_new_weights(run: Path) -> None:
+def test_fault_87_what_an_open_run_makes_is_not_taken_for_that_of_the_new_weights(run: Path) -> None:
     before, opened = Path(shutil.copytree(run, run.parent / "before")), RunFolder(run)
     assert opened.latent.n == 160  # read with its model, as a server or a tool at work has them
     apart = trained_on(run)
@@ -102,7 +102,7 @@ def test_fault_103_what_an_open_run_makes_is_not_taken_for_that_of_the_new_weigh
     np.testing.assert_array_equal(Run(run).score(ROWS[:9]).score, right)
 
 
-def test_fault_103_an_open_run_that_was_trained_on_says_so_and_reads_itself_anew(run: Path) -> None:
+def test_fault_87_an_open_run_that_was_trained_on_says_so_and_reads_itself_anew(run: Path) -> None:
     opened = Run(run)
     before = opened.encode(ROWS[:9])
     apart = trained_on(run)
@@ -114,7 +114,7 @@ def test_fault_103_an_open_run_that_was_trained_on_says_so_and_reads_itself_anew
     assert len(opened.history) == 21
 
 
-def test_fault_103_a_run_that_was_handed_its_model_notices_too(run: Path) -> None:
+def test_fault_87_a_run_that_was_handed_its_model_notices_too(run: Path) -> None:
     longer = isthmus.resume(run, epochs=2, show=False)  # the model as it came out of the training
     apart = trained_on(run)
     with pytest.warns(RuntimeWarning, match="trained on since"):
@@ -123,7 +123,7 @@ def test_fault_103_a_run_that_was_handed_its_model_notices_too(run: Path) -> Non
     np.testing.assert_array_equal(longer.sample(3), Run(apart).sample(3))
 
 
-def test_fault_103_a_model_that_was_changed_in_memory_keeps_nothing_in_the_folder(run: Path) -> None:
+def test_fault_87_a_model_that_was_changed_in_memory_keeps_nothing_in_the_folder(run: Path) -> None:
     right, changed = Run(run).score(ROWS[:9]).score, Run(run)
     shutil.rmtree(run / "latent" / "density")
     with torch.no_grad():
@@ -148,7 +148,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_fault_104_every_method_takes_columns_by_name_and_all_kinds_of_data(table_run: Run, kind: str) -> None:
+def test_fault_88_every_method_takes_columns_by_name_and_all_kinds_of_data(table_run: Run, kind: str) -> None:
     x, make = ROWS[:4], KINDS[kind]
     z = table_run.model.encode(x)
     np.testing.assert_allclose(table_run.score(make(x)).score, table_run.score(x).score, rtol=1e-5)  # float32, texts
@@ -161,7 +161,7 @@ def test_fault_104_every_method_takes_columns_by_name_and_all_kinds_of_data(tabl
     np.testing.assert_allclose(way[[0, -1]], table_run.model.reconstruct(x[:2]), rtol=1e-5, atol=1e-6)
 
 
-def test_fault_104_columns_are_found_by_name_where_a_run_is_measured(table_run: Run) -> None:
+def test_fault_88_columns_are_found_by_name_where_a_run_is_measured(table_run: Run) -> None:
     frame = pl.DataFrame(ROWS, schema=list("abcdef"))
     right = isthmus.evaluate(table_run, ROWS)["test"]
     for given in (frame.select(ANOTHER_ORDER), frame.select(ANOTHER_ORDER).to_dict(as_series=False)):
@@ -171,7 +171,7 @@ def test_fault_104_columns_are_found_by_name_where_a_run_is_measured(table_run: 
         isthmus.evaluate(table_run, frame.drop("b"))
 
 
-def test_fault_104_one_sample_is_needed_for_each_end_of_a_way(table_run: Run) -> None:
+def test_fault_88_one_sample_is_needed_for_each_end_of_a_way(table_run: Run) -> None:
     with pytest.raises(UsageError, match="the second end of the way is given as 3 samples; it is one") as caught:
         table_run.interpolate(ROWS[:1], ROWS[:3])
     assert "x[:1]" in str(caught.value.fix)
@@ -191,7 +191,7 @@ FILLING = [
 
 
 @pytest.mark.parametrize("command", FILLING, ids=lambda command: command[0])
-def test_fault_105_gaps_in_new_rows_are_filled_with_what_the_training_knew(
+def test_fault_89_gaps_in_new_rows_are_filled_with_what_the_training_knew(
     table_run: Run, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     medians = np.median(table_run.prepared.splits.train.x, axis=0)
@@ -213,7 +213,7 @@ def _values(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("make", [np.asarray, torch.tensor, lambda x: pl.DataFrame(x, schema=list("abcdef"))])
-def test_fault_105_gaps_are_filled_in_every_method(table_run: Run, make: Any) -> None:
+def test_fault_89_gaps_are_filled_in_every_method(table_run: Run, make: Any) -> None:
     filled = np.where(np.isnan(GAPS), np.median(table_run.prepared.splits.train.x, axis=0), GAPS)
     right, found = table_run.score(filled), table_run.score(make(GAPS))
     np.testing.assert_allclose(found.score, right.score, rtol=1e-5)  # float32
@@ -226,7 +226,7 @@ def test_fault_105_gaps_are_filled_in_every_method(table_run: Run, make: Any) ->
     assert measured["test"]["mse"] == pytest.approx(isthmus.evaluate(table_run, filled)["test"]["mse"], rel=1e-5)
 
 
-def test_fault_105_a_model_of_before_says_that_it_has_no_medians(tmp_path: Path) -> None:
+def test_fault_89_a_model_of_before_says_that_it_has_no_medians(tmp_path: Path) -> None:
     old = Run(Path(shutil.copytree(BEFORE, tmp_path / "old")))
     assert old.model.preprocess.fill is None
     columns = list(old.model.preprocess.columns or [])
@@ -248,7 +248,7 @@ def numbers(found: Any) -> list[float]:
     return [float(found)] if isinstance(found, int | float) else []
 
 
-def test_fault_106_a_large_offset_from_training_to_what_comes_back(tmp_path: Path) -> None:
+def test_fault_90_a_large_offset_from_training_to_what_comes_back(tmp_path: Path) -> None:
     """A column of seconds is as large as any other to the cost, and comes back to a fraction of its deviation."""
     rng = np.random.default_rng(0)
     t = 1.7e9 + 1444 * rng.normal(size=300)
@@ -267,7 +267,7 @@ def test_fault_106_a_large_offset_from_training_to_what_comes_back(tmp_path: Pat
     assert isthmus.load(tmp_path / "run").preprocess == run.model.preprocess
 
 
-def test_fault_106_test_data_named_apart_is_read_in_the_type_of_the_training_data(tmp_path: Path) -> None:
+def test_fault_90_test_data_named_apart_is_read_in_the_type_of_the_training_data(tmp_path: Path) -> None:
     """All of it is from one moment, so that alone it would seem to need more digits, or fewer."""
     rng = np.random.default_rng(0)
     wide, narrow = 1.7e9 + 1e8 * rng.normal(size=(60, 2)), 1.7e9 + 1e3 * rng.normal(size=(60, 2))

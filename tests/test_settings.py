@@ -231,7 +231,7 @@ def test_costs_are_known_by_what_the_field_calls_them(given: str, known: str) ->
     assert f'likelihood = "{known}"' in configs.write(config)
 
 
-def test_fault_107_the_settings_of_a_run_from_before_keep_its_rules_and_hand_written_ones_do_not(
+def test_fault_103_the_settings_of_a_run_from_before_keep_its_rules_and_hand_written_ones_do_not(
     tmp_path: Path,
 ) -> None:
     then = configs.write(Config()).replace('split = "stratified"\n', "").replace('digits = "auto"\n', "")

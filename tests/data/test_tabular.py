@@ -136,7 +136,7 @@ def _notes(values: np.ndarray, name: str) -> str:
         (np.sort(np.random.default_rng(5).choice(10**6, 200, replace=False)), "paid", False),
     ],
 )
-def test_fault_116_only_what_counts_or_names_the_rows_is_told_as_such(
+def test_fault_107_only_what_counts_or_names_the_rows_is_told_as_such(
     values: np.ndarray, name: str, counts: bool
 ) -> None:
     assert ("counts or names the rows" in _notes(values, name)) is counts
@@ -152,7 +152,7 @@ def test_fault_116_only_what_counts_or_names_the_rows_is_told_as_such(
         (np.where(np.arange(200) % 3 == 2, 7, np.arange(200) % 3), None),  # 0, 1, 7 are no numbers of classes
     ],
 )
-def test_fault_115_a_column_of_few_classes_is_proposed_as_the_label(values: np.ndarray, told: str | None) -> None:
+def test_fault_106_a_column_of_few_classes_is_proposed_as_the_label(values: np.ndarray, told: str | None) -> None:
     notes = _notes(values, "kind of it")
     assert ("--label 'kind of it'" in notes) is (told is not None)
     assert (told or "") in notes

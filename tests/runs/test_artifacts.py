@@ -94,7 +94,7 @@ def test_names_cannot_lead_out_of_the_folder(shelf: Artifacts, name: str) -> Non
         shelf.put(name, {})
 
 
-def test_fault_103_a_part_of_weights_that_were_replaced_is_refused_or_not_kept(shelf: Artifacts) -> None:
+def test_fault_87_a_part_of_weights_that_were_replaced_is_refused_or_not_kept(shelf: Artifacts) -> None:
     opened = Artifacts(shelf.run_path, weights="a" * 64)
     opened.put("codes", {"of": "a"})
     weights(shelf.run_path, "b" * 64)
@@ -110,6 +110,6 @@ def test_fault_103_a_part_of_weights_that_were_replaced_is_refused_or_not_kept(s
         opened.get("codes")
 
 
-def test_fault_103_weights_that_lie_in_no_file_fit_no_part(shelf: Artifacts) -> None:
+def test_fault_87_weights_that_lie_in_no_file_fit_no_part(shelf: Artifacts) -> None:
     shelf.put("codes", {})
     assert not Artifacts(shelf.run_path, weights="").has("codes")

@@ -197,7 +197,7 @@ def test_examples_of_single_fields_fit_them(labeled: Any) -> None:
     assert tried == 2
 
 
-def test_fault_103_a_run_that_is_trained_on_meanwhile_is_opened_anew(tmp_path: Path) -> None:
+def test_fault_87_a_run_that_is_trained_on_meanwhile_is_opened_anew(tmp_path: Path) -> None:
     rows = tiny.table(200)
     isthmus.train(_csv(tmp_path, rows), out=tmp_path / "run", **tiny.FAST | {"epochs": 1, "device": "cpu"})
     asked, body = client(app_of(tmp_path / "run")), {"x": rows[:5].tolist()}

@@ -191,14 +191,14 @@ def test_a_model_with_medians_takes_gaps() -> None:
         (pd.Series([1.0, 2.0, 3.0], index=["a", "b", "cc"]), "1 missing and 1 too many", 'rename "cc" to "c"'),
     ],
 )
-def test_fault_104_faults_of_a_frame_are_told_by_row_and_column(given: Any, message: str, fix: str) -> None:
+def test_fault_88_faults_of_a_frame_are_told_by_row_and_column(given: Any, message: str, fix: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         Carrier(given, TABLE)
     assert fix in str(caught.value.fix)
     assert "--" not in str(caught.value.fix)  # which a call in Python does not have
 
 
-def test_fault_104_a_named_row_is_matched_by_name_and_comes_back_as_one() -> None:
+def test_fault_88_a_named_row_is_matched_by_name_and_comes_back_as_one() -> None:
     carrier = Carrier(pd.Series([3.0, 1.0, 2.0], index=["c", "a", "b"], name="p"), TABLE)
     assert carrier.raw.tolist() == [[1, 2, 3]]
     back = carrier.back(TABLE.to_x(carrier.raw))
@@ -207,7 +207,7 @@ def test_fault_104_a_named_row_is_matched_by_name_and_comes_back_as_one() -> Non
     assert Carrier(pd.Series([3.0, 1.0, 2.0]), TABLE).raw.tolist() == [[3, 1, 2]]  # no names: as an array
 
 
-def test_fault_104_truths_in_a_table_are_one_and_zero() -> None:
+def test_fault_88_truths_in_a_table_are_one_and_zero() -> None:
     truths = np.array([[True, False, True]])
     for given in (truths, torch.from_numpy(truths), pl.DataFrame(truths, schema=list("abc")), truths.tolist()):
         assert Carrier(given, TABLE).raw.tolist() == [[1, 0, 1]]
@@ -225,7 +225,7 @@ def test_fault_104_truths_in_a_table_are_one_and_zero() -> None:
         pd.DataFrame({"a": [1], "b": [pd.NA], "c": [3]}, dtype="Int64"),
     ],
 )
-def test_fault_105_a_gap_of_any_kind_is_a_gap(given: Any) -> None:
+def test_fault_89_a_gap_of_any_kind_is_a_gap(given: Any) -> None:
     p = replace(TABLE, fill=(7.0, 8.0, 9.0))
     assert p.to_x(Carrier(given, p).raw).tolist() == p.to_x(torch.tensor([[1.0, 8.0, 3.0]])).tolist()
     with pytest.raises(DataError, match=r"NaN or infinite|missing value"):

@@ -173,7 +173,7 @@ def test_fault_14_gaps_are_filled_and_scaled_as_scikit_learn_does(scale: str, sc
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)  # float32
 
 
-def test_fault_105_medians_are_kept_of_every_table_and_of_no_images() -> None:
+def test_fault_89_medians_are_kept_of_every_table_and_of_no_images() -> None:
     x = gappy(5_001, 900)  # more than are looked at at once
     x[:, ::2] = np.nan_to_num(x[:, ::2], nan=3.0)  # half of the columns have no gaps
     found = fit_preprocess(Samples(x, "t"), "auto").fill
@@ -181,7 +181,7 @@ def test_fault_105_medians_are_kept_of_every_table_and_of_no_images() -> None:
     assert fit_preprocess(Samples(np.zeros((4, 1, 6, 6), np.float32), "t"), "auto").fill is None
 
 
-def test_fault_105_no_gap_passes_where_nothing_can_fill_it() -> None:
+def test_fault_89_no_gap_passes_where_nothing_can_fill_it() -> None:
     raw = torch.tensor([[1.0, torch.nan], [2.0, 3.0]])
     for p in (Preprocess((2,), "float32", (0.0, 0.0), (1.0, 1.0)), Preprocess((2,), "float32")):
         with pytest.raises(DataError, match="1 of 4 values are NaN, and the model keeps no medians"):
@@ -201,7 +201,7 @@ def test_a_column_that_the_training_part_misses_has_no_median() -> None:
 
 @pytest.mark.parametrize("scale", ["standard", "minmax"])
 @pytest.mark.parametrize(("offset", "spread"), [(1.7e9, 1444), (1.7e9, 1e-3), (-4e15, 50), (5e5, 1e-6)])
-def test_fault_106_a_large_offset_is_scaled_as_scikit_learn_does(scale: str, offset: float, spread: float) -> None:
+def test_fault_90_a_large_offset_is_scaled_as_scikit_learn_does(scale: str, offset: float, spread: float) -> None:
     table = np.column_stack([offset + spread * np.random.default_rng(0).normal(size=500), tiny.table(500)[:, 0]])
     p = fitted(table, scale)
     x = p.to_x(torch.from_numpy(table))
@@ -214,7 +214,7 @@ def test_fault_106_a_large_offset_is_scaled_as_scikit_learn_does(scale: str, off
     assert back[:, 0].numpy() == pytest.approx(table[:, 0], abs=1e-6 * spread + 2 * np.spacing(abs(offset)), rel=0)
 
 
-def test_fault_106_an_array_of_float32_is_no_constant_where_its_values_differ() -> None:
+def test_fault_90_an_array_of_float32_is_no_constant_where_its_values_differ() -> None:
     table = np.column_stack([1.7e9 + 1444 * np.random.default_rng(0).normal(size=500), tiny.table(500)[:, 0]])
     table = table.astype(np.float32)
     x = fitted(table).to_x(torch.from_numpy(table))
@@ -224,7 +224,7 @@ def test_fault_106_an_array_of_float32_is_no_constant_where_its_values_differ() 
     assert before.scale[0] == 1
 
 
-def test_fault_106_numbers_that_differ_in_the_last_bit_alone_are_a_constant() -> None:
+def test_fault_90_numbers_that_differ_in_the_last_bit_alone_are_a_constant() -> None:
     table = np.column_stack([np.where(np.arange(50) % 2, 0.1 + 0.2, 0.3), tiny.table(50)[:, 0]])
     for x in (table, table.astype(np.float32)):
         assert fitted(x).scale[0] == 1  # type: ignore[index]

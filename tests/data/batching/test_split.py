@@ -190,7 +190,7 @@ def counts(samples: Samples, n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("load", [load_wine, load_iris])
 @pytest.mark.parametrize("seed", range(5))
-def test_fault_107_every_class_has_its_share_of_validation_and_test(load, seed: int) -> None:
+def test_fault_103_every_class_has_its_share_of_validation_and_test(load, seed: int) -> None:
     x, y = load(return_X_y=True)
     found = split(Bundle(Samples(x, "t", labels=y, classes=tuple("abc"))), seed=seed)
     rest, _, y_rest, y_test = train_test_split(x, y, test_size=round(0.1 * len(x)), stratify=y, random_state=seed)
@@ -206,7 +206,7 @@ def test_fault_107_every_class_has_its_share_of_validation_and_test(load, seed: 
     seed=st.integers(0, 3),
     each=st.sampled_from([0, 1, 3]),
 )
-def test_fault_107_shares_are_as_near_as_whole_samples_allow(labels: np.ndarray, seed: int, each: int) -> None:
+def test_fault_103_shares_are_as_near_as_whole_samples_allow(labels: np.ndarray, seed: int, each: int) -> None:
     groups = np.arange(len(labels)) // each if each else None
     labels = labels if each < 2 else labels[groups * each]  # the pieces of one image are of one class
     x = np.arange(len(labels), dtype=np.float32)[:, None]
@@ -227,7 +227,7 @@ def test_fault_107_shares_are_as_near_as_whole_samples_allow(labels: np.ndarray,
         assert sum(map(len, kept)) == len(set.union(*kept))
 
 
-def test_fault_107_a_group_of_several_classes_counts_as_that_of_most() -> None:
+def test_fault_103_a_group_of_several_classes_counts_as_that_of_most() -> None:
     """Of 40 patients each with four rows, a quarter is of the class b by three rows of four."""
     kind = np.arange(40) % 4 == 0
     labels = np.where(kind[:, None], [1, 0, 1, 1], [0, 0, 1, 0]).ravel()
@@ -240,7 +240,7 @@ def test_fault_107_a_group_of_several_classes_counts_as_that_of_most() -> None:
             assert kind[np.unique(part.groups)].tolist().count(True) == 1  # of four patients
 
 
-def test_fault_107_the_rule_of_runs_from_before_does_not_look_at_labels() -> None:
+def test_fault_103_the_rule_of_runs_from_before_does_not_look_at_labels() -> None:
     plain, labeled = numbered(100), numbered(100, classes=5)
     before = split(Bundle(labeled), seed=3, rule="shuffled")
     order = np.random.default_rng(3).permutation(100)  # numpy's own promise: the same seed, the same order

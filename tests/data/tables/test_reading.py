@@ -360,7 +360,7 @@ def test_skipping_leaves_exactly_the_good_rows(read, cells: list[list[str]]) -> 
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "frame", "array"])
-def test_fault_106_a_large_offset_keeps_its_digits(tmp_path: Path, kind: str) -> None:
+def test_fault_90_a_large_offset_keeps_its_digits(tmp_path: Path, kind: str) -> None:
     t = np.round(1.7e9 + 1444 * RNG.normal(size=300), 3)
     frame = pl.DataFrame({"a": RNG.normal(size=300), "t": t})
     frame.write_csv(tmp_path / "t.csv")
@@ -372,7 +372,7 @@ def test_fault_106_a_large_offset_keeps_its_digits(tmp_path: Path, kind: str) ->
     assert read_source(data, DataConfig(shape="table", digits="float32")).train.x.dtype == np.float32  # as before
 
 
-def test_fault_106_an_offset_that_only_the_whole_table_shows(
+def test_fault_90_an_offset_that_only_the_whole_table_shows(
     monkeypatch: pytest.MonkeyPatch, read, small_chunks: None
 ) -> None:
     """In each chunk the column is constant, and the columns before it are read before it is seen."""
@@ -386,7 +386,7 @@ def test_fault_106_an_offset_that_only_the_whole_table_shows(
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "pandas"])
-def test_fault_108_a_column_of_groups_is_no_feature(tmp_path: Path, kind: str) -> None:
+def test_fault_91_a_column_of_groups_is_no_feature(tmp_path: Path, kind: str) -> None:
     frame = pl.DataFrame({"a": [1.5, 2.5, 3.5, 4.5], "who": ["x", "y", "x", "z"], "b": [0.5, 1, 2, 3]})
     frame.write_csv(tmp_path / "t.csv")
     frame.write_parquet(tmp_path / "t.parquet")
@@ -399,7 +399,7 @@ def test_fault_108_a_column_of_groups_is_no_feature(tmp_path: Path, kind: str) -
     assert found.take(np.array([2, 3])).groups.tolist() == [0, 2]  # type: ignore[union-attr]
 
 
-def test_fault_108_groups_with_gaps_or_of_no_column_are_refused(read) -> None:
+def test_fault_91_groups_with_gaps_or_of_no_column_are_refused(read) -> None:
     text = "a,who\n1.5,x\n2.5,\n3.5,y\n"
     with pytest.raises(DataError, match='column "who": 1 missing value, the first in row 3') as caught:
         read(text, group="who")
@@ -415,7 +415,7 @@ def test_fault_108_groups_with_gaps_or_of_no_column_are_refused(read) -> None:
         read(text, group="who", label="who")
 
 
-def test_fault_108_new_rows_may_come_with_their_groups_or_without(read) -> None:
+def test_fault_91_new_rows_may_come_with_their_groups_or_without(read) -> None:
     found = read("who,b,a\nx,1.5,2.5\nx,3.5,4.5\n", group="who", expected=["a", "b"])
     assert (found.columns, found.x.tolist()) == (("a", "b"), [[2.5, 1.5], [4.5, 3.5]])
     assert found.groups is not None

@@ -35,7 +35,7 @@ def test_a_cure_says_what_it_costs_at_the_pace_of_the_run() -> None:
     assert "takes under a minute at the pace" in quick.text
 
 
-def test_fault_118_an_exploded_divergence_does_not_pass() -> None:
+def test_fault_109_an_exploded_divergence_does_not_pass() -> None:
     of = metrics(code={"kl": 7.7e13, "active_units": 8})
     found = verdict("exploded-kl", of=of, weights={"kl": (1.0, 1.0)}, lr=0.05)
     assert_found(found, "fail", "7.7e+13 nats of KL are 9.62e+12 a unit")
@@ -44,7 +44,7 @@ def test_fault_118_an_exploded_divergence_does_not_pass() -> None:
     assert "exploded-kl" not in ids(metrics(code={"kl": 24.0, "active_units": 8}))
 
 
-def test_fault_117_little_explained_and_nothing_compressed_are_not_called_good() -> None:
+def test_fault_108_little_explained_and_nothing_compressed_are_not_called_good() -> None:
     one = metrics(test__mse=0.0552, z_size=1)  # 1 - 0.0552 / 0.0673 is 18 %
     one["baselines"]["pca"] = {"mse": 0.061, "n_components": 1}
     found = judge_all(one, FALLING, HEALTHY)
@@ -60,7 +60,7 @@ def test_fault_117_little_explained_and_nothing_compressed_are_not_called_good()
     assert "PCA" not in headline(told, exact).partition(":")[2]
 
 
-def test_fault_112_a_test_set_that_costs_far_more_than_validation_is_told_as_such() -> None:
+def test_fault_94_a_test_set_that_costs_far_more_than_validation_is_told_as_such() -> None:
     odd: dict[str, Any] = {"validation_mse": 0.0147, "validation_median": 0.014, "test_median": 0.2, "test_cost": 2.0}
     odd |= {"validation_mse_sem": 0.001, "test_mse_sem": 0.002, "validation_varies": 0.067}
     odd |= {"validation_cost": 0.0805, "validation_floor": 0.058, "validation_cost_sem": 0.0003}

@@ -16,7 +16,7 @@ from isthmus.evaluation.verdicts import data_facts
 
 
 @pytest.mark.parametrize("row", [0, 17, 99])
-def test_fault_114_a_value_that_swallows_the_scale_is_found_where_it_stands(row: int) -> None:
+def test_fault_95_a_value_that_swallows_the_scale_is_found_where_it_stands(row: int) -> None:
     x = tiny.table(100)
     x[row, 2] = -1e6
     (found,) = data_facts.swallowed(Samples(x, "t", columns=tuple("abcdef")))
@@ -35,7 +35,7 @@ def test_incomes_and_rare_indicators_swallow_no_scale() -> None:
     assert data_facts.swallowed(Samples(x.astype(np.float32), "t")) == ()
 
 
-def test_fault_113_classes_are_counted_in_training_and_held_out() -> None:
+def test_fault_105_classes_are_counted_in_training_and_held_out() -> None:
     def labeled(*labels: int) -> Samples:
         x = np.zeros((len(labels), 2), np.float32)
         return Samples(x, "t", labels=np.array(labels, np.int64), classes=("a", "b", "c"))
@@ -44,7 +44,7 @@ def test_fault_113_classes_are_counted_in_training_and_held_out() -> None:
     assert data_facts.classes_of(splits) == {"a": (2, 1), "b": (1, 1), "c": (0, 1), "": (0, 2)}
 
 
-def test_fault_111_the_part_of_the_range_that_images_use_single_ones_apart() -> None:
+def test_fault_93_the_part_of_the_range_that_images_use_single_ones_apart() -> None:
     x = np.full((200, 1, 4, 4), 0.42, np.float32) + np.linspace(0, 0.05, 16, dtype=np.float32).reshape(4, 4)
     x[7] = 1.0
     train = Samples(x, "t")

@@ -119,7 +119,7 @@ def patches() -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", ["digits", "patches"])
 @pytest.mark.parametrize(("sigma", "width"), [(0.1, 1.5), (0.3, 0.7), (0.3, 3.0), (0.5, 1.5)])
-def test_fault_120_correlated_noise_is_not_called_clean(
+def test_fault_110_correlated_noise_is_not_called_clean(
     images: torch.Tensor, patches: torch.Tensor, kind: str, sigma: float, width: float
 ) -> None:
     given = images if kind == "digits" else patches
@@ -132,7 +132,7 @@ def test_fault_120_correlated_noise_is_not_called_clean(
 @pytest.mark.parametrize(
     ("kind", "width"), [("digits", 0.6), ("digits", 1.0), ("digits", 2.0), ("patches", 1.0), ("patches", 2.0)]
 )
-def test_fault_120_blurred_pictures_are_not_called_clean(
+def test_fault_110_blurred_pictures_are_not_called_clean(
     images: torch.Tensor, patches: torch.Tensor, kind: str, width: float
 ) -> None:
     given = images if kind == "digits" else patches

@@ -43,7 +43,7 @@ def name(fault: Planted) -> str:
 
 
 @pytest.mark.parametrize("fault", planted("value-range"), ids=name)
-def test_fault_111_images_in_a_small_part_of_the_range_are_named(fault: Planted, tmp_path: Path) -> None:
+def test_fault_93_images_in_a_small_part_of_the_range_are_named(fault: Planted, tmp_path: Path) -> None:
     heard = assert_named(fault, tmp_path)
     assert "--scale minmax" in heard.cause["try"]
     assert any("small part of [0, 1]" in note for note in heard.notes)
@@ -51,14 +51,14 @@ def test_fault_111_images_in_a_small_part_of_the_range_are_named(fault: Planted,
 
 
 @pytest.mark.parametrize("fault", planted("test-unlike-training"), ids=name)
-def test_fault_112_a_test_set_unlike_the_training_data_is_no_overfitting(fault: Planted, tmp_path: Path) -> None:
+def test_fault_94_a_test_set_unlike_the_training_data_is_no_overfitting(fault: Planted, tmp_path: Path) -> None:
     heard = assert_named(fault, tmp_path)
     overfitting = next(v for v in heard.verdicts if v["id"] == "overfitting")
     assert (overfitting["level"], "on validation" in overfitting["text"]) == ("pass", True)
 
 
 @pytest.mark.parametrize("fault", planted("classes"), ids=name)
-def test_fault_113_a_class_that_is_missing_or_tiny_is_named(fault: Planted, tmp_path: Path) -> None:
+def test_fault_105_a_class_that_is_missing_or_tiny_is_named(fault: Planted, tmp_path: Path) -> None:
     heard = trained(fault, tmp_path)
     told = next(v for v in heard.verdicts if v["id"] == "classes")
     assert ("class 1 (4 of 139)" in told["text"]) or ("30 held-out rows of a class that no" in told["text"])
@@ -66,28 +66,28 @@ def test_fault_113_a_class_that_is_missing_or_tiny_is_named(fault: Planted, tmp_
 
 
 @pytest.mark.parametrize("fault", planted("extreme-values", "one-test-sample"), ids=name)
-def test_fault_114_one_extreme_value_is_named_with_its_row(fault: Planted, tmp_path: Path) -> None:
+def test_fault_95_one_extreme_value_is_named_with_its_row(fault: Planted, tmp_path: Path) -> None:
     heard = assert_named(fault, tmp_path)
     assert re.search(r"(row 17: 1e\+06, 100.0%)|(One test row, 17, makes 100%)", heard.cause["text"])
 
 
 @pytest.mark.parametrize("fault", planted("--label species"), ids=name)
-def test_fault_115_a_label_of_three_classes_is_named(fault: Planted, tmp_path: Path) -> None:
+def test_fault_106_a_label_of_three_classes_is_named(fault: Planted, tmp_path: Path) -> None:
     assert "--label species" in " ".join(assert_named(fault, tmp_path).notes)
 
 
 @pytest.mark.parametrize("fault", planted("counts or names the rows"), ids=name)
-def test_fault_116_a_column_that_counts_the_rows_is_named(fault: Planted, tmp_path: Path) -> None:
+def test_fault_107_a_column_that_counts_the_rows_is_named(fault: Planted, tmp_path: Path) -> None:
     assert "--drop-column number" in " ".join(assert_named(fault, tmp_path).notes)
 
 
 @pytest.mark.parametrize("fault", planted("code-size", "beats-pca"), ids=name)
-def test_fault_117_a_code_too_small_or_as_wide_as_the_row_is_named(fault: Planted, tmp_path: Path) -> None:
+def test_fault_108_a_code_too_small_or_as_wide_as_the_row_is_named(fault: Planted, tmp_path: Path) -> None:
     assert "--z-size" in assert_named(fault, tmp_path).cause["try"]
 
 
 @pytest.mark.parametrize("fault", planted("penalty-weight", "fixed-variance", "exploded-kl"), ids=name)
-def test_fault_118_a_penalty_out_of_all_proportion_is_named(fault: Planted, tmp_path: Path) -> None:
+def test_fault_109_a_penalty_out_of_all_proportion_is_named(fault: Planted, tmp_path: Path) -> None:
     assert "--set " in assert_named(fault, tmp_path).cause["try"]
 
 

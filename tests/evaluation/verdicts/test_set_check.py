@@ -45,7 +45,7 @@ def fresh_rows(n: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("what", DONE)
-def test_fault_119_a_whole_set_of_images_unlike_the_training_data(digit_run: Run, what: str) -> None:
+def test_fault_94_a_whole_set_of_images_unlike_the_training_data(digit_run: Run, what: str) -> None:
     found = check_set(digit_run, of(DONE[what](digit_run.prepared.splits.test.x)))
     assert found.unlike, found.text
     assert found.undo == what
@@ -53,13 +53,13 @@ def test_fault_119_a_whole_set_of_images_unlike_the_training_data(digit_run: Run
     assert f"{what.capitalize()}? With that undone" in found.text
 
 
-def test_fault_119_few_inverted_images_are_enough(digit_run: Run) -> None:
+def test_fault_94_few_inverted_images_are_enough(digit_run: Run) -> None:
     found = check_set(digit_run, of(255 - digit_run.prepared.splits.test.x[:5]))
     assert (found.unlike, found.undo, found.n, found.n_outliers) == (True, "inverted", 5, 5)
     assert "5 of 5 samples are outliers" in found.text
 
 
-def test_fault_119_images_that_nothing_brings_back_are_named_without_a_guess(digit_run: Run) -> None:
+def test_fault_94_images_that_nothing_brings_back_are_named_without_a_guess(digit_run: Run) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (100, 1, 28, 28), dtype=np.uint8)
     found = check_set(digit_run, of(noise))
     assert (found.unlike, found.undo) == (True, None)
@@ -67,7 +67,7 @@ def test_fault_119_images_that_nothing_brings_back_are_named_without_a_guess(dig
 
 
 @pytest.mark.parametrize(("factor", "told"), [(1_000, 1_000), (0.01, 0.01), (3.28, 3.28)])
-def test_fault_119_a_column_in_other_units_is_named_with_the_factor(table_run: Run, factor: float, told: float) -> None:
+def test_fault_94_a_column_in_other_units_is_named_with_the_factor(table_run: Run, factor: float, told: float) -> None:
     rows = fresh_rows(500, seed=5)
     rows[:, 2] *= factor
     found = check_set(table_run, of(rows))
@@ -76,7 +76,7 @@ def test_fault_119_a_column_in_other_units_is_named_with_the_factor(table_run: R
     assert times == pytest.approx(told, rel=0.15)  # medians of 500 and of 800 rows
 
 
-def test_fault_119_columns_that_moved_or_were_exchanged_are_named(table_run: Run) -> None:
+def test_fault_94_columns_that_moved_or_were_exchanged_are_named(table_run: Run) -> None:
     rows = fresh_rows(200, seed=6)
     moved = rows.copy()
     moved[:, 4] += 5 * rows[:, 4].std()
@@ -157,7 +157,7 @@ def test_score_evaluate_and_reconstruct_tell_it(
     assert "note: the set as a whole is unlike the training data" in capsys.readouterr().out
 
 
-def test_fault_119_denoise_tells_it_and_leaves_noise_to_the_noise_check(
+def test_fault_94_denoise_tells_it_and_leaves_noise_to_the_noise_check(
     denoiser: Run, digits: tiny.Digits, tmp_path: Path
 ) -> None:
     noise = np.random.default_rng(0).normal(0, 0.5, (100, 1, 28, 28))

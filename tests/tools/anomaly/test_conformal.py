@@ -100,7 +100,7 @@ def alarmed(rule: str, draws: int) -> list[tuple[float, float]]:
     return found
 
 
-def test_fault_108_of_normal_groups_no_more_than_stated_have_a_false_alarm() -> None:
+def test_fault_91_of_normal_groups_no_more_than_stated_have_a_false_alarm() -> None:
     """40 groups calibrate, so exactly floor(0.1 * 41) / 41 of normal groups have a sample as strange as that."""
     found, exact = np.array(alarmed("stratified", 400)), 4 / 41
     # Of 400 draws of 100 groups: the share above a threshold is Beta(4, 37) distributed, deviation 0.046, and 100 more
@@ -112,7 +112,7 @@ def test_fault_108_of_normal_groups_no_more_than_stated_have_a_false_alarm() -> 
 
 
 @pytest.mark.parametrize(("n_groups", "expected"), [(17, 0), (18, 9), (41, 20)])
-def test_fault_108_half_of_the_groups_calibrate_and_none_is_divided(n_groups: int, expected: int) -> None:
+def test_fault_91_half_of_the_groups_calibrate_and_none_is_divided(n_groups: int, expected: int) -> None:
     groups = np.repeat(np.arange(n_groups), 1 + np.arange(n_groups) % 5)
     samples = Samples(np.arange(len(groups), dtype=np.float32)[:, None], "t", groups=groups)
     watched, held = held_apart(samples, 0.5, 0)
@@ -123,6 +123,6 @@ def test_fault_108_half_of_the_groups_calibrate_and_none_is_divided(n_groups: in
     assert len(watched) + len(held) == len(samples)
 
 
-def test_fault_108_too_few_groups_are_said_as_groups() -> None:
+def test_fault_91_too_few_groups_are_said_as_groups() -> None:
     with pytest.raises(UsageError, match=r"0\.01 needs 99 normal groups held apart; this run has 20"):
         settled_rate(0.01, 20, "groups")

@@ -197,7 +197,7 @@ def patients(n: int, seed: int) -> pl.DataFrame:
     return pl.DataFrame(x, schema=list("abcd")).with_columns(who)
 
 
-def test_fault_108_the_rate_is_one_of_groups_where_rows_belong_together(tmp_path: Path) -> None:
+def test_fault_91_the_rate_is_one_of_groups_where_rows_belong_together(tmp_path: Path) -> None:
     patients(400, 0).write_csv(tmp_path / "t.csv")
     new = patients(100, 1)
     new.write_csv(tmp_path / "new.csv")
@@ -223,7 +223,7 @@ def test_fault_108_the_rate_is_one_of_groups_where_rows_belong_together(tmp_path
     np.testing.assert_array_equal(run.model.encode(new), run.model.encode(new.drop("who")))
 
 
-def test_fault_108_pieces_of_a_photograph_calibrate_as_one(tmp_path: Path) -> None:
+def test_fault_91_pieces_of_a_photograph_calibrate_as_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     levels = rng.integers(30, 220, (200, 1, 1))
     x = (levels + rng.integers(-20, 20, (200, 16, 16))).astype(np.uint8)

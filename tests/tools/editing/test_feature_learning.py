@@ -141,7 +141,7 @@ def test_long_names_stand_in_a_column_of_their_own(
     assert all(line[25:27] == "  " and line[27] != " " for line in lines)
 
 
-def test_fault_103_features_of_a_run_that_was_trained_on_are_left_out_of_the_list_and_named(
+def test_fault_87_features_of_a_run_that_was_trained_on_are_left_out_of_the_list_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pl.DataFrame(tiny.table(120), schema=list("abcdef")).write_csv(tmp_path / "rows.csv")

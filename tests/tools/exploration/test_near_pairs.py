@@ -72,26 +72,26 @@ def assert_only_groups_are_named(x: np.ndarray, of: np.ndarray) -> None:
 
 @pytest.mark.parametrize("D", [2, 5, 20])
 @pytest.mark.parametrize("size", [2, 4, 6, 10, 11, 30])
-def test_fault_109_every_pair_of_a_group_of_copies_is_named(size: int, D: int) -> None:
+def test_fault_92_every_pair_of_a_group_of_copies_is_named(size: int, D: int) -> None:
     assert_only_groups_are_named(*with_groups(healthy("normal", 300, D, 3), [size], 1e-5 if D == 2 else 1e-3))
 
 
-def test_fault_109_groups_of_different_sizes_stand_beside_each_other() -> None:
+def test_fault_92_groups_of_different_sizes_stand_beside_each_other() -> None:
     assert_only_groups_are_named(*with_groups(healthy("normal", 1_000, 8, 0), [2, 3, 6, 12, 30, 60, 100], 0.02))
 
 
 @pytest.mark.parametrize("size", [4, 6, 10])
-def test_fault_109_every_sample_may_have_copies(size: int) -> None:
+def test_fault_92_every_sample_may_have_copies(size: int) -> None:
     """As where each picture was kept in several versions: up to ten, for the tenth neighbor is then no copy."""
     assert_only_groups_are_named(*with_groups(healthy("normal", 60, 6, 0), [size] * 60, 1e-3))
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform", "clusters"])
-def test_fault_109_forty_sets_without_copies_are_silent(kind: str) -> None:
+def test_fault_92_forty_sets_without_copies_are_silent(kind: str) -> None:
     assert [find_pairs(x, x) for x in (healthy(kind, 300, 20, 100 + seed) for seed in range(40))] == [[]] * 40
 
 
-def test_fault_109_a_dense_cluster_of_more_than_a_tenth_is_no_group_of_copies() -> None:
+def test_fault_92_a_dense_cluster_of_more_than_a_tenth_is_no_group_of_copies() -> None:
     """A machine that rests for a seventh of the time: its rows are alike, and each is a row of its own."""
     rest = 1 + 1e-3 * healthy("normal", 150, 6, 1)
     x = np.concatenate([healthy("normal", 850, 6, 0), rest])

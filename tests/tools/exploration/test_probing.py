@@ -77,7 +77,7 @@ def test_data_without_labels_cannot_be_asked(denoiser: Run) -> None:
     assert probing.K == 5
 
 
-def test_fault_108_pieces_of_one_image_are_not_mixed_over_the_parts() -> None:
+def test_fault_91_pieces_of_one_image_are_not_mixed_over_the_parts() -> None:
     """Of 60 groups with a class by lot, whose pieces are alike, nobody can tell that of a new one: half is right."""
     rng, found = np.random.default_rng(0), []
     for seed in range(40):
@@ -92,14 +92,14 @@ def test_fault_108_pieces_of_one_image_are_not_mixed_over_the_parts() -> None:
     assert abs(np.mean(found) - 0.5) < 4 * 0.023
 
 
-def test_fault_108_joined_sets_keep_their_groups_apart() -> None:
+def test_fault_91_joined_sets_keep_their_groups_apart() -> None:
     x = np.zeros((4, 1), np.float32)
     first, second = (Samples(x, "t", groups=np.array([5, 5, 9, 9])) for _ in range(2))
     assert coded.joined([first, second]).groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # type: ignore[union-attr]
     assert coded.joined([first, Samples(x, "t")]).groups.tolist() == [0, 0, 1, 1, 2, 3, 4, 5]  # type: ignore[union-attr]
 
 
-def test_fault_108_a_group_counts_once_in_the_standard_error(tmp_path: Path) -> None:
+def test_fault_91_a_group_counts_once_in_the_standard_error(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pl.DataFrame(rng.normal(size=(200, 3)), schema=["a", "b", "c"])
     frame = frame.with_columns(kind=pl.Series(rng.integers(0, 2, 200)), who=pl.Series(np.arange(200) // 10))
