@@ -239,7 +239,7 @@ def test_the_report_opens_from_the_app_in_a_room_of_its_own(browser: Any, addres
         report, said = opened.value, []
         report.on("console", lambda message: said.append(message.text))
         report.on("pageerror", lambda error: said.append(str(error)))
-        report.reload()
+        attached(report.reload)
         assert report.locator("h1").inner_text() == "digits"
         before = report.locator(".follow output").first.inner_text()
         report.locator(".follow input").first.press("ArrowLeft")  # its script runs
