@@ -81,7 +81,7 @@ def opened(browser: Any, path: Path, size: str = "desktop", scheme: str = "light
     """The page of a file, in a window of this size, light or dark."""
     width, height = SIZES[size]
     settings = {"viewport": {"width": width, "height": height}, "color_scheme": scheme} | settings
-    seen = attached(lambda: _open(browser, path, settings))
+    seen = attached(lambda: open_page(browser, path.resolve().as_uri(), settings))
     try:
         yield seen
     finally:
@@ -102,7 +102,8 @@ def attached(action: Callable[[], T], attempts: int = 5) -> T:
     return action()
 
 
-def _open(browser: Any, path: Path, settings: dict[str, Any]) -> Seen:
+def open_page(browser: Any, address: str, settings: dict[str, Any], ready: str = "body") -> Seen:
+    """A page in a window of its own, with these settings, once it has the element `ready`."""
     context = browser.new_context(**settings)
     context.set_default_timeout(PATIENCE)
     try:
@@ -111,7 +112,8 @@ def _open(browser: Any, path: Path, settings: dict[str, Any]) -> Seen:
         page.on("console", lambda message: seen.said.append(message.text))
         page.on("pageerror", lambda error: seen.said.append(str(error)))
         page.on("request", lambda request: None if request.url.startswith("data:") else seen.asked.append(request.url))
-        page.goto(path.resolve().as_uri())
+        page.goto(address)
+        page.wait_for_selector(ready)
     except BaseException:
         context.close()
         raise

@@ -25,7 +25,8 @@ from isthmus.models.loading import Double
 from isthmus.pipeline.in_memory import fitting_budget, fold_rows, held_rows, train_in_memory
 from isthmus.recipes import resolve
 from isthmus.settings import nest, where_is
-from isthmus.tools.anomaly.surprise import Surprise, error_nats
+from isthmus.tools.anomaly.held_out import HeldOutScores
+from isthmus.tools.anomaly.surprise import Surprise
 from isthmus.training.prepared import IN_MEMORY
 
 Z_SIZE = 32  # the default of the whole package, where the data has twice as many features
@@ -154,20 +155,16 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         seed, numbers = config.training.seed, numbers_of(self._raw(X))
         rest, held = held_rows(len(X), self.validation_fraction, seed)
         parts = [] if len(held) >= ENOUGH else fold_rows(numbers, FOLDS, seed)
-        self._surprise = Surprise(self.model_, self._x(X[rest]), seed)
-        log_error, code = np.zeros(len(X)), np.zeros(len(X))
+        surprise = Surprise(self.model_, self._x(X[rest]), seed)
+        signals = np.zeros(len(X)), np.zeros(len(X))
         for train, out in parts:
             model = train_in_memory(config, samples.take(train), held_out=self.validation_fraction).model
-            surprise = Surprise(model, self._x(X[train], model), seed)
-            log_error[out], code[out] = _signals(surprise, self._x(X[out], model))
+            found = Surprise(model, self._x(X[train], model), seed).signals(self._x(X[out], model))
+            signals[0][out], signals[1][out] = found
         if not parts:  # of so few rows as make no folds, all
-            held = held if len(held) >= ENOUGH else np.arange(len(X))
-            log_error, code = _signals(self._surprise, self._x(X[held]))
-        self._usual = float(log_error.mean()), float(log_error.std()) or 1.0  # of equal errors nothing is known
-        scores = self._scored(log_error, code)
-        known, first = np.unique(numbers, return_index=True) if parts else (numbers[:0], np.arange(0))
-        self._judged = known, scores[first]
-        self.offset_ = float(np.quantile(scores, self.contamination))
+            signals = surprise.signals(self._x(X[held] if len(held) >= ENOUGH else X))
+        self._scores = HeldOutScores(surprise, signals, numbers if parts else None)
+        self.offset_ = float(np.quantile(self._scores.scores, self.contamination))
 
     def transform(self, X: Any) -> Any:
         """The codes of X, (n_samples, z_size), in the float type of X."""
@@ -197,13 +194,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._rows(X)[0]
-        scores = self._scored(*_signals(self._surprise, self._x(X)))
-        known, judged = self._judged
-        if not len(known):
-            return scores
-        numbers = numbers_of(self._raw(X))
-        place = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
-        return np.where(known[place] == numbers, judged[place], scores)
+        return self._scores.score(self._x(X), numbers_of(self._raw(X)))
 
     def score(self, X: Any, y: Any = None) -> float:
         """The negative mean squared error of the reconstruction of X, on standardized values; y is not looked at.
@@ -269,9 +260,6 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         dtype = np.float64 if self.model_.preprocess.dtype == "float64" else np.float32
         return np.array(X.reshape(len(X), *self._shape), dtype=dtype, order="C")
 
-    def _scored(self, log_error: np.ndarray, code: np.ndarray) -> np.ndarray:
-        return -error_nats(log_error, *self._usual) - code
-
     def _framed(self, X: np.ndarray, *, like: Any) -> Any:
         """A frame of the same kind as `like`, with its index where it has one."""
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])])
@@ -303,18 +291,11 @@ def _outside(name: str, found: Any, allowed: str) -> UsageError:
     return UsageError("USAGE-SETTING", f"AutoEncoder: {name} is {found!r}; allowed: {allowed}.", fix=f"set {name} so")
 
 
-def _signals(surprise: Surprise, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    return surprise.log_error(x), surprise.code(x)
-
-
 def _float_type(X: np.ndarray) -> type[np.floating]:
     return np.float32 if X.dtype == np.float32 else np.float64
 
 
 def _plain(value: Any) -> Any:
     """Python's own numbers for numpy's, which a grid search hands over."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return (
-        tuple(map(_plain, value)) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else value
-    )
+    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    return tuple(map(_plain, value)) if several else value.item() if isinstance(value, np.generic) else value

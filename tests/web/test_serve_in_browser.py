@@ -14,7 +14,7 @@ import uvicorn
 
 import isthmus
 import tiny
-from browser import PATIENCE, SIZES, Seen, attached, chromium, needs_chromium
+from browser import SIZES, Seen, attached, chromium, needs_chromium, open_page
 from isthmus.api import Run
 from isthmus.web.app import build_app
 from isthmus.web.guard import Access
@@ -82,28 +82,12 @@ def rows_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def visited(browser: Any, address: str, size: str = "desktop", scheme: str = "light") -> Iterator[Seen]:
     width, height = SIZES[size]
-    seen = attached(lambda: visit(browser, address, {"width": width, "height": height}, scheme))
+    settings = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+    seen = attached(lambda: open_page(browser, address, settings, ready="body[data-ready]"))
     try:
         yield seen
     finally:
         seen.page.context.close()
-
-
-def visit(browser: Any, address: str, viewport: dict[str, int], scheme: str) -> Seen:
-    context = browser.new_context(viewport=viewport, color_scheme=scheme)
-    context.set_default_timeout(PATIENCE)
-    try:
-        page = context.new_page()
-        seen = Seen(page)
-        page.on("console", lambda message: seen.said.append(message.text))
-        page.on("pageerror", lambda error: seen.said.append(str(error)))
-        page.on("request", lambda request: seen.asked.append(request.url))
-        page.goto(address)
-        page.wait_for_selector("body[data-ready]")
-    except BaseException:
-        context.close()
-        raise
-    return seen
 
 
 def assert_at_home(seen: Seen, address: str) -> None:

@@ -219,16 +219,16 @@ def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
     group = None if of is None else class_of(latent, of)
     if kind == "gaussian":
         return fit_gaussian(latent.codes if group is None else latent.codes[latent.labels == group])
-    shelf, seed = run.artifacts, run.config.training.seed
-    if shelf.has(PART):
-        found = Density.from_part(shelf.get(PART), latent.z_size)
+    artifacts, seed = run.artifacts, run.config.training.seed
+    if artifacts.has(PART):
+        found = Density.from_part(artifacts.get(PART), latent.z_size)
     else:
         found = (
             fit_mixture(latent.codes, seed)
             if latent.labels is None
             else fit_by_group(latent.codes, latent.labels, seed)
         )
-        shelf.keep(PART, *found.as_part())
+        artifacts.keep(PART, *found.as_part())
     if group is None:
         return found
     if (found.groups < 0).all():  # so many classes that they share one mixture

@@ -47,10 +47,10 @@ def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
 
 def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray, str]:
     """The points, from the run folder where they were kept before."""
-    shelf = loaded.run.artifacts
+    artifacts = loaded.run.artifacts
     if method != "pca":
         with suppress(IsthmusError, KeyError):
-            part = shelf.get(PART)
+            part = artifacts.get(PART)
             if np.array_equal(part.arrays["rows"], rows):
                 return part.arrays["points"], str(part.about["told"])
     method = "pca" if method == "auto" else method
@@ -58,7 +58,7 @@ def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray
     points = made.points - made.points.min(0)
     points = points / np.where(points.max(0) > 0, points.max(0), 1.0)
     if method == "tsne":  # some seconds; the next visitor has it at once
-        shelf.keep(PART, {"told": made.told}, {"rows": rows, "points": points.astype(np.float32)})
+        artifacts.keep(PART, {"told": made.told}, {"rows": rows, "points": points.astype(np.float32)})
     return points, made.told
 
 

@@ -27,7 +27,7 @@ def test_a_tables_denoiser_is_measured_beside_the_best_linear_filter_and_the_mea
     model, splits = trainer.model, prepared.splits
     train, test = prepared.tensor(splits.train), prepared.tensor(splits.test)
     passed = pass_through(model, test, 0)
-    block = denoising_by_error(model, train, prepared.tensor(splits.validation), passed, 0)
+    block = denoising_by_error(model, prepared, passed)
     noisy = corruption("gaussian:0.5", None)(test, generator_for(0, TEST_NOISE, "noise")).x_in
     assert block["noisy"]["mse"] == pytest.approx(float((noisy - test).square().mean()), rel=1e-5)
     assert block["denoised"]["mse"] == pytest.approx(

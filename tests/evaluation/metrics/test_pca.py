@@ -41,6 +41,15 @@ def test_components_are_those_of_scikit_learn(path: str, monkeypatch: pytest.Mon
     assert (components.T @ components).numpy() == pytest.approx(np.eye(5), abs=1e-5)
 
 
+def test_a_mean_that_is_known_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = low_rank(60, 12)
+    expected = principal(data, 3)
+    monkeypatch.setattr(module, "_mean", lambda rows: pytest.fail("computed"))
+    mean, components = principal(data.reshape(60, 1, 3, 4), 3, mean=data.mean(0).reshape(1, 3, 4))
+    torch.testing.assert_close(mean, expected[0])
+    assert same_directions(components, expected[1].numpy().T) == pytest.approx(np.ones(3), abs=1e-5)
+
+
 def test_bytes_are_turned_into_floats_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = torch.randint(0, 256, (400, 1, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     preprocess, seen = Preprocess((1, 6, 6), "uint8", range=(0.0, 1.0)), []

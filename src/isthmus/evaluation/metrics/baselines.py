@@ -52,10 +52,12 @@ class Rivals(NamedTuple):
         return (made.clamp(*value_range) if value_range else made).reshape(x.shape)
 
 
-def fit_rivals(train: Float[Tensor, "N ..."], n_components: int, to_x: ToX = Tensor.float) -> Rivals:
-    """From training samples; what `to_x` is for, and how the components are found, stands in `principal`."""
+def fit_rivals(
+    train: Float[Tensor, "N ..."], n_components: int, to_x: ToX = Tensor.float, mean: Tensor | None = None
+) -> Rivals:
+    """From training samples; what `to_x` and `mean` are, and how components are found, stands in `principal`."""
     k = min(n_components, len(train) - 1, train[:1].numel())
-    return Rivals(*principal(train, k, to_x), k)
+    return Rivals(*principal(train, k, to_x, mean), k)
 
 
 def mean_image(rivals: Rivals, test: Iterable[Float[Tensor, "M ..."]]) -> dict[str, float]:

@@ -16,9 +16,10 @@ from isthmus.evaluation.metrics import baselines, metrics, wiener
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
 from isthmus.evaluation.metrics.passed import Passed
-from isthmus.evaluation.metrics.pca import EXACT_WORK, principal
+from isthmus.evaluation.metrics.pca import EXACT_WORK
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
+from isthmus.training.prepared import Prepared
 
 BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds
 LEARNED_WORK = 1.5e11  # multiplications for a linear filter of whole images, about 5 s: 61,000 digits
@@ -41,10 +42,11 @@ def cost_unit(model: Model) -> str:
     return f"{model.likelihood.unit} per {model.preprocess.unit}"
 
 
-def rivals_of(train: Tensor, z_size: int, preprocess: Preprocess) -> Rivals:
-    """The mean and the principal components of a resident tensor of training data, for a code of z_size numbers."""
+def rivals_of(prepared: Prepared, z_size: int) -> Rivals:
+    """The mean and the principal components of the training data, for a code of z_size numbers."""
+    train, preprocess = prepared.tensor(prepared.splits.train), prepared.preprocess
     train = train[:: -(-len(train) // max(2, BASELINE_VALUES // preprocess.size))]  # evenly: data is often sorted
-    return baselines.fit_rivals(train, z_size, partial(as_x, preprocess=preprocess))
+    return baselines.fit_rivals(train, z_size, partial(as_x, preprocess=preprocess), prepared.mean)
 
 
 def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess) -> dict[str, Any]:
@@ -97,18 +99,19 @@ def _learned(model: Model, train: Tensor, seed: int) -> LearnedFilter:
     return LearnedFilter(images, times * len(train), preprocess.shape, generator_for(seed, "training", "windows"))
 
 
-def denoising_by_error(model: Model, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
+def denoising_by_error(model: Model, prepared: Prepared, passed: Passed) -> dict[str, Any]:
     """The `denoising` block of data without PSNR, such as tables, by squared errors on all test samples.
 
     The baselines are learned from training samples under fresh noise: the best linear filter, whose ridge is chosen on
     validation samples, and the mean of each column.
     """
+    train, validation = (prepared.tensor(part) for part in (prepared.splits.train, prepared.splits.validation))
+    seed = prepared.config.training.seed
     block = {"noise": model.config.noise, "n": len(passed), "denoised": {"mse": float(passed.errors.mean())}}
     filters: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda x_in: x_in}
     settings: dict[str, Any] = {}
     if len(train):
-        mean, _ = principal(train, 0, partial(as_x, preprocess=model.preprocess))
-        filters["mean"] = lambda x_in: mean.expand_as(x_in)
+        filters["mean"] = lambda x_in: prepared.mean.flatten().expand_as(x_in)
     if len(train) and wiener.is_feasible(model.preprocess.size):
         of_validation = list(_noisy_rows(model, validation, generator_for(seed, "validation", "linear")))
         filters["linear"], ridge = wiener.fitted(_training_pairs(model, train, seed), of_validation)

@@ -26,7 +26,7 @@ ROUNDS, MORE = 7, 10  # of power iterations, and directions beyond the wanted on
 
 
 def principal(
-    train: Float[Tensor, "N ..."], n_components: int, to_x: ToX = Tensor.float
+    train: Float[Tensor, "N ..."], n_components: int, to_x: ToX = Tensor.float, mean: Tensor | None = None
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, "D K"]]:
     """The mean of the training samples and the largest principal components, columns of length 1 at right angles.
 
@@ -34,13 +34,13 @@ def principal(
     makes floats of raw samples, piece by piece, so that bytes never stand in memory as floats. The components are exact
     (eigenvectors of the covariance, or of the samples' inner products where there are fewer samples than values),
     except for data with both more than 4,096 samples and values, or where that takes over 2e12 multiplications: then
-    they are randomized.
+    they are randomized. `mean` is that of the samples, in the shape of one, from whoever has it already.
 
     Source: Pearson 1901; for the randomized ones Halko, Martinsson, Tropp 2011, https://arxiv.org/abs/0909.4061,
     algorithm 4.4.
     """
     rows = Rows(train, to_x)
-    mean = (sum((piece.sum(0).double() for _, piece in rows), torch.zeros(rows.width).double()) / len(train)).float()
+    mean = _mean(rows) if mean is None else mean.flatten()
     return mean, _components(rows, mean, min(n_components, len(train) - 1, rows.width)).float()
 
 
@@ -86,6 +86,11 @@ class Rows:
         for at in range(0, len(self.data), step):
             part = slice(at, min(at + step, len(self.data)))
             yield part, self.to_x(self.data[part]).flatten(1).cpu()
+
+
+def _mean(rows: Rows) -> Tensor:
+    total = sum((piece.sum(0, dtype=torch.float64) for _, piece in rows), torch.zeros(rows.width).double())
+    return (total / len(rows)).float()
 
 
 def _components(rows: Rows, mean: Tensor, k: int) -> Tensor:

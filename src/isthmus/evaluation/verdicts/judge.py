@@ -66,7 +66,7 @@ def judge(
     if used:
         found["code"] = used
     if len(splits.train):
-        rivals = rivals or measure.rivals_of(prepared.tensor(splits.train), model.z_size, prepared.preprocess)
+        rivals = rivals or measure.rivals_of(prepared, model.z_size)
         found["baselines"] = measure.trivial(rivals, test, prepared.preprocess)
     if model.config.noise != "none":
         found["denoising"] = about_denoising(prepared, model, passed)
@@ -78,10 +78,9 @@ def judge(
 def about_denoising(prepared: Prepared, model: Model, passed: Passed) -> dict[str, Any]:
     """The `denoising` block: images by PSNR and SSIM beside filters, all else by squared errors."""
     splits, seed = prepared.splits, prepared.config.training.seed
-    train = prepared.tensor(splits.train)
     if not is_picture(prepared.preprocess):
-        validation = prepared.tensor(splits.validation)
-        return measure.denoising_by_error(model, train, validation, passed, seed)
+        return measure.denoising_by_error(model, prepared, passed)
+    train = prepared.tensor(splits.train)
     validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
     block = measure.denoising(model, train, validation, passed, seed)
     return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})

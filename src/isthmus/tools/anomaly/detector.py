@@ -133,12 +133,12 @@ class Detector:
 
         Raises: DataError where that data is needed and cannot be read.
         """
-        model, shelf = run.model, run.artifacts
-        if shelf.has(PART):
-            evidence = Evidence.from_part(shelf.get(PART), model)
+        model, artifacts = run.model, run.artifacts
+        if artifacts.has(PART):
+            evidence = Evidence.from_part(artifacts.get(PART), model)
         else:
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
-            shelf.keep(PART, *evidence.as_part())
+            artifacts.keep(PART, *evidence.as_part())
         return cls(model, evidence, density_of(run, "mixture") if _has_density(model) else None)
 
     def scores(self, raw: np.ndarray) -> Scores:

@@ -39,6 +39,10 @@ class Surprise:
         log_det = np.linalg.slogdet(fit_gaussian(z).covariances[0])[1]
         self._entropy = (log_det + z.shape[1] * np.log(2 * np.pi * np.e)) / 2
 
+    def signals(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """`log_error` and `code`."""
+        return self.log_error(x), self.code(x)
+
     def log_error(self, x: Tensor) -> np.ndarray:
         """The logarithm of the mean squared error of the reconstruction."""
         return np.log(self._model.errors(x).numpy() + LEAST_ERROR)

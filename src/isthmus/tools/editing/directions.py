@@ -35,8 +35,8 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
     Raises: UsageError that lists what there is; as `refuse_editing`.
     """
     refuse_editing(run)
-    shelf = run.artifacts
-    if name in shelf.names(FOLDER):
+    artifacts = run.artifacts
+    if name in artifacts.names(FOLDER):
         return _kept(run, name)
     if name in run.latent.classes:
         return of_classes(run.latent, name, None, method)
@@ -63,8 +63,8 @@ def known_names(run: RunFolder) -> list[str]:
 
 def _fitting(run: RunFolder) -> list[str]:
     """The names of the features that were learned with the run's present weights."""
-    shelf = run.artifacts
-    return [name for name in shelf.names(FOLDER) if shelf.has(f"{FOLDER}/{name}")]
+    artifacts = run.artifacts
+    return [name for name in artifacts.names(FOLDER) if artifacts.has(f"{FOLDER}/{name}")]
 
 
 def tellable(latent: Latent) -> list[str]:

@@ -57,9 +57,9 @@ def classifier_of(run: RunFolder) -> Classifier:
 
     Raises: DataError where the data is needed and cannot be read, or has not two classes.
     """
-    shelf, preprocess = run.artifacts, run.model.preprocess
-    if shelf.has(PART):
-        about, arrays = shelf.get(PART)
+    artifacts, preprocess = run.artifacts, run.model.preprocess
+    if artifacts.has(PART):
+        about, arrays = artifacts.get(PART)
         try:
             found = Classifier(
                 _network(preprocess.shape, len(about["classes"])),
@@ -69,12 +69,12 @@ def classifier_of(run: RunFolder) -> Classifier:
             )
             found.network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            message = f"{shelf.folder / PART} does not fit: {str(error).splitlines()[0]}."
-            raise ModelFileError("LATENT-FILE", message, fix=f"remove {shelf.folder / PART}") from None
+            message = f"{artifacts.folder / PART} does not fit: {str(error).splitlines()[0]}."
+            raise ModelFileError("LATENT-FILE", message, fix=f"remove {artifacts.folder / PART}") from None
         return found
     found = train_classifier(run.prepared)
     about = {"classes": found.classes, "accuracy": found.accuracy, "n_test": found.n_test}
-    shelf.keep(PART, about, {name: value.numpy() for name, value in found.network.state_dict().items()})
+    artifacts.keep(PART, about, {name: value.numpy() for name, value in found.network.state_dict().items()})
     return found
 
 
