@@ -6,7 +6,6 @@ and elsewhere the packages themselves are named.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import shlex
@@ -14,8 +13,6 @@ import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 NAME = "isthmus"
 
@@ -29,6 +26,10 @@ def installing(extra: str) -> str:
 
 def _checkout() -> Path | None:
     """The folder that this package is edited in; None where it was installed for good."""
+    import importlib.metadata  # late, as urllib: both are slow to import, and only a message asks for them
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
     try:
         text = importlib.metadata.distribution(NAME).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:  # found by PYTHONPATH
@@ -41,6 +42,8 @@ def _checkout() -> Path | None:
 
 def _packages(extra: str) -> list[str]:
     """`["fastapi>=0.120.1", …]`, as the package declares them."""
+    import importlib.metadata
+
     parted = [text.partition(";") for text in importlib.metadata.requires(NAME) or []]
     return [package.strip() for package, _, marker in parted if f"extra == '{extra}'" in marker.replace('"', "'")]
 

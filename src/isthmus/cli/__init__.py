@@ -22,7 +22,7 @@ from isthmus.cli import (
     serve_command,
     training_commands,
 )
-from isthmus.cli.command_frame import run_guarded
+from isthmus.cli.command_frame import Outline, run_guarded
 
 EXAMPLES = """\b
 Examples:
@@ -52,8 +52,11 @@ COMMANDS = {
 
 
 def build_app(command: str | None = None) -> typer.Typer:
-    """The application with all its commands, or with those of the module that holds `command`."""
-    app = typer.Typer(
+    """The application with all its commands; with those of the module that holds `command`; or, where none does, with
+    their names and texts, which is all that help and the error for an unknown one need.
+    """
+    holders = [module for module, names in COMMANDS.items() if command is None or command in names]
+    app = (typer.Typer if holders else Outline)(
         name="isthmus",
         help="Train, judge and use autoencoders: from images or a table to a judged model in one command.",
         epilog=EXAMPLES,
@@ -64,7 +67,6 @@ def build_app(command: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     app.callback()(inspection_commands.version_option)
-    holders = [module for module, names in COMMANDS.items() if command in names]
     for module in holders or COMMANDS:
         module.register(app)
     return app
@@ -73,4 +75,4 @@ def build_app(command: str | None = None) -> typer.Typer:
 def main() -> None:
     """Entry point of the command; ends the process with the exit code of the contract."""
     arguments = sys.argv[1:]
-    sys.exit(run_guarded(build_app(arguments[0] if arguments else None), arguments))
+    sys.exit(run_guarded(build_app(arguments[0] if arguments else ""), arguments))

@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
-from isthmus.cli.options import USING, with_settings
+from isthmus.cli.options import USING
 from isthmus.runs.finding import find
 
 
@@ -43,4 +43,4 @@ def score(
 
 
 def register(app: typer.Typer) -> None:
-    command(app, with_settings(score, USING))
+    command(app, score, settings=USING)

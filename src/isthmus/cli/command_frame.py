@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from isthmus.cli.options import with_settings
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
 from isthmus.system.files import finite
 
@@ -49,8 +50,23 @@ class Io:
             print(text)
 
 
-def command(app: typer.Typer, function: Callable[..., None], name: str | None = None) -> None:
-    """Registers `function(io, …)` as a command, with --json, --quiet and --debug added to its options."""
+class Outline(typer.Typer):
+    """An application for the list of commands alone: their options, which take a moment to make, are left out."""
+
+
+def command(
+    app: typer.Typer, function: Callable[..., None], name: str | None = None, *, settings: tuple[str, ...] = ()
+) -> None:
+    """Registers `function(io, …)` as a command, with --json, --quiet and --debug added to its options.
+
+    With `settings`, addresses of the configuration, it has an option for each, and is called with those that were
+    given.
+    """
+    name = name or function.__name__.replace("_", "-")
+    if isinstance(app, Outline):
+        app.command(name=name, help=function.__doc__)(_nothing)
+        return
+    function = with_settings(function, settings) if settings else function
     given = inspect.signature(function, eval_str=True)
     own = [p for p in given.parameters.values() if p.name != "io"]
     extra = [
@@ -73,7 +89,11 @@ def command(app: typer.Typer, function: Callable[..., None], name: str | None = 
     run.__name__ = function.__name__
     run.__signature__ = given.replace(parameters=[*own, *extra])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
-    app.command(name=name or function.__name__.replace("_", "-"))(run)
+    app.command(name=name)(run)
+
+
+def _nothing() -> None:
+    """Stands for a command in a list of them."""
 
 
 class Failures:

@@ -9,7 +9,7 @@ import typer
 
 from isthmus import settings as configs
 from isthmus.cli.command_frame import Io, command
-from isthmus.cli.options import READING, TRAINING, with_settings
+from isthmus.cli.options import READING, TRAINING
 
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")]
 Folder = Annotated[Path | None, typer.Option("--out", help="The folder of the runs; again, to go on. [runs/…-NUMBER]")]
@@ -67,5 +67,5 @@ def sweep(
 
 
 def register(app: typer.Typer) -> None:
-    command(app, with_settings(compare, (*SEEDLESS, *READING)))
-    command(app, with_settings(sweep, (*TRAINING, *READING)))
+    command(app, compare, settings=(*SEEDLESS, *READING))
+    command(app, sweep, settings=(*TRAINING, *READING))

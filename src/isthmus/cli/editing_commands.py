@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import Out, RunName, nested
-from isthmus.cli.options import USING, with_settings
+from isthmus.cli.options import USING
 from isthmus.runs.finding import find
 from isthmus.wording import counted
 
@@ -140,9 +140,9 @@ def matrix(
 
 
 def register(app: typer.Typer) -> None:
-    command(app, with_settings(edit, USING))
-    feature = typer.Typer(help="Learn, list and find what can be added and removed.", no_args_is_help=True)
-    command(feature, with_settings(learn, USING))
+    command(app, edit, settings=USING)
+    feature = type(app)(help="Learn, list and find what can be added and removed.", no_args_is_help=True)
+    command(feature, learn, settings=USING)
     command(feature, list_, "list")
     for function in (discover, matrix):
         command(feature, function)

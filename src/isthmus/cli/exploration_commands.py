@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
-from isthmus.cli.options import USING, with_settings
+from isthmus.cli.options import USING
 from isthmus.runs.finding import find
 from isthmus.wording import counted
 
@@ -166,6 +166,6 @@ def _probed(result: dict[str, Any]) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    command(app, with_settings(map_, USING), "map")
+    command(app, map_, "map", settings=USING)
     for function in (neighbors, duplicates, probe):
-        command(app, with_settings(function, USING))
+        command(app, function, settings=USING)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.command_frame import Io, command
-from isthmus.cli.options import USING, with_settings
+from isthmus.cli.options import USING
 from isthmus.runs.finding import find
 from isthmus.wording import counted
 
@@ -88,5 +88,5 @@ def _tell(io: Io, written: Any) -> None:
 
 def register(app: typer.Typer) -> None:
     for function in (reconstruct, denoise, encode):
-        command(app, with_settings(function, USING))
+        command(app, function, settings=USING)
     command(app, decode)

@@ -10,7 +10,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
-from isthmus.cli.options import READING, USING, with_settings
+from isthmus.cli.options import READING, USING
 from isthmus.errors import ModelFileError
 from isthmus.recipes import RECIPES, resolve
 from isthmus.runs.finding import find, list_runs
@@ -216,7 +216,7 @@ def _why(record: dict[str, Any]) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    command(app, with_settings(evaluate, USING))
-    command(app, with_settings(check, READING))
+    command(app, evaluate, settings=USING)
+    command(app, check, settings=READING)
     for function in (info, runs, recipes, doctor):
         command(app, function)

@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
-from isthmus.cli.options import USING, with_settings
+from isthmus.cli.options import USING
 from isthmus.runs.finding import find
 from isthmus.wording import counted
 
@@ -92,4 +92,4 @@ def _tell(io: Io, made: Any, what: str) -> None:
 def register(app: typer.Typer) -> None:
     command(app, sample)
     for function in (interpolate, traverse):
-        command(app, with_settings(function, USING))
+        command(app, function, settings=USING)

@@ -10,7 +10,7 @@ import typer
 
 from isthmus import settings as configs
 from isthmus.cli.command_frame import Io, command
-from isthmus.cli.options import READING, TRAINING, with_settings
+from isthmus.cli.options import READING, TRAINING
 from isthmus.web.background import BackgroundServer
 from isthmus.wording import counted
 
@@ -111,5 +111,5 @@ def _planned(about: dict[str, Any]) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    command(app, with_settings(train, (*TRAINING, *READING)))
+    command(app, train, settings=(*TRAINING, *READING))
     command(app, resume)
