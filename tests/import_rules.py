@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "isthmus"
+HIDDEN = re.compile(r"(\A|[;\n])\s*(from|import) isthmus\b[\w. ]*( import|;|\Z)")
 HEAVY = {"torch", "polars", "matplotlib", "sklearn", "scipy", "PIL", "pydantic", "numpy", "fastapi", "uvicorn", "onnx"}
 
 
@@ -105,7 +106,37 @@ def layers() -> dict[str, int]:
 def arrows_up(imports: Iterable[Import] | None = None) -> list[Import]:
     """Imports that lead to a higher layer, of any kind."""
     level = layers()
-    return [found for found in imports or all_imports() if level[found.target] > level[found.importer]]
+    known = [found for found in (all_imports() if imports is None else imports) if found.importer in level]
+    return [found for found in known if level.get(found.target, -1) > level[found.importer]]
+
+
+def without_layer() -> list[str]:
+    """Modules that the table in docs/architecture.md does not name."""
+    return sorted(FILES.keys() - layers().keys())
+
+
+def hidden_imports(name: str, tree: ast.Module) -> list[str]:
+    """Ways to another module that no import statement shows: by its name as a text, or through the whole package."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"import_module", "__import__"}:
+            found.append(f"{name}:{node.lineno} calls {ast.unparse(node.func)}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _names_module(node.value):
+            found.append(f"{name}:{node.lineno} names a module in a text: {node.value[:60]!r}")
+        elif isinstance(node, ast.Attribute) and (path := ast.unparse(node)).removeprefix("isthmus.") in FILES:
+            found += [f"{name}:{node.lineno} reaches {path}"] if path.startswith("isthmus.") else []
+    return found
+
+
+def _names_module(text: str) -> bool:
+    """Whether a text is the name of a module, or a program that imports one; a folder may hold data."""
+    path = FILES.get(text.removeprefix("isthmus.")) if text.startswith("isthmus.") else None
+    return (path is not None and path.name != "__init__.py") or HIDDEN.search(text) is not None
+
+
+def all_hidden_imports() -> list[str]:
+    """Of all modules but the package itself, which looks its public names up so that they are imported when used."""
+    return [text for name in FILES if name != "__init__" for text in hidden_imports(name, tree_of(name))]
 
 
 def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
@@ -198,6 +229,8 @@ def double_names() -> dict[str, list[str]]:
 
 def main() -> int:
     problems = [f"up: {i.importer}:{i.line} imports {i.target} ({i.kind})" for i in arrows_up()]
+    problems += [f"in no layer: {name}; add it to the table in docs/architecture.md" for name in without_layer()]
+    problems += [f"hidden: {text}" for text in all_hidden_imports()]
     problems += [f"circle: {', '.join(group)}" for group in [*circles_of_files(), *circles_of_folders()]]
     problems += [f"late for nothing: {i.importer}:{i.line} imports {i.target}" for i in late_without_reason()]
     problems += [f"used twice: {what}: {', '.join(where)}" for what, where in double_names().items()]

@@ -22,8 +22,8 @@ from isthmus.config import Config
 from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
 from isthmus.recipes import resolve
+from isthmus.runs.error_signals import EVIDENCE as ANOMALY
 from isthmus.settings import nest
-from isthmus.tools.anomaly.detector import PART as ANOMALY
 from isthmus.training import prepare
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.monitor import TrainingMonitor

@@ -26,7 +26,7 @@ from isthmus.pipeline.in_memory import fitting_budget, fold_rows, held_rows, tra
 from isthmus.recipes import resolve
 from isthmus.settings import nest, where_is
 from isthmus.tools.anomaly.held_out import HeldOutScores
-from isthmus.tools.anomaly.surprise import Surprise
+from isthmus.tools.anomaly.surprisal import Surprisal
 from isthmus.training.prepared import IN_MEMORY
 
 Z_SIZE = 32  # the default of the whole package, where the data has twice as many features
@@ -155,15 +155,15 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         seed, numbers = config.training.seed, numbers_of(self._raw(X))
         rest, held = held_rows(len(X), self.validation_fraction, seed)
         parts = [] if len(held) >= ENOUGH else fold_rows(numbers, FOLDS, seed)
-        surprise = Surprise(self.model_, self._x(X[rest]), seed)
+        surprisal = Surprisal(self.model_, self._x(X[rest]), seed)
         signals = np.zeros(len(X)), np.zeros(len(X))
         for train, out in parts:
             model = train_in_memory(config, samples.take(train), held_out=self.validation_fraction).model
-            found = Surprise(model, self._x(X[train], model), seed).signals(self._x(X[out], model))
+            found = Surprisal(model, self._x(X[train], model), seed).signals(self._x(X[out], model))
             signals[0][out], signals[1][out] = found
         if not parts:  # of so few rows as make no folds, all
-            signals = surprise.signals(self._x(X[held] if len(held) >= ENOUGH else X))
-        self._scores = HeldOutScores(surprise, signals, numbers if parts else None)
+            signals = surprisal.signals(self._x(X[held] if len(held) >= ENOUGH else X))
+        self._scores = HeldOutScores(surprisal, signals, numbers if parts else None)
         self.offset_ = float(np.quantile(self._scores.scores, self.contamination))
 
     def transform(self, X: Any) -> Any:
@@ -175,8 +175,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     def inverse_transform(self, Z: Any) -> Any:
         """Samples from codes (n_samples, z_size), in the units and the form of the X of `fit`; a frame for a frame."""
         check_is_fitted(self)
-        kept: Any = [np.float64, np.float32]
-        codes = check_array(Z, dtype=kept, input_name="Z")
+        codes: Any = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")  # type: ignore[arg-type]
         z_size, preprocess = self.model_.z_size, self.model_.preprocess
         if codes.shape[1] != z_size:
             raise ValueError(f"Z has {codes.shape[1]} columns; the codes of this {type(self).__name__} have {z_size}.")

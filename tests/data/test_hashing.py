@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from isthmus.data import hashing
-from isthmus.data.hashing import count_duplicates, count_overlap, find_duplicates, find_overlap
+from isthmus.data.hashing import find_duplicates, find_overlap
 
 SMALL = hnp.arrays(np.uint8, st.tuples(st.integers(0, 12), st.integers(1, 3)), elements=st.integers(0, 2))
 
 
 @given(SMALL)
 def test_duplicates_are_the_rows_that_a_set_lacks(x: np.ndarray) -> None:
-    assert count_duplicates(x) == len(x) - len({row.tobytes() for row in x})
+    assert find_duplicates(x).count == len(x) - len({row.tobytes() for row in x})
 
 
 @given(SMALL, SMALL)
 def test_overlap_is_what_a_set_holds(train: np.ndarray, test: np.ndarray) -> None:
     known = {row.tobytes() for row in train} if train.shape[1:] == test.shape[1:] else set()
-    assert count_overlap(train, test) == sum(row.tobytes() in known for row in test)
+    assert find_overlap(train, test).count == sum(row.tobytes() in known for row in test)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
@@ -36,7 +36,7 @@ def test_types_and_shapes(dtype: type, shape: tuple[int, ...]) -> None:
 def test_one_value_in_a_large_sample_makes_a_difference() -> None:
     x = np.zeros((784, 784), np.uint8)
     np.fill_diagonal(x, 1)  # every two samples differ in two pixels
-    assert count_duplicates(x) == 0
+    assert find_duplicates(x).count == 0
 
 
 def test_colliding_numbers_are_compared_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,21 +54,21 @@ def test_only_the_first_pairs_are_listed() -> None:
 
 
 def test_zeros_of_both_signs_are_equal() -> None:
-    assert count_duplicates(np.array([[0.0, 1.0], [-0.0, 1.0]])) == 1
+    assert find_duplicates(np.array([[0.0, 1.0], [-0.0, 1.0]])).count == 1
 
 
 def test_bytes_and_the_same_numbers_as_floats_overlap() -> None:
     x = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    assert count_overlap(x, x[1:].astype(np.float32)) == 2
+    assert find_overlap(x, x[1:].astype(np.float32)).count == 2
 
 
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).integers(0, 2, (500, 6), dtype=np.uint8)
-    whole = count_duplicates(x)
+    whole = find_duplicates(x).count
     monkeypatch.setattr(hashing, "MOST_BYTES", 64)
-    assert count_duplicates(x) == whole == 500 - len({row.tobytes() for row in x})
+    assert find_duplicates(x).count == whole == 500 - len({row.tobytes() for row in x})
 
 
 def test_other_shapes_never_overlap() -> None:
-    assert count_overlap(np.zeros((2, 3)), np.zeros((2, 4))) == 0
-    assert count_overlap(np.zeros((0, 3)), np.zeros((2, 3))) == 0
+    assert find_overlap(np.zeros((2, 3)), np.zeros((2, 4))).count == 0
+    assert find_overlap(np.zeros((0, 3)), np.zeros((2, 3))).count == 0

@@ -11,7 +11,8 @@ import torch
 
 from isthmus.api import Run
 from isthmus.errors import ModelFileError
-from isthmus.runs.set_facts import column_sizes, levels, passes, set_facts, spread
+from isthmus.runs.error_signals import error_signals
+from isthmus.runs.set_facts import column_sizes, levels, set_facts, spread
 
 
 def test_columns_are_kept_in_raw_units(table_run: Run) -> None:
@@ -43,7 +44,7 @@ def test_a_denoiser_keeps_noisy_samples(denoiser: Run) -> None:
     assert facts.watched is not None
     assert facts.noisy is not None
     assert (len(facts.watched), len(facts.noisy.log_error), facts.noisy.z.shape) == (10, 10, (10, 4))  # of 20, halves
-    clean = passes(denoiser.model, torch.from_numpy(denoiser.prepared.splits.validation.x / np.float32(255)))
+    clean = error_signals(denoiser.model, torch.from_numpy(denoiser.prepared.splits.validation.x / np.float32(255)))
     assert np.median(facts.noisy.log_error) > np.median(clean.log_error) + 0.3  # the noise itself is in the error
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isthmus.config import DataConfig
-from isthmus.data.hashing import Matches, find_overlap
+from isthmus.data.hashing import Matches
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, skipped_files
@@ -121,7 +121,7 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     test = facts_of(bundle.test) if bundle.test is not None else None
     overlap = Matches(0, ())
     if bundle.test is not None:
-        overlap = find_overlap(bundle.train.x, bundle.test.x, numbers=bundle.train.numbers)
+        overlap = bundle.train.overlap(bundle.test)
     notes = [*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ())]
     if train.is_image and train.dtype == "uint8" and options.scale == "auto":
         notes += about_dark(int(train.high))

@@ -22,28 +22,13 @@ class Matches(NamedTuple):
     pairs: tuple[tuple[int, int], ...]
 
 
-def count_duplicates(x: np.ndarray, numbers: np.ndarray | None = None) -> int:
-    """How many samples of (N, ...) equal an earlier one.
-
-    >>> count_duplicates(np.array([[1, 2], [3, 4], [1, 2], [1, 2]]))
-    2
-    """
-    return find_duplicates(x, numbers=numbers).count
-
-
-def count_overlap(train: np.ndarray, test: np.ndarray, numbers: np.ndarray | None = None) -> int:
-    """How many samples of `test` (M, ...) equal one of `train` (N, ...).
-
-    >>> count_overlap(np.array([[1, 2], [3, 4]]), np.array([[3, 4], [3, 4], [5, 6]]))
-    2
-    """
-    return find_overlap(train, test, numbers=numbers).count
-
-
 def find_duplicates(x: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | None = None) -> Matches:
     """Samples of (N, ...) that equal an earlier one, with the first `most` pairs (earliest equal one, sample).
 
     `numbers` are `numbers_of(x)`, from whoever has them already.
+
+    >>> find_duplicates(np.array([[1, 2], [3, 4], [1, 2], [1, 2]]))
+    Matches(count=2, pairs=((0, 2), (0, 3)))
     """
     numbers = numbers_of(x) if numbers is None else numbers
     _, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
@@ -59,19 +44,26 @@ def find_duplicates(x: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | 
 
 
 def find_overlap(
-    train: np.ndarray, test: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | None = None
+    train: np.ndarray,
+    test: np.ndarray,
+    most: int = LISTED,
+    *,
+    numbers: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Matches:
     """Samples of `test` that equal one of `train`, with the first `most` pairs (row in train, row in test).
 
     Samples of different shapes are never equal; those of different types are compared as the wider of the two.
-    `numbers` are `numbers_of(train)`, from whoever has them already.
+    `numbers` are `numbers_of` both, from whoever has them already.
+
+    >>> find_overlap(np.array([[1, 2], [3, 4]]), np.array([[3, 4], [3, 4], [5, 6]]))
+    Matches(count=2, pairs=((1, 0), (1, 1)))
     """
     if train.shape[1:] != test.shape[1:] or not len(train) or not len(test):
         return Matches(0, ())
     if train.dtype != test.dtype:
         wider = np.result_type(train, test)
         train, test, numbers = train.astype(wider), test.astype(wider), None
-    in_train, in_test = numbers_of(train) if numbers is None else numbers, numbers_of(test)
+    in_train, in_test = numbers or (numbers_of(train), numbers_of(test))
     shared = np.intersect1d(in_train, in_test)
     first: dict[bytes, int] = {}
     for row in np.flatnonzero(np.isin(in_train, shared)).tolist():

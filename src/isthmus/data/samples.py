@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from isthmus.data.hashing import numbers_of
+from isthmus.data.hashing import Matches, find_duplicates, find_overlap, numbers_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,15 @@ class Samples:
     def numbers(self) -> np.ndarray:
         """(N,) uint64, equal for equal samples; see `hashing.numbers_of`."""
         return numbers_of(self.x)
+
+    @cached_property
+    def duplicates(self) -> Matches:
+        """The samples that equal an earlier one."""
+        return find_duplicates(self.x, numbers=self.numbers)
+
+    def overlap(self, test: Samples) -> Matches:
+        """The samples of `test` that equal one of these."""
+        return find_overlap(self.x, test.x, numbers=(self.numbers, test.numbers))
 
     @property
     def is_image(self) -> bool:

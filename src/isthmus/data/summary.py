@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.hashing import Matches, find_duplicates
+from isthmus.data.hashing import Matches
 from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
 from isthmus.wording import counted, printable
@@ -74,7 +74,7 @@ def facts_of(samples: Samples) -> Summary:
     assert highs is not None
     constant = np.flatnonzero(lows == highs)
     blank = np.concatenate(flat_rows) if lows.size > 1 else np.array([], dtype=np.int64)
-    duplicates = find_duplicates(samples.x, numbers=samples.numbers)
+    duplicates = samples.duplicates
     return Summary(
         name=samples.name,
         n=len(samples),

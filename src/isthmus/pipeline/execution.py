@@ -125,7 +125,6 @@ def _judge(
     keep_evidence(run.path, prepared, model)
     keep_training_rows(run.path, prepared.splits.train)
     keep_set_facts(run.path, prepared, model)
-    moments = code_moments(latent)
     report_at_end(
         RunData(
             run.path,
@@ -133,12 +132,11 @@ def _judge(
             monitor.history,
             run.record,
             prepared.config,
-            prepared,
-            model,
-            moments,
-            (),
-            passed,
-            rivals,
+            prepared=prepared,
+            model=model,
+            moments=code_moments(latent),
+            given_passed=passed,
+            given_rivals=rivals,
         ),
         display,
     )

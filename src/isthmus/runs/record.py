@@ -27,6 +27,7 @@ PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
 
 def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, Any]:
     """What is known before the first step."""
+    data = digests(prepared.splits)
     return {
         "format": files.FORMAT,
         "command": shlex.join(command) if command else None,
@@ -36,8 +37,8 @@ def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, A
         "versions": versions(),
         "hardware": hardware(prepared),
         "settings": as_recorded(prepared.config),
-        "data_sha256": fingerprint(prepared.splits),
-        "data": digests(prepared.splits),
+        "data_sha256": fingerprint(data),
+        "data": data,
         "deterministic": prepared.device.type == "cpu" or "not guaranteed: some GPU kernels add in any order",
         "said": list(prepared.said),
     }
@@ -64,9 +65,9 @@ def _digest(x: np.ndarray) -> dict[str, Any]:
     return {"n": len(x), "shape": list(x.shape[1:]), "dtype": str(x.dtype), "sha256": digest}
 
 
-def fingerprint(splits: Splits) -> str:
-    """SHA-256 of the three sets: the same data in the same order gives the same words."""
-    return hashlib.sha256(json.dumps(digests(splits), sort_keys=True).encode()).hexdigest()
+def fingerprint(digests_found: dict[str, dict[str, Any]]) -> str:
+    """SHA-256 of the `digests` of three sets: the same data in the same order gives the same words."""
+    return hashlib.sha256(json.dumps(digests_found, sort_keys=True).encode()).hexdigest()
 
 
 def hardware(prepared: Prepared) -> dict[str, Any]:

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.batching.batches import chunk_of
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
 from isthmus.runs.artifacts import Artifact, Artifacts
-from isthmus.runs.latent import MOST_NUMBERS
+from isthmus.runs.error_signals import ErrorSignals, error_signals
 from isthmus.training.prepared import Prepared
 
 PART = "set"
@@ -27,14 +26,6 @@ MOST_VALUES = 2**25  # fewer samples where they are large: 128 MB of float32
 # Of the pixels of an image: where black and white lie. Not the very ends, since a single dead pixel would be those.
 DARK, LIGHT = 0.01, 0.99
 SIZES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the absolute values of a column
-LEAST_ERROR = 1e-12  # a mean squared error that float32 cannot tell from none
-
-
-class Passes(NamedTuple):
-    """Of n samples: `log_error` (n,), the log of the mean squared error, and the codes `z` (n, Z); None without."""
-
-    log_error: np.ndarray
-    z: np.ndarray | None
 
 
 class SetFacts(NamedTuple):
@@ -52,7 +43,7 @@ class SetFacts(NamedTuple):
     deviation: np.ndarray
     n_rows: int
     watched: np.ndarray | None = None
-    noisy: Passes | None = None
+    noisy: ErrorSignals | None = None
 
 
 def keep_set_facts(run_path: str | Path, prepared: Prepared, model: Model) -> None:
@@ -66,7 +57,7 @@ def keep_set_facts(run_path: str | Path, prepared: Prepared, model: Model) -> No
         watched, held = held_apart(validation, training.calibration, training.seed)
         generator = generator_for(training.seed, "validation", "set", device=model.device)
         for name, part in (("watched", watched), ("held", held)):
-            found = passes(model, as_input(part.x, model.preprocess), generator)
+            found = error_signals(model, as_input(part.x, model.preprocess), generator)
             arrays[f"{name}_log_error"] = found.log_error
             if found.z is not None:
                 arrays[f"{name}_z"] = found.z
@@ -92,7 +83,7 @@ def _from_part(part: Artifact) -> SetFacts:
     arrays, none = part.arrays, np.zeros(0)
     sizes, mean, deviation = (arrays.get(name, none) for name in ("sizes", "mean", "deviation"))
     watched = arrays.get("watched_log_error")
-    noisy = None if watched is None else Passes(arrays["held_log_error"], arrays.get("held_z"))
+    noisy = None if watched is None else ErrorSignals(arrays["held_log_error"], arrays.get("held_z"))
     n_rows = int(part.about["n_rows"])
     return SetFacts(arrays["dark"], arrays["light"], sizes, mean, deviation, n_rows, watched, noisy)
 
@@ -125,25 +116,6 @@ def column_sizes(rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def passes(model: Model, x: Tensor, generator: torch.Generator | None = None) -> Passes:
-    """What network input x (n, *shape) gives; with a generator it gets the noise of the training before.
-
-    The error is that between what goes in and what comes out, noise included: at use nothing else is known.
-    """
-    logs, codes = [np.zeros(0)], [np.zeros((0, model.z_size), np.float32)]
-    with torch.no_grad(), evaluation(model):
-        for part in x.split(chunk_of(model.preprocess.size)):
-            x_in = part.to(model.device)
-            x_in = x_in if generator is None else model.corruption(x_in, generator).x_in
-            params, code = model(x_in)
-            errors = (model.likelihood.mean(params.float()) - x_in).cpu().double().square().flatten(1).mean(1)
-            logs.append((errors + LEAST_ERROR).log().numpy())
-            if model.has_code and model.z_size <= MOST_NUMBERS:
-                codes.append(code.z.float().flatten(1).cpu().numpy())
-    has_codes = model.has_code and model.z_size <= MOST_NUMBERS
-    return Passes(np.concatenate(logs), np.concatenate(codes) if has_codes else None)
-
-
 def _columns(train: Samples) -> dict[str, np.ndarray]:
     rows = np.asarray(train.x[spread(len(train), MOST_ROWS)], np.float64)
     there = ~np.isnan(rows)
@@ -153,4 +125,4 @@ def _columns(train: Samples) -> dict[str, np.ndarray]:
     return {"sizes": column_sizes(rows), "mean": mean, "deviation": deviation}
 
 
-__all__ = ["Passes", "SetFacts", "keep_set_facts", "set_facts"]
+__all__ = ["SetFacts", "keep_set_facts", "set_facts"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from isthmus.data.hashing import Matches
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
@@ -24,6 +26,11 @@ class Splits:
     train: Samples
     validation: Samples
     test: Samples
+
+    @cached_property
+    def overlap(self) -> Matches:
+        """The test samples that equal one of the training samples."""
+        return self.train.overlap(self.test)
 
 
 def split(

@@ -72,8 +72,8 @@ def unit_effects(model: Model, passed: Passed) -> np.ndarray | None:
     if passed.z is None or tokens or not 0 < passed.z.shape[1] <= MOST_UNITS:
         return None
     Z, n_decoded = passed.z.shape[1], min(MOST_DECODED, MOST_VALUES // model.preprocess.size)
-    shown = passed.first(max(LEAST_DECODED, n_decoded // Z))
-    x, z = shown.x.to(model.device), passed.z[: len(shown.x)].to(model.device)
+    n = min(len(passed), max(LEAST_DECODED, n_decoded // Z))
+    x, z = passed.inputs(range(n)).to(model.device), passed.z[:n].to(model.device)
     errors = torch.empty(Z + 1, dtype=torch.float64, device=model.device)
     mean = z.mean(0)
     with evaluation(model):

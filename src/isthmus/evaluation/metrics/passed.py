@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus.data.batching.batches import in_order
+from isthmus.data.batching.batches import as_x, in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import metrics
 from isthmus.models.autoencoder import Model, evaluation
@@ -72,6 +72,11 @@ class Passed:
             return Shown(nothing, nothing, nothing)
         places = torch.searchsorted(order.unique(), order)  # each chunk gave its rows sorted, and once
         return Shown(*(torch.cat(part)[places] for part in zip(*found, strict=True)))
+
+    def inputs(self, wanted: Iterable[int]) -> Tensor:
+        """x of these rows, in that order, on the processor; the model is not asked."""
+        rows = torch.as_tensor([int(row) for row in wanted], dtype=torch.int64, device=self.data.device)
+        return as_x(self.data[rows], self.model.preprocess).cpu()
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(x, x_in) of all samples, chunk by chunk, under the same noise as in the pass."""

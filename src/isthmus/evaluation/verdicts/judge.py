@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from isthmus.config import SPELLED, DataConfig
-from isthmus.data.hashing import count_duplicates, count_overlap
 from isthmus.evaluation.metrics import measure, metrics
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.code_usage import occupancy, unit_effects
@@ -200,8 +199,8 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
         "train_cost": float(costs.mean()),
         "train_cost_sem": metrics.standard_error(costs - train_floors),
         "train_floor": float(train_floors.mean()),
-        "n_duplicates": count_duplicates(splits.train.x, splits.train.numbers),
-        "n_overlap": count_overlap(splits.train.x, splits.test.x, splits.train.numbers),
+        "n_duplicates": splits.train.duplicates.count,
+        "n_overlap": splits.overlap.count,
         "spans": data_facts.spans(splits.train, prepared.preprocess),
         "swallowed": data_facts.swallowed(splits.train),
         "n_of_class": data_facts.classes_of(splits),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
 from isthmus.evaluation.metrics.exceedance import excess, mostly_beyond
-from isthmus.evaluation.metrics.strangeness import Strangeness
+from isthmus.evaluation.metrics.neighbor_score import NeighborScore
 from isthmus.evaluation.verdicts.column_check import Column, unlike_columns
 from isthmus.evaluation.verdicts.level_check import level_told
 from isthmus.evaluation.verdicts.undoing import Undone, what_was_done
@@ -77,7 +78,7 @@ def check_set(run: RunFolder, samples: Samples, *, noisy: bool = False, scored: 
         return SetCheck(False)
     try:
         facts = set_facts(run.path)
-        scale = Strangeness.of_run(run, facts, noisy=noisy)
+        scale = None if scored is not None else NeighborScore.of_run(run, facts, noisy=noisy)
     except ModelFileError as error:  # what was asked for can be done all the same
         return SetCheck(None, f"whether the set is like the training data cannot be told: {error.message}")
     raw = np.asarray(samples.x[rows[spread(len(rows), MOST)]])
@@ -93,7 +94,8 @@ def check_set(run: RunFolder, samples: Samples, *, noisy: bool = False, scored: 
     columns = [] if facts is None or not facts.sizes.size else unlike_columns(facts, raw, samples.columns, EACH)
     # The ends of noisy images are made by the noise, whose strength may differ.
     level = level_told(facts, x, EACH) if facts is not None and len(facts.light) and not noisy else None
-    return _answer(scored, columns, level, _undone(x, scale, facts, scored, level))
+    undone = None if scored is None or x.ndim != 4 else _undone(run, x, scale, facts, scored, level, noisy=noisy)
+    return _answer(scored, columns, level, undone)
 
 
 def _independent(samples: Samples) -> np.ndarray:
@@ -110,15 +112,22 @@ def _beyond(scored: SetScores | None) -> float | None:
 
 
 def _undone(
-    x: Tensor, scale: Strangeness | None, facts: SetFacts | None, scored: SetScores | None, level: str | None
+    run: RunFolder,
+    x: Tensor,
+    scale: NeighborScore | None,
+    facts: SetFacts | None,
+    scored: SetScores,
+    level: str | None,
+    *,
+    noisy: bool,
 ) -> Undone | None:
     """Tried on images only, and where the set is unlike, or stranger than chance at the median."""
-    if x.ndim != 4 or scale is None or scored is None:
-        return None
     sure = level is not None or _beyond(scored) is not None
     if not sure and excess(scored.calibration, scored.found, HALF).tail >= EACH:
         return None
-    return what_was_done(x, scale, facts, sure=sure, by_level=level is not None, alarm=EACH)
+    with suppress(ModelFileError):  # then what was done cannot be told
+        scale = scale or NeighborScore.of_run(run, facts, noisy=noisy)
+    return None if scale is None else what_was_done(x, scale, facts, sure=sure, by_level=level is not None, alarm=EACH)
 
 
 def _answer(scored: SetScores | None, columns: list[Column], level: str | None, undone: Undone | None) -> SetCheck:

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from isthmus.evaluation.metrics.exceedance import excess
-from isthmus.evaluation.metrics.strangeness import Strangeness
+from isthmus.evaluation.metrics.neighbor_score import NeighborScore
 from isthmus.evaluation.verdicts.level_check import level_told
 from isthmus.runs.set_facts import SetFacts, levels, spread
 
@@ -47,7 +47,7 @@ class Undone(NamedTuple):
 
 
 def what_was_done(
-    x: Tensor, scale: Strangeness, facts: SetFacts | None, *, sure: bool, by_level: bool, alarm: float
+    x: Tensor, scale: NeighborScore, facts: SetFacts | None, *, sure: bool, by_level: bool, alarm: float
 ) -> Undone | None:
     """What brings images x (N, C, H, W) of network input back to those of the training data; None if nothing does.
 

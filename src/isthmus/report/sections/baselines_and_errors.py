@@ -27,7 +27,7 @@ def sanity(run_data: RunData) -> Section | None:
     if passed is None or test is None or model is None or not run_data.is_image:
         return None
     rows = one_of_each(test, SHOWN)
-    x, z, x_hat = without_noise(model, passed.rows(rows).x)
+    x, z, x_hat = without_noise(model, passed.inputs(rows))
     errors = np.square(x - x_hat).mean((1, 2, 3))
     pictures = zip(tiles.tiles(x), _codes(z, len(x), signed=model.bottleneck.signed), tiles.tiles(x_hat), strict=True)
     columns = [

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.hashing import count_overlap
 from isthmus.data.summary import facts_of, rows_about
 from isthmus.evaluation.figures.run_pictures import as_pictures
 from isthmus.report import tiles
@@ -29,9 +28,7 @@ def data(run_data: RunData) -> Section:
     else:
         facts = facts_of(prepared.splits.train)
         rows += [(title, text) for title, text in rows_about(facts) if title != "samples"]
-        train, test = prepared.splits.train, prepared.splits.test
-        overlap = count_overlap(train.x, test.x, train.numbers)
-        rows.append((f"test {run_data.sample}s also in training", number(overlap)))
+        rows.append((f"test {run_data.sample}s also in training", number(prepared.splits.overlap.count)))
     sizes = {role: number(about[f"n_{role}"]) for role in ("train", "validation", "test")}
     content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(run_data.record.get("said", []))}
     content |= {"strips": _strips(run_data), "picture": _left_picture(run_data)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,23 +18,22 @@ from isthmus.errors import ModelFileError
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.runs.artifacts import Artifact, Artifacts
 from isthmus.runs.density import Density, density_of
+from isthmus.runs.error_signals import (
+    EVIDENCE,
+    LEAST_ERROR,
+    ErrorSignals,
+    error_nats,
+    error_signals,
+    has_density,
+    log_errors,
+)
 from isthmus.runs.folder import RunFolder
-from isthmus.runs.latent import MOST_NUMBERS
 from isthmus.tools.anomaly.conformal import largest, p_values
-from isthmus.tools.anomaly.surprise import LEAST_ERROR, error_nats
 from isthmus.training.prepared import Prepared
 
-PART = "anomaly"
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
 SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
-
-
-class Signals(NamedTuple):
-    """Of N samples: `log_error` (N,), log of the mean squared error; `z` (N, Z), None for a model without a code."""
-
-    log_error: np.ndarray
-    z: np.ndarray | None
 
 
 class Scores(NamedTuple):
@@ -58,7 +58,7 @@ class Evidence:
     watched: np.ndarray
     spread: np.ndarray
     usual: np.ndarray
-    calibration: Signals
+    calibration: ErrorSignals
     untouched: bool
     groups: np.ndarray | None = None
 
@@ -72,13 +72,13 @@ class Evidence:
         groups = None if rule == "shuffled" else held.groups
         squares = torch.zeros(model.preprocess.size, dtype=torch.float64)
         logs = []
-        for x, x_hat, _ in _passes(model, watched.x):
-            errors = (x_hat - x).double().square().flatten(1).cpu()
-            squares += errors.sum(0)
-            logs.append(_log(errors.mean(1)))
+        for x, x_hat in _passes(model, watched.x):
+            errors = (x_hat - x).cpu().double().square()
+            squares += errors.flatten(1).sum(0)
+            logs.append(log_errors(errors))
         spread = (squares / len(watched)).numpy()
         floor = max(LEAST_SPREAD * float(spread.mean()), LEAST_ERROR)
-        calibration = signals(model, held.x) if len(held) else _nothing(model)
+        calibration = signals(model, held.x)
         return cls(np.concatenate(logs), spread + floor, _usual(model, watched), calibration, untouched, groups)
 
     def as_part(self) -> Artifact:
@@ -96,18 +96,20 @@ class Evidence:
         """Raises: ModelFileError where the arrays do not fit the model."""
         D, arrays = model.preprocess.size, dict(part.arrays)
         try:
-            calibration = Signals(arrays.pop("log_error"), arrays.pop("z", None))
+            calibration = ErrorSignals(arrays.pop("log_error"), arrays.pop("z", None))
             found = cls(**arrays, calibration=calibration, untouched=bool(part.about["untouched"]))
             n = len(calibration.log_error)
-            wanted = (n, model.z_size) if _has_density(model) else None
+            wanted = (n, model.z_size) if has_density(model) else None
             if found.groups is not None and found.groups.shape != (n,):
                 raise ValueError("its groups are not those of its samples")
             if found.spread.shape != (D,) or (None if calibration.z is None else calibration.z.shape) != wanted:
                 raise ValueError("its arrays are not of this model's sizes")
             return found
         except (KeyError, TypeError, ValueError) as error:
-            message = f"latent/{PART} in the run folder cannot be used: {error}."
-            raise ModelFileError("LATENT-FILE", message, fix=f"remove RUN/latent/{PART}, which is made anew") from None
+            message = f"latent/{EVIDENCE} in the run folder cannot be used: {error}."
+            raise ModelFileError(
+                "LATENT-FILE", message, fix=f"remove RUN/latent/{EVIDENCE}, which is made anew"
+            ) from None
 
 
 class Detector:
@@ -134,19 +136,19 @@ class Detector:
         Raises: DataError where that data is needed and cannot be read.
         """
         model, artifacts = run.model, run.artifacts
-        if artifacts.has(PART):
-            evidence = Evidence.from_part(artifacts.get(PART), model)
+        if artifacts.has(EVIDENCE):
+            evidence = Evidence.from_part(artifacts.get(EVIDENCE), model)
         else:
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
-            artifacts.keep(PART, *evidence.as_part())
-        return cls(model, evidence, density_of(run, "mixture") if _has_density(model) else None)
+            artifacts.keep(EVIDENCE, *evidence.as_part())
+        return cls(model, evidence, density_of(run, "mixture") if has_density(model) else None)
 
     def scores(self, raw: np.ndarray) -> Scores:
         """Of raw samples (N, *shape)."""
         score, error, code = self._parts(signals(self.model, raw))
         return Scores(score, error, code, p_values(self.calibration, score))
 
-    def _parts(self, found: Signals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _parts(self, found: ErrorSignals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         error = error_nats(found.log_error, self.center, self.width)
         code = np.zeros(len(error))
         if self.density is not None and found.z is not None and len(error):
@@ -157,7 +159,7 @@ class Detector:
         """(x_hat, heat), both (N, *shape): heat is the error of each value over its root mean square on normal data."""
         heats, x_hats = [], []
         spread = torch.from_numpy(self.evidence.spread).reshape(self.model.preprocess.shape)
-        for x, x_hat, _ in _passes(self.model, raw):
+        for x, x_hat in _passes(self.model, raw):
             heats.append(((x_hat - x).double().cpu().square() / spread).sqrt().numpy())
             x_hats.append(x_hat.cpu().numpy())
         return np.concatenate(x_hats), np.concatenate(heats)
@@ -170,7 +172,7 @@ class Detector:
         """
         x = self.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
         N, D = x.shape
-        x_hat = torch.cat([out.cpu() for _, out, _ in _passes(self.model, x)])
+        x_hat = torch.cat([out.cpu() for _, out in _passes(self.model, x)])
         usual = torch.from_numpy(self.evidence.usual).to(x.dtype)
         before = self._of_x(x)
         found = np.zeros((N, D))
@@ -183,13 +185,13 @@ class Detector:
         return found
 
     def _of_x(self, x: Tensor) -> np.ndarray:
-        return self._parts(_signals(self.model, x))[0]
+        return self._parts(error_signals(self.model, x))[0]
 
 
 def keep_evidence(run_path: str | Path, prepared: Prepared, model: Model) -> None:
     """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
     evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
-    Artifacts(run_path, model.weights_sha256 or "").put(PART, *evidence.as_part())
+    Artifacts(run_path, model.weights_sha256 or "").put(EVIDENCE, *evidence.as_part())
 
 
 def left_out(run: RunFolder) -> bool:
@@ -198,41 +200,18 @@ def left_out(run: RunFolder) -> bool:
     return bool(settings.get("calibration", 0))
 
 
-def signals(model: Model, raw: np.ndarray) -> Signals:
+def signals(model: Model, raw: np.ndarray) -> ErrorSignals:
     """Of raw samples (N, *shape)."""
-    return _signals(model, resident(np.asarray(raw), model.preprocess, model.device))
+    return error_signals(model, resident(np.asarray(raw), model.preprocess, model.device))
 
 
-def _signals(model: Model, data: Tensor) -> Signals:
-    logs, codes = [], []
-    for x, x_hat, z in _passes(model, data):
-        logs.append(_log((x_hat - x).double().square().flatten(1).mean(1).cpu()))
-        codes.append(z.float().flatten(1).cpu().numpy())
-    if not logs:
-        return _nothing(model)
-    return Signals(np.concatenate(logs), np.concatenate(codes) if _has_density(model) else None)
-
-
-def _passes(model: Model, data: Tensor | np.ndarray):
-    """(x, x_hat, z) of all samples, chunk by chunk on the device, without noise and without drawing."""
+def _passes(model: Model, data: Tensor | np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+    """(x, x_hat) of all samples, chunk by chunk on the device, without noise and without drawing."""
     if isinstance(data, np.ndarray):
         data = resident(data, model.preprocess, model.device)
     with torch.no_grad(), evaluation(model):
         for x in in_order(data, model.preprocess, model.device):
-            params, code = model(x)
-            yield x, model.likelihood.mean(params.float()), code.z
-
-
-def _log(mse: Tensor) -> np.ndarray:
-    return (mse + LEAST_ERROR).log().numpy()
-
-
-def _has_density(model: Model) -> bool:
-    return model.has_code and model.z_size <= MOST_NUMBERS
-
-
-def _nothing(model: Model) -> Signals:
-    return Signals(np.zeros(0), np.zeros((0, model.z_size), np.float32) if _has_density(model) else None)
+            yield x, model.x_hat(x)
 
 
 def _usual(model: Model, watched: Samples) -> np.ndarray:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from isthmus.tools.anomaly.surprise import Surprise, error_nats
+from isthmus.runs.error_signals import error_nats
+from isthmus.tools.anomaly.surprisal import Surprisal
 
-Signals = tuple[np.ndarray, np.ndarray]  # log error and code, (N,) each, as `Surprise.signals` gives them
+Signals = tuple[np.ndarray, np.ndarray]  # log error and code, (N,) each, as `Surprisal.signals` gives them
 
 
 class HeldOutScores:
     """Scores in nats, larger for more normal rows: log P(an error as large) + log p(code), up to a constant.
 
-    `surprise` judges new rows. `signals` are those of rows that each came from a model which was not trained on them:
+    `surprisal` judges new rows. `signals` are those of rows that each came from a model which was not trained on them:
     they say what is usual, and `scores` (N,) are theirs. Where `numbers` (N,), hashes of those rows, are given, a row
     that comes again gets the score it got then.
     """
 
-    def __init__(self, surprise: Surprise, signals: Signals, numbers: np.ndarray | None = None) -> None:
+    def __init__(self, surprisal: Surprisal, signals: Signals, numbers: np.ndarray | None = None) -> None:
         log_error = signals[0]
-        self._surprise = surprise
+        self._surprisal = surprisal
         self._usual = float(log_error.mean()), float(log_error.std()) or 1.0  # of equal errors nothing is known
         self.scores = self._scored(*signals)
         self._known, first = np.unique(np.zeros(0) if numbers is None else numbers, return_index=True)
@@ -28,7 +29,7 @@ class HeldOutScores:
 
     def score(self, x: Tensor, numbers: np.ndarray) -> np.ndarray:
         """The scores (M,) of network input (M, ...), whose rows have these hashes (M,)."""
-        scores = self._scored(*self._surprise.signals(x))
+        scores = self._scored(*self._surprisal.signals(x))
         if not len(self._known):
             return scores
         place = np.minimum(np.searchsorted(self._known, numbers), len(self._known) - 1)

@@ -1,4 +1,4 @@
-"""`Surprise`: how strange samples are to a model in memory, by error and by code, in nats, as `isthmus score` says it.
+"""`Surprisal`: how strange samples are to a model in memory, by error and by code, in nats, as `isthmus score` says it.
 
 Models that were trained on different parts of the same data say it alike, so that each can judge what it did not see.
 """
@@ -6,24 +6,17 @@ Models that were trained on different parts of the same data say it alike, so th
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
 from torch import Tensor
 
 from isthmus.models.autoencoder import Model
 from isthmus.models.loading import Double
 from isthmus.runs.density import fit_gaussian, fit_mixture
-from isthmus.runs.latent import MOST_NUMBERS
+from isthmus.runs.error_signals import LEAST_ERROR, has_density
 
-LEAST_ERROR = 1e-12  # a mean squared error on standardized values that float32 cannot tell from none
 MOST_CODES = 5_000  # the density is fitted to: of 32 numbers in 1.7 s, where 10,000 of MNIST took 21 s
 
 
-def error_nats(log_error: np.ndarray, center: float, width: float) -> np.ndarray:
-    """-log P(a usual sample's error is as large), where the logarithms of usual errors are normal."""
-    return -norm.logsf((log_error - center) / width)
-
-
-class Surprise:
+class Surprisal:
     """The two signals of a model in float64; its density is that of the codes of `train`, what it was trained on.
 
     Everything takes network input (N, ...) and gives (N,).
@@ -31,7 +24,7 @@ class Surprise:
 
     def __init__(self, model: Model, train: Tensor, seed: int) -> None:
         self._model, self._density = Double(model), None
-        if not model.has_code or model.z_size > MOST_NUMBERS or len(train) < 2:
+        if not has_density(model) or len(train) < 2:
             return
         z = self._codes(train[np.random.default_rng(seed).permutation(len(train))[:MOST_CODES]])
         self._density = fit_mixture(z, seed)
@@ -57,4 +50,4 @@ class Surprise:
         return self._model.codes(x).flatten(1).numpy()
 
 
-__all__ = ["LEAST_ERROR", "Surprise", "error_nats"]
+__all__ = ["Surprisal"]

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.stats import norm
 from torch import Tensor
 
 from isthmus.models.autoencoder import Model
 from isthmus.runs.artifacts import Artifacts
+from isthmus.runs.error_signals import EVIDENCE, ErrorSignals, error_nats, error_signals
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent
-from isthmus.runs.set_facts import MOST, Passes, SetFacts, passes, spread
+from isthmus.runs.set_facts import MOST, SetFacts, spread
 
-EVIDENCE = "anomaly"  # the part of RUN/latent/ that holds errors and codes of validation samples
 # To the fifth: on the shipped digits 1, 5 and 20 told mirrored ones alike, and one copy of a sample is not enough.
 NEIGHBORS = 5
 MOST_CODES = 5_000  # codes that distances are taken to: a thousand samples take a tenth of a second
 LEAST_DISTANCE = 1e-6  # deviations; float32 does not tell nearer ones apart
 
 
-class Strangeness:
+class NeighborScore:
     """Nats of surprise at the error, -log P(a normal one's is as large), and Z log r of the code.
 
     r is the distance to the fifth nearest training code, each unit divided by its deviation: -log of the density that
@@ -32,7 +31,7 @@ class Strangeness:
     values of validation samples that nothing was chosen by.
     """
 
-    def __init__(self, model: Model, watched: np.ndarray, calibration: Passes, latent: Latent | None) -> None:
+    def __init__(self, model: Model, watched: np.ndarray, calibration: ErrorSignals, latent: Latent | None) -> None:
         self.model, self.center = model, float(watched.mean())
         self.width = float(watched.std()) if np.ptp(watched) > 0 else 1.0
         self.codes = None
@@ -43,10 +42,10 @@ class Strangeness:
             self.codes = torch.from_numpy(np.array(latent.codes[rows])) / self.deviation
         kept = spread(len(calibration.log_error), MOST)
         z = None if calibration.z is None else calibration.z[kept]
-        self.calibration = self._nats(Passes(calibration.log_error[kept], z))
+        self.calibration = self._nats(ErrorSignals(calibration.log_error[kept], z))
 
     @classmethod
-    def of_run(cls, run: RunFolder, facts: SetFacts | None, *, noisy: bool) -> Strangeness | None:
+    def of_run(cls, run: RunFolder, facts: SetFacts | None, *, noisy: bool) -> NeighborScore | None:
         """From what the run keeps; `noisy` samples are set beside noisy ones. None where that is not kept.
 
         Raises: ModelFileError where it is damaged.
@@ -58,7 +57,7 @@ class Strangeness:
             watched, calibration = facts.watched, facts.noisy
         elif kept.has(EVIDENCE):
             arrays = kept.get(EVIDENCE).arrays
-            watched, calibration = arrays["watched"], Passes(arrays["log_error"], arrays.get("z"))
+            watched, calibration = arrays["watched"], ErrorSignals(arrays["log_error"], arrays.get("z"))
         else:
             return None
         latent = Latent.load(run.path) if calibration.z is not None and Latent.is_kept(run.path) else None
@@ -66,10 +65,10 @@ class Strangeness:
 
     def of(self, x: Tensor) -> np.ndarray:
         """Of network input x (N, *shape), (N,), larger is stranger."""
-        return self._nats(passes(self.model, x))
+        return self._nats(error_signals(self.model, x))
 
-    def _nats(self, found: Passes) -> np.ndarray:
-        error = -norm.logsf((found.log_error - self.center) / self.width)
+    def _nats(self, found: ErrorSignals) -> np.ndarray:
+        error = error_nats(found.log_error, self.center, self.width)
         if self.codes is None or found.z is None or not len(error):
             return error
         z = torch.from_numpy(found.z) / self.deviation
@@ -78,4 +77,4 @@ class Strangeness:
         return error + z.shape[1] * np.log(r.double().numpy() + LEAST_DISTANCE)
 
 
-__all__ = ["Strangeness"]
+__all__ = ["NeighborScore"]

@@ -1,4 +1,4 @@
-"""Strangeness from errors and distances: against scikit-learn's neighbors and scipy's normal distribution."""
+"""NeighborScore from errors and distances: against scikit-learn's neighbors and scipy's normal distribution."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from scipy.stats import norm
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.api import Run
-from isthmus.evaluation.metrics.strangeness import Strangeness
+from isthmus.evaluation.metrics.neighbor_score import NeighborScore
 from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.set_facts import set_facts
 
 
 def test_nats_of_error_and_distance_to_the_fifth_training_code(digit_run: Run) -> None:
     raw = digit_run.prepared.splits.test.x[:50]
-    scale = Strangeness.of_run(digit_run, set_facts(digit_run.path), noisy=False)
+    scale = NeighborScore.of_run(digit_run, set_facts(digit_run.path), noisy=False)
     assert scale is not None
     x = torch.from_numpy(raw.astype(np.float32) / 255)
     found = scale.of(x)
@@ -32,7 +32,7 @@ def test_nats_of_error_and_distance_to_the_fifth_training_code(digit_run: Run) -
 
 
 def test_normal_samples_lie_as_those_that_calibrate(digit_run: Run) -> None:
-    scale = Strangeness.of_run(digit_run, set_facts(digit_run.path), noisy=False)
+    scale = NeighborScore.of_run(digit_run, set_facts(digit_run.path), noisy=False)
     assert scale is not None
     x = torch.from_numpy(digit_run.prepared.splits.test.x.astype(np.float32) / 255)
     share = float((scale.of(x) > np.median(scale.calibration)).mean())
@@ -40,4 +40,4 @@ def test_normal_samples_lie_as_those_that_calibrate(digit_run: Run) -> None:
 
 
 def test_noisy_samples_need_a_denoiser(digit_run: Run) -> None:
-    assert Strangeness.of_run(digit_run, set_facts(digit_run.path), noisy=True) is None
+    assert NeighborScore.of_run(digit_run, set_facts(digit_run.path), noisy=True) is None
