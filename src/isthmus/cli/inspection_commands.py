@@ -96,7 +96,7 @@ def _draw(found: Any, out: Path | None) -> Path | None:
     """The picture of samples per class, if there are images."""
     if found.bundle is None or not found.bundle.train.is_image:
         return None
-    from isthmus.evaluation.figures.run_pictures import draw_data
+    from isthmus.evaluation.figures.data_pictures import draw_data
 
     return draw_data(found.bundle.train, out)
 

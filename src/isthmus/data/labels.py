@@ -81,6 +81,21 @@ def same_classes(first: Samples, second: Samples) -> tuple[Samples, Samples]:
     return a, b
 
 
+def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarray:
+    """`limit` of the shuffled `rows`, the same number of each class as far as there are enough.
+
+    >>> evenly(np.arange(6), np.array([0, 0, 0, 0, 1, 1]), 4)
+    array([0, 1, 4, 5])
+    """
+    if limit >= len(rows) or labels is None:
+        return rows[:limit]
+    found = labels[rows]
+    rank = np.empty(len(rows), dtype=np.int64)  # how many of the same class came before
+    for label in np.unique(found):
+        rank[found == label] = np.arange(np.count_nonzero(found == label))
+    return rows[np.sort(np.argsort(rank, kind="stable")[:limit])]
+
+
 def _moved(samples: Samples, place: dict[str, int]) -> np.ndarray:
     assert samples.labels is not None
     return np.array([place[c] for c in samples.classes], dtype=np.int64)[samples.labels]

@@ -97,7 +97,7 @@ def sweep(
         if isinstance(run, IsthmusError):
             failed[job.name] = run.message
         else:
-            points.append(_point(job.name, combination, run, names))
+            points.append(_point(job.name, combination, run))
     choice, reason = choose(names[0], points if len(names) == 1 else [])
     scan = Scan(folder, data, names, tuple(points), failed, choice, reason)
     _write(scan)
@@ -150,7 +150,7 @@ def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
     )
 
 
-def _point(name: str, values: Sequence[str], run: RunFolder, names: Sequence[str]) -> Point:
+def _point(name: str, values: Sequence[str], run: RunFolder) -> Point:
     metrics, prepared = run.metrics, run.prepared
     x = prepared.x(prepared.splits.validation, MOST_VALIDATION)
     raw = run.model.preprocess.to_raw(x, None)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from isthmus.evaluation.figures.run_pictures import SHOWN, as_pictures, one_of_each
+from isthmus.evaluation.figures.data_pictures import as_pictures, one_of_each
+from isthmus.evaluation.figures.run_pictures import SHOWN
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
 from isthmus.report.markup import number

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.batches import CHUNK
-from isthmus.data.batching.split import evenly
+from isthmus.data.labels import evenly
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for

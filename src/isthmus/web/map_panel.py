@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.batching.split import evenly
+from isthmus.data.labels import evenly
 from isthmus.errors import IsthmusError
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.report.tiles import sprite
 from isthmus.tools.exploration.projection import project
 from isthmus.web.loaded_run import LoadedRun

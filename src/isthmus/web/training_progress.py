@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import load_file
 
 from isthmus.errors import IsthmusError, UsageError
-from isthmus.evaluation.figures.run_pictures import one_of_each, without_noise
+from isthmus.evaluation.figures.data_pictures import one_of_each
+from isthmus.evaluation.figures.run_pictures import without_noise
 from isthmus.models.autoencoder import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
 from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, RunFolder

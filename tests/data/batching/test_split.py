@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 from sklearn.datasets import load_iris, load_wine
 from sklearn.model_selection import train_test_split
 
-from isthmus.data.batching.split import Splits, align_labels, evenly, split
+from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
 
@@ -82,28 +82,6 @@ def test_a_limit_thins_the_training_part_only_and_evenly() -> None:
     whole = split(Bundle(numbered(1_000, classes=5)), seed=0)
     assert rows(splits.validation) == rows(whole.validation)
     assert rows(splits.test) == rows(whole.test)
-
-
-@given(
-    labels=st.lists(st.integers(0, 3), min_size=1, max_size=60).map(np.array),
-    limit=st.integers(1, 70),
-    seed=st.integers(0, 3),
-)
-def test_evenly_takes_the_same_number_of_each_class_as_far_as_there_are_enough(
-    labels: np.ndarray, limit: int, seed: int
-) -> None:
-    order = np.random.default_rng(seed).permutation(len(labels))
-    taken = evenly(order, labels, limit)
-    assert len(taken) == len(set(taken.tolist())) == min(limit, len(labels))
-    counts, available = np.bincount(labels[taken], minlength=4), np.bincount(labels, minlength=4)
-    for k in range(4):  # a class with fewer than another has none left
-        assert counts[k] >= counts.max() - 1 or counts[k] == available[k]
-
-
-def test_evenly_keeps_the_shuffled_order_and_without_labels_takes_the_first() -> None:
-    assert evenly(np.array([5, 3, 1, 0]), None, 2).tolist() == [5, 3]
-    taken = evenly(np.array([5, 3, 1, 0, 2, 4]), np.array([0, 0, 1, 1, 0, 1]), 4)
-    assert taken.tolist() == [5, 3, 1, 0]  # classes 1, 1, 0, 0 of the shuffled rows 1, 1, 0, 0, 0, 1
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])

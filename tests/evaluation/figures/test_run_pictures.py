@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import as_pictures
 
 
 def test_what_was_made_of_images_is_cut_to_their_range_and_not_stretched() -> None:

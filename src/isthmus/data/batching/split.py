@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from isthmus.data.hashing import Matches
+from isthmus.data.labels import evenly
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
@@ -136,21 +137,6 @@ def _at_ends(cuts: list[int], ends: np.ndarray) -> list[int]:
         possible = ends[(ends > before)][: -1 - left]
         found.append(before if unused or not len(possible) else int(possible[np.abs(possible - cut).argmin()]))
     return found
-
-
-def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarray:
-    """`limit` of the shuffled `rows`, the same number of each class as far as there are enough.
-
-    >>> evenly(np.arange(6), np.array([0, 0, 0, 0, 1, 1]), 4)
-    array([0, 1, 4, 5])
-    """
-    if limit >= len(rows) or labels is None:
-        return rows[:limit]
-    found = labels[rows]
-    rank = np.empty(len(rows), dtype=np.int64)  # how many of the same class came before
-    for label in np.unique(found):
-        rank[found == label] = np.arange(np.count_nonzero(found == label))
-    return rows[np.sort(np.argsort(rank, kind="stable")[:limit])]
 
 
 def _same_kind(train: Samples, other: Samples, role: str) -> None:

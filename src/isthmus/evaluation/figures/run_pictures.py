@@ -7,25 +7,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from isthmus.data.batching.split import evenly
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import write_table
 from isthmus.evaluation.figures import figures, network_drawing
 from isthmus.evaluation.figures.cost_curves import draw_costs
+from isthmus.evaluation.figures.data_pictures import as_pictures, class_samples, one_of_each
 from isthmus.evaluation.metrics.passed import Passed, pass_through
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.system import files
-from isthmus.system.naming import safe_name
-from isthmus.system.outputs import claimed, free_path
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.prepared import Prepared
 
 SHOWN = 10  # columns of a picture: as many as there are digits, and as fit beside each other
 WORST = 10
-CHECKS = Path("runs") / "checks"  # beside the runs: a folder of data is no place for pictures that show it
-PER_CLASS = 12  # samples that are looked up of each class; the picture shows ten at most
 
 
 def draw_pictures(
@@ -74,29 +69,6 @@ def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray
     return as_pictures(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, as_pictures(x_hat, x)
 
 
-def class_samples(samples: Samples) -> Figure:
-    """The picture of samples per class; of all classes, also where the data is sorted by them."""
-    rows = np.arange(len(samples))
-    if samples.labels is not None:
-        rows = np.sort(evenly(rows, samples.labels, PER_CLASS * max(len(samples.classes), 1)))
-    rows = rows[: PER_CLASS * max(len(samples.classes), 10)]
-    labels = None if samples.labels is None else samples.labels[rows]
-    x = samples.x[rows]
-    return figures.samples_per_class(
-        x if x.dtype.kind == "u" else as_pictures(torch.from_numpy(x)), labels, samples.classes
-    )
-
-
-def draw_data(samples: Samples, path: Path | None = None) -> Path:
-    """The picture of samples per class at `path`, or at runs/checks/NAME.png, where it replaces only its like."""
-    figure = class_samples(samples)
-    if path is not None:
-        return figures.save(figure, path)
-    path = free_path(CHECKS / f"{'-'.join(safe_name(samples.name).parts)}.png")
-    with claimed(path.parent, [path]):
-        return figures.save(figure, path)
-
-
 def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
     """`architecture.svg`: the hourglass of the actual network."""
     c = prepared.config
@@ -106,26 +78,6 @@ def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
         layers, title=title, subtitle="", corruption=model.config.noise, likelihood=c.model.likelihood
     )
     files.write_text(path / "architecture.svg", svg)
-
-
-def as_pictures(x: torch.Tensor, data: torch.Tensor | None = None) -> np.ndarray:
-    """Values for a picture: cut to [0, 1]; data on another scale is brought there by its own extremes.
-
-    Where x was made of other data, such as a reconstruction, that `data` says which scale it is.
-    """
-    scale = x if data is None else data
-    low, high = float(scale.min()), float(scale.max())
-    if low < -0.01 or high > 1.01:
-        x = (x - low) / max(high - low, 1e-12)
-    return x.clamp(0, 1).numpy()
-
-
-def one_of_each(samples: Samples, n: int) -> list[int]:
-    """Rows of `n` samples, going round the classes, so that a picture shows all digits."""
-    if samples.labels is None:
-        return list(range(min(n, len(samples))))
-    rows = evenly(np.arange(len(samples)), samples.labels, n)
-    return [int(row) for row in rows[np.argsort(samples.labels[rows], kind="stable")]]
 
 
 def write_worst(path: Path, test: Samples, passed: Passed) -> None:

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from isthmus.data.batching.split import evenly
+from isthmus.data.labels import evenly
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
 

@@ -142,7 +142,7 @@ def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, A
         penalty_warmup=config.training.penalty_warmup,
         **about_worst(prepared, passed),
         **(about_training(prepared, model) if len(prepared.splits.train) else {}),
-        **(about_validation(prepared, model, passed) if len(prepared.splits.train) else {}),
+        **(about_validation(prepared, model) if len(prepared.splits.train) else {}),
     )
 
 
@@ -163,7 +163,7 @@ def about_worst(prepared: Prepared, passed: Passed) -> dict[str, Any]:
     }
 
 
-def about_validation(prepared: Prepared, model: Model, passed: Passed) -> dict[str, Any]:
+def about_validation(prepared: Prepared, model: Model) -> dict[str, Any]:
     """What validation samples cost, and where the test samples differ from the training data."""
     splits, seed = prepared.splits, prepared.config.training.seed
     if not len(splits.validation):

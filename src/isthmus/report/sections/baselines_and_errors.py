@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.evaluation.figures.run_pictures import SHOWN, WORST, as_pictures, one_of_each, without_noise
+from isthmus.evaluation.figures.data_pictures import as_pictures, one_of_each
+from isthmus.evaluation.figures.run_pictures import SHOWN, WORST, without_noise
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
 from isthmus.report.markup import number
@@ -157,7 +158,7 @@ def by_class(run_data: RunData) -> Section | None:
     classes = class_errors(run_data)
     content = {"columns": columns, "classes": classes[:MOST_CLASSES], "left": max(0, len(classes) - MOST_CLASSES),
                "sharp": tiles.is_sharp(x.shape), "height": x.shape[2], "width": x.shape[3]}  # fmt: skip
-    return Section("errors", "Where it errs", "errors.html", _read_errors(run_data, errors, worst, classes), content)
+    return Section("errors", "Where it errs", "errors.html", _read_errors(errors, worst, classes), content)
 
 
 def class_errors(run_data: RunData) -> list[dict[str, Any]]:
@@ -175,7 +176,7 @@ def class_errors(run_data: RunData) -> list[dict[str, Any]]:
     return [row | {"mse": number(row["error"]), "bar": bar(row["error"] / (most or 1.0), "s1")} for row in found]
 
 
-def _read_errors(run_data: RunData, errors: np.ndarray, worst: np.ndarray, classes: list[dict[str, Any]]) -> str:
+def _read_errors(errors: np.ndarray, worst: np.ndarray, classes: list[dict[str, Any]]) -> str:
     said = []
     if classes:
         first, last = classes[0], classes[-1]

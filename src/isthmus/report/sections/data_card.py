@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from isthmus.data.summary import facts_of, rows_about
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.report import tiles
 from isthmus.report.markup import number
 from isthmus.report.run_data import RunData, Section
@@ -54,7 +53,7 @@ def _strips(run_data: RunData) -> list[dict[str, str]]:
 
 
 def _pictures(x: np.ndarray) -> np.ndarray:
-    return x if x.dtype.kind == "u" else as_pictures(torch.from_numpy(np.array(x)))
+    return x if x.dtype.kind == "u" else as_pictures(x)
 
 
 def _left_picture(run_data: RunData) -> dict[str, object] | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.evaluation.figures.run_pictures import SHOWN, as_pictures, one_of_each
+from isthmus.evaluation.figures.data_pictures import as_pictures, one_of_each
+from isthmus.evaluation.figures.run_pictures import SHOWN
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.report import tiles

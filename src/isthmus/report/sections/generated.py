@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.randomness import generator_for
 from isthmus.report import tiles

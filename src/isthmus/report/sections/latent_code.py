@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.batching.split import evenly
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.data.labels import evenly
+from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.evaluation.verdicts.symptoms import LEAST_CODES, dead, stuck
 from isthmus.report import tiles
 from isthmus.report.markup import legible, number

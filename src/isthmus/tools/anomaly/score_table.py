@@ -14,7 +14,7 @@ from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, FolderInUseError, ResourceError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.evaluation.verdicts.set_check import UNTOLD, SetCheck, SetScores, check_set
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.training_rows import keep_training_rows, training_rows
@@ -178,7 +178,7 @@ def _draw(detector: Detector, samples: Samples, found: Scores, flags: np.ndarray
     x = detector.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
     x_hat, heat = detector.heat(raw)
     ids = [samples.id_of(int(row)) for row in rows]
-    drawn = as_pictures(x), as_pictures(torch.from_numpy(x_hat), x), heat
+    drawn = as_pictures(x), as_pictures(x_hat, x), heat
     figures.save(anomaly_sheets.strangest(*drawn, ids, found.p_value[rows].tolist(), flags[rows].tolist()), out)
 
 

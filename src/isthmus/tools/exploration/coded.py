@@ -13,12 +13,13 @@ import torch
 from matplotlib.figure import Figure
 
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.batching.split import align_labels, evenly
+from isthmus.data.batching.split import align_labels
+from isthmus.data.labels import evenly
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import save
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
@@ -164,7 +165,7 @@ def picture_of(samples: Samples, rows: Any) -> np.ndarray:
         message = f"{samples.name} holds rows of a table, of which there is no picture."
         raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
     x = samples.x[rows]
-    return x if x.dtype.kind == "u" else as_pictures(torch.from_numpy(np.array(x)))
+    return x if x.dtype.kind == "u" else as_pictures(x)
 
 
 __all__ = [

@@ -17,7 +17,7 @@ from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import figures, strips
 from isthmus.evaluation.figures.animation import write_animation
-from isthmus.evaluation.figures.run_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.system.files import write_atomic
