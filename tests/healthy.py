@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.evaluation.verdicts.verdicts import Verdict, judge_all
 from isthmus.settings import where_is
 

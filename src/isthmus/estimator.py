@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from isthmus.config import Config
-from isthmus.data.batching.carry import arrange
+from isthmus.data.batching.input_conversion import arrange
 from isthmus.data.batching.preprocess import FULL_SCALE
 from isthmus.data.hashing import numbers_of
 from isthmus.data.objects import read_object

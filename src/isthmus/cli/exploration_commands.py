@@ -41,14 +41,14 @@ def map_(
       isthmus map latest photos/ --method pca -o photos.png
       isthmus map latest table.csv --color price -o prices.png
     """
-    from isthmus.tools.exploration import code_map, coded
+    from isthmus.tools.exploration import code_map, encoded_samples
 
     found, out = find(run), out or Path("map.png")
     for path in (out, table):
         if path is not None:
-            coded.refuse_out(found, path, data)
+            encoded_samples.refuse_out(found, path, data)
     result = code_map.map_codes(found, data, method=method, color=color, limit=limit, settings=nested(settings))
-    paths = [coded.write_result(result, path) for path in (out, table) if path is not None]
+    paths = [encoded_samples.write_result(result, path) for path in (out, table) if path is not None]
     for sentence in result.samples.notes:
         io.say(f"note: {sentence}")
     about: dict[str, Any] = result.as_dict() | {"out": [str(path) for path in paths]}
@@ -68,13 +68,13 @@ def neighbors(
       isthmus neighbors latest digit.png -o neighbors.png
       isthmus neighbors latest mnist-2k:12 --in mnist-2k -k 20 -o neighbors.csv
     """
-    from isthmus.tools.exploration import coded, lookup
+    from isthmus.tools.exploration import encoded_samples, lookup
 
     found = find(run)
     if out is not None:
-        coded.refuse_out(found, out, image, source)
+        encoded_samples.refuse_out(found, out, image, source)
     result = lookup.look_up(found, image, source, k=k, settings=nested(settings))
-    about: dict[str, Any] = result.as_dict() | {"out": str(coded.write_result(result, out)) if out else None}
+    about: dict[str, Any] = result.as_dict() | {"out": str(encoded_samples.write_result(result, out)) if out else None}
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
     if out is not None and out.suffix == ".png" and about["n"] > 1:
@@ -99,15 +99,17 @@ def duplicates(
       isthmus duplicates latest -o pairs.png
       isthmus duplicates latest photos/ -o pairs.csv
     """
-    from isthmus.tools.exploration import coded
     from isthmus.tools.exploration import duplicates as copies
+    from isthmus.tools.exploration import encoded_samples
 
     found = find(run)
     if out is not None:
-        coded.refuse_out(found, out, data)
+        encoded_samples.refuse_out(found, out, data)
     result = copies.find_duplicates(found, data, chance=chance, settings=nested(settings))
     drawn = out is not None and (result.pairs or out.suffix != ".png")
-    about: dict[str, Any] = result.as_dict() | {"out": str(coded.write_result(result, out)) if out and drawn else None}
+    about: dict[str, Any] = result.as_dict() | {
+        "out": str(encoded_samples.write_result(result, out)) if out and drawn else None
+    }
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
     if out is not None and not drawn:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from isthmus.config import ModelConfig
 from isthmus.data.batching.batches import chunk_of, resident
-from isthmus.data.batching.carry import Carrier
+from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.parts import bottlenecks, corruptions, likelihoods, networks, terms

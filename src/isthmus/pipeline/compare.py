@@ -17,12 +17,12 @@ from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.evaluation.figures import canvas
 from isthmus.evaluation.figures.strips import side_by_side
 from isthmus.evaluation.metrics.label_probe import knn_accuracy
-from isthmus.pipeline import series
+from isthmus.pipeline import run_batches
 from isthmus.recipes import RECIPES
 from isthmus.runs import finding
 from isthmus.runs.folder import RunFolder
 from isthmus.system import files
-from isthmus.tools.exploration.coded import coded
+from isthmus.tools.exploration.encoded_samples import coded
 from isthmus.tools.sampling.resemblance import Judges, resemblance
 from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.tools.sampling.synthesis import visible
@@ -81,8 +81,8 @@ def compare(
     recipes = [name for name in names if name in RECIPES]
     given = {name: finding.find(name) for name in names if name not in RECIPES}
     jobs = [_job(recipe, seed, seeds, settings or {}) for recipe in recipes for seed in seeds]
-    folder = series.folder_for(out, f"compare-{name_of(data) or Path(data).stem}")
-    found = series.carry_out(folder, jobs, data, display) if jobs else {}
+    folder = run_batches.folder_for(out, f"compare-{name_of(data) or Path(data).stem}")
+    found = run_batches.carry_out(folder, jobs, data, display) if jobs else {}
     groups: dict[str, list[RunFolder | IsthmusError]] = {
         name: [given[name]] if name in given else [found[_job(name, seed, seeds, {}).name] for seed in seeds]
         for name in dict.fromkeys(names)
@@ -161,10 +161,10 @@ def _is_run(name: str) -> bool:
     return True
 
 
-def _job(recipe: str, seed: int, seeds: Sequence[int], settings: Mapping[str, Any]) -> series.Job:
+def _job(recipe: str, seed: int, seeds: Sequence[int], settings: Mapping[str, Any]) -> run_batches.Job:
     training = {**settings.get("training", {}), "seed": seed}
     name = recipe if len(seeds) == 1 else f"{recipe}-{seed}"
-    return series.Job(name, recipe, {**settings, "training": training})
+    return run_batches.Job(name, recipe, {**settings, "training": training})
 
 
 def _row(name: str, members: Sequence[RunFolder | IsthmusError], judges: Judges) -> dict[str, Any]:

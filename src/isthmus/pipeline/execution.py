@@ -12,8 +12,8 @@ from isthmus.data.batching.split import held_apart
 from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
 from isthmus.evaluation.figures.cost_curves import live_curve
 from isthmus.evaluation.figures.run_pictures import draw_pictures
+from isthmus.evaluation.metrics.forward_pass import pass_through
 from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean, rivals_of
-from isthmus.evaluation.metrics.passed import pass_through
 from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.autoencoder import Model

@@ -17,7 +17,7 @@ from isthmus.data.tables.writing import write_table
 from isthmus.errors import IsthmusError, UsageError
 from isthmus.evaluation.figures import canvas
 from isthmus.evaluation.figures.charts import errors_against
-from isthmus.pipeline import series
+from isthmus.pipeline import run_batches
 from isthmus.runs.folder import RunFolder
 from isthmus.settings import merge, parse_sets, where_is
 from isthmus.system import files
@@ -88,9 +88,9 @@ def sweep(
         pairs = list(zip(names, combination, strict=True))
         chosen = parse_sets(f"{name}={_as_list(name, value)}" for name, value in pairs)
         title = "-".join(f"{name.rpartition('.')[2]}-{value}" for name, value in pairs)
-        jobs.append(series.Job(re.sub(r"[^\w.-]+", "-", title), recipe, merge(settings or {}, chosen)))
-    folder = series.folder_for(out, f"sweep-{name_of(data) or Path(data).stem}")
-    done = series.carry_out(folder, jobs, data, display)
+        jobs.append(run_batches.Job(re.sub(r"[^\w.-]+", "-", title), recipe, merge(settings or {}, chosen)))
+    folder = run_batches.folder_for(out, f"sweep-{name_of(data) or Path(data).stem}")
+    done = run_batches.carry_out(folder, jobs, data, display)
     points, failed = [], {}
     for job, combination in zip(jobs, itertools.product(*values), strict=True):
         run = done[job.name]

@@ -14,7 +14,7 @@ import numpy as np
 from isthmus.config import Config
 from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.baselines import Rivals, fit_rivals
-from isthmus.evaluation.metrics.passed import Passed, pass_through
+from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
 from isthmus.evaluation.metrics.pca import EXACT_WORK, SIDE
 from isthmus.models.autoencoder import Model
 from isthmus.training.prepared import Prepared

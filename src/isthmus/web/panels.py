@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
 from isthmus.errors import IsthmusError
+from isthmus.web.image_encoding import packed
 from isthmus.web.loaded_run import LoadedRun
 from isthmus.web.map_panel import chart
-from isthmus.web.packing import packed
 
 router = APIRouter(prefix="/api")
 _charting = threading.Lock()

@@ -19,11 +19,11 @@ from isthmus.tools.sampling.interpolation import blend, refuse_discrete
 from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.web.anomaly_panel import scored
 from isthmus.web.bodies import CodesBody, DenoiseBody, EditBody, InterpolationBody, RequestBody, SampleBody, SamplesBody
+from isthmus.web.image_encoding import packed, png
 from isthmus.web.limits import Limits, TooMuch
 from isthmus.web.loaded_run import LoadedRun
 from isthmus.web.openapi import described
-from isthmus.web.packing import packed, png
-from isthmus.web.receiving import received, samples_of
+from isthmus.web.request_parsing import received, samples_of
 
 router = APIRouter(prefix="/api")
 Answer = dict[str, Any]

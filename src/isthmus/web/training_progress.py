@@ -29,7 +29,7 @@ from isthmus.system.swapping import standing
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.prepared import Prepared
-from isthmus.web.packing import uri
+from isthmus.web.image_encoding import uri
 
 SHOWN = 10  # samples of the sanity check, as in the run's own
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import tiny
+from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, pass_through
 from isthmus.evaluation.metrics.measure import denoising, denoising_by_error
-from isthmus.evaluation.metrics.passed import TEST_NOISE, pass_through
 from isthmus.evaluation.verdicts import judge as judging
 from isthmus.evaluation.verdicts.verdicts import headline
 from isthmus.parts.corruptions import corruption

@@ -10,7 +10,7 @@ import tiny
 from isthmus.evaluation.metrics.code_usage import occupancy
 from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.cases import Case, Verdict
-from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.evaluation.verdicts.verdict_inputs import Facts
 
 
 def case(history: tuple[dict[str, float], ...] = (), **code: Any) -> Case:

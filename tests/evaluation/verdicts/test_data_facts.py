@@ -11,7 +11,7 @@ from isthmus.data.batching.preprocess import fit_preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.code_usage import unit_effects
-from isthmus.evaluation.metrics.passed import pass_through
+from isthmus.evaluation.metrics.forward_pass import pass_through
 from isthmus.evaluation.verdicts import data_facts
 
 

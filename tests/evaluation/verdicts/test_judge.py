@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tiny
-from isthmus.evaluation.metrics.passed import pass_through
+from isthmus.evaluation.metrics.forward_pass import pass_through
 from isthmus.evaluation.verdicts.judge import gather
 
 

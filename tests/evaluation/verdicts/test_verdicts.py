@@ -12,7 +12,7 @@ import pytest
 
 from healthy import FALLING, HEALTHY, SEEDED, assert_found, denoising, history, ids, metrics, verdict
 from isthmus.evaluation.verdicts.cases import moved
-from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.evaluation.verdicts.verdicts import Verdict, headline, judge_all
 
 IDS = ("cost-never-fell", "beats-mean", "beats-pca", "overfitting", "stopped-too-early", "dead-units")

@@ -14,7 +14,7 @@ from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics import label_probe
-from isthmus.tools.exploration import coded, probing
+from isthmus.tools.exploration import encoded_samples, probing
 from isthmus.tools.exploration.probing import probe_run
 from tiny import FAST, Digits
 
@@ -95,8 +95,8 @@ def test_fault_91_pieces_of_one_image_are_not_mixed_over_the_parts() -> None:
 def test_fault_91_joined_sets_keep_their_groups_apart() -> None:
     x = np.zeros((4, 1), np.float32)
     first, second = (Samples(x, "t", groups=np.array([5, 5, 9, 9])) for _ in range(2))
-    assert coded.joined([first, second]).groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # type: ignore[union-attr]
-    assert coded.joined([first, Samples(x, "t")]).groups.tolist() == [0, 0, 1, 1, 2, 3, 4, 5]  # type: ignore[union-attr]
+    assert encoded_samples.joined([first, second]).groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # type: ignore[union-attr]
+    assert encoded_samples.joined([first, Samples(x, "t")]).groups.tolist() == [0, 0, 1, 1, 2, 3, 4, 5]  # type: ignore[union-attr]
 
 
 def test_fault_91_a_group_counts_once_in_the_standard_error(tmp_path: Path) -> None:

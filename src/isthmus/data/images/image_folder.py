@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from isthmus.config import DataConfig
+from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
-from isthmus.data.images.one_pass import Reading
 from isthmus.data.images.pixels import SUFFIXES, Form, Look, convert, look_at, reason
 from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size, piece_name
 from isthmus.data.samples import Samples

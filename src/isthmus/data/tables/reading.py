@@ -20,7 +20,7 @@ from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, find_dialect, text_columns
 from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table, matrix_of
-from isthmus.data.tables.growing import GrowingMatrix
+from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.tabular import Origin, samples_from_matrix

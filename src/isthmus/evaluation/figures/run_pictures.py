@@ -13,7 +13,7 @@ from isthmus.data.tables.writing import write_table
 from isthmus.evaluation.figures import figures, network_drawing
 from isthmus.evaluation.figures.cost_curves import draw_costs
 from isthmus.evaluation.figures.data_pictures import as_pictures, class_samples, one_of_each
-from isthmus.evaluation.metrics.passed import Passed, pass_through
+from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.system import files
 from isthmus.training.monitor import TrainingMonitor

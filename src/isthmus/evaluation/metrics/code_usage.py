@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
+from isthmus.evaluation.metrics.forward_pass import Passed
 from isthmus.evaluation.metrics.metrics import squared_errors
-from isthmus.evaluation.metrics.passed import Passed
 from isthmus.models.autoencoder import Model, evaluation
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.parts.quantizers import FSQ, VQ

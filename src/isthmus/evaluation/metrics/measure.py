@@ -14,8 +14,8 @@ from isthmus.data.batching.batches import as_x, in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import baselines, metrics, wiener
 from isthmus.evaluation.metrics.baselines import Rivals
+from isthmus.evaluation.metrics.forward_pass import Passed
 from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
-from isthmus.evaluation.metrics.passed import Passed
 from isthmus.evaluation.metrics.pca import EXACT_WORK
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for

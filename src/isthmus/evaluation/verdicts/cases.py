@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from scipy import stats
 
-from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.wording import counted
 
 Level = Literal["pass", "warn", "fail"]

@@ -14,9 +14,9 @@ from isthmus.evaluation.metrics import measure, metrics
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.code_usage import occupancy, unit_effects
 from isthmus.evaluation.metrics.flat_noise import flat_moments
-from isthmus.evaluation.metrics.passed import TEST_NOISE, Passed, floors, is_picture, pass_through
+from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, Passed, floors, is_picture, pass_through
 from isthmus.evaluation.verdicts import data_facts
-from isthmus.evaluation.verdicts.facts import Facts
+from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.evaluation.verdicts.verdicts import judge_all
 from isthmus.models.autoencoder import Model
 from isthmus.models.costs import penalty_weights, sample_costs

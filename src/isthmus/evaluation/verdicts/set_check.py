@@ -15,7 +15,7 @@ from isthmus.evaluation.metrics.exceedance import excess, mostly_beyond
 from isthmus.evaluation.metrics.neighbor_score import NeighborScore
 from isthmus.evaluation.verdicts.column_check import Column, unlike_columns
 from isthmus.evaluation.verdicts.level_check import level_told
-from isthmus.evaluation.verdicts.undoing import Undone, what_was_done
+from isthmus.evaluation.verdicts.undone_transformations import Undone, what_was_done
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.set_facts import MOST, SetFacts, as_input, set_facts, spread
 from isthmus.wording import counted, number

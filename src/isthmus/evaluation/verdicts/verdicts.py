@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from isthmus.evaluation.verdicts import collapse, data_questions, questions, settings_questions, symptoms
+from isthmus.evaluation.verdicts.advice import with_one_cure
 from isthmus.evaluation.verdicts.cases import Case, History, Metrics, Verdict, finite
-from isthmus.evaluation.verdicts.cures import with_one_cure
-from isthmus.evaluation.verdicts.facts import Facts
 from isthmus.evaluation.verdicts.noise_check import judge_noise
+from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.wording import number
 
 QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.data.batching.carry import Carrier
+from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures import figures

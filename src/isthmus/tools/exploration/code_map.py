@@ -14,7 +14,7 @@ from isthmus.data.samples import Samples
 from isthmus.errors import UsageError, unknown
 from isthmus.evaluation.figures import maps
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.exploration.coded import coded, one_set, picture_of, thinned
+from isthmus.tools.exploration.encoded_samples import coded, one_set, picture_of, thinned
 from isthmus.tools.exploration.projection import project, refuse_method
 
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from isthmus.evaluation.figures import neighbor_sheets
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.exploration.coded import Coded, all_parts, coded, joined, picture_of
+from isthmus.tools.exploration.encoded_samples import Coded, all_parts, coded, joined, picture_of
 from isthmus.tools.exploration.near_pairs import CHANCE, NearPair, find_pairs
 
 

@@ -13,7 +13,7 @@ from isthmus.data.samples import Samples
 from isthmus.evaluation.figures import neighbor_sheets
 from isthmus.evaluation.metrics.nearest import Nearest, nearest
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.exploration.coded import Coded, coded, one_set, picture_of, title
+from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, picture_of, title
 from isthmus.tools.inference.picking import is_own, parted, pick
 from isthmus.wording import label
 

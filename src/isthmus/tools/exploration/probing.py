@@ -14,7 +14,7 @@ from isthmus.errors import DataError
 from isthmus.evaluation.metrics.label_probe import K, beside, chosen, sizes
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.exploration.coded import all_parts, coded, joined
+from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined
 
 
 def probe_run(

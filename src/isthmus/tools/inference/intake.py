@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.batching.carry import Carrier
+from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns

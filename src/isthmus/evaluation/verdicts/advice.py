@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from isthmus.evaluation.verdicts.cases import Case, Verdict
-from isthmus.evaluation.verdicts.facts import USUAL_STEPS
+from isthmus.evaluation.verdicts.verdict_inputs import USUAL_STEPS
 
 # In the order in which they are to be mended: what stands above explains what stands below.
 CAUSES = (

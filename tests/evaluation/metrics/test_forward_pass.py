@@ -9,9 +9,9 @@ from torch import Tensor
 
 import tiny
 from isthmus.data.batching import batches
-from isthmus.evaluation.metrics import passed as module
+from isthmus.evaluation.metrics import forward_pass as module
+from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, floors, pass_through
 from isthmus.evaluation.metrics.metrics import bce, bce_floor, mse, ssim
-from isthmus.evaluation.metrics.passed import TEST_NOISE, floors, pass_through
 from isthmus.models.autoencoder import Model
 from isthmus.randomness import generator_for
 

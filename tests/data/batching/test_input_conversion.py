@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from isthmus.data.batching.carry import Carrier
+from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError
 

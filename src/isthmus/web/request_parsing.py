@@ -15,9 +15,9 @@ from starlette.requests import Request
 from isthmus.errors import DataError, UsageError
 from isthmus.tools.inference.framing import frame
 from isthmus.web.bodies import RequestBody, SamplesBody
+from isthmus.web.image_encoding import from_base64, read_image
 from isthmus.web.limits import Limits, TooMuch
 from isthmus.web.loaded_run import LoadedRun
-from isthmus.web.packing import from_base64, read_image
 
 B = TypeVar("B", bound=RequestBody)
 FIELDS = 64  # of a form besides its files

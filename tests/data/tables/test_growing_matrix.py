@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isthmus.data.tables.growing import GrowingMatrix
+from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.errors import ResourceError
 
 

@@ -13,8 +13,8 @@ from isthmus.api import Run
 from isthmus.data.batching.preprocess import fit_preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
-from isthmus.tools.exploration import coded
-from isthmus.tools.exploration.coded import Coded
+from isthmus.tools.exploration import encoded_samples
+from isthmus.tools.exploration.encoded_samples import Coded
 from tiny import Digits, table
 
 
@@ -36,16 +36,16 @@ def test_distances_of_rows_are_told_in_standard_deviations() -> None:
 
 
 def test_codes_are_those_of_encode(digit_run: Run, digits: Digits) -> None:
-    data = coded.coded(digit_run, digits.samples)
+    data = encoded_samples.coded(digit_run, digits.samples)
     np.testing.assert_array_equal(data.z, digit_run.model.encode(digits.x))
     assert len(data) == 400
     assert data.label(7) == str(digits.labels[7])
 
 
 def test_the_runs_own_parts_are_all_of_its_data(digit_run: Run) -> None:
-    parts = coded.all_parts(digit_run, None)
+    parts = encoded_samples.all_parts(digit_run, None)
     assert {name: len(samples) for name, samples in parts.items()} == {"train": 1600, "validation": 200, "test": 200}
-    whole = coded.joined(list(parts.values()))
+    whole = encoded_samples.joined(list(parts.values()))
     everything = isthmus.read("mnist-2k").train
     assert everything.labels is not None
     assert whole.labels is not None
@@ -53,37 +53,42 @@ def test_the_runs_own_parts_are_all_of_its_data(digit_run: Run) -> None:
     assert sorted(rows) == list(range(2_000))
     assert np.array_equal(whole.x, everything.x[rows])
     assert np.array_equal(whole.labels, everything.labels[rows])
-    assert np.array_equal(coded.one_set(digit_run, None, part="train").x, parts["train"].x)
-    assert len(coded.one_set(digit_run, "mnist-2k")) == 2_000
-    chosen = coded.all_parts(digit_run, "mnist-2k:5,7-8")
+    assert np.array_equal(encoded_samples.one_set(digit_run, None, part="train").x, parts["train"].x)
+    assert len(encoded_samples.one_set(digit_run, "mnist-2k")) == 2_000
+    chosen = encoded_samples.all_parts(digit_run, "mnist-2k:5,7-8")
     assert {name: samples.ids for name, samples in chosen.items()} == {"train": ("5", "7", "8")}
 
 
 def test_sets_are_joined_in_the_classes_of_the_first() -> None:
     a = Samples(np.zeros((2, 3)), "a", labels=np.array([0, 1]), classes=("x", "y"), ids=("p", "q"))
     b = Samples(np.ones((3, 3)), "b", labels=np.array([0, 1, -1]), classes=("y", "z"))
-    both = coded.joined([a, b])
+    both = encoded_samples.joined([a, b])
     assert both.labels is not None
     assert both.labels.tolist() == [0, 1, 1, -1, -1]
     assert both.ids == ("p", "q", "0", "1", "2")
-    assert coded.joined([a, Samples(np.ones((1, 3)), "c")]).labels is None
+    assert encoded_samples.joined([a, Samples(np.ones((1, 3)), "c")]).labels is None
 
 
 def test_a_set_is_thinned_evenly_and_says_so(digits: Digits) -> None:
-    few = coded.thinned(digits.samples, 100, 0, "map")
+    few = encoded_samples.thinned(digits.samples, 100, 0, "map")
     assert few.labels is not None
     assert np.bincount(few.labels, minlength=10).tolist() == [10] * 10
     assert few.notes == ("100 of 400 samples are taken (--limit takes more)",)
     assert few.ids is not None
     assert np.array_equal(few.x, digits.x[[int(i) for i in few.ids]])
     whole = digits.samples
-    assert coded.thinned(whole, 400, 0, "map") is whole
+    assert encoded_samples.thinned(whole, 400, 0, "map") is whole
 
 
 def test_a_title_names_the_class_once() -> None:
     ids = ("oak/1.png", "2.png", "oaks/3.png", "4.png")
     samples = Samples(np.zeros((4, 1)), "t", labels=np.array([0, 0, 0, -1]), classes=("oak",), ids=ids)
-    assert [coded.title(samples, i) for i in range(4)] == ["oak/1.png", "oak · 2.png", "oak · oaks/3.png", "4.png"]
+    assert [encoded_samples.title(samples, i) for i in range(4)] == [
+        "oak/1.png",
+        "oak · 2.png",
+        "oak · oaks/3.png",
+        "4.png",
+    ]
 
 
 class Result:
@@ -95,28 +100,28 @@ class Result:
 
 
 def test_results_are_written_by_suffix(tmp_path: Path) -> None:
-    assert coded.write_result(Result(), tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    assert coded.write_result(Result(), tmp_path / "a.csv").read_text() == "id,x\na,1.5\n"
-    assert pl.read_parquet(coded.write_result(Result(), tmp_path / "a.parquet")).rows() == [("a", 1.5)]
+    assert encoded_samples.write_result(Result(), tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert encoded_samples.write_result(Result(), tmp_path / "a.csv").read_text() == "id,x\na,1.5\n"
+    assert pl.read_parquet(encoded_samples.write_result(Result(), tmp_path / "a.parquet")).rows() == [("a", 1.5)]
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "folder", "a.npy"])
 def test_other_suffixes_are_refused(digit_run: Run, name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written as"):
-        coded.refuse_out(digit_run, tmp_path / name, None)
+        encoded_samples.refuse_out(digit_run, tmp_path / name, None)
 
 
 def test_an_input_is_not_written_over(digit_run: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x\n1\n")
     with pytest.raises(UsageError, match="is the input itself"):
-        coded.refuse_out(digit_run, path, str(path))
-    coded.refuse_out(digit_run, tmp_path / "b.csv", str(path), None)
+        encoded_samples.refuse_out(digit_run, path, str(path))
+    encoded_samples.refuse_out(digit_run, tmp_path / "b.csv", str(path), None)
     assert path.read_text() == "x\n1\n"
 
 
 def test_rows_of_a_table_have_no_picture() -> None:
     with pytest.raises(UsageError, match="t holds rows of a table"):
-        coded.picture_of(Samples(table(), "t"), [0])
+        encoded_samples.picture_of(Samples(table(), "t"), [0])
     fractions = Samples(np.full((2, 1, 3, 3), 0.25, np.float32), "f")
-    assert coded.picture_of(fractions, [1]).tolist() == np.full((1, 1, 3, 3), 0.25).tolist()
+    assert encoded_samples.picture_of(fractions, [1]).tolist() == np.full((1, 1, 3, 3), 0.25).tolist()
