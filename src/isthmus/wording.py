@@ -25,6 +25,25 @@ def plural(n: int, noun: str) -> str:
     return noun if n == 1 else f"{noun}s"
 
 
+def listed(names: Sequence[str], most: int = 5, quote: str = '"') -> str:
+    """Names for a sentence, in quotes, the rest counted.
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c", "d"], 2, quote="")
+    ('"a", "b"', 'a, b and 2 more')
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(f"{quote}{name}{quote}" for name in names[:most]) + more
+
+
+def duration(seconds: float) -> str:
+    """A time for a sentence, in minutes.
+
+    >>> duration(40), duration(75), duration(600)
+    ('under a minute', 'about 1 minute', 'about 10 minutes')
+    """
+    return "under a minute" if seconds < 60 else f"about {counted(round(seconds / 60), 'minute')}"
+
+
 def printable(text: str | os.PathLike[str]) -> str:
     r"""Text for one line of a message: line breaks, control characters and broken bytes escaped.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isthmus.data import numeric
-from isthmus.data.numeric import Rounding, are_bytes, are_whole, blocks, converted, listed, loses_digits, value_range
+from isthmus.data.numeric import Rounding, are_bytes, are_whole, blocks, converted, loses_digits, value_range
 from isthmus.errors import ResourceError
 
 
@@ -53,11 +53,6 @@ def test_conversion_copies_only_where_it_must(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10)
     with pytest.raises(ResourceError, match="needs 16 bytes of memory"):
         converted(np.ones((2, 2)), np.float32)
-
-
-def test_names_in_a_sentence() -> None:
-    assert listed(["a"]) == '"a"'
-    assert listed(list("abcdefg"), 2) == '"a", "b" and 5 more'
 
 
 @pytest.mark.parametrize(

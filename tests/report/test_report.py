@@ -17,7 +17,7 @@ import tiny
 from isthmus.api import Run
 from isthmus.pipeline.reporting import report, run_data_of
 from isthmus.report import RunData, compose
-from isthmus.report.markup import number
+from isthmus.report.markup import numeral
 from isthmus.report.sections.denoising import denoising
 from isthmus.report.sections.headline import TITLES, opening
 from isthmus.report.sections.provenance import read_drawing
@@ -248,7 +248,7 @@ def test_where_no_rival_has_an_error_there_is_a_page(denoiser: Run) -> None:
     for block in (metrics["test"], *metrics["baselines"].values()):
         block["mse"] = 0.0  # of data that never changes
     section = next(s for s in compose(replace(run_data, metrics=metrics)).sections if s.id == "baselines")
-    assert [row["mse"] for row in section.shown["table"]] == [number(0.0)] * 3
+    assert [row["mse"] for row in section.shown["table"]] == [numeral(0.0)] * 3
 
 
 def test_a_code_that_is_no_narrow_place_is_called_none(table_run: Run) -> None:
@@ -336,6 +336,6 @@ def test_a_tables_denoiser_is_compared_by_its_error(table_run: Run) -> None:
     ]  # fmt: skip
     section = denoising(noisy)
     assert section is not None
-    assert [row["value"] for row in section.shown["table"]] == [number(v) for v in (0.1, 0.2, 0.25, 1.0)]
+    assert [row["value"] for row in section.shown["table"]] == [numeral(v) for v in (0.1, 0.2, 0.25, 1.0)]
     assert "from 0.250 to 0.100" in section.read
     assert "That leaves 40% of the squared error" in section.read

@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from isthmus.report import tiles
-from isthmus.report.markup import element, html, legible, number
+from isthmus.report.markup import element, html, legible, numeral
 from isthmus.report.plots import Axis, Line, ReferenceLine, bar, histogram, line_chart, scatter, y_axis
 from isthmus.report.run_data import CodeMoments
 from isthmus.report.sections import generated, latent_code
@@ -50,10 +50,10 @@ def test_numbers_are_told_with_three_digits(value: float, text: str) -> None:
 
 
 def test_a_number_keeps_its_exact_value() -> None:
-    assert number(0.1 + 0.2) == '<data value="0.30000000000000004">0.300</data>'
-    assert number(1083696) == '<data value="1083696">1,083,696</data>'
-    assert number(9.39, "dB") == '<data value="9.39">9.39\u202fdB</data>'
-    assert [number(v) for v in (None, math.nan, "7")] == ['<span class="none">–</span>'] * 3
+    assert numeral(0.1 + 0.2) == '<data value="0.30000000000000004">0.300</data>'
+    assert numeral(1083696) == '<data value="1083696">1,083,696</data>'
+    assert numeral(9.39, "dB") == '<data value="9.39">9.39\u202fdB</data>'
+    assert [numeral(v) for v in (None, math.nan, "7")] == ['<span class="none">–</span>'] * 3
 
 
 def test_markup_escapes_text_and_attributes() -> None:

@@ -89,7 +89,7 @@ def list_(io: Io, run: RunName) -> None:
     from isthmus.tools.editing import feature_learning
 
     owner = find(run)
-    listed = feature_learning.listed(owner)
+    listed = feature_learning.list_features(owner)
     for sentence in feature_learning.about_out_of_date(owner):
         io.say(sentence)
     width = max((len(f["name"]) for f in listed), default=0)

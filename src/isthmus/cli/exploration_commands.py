@@ -107,9 +107,8 @@ def duplicates(
         encoded_samples.refuse_out(found, out, data)
     result = copies.find_duplicates(found, data, chance=chance, settings=nested(settings))
     drawn = out is not None and (result.pairs or out.suffix != ".png")
-    about: dict[str, Any] = result.as_dict() | {
-        "out": str(encoded_samples.write_result(result, out)) if out and drawn else None
-    }
+    written = str(encoded_samples.write_result(result, out)) if out and drawn else None
+    about: dict[str, Any] = result.as_dict() | {"out": written}
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
     if out is not None and not drawn:

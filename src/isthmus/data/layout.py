@@ -80,8 +80,9 @@ def images_from_rows(matrix: np.ndarray, shape: str, *, name: str, columns: Sequ
 def _fitting(n_columns: int, n_wanted: int, named: bool) -> str:
     over = n_columns - n_wanted
     if named and 0 < over <= 3:
-        plural, them = ("column", "it") if over == 1 else ("columns", "them")
-        return f"{over} {plural} too many: name the label with --label, or leave {them} out with --drop-column NAME"
+        them = "it" if over == 1 else "them"
+        drop = f"leave {them} out with --drop-column NAME"
+        return f"{counted(over, 'column')} too many: name the label with --label, or {drop}"
     fits = nearby_shapes(n_columns)
     return f"{n_columns:,} columns fit --shape {' or '.join(fits)}" if fits else "check the number of columns"
 

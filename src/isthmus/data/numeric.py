@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -104,9 +104,3 @@ def table_type(x: np.ndarray, digits: str) -> type[np.floating]:
     for part in blocks(x):
         rounding.add(part)
     return np.float64 if rounding.matters.any() else np.float32
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names for a sentence, the rest counted: '"a", "b" and 3 more'."""
-    shown = ", ".join(f'"{name}"' for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"

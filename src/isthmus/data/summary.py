@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.data.hashing import Matches
 from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
-from isthmus.wording import counted, printable
+from isthmus.wording import counted, listed, printable
 
 LISTED = 10  # names given one by one
 
@@ -121,9 +121,8 @@ def _form(facts: Summary) -> str:
 def _labels(classes: dict[str, int]) -> str:
     if not classes:
         return "none"
-    shown = ", ".join(f"{printable(name)} ({n:,})" for name, n in list(classes.items())[:LISTED])
-    more = f" and {len(classes) - LISTED:,} more" if len(classes) > LISTED else ""
-    return f"{len(classes):,} classes: {shown}{more}"
+    sizes = [f"{printable(name)} ({n:,})" for name, n in classes.items()]
+    return f"{len(classes):,} classes: {listed(sizes, LISTED, quote='')}"
 
 
 def told_pairs(count: int, n: int, pairs: tuple[tuple[str, str], ...], what: str) -> str:

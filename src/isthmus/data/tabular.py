@@ -20,10 +20,11 @@ from isthmus.data.layout import (
     nearby_shapes,
     pixel_order,
 )
-from isthmus.data.numeric import are_whole, converted, listed
+from isthmus.data.numeric import are_whole, converted
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
+from isthmus.wording import listed
 
 PROBED = 1_000  # rows that already show whether a column repeats itself
 MOST_CLASSES, PER_CLASS = 10, 10  # digits have ten; a class of fewer rows on average is rather a count or a rating

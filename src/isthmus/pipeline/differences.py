@@ -12,6 +12,7 @@ from isthmus.runs.folder import CONFIG, RunFolder
 from isthmus.runs.record import as_recorded, digests, hardware, versions
 from isthmus.settings import BEFORE
 from isthmus.training.prepared import Prepared
+from isthmus.wording import counted
 
 # How far and how fast training goes on; everything it has come to so far stands as it is.
 GOES_ON = {"training.epochs", "training.lr"}
@@ -41,7 +42,7 @@ def settings_changed(run: RunFolder) -> dict[str, str]:
     told = {name: f"{_shown(old)} -> {_shown(new)}" for name, (old, new) in changed.items() if old != new}
     refused = [f"{name}: {change}" for name, change in told.items() if name not in GOES_ON | ELSEWHERE]
     if refused:
-        n = "1 setting" if len(refused) == 1 else f"{len(refused)} settings"
+        n = counted(len(refused), "setting")
         message = f"{n} in {run.path / CONFIG} changed since the run began, which only epochs and lr may."
         again = f"isthmus train --config {shlex.quote(str(run.path / CONFIG))}"
         fix = f"put the old values back, or train a new run with `{again}`"

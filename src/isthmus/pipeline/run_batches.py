@@ -20,6 +20,7 @@ from isthmus.settings import merge
 from isthmus.system import files
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.trainer import Progress
+from isthmus.wording import duration
 
 PLAN = "plan.json"
 
@@ -52,7 +53,7 @@ def carry_out(
     done: dict[str, RunFolder | IsthmusError] = {}
     begun, trained = time.monotonic(), 0
     for i, job in enumerate(jobs):
-        left = "" if not trained else f"; {_minutes((time.monotonic() - begun) / trained * (len(jobs) - i))} left"
+        left = "" if not trained else f"; {duration((time.monotonic() - begun) / trained * (len(jobs) - i))} left"
         show.say(f"[{i + 1} of {len(jobs)}] {job.name}{left}")
         path = folder / job.name
         if not _finished(path):
@@ -122,10 +123,6 @@ def _write_plan(folder: Path, jobs: Sequence[Job], data: str) -> None:
     if folder.is_dir() and any(other != path for other in folder.iterdir()):
         raise UsageError("USAGE-SERIES", f"{folder} is not empty.", fix="name a new folder with --out")
     files.write_json(path, plan)
-
-
-def _minutes(seconds: float) -> str:
-    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
 
 
 __all__ = ["Job", "carry_out", "folder_for"]

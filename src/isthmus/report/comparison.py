@@ -13,7 +13,7 @@ from isthmus.evaluation.figures.data_pictures import as_pictures, one_of_each
 from isthmus.evaluation.figures.run_pictures import SHOWN
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
-from isthmus.report.markup import number
+from isthmus.report.markup import numeral
 from isthmus.report.plots import Line
 from isthmus.report.run_data import RunData, Section
 from isthmus.report.sections.learning_curve import cost_unit, draw, thinned
@@ -119,7 +119,7 @@ def _numbers(found: Sequence[RunData], names: Sequence[str]) -> Section:
     best = {m.name: _best(found, m) if comparable else None for m in measures}
     rows = [
         {"name": name, "kind": f"r{i % KINDS}", "cells": [
-            {"value": number(_value(run, m.keys)), "best": _value(run, m.keys) == best[m.name] is not None}
+            {"value": numeral(_value(run, m.keys)), "best": _value(run, m.keys) == best[m.name] is not None}
             for m in measures
         ]}
         for i, (name, run) in enumerate(zip(names, found, strict=True))
@@ -219,5 +219,5 @@ def _row(name: str, images: torch.Tensor, titles: Sequence[str], x: torch.Tensor
         f"{title}, {name}" + ("" if e is None else f", error {three_digits(e)}")
         for title, e in zip(titles, errors, strict=True)
     ]
-    mean = None if x is None else number(float(np.mean([e for e in errors if e is not None])))
+    mean = None if x is None else numeral(float(np.mean([e for e in errors if e is not None])))
     return {"title": name, "pictures": list(zip(tiles.tiles(as_pictures(images)), alts, strict=True)), "mean": mean}

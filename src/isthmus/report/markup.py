@@ -39,7 +39,7 @@ def html(tree: ET.Element) -> Html:
     return Html(ET.tostring(tree, encoding="unicode", short_empty_elements=tree.tag == "svg"))
 
 
-def number(value: Any, unit: str = "") -> Html:
+def numeral(value: Any, unit: str = "") -> Html:
     """A number as people read it, with the exact one in the element: `<data value="0.00283145">0.00283</data>`."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return html(element("span", {"class": "none"}, "–"))

@@ -15,6 +15,7 @@ from typing import Any
 
 from isthmus.errors import UsageError
 from isthmus.system.files import write_json
+from isthmus.wording import counted
 
 LISTING = ".isthmus.json"  # in a folder of results: the files that isthmus wrote there, with size and time
 
@@ -56,7 +57,7 @@ def claimed(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
     listed = _listed(folder)
     foreign = [path for path in paths if os.path.lexists(path) and not _ours(path, folder, listed)]
     if foreign:
-        n = "a file" if len(foreign) == 1 else f"{len(foreign):,} files"
+        n = "a file" if len(foreign) == 1 else counted(len(foreign), "file")
         names = [str(path.relative_to(folder)) for path in foreign]
         raise _error(f"{folder} holds {n} that would be overwritten.", names)
     names = [path.relative_to(folder).as_posix() for path in paths]

@@ -58,7 +58,7 @@ def test_a_column_of_a_table_is_added(rows: Run) -> None:
     sd = rows.prepared.splits.train.x[:, 3].std()
     assert moved[:, 3].mean() == pytest.approx(sd, rel=0.2)
     assert feature.evidence["r2"] > 0.8
-    assert [f["told"] for f in feature_learning.listed(rows)][1:] == ["a column"] * 4
+    assert [f["told"] for f in feature_learning.list_features(rows)][1:] == ["a column"] * 4
 
 
 def test_one_source_and_only_one(digit_run: Run, rows: Run) -> None:
@@ -83,7 +83,7 @@ def test_directions_are_drawn_and_kept(digit_run: Run, tmp_path: Path) -> None:
     assert shares == sorted(shares, reverse=True)
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.width > picture.height
-    assert {"principal-1", "0", "slant"} <= {row["name"] for row in feature_learning.listed(digit_run)}
+    assert {"principal-1", "0", "slant"} <= {row["name"] for row in feature_learning.list_features(digit_run)}
 
 
 def test_the_matrix_of_edits_and_its_success(digit_run: Run, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_one_class_alone_is_not_offered(tmp_path: Path) -> None:
     pl.DataFrame(tiny.table(60), schema=list("abcdef")).with_columns(kind=pl.lit("oak")).write_csv(tmp_path / "t.csv")
     run = isthmus.train(tmp_path / "t.csv", label="kind", out=tmp_path / "run", **tiny.FAST)
     assert run.latent.classes == ("oak",)
-    assert [row["name"] for row in feature_learning.listed(run)] == list("abcdef")
+    assert [row["name"] for row in feature_learning.list_features(run)] == list("abcdef")
     with pytest.raises(UsageError, match="all samples of this run are of the class oak"):
         edits.edit_of(run, ["oak"])
 

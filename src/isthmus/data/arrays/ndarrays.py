@@ -11,12 +11,13 @@ from isthmus.config import DataConfig
 from isthmus.data.arrays.npy import plain, refuse_kind
 from isthmus.data.labels import encode_labels
 from isthmus.data.layout import TABLE, images_from_array, parse_shape
-from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, listed, loses_digits, table_type, value_range
+from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, loses_digits, table_type, value_range
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
 from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError
+from isthmus.wording import listed
 
 SMALLEST_IMAGE = 16  # bytes with as many rows as columns are one image from this side on, rather than a table
 

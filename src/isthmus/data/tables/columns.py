@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from isthmus.config import DataConfig
-from isthmus.data.numeric import listed
 from isthmus.data.tables.writing import without_apostrophes
 from isthmus.errors import DataError
-from isthmus.wording import counted, printable
+from isthmus.wording import counted, listed, printable
 
 OTHER_TABLE = "name a table with the columns of the training"
 LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case

@@ -12,13 +12,13 @@ import polars as pl
 
 from isthmus.config import DataConfig
 from isthmus.data.inputs import PARQUET
-from isthmus.data.numeric import are_bytes, listed, loses_digits, table_type
+from isthmus.data.numeric import are_bytes, loses_digits, table_type
 from isthmus.data.tables.cells import PLAIN, Numbers, masked, to_numbers
 from isthmus.data.tables.columns import Plan, quoted
 from isthmus.data.tables.findings import Findings
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large, size_of
-from isthmus.wording import printable
+from isthmus.wording import listed, printable
 
 BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies stay small beside the result
 ADVICE = {

@@ -14,7 +14,6 @@ import polars as pl
 from isthmus.config import DataConfig
 from isthmus.data.inputs import PARQUET, InputFile, is_known, stem, wrong_content
 from isthmus.data.labels import class_name, refuse_quantity, why_no_classes
-from isthmus.data.numeric import listed
 from isthmus.data.samples import Samples
 from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, find_dialect, text_columns
@@ -26,7 +25,7 @@ from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import available_bytes, size_of
-from isthmus.wording import counted, printable
+from isthmus.wording import counted, listed, printable
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from isthmus.evaluation.verdicts.cases import Case, Verdict
 from isthmus.evaluation.verdicts.verdict_inputs import USUAL_STEPS
+from isthmus.wording import duration
 
 # In the order in which they are to be mended: what stands above explains what stands below.
 CAUSES = (
@@ -73,14 +74,13 @@ def _following(verdict: Verdict, cause: Verdict) -> Verdict:
 
 
 def _costed(verdict: Verdict, case: Case) -> Verdict:
-    minutes = _minutes(verdict.try_next or "", case)
-    if minutes is None:
+    seconds = _seconds(verdict.try_next or "", case)
+    if seconds is None:
         return verdict
-    told = "under a minute" if minutes < 1 else f"about {minutes:.0f} minute{'s' * (round(minutes) != 1)}"
-    return replace(verdict, text=f"{verdict.text} What to try takes {told} at the pace of this run.")
+    return replace(verdict, text=f"{verdict.text} What to try takes {duration(seconds)} at the pace of this run.")
 
 
-def _minutes(command: str, case: Case) -> float | None:
+def _seconds(command: str, case: Case) -> float | None:
     """How long a training command runs at the measured pace; None where that is not known, as with more data."""
     seconds, epochs, facts = case.number("seconds"), case.number("epochs") or case.facts.epochs, case.facts
     again, further = command.startswith("isthmus train --config"), command.startswith("isthmus resume")
@@ -88,9 +88,9 @@ def _minutes(command: str, case: Case) -> float | None:
         return None
     named = re.search(r"--epochs (\d+)", command)
     if further and named:
-        return seconds / epochs * (int(named[1]) - epochs) / 60
+        return seconds / epochs * (int(named[1]) - epochs)
     if again:
-        return seconds / epochs * (int(named[1]) if named else epochs) / 60
+        return seconds / epochs * (int(named[1]) if named else epochs)
     if "--recipe modern" in command and facts.recipe == "seed" and facts.steps:
-        return seconds / facts.steps * USUAL_STEPS / 60
+        return seconds / facts.steps * USUAL_STEPS
     return None

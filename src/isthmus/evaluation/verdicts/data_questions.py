@@ -5,7 +5,7 @@ from __future__ import annotations
 from isthmus.data.ranges import NARROW, TWICE
 from isthmus.evaluation.verdicts.cases import FEW_SAMPLES, Case, Level, Verdict
 from isthmus.evaluation.verdicts.symptoms import BADLY
-from isthmus.wording import counted, number
+from isthmus.wording import counted, listed, number
 
 RARE = 0.1  # of an even share of the training samples: what it costs to get such a class wrong hardly shows in a mean
 NAMED = 5  # columns or classes: so many show the pattern
@@ -49,12 +49,12 @@ def classes(case: Case) -> Verdict | None:
     rare = [name for name, (n, _) in n_of.items() if 0 < n < min(FEW_SAMPLES, RARE * even)]
     if not missing and not rare and not strangers:
         return None
-    lacks = f"no training {case.sample} is of class {_listed(missing)}, of which others are held out"
+    lacks = f"no training {case.sample} is of class {listed(missing, NAMED, quote='')}, of which others are held out"
     parts = [lacks] if missing else []
     if strangers:
         parts += [f"{counted(strangers, f'held-out {case.sample}')} of a class that no training {case.sample} has"]
-    told = [f"{name} ({n_of[name][0]:,} of {n_all:,})" for name in rare]
-    parts += [f"training {case.sample}s are few of class {_listed(told)}"] if rare else []
+    sizes = [f"{name} ({n_of[name][0]:,} of {n_all:,})" for name in rare]
+    parts += [f"training {case.sample}s are few of class {listed(sizes, NAMED, quote='')}"] if rare else []
     text = "; ".join(parts)
     text = f"{text[0].upper()}{text[1:]}: what it makes of those is not learned from them."
     return Verdict("classes", "fail" if missing or strangers else "warn", text, case.facts.check())
@@ -82,7 +82,3 @@ def one_test_sample(case: Case) -> Verdict | None:
     text += f" error is {number(mse)} with it and {number(facts.mse_without)} without it, the median"
     text += f" {number(facts.test_median)}. Check that {case.sample}."
     return Verdict("one-test-sample", "warn", text, facts.check_test())
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")

@@ -12,7 +12,7 @@ from isthmus.evaluation.figures.data_pictures import as_pictures, one_of_each
 from isthmus.evaluation.figures.run_pictures import SHOWN, WORST, without_noise
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report import tiles
-from isthmus.report.markup import number
+from isthmus.report.markup import numeral
 from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
 from isthmus.wording import three_digits
@@ -32,7 +32,7 @@ def sanity(run_data: RunData) -> Section | None:
     errors = np.square(x - x_hat).mean((1, 2, 3))
     pictures = zip(tiles.tiles(x), _codes(z, len(x), signed=model.bottleneck.signed), tiles.tiles(x_hat), strict=True)
     columns = [
-        {"name": run_data.class_of(row) or test.id_of(row), "x": a, "z": code, "x_hat": b, "mse": number(float(e))}
+        {"name": run_data.class_of(row) or test.id_of(row), "x": a, "z": code, "x_hat": b, "mse": numeral(float(e))}
         for row, (a, code, b), e in zip(rows, pictures, errors, strict=True)
     ]
     content = {
@@ -84,7 +84,7 @@ def rivals(run_data: RunData) -> Section | None:
     if len(found) < 2:
         return None
     most = max(found.values()) or 1.0  # all are without error: of data that never changes
-    table = [{"name": name, "mse": number(mse), "bar": bar(mse / most, "s0" if not i else "other")}
+    table = [{"name": name, "mse": numeral(mse), "bar": bar(mse / most, "s0" if not i else "other")}
              for i, (name, mse) in enumerate(found.items())]  # fmt: skip
     content = {"table": table, "rows": _rival_rows(run_data), "sharp": tiles.is_sharp(tuple(metrics["data"]["shape"]))}
     return Section("baselines", "Beside simple rivals", "baselines.html", _read_rivals(run_data, found), content)
@@ -152,7 +152,7 @@ def by_class(run_data: RunData) -> Section | None:
     heats = [tiles.heat(gap, float(gaps.max())) for gap in gaps]
     columns = [
         {"id": test.id_of(int(row)), "class": run_data.class_of(int(row)), "x": a, "x_hat": b, "gap": gap,
-         "mse": number(float(errors[row]))}
+         "mse": numeral(float(errors[row]))}
         for row, a, b, gap in zip(worst, tiles.tiles(x), tiles.tiles(x_hat), heats, strict=True)
     ]  # fmt: skip
     classes = class_errors(run_data)
@@ -170,10 +170,10 @@ def class_errors(run_data: RunData) -> list[dict[str, Any]]:
     for k, name in enumerate(test.classes):
         own = errors[test.labels == k]
         if len(own):
-            found.append({"name": name, "n": number(len(own)), "error": float(own.mean())})
+            found.append({"name": name, "n": numeral(len(own)), "error": float(own.mean())})
     most = max((row["error"] for row in found), default=1.0)
     found.sort(key=lambda row: -row["error"])
-    return [row | {"mse": number(row["error"]), "bar": bar(row["error"] / (most or 1.0), "s1")} for row in found]
+    return [row | {"mse": numeral(row["error"]), "bar": bar(row["error"] / (most or 1.0), "s1")} for row in found]
 
 
 def _read_errors(errors: np.ndarray, worst: np.ndarray, classes: list[dict[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.evaluation.figures.run_pictures import WORST
-from isthmus.report.markup import number
+from isthmus.report.markup import numeral
 from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
 from isthmus.wording import three_digits
@@ -32,9 +32,9 @@ def columns(run_data: RunData) -> Section | None:
     order = np.argsort(np.nan_to_num(kept, nan=np.inf), kind="stable")
     table = [
         {"name": names[k], "kept": f"{kept[k]:.1%}" if np.isfinite(kept[k]) else "never changes",
-         "bar": bar(float(kept[k])), "mse": number(float(mse[k])), "typical": number(float(typical[k])),
-         "spread": number(float(raw[:, k].std())),
-         "given": number(float(raw[0, k])), "back": number(float(raw_hat[0, k]))}
+         "bar": bar(float(kept[k])), "mse": numeral(float(mse[k])), "typical": numeral(float(typical[k])),
+         "spread": numeral(float(raw[:, k].std())),
+         "given": numeral(float(raw[0, k])), "back": numeral(float(raw_hat[0, k]))}
         for k in order[:MOST_COLUMNS]
     ]  # fmt: skip
     content = {"table": table, "left": max(0, len(names) - MOST_COLUMNS), "example": test.id_of(0)}
@@ -61,11 +61,11 @@ def worst_rows(run_data: RunData) -> Section | None:
     table: list[dict[str, Any]] = []
     for i, row in enumerate(worst.tolist()):
         cells = [
-            {"name": names[k], "given": number(float(raw[i, k])), "back": number(float(raw_hat[i, k]))}
+            {"name": names[k], "given": numeral(float(raw[i, k])), "back": numeral(float(raw_hat[i, k]))}
             for k in np.argsort(-each[i], kind="stable")[:WORST_CELLS]
         ]
         table.append({"id": test.id_of(row), "class": run_data.class_of(row), "cells": cells,
-                      "mse": number(float(errors[row]))})  # fmt: skip
+                      "mse": numeral(float(errors[row]))})  # fmt: skip
     read = (
         f"The ten test rows that come back worst, with errors from {three_digits(float(errors[worst[0]]))} down to "
         f"{three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(float(errors.mean()))}; beside "

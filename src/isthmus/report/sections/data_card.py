@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.data.summary import facts_of, rows_about
 from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.report import tiles
-from isthmus.report.markup import number
+from isthmus.report.markup import numeral
 from isthmus.report.run_data import RunData, Section
 
 STRIP = 6  # images of each class, in two columns of classes
@@ -27,8 +27,8 @@ def data(run_data: RunData) -> Section:
     else:
         facts = facts_of(prepared.splits.train)
         rows += [(title, text) for title, text in rows_about(facts) if title != "samples"]
-        rows.append((f"test {run_data.sample}s also in training", number(prepared.splits.overlap.count)))
-    sizes = {role: number(about[f"n_{role}"]) for role in ("train", "validation", "test")}
+        rows.append((f"test {run_data.sample}s also in training", numeral(prepared.splits.overlap.count)))
+    sizes = {role: numeral(about[f"n_{role}"]) for role in ("train", "validation", "test")}
     content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(run_data.record.get("said", []))}
     content |= {"strips": _strips(run_data), "picture": _left_picture(run_data)}
     content["sharp"] = tiles.is_sharp(tuple(about["shape"]))

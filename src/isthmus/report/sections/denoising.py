@@ -13,7 +13,7 @@ from isthmus.evaluation.figures.run_pictures import SHOWN
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.report import tiles
-from isthmus.report.markup import number
+from isthmus.report.markup import numeral
 from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
 from isthmus.report.sections.headline import measure_of
@@ -80,8 +80,8 @@ def _table(block: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "value": number(numbers.get(by.key)),
-            "ssim": number(numbers["ssim"]) if "ssim" in numbers else None,
+            "value": numeral(numbers.get(by.key)),
+            "ssim": numeral(numbers["ssim"]) if "ssim" in numbers else None,
             "note": "" if note == "ours" else note,
             "ours": note == "ours",
             "bar": bar(value(numbers, most) / most, "s0" if note == "ours" else "other"),

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.evaluation.verdicts.verdicts import headline
-from isthmus.report.markup import Html, number
+from isthmus.report.markup import Html, numeral
 from isthmus.report.run_data import RunData
-from isthmus.wording import three_digits
+from isthmus.wording import plural, three_digits
 
 LEVELS = ("fail", "warn", "pass")
 TITLES = {
@@ -67,7 +67,7 @@ class Opening:
     def counts(self) -> str:
         """ "8 pass, 1 warning": for the title of the list."""
         found = {level: sum(v["level"] == level for v in self.verdicts) for level in LEVELS}
-        words = {"fail": "failed", "warn": "warning" + "s" * (found["warn"] != 1), "pass": "passed"}
+        words = {"fail": "failed", "warn": plural(found["warn"], "warning"), "pass": "passed"}
         return ", ".join(f"{n} {words[level]}" for level, n in found.items() if n)
 
 
@@ -84,15 +84,15 @@ def _errors(run_data: RunData) -> tuple[Stat, ...]:
     metrics, sample = run_data.metrics, run_data.sample
     mse, rivals = metrics["test"].get("mse"), metrics.get("baselines", {})
     stats = [
-        Stat("this model", number(mse), f"mean squared error on {metrics['data']['n_test']:,} test {sample}s", True)
+        Stat("this model", numeral(mse), f"mean squared error on {metrics['data']['n_test']:,} test {sample}s", True)
     ]
     pca = rivals.get("pca", {})
     if finite(pca.get("mse")):
         k = pca.get("n_components")
-        stats.append(Stat("PCA", number(pca["mse"]), f"{_times(pca['mse'], mse)}the best linear code of {k} numbers"))
+        stats.append(Stat("PCA", numeral(pca["mse"]), f"{_times(pca['mse'], mse)}the best linear code of {k} numbers"))
     mean = rivals.get("mean", {}).get("mse")
     if finite(mean):
-        stats.append(Stat(f"mean {sample}", number(mean), f"{_times(mean, mse)}the same answer for every {sample}"))
+        stats.append(Stat(f"mean {sample}", numeral(mean), f"{_times(mean, mse)}the same answer for every {sample}"))
     return tuple(stats)
 
 
@@ -108,16 +108,18 @@ def _denoising(run_data: RunData) -> tuple[Stat, ...]:
     by = measure_of(block)
     stats = [
         Stat(
-            "noisy", number(block["noisy"].get(by.key), by.unit), f"{by.told}test {run_data.sample}s, {block['noise']}"
+            "noisy",
+            numeral(block["noisy"].get(by.key), by.unit),
+            f"{by.told}test {run_data.sample}s, {block['noise']}",
         ),
-        Stat("denoised", number(block["denoised"].get(by.key), by.unit), "what this model makes of them", True),
+        Stat("denoised", numeral(block["denoised"].get(by.key), by.unit), "what this model makes of them", True),
     ]
     blocks = {name: found for name, found in block.get("baselines", {}).items() if isinstance(found, Mapping)}
     filters = {name: found[by.key] for name, found in blocks.items() if finite(found.get(by.key))}
     if filters:
         best = by.best(filters, key=lambda name: filters[name])
         note = f"{FILTERS.get(best, best)}, fitted to this noise"
-        stats.insert(1, Stat("best filter", number(filters[best], by.unit), note))
+        stats.insert(1, Stat("best filter", numeral(filters[best], by.unit), note))
     return tuple(stats)
 
 

@@ -10,7 +10,7 @@ from isthmus.data.labels import evenly
 from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.evaluation.verdicts.symptoms import LEAST_CODES, dead, stuck
 from isthmus.report import tiles
-from isthmus.report.markup import legible, number
+from isthmus.report.markup import legible, numeral
 from isthmus.report.plots import histogram, scatter
 from isthmus.report.run_data import RunData, Section
 from isthmus.wording import three_digits
@@ -65,7 +65,7 @@ def _units(z: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, An
         mean, deviation = three_digits(float(z[:, unit].mean())), three_digits(float(spread[unit]))
         label = f"z{unit}: mean {mean}, standard deviation {deviation}"
         picture = histogram(count.tolist(), most, label=f"{label}{', ' + state if state else ''}", zero=zero)
-        made.append({"name": f"z{unit}", "state": state, "svg": picture, "std": number(float(spread[unit]))})
+        made.append({"name": f"z{unit}", "state": state, "svg": picture, "std": numeral(float(spread[unit]))})
     return made
 
 

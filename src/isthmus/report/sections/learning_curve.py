@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus.evaluation.verdicts.cases import finite
-from isthmus.report.markup import number
+from isthmus.report.markup import numeral
 from isthmus.report.plots import Axis, Line, ReferenceLine, line_chart, y_axis
 from isthmus.report.run_data import RunData, Section
 from isthmus.wording import counted, three_digits
@@ -25,7 +25,7 @@ def training(run_data: RunData) -> Section | None:
     if drawn is None:
         return None
     shown, script = drawn
-    shown |= {"best": number(best["epoch"]) if best else None, "unit": cost_unit(run_data)}
+    shown |= {"best": numeral(best["epoch"]) if best else None, "unit": cost_unit(run_data)}
     return Section("training", "How it learned", "training.html", _read(run_data, best, levels), shown, script)
 
 
@@ -46,8 +46,8 @@ def draw(
     shown = {
         "charts": charts,
         "first": "log" if "log" in charts and _spans(lines, levels) else "linear",
-        "lines": [{"name": line.name, "kind": line.kind, "last": number(line.ys[-1])} for line in lines],
-        "levels": [{"name": level.name, "value": number(level.value)} for level in levels],
+        "lines": [{"name": line.name, "kind": line.kind, "last": numeral(line.ys[-1])} for line in lines],
+        "levels": [{"name": level.name, "value": numeral(level.value)} for level in levels],
     }
     epochs = sorted({epoch for line in lines for epoch in line.xs})
     series = [[line.name, line.kind, _at(epochs, line)] for line in lines]

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from isthmus.config import Config
 from isthmus.errors import IsthmusError
 from isthmus.recipes import resolve
-from isthmus.report.markup import Html, element, html, legible, number
+from isthmus.report.markup import Html, element, html, legible, numeral
 from isthmus.report.run_data import RunData, Section
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -138,9 +138,9 @@ def _facts(run_data: RunData) -> dict[str, list[tuple[str, object]]]:
         ("run folder", str(run_data.path)),
         ("started", record.get("started")),
         ("ended by", record.get("ended") or "not yet"),
-        ("epochs", number(metrics.get("epochs"))),
-        ("seconds of training", number(metrics.get("seconds"))),
-        (f"{run_data.sample}s a second", number(metrics.get("images_per_second"))),
+        ("epochs", numeral(metrics.get("epochs"))),
+        ("seconds of training", numeral(metrics.get("seconds"))),
+        (f"{run_data.sample}s a second", numeral(metrics.get("images_per_second"))),
         ("seed", record.get("seed")),
         ("deterministic", _text(record.get("deterministic"))),
         ("data, SHA-256", record.get("data_sha256")),

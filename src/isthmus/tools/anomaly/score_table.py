@@ -55,12 +55,12 @@ class Scored:
     def text(self) -> str:
         if not self.n_calibration:
             return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
-        noun = "outlier" if self.n_outliers == 1 else "outliers"
+        n_found = counted(self.n_outliers, "outlier")
         if self.groups is not None:
             found, groups = self.groups
             usual = f"; {_rounded(self.rate * groups)} would be expected if all were normal" * (not self.n_trained)
             return (
-                f"{self.n_outliers:,} {noun} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a rate of "
+                f"{n_found} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a rate of "
                 f"{self.rate:.2g} of groups with a false alarm{usual}. Scores written to {self.out}"
             )
         new = self.n - (self.n_trained or 0)
@@ -68,7 +68,7 @@ class Scored:
         usual = _rounded(expected)
         all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
         return (
-            f"{self.n_outliers:,} {noun} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
+            f"{n_found} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
             f"{usual} would be expected {all_normal}. Scores written to {self.out}"
         )
 

@@ -144,7 +144,7 @@ def about(feature: Feature) -> dict[str, Any]:
     return {key: getattr(feature, key) for key in keys} | {"evidence": dict(feature.evidence)}
 
 
-def listed(run: RunFolder) -> list[dict[str, str]]:
+def list_features(run: RunFolder) -> list[dict[str, str]]:
     """What can be added and removed: learned features, classes, measures of pictures or columns of a table."""
     directions.refuse_editing(run)
     preprocess = run.model.preprocess
@@ -156,7 +156,7 @@ def listed(run: RunFolder) -> list[dict[str, str]]:
 
 
 def about_out_of_date(run: RunFolder) -> list[str]:
-    """What is said of the features that `listed` leaves out; empty where there are none."""
+    """What is said of the features that `list_features` leaves out; empty where there are none."""
     old = directions.out_of_date(run)
     if not old:
         return []
@@ -234,4 +234,4 @@ def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str
     }  # fmt: skip
 
 
-__all__ = ["about", "about_out_of_date", "discover", "learn", "listed", "matrix", "usual_out", "words"]
+__all__ = ["about", "about_out_of_date", "discover", "learn", "list_features", "matrix", "usual_out", "words"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from isthmus.errors import DataError, ModelFileError, UsageError
 from isthmus.runs.artifacts import Artifact
+from isthmus.wording import counted
 
 ARRAYS = ("shift", "origin", "spread", "readout")
 
@@ -108,7 +109,7 @@ class Group:
         from isthmus.runs.density import fit_gaussian
 
         if len(codes) < 2:
-            there = "there is 1 sample" if len(codes) == 1 else f"there are {len(codes)} samples"
+            there = f"there {'is' if len(codes) == 1 else 'are'} {counted(len(codes), 'sample')}"
             message = f"a feature is learned from two samples or more, and of {name} {there}."
             raise DataError("DATA-COUNT", message, fix="give more samples")
         fitted = fit_gaussian(codes)
