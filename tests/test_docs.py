@@ -45,20 +45,20 @@ def named(words: list[str]) -> tuple[Any, list[str]]:
     return command, words
 
 
-class Shown(NamedTuple):
+class ReadmeRun(NamedTuple):
     """A real run of the README's example: what it printed, and its run folder."""
 
-    told: str
+    printed: str
     path: Path
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def readme_run(tmp_path_factory: pytest.TempPathFactory) -> ReadmeRun:
     folder = tmp_path_factory.mktemp("readme")
     command = [sys.executable, str(ROOT / "examples" / "quick.py")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return Shown(done.stdout, next((folder / "runs").iterdir()))
+    return ReadmeRun(done.stdout, next((folder / "runs").iterdir()))
 
 
 def block(language: str) -> str:
@@ -97,27 +97,27 @@ def test_the_example_is_eight_lines_before_line_25() -> None:
     assert example.partition('"""\n\n')[2] == code
 
 
-def test_the_example_prints_what_the_readme_shows(shown: Shown) -> None:
+def test_the_example_prints_what_the_readme_shows(readme_run: ReadmeRun) -> None:
     promised = block("text")
-    assert NUMBER.sub("#", shown.told) == NUMBER.sub("#", promised)
-    ours, pca = map(float, NUMBER.findall(shown.told))
+    assert NUMBER.sub("#", readme_run.printed) == NUMBER.sub("#", promised)
+    ours, pca = map(float, NUMBER.findall(readme_run.printed))
     assert ours < pca
     # Other processors round otherwise and train to other weights: a tenth of the error is far more than that makes.
     assert [ours, pca] == pytest.approx([float(n) for n in NUMBER.findall(promised)], rel=0.1)
 
 
-def test_the_run_folder_holds_what_the_readme_lists(shown: Shown) -> None:
+def test_the_run_folder_holds_what_the_readme_lists(readme_run: ReadmeRun) -> None:
     listed = {cells[0].strip("`/") for cells in rows("| file | holds |")}
-    found = {path.name for path in shown.path.iterdir() if not path.name.startswith(".")}
+    found = {path.name for path in readme_run.path.iterdir() if not path.name.startswith(".")}
     assert listed - {"denoising.png"} == found  # the example is no denoiser
 
 
 def test_exit_codes_are_those_of_the_errors() -> None:
-    told = dict(rows("| exit code | means |"))
+    meanings = dict(rows("| exit code | means |"))
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.IsthmusError)]
     codes = {c.exit_code for c in classes}
-    assert {int(code) for code in told if code.isdigit()} == codes | {0}
-    assert told["3"] == "bad data"
+    assert {int(code) for code in meanings if code.isdigit()} == codes | {0}
+    assert meanings["3"] == "bad data"
     assert errors.DataError.exit_code == 3
 
 

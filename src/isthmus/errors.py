@@ -31,9 +31,9 @@ class IsthmusError(Exception):
 
     def as_dict(self) -> dict[str, Any]:
         """The error as the JSON object that `--json` prints."""
-        shown = list(self.problems[:SHOWN])
+        first = list(self.problems[:SHOWN])
         found = {"code": self.code, "message": self.message, "fix": self.fix, "exit_code": self.exit_code}
-        return {"error": found | ({"problems": shown, "count": len(self.problems)} if shown else {})}
+        return {"error": found | ({"problems": first, "count": len(self.problems)} if first else {})}
 
 
 class UsageError(IsthmusError):

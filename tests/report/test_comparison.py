@@ -106,7 +106,7 @@ def test_runs_on_other_data_are_not_ranked(pair: list[Run], digit_run: Run) -> N
     found = compared(pair[0], digit_run)
     assert "cannot be compared" in found.sentence
     assert [section.id for section in found.sections] == ["numbers", "settings", "curves"]
-    cells = [cell for row in found.sections[0].shown["rows"] for cell in row["cells"]]
+    cells = [cell for row in found.sections[0].values["rows"] for cell in row["cells"]]
     assert not any(cell["best"] for cell in cells)
 
 
@@ -127,7 +127,7 @@ def test_a_run_with_another_cost_is_left_out_of_the_curves(pair: list[Run], tmp_
 
 def test_runs_with_the_same_settings_say_so(pair: list[Run], tmp_path: Path) -> None:
     settings = compared(pair[0], changed(pair[0], tmp_path / "b")).sections[1]
-    assert settings.shown["rows"] == []
+    assert settings.values["rows"] == []
     assert "settings are the same" in settings.read
 
 

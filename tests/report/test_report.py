@@ -248,7 +248,7 @@ def test_where_no_rival_has_an_error_there_is_a_page(denoiser: Run) -> None:
     for block in (metrics["test"], *metrics["baselines"].values()):
         block["mse"] = 0.0  # of data that never changes
     section = next(s for s in compose(replace(run_data, metrics=metrics)).sections if s.id == "baselines")
-    assert [row["mse"] for row in section.shown["table"]] == [numeral(0.0)] * 3
+    assert [row["mse"] for row in section.values["table"]] == [numeral(0.0)] * 3
 
 
 def test_a_code_that_is_no_narrow_place_is_called_none(table_run: Run) -> None:
@@ -273,7 +273,7 @@ def test_more_classes_than_colors_leave_the_map_in_one_color(tmp_path: Path) -> 
     lines = [f"{','.join(map(str, row))},{i % 40}" for i, row in enumerate(rows.tolist())]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,c,d,e,f,kind", *lines]))
     run = isthmus.train(tmp_path / "rows.csv", label="kind", out=tmp_path / "run", **tiny.FAST)
-    (dots,) = [s.shown["map"] for s in compose(run_data_of(Run(run.path))).sections if s.id == "code"]
+    (dots,) = [s.values["map"] for s in compose(run_data_of(Run(run.path))).sections if s.id == "code"]
     assert set(re.findall(r'class="dot (c\d)"', str(dots))) == {"c0"}
     assert "colored by" not in str(dots)
 
@@ -289,7 +289,7 @@ def test_a_run_of_one_epoch_shows_its_only_point(denoiser: Run) -> None:
     run_data = replace(run_data_of(denoiser), history=denoiser.history[:1])
     section = next(s for s in compose(run_data).sections if s.id == "training")
     assert "only its first point" in section.read
-    assert all(svg.count('class="lone') == 2 for svg in section.shown["charts"].values())
+    assert all(svg.count('class="lone') == 2 for svg in section.values["charts"].values())
 
 
 def test_a_run_without_history_has_no_curves(denoiser: Run) -> None:
@@ -301,7 +301,7 @@ def test_two_hundred_thousand_epochs_stay_a_small_page(denoiser: Run) -> None:
     rows = [{"epoch": n, "train_cost": 1 / n, "validation_cost": 1 / n} for n in range(1, 200_001)]
     section = next(s for s in compose(replace(run_data_of(denoiser), history=rows)).sections if s.id == "training")
     assert section.script["epochs"][-1] == 200_000
-    assert len(json.dumps(dict(section.script))) + sum(map(len, section.shown["charts"].values())) < 400_000
+    assert len(json.dumps(dict(section.script))) + sum(map(len, section.values["charts"].values())) < 400_000
 
 
 def test_material_names_what_a_sample_is(denoiser: Run, table_run: Run) -> None:
@@ -336,6 +336,6 @@ def test_a_tables_denoiser_is_compared_by_its_error(table_run: Run) -> None:
     ]  # fmt: skip
     section = denoising(noisy)
     assert section is not None
-    assert [row["value"] for row in section.shown["table"]] == [numeral(v) for v in (0.1, 0.2, 0.25, 1.0)]
+    assert [row["value"] for row in section.values["table"]] == [numeral(v) for v in (0.1, 0.2, 0.25, 1.0)]
     assert "from 0.250 to 0.100" in section.read
     assert "That leaves 40% of the squared error" in section.read

@@ -110,12 +110,12 @@ def run_guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
         code = app(args=list(arguments), prog_name="isthmus", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except IsthmusError as error:
-        return _told(error)
+        return _print_error(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except MemoryError:
-        return _told(
+        return _print_error(
             ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="take fewer samples with --limit")
         )
     except Exception as error:
@@ -127,24 +127,28 @@ def _other(error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # `isthmus` alone: its words are the help
         print(getattr(error, "format_message", str)())
         return 0
-    told = getattr(error, "format_message", None)  # typer's parser errors, wherever its version keeps the classes
-    if told is not None:
+    format_message = getattr(
+        error, "format_message", None
+    )  # typer's parser errors, wherever its version keeps the classes
+    if format_message is not None:
         fix = "see `isthmus --help` and `isthmus COMMAND --help`"
-        message = told()
-        return _told(UsageError("USAGE", message if message.endswith((".", "?", ")")) else f"{message}.", fix=fix))
+        message = format_message()
+        return _print_error(
+            UsageError("USAGE", message if message.endswith((".", "?", ")")) else f"{message}.", fix=fix)
+        )
     if isinstance(error, typer.Exit | typer.Abort):
         return getattr(error, "exit_code", 1)
     if Failures.debug:
         raise error
     name = f"{type(error).__name__}: {error}"
-    return _told(
+    return _print_error(
         IsthmusError(
             "BUG", f"isthmus failed unexpectedly ({name}).", fix="run it again with --debug and report the traceback"
         )
     )
 
 
-def _told(error: IsthmusError, exit_code: int | None = None) -> int:
+def _print_error(error: IsthmusError, exit_code: int | None = None) -> int:
     if Failures.debug and error.__traceback__ is not None:
         import traceback
 

@@ -13,7 +13,7 @@ from isthmus.cli.options import USING
 from isthmus.runs.finding import find
 from isthmus.wording import counted
 
-TOLD = 10  # rows that are printed; files and --json hold all
+PRINTED = 10  # rows that are printed; files and --json hold all
 
 Picture = Annotated[
     Path | None, typer.Option("-o", "--out", help="Where to write: .png for a picture, .csv or .parquet for a table.")
@@ -52,7 +52,7 @@ def map_(
     for sentence in result.samples.notes:
         io.say(f"note: {sentence}")
     about: dict[str, Any] = result.as_dict() | {"out": [str(path) for path in paths]}
-    io.result(about, f"{len(result.points):,} samples ({result.told}): {', '.join(map(str, paths))}")
+    io.result(about, f"{len(result.points):,} samples ({result.sentence}): {', '.join(map(str, paths))}")
 
 
 def neighbors(
@@ -113,11 +113,11 @@ def duplicates(
         io.say(f"note: {sentence}")
     if out is not None and not drawn:
         io.say(f"note: there are no pairs, so {out} is not drawn")
-    told = f"{about['n']:,} samples; pairs of equal ones: {about['exact']:,}, of nearly equal ones: {about['near']:,}"
-    told += f", from one part to another: {about['crossing']:,}" if len(result.parts) > 1 else ""
-    lines = [_pair(pair) for pair in about["pairs"][:TOLD]]
-    lines += [f"… and {len(result.pairs) - TOLD:,} more"] if len(result.pairs) > TOLD else []
-    io.result(about, "\n".join([told, *lines, *([f"written to {out}"] if drawn else [])]))
+    head = f"{about['n']:,} samples; pairs of equal ones: {about['exact']:,}, of nearly equal ones: {about['near']:,}"
+    head += f", from one part to another: {about['crossing']:,}" if len(result.parts) > 1 else ""
+    lines = [_pair(pair) for pair in about["pairs"][:PRINTED]]
+    lines += [f"… and {len(result.pairs) - PRINTED:,} more"] if len(result.pairs) > PRINTED else []
+    io.result(about, "\n".join([head, *lines, *([f"written to {out}"] if drawn else [])]))
 
 
 def probe(
@@ -147,8 +147,8 @@ def _neighbor(row: dict[str, Any]) -> str:
 
 def _pair(pair: dict[str, Any]) -> str:
     ends = [f"{pair[f'{end}_part']} {pair[end]}" for end in ("first", "second")]
-    told = "equal" if pair["exact"] else f"RMS difference {pair['rms_difference']:.4g}"
-    return f"{ends[0]}  =  {ends[1]}  ({told})"
+    likeness = "equal" if pair["exact"] else f"RMS difference {pair['rms_difference']:.4g}"
+    return f"{ends[0]}  =  {ends[1]}  ({likeness})"
 
 
 def _probed(result: dict[str, Any]) -> str:
@@ -156,10 +156,10 @@ def _probed(result: dict[str, Any]) -> str:
     names = {"codes": "codes", "pca": "PCA", "raw": "raw values"}
     head = f"{'':<11}{'size':>7}{str(first['k']) + '-NN':>9}{'linear':>9}{'NMI':>9}{'ARI':>9}"
     lines = []
-    for key, told in names.items():
+    for key, name in names.items():
         found = result[key]
         numbers = "".join(f"{found[measure]:>9.4f}" for measure in ("knn", "linear", "nmi", "ari"))
-        lines.append(f"{told:<11}{found['size']:>7,}{numbers}")
+        lines.append(f"{name:<11}{found['size']:>7,}{numbers}")
     sizes = f"{first['n_train']:,} samples teach, {first['n_test']:,} are asked, {first['n_classes']} classes"
     groups = f" in {counted(result['n_groups'], 'group')}" if "n_groups" in result else ""
     doubt = f"accuracies are of {first['n_test']:,} samples{groups}: ± {result['standard_error']:.2g}"

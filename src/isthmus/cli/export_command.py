@@ -30,10 +30,10 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
     exported = write(find(run), out)
     for sentence in exported.said:
         io.say(f"note: {sentence}")
-    io.result(exported.as_dict(), _told(exported))
+    io.result(exported.as_dict(), _sentence(exported))
 
 
-def _told(exported: Any) -> str:
+def _sentence(exported: Any) -> str:
     lines = [f"{file.path}: {file.part}, {file.takes} -> {file.gives}, {_difference(file)}" for file in exported.files]
     n = exported.files[0].n
     return "\n".join([*lines, f"opset {exported.opset}; each compared with the model on {n} samples"])

@@ -106,7 +106,7 @@ def info(io: Io, run: RunName) -> None:
     found = find(run)
     fault = damage(found)
     about = {"run": str(found.path), "record": found.record, "config": found.config.as_dict(), "metrics": found.metrics}
-    io.result(about | (fault.as_dict() if fault else {}), _told(found))
+    io.result(about | (fault.as_dict() if fault else {}), _summary(found))
     if fault is not None:
         print(fault, file=sys.stderr)
         raise typer.Exit(fault.exit_code)
@@ -140,10 +140,10 @@ def _measured(metrics: dict[str, Any]) -> str:
     lines += [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
     lines += [f"{name:<10} mse {numbers['mse']:.5g}" for name, numbers in metrics["baselines"].items()]
     rivals = {k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})
-    denoised = [f"  {name:<10} {told}" for name, numbers in rivals.items() if (told := _denoised(numbers))]
+    denoised = [f"  {name:<10} {text}" for name, numbers in rivals.items() if (text := _denoised(numbers))]
     lines += [f"of noisy {of}s ({block['noise']}):", *denoised] if denoised else []
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
-    lines += [f"note: {told}"] if (told := (metrics.get("set") or {}).get("text")) else []
+    lines += [f"note: {text}"] if (text := (metrics.get("set") or {}).get("text")) else []
     return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
 
 
@@ -196,7 +196,7 @@ def _network(model: Any) -> str:
     return model.network if model.network == "own" else f"{model.network}, {widths(model.network, model.hidden)}"
 
 
-def _told(run: Any) -> str:
+def _summary(run: Any) -> str:
     record, metrics, config = run.record, run.metrics, run.config
     lines = [
         f"run       {run.path}",

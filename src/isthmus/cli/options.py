@@ -63,9 +63,9 @@ def _option(name: str, address: str) -> inspect.Parameter:
     else:
         kind = _plain(hint)
     if default not in (None, "", False, ()) and key != "header":
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        default_text = ",".join(map(str, default)) if isinstance(default, tuple) else default
         extra["show_default"] = False
-        text = f"{text} [{shown}]" if section == "data" else text
+        text = f"{text} [{default_text}]" if section == "data" else text
     annotation = Annotated[kind | None, typer.Option(*flags, help=text, rich_help_panel=None, **extra)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 

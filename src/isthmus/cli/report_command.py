@@ -31,10 +31,10 @@ def report(io: Io, run: Runs, *, out: File = None) -> None:
     written = write(*run, out=out)
     for sentence in written.missing:
         io.say(f"note: left out: {sentence}")
-    io.result(written.as_dict(), _told(written))
+    io.result(written.as_dict(), _sentence(written))
 
 
-def _told(written: Any) -> str:
+def _sentence(written: Any) -> str:
     return f"report written to {written.path} ({written.n_bytes / 1e6:.1f} MB); open it in a browser"
 
 

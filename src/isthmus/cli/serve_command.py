@@ -43,14 +43,14 @@ def serve(
         message = f"the web part is not installed ({error})."
         raise ResourceError("RESOURCE-WEB", message, fix=installing("web")) from None
 
-    def told(serving: Any) -> None:
+    def on_start(serving: Any) -> None:
         for sentence in serving.said:
             print(sentence, file=sys.stderr)
         io.result(serving.as_dict(), serving.address)
         sys.stdout.flush()  # whoever started it waits for this line
 
     stream = sys.stdin.buffer if until_closed else None
-    start(found, port=port, host=host, allow_network=allow_network, watch=watch, told=told, until_closed=stream)
+    start(found, port=port, host=host, allow_network=allow_network, watch=watch, on_start=on_start, until_closed=stream)
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ from isthmus.data.hashing import Matches
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, skipped_files
-from isthmus.data.summary import Summary, facts_of, rows_about, told_pairs
+from isthmus.data.summary import Summary, facts_of, pairs_text, rows_about
 from isthmus.errors import DataError, IsthmusError, ResourceError
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
@@ -77,12 +77,16 @@ class CheckResult:
         """Titles and sentences for a printed table, the problems with every row or file at its end."""
         rows = [("data", printable(self.source))]
         for title, facts in (("", self.train), ("test: ", self.test)):
-            rows += [(title + name, self._told(name, text)) for name, text in rows_about(facts)] if facts else []
+            rows += (
+                [(title + name, self._of_several_sizes(name, text)) for name, text in rows_about(facts)]
+                if facts
+                else []
+            )
         if self.test is not None:
-            told = told_pairs(
+            overlap = pairs_text(
                 self.overlap.count, self.test.n, self.overlap_pairs, "test samples are in the training part"
             )
-            rows.append(("train and test overlap", told))
+            rows.append(("train and test overlap", overlap))
         rows += [("note", note) for note in self.notes]
         rows += [("skipped", text) for text in self.skipped]
         rows += [("warning", warning) for warning in self.warnings]
@@ -95,7 +99,7 @@ class CheckResult:
             rows += [("fix", problem.fix)] if problem.fix else []
         return rows
 
-    def _told(self, name: str, text: str) -> str:
+    def _of_several_sizes(self, name: str, text: str) -> str:
         """Of images of several sizes the one size is none of theirs."""
         if self.as_if is None or name != "samples":
             return text
@@ -195,8 +199,8 @@ def _ids(bundle: Bundle, overlap: Matches) -> tuple[tuple[str, str], ...]:
 def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[str]:
     found = []
     if test is None and train.n < LEAST:
-        told = f"{counted(train.n, 'sample')}; to divide into training, validation and test takes at least {LEAST}"
-        found.append(f"{told}, or other data for --validation and --test.")
+        sentence = f"{counted(train.n, 'sample')}; to divide into training, validation and test takes at least {LEAST}"
+        found.append(f"{sentence}, or other data for --validation and --test.")
     if overlap.count:
         assert test is not None
         share = overlap.count / test.n

@@ -82,8 +82,8 @@ def about_narrow(low: float, high: float) -> list[str]:
     if low < 0 or high > 1 or not 0 < high - low < NARROW:
         return []
     twice = ", as if they had been divided by 255 twice" if high <= TWICE else ""
-    told = f"the images use a small part of [0, 1], {low:.3g} to {high:.3g}{twice}"
-    return [f"{told}; --scale minmax would spread the range"]
+    sentence = f"the images use a small part of [0, 1], {low:.3g} to {high:.3g}{twice}"
+    return [f"{sentence}; --scale minmax would spread the range"]
 
 
 def _floats(x: np.ndarray, low: float, high: float, scale: str, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -25,7 +25,7 @@ from isthmus.system.workers import Progress
 from isthmus.wording import printable
 
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing")
-LONGEST_TOLD = 200  # characters of a wrong name that are repeated in the message
+LONGEST_REPEATED = 200  # characters of a wrong name that are repeated in the message
 VALIDATION_NAMES = ("val", "valid", "validation")
 
 
@@ -148,7 +148,7 @@ def _unknown(text: str, path: Path) -> DataError:
         return missing(path)
     known = ", ".join(NAMES)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    told = text if len(text) < LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
-    where = printable(Path(told).expanduser().absolute())
-    message = f"there is no file or folder {where}, and no data set is called {printable(told)!r}."
+    repeated = text if len(text) < LONGEST_REPEATED else f"{text[:LONGEST_REPEATED]}…"
+    where = printable(Path(repeated).expanduser().absolute())
+    message = f"there is no file or folder {where}, and no data set is called {printable(repeated)!r}."
     return DataError("DATA-SOURCE", message, fix=f"{guess}Known data sets: {known}.")

@@ -101,7 +101,7 @@ def rows_about(facts: Summary) -> list[tuple[str, str]]:
         ("samples", _form(facts)),
         ("values", f"{facts.dtype}, from {facts.low:g} to {facts.high:g}, mean {facts.mean:.4g}"),
         ("labels", _labels(facts.classes)),
-        ("duplicates", told_pairs(facts.duplicates.count, facts.n, facts.pairs, "equal an earlier one")),
+        ("duplicates", pairs_text(facts.duplicates.count, facts.n, facts.pairs, "equal an earlier one")),
     ]
     if facts.n > 1:  # one sample differs from nothing
         rows.append((f"constant {unit}", f"{facts.n_constant:,} of {size:,} never change{_named(facts.constant)}"))
@@ -125,11 +125,11 @@ def _labels(classes: dict[str, int]) -> str:
     return f"{len(classes):,} classes: {listed(sizes, LISTED, quote='')}"
 
 
-def told_pairs(count: int, n: int, pairs: tuple[tuple[str, str], ...], what: str) -> str:
+def pairs_text(count: int, n: int, pairs: tuple[tuple[str, str], ...], what: str) -> str:
     if not count:
         return "none"
-    shown = ", ".join(f"{printable(b)} = {printable(a)}" for a, b in pairs)
-    return f"{count:,} of {n:,} {what}: {shown}{' …' if count > len(pairs) else ''}"
+    equal = ", ".join(f"{printable(b)} = {printable(a)}" for a, b in pairs)
+    return f"{count:,} of {n:,} {what}: {equal}{' …' if count > len(pairs) else ''}"
 
 
 def _named(names: tuple[str, ...]) -> str:

@@ -35,14 +35,14 @@ ID_ROWS = 20  # fewer rows may well be all different by chance
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a matrix comes from. `told_as` names it in notes (a file: with its suffix).
+    """Where a matrix comes from. `file_name` names it in notes (a file: with its suffix).
 
     `labels` are indices into `classes`. `declared` says that somebody chose the type of the values, `predicting` that a
     trained model asks: nothing is guessed then, and nothing warned about.
     """
 
     name: str
-    told_as: str = ""
+    file_name: str = ""
     columns: tuple[str, ...] | None = None
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
@@ -55,8 +55,8 @@ class Origin:
     predicting: bool = False
 
     @property
-    def told(self) -> str:
-        return self.told_as or self.name
+    def display_name(self) -> str:
+        return self.file_name or self.name
 
 
 def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig) -> Samples:
@@ -81,18 +81,20 @@ def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig)
 def _as_images(matrix: np.ndarray, shape: str, guessed: bool, origin: Origin, options: DataConfig) -> Samples:
     notes, columns = (), origin.columns
     if matrix.dtype.kind == "f" and np.isnan(matrix).any():
-        message = f"{origin.told}: its rows are images of {shape}, and pixels are missing; medians are for tables."
+        message = (
+            f"{origin.display_name}: its rows are images of {shape}, and pixels are missing; medians are for tables."
+        )
         raise DataError("DATA-MISSING", message, fix="pass --missing drop to leave those rows out, or --shape table")
     order = None if origin.predicting else pixel_order(columns)
     if order is not None and columns is not None:
         matrix, columns = matrix[:, order], tuple(columns[i] for i in order)
-        notes += (f"{origin.told}: the pixel columns were put in the order of their numbers.",)
-    images = images_from_rows(matrix, shape, name=origin.told, columns=columns)
-    values, told = image_values(images, scale=options.scale, name=origin.told, declared=origin.declared)
+        notes += (f"{origin.display_name}: the pixel columns were put in the order of their numbers.",)
+    images = images_from_rows(matrix, shape, name=origin.display_name, columns=columns)
+    values, value_notes = image_values(images, scale=options.scale, name=origin.display_name, declared=origin.declared)
     if guessed:
         word = f"{matrix.shape[1]:,} columns of whole numbers from 0 to 255 are read as gray images of {shape}"
-        notes += (f"{origin.told}: {word}; --shape table keeps them a table.",)
-    return _samples(values, origin, columns, notes + told)
+        notes += (f"{origin.display_name}: {word}; --shape table keeps them a table.",)
+    return _samples(values, origin, columns, notes + value_notes)
 
 
 def _samples(x: np.ndarray, origin: Origin, columns: tuple[str, ...] | None, notes: tuple[str, ...]) -> Samples:
@@ -122,7 +124,7 @@ def _about_table(matrix: np.ndarray, origin: Origin) -> tuple[str, ...]:
             if len(found) == 1
             else f"{len(found):,} columns never change: {listed(found)}"
         )
-        notes.append(f"{origin.told}: {which}; scaled by 1, and nothing to learn from.")
+        notes.append(f"{origin.display_name}: {which}; scaled by 1, and nothing to learn from.")
     notes += _about_identifiers(matrix, names, origin)
     notes += _about_pixels(matrix, origin)
     return tuple(notes)
@@ -142,17 +144,19 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
         found = [names[i] for i in _all_different(matrix) if are_named_so(names[i]) or _is_dense(matrix[:, i])]
         if found:
             advice = f"leave it out with --drop-column {found[0]}"
-            notes.append(f"{origin.told}: column {listed(found)} counts or names the rows (no number twice); {advice}.")
+            notes.append(
+                f"{origin.display_name}: column {listed(found)} counts or names the rows (no number twice); {advice}."
+            )
     if origin.labels is None:
         binary = [names[i] for i in np.flatnonzero(_binary(matrix) & ~_constant(matrix)).tolist()]
         if len(binary) == 1:  # several are rather categories spread over columns
             advice = f"if it is what you would predict, keep it out with --label {shlex.quote(binary[0])}"
-            notes.append(f"{origin.told}: column {listed(binary)} holds only 0 and 1; {advice}.")
+            notes.append(f"{origin.display_name}: column {listed(binary)} holds only 0 and 1; {advice}.")
         elif not binary and (column := _classes(matrix)) is not None:
             low, high = int(matrix[:, column].min()), int(matrix[:, column].max())
             advice = f"if it is what you would predict, keep it out with --label {shlex.quote(names[column])}"
-            told = f"holds only the whole numbers {low} to {high}"
-            notes.append(f"{origin.told}: column {listed([names[column]])} {told}; {advice}.")
+            sentence = f"holds only the whole numbers {low} to {high}"
+            notes.append(f"{origin.display_name}: column {listed([names[column]])} {sentence}; {advice}.")
     return notes
 
 
@@ -214,9 +218,11 @@ def _about_pixels(matrix: np.ndarray, origin: Origin) -> list[str]:
     if are_pixel_names(origin.columns):
         fits = nearby_shapes(n_columns)
         advice = f"say --shape {fits[0]} if it fits" if fits else "say which shape with --shape HxW"
-        return [f"{origin.told}: the columns are named like pixels, but are read as a table; {advice}."]
+        return [f"{origin.display_name}: the columns are named like pixels, but are read as a table; {advice}."]
     side = math.isqrt(n_columns - 1)
     if side * side == n_columns - 1 >= LEAST_PIXELS:
         advice = "name the label with --label or leave the column out with --drop-column"
-        return [f"{origin.told}: {n_columns:,} columns are one more than images of {side}x{side} have; {advice}."]
+        return [
+            f"{origin.display_name}: {n_columns:,} columns are one more than images of {side}x{side} have; {advice}."
+        ]
     return []

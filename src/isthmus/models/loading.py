@@ -64,13 +64,13 @@ def _load(folder: Path, module: nn.Module | None, device: str | torch.device) ->
     except (OSError, RuntimeError, SafetensorError, ModelFileError, UsageError) as error:
         if isinstance(error, UsageError) and error.code == "USAGE-MEMORY":
             raise
-        told = isinstance(error, IsthmusError)
+        is_known = isinstance(error, IsthmusError)
         fix = f"hand over {own} as it was made for the training" if own else "use the folder it was saved with"
         raise ModelFileError(
             "MODEL-WEIGHTS",
-            f"{path} does not fit: {error.message if told else str(error).strip()}",
+            f"{path} does not fit: {error.message if is_known else str(error).strip()}",
             fix=fix,
-            problems=error.problems if told else (),
+            problems=error.problems if is_known else (),
         ) from None
     model = model.to(device).eval()
     model.note_file(manifest["files"][WEIGHTS]["sha256"])

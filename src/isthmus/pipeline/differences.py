@@ -39,15 +39,15 @@ def settings_changed(run: RunFolder) -> dict[str, str]:
     then, now = flat(before), flat(as_recorded(run.config))
     usual = flat(as_recorded(Config())) | flat(BEFORE)  # what a setting was before it could be set
     changed = {name: (then.get(name, usual.get(name)), value) for name, value in now.items()}
-    told = {name: f"{_shown(old)} -> {_shown(new)}" for name, (old, new) in changed.items() if old != new}
-    refused = [f"{name}: {change}" for name, change in told.items() if name not in GOES_ON | ELSEWHERE]
+    sentences = {name: f"{_as_text(old)} -> {_as_text(new)}" for name, (old, new) in changed.items() if old != new}
+    refused = [f"{name}: {change}" for name, change in sentences.items() if name not in GOES_ON | ELSEWHERE]
     if refused:
         n = counted(len(refused), "setting")
         message = f"{n} in {run.path / CONFIG} changed since the run began, which only epochs and lr may."
         again = f"isthmus train --config {shlex.quote(str(run.path / CONFIG))}"
         fix = f"put the old values back, or train a new run with `{again}`"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=refused)
-    return told
+    return sentences
 
 
 def flat(settings: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _difference(role: str, then: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _size(about: dict[str, Any]) -> str:
-    return f"{about.get('n', 0):,} samples, {_shown(about.get('shape'))} {about.get('dtype')}"
+    return f"{about.get('n', 0):,} samples, {_as_text(about.get('shape'))} {about.get('dtype')}"
 
 
 def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:
@@ -91,5 +91,5 @@ def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:
     ]
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return " x ".join(map(str, value)) if isinstance(value, list) and value else str(value)

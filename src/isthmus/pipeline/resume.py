@@ -59,12 +59,12 @@ def resume(
         sweep(run.path)
         prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
         refuse_other_data(run, prepared.splits, config.data.source)
-        told = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
-        for sentence in told:
+        notes = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
+        for sentence in notes:
             display.say(f"note: {sentence}")
         model = prepare.fresh_model(prepared, module, run.record.get("flatten", "auto"))
         with _as_it_was(run):
-            _take_up(run, prepared, told)
+            _take_up(run, prepared, notes)
             return execute(run, prepared, model, display, going_on=True, extended=finished)
 
 
@@ -110,9 +110,9 @@ def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
     return replace(config, data=read, training=training)
 
 
-def _take_up(run: RunFolder, prepared: Prepared, told: list[str]) -> None:
+def _take_up(run: RunFolder, prepared: Prepared, notes: list[str]) -> None:
     """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
     files.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    resumed = [*run.record.get("resumed", []), {"at": now, "changed": told}]
+    resumed = [*run.record.get("resumed", []), {"at": now, "changed": notes}]
     run.write_record(ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed)

@@ -136,9 +136,9 @@ def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
         doublings = np.log2(larger / size)
         gain = (point.validation_mse - after.validation_mse) / point.mean_mse / doublings
         if gain < PAYS:
-            told = f"{larger:g} explains {abs(gain):.1%} of the variance {'more' if gain > 0 else 'less'} a doubling"
+            gained = f"{larger:g} explains {abs(gain):.1%} of the variance {'more' if gain > 0 else 'less'} a doubling"
             return point.values[0], (
-                f"{name} {size:g}: after it more stops paying. {told} on validation data, under the {PAYS:.0%} that "
+                f"{name} {size:g}: after it more stops paying. {gained} on validation data, under the {PAYS:.0%} that "
                 f"is asked; the test error there is {point.test_mse:.4g}"
                 + (f", PCA's of that size {point.pca_mse:.4g}." if point.pca_mse is not None else ".")
             )

@@ -173,14 +173,14 @@ def _curves(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
     drawn = draw(lines, [])
     if drawn is None:
         return None
-    shown_, script = drawn
+    values, script = drawn
     ends = ", ".join(f"{line.name} at {three_digits(line.ys[-1])}" for line in lines)
     read = f"The validation cost ({unit}) of each run by epoch, lower is better; at their ends stand {ends}."
     if left:
         read += f" Left out, because they count another cost: {', '.join(left)}."
     if not same_test(found):
         read += " The runs saw different data, so only the shapes of the curves can be compared."
-    return Section("curves", "How they learned", "training.html", read, shown_ | {"best": None, "unit": unit}, script)
+    return Section("curves", "How they learned", "training.html", read, values | {"best": None, "unit": unit}, script)
 
 
 def _images(found: Sequence[RunData], names: Sequence[str]) -> Section | None:

@@ -43,8 +43,8 @@ def numeral(value: Any, unit: str = "") -> Html:
     """A number as people read it, with the exact one in the element: `<data value="0.00283145">0.00283</data>`."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return html(element("span", {"class": "none"}, "–"))
-    shown = f"{value:,}" if isinstance(value, int) else three_digits(value)
-    return html(element("data", {"value": repr(value)}, shown + (f"\u202f{unit}" if unit else "")))
+    text = f"{value:,}" if isinstance(value, int) else three_digits(value)
+    return html(element("data", {"value": repr(value)}, text + (f"\u202f{unit}" if unit else "")))
 
 
 def legible(text: str) -> str:

@@ -18,7 +18,7 @@ TEMPLATES = "templates"
 STYLE, SCRIPT = "style.css", "script.js"
 
 
-def render(template: str, title: str, script: Mapping[str, Any], **shown: Any) -> str:
+def render(template: str, title: str, script: Mapping[str, Any], **values: Any) -> str:
     """A whole page: one HTML text that asks for nothing from outside.
 
     `script` is what script.js works with, by section. Every text is escaped; the policy allows this very style, this
@@ -31,7 +31,7 @@ def render(template: str, title: str, script: Mapping[str, Any], **shown: Any) -
     )
     page = _environment().get_template(template)
     return page.render(
-        title=title, policy=policy, style=style, program=program, script=script, version=__version__, **shown
+        title=title, policy=policy, style=style, program=program, script=script, version=__version__, **values
     )
 
 

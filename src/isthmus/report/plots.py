@@ -88,9 +88,9 @@ def y_axis(lines: Sequence[Line], levels: Sequence[ReferenceLine], *, log: bool)
     near = [
         math.log(v.value) if log else v.value for v in levels if math.isfinite(v.value) and (v.value > 0 or not log)
     ]
-    shown = [low, high, *(v for v in near if low - reach <= v <= high + reach)]
-    room = ROOM * ((max(shown) - min(shown)) or abs(high) or 1.0)
-    low, high = min(shown) - room, max(shown) + room
+    heights = [low, high, *(v for v in near if low - reach <= v <= high + reach)]
+    room = ROOM * ((max(heights) - min(heights)) or abs(high) or 1.0)
+    low, high = min(heights) - room, max(heights) + room
     return Axis(math.exp(low), math.exp(high), True) if log else Axis(low, high)
 
 

@@ -116,11 +116,11 @@ class RunData:
 
 @dataclass(frozen=True)
 class Section:
-    """A chapter: `read` says how to read it, `shown` is what `template` shows, `script` what script.js works with."""
+    """A chapter: `read` says how to read it, `values` is what `template` shows, `script` what script.js works with."""
 
     id: str
     title: str
     template: str
     read: str
-    shown: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     script: Mapping[str, Any] = field(default_factory=dict)

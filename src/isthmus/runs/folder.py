@@ -162,8 +162,10 @@ class RunFolder:
             self.given_model = self._record = None
             for name in ("model", "config", "metrics", "history", "prepared", "latent"):
                 self.__dict__.pop(name, None)
-            told = f"{self.path} was trained on since it was opened: its new weights are used; older codes do not fit"
-            warnings.warn(told, RuntimeWarning, stacklevel=3)
+            message = (
+                f"{self.path} was trained on since it was opened: its new weights are used; older codes do not fit"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
         return self
 
     def write_record(self, **values: Any) -> None:

@@ -103,7 +103,7 @@ class Terminal(AbstractDisplay):
         self.stream = stream or sys.stdout
         self.console = Console(file=self.stream, highlight=False)
         self._bar: Any = None
-        self._told = ""
+        self._sentence = ""
         self._costs: list[float] = []
         self._unicode = "utf" in (getattr(self.stream, "encoding", None) or "").lower()
 
@@ -119,15 +119,15 @@ class Terminal(AbstractDisplay):
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TimeRemainingColumn(),
-            TextColumn("left  {task.fields[told]}"),
+            TextColumn("left  {task.fields[sentence]}"),
         ]
         with Bar(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task("training", total=progress.epochs * progress.batches, told="")
+            task = bar.add_task("training", total=progress.epochs * progress.batches, sentence="")
             self._bar = (bar, task)
             yield
         self._bar = None
-        if self._told:
-            self.say(self._told)
+        if self._sentence:
+            self.say(self._sentence)
 
     def step(self, progress: Progress) -> None:
         bar, task = self._bar
@@ -135,9 +135,9 @@ class Terminal(AbstractDisplay):
 
     def epoch(self, row: dict[str, Any], progress: Progress) -> None:
         self._costs.append(row["validation_cost"])
-        self._told = sentence(row, progress)
+        self._sentence = sentence(row, progress)
         bar, task = self._bar
-        bar.update(task, told=f"{brief(row, progress)}  {sparkline(self._costs, 20, ascii=not self._unicode)}")
+        bar.update(task, sentence=f"{brief(row, progress)}  {sparkline(self._costs, 20, ascii=not self._unicode)}")
 
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:

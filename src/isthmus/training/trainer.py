@@ -161,10 +161,10 @@ class Trainer:
             return self._learn(objective(self.model, pair, output, self.weights))
         if self.model.terms:
             output = with_terms(self.model, pair, output, generator)
-        weights, told = risen(self.weights, done, settings), objective(self.model, pair, output, self.weights)
-        self._learn(told if weights is self.weights else objective(self.model, pair, output, weights))
+        weights, cost = risen(self.weights, done, settings), objective(self.model, pair, output, self.weights)
+        self._learn(cost if weights is self.weights else objective(self.model, pair, output, weights))
         self._note(output)
-        return told.detach()
+        return cost.detach()
 
     def _learn(self, cost: Tensor) -> Tensor:
         cost.backward()
@@ -218,12 +218,12 @@ class Trainer:
             cause = "it was so from the first steps: the weights overflow, or the module returns it for real data"
         else:
             cause = "a learning rate that is too high does this most often"
-        shown = ", ".join(str(int(i)) for i in samples[:5])
+        first = ", ".join(str(int(i)) for i in samples[:5])
         kept = "" if not self.monitor.epoch else f" Epoch {self.monitor.epoch} is kept in the checkpoint."
         return DivergedError(
             "TRAIN-DIVERGED",
             f"the {what} was not a finite number in epoch {progress.epoch + 1}, step {step + 1} "
-            f"(training samples {shown}, …); {cause}. That update was skipped.{kept}",
+            f"(training samples {first}, …); {cause}. That update was skipped.{kept}",
             fix=f"train again with a lower rate: --lr {self.settings.lr / 3:.1g}",
         )
 

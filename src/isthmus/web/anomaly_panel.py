@@ -25,19 +25,19 @@ def scored(loaded: LoadedRun, raw: np.ndarray) -> dict[str, Any]:
     detector = loaded.detector
     n = len(detector.calibration)
     found, rate = detector.scores(raw), settled_rate(None, n) if n else None
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "score": found.score.tolist(),
         "p_value": found.p_value.tolist() if n else [None] * len(raw),
         "outlier": [None] * len(raw) if rate is None else outliers(found.p_value, rate).tolist(),
         "rate": rate,
     }
     known, good = "images" if loaded.model.preprocess.is_image else "rows", not loaded.failed
-    judged = [graded(p, bool(o), known, good=good) for p, o in zip(told["p_value"], told["outlier"], strict=True)]
-    told |= {"level": [level for level, _ in judged], "said": [said for _, said in judged]}
+    judged = [graded(p, bool(o), known, good=good) for p, o in zip(answer["p_value"], answer["outlier"], strict=True)]
+    answer |= {"level": [level for level, _ in judged], "said": [said for _, said in judged]}
     if loaded.model.preprocess.is_image:
         _, where = detector.heat(raw)
-        told["heat"] = [heat(values.max(0), STRONG) for values in where]
-    return told
+        answer["heat"] = [heat(values.max(0), STRONG) for values in where]
+    return answer
 
 
 def graded(p: float | None, outlier: bool, known: str, *, good: bool) -> tuple[str, str]:

@@ -49,7 +49,7 @@ def build_app(served: ServedRun, access: Access, limits: Limits | None = None, *
     for module in (routes, panels, watching):
         app.include_router(module.router)
     _add_pages(app)
-    app.add_exception_handler(IsthmusError, _told)
+    app.add_exception_handler(IsthmusError, _error_response)
     app.add_exception_handler(TooMuch, _too_much)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -87,7 +87,7 @@ def _add_pages(app: FastAPI) -> None:
         return Response(path.read_bytes(), media_type="image/png", headers={"Content-Disposition": "attachment"})
 
 
-def _told(request: Request, error: Any) -> JSONResponse:
+def _error_response(request: Request, error: Any) -> JSONResponse:
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
     return JSONResponse(json.loads(json.dumps(finite(error.as_dict()))), status)
 

@@ -36,12 +36,12 @@ class BackgroundServer:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        told = json.loads(line) if line.startswith("{") else {}
-        if "address" not in told:
-            message = told.get("error", {}).get("message", "the server did not start.")
+        answer = json.loads(line) if line.startswith("{") else {}
+        if "address" not in answer:
+            message = answer.get("error", {}).get("message", "the server did not start.")
             raise ResourceError("RESOURCE-SERVE", message, fix="train without --serve, and call `isthmus serve` later")
-        self.say(f"watch it at {told['address']}")
-        return told["address"]
+        self.say(f"watch it at {answer['address']}")
+        return answer["address"]
 
     def wait(self) -> None:
         """Until Ctrl-C, or until the server ends by itself."""

@@ -83,7 +83,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if len(headers.getlist("host")) != 1 or not self.access.knows(headers["host"]):
-            return _told(
+            return _refused(
                 403,
                 "GUARD-HOST",
                 "the request names another host than this server.",
@@ -91,13 +91,13 @@ class Guard:
             )
         foreign = self._foreign(scope, headers)
         if foreign:
-            return _told(403, "GUARD-ORIGIN", foreign, "use the page that this server gives")
+            return _refused(403, "GUARD-ORIGIN", foreign, "use the page that this server gives")
         if not self._has_token(scope, headers):
             if scope["path"] == "/":
                 return PlainTextResponse(
                     "This page needs its token: open the whole address that `isthmus serve` printed.\n", 401
                 )
-            return _told(
+            return _refused(
                 401,
                 "GUARD-TOKEN",
                 "the token is missing or not that of this server.",
@@ -160,7 +160,7 @@ def _dress(headers: MutableHeaders) -> None:
         headers.setdefault(name, value)
 
 
-def _told(status: int, code: str, message: str, fix: str) -> JSONResponse:
+def _refused(status: int, code: str, message: str, fix: str) -> JSONResponse:
     return JSONResponse({"error": {"code": code, "message": message, "fix": fix}}, status)
 
 

@@ -48,8 +48,8 @@ class Metered:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        told = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        if not told.isdigit() or int(told) > self.limits.n_bytes:
+        content_length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
+        if not content_length.isdigit() or int(content_length) > self.limits.n_bytes:
             await self._drained(receive)
             await self._too_large().answer()(scope, receive, send)
             return

@@ -154,16 +154,16 @@ class LoadedRun:
             "score": lambda: self.detector,
             "map": lambda: (refuse_without_code(model), self.latent),
         }
-        told = {panel: _reason(check) for panel, check in checks.items()}
-        told["draw"] = None if image else "This model was trained on rows of a table, so there is nothing to draw."
+        reasons = {panel: _reason(check) for panel, check in checks.items()}
+        reasons["draw"] = None if image else "This model was trained on rows of a table, so there is nothing to draw."
         clean = model.config.noise == "none"
-        told["denoise"] = (
+        reasons["denoise"] = (
             "This model was trained without noise, so it removes none. Train a denoiser with "
             "`isthmus train DATA --noise gaussian:0.5`."
             if clean
             else None
         )
-        return told
+        return reasons
 
     @property
     def classes(self) -> list[str]:

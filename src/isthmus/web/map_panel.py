@@ -27,7 +27,7 @@ def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
     """
     latent = loaded.latent
     rows = np.sort(evenly(np.arange(len(latent.codes)), latent.labels, POINTS))
-    points, told = _plane(loaded, rows, method)
+    points, method_sentence = _plane(loaded, rows, method)
     labels = None if latent.labels is None else latent.labels[rows].tolist()
     found: dict[str, Any] = {
         "points": np.round(points, 4).tolist(),
@@ -35,7 +35,7 @@ def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
         "ids": [latent.ids[int(row)] for row in rows],
         "labels": labels,
         "classes": list(latent.classes),
-        "about": told,
+        "about": method_sentence,
         "sprite": None,
     }
     if loaded.model.preprocess.is_image:
@@ -58,8 +58,8 @@ def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray
     points = made.points - made.points.min(0)
     points = points / np.where(points.max(0) > 0, points.max(0), 1.0)
     if method == "tsne":  # some seconds; the next visitor has it at once
-        artifacts.keep(PART, {"told": made.told}, {"rows": rows, "points": points.astype(np.float32)})
-    return points, made.told
+        artifacts.keep(PART, {"told": made.sentence}, {"rows": rows, "points": points.astype(np.float32)})
+    return points, made.sentence
 
 
 __all__ = ["chart"]

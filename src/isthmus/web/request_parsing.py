@@ -77,11 +77,11 @@ async def _form(request: Request, limits: Limits) -> tuple[dict[str, Any], list[
     try:
         form = await request.form(max_files=limits.files, max_fields=FIELDS, max_part_size=2**20)
     except HTTPException as error:
-        told = str(error.detail)
-        if not told.startswith(BEYOND):
-            message = f"the form cannot be read: {told[0].lower()}{told[1:].rstrip('.')}."
+        detail = str(error.detail)
+        if not detail.startswith(BEYOND):
+            message = f"the form cannot be read: {detail[0].lower()}{detail[1:].rstrip('.')}."
             raise UsageError("USAGE-FORM", message, fix="send multipart/form-data with its boundary") from None
-        raise TooMuch(f"{told} (limits: {limits.files} files, {FIELDS} fields of 1 MB)") from None
+        raise TooMuch(f"{detail} (limits: {limits.files} files, {FIELDS} fields of 1 MB)") from None
     values: dict[str, Any] = {}
     pictures = Pictures(limits)
     try:

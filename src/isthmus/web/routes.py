@@ -236,10 +236,10 @@ def _few(z: np.ndarray, limits: Limits) -> np.ndarray:
 def _quality(loaded: LoadedRun, raw: np.ndarray, raw_hat: np.ndarray) -> Answer:
     """Squared error per value; of images PSNR as well, None for identical ones, whose ratio is infinite."""
     mse = loaded.errors(raw, raw_hat)
-    told: Answer = {"mse": mse.tolist()}
+    answer: Answer = {"mse": mse.tolist()}
     if loaded.model.preprocess.is_image:
-        told["psnr_db"] = [None if m == 0 else float(-10 * np.log10(m)) for m in mse]
-    return told
+        answer["psnr_db"] = [None if m == 0 else float(-10 * np.log10(m)) for m in mse]
+    return answer
 
 
 __all__ = ["router"]

@@ -54,9 +54,9 @@ class Serving:
 
 def serve(
     run: RunFolder, *, port: int | None = None, host: str = "127.0.0.1", allow_network: bool = False,
-    watch: bool = False, told: Callable[[Serving], None], limits: Limits | None = None, until_closed: Any = None,
+    watch: bool = False, on_start: Callable[[Serving], None], limits: Limits | None = None, until_closed: Any = None,
 ) -> None:  # fmt: skip
-    """Serves the page and the API of a run until Ctrl-C; `told` hears the address once it can be opened.
+    """Serves the page and the API of a run until Ctrl-C; `on_start` hears the address once it can be opened.
 
     `until_closed`: a stream; the server ends with it, and so with the process that holds its other end.
 
@@ -91,7 +91,7 @@ def serve(
         app.state.server = server
         if until_closed is not None:
             threading.Thread(target=_end_with, args=(server, until_closed), daemon=True).start()
-        told(serving)
+        on_start(serving)
         try:
             server.run(sockets=[sock])
         except KeyboardInterrupt:  # how one ends it

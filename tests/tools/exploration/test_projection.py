@@ -25,7 +25,7 @@ def test_pca_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
     found, expected = project(z, "pca"), PCA(2).fit(z)
     np.testing.assert_allclose(np.abs(found.points), np.abs(expected.transform(z)), rtol=1e-3, atol=1e-3)  # float32
     share = round(100 * expected.explained_variance_ratio_.sum())
-    assert found.told == f"two principal components, {share} % of the variance"
+    assert found.sentence == f"two principal components, {share} % of the variance"
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
@@ -91,7 +91,7 @@ def test_umap_where_it_is_there_is_seeded(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(projection, "umap", types.SimpleNamespace(UMAP=UMAP))
     found = project(np.arange(30.0).reshape(10, 3), "umap")
     assert found.points.tolist() == np.arange(30.0).reshape(10, 3)[:, :2].tolist()
-    assert (found.points.dtype, found.told) == (np.float32, "UMAP, 9 neighbors")
+    assert (found.points.dtype, found.sentence) == (np.float32, "UMAP, 9 neighbors")
     assert given[0]["n_neighbors"] == 9
     assert isinstance(given[0]["random_state"], int)
     assert "umap" not in sys.modules or projection.umap is not sys.modules["umap"]

@@ -109,14 +109,14 @@ def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig
     arrays = (info for info in archive.infolist() if info.filename.endswith(".npy"))
     members = {info.filename.removesuffix(".npy"): info for info in arrays}
     headers = {key: _header(archive, info, file.name) for key, info in members.items()}
-    choice, told = choose_arrays(
+    choice, choice_notes = choose_arrays(
         {key: header.shape for key, header in headers.items()}, options.key, file.name, headers
     )
     n_bytes = sum(headers[key].n_bytes for key in choice.used)
     refuse_too_large(n_bytes, file.name, fix="save its arrays as .npy files, which are read from disk")
     values = {key: _values(archive, members[key], file.name, options) for key in choice.used}
     unused = [key for key in members if key not in choice.used]
-    notes = file.notes + told
+    notes = file.notes + choice_notes
     if unused and options.key is None:
         notes += (f"{file.name}: not read: {', '.join(map(printable, unused))}; --key NAME reads one of them.",)
     name = stem(file.path)

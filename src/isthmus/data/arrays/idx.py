@@ -51,10 +51,10 @@ def read_idx(path: Path, options: DataConfig) -> Samples:
     labels = None
     sibling = label_file(path)
     if sibling:
-        values, told = read_idx_array(sibling, labels=True, allow_trailing=options.allow_trailing)
+        values, label_notes = read_idx_array(sibling, labels=True, allow_trailing=options.allow_trailing)
         _same_count(path, len(images), sibling, len(values))
         labels = values
-        notes += told
+        notes += label_notes
     if path.name.lower().startswith("emnist"):
         notes += ("EMNIST files hold their images transposed; by name, as emnist/letters, they come upright.",)
     samples = samples_from_array(images, labels=labels, name=stem(path), options=options)

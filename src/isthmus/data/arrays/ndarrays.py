@@ -44,13 +44,13 @@ def samples_from_array(array: Any, *, labels: Any = None, name: str, options: Da
 
 
 def _from_images(x: np.ndarray, name: str, options: DataConfig) -> Samples:
-    images, told = images_from_array(x, name=name)
+    images, layout_notes = images_from_array(x, name=name)
     C, H, W = images.shape[1:]
     if options.shape is not None and parse_shape(options.shape) != (H, W, C):
         message = f"{name} holds images of {H}x{W}x{C} already, but --shape {options.shape} was given."
         raise DataError("DATA-SHAPE", message, fix="leave --shape out; --resize changes the size")
-    values, told_of_values = image_values(images, scale=options.scale, name=name)
-    return Samples(values, name, notes=told + told_of_values)
+    values, value_notes = image_values(images, scale=options.scale, name=name)
+    return Samples(values, name, notes=layout_notes + value_notes)
 
 
 def _from_rows(x: np.ndarray, name: str, options: DataConfig) -> Samples:
@@ -101,9 +101,9 @@ def _finite(x: np.ndarray, name: str, options: DataConfig) -> tuple[np.ndarray, 
     matrix = x[keep]
     with np.errstate(over="ignore"):
         matrix = matrix.astype(table_type(matrix, options.digits), copy=False)
-    told = kept_gaps(matrix, findings, range(x.shape[1]))
+    gap_notes = kept_gaps(matrix, findings, range(x.shape[1]))
     ids = None if keep.all() else tuple(map(str, np.flatnonzero(keep)))
-    return matrix, Origin(name, ids=ids, notes=notes + told)
+    return matrix, Origin(name, ids=ids, notes=notes + gap_notes)
 
 
 def _shower(part: np.ndarray):

@@ -27,7 +27,7 @@ class Reading:
 
     def look_all(self, every_frame: bool) -> None:
         """Reads the headers."""
-        found = each(lambda path: look(path, every_frame=every_frame), self.listing.files, self._told(0))
+        found = each(lambda path: look(path, every_frame=every_frame), self.listing.files, self._progress(0))
         for i, result in enumerate(found):
             if isinstance(result, Exception):
                 self.bad[i] = reason(self.listing.files[i], result)
@@ -60,7 +60,7 @@ class Reading:
                 raise Unreadable(f"has {pixels.shape[2]} x {pixels.shape[1]} pixels, other than its header says")
             self.place(x, i, pixels, cut)
 
-        self._note_failures(each(place, range(len(self.looks)), self._told(1)))
+        self._note_failures(each(place, range(len(self.looks)), self._progress(1)))
         return x
 
     def place(self, x: np.ndarray, i: int, pixels: np.ndarray, cut: Cut | None) -> None:
@@ -78,7 +78,7 @@ class Reading:
             with opened(self.looks[row].path, self.looks[row].frame) as image:
                 image.load()
 
-        self._note_failures(each(load, range(len(self.looks)), self._told(1)))
+        self._note_failures(each(load, range(len(self.looks)), self._progress(1)))
 
     def good_rows(self) -> np.ndarray:
         good = [row for row, (i, _) in enumerate(self.pieces) if self.owners[i] not in self.bad]
@@ -89,7 +89,7 @@ class Reading:
             if isinstance(result, Exception):
                 self.bad.setdefault(self.owners[row], reason(self.looks[row].path, result))
 
-    def _told(self, half: int) -> Callable[[int], None]:
+    def _progress(self, half: int) -> Callable[[int], None]:
         n = len(self.listing.files) if half == 0 else len(self.looks)
 
         def done(count: int) -> None:

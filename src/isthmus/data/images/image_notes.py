@@ -57,7 +57,7 @@ def _frame_notes(good: Sequence[Look]) -> list[str]:
     several = {seen.path: seen.frames for seen in good if seen.frames > 1}
     if not several:
         return []
-    told = f"{counted(len(several), 'file')} with several frames or pages"
+    count = f"{counted(len(several), 'file')} with several frames or pages"
     if len(good) > len({seen.path for seen in good}):
-        return [f"{told}; each is a sample ({sum(several.values()):,})."]
-    return [f"{told}; the first is read (--frames all reads every one)."]
+        return [f"{count}; each is a sample ({sum(several.values()):,})."]
+    return [f"{count}; the first is read (--frames all reads every one)."]

@@ -41,8 +41,8 @@ def list_files(root: Path) -> Listing:
     hidden: list[Path] = []
     below = sorted(_walk(root, Path(), (_identity(root),), notes, hidden), key=_path_key)
     if hidden:
-        told = counted(len(hidden), "image")
-        notes.append(f"{told} with a hidden name left out, e.g. {printable(min(hidden))}; rename to have it read.")
+        count = counted(len(hidden), "image")
+        notes.append(f"{count} with a hidden name left out, e.g. {printable(min(hidden))}; rename to have it read.")
     heads = [path.parts[0] if len(path.parts) > 1 else "" for path in below]
     classes = tuple(dict.fromkeys(head for head in heads if head))
     labels = None

@@ -110,7 +110,7 @@ def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
         frames=n_frames,
         height=height,
         width=width,
-        mode=_told_mode(image),
+        mode=_mode_name(image),
         color=mode not in GRAY and not (mode == "P" and _has_gray_palette(image)),
         alpha=mode in ALPHA or (mode not in WIDE and "transparency" in image.info),
         dtype=WIDE.get(mode, "uint8"),
@@ -124,7 +124,7 @@ def _orientation(image: Image.Image) -> int:
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 
-def _told_mode(image: Image.Image) -> str:
+def _mode_name(image: Image.Image) -> str:
     """Pillow's mode; one that it read with fewer bits than the file has is marked."""
     tiles = getattr(image, "tile", None) or []
     raw_modes = [str(tile[3][0] if isinstance(tile[3], tuple) else tile[3]) for tile in tiles]

@@ -150,7 +150,7 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
     if not url.startswith(("http://", "https://")):
         raise _Failed("only http and https are fetched")
     with (
-        _told_plainly(part, start),
+        _in_plain_words(part, start),
         urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout) as response,
     ):
         resumed = response.status == 206 and (response.headers["Content-Range"] or "").startswith(f"bytes {start}-")
@@ -193,20 +193,20 @@ def _open(path: Path, mode: str) -> IO[bytes]:
 
 
 @contextmanager
-def _told_plainly(part: Path, start: int) -> Iterator[None]:
+def _in_plain_words(part: Path, start: int) -> Iterator[None]:
     """Network errors as _Again or _Failed."""
     try:
         yield
     except urllib.error.HTTPError as error:
         with error:
-            told = f"answered {error.code} {error.reason}"
+            answer = f"answered {error.code} {error.reason}"
             if error.code == 416 and start:  # our part is as long as their file, or longer
                 part.unlink()
-                raise _Again(told) from None
+                raise _Again(answer) from None
             if error.code in TRY_AGAIN:
                 after = error.headers["Retry-After"] or ""
-                raise _Again(told, float(after) if after.isdigit() else None) from None
-        raise _Failed(told) from None
+                raise _Again(answer, float(after) if after.isdigit() else None) from None
+        raise _Failed(answer) from None
     except TimeoutError:
         raise _Again("no byte came for a long time") from None
     except urllib.error.URLError as error:

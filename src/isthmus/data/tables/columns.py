@@ -65,7 +65,7 @@ def plan_columns(
         raise DataError(
             "DATA-COLUMNS", f"{name} has no column besides the label.", fix="name another label with --label"
         )
-    return Plan(features, label, guessed, _told(names, kept, label, guessed, name), group)
+    return Plan(features, label, guessed, _notes(names, kept, label, guessed, name), group)
 
 
 def match_columns(
@@ -181,7 +181,7 @@ def _group(
     return names.index(options.group)
 
 
-def _told(names: Sequence[str], kept: list[int], label: int | None, guessed: bool, name: str) -> tuple[str, ...]:
+def _notes(names: Sequence[str], kept: list[int], label: int | None, guessed: bool, name: str) -> tuple[str, ...]:
     if label is None or not guessed:
         return ()
     notes = [f'{name}: column "{printable(names[label])}" is taken as the label, not as a feature.']

@@ -54,7 +54,7 @@ def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
     rows, ends = split(lines, delimiter)
     style = _find_style(rows[1:] or rows, delimiter, options, name)
     has_header = _has_header(rows, style, options, name)
-    notes = [] if given else _told(delimiter, style, options, name)
+    notes = [] if given else _notes(delimiter, style, options, name)
     names = tuple(cell.strip() for cell in rows[0]) if has_header else None
     n_columns = _n_columns(rows, has_header, name)
     label = None if has_header else _label_beside_pixels(rows, n_columns)
@@ -155,8 +155,8 @@ def _has_header(rows: list[list[str]], style: Style, options: DataConfig, name: 
         return options.header == "yes"
     if not _looks_like_data(rows, style):
         return True
-    shown = ", ".join(cell.strip() for cell in rows[0][:6]) + (", …" if len(rows[0]) > 6 else "")
-    message = f"{name}: the first row looks like data, not like column names: {shown}."
+    excerpt = ", ".join(cell.strip() for cell in rows[0][:6]) + (", …" if len(rows[0]) > 6 else "")
+    message = f"{name}: the first row looks like data, not like column names: {excerpt}."
     raise DataError("DATA-HEADER", message, fix="pass --no-header if it is data, or --header if it is names")
 
 
@@ -197,7 +197,7 @@ def _counts(cells: list[str]) -> bool:
     return len(cells) >= COUNTED and numbers in (list(range(len(cells))), list(range(1, len(cells) + 1)))
 
 
-def _told(delimiter: str, style: Style, options: DataConfig, name: str) -> list[str]:
+def _notes(delimiter: str, style: Style, options: DataConfig, name: str) -> list[str]:
     comma = style.decimal == "," and options.decimal == "auto"
     if delimiter == "," and not comma:
         return []

@@ -208,5 +208,5 @@ def kept_gaps(
 
 
 def _short(text: str) -> str:
-    shown = printable(text[:LONGEST])
-    return f'"{shown}…"' if len(text) > LONGEST else f'"{shown}"'
+    excerpt = printable(text[:LONGEST])
+    return f'"{excerpt}…"' if len(text) > LONGEST else f'"{excerpt}"'

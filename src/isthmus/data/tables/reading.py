@@ -53,10 +53,10 @@ def read_table(path: Path, options: DataConfig, *, expected: Sequence[str] | Non
             raise wrong_content(path, file.head, "a Parquet table")
         if is_known(file.head):
             raise wrong_content(path, file.head, "a table of text")
-        encoding, told = find_encoding(file, options.encoding)
+        encoding, notes = find_encoding(file, options.encoding)
         options = replace(options, encoding=encoding)
         samples = _without_wrong_label(lambda guess: _from_text(file, options, expected, guess))
-        return replace(samples, notes=file.notes + told + samples.notes)
+        return replace(samples, notes=file.notes + notes + samples.notes)
 
 
 def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: Sequence[str] | None = None) -> Samples:
@@ -96,8 +96,8 @@ def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | N
     dialect = find_dialect(first, options, name=file.name)
     if dialect.label and options.label is None and expected is None:
         options = replace(options, label=dialect.label)
-        told = f"{file.name}: {dialect.label} is taken as the label, since the other columns make square images."
-        dialect = dialect._replace(notes=(*dialect.notes, told))
+        note = f"{file.name}: {dialect.label} is taken as the label, since the other columns make square images."
+        dialect = dialect._replace(notes=(*dialect.notes, note))
     names = _names(dialect, options)
     plan = plan_columns(
         names,
@@ -123,16 +123,16 @@ def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | N
 def _from_frame(
     frame: AbstractFrame,
     name: str,
-    told_as: str,
+    file_name: str,
     options: DataConfig,
     expected: Sequence[str] | None,
     guess_label: bool,
 ) -> Samples:
     names = named(frame.names, options.drop_columns)
     texts = [column for column, kind in zip(names, frame.types, strict=True) if kind in TEXTS]
-    plan = plan_columns(names, options, name=told_as, expected=expected, guess_label=guess_label, texts=texts)
+    plan = plan_columns(names, options, name=file_name, expected=expected, guess_label=guess_label, texts=texts)
     findings = Findings(
-        told_as, names, options, counting="Rows are counted from 1.", label=plan.label, group=plan.group
+        file_name, names, options, counting="Rows are counted from 1.", label=plan.label, group=plan.group
     )
     table = matrix_of(frame, plan, findings, options)
     return _assembled(table, plan, findings, name, plan.notes, expected)
@@ -176,12 +176,12 @@ def _assembled(
         raise DataError(
             "DATA-EMPTY", message, fix="give it more rows" if findings.n_rows == n else "leave out fewer rows"
         )
-    told = kept_gaps(table.matrix, findings, plan.features, predicting=predicting)
+    gap_notes = kept_gaps(table.matrix, findings, plan.features, predicting=predicting)
     columns = tuple(expected) if expected is not None else tuple(findings.columns[i] for i in plan.features)
-    labels, classes, told_of_labels = _encoded(table.labels, plan, findings, predicting)
+    labels, classes, label_notes = _encoded(table.labels, plan, findings, predicting)
     origin = Origin(
         name=name,
-        told_as=findings.name,
+        file_name=findings.name,
         columns=columns,
         labels=labels,
         classes=classes,
@@ -189,7 +189,7 @@ def _assembled(
         groups=_grouped(table.groups, plan, findings),
         group_column=None if plan.group is None else findings.columns[plan.group],
         ids=None if len(table.kept) == findings.n_rows else tuple(map(str, table.kept)),
-        notes=notes + told + told_of_labels + _about_digits(table, columns, findings.name),
+        notes=notes + gap_notes + label_notes + _about_digits(table, columns, findings.name),
         predicting=predicting,
     )
     return samples_from_matrix(table.matrix, origin, findings.options)

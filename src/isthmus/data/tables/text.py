@@ -41,8 +41,8 @@ def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, 
         return _known(option), ()
     for mark, encoding in MARKS:
         if file.head.startswith(mark):
-            told = () if encoding == "utf-8" else (f"{file.name} is {encoding.upper()}; it is read as such.",)
-            return encoding, told
+            notes = () if encoding == "utf-8" else (f"{file.name} is {encoding.upper()}; it is read as such.",)
+            return encoding, notes
     at = file.head.find(b"\0")
     if at >= 0:
         halves = [file.head[i::2].count(0) / max(1, len(file.head[i::2])) for i in (0, 1)]
@@ -139,8 +139,8 @@ def _not_utf8(file: InputFile, lines: Lines, at: int) -> DataError:
     word = next((part for part in around if data[at] in part), data[at : at + 1])
     guess = "cp1252" if any(0x80 <= byte < 0xA0 for byte in data[at : at + 4096]) else "latin-1"
     where = f"byte {lines.offset + at:,} (row {_row_at(lines, at):,})"
-    shown = word.decode(guess, "replace")
-    message = f"{file.name}: {where} is 0x{data[at]:02x}, which is not UTF-8; in {guess} it would read {shown!r}."
+    excerpt = word.decode(guess, "replace")
+    message = f"{file.name}: {where} is 0x{data[at]:02x}, which is not UTF-8; in {guess} it would read {excerpt!r}."
     return DataError("DATA-ENCODING", message, fix=f"pass --encoding {guess}")
 
 
@@ -150,8 +150,8 @@ def _endless(file: InputFile, lines: Lines) -> DataError:
     for i, line in enumerate(lines.data.split(b"\n")):
         if line.count(b'"') % 2:
             row += i
-            shown = line[:60].decode("utf-8", "replace").strip()
-            message = f"{file.name}, row {row:,}: a quote opens here and never closes: {shown!r}."
+            excerpt = line[:60].decode("utf-8", "replace").strip()
+            message = f"{file.name}, row {row:,}: a quote opens here and never closes: {excerpt!r}."
             return DataError("DATA-QUOTE", message, fix=f"close or remove the quote in row {row:,}")
     message = f"{file.name}, row {row:,}: the line is longer than {LONGEST >> 20} MB, so this is no table of text."
     return DataError("DATA-ROW", message, fix="check that the file is a table, with one sample a line")

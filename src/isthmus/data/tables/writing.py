@@ -50,13 +50,13 @@ def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> 
     frame = pl.DataFrame({name: _series(values) for name, values in texts.items()}).select(pl.col(pl.String))
     n = sum(int(series.to_frame().select(_is_formula(pl.col(series.name))).sum().item() or 0) for series in frame)
     n_names = sum(name.startswith(FORMULA) for name in columns)
-    told = [counted(n, "text")] if n else []
-    told += [counted(n_names, "column name")] if n_names else []
-    if not told:
+    counts = [counted(n, "text")] if n else []
+    counts += [counted(n_names, "column name")] if n_names else []
+    if not counts:
         return ()
     begin = "begins" if n + n_names == 1 else "begin"
     runs = "so that no spreadsheet runs them"
-    return (f"{' and '.join(told)} {begin} with = + - or @ and got an apostrophe in front, {runs}",)
+    return (f"{' and '.join(counts)} {begin} with = + - or @ and got an apostrophe in front, {runs}",)
 
 
 def without_apostrophes(texts: Sequence[str]) -> list[str]:

@@ -38,13 +38,13 @@ def strangest(
     rows: list[AbstractRow] = []
     for start in range(0, min(len(x), BANDS * columns), columns):
         part = slice(start, start + columns)
-        told = [f"p {label(value)}{' !' if flag else ''}" for value, flag in zip(p[part], outlier[part], strict=True)]
+        labels = [f"p {label(value)}{' !' if flag else ''}" for value, flag in zip(p[part], outlier[part], strict=True)]
         rows += [
             TextRow("id", [fitted(i, tile[1] - GAP / 2, SMALL, keep="end") for i in ids[part]], top=3 * GAP),
             PictureRow("image", pictures(x[part])),
             PictureRow("reconstruction", pictures(x_hat[part])),
             PictureRow("where it is strange", overlaid(x[part], heat[part]), note="red: error 2 to 6 times the usual"),
-            TextRow("! outlier", told),
+            TextRow("! outlier", labels),
         ]
     return sheet(rows, columns, tile).figure
 

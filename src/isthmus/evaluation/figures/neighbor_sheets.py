@@ -42,8 +42,8 @@ def neighbors(
     heads = [MARGIN + sum(lines[:i]) * step + i * 2 * BODY for i in range(len(lines))]
     left = MARGIN + max(tile[1], 120) + 4 * GAP
     page = Page(left + across * (tile[1] + GAP) - GAP + MARGIN, heads[-1] + 2 * BODY + lines[-1] * step + MARGIN)
-    told = fitted(name, max(tile[1], 120), SMALL, keep="end")
-    _one(page, pictures(sample[None])[0], MARGIN, heads[0] + 2 * BODY, tile, (told, ""))
+    name_line = fitted(name, max(tile[1], 120), SMALL, keep="end")
+    _one(page, pictures(sample[None])[0], MARGIN, heads[0] + 2 * BODY, tile, (name_line, ""))
     for (title, images, first, second), top in zip(found, heads, strict=True):
         page.text(title, left, top + BODY * 0.7, ha="left")
         for i, picture in enumerate(pictures(images)):
@@ -74,14 +74,14 @@ def pairs(first: np.ndarray, second: np.ndarray, ids: Sequence[tuple[str, str]],
     for start in range(0, most, across):
         part = slice(start, min(start + across, most))
         names = [[fitted(pair[end], room, SMALL, keep="end") for pair in ids[part]] for end in (0, 1)]
-        told = ["the same" if d == 0 else label(d) for d in distances[part]]
+        labels = ["the same" if d == 0 else label(d) for d in distances[part]]
         rows += [
             TextRow("id", names[0], top=3 * GAP if start else GAP),
             PictureRow("one", x[part]),
             PictureRow("other", y[part]),
             TextRow("id", names[1]),
             PictureRow("difference", difference[part], colors=colors, bar=True),
-            TextRow("RMS difference", told),
+            TextRow("RMS difference", labels),
         ]
     return sheet(rows, across, tile).figure
 

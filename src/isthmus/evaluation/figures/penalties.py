@@ -26,8 +26,8 @@ def series(history: Sequence[Row]) -> dict[str, np.ndarray]:
     """What rows hold besides costs, rate and time, at most four of them; gaps are NaN, what is always 0 is left out."""
     keys = dict.fromkeys(key for row in history for key in row if key not in NOT_SO)
     values = {key: np.array([_number(row.get(key)) for row in history]) for key in keys}
-    told = [key for key, v in values.items() if np.isfinite(v).any() and np.nan_to_num(v, posinf=0, neginf=0).any()]
-    return {NAMES.get(key, key.replace("_", " ")): values[key] for key in told[:MOST]}
+    drawn = [key for key, v in values.items() if np.isfinite(v).any() and np.nan_to_num(v, posinf=0, neginf=0).any()]
+    return {NAMES.get(key, key.replace("_", " ")): values[key] for key in drawn[:MOST]}
 
 
 def height(n: int) -> int:

@@ -40,11 +40,11 @@ def beside_nearest(
     rows: list[AbstractRow] = []
     for start in range(0, len(order), columns):
         part = order[start : start + columns]
-        told = [f"{float(distances[i]):.3g}{' !' if distances[i] < limit else ''}" for i in part]
+        labels = [f"{float(distances[i]):.3g}{' !' if distances[i] < limit else ''}" for i in part]
         rows += [
             PictureRow("sample", pictures(samples[part])),
             PictureRow("nearest in training", pictures(nearest[part])),
-            TextRow("distance", told),
+            TextRow("distance", labels),
             TextRow("training sample", [ids[int(i)] for i in part]),
         ]
     return sheet(rows, columns, tile_size(samples.shape[2:], columns)).figure

@@ -23,7 +23,7 @@ from isthmus.randomness import generator_for
 TEST_NOISE = "test"  # the purpose of the noise on test images: fixed, and never that of validation
 
 
-class Shown(NamedTuple):
+class PassedSamples(NamedTuple):
     """Samples before and after the model, all (n, *shape) on the scale of x, on the processor."""
 
     x: Tensor
@@ -53,10 +53,10 @@ class Passed:
         """The squared error of each sample per value, (N,) float64."""
         return self.values["mse"]
 
-    def rows(self, wanted: Iterable[int]) -> Shown:
+    def rows(self, wanted: Iterable[int]) -> PassedSamples:
         """The samples of these rows, in that order, under the same noise as in the pass."""
         order = torch.as_tensor([int(row) for row in wanted], dtype=torch.int64)
-        found: list[Shown] = []
+        found: list[PassedSamples] = []
         at = 0
         with torch.no_grad(), evaluation(self.model):
             for x, pair in _noisy(self.model, self.data, self.seed):
@@ -64,14 +64,14 @@ class Passed:
                 at += len(x)
                 if len(here):
                     x, x_in = x[here.to(x.device)], pair.x_in[here.to(x.device)]
-                    found.append(Shown(x.cpu(), x_in.cpu(), self.model.x_hat(x_in).cpu()))
+                    found.append(PassedSamples(x.cpu(), x_in.cpu(), self.model.x_hat(x_in).cpu()))
                 if not len(order) or at > int(order.max()):
                     break
         if not found:
             nothing = torch.zeros(0, *self.model.preprocess.shape)
-            return Shown(nothing, nothing, nothing)
+            return PassedSamples(nothing, nothing, nothing)
         places = torch.searchsorted(order.unique(), order)  # each chunk gave its rows sorted, and once
-        return Shown(*(torch.cat(part)[places] for part in zip(*found, strict=True)))
+        return PassedSamples(*(torch.cat(part)[places] for part in zip(*found, strict=True)))
 
     def inputs(self, wanted: Iterable[int]) -> Tensor:
         """x of these rows, in that order, on the processor; the model is not asked."""
@@ -82,7 +82,7 @@ class Passed:
         """(x, x_in) of all samples, chunk by chunk, under the same noise as in the pass."""
         return ((x, pair.x_in) for x, pair in _noisy(self.model, self.data, self.seed))
 
-    def first(self, n: int) -> Shown:
+    def first(self, n: int) -> PassedSamples:
         return self.rows(range(min(n, len(self))))
 
 

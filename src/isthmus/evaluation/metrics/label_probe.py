@@ -130,10 +130,10 @@ def _features(values: np.ndarray, part: str) -> np.ndarray:
 
 def _check(train: np.ndarray, test: np.ndarray, y_train: np.ndarray, y_test: np.ndarray) -> None:
     if len(train) != len(y_train) or len(test) != len(y_test) or min(len(train), len(test)) < 2:
-        told = (
+        found = (
             f"{len(train):,} training samples with {len(y_train):,} labels, {len(test):,} and {len(y_test):,} to test"
         )
-        raise DataError("DATA-LABEL", f"{told}; at least 2 of each are needed.", fix="give one label a sample")
+        raise DataError("DATA-LABEL", f"{found}; at least 2 of each are needed.", fix="give one label a sample")
     if len(np.unique(y_train)) < 2:
         fix = "name data with labels, for a table with --label COLUMN"
         raise DataError("DATA-LABEL", "the training samples have one class; two are needed to compare.", fix=fix)

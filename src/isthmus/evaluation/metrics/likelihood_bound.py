@@ -59,18 +59,20 @@ def importance_bound(
         "n": n,
         "unit": "nats per image" if model.preprocess.is_image else "nats per row",
         "binarization": binarize if bernoulli else None,
-        "values": BINARIZATIONS[binarize] if bernoulli else _density_told(model),
+        "values": BINARIZATIONS[binarize] if bernoulli else _density_sentence(model),
     }
 
 
-def _density_told(model: Model) -> str:
+def _density_sentence(model: Model) -> str:
     """Of which values the bound is a density: in their own units it is another number of nats."""
     scale, shape = model.preprocess.scale, model.preprocess.shape
     if scale is None:
         return f"a density of values as they are scaled for the network, {model.config.likelihood}"
     nats = -sum(math.log(s) for s in scale) * math.prod(shape[1:])  # p(raw) = p(x) times the scale of every value
-    told = f"{abs(nats):.2f} nats {'higher' if nats > 0 else 'lower'}"
-    return f"a density of standardized values, {model.config.likelihood}; of values in their own units it is {told}"
+    difference = f"{abs(nats):.2f} nats {'higher' if nats > 0 else 'lower'}"
+    return (
+        f"a density of standardized values, {model.config.likelihood}; of values in their own units it is {difference}"
+    )
 
 
 def _binary(model: Model, data: Tensor, binarize: str, seed: int) -> Iterator[Tensor]:

@@ -99,9 +99,9 @@ def differences(train: np.ndarray, test: np.ndarray, columns: tuple[str, ...] | 
     far = np.maximum(np.abs(moved) / SHIFTED, np.abs(np.log2(np.maximum(wider, 1e-12))))
     order = [int(k) for k in np.argsort(-far, kind="stable")[:3] if far[k] > 1]  # three say which; all stand in `check`
     names = [printable(columns[k]) if columns else f"column_{k + 1}" for k in order]
-    told = [f'"{n}" (mean {moved[k]:+.3g}, spread {wider[k]:.3g})' for n, k in zip(names, order, strict=True)]
-    if not told:
+    moves = [f'"{n}" (mean {moved[k]:+.3g}, spread {wider[k]:.3g})' for n, k in zip(names, order, strict=True)]
+    if not moves:
         return ""
     more = int((far > 1).sum()) - len(order)
     rest = f" and {counted(more, 'more column')}" if more > 0 else ""
-    return f"in training deviations, where 0 and 1 are usual: {', '.join(told)}{rest}"
+    return f"in training deviations, where 0 and 1 are usual: {', '.join(moves)}{rest}"

@@ -32,9 +32,9 @@ def extreme_values(case: Case) -> Verdict | None:
     found = case.facts.swallowed
     if not found:
         return None
-    told = [f'"{c.column}" (row {c.row}: {number(c.value)}, {c.share:.1%})' for c in found[:NAMED]]
+    values = [f'"{c.column}" (row {c.row}: {number(c.value)}, {c.share:.1%})' for c in found[:NAMED]]
     more = f" and {counted(len(found) - NAMED, 'more column')}" if len(found) > NAMED else ""
-    text = f"One value makes nearly all of the spread of column {', '.join(told)}{more}, so that its other values are"
+    text = f"One value makes nearly all of the spread of column {', '.join(values)}{more}, so that its other values are"
     text += " nearly alike to the network. Check those rows; mend them, or leave them out."
     return Verdict("extreme-values", "warn", text, case.facts.check())
 

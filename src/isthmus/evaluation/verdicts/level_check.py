@@ -15,7 +15,7 @@ END = 0.05  # of the training images are as dark, or as light
 LEAST = 0.03
 
 
-def level_told(facts: SetFacts, x: Tensor, alarm: float) -> str | None:
+def level_sentence(facts: SetFacts, x: Tensor, alarm: float) -> str | None:
     """In words how images x (N, C, H, W) of network input are darker or lighter; None where they are not.
 
     At least half of them must be so beyond the darkest or lightest twentieth of the validation images, and chance do
@@ -33,4 +33,4 @@ def level_told(facts: SetFacts, x: Tensor, alarm: float) -> str | None:
     return None
 
 
-__all__ = ["level_told"]
+__all__ = ["level_sentence"]

@@ -14,7 +14,7 @@ from isthmus.errors import ModelFileError
 from isthmus.evaluation.metrics.exceedance import excess, mostly_beyond
 from isthmus.evaluation.metrics.neighbor_score import NeighborScore
 from isthmus.evaluation.verdicts.column_check import Column, unlike_columns
-from isthmus.evaluation.verdicts.level_check import level_told
+from isthmus.evaluation.verdicts.level_check import level_sentence
 from isthmus.evaluation.verdicts.undone_transformations import Undone, what_was_done
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.set_facts import MOST, SetFacts, as_input, set_facts, spread
@@ -63,7 +63,7 @@ class SetCheck:
         return about | {"columns": list(self.columns), "seems": self.undo}
 
 
-UNTOLD = SetCheck(None)
+NOT_CHECKED = SetCheck(None)
 
 
 def check_set(run: RunFolder, samples: Samples, *, noisy: bool = False, scored: SetScores | None = None) -> SetCheck:
@@ -90,10 +90,10 @@ def check_set(run: RunFolder, samples: Samples, *, noisy: bool = False, scored: 
     if scored is not None and not len(scored.calibration):
         scored = scale = None
     if facts is None and scored is None:
-        return UNTOLD
+        return NOT_CHECKED
     columns = [] if facts is None or not facts.sizes.size else unlike_columns(facts, raw, samples.columns, EACH)
     # The ends of noisy images are made by the noise, whose strength may differ.
-    level = level_told(facts, x, EACH) if facts is not None and len(facts.light) and not noisy else None
+    level = level_sentence(facts, x, EACH) if facts is not None and len(facts.light) and not noisy else None
     undone = None if scored is None or x.ndim != 4 else _undone(run, x, scale, facts, scored, level, noisy=noisy)
     return _answer(scored, columns, level, undone)
 
@@ -160,4 +160,4 @@ def _counted(scored: SetScores | None, share: float | None) -> list[str]:
     return [f"{seen:,} of {of} are {what}, where {number(expected)} would be by chance"]
 
 
-__all__ = ["UNTOLD", "SetCheck", "SetScores", "check_set"]
+__all__ = ["NOT_CHECKED", "SetCheck", "SetScores", "check_set"]

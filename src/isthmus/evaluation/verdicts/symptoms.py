@@ -60,7 +60,7 @@ def overfitting(case: Case) -> Verdict | None:
     gap = case.gap
     if gap is None:
         return None
-    numbers = _costs_told(case, gap)
+    numbers = _costs_sentence(case, gap)
     mse, mean = case.number("test", "mse"), case.number("baselines", "mean", "mse")
     if gap.on == "validation":
         mse, mean = case.facts.validation_mse, case.facts.validation_varies
@@ -87,7 +87,7 @@ def overfitting(case: Case) -> Verdict | None:
     return Verdict("overfitting", level, text, case.memorize_less())
 
 
-def _costs_told(case: Case, gap: Gap) -> str:
+def _costs_sentence(case: Case, gap: Gap) -> str:
     """`the cost above the least possible is 0.108 on test and 0.103 on training images, a ratio of 1.04`."""
     what = "the cost" + " above the least possible" * (max(case.floors) > 0)
     what = what if case.facts.has_floor else "the mean squared error"

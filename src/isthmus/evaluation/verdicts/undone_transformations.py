@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isthmus.evaluation.metrics.exceedance import excess
 from isthmus.evaluation.metrics.neighbor_score import NeighborScore
-from isthmus.evaluation.verdicts.level_check import level_told
+from isthmus.evaluation.verdicts.level_check import level_sentence
 from isthmus.runs.set_facts import SetFacts, levels, spread
 
 Undo = Callable[[Tensor], Tensor]
@@ -61,7 +61,7 @@ def what_was_done(
         found = []
         for name, undone in ways:
             after = scale.of(undone)
-            fine = by_level and facts is not None and level_told(facts, undone, alarm) is None
+            fine = by_level and facts is not None and level_sentence(facts, undone, alarm) is None
             if _is_back(scale.calibration, after) and (fine or _gains(before, after, sure=sure, alarm=alarm)):
                 found.append((float(np.median(after)), name, after))
         if found:

@@ -118,30 +118,30 @@ def _test_numbers(metrics: Metrics) -> str:
     }
     if case.pca_loses_nothing:
         rivals = {name: mse for name, mse in rivals.items() if "PCA" not in name}  # what loses nothing is no rival
-    told = [f"{name} has {number(mse)}" for name, mse in rivals.items() if mse is not None]
+    beaten = [f"{name} has {number(mse)}" for name, mse in rivals.items() if mse is not None]
     mse = f"mean squared error {number(case.number('test', 'mse'))} on test {case.sample}s"
-    return f"{mse}, where {' and '.join(told)}" if told else mse
+    return f"{mse}, where {' and '.join(beaten)}" if beaten else mse
 
 
 def _denoising_numbers(block: Mapping[str, Any]) -> str:
     blocks = {name: found for name, found in block.get("baselines", {}).items() if isinstance(found, Mapping)}
     filters = {name: found["psnr_db"] for name, found in blocks.items() if finite(found.get("psnr_db"))}
     noisy, denoised = (_db(block[part].get("psnr_db")) for part in ("noisy", "denoised"))
-    told = f"test images go from {noisy} to {denoised}"
+    sentence = f"test images go from {noisy} to {denoised}"
     if not filters:
-        return told
+        return sentence
     best = max(filters, key=lambda name: filters[name])
-    return f"{told}, the best filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
+    return f"{sentence}, the best filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
 
 
 def _denoising_errors(block: Mapping[str, Any]) -> str:
     noisy, denoised = (number(block[part].get(questions.BY_ERROR)) for part in ("noisy", "denoised"))
-    told = f"the mean squared error of noisy test rows goes from {noisy} to {denoised}"
+    sentence = f"the mean squared error of noisy test rows goes from {noisy} to {denoised}"
     filters = {questions.FILTERS.get(n, n): found[questions.BY_ERROR] for n, found in block["baselines"].items()}
     if not filters:
-        return told
+        return sentence
     best = min(filters, key=lambda name: filters[name])
-    return f"{told}, with {best} to {number(filters[best])}"
+    return f"{sentence}, with {best} to {number(filters[best])}"
 
 
 def _db(value: float | None) -> str:

@@ -133,8 +133,8 @@ def _read_rivals(run_data: RunData, found: dict[str, float]) -> str:
         said.append(f"{name} loses nothing here, since there is nothing that it would have to leave out.")
     others = {name: mse for name, mse in others.items() if mse >= NOTHING}
     if ours and others:
-        told_ones = [f"{three_digits(mse / ours)} times as large with {name}" for name, mse in others.items()]
-        said.append(f"Compared with this model the error (shorter bars are better) is {' and '.join(told_ones)}.")
+        ratios = [f"{three_digits(mse / ours)} times as large with {name}" for name, mse in others.items()]
+        said.append(f"Compared with this model the error (shorter bars are better) is {' and '.join(ratios)}.")
     if run_data.noise:
         said.append("PCA sees the clean images here while this model sees noisy ones, so it has the easier task.")
     return " ".join(said)

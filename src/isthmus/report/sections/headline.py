@@ -110,7 +110,7 @@ def _denoising(run_data: RunData) -> tuple[Stat, ...]:
         Stat(
             "noisy",
             numeral(block["noisy"].get(by.key), by.unit),
-            f"{by.told}test {run_data.sample}s, {block['noise']}",
+            f"{by.of_what}test {run_data.sample}s, {block['noise']}",
         ),
         Stat("denoised", numeral(block["denoised"].get(by.key), by.unit), "what this model makes of them", True),
     ]
@@ -129,7 +129,7 @@ class Denoised(NamedTuple):
     key: str
     name: str
     unit: str
-    told: str
+    of_what: str
     best: Callable[..., Any]
 
 

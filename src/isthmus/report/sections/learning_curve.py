@@ -24,9 +24,9 @@ def training(run_data: RunData) -> Section | None:
     drawn = draw(curves(rows), levels, (best["epoch"], best["validation_cost"]) if best else None)
     if drawn is None:
         return None
-    shown, script = drawn
-    shown |= {"best": numeral(best["epoch"]) if best else None, "unit": cost_unit(run_data)}
-    return Section("training", "How it learned", "training.html", _read(run_data, best, levels), shown, script)
+    values, script = drawn
+    values |= {"best": numeral(best["epoch"]) if best else None, "unit": cost_unit(run_data)}
+    return Section("training", "How it learned", "training.html", _read(run_data, best, levels), values, script)
 
 
 def draw(
@@ -43,7 +43,7 @@ def draw(
             label = f"Cost by epoch, {name} scale: {_ends(lines)}"
             charts[name] = line_chart(lines, levels, x, y, label=label, mark=mark)
             axes[name] = y.as_list()
-    shown = {
+    values = {
         "charts": charts,
         "first": "log" if "log" in charts and _spans(lines, levels) else "linear",
         "lines": [{"name": line.name, "kind": line.kind, "last": numeral(line.ys[-1])} for line in lines],
@@ -51,7 +51,7 @@ def draw(
     }
     epochs = sorted({epoch for line in lines for epoch in line.xs})
     series = [[line.name, line.kind, _at(epochs, line)] for line in lines]
-    return shown, {"x": x.as_list(), "y": axes, "epochs": epochs, "lines": series}
+    return values, {"x": x.as_list(), "y": axes, "epochs": epochs, "lines": series}
 
 
 def _at(epochs: Sequence[float], line: Line) -> list[float | None]:

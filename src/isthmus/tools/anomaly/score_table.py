@@ -15,7 +15,7 @@ from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, FolderInUseError, ResourceError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
 from isthmus.evaluation.figures.data_pictures import as_pictures
-from isthmus.evaluation.verdicts.set_check import UNTOLD, SetCheck, SetScores, check_set
+from isthmus.evaluation.verdicts.set_check import NOT_CHECKED, SetCheck, SetScores, check_set
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.training_rows import keep_training_rows, training_rows
 from isthmus.system.outputs import refuse_inputs
@@ -48,7 +48,7 @@ class Scored:
     n_calibration: int
     said: tuple[str, ...]
     n_trained: int | None = None
-    set: SetCheck = UNTOLD
+    set: SetCheck = NOT_CHECKED
     groups: tuple[int, int] | None = None
 
     @property
@@ -110,8 +110,8 @@ def score(
         _draw(detector, samples, found, flags, Path(picture))
     n = len(detector.calibration)
     whole = check_set(run, samples, scored=SetScores(detector.calibration, found.score, rate))
-    told = [whole.text] if whole.text else []
-    said = [*samples.notes, *told, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
+    sentences = [whole.text] if whole.text else []
+    said = [*samples.notes, *sentences, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
     said += _about_groups(run, detector, samples)
     if n_trained:
         said.append(

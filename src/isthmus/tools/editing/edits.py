@@ -132,9 +132,9 @@ def _moved(samples: Samples, before: Any, after: Any, edit: Edit, strength: floa
 
 def _reached(found: Mapping[str, Any]) -> str:
     asked, reached = found["asked"], found["reached"]
-    told = f"{found['name']}: asked {asked:+.3g}, reached {reached:+.3g} on average"
+    sentence = f"{found['name']}: asked {asked:+.3g}, reached {reached:+.3g} on average"
     far = reached * asked < SHORT * asked**2
-    return f"{told}; the code holds too little of it to be moved further" if far else told
+    return f"{sentence}; the code holds too little of it to be moved further" if far else sentence
 
 
 def _relabeled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:

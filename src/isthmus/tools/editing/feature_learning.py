@@ -57,8 +57,8 @@ def learn(
         case kind:
             wanted = str(source[kind])
             if (kind == "measure") != run.model.preprocess.is_image:
-                told = {"measure": "a table has no pixels to measure", "column": "images have no columns"}[kind]
-                raise UsageError("USAGE-FEATURE", f"{told}.", fix="name --column for tables, --measure for images")
+                problem = {"measure": "a table has no pixels to measure", "column": "images have no columns"}[kind]
+                raise UsageError("USAGE-FEATURE", f"{problem}.", fix="name --column for tables, --measure for images")
             feature = directions.of_measure(run, wanted)
             evidence = _of_numbers(run, feature, wanted)
     kept = [directions.feature_of(run, other, method) for other in keep]
@@ -115,18 +115,18 @@ def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
     test = run.prepared.splits.test
     y, z = directions.numbers(name, test), run.model.encode(test.x)
     there = np.isfinite(y)
-    told = feature.evidence["mean"] + (z[there] - feature.origin) @ np.asarray(feature.readout)
+    predicted = feature.evidence["mean"] + (z[there] - feature.origin) @ np.asarray(feature.readout)
     after, before = (
         directions.numbers(name, replace(test, x=np.asarray(run.model.decode(codes))))
         for codes in (feature.apply(z).astype(np.float32), z)
     )
     moved = float(np.nanmean(after - before) / feature.evidence["sd"])
-    return {"r2": float(r2_score(y[there], told)), "n_held_out": int(there.sum()), "moved": moved}
+    return {"r2": float(r2_score(y[there], predicted)), "n_held_out": int(there.sum()), "moved": moved}
 
 
 def words(feature: Feature) -> str:
     """The feature and its evidence in one line."""
-    told = {
+    sentences = {
         "auroc": "told apart on held-out samples with AUROC {:.3f}",
         "r2": "R2 {:.2f} on test samples",
         "success": "{:.0%} of edited test images are taken for the target",
@@ -134,7 +134,9 @@ def words(feature: Feature) -> str:
         "moved": "strength 1 moves the measure by {:.2f} standard deviations",
         "share": "{:.0%} of the codes' variance",
     }
-    known = [text.format(feature.evidence[key]) for key, text in told.items() if feature.evidence.get(key) is not None]
+    known = [
+        text.format(feature.evidence[key]) for key, text in sentences.items() if feature.evidence.get(key) is not None
+    ]
     return "; ".join([f"strength 1 is {feature.unit} ({feature.method})", *known])
 
 
@@ -223,13 +225,13 @@ def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str
     figures.save(editing.matrix(run, classes, method), out)
     rate, identity = (float(np.mean([getattr(p, key) for p in pairs])) for key in ("rate", "identity"))
     worst = min(pairs, key=lambda pair: pair.rate)
-    told = (
+    sentence = (
         f"{rate:.1%} of the edited test images are taken for their target by a classifier, over {len(pairs)} pairs "
         f"(least: {worst.away} to {worst.to}, {worst.rate:.0%}); they are {identity:.2f} times as far from where they "
         "came from as a random image of the target class is"
     )
     return {
-        "method": method, "rate": rate, "identity": identity, "told": told, "out": str(out),
+        "method": method, "rate": rate, "identity": identity, "told": sentence, "out": str(out),
         "pairs": [vars(pair) for pair in pairs],
     }  # fmt: skip
 

@@ -29,7 +29,7 @@ class CodeMap:
     samples: Samples
     points: np.ndarray
     method: str
-    told: str
+    sentence: str
     color: str
 
     def columns(self) -> dict[str, Any]:
@@ -43,18 +43,18 @@ class CodeMap:
 
     def as_dict(self) -> dict[str, Any]:
         points = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in self.columns().items()}
-        about = {"n": len(self.samples), "method": self.method, "about": self.told, "color": self.color}
+        about = {"n": len(self.samples), "method": self.method, "about": self.sentence, "color": self.color}
         return about | {"said": list(self.samples.notes), "points": points}
 
     def draw(self) -> Figure:
         """Small pictures for images, points for rows of a table or where a column gives the color."""
         s = self.samples
         if self.color not in {PLAIN, LABEL}:
-            return maps.gradient(self.points, column_of(s, self.color), self.color, self.told)
+            return maps.gradient(self.points, column_of(s, self.color), self.color, self.sentence)
         groups, names = (s.labels, s.classes) if self.color == LABEL and s.labels is not None else (None, ())
         if not s.is_image:
-            return maps.dots(self.points, groups, names, self.told)
-        return maps.thumbnails(self.points, picture_of(s, slice(None)), groups, names, self.told)
+            return maps.dots(self.points, groups, names, self.sentence)
+        return maps.thumbnails(self.points, picture_of(s, slice(None)), groups, names, self.sentence)
 
 
 def map_codes(
@@ -72,13 +72,13 @@ def map_codes(
     samples = one_set(run, source, settings)
     color = _color(samples, color)
     if source is None and len(samples) < SMALL:
-        told = (
+        note = (
             f"the {len(samples):,} test samples are drawn; `isthmus map {run.path} {run.config.data.source}` draws all"
         )
-        samples = replace(samples, notes=(*samples.notes, told))
+        samples = replace(samples, notes=(*samples.notes, note))
     samples = thinned(samples, limit, run.config.training.seed, "map")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
-    return CodeMap(samples, found.points, method, found.told, color)
+    return CodeMap(samples, found.points, method, found.sentence, color)
 
 
 def column_of(samples: Samples, name: str) -> np.ndarray:

@@ -61,10 +61,10 @@ class Duplicates:
         seen = sorted(self.pairs, key=lambda pair: pair.is_exact)[: neighbor_sheets.ACROSS * neighbor_sheets.PAIR_ROWS]
         first, second = ([getattr(pair, end) for pair in seen] for end in ("first", "second"))
         x = picture_of(s, [*first, *second])
-        ids = [(self._told(a), self._told(b)) for a, b in zip(first, second, strict=True)]
+        ids = [(self._id(a), self._id(b)) for a, b in zip(first, second, strict=True)]
         return neighbor_sheets.pairs(x[: len(seen)], x[len(seen) :], ids, [pair.raw for pair in seen])
 
-    def _told(self, row: int) -> str:
+    def _id(self, row: int) -> str:
         part = f"{self.parts[self.part[row]]} " if len(self.parts) > 1 else ""
         return part + self.data.samples.id_of(row)
 

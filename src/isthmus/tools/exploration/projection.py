@@ -29,7 +29,7 @@ class Projection(NamedTuple):
     """`points` (N, 2) float32, and a sentence on what they are."""
 
     points: np.ndarray
-    told: str
+    sentence: str
 
 
 def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0) -> Projection:

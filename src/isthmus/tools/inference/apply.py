@@ -71,8 +71,8 @@ def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[s
     A denoiser's is set beside noisy samples. Where other noise explains that it is unlike, the noise alone is told.
     """
     whole = check_set(run, samples, noisy=run.config.model.noise != "none")
-    told = [*noise, *([whole.text] if whole.text and not (noise and whole.undo is None) else [])]
-    return replace(written, said=(*written.said, *told), set=whole)
+    sentences = [*noise, *([whole.text] if whole.text and not (noise and whole.undo is None) else [])]
+    return replace(written, said=(*written.said, *sentences), set=whole)
 
 
 def keep_inputs(run: RunFolder, source: str | Path, out: str | Path) -> None:

@@ -156,9 +156,9 @@ def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> 
         message = f"{name} has {given[0]} columns; the model was trained on {wanted[0]}."
         return DataError("DATA-SHAPE", message, fix="give the same columns, or leave some out with --drop-column")
     channels = [f" with {counted(C, 'channel')}" * (given[0] != wanted[0]) for C, _, _ in (given, wanted)]
-    told = [f"{H}x{W}{said}" for (_, H, W), said in zip((given, wanted), channels, strict=True)]
+    sizes = [f"{H}x{W}{said}" for (_, H, W), said in zip((given, wanted), channels, strict=True)]
     fix = f"pass --resize {wanted[1]}x{wanted[2]}" if given[1:] != wanted[1:] else "pass --gray, or --alpha white"
-    return DataError("DATA-SHAPE", f"{name} holds images of {told[0]}; the model was trained on {told[1]}.", fix=fix)
+    return DataError("DATA-SHAPE", f"{name} holds images of {sizes[0]}; the model was trained on {sizes[1]}.", fix=fix)
 
 
 __all__ = ["fitting", "raw_of", "read_given", "read_input", "read_parts"]
