@@ -74,10 +74,10 @@ class Run(RunFolder):
 
     def traverse(self, units: Sequence[int] = ()) -> Sweep:
         """Each unit of the code, or these, swept over the values that it takes; the strongest first."""
-        from isthmus.tools.sampling.traversal import sweep
+        from isthmus.tools.sampling.traversal import sweep_units
 
         run = self.current()
-        return sweep(run.model, run.latent, units)
+        return sweep_units(run.model, run.latent, units)
 
     def edit(self, x: Any, add: Names = (), remove: Names = (), *, strength: float = 1.0, keep: Names = ()) -> Any:
         """Raw samples with features added and removed, by their names: `run.edit(x, add="7", remove="1")`. A frame

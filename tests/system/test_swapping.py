@@ -14,7 +14,7 @@ import pytest
 from faulty import CALLS
 from isthmus.errors import ModelFileError
 from isthmus.system import files, swapping
-from isthmus.system.swapping import standing, sweep
+from isthmus.system.swapping import clean_up, standing
 
 
 @pytest.fixture(params=["exchanged", "two renames"])
@@ -73,7 +73,7 @@ def test_fault_51_a_death_at_any_call_leaves_the_old_folder_or_the_new_one(way: 
         pid = forked(lambda n=n: dying_at(n, lambda: save(run / "model", "new")))
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         found.append(files.steadily(run / "model", content))
-        sweep(run)
+        clean_up(run)
         assert content(run / "model") == found[-1], f"call {n}"
         assert [path.name for path in run.iterdir()] == ["model"], f"call {n}"
         if code == 0:
@@ -134,7 +134,7 @@ def test_a_new_folder_needs_no_swap_and_a_failed_one_puts_the_old_back(way: str,
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_sweeping_spares_what_others_may_be_writing(tmp_path: Path) -> None:
+def test_cleaning_up_spares_what_others_may_be_writing(tmp_path: Path) -> None:
     for name in (".part-x.html", "checkpoint/.part-y.txt", "latent/.part-z/a.npy", ".part-model/a.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("half")
@@ -143,19 +143,19 @@ def test_sweeping_spares_what_others_may_be_writing(tmp_path: Path) -> None:
     def left() -> list[str]:
         return sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
 
-    sweep(tmp_path)
+    clean_up(tmp_path)
     assert left() == [".part-x.html", "latent/.part-z/a.npy", "report.html"]
     for path in (tmp_path / ".part-x.html", tmp_path / "latent" / ".part-z"):
         os.utime(path, (0, time.time() - 2 * swapping.STALE))
-    sweep(tmp_path)
+    clean_up(tmp_path)
     assert left() == ["report.html"]
 
 
-def test_sweeping_brings_back_what_was_being_replaced(tmp_path: Path) -> None:
+def test_cleaning_up_brings_back_what_was_being_replaced(tmp_path: Path) -> None:
     save(tmp_path / "model", "old")
     (tmp_path / ".old-1").mkdir()
     (tmp_path / "model").rename(tmp_path / ".old-1" / "model")
     assert content(standing(tmp_path / "model")) == "old"
-    sweep(tmp_path)
+    clean_up(tmp_path)
     assert content(tmp_path / "model") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -13,7 +13,7 @@ import typer
 
 from isthmus.cli.options import with_settings
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
-from isthmus.system.files import finite
+from isthmus.system.files import finite_or_null
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
 Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
@@ -45,7 +45,7 @@ class Io:
     def result(self, value: dict[str, Any], text: str) -> None:
         """The outcome: an object for scripts, or text for people even when quiet."""
         if self.as_json:
-            print(json.dumps(finite(value), ensure_ascii=False, default=str))
+            print(json.dumps(finite_or_null(value), ensure_ascii=False, default=str))
         else:
             print(text)
 

@@ -22,12 +22,12 @@ class Matches(NamedTuple):
     pairs: tuple[tuple[int, int], ...]
 
 
-def find_duplicates(x: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | None = None) -> Matches:
+def find_exact_duplicates(x: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | None = None) -> Matches:
     """Samples of (N, ...) that equal an earlier one, with the first `most` pairs (earliest equal one, sample).
 
     `numbers` are `numbers_of(x)`, from whoever has them already.
 
-    >>> find_duplicates(np.array([[1, 2], [3, 4], [1, 2], [1, 2]]))
+    >>> find_exact_duplicates(np.array([[1, 2], [3, 4], [1, 2], [1, 2]]))
     Matches(count=2, pairs=((0, 2), (0, 3)))
     """
     numbers = numbers_of(x) if numbers is None else numbers

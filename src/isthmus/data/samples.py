@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from isthmus.data.hashing import Matches, find_duplicates, find_overlap, numbers_of
+from isthmus.data.hashing import Matches, find_exact_duplicates, find_overlap, numbers_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Samples:
     @cached_property
     def duplicates(self) -> Matches:
         """The samples that equal an earlier one."""
-        return find_duplicates(self.x, numbers=self.numbers)
+        return find_exact_duplicates(self.x, numbers=self.numbers)
 
     def overlap(self, test: Samples) -> Matches:
         """The samples of `test` that equal one of these."""

@@ -19,7 +19,7 @@ from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.evaluation.verdicts.verdicts import OF_TRAINING
 from isthmus.runs import finding
 from isthmus.runs.folder import RunFolder
-from isthmus.runs.record import digests, fingerprint
+from isthmus.runs.record import digests, data_fingerprint
 from isthmus.system import devices
 from isthmus.tools.inference.intake import read_given, read_input
 from isthmus.training import prepare
@@ -119,7 +119,7 @@ def _own(run: RunFolder, data: Any) -> Splits | None:
         splits = split(read_object(data, options), seed=training.seed, limit=options.limit, rule=options.split)
     except DataError:  # too few samples for three sets
         return None
-    return splits if fingerprint(digests(splits)) == run.record.get("data_sha256") else None
+    return splits if data_fingerprint(digests(splits)) == run.record.get("data_sha256") else None
 
 
 def _only(test: Samples) -> Splits:

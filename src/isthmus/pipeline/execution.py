@@ -118,7 +118,7 @@ def _judge(
     seed = prepared.config.training.seed
     passed = pass_through(model, prepared.tensor(prepared.splits.test), seed, judged=True)
     rivals = rivals_of(prepared, model.z_size)
-    metrics = files.finite(judge(prepared, model, monitor.history, ending, passed, rivals))
+    metrics = files.finite_or_null(judge(prepared, model, monitor.history, ending, passed, rivals))
     files.write_json(run.path / folder.METRICS, metrics)
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)

@@ -21,7 +21,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
 from isthmus.system import devices, files
 from isthmus.system.lock import FolderLock
-from isthmus.system.swapping import sweep
+from isthmus.system.swapping import clean_up
 from isthmus.tools.anomaly.detector import left_out
 from isthmus.training import prepare
 from isthmus.training.display import AbstractDisplay, display_of
@@ -56,7 +56,7 @@ def resume(
         longer = "the longer run, so the learning rate rises again" if finished else counted(epochs, "epoch")
         display.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
-        sweep(run.path)
+        clean_up(run.path)
         prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
         refuse_other_data(run, prepared.splits, config.data.source)
         notes = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)

@@ -52,7 +52,7 @@ class Artifacts:
         """
         folder = self._folder(name)
         self._refuse_other_weights(name)
-        values = files.finite({"format": files.FORMAT, "weights": self.weights, **about})
+        values = files.finite_or_null({"format": files.FORMAT, "weights": self.weights, **about})
         text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         tensors = {key: torch.from_numpy(np.array(value)) for key, value in (arrays or {}).items()}
         contents: dict[str, Any] = {f"{folder.name}.json": lambda path: path.write_text(text, encoding="utf-8")}

@@ -37,7 +37,7 @@ def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, A
         "versions": versions(),
         "hardware": hardware(prepared),
         "settings": as_recorded(prepared.config),
-        "data_sha256": fingerprint(data),
+        "data_sha256": data_fingerprint(data),
         "data": data,
         "deterministic": prepared.device.type == "cpu" or "not guaranteed: some GPU kernels add in any order",
         "said": list(prepared.said),
@@ -52,7 +52,7 @@ def versions() -> dict[str, str]:
 
 def as_recorded(config: Config) -> dict[str, Any]:
     """The settings as `run.json` holds them, beside `config.toml`, so that an edit of that file is noticed."""
-    return json.loads(json.dumps(files.finite(config.as_dict())))
+    return json.loads(json.dumps(files.finite_or_null(config.as_dict())))
 
 
 def digests(splits: Splits) -> dict[str, dict[str, Any]]:
@@ -65,7 +65,7 @@ def _digest(x: np.ndarray) -> dict[str, Any]:
     return {"n": len(x), "shape": list(x.shape[1:]), "dtype": str(x.dtype), "sha256": digest}
 
 
-def fingerprint(digests_found: dict[str, dict[str, Any]]) -> str:
+def data_fingerprint(digests_found: dict[str, dict[str, Any]]) -> str:
     """SHA-256 of the `digests` of three sets: the same data in the same order gives the same words."""
     return hashlib.sha256(json.dumps(digests_found, sort_keys=True).encode()).hexdigest()
 

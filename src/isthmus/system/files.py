@@ -61,15 +61,15 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_json(path: Path, value: Any) -> Path:
     """JSON, atomically. What is undefined or infinite becomes null, since JSON has no words for it."""
-    return write_text(path, json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return write_text(path, json.dumps(finite_or_null(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def finite(value: Any) -> Any:
+def finite_or_null(value: Any) -> Any:
     """The value with NaN and infinities as None, all the way down."""
     if isinstance(value, dict):
-        return {str(k): finite(v) for k, v in value.items()}
+        return {str(k): finite_or_null(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
+        return [finite_or_null(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -1,7 +1,7 @@
 """A folder put in the place of another, so that at every instant the old one or the new one is found.
 
 Linux exchanges two names in one step. Elsewhere it takes two renames; between them the old folder stands at
-`.old-…/NAME` beside its place, where `standing` finds it, and `sweep` puts it back if the process died there.
+`.old-…/NAME` beside its place, where `standing` finds it, and `clean_up` puts it back if the process died there.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def standing(folder: Path) -> Path:
     return folder
 
 
-def sweep(run: Path) -> None:
+def clean_up(run: Path) -> None:
     """Clears a run folder of what a killed process left: half-written parts go, a replaced folder comes back.
 
     For the process that holds the folder's lock. Checkpoints and the model are written under it alone, so their rests

@@ -38,7 +38,7 @@ class Checkpoints:
         Raises: ResourceError if the disk is full or not writable; the checkpoints before stay as they were.
         """
         writers = {f"{group}.safetensors": partial(save_tensors, tensors=values) for group, values in tensors.items()}
-        text = json.dumps(files.finite(dict(state)), indent=1)
+        text = json.dumps(files.finite_or_null(dict(state)), indent=1)
         folder = self.folder / f"step-{step:09d}"
         files.write_folder(folder, writers | {STATE: lambda path: path.write_text(text, encoding="utf-8")})
         files.write_text(self.folder / "latest", folder.name + "\n")

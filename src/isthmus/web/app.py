@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from isthmus import report
 from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceError
 from isthmus.report.page import frame_of
-from isthmus.system.files import finite
+from isthmus.system.files import finite_or_null
 from isthmus.version import __version__
 from isthmus.web import panels, routes
 from isthmus.web import watch as watching
@@ -89,7 +89,7 @@ def _add_pages(app: FastAPI) -> None:
 
 def _error_response(request: Request, error: Any) -> JSONResponse:
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
-    return JSONResponse(json.loads(json.dumps(finite(error.as_dict()))), status)
+    return JSONResponse(json.loads(json.dumps(finite_or_null(error.as_dict()))), status)
 
 
 def _too_much(request: Request, error: Any) -> JSONResponse:

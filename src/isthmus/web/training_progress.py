@@ -62,7 +62,7 @@ class TrainingStatus:
             "name": run.path.name,
             "epoch": len(history),
             "epochs": settings.epochs,
-            "last": files.finite(history[-1]) if history else None,
+            "last": files.finite_or_null(history[-1]) if history else None,
             "seconds": sum(row.get("seconds", 0.0) for row in history),
             "best": _best(history),
             "chart": _chart(history),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from isthmus.evaluation.figures.canvas import png
-from isthmus.evaluation.figures.cost_curves import cost_curves, live_curve, spread
+from isthmus.evaluation.figures.cost_curves import cost_curves, live_curve, spaced_apart
 from overlap import assert_no_text_overlaps
 
 
@@ -152,14 +152,14 @@ def test_any_history_can_be_drawn(costs, floor, reference):
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 0.2))
 def test_spread_keeps_order_distance_and_mean(heights, gap):
     heights = np.sort(heights)
-    placed = spread(heights, gap)
+    placed = spaced_apart(heights, gap)
     assert (np.diff(placed) >= gap - 1e-9).all()
     assert placed.mean() == pytest.approx(heights.mean(), abs=1e-9)  # least squares moves the whole by nothing
 
 
 def test_spread_leaves_alone_what_does_not_touch():
-    np.testing.assert_allclose(spread(np.array([0.1, 0.5, 0.9]), 0.05), [0.1, 0.5, 0.9])
-    np.testing.assert_allclose(spread(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])
+    np.testing.assert_allclose(spaced_apart(np.array([0.1, 0.5, 0.9]), 0.05), [0.1, 0.5, 0.9])
+    np.testing.assert_allclose(spaced_apart(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])
 
 
 class Display:

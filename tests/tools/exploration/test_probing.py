@@ -35,9 +35,9 @@ def test_the_runs_own_test_data_is_asked(digit_run: Run) -> None:
 
 def test_few_samples_leave_a_doubt_even_where_all_are_right(digit_run: Run) -> None:
     # 19 of 20 after one right and one wrong are added: sqrt(0.95 * 0.05 / 18) = 0.0514
-    assert probing.standard_error(1.0, 18) == pytest.approx(0.05137, abs=1e-4)
-    assert probing.standard_error(0.0, 18) == pytest.approx(probing.standard_error(1.0, 18))
-    assert probing.standard_error(0.9, 10_000) == pytest.approx(0.003, rel=0.01)  # sqrt(0.9 * 0.1 / 10,000)
+    assert probing.accuracy_error(1.0, 18) == pytest.approx(0.05137, abs=1e-4)
+    assert probing.accuracy_error(0.0, 18) == pytest.approx(probing.accuracy_error(1.0, 18))
+    assert probing.accuracy_error(0.9, 10_000) == pytest.approx(0.003, rel=0.01)  # sqrt(0.9 * 0.1 / 10,000)
     found = probe_run(digit_run)
     lowest = min(found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear"))
     assert found["standard_error"] == pytest.approx((lowest * (1 - lowest) / 200) ** 0.5, rel=0.1)
@@ -110,7 +110,7 @@ def test_fault_91_a_group_counts_once_in_the_standard_error(tmp_path: Path) -> N
     found = probe_run(run, tmp_path / "t.csv")
     assert (found["codes"]["n_test"], found["n_groups"]) == (40, 4)
     accuracies = [found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear")]
-    assert found["standard_error"] == max(probing.standard_error(accuracy, 4) for accuracy in accuracies)
+    assert found["standard_error"] == max(probing.accuracy_error(accuracy, 4) for accuracy in accuracies)
     assert "of 40 samples in 4 groups" in exploration_commands._probed(found)
     less = _without(frame, "who", tmp_path)
     assert "n_groups" not in probe_run(run, less)  # what was only inherited may be absent

@@ -8,7 +8,7 @@ import tiny
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.runs.latent import Latent
-from isthmus.tools.sampling.traversal import QUANTILES, movements, sweep, usual_code
+from isthmus.tools.sampling.traversal import QUANTILES, movements, sweep_units, usual_code
 from isthmus.training import prepare
 
 
@@ -31,7 +31,7 @@ def test_of_a_linear_decoder_a_unit_moves_the_output_by_its_column(linear: tuple
     span = np.diff(np.quantile(latent.codes, (0.05, 0.95), axis=0), axis=0)[0]
     expected = np.abs(span) * np.sqrt(np.square(weight(model)).mean(0))
     np.testing.assert_allclose(movements(model, latent, np.arange(4)), expected, rtol=1e-4)
-    found = sweep(model, latent)
+    found = sweep_units(model, latent)
     assert found.units.tolist() == np.argsort(-expected).tolist()
     assert (np.diff(found.movement) <= 0).all()
 
@@ -39,7 +39,7 @@ def test_of_a_linear_decoder_a_unit_moves_the_output_by_its_column(linear: tuple
 def test_only_the_swept_unit_changes_and_takes_its_quantiles(linear: tuple[Model, Latent]) -> None:
     model, latent = linear
     base = np.arange(4, dtype=np.float32)
-    found = sweep(model, latent, [2, 0, 2], base)
+    found = sweep_units(model, latent, [2, 0, 2], base)
     assert sorted(found.units.tolist()) == [0, 2]
     assert found.x.shape == (2, len(QUANTILES), 6)
     for unit, values, x in zip(found.units, found.values, found.x, strict=True):
@@ -58,5 +58,5 @@ def test_the_usual_code_is_a_training_code_nearest_to_the_mean(linear: tuple[Mod
 
 def test_a_unit_that_is_not_there(linear: tuple[Model, Latent]) -> None:
     with pytest.raises(UsageError, match="has 4 units, counted from 0; there is no unit 4") as caught:
-        sweep(*linear, [0, 4])
+        sweep_units(*linear, [0, 4])
     assert caught.value.fix == "choose from 0 to 3"

@@ -76,6 +76,12 @@ def drawable(character: str) -> bool:
     return any(ord(character) in font.get_charmap() for font in fonts)
 
 
+def drawable_name(name: str, k: int) -> str:
+    """The name of a class or group, or its number where no installed font can write it."""
+    line = "".join(c if c.isprintable() else " " for c in name).strip()
+    return line if line and all(map(drawable, line)) else str(k)
+
+
 @lru_cache(4_096)
 def text_width(text: str, size: float = BODY) -> float:
     """Pixels that `text` takes in a picture."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from isthmus.evaluation.figures.canvas import BLUE, DPI, HAIRLINE, INK, MUTED, SMALL, VERMILION, look
-from isthmus.evaluation.figures.cost_curves import spread
+from isthmus.evaluation.figures.cost_curves import spaced_apart
 
 WIDTH, HEIGHT = 1_150, 560  # pixels
 COLORS = (BLUE, VERMILION, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK, MUTED)  # Okabe and Ito's palette
@@ -65,7 +65,7 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     assert figure is not None
     heights = axes.transData.transform([(axes.get_xlim()[1], y) for y, *_ in order])[:, 1]
     right = axes.get_window_extent().x1
-    for (_, title, color), y in zip(order, spread(np.asarray(heights), 22), strict=True):
+    for (_, title, color), y in zip(order, spaced_apart(np.asarray(heights), 22), strict=True):
         x, height = figure.transFigure.inverted().transform((right + 12, y))
         figure.text(x, height, title, color=color, va="center")
 

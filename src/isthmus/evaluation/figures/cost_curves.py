@@ -186,7 +186,7 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = np.array([to_axes.transform((0.0, value))[1] for value, _, _ in ends]).clip(0.0, 1.0)
     order = np.argsort(heights, kind="stable")
-    placed = spread(heights[order], 1.35 * SIZE / (HEIGHT * ROOM))
+    placed = spaced_apart(heights[order], 1.35 * SIZE / (HEIGHT * ROOM))
     for i, height in zip(order, placed, strict=True):
         _, text, color = ends[i]
         axes.text(
@@ -194,7 +194,7 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         )
 
 
-def spread(heights: np.ndarray, gap: float) -> np.ndarray:
+def spaced_apart(heights: np.ndarray, gap: float) -> np.ndarray:
     """Rising `heights` moved as little as need be (least squares) until neighbors are `gap` apart.
 
     With the gaps taken off, this is isotonic regression: pools of neighbors that meet stand at their mean.

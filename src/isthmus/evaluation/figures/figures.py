@@ -18,7 +18,7 @@ from isthmus.evaluation.figures.canvas import (
     MUTED,
     SMALL,
     Page,
-    drawable,
+    drawable_name,
     fitted,
     look,
     png,
@@ -79,7 +79,7 @@ def samples_per_class(images: np.ndarray, labels: np.ndarray | None, classes: Se
     most = int(np.bincount(labels[(labels >= 0) & (labels < shown)], minlength=1).max())
     samples = max(1, min(samples, most))
     size = BODY if blocks <= 2 else SMALL
-    names = [fitted(_name(name, k), longest, size) for k, name in enumerate(classes[:shown])]
+    names = [fitted(drawable_name(name, k), longest, size) for k, name in enumerate(classes[:shown])]
     left = math.ceil(max(text_width(name, size) for name in names)) + 2 * GAP
     tile = tile_size(images.shape[2:], blocks * samples, room=WIDTH + 50 - blocks * (left + 3 * GAP))
     width, height = left + samples * (tile[1] + GAP) + 3 * GAP, max(tile[0], BODY + 4) + GAP
@@ -101,12 +101,6 @@ def samples_per_class(images: np.ndarray, labels: np.ndarray | None, classes: Se
 
 # (up to so many classes: columns of classes, samples of each, longest name in pixels): about 1,200 pixels wide
 ARRANGEMENTS = ((12, 1, 10, 180), (30, 2, 6, 150), (66, 4, 4, 110), (MOST_CLASSES, 5, 3, 95))
-
-
-def _name(name: str, k: int) -> str:
-    """The class's name, or its number where no installed font can write it."""
-    line = "".join(c if c.isprintable() else " " for c in name).strip()
-    return line if line and all(map(drawable, line)) else str(k)
 
 
 def _class_row(page: Page, row: np.ndarray, x: float, y: float, tile: tuple[int, int]) -> None:

@@ -26,7 +26,7 @@ from isthmus.evaluation.figures.canvas import (
     PAPER,
     SMALL,
     Page,
-    drawable,
+    drawable_name,
     fitted,
     look,
     text_width,
@@ -85,7 +85,7 @@ def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[s
         for k, name in enumerate(names):
             if sizes[k] >= fewest:
                 x, y = np.median(places[groups == k], axis=0)
-                _name(page, _told(name, k), x + MARGIN, y + MARGIN)
+                _name(page, drawable_name(name, k), x + MARGIN, y + MARGIN)
     _key(page, width, height, groups, names, note)
     return page.figure
 
@@ -144,7 +144,7 @@ def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: 
         return
     x, y = MARGIN + width + MARGIN, MARGIN + 12
     listed = [k for k in range(len(names)) if (groups == k).any()]
-    entries = [(_told(names[k], k), k) for k in listed[:KEY_MOST]]
+    entries = [(drawable_name(names[k], k), k) for k in listed[:KEY_MOST]]
     entries += [("no label", -1)] if (groups < 0).any() else []
     for text, k in entries:
         count = f"{np.count_nonzero(groups == k):,}"
@@ -156,12 +156,6 @@ def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: 
         y += 24
     if len(listed) > KEY_MOST:
         page.text(f"… and {len(listed) - KEY_MOST:,} more", x, y, size=SMALL, color=MUTED, ha="left")
-
-
-def _told(name: str, k: int) -> str:
-    """The group's name, or its number where no installed font can write it."""
-    line = "".join(c if c.isprintable() else " " for c in name).strip()
-    return line if line and all(map(drawable, line)) else str(k)
 
 
 def _name(page: Page, text: str, x: float, y: float) -> None:

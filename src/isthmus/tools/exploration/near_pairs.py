@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from isthmus.data.hashing import find_duplicates
+from isthmus.data.hashing import find_exact_duplicates
 from isthmus.evaluation.metrics.nearest import Nearest, distances_to, flat, nearest
 
 SCALE = 10  # neighbors that tell how dense the data is at a place and of how many dimensions
@@ -46,7 +46,7 @@ def find_pairs(z: np.ndarray, x: np.ndarray, *, chance: float = CHANCE) -> list[
     An exact copy is named once, with the first sample that it equals; near ones are looked for among what is left.
     Source: the dimension after Levina and Bickel 2004, with a median for their mean, for copies among the neighbors.
     """
-    copies = [NearPair(first, second, 0.0, 0.0, 0.0) for first, second in find_duplicates(x, most=len(x)).pairs]
+    copies = [NearPair(first, second, 0.0, 0.0, 0.0) for first, second in find_exact_duplicates(x, most=len(x)).pairs]
     left = np.setdiff1d(np.arange(len(x)), [pair.second for pair in copies])
     if len(left) < SCALE + 2:  # so few have no distribution to be outside of
         return copies

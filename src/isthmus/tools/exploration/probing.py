@@ -51,12 +51,12 @@ def probe_run(
     accuracies = [found[name] for found in spaces.values() for name in ("knn", "linear")]
     groups = second.samples.groups
     n = len(second) if groups is None else len(np.unique(groups))
-    error = max(standard_error(accuracy, n) for accuracy in accuracies)
+    error = max(accuracy_error(accuracy, n) for accuracy in accuracies)
     found = {"data": train.name, **spaces, "standard_error": error, "said": said}
     return found if groups is None else found | {"n_groups": n}
 
 
-def standard_error(accuracy: float, n: int) -> float:
+def accuracy_error(accuracy: float, n: int) -> float:
     """Of a share of n samples. One right and one wrong are added (Laplace), or 18 of 18 would leave no doubt."""
     share = (accuracy * n + 1) / (n + 2)
     return (share * (1 - share) / n) ** 0.5

@@ -207,7 +207,7 @@ def rank_of(n_test: int) -> int:
     return max(1, round(NEAR * n_test))
 
 
-def training_rows(prepared: Prepared, of: str | None) -> np.ndarray:
+def training_rows_of(prepared: Prepared, of: str | None) -> np.ndarray:
     """Which training samples `Copies.rows` counts in."""
     return _rows(prepared, "train", of)
 

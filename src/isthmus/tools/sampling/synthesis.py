@@ -26,9 +26,9 @@ from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
 from isthmus.tools.inference.intake import raw_of
 from isthmus.tools.inference.picking import parted, pick_one
 from isthmus.tools.sampling.interpolation import PATHS, blend, refuse_discrete
-from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows
+from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows_of
 from isthmus.tools.sampling.sampling import PRIOR, Sampled, draw_samples, has_prior
-from isthmus.tools.sampling.traversal import QUANTILES, Sweep, sweep
+from isthmus.tools.sampling.traversal import QUANTILES, Sweep, sweep_units
 
 MOST_IN_GRID = 400  # 20 x 20: of more, each would be too small to be seen
 JUDGED = 1_000  # samples that are drawn to be judged, however few are asked for
@@ -109,7 +109,7 @@ def _grid(run: RunFolder, x: np.ndarray) -> Any:
 def _beside_nearest(run: RunFolder, drawn: Sampled, found: Resemblance, of: str | None) -> Any:
     prepared, copies = run.prepared, found.copies
     few = min(len(drawn.x), len(copies.rows))
-    rows = training_rows(prepared, of)[copies.rows[:few]]
+    rows = training_rows_of(prepared, of)[copies.rows[:few]]
     train = prepared.splits.train
     ids = [train.id_of(int(row)) for row in rows]
     nearest = visible(run, train.x[rows])
@@ -217,7 +217,7 @@ def traverse(
     refuse_without_code(run.model)
     refuse_discrete(run.model, "a sweep of its units")
     base = None if around is None else run.model.encode(pick_one(run, around, settings).x)[0]
-    found = sweep(run.model, run.latent, units, base)
+    found = sweep_units(run.model, run.latent, units, base)
     if target.suffix in TABLES:
         _write_sweep(run, found, target)
     elif target.suffix:

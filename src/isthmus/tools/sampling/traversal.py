@@ -33,7 +33,7 @@ class Sweep:
     base: np.ndarray
 
 
-def sweep(model: Model, latent: Latent, units: Sequence[int] = (), base: np.ndarray | None = None) -> Sweep:
+def sweep_units(model: Model, latent: Latent, units: Sequence[int] = (), base: np.ndarray | None = None) -> Sweep:
     """Each of `units` (default: all) swept around `base` (Z,), by default the training code nearest to their mean.
 
     Raises: UsageError for a unit that the code does not have.
@@ -78,4 +78,4 @@ def movements(model: Model, latent: Latent, units: np.ndarray) -> np.ndarray:
     return np.concatenate(moved)
 
 
-__all__ = ["Sweep", "sweep"]
+__all__ = ["Sweep", "sweep_units"]
