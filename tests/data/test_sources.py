@@ -1,4 +1,4 @@
-"""One door to all readers: paths before names, the nearest name, train and test folders."""
+"""One way into all readers: paths before names, the nearest name, train and test folders."""
 
 from __future__ import annotations
 

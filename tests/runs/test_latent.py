@@ -99,11 +99,11 @@ def test_data_without_labels_has_no_classes(tmp_path: Path) -> None:
 def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, model: prepare.Model) -> None:
     shapes = {"mean": (4,), "covariance": (4, 3), "class_means": (0, 4), "class_counts": (0,)}
     arrays = {name: np.zeros(shape) for name, shape in (shapes | {"codes": (1, 4), "rows": (1,)}).items()}
-    shelf = Artifacts(saved(tmp_path, model))
-    shelf.put("codes", {"n": 1, "ids": ["0"], "classes": []}, arrays)
+    artifacts = Artifacts(saved(tmp_path, model))
+    artifacts.put("codes", {"n": 1, "ids": ["0"], "classes": []}, arrays)
     with pytest.raises(ModelFileError, match=r"covariance has the shape \(4, 3\) instead of \(4, 4\)"):
         Latent.load(tmp_path)
-    shelf.put("codes", {"n": 1, "ids": ["0"], "classes": []}, {"mean": np.zeros(4)})
+    artifacts.put("codes", {"n": 1, "ids": ["0"], "classes": []}, {"mean": np.zeros(4)})
     with pytest.raises(ModelFileError, match="missing 5 required"):
         Latent.load(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The one door to data: names, paths and objects of Python, read and brought to the form that the options ask for."""
+"""The one way into data: names, paths and objects of Python, brought to the form that the options ask for."""
 
 from __future__ import annotations
 

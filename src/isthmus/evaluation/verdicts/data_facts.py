@@ -81,8 +81,8 @@ def classes_of(splits: Splits) -> Mapping[str, tuple[int, int]]:
     held_out = np.concatenate([*held, np.zeros(0, np.int64)]).astype(np.int64)
     n_held = np.bincount(held_out[(held_out >= 0) & (held_out < len(classes))], minlength=len(classes))
     found = {printable(name): (int(a), int(b)) for name, a, b in zip(classes, n_train, n_held, strict=True)}
-    strangers = int((held_out < 0).sum())
-    return found | ({"": (0, strangers)} if strangers else {})
+    n_unknown_class = int((held_out < 0).sum())
+    return found | ({"": (0, n_unknown_class)} if n_unknown_class else {})
 
 
 def differences(train: np.ndarray, test: np.ndarray, columns: tuple[str, ...] | None) -> str:

@@ -43,21 +43,23 @@ def classes(case: Case) -> Verdict | None:
     """Told only where a class has no training samples though others are held out, or hardly any beside the others."""
     n_of = case.facts.n_of_class
     n_all = sum(n for n, _ in n_of.values())
-    strangers = n_of.get("", (0, 0))[1]
+    n_unknown_class = n_of.get("", (0, 0))[1]
     missing = [name for name, (n, held_out) in n_of.items() if name and n == 0 and held_out]
     even = n_all / max(1, sum(n > 0 for n, _ in n_of.values()))
     rare = [name for name, (n, _) in n_of.items() if 0 < n < min(FEW_SAMPLES, RARE * even)]
-    if not missing and not rare and not strangers:
+    if not missing and not rare and not n_unknown_class:
         return None
     lacks = f"no training {case.sample} is of class {listed(missing, NAMED, quote='')}, of which others are held out"
     parts = [lacks] if missing else []
-    if strangers:
-        parts += [f"{counted(strangers, f'held-out {case.sample}')} of a class that no training {case.sample} has"]
+    if n_unknown_class:
+        parts += [
+            f"{counted(n_unknown_class, f'held-out {case.sample}')} of a class that no training {case.sample} has"
+        ]
     sizes = [f"{name} ({n_of[name][0]:,} of {n_all:,})" for name in rare]
     parts += [f"training {case.sample}s are few of class {listed(sizes, NAMED, quote='')}"] if rare else []
     text = "; ".join(parts)
     text = f"{text[0].upper()}{text[1:]}: what it makes of those is not learned from them."
-    return Verdict("classes", "fail" if missing or strangers else "warn", text, case.facts.check())
+    return Verdict("classes", "fail" if missing or n_unknown_class else "warn", text, case.facts.check())
 
 
 def test_unlike(case: Case) -> Verdict | None:

@@ -1,7 +1,7 @@
-"""The road of a command: which modules of the package it enters, in order, and how often it passes between them.
+"""The data flow of a command: which modules of the package it enters, in order, and how often it passes between them.
 
-    python benchmarks/roads.py train photos/ --epochs 2 --out runs/road
-    python benchmarks/roads.py score runs/road photos/ -o scores.csv
+    python benchmarks/module_trace.py train photos/ --epochs 2 --out runs/traced
+    python benchmarks/module_trace.py score runs/traced photos/ -o scores.csv
 
 A module is entered when a function of it runs; importing it does not count.
 """
@@ -20,7 +20,7 @@ from isthmus.__main__ import main as command
 PACKAGE = str(Path(isthmus.__file__).parent)
 
 
-class Road:
+class ModuleTrace:
     """Counts, for `sys.setprofile`, the calls that lead from one module of the package into another."""
 
     def __init__(self) -> None:
@@ -43,14 +43,14 @@ class Road:
             frame = frame.f_back
         return False
 
-    def told(self) -> list[str]:
+    def lines(self) -> list[str]:
         return [f"{Path(name).relative_to(PACKAGE)}  {calls:,}" for name, calls in self.entered.items()]
 
 
 def main() -> None:
-    road = Road()
+    trace = ModuleTrace()
     sys.argv = ["isthmus", *sys.argv[1:]]
-    sys.setprofile(road)
+    sys.setprofile(trace)
     try:
         command()
     except SystemExit as end:
@@ -58,8 +58,8 @@ def main() -> None:
             raise
     finally:
         sys.setprofile(None)
-    print(f"\n{len(road.entered)} modules entered, in this order, with the number of calls:")
-    print("\n".join(road.told()))
+    print(f"\n{len(trace.entered)} modules entered, in this order, with the number of calls:")
+    print("\n".join(trace.lines()))
 
 
 if __name__ == "__main__":
