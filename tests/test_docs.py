@@ -22,6 +22,7 @@ from isthmus.cli import build_app
 from isthmus.settings import parse_sets
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "isthmus"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 README = (ROOT / "README.md").read_text("utf-8")
 NUMBER = re.compile(r"\d+\.\d+")
@@ -179,8 +180,20 @@ def test_files_and_names_in_the_documents_exist(path: Path) -> None:
     text = path.read_text("utf-8")
     files = re.findall(r"`((?:src|tests|docs|examples|benchmarks)/[\w./-]+\.(?:py|md|ipynb|png))`", text)
     assert [file for file in files if not (ROOT / file).exists()] == []
+    spans = re.findall(r"`([^`\n]+)`", text)
+    modules = [path for span in spans for path in re.findall(r"(?<![\w/])(?:\w+/)+\w+\.py\b", span)]
+    assert [path for path in modules if not (ROOT / path).exists() and not (PACKAGE / path).exists()] == []
     names = re.findall(r"`isthmus\.(\w+)", text)
     assert [name for name in names if name not in isthmus.__all__] == []
+
+
+def test_every_command_has_its_function_in_the_map() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = text.partition("| command | its function |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    cells = [[re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split(" | ")] for row in table]
+    assert sorted(name for names, _ in cells for name in names) == sorted(APP.commands)
+    assert [file for _, files in cells for file in files if not (PACKAGE / file).is_file()] == []
+    assert all(files for _, files in cells)
 
 
 def test_python_in_the_readme_is_python() -> None:
