@@ -19,7 +19,7 @@ from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.evaluation.verdicts.verdicts import OF_TRAINING
 from isthmus.runs import finding
 from isthmus.runs.folder import RunFolder
-from isthmus.runs.record import digests, data_fingerprint
+from isthmus.runs.record import data_fingerprint, digests
 from isthmus.system import devices
 from isthmus.tools.inference.intake import read_given, read_input
 from isthmus.training import prepare
