@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from isthmus import settings as configs
 from isthmus.config import SECTIONS, Config, DataConfig, ModelConfig, TrainingConfig
 from isthmus.errors import UsageError
-from isthmus.settings import build, parse_sets
+from isthmus.settings import build, parse_sets, read
 
 # Paths and column names may hold anything; "none" stands for an unset value in the file.
 texts = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: text != "none")
@@ -246,3 +246,21 @@ def test_fault_103_the_settings_of_a_run_from_before_keep_its_rules_and_hand_wri
         "now": ("stratified", "auto"),
         "by hand": ("stratified", "auto"),
     }
+
+
+DEEP = {
+    "lists": f"a = {'[' * 5000}{']' * 5000}",
+    "tables": f"a = {'{b=' * 5000}1{'}' * 5000}",
+    "names": f"[model]\nweights.{'.'.join('a' * 5000)} = 1",
+    "digits": f"[training]\nseed = {'1' * 5000}",
+    "layers": f"[model]\nhidden = [{'8,' * 65}]",
+}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_fault_64_what_is_nested_too_deep_or_of_too_many_is_refused_in_words(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        build(read(tmp_path / "c.toml"))
+    assert caught.value.exit_code == 2
+    assert len(str(caught.value)) < 2_000

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 
 Count = Annotated[int, Ge(1), Le(1_000_000_000)]
 Fraction = Annotated[float, Ge(0.0), Le(1.0)]
@@ -90,7 +90,7 @@ class ModelConfig:
         str, "mlp, conv (images of 16 to 256 pixels a side); auto: conv above 40 pixels or in color, else mlp."
     ] = "auto"
     hidden: Annotated[
-        tuple[Width, ...] | None,
+        Annotated[tuple[Width, ...], MaxLen(64)] | None,  # deeper ones than that do not train without shortcuts
         "mlp: widths of the hidden layers, usually 512,256; conv: channels of the stages, each of which halves the "
         "sides. The decoder mirrors them.",
     ] = None

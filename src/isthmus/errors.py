@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from isthmus.wording import shortened
+
+MOST = 200  # characters of a name that are compared with those there are
 SHOWN = 10  # problems listed one by one; more are only counted, since nobody reads the eleventh
 
 
@@ -60,6 +63,10 @@ class ResourceError(IsthmusError):
     exit_code = 5
 
 
+class FolderGoneError(ResourceError):
+    """The folder that a run is written into was deleted, moved or replaced meanwhile."""
+
+
 class DivergedError(IsthmusError):
     """Training gave a cost that is not a finite number."""
 
@@ -83,6 +90,6 @@ class Interrupted(IsthmusError):
 def unknown(what: str, got: str, known: Iterable[str], *, code: str = "USAGE-NAME") -> UsageError:
     """The error for a name that is not in a list: says the nearest and lists all."""
     known = sorted(known)
-    near = get_close_matches(got, known, n=1, cutoff=0.5)
+    near = get_close_matches(got[:MOST], known, n=1, cutoff=0.5)
     fix = f"did you mean {near[0]!r}? Known: {', '.join(known)}." if near else f"use one of: {', '.join(known)}."
-    return UsageError(code, f"unknown {what} {got!r}.", fix=fix)
+    return UsageError(code, f"unknown {what} {shortened(repr(got))}.", fix=fix)

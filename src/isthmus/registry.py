@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from isthmus.errors import UsageError, unknown
+from isthmus.wording import shortened
 
 T = TypeVar("T")
 
@@ -65,8 +66,9 @@ def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **cont
     accepted = {k: v for k, v in context.items() if k in parameters}
     try:
         return factory(**{k: plain(v) for k, v in options.items()}, **accepted)
-    except (ValueError, TypeError) as error:
-        raise UsageError("USAGE-PART", f"{what} {text!r}: {error}.", fix=usage(what, name, factory)) from None
+    except (ValueError, TypeError, OverflowError) as error:
+        message = f"{what} {shortened(repr(text))}: {shortened(str(error))}."
+        raise UsageError("USAGE-PART", message, fix=usage(what, name, factory)) from None
 
 
 def plain(text: str) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 
 from isthmus.config import ALIASES, SECTIONS, Config, is_list
 from isthmus.errors import UsageError
+from isthmus.wording import shortened
 
 # What settings were before they could be set. A run writes all of its settings, so a `config.toml` that holds the
 # OLDEST but not these is one of a run from before, which keeps its rules.
@@ -137,12 +138,17 @@ def read(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError("USAGE-CONFIG", f"there is no file {path}.", fix="name a config.toml of a run") from None
+        raise UsageError(
+            "USAGE-CONFIG", f"there is no file {shortened(path)}.", fix="name a config.toml of a run"
+        ) from None
     except OSError as error:
         raise UsageError(
-            "USAGE-CONFIG", f"{path} cannot be read: {error.strerror}.", fix="name a config.toml of a run"
+            "USAGE-CONFIG", f"{shortened(path)} cannot be read: {error.strerror}.", fix="name a config.toml of a run"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        message = f"{path} is nested too deep: settings are a section, a name and a value."
+        raise UsageError("USAGE-CONFIG", message, fix="write it as `isthmus train` writes config.toml") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
     data = values.get("data")
     return merge(BEFORE, values) if isinstance(data, Mapping) and data.keys() >= OLDEST else values
@@ -195,6 +201,13 @@ def _unknown_key(name: str) -> UsageError:
     return UsageError("USAGE-SETTING", f"there is no setting {name!r}.", fix=fix)
 
 
+def _brief(value: Any) -> str:
+    try:
+        return shortened(repr(value))
+    except (RecursionError, ValueError):  # lists in lists, or a number of thousands of digits
+        return "…"
+
+
 def _explain(error: Any, where: str) -> UsageError:
     problems = []
     for item in error.errors(include_url=False):
@@ -203,7 +216,7 @@ def _explain(error: Any, where: str) -> UsageError:
             unknown_key = _unknown_key(address)
             problems.append(f"{unknown_key.message} {unknown_key.fix}")
         else:
-            problems.append(f"{address} = {item['input']!r}: {item['msg'].lower()}.")
+            problems.append(f"{shortened(address)} = {_brief(item['input'])}: {item['msg'].lower()}.")
     fix = "correct it; `isthmus train --help` shows what is allowed."
     if len(problems) == 1:
         return UsageError("USAGE-SETTING", f"{where}: {problems[0]}", fix=fix)

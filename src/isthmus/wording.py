@@ -53,6 +53,16 @@ def printable(text: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(text))
 
 
+def shortened(text: str | os.PathLike[str], most: int = 200) -> str:
+    """A text for a message, without its middle where it is longer than `most`.
+
+    >>> shortened("a" * 300, 20)
+    'aaaaaaaaaa … aaaaaaaaaa (300 characters)'
+    """
+    text, half = os.fspath(text), most // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]} ({len(text):,} characters)"
+
+
 def number(value: float | None) -> str:
     """Three digits for a sentence, as many as the scatter of a run allows.
 

@@ -35,6 +35,19 @@ def test_a_loaded_model_is_the_saved_one(model: Model, digits: tiny.Digits, tmp_
     assert np.array_equal(loaded.denoise(digits.x[:9]), model.denoise(digits.x[:9]))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_fault_114_weights_that_are_no_numbers_are_a_fault_of_the_model(
+    value: float, digits: tiny.Digits, tmp_path: Path
+) -> None:
+    broken = tiny.trainer(tiny.prepared(digits.samples)).model
+    with torch.no_grad():
+        list(broken.parameters())[-1].view(-1)[0] = value
+    name = list(broken.state_dict())[-1]
+    with pytest.raises(ModelFileError, match=rf"{name}: values that are not finite numbers") as caught:
+        load_model(broken.save(tmp_path / "model"))
+    assert caught.value.exit_code == 4
+
+
 def rewritten(folder: Path, change: Any) -> Path:
     """The folder with another config.json, and a manifest that states it: what an attacker or a mistake would leave."""
     text = json.dumps(change(json.loads((folder / "config.json").read_text())))

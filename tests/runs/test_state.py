@@ -52,6 +52,8 @@ def test_what_was_trained_stays(name: str, tmp_path: Path) -> None:
 
 
 def test_a_run_that_diverged_stays(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+
     def diverge() -> None:
         with kept_if_begun(tmp_path / "a"):
             Run(tmp_path / "a").write_record(ended="diverged")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.errors import FolderInUseError, ResourceError
+from isthmus.errors import FolderInUseError, ModelFileError, ResourceError
 from isthmus.system import lock
 from isthmus.system.lock import FolderLock, is_held
 
@@ -80,7 +80,21 @@ def test_looking_sees_a_run_that_is_there_and_none_that_was_killed(tmp_path: Pat
     end(holder)
 
 
-def test_who_looks_is_no_run_and_keeps_none_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_57_who_looks_takes_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(file: int) -> None:
+        raise AssertionError("looking took the lock")
+
+    with FolderLock(tmp_path):
+        holder = (tmp_path / ".lock").read_text()
+        monkeypatch.setattr(lock, "_look", taken)
+        assert is_held(tmp_path)
+    (tmp_path / ".lock").write_text(holder)  # as one that was killed leaves it
+    assert not is_held(tmp_path)
+
+
+def test_who_looks_at_an_older_lock_is_no_run_and_keeps_none_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".lock").write_text("{}")
     looking = (tmp_path / ".lock").open()
     fcntl.flock(looking, fcntl.LOCK_SH)  # another process, in the middle of its look
@@ -89,6 +103,50 @@ def test_who_looks_is_no_run_and_keeps_none_out(tmp_path: Path, monkeypatch: pyt
     with FolderLock(tmp_path):
         assert looking.closed
         assert is_held(tmp_path)
+
+
+def test_a_lock_of_an_older_isthmus_is_seen(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text('{"pid": 1}')
+    with (tmp_path / ".lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["notes.txt", "none"])
+def test_fault_96_a_link_in_the_place_of_the_lock_is_refused(target: str, tmp_path: Path) -> None:
+    run, notes = tmp_path / "run", tmp_path / "notes.txt"
+    notes.write_text("mine")
+    run.mkdir()
+    (run / ".lock").symlink_to(tmp_path / target)
+    assert not is_held(run)
+    with pytest.raises(ModelFileError, match=r"\.lock is a link"):
+        FolderLock(run).__enter__()
+    assert notes.read_text() == "mine"
+    assert not (tmp_path / "none").exists()
+
+
+def test_fault_96_a_pipe_in_the_place_of_the_lock_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    assert not is_held(tmp_path)
+    with pytest.raises(ResourceError, match=r"\.lock cannot be written: Not a regular file"):
+        FolderLock(tmp_path).__enter__()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_fault_52_a_disk_that_fails_keeps_the_lock_and_ends_quietly(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lock.os, "ftruncate", refuse)
+        patch.setattr(lock.os, "write", refuse)
+        with FolderLock(tmp_path), pytest.raises(FolderInUseError):
+            FolderLock(tmp_path).__enter__()
+    with FolderLock(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "{}", "[1]"])

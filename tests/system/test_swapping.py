@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -134,21 +137,62 @@ def test_a_new_folder_needs_no_swap_and_a_failed_one_puts_the_old_back(way: str,
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_cleaning_up_spares_what_others_may_be_writing(tmp_path: Path) -> None:
+WRITER = """
+import sys
+from pathlib import Path
+from isthmus.system import files
+
+def wait(part):
+    part.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.read()
+
+folder = Path(sys.argv[1])
+files.write_atomic(folder / "report.html", wait) if sys.argv[2] == "file" else files.write_folder(folder, {"a": wait})
+"""
+
+
+def test_fault_51_rests_of_killed_processes_go_at_once(tmp_path: Path) -> None:
     for name in (".part-x.html", "checkpoint/.part-y.txt", "latent/.part-z/a.npy", ".part-model/a.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("half")
     (tmp_path / "report.html").write_text("whole")
-
-    def left() -> list[str]:
-        return sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
-
     clean_up(tmp_path)
-    assert left() == [".part-x.html", "latent/.part-z/a.npy", "report.html"]
-    for path in (tmp_path / ".part-x.html", tmp_path / "latent" / ".part-z"):
-        os.utime(path, (0, time.time() - 2 * swapping.STALE))
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["report.html"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_sweeping_spares_what_another_process_is_writing(kind: str, tmp_path: Path) -> None:
+    place = tmp_path if kind == "file" else tmp_path / "latent" / "codes"
+    command = [sys.executable, "-c", WRITER, str(place), kind]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "writing\n"
+        clean_up(tmp_path)
+        writer.communicate("")
+    assert writer.returncode == 0
+    assert (tmp_path / ("report.html" if kind == "file" else "latent/codes/a")).read_text() == "half"
+
+
+def test_where_files_have_no_locks_the_young_ones_are_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swapping, "fcntl", None)
+    for name in (".part-old.html", ".part-new.html"):
+        (tmp_path / name).write_text("half")
+    os.utime(tmp_path / ".part-old.html", (0, time.time() - 2 * swapping.STALE))
     clean_up(tmp_path)
-    assert left() == ["report.html"]
+    assert [path.name for path in tmp_path.iterdir()] == [".part-new.html"]
+
+
+@pytest.mark.parametrize("place", [".old-x", ".old-x/model", ".part-x", "checkpoint/.old-x", "latent/.part-x"])
+def test_fault_96_sweeping_follows_no_link_and_names_it(place: str, tmp_path: Path) -> None:
+    run, docs = tmp_path / "run", tmp_path / "docs"
+    save(docs / "model", "mine")
+    (run / place).parent.mkdir(parents=True)
+    (run / place).symlink_to(docs)
+    with pytest.raises(ModelFileError, match=re.escape(f"{run / place} is a link (to {docs})")):
+        clean_up(run)
+    assert content(docs / "model") == "mine"
+    assert [path.name for path in run.iterdir()] == [Path(place).parts[0]]
 
 
 def test_cleaning_up_brings_back_what_was_being_replaced(tmp_path: Path) -> None:

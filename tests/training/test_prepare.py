@@ -202,6 +202,14 @@ def test_fault_noise_levels_for_0_to_255_are_told_before_training(noise: str, me
     assert told in tiny.prepared(np.zeros((20, 1, 4, 4), np.uint8), noise=noise).said
 
 
+@pytest.mark.parametrize("level", ["nan", "0.1-nan", "-1", "1" * 400, "1e999"])
+def test_fault_64_a_level_that_is_no_number_is_refused_in_words(level: str, digits: tiny.Digits) -> None:
+    assert notes.about_noise(f"gaussian:{level}", IMAGE) == []  # it is told where the noise is built
+    with pytest.raises(UsageError, match="is out of bounds; allowed is 0 or more") as caught:
+        prepare.fresh_model(tiny.prepared(digits.samples, noise=f"gaussian:{level}"))
+    assert len(str(caught.value)) < 1_000
+
+
 @pytest.mark.parametrize("noise", ["none", "gaussian:0.5", "gaussian:2", "gaussian:0.1-2", "speckle:3"])
 def test_levels_that_may_be_meant_are_left_alone(noise: str) -> None:
     assert notes.about_noise(noise, IMAGE) == []

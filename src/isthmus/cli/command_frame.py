@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
+from isthmus.cli import output
 from isthmus.cli.options import with_settings
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
-from isthmus.system.files import finite_or_null
+from isthmus.system import files
+from isthmus.wording import printable, shortened
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
 Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
@@ -45,7 +49,11 @@ class Io:
     def result(self, value: dict[str, Any], text: str) -> None:
         """The outcome: an object for scripts, or text for people even when quiet."""
         if self.as_json:
-            print(json.dumps(finite_or_null(value), ensure_ascii=False, default=str))
+            print(
+                json.dumps(
+                    files.finite_or_null(value), ensure_ascii=not output.holds_all_letters(sys.stdout), default=str
+                )
+            )
         else:
             print(text)
 
@@ -79,11 +87,10 @@ def command(
         Failures.debug, Failures.as_json = values.pop("debug"), io.as_json
         try:
             function(io, **values)
-            sys.stdout.flush()
         except KeyboardInterrupt:  # the parser would make an exit code of 1 of it
             raise Interrupted("INTERRUPTED", "stopped.", exit_code=130) from None
         except BrokenPipeError:  # the reader, such as head, has gone; typer would call that a failure
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(output.CLOSED) from None
 
     run.__doc__ = function.__doc__
     run.__name__ = function.__name__
@@ -106,23 +113,48 @@ class Failures:
 def run_guarded(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code; errors become two lines on stderr."""
     Failures.as_json = "--json" in arguments
+    output.open_for_all()
+    return output.closed(_run(app, arguments))
+
+
+def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments), prog_name="isthmus", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except IsthmusError as error:
         return _print_error(error)
+    except SystemExit:  # a closed pipe: by `command`, or by the parser, as for --help
+        output.abandon(sys.stdout)
+        return output.CLOSED
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        output.write_error("interrupted")
         return 130
+    except RecursionError as error:
+        if Failures.debug:
+            raise
+        message = f"something that was given is nested too deep ({error})."
+        return _print_error(UsageError("USAGE-NESTED", message, fix="give plain values, and lists of them"))
     except MemoryError:
         return _print_error(
             ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="take fewer samples with --limit")
         )
     except Exception as error:
         return _other(error)
+    except BaseException as error:  # a library in Rust ends so where it gets no file
+        if not isinstance(_without_files(error), ResourceError):
+            raise
+        return _other(error)
 
 
-def _other(error: Exception) -> int:
+def _without_files(error: BaseException) -> IsthmusError | None:
+    """The error of a process that may open no more files, by the words that every library hands on."""
+    if "too many open files" in str(error).lower() or "TooManyOpenFiles" in str(error):
+        fix = "close other programs, or allow more open files with `ulimit -n 256`"
+        return ResourceError("RESOURCE-FILES", "too many files are open.", fix=fix)
+    return None
+
+
+def _other(error: BaseException) -> int:
     """Usage errors of the parser keep its words; anything else is our own bug and says so."""
     if type(error).__name__ == "NoArgsIsHelpError":  # `isthmus` alone: its words are the help
         print(getattr(error, "format_message", str)())
@@ -138,6 +170,9 @@ def _other(error: Exception) -> int:
         )
     if isinstance(error, typer.Exit | typer.Abort):
         return getattr(error, "exit_code", 1)
+    refused = _without_files(error) or (_refusal(error) if isinstance(error, OSError) else None)
+    if refused is not None:
+        return _print_error(refused.with_traceback(error.__traceback__))
     if Failures.debug:
         raise error
     name = f"{type(error).__name__}: {error}"
@@ -148,13 +183,29 @@ def _other(error: Exception) -> int:
     )
 
 
+def _refusal(error: OSError) -> IsthmusError:
+    """What the operating system refused, where nothing nearer to it has words for that."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        return output.unwritten(error)
+    name = printable(shortened(os.fsdecode(error.filename))) if isinstance(error.filename, str | bytes) else "a file"
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError("USAGE-NAME", f"{name}: the name is too long for a file.", fix="name another one")
+    fix = "see that the disk has room and works, and that you have the rights to read and write there"
+    return ResourceError("RESOURCE-SYSTEM", f"{name}: {reason}.", fix=fix)
+
+
 def _print_error(error: IsthmusError, exit_code: int | None = None) -> int:
     if Failures.debug and error.__traceback__ is not None:
         import traceback
 
-        traceback.print_exception(error)
+        with suppress(OSError):
+            traceback.print_exception(error)
     if Failures.as_json:
-        print(json.dumps(error.as_dict(), ensure_ascii=False))
+        try:
+            print(json.dumps(error.as_dict(), ensure_ascii=not output.holds_all_letters(sys.stdout)), flush=True)
+        except OSError:
+            output.abandon(sys.stdout)
     if not Failures.debug:
-        print(error, file=sys.stderr)
+        output.write_error(str(error))
     return error.exit_code if exit_code is None else exit_code

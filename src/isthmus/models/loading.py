@@ -22,6 +22,7 @@ from isthmus.models.autoencoder import CONFIG, WEIGHTS, Model
 from isthmus.settings import build as build_config
 from isthmus.system import files
 from isthmus.system.memory import available_bytes, size_of
+from isthmus.wording import counted
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -61,6 +62,7 @@ def _load(folder: Path, module: nn.Module | None, device: str | torch.device) ->
         _refuse_differences(_shapes_in(path), {k: tuple(v.shape) for k, v in model.state_dict().items()})
         model = model if own else model.to_empty(device="cpu")
         model.load_state_dict(load_file(path))
+        _refuse_nan(model)
     except (OSError, RuntimeError, SafetensorError, ModelFileError, UsageError) as error:
         if isinstance(error, UsageError) and error.code == "USAGE-MEMORY":
             raise
@@ -128,6 +130,15 @@ def _refuse_differences(found: Shapes, expected: Shapes) -> None:
     if problems:
         message = f"{len(problems)} weights are of other sizes in the file than in the network."
         raise ModelFileError("MODEL-WEIGHTS", message, problems=problems)
+
+
+def _refuse_nan(model: nn.Module) -> None:
+    """Weights that are not finite are the model's fault, and no answer of it can be meant."""
+    broken = [name for name, weight in model.named_parameters() if not bool(weight.isfinite().all())]
+    broken += [name for name, buffer in model.named_buffers() if bool(buffer.isnan().any())]  # a mask may be infinite
+    if broken:
+        more = f" and {counted(len(broken) - 1, 'other')}" if len(broken) > 1 else ""
+        raise ModelFileError("MODEL-WEIGHTS", f"{broken[0]}{more}: values that are not finite numbers.")
 
 
 class Double:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.autoencoder import Model
 from isthmus.pipeline.reporting import code_moments, report_at_end
+from isthmus.pipeline.rescue import rescuing
 from isthmus.report.run_data import RunData
 from isthmus.runs import folder
 from isthmus.runs.folder import RunFolder
@@ -32,7 +32,7 @@ from isthmus.training import prepare
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.monitor import TrainingMonitor
-from isthmus.training.prepared import IN_MEMORY, Prepared
+from isthmus.training.prepared import Prepared
 from isthmus.training.threads import using_threads
 from isthmus.training.trainer import Progress, Trainer
 from isthmus.wording import counted
@@ -54,21 +54,27 @@ def execute(
     with using_threads(prepared.config.training.threads), StopSignals() as stop, _recorded(run, stop, going_on):
         with stop.at_once():
             trainer, mean_cost = _set_up(run, prepared, model, going_on, extended)
-            _announce(run, prepared, model, trainer, display, going_on)
-            if going_on and (resumed := run.record.get("resumed")):
-                run.write_record(resumed=[*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}])
-        progress = _run(run, trainer, display)
-        monitor = trainer.monitor
-        model.save(run.path / folder.MODEL)
-        monitor.write_history()
-        seconds = round(sum(row["seconds"] for row in monitor.history), 3)
-        run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
-        display.say(f"best epoch: {monitor.best_epoch} of {monitor.epoch}; its weights are kept")
-        with stop.at_once():
-            display.say("judging …")
-            _judge(run, prepared, model, trainer, mean_cost, display)
-            run.write_record(judged=True)
+        with rescuing(run, prepared, trainer):
+            with stop.at_once():
+                _announce(run, prepared, model, trainer, display, going_on)
+                if going_on and (resumed := run.record.get("resumed")):
+                    run.write_record(resumed=[*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}])
+            progress = _run(run, trainer, display)
+            _keep(run, model, trainer, progress)
+            display.say(f"best epoch: {trainer.monitor.best_epoch} of {trainer.monitor.epoch}; its weights are kept")
+            with stop.at_once():
+                display.say("judging …")
+                _judge(run, prepared, model, trainer, mean_cost, display)
+                run.write_record(judged=True)
     return RunFolder(run.path, module=model.own, model=model.cpu().eval())
+
+
+def _keep(run: RunFolder, model: Model, trainer: Trainer, progress: Progress) -> None:
+    """The trained model, its history, and in the record how it ended."""
+    model.save(run.path / folder.MODEL)
+    trainer.monitor.write_history()
+    seconds = round(sum(row["seconds"] for row in trainer.monitor.history), 3)
+    run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
 
 
 def _set_up(run: RunFolder, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
@@ -160,21 +166,13 @@ def _recorded(run: RunFolder, stop: StopSignals, going_on: bool) -> Iterator[Non
 def _stopped(run: RunFolder, exit_code: int, going_on: bool) -> Interrupted:
     """The end by a signal that was not waited for: before the first step, by a second signal, or while judging."""
     if run.record.get("ended") in folder.DONE:
-        message, fix = "stopped while judging; the trained model is saved.", f"judge it with `{how_to_go_on(run)}`"
+        message, fix = "stopped while judging; the trained model is saved.", f"judge it with `{run.how_to_go_on}`"
     elif going_on or has_begun(run.path):
         run.write_record(ended="interrupted")
-        message, fix = "stopped at once; the last checkpoint stays.", f"go on with `{how_to_go_on(run)}`"
+        message, fix = "stopped at once; the last checkpoint stays.", f"go on with `{run.how_to_go_on}`"
     else:
         message, fix = "stopped before anything was trained.", None
     return Interrupted("INTERRUPTED", message, exit_code=exit_code, fix=fix)
-
-
-def how_to_go_on(run: RunFolder) -> str:
-    """The command, or the call where data or module are the caller's, that goes on with the run."""
-    needed = ["data=…"] * (run.config.data.source == IN_MEMORY) + ["module=…"] * bool(run.record.get("module"))
-    if needed:
-        return f"isthmus.resume({', '.join([repr(str(run.path)), *needed])})"
-    return f"isthmus resume {shlex.quote(str(run.path))}"
 
 
 def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress:
@@ -195,7 +193,7 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
             "INTERRUPTED",
             f"stopped in {done}; everything up to there is saved.",
             exit_code=progress.exit_code,
-            fix=f"go on with `{how_to_go_on(run)}`",
+            fix=f"go on with `{run.how_to_go_on}`",
         )
     return progress
 

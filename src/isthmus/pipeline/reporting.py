@@ -53,7 +53,8 @@ def report(
     read = ReadOnce()
     found = [run_data_of(_run(name, module), read) for name in names]
     if len(found) == 1:
-        return _write(Path(out) if out else found[0].path / REPORT, _page(found[0]), found[0].missing)
+        path, within = (Path(out), None) if out else (found[0].path / REPORT, found[0].path)
+        return _write(path, _page(found[0]), found[0].missing, within)
     missing = [f"{m.name}: {text}" for m in found for text in m.missing]
     return _write(Path(out) if out else _free(found[0].path.parent), _comparison(found), tuple(missing))
 
@@ -61,7 +62,7 @@ def report(
 def report_at_end(run_data: RunData, display: AbstractDisplay) -> None:
     """The page of a run that has just been judged. A failure here costs the page alone: it is said, not raised."""
     try:
-        _write(run_data.path / REPORT, _page(run_data), ())
+        _write(run_data.path / REPORT, _page(run_data), (), run_data.path)
     except IsthmusError as error:  # a full disk
         display.say(f"note: {REPORT} was not written: {error.message}")
     except Exception as error:  # whatever it is, the run is complete
@@ -126,8 +127,8 @@ def _comparison(found: Sequence[RunData]) -> str:
     return render("comparison.html", composed.name, script, report=composed)
 
 
-def _write(path: Path, page: str, missing: tuple[str, ...]) -> WrittenReport:
-    files.write_text(path, page)
+def _write(path: Path, page: str, missing: tuple[str, ...], within: Path | None = None) -> WrittenReport:
+    files.write_text(path, page, within=within)
     return WrittenReport(path, len(page.encode()), missing)
 
 

@@ -21,6 +21,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
 from isthmus.system import devices, files
 from isthmus.system.lock import FolderLock
+from isthmus.system.places import refuse_links
 from isthmus.system.swapping import clean_up
 from isthmus.tools.anomaly.detector import left_out
 from isthmus.training import prepare
@@ -56,6 +57,7 @@ def resume(
         longer = "the longer run, so the learning rate rises again" if finished else counted(epochs, "epoch")
         display.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
+        refuse_links(run.path)
         clean_up(run.path)
         prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
         refuse_other_data(run, prepared.splits, config.data.source)

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
 from isthmus.models.autoencoder import WEIGHTS
 from isthmus.system import files
+from isthmus.system.places import refuse_gone
 from isthmus.system.tensors import save_tensors
 
 FOLDER, MODEL = "latent", "model"
@@ -48,9 +49,10 @@ class Artifacts:
         """Writes a part, over an older one of that name, atomically. `about` holds plain values, finite or None.
 
         Raises: UsageError for a name that is no file name; FolderInUseError where the folder holds other weights by
-        now; ResourceError if it cannot be written.
+        now; ResourceError if it cannot be written, or the run is gone; ModelFileError for a link on the way.
         """
         folder = self._folder(name)
+        refuse_gone(self.run_path)
         self._refuse_other_weights(name)
         values = files.finite_or_null({"format": files.FORMAT, "weights": self.weights, **about})
         text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -58,7 +60,7 @@ class Artifacts:
         contents: dict[str, Any] = {f"{folder.name}.json": lambda path: path.write_text(text, encoding="utf-8")}
         if tensors:
             contents[f"{folder.name}.safetensors"] = lambda path: save_tensors(path, tensors)
-        return files.write_folder(folder, contents)
+        return files.write_folder(folder, contents, within=self.run_path)
 
     def keep(self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """As `put`, for what can be made anew: where it cannot be written, or no longer fits, it is not kept."""

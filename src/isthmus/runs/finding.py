@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import zipfile
@@ -13,6 +14,7 @@ from isthmus.errors import FolderInUseError, ModelFileError, UsageError
 from isthmus.runs.folder import MODEL, RECORD, RunFolder
 from isthmus.system import files
 from isthmus.system.swapping import standing
+from isthmus.wording import shortened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +32,7 @@ def new_folder(out: str | Path | None, name: str) -> Path:
     """
     if out is not None:
         path = Path(out)
-        if path.exists() and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
+        if os.path.exists(path) and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
             raise FolderInUseError(
                 "FOLDER-EXISTS",
                 f"{path} exists and is not empty.",
@@ -62,14 +64,14 @@ def find(name: str | Path) -> RunFolder:
             raise UsageError("USAGE-RUN", f"there are no runs in {HOME}/.", fix="train one with `isthmus train`")
         return runs[-1]
     for path in (Path(name), HOME / name):
-        if (path / RECORD).is_file():
+        if os.path.isfile(path / RECORD):
             return RunFolder(path)
-        if path.is_file():
+        if os.path.isfile(path):
             raise _foreign(path)
     names = [run.path.name for run in list_runs()]
     known = ", ".join(get_close_matches(str(name), names, n=3) or names[-5:])
     fix = f"use one of: {known}, or latest" if known else "train one with `isthmus train`"
-    raise UsageError("USAGE-RUN", f"{name} is not a run folder (it has no {RECORD}).", fix=fix)
+    raise UsageError("USAGE-RUN", f"{shortened(str(name))} is not a run folder (it has no {RECORD}).", fix=fix)
 
 
 def _foreign(path: Path) -> ModelFileError:

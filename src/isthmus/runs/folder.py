@@ -17,6 +17,7 @@ from isthmus.config import Config
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
 from isthmus.system import files
 from isthmus.system.lock import is_held
+from isthmus.system.places import RECORD
 from isthmus.system.swapping import standing
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from isthmus.runs.latent import Latent
     from isthmus.training.prepared import Prepared
 
-RECORD, CONFIG, METRICS, HISTORY, MODEL = "run.json", "config.toml", "metrics.json", "history.csv", "model"
+CONFIG, METRICS, HISTORY, MODEL = "config.toml", "metrics.json", "history.csv", "model"
 SKIPPED = "skipped.txt"
 CHECKPOINT = "checkpoint"
 JUDGED = ("data", "test", "baselines", "verdicts")  # of metrics.json: what everything that shows a run stands on
@@ -168,10 +169,20 @@ class RunFolder:
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         return self
 
+    @property
+    def how_to_go_on(self) -> str:
+        """The command, or the call where data or module are the caller's, that goes on with the run."""
+        from isthmus.training.prepared import IN_MEMORY  # late: PyTorch is slow to import
+
+        needed = ["data=…"] * (self.config.data.source == IN_MEMORY) + ["module=…"] * bool(self.record.get("module"))
+        if needed:
+            return f"isthmus.resume({', '.join([repr(str(self.path)), *needed])})"
+        return f"isthmus resume {shlex.quote(str(self.path))}"
+
     def write_record(self, **values: Any) -> None:
         """Adds values to `run.json`."""
         record = (self.record if (self.path / RECORD).is_file() else {}) | values
-        files.write_json(self.path / RECORD, record)
+        files.write_json(self.path / RECORD, record, within=self.path)
         self._record = record
 
 

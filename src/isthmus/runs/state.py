@@ -10,6 +10,7 @@ from pathlib import Path
 from isthmus.errors import ModelFileError
 from isthmus.runs.folder import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, RunFolder
 from isthmus.system import files, lock
+from isthmus.system.places import is_gone
 from isthmus.system.swapping import standing
 
 
@@ -22,12 +23,13 @@ def has_begun(path: Path) -> bool:
 def kept_if_begun(path: Path) -> Iterator[None]:
     """Around a new run: if it fails before anything trained was saved, the folder is taken away again.
 
-    Only what a run writes before its first checkpoint is removed. A run that diverged stays: its record says why.
+    Only what a run writes before its first checkpoint is removed. A run that diverged stays: its record says why. So
+    does what somebody put in the place of the folder meanwhile.
     """
     try:
         yield
     except BaseException:
-        if not has_begun(path) and _ended(path) != "diverged":
+        if not is_gone(path) and not has_begun(path) and _ended(path) != "diverged":
             for name in (RECORD, CONFIG, HISTORY, SKIPPED, lock.NAME):
                 with suppress(OSError):
                     (path / name).unlink()

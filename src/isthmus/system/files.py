@@ -12,56 +12,59 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from isthmus.errors import ModelFileError, ResourceError
-from isthmus.system.swapping import PART, standing, swap
+from isthmus.system.places import guard
+from isthmus.system.swapping import PART, in_use, mark_in_use, remove, standing, swap
 from isthmus.version import __version__
+from isthmus.wording import shortened
 
 T = TypeVar("T")
 FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write
 MANIFEST = "MANIFEST.json"
 STATED = (".json", ".safetensors")  # kinds of files that are read from such a folder, so the manifest must state them
 REPLACED_MOST = 10  # times that a folder is read again because it was replaced; a run replaces its model once
+SCARCE = {errno.EMFILE, errno.ENFILE}
 FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy tells of a write that was cut short without a number
 
 
-def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
+def write_atomic(path: Path, write: Callable[[Path], Any], *, within: Path | None = None) -> Path:
     """Calls `write(temporary path beside path)`, flushes to disk and renames: the old file or the new, never neither.
 
-    The temporary file keeps the suffix, as writers choose their format by it.
+    The temporary file keeps the suffix, as writers choose their format by it. `within` is the run folder that `path`
+    belongs to: it is not made anew where it is gone (`places.guard`).
 
-    Raises: ResourceError that names the path, for a full disk or a missing permission.
+    Raises: ResourceError that names the path, for a full disk or a missing permission; as `places.guard`.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _explained(path, within):
+        _make_way(path, within)
         handle, name = tempfile.mkstemp(prefix=PART, suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise resource_error(path, error) from None
-    part = Path(name)
-    try:
-        write(part)
-        part.chmod(0o666 & ~_umask())
-        _flush(part)
-        os.replace(part, path)
-    except OSError as error:
-        raise resource_error(path, error) from None
-    finally:
-        part.unlink(missing_ok=True)
+        part = Path(name)
+        try:
+            mark_in_use(handle)
+            write(part)
+            part.chmod(0o666 & ~_umask())
+            _flush(part)
+            os.replace(part, path)
+        finally:
+            os.close(handle)
+            remove(part)
     return path
 
 
-def write_text(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str, *, within: Path | None = None) -> Path:
     """Text as UTF-8, atomically."""
-    return write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"))
+    return write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"), within=within)
 
 
-def write_json(path: Path, value: Any) -> Path:
+def write_json(path: Path, value: Any, *, within: Path | None = None) -> Path:
     """JSON, atomically. What is undefined or infinite becomes null, since JSON has no words for it."""
-    return write_text(path, json.dumps(finite_or_null(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(finite_or_null(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_text(path, text, within=within)
 
 
 def finite_or_null(value: Any) -> Any:
@@ -73,31 +76,51 @@ def finite_or_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> Path:
+def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]], *, within: Path | None = None) -> Path:
     """Writes all files and their manifest into a new folder, then swaps it in by rename.
 
-    What stood there before is kept until the new folder is complete.
+    What stood there before is kept until the new folder is complete. `within` and errors as for `write_atomic`.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with _explained(folder, within):
+        _make_way(folder, within)
         part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
-    except OSError as error:
-        raise resource_error(folder, error) from None
-    try:
-        part.chmod(0o777 & ~_umask())
-        for name, write in files.items():
-            write(part / name)
-            (part / name).chmod(0o666 & ~_umask())
-            _flush(part / name)
-        manifest = {"format": FORMAT, "isthmus": __version__, "files": {n: fingerprint(part / n) for n in files}}
-        (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        _flush(part / MANIFEST)
-        swap(part, folder)
-    except OSError as error:
-        raise resource_error(folder, error) from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        try:
+            with in_use(part):
+                _fill(part, files)
+                swap(part, folder)
+        finally:
+            remove(part)
     return folder
+
+
+def _fill(part: Path, files: Mapping[str, Callable[[Path], Any]]) -> None:
+    part.chmod(0o777 & ~_umask())
+    for name, write in files.items():
+        write(part / name)
+        (part / name).chmod(0o666 & ~_umask())
+        _flush(part / name)
+    manifest = {"format": FORMAT, "isthmus": __version__, "files": {n: fingerprint(part / n) for n in files}}
+    (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    _flush(part / MANIFEST)
+
+
+@contextmanager
+def _explained(path: Path, within: Path | None) -> Iterator[None]:
+    """An error of the operating system in words: the run folder is gone, or `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        guard(path, within)
+        raise resource_error(path, error) from None
+
+
+def _make_way(path: Path, within: Path | None) -> None:
+    """Makes the folders above `path`, but never the run folder that it belongs to."""
+    run = guard(path, within)
+    if run is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    for parent in [p for p in reversed(path.parents) if run is not None and p != run and p.is_relative_to(run)]:
+        parent.mkdir(exist_ok=True)
 
 
 def verify_folder(folder: Path) -> dict[str, Any]:
@@ -112,7 +135,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         version, files = int(manifest["format"]), dict(manifest["files"])
     except FileNotFoundError:
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} is missing.", fix=fix) from None
-    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
     refuse_newer(folder, version, manifest)
     for path in folder.iterdir():
@@ -181,11 +204,22 @@ def resource_error(path: Path, error: OSError) -> ResourceError:
     """The error of the operating system, with the path and a fix."""
     reason = error.strerror or str(error)
     if error.errno in FULL:
-        free = shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists())).free
-        fix = f"make room ({free / 1e6:,.0f} MB are free), or write elsewhere with --out"
+        fix = f"make room{_room(path)}, or write elsewhere with --out"
+    elif error.errno in SCARCE:
+        fix = "close other programs, or allow more open files with `ulimit -n`"
+    elif error.errno == errno.ENAMETOOLONG:
+        fix = "choose a shorter name with --out"
     else:
         fix = "choose a folder that you may write to with --out"
-    return ResourceError("RESOURCE-DISK", f"{path} cannot be written: {reason}.", fix=fix)
+    return ResourceError("RESOURCE-DISK", f"{shortened(path)} cannot be written: {reason}.", fix=fix)
+
+
+def _room(path: Path) -> str:
+    try:
+        free = shutil.disk_usage(next(p for p in (path, *path.parents) if os.path.exists(p))).free
+    except (OSError, StopIteration):
+        return ""
+    return f" ({free / 1e6:,.0f} MB are free)"
 
 
 def _flush(path: Path) -> None:

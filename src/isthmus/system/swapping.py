@@ -12,9 +12,17 @@ import shutil
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+
+from isthmus.system.places import refuse_link
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 PART, OLD = ".part-", ".old-"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
@@ -23,7 +31,7 @@ STALE = 3_600.0  # seconds; no file or folder of a run takes an hour to write
 
 def swap(part: Path, folder: Path) -> None:
     """Puts the folder `part` in the place of `folder`, which may exist. Raises: OSError; then the old one stands."""
-    if not folder.exists():
+    if not os.path.lexists(folder):
         os.rename(part, folder)
     elif not _exchange(part, folder):
         _by_two_renames(part, folder)
@@ -60,20 +68,76 @@ def standing(folder: Path) -> Path:
 def clean_up(run: Path) -> None:
     """Clears a run folder of what a killed process left: half-written parts go, a replaced folder comes back.
 
-    For the process that holds the folder's lock. Checkpoints and the model are written under it alone, so their rests
-    go at once; files beside them others may be writing just now, so those must be old.
+    For the process that holds the folder's lock. What another process is writing at this moment, such as a report, is
+    in use and stays. Raises: ModelFileError for a link among them, which is never followed.
     """
-    for old in run.rglob(f"{OLD}*"):
-        for folder in list(old.iterdir()) if old.is_dir() else []:
-            if not (old.parent / folder.name).exists():
-                os.rename(folder, old.parent / folder.name)
-        _remove(old)
-    for part in run.rglob(f"{PART}*"):
-        locked = (part.parent == run and part.is_dir()) or part.parent.name == "checkpoint"
-        if locked or time.time() - part.lstat().st_mtime > STALE:
-            _remove(part)
+    for folder, folders, names in os.walk(run):  # which follows no links
+        rests = [name for name in (*folders, *names) if name.startswith((OLD, PART))]
+        folders[:] = [name for name in folders if name not in rests]
+        for path in (Path(folder, name) for name in rests):
+            refuse_link(path)
+            if path.name.startswith(OLD) and path.is_dir():
+                _bring_back(path)
+            if not is_in_use(path):
+                remove(path)
 
 
-def _remove(path: Path) -> None:
+def _bring_back(old: Path) -> None:
+    for folder in old.iterdir():
+        refuse_link(folder)
+        if not os.path.lexists(old.parent / folder.name):
+            os.rename(folder, old.parent / folder.name)
+
+
+def remove(path: Path) -> None:
+    """Takes a file or folder away, a link without what it leads to; where it cannot be, it stays until `clean_up`."""
     with suppress(OSError):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        is_folder = path.is_dir() and not path.is_symlink()
+        shutil.rmtree(path, ignore_errors=True) if is_folder else path.unlink(missing_ok=True)
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Inside, `is_in_use(folder)`: also for other processes, and no longer once this one has died."""
+    handle = None
+    with suppress(OSError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY)
+        mark_in_use(handle)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def mark_in_use(handle: int) -> None:
+    """The same for an open file, until it is closed."""
+    if fcntl is not None:
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a process writes there now; where the system cannot tell, whether it is younger than STALE."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return _is_young(path)
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:  # a disk without locks
+        pass
+    finally:
+        os.close(handle)
+    return _is_young(path)
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        return time.time() - path.lstat().st_mtime <= STALE
+    except OSError:  # gone meanwhile
+        return False

@@ -7,7 +7,7 @@ The one before is kept as well, in case the newest turns out damaged.
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -20,6 +20,8 @@ from torch import Tensor
 
 from isthmus.errors import ModelFileError
 from isthmus.system import files
+from isthmus.system.places import guard
+from isthmus.system.swapping import remove
 from isthmus.system.tensors import save_tensors
 
 KEPT = 2
@@ -35,15 +37,19 @@ class Checkpoints:
     def save(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
         """Commits named groups of tensors (a .safetensors file each) and a JSON state.
 
-        Raises: ResourceError if the disk is full or not writable; the checkpoints before stay as they were.
+        The folder above must be there: a run that was deleted is not made anew.
+
+        Raises: ResourceError if the disk is full or not writable; the checkpoints before stay as they were. As
+        `places.guard` where the folder above is gone, or a link stands on the way.
         """
         writers = {f"{group}.safetensors": partial(save_tensors, tensors=values) for group, values in tensors.items()}
         text = json.dumps(files.finite_or_null(dict(state)), indent=1)
         folder = self.folder / f"step-{step:09d}"
-        files.write_folder(folder, writers | {STATE: lambda path: path.write_text(text, encoding="utf-8")})
-        files.write_text(self.folder / "latest", folder.name + "\n")
+        writers |= {STATE: lambda path: path.write_text(text, encoding="utf-8")}
+        files.write_folder(folder, writers, within=self.folder.parent)
+        files.write_text(self.folder / "latest", folder.name + "\n", within=self.folder.parent)
         for old in self._folders()[:-KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+            remove(old)
         return folder
 
     def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
@@ -57,9 +63,7 @@ class Checkpoints:
             except ModelFileError as error:
                 if error.code == "MODEL-VERSION":
                     raise
-                aside = folder.with_name(f"damaged-{folder.name}")
-                shutil.rmtree(aside, ignore_errors=True)
-                folder.rename(aside)
+                aside = self._moved_aside(folder)
                 warnings.warn(
                     f"{error.message} It was moved to {aside.name}; an older checkpoint is used.", stacklevel=2
                 )
@@ -69,7 +73,19 @@ class Checkpoints:
         return None
 
     def _folders(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*"))
+        """Those that `save` wrote: links are left alone, and so is what else lies there."""
+        found = [path for path in self.folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
+        return sorted(path for path in found if path.is_dir() and not path.is_symlink())
+
+    def _moved_aside(self, folder: Path) -> Path:
+        aside = folder.with_name(f"damaged-{folder.name}")
+        try:
+            guard(aside, self.folder.parent)
+            remove(aside)
+            folder.rename(aside)
+        except OSError as error:
+            raise files.resource_error(folder, error) from None
+        return aside
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

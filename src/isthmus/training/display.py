@@ -73,7 +73,7 @@ class Plain(AbstractDisplay):
     def say(self, text: str) -> None:
         try:
             print(text, file=self.stream, flush=True)
-        except BrokenPipeError:  # whoever read along has gone, which is no reason to end a training
+        except OSError:  # whoever read along has gone, or the disk is full: no reason to end a training
             self.stream = io.StringIO()
 
     def step(self, progress: Progress) -> None: ...

@@ -48,6 +48,7 @@ class TrainingMonitor:
         self.best_value = math.inf  # times sign: always lower is better
         self.best_weights: dict[str, Tensor] = {}
         self._begun_at: int | None = None if start_below is not None else 0
+        self._made = self.out is not None and self.out.is_dir()  # a folder that was there is not made anew
 
     @property
     def epoch(self) -> int:
@@ -104,6 +105,7 @@ class TrainingMonitor:
         """
         if self.out is None:
             return None
+        self._make(self.out)
         groups = {"model": self.model.state_dict()} | dict(tensors or {})
         if self.best_weights and (self.best_epoch != self.epoch or state.get("batch")):
             groups["best"] = self.best_weights
@@ -126,9 +128,23 @@ class TrainingMonitor:
         """`history.csv`: a row an epoch."""
         if self.out is None or not self.history:
             return None
+        self._make(self.out)
         columns = list(dict.fromkeys(key for row in self.history for key in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.history)
-        return files.write_text(self.out / "history.csv", text.getvalue())
+        return files.write_text(self.out / "history.csv", text.getvalue(), within=self.out)
+
+    def move(self, out: Path) -> None:
+        """Writes into another folder from now on, which is there."""
+        self.out, self._made = out, True
+
+    def _make(self, out: Path) -> None:
+        """Makes the folder before the first save, and never again."""
+        if not self._made:
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise files.resource_error(out, error) from None
+            self._made = True

@@ -52,7 +52,10 @@ def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
     name, level, options = parse(noise)
     if name != "gaussian" or level is None or not preprocess.is_image or preprocess.range != (0.0, 1.0):
         return []
-    low, high = Level(level).bounds
+    try:
+        low, high = Level(level).bounds
+    except ValueError:  # told where the noise is built
+        return []
     if high <= MOST_SIGMA:
         return []
     if high > 255:

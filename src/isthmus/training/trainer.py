@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import Batches
-from isthmus.errors import DivergedError, ResourceError
+from isthmus.errors import DivergedError, FolderGoneError, ResourceError
 from isthmus.models.autoencoder import Model, Output
 from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.randomness import generator_for, seed_of
@@ -64,13 +64,8 @@ class Trainer:
     def __init__(
         self, model: Model, batches: Batches, validation: Tensor, settings: TrainingConfig, monitor: TrainingMonitor
     ) -> None:
-        self.model, self.batches, self.validation, self.settings, self.monitor = (
-            model,
-            batches,
-            validation,
-            settings,
-            monitor,
-        )
+        self.model, self.batches, self.validation = model, batches, validation
+        self.settings, self.monitor = settings, monitor
         self.device = batches.device
         epochs = settings.epochs or max(1, round(settings.steps / len(batches)))
         self.progress = Progress(epochs, len(batches))
@@ -80,9 +75,8 @@ class Trainer:
         self.never_waits = bool(self.optimizer.defaults["fused"]) and self.device.type != "cpu"
         self.weights = penalty_weights(model)
         refuse_alone(model, batches.batch_size, len(validation))
-        self.shakes = (
-            any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules()) or model.own is not None
-        )
+        drops = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules())
+        self.shakes = drops or model.own is not None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.skipped = 0  # steps whose gradient was not finite
         self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look
@@ -106,18 +100,29 @@ class Trainer:
         """
         progress = self.progress
         with StopSignals() as stop, _own_randomness(self.shakes):
-            while progress.epoch < progress.epochs and not self._gives_up():
+            while not self.is_done:
                 if not self._train_epoch(stop, on_step):
                     progress.stopped_by = "interrupted"
                     self._save(force=True)
                     progress.exit_code = stop.exit_code
                     return progress
                 self._close_epoch(on_epoch)
-                self._save(force=self._gives_up() or progress.epoch == progress.epochs)
+                self._save(force=self.is_done)
         if self._gives_up():
             progress.stopped_by = "patience"
         self.monitor.restore_best()  # after saving: the checkpoint keeps the weights that training would go on with
         return progress
+
+    def save(self) -> None:
+        """Commits a checkpoint. Raises: ResourceError; FolderGoneError where the run folder was deleted or moved."""
+        kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
+        state = {name: getattr(self.progress, name) for name in kept}
+        self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)}, **state)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the budget or the patience is used up."""
+        return self.progress.epoch >= self.progress.epochs or self._gives_up()
 
     def _gives_up(self) -> bool:
         # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
@@ -200,8 +205,7 @@ class Trainer:
         self._flags.zero_()
         if not any(flags):
             return
-        first = next(i for i, flag in enumerate(flags) if flag)
-        batch = (self.progress.batch - 1) // LOOK_EVERY * LOOK_EVERY + first
+        batch = (self.progress.batch - 1) // LOOK_EVERY * LOOK_EVERY + next(i for i, flag in enumerate(flags) if flag)
         self.skipped += int(sum(flags))
         if not bool(cost_sum.isfinite()):
             raise self._diverged("cost", batch, rows)
@@ -209,8 +213,8 @@ class Trainer:
             raise self._diverged("gradient", batch, rows)
 
     def _diverged(self, what: str, batch: int, rows: list[Tensor]) -> DivergedError:
-        progress, step = self.progress, self.progress.epoch * self.progress.batches + batch
-        samples = rows[batch]
+        progress, samples = self.progress, rows[batch]
+        step = progress.epoch * progress.batches + batch
         data = self.batches.take(samples, generator_for(0))
         if not bool(data.isfinite().all()):
             cause = "the batch itself holds values that are not finite"
@@ -229,7 +233,7 @@ class Trainer:
 
     def _close_epoch(self, on_epoch: Callable[[dict[str, Any]], None]) -> None:
         progress, settings = self.progress, self.settings
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), sum(row["seconds"] for row in self.monitor.history)
         validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
         n = len(self.batches.data)
         row = self.monitor.log(
@@ -238,7 +242,7 @@ class Trainer:
             **{name: value / n for name, value in progress.penalty_sums.items()},
             **self.model.bottleneck.statistics(),
             lr=self.optimizer.param_groups[0]["lr"],
-            seconds=round(progress.train_seconds + time.perf_counter() - begun - self._seconds_before(), 4),
+            seconds=round(progress.train_seconds + time.perf_counter() - begun - before, 4),
         )
         progress.epoch, progress.batch, progress.cost_sum, progress.penalty_sums = progress.epoch + 1, 0, 0.0, {}
         if not torch.isfinite(torch.tensor(validation)):
@@ -249,23 +253,20 @@ class Trainer:
             )
         on_epoch(row)
 
-    def _seconds_before(self) -> float:
-        return sum(row["seconds"] for row in self.monitor.history)
-
     def _save(self, *, force: bool) -> None:
         """A checkpoint after every epoch; where epochs are shorter than a save, a tenth of the time goes into them."""
         now = time.perf_counter()
         if not force and now - self._saved_at < self._save_took / CHECKPOINT_SHARE:
             return
-        p = self.progress
-        kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
-        state = {k: getattr(p, k) for k in kept}
         try:
-            self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)}, **state)
+            self.save()
         except ResourceError as error:
-            if force:
+            if force or isinstance(error, FolderGoneError):
                 raise
-            p.log.append(f"checkpoint of epoch {p.epoch} could not be saved: {error.message} Training goes on.")
+            epoch = self.progress.epoch
+            self.progress.log.append(
+                f"checkpoint of epoch {epoch} could not be saved: {error.message} Training goes on."
+            )
         self._saved_at = time.perf_counter()
         self._save_took = self._saved_at - now
 

@@ -59,6 +59,18 @@ def test_fault_05_header_claiming_terabytes() -> None:
         loaded(stream.getvalue() + bytes(100))
 
 
+@pytest.mark.parametrize(
+    "shape", ["(True, 4)", "(2, False)", f"({'1,' * 100})", f"({'1' * 400}, 4)", "(2.0, 2)", "(-1,)"]
+)
+def test_fault_113_a_header_whose_shape_no_array_has(shape: str) -> None:
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(4)
+    with pytest.raises(DataError, match="the header of the array") as caught:
+        loaded(content)
+    assert (caught.value.code, caught.value.exit_code) == ("DATA-DAMAGED", 3)
+    assert len(caught.value.message) < 400
+
+
 def test_cut_and_trailing() -> None:
     whole = saved(np.arange(10))
     with pytest.raises(DataError, match="so it was cut"):

@@ -13,7 +13,10 @@ from numpy.lib import format as npy_format
 from isthmus.data.inputs import NPY, Reader, cut, damaged
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
+from isthmus.wording import shortened
 
+MOST_AXES = 32  # of an array, in every release of numpy
+LARGEST = 2**62  # values; no machine addresses more
 BROKEN = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError, OverflowError)
 UNREADABLE_KINDS = {
     "O": ("holds Python objects", "save it as numbers, all samples of one shape"),
@@ -57,8 +60,9 @@ def read_header(file: Reader, *, what: str) -> NpyHeader:
     except BROKEN as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise damaged(file.name, f"the header of {what} cannot be read ({reason[:100]})") from None
-    if any(side < 0 for side in shape):
-        raise damaged(file.name, f"the header of {what} says {shape}")
+    whole = all(type(side) is int and side >= 0 for side in shape)  # True is an int too
+    if not whole or len(shape) > MOST_AXES or math.prod(shape) > LARGEST:
+        raise damaged(file.name, f"the header of {what} says {shortened(str(shape))}")
     return NpyHeader(dtype, shape, fortran, file.position - start)
 
 

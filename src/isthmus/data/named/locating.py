@@ -64,7 +64,7 @@ def _candidates(known: NamedSet, roots: Sequence[Path]) -> list[Path]:
 
 
 def _present(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.isfile(path)), None)
 
 
 def _part(known: NamedSet, folder: Path, names: Sequence[str], options: DataConfig) -> Samples:

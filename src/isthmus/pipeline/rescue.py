@@ -1,0 +1,77 @@
+"""A run folder that is gone, or that a link was put into, while it is trained in: what is in memory is saved nearby."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from isthmus import settings as configs
+from isthmus.errors import FolderGoneError, ModelFileError, ResourceError
+from isthmus.runs import folder
+from isthmus.runs.folder import RunFolder
+from isthmus.runs.record import as_recorded
+from isthmus.system import files
+from isthmus.system.places import nearest
+from isthmus.training.prepared import Prepared
+from isthmus.training.trainer import Trainer
+
+
+@contextmanager
+def rescuing(run: RunFolder, prepared: Prepared, trainer: Trainer) -> Iterator[None]:
+    """Inside, a run folder that is gone costs nothing that was trained: it is saved in the nearest folder above.
+
+    Raises: the same error, which then names the new folder, and says how to go on with it.
+    """
+    try:
+        yield
+    except (FolderGoneError, ModelFileError) as error:
+        if isinstance(error, ModelFileError) and error.code != "RUN-LINK":
+            raise
+        kept = _saved_nearby(run, prepared, trainer)
+        if kept is None:
+            message = f"{error.message} What was trained could not be saved in any folder above it."
+            raise type(error)(error.code, message, fix="make room, and train again") from None
+        message = f"{error.message} All up to {_reached(trainer)} is saved in {kept.path}."
+        raise type(error)(error.code, message, fix=f"go on with `{kept.how_to_go_on}`") from None
+
+
+def _saved_nearby(run: RunFolder, prepared: Prepared, trainer: Trainer) -> RunFolder | None:
+    """A new run folder with what is in memory; above a place where nothing can be written the next is tried."""
+    for parent in [*nearest(run.path), Path(tempfile.gettempdir())]:
+        with suppress(OSError, ResourceError):
+            if parent.is_dir():
+                return _saved(RunFolder(_made(parent, f"{run.path.name}-rescued")), run, prepared, trainer)
+    return None
+
+
+def _saved(kept: RunFolder, run: RunFolder, prepared: Prepared, trainer: Trainer) -> RunFolder:
+    progress, path = trainer.progress, kept.path
+    files.write_text(path / folder.CONFIG, configs.write(prepared.config), within=path)
+    trainer.monitor.move(path)
+    trainer.save()
+    ended = "interrupted"
+    if trainer.is_done:
+        ended = "patience" if progress.stopped_by == "patience" else "budget"
+        trainer.model.save(path / folder.MODEL)
+    about = {"ended": ended, "judged": False, "rescued_from": str(run.path), "error": None}
+    kept.write_record(**run.record | {"settings": as_recorded(prepared.config)} | about)
+    return kept
+
+
+def _made(parent: Path, name: str) -> Path:
+    """A new folder: NAME, NAME-2, …"""
+    for number in count(1):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise AssertionError("counting ends")
+
+
+def _reached(trainer: Trainer) -> str:
+    progress = trainer.progress
+    amid = f", step {progress.batch} of {progress.batches}" if progress.batch else ""
+    return f"epoch {progress.epoch} of {progress.epochs}{amid}"
