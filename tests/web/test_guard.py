@@ -113,6 +113,8 @@ HOSTS = [
     f"10.0.0.1:{PORT}",
     "",
     f"[::2]:{PORT}",
+    f"127.0.0.1:{'8' * 5_000}",
+    "127.0.0.1:-1",
 ]
 
 
@@ -155,6 +157,11 @@ def test_every_answer_carries_the_policy(app: Any) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("port", ["²", "٨٦٤٢", "8" * 5_000, "", "+8642", "8642 ", "0x21c2"])
+def test_fault_77_a_port_in_odd_digits_is_not_ours(port: str) -> None:
+    assert not Access(TOKEN, PORT).knows(f"127.0.0.1:{port}")
 
 
 def test_on_a_network_addresses_are_known_and_foreign_names_are_not() -> None:

@@ -108,5 +108,32 @@ def test_fault_75_nothing_stays_on_disk(small: Any, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_length_of_a_request_is_a_number(small: Any) -> None:
-    answer = small.post("/api/encode", content=b"", headers={"Content-Length": "-1"})
-    assert re.search("the limit", answer.json()["error"]["message"])
+    for length in ("-1", "9" * 5_000):
+        answer = small.post("/api/encode", content=b"", headers={"Content-Length": length})
+        assert re.search("the limit", answer.json()["error"]["message"])
+
+
+def test_fault_97_requests_beyond_what_is_answered_at_once_are_told_to_come_again() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def both() -> None:
+        let_go = asyncio.Event()
+
+        async def waits(scope: Any, receive: Any, send: Any) -> None:
+            await let_go.wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        metered = Metered(waits, Limits(at_once=1))
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        first = asyncio.create_task(metered(scope, asyncio.Event().wait, send))
+        await asyncio.sleep(0)
+        await metered(scope, asyncio.Event().wait, send)
+        let_go.set()
+        await first
+        await metered(scope, asyncio.Event().wait, send)  # the place is free again, and `waits` says nothing
+
+    asyncio.run(both())
+    assert [m.get("status") for m in sent] == [503, None]
+    assert b"ask again in a moment" in sent[1]["body"]

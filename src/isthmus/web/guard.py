@@ -51,9 +51,9 @@ class Access:
     def knows(self, host: str) -> bool:
         """Whether a Host header names this server; on a network any address does, but only known names."""
         name, _, port = host.lower().rpartition(":")
-        if not name or not port.isdigit():
+        if not name or not port.isascii() or not port.isdigit():
             name, port = host.lower(), "80"
-        if int(port) != self.port:
+        if port.lstrip("0") != str(self.port):  # compared as text: of 5,000 digits Python makes no number
             return False
         return name in self.names or (self.open_to_network and _is_address(name))
 

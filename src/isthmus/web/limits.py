@@ -1,4 +1,4 @@
-"""`Limits`: how much one request may bring and how long it may take; more is answered with 413 or 408."""
+"""`Limits`: how much one request may bring and how long it may take; more is answered with 413, 408 or 503."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+ANSWERS = {  # status -> code and fix
+    408: ("LIMIT-TIME", "send less at once"),
+    413: ("LIMIT-SIZE", "send less at once"),
+    503: ("LIMIT-REQUESTS", "ask again in a moment, or close pages that are not looked at"),
+}
 DRAINED, DRAIN_SECONDS = 8, 3.0  # limits' worth of bytes, and time, that a refused request may still send
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may bring."""
+    """What one request may bring, and how many are answered at once."""
 
     n_bytes: int = 32 * 2**20  # a photograph of a telephone has 10 MB at most
     files: int = 256  # as many as the page or a script sends at once without waiting long
@@ -23,18 +28,19 @@ class Limits:
     pixels: int = 40_000_000  # of one image: two times what telephones make; 120 MB in memory
     pixels_together: int = 160_000_000  # of all images of a request: half a gigabyte in memory
     seconds: float = 30.0  # until all of it has arrived: 32 MB at 10 Mbit a second
+    at_once: int = 256  # requests: each open page takes one for its stream, and a script few
 
 
 class TooMuch(Exception):
-    """A request beyond a limit: the status (413 or 408) and a sentence that names it."""
+    """A request beyond a limit: the status (413, 408 or 503) and a sentence that names it."""
 
     def __init__(self, message: str, status: int = 413) -> None:
         super().__init__(message)
         self.message, self.status = message, status
 
     def answer(self) -> JSONResponse:
-        code = "LIMIT-TIME" if self.status == 408 else "LIMIT-SIZE"
-        error = {"code": code, "message": self.message, "fix": "send less at once"}
+        code, fix = ANSWERS[self.status]
+        error = {"code": code, "message": self.message, "fix": fix}
         return JSONResponse({"error": error}, self.status, {"Connection": "close"})
 
 
@@ -43,13 +49,25 @@ class Metered:
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app, self.limits = app, limits
+        self._asking = 0  # requests that have passed the guard and are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        content_length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        if not content_length.isdigit() or int(content_length) > self.limits.n_bytes:
+        if self._asking >= self.limits.at_once:
+            too_many = f"{self._asking:,} requests are being answered already, the limit."
+            await TooMuch(too_many, 503).answer()(scope, receive, send)
+            return
+        self._asking += 1
+        try:
+            await self._measured(scope, receive, send)
+        finally:
+            self._asking -= 1
+
+    async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
+        if not length.isdigit() or len(length) > 18 or int(length) > self.limits.n_bytes:  # Python reads 4,300 at most
             await self._drained(receive)
             await self._too_large().answer()(scope, receive, send)
             return

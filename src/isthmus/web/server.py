@@ -20,6 +20,7 @@ import uvicorn
 from isthmus.errors import UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.web.app import build_app
+from isthmus.web.connections import connections
 from isthmus.web.guard import Access
 from isthmus.web.limits import Limits
 from isthmus.web.ports import listening
@@ -83,7 +84,7 @@ def serve(
                 lifespan="off",
                 timeout_graceful_shutdown=2,
                 server_header=False,
-                limit_concurrency=256,
+                http=connections(),
                 h11_max_incomplete_event_size=65_536,
                 ws="none",
             )
