@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from isthmus.wording import shortened
+from isthmus.wording import printable, shortened
 
 MOST = 200  # characters of a name that are compared with those there are
 SHOWN = 10  # problems listed one by one; more are only counted, since nobody reads the eleventh
@@ -26,11 +26,12 @@ class IsthmusError(Exception):
         self.code, self.message, self.fix, self.problems = code, message, fix, tuple(problems)
 
     def __str__(self) -> str:
-        lines = [f"error[{self.code}]: {self.message}"]
-        lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
+        """Each part on a line of its own, whatever names of files and columns may hold."""
+        lines = [f"error[{self.code}]: {printable(self.message)}"]
+        lines += [f"  {printable(problem)}" for problem in self.problems[:SHOWN]]
         if len(self.problems) > SHOWN:
             lines.append(f"  … and {len(self.problems) - SHOWN:,} more")
-        return "\n".join([*lines, f"fix: {self.fix}"] if self.fix else lines)
+        return "\n".join([*lines, f"fix: {printable(self.fix)}"] if self.fix else lines)
 
     def as_dict(self) -> dict[str, Any]:
         """The error as the JSON object that `--json` prints."""

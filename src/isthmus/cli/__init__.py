@@ -6,6 +6,8 @@ Nothing heavy is imported here: `isthmus --help` answers without torch or pydant
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -23,6 +25,7 @@ from isthmus.cli import (
     training_commands,
 )
 from isthmus.cli.command_frame import Outline, run_guarded
+from isthmus.wording import printable
 
 EXAMPLES = """\b
 Examples:
@@ -72,7 +75,13 @@ def build_app(command: str | None = None) -> typer.Typer:
     return app
 
 
+def _warning(message: Warning | str, *where: Any) -> str:
+    """A warning in one line, without the place in our code that gave it, and with nothing that a terminal obeys."""
+    return f"warning: {printable(str(message))}\n"
+
+
 def main() -> None:
     """Entry point of the command; ends the process with the exit code of the contract."""
     arguments = sys.argv[1:]
+    warnings.formatwarning = _warning
     sys.exit(run_guarded(build_app(arguments[0] if arguments else ""), arguments))

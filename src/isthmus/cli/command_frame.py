@@ -16,7 +16,7 @@ import typer
 from isthmus.cli import output
 from isthmus.cli.options import with_settings
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
-from isthmus.system import files
+from isthmus.system.files import finite_or_null
 from isthmus.wording import printable, shortened
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
@@ -42,20 +42,19 @@ class Io:
         return display_on(self.people, quiet=self.quiet)
 
     def say(self, text: str) -> None:
-        """A line for people, unless quiet."""
+        """A line for people, unless quiet; shown as those of `result`."""
         if not self.quiet:
-            print(text, file=self.people)
+            print(printable(text), file=self.people)
 
-    def result(self, value: dict[str, Any], text: str) -> None:
-        """The outcome: an object for scripts, or text for people even when quiet."""
+    def result(self, value: dict[str, Any], text: str | Sequence[str]) -> None:
+        """The outcome: an object for scripts, or a line or lines for people, even when quiet.
+
+        Line breaks and control characters within a line, which names may bring, are shown escaped.
+        """
         if self.as_json:
-            print(
-                json.dumps(
-                    files.finite_or_null(value), ensure_ascii=not output.holds_all_letters(sys.stdout), default=str
-                )
-            )
+            print(_json(finite_or_null(value)))
         else:
-            print(text)
+            print("\n".join(map(printable, [text] if isinstance(text, str) else text)))
 
 
 class Outline(typer.Typer):
@@ -101,6 +100,12 @@ def command(
 
 def _nothing() -> None:
     """Stands for a command in a list of them."""
+
+
+def _json(value: Any) -> str:
+    """JSON in which every character can be seen: a script reads the same, and a terminal obeys none."""
+    text = json.dumps(value, ensure_ascii=not output.holds_all_letters(sys.stdout), default=str)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 class Failures:
@@ -203,7 +208,7 @@ def _print_error(error: IsthmusError, exit_code: int | None = None) -> int:
             traceback.print_exception(error)
     if Failures.as_json:
         try:
-            print(json.dumps(error.as_dict(), ensure_ascii=not output.holds_all_letters(sys.stdout)), flush=True)
+            print(_json(error.as_dict()), flush=True)
         except OSError:
             output.abandon(sys.stdout)
     if not Failures.debug:

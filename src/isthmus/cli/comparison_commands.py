@@ -35,7 +35,8 @@ def compare(
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
     members, data = contest.parted(names)
     found = contest.compare(members, data, out=out, seeds=contest.seeds_of(seeds), settings=given, show=io.display)
-    io.result(found.as_dict(), f"\n{found.markdown()}\n\nwritten to {found.folder}: comparison.json, .md, .csv, .png")
+    written = f"written to {found.folder}: comparison.json, .md, .csv, .png"
+    io.result(found.as_dict(), ["", *found.markdown().split("\n"), "", written])
 
 
 def sweep(
@@ -61,9 +62,7 @@ def sweep(
         for p in found.points
     ]
     lines += [f"{name:<28} failed: {why}" for name, why in found.failed.items()]
-    io.result(
-        found.as_dict(), "\n".join(["", *lines, "", found.reason, f"written to {found.folder}: sweep.json, .csv, .png"])
-    )
+    io.result(found.as_dict(), ["", *lines, "", found.reason, f"written to {found.folder}: sweep.json, .csv, .png"])
 
 
 def register(app: typer.Typer) -> None:

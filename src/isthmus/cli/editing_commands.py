@@ -93,7 +93,7 @@ def list_(io: Io, run: RunName) -> None:
     for sentence in feature_learning.about_out_of_date(owner):
         io.say(sentence)
     width = max((len(f["name"]) for f in listed), default=0)
-    io.result({"features": listed}, "\n".join(f"{f['name']:<{width}}  {f['told']}" for f in listed))
+    io.result({"features": listed}, [f"{f['name']:<{width}}  {f['told']}" for f in listed])
 
 
 def discover(
@@ -136,7 +136,7 @@ def matrix(
     from isthmus.tools.editing import feature_learning
 
     about = feature_learning.matrix(find(run), out, method=method)
-    io.result(about, f"{about['told']}\n{out}")
+    io.result(about, [about["told"], str(out)])
 
 
 def register(app: typer.Typer) -> None:

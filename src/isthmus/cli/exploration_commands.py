@@ -80,7 +80,7 @@ def neighbors(
     if out is not None and out.suffix == ".png" and about["n"] > 1:
         io.say(f"note: the picture shows the first of {about['n']:,} samples; a .csv file holds all")
     lines = [_neighbor(row) for row in about["neighbors"] if row["query"] == about["neighbors"][0]["query"]]
-    io.result(about, "\n".join([*lines, *([f"written to {out}"] if out else [])]))
+    io.result(about, [*lines, *([f"written to {out}"] if out else [])])
 
 
 def duplicates(
@@ -117,7 +117,7 @@ def duplicates(
     head += f", from one part to another: {about['crossing']:,}" if len(result.parts) > 1 else ""
     lines = [_pair(pair) for pair in about["pairs"][:PRINTED]]
     lines += [f"… and {len(result.pairs) - PRINTED:,} more"] if len(result.pairs) > PRINTED else []
-    io.result(about, "\n".join([head, *lines, *([f"written to {out}"] if drawn else [])]))
+    io.result(about, [head, *lines, *([f"written to {out}"] if drawn else [])])
 
 
 def probe(
@@ -151,7 +151,7 @@ def _pair(pair: dict[str, Any]) -> str:
     return f"{ends[0]}  =  {ends[1]}  ({likeness})"
 
 
-def _probed(result: dict[str, Any]) -> str:
+def _probed(result: dict[str, Any]) -> list[str]:
     first = result["codes"]
     names = {"codes": "codes", "pca": "PCA", "raw": "raw values"}
     head = f"{'':<11}{'size':>7}{str(first['k']) + '-NN':>9}{'linear':>9}{'NMI':>9}{'ARI':>9}"
@@ -163,7 +163,7 @@ def _probed(result: dict[str, Any]) -> str:
     sizes = f"{first['n_train']:,} samples teach, {first['n_test']:,} are asked, {first['n_classes']} classes"
     groups = f" in {counted(result['n_groups'], 'group')}" if "n_groups" in result else ""
     doubt = f"accuracies are of {first['n_test']:,} samples{groups}: ± {result['standard_error']:.2g}"
-    return "\n".join([f"{result['data']}: {sizes}", head, *lines, doubt])
+    return [f"{result['data']}: {sizes}", head, *lines, doubt]
 
 
 def register(app: typer.Typer) -> None:

@@ -33,10 +33,10 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
     io.result(exported.as_dict(), _sentence(exported))
 
 
-def _sentence(exported: Any) -> str:
+def _sentence(exported: Any) -> list[str]:
     lines = [f"{file.path}: {file.part}, {file.takes} -> {file.gives}, {_difference(file)}" for file in exported.files]
     n = exported.files[0].n
-    return "\n".join([*lines, f"opset {exported.opset}; each compared with the model on {n} samples"])
+    return [*lines, f"opset {exported.opset}; each compared with the model on {n} samples"]
 
 
 def _difference(file: Any) -> str:

@@ -12,6 +12,7 @@ from isthmus.cli.inference_commands import RunName
 from isthmus.errors import ResourceError
 from isthmus.extras import installing
 from isthmus.runs.finding import find
+from isthmus.wording import printable
 
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="The port. [8642, or the next free one]")]
 Host = Annotated[
@@ -45,7 +46,7 @@ def serve(
 
     def on_start(serving: Any) -> None:
         for sentence in serving.said:
-            print(sentence, file=sys.stderr)
+            print(printable(sentence), file=sys.stderr)
         io.result(serving.as_dict(), serving.address)
         sys.stdout.flush()  # whoever started it waits for this line
 

@@ -85,7 +85,7 @@ def resume(
     io.result({"run": str(done.path), "metrics": done.metrics}, summary(done))
 
 
-def summary(run: Any) -> str:
+def summary(run: Any) -> list[str]:
     """What a finished run made: the verdicts in words, and where to look."""
     from isthmus.evaluation.verdicts.verdicts import Verdict, headline
 
@@ -98,16 +98,16 @@ def summary(run: Any) -> str:
     pictures = ", ".join(sorted(p.name for p in run.path.iterdir() if p.suffix in {".png", ".svg"}))
     lines += ["", f"pictures in {run.path}: {pictures}"]
     page = run.path / "report.html"
-    return "\n".join([*lines, f"all of it on one page: {page}"] if page.is_file() else lines)
+    return [*lines, f"all of it on one page: {page}"] if page.is_file() else lines
 
 
-def _planned(about: dict[str, Any]) -> str:
+def _planned(about: dict[str, Any]) -> list[str]:
     samples = ", ".join(f"{n:,} {role}" for role, n in about["samples"].items())
     lines = [f"note: {sentence}" for sentence in about["said"]]
     lines.append(f"samples: {samples}; each {' x '.join(map(str, about['shape']))}")
     lines.append(f"network: {about['parameters']:,} weights")
     lines.append(f"training: {counted(about['epochs'], 'epoch')}, {counted(about['steps'], 'step')}")
-    return "\n".join([*lines, "nothing was trained (--dry-run)"])
+    return [*lines, "nothing was trained (--dry-run)"]
 
 
 def register(app: typer.Typer) -> None:

@@ -27,7 +27,7 @@ from isthmus.tools.sampling.resemblance import Judges, resemblance
 from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.tools.sampling.synthesis import visible
 from isthmus.training.display import AbstractDisplay, display_of
-from isthmus.wording import label
+from isthmus.wording import label, printable
 
 DRAWN = 1_000  # samples that precision and recall are told on: their standard error is 0.01
 SHOWN = 10  # test images in the picture
@@ -62,7 +62,9 @@ class ComparisonTable:
         lines = ["| | " + " | ".join(NUMBERS[key] for key in keys) + " |", "|---|" + "---|" * len(keys)]
         for row in self.rows:
             cells = [_cell(key, row.get(key)) for key in keys] if not row["failed"] else [f"failed: {row['failed']}"]
-            lines.append(f"| {row['name']} | " + " | ".join([*cells, *[""] * (len(keys) - len(cells))]) + " |")
+            lines.append(
+                f"| {printable(row['name'])} | " + " | ".join([*cells, *[""] * (len(keys) - len(cells))]) + " |"
+            )
         return "\n".join(lines)
 
 

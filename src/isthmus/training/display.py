@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO, final
 
 from isthmus.sparkline import sparkline
+from isthmus.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,8 @@ class AbstractDisplay(ABC):
     draws: bool
 
     @abstractmethod
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """One line; line breaks and control characters in it, which names may bring, are shown escaped."""
 
     @abstractmethod
     def step(self, progress: Progress) -> None: ...
@@ -72,7 +74,7 @@ class Plain(AbstractDisplay):
 
     def say(self, text: str) -> None:
         try:
-            print(text, file=self.stream, flush=True)
+            print(printable(text), file=self.stream, flush=True)
         except OSError:  # whoever read along has gone, or the disk is full: no reason to end a training
             self.stream = io.StringIO()
 
@@ -108,7 +110,7 @@ class Terminal(AbstractDisplay):
         self._unicode = "utf" in (getattr(self.stream, "encoding", None) or "").lower()
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def training(self, progress: Progress) -> Iterator[None]:
