@@ -150,6 +150,7 @@ def unscored(run: Run, folder: Path) -> Path:
     record = json.loads((folder / "run.json").read_text())
     del record["settings"]["training"]["calibration"]
     (folder / "run.json").write_text(json.dumps(record))
+    (folder / "MANIFEST.json").unlink()
     return folder
 
 

@@ -136,7 +136,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises: UsageError if the file is missing or is not TOML, with the line.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(
             "USAGE-CONFIG", f"there is no file {shortened(path)}.", fix="name a config.toml of a run"
@@ -145,11 +145,20 @@ def read(path: Path) -> dict[str, Any]:
         raise UsageError(
             "USAGE-CONFIG", f"{shortened(path)} cannot be read: {error.strerror}.", fix="name a config.toml of a run"
         ) from None
-    except RecursionError:
-        message = f"{path} is nested too deep: settings are a section, a name and a value."
-        raise UsageError("USAGE-CONFIG", message, fix="write it as `isthmus train` writes config.toml") from None
-    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+    except UnicodeDecodeError as error:
         raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> dict[str, Any]:
+    """As `read`, of the text of the file called `where`. Raises: UsageError if it is not TOML, with the line."""
+    try:
+        values = tomllib.loads(text)
+    except ValueError as error:  # no TOML, or a number of thousands of digits
+        raise UsageError("USAGE-CONFIG", f"{where} is not TOML: {error}.", fix="correct that line") from None
+    except RecursionError:
+        message = f"{where} is nested too deep: settings are a section, a name and a value."
+        raise UsageError("USAGE-CONFIG", message, fix="write it as `isthmus train` writes config.toml") from None
     data = values.get("data")
     return merge(BEFORE, values) if isinstance(data, Mapping) and data.keys() >= OLDEST else values
 

@@ -285,7 +285,7 @@ def test_a_mistake_of_ours_is_exit_1_and_asks_for_a_report(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("isthmus.cli.inspection_commands.list_runs", broken)
+    monkeypatch.setattr("isthmus.cli.inspection_commands.look_for_runs", broken)
     outcome = isthmus_command("runs")
     assert outcome.code == 1
     assert outcome.err.startswith("error[BUG]: isthmus failed unexpectedly (ZeroDivisionError: by zero).\nfix: ")
@@ -309,7 +309,7 @@ def test_running_out_of_memory_is_a_resource_that_is_missing(
     def broken(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("isthmus.cli.inspection_commands.list_runs", broken)
+    monkeypatch.setattr("isthmus.cli.inspection_commands.look_for_runs", broken)
     outcome = isthmus_command("runs")
     assert outcome.code == 5
     assert "not enough memory" in outcome.err
@@ -382,6 +382,7 @@ def test_fault_a_broken_file_of_one_run_is_told_and_does_not_hide_the_others(
     shutil.copytree(run, "runs/a")
     shutil.copytree(run, "runs/b")
     Path("runs/b", name).write_text(text)
+    Path("runs/b/MANIFEST.json").unlink()  # without it, what is in the file is all there is to go by
     outcome = isthmus_command("info", "runs/b")
     assert outcome.code == 4
     assert f"error[RUN-FILE]: runs/b/{name} cannot be" in outcome.err

@@ -42,6 +42,7 @@ def changed(run: Run, folder: Path, **metrics: Any) -> Run:
     path = Path(shutil.copytree(run.path, folder))
     found = json.loads((path / "metrics.json").read_text("utf-8"))
     (path / "metrics.json").write_text(json.dumps(found | metrics), "utf-8")
+    (path / "MANIFEST.json").unlink()
     return Run(path)
 
 

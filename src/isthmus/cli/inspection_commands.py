@@ -13,11 +13,12 @@ from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import READING, USING
 from isthmus.errors import ModelFileError
 from isthmus.recipes import RECIPES, resolve
-from isthmus.runs.finding import find, list_runs
+from isthmus.runs.finding import find, look_for_runs
 from isthmus.runs.state import damage, state
+from isthmus.runs.stored import blaming
 from isthmus.system.outputs import refuse_inputs
 from isthmus.version import __version__
-from isthmus.wording import counted, widths
+from isthmus.wording import counted, printable, widths
 
 
 def _version(asked: bool) -> None:
@@ -87,7 +88,7 @@ def check(
     drawn = _draw(found, out)
     lines = [f"{name:<22} {value}" for name, value in found.rows()]
     lines += [f"picture: {drawn}"] if drawn else []
-    io.result(found.as_dict() | {"picture": str(drawn) if drawn else None}, "\n".join(lines))
+    io.result(found.as_dict() | {"picture": str(drawn) if drawn else None}, lines)
     if not found.ok:  # the problems stand above already
         raise typer.Exit(found.problems[0].exit_code)
 
@@ -106,7 +107,11 @@ def info(io: Io, run: RunName) -> None:
     found = find(run)
     fault = damage(found)
     about = {"run": str(found.path), "record": found.record, "config": found.config.as_dict(), "metrics": found.metrics}
-    io.result(about | (fault.as_dict() if fault else {}), _summary(found))
+    about["config_edited"] = found.is_edited
+    with blaming(found.path):
+        lines = _summary(found)
+    found.refuse_broken()
+    io.result(about | (fault.as_dict() if fault else {}), lines)
     if fault is not None:
         print(fault, file=sys.stderr)
         raise typer.Exit(fault.exit_code)
@@ -114,14 +119,17 @@ def info(io: Io, run: RunName) -> None:
 
 def runs(io: Io) -> None:
     """List the runs in this folder, newest last, with their main numbers."""
-    rows = [_row(run) for run in list_runs()]
-    io.result({"runs": rows}, _table(rows) if rows else "there are no runs here; train one with `isthmus train`")
+    found = look_for_runs()
+    rows = [_row(run, found.broken) for run in found.runs]
+    lines = _table(rows) if rows else ["there are no runs here; train one with `isthmus train`"]
+    lines += [f"broken: {path} ({error.message})" for path, error in found.broken.items()]
+    io.result({"runs": rows, "broken": {str(p): e.message for p, e in found.broken.items()}}, lines)
 
 
 def recipes(io: Io) -> None:
     """List the recipes."""
     listed = {name: (recipe.__doc__ or "").partition("\n")[0] for name, recipe in RECIPES.items()}
-    io.result({"recipes": listed}, "\n".join(f"{name:<12} {text}" for name, text in listed.items()))
+    io.result({"recipes": listed}, [f"{name:<12} {text}" for name, text in listed.items()])
 
 
 def doctor(io: Io) -> None:
@@ -129,10 +137,10 @@ def doctor(io: Io) -> None:
     from isthmus.system.doctor import examine
 
     found = examine()
-    io.result(found, "\n".join(f"{key:<16} {value}" for key, value in found.items()))
+    io.result(found, [f"{key:<16} {value}" for key, value in found.items()])
 
 
-def _measured(metrics: dict[str, Any]) -> str:
+def _measured(metrics: dict[str, Any]) -> list[str]:
     about, block = metrics["data"], metrics.get("denoising") or {}
     of = "row" if len(about["shape"]) == 1 else "image"
     lines = [f"{'data':<10} {about['name']}, {counted(about['n_test'], f'test {of}')}"]
@@ -144,7 +152,7 @@ def _measured(metrics: dict[str, Any]) -> str:
     lines += [f"of noisy {of}s ({block['noise']}):", *denoised] if denoised else []
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
     lines += [f"note: {text}"] if (text := (metrics.get("set") or {}).get("text")) else []
-    return "\n".join([*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])])
+    return [*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])]
 
 
 def _denoised(numbers: Any) -> str | None:
@@ -161,11 +169,18 @@ def _bounded(bound: dict[str, Any]) -> str:
     return f"nll        at most {bound['nll']:.2f}{sem} {bound['unit']} ({how})"
 
 
-def _row(run: Any) -> dict[str, Any]:
+def _row(run: Any, broken: dict[Path, ModelFileError]) -> dict[str, Any]:
+    """The main numbers of a run; what is wrong with it goes into `broken`, and does not stop the list."""
     try:
-        metrics, ended = run.metrics, state(run)
-    except ModelFileError:  # a broken folder must not hide the others
-        metrics, ended = {}, "damaged"
+        run.refuse_broken()
+        with blaming(run.path):
+            return _numbers(run, run.metrics, state(run))
+    except ModelFileError as error:
+        broken[run.path] = error
+        return _numbers(run, {}, "damaged")
+
+
+def _numbers(run: Any, metrics: dict[str, Any], ended: str) -> dict[str, Any]:
     test = metrics.get("test", {})
     return {
         "run": str(run.path),
@@ -179,16 +194,16 @@ def _row(run: Any) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]]) -> list[str]:
     cells = [[_cell(row[key]) for key in row] for row in rows]
     widths = [max(len(c[i]) for c in [list(rows[0]), *cells]) for i in range(len(rows[0]))]
-    return "\n".join(
+    return [
         "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [list(rows[0]), *cells]
-    )
+    ]
 
 
 def _cell(value: Any) -> str:
-    return "-" if value is None else f"{value:.5f}" if isinstance(value, float) else str(value)
+    return "-" if value is None else f"{value:.5f}" if isinstance(value, float) else printable(str(value))
 
 
 def _network(model: Any) -> str:
@@ -196,19 +211,20 @@ def _network(model: Any) -> str:
     return model.network if model.network == "own" else f"{model.network}, {widths(model.network, model.hidden)}"
 
 
-def _summary(run: Any) -> str:
+def _summary(run: Any) -> list[str]:
     record, metrics, config = run.record, run.metrics, run.config
     lines = [
         f"run       {run.path}",
         f"started   {record.get('started')}, ended: {state(run)}" + _why(record),
         f"command   {record.get('command') or '(from Python)'}",
         f"data      {config.data.source}",
+        *(["settings  edited since isthmus wrote them"] if run.is_edited else []),
         f"model     {config.recipe}, {_network(config.model)}, z_size {config.model.z_size}",
         f"noise     {config.model.noise}",
     ]
     if metrics:
-        lines += [f"epochs    {metrics['epochs']}, best {metrics['best_epoch']}", "", _measured(metrics)]
-    return "\n".join(lines)
+        lines += [f"epochs    {metrics['epochs']}, best {metrics['best_epoch']}", "", *_measured(metrics)]
+    return lines
 
 
 def _why(record: dict[str, Any]) -> str:

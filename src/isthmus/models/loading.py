@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
 from isthmus.models.autoencoder import CONFIG, WEIGHTS, Model
 from isthmus.settings import build as build_config
-from isthmus.system import files
+from isthmus.system import files, regular
 from isthmus.system.memory import available_bytes, size_of
 from isthmus.wording import counted
 
@@ -83,7 +82,7 @@ def _described(folder: Path, manifest: dict[str, Any]) -> Described:
     """What `config.json` says, checked. Raises: ModelFileError for a newer format, or for what cannot be meant."""
     path = folder / CONFIG
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = regular.read_json(path)
         files.refuse_newer(path, int(about["format"]), manifest)
         preprocess = Preprocess.from_dict(about["preprocess"])
         config = build_config({"model": about["model"]}).model

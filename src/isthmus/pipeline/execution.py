@@ -25,7 +25,7 @@ from isthmus.runs.latent import keep_latent
 from isthmus.runs.set_facts import keep_set_facts
 from isthmus.runs.state import has_begun
 from isthmus.runs.training_rows import keep_training_rows
-from isthmus.system import files
+from isthmus.system import checksums, files
 from isthmus.system.signals import StopSignals
 from isthmus.tools.anomaly.detector import keep_evidence
 from isthmus.training import prepare
@@ -125,7 +125,7 @@ def _judge(
     passed = pass_through(model, prepared.tensor(prepared.splits.test), seed, judged=True)
     rivals = rivals_of(prepared, model.z_size)
     metrics = files.finite_or_null(judge(prepared, model, monitor.history, ending, passed, rivals))
-    files.write_json(run.path / folder.METRICS, metrics)
+    checksums.write_json(run.path / folder.METRICS, metrics)
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from isthmus.runs import finding
 from isthmus.runs import folder as runs
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent
+from isthmus.runs.stored import blaming
 from isthmus.runs.training_data import ReadOnce, read_again
 from isthmus.system import files
 from isthmus.training.display import AbstractDisplay
@@ -46,17 +48,22 @@ def report(
     `names`: run folders, names under `runs/`, or "latest". `out` names another file. Where the data of a run cannot be
     read again, or its model is of a class of your own that is not given as `module`, the page says what it lacks.
 
-    Raises: UsageError for no run, or one that is not trained to its end.
+    Raises: UsageError for no run, or one that is not trained to its end; ModelFileError for one with a broken file.
     """
     if not names:
         raise UsageError("USAGE-RUN", "no run is named.", fix="name a run folder, or latest")
     read = ReadOnce()
-    found = [run_data_of(_run(name, module), read) for name in names]
+    runs = [_run(name, module) for name in names]
+    with ExitStack() as stack:
+        for run in runs:
+            stack.enter_context(blaming(run.path))
+        found = [run_data_of(run, read) for run in runs]
+        page = _page(found[0]) if len(found) == 1 else _comparison(found)
     if len(found) == 1:
         path, within = (Path(out), None) if out else (found[0].path / REPORT, found[0].path)
-        return _write(path, _page(found[0]), found[0].missing, within)
+        return _write(path, page, found[0].missing, within)
     missing = [f"{m.name}: {text}" for m in found for text in m.missing]
-    return _write(Path(out) if out else _free(found[0].path.parent), _comparison(found), tuple(missing))
+    return _write(Path(out) if out else _free(found[0].path.parent), page, tuple(missing))
 
 
 def report_at_end(run_data: RunData, display: AbstractDisplay) -> None:

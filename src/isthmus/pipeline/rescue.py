@@ -13,7 +13,6 @@ from isthmus.errors import FolderGoneError, ModelFileError, ResourceError
 from isthmus.runs import folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
-from isthmus.system import files
 from isthmus.system.places import nearest
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Trainer
@@ -49,7 +48,7 @@ def _saved_nearby(run: RunFolder, prepared: Prepared, trainer: Trainer) -> RunFo
 
 def _saved(kept: RunFolder, run: RunFolder, prepared: Prepared, trainer: Trainer) -> RunFolder:
     progress, path = trainer.progress, kept.path
-    files.write_text(path / folder.CONFIG, configs.write(prepared.config), within=path)
+    checksums.write_text(path / folder.CONFIG, configs.write(prepared.config))
     trainer.monitor.move(path)
     trainer.save()
     ended = "interrupted"

@@ -19,7 +19,7 @@ from isthmus.pipeline.execution import execute
 from isthmus.runs import finding, folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
-from isthmus.system import devices, files
+from isthmus.system import checksums, devices, files, regular
 from isthmus.system.lock import FolderLock
 from isthmus.system.places import refuse_links
 from isthmus.system.swapping import clean_up
@@ -61,6 +61,8 @@ def resume(
         clean_up(run.path)
         prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
         refuse_other_data(run, prepared.splits, config.data.source)
+        if run.is_edited:
+            display.say(f"note: {run.path / folder.CONFIG} was edited since isthmus wrote it")
         notes = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
         for sentence in notes:
             display.say(f"note: {sentence}")
@@ -73,12 +75,18 @@ def resume(
 @contextmanager
 def _as_it_was(run: RunFolder) -> Iterator[None]:
     """Puts settings and record back where going on is refused."""
-    kept = {path: path.read_text(encoding="utf-8") for path in (run.path / folder.CONFIG, run.path / folder.RECORD)}
+    manifest = run.path / files.MANIFEST
+    stated = regular.read_text(manifest) if manifest.is_file() else None
+    kept = {path: regular.read_text(path) for path in (run.path / folder.CONFIG, run.path / folder.RECORD)}
     try:
         yield
     except UsageError:
         for path, text in kept.items():
-            files.write_text(path, text)
+            checksums.write_text(path, text)
+        if stated is None:
+            manifest.unlink()
+        else:  # which knows an edit of the settings for one
+            files.write_text(manifest, stated)
         raise
 
 
@@ -114,7 +122,7 @@ def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
 
 def _take_up(run: RunFolder, prepared: Prepared, notes: list[str]) -> None:
     """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
-    files.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
+    checksums.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     resumed = [*run.record.get("resumed", []), {"at": now, "changed": notes}]
     run.write_record(ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed)

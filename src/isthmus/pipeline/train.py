@@ -21,7 +21,7 @@ from isthmus.runs import finding, folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import new_record
 from isthmus.runs.state import kept_if_begun
-from isthmus.system import files
+from isthmus.system import checksums, files
 from isthmus.system.lock import FolderLock
 from isthmus.training import prepare
 from isthmus.training.display import AbstractDisplay, display_of
@@ -131,7 +131,7 @@ def _train(
     name = f"{source}-{config.recipe}" + ("" if noise == "none" else f"-{noise.partition(':')[0]}")
     run = RunFolder(finding.new_folder(out, name))
     with FolderLock(run.path), kept_if_begun(run.path):
-        files.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
+        checksums.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
         _list_skipped(run, prepared, display)
         run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
         if began is not None:

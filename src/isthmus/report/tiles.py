@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, features
 
 from isthmus.evaluation.figures.contact_sheets import pictures
+from isthmus.system import regular
 
 SHARP = 64 * 64  # pixels up to which a picture is kept exactly and drawn pixel by pixel; larger ones are packed
 SIDE = 256  # pixels of the longer side of one picture at most: what fits beside others on a page
@@ -103,7 +104,7 @@ def from_file(path: Path) -> tuple[str, int, int] | None:
 
 
 def _packed(file: Path) -> tuple[str, int, int] | None:
-    with Image.open(file, formats=("PNG",)) as image:
+    with regular.opened(file) as content, Image.open(content, formats=("PNG",)) as image:
         if image.width * image.height > FILE_PIXELS:
             return None
         image.load()

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
 from isthmus.models.autoencoder import WEIGHTS
-from isthmus.system import files
+from isthmus.system import files, regular
 from isthmus.system.places import refuse_gone
 from isthmus.system.tensors import save_tensors
 
@@ -77,7 +77,7 @@ class Artifacts:
             raise ModelFileError("LATENT-MISSING", f"{self.run_path} has no {FOLDER}/{name}.", fix="make it first")
         try:
             files.verify_folder(folder)
-            about = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
+            about = regular.read_json(folder / f"{folder.name}.json")
             holds = folder / f"{folder.name}.safetensors"
             part = Artifact(dict(about), load_file(holds) if holds.is_file() else {})
         except ModelFileError as error:
@@ -96,7 +96,7 @@ class Artifacts:
         """Whether there is such a part, made with these weights; a damaged one is an error of `get`."""
         folder = self._folder(name)
         try:
-            about = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
+            about = regular.read_json(folder / f"{folder.name}.json")
             return about.get("weights") == self.weights
         except FileNotFoundError:
             return folder.is_dir()

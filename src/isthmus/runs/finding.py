@@ -6,9 +6,10 @@ import os
 import re
 import shlex
 import zipfile
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError
 from isthmus.runs.folder import MODEL, RECORD, RunFolder
@@ -64,7 +65,7 @@ def find(name: str | Path) -> RunFolder:
             raise UsageError("USAGE-RUN", f"there are no runs in {HOME}/.", fix="train one with `isthmus train`")
         return runs[-1]
     for path in (Path(name), HOME / name):
-        if os.path.isfile(path / RECORD):
+        if os.path.lexists(path / RECORD):
             return RunFolder(path)
         if os.path.isfile(path):
             raise _foreign(path)
@@ -95,17 +96,34 @@ def _holds_pickle(path: Path) -> bool:
         return any(name.endswith(".pkl") for name in archive.namelist())
 
 
-def list_runs() -> list[RunFolder]:
-    """The runs under `runs/` and in the folders beside it, oldest first."""
-    records = [*HOME.glob(f"*/{RECORD}"), *Path().glob(f"*/{RECORD}")]
-    runs = []
-    for path in records:
+class Found(NamedTuple):
+    """The runs in a folder, oldest first, and what is wrong with those that cannot be told."""
+
+    runs: list[RunFolder]
+    broken: dict[Path, ModelFileError]
+
+
+def look_for_runs() -> Found:
+    """All runs under `runs/` and in the folders beside it: a broken one neither hides nor stops the others."""
+    runs, broken = [], {}
+    for path in [*HOME.glob(f"*/{RECORD}"), *Path().glob(f"*/{RECORD}")]:
         run = RunFolder(path.parent)
         try:
-            runs.append((str(run.record.get("started", "")), path.stat().st_mtime, run))
-        except ModelFileError:
-            continue  # a broken folder must not hide the others
-    return [run for *_, run in sorted(runs, key=lambda entry: entry[:2])]
+            runs.append((str(run.record.get("started", "")), _changed(path), run))
+        except ModelFileError as error:
+            broken[run.path] = error
+    return Found([run for *_, run in sorted(runs, key=lambda entry: entry[:2])], broken)
+
+
+def list_runs() -> list[RunFolder]:
+    """The runs under `runs/` and in the folders beside it whose record can be read, oldest first."""
+    return look_for_runs().runs
+
+
+def _changed(path: Path) -> float:
+    with suppress(OSError):  # it was removed while we looked
+        return path.lstat().st_mtime
+    return 0.0
 
 
 def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> Model:
@@ -121,7 +139,7 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
     from isthmus.models.loading import load_model  # late: PyTorch is slow to import, and runs are listed without it
 
     folder = Path(path)
-    if not (folder / files.MANIFEST).is_file():
+    if os.path.lexists(folder / RECORD) or not (folder / files.MANIFEST).is_file():
         run = find(path)
         folder = run.path / MODEL
         if not standing(folder).is_dir():
@@ -129,4 +147,4 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
     return load_model(folder, module=module, device=device)
 
 
-__all__ = ["HOME", "find", "list_runs", "load", "new_folder"]
+__all__ = ["HOME", "Found", "find", "list_runs", "load", "look_for_runs", "new_folder"]

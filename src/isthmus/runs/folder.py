@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import os
 import shlex
 import warnings
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
-from isthmus.system import files
+from isthmus.runs.stored import CONFIG, HISTORY, METRICS, MODEL, RECORD, read_history, read_metrics, read_record
+from isthmus.system import checksums, files
 from isthmus.system.lock import is_held
-from isthmus.system.places import RECORD
 from isthmus.system.swapping import standing
 
 if TYPE_CHECKING:
@@ -28,10 +26,8 @@ if TYPE_CHECKING:
     from isthmus.runs.latent import Latent
     from isthmus.training.prepared import Prepared
 
-CONFIG, METRICS, HISTORY, MODEL = "config.toml", "metrics.json", "history.csv", "model"
 SKIPPED = "skipped.txt"
 CHECKPOINT = "checkpoint"
-JUDGED = ("data", "test", "baselines", "verdicts")  # of metrics.json: what everything that shows a run stands on
 DONE = {"budget", "patience"}  # how a training ends that came to its end
 
 
@@ -76,21 +72,34 @@ class RunFolder:
         """All settings of the run."""
         path = self.path / CONFIG
         try:
-            return configs.build(configs.read(path), where=str(path))
-        except UsageError as error:  # nobody wrote these settings by hand: the file is damaged, or of another version
+            text = checksums.look(path)[0].decode("utf-8")
+            return configs.build(configs.parse(text, str(path)), where=str(path))
+        except UnicodeDecodeError as error:
+            raise checksums.unreadable(path, error) from None
+        except UsageError as error:  # most likely damaged, or of another version
             raise ModelFileError("RUN-FILE", f"{path} cannot be used: {error.message}", fix=error.fix) from None
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether `config.toml` was changed by somebody else than isthmus; only its manifest knows."""
+        return checksums.look(self.path / CONFIG)[1] is False
 
     @property
     def record(self) -> dict[str, Any]:
         """`run.json`: command, versions, hardware, seed, data fingerprint, how it ended."""
         if self._record is None:
-            self._record = _read_json(self.path / RECORD)
+            self._record = read_record(self.path / RECORD)
         return self._record
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """`metrics.json`; empty before the run has been judged."""
-        return _read_json(self.path / METRICS, JUDGED) if (self.path / METRICS).is_file() else {}
+        return read_metrics(self.path / METRICS) if os.path.lexists(self.path / METRICS) else {}
+
+    def refuse_broken(self) -> None:
+        """Reads record, metrics and history, and looks at the settings, unparsed. Raises: ModelFileError for the first
+        that is broken."""
+        _ = self.record, self.metrics, self.history, self.is_edited
 
     @property
     def is_judged(self) -> bool:
@@ -100,13 +109,7 @@ class RunFolder:
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """A dict an epoch, from `history.csv`."""
-        if not (self.path / HISTORY).is_file():
-            return []
-        with (self.path / HISTORY).open(newline="", encoding="utf-8") as file:
-            return [
-                {k: int(v) if k == "epoch" else float(v or "nan") for k, v in row.items()}
-                for row in csv.DictReader(file)
-            ]
+        return read_history(self.path / HISTORY) if os.path.lexists(self.path / HISTORY) else []
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -181,20 +184,9 @@ class RunFolder:
 
     def write_record(self, **values: Any) -> None:
         """Adds values to `run.json`."""
-        record = (self.record if (self.path / RECORD).is_file() else {}) | values
-        files.write_json(self.path / RECORD, record, within=self.path)
+        record = (self.record if os.path.lexists(self.path / RECORD) else {}) | values
+        checksums.write_json(self.path / RECORD, record)
         self._record = record
 
 
-def _read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        version = int(value.get("format", 0))
-        if missing := [key for key in needed if key not in value]:
-            raise ValueError(f"it has no {', '.join(map(repr, missing))}")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError("RUN-FILE", f"{path} cannot be read: {error}.", fix="restore that file") from None
-    if version > files.FORMAT:
-        message = f"{path} has format {version}; this isthmus reads up to {files.FORMAT}."
-        raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
-    return value
+__all__ = ["CHECKPOINT", "CONFIG", "DONE", "HISTORY", "METRICS", "MODEL", "RECORD", "SKIPPED", "RunFolder"]

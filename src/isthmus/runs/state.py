@@ -30,7 +30,7 @@ def kept_if_begun(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         if not is_gone(path) and not has_begun(path) and _ended(path) != "diverged":
-            for name in (RECORD, CONFIG, HISTORY, SKIPPED, lock.NAME):
+            for name in (RECORD, CONFIG, HISTORY, SKIPPED, files.MANIFEST, lock.NAME):
                 with suppress(OSError):
                     (path / name).unlink()
             for folder in (path / CHECKPOINT, path):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from isthmus.errors import ModelFileError, ResourceError
+from isthmus.system import regular
 from isthmus.system.places import guard
 from isthmus.system.swapping import PART, in_use, mark_in_use, remove, standing, swap
 from isthmus.version import __version__
@@ -63,8 +64,12 @@ def write_text(path: Path, text: str, *, within: Path | None = None) -> Path:
 
 def write_json(path: Path, value: Any, *, within: Path | None = None) -> Path:
     """JSON, atomically. What is undefined or infinite becomes null, since JSON has no words for it."""
-    text = json.dumps(finite_or_null(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_text(path, text, within=within)
+    return write_text(path, json_text(value), within=within)
+
+
+def json_text(value: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(finite_or_null(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def finite_or_null(value: Any) -> Any:
@@ -131,20 +136,27 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     what = f"{folder} is not a whole model or checkpoint"
     fix = "use another copy of it, or train again with `isthmus train --config RUN/config.toml`"
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = regular.read_json(folder / MANIFEST)
         version, files = int(manifest["format"]), dict(manifest["files"])
     except FileNotFoundError:
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} is missing.", fix=fix) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except OSError as error:
+        message = f"{what}: {MANIFEST} cannot be read: {regular.reason(error)}."
+        raise ModelFileError("MODEL-MANIFEST", message, fix=fix) from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
     refuse_newer(folder, version, manifest)
     for path in folder.iterdir():
         if path.suffix in STATED and path.name not in (*files, MANIFEST):
             raise ModelFileError("MODEL-FILE", f"{what}: {MANIFEST} does not state {path.name!r}.", fix=fix)
     for name, stated in files.items():
-        if Path(name).name != name or not (folder / name).is_file():
+        if Path(name).name != name or not os.path.lexists(folder / name):
             raise ModelFileError("MODEL-FILE", f"{what}: {name!r} is missing.", fix=fix)
-        found = fingerprint(folder / name)
+        try:
+            found = _found(folder / name, stated)
+        except OSError as error:
+            message = f"{folder / name} cannot be read: {regular.reason(error)}."
+            raise ModelFileError("MODEL-FILE", message, fix=fix) from None
         if found != stated:
             message = (
                 f"{folder / name} is damaged: {found['bytes']:,} bytes, and not the content that {MANIFEST} states."
@@ -153,10 +165,17 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def _found(path: Path, stated: Any) -> dict[str, Any]:
+    """Size and sum; of a file of another size than stated, which may be any, the size alone."""
+    n_bytes = path.lstat().st_size
+    differs = not isinstance(stated, dict) or stated.get("bytes") != n_bytes
+    return {"bytes": n_bytes} if differs and regular.is_file(path) else fingerprint(path)
+
+
 def stated(folder: Path, name: str) -> str | None:
     """The SHA-256 that the manifest of a folder states for a file of it; None where it states none."""
     try:
-        manifest = json.loads((standing(folder) / MANIFEST).read_text(encoding="utf-8"))
+        manifest = regular.read_json(standing(folder) / MANIFEST)
         return manifest["files"][name]["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -181,7 +200,7 @@ def _seen(folder: Path) -> tuple[Path, bytes | None]:
     """Where the folder stands, and its manifest there: between two renames the old one stands beside its place."""
     place = standing(folder)
     try:
-        return place, (place / MANIFEST).read_bytes()
+        return place, regular.read_bytes(place / MANIFEST)
     except OSError:
         return place, None
 
@@ -195,9 +214,9 @@ def refuse_newer(path: Path, version: int, manifest: Mapping[str, Any]) -> None:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    """Size and SHA-256 of a file. Raises: OSError, also for what is no file."""
+    with regular.opened(path) as file:
+        return {"bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def resource_error(path: Path, error: OSError) -> ResourceError:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from isthmus.errors import ModelFileError
-from isthmus.system import files
+from isthmus.system import files, regular
 from isthmus.system.places import guard
 from isthmus.system.swapping import remove
 from isthmus.system.tensors import save_tensors
@@ -69,7 +69,7 @@ class Checkpoints:
                 )
                 continue
             tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
-            return tensors, json.loads((folder / STATE).read_text(encoding="utf-8"))
+            return tensors, regular.read_json(folder / STATE)
         return None
 
     def _folders(self) -> list[Path]:

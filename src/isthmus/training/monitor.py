@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from isthmus.errors import UsageError
-from isthmus.system import files
+from isthmus.system import checksums, files
 from isthmus.training.checkpoint import Checkpoints
 
 
@@ -134,7 +134,7 @@ class TrainingMonitor:
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.history)
-        return files.write_text(self.out / "history.csv", text.getvalue(), within=self.out)
+        return checksums.write_text(self.out / "history.csv", text.getvalue(), begin=False)
 
     def move(self, out: Path) -> None:
         """Writes into another folder from now on, which is there."""

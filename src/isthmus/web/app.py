@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from isthmus import report
 from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceError
 from isthmus.report.page import frame_of
+from isthmus.system import regular
 from isthmus.system.files import finite_or_null
 from isthmus.version import __version__
 from isthmus.web import panels, routes
@@ -53,6 +54,7 @@ def build_app(served: ServedRun, access: Access, limits: Limits | None = None, *
     app.add_exception_handler(TooMuch, _too_much)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
     app.add_middleware(Metered, limits=limits)
     app.add_middleware(Guard, access=access)  # added last, it stands first
     return app
@@ -83,8 +85,8 @@ def _add_pages(app: FastAPI) -> None:
             raise HTTPException(404, "the run has no such page or picture.")
         if name in PAGES:
             headers = {"Content-Security-Policy": ALONE, "Content-Disposition": "inline"}
-            return Response(path.read_bytes(), media_type="text/html; charset=utf-8", headers=headers)
-        return Response(path.read_bytes(), media_type="image/png", headers={"Content-Disposition": "attachment"})
+            return Response(regular.read_bytes(path), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(regular.read_bytes(path), media_type="image/png", headers={"Content-Disposition": "attachment"})
 
 
 def _error_response(request: Request, error: Any) -> JSONResponse:
@@ -100,6 +102,13 @@ def _plain(request: Request, error: Any) -> JSONResponse:
     return JSONResponse(
         {"error": {"code": f"HTTP-{error.status_code}", "message": str(error.detail)}}, error.status_code
     )
+
+
+def _unexpected(request: Request, error: Any) -> JSONResponse:
+    """What nobody foresaw: most likely a file of the run that holds something else than isthmus writes."""
+    message = f"the server could not answer ({type(error).__name__}); the other panels still work."
+    fix = "see `isthmus info` of the run; if it is whole, report this"
+    return JSONResponse({"error": {"code": "BUG", "message": message, "fix": fix}}, 500)
 
 
 def _invalid(request: Request, error: Any) -> JSONResponse:

@@ -5,7 +5,6 @@ The training is another process, which knows nothing of this one; a server that 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
@@ -23,7 +22,7 @@ from isthmus.evaluation.figures.run_pictures import without_noise
 from isthmus.models.autoencoder import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
 from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, RunFolder
-from isthmus.system import files
+from isthmus.system import files, regular
 from isthmus.system.lock import NAME, is_held
 from isthmus.system.swapping import standing
 from isthmus.training import prepare
@@ -73,7 +72,7 @@ class TrainingStatus:
         """Test samples and what the last checkpoint makes of them; None before the first, or for a table."""
         run = RunFolder(self.path)
         try:
-            latest = (self.path / CHECKPOINT / "latest").read_text(encoding="utf-8").strip()
+            latest = regular.read_text(self.path / CHECKPOINT / "latest").strip()
             if self._sanity is not None and self._sanity[0] == latest:
                 return self._sanity[1]
             found = self._of_checkpoint(run, latest)
@@ -136,7 +135,7 @@ class TrainingStatus:
         if not is_held(self.path):
             raise UsageError("USAGE-STOP", "no training runs in this folder.", fix="start one with `isthmus resume`")
         try:
-            holder = json.loads((self.path / NAME).read_text(encoding="utf-8"))
+            holder = regular.read_json(self.path / NAME)
             pid, host = int(holder["pid"]), str(holder["host"])
         except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(

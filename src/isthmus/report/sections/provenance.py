@@ -11,6 +11,7 @@ from isthmus.errors import IsthmusError
 from isthmus.recipes import resolve
 from isthmus.report.markup import Html, element, html, legible, numeral
 from isthmus.report.run_data import RunData, Section
+from isthmus.system import regular
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = {
@@ -55,12 +56,10 @@ def read_drawing(run_data: RunData) -> Html | None:
     """`architecture.svg` with nothing but shapes and texts: a run folder may come from a stranger."""
     path = run_data.path / "architecture.svg"
     try:
-        if path.stat().st_size > LARGEST:
-            return None
-        root = ET.fromstring(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, ET.ParseError):
+        root = ET.fromstring(regular.read_bytes(path, LARGEST).decode("utf-8"))
+        kept = _shapes(root)
+    except (OSError, ValueError, ET.ParseError, RecursionError):
         return None
-    kept = _shapes(root)
     if kept is None or kept.tag != "svg" or "viewBox" not in kept.attrib:
         return None
     for name in ("width", "height"):
