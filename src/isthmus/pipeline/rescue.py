@@ -13,6 +13,7 @@ from isthmus.errors import FolderGoneError, ModelFileError, ResourceError
 from isthmus.runs import folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
+from isthmus.system import checksums
 from isthmus.system.places import nearest
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Trainer
