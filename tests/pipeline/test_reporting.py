@@ -94,7 +94,7 @@ def test_a_failure_at_the_end_costs_the_page_alone(
 def test_a_full_disk_at_the_end_is_said_without_alarm(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(path: Path, page: str, missing: tuple[str, ...]) -> None:
+    def full(path: Path, page: str, missing: tuple[str, ...], within: Path | None) -> None:
         raise ResourceError("RESOURCE-DISK", f"{path} cannot be written: No space left on device.")
 
     monkeypatch.setattr(reporting, "_write", full)
