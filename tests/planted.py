@@ -24,12 +24,14 @@ from isthmus.api import Run
 class Planted(NamedTuple):
     """A training: `make` writes the data into a folder and gives `train`'s source and settings.
 
-    `found` is the id of the verdict that must be the cause, or words of a note; empty for a healthy run.
+    `found` is the id of the verdict that must be the cause, or words of a note; empty for a healthy run. `or_cause` is
+    one that is as right, where rounding decides which of the two comes of it.
     """
 
     name: str
     make: Callable[[Path], tuple[Any, dict[str, Any]]]
     found: str = ""
+    or_cause: str = ""
 
 
 class Heard(NamedTuple):
@@ -192,7 +194,10 @@ FAULTS = (
         "squared error under a VAE", _digits(lambda x: x, recipe="vae", likelihood="gaussian"), "fixed-variance"
     ),
     Planted(
-        "a VAE whose code explodes", _table(lambda x: x, recipe="vae", weights={"kl": 0.0}, lr=0.5), "exploded-kl"
+        "a VAE whose code explodes",
+        _table(lambda x: x, recipe="vae", weights={"kl": 0.0}, lr=0.5),
+        "exploded-kl",
+        or_cause="learning-rate",
     ),
     Planted("300 epochs on 64 digits", _few_digits, "overfitting"),
     Planted("one epoch", _digits(lambda x: x, epochs=1), "explains-little"),

@@ -116,7 +116,7 @@ def test_fault_53_whatever_the_system_refuses_is_no_bug(
     def refuse(*_: Any) -> None:
         raise OSError(number, os.strerror(number), "place")
 
-    monkeypatch.setattr("isthmus.cli.inspection_commands.list_runs", refuse)
+    monkeypatch.setattr("isthmus.cli.inspection_commands.look_for_runs", refuse)
     assert run_guarded(build_app("runs"), ["runs"]) == code
     assert capsys.readouterr().err.startswith(told)
 
