@@ -88,7 +88,7 @@ def test_fault_108_a_code_too_small_or_as_wide_as_the_row_is_named(fault: Plante
 
 @pytest.mark.parametrize("fault", planted("penalty-weight", "fixed-variance", "exploded-kl"), ids=name)
 def test_fault_109_a_penalty_out_of_all_proportion_is_named(fault: Planted, tmp_path: Path) -> None:
-    assert "--set " in assert_named(fault, tmp_path).cause["try"]
+    assert re.search("--set |--lr ", assert_named(fault, tmp_path).cause["try"])
 
 
 OTHERS = {"train-test-overlap", "nothing-to-learn", "too-little-data", "learning-rate", "overfitting"}
