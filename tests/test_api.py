@@ -114,6 +114,14 @@ def test_fault_87_an_open_run_that_was_trained_on_says_so_and_reads_itself_anew(
     assert len(opened.history) == 21
 
 
+def test_fault_87_numbers_of_an_open_run_are_those_that_the_folder_holds_now(run: Path) -> None:
+    opened = Run(run)
+    assert (opened.metrics["epochs"], len(opened.history)) == (1, 1)
+    trained_on(run)
+    assert (opened.metrics["epochs"], len(opened.history)) == (21, 21)
+    assert opened.metrics is opened.metrics  # not read again
+
+
 def test_fault_87_a_run_that_was_handed_its_model_notices_too(run: Path) -> None:
     longer = isthmus.resume(run, epochs=2, show=False)  # the model as it came out of the training
     apart = trained_on(run)

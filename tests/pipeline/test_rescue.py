@@ -77,6 +77,22 @@ def test_fault_98_a_run_folder_that_is_lost_in_training_costs_nothing(
     assert (record["ended"], record["rescued_from"], record["judged"]) == ("budget", str(run), True)
 
 
+def test_fault_98_a_file_in_the_place_of_the_run_costs_nothing_either(images: Path, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "a"
+
+    def put_a_file() -> None:
+        shutil.rmtree(run)
+        run.write_text("mine")
+
+    kept = run.parent / "a-rescued"
+    with pytest.raises(ResourceError, match=re.escape(f"of 3 is saved in {kept}.")) as caught:
+        trained(images, run, show=Meanwhile(1, put_a_file))
+    assert caught.value.exit_code == 5
+    assert run.read_text() == "mine"
+    whole = isthmus.train(images, out=tmp_path / "whole", **FAST)
+    tiny.assert_same_weights(isthmus.resume(kept, show=False), whole)
+
+
 @pytest.mark.parametrize("stage", ["judge", "draw_pictures", "keep_latent"])
 def test_fault_98_a_trained_model_is_kept_though_its_folder_goes_while_it_is_judged(
     stage: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

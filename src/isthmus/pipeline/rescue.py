@@ -14,7 +14,7 @@ from isthmus.runs import folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
 from isthmus.system import checksums
-from isthmus.system.places import nearest
+from isthmus.system.places import is_gone, nearest
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Trainer
 
@@ -27,8 +27,8 @@ def rescuing(run: RunFolder, prepared: Prepared, trainer: Trainer) -> Iterator[N
     """
     try:
         yield
-    except (FolderGoneError, ModelFileError) as error:
-        if isinstance(error, ModelFileError) and error.code != "RUN-LINK":
+    except (ResourceError, ModelFileError) as error:  # a file that was put in the folder's place is no folder
+        if not (isinstance(error, FolderGoneError) or error.code == "RUN-LINK" or is_gone(run.path)):
             raise
         kept = _saved_nearby(run, prepared, trainer)
         if kept is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from isthmus import settings as configs
 from isthmus.config import Config
@@ -21,11 +22,13 @@ from isthmus.system.swapping import standing
 if TYPE_CHECKING:
     from torch import nn
 
+    from isthmus.models.abstract_model import AbstractModel
     from isthmus.models.autoencoder import Model
     from isthmus.runs.artifacts import Artifacts
     from isthmus.runs.latent import Latent
     from isthmus.training.prepared import Prepared
 
+T = TypeVar("T")
 SKIPPED = "skipped.txt"
 CHECKPOINT = "checkpoint"
 DONE = {"budget", "patience"}  # how a training ends that came to its end
@@ -43,18 +46,19 @@ class RunFolder:
         path: str | Path,
         *,
         module: nn.Module | None = None,
-        model: Model | None = None,
+        model: AbstractModel | None = None,
         prepared: Prepared | None = None,
     ) -> None:
         self.path, self.module = Path(path), module
         self.given_model, self.given_prepared = model, prepared
         self._record: dict[str, Any] | None = None
+        self._read: dict[str, tuple[Any, Any]] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> AbstractModel:
         """The trained model, in evaluation mode. Raises: ModelFileError."""
         from isthmus.models.loading import load_model  # late: PyTorch is slow to import
 
@@ -66,6 +70,13 @@ class RunFolder:
                 "MODEL-MISSING", message, fix=f"finish its training with `isthmus resume {shlex.quote(str(self.path))}`"
             )
         return load_model(self.path / MODEL, module=self.module)
+
+    @property
+    def coder(self) -> Model:
+        """The trained model, where it has a code. Raises: UsageError for a denoiser, which has none; as `model`."""
+        from isthmus.models.autoencoder import coded  # late: PyTorch is slow to import
+
+        return coded(self.model)
 
     @cached_property
     def config(self) -> Config:
@@ -91,10 +102,21 @@ class RunFolder:
             self._record = read_record(self.path / RECORD)
         return self._record
 
-    @cached_property
+    @property
     def metrics(self) -> dict[str, Any]:
-        """`metrics.json`; empty before the run has been judged."""
-        return read_metrics(self.path / METRICS) if os.path.lexists(self.path / METRICS) else {}
+        """`metrics.json` as it lies in the folder now; empty before the run has been judged."""
+        return self._read_once(METRICS, read_metrics, {})
+
+    def _read_once(self, name: str, read: Callable[[Path], T], absent: T) -> T:
+        """What a file of the folder holds; it is read again once another file lies in its place."""
+        try:
+            about = os.lstat(self.path / name)
+        except OSError:
+            return read(self.path / name) if os.path.lexists(self.path / name) else absent
+        stamp = about.st_ino, about.st_size, about.st_mtime_ns
+        if self._read.get(name, (None,))[0] != stamp:
+            self._read[name] = stamp, read(self.path / name)
+        return self._read[name][1]
 
     def refuse_broken(self) -> None:
         """Reads record, metrics and history, and looks at the settings, unparsed. Raises: ModelFileError for the first
@@ -106,10 +128,10 @@ class RunFolder:
         """Whether metrics and pictures are those of the trained model."""
         return bool(self.record.get("judged", True) and self.metrics)
 
-    @cached_property
+    @property
     def history(self) -> list[dict[str, float]]:
-        """A dict an epoch, from `history.csv`."""
-        return read_history(self.path / HISTORY) if os.path.lexists(self.path / HISTORY) else []
+        """A dict an epoch, from `history.csv` as it lies in the folder now."""
+        return self._read_once(HISTORY, read_history, [])
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -131,7 +153,7 @@ class RunFolder:
         refuse_without_code(self.model)
         if Latent.is_kept(self.path, self.weights):
             return Latent.load(self.path, self.weights)
-        latent = Latent.build(self.prepared, self.model)
+        latent = Latent.build(self.prepared, self.coder)
         with suppress(ResourceError, FolderInUseError):  # the disk is full, or the run was trained on
             latent.write(self.path, self.weights)
         return latent
@@ -154,7 +176,7 @@ class RunFolder:
         model = self.given_model or self.__dict__.get("model")
         if model is None:
             return False
-        from isthmus.models.autoencoder import WEIGHTS  # late: PyTorch is slow to import
+        from isthmus.models.abstract_model import WEIGHTS  # late: PyTorch is slow to import
 
         found = files.stated(self.path / MODEL, WEIGHTS)
         return found not in (None, model.saved_as) and not is_held(self.path)
@@ -164,7 +186,7 @@ class RunFolder:
         since, and a warning says so. Data that was handed over stays, as a run goes on with no other."""
         if self.is_replaced():
             self.given_model = self._record = None
-            for name in ("model", "config", "metrics", "history", "prepared", "latent"):
+            for name in ("model", "config", "prepared", "latent"):
                 self.__dict__.pop(name, None)
             message = (
                 f"{self.path} was trained on since it was opened: its new weights are used; older codes do not fit"

@@ -223,13 +223,13 @@ def resource_error(path: Path, error: OSError) -> ResourceError:
     """The error of the operating system, with the path and a fix."""
     reason = error.strerror or str(error)
     if error.errno in FULL:
-        fix = f"make room{_room(path)}, or write elsewhere with --out"
+        fix = f"make room{_room(path)}, or write elsewhere"
     elif error.errno in SCARCE:
         fix = "close other programs, or allow more open files with `ulimit -n`"
     elif error.errno == errno.ENAMETOOLONG:
-        fix = "choose a shorter name with --out"
+        fix = "choose a shorter name"
     else:
-        fix = "choose a folder that you may write to with --out"
+        fix = "give yourself the right to write there, or choose another place"
     return ResourceError("RESOURCE-DISK", f"{shortened(path)} cannot be written: {reason}.", fix=fix)
 
 

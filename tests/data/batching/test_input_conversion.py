@@ -230,3 +230,11 @@ def test_fault_89_a_gap_of_any_kind_is_a_gap(given: Any) -> None:
     assert p.to_x(Carrier(given, p).raw).tolist() == p.to_x(torch.tensor([[1.0, 8.0, 3.0]])).tolist()
     with pytest.raises(DataError, match=r"NaN or infinite|missing value"):
         Carrier(given, TABLE)
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "uint64", "longdouble"])
+def test_wide_numbers_keep_their_values(dtype: str) -> None:
+    large = 2**64 - 2**40 if dtype != "uint32" else 2**32 - 1
+    given = np.array([[1, 2], [large, 4]]).astype(dtype)
+    preprocess = Preprocess((2,), "float64", columns=("a", "b"))
+    assert Carrier(given, preprocess).raw.double().numpy() == pytest.approx(given.astype(float))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,3 +225,14 @@ def test_fault_103_the_rule_of_runs_from_before_does_not_look_at_labels() -> Non
     order = np.random.default_rng(3).permutation(100)  # numpy's own promise: the same seed, the same order
     assert rows(before.test) == rows(split(Bundle(plain), seed=3).test) == order[:10].tolist()
     assert rows(before.validation) == order[10:20].tolist()
+
+
+@pytest.mark.parametrize(("n_groups", "told"), [(1, "1 group"), (2, "2 groups")])
+def test_fault_91_a_column_of_too_few_groups_is_refused_instead_of_divided(n_groups: int, told: str) -> None:
+    samples = replace(numbered(40), groups=np.arange(40) % n_groups, group_column="who")
+    with pytest.raises(DataError, match=rf'column "who" names {told}; .* need at least 3'):
+        split(Bundle(samples), seed=0)
+    pieces = replace(samples, group_column=None)  # of one photograph, which nobody asked to keep together
+    assert sizes(split(Bundle(pieces), seed=0)) == (32, 4, 4)
+    kept = split(Bundle(samples), seed=0, test=numbered(5), validation=numbered(5))
+    assert len(kept.train) == 40

@@ -120,8 +120,11 @@ def _array(values: Any) -> np.ndarray:
             array = array.astype(np.float64)
     if array.dtype.kind not in "buif":
         raise DataError("DATA-TYPE", f"the input holds {array.dtype} values, not numbers.", fix="hand over numbers")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # PyTorch has none wider
+        array = array.astype(np.float64)
     if array.dtype in (np.uint32, np.uint64):
-        array = array.astype(np.int64)
+        fits = int(array.max(initial=0)) <= np.iinfo(np.int64).max
+        array = array.astype(np.int64 if fits else np.float64)
     return np.require(array, requirements=["C", "W"])
 
 

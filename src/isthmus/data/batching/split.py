@@ -49,7 +49,8 @@ def split(
     `stratified` every class has its share of each set, as near as whole samples or whole groups allow, and a class of
     a single one stays in training; `shuffled` does not look at labels.
 
-    Raises: DataError if fewer than two samples would be left to train on, or a given set has another shape.
+    Raises: DataError if fewer than two samples would be left to train on, for fewer groups than sets, or where a given
+    set has another shape.
     """
     generator = np.random.default_rng(seed)
     train, test = bundle.train, bundle.test if test is None else test
@@ -61,6 +62,7 @@ def split(
             f"training, validation and test need at least {n_needed}.",
             fix="give more data, or name other data with --validation and --test",
         )
+    _refuse_few_groups(train, n_needed - 1)
     order, ends = _shuffled(train, generator, least=n_needed - 1, stratified=rule == "stratified")
     n_test = 0 if test is not None else max(1, round(TEST_SHARE * len(train)))
     n_rest = len(train) - n_test
@@ -78,6 +80,15 @@ def split(
     for role in ("validation", "test"):
         _same_kind(splits.train, getattr(splits, role), role)
     return splits
+
+
+def _refuse_few_groups(train: Samples, least: int) -> None:
+    """Raises: DataError for a column of groups that was asked for and cannot be kept to, as it names too few."""
+    if train.group_column is None or train.groups is None or (n := len(np.unique(train.groups))) >= least:
+        return
+    message = f'{train.name}: column "{train.group_column}" names {counted(n, "group")}; to keep groups together, '
+    message += f"training, validation and test need at least {least}."
+    raise DataError("DATA-GROUP", message, fix="leave --group out, or name other data with --validation and --test")
 
 
 def _shuffled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,9 +73,8 @@ def map_codes(
     samples = one_set(run, source, settings)
     color = _color(samples, color)
     if source is None and len(samples) < SMALL:
-        note = (
-            f"the {len(samples):,} test samples are drawn; `isthmus map {run.path} {run.config.data.source}` draws all"
-        )
+        command = f"isthmus map {shlex.quote(str(run.path))} {shlex.quote(run.config.data.source)}"
+        note = f"the {len(samples):,} test samples are drawn; `{command}` draws all"
         samples = replace(samples, notes=(*samples.notes, note))
     samples = thinned(samples, limit, run.config.training.seed, "map")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
