@@ -44,11 +44,11 @@ class Run(RunFolder):
 
     def encode(self, x: Any) -> Any:
         """Codes (N, z_size) of raw samples; see `Model.encode`."""
-        return self.current().model.encode(x)
+        return self.current().coder.encode(x)
 
     def decode(self, z: Any) -> Any:
         """Raw samples of codes (N, z_size)."""
-        return self.current().model.decode(z)
+        return self.current().coder.decode(z)
 
     def reconstruct(self, x: Any) -> Any:
         """Raw samples through the code and back."""
@@ -77,7 +77,7 @@ class Run(RunFolder):
         from isthmus.tools.sampling.traversal import sweep_units
 
         run = self.current()
-        return sweep_units(run.model, run.latent, units)
+        return sweep_units(run.coder, run.latent, units)
 
     def edit(self, x: Any, add: Names = (), remove: Names = (), *, strength: float = 1.0, keep: Names = ()) -> Any:
         """Raw samples with features added and removed, by their names: `run.edit(x, add="7", remove="1")`. A frame

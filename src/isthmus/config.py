@@ -50,6 +50,9 @@ class DataConfig:
     resize: Annotated[str | None, "Bring every image to this size: N or HxW."] = None
     crop: Annotated[str | None, "Cut the middle out of every image: N or HxW (after --resize)."] = None
     patches: Annotated[str | None, "Cut every image into pieces that are samples of their own: N or HxW."] = None
+    whole: Annotated[
+        bool, "Keep images of any sizes whole, for a network that takes patches of them (recipe photo)."
+    ] = False
     alpha: Annotated[
         Literal["auto", "keep", "white", "black"], "Transparency: keep it as a channel, or lay it on white or black."
     ] = "auto"
@@ -87,7 +90,9 @@ class ModelConfig:
 
     __pydantic_config__ = STRICT
     network: Annotated[
-        str, "mlp, conv (images of 16 to 256 pixels a side); auto: conv above 40 pixels or in color, else mlp."
+        str,
+        "mlp, conv (images of 16 to 256 pixels a side), unet (no code, images of any size, for noise); auto: conv "
+        "above 40 pixels or in color, else mlp.",
     ] = "auto"
     hidden: Annotated[
         Annotated[tuple[Width, ...], MaxLen(64)] | None,  # deeper ones than that do not train without shortcuts
@@ -107,7 +112,8 @@ class ModelConfig:
     )
     noise: Annotated[
         str,
-        "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, masking; none. "
+        "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, grain, masking; "
+        "none; several as a+b. "
         "Gaussian levels are standard deviations of the data as scaled: images to [0, 1], where 25 of 255 is 0.098.",
     ] = "none"
     terms: Annotated[str, "Further penalties: contractive, mmd, l2; several as a+b; none."] = "none"
@@ -124,6 +130,8 @@ class TrainingConfig:
     steps: Annotated[Count, "Budget in steps, where --epochs does not say otherwise."] = 8_000
     epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
     batch_size: Annotated[Count, "Samples a step."] = 64
+    # 64: a halo of 56 pixels lies around what decides about a pixel; DnCNN trained on 40 to 50 (arXiv:1608.03981).
+    patch: Annotated[Annotated[int, Ge(8), Le(4096)], "unet: pixels a side of the patches that it is trained on."] = 64
     lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3
     input_lr: Annotated[float, Gt(0.0), Le(10.0), "The first layer's learning rate, as a share of the others'."] = 0.5
     schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = (

@@ -113,4 +113,4 @@ def test_widths_say_what_a_pass_counts(settings: dict) -> None:
     ready = tiny.prepared(tiny.table(), **settings)
     with torch.device("meta"), torch.no_grad():
         model = Model(ready.config.model, ready.preprocess)
-        assert module._linear_values(model) == module._passed_values(model, model.z_size)
+        assert module._linear_values(model) == module._passed_values(model)

@@ -193,3 +193,28 @@ def test_poisson_noise_wants_data_that_cannot_be_negative() -> None:
         with pytest.raises(UsageError, match="poisson noise needs data that cannot be negative"):
             corruption("poisson:30", range)
     assert corruption("poisson:30", (0.0, 1.0))(drawn(2, 3), seeded(0)).x_in.shape == (2, 3)
+
+
+def test_grain_has_the_deviation_and_the_correlations_that_it_states() -> None:
+    noise = corruption("grain:0.2,clip=false", None, (3, 96, 96))(torch.zeros(20, 3, 96, 96), seeded(0)).x_in
+    assert float(noise.std()) == pytest.approx(0.2, rel=0.01)
+
+    def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float(np.corrcoef(a.flatten().numpy(), b.flatten().numpy())[0, 1])
+
+    for axis in (2, 3):
+        n = noise.shape[axis]
+        for lag, expected in ((1, 0.58), (2, 0.129), (6, 0.0), (9, 0.0)):
+            found = correlation(noise.narrow(axis, 0, n - lag), noise.narrow(axis, lag, n - lag))
+            assert found == pytest.approx(expected, abs=0.012)
+    assert correlation(noise[:, 0], noise[:, 2]) == pytest.approx(0.55, abs=0.02)
+    assert correlation(noise[:-1], noise[1:]) == pytest.approx(0.0, abs=0.01)
+
+
+def test_added_noise_is_one_kind_after_the_other() -> None:
+    x = torch.zeros(8, 1, 64, 64)
+    both = corruption("gaussian:0.3+grain:0.4", None, (1, 64, 64))(x, seeded(0))
+    assert float(both.x_in.std()) == pytest.approx(0.5, rel=0.03)  # variances add up
+    assert torch.equal(both.target, x)
+    with pytest.raises(UsageError, match="masking cannot be added"):
+        corruption("gaussian:0.3+masking:0.4", None, (1, 64, 64))

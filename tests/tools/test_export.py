@@ -109,7 +109,7 @@ def test_a_module_with_only_forward_has_one_file(tmp_path: Path) -> None:
     run = isthmus.fit(module, tiny.table(60), out=tmp_path / "run", **settings)
     found = export(run, tmp_path / "m.onnx")
     assert [file.part for file in found.files] == ["whole"]
-    assert found.said[-1] == "the module has only forward, so there is no encoder and no decoder."
+    assert found.said[-1] == "the network has no code, so there is no encoder and no decoder."
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["m.onnx"]
 
 

@@ -18,8 +18,9 @@ from isthmus.config import TrainingConfig
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.optimizer import rate
 from isthmus.training.prepared import Prepared
-from isthmus.training.trainer import Progress, Trainer, rate
+from isthmus.training.trainer import Progress, Trainer
 from poison import Poisoned, poison_gradient
 
 

@@ -31,17 +31,32 @@ def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *,
     _tell(io, apply.reconstruct(_find(run), input, out, nested(settings)))
 
 
-def denoise(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
+def denoise(
+    io: Io,
+    settings: dict[str, Any],
+    run: RunName,
+    input: Input,
+    *,
+    out: Out,
+    strength: Annotated[
+        float, typer.Option("--strength", help="Of photographs: 1 takes all noise out, 0 none. [1]", show_default=False)
+    ] = 1.0,
+) -> None:
     """Clean noisy samples with a run that was trained with --noise.
+
+    A run of --recipe photo takes photographs of any size; each comes out in its own format, with its metadata.
 
     \b
     Examples:
       isthmus denoise latest noisy/ -o clean/
       isthmus denoise runs/mnist-modern-gaussian-1 scan.png -o scan-clean.png
+      isthmus denoise runs/photos-photo-1 holiday.jpg -o holiday-clean.jpg --strength 0.8
     """
     from isthmus.tools.inference import apply
 
-    _tell(io, apply.denoise(_find(run), input, out, nested(settings)))
+    with io.display.counting("denoising") as progress:
+        written = apply.denoise(_find(run), input, out, nested(settings), strength=strength, progress=progress)
+    _tell(io, written)
 
 
 def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:

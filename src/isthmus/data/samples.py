@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from isthmus.data.hashing import Matches, find_exact_duplicates, find_overlap, numbers_of
+from isthmus.data.whole_images import WholeImages
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Samples:
     table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud. `groups` (N,) int64
     are alike for samples that belong together, such as pieces of one image or rows that `group_column` says so of; they
     are never divided. `cut` is the option by which images were cut. `skipped` are the files that were left out, each
-    with its fault.
+    with its fault. `whole` holds the images that x was cut from, counted by `groups`, where a network takes patches.
     """
 
     x: np.ndarray
@@ -36,6 +37,7 @@ class Samples:
     groups: np.ndarray | None = None
     cut: str = ""
     skipped: tuple[str, ...] = ()
+    whole: WholeImages | None = None
 
     def __len__(self) -> int:
         return len(self.x)

@@ -13,12 +13,13 @@ from isthmus.data.arrays import array_files, idx
 from isthmus.data.images.image_folder import read_images
 from isthmus.data.images.listing import is_left_by_system
 from isthmus.data.images.pixels import SUFFIXES
+from isthmus.data.images.whole_folder import read_whole
 from isthmus.data.inputs import missing
 from isthmus.data.kinds import BY_SUFFIX, kind_of_file, suffix_note
 from isthmus.data.labels import same_classes
 from isthmus.data.named.catalog import NAMES, name_of
 from isthmus.data.named.locating import read_named
-from isthmus.data.samples import Bundle
+from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables import reading
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.system.workers import Progress
@@ -86,11 +87,15 @@ def _read_file(path: Path, options: DataConfig, progress: Progress | None, expec
         case "npz":
             bundle = array_files.read_npz(path, options)
         case "image":
-            bundle = Bundle(read_images(path, options, progress))
+            bundle = Bundle(_read_images(path, options, progress))
         case _:
             bundle = Bundle(reading.read_table(path, options, expected=expected))
     notes = suffix_note(path, kind)
     return replace(bundle, train=replace(bundle.train, notes=(*notes, *bundle.train.notes))) if notes else bundle
+
+
+def _read_images(path: Path, options: DataConfig, progress: Progress | None) -> Samples:
+    return (read_whole if options.whole else read_images)(path, options, progress)
 
 
 def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> Bundle:
@@ -108,7 +113,7 @@ def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> 
     train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
     test = next((parts[name] for name in TEST_NAMES if name in parts), None)
     if train is None or test is None or len(parts) > 2 + any(name in parts for name in VALIDATION_NAMES):
-        return Bundle(read_images(path, options, progress))
+        return Bundle(_read_images(path, options, progress))
     return _in_parts(path, train, test, parts, options, progress)
 
 

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isthmus.config import ModelConfig
-from isthmus.data.batching.batches import chunk_of, resident
 from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
-from isthmus.parts import bottlenecks, corruptions, likelihoods, networks, terms
-from isthmus.parts.bottlenecks import Code
+from isthmus.models.abstract_model import AbstractModel, Output
+from isthmus.parts import bottlenecks, networks
 from isthmus.parts.own_module import adapt
-from isthmus.system import files
-from isthmus.system.tensors import save_tensors
-
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-class Output(NamedTuple):
-    """What a forward pass gives: the decoder's output and the code."""
-
-    params: Tensor
-    code: Code
-
-
-class Model(nn.Module):
+class Model(AbstractModel):
     """An autoencoder that takes raw images or tables and gives back the same kind.
 
     `encode`, `decode`, `reconstruct` and `denoise` are deterministic and leave the model as it was. Their input is a
@@ -42,13 +27,7 @@ class Model(nn.Module):
     def __init__(
         self, config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"
     ):
-        super().__init__()
-        self.config, self.preprocess, self.own, self.flatten = config, preprocess, own, flatten
-        self.saved_as: str | None = None
-        self._saved_at = 0
-        self.likelihood = likelihoods.likelihood(config.likelihood)
-        self.corruption = corruptions.corruption(config.noise, preprocess.range, preprocess.shape)
-        self.terms = terms.terms(config.terms)
+        super().__init__(config, preprocess, own=own, flatten=flatten)
         self.bottleneck = bottlenecks.bottleneck(config.bottleneck, config.z_size)
         if own is not None:
             self._adapt(own, flatten)
@@ -82,37 +61,6 @@ class Model(nn.Module):
                 message = f"the {part} {text!r} takes {needed} values where {type(own).__name__} gives {given}."
                 raise UsageError("USAGE-MODULE", message, fix=f"choose another {part} for a module of your own")
 
-    @property
-    def z_size(self) -> int:
-        return self.config.z_size
-
-    @property
-    def weights_sha256(self) -> str | None:
-        """SHA-256 of the file that holds these weights; None where none does: never saved, or trained on since."""
-        return self.saved_as if self._saved_at == self._changes() else None
-
-    def note_file(self, sha256: str | None) -> None:
-        """Notes the file that the weights were just written to, or read from, as `saved_as`."""
-        self.saved_as, self._saved_at = sha256, self._changes()
-
-    def _changes(self) -> int:
-        """Grows with every change to a weight in its place, which PyTorch counts; nothing is read from the device."""
-        return sum(0 if t.is_inference() else t._version for t in self.state_dict(keep_vars=True).values())
-
-    @property
-    def penalties(self) -> dict[str, float]:
-        """What is added to the cost, by name, with its weight unless configured.
-
-        Raises: UsageError if two parts announce the same.
-        """
-        known: dict[str, float] = {}
-        for part in (self.bottleneck, *self.terms):
-            for name, weight in part.penalties.items():
-                if name in known:
-                    raise UsageError("USAGE-PART", f"two parts announce the penalty {name!r}.", fix="name one of them")
-                known[name] = weight
-        return known
-
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
         """(n, z_size) codes from the prior: the bottleneck's, or N(0, I) where a term brings the codes there.
 
@@ -123,12 +71,8 @@ class Model(nn.Module):
         return self.bottleneck.sample_prior(n, generator)
 
     @property
-    def n_parameters(self) -> int:
-        return sum(p.numel() for p in self.parameters())
-
-    @property
-    def device(self) -> torch.device:
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
+    def sides(self) -> tuple[nn.Module, nn.Module]:
+        return self.encoder, self.decoder
 
     def initialize(self, generator: torch.Generator, mean: Tensor | None = None) -> Model:
         """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at it.
@@ -147,10 +91,6 @@ class Model(nn.Module):
         """One pass over network input (B, *shape); `sample` lets the bottleneck draw from `generator`."""
         code = self.bottleneck(self.encoder(x_in), sample=sample, generator=generator)
         return Output(self.decoder(code.z), code)
-
-    def x_hat(self, x: Tensor) -> Tensor:
-        """The reconstruction of network input x (B, *shape), on the scale of x."""
-        return self.likelihood.mean(self(x).params.float())
 
     def encode(self, given: Any) -> Any:
         """The codes (N, z_size) of raw samples.
@@ -175,21 +115,6 @@ class Model(nn.Module):
         columns = self.preprocess.columns or tuple(f"{self.preprocess.unit}{i}" for i in range(self.preprocess.size))
         return carrier.in_kind(self.preprocess.to_raw(x, dtype), columns)
 
-    def reconstruct(self, given: Any) -> Any:
-        """Each sample through the code and back: same kind, shape and type as given."""
-        carrier = Carrier(given, self.preprocess)
-        return carrier.back(self._in_chunks(self.x_hat, carrier.raw))
-
-    def denoise(self, given: Any) -> Any:
-        """Noisy samples in, clean ones out. The same pass as `reconstruct`: what differs is the training.
-
-        Raises: UsageError if the model was not trained with noise.
-        """
-        if self.config.noise == "none":
-            fix = "train one with `isthmus train DATA --noise gaussian:0.5`, or call reconstruct"
-            raise UsageError("USAGE-DENOISE", "this model was not trained on noisy input, so it removes none.", fix=fix)
-        return self.reconstruct(given)
-
     def _code(self, x: Tensor) -> Tensor:
         return self.bottleneck(self.encoder(x), sample=False).z.float()
 
@@ -198,43 +123,14 @@ class Model(nn.Module):
             message = f"{type(self.own).__name__} has only forward, so there is no code between its halves."
             raise UsageError("USAGE-CODE", message, fix="give the module encode and decode methods")
 
-    def _in_chunks(self, function: Callable[[Tensor], Tensor], data: Tensor, *, scaled: bool = False) -> Tensor:
-        device = self.device
-        with torch.no_grad(), evaluation(self):
-            if not scaled and self.preprocess.dtype == "float64":  # which Apple's GPUs lack
-                data, scaled = resident(data.cpu().to(torch.float64), self.preprocess, torch.device("cpu")), True
-            chunks = (chunk.to(device) for chunk in data.split(chunk_of(self.preprocess.size)))
-            return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
 
-    def save(self, folder: str | Path) -> Path:
-        """Writes weights, architecture and preprocessing into `folder`, atomically, with a manifest. No pickle."""
-        about = {
-            "format": files.FORMAT,
-            "model": asdict(self.config),
-            "preprocess": self.preprocess.as_dict(),
-            "module": type(self.own).__name__ if self.own is not None else None,
-            "flatten": self.flatten,
-        }
-        written = files.write_folder(
-            Path(folder),
-            {
-                WEIGHTS: lambda path: save_tensors(path, self.state_dict()),
-                CONFIG: lambda path: path.write_text(json.dumps(about, indent=1), encoding="utf-8"),
-            },
-        )
-        self.note_file(files.stated(written, WEIGHTS))
-        return written
+def coded(model: AbstractModel) -> Model:
+    """The same model, as one with a code. Raises: UsageError for a denoiser, with what works instead."""
+    if isinstance(model, Model):
+        return model
+    message = "this is a denoiser: its network has no code, so there is nothing to encode, decode, sample, edit or map."
+    fix = "use `isthmus denoise` or `evaluate` with it, or train a model with a code, such as recipe modern"
+    raise UsageError("USAGE-CODE", message, fix=fix)
 
 
-class evaluation:
-    """Evaluation mode inside; afterwards every part is in its own mode again."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model, self.training = model, [m for m in model.modules() if m.training]
-
-    def __enter__(self) -> None:
-        self.model.eval()
-
-    def __exit__(self, *_: object) -> None:
-        for module in self.training:
-            module.training = True
+__all__ = ["Model", "coded"]

@@ -8,13 +8,14 @@ from torch import Tensor
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import chunk_of, in_order
 from isthmus.errors import UsageError
-from isthmus.models.autoencoder import Model, Output, evaluation
+from isthmus.models.abstract_model import AbstractModel, Output, evaluation
+from isthmus.models.autoencoder import coded
 from isthmus.parts.corruptions import Pair
 from isthmus.parts.terms import alone
 from isthmus.randomness import generator_for
 
 
-def objective(model: Model, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:
+def objective(model: AbstractModel, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:
     """What the optimizer sees: nll and weighted penalties in nats per sample, averaged, told per value."""
     D = pair.target[0].numel()
     nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight).mean()
@@ -34,22 +35,22 @@ def risen(weights: dict[str, float], done: float, settings: TrainingConfig) -> d
     return {name: weight * behind / settings.penalty_warmup for name, weight in weights.items()}
 
 
-def with_terms(model: Model, pair: Pair, output: Output, generator: torch.Generator | None) -> Output:
+def with_terms(model: AbstractModel, pair: Pair, output: Output, generator: torch.Generator | None) -> Output:
     """The output with the penalties of the model's terms among those of its code."""
     penalties = dict(output.code.penalties)
     for term in model.terms:
-        penalties |= term(model, pair, output, generator)
+        penalties |= term(coded(model), pair, output, generator)
     return output._replace(code=output.code._replace(penalties=penalties))
 
 
-def refuse_alone(model: Model, *numbers: int) -> None:
+def refuse_alone(model: AbstractModel, *numbers: int) -> None:
     """Raises: UsageError where penalties look at a batch together and one of these numbers of samples is 1."""
     for part, text in ((model.bottleneck, model.config.bottleneck), *((t, model.config.terms) for t in model.terms)):
         if part.couples and 1 in numbers:
             raise alone(repr(text))
 
 
-def penalty_weights(model: Model) -> dict[str, float]:
+def penalty_weights(model: AbstractModel) -> dict[str, float]:
     """The weight of every penalty that the model announces: the configured one, or the usual one of its part.
 
     Raises: UsageError for a weight of something that is not announced.
@@ -62,7 +63,7 @@ def penalty_weights(model: Model) -> dict[str, float]:
     return known | dict(model.config.weights)
 
 
-def costs_of(model: Model, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:
+def costs_of(model: AbstractModel, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:
     """The objective per value of each sample (B,)."""
     nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight)
     for name, penalty in output.code.penalties.items():
@@ -70,13 +71,13 @@ def costs_of(model: Model, pair: Pair, output: Output, weights: dict[str, float]
     return torch.as_tensor(model.likelihood.readable(nats / pair.target[0].numel()))
 
 
-def is_deterministic(model: Model) -> bool:
+def is_deterministic(model: AbstractModel) -> bool:
     """Whether a sample's cost follows from itself and its noise alone: nothing else is drawn, no batch looked at."""
     return not (model.bottleneck.draws or model.bottleneck.couples or model.terms)
 
 
 @torch.no_grad()
-def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, purpose: str) -> Tensor:
+def sample_costs(model: AbstractModel, data: Tensor, device: torch.device, seed: int, purpose: str) -> Tensor:
     """The objective per value of every sample (N,), as in training but in evaluation mode.
 
     Noise, and what the bottleneck draws, are fixed by (seed, purpose).
@@ -101,6 +102,6 @@ def sample_costs(model: Model, data: Tensor, device: torch.device, seed: int, pu
     return costs
 
 
-def mean_cost(model: Model, data: Tensor, device: torch.device, seed: int, purpose: str) -> float:
+def mean_cost(model: AbstractModel, data: Tensor, device: torch.device, seed: int, purpose: str) -> float:
     """The mean of `sample_costs`."""
     return float(sample_costs(model, data, device, seed, purpose).double().mean())

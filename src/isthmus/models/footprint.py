@@ -13,7 +13,8 @@ from torch.overrides import TorchFunctionMode
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
+from isthmus.models.building import build_model
 from isthmus.system.memory import available_bytes, size_of
 
 # float32 each: the weight, its gradient, AdamW's two averages, and the copy of the best epoch.
@@ -47,19 +48,19 @@ class Footprint:
 def footprint(config: ModelConfig, preprocess: Preprocess) -> Footprint:
     """The size of the model that `config` describes; counted on a model without memory."""
     with torch.device("meta"), Undrawn(), torch.no_grad():
-        model = Model(config, preprocess)
+        model = build_model(config, preprocess)
         n_values = _linear_values(model)
         if n_values is None:
-            n_values = _passed_values(model, config.z_size)
+            n_values = _passed_values(model)
     return Footprint(model.n_parameters, n_values)
 
 
-def _layers(model: Model) -> list[nn.Module]:
-    modules = [*model.encoder.modules(), *model.decoder.modules()]
+def _layers(model: AbstractModel) -> list[nn.Module]:
+    modules = [module for side in model.sides for module in side.modules()]
     return [layer for layer in modules if not list(layer.children()) and not isinstance(layer, VIEWS)]
 
 
-def _linear_values(model: Model) -> int | None:
+def _linear_values(model: AbstractModel) -> int | None:
     """What one sample leaves between the layers, by the widths alone; None where those do not say it.
 
     A pass without memory would import PyTorch's compiler, which takes two seconds.
@@ -74,7 +75,7 @@ def _linear_values(model: Model) -> int | None:
     return total
 
 
-def _passed_values(model: Model, z_size: int) -> int:
+def _passed_values(model: AbstractModel) -> int:
     """The same, by a pass."""
     n_values = 0
 
@@ -85,8 +86,7 @@ def _passed_values(model: Model, z_size: int) -> int:
     for layer in _layers(model):
         layer.register_forward_hook(count)
     with evaluation(model):
-        model.encoder(torch.zeros(1, *model.preprocess.shape))
-        model.decoder(torch.zeros(1, z_size))
+        model(torch.zeros(1, *model.preprocess.shape))
     return n_values
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from isthmus.errors import UsageError
 from isthmus.extras import installing
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18  # what PyTorch's exporter writes without converting; runtimes have read it since 2023
@@ -30,7 +30,7 @@ class AbstractGraph(nn.Module):
 
     names: tuple[str, str]
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: AbstractModel) -> None:
         super().__init__()
         self.model = model
 
@@ -46,7 +46,7 @@ class Encoder(AbstractGraph):
     names = ("x", "z")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.model.bottleneck(self.model.encoder(self.model.preprocess.to_x(x)), sample=False).z.float()
+        return self.model.bottleneck(self.model.sides[0](self.model.preprocess.to_x(x)), sample=False).z.float()
 
 
 class Decoder(AbstractGraph):
@@ -55,7 +55,7 @@ class Decoder(AbstractGraph):
     names = ("z", "x_hat")
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.model.preprocess.to_raw(self.model.likelihood.mean(self.model.decoder(z).float()), self.raw_type)
+        return self.model.preprocess.to_raw(self.model.likelihood.mean(self.model.sides[1](z).float()), self.raw_type)
 
 
 class Whole(AbstractGraph):

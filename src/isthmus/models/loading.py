@@ -17,7 +17,9 @@ from isthmus.config import ModelConfig
 from isthmus.data.batching.batches import CHUNK
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
-from isthmus.models.autoencoder import CONFIG, WEIGHTS, Model
+from isthmus.models.abstract_model import CONFIG, WEIGHTS, AbstractModel
+from isthmus.models.autoencoder import Model
+from isthmus.models.building import build_model
 from isthmus.settings import build as build_config
 from isthmus.system import files, regular
 from isthmus.system.memory import available_bytes, size_of
@@ -35,7 +37,7 @@ class Described(NamedTuple):
     flatten: bool | str
 
 
-def load_model(folder: Path, *, module: nn.Module | None = None, device: str | torch.device = "cpu") -> Model:
+def load_model(folder: Path, *, module: nn.Module | None = None, device: str | torch.device = "cpu") -> AbstractModel:
     """The model that `save` wrote, in evaluation mode, after its manifest was verified.
 
     `module` is an instance of the user's own class, if the model was made of one; its weights are replaced.
@@ -46,7 +48,7 @@ def load_model(folder: Path, *, module: nn.Module | None = None, device: str | t
     return files.steadily(folder, lambda place: _load(place, module, device))
 
 
-def _load(folder: Path, module: nn.Module | None, device: str | torch.device) -> Model:
+def _load(folder: Path, module: nn.Module | None, device: str | torch.device) -> AbstractModel:
     manifest = files.verify_folder(folder)
     described = _described(folder, manifest)
     own = described.own_name
@@ -104,12 +106,12 @@ def _refuse_too_large(path: Path, described: Described) -> None:
         raise UsageError("USAGE-MEMORY", message, fix="end other programs, or load it on a larger machine")
 
 
-def _built(described: Described, module: nn.Module | None) -> Model:
+def _built(described: Described, module: nn.Module | None) -> AbstractModel:
     """The model, without memory unless it is the user's module: a file may claim any size."""
     if described.own_name is not None:
-        return Model(described.config, described.preprocess, own=module, flatten=described.flatten)
+        return build_model(described.config, described.preprocess, own=module, flatten=described.flatten)
     with torch.device("meta"):
-        return Model(described.config, described.preprocess)
+        return build_model(described.config, described.preprocess)
 
 
 def _shapes_in(path: Path) -> Shapes:

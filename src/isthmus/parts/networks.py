@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from isthmus.errors import unknown
 from isthmus.parts.blocks import ACTIVATIONS, Sizes, linear_block
 from isthmus.parts.convolutions import SMALLEST, conv, stage_widths
+from isthmus.parts.unet import WIDTHS as WIDTHS_OF_UNET
 from isthmus.registry import build, parse
 
 # Gains that keep the variance from layer to layer: sqrt(2) for ReLU (He et al. 2015, arXiv:1502.01852, eq. 10), and the
@@ -39,6 +40,8 @@ def mlp(
 
 NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": mlp, "conv": conv}
 
+WITHOUT_CODE = {"unet": WIDTHS_OF_UNET}  # networks of a denoiser, and their usual widths
+
 AUTO, MLP_UP_TO = "auto", 40  # pixels a side of gray images
 
 # The hidden widths that each takes for samples of a shape, where none are asked for.
@@ -59,8 +62,15 @@ def fitting_network(shape: tuple[int, ...]) -> str:
     return "conv" if shape[0] > 1 or max(shape[1:]) > MLP_UP_TO else "mlp"
 
 
+def is_without_code(text: str) -> bool:
+    """Whether the network that `text` names takes images to images, with no code between."""
+    return parse(text)[0] in WITHOUT_CODE
+
+
 def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The hidden widths of the network that `text` names, for samples of `shape`; () for a module of the user's."""
+    if is_without_code(text):
+        return WITHOUT_CODE[parse(text)[0]]
     widths = WIDTHS.get(parse(text)[0])
     return widths(shape) if widths is not None else ()
 

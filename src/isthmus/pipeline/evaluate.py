@@ -17,6 +17,7 @@ from isthmus.evaluation.metrics.likelihood_bound import importance_bound
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.evaluation.verdicts.verdicts import OF_TRAINING
+from isthmus.models.autoencoder import coded
 from isthmus.runs import finding
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import data_fingerprint, digests
@@ -54,7 +55,7 @@ def evaluate(
         metrics = judge(known, model, run.history, _ending(run), of_other=other)
         if nll is not None:
             test, seed = known.tensor(known.splits.test), run.config.training.seed
-            metrics["bound"] = importance_bound(model, test, draws=nll, seed=seed, binarize=binarize)
+            metrics["bound"] = importance_bound(coded(model), test, draws=nll, seed=seed, binarize=binarize)
         metrics["set"] = check_set(run, known.splits.test).as_dict()
     finally:
         model.cpu()  # a `Run` that was handed over keeps its model where it was

@@ -15,7 +15,7 @@ from isthmus.evaluation.metrics.forward_pass import pass_through
 from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean, rivals_of
 from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.judge import judge
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
 from isthmus.pipeline.reporting import code_moments, report_at_end
 from isthmus.pipeline.rescue import rescuing
 from isthmus.report.run_data import RunData
@@ -41,7 +41,7 @@ from isthmus.wording import counted
 def execute(
     run: RunFolder,
     prepared: Prepared,
-    model: Model,
+    model: AbstractModel,
     display: AbstractDisplay,
     *,
     going_on: bool = False,
@@ -69,7 +69,7 @@ def execute(
     return RunFolder(run.path, module=model.own, model=model.cpu().eval())
 
 
-def _keep(run: RunFolder, model: Model, trainer: Trainer, progress: Progress) -> None:
+def _keep(run: RunFolder, model: AbstractModel, trainer: Trainer, progress: Progress) -> None:
     """The trained model, its history, and in the record how it ended."""
     model.save(run.path / folder.MODEL)
     trainer.monitor.write_history()
@@ -77,7 +77,9 @@ def _keep(run: RunFolder, model: Model, trainer: Trainer, progress: Progress) ->
     run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
 
 
-def _set_up(run: RunFolder, prepared: Prepared, model: Model, going_on: bool, extended: bool) -> tuple[Trainer, float]:
+def _set_up(
+    run: RunFolder, prepared: Prepared, model: AbstractModel, going_on: bool, extended: bool
+) -> tuple[Trainer, float]:
     """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
     training = prepared.config.training
     rule = prepared.config.data.split
@@ -108,7 +110,12 @@ def _restore(run: RunFolder, trainer: Trainer, tensors: dict[str, Any], state: d
 
 
 def _judge(
-    run: RunFolder, prepared: Prepared, model: Model, trainer: Trainer, mean_cost: float, display: AbstractDisplay
+    run: RunFolder,
+    prepared: Prepared,
+    model: AbstractModel,
+    trainer: Trainer,
+    mean_cost: float,
+    display: AbstractDisplay,
 ) -> None:
     """Measures and draws, and writes both into the run folder."""
     monitor, progress = trainer.monitor, trainer.progress
@@ -213,15 +220,18 @@ def _warn_live(history: list[dict[str, Any]], epochs: int, display: AbstractDisp
 
 
 def _announce(
-    run: RunFolder, prepared: Prepared, model: Model, trainer: Trainer, display: AbstractDisplay, going_on: bool
+    run: RunFolder, prepared: Prepared, model: AbstractModel, trainer: Trainer, display: AbstractDisplay, going_on: bool
 ) -> None:
     for sentence in prepared.said:
         display.say(f"note: {sentence}")
     c, s, p = prepared.config, prepared.splits, trainer.progress
     kind = "denoising autoencoder" if c.model.noise != "none" else "autoencoder"
+    code = f"code of {counted(model.z_size, 'number')}"
+    if not model.has_code:
+        kind, code = "denoiser", "no code"
     display.say(
         f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, "
-        f"{len(s.test):,} for the test; code of {model.z_size} numbers, {model.n_parameters:,} weights, "
+        f"{len(s.test):,} for the test; {code}, {model.n_parameters:,} weights, "
         f"recipe {c.recipe}, {counted(p.epochs, 'epoch')}, {c.training.precision} on {c.training.device}"
     )
     if going_on:

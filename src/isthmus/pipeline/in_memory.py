@@ -13,7 +13,7 @@ from isthmus.config import Config
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.measure import mean_cost_of_mean
-from isthmus.models.autoencoder import Model
+from isthmus.models.autoencoder import Model, coded
 from isthmus.models.costs import penalty_weights
 from isthmus.system.signals import EXIT_CODES
 from isthmus.training import prepare
@@ -57,7 +57,7 @@ def train_in_memory(config: Config, samples: Samples, *, held_out: float) -> Tra
         progress = trainer.run(lambda row: None, lambda progress: None)
     if progress.stopped_by == "interrupted":
         raise KeyboardInterrupt if progress.exit_code == EXIT_CODES[SIGINT] else SystemExit(progress.exit_code)
-    return Trained(model.cpu().eval(), monitor.history, progress.step)
+    return Trained(coded(model.cpu().eval()), monitor.history, progress.step)
 
 
 def divided(samples: Samples, held_out: float, seed: int) -> Splits:

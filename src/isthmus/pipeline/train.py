@@ -14,7 +14,7 @@ from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.data.samples import skipped_files
 from isthmus.errors import UsageError
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.models.costs import penalty_weights
 from isthmus.recipes import resolve
 from isthmus.runs import finding, folder
@@ -157,7 +157,7 @@ def _for_own(prepared: Prepared, output: str) -> Prepared:
     )
 
 
-def _check_output(model: Model, prepared: Prepared, output: str, display: AbstractDisplay) -> None:
+def _check_output(model: AbstractModel, prepared: Prepared, output: str, display: AbstractDisplay) -> None:
     """Whether what an own module gives can be what `output` says.
 
     Raises: UsageError for probabilities outside of [0, 1]. Logits that all lie inside are only said.

@@ -16,7 +16,7 @@ from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.baselines import Rivals, fit_rivals
 from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
 from isthmus.evaluation.metrics.pca import EXACT_WORK, SIDE
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
 from isthmus.training.prepared import Prepared
 
 LARGE = 2_000  # training samples of so many values that their covariance is not made; more change no picture seen
@@ -46,7 +46,7 @@ class RunData:
     record: Mapping[str, Any]
     config: Config
     prepared: Prepared | None = None
-    model: Model | None = None
+    model: AbstractModel | None = None
     moments: CodeMoments | None = None
     missing: tuple[str, ...] = ()
     given_passed: Passed | None = None

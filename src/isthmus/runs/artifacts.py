@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
-from isthmus.models.autoencoder import WEIGHTS
+from isthmus.models.abstract_model import WEIGHTS
 from isthmus.system import files, regular
 from isthmus.system.places import refuse_gone
 from isthmus.system.tensors import save_tensors

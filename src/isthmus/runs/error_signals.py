@@ -10,7 +10,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.runs.latent import MOST_NUMBERS
 
 EVIDENCE = "anomaly"  # the part of RUN/latent/ that holds the signals of validation samples
@@ -24,7 +24,7 @@ class ErrorSignals(NamedTuple):
     z: np.ndarray | None
 
 
-def error_signals(model: Model, data: Tensor, generator: torch.Generator | None = None) -> ErrorSignals:
+def error_signals(model: AbstractModel, data: Tensor, generator: torch.Generator | None = None) -> ErrorSignals:
     """Of a resident tensor or of network input (n, *shape), by a pass that draws nothing.
 
     With a generator the samples get the noise of the training before. The error is that between what goes in and what
@@ -51,7 +51,7 @@ def error_nats(log_error: np.ndarray, center: float, width: float) -> np.ndarray
     return -norm.logsf((log_error - center) / width)
 
 
-def has_density(model: Model) -> bool:
+def has_density(model: AbstractModel) -> bool:
     """Whether the model has a code of so few numbers that a density can be fitted to it."""
     return model.has_code and model.z_size <= MOST_NUMBERS
 

@@ -20,7 +20,7 @@ from isthmus.wording import shortened
 if TYPE_CHECKING:
     from torch import nn
 
-    from isthmus.models.autoencoder import Model
+    from isthmus.models.abstract_model import AbstractModel
 
 HOME = Path("runs")
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
@@ -126,7 +126,7 @@ def _changed(path: Path) -> float:
     return 0.0
 
 
-def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> Model:
+def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> AbstractModel:
     """The trained model of a run folder, a model folder, or `latest`.
 
     `module`: an instance of your own class, where the run was made by `isthmus.fit(module, …)`.

@@ -11,7 +11,8 @@ import torch
 from isthmus.data.batching.batches import CHUNK
 from isthmus.data.labels import evenly
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.autoencoder import Model, coded
 from isthmus.randomness import generator_for
 from isthmus.runs.artifacts import Artifacts
 from isthmus.training.prepared import Prepared
@@ -120,17 +121,18 @@ class Latent:
         return moments | {"class_covariance": (Z, Z), "codes": (M, Z), "rows": (M,), "labels": (M,)}
 
 
-def keep_latent(run_path: str | Path, prepared: Prepared, model: Model) -> Latent | None:
+def keep_latent(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> Latent | None:
     """Builds the `Latent` of a run that has just been trained, and writes it; None for a model that cannot have one."""
     if not model.has_code or model.z_size > MOST_NUMBERS:
         return None
-    latent = Latent.build(prepared, model)
+    latent = Latent.build(prepared, coded(model))
     latent.write(run_path, model.weights_sha256 or "")
     return latent
 
 
-def refuse_without_code(model: Model) -> None:
+def refuse_without_code(model: AbstractModel) -> None:
     """Raises: UsageError that says why the tools of the code cannot work on this model."""
+    model = coded(model)
     if not model.has_code:
         message = f"{type(model.own).__name__} has only forward, so there is no code for this tool to work on."
         raise UsageError("USAGE-CODE", message, fix="give the module encode and decode methods, and train it again")

@@ -13,7 +13,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
 from isthmus.randomness import generator_for
 from isthmus.runs.artifacts import Artifact, Artifacts
 from isthmus.runs.error_signals import ErrorSignals, error_signals
@@ -46,7 +46,7 @@ class SetFacts(NamedTuple):
     noisy: ErrorSignals | None = None
 
 
-def keep_set_facts(run_path: str | Path, prepared: Prepared, model: Model) -> None:
+def keep_set_facts(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
     """Writes RUN/latent/set/ for a run that has just been trained."""
     splits, training = prepared.splits, prepared.config.training
     image = prepared.preprocess.is_image

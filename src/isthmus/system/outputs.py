@@ -52,6 +52,8 @@ def refuse_existing(path: Path, asked: Path) -> None:
 def claimed(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
     """While it lasts `paths`, all in `folder`, are written; what isthmus wrote there before may be written anew.
 
+    One that is not written after all is forgotten.
+
     Raises: UsageError that lists the files that somebody else put there, before any is touched; ResourceError.
     """
     listed = _listed(folder)
@@ -63,7 +65,8 @@ def claimed(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
     names = [path.relative_to(folder).as_posix() for path in paths]
     write_json(folder / LISTING, {"files": listed | dict.fromkeys(names)})  # null: being written, by us
     yield
-    write_json(folder / LISTING, {"files": listed | {name: _stamp(folder / name) for name in names}})
+    written = {name: _stamp(folder / name) for name in names if os.path.lexists(folder / name)}
+    write_json(folder / LISTING, {"files": listed | written})
 
 
 def free_path(path: Path) -> Path:

@@ -13,6 +13,7 @@ import torch
 
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import IsthmusError, ModelFileError, UsageError
+from isthmus.models.autoencoder import coded
 from isthmus.models.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole, need_onnx, onnx_bytes
 from isthmus.randomness import generator_for
 from isthmus.runs.folder import RunFolder
@@ -73,7 +74,8 @@ def export(run: RunFolder, out: str | Path) -> Export:
     about = _about(run)
     whole = _made("whole", Whole(model), target, raw, model.reconstruct, about)
     if not model.has_code:
-        return _written([whole], (*said, "the module has only forward, so there is no encoder and no decoder."))
+        return _written([whole], (*said, "the network has no code, so there is no encoder and no decoder."))
+    model = coded(model)
     beside = [target.with_name(f"{target.stem}-{part}.onnx") for part in ("encoder", "decoder")]
     encoder = _made("encoder", Encoder(model), beside[0], raw, model.encode, about)
     decoder = _made("decoder", Decoder(model), beside[1], model.encode(raw), model.decode, about)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
+from isthmus.errors import UsageError
 from isthmus.parts.convolutions import check_sides
-from isthmus.parts.networks import AUTO, fitting_network, usual_widths
+from isthmus.parts.networks import AUTO, fitting_network, is_without_code, usual_widths
 from isthmus.registry import joined, parse
 from isthmus.wording import widths
 
@@ -25,6 +26,8 @@ def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelCon
     shape, text = preprocess.shape, model.network
     network = fitting_network(shape) if text == AUTO else text
     hidden = usual_widths(network, shape) if model.hidden is None else model.hidden
+    if is_without_code(network) and len(shape) != 3:
+        raise UsageError("USAGE-NETWORK", "unet takes images, and this is a table.", fix="choose another recipe")
     if parse(network)[0] == "conv":
         check_sides(shape)
     settled = replace(model, network=network, hidden=hidden)
@@ -39,6 +42,8 @@ def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:
 
     At a deviation fixed to 1, that of a whole standardized column, a Gaussian code would tell nothing finer than it.
     """
+    if is_without_code(model.network):
+        return "gaussian"
     if preprocess.is_image and preprocess.range:
         return "bernoulli"
     weighed = any(part.partition(":")[0] == "gaussian" for part in joined(model.bottleneck))

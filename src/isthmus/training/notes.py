@@ -10,7 +10,7 @@ from isthmus.data.numeric import blocks, value_range
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.samples import Samples
 from isthmus.parts.corruptions import Level
-from isthmus.registry import parse
+from isthmus.registry import joined, parse
 from isthmus.wording import counted
 
 # At 2 black and white lie half a deviation apart; of 255 steps 2 is noise that nobody sees, so 0..255 must be meant.
@@ -49,7 +49,7 @@ def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
 
 def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
     """Says when normal noise on images in [0, 1] is so strong that its level must be meant for 0 to 255."""
-    name, level, options = parse(noise)
+    name, level, options = parse(joined(noise)[0])
     if name != "gaussian" or level is None or not preprocess.is_image or preprocess.range != (0.0, 1.0):
         return []
     try:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
 
 FUSED_ON = {"cpu", "cuda"}  # where PyTorch has the whole update as one kernel
 KERNELS = ("_fused_adamw_", "_foreach_add_", "_foreach_sub_")  # private to PyTorch, which may take them away
 
 
-def adamw(model: Model, settings: TrainingConfig) -> torch.optim.AdamW:
+def adamw(model: AbstractModel, settings: TrainingConfig) -> torch.optim.AdamW:
     """AdamW with the settings' exceptions for some parameters; every group keeps its `peak` rate.
 
     Unless `decay` is "all", biases are not decayed; the decoder's matrices may have a decay of their own. The first
@@ -26,10 +26,10 @@ def adamw(model: Model, settings: TrainingConfig) -> torch.optim.AdamW:
     size changes its output most.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
-    layers = (m for m in model.encoder.modules() if isinstance(m, nn.Linear | nn.Conv2d))
+    layers = (m for m in model.sides[0].modules() if isinstance(m, nn.Linear | nn.Conv2d))
     first = getattr(next(layers, None), "weight", None) if settings.input_lr != 1 else None
     spared = [p for p in trained if settings.decay != "all" and p.ndim <= 1]
-    decoder = [p for p in model.decoder.parameters() if settings.decoder_decay is not None and p.ndim > 1]
+    decoder = [p for p in model.sides[1].parameters() if settings.decoder_decay is not None and p.ndim > 1]
     apart = {id(p) for p in [*spared, first, *decoder] if p is not None}
     groups = [
         {"params": [p for p in trained if id(p) not in apart], "peak": settings.lr},
@@ -44,6 +44,14 @@ def adamw(model: Model, settings: TrainingConfig) -> torch.optim.AdamW:
         weight_decay=settings.weight_decay,
         fused=model.device.type in FUSED_ON,
     )
+
+
+def rate(step: int, steps: int, settings: TrainingConfig) -> float:
+    """The share of the peak learning rate at `step`: 1 if constant, else linear up over the warm-up and linear to 0."""
+    if settings.schedule == "constant":
+        return 1.0
+    warm = settings.warmup * steps
+    return min((step + 1) / max(warm, 1), (steps - step) / max(steps - warm, 1), 1.0)
 
 
 class Stepper:

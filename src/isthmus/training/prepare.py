@@ -10,16 +10,20 @@ import numpy as np
 from torch import nn
 
 from isthmus.config import Config, DataConfig
-from isthmus.data.batching.batches import Batches, shift_of
-from isthmus.data.batching.preprocess import fit_preprocess, refuse_gaps, refuse_out_of_range
+from isthmus.data.batching.batches import AbstractBatches, Batches, shift_of
+from isthmus.data.batching.patches import Patches
+from isthmus.data.batching.preprocess import Preprocess, fit_preprocess, refuse_gaps, refuse_out_of_range
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.whole_images import WholeImages
 from isthmus.errors import DataError
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.building import build_model
 from isthmus.models.footprint import refuse_too_large
 from isthmus.parts.likelihoods import likelihood
+from isthmus.parts.networks import is_without_code
 from isthmus.parts.own_module import check_trainable
 from isthmus.randomness import generator_for
 from isthmus.system.devices import pick_device, pick_precision
@@ -115,7 +119,7 @@ def check_targets(prepared: Prepared) -> None:
         refuse_out_of_range(prepared.tensor(samples), allowed, what=what, likelihood=text.partition(",")[0])
 
 
-def settle_threads(prepared: Prepared, model: Model) -> Prepared:
+def settle_threads(prepared: Prepared, model: AbstractModel) -> Prepared:
     """The same with a number of threads, timed on the model if none was set."""
     training = prepared.config.training
     if training.threads is not None:
@@ -126,23 +130,43 @@ def settle_threads(prepared: Prepared, model: Model) -> Prepared:
     return replace(prepared, config=replace(prepared.config, training=replace(training, threads=threads)))
 
 
-def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool | str = "auto") -> Model:
+def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool | str = "auto") -> AbstractModel:
     """The model that training starts from, on the device; its weights come from the seed."""
     config = prepared.config
     batch_size = config.training.batch_size
     if own is None:
-        refuse_too_large(config.model, prepared.preprocess, batch_size=batch_size, device=prepared.device)
-    model = Model(config.model, prepared.preprocess, own=own, flatten=flatten)
+        refuse_too_large(config.model, _trained_on(prepared), batch_size=batch_size, device=prepared.device)
+    model = build_model(config.model, prepared.preprocess, own=own, flatten=flatten)
     if own is not None:
         check_trainable(own, lambda x: model(x).params, prepared.preprocess.shape, batch_size)
     mean = prepared.mean if config.model.output_bias == "mean" and own is None else None
     return model.initialize(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
 
 
-def batches_of(prepared: Prepared) -> Batches:
+def batches_of(prepared: Prepared) -> AbstractBatches:
     """The training batches."""
-    t = prepared.config.training
-    data = prepared.tensor(prepared.splits.train)
+    t, train = prepared.config.training, prepared.splits.train
+    if is_without_code(prepared.config.model.network):
+        return _patches_of(prepared)
+    data = prepared.tensor(train)
     return Batches(
         data, prepared.preprocess, batch_size=t.batch_size, augment=t.augment, seed=t.seed, device=prepared.device
     )
+
+
+def _patches_of(prepared: Prepared) -> Patches:
+    """Patches of whole images where those were kept, else of the samples themselves."""
+    t, train = prepared.config.training, prepared.splits.train
+    whole = train.whole if train.whole is not None else WholeImages.of_array(train.x)
+    known = train.groups if train.whole is not None and train.groups is not None else np.arange(len(train))
+    settings = {"patch": t.patch, "batch_size": t.batch_size, "seed": t.seed, "device": prepared.device}
+    return Patches(whole, np.unique(known), prepared.preprocess, **settings)
+
+
+def _trained_on(prepared: Prepared) -> Preprocess:
+    """The preprocessing of what a step takes: patches, where the network takes those."""
+    preprocess, patch = prepared.preprocess, prepared.config.training.patch
+    if not is_without_code(prepared.config.model.network):
+        return preprocess
+    C, *sides = preprocess.shape
+    return replace(preprocess, shape=(C, *(min(side, patch) for side in sides)))

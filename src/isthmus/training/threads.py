@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from isthmus.config import TrainingConfig
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.costs import objective, penalty_weights
 from isthmus.randomness import generator_for
 from isthmus.training.trainer import autocast
@@ -27,7 +27,7 @@ STEPS = 6  # of each kind, a few milliseconds each
 GAIN = 1.1  # more threads must be faster by that much: a tie goes to one thread, which nothing can disturb
 
 
-def pick_threads(model: Model, x: Tensor, settings: TrainingConfig) -> int:
+def pick_threads(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> int:
     """The number of threads, 1 or all cores, whose best step on the batch x is faster."""
     before = torch.get_num_threads()
     if before == 1 or model.device.type != "cpu" or model.own is not None:
@@ -44,7 +44,7 @@ def pick_threads(model: Model, x: Tensor, settings: TrainingConfig) -> int:
     return before if seconds[1] > GAIN * seconds[before] else 1
 
 
-def _step(model: Model, x: Tensor, settings: TrainingConfig) -> float:
+def _step(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> float:
     begun = time.perf_counter()
     pair = model.corruption(x, generator_for(0, "threads"))
     with autocast(settings, x.device):

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
-from isthmus.data.batching.batches import Batches
+from isthmus.data.batching.batches import AbstractBatches
 from isthmus.errors import DivergedError, FolderGoneError, ResourceError
-from isthmus.models.autoencoder import Model, Output
+from isthmus.models.abstract_model import AbstractModel, Output
 from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.randomness import generator_for, seed_of
 from isthmus.system.signals import StopSignals
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.monitor import TrainingMonitor
-from isthmus.training.optimizer import Stepper, adamw
+from isthmus.training.optimizer import Stepper, adamw, rate
 
 LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
 SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops
@@ -62,7 +62,12 @@ class Trainer:
     """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch."""
 
     def __init__(
-        self, model: Model, batches: Batches, validation: Tensor, settings: TrainingConfig, monitor: TrainingMonitor
+        self,
+        model: AbstractModel,
+        batches: AbstractBatches,
+        validation: Tensor,
+        settings: TrainingConfig,
+        monitor: TrainingMonitor,
     ) -> None:
         self.model, self.batches, self.validation = model, batches, validation
         self.settings, self.monitor = settings, monitor
@@ -235,7 +240,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         begun, before = time.perf_counter(), sum(row["seconds"] for row in self.monitor.history)
         validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
-        n = len(self.batches.data)
+        n = self.batches.n_samples
         row = self.monitor.log(
             train_cost=progress.cost_sum / n,
             validation_cost=validation,
@@ -269,14 +274,6 @@ class Trainer:
             )
         self._saved_at = time.perf_counter()
         self._save_took = self._saved_at - now
-
-
-def rate(step: int, steps: int, settings: TrainingConfig) -> float:
-    """The share of the peak learning rate at `step`: 1 if constant, else linear up over the warm-up and linear to 0."""
-    if settings.schedule == "constant":
-        return 1.0
-    warm = settings.warmup * steps
-    return min((step + 1) / max(warm, 1), (steps - step) / max(steps - warm, 1), 1.0)
 
 
 def autocast(settings: TrainingConfig, device: torch.device) -> Any:

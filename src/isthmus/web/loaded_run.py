@@ -13,7 +13,8 @@ import torch
 from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, IsthmusError
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.autoencoder import Model, coded
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.anomaly.detector import Detector
@@ -32,9 +33,14 @@ class LoadedRun:
 
     def __init__(self, run: RunFolder) -> None:
         self.run, self._lock = run, threading.RLock()
-        self.model: Model = run.model
+        self.model: AbstractModel = run.model
         self.edit: Callable[..., Edit] = lru_cache(EDITS)(self._edit)
         self.charts: dict[str, dict[str, Any]] = {}
+
+    @property
+    def coder(self) -> Model:
+        """The model, where it has a code. Raises: UsageError for a denoiser."""
+        return coded(self.model)
 
     @cached_property
     def latent(self) -> Latent:
@@ -53,7 +59,7 @@ class LoadedRun:
         if not self.model.preprocess.is_image or self.model.preprocess.shape[0] != 1:
             return False
         try:
-            x = self.model.decode(self.latent.codes[:64])
+            x = self.coder.decode(self.latent.codes[:64])
         except IsthmusError:
             return True
         full = np.iinfo(x.dtype).max if x.dtype.kind == "u" else 1.0
@@ -76,7 +82,7 @@ class LoadedRun:
         """The units of the code, those that move the output most first, each with the range of its slider."""
         with self._lock:
             latent, numbers = self.latent, np.arange(self.latent.z_size)
-            moved = movements(self.model, latent, numbers)
+            moved = movements(self.coder, latent, numbers)
             low, high = np.quantile(latent.codes, RANGE, axis=0)
             return [
                 {
@@ -136,7 +142,7 @@ class LoadedRun:
         except IsthmusError:
             latent = self.latent
             row = int(rng.integers(len(latent.codes))) if row is None else row % len(latent.codes)
-            return self.model.decode(latent.codes[row : row + 1]), latent.ids[row], None
+            return self.coder.decode(latent.codes[row : row + 1]), latent.ids[row], None
 
     @property
     def usual(self) -> np.ndarray:
@@ -149,7 +155,7 @@ class LoadedRun:
         checks: dict[str, Callable[[], Any]] = {
             "code": lambda: (refuse_without_code(model), self.latent),
             "features": lambda: (refuse_editing(self.run), self.latent),
-            "walk": lambda: (refuse_without_code(model), refuse_discrete(model, "a way between two images")),
+            "walk": lambda: (refuse_without_code(model), refuse_discrete(self.coder, "a way between two images")),
             "samples": lambda: (refuse_without_code(model), self.latent),
             "score": lambda: self.detector,
             "map": lambda: (refuse_without_code(model), self.latent),

@@ -39,7 +39,7 @@ def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
         "sprite": None,
     }
     if loaded.model.preprocess.is_image:
-        raw = torch.from_numpy(np.array(loaded.model.decode(latent.codes[rows])))
+        raw = torch.from_numpy(np.array(loaded.coder.decode(latent.codes[rows])))
         sheet, width, height = sprite(as_pictures(loaded.model.preprocess.to_x(raw)), COLUMNS, SIDE)
         found["sprite"] = {"uri": sheet, "columns": COLUMNS, "width": width, "height": height}
     return found

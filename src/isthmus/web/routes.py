@@ -55,7 +55,7 @@ def _picture(raw: np.ndarray) -> Response:
 @router.post("/encode", **described(SamplesBody, "The codes of samples.", {"z": [[0.1, -1.2]], "n": 1}))
 async def encode(request: Request) -> Response:
     def work(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        z = loaded.model.encode(samples_of(loaded, body, pictures, limits))
+        z = loaded.coder.encode(samples_of(loaded, body, pictures, limits))
         return {"n": len(z), "z": z.tolist()}
 
     return await _answered(request, SamplesBody, work)
@@ -66,7 +66,7 @@ async def encode(request: Request) -> Response:
 )
 async def decode(request: Request) -> Response:
     def work(loaded: LoadedRun, body: CodesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        x = loaded.model.decode(_few(loaded.codes(body.z), limits))
+        x = loaded.coder.decode(_few(loaded.codes(body.z), limits))
         return {"n": len(x), "_raw": x}
 
     return await _answered(request, CodesBody, work)
@@ -90,8 +90,8 @@ async def decode(request: Request) -> Response:
 async def reconstruct(request: Request) -> Response:
     def work(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
         raw = samples_of(loaded, body, pictures, limits)
-        z = loaded.model.encode(raw) if loaded.model.has_code else None
-        raw_hat = loaded.model.reconstruct(raw) if z is None or raw.dtype != np.uint8 else loaded.model.decode(z)
+        z = loaded.coder.encode(raw) if loaded.model.has_code else None
+        raw_hat = loaded.model.reconstruct(raw) if z is None or raw.dtype != np.uint8 else loaded.coder.decode(z)
         seen, quality = next(iter(packed(raw, body.form).values())), _quality(loaded, raw, raw_hat)
         return {"n": len(raw), "z": None if z is None else z.tolist(), "input": seen, **quality, "_raw": raw_hat}
 
@@ -191,9 +191,9 @@ async def edit(request: Request) -> Response:
         if body.z is not None:
             z = _few(loaded.codes(body.z), limits)
         else:
-            z = loaded.model.encode(samples_of(loaded, body, pictures, limits))
+            z = loaded.coder.encode(samples_of(loaded, body, pictures, limits))
         z = _edited(loaded, body, z)
-        x = loaded.model.decode(z)
+        x = loaded.coder.decode(z)
         return {"n": len(x), "z": z.tolist(), "_raw": x}
 
     return await _answered(request, EditBody, work)
@@ -219,10 +219,10 @@ def _edited(loaded: LoadedRun, body: EditBody, z: np.ndarray) -> np.ndarray:
 )
 async def walk(request: Request) -> Response:
     def work(loaded: LoadedRun, body: InterpolationBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        refuse_discrete(loaded.model, "a way between two samples")
+        refuse_discrete(loaded.coder, "a way between two samples")
         a, b = loaded.codes([body.a, body.b])
         z = blend(a, b, body.steps, body.path, loaded.latent.mean)
-        return {"n": len(z), "z": z.tolist(), "_raw": loaded.model.decode(z)}
+        return {"n": len(z), "z": z.tolist(), "_raw": loaded.coder.decode(z)}
 
     return await _answered(request, InterpolationBody, work)
 

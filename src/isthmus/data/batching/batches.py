@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -50,32 +51,52 @@ def as_x(batch: Tensor, preprocess: Preprocess) -> Tensor:
     return preprocess.to_x(batch) if batch.dtype == torch.uint8 else batch
 
 
-class Batches:
-    """Shuffled training batches of x, a new order every epoch, from one resident tensor.
+class AbstractBatches(ABC):
+    """Shuffled training batches of x, a new order every epoch, of `n_samples` samples.
 
     The last batch is kept, however small; a single last sample joins the batch before it, since batch
     normalization cannot work on one.
     """
 
-    def __init__(
-        self, data: Tensor, preprocess: Preprocess, *, batch_size: int, augment: str, seed: int, device: torch.device
-    ):
-        self.data, self.preprocess, self.device, self.seed = data, preprocess, device, seed
-        self.batch_size = min(batch_size, len(data))
-        self.shift, self.shift_until = shift_of(augment, preprocess)
+    def __init__(self, n_samples: int, *, batch_size: int, seed: int, device: torch.device) -> None:
+        self.n_samples, self.device, self.seed = n_samples, device, seed
+        self.batch_size = min(batch_size, n_samples)
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.data), self.batch_size)
+        whole, rest = divmod(self.n_samples, self.batch_size)
         return max(1, whole + (rest > 1 or (rest == 1 and not whole)))
 
     def rows(self, epoch: int) -> list[Tensor]:
         """Which samples each batch of the epoch holds; from (seed, epoch) alone."""
-        order = torch.randperm(len(self.data), generator=generator_for(self.seed, epoch, "order")).to(self.data.device)
+        order = torch.randperm(self.n_samples, generator=generator_for(self.seed, epoch, "order"))
         cuts = [self.batch_size] * (len(self) - 1)
-        return list(order.split([*cuts, len(order) - sum(cuts)]))
+        return list(order.to(self.lies_on).split([*cuts, len(order) - sum(cuts)]))
 
+    @property
+    def lies_on(self) -> torch.device:
+        """The device that the samples are on before they are taken."""
+        return self.device
+
+    @abstractmethod
     def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
         """x of these samples, (B, *shape) float32 on the device, augmented; `done` is the share of training behind."""
+
+
+class Batches(AbstractBatches):
+    """Batches of one resident tensor."""
+
+    def __init__(
+        self, data: Tensor, preprocess: Preprocess, *, batch_size: int, augment: str, seed: int, device: torch.device
+    ):
+        super().__init__(len(data), batch_size=batch_size, seed=seed, device=device)
+        self.data, self.preprocess = data, preprocess
+        self.shift, self.shift_until = shift_of(augment, preprocess)
+
+    @property
+    def lies_on(self) -> torch.device:
+        return self.data.device
+
+    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
         batch = self.data.index_select(0, rows)
         if self.shift and done < self.shift_until:
             batch = shifted(batch, self.shift, generator)

@@ -9,7 +9,8 @@ import numpy as np
 
 from isthmus.data.images.listing import Listing
 from isthmus.data.images.pixels import Form, Look, Unreadable, decode, look, opened, reason
-from isthmus.data.images.transforms import Corner, Cut, cut_out
+from isthmus.data.images.transforms import Cut, cut_out
+from isthmus.data.whole_images import Corner
 from isthmus.system.workers import Progress, each
 
 
@@ -53,15 +54,24 @@ class Reading:
     def decode_all(self, form: Form, shape: tuple[int, ...], cut: Cut | None = None) -> np.ndarray:
         """Reads the pixels; rows of files that fail are left as they are and noted in `bad`."""
         x = np.empty((len(self.pieces), *shape), dtype=form.dtype)
+        self.decode_each(form, lambda i, pixels: self.place(x, i, pixels, cut))
+        return x
 
-        def place(i: int) -> None:
-            pixels, seen = decode(self.looks[i], form), self.looks[i]
+    def decode_each(self, form: Form, use: Callable[[int, np.ndarray], None]) -> None:
+        """Calls `use(i, pixels)` with the pixels (C, H, W) of every look; files that fail are noted in `bad`."""
+
+        def decoded(i: int) -> None:
+            seen = self.looks[i]
+            pixels = decode(seen, form)
             if pixels.shape[1:] != (form.size or (seen.height, seen.width)):
                 raise Unreadable(f"has {pixels.shape[2]} x {pixels.shape[1]} pixels, other than its header says")
-            self.place(x, i, pixels, cut)
+            use(i, pixels)
 
-        self._note_failures(each(place, range(len(self.looks)), self._progress(1)))
-        return x
+        self._note_failures(each(decoded, range(len(self.looks)), self._progress(1)))
+
+    def good_looks(self) -> list[int]:
+        """Which looks are of files that nothing is known against."""
+        return [i for i, owner in enumerate(self.owners) if owner not in self.bad]
 
     def place(self, x: np.ndarray, i: int, pixels: np.ndarray, cut: Cut | None) -> None:
         """Puts what an image gives into its rows of x."""

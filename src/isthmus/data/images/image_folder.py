@@ -37,28 +37,33 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
     Raises: DataError for an empty folder, files that cannot be read (all are listed), several sizes without `resize`.
     """
     cut = cut_of(options)
-    listing = list_files(path) if path.is_dir() else Listing((path,), (text_of(Path(path.name)),), None, (), ())
-    if not listing.files:
-        raise _no_images(path)
-    reading = Reading(listing, progress)
+    reading = Reading(listed_files(path), progress)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
         reading.look_all(options.frames == "all")
         if cut is not None and options.resize is None:
             reading.note_small(cut)
         if reading.bad:
-            _settle_bad(path, reading, options)
+            settle_bad(path, reading, options)
         form, shape, notes = _agree(path, reading, options, cut)
         x = reading.decode_all(form, shape, cut)
-    notes = [*listing.notes, *notes]
+    notes = [*reading.listing.notes, *notes]
     rows = reading.good_rows()
     if len(rows) < len(x):
         _refuse_bad(path, reading, options)
         x = x[rows]
-    notes += [_left_out(reading)] if reading.bad else []
+    notes += [left_out(reading)] if reading.bad else []
     n_images = len({reading.pieces[row][0] for row in rows})
     notes += [cut_note(path.name, cut, n_images, len(rows))] if cut is not None else []
     return _samples(path, x, rows, reading, notes, cut)
+
+
+def listed_files(path: Path) -> Listing:
+    """The files of a folder, or the one file. Raises: DataError for an empty folder."""
+    listing = list_files(path) if path.is_dir() else Listing((path,), (text_of(Path(path.name)),), None, (), ())
+    if not listing.files:
+        raise _no_images(path)
+    return listing
 
 
 def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, *, name: str) -> Samples:
@@ -114,7 +119,7 @@ def _samples(
         notes=tuple(notes),
         groups=np.array(files, dtype=np.int64) if cut is not None and cut.pieces else None,
         cut="" if cut is None else cut.option,
-        skipped=tuple(_problems(reading)),
+        skipped=tuple(problems_of(reading)),
     )
 
 
@@ -122,25 +127,30 @@ def _agree(
     path: Path, reading: Reading, options: DataConfig, cut: Cut | None
 ) -> tuple[Form, tuple[int, ...], list[str]]:
     """The form that all images are brought to, the shape (C, H, W) it has, and what is to be said about it."""
-    good = [seen for seen, owner in zip(reading.looks, reading.owners, strict=True) if owner not in reading.bad]
+    good = [reading.looks[i] for i in reading.good_looks()]
     size = parse_size(options.resize) if options.resize else None
     sizes = Counter((seen.height, seen.width) for seen in good)
     if size is None and cut is None and len(sizes) > 1:
         raise _mixed_sizes(path, good, sizes)
-    color = not options.gray and any(seen.color for seen in good)
-    keep_alpha = options.alpha == "keep" and any(seen.alpha for seen in good)
-    form = Form(
-        channels=(3 if color else 1) + keep_alpha,
-        dtype=max((seen.dtype for seen in good), key=("uint8", "uint16", "float32").index),
-        backdrop=0 if options.alpha == "black" else 255,  # auto: white, as a page or a browser would show it
-        size=size,
-    )
+    form = form_of(good, options)
     shape = (form.channels, *(cut.size if cut is not None else size or next(iter(sizes))))
     reading.plan(form, cut)
     n_bytes = len(reading.pieces) * int(np.prod(shape)) * np.dtype(form.dtype).itemsize
     what = f"reading {len(good):,} images of {shape[2]} x {shape[1]} pixels"
     refuse_too_large(n_bytes, what, fix="bring them to a smaller size with --resize, or read fewer")
     return form, shape, notes_on(good, form)
+
+
+def form_of(good: Sequence[Look], options: DataConfig) -> Form:
+    """Color, depth and transparency that all images are brought to."""
+    color = not options.gray and any(seen.color for seen in good)
+    keep_alpha = options.alpha == "keep" and any(seen.alpha for seen in good)
+    return Form(
+        channels=(3 if color else 1) + keep_alpha,
+        dtype=max((seen.dtype for seen in good), key=("uint8", "uint16", "float32").index),
+        backdrop=0 if options.alpha == "black" else 255,  # auto: white, as a page or a browser would show it
+        size=parse_size(options.resize) if options.resize else None,
+    )
 
 
 def _mixed_sizes(path: Path, good: list[Look], sizes: Counter[tuple[int, int]]) -> DataError:
@@ -168,10 +178,10 @@ def _no_images(path: Path, others: Sequence[str] = ()) -> DataError:
     return DataError("DATA-EMPTY", message, fix="name the folder that holds the images", problems=others)
 
 
-def _settle_bad(path: Path, reading: Reading, options: DataConfig) -> None:
+def settle_bad(path: Path, reading: Reading, options: DataConfig) -> None:
     """After the headers: only foreign files make an empty folder; else all bad files are found before the error."""
     if path.is_dir() and not reading.looks and not any(f.suffix.lower() in SUFFIXES for f in reading.listing.files):
-        raise _no_images(path, _problems(reading))
+        raise _no_images(path, problems_of(reading))
     if not options.skip_bad_files or not reading.looks:
         reading.verify_all()
         _refuse_bad(path, reading, options)
@@ -187,14 +197,16 @@ def _refuse_bad(path: Path, reading: Reading, options: DataConfig) -> None:
     message = f"{n_bad:,} of {n_files:,} files under {printable(path)} cannot be read as images."
     rest = f"{counted(n_left, 'image')} would be left"
     fix = f"pass --skip-bad-files ({rest}), or remove these files" if n_left else "save the images again"
-    raise DataError("DATA-FILE", message, fix=fix, problems=_problems(reading))
+    raise DataError("DATA-FILE", message, fix=fix, problems=problems_of(reading))
 
 
-def _problems(reading: Reading) -> list[str]:
+def problems_of(reading: Reading) -> list[str]:
+    """The files that cannot be used, each with its fault."""
     return [f"{printable(reading.listing.ids[i])} {why}" for i, why in sorted(reading.bad.items())]
 
 
-def _left_out(reading: Reading) -> str:
-    problems = _problems(reading)
+def left_out(reading: Reading) -> str:
+    """The same in one sentence, for those that are left out."""
+    problems = problems_of(reading)
     more = f"; and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
     return f"{counted(len(problems), 'file')} left out: {'; '.join(problems[:SHOWN])}{more}."

@@ -13,12 +13,11 @@ import numpy as np
 from isthmus.config import DataConfig
 from isthmus.data.images.pixels import FULL, resized_plane
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.whole_images import Corner
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import refuse_too_large
 from isthmus.system.workers import each
 from isthmus.wording import counted, printable
-
-Corner = tuple[int, int]  # the upper left one: row, column
 
 
 class Cut(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.parts.bottlenecks import AbstractBottleneck, Identity
 from isthmus.parts.convolutions import ChannelsLast, Crop
 
@@ -58,9 +58,10 @@ def layers_of(module: nn.Module, *, z_size: int | None = None, example: Tensor |
     modules, so they are not seen. Parameters outside of any layer are counted with the input.
     """
     parts: Sequence[nn.Module] = [module]
-    if isinstance(module, Model):
+    if isinstance(module, AbstractModel):
         z_size = module.z_size if module.has_code and z_size is None else z_size
-        parts = [module.own] if module.own is not None else [module.encoder, module.bottleneck, module.decoder]
+        into, out_of = module.sides
+        parts = [module.own] if module.own is not None else [into, module.bottleneck, out_of]
         example = torch.zeros(2, *module.preprocess.shape, device=module.device) if example is None else example
     steps = [Step(m) for m in _leaves(parts)] if example is None else _run(module, parts, example)
     layers = _assemble(steps)

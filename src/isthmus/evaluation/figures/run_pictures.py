@@ -14,7 +14,7 @@ from isthmus.evaluation.figures import figures, network_drawing
 from isthmus.evaluation.figures.cost_curves import draw_costs
 from isthmus.evaluation.figures.data_pictures import as_pictures, class_samples, one_of_each
 from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.system import files
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.prepared import Prepared
@@ -26,7 +26,7 @@ WORST = 10
 def draw_pictures(
     path: Path,
     prepared: Prepared,
-    model: Model,
+    model: AbstractModel,
     monitor: TrainingMonitor,
     metrics: dict[str, Any],
     unit: str,
@@ -61,7 +61,7 @@ def draw_pictures(
     figures.save(figures.worst(x, x_hat, passed.errors[worst].numpy(), ids), path / "worst.png")
 
 
-def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+def without_noise(model: AbstractModel, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """(original, code, reconstruction) of clean x, for the sanity check: the same pass for denoisers too."""
     with torch.no_grad(), evaluation(model):
         params, code = model(x.to(model.device))
@@ -69,7 +69,7 @@ def without_noise(model: Model, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray
     return as_pictures(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, as_pictures(x_hat, x)
 
 
-def draw_architecture(path: Path, prepared: Prepared, model: Model) -> None:
+def draw_architecture(path: Path, prepared: Prepared, model: AbstractModel) -> None:
     """`architecture.svg`: the hourglass of the actual network."""
     c = prepared.config
     title = f"{prepared.splits.train.name}, recipe {c.recipe}"

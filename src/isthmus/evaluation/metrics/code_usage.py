@@ -11,7 +11,8 @@ from torch import Tensor
 from isthmus.data.batching.batches import in_order
 from isthmus.evaluation.metrics.forward_pass import Passed
 from isthmus.evaluation.metrics.metrics import squared_errors
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import evaluation
+from isthmus.models.autoencoder import Model
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.parts.quantizers import FSQ, VQ
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from isthmus.data.batching.batches import as_x, in_order
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import metrics
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.models.costs import costs_of, is_deterministic, penalty_weights, sample_costs
 from isthmus.parts.corruptions import Pair
 from isthmus.randomness import generator_for
@@ -41,7 +41,7 @@ class Passed:
     costs: Tensor
     z: Tensor | None
     values: dict[str, Tensor]
-    model: Model = field(repr=False)
+    model: AbstractModel = field(repr=False)
     data: Tensor = field(repr=False)
     seed: int
 
@@ -86,7 +86,7 @@ class Passed:
         return self.rows(range(min(n, len(self))))
 
 
-def pass_through(model: Model, data: Tensor, seed: int, *, judged: bool = False) -> Passed:
+def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool = False) -> Passed:
     """Sends `data` (a resident tensor) through the model, under the noise of its training with the test's seed.
 
     `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants.
@@ -113,7 +113,7 @@ def pass_through(model: Model, data: Tensor, seed: int, *, judged: bool = False)
     return Passed(costs, z, values, model, data, seed)
 
 
-def _measures(model: Model, judged: bool) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+def _measures(model: AbstractModel, judged: bool) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     found: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": metrics.squared_errors}
     if judged and model.likelihood.range == (0.0, 1.0):
         found |= {"bce": metrics.cross_entropies, "bce_floor": lambda x, _: metrics.entropies(x)}
@@ -127,14 +127,14 @@ def is_picture(preprocess: Preprocess) -> bool:
     return preprocess.is_image and preprocess.range is not None
 
 
-def floors(model: Model, data: Tensor) -> Tensor:
+def floors(model: AbstractModel, data: Tensor) -> Tensor:
     """The least possible cost of each sample (N,): the entropy of gray values under a Bernoulli likelihood, else 0."""
     if model.likelihood.range != (0.0, 1.0):
         return torch.zeros(len(data), dtype=torch.float64)
     return torch.cat([metrics.entropies(x) for x in in_order(data, model.preprocess, model.device)])
 
 
-def _noisy(model: Model, data: Tensor, seed: int) -> Iterator[tuple[Tensor, Pair]]:
+def _noisy(model: AbstractModel, data: Tensor, seed: int) -> Iterator[tuple[Tensor, Pair]]:
     """(x, pair) of all samples, chunk by chunk on the device; the noise follows from the seed and the order."""
     generator = generator_for(seed, TEST_NOISE, "noise", device=model.device)
     for x in in_order(data, model.preprocess, model.device):

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
 from isthmus.errors import UsageError
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import evaluation
+from isthmus.models.autoencoder import Model
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.randomness import generator_for
 

@@ -17,7 +17,7 @@ from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.forward_pass import Passed
 from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
 from isthmus.evaluation.metrics.pca import EXACT_WORK
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
 from isthmus.randomness import generator_for
 from isthmus.training.prepared import Prepared
 
@@ -27,7 +27,7 @@ MOST_IMAGES = 2_000  # that windows are cut out of, 100 of each, where whole ima
 MOST_PASSES = 20  # of the training rows for the linear filter, each under new noise, which then adds little by chance
 
 
-def quality(model: Model, passed: Passed) -> dict[str, Any]:
+def quality(model: AbstractModel, passed: Passed) -> dict[str, Any]:
     """The `test` block of metrics.json; what does not apply to tables is absent."""
     found: dict[str, Any] = {"cost": float(passed.costs.double().mean()), "cost_unit": cost_unit(model)}
     found |= {name: float(passed.values[name].mean()) for name in ("bce", "bce_floor", "mse") if name in passed.values}
@@ -37,7 +37,7 @@ def quality(model: Model, passed: Passed) -> dict[str, Any]:
     return found
 
 
-def cost_unit(model: Model) -> str:
+def cost_unit(model: AbstractModel) -> str:
     """What the cost is, with what it is per: "binary cross-entropy per pixel"."""
     return f"{model.likelihood.unit} per {model.preprocess.unit}"
 
@@ -61,7 +61,7 @@ def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess) -> dict[str, A
     }
 
 
-def denoising(model: Model, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
+def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
     """The `denoising` block: noisy, ours, and filters tuned on validation, all on the same test images.
 
     The best linear filter is learned from training images (a resident tensor) under fresh noise, if there are any.
@@ -82,7 +82,7 @@ def denoising(model: Model, train: Tensor, validation: Tensor, passed: Passed, s
     return found
 
 
-def _learned(model: Model, train: Tensor, seed: int) -> LearnedFilter:
+def _learned(model: AbstractModel, train: Tensor, seed: int) -> LearnedFilter:
     preprocess = model.preprocess
     most = max(2, min(BASELINE_VALUES // preprocess.size, int(LEARNED_WORK / (4.0 * preprocess.size**2))))
     if preprocess.size > WHOLE:
@@ -99,7 +99,7 @@ def _learned(model: Model, train: Tensor, seed: int) -> LearnedFilter:
     return LearnedFilter(images, times * len(train), preprocess.shape, generator_for(seed, "training", "windows"))
 
 
-def denoising_by_error(model: Model, prepared: Prepared, passed: Passed) -> dict[str, Any]:
+def denoising_by_error(model: AbstractModel, prepared: Prepared, passed: Passed) -> dict[str, Any]:
     """The `denoising` block of data without PSNR, such as tables, by squared errors on all test samples.
 
     The baselines are learned from training samples under fresh noise: the best linear filter, whose ridge is chosen on
@@ -125,7 +125,7 @@ def denoising_by_error(model: Model, prepared: Prepared, passed: Passed) -> dict
     return {**block, "noisy": errors.pop("noisy"), "baselines": {k: v | settings.get(k, {}) for k, v in errors.items()}}
 
 
-def _training_pairs(model: Model, train: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _training_pairs(model: AbstractModel, train: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """(clean, noisy) training rows; as often as takes about a second, each time under other noise."""
     D = model.preprocess.size
     train = train[:: -(-len(train) // max(2, BASELINE_VALUES // D))]
@@ -134,12 +134,12 @@ def _training_pairs(model: Model, train: Tensor, seed: int) -> Iterator[tuple[Te
         yield from _noisy_rows(model, train, generator)
 
 
-def _noisy_rows(model: Model, data: Tensor, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def _noisy_rows(model: AbstractModel, data: Tensor, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     for x in in_order(data, model.preprocess, torch.device("cpu")):
         yield x.flatten(1), model.corruption(x, generator).x_in.flatten(1)
 
 
-def mean_cost_of_mean(model: Model, data: Tensor, mean: Tensor) -> float:
+def mean_cost_of_mean(model: AbstractModel, data: Tensor, mean: Tensor) -> float:
     """The cost of answering every sample with the mean of the training data: what a network must beat to have begun."""
     params = model.likelihood.from_mean(mean[None].to(model.device))
     total, n = 0.0, 0

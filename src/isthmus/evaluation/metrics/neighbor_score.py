@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.error_signals import EVIDENCE, ErrorSignals, error_nats, error_signals
 from isthmus.runs.folder import RunFolder
@@ -31,7 +31,9 @@ class NeighborScore:
     values of validation samples that nothing was chosen by.
     """
 
-    def __init__(self, model: Model, watched: np.ndarray, calibration: ErrorSignals, latent: Latent | None) -> None:
+    def __init__(
+        self, model: AbstractModel, watched: np.ndarray, calibration: ErrorSignals, latent: Latent | None
+    ) -> None:
         self.model, self.center = model, float(watched.mean())
         self.width = float(watched.std()) if np.ptp(watched) > 0 else 1.0
         self.codes = None

@@ -18,7 +18,8 @@ from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, Passed, floors, 
 from isthmus.evaluation.verdicts import data_facts
 from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.evaluation.verdicts.verdicts import judge_all
-from isthmus.models.autoencoder import Model
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.autoencoder import coded
 from isthmus.models.costs import penalty_weights, sample_costs
 from isthmus.randomness import generator_for
 from isthmus.system import files
@@ -31,7 +32,7 @@ ESTIMATED = 500  # validation images on which the noise estimate is calibrated
 
 def judge(
     prepared: Prepared,
-    model: Model,
+    model: AbstractModel,
     history: list[dict[str, Any]],
     ending: dict[str, Any],
     passed: Passed | None = None,
@@ -61,7 +62,7 @@ def judge(
         "test": measure.quality(model, passed),
         "baselines": {},
     }
-    used = occupancy(model, test) if model.has_code else {}
+    used = occupancy(coded(model), test) if model.has_code else {}
     if used:
         found["code"] = used
     if len(splits.train):
@@ -74,7 +75,7 @@ def judge(
     return found
 
 
-def about_denoising(prepared: Prepared, model: Model, passed: Passed) -> dict[str, Any]:
+def about_denoising(prepared: Prepared, model: AbstractModel, passed: Passed) -> dict[str, Any]:
     """The `denoising` block: images by PSNR and SSIM beside filters, all else by squared errors."""
     splits, seed = prepared.splits, prepared.config.training.seed
     if not is_picture(prepared.preprocess):
@@ -85,7 +86,7 @@ def about_denoising(prepared: Prepared, model: Model, passed: Passed) -> dict[st
     return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})
 
 
-def noise_estimates(model: Model, validation: torch.Tensor, seed: int) -> dict[str, list[float]]:
+def noise_estimates(model: AbstractModel, validation: torch.Tensor, seed: int) -> dict[str, list[float]]:
     """The 5 %, 50 % and 95 % points of the estimated noise, of clean images and of those with the training's noise.
 
     With them those of the variance and the covariance of neighbors in the flat parts of clean images, and of the ratio
@@ -110,7 +111,7 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
     return about | ({"classes": list(s.train.classes)} if s.train.classes else {})
 
 
-def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, Any]) -> Facts:
+def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dict[str, Any]) -> Facts:
     """What the verdicts need besides the metrics."""
     config = prepared.config
     test_floors = passed.values["bce_floor"] if "bce_floor" in passed.values else floors(model, passed.data)
@@ -135,7 +136,7 @@ def gather(prepared: Prepared, model: Model, passed: Passed, ending: dict[str, A
         has_floor=has_floor(model),
         code=passed.z.numpy() if passed.z is not None else None,
         signed_code=model.bottleneck.signed,
-        unit_effects=unit_effects(model, passed) if not model.bottleneck.draws else None,
+        unit_effects=unit_effects(coded(model), passed) if model.has_code and not model.bottleneck.draws else None,
         weights={name: (weight, model.penalties[name]) for name, weight in penalty_weights(model).items()},
         lr=config.training.lr,
         dropout=model.config.dropout,
@@ -163,7 +164,7 @@ def about_worst(prepared: Prepared, passed: Passed) -> dict[str, Any]:
     }
 
 
-def about_validation(prepared: Prepared, model: Model) -> dict[str, Any]:
+def about_validation(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
     """What validation samples cost, and where the test samples differ from the training data."""
     splits, seed = prepared.splits, prepared.config.training.seed
     if not len(splits.validation):
@@ -185,7 +186,7 @@ def about_validation(prepared: Prepared, model: Model) -> dict[str, Any]:
     }
 
 
-def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
+def about_training(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
     """The facts that the training data is needed for."""
     splits, seed = prepared.splits, prepared.config.training.seed
     train = prepared.tensor(splits.train)
@@ -207,12 +208,12 @@ def about_training(prepared: Prepared, model: Model) -> dict[str, Any]:
     } | out_of_range(prepared, model)
 
 
-def has_floor(model: Model) -> bool:
+def has_floor(model: AbstractModel) -> bool:
     """Whether there is a least cost; none where a variance is learned, whose densities grow without limit."""
     return model.likelihood.unit != "nats"
 
 
-def out_of_range(prepared: Prepared, model: Model) -> dict[str, Any]:
+def out_of_range(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
     """How many training values the likelihood cannot take, and the ends of the data; training refuses such."""
     allowed = model.likelihood.range
     if allowed is None:

@@ -14,7 +14,7 @@ from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.metrics import noise_sd
 from isthmus.evaluation.verdicts.cases import Verdict
 from isthmus.parts.corruptions import Level
-from isthmus.registry import parse
+from isthmus.registry import joined, parse
 from isthmus.wording import number
 
 MARGIN = 1.1  # the calibrated range holds nine images of ten; a tenth beyond it leaves single odd ones alone
@@ -105,6 +105,8 @@ def _about_correlation(
 
 def wider(noise: str, factor: float) -> str:
     """`noise` with levels that take in noise `factor` times as strong: `("gaussian:0.5", 2)` -> `"gaussian:0.5-1"`."""
+    if len(parts := joined(noise)) > 1:
+        return "+".join(wider(part, factor) for part in parts)
     name, level, options = parse(noise)
     low, high = Level(level or "0").bounds
     power = POWERS.get(name, 1)

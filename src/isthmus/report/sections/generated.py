@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from isthmus.evaluation.figures.data_pictures import as_pictures
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import evaluation
+from isthmus.models.autoencoder import Model, coded
 from isthmus.randomness import generator_for
 from isthmus.report import tiles
 from isthmus.report.run_data import CodeMoments, RunData, Section
@@ -24,9 +25,10 @@ MOST_CLASSES = 30
 
 def imagined(run_data: RunData) -> Section | None:
     """Samples, class means and strips; None for tables, and where the code's moments or the model are missing."""
-    model, moments = run_data.model, run_data.moments
-    if model is None or moments is None or not run_data.is_image or not model.has_code:
+    moments = run_data.moments
+    if run_data.model is None or moments is None or not run_data.is_image or not run_data.model.has_code:
         return None
+    model = coded(run_data.model)
     std = np.sqrt(np.clip(np.diag(moments.covariance), 0, None))
     units = strongest(model, moments, std) if model.bottleneck.continuous else []
     names = [name for name, mean in zip(moments.classes, moments.class_means, strict=True) if np.isfinite(mean).all()]

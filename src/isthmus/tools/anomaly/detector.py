@@ -15,7 +15,7 @@ from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
-from isthmus.models.autoencoder import Model, evaluation
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.runs.artifacts import Artifact, Artifacts
 from isthmus.runs.density import Density, density_of
 from isthmus.runs.error_signals import (
@@ -63,7 +63,7 @@ class Evidence:
     groups: np.ndarray | None = None
 
     @classmethod
-    def build(cls, prepared: Prepared, model: Model, *, untouched: bool = True) -> Evidence:
+    def build(cls, prepared: Prepared, model: AbstractModel, *, untouched: bool = True) -> Evidence:
         """From the two parts of the validation data, by deterministic passes."""
         training = prepared.config.training
         share = training.calibration if untouched else SHARE
@@ -92,7 +92,7 @@ class Evidence:
         return Artifact({"untouched": self.untouched}, arrays)
 
     @classmethod
-    def from_part(cls, part: Artifact, model: Model) -> Evidence:
+    def from_part(cls, part: Artifact, model: AbstractModel) -> Evidence:
         """Raises: ModelFileError where the arrays do not fit the model."""
         D, arrays = model.preprocess.size, dict(part.arrays)
         try:
@@ -120,7 +120,7 @@ class Detector:
     `calibration` has a score for each of the `unit` that calibrate: samples, or groups by the largest of their scores.
     """
 
-    def __init__(self, model: Model, evidence: Evidence, density: Density | None) -> None:
+    def __init__(self, model: AbstractModel, evidence: Evidence, density: Density | None) -> None:
         self.model, self.evidence, self.density = model, evidence, density
         logs = evidence.watched
         self.center = float(logs.mean())
@@ -188,7 +188,7 @@ class Detector:
         return self._parts(error_signals(self.model, x))[0]
 
 
-def keep_evidence(run_path: str | Path, prepared: Prepared, model: Model) -> None:
+def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
     """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
     evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
     Artifacts(run_path, model.weights_sha256 or "").put(EVIDENCE, *evidence.as_part())
@@ -200,12 +200,12 @@ def left_out(run: RunFolder) -> bool:
     return bool(settings.get("calibration", 0))
 
 
-def signals(model: Model, raw: np.ndarray) -> ErrorSignals:
+def signals(model: AbstractModel, raw: np.ndarray) -> ErrorSignals:
     """Of raw samples (N, *shape)."""
     return error_signals(model, resident(np.asarray(raw), model.preprocess, model.device))
 
 
-def _passes(model: Model, data: Tensor | np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+def _passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
     """(x, x_hat) of all samples, chunk by chunk on the device, without noise and without drawing."""
     if isinstance(data, np.ndarray):
         data = resident(data, model.preprocess, model.device)
@@ -214,7 +214,7 @@ def _passes(model: Model, data: Tensor | np.ndarray) -> Iterator[tuple[Tensor, T
             yield x, model.x_hat(x)
 
 
-def _usual(model: Model, watched: Samples) -> np.ndarray:
+def _usual(model: AbstractModel, watched: Samples) -> np.ndarray:
     """Quantiles (Q, D) of each column of a table, as network input; none for images."""
     if model.preprocess.is_image:
         return np.zeros((0, model.preprocess.size), np.float32)

@@ -84,7 +84,7 @@ def _measurable(run: RunFolder) -> Sequence[str]:
 def refuse_editing(run: RunFolder) -> None:
     """Raises: UsageError that says why the codes of this run cannot be changed step by step."""
     refuse_without_code(run.model)
-    refuse_discrete(run.model, "adding a feature")
+    refuse_discrete(run.coder, "adding a feature")
 
 
 def of_classes(latent: Latent, to: str | None, away: str | None, method: str = METHOD) -> Feature:
@@ -195,7 +195,7 @@ def of_measure(run: RunFolder, name: str) -> Feature:
     z, shift = latent.codes[:: -(-len(latent.codes) // TRIED)], feature.shift
 
     def decoded(codes: np.ndarray) -> np.ndarray:
-        return numbers(name, replace(train, x=np.asarray(run.model.decode(codes.astype(np.float32)))))
+        return numbers(name, replace(train, x=np.asarray(run.coder.decode(codes.astype(np.float32)))))
 
     before, length = decoded(z), 1.0
     for _ in range(ROUNDS):

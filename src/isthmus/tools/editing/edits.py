@@ -79,8 +79,8 @@ def edited(
     Raises: as `edit_of` and `Model.encode`.
     """
     found, carrier = edit_of(run, add, remove, keep), Carrier(x, run.model.preprocess)
-    z = found.apply(run.model.encode(carrier.raw.cpu().numpy()), strength)
-    return run.model.decode(carrier.in_kind(torch.from_numpy(z), [f"z{i}" for i in range(z.shape[1])]))
+    z = found.apply(run.coder.encode(carrier.raw.cpu().numpy()), strength)
+    return run.coder.decode(carrier.in_kind(torch.from_numpy(z), [f"z{i}" for i in range(z.shape[1])]))
 
 
 def edit(
@@ -96,12 +96,12 @@ def edit(
     if strip is not None:
         refuse_picture(run, strip)
     samples = pick(run, source, settings)
-    z = run.model.encode(samples.x)
-    edited = run.model.decode(edit.apply(z, strength))
+    z = run.coder.encode(samples.x)
+    edited = run.coder.decode(edit.apply(z, strength))
     kept, about_labels = _relabeled(samples, edit)
     written = write_samples(run, kept, edited, Path(out), Path(source))
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
-    moved = _moved(samples, run.model.decode(z), edited, edit, strength)
+    moved = _moved(samples, run.coder.decode(z), edited, edit, strength)
     said += [_reached(found) for found in moved]
     said += about_labels if Path(out).suffix in TABLES else []
     if strip is not None:
@@ -160,7 +160,7 @@ def refuse_picture(
 
 def strips(run: RunFolder, x: np.ndarray, z: np.ndarray, edit: Edit, names: Sequence[str]) -> Any:
     """A row a sample: given, and edited at strengths from -3 to 3."""
-    ways = [run.model.decode(edit.apply(z, strength)) for strength in STRENGTHS]
+    ways = [run.coder.decode(edit.apply(z, strength)) for strength in STRENGTHS]
     frames = np.stack([visible(run, way) for way in ways], axis=1)
     return filmstrips.edited(visible(run, x), frames, STRENGTHS, names[: len(x)])
 
@@ -176,13 +176,13 @@ def matrix(run: RunFolder, classes: Sequence[str], method: str = METHOD, most: i
     """A picture: a test image of each of `classes` (rows) turned into every one (columns), at strength 1."""
     samples, classes = run.prepared.splits.test, classes[:most]
     rows = [typical(run, samples, name) for name in classes]
-    z = run.model.encode(samples.x[rows])
+    z = run.coder.encode(samples.x[rows])
     frames = []
     for i, away in enumerate(classes):
         edits = [
             z[i] if to == away else edit_of(run, [to], [away], method=method).apply(z[i : i + 1])[0] for to in classes
         ]
-        frames.append(visible(run, run.model.decode(np.stack(edits))))
+        frames.append(visible(run, run.coder.decode(np.stack(edits))))
     return filmstrips.turned(visible(run, samples.x[rows]), np.stack(frames), classes)
 
 
@@ -194,7 +194,7 @@ def typical(run: RunFolder, samples: Samples, name: str) -> int:
     if not len(rows):
         raise UsageError("USAGE-FEATURE", f"{samples.name} has no sample of {name!r}.", fix="use data that has")
     k = run.latent.classes.index(name)
-    z = run.model.encode(samples.x[rows])
+    z = run.coder.encode(samples.x[rows])
     return int(rows[np.square(z - run.latent.class_means[k]).sum(1).argmin()])
 
 
@@ -225,10 +225,10 @@ def judge_pairs(run: RunFolder, pairs: Sequence[tuple[str, str]], method: str = 
     assert samples.labels is not None  # or there were no classifier
     of = {name: np.flatnonzero(samples.labels == k) for k, name in enumerate(samples.classes)}
     rows = {name: rng.permutation(found)[:JUDGED] for name, found in of.items()}
-    z = {name: run.model.encode(samples.x[rows[name]]) for name in {away for away, _ in pairs}}
+    z = {name: run.coder.encode(samples.x[rows[name]]) for name in {away for away, _ in pairs}}
     found = []
     for away, to in pairs:
-        edited = run.model.decode(edit_of(run, [to], [away], method=method).apply(z[away]))
+        edited = run.coder.decode(edit_of(run, [to], [away], method=method).apply(z[away]))
         x_edited = run.model.preprocess.to_x(torch.from_numpy(np.asarray(edited)))
         right = classifier.predict(x_edited) == classifier.classes.index(to)
         originals, targets = x[rows[away]], x[rng.choice(of[to], len(rows[away]))]

@@ -77,7 +77,7 @@ def _of_sets(
         samples = pick(run, name, settings)
         generator = np.random.default_rng(seed_of(run.config.training.seed, "sets", name))
         held, rest = apart(samples, int(HELD_OUT * len(samples)), generator)
-        codes[name] = run.model.encode(samples.x)[np.concatenate([held, rest])]
+        codes[name] = run.coder.encode(samples.x)[np.concatenate([held, rest])]
         n_held.append(len(held))
     absent, present = (Group.of(name, z) for name, z in codes.items())
     feature = replace(directions.between(absent, present, method), kind="sets")
@@ -100,7 +100,7 @@ def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> 
         rows = np.flatnonzero(inside | outside)
         if min(np.count_nonzero(inside), np.count_nonzero(outside)) < FEWEST_HELD:
             return {}
-        scores = run.model.encode(test.x[rows]) @ feature.readout
+        scores = run.coder.encode(test.x[rows]) @ feature.readout
         found: dict[str, Any] = {"auroc": float(roc_auc_score(inside[rows], scores)), "n_held_out": len(rows)}
         if away is not None and run.model.preprocess.is_image:
             success = editing.judge_pairs(run, [(away, to)], feature.method)[0]
@@ -113,11 +113,11 @@ def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> 
 def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
     """R^2 of the readout, scaled on the training codes, for the test samples; and what an edit of them moves."""
     test = run.prepared.splits.test
-    y, z = directions.numbers(name, test), run.model.encode(test.x)
+    y, z = directions.numbers(name, test), run.coder.encode(test.x)
     there = np.isfinite(y)
     predicted = feature.evidence["mean"] + (z[there] - feature.origin) @ np.asarray(feature.readout)
     after, before = (
-        directions.numbers(name, replace(test, x=np.asarray(run.model.decode(codes))))
+        directions.numbers(name, replace(test, x=np.asarray(run.coder.decode(codes))))
         for codes in (feature.apply(z).astype(np.float32), z)
     )
     moved = float(np.nanmean(after - before) / feature.evidence["sd"])
@@ -189,10 +189,10 @@ def discover(
     z = usual_code(run.latent)[None].astype(np.float32)
     edits = [editing.Edit(((1.0, feature),)) for feature in found]
     if run.model.preprocess.is_image:
-        ways = [run.model.decode(np.concatenate([e.apply(z, s) for s in editing.STRENGTHS])) for e in edits]
-        figures.save(editing.directions(run, run.model.decode(z), ways, [f.name for f in found]), out)
+        ways = [run.coder.decode(np.concatenate([e.apply(z, s) for s in editing.STRENGTHS])) for e in edits]
+        figures.save(editing.directions(run, run.coder.decode(z), ways, [f.name for f in found]), out)
     else:
-        moved = run.model.decode(np.concatenate([e.apply(z) for e in edits])) - run.model.decode(z)
+        moved = run.coder.decode(np.concatenate([e.apply(z) for e in edits])) - run.coder.decode(z)
         write_table(Path(out), _changes(run, found, moved))
     if save:
         for feature in found:

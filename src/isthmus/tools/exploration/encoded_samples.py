@@ -66,7 +66,7 @@ def coded(run: RunFolder, samples: Samples) -> Coded:
     Raises: UsageError if the model has no code.
     """
     refuse_without_code(run.model)
-    return Coded(samples, np.asarray(run.model.encode(samples.x)).reshape(len(samples), -1), run.model.preprocess)
+    return Coded(samples, np.asarray(run.coder.encode(samples.x)).reshape(len(samples), -1), run.model.preprocess)
 
 
 def one_set(

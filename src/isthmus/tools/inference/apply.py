@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,18 @@ import torch
 
 from isthmus.config import DataConfig
 from isthmus.data.arrays.array_files import read_npy
+from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
 from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import read_table
 from isthmus.data.tables.writing import about_formulas, without_apostrophes, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.verdicts.noise_check import judge_noise
 from isthmus.evaluation.verdicts.set_check import SetCheck, check_set
+from isthmus.models.denoiser import Denoiser
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.tools.inference.photographs import denoise_photographs, is_photographs
 from isthmus.tools.inference.picking import pick
 from isthmus.wording import counted
 
@@ -53,16 +56,42 @@ def reconstruct(
     return _with_set(run, samples, written)
 
 
-def denoise(run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
+def denoise(
+    run: RunFolder,
+    source: str | Path,
+    out: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    strength: float = 1.0,
+    progress: Callable[[int, int], object] | None = None,
+) -> Written:
     """Writes the cleaned copy of every sample; says so if they look clean, or noisier than those in training.
 
-    Raises: UsageError if the run was not trained with noise.
+    A network without a code takes image files of any size, and gives each in its own format; `strength` from 0 to 1
+    blends. `progress(done, total)` counts the tiles of such a file.
+
+    Raises: UsageError if the run was not trained with noise, or for a strength that it does not have.
     """
     keep_inputs(run, source, out)
+    model = run.model
+    if isinstance(model, Denoiser) and is_photographs(Path(source)):
+        _refuse_strength(strength)
+        paths, said = denoise_photographs(model, Path(source), Path(out), strength=strength, progress=progress)
+        return Written(paths[0] if len(paths) == 1 and not Path(source).is_dir() else Path(out), len(paths), said)
+    if strength != 1.0:
+        message = "--strength is for image files through a network without a code (recipe photo)."
+        raise UsageError("USAGE-STRENGTH", message, fix="leave --strength out")
     samples = pick(run, source, settings)
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
     return _with_set(run, samples, written, about_noise(run, samples))
+
+
+def _refuse_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise UsageError(
+            "USAGE-STRENGTH", f"--strength is {strength:g}; 0 to 1 are allowed.", fix="pass --strength 0.5"
+        )
 
 
 def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[str, ...] = ()) -> Written:
@@ -102,7 +131,7 @@ def encode(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
             fix="name a .csv, .parquet or .npy file with -o",
         )
     samples = pick(run, source, settings)
-    z = run.model.encode(samples.x)
+    z = run.coder.encode(samples.x)
     if target.suffix == ".npy":
         write_atomic(target, lambda part: np.save(part, z, allow_pickle=False))
         return Written(target, len(z), samples.notes)
@@ -120,7 +149,7 @@ def decode(run: RunFolder, codes: str | Path, out: str | Path) -> Written:
     """
     keep_inputs(run, codes, out)
     z, ids = read_codes(Path(codes), run.model.z_size)
-    raw = run.model.decode(z)
+    raw = run.coder.decode(z)
     preprocess = run.model.preprocess
     samples = Samples(raw, Path(codes).stem, ids=ids, columns=preprocess.columns)
     return write_samples(run, samples, raw, Path(out), Path(codes))
@@ -170,8 +199,6 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
             f"a table cannot be written as {out.suffix or 'a folder'}.",
             fix="name a .csv or .parquet file with -o",
         )
-    from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
-
     if out.suffix and len(raw) == 1 and not source.is_dir():
         target = lossless_path(out, raw[0])
         refuse_inputs(target, source)

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from isthmus.data.batching.batches import CHUNK
 from isthmus.errors import DataError, ModelFileError
-from isthmus.models.autoencoder import evaluation
+from isthmus.models.abstract_model import evaluation
 from isthmus.parts import networks
 from isthmus.randomness import generator_for
 from isthmus.runs.folder import RunFolder

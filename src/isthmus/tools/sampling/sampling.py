@@ -51,15 +51,15 @@ def draw_samples(
         raise UsageError(
             "USAGE-SAMPLE", f"{n} samples at temperature {temperature:g} cannot be drawn.", fix="use -n 64"
         )
-    kind = _settled(run.model, density, of)
+    kind = _settled(run.coder, density, of)
     generator = generator_for(seed, "sample", kind, of or "")
     if kind == "prior":
-        z, source = _from_prior(run.model, n, generator, temperature), PRIOR
+        z, source = _from_prior(run.coder, n, generator, temperature), PRIOR
     else:
         found = density_of(run, kind, of)
         z, source = found.draw(n, generator, temperature), found.words + (f" of the class {of}" if of else "")
-        z = as_code(run.model, _within(z, run.latent))
-    x = run.model.decode(z.numpy())
+        z = as_code(run.coder, _within(z, run.latent))
+    x = run.coder.decode(z.numpy())
     return Sampled(x, z.numpy(), source, None if of is None else (of,) * n)
 
 

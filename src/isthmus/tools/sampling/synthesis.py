@@ -139,7 +139,7 @@ def interpolate(
     given = np.concatenate([samples.x for samples in ends])
     ways = {name: interpolated(run, given[0], given[1], steps, name) for name in paths}
     _write_ways(run, ways, given, target, steps)
-    z = run.model.encode(given)
+    z = run.coder.encode(given)
     distance = float(np.linalg.norm(z[1] - z[0]))
     about = {"steps": steps, "paths": list(paths), "a": ends[0].id_of(0), "b": ends[1].id_of(0), "distance": distance}
     said = dict.fromkeys([*ends[0].notes, *ends[1].notes, *_about_columns(run, target)])
@@ -155,8 +155,8 @@ def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "s
     Raises: UsageError for a model without a continuous code, or where several samples are given for one; DataError as
     `Model.encode`.
     """
-    model = run.model
-    refuse_without_code(model)
+    refuse_without_code(run.model)
+    model = run.coder
     refuse_discrete(model, "interpolation")
     z = model.encode(np.concatenate([_one(run, a, "the first"), _one(run, b, "the second")]))
     center = None if path == "straight" or has_prior(model) else run.latent.mean
@@ -215,9 +215,9 @@ def traverse(
     keep_inputs(run, parted(around)[0] if around else run.path, target)
     _refuse_suffix(run, target, {".png", *TABLES})
     refuse_without_code(run.model)
-    refuse_discrete(run.model, "a sweep of its units")
-    base = None if around is None else run.model.encode(pick_one(run, around, settings).x)[0]
-    found = sweep_units(run.model, run.latent, units, base)
+    refuse_discrete(run.coder, "a sweep of its units")
+    base = None if around is None else run.coder.encode(pick_one(run, around, settings).x)[0]
+    found = sweep_units(run.coder, run.latent, units, base)
     if target.suffix in TABLES:
         _write_sweep(run, found, target)
     elif target.suffix:

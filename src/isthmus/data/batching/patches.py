@@ -1,0 +1,73 @@
+"""Training patches of images that stay whole on the device; drawn, turned and flipped there, all of a batch at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.batches import AbstractBatches, as_x
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.whole_images import WholeImages
+
+
+class Patches(AbstractBatches):
+    """Shuffled batches of patches (B, C, P, P), each from a random place of one of the images `chosen` (n,).
+
+    In an epoch an image is drawn from as often as patches beside each other would cover it. Half of the patches are
+    mirrored, and all are turned by a random quarter.
+    """
+
+    def __init__(
+        self,
+        whole: WholeImages,
+        chosen: np.ndarray,
+        preprocess: Preprocess,
+        *,
+        patch: int,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        sizes = whole.sizes[chosen]
+        self.patch = min(patch, int(sizes.min()))
+        often = -(-sizes.prod(1) // self.patch**2)
+        self.owner = torch.from_numpy(np.repeat(np.arange(len(chosen)), often)).to(device)
+        super().__init__(len(self.owner), batch_size=batch_size, seed=seed, device=device)
+        self.whole, self.preprocess = whole, preprocess
+        self.values = _resident(whole, preprocess).to(device)
+        self.starts = torch.from_numpy(whole.starts[chosen]).to(device)
+        self.sizes = torch.from_numpy(sizes).to(device)
+
+    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
+        """x of patches of the images that `rows` stand for, (B, C, P, P) float32 on the device."""
+        image, P = self.owner[rows.to(self.device)], self.patch
+        u = torch.rand((4, len(rows)), generator=generator, device=generator.device).to(self.device)
+        sizes = self.sizes[image]
+        top, left = ((u[k] * (sizes[:, k] - P + 1)).long() for k in (0, 1))
+        down, across = self._grid((u[2] * 8).long().clamp_(max=7))
+        H, W = sizes[:, 0, None, None], sizes[:, 1, None, None]
+        pixels = (top[:, None, None] + down) * W + left[:, None, None] + across
+        planes = (torch.arange(self.whole.channels, device=self.device)[None, :, None, None]) * (H * W)[:, None]
+        places = self.starts[image, None, None, None] + planes + pixels[:, None]
+        return as_x(self.values[places], self.preprocess)
+
+    def _grid(self, symmetry: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and columns within a patch, (B, P, P) each, under one of a square's eight symmetries, (B,)."""
+        ahead = torch.arange(self.patch, device=self.device)
+        turned = self.patch - 1 - ahead
+        flip_rows, flip_columns, swap = ((symmetry >> bit & 1).bool()[:, None] for bit in range(3))
+        rows = torch.where(flip_rows, turned, ahead)[:, :, None].expand(-1, -1, self.patch)
+        columns = torch.where(flip_columns, turned, ahead)[:, None, :].expand(-1, self.patch, -1)
+        swap = swap[:, :, None]
+        return torch.where(swap, columns, rows), torch.where(swap, rows, columns)
+
+
+def _resident(whole: WholeImages, preprocess: Preprocess) -> Tensor:
+    """The values as one flat tensor: bytes stay bytes and are scaled batch by batch, all else becomes x at once."""
+    if whole.values.dtype == np.uint8:
+        return torch.from_numpy(whole.values)
+    x = WholeImages(np.empty(len(whole.values), np.float32), whole.starts, whole.sizes, whole.channels)
+    for i in range(len(whole)):
+        x.image(i)[:] = preprocess.to_x(torch.from_numpy(whole.image(i)[None])).numpy()[0]
+    return torch.from_numpy(x.values)

@@ -1,0 +1,116 @@
+"""One image file as pixels to work on, and the same file again with other pixels: format, depth, metadata, frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, PngImagePlugin
+
+from isthmus.data.images.pixels import WIDE, Unreadable, opened
+from isthmus.system.files import write_atomic
+
+QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
+CARRIED = ("icc_profile", "exif", "dpi", "duration", "loop", "disposal", "background")  # of a picture's `info`
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".tif": "TIFF",
+           ".tiff": "TIFF", ".webp": "WEBP", ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF"}  # fmt: skip
+SEVERAL = {"TIFF", "GIF", "WEBP", "PNG"}  # formats that hold more than one frame
+
+
+class Frame(NamedTuple):
+    """Upright `pixels` (C, H, W) of uint8 or uint16, without transparency, which is `alpha` (H, W); with its `info`."""
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    info: dict[str, Any]
+
+
+class Photograph:
+    """The frames of an image file, one at a time, and what its like must be written with.
+
+    Raises: Unreadable for a format or a kind of pixel that is not read; what Pillow raises.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with opened(path) as image:
+            self.format = str(image.format)
+            self.n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+            self.compression = image.info.get("compression") if image.format == "TIFF" else None
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame, in order."""
+        for number in range(self.n_frames):
+            with opened(self.path, number) as image:
+                image.load()
+                yield _frame(image)
+
+    def save(self, frames: list[Frame], target: Path) -> Path:
+        """Writes frames like its own to `target`, atomically, in the format that its suffix names."""
+        kind = FORMATS.get(target.suffix.lower(), "PNG")
+        pictures = [_picture(frame) for frame in frames]
+        settings = self._settings(kind, frames[0].info)
+        if len(pictures) > 1:
+            settings |= {"save_all": True, "append_images": pictures[1:]}
+            if kind != "TIFF" and all("duration" in frame.info for frame in frames):
+                settings["duration"] = [frame.info["duration"] for frame in frames]
+        first = pictures[0].convert("RGB") if kind == "JPEG" and pictures[0].mode == "RGBA" else pictures[0]
+        return write_atomic(target, lambda part: first.save(part, format=kind, **settings))
+
+    def _settings(self, kind: str, info: dict[str, Any]) -> dict[str, Any]:
+        found = {name: info[name] for name in CARRIED if info.get(name) is not None}
+        if kind in {"JPEG", "WEBP"}:
+            found |= {"quality": QUALITY} | ({"subsampling": 0} if kind == "JPEG" else {})
+        if kind == "PNG" and info.get("text"):
+            text = PngImagePlugin.PngInfo()
+            for name, value in info["text"].items():
+                text.add_text(name, value)
+            found["pnginfo"] = text
+        if kind == "TIFF":
+            found["compression"] = self.compression if self.compression not in {None, "jpeg"} else "tiff_deflate"
+        return found
+
+
+def suffix_of(photograph: Photograph, target: Path) -> Path:
+    """`target`, or with .png where its suffix names a format that cannot hold the frames, such as 16 bits in a JPEG."""
+    kind = FORMATS.get(target.suffix.lower())
+    fits = kind is not None and (photograph.n_frames == 1 or kind in SEVERAL)
+    return target if fits else target.with_name(target.name + ".png") if kind is None else target.with_suffix(".tif")
+
+
+def _frame(image: Image.Image) -> Frame:
+    info: dict[str, Any] = {str(name): value for name, value in image.info.items()}
+    if getattr(image, "text", None) and image.format == "PNG":
+        info["text"] = {k: str(v) for k, v in image.text.items()}  # type: ignore[attr-defined]
+    upright = ImageOps.exif_transpose(image) if image.format != "TIFF" else image  # Pillow turns a TIFF itself
+    exif = upright.getexif()
+    info.pop("exif", None)
+    if len(exif):
+        exif[0x0112] = 1
+        info["exif"] = exif.tobytes()
+    pixels, alpha = _divided(upright)
+    return Frame(pixels, alpha, info)
+
+
+def _divided(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    if image.mode in WIDE:
+        values = np.asarray(image)
+        if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+            ends = f"{values.min():g} to {values.max():g}"
+            raise Unreadable(f"holds {image.mode} pixels from {ends}; images of 8 and of 16 bits are taken")
+        return np.ascontiguousarray(values.astype(np.uint16))[None], None
+    transparent = image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info
+    gray = image.mode in {"1", "L", "LA", "La"}
+    values = np.asarray(
+        image.convert({(True, True): "LA", (True, False): "L", (False, True): "RGBA"}.get((gray, transparent), "RGB"))
+    )
+    values = values[..., None] if values.ndim == 2 else values
+    planes = np.ascontiguousarray(values.transpose(2, 0, 1))
+    return (planes[:-1], planes[-1]) if transparent else (planes, None)
+
+
+def _picture(frame: Frame) -> Image.Image:
+    planes = frame.pixels if frame.alpha is None else np.concatenate([frame.pixels, frame.alpha[None]])
+    return Image.fromarray(planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0)))

@@ -1,0 +1,95 @@
+"""A folder of images of any sizes, or one image, kept whole; what is judged are pieces of them in one size."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.config import DataConfig
+from isthmus.data.images.image_decoding import Reading
+from isthmus.data.images.image_folder import form_of, left_out, listed_files, problems_of, settle_bad
+from isthmus.data.images.image_notes import notes_on
+from isthmus.data.images.pixels import Form
+from isthmus.data.images.transforms import piece_name
+from isthmus.data.samples import Samples
+from isthmus.data.whole_images import WholeImages
+from isthmus.errors import UsageError
+from isthmus.system.memory import refuse_too_large
+from isthmus.system.naming import text_of
+from isthmus.system.workers import Progress
+from isthmus.wording import counted, printable
+
+SMALLEST = 16  # pixels a side: of smaller ones a network that halves the sides twice sees hardly more than borders
+
+
+def read_whole(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:
+    """Every image under a folder in natural order, or one image file, at its own size, as `Samples.whole`.
+
+    x holds pieces of them in one size, for judging; those of one image stay together. Types and
+    colors are as in `read_images`.
+
+    Raises: DataError as `read_images`; UsageError beside --crop, --patches or --frames all.
+    """
+    _refuse_cuts(options)
+    reading = Reading(listed_files(path), progress)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
+        reading.look_all(every_frame=False)
+        for owner, seen in zip(reading.owners, reading.looks, strict=True):
+            if min(seen.height, seen.width) < SMALLEST:
+                why = f"has {seen.width} x {seen.height} pixels; {SMALLEST} a side are needed"
+                reading.bad.setdefault(owner, why)
+        if reading.bad:
+            settle_bad(path, reading, options)
+        form = form_of([reading.looks[i] for i in reading.good_looks()], options)
+        whole, owners = _decoded(reading, form)
+        if not owners or (reading.bad and not options.skip_bad_files):
+            settle_bad(path, reading, options)
+    return _samples(path, reading, form, whole, owners)
+
+
+def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
+    """The good images, and the file of the listing that each came from."""
+    good = reading.good_looks()
+    sizes = [form.size or (reading.looks[i].height, reading.looks[i].width) for i in good]
+    n_bytes = sum(h * w for h, w in sizes) * form.channels * np.dtype(form.dtype).itemsize
+    refuse_too_large(2 * n_bytes, f"reading {counted(len(good), 'image')}", fix="read fewer, or pass --resize")
+    whole, place = WholeImages.empty(sizes, form.channels, form.dtype), {look: k for k, look in enumerate(good)}
+
+    def put(look: int, pixels: np.ndarray) -> None:
+        if look in place:
+            whole.image(place[look])[:] = pixels
+
+    reading.decode_each(form, put)
+    kept = [i for i in reading.good_looks() if i in place]
+    return whole.take([place[i] for i in kept]), [reading.owners[i] for i in kept]
+
+
+def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owners: list[int]) -> Samples:
+    listing = reading.listing
+    x, image, corners = whole.pieces()
+    names = [piece_name(listing.ids[owners[i]], corner) for i, corner in zip(image.tolist(), corners, strict=True)]
+    n, side = counted(len(whole), "image"), x.shape[2]
+    note = f"{printable(path.name)}: {n} kept whole; judged on {counted(len(x), 'piece')} of {side} x {side} pixels."
+    notes = [*listing.notes, *notes_on([reading.looks[i] for i in reading.good_looks()], form), note]
+    notes += [left_out(reading)] if reading.bad else []
+    return Samples(
+        x=x,
+        name=text_of(Path(path.resolve().name)) or "images",
+        labels=None if listing.labels is None else listing.labels[[owners[i] for i in image]],
+        classes=listing.classes,
+        ids=tuple(names),
+        notes=tuple(notes),
+        groups=image,
+        skipped=tuple(problems_of(reading)),
+        whole=whole,
+    )
+
+
+def _refuse_cuts(options: DataConfig) -> None:
+    for flag, given in (("--crop", options.crop), ("--patches", options.patches)):
+        if given is not None:
+            message = f"{flag} {given} cuts images that this network takes whole."
+            raise UsageError("USAGE-CUT", message, fix=f"leave {flag} out")

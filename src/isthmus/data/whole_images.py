@@ -1,0 +1,78 @@
+"""Images of any sizes in one array, as networks take them that work on images of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Corner = tuple[int, int]  # the upper left one: row, column
+PIECE = 192  # pixels a side of the pieces that are judged: scikit-image's filters take a second for 20 of them
+PER_IMAGE = 4  # pieces of one image at most: further ones of the same picture tell little more
+MULTIPLE = 4  # of which a piece's sides are multiples, so that a network that halves them twice needs no border
+
+
+@dataclass(frozen=True, eq=False)
+class WholeImages:
+    """`values` (V,) holds n images one after the other, each as (C, H, W); `starts` (n,), `sizes` (n, 2) as (H, W)."""
+
+    values: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+    channels: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @classmethod
+    def empty(cls, sizes: Sequence[tuple[int, int]], channels: int, dtype: str) -> WholeImages:
+        """Room for images of these sizes."""
+        shapes = np.array(sizes, np.int64).reshape(-1, 2)
+        ends = np.cumsum(channels * shapes.prod(1))
+        values = np.empty(int(ends[-1]) if len(ends) else 0, dtype)
+        return cls(values, ends - channels * shapes.prod(1), shapes, channels)
+
+    @classmethod
+    def of_array(cls, x: np.ndarray) -> WholeImages:
+        """Images (N, C, H, W), which share their memory where they lie in one piece."""
+        N, C, H, W = x.shape
+        return cls(x.reshape(-1), np.arange(N) * (C * H * W), np.tile([[H, W]], (N, 1)), C)
+
+    def take(self, rows: Sequence[int]) -> WholeImages:
+        """Those images, which share their memory with all."""
+        if len(rows) == len(self):
+            return self
+        chosen = np.asarray(rows, np.int64)
+        return WholeImages(self.values, self.starts[chosen], self.sizes[chosen], self.channels)
+
+    def image(self, i: int) -> np.ndarray:
+        """Image i, (C, H, W), without a copy."""
+        H, W = self.sizes[i]
+        start = self.starts[i]
+        return self.values[start : start + self.channels * H * W].reshape(self.channels, H, W)
+
+    def side(self) -> int:
+        """The side of pieces that every image is large enough for."""
+        return max(1, min(PIECE, int(self.sizes.min()))) // MULTIPLE * MULTIPLE or int(self.sizes.min())
+
+    def pieces(self) -> tuple[np.ndarray, np.ndarray, list[Corner]]:
+        """Pieces (M, C, S, S) spread evenly over every image, the image (M,) of each, and its upper left corner."""
+        S = self.side()
+        found = [
+            (i, corner)
+            for i in range(len(self))
+            for corner in _corners(int(self.sizes[i, 0]), int(self.sizes[i, 1]), S)
+        ]
+        x = np.empty((len(found), self.channels, S, S), self.values.dtype)
+        for row, (i, (top, left)) in enumerate(found):
+            x[row] = self.image(i)[:, top : top + S, left : left + S]
+        return x, np.array([i for i, _ in found], np.int64), [corner for _, corner in found]
+
+
+def _corners(H: int, W: int, S: int) -> list[Corner]:
+    """At most four places of a piece in an image, from edge to edge."""
+    rows, columns = (np.linspace(0, side - S, -(-side // S)).round().astype(int) for side in (H, W))
+    every = [(int(top), int(left)) for top in rows for left in columns]
+    chosen = np.unique(np.linspace(0, len(every) - 1, min(PER_IMAGE, len(every))).round().astype(int))
+    return [every[k] for k in chosen]

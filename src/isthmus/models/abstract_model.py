@@ -1,0 +1,165 @@
+"""What every model is: noise, a network and a likelihood with the preprocessing of its data; kept without a pickle."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.config import ModelConfig
+from isthmus.data.batching.batches import chunk_of, resident
+from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.errors import UsageError
+from isthmus.parts import corruptions, likelihoods, terms
+from isthmus.parts.codes import AbstractBottleneck, Code
+from isthmus.system import files
+from isthmus.system.tensors import save_tensors
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+class Output(NamedTuple):
+    """What a forward pass gives: the decoder's output and the code."""
+
+    params: Tensor
+    code: Code
+
+
+class AbstractModel(nn.Module):
+    """Corruption and likelihood around a network that subclasses build; `has_code` says whether a code lies in it.
+
+    `own` is a module of the user's that the network was taken from, if there is one.
+    """
+
+    bottleneck: AbstractBottleneck
+    has_code: bool
+
+    def __init__(
+        self, config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"
+    ):
+        super().__init__()
+        self.config, self.preprocess, self.own, self.flatten = config, preprocess, own, flatten
+        self.saved_as: str | None = None
+        self._saved_at = 0
+        self.likelihood = likelihoods.likelihood(config.likelihood)
+        self.corruption = corruptions.corruption(config.noise, preprocess.range, preprocess.shape)
+        self.terms = terms.terms(config.terms)
+
+    @property
+    @abstractmethod
+    def sides(self) -> tuple[nn.Module, nn.Module]:
+        """The network's part that takes the input, and the one that gives the output."""
+
+    @abstractmethod
+    def initialize(self, generator: torch.Generator, mean: Tensor | None = None) -> AbstractModel:
+        """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at it where it can."""
+
+    @abstractmethod
+    def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:
+        """One pass over network input (B, *shape); `sample` lets the bottleneck draw from `generator`."""
+
+    @property
+    def z_size(self) -> int:
+        return self.config.z_size
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the file that holds these weights; None where none does: never saved, or trained on since."""
+        return self.saved_as if self._saved_at == self._changes() else None
+
+    def note_file(self, sha256: str | None) -> None:
+        """Notes the file that the weights were just written to, or read from, as `saved_as`."""
+        self.saved_as, self._saved_at = sha256, self._changes()
+
+    def _changes(self) -> int:
+        """Grows with every change to a weight in its place, which PyTorch counts; nothing is read from the device."""
+        return sum(0 if t.is_inference() else t._version for t in self.state_dict(keep_vars=True).values())
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        """What is added to the cost, by name, with its weight unless configured.
+
+        Raises: UsageError if two parts announce the same.
+        """
+        known: dict[str, float] = {}
+        for part in (self.bottleneck, *self.terms):
+            for name, weight in part.penalties.items():
+                if name in known:
+                    raise UsageError("USAGE-PART", f"two parts announce the penalty {name!r}.", fix="name one of them")
+                known[name] = weight
+        return known
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def x_hat(self, x: Tensor) -> Tensor:
+        """The reconstruction of network input x (B, *shape), on the scale of x."""
+        return self.likelihood.mean(self(x).params.float())
+
+    def reconstruct(self, given: Any) -> Any:
+        """Each sample through the code and back: same kind, shape and type as given."""
+        carrier = Carrier(given, self.preprocess)
+        return carrier.back(self._in_chunks(self.x_hat, carrier.raw))
+
+    def denoise(self, given: Any) -> Any:
+        """Noisy samples in, clean ones out. The same pass as `reconstruct`: what differs is the training.
+
+        Raises: UsageError if the model was not trained with noise.
+        """
+        if self.config.noise == "none":
+            fix = "train one with `isthmus train DATA --noise gaussian:0.5`, or call reconstruct"
+            raise UsageError("USAGE-DENOISE", "this model was not trained on noisy input, so it removes none.", fix=fix)
+        return self.reconstruct(given)
+
+    def _in_chunks(self, function: Callable[[Tensor], Tensor], data: Tensor, *, scaled: bool = False) -> Tensor:
+        device = self.device
+        with torch.no_grad(), evaluation(self):
+            if not scaled and self.preprocess.dtype == "float64":  # which Apple's GPUs lack
+                data, scaled = resident(data.cpu().to(torch.float64), self.preprocess, torch.device("cpu")), True
+            chunks = (chunk.to(device) for chunk in data.split(chunk_of(self.preprocess.size)))
+            return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes weights, architecture and preprocessing into `folder`, atomically, with a manifest. No pickle."""
+        about = {
+            "format": files.FORMAT,
+            "model": asdict(self.config),
+            "preprocess": self.preprocess.as_dict(),
+            "module": type(self.own).__name__ if self.own is not None else None,
+            "flatten": self.flatten,
+        }
+        written = files.write_folder(
+            Path(folder),
+            {
+                WEIGHTS: lambda path: save_tensors(path, self.state_dict()),
+                CONFIG: lambda path: path.write_text(json.dumps(about, indent=1), encoding="utf-8"),
+            },
+        )
+        self.note_file(files.stated(written, WEIGHTS))
+        return written
+
+
+class evaluation:
+    """Evaluation mode inside; afterwards every part is in its own mode again."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.training = model, [m for m in model.modules() if m.training]
+
+    def __enter__(self) -> None:
+        self.model.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for module in self.training:
+            module.training = True

@@ -1,0 +1,100 @@
+"""`Denoiser`: a network without a code that takes noise out of images of any size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.config import ModelConfig
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.errors import UsageError
+from isthmus.models.abstract_model import AbstractModel, Output, evaluation
+from isthmus.models.image_layout import ImageLayout
+from isthmus.models.tiling import tiled
+from isthmus.parts import bottlenecks, networks
+from isthmus.parts.codes import Code
+from isthmus.parts.unet import unet
+
+
+class Denoiser(AbstractModel):
+    """The corruption, the likelihood and the preprocessing of an autoencoder around a U-Net, which bypasses any code.
+
+    `denoise` and `reconstruct` take images of any size, as numpy arrays or tensors: (H, W), (H, W, C), (N, C, H, W),
+    (N, H, W, C); uint8, uint16 or floats in [0, 1]. They give the same kind back.
+    """
+
+    has_code = False
+
+    def __init__(self, config: ModelConfig, preprocess: Preprocess) -> None:
+        super().__init__(config, preprocess)
+        if self.likelihood.channels_out(1) != 1 or self.likelihood.range is not None:
+            message = f"{config.network} gives images, which the likelihood {config.likelihood!r} cannot use."
+            raise UsageError("USAGE-OUTPUT", message, fix="pass --loss gaussian, or laplace")
+        if self.terms:
+            message = f"the penalty {config.terms!r} looks at a code, and {config.network} has none."
+            raise UsageError("USAGE-PART", message, fix="leave model.terms out")
+        self.bottleneck = bottlenecks.bottleneck("identity", 0)
+        self.network = unet(preprocess.shape, config.hidden)
+
+    @property
+    def sides(self) -> tuple[nn.Module, nn.Module]:
+        return self.network, nn.Identity()
+
+    @property
+    def z_size(self) -> int:
+        return 0
+
+    def initialize(self, generator: torch.Generator, mean: Tensor | None = None) -> Denoiser:
+        """Fresh weights from `generator`, under which every image comes back as it is; `mean` is of no use here."""
+        networks.initialize(self.network, "relu", generator, scheme=self.config.init)
+        self.network.start_as_identity()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
+
+    def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:
+        return Output(self.network(x_in), Code(x_in.new_zeros(len(x_in), 0), {}, {}))
+
+    def reconstruct(self, given: Any) -> Any:
+        """Each image through the network: same kind, shape and type as given."""
+        return self._through(given, 1.0)
+
+    def denoise(self, given: Any, strength: float = 1.0) -> Any:
+        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends.
+
+        Raises: UsageError for another strength; DataError for what is no image, or has other channels.
+        """
+        if not 0 <= strength <= 1:
+            raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}.", fix="take one from 0 to 1")
+        return self._through(given, strength)
+
+    def _through(self, given: Any, strength: float) -> Any:
+        layout = ImageLayout(given, self.preprocess)
+        x = layout.x
+        clean = torch.stack([self.image(image) for image in x]) if len(x) else x
+        return layout.back(x + strength * (clean - x))
+
+    def image(self, x: Tensor, progress: Any = None) -> Tensor:
+        """Network output (C, H, W) of one image of network input (C, H, W), tile by tile, on the processor.
+
+        Where the image has other channels than those of the training, each is cleaned alone by a gray network, and gray
+        ones stand for all three of a color network. `progress(done, total)` counts tiles.
+        """
+        C = self.preprocess.shape[0]
+        if C == 1:
+            planes = [self._tiles(plane[None, None], progress)[0] for plane in x]
+            return torch.cat(planes)
+        if len(x) == 1:
+            return self._tiles(x.expand(C, -1, -1)[None], progress)[0].mean(0, keepdim=True)
+        return self._tiles(x[None], progress)[0]
+
+    def _tiles(self, x: Tensor, progress: Any) -> Tensor:
+        def through(tile: Tensor) -> Tensor:
+            return self.likelihood.mean(self.network(tile.to(self.device)).float()).cpu()
+
+        with torch.no_grad(), evaluation(self):
+            return tiled(through, x, halo=self.network.halo, stride=self.network.stride, progress=progress)
+
+
+__all__ = ["Denoiser"]

@@ -1,0 +1,59 @@
+"""Images of any size as a person hands them over, to network input (N, C, H, W), and back to the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.errors import DataError
+
+MOST_CHANNELS = 4  # of a last axis that is taken for colors where both readings are possible
+
+
+class ImageLayout:
+    """`x` (N, C, H, W), network input made of `given`; `back(x)` turns network output into what was given.
+
+    Raises: DataError for arrays that are no images, and for other channels than the model takes.
+    """
+
+    def __init__(self, given: Any, preprocess: Preprocess) -> None:
+        array = given if isinstance(given, Tensor) else torch.from_numpy(np.ascontiguousarray(given))
+        arranged, self._restore = _arranged(array, preprocess.shape[0])
+        fitting = replace(preprocess, shape=tuple(arranged.shape[1:]))
+        self._carrier = Carrier(arranged if isinstance(given, Tensor) else arranged.numpy(), fitting)
+        self.x = fitting.to_x(self._carrier.raw).cpu()
+
+    def back(self, x: Tensor) -> Any:
+        """Network output in the type, layout and kind of what was given."""
+        return self._restore(self._carrier.back(x))
+
+
+def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:
+    """(N, C, H, W), and what brings it back. A gray network takes any number of channels, a color one C or gray."""
+    n = array.ndim
+    if n == 2:
+        return array[None, None], lambda t: t[0, 0]
+    if n == 3 and array.shape[2] <= MOST_CHANNELS and array.shape[2] in {1, C, *((2, 3, 4) if C == 1 else ())}:
+        return array.movedim(2, 0)[None], lambda t: _moved(t[0], 0, 2)
+    if n == 3 and array.shape[0] in {1, C}:
+        return array[None], lambda t: t[0]
+    if n == 3 and C == 1:
+        return array[:, None], lambda t: t[:, 0]
+    if n == 4 and array.shape[1] in {1, C}:
+        return array, lambda t: t
+    if n == 4 and array.shape[3] in {1, C}:
+        return array.movedim(3, 1), lambda t: _moved(t, 1, 3)
+    wanted = "(H, W), (N, H, W), (N, 1, H, W)" if C == 1 else f"(H, W, {C}), (N, {C}, H, W) or (N, H, W, {C})"
+    message = f"the input has shape {tuple(array.shape)}; the denoiser takes images of {C} channels: {wanted}."
+    raise DataError("DATA-SHAPE", message, fix="bring the images to that layout")
+
+
+def _moved(values: Any, source: int, target: int) -> Any:
+    return values.movedim(source, target) if isinstance(values, Tensor) else np.moveaxis(values, source, target)

@@ -1,0 +1,111 @@
+"""`unet`: a residual U-Net that takes noise out of images of any size; no code lies in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from isthmus.errors import UsageError
+
+WIDTHS = (32, 48, 64)  # channels of the scales; 0.5 M weights, 0.27 million multiplications a pixel
+OUTER, INNER = 2, 3  # blocks on the way down and up at each scale, and at the coarsest
+TAPS = 3  # pixels a side of a convolution's window
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), without biases; the second convolution starts at zero, so the block starts as x."""
+
+    def __init__(self, C: int) -> None:
+        super().__init__()
+        self.first, self.second = _conv(C, C), _conv(C, C)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        return x + self.second(torch.relu(self.first(x)))
+
+
+class UNet(nn.Module):
+    """Images (B, C, H, W) of any sides, what they are without noise out.
+
+    Blocks of two 3 x 3 convolutions at scales that halve the sides, and back up, where the way down is added. There are
+    no biases and no batch normalization, so that an input twice as strong gives an output twice as strong, and one
+    network serves all noise levels, also those that it was not trained on. What is added to the input is predicted.
+
+    Sources: Ronneberger, Fischer, Brox 2015, arXiv:1505.04597 (U-Net); Mohan et al. 2020, arXiv:1906.05478 (without
+    biases); Zhang et al. 2017, arXiv:1608.03981 (the residual).
+    """
+
+    def __init__(self, C: int, widths: Sequence[int] = WIDTHS) -> None:
+        super().__init__()
+        self.head, self.tail = _conv(C, widths[0]), _conv(widths[0], C)
+        self.down = nn.ModuleList(_blocks(width, OUTER) for width in widths[:-1])
+        self.downsample = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in pairwise(widths))
+        self.middle = _blocks(widths[-1], INNER)
+        self.upsample = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2, bias=False) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(_blocks(width, OUTER) for width in widths[:-1])
+        self.stride = 2 ** (len(widths) - 1)
+
+    @property
+    def halo(self) -> int:
+        """Pixels on each side beyond which nothing changes an output pixel, a multiple of `stride`."""
+        reach = (
+            (TAPS - 1)
+            // 2
+            * sum(
+                s * 2 * (INNER if s == self.stride else 2 * OUTER)
+                for s in (2**i for i in range(len(self.downsample) + 1))
+            )
+        )
+        reach += 2 * ((TAPS - 1) // 2) + self.stride - 1  # head and tail; and where a window of 2 x 2 may begin
+        return -(-reach // self.stride) * self.stride
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        H, W = x.shape[2:]
+        whole = reflected(x, -H % self.stride, -W % self.stride)
+        h = self.head(whole.contiguous(memory_format=torch.channels_last))
+        passed: list[Tensor] = []
+        for blocks, downsample in zip(self.down, self.downsample, strict=True):
+            passed.append(blocks(h))
+            h = downsample(passed[-1])
+        h = self.middle(h)
+        for blocks, upsample in zip(reversed(self.up), reversed(self.upsample), strict=True):
+            h = blocks(upsample(h) + passed.pop())
+        return x + self.tail(h)[..., :H, :W].to(x.dtype)
+
+    @torch.no_grad()
+    def start_as_identity(self) -> UNet:
+        """Sets the last convolution of every block, and of the network, to zero: at first an image comes back."""
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                module.second.weight.zero_()
+        self.tail.weight.zero_()
+        return self
+
+
+def reflected(x: Float[Tensor, "B C H W"], rows: int, columns: int) -> Float[Tensor, "B C H2 W2"]:
+    """x with so many rows and columns more at its lower and right edges, mirrored; repeated where it is too small."""
+    H, W = x.shape[2:]
+    mode = "reflect" if rows < H and columns < W else "replicate"
+    return F.pad(x, (0, columns, 0, rows), mode=mode) if rows or columns else x
+
+
+def unet(shape: tuple[int, ...], hidden: Sequence[int] | None = None) -> UNet:
+    """The network for images of `shape` (C, H, W), whatever their sides are at use.
+
+    Raises: UsageError for tables.
+    """
+    if len(shape) != 3:
+        raise UsageError("USAGE-NETWORK", "unet takes images, and this is a table.", fix="pass --network mlp")
+    return UNet(shape[0], hidden or WIDTHS)
+
+
+def _blocks(C: int, n: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(C) for _ in range(n)))
+
+
+def _conv(C_in: int, C_out: int) -> nn.Conv2d:
+    return nn.Conv2d(C_in, C_out, TAPS, padding=TAPS // 2, bias=False)

@@ -1,0 +1,107 @@
+"""An image file read and written again with other pixels: same size, mode, frames, transparency, and metadata."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from isthmus.data.images.photograph import Photograph, suffix_of
+from isthmus.data.images.pixels import Unreadable
+
+RNG = np.random.default_rng(0)
+MODES = {"L": (9, 13), "RGB": (9, 13, 3), "LA": (9, 13, 2), "RGBA": (9, 13, 4)}
+
+
+def again(path: Path, target: Path) -> Image.Image:
+    photograph = Photograph(path)
+    photograph.save(list(photograph.frames()), target)
+    return Image.open(io.BytesIO(target.read_bytes()))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
+def test_every_mode_comes_back_pixel_by_pixel(mode: str, suffix: str, tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 256, MODES[mode], dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = again(tmp_path / "a.png", tmp_path / f"b{suffix}")
+    if suffix != ".webp":  # which is lossy here, and always in color
+        assert found.mode == mode
+        assert np.array_equal(np.asarray(found), pixels)
+    assert found.size == (13, 9)
+    frame = next(Photograph(tmp_path / "a.png").frames())
+    assert frame.pixels.shape == ((1 if mode in {"L", "LA"} else 3), 9, 13)
+    assert (frame.alpha is not None) == mode.endswith("A")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_stay_sixteen(suffix: str, tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 65536, (9, 13), dtype=np.uint16)
+    Image.fromarray(pixels).save(tmp_path / f"a{suffix}")
+    assert np.array_equal(np.asarray(again(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")), pixels)
+
+
+def test_pages_stay_pages_and_their_compression_stays(tmp_path: Path) -> None:
+    pages = [Image.fromarray(RNG.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(12)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:], compression="tiff_lzw")
+    found = again(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert (found.n_frames, found.info["compression"]) == (12, "tiff_lzw")  # type: ignore[attr-defined]
+    for number, page in enumerate(pages):
+        found.seek(number)
+        assert np.array_equal(np.asarray(found), np.asarray(page))
+    assert suffix_of(Photograph(tmp_path / "a.tif"), Path("out/a.jpg")) == Path("out/a.tif")
+    assert suffix_of(Photograph(tmp_path / "a.tif"), Path("out/a")) == Path("out/a.png")
+
+
+def test_an_animation_keeps_its_timing(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), (40 * k, 0, 255 - 40 * k)) for k in range(4)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100, 200, 300, 400], loop=0)
+    found = again(tmp_path / "a.gif", tmp_path / "b.gif")
+    times = []
+    for number in range(found.n_frames):  # type: ignore[attr-defined]
+        found.seek(number)
+        times.append(found.info["duration"])
+    assert (times, found.info["loop"]) == ([100, 200, 300, 400], 0)
+
+
+def test_jpegs_keep_profile_resolution_and_exif_and_come_out_upright(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"  # to be turned by a quarter; its maker
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95, dpi=(300, 300), icc_profile=profile, exif=exif)
+    found = again(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert (found.size, found.format, found.info["dpi"], found.info["icc_profile"]) == (
+        (16, 32),
+        "JPEG",
+        (300, 300),
+        profile,
+    )
+    assert (found.getexif()[0x010F], found.getexif().get(0x0112, 1)) == ("a camera", 1)
+    assert np.asarray(found)[4, 8].min() > 250  # the white half is on top
+    assert np.asarray(found)[28, 8].max() < 5
+
+
+def test_texts_of_a_png_stay(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "somebody")
+    Image.new("L", (4, 4)).save(tmp_path / "a.png", pnginfo=text)
+    assert again(tmp_path / "a.png", tmp_path / "b.png").text["Author"] == "somebody"  # type: ignore[attr-defined]
+
+
+def test_palettes_become_colors_and_transparency_is_carried_over(tmp_path: Path) -> None:
+    picture = Image.fromarray(RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)).quantize(16)
+    picture.save(tmp_path / "a.png", transparency=3)
+    found = again(tmp_path / "a.png", tmp_path / "b.png")
+    assert found.mode == "RGBA"
+    assert np.array_equal(np.asarray(found)[..., 3] == 0, np.asarray(picture) == 3)
+
+
+def test_pixels_that_are_no_bytes_are_named(tmp_path: Path) -> None:
+    Image.fromarray(RNG.random((8, 8)).astype(np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(Unreadable, match=r"holds F pixels from 0\.\d+ to 0\.\d+; images of 8 and of 16 bits are taken"):
+        list(Photograph(tmp_path / "a.tif").frames())

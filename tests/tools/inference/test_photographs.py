@@ -1,0 +1,127 @@
+"""Photographs of many sizes: trained on whole, denoised whole, each written as it came; by the command too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import isthmus
+import tiny
+from isthmus.api import Run
+from isthmus.cli import build_app
+from isthmus.cli.command_frame import run_guarded
+from isthmus.models.denoiser import Denoiser
+from isthmus.training.display import Quiet
+from isthmus.training.prepare import batches_of, prepare, read_splits
+from pages import Page
+
+SIZES = [(40, 60), (64, 33), (50, 50), (37, 81), (90, 44), (48, 48), (60, 40), (41, 57), (52, 66), (45, 45)]
+SMALL = {"recipe": "photo", "hidden": [4, 6, 8], "threads": 1, "epochs": 2, "batch_size": 8, "show": False}
+SMALL |= {"training.patch": 24}
+
+
+def smooth(H: int, W: int, seed: int) -> np.ndarray:
+    """A picture of soft blobs in gray, (H, W) bytes."""
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(H, W)), 4)
+    return ((field - field.min()) / np.ptp(field) * 200 + 25).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for i, (H, W) in enumerate(SIZES):
+        Image.fromarray(smooth(H, W, i)).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photo_run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return isthmus.train(pictures, out=tmp_path_factory.mktemp("runs") / "photo", **SMALL)
+
+
+def test_images_of_many_sizes_are_trained_on_whole(photo_run: Run, pictures: Path) -> None:
+    config = photo_run.config
+    ready = prepare(config, read_splits(config, None, Quiet()))
+    assert {ready.splits.train.shape, ready.splits.validation.shape} == {(1, 32, 32)}
+    whole = ready.splits.train.whole
+    assert whole is not None
+    assert sorted(map(tuple, whole.sizes.tolist())) == sorted(SIZES)
+    held = {int(g) for part in (ready.splits.validation, ready.splits.test) for g in np.unique(part.groups)}
+    batches = batches_of(ready)
+    drawn = {tuple(size) for size in batches.sizes.tolist()}  # type: ignore[attr-defined]
+    assert drawn == {SIZES[i] for i in range(len(SIZES)) if i not in held}  # ids are in natural order
+    assert isinstance(photo_run.model, Denoiser)
+    assert photo_run.metrics["denoising"]["n"] > 0
+    assert photo_run.metrics["z_size"] is None
+    assert (photo_run.path / "denoising.png").is_file()
+    assert not Page(photo_run.path / "report.html").all("section", id="code")
+
+
+def test_the_same_seed_gives_the_same_weights_also_after_a_stop(photo_run: Run, pictures: Path, tmp_path: Path) -> None:
+    longer = isthmus.train(pictures, out=tmp_path / "longer", **SMALL | {"epochs": 1})
+    isthmus.resume(longer.path, epochs=2, show=False)
+    again = isthmus.train(pictures, out=tmp_path / "again", **SMALL)
+    tiny.assert_same_weights(again, photo_run)
+    assert Run(longer.path).history[-1]["epoch"] == 2
+
+
+def test_a_folder_gives_a_folder_of_the_same_names_and_sizes(photo_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    Image.fromarray(smooth(70, 31, 1)).save(tmp_path / "in" / "a.png")
+    color = np.stack([smooth(33, 45, k) for k in range(3)], -1)
+    Image.fromarray(color).save(tmp_path / "in" / "deep" / "b.jpg", quality=95)
+    words = ["denoise", str(photo_run.path), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert run_guarded(build_app(), words) == 0
+    a, b = (Image.open(tmp_path / "out" / name) for name in ("a.png", "deep/b.jpg"))
+    with a, b:
+        assert (a.size, a.mode, b.size, b.mode, b.format) == ((31, 70), "L", (45, 33), "RGB", "JPEG")
+        assert np.array_equal(np.asarray(a), photo_run.model.denoise(smooth(70, 31, 1)))
+
+
+def test_no_strength_gives_the_picture_back_and_half_of_it_half(photo_run: Run, tmp_path: Path) -> None:
+    x = smooth(50, 40, 3)
+    Image.fromarray(x).save(tmp_path / "x.png")
+    found = {}
+    for strength in ("0", "0.5", "1"):
+        out = tmp_path / f"y{strength}.png"
+        words = ["denoise", str(photo_run.path), str(tmp_path / "x.png"), "-o", str(out), "--strength", strength]
+        assert run_guarded(build_app(), words) == 0
+        with Image.open(out) as image:
+            found[strength] = np.asarray(image).astype(int)
+    assert np.array_equal(found["0"], x)
+    assert np.abs(found["0.5"] - (x + found["1"]) / 2).max() <= 1  # each was rounded to bytes
+
+
+def test_a_broken_file_is_named_and_the_others_are_written(
+    photo_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(smooth(40, 40, 0)).save(tmp_path / "in" / "good.png")
+    (tmp_path / "in" / "bad.png").write_bytes((tmp_path / "in" / "good.png").read_bytes()[:200])
+    words = ["denoise", str(photo_run.path), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    assert run_guarded(build_app(), words) == 3
+    told = capsys.readouterr().err
+    assert "1 file of 2 could not be denoised; 1 were written" in told or "1 file of 2" in told
+    assert "bad.png" in told
+    assert (tmp_path / "out" / "good.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["encode", "{run}", "{x}", "-o", "{out}.csv"], 2, "has no code"),
+        (["sample", "{run}", "-o", "{out}"], 2, "has no code"),
+        (["denoise", "{run}", "{x}", "-o", "{out}.png", "--strength", "3"], 2, "--strength is 3"),
+    ],
+)
+def test_what_it_cannot_do_is_said(
+    words: list[str], code: int, message: str, photo_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(smooth(32, 32, 0)).save(tmp_path / "x.png")
+    places = {"run": photo_run.path, "x": tmp_path / "x.png", "out": tmp_path / "out"}
+    assert run_guarded(build_app(), [word.format(**places) for word in words]) == code
+    assert message in capsys.readouterr().err
