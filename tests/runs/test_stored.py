@@ -11,7 +11,7 @@ import pytest
 import isthmus
 from isthmus.api import Run
 from isthmus.errors import ModelFileError, UsageError
-from isthmus.runs.finding import look_for_runs
+from isthmus.runs.finding import find, look_for_runs
 from isthmus.runs.stored import blaming, is_vouched, read_history, read_metrics, read_record
 from isthmus.system.checksums import write_text
 
@@ -152,3 +152,13 @@ def test_fault_99_a_broken_run_is_told_and_the_others_are_listed(
     assert [run.path for run in found.runs] == [Path("runs/whole")]
     assert {path.name for path in found.broken} == {"pipe", "link", "folder", "text"}
     assert all("run.json" in error.message for error in found.broken.values())
+
+
+def test_fault_99_a_run_folder_that_may_not_be_entered_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ModelFileError, match=r"closed cannot be read: Permission denied\.") as caught:
+        find(tmp_path / "closed")
+    assert (caught.value.exit_code, caught.value.fix) == (4, "give yourself the right to read it")

@@ -37,6 +37,30 @@ def test_other_types_count_by_value_and_other_shapes_never() -> None:
     assert kept.holds(np.zeros((2, 1, 2, 2), np.uint8)).tolist() == [False, False]
 
 
+@pytest.mark.parametrize("kept", ["uint8", "uint16", "float32"])
+def test_images_are_known_again_in_every_type_that_holds_them_whole(kept: str) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (20, 1, 5, 5))
+    forms = {
+        "uint8": levels.astype(np.uint8),
+        "uint16": (levels * 257).astype(np.uint16),
+        "float32": (levels / 255).astype(np.float32),
+        "float64": levels / 255,
+        "six decimals": (levels / 255).round(6),
+    }
+    rows = TrainingRows(numbers_of(forms[kept]), (1, 5, 5), forms[kept].dtype)
+    for name, form in forms.items():
+        if kept == "float32" and name in {"float64", "six decimals"}:  # other numbers, and nothing says which is meant
+            continue
+        assert rows.holds(form).all(), name
+        other = form.copy()
+        other[3, 0, 0, 0] = other[3, 0, 0, 0] // 2 + 1 if form.dtype.kind == "u" else 0.5012345
+        assert rows.holds(other).sum() == 19, name
+    if kept != "float32":
+        beyond = forms["float64"].copy()
+        beyond[0, 0, 0, 0], beyond[1, 0, 0, 0], beyond[2, 0, 0, 0] = np.nan, 2.0, -1.0
+        assert rows.holds(beyond).tolist() == [False] * 3 + [True] * 17
+
+
 def test_numbers_stay_the_same_in_every_version() -> None:
     """By hand, in Python's own integers: the bytes as a little-endian word, plus a key, through SplitMix64's mixer."""
     word = int.from_bytes(bytes([1, 2, 3, 0, 0, 0, 0, 0]), "little")

@@ -138,5 +138,6 @@ def test_fault_99_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypat
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "open", refused)
-    with pytest.raises(ModelFileError, match=r"run\.json cannot be read: Permission denied\."):
+    with pytest.raises(ModelFileError, match=r"run\.json cannot be read: Permission denied\.") as caught:
         look(path)
+    assert caught.value.fix == "give yourself the right to read it"

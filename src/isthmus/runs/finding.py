@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -69,6 +70,9 @@ def find(name: str | Path) -> RunFolder:
             return RunFolder(path)
         if os.path.isfile(path):
             raise _foreign(path)
+        if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):  # what it holds cannot be seen
+            message = f"{path} cannot be read: {os.strerror(errno.EACCES)}."
+            raise ModelFileError("RUN-FILE", message, fix="give yourself the right to read it")
     names = [run.path.name for run in list_runs()]
     known = ", ".join(get_close_matches(str(name), names, n=3) or names[-5:])
     fix = f"use one of: {known}, or latest" if known else "train one with `isthmus train`"

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.data.hashing import is_among
+from isthmus.data.images.pixels import FULL
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
 from isthmus.runs.artifacts import Artifacts
 
+ROUNDED = 0.05  # of a step: what single precision or six decimals leave of a value of 16 bits or of 8
 PART = "training_rows"
 
 
@@ -26,7 +28,25 @@ class TrainingRows(NamedTuple):
         """Which raw samples x (M, *shape) were trained on, (M,) bool."""
         if x.shape[1:] != self.shape:
             return np.zeros(len(x), bool)
-        return is_among(x, self.numbers, self.dtype)
+        same, exact = _in_type(x, self.dtype) if len(self.shape) == 3 else (x, np.ones(len(x), bool))
+        return is_among(same, self.numbers, self.dtype) & exact
+
+
+def _in_type(x: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Images (M, C, H, W) in another type of the same range, and which of them fit there exactly, (M,) bool.
+
+    White is 255, 65,535, or 1 in floats, so a picture may be kept in any of them.
+    """
+    full, wanted = (FULL.get(str(kind), 1) for kind in (x.dtype, dtype))
+    if full == wanted:
+        return x, np.ones(len(x), bool)
+    values = np.nan_to_num(x.astype(np.float64) * (wanted / full), nan=-1.0, posinf=-1.0, neginf=-1.0)  # no picture's
+    if dtype.kind == "f":
+        return values.astype(dtype), np.ones(len(x), bool)
+    whole = values.round()
+    off = np.abs(values - whole).reshape(len(x), -1).max(1, initial=0)
+    inside = ((whole >= 0) & (whole <= wanted)).reshape(len(x), -1).all(1)
+    return whole.clip(0, wanted).astype(dtype), (off <= ROUNDED) & inside
 
 
 def keep_training_rows(run_path: str | Path, train: Samples) -> None:

@@ -102,6 +102,8 @@ def stated(folder: Path) -> Stated | None:
 def unreadable(path: Path, error: Exception) -> ModelFileError:
     """The error for a file of a run folder that cannot be read or does not hold what it should."""
     fix = "put the file itself in its place, from another copy of the run"
+    if isinstance(error, PermissionError):
+        fix = "give yourself the right to read it"
     return ModelFileError("RUN-FILE", f"{path} cannot be read: {regular.reason(error)}.", fix=fix)
 
 
