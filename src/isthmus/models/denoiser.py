@@ -16,6 +16,7 @@ from isthmus.models.tiling import tiled
 from isthmus.parts import bottlenecks, networks
 from isthmus.parts.codes import Code
 from isthmus.parts.unet import unet
+from isthmus.system.workers import Progress
 
 
 class Denoiser(AbstractModel):
@@ -60,22 +61,22 @@ class Denoiser(AbstractModel):
         """Each image through the network: same kind, shape and type as given."""
         return self._through(given, 1.0)
 
-    def denoise(self, given: Any, strength: float = 1.0) -> Any:
-        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends.
+    def denoise(self, given: Any, strength: float = 1.0, *, progress: Progress | None = None) -> Any:
+        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends. `progress` as for `image`.
 
         Raises: UsageError for another strength; DataError for what is no image, or has other channels.
         """
         if not 0 <= strength <= 1:
             raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}.", fix="take one from 0 to 1")
-        return self._through(given, strength)
+        return self._through(given, strength, progress)
 
-    def _through(self, given: Any, strength: float) -> Any:
+    def _through(self, given: Any, strength: float, progress: Progress | None = None) -> Any:
         layout = ImageLayout(given, self.preprocess)
         x = layout.x
-        clean = torch.stack([self.image(image) for image in x]) if len(x) else x
+        clean = torch.stack([self.image(image, progress) for image in x]) if len(x) else x
         return layout.back(x + strength * (clean - x))
 
-    def image(self, x: Tensor, progress: Any = None) -> Tensor:
+    def image(self, x: Tensor, progress: Progress | None = None) -> Tensor:
         """Network output (C, H, W) of one image of network input (C, H, W), tile by tile, on the processor.
 
         Where the image has other channels than those of the training, each is cleaned alone by a gray network, and gray
@@ -89,7 +90,7 @@ class Denoiser(AbstractModel):
             return self._tiles(x.expand(C, -1, -1)[None], progress)[0].mean(0, keepdim=True)
         return self._tiles(x[None], progress)[0]
 
-    def _tiles(self, x: Tensor, progress: Any) -> Tensor:
+    def _tiles(self, x: Tensor, progress: Progress | None) -> Tensor:
         def through(tile: Tensor) -> Tensor:
             return self.likelihood.mean(self.network(tile.to(self.device)).float()).cpu()
 

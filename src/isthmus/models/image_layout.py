@@ -24,7 +24,7 @@ class ImageLayout:
     """
 
     def __init__(self, given: Any, preprocess: Preprocess) -> None:
-        array = given if isinstance(given, Tensor) else torch.from_numpy(np.ascontiguousarray(given))
+        array = given if isinstance(given, Tensor) else torch.from_numpy(np.require(given, requirements=["C", "W"]))
         arranged, self._restore = _arranged(array, preprocess.shape[0])
         fitting = replace(preprocess, shape=tuple(arranged.shape[1:]))
         self._carrier = Carrier(arranged if isinstance(given, Tensor) else arranged.numpy(), fitting)
@@ -46,9 +46,9 @@ def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:
         return array[None], lambda t: t[0]
     if n == 3 and C == 1:
         return array[:, None], lambda t: t[:, 0]
-    if n == 4 and array.shape[1] in {1, C}:
+    if n == 4 and (array.shape[1] in {1, C} or (C == 1 and array.shape[3] > MOST_CHANNELS)):
         return array, lambda t: t
-    if n == 4 and array.shape[3] in {1, C}:
+    if n == 4 and (array.shape[3] in {1, C} or C == 1):
         return array.movedim(3, 1), lambda t: _moved(t, 1, 3)
     wanted = "(H, W), (N, H, W), (N, 1, H, W)" if C == 1 else f"(H, W, {C}), (N, {C}, H, W) or (N, H, W, {C})"
     message = f"the input has shape {tuple(array.shape)}; the denoiser takes images of {C} channels: {wanted}."

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from isthmus.system.workers import Progress
+
 # Pixels a side without the halo: of 56 pixels it costs a third more than the whole image, and 32 channels of float32
 # take 100 MB, of which a U-Net holds a handful at a time.
 TILE = 768
@@ -27,7 +29,7 @@ def tiled(
     halo: int,
     stride: int,
     tile: int = TILE,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Float[Tensor, "B C2 H W"]:
     """`function` of x, made of pieces that overlap by `halo` pixels on each side.
 

@@ -105,3 +105,24 @@ def test_pixels_that_are_no_bytes_are_named(tmp_path: Path) -> None:
     Image.fromarray(RNG.random((8, 8)).astype(np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(Unreadable, match=r"holds F pixels from 0\.\d+ to 0\.\d+; images of 8 and of 16 bits are taken"):
         list(Photograph(tmp_path / "a.tif").frames())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "wanted", "written"),
+    [
+        (np.zeros((4, 4), np.uint16), "a.jpg", "a.png"),
+        (np.zeros((4, 4, 4), np.uint8), "a.jpg", "a.png"),
+        (np.zeros((4, 4, 2), np.uint8), "a.bmp", "a.png"),
+        (np.zeros((4, 4, 4), np.uint8), "a.tif", "a.tif"),
+        (np.zeros((4, 4, 3), np.uint8), "a.jpg", "a.jpg"),
+    ],
+)
+def test_depth_and_transparency_are_never_dropped_for_a_suffix(
+    pixels: np.ndarray, wanted: str, written: str, tmp_path: Path
+) -> None:
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    target = suffix_of(Photograph(tmp_path / "in.png"), tmp_path / wanted)
+    assert target == tmp_path / written
+    found = again(tmp_path / "in.png", target)
+    assert np.asarray(found).shape == pixels.shape
+    assert np.asarray(found).dtype == pixels.dtype

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy import ndimage
 
 import isthmus
 import tiny
+from contract import redraw
 from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
+from isthmus.config import ModelConfig
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.images.photograph import Frame
 from isthmus.models.denoiser import Denoiser
+from isthmus.tools.inference.photographs import cleaned
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import batches_of, prepare, read_splits
 from pages import Page
@@ -125,3 +132,28 @@ def test_what_it_cannot_do_is_said(
     places = {"run": photo_run.path, "x": tmp_path / "x.png", "out": tmp_path / "out"}
     assert run_guarded(build_app(), [word.format(**places) for word in words]) == code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("C", [1, 3])
+def test_a_file_goes_the_way_of_an_array_whatever_the_scale(C: int, scaled: bool) -> None:
+    preprocess = Preprocess((C, 16, 16), "uint8", range=(0.0, 1.0))
+    if scaled:  # as of --scale minmax, on images from 40 to 200
+        preprocess = replace(preprocess, offset=(40.0,) * C, scale=(1 / 160,) * C)
+    model = Denoiser(
+        ModelConfig(network="unet", hidden=(4, 6, 8), noise="grain:0.1", likelihood="gaussian"), preprocess
+    )
+    redraw(model, 1)
+    with torch.no_grad():
+        model.network.tail.weight.mul_(1e-4)
+    pixels = np.random.default_rng(0).integers(50, 190, (C, 21, 30), dtype=np.uint8)
+    alpha, seen = np.full((21, 30), 7, np.uint8), []
+    found = cleaned(
+        model, Frame(pixels, alpha, {"dpi": (72, 72)}), progress=lambda done, total: seen.append((done, total))
+    )
+    assert np.array_equal(found.pixels, model.denoise(pixels[None])[0])
+    assert not np.array_equal(found.pixels, pixels)
+    assert (found.alpha is alpha, found.info, seen) == (True, {"dpi": (72, 72)}, [(1, 1)])
+    x = preprocess.to_x(torch.from_numpy(pixels[None]))
+    expected = preprocess.to_raw(model(x).params.detach(), torch.uint8)[0].numpy()
+    assert np.abs(found.pixels.astype(int) - expected.astype(int)).max() <= 1

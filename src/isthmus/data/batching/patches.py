@@ -42,7 +42,7 @@ class Patches(AbstractBatches):
     def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
         """x of patches of the images that `rows` stand for, (B, C, P, P) float32 on the device."""
         image, P = self.owner[rows.to(self.device)], self.patch
-        u = torch.rand((4, len(rows)), generator=generator, device=generator.device).to(self.device)
+        u = torch.rand((3, len(rows)), generator=generator, device=generator.device).to(self.device)
         sizes = self.sizes[image]
         top, left = ((u[k] * (sizes[:, k] - P + 1)).long() for k in (0, 1))
         down, across = self._grid((u[2] * 8).long().clamp_(max=7))

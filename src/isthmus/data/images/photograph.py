@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
-from isthmus.data.images.pixels import WIDE, Unreadable, opened
+from isthmus.data.images.pixels import ALPHA, WIDE, Unreadable, opened
 from isthmus.system.files import write_atomic
 
 QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
@@ -17,6 +17,7 @@ CARRIED = ("icc_profile", "exif", "dpi", "duration", "loop", "disposal", "backgr
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".tif": "TIFF",
            ".tiff": "TIFF", ".webp": "WEBP", ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF"}  # fmt: skip
 SEVERAL = {"TIFF", "GIF", "WEBP", "PNG"}  # formats that hold more than one frame
+DEEP, OPAQUE = {"TIFF", "PNG"}, {"JPEG", "BMP"}  # those that hold 16 bits, and those without transparency
 
 
 class Frame(NamedTuple):
@@ -38,12 +39,14 @@ class Photograph:
         with opened(path) as image:
             self.format = str(image.format)
             self.n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+            self.is_wide, self.is_transparent = image.mode in WIDE, _is_transparent(image)
             self.compression = image.info.get("compression") if image.format == "TIFF" else None
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, in order."""
-        for number in range(self.n_frames):
-            with opened(self.path, number) as image:
+        with opened(self.path) as image:
+            for number in range(self.n_frames):
+                image.seek(number)
                 image.load()
                 yield _frame(image)
 
@@ -56,8 +59,7 @@ class Photograph:
             settings |= {"save_all": True, "append_images": pictures[1:]}
             if kind != "TIFF" and all("duration" in frame.info for frame in frames):
                 settings["duration"] = [frame.info["duration"] for frame in frames]
-        first = pictures[0].convert("RGB") if kind == "JPEG" and pictures[0].mode == "RGBA" else pictures[0]
-        return write_atomic(target, lambda part: first.save(part, format=kind, **settings))
+        return write_atomic(target, lambda part: pictures[0].save(part, format=kind, **settings))
 
     def _settings(self, kind: str, info: dict[str, Any]) -> dict[str, Any]:
         found = {name: info[name] for name in CARRIED if info.get(name) is not None}
@@ -74,10 +76,14 @@ class Photograph:
 
 
 def suffix_of(photograph: Photograph, target: Path) -> Path:
-    """`target`, or with .png where its suffix names a format that cannot hold the frames, such as 16 bits in a JPEG."""
+    """`target`, or with a suffix whose format holds what the file has: several frames, 16 bits, transparency."""
     kind = FORMATS.get(target.suffix.lower())
-    fits = kind is not None and (photograph.n_frames == 1 or kind in SEVERAL)
-    return target if fits else target.with_name(target.name + ".png") if kind is None else target.with_suffix(".tif")
+    if kind is None:
+        return target.with_name(target.name + ".png")
+    if photograph.n_frames > 1 and kind not in SEVERAL:
+        return target.with_suffix(".tif")
+    lost = (photograph.is_wide and kind not in DEEP) or (photograph.is_transparent and kind in OPAQUE)
+    return target.with_suffix(".png") if lost else target
 
 
 def _frame(image: Image.Image) -> Frame:
@@ -101,7 +107,7 @@ def _divided(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
             ends = f"{values.min():g} to {values.max():g}"
             raise Unreadable(f"holds {image.mode} pixels from {ends}; images of 8 and of 16 bits are taken")
         return np.ascontiguousarray(values.astype(np.uint16))[None], None
-    transparent = image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info
+    transparent = _is_transparent(image)
     gray = image.mode in {"1", "L", "LA", "La"}
     values = np.asarray(
         image.convert({(True, True): "LA", (True, False): "L", (False, True): "RGBA"}.get((gray, transparent), "RGB"))
@@ -109,6 +115,10 @@ def _divided(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     values = values[..., None] if values.ndim == 2 else values
     planes = np.ascontiguousarray(values.transpose(2, 0, 1))
     return (planes[:-1], planes[-1]) if transparent else (planes, None)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return image.mode in ALPHA or (image.mode not in WIDE and "transparency" in image.info)
 
 
 def _picture(frame: Frame) -> Image.Image:

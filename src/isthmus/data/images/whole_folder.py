@@ -89,7 +89,8 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
 
 
 def _refuse_cuts(options: DataConfig) -> None:
-    for flag, given in (("--crop", options.crop), ("--patches", options.patches)):
+    frames = None if options.frames == "first" else options.frames
+    for flag, given in (("--crop", options.crop), ("--patches", options.patches), ("--frames", frames)):
         if given is not None:
-            message = f"{flag} {given} cuts images that this network takes whole."
+            message = f"{flag} {given} asks for parts of files; this network takes each image whole."
             raise UsageError("USAGE-CUT", message, fix=f"leave {flag} out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from isthmus.models.denoiser import Denoiser
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.system.workers import Progress
 from isthmus.tools.inference.photographs import denoise_photographs, is_photographs
 from isthmus.tools.inference.picking import pick
 from isthmus.wording import counted
@@ -63,7 +64,7 @@ def denoise(
     settings: Mapping[str, Any] | None = None,
     *,
     strength: float = 1.0,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Written:
     """Writes the cleaned copy of every sample; says so if they look clean, or noisier than those in training.
 

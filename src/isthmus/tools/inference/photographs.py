@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-import torch
 
 from isthmus.data.images.listing import list_files
 from isthmus.data.images.photograph import Frame, Photograph, suffix_of
@@ -15,9 +12,8 @@ from isthmus.data.images.pixels import SUFFIXES, reason
 from isthmus.errors import DataError
 from isthmus.models.denoiser import Denoiser
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
-
-Progress = Callable[[int, int], object]
 
 
 class FileJob(NamedTuple):
@@ -89,9 +85,4 @@ def _run(model: Denoiser, jobs: Sequence[FileJob], strength: float, progress: Pr
 
 def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
     """The frame with its noise taken out; its transparency stays, `strength` from 0 to 1 blends."""
-    raw = torch.from_numpy(np.array(frame.pixels))
-    full = {torch.uint8: 255.0, torch.uint16: 65535.0}[raw.dtype]
-    x = raw.float() / full
-    y = x + strength * (model.image(x, progress) - x)
-    pixels = (y * full).round().clamp(0, full).to(raw.dtype).numpy()
-    return frame._replace(pixels=pixels)
+    return frame._replace(pixels=model.denoise(frame.pixels[None], strength, progress=progress)[0])
