@@ -51,3 +51,13 @@ def test_pieces_have_one_size_and_lie_where_they_say() -> None:
 def test_pieces_of_large_images_are_bounded_and_tiny_images_are_taken_as_they_are() -> None:
     assert images([(500, 700)])[0].pieces()[0].shape == (4, 1, PIECE, PIECE)
     assert images([(3, 2), (9, 9)])[0].side() == 2
+
+
+def test_one_tiny_image_among_many_is_left_out_and_does_not_decide_for_all() -> None:
+    whole = images([(100 + k, 130) for k in range(12)] + [(17, 90)])[0]
+    x, image, _ = whole.pieces()
+    assert (x.shape[2], set(image.tolist())) == (100, set(range(12)))
+    nearly = images([(100 + k, 130) for k in range(12)] + [(60, 90)])[0]
+    assert nearly.side() == 60  # half of the others' or more: all are judged
+    several = images([(100, 130)] * 6 + [(17, 90)] * 2)[0]
+    assert several.side() == 16  # these are what the data is like

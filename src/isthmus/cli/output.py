@@ -37,11 +37,11 @@ def closed(code: int) -> int:
             stream.flush()
         except OSError as error:
             abandon(stream)
-            code = code or told(error)
+            code = code or exit_code_of(error)
     return code
 
 
-def told(error: OSError) -> int:
+def exit_code_of(error: OSError) -> int:
     """The exit code for output that cannot be written; a closed pipe is no reason for words."""
     if isinstance(error, BrokenPipeError):
         return CLOSED

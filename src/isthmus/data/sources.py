@@ -121,7 +121,7 @@ def _in_parts(
     path: Path, train: Path, test: Path, parts: dict[str, Path], options: DataConfig, progress: Progress | None
 ) -> Bundle:
     """Sub-folders train and test, each flat or with a sub-folder a class."""
-    found = [replace(read_images(part, options, progress), name=f"{path.name}/{part.name}") for part in (train, test)]
+    found = [replace(_read_images(part, options, progress), name=f"{path.name}/{part.name}") for part in (train, test)]
     first, second = same_classes(found[0], found[1])
     notes = [f"The sub-folders {train.name} and {test.name} are the training and the test part."]
     unused = next((parts[name] for name in VALIDATION_NAMES if name in parts), None)

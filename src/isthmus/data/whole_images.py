@@ -9,29 +9,36 @@ import numpy as np
 
 Corner = tuple[int, int]  # the upper left one: row, column
 PIECE = 192  # pixels a side of the pieces that are judged: scikit-image's filters take a second for 20 of them
+LEFT_OUT = 0.1  # of the images at most are left out as too small, and only where the others can then be twice as large
 PER_IMAGE = 4  # pieces of one image at most: further ones of the same picture tell little more
 MULTIPLE = 4  # of which a piece's sides are multiples, so that a network that halves them twice needs no border
 
 
 @dataclass(frozen=True, eq=False)
 class WholeImages:
-    """`values` (V,) holds n images one after the other, each as (C, H, W); `starts` (n,), `sizes` (n, 2) as (H, W)."""
+    """`values` (V,) holds n images one after the other, each as (C, H, W); `starts` (n,), `sizes` (n, 2) as (H, W).
+
+    `names` (n) are those of their files, where they have any.
+    """
 
     values: np.ndarray
     starts: np.ndarray
     sizes: np.ndarray
     channels: int
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts)
 
     @classmethod
-    def empty(cls, sizes: Sequence[tuple[int, int]], channels: int, dtype: str) -> WholeImages:
+    def empty(
+        cls, sizes: Sequence[tuple[int, int]], channels: int, dtype: str, names: Sequence[str] = ()
+    ) -> WholeImages:
         """Room for images of these sizes."""
         shapes = np.array(sizes, np.int64).reshape(-1, 2)
         ends = np.cumsum(channels * shapes.prod(1))
         values = np.empty(int(ends[-1]) if len(ends) else 0, dtype)
-        return cls(values, ends - channels * shapes.prod(1), shapes, channels)
+        return cls(values, ends - channels * shapes.prod(1), shapes, channels, tuple(names))
 
     @classmethod
     def of_array(cls, x: np.ndarray) -> WholeImages:
@@ -44,7 +51,8 @@ class WholeImages:
         if len(rows) == len(self):
             return self
         chosen = np.asarray(rows, np.int64)
-        return WholeImages(self.values, self.starts[chosen], self.sizes[chosen], self.channels)
+        names = tuple(self.names[i] for i in rows) if self.names else ()
+        return WholeImages(self.values, self.starts[chosen], self.sizes[chosen], self.channels, names)
 
     def image(self, i: int) -> np.ndarray:
         """Image i, (C, H, W), without a copy."""
@@ -53,12 +61,18 @@ class WholeImages:
         return self.values[start : start + self.channels * H * W].reshape(self.channels, H, W)
 
     def side(self) -> int:
-        """The side of pieces that every image is large enough for."""
-        return max(1, min(PIECE, int(self.sizes.min()))) // MULTIPLE * MULTIPLE or int(self.sizes.min())
+        """The side of pieces that all images are large enough for, or all but a few that are far smaller."""
+        sides = np.minimum(np.sort(self.sizes.min(1)), PIECE)
+        least, next_least = int(sides[0]), int(sides[int(LEFT_OUT * len(sides))])
+        side = next_least if next_least >= 2 * least else least
+        return side // MULTIPLE * MULTIPLE or side
 
-    def pieces(self) -> tuple[np.ndarray, np.ndarray, list[Corner]]:
-        """Pieces (M, C, S, S) spread evenly over every image, the image (M,) of each, and its upper left corner."""
-        S = self.side()
+    def pieces(self, side: int | None = None) -> tuple[np.ndarray, np.ndarray, list[Corner]]:
+        """Pieces (M, C, S, S) spread evenly over every image, the image (M,) of each, and its upper left corner.
+
+        Images that are smaller than a piece give none.
+        """
+        S = self.side() if side is None else side
         found = [
             (i, corner)
             for i in range(len(self))
@@ -71,7 +85,9 @@ class WholeImages:
 
 
 def _corners(H: int, W: int, S: int) -> list[Corner]:
-    """At most four places of a piece in an image, from edge to edge."""
+    """At most four places of a piece in an image, from edge to edge; none in one that is smaller."""
+    if min(H, W) < S:
+        return []
     rows, columns = (np.linspace(0, side - S, -(-side // S)).round().astype(int) for side in (H, W))
     every = [(int(top), int(left)) for top in rows for left in columns]
     chosen = np.unique(np.linspace(0, len(every) - 1, min(PER_IMAGE, len(every))).round().astype(int))

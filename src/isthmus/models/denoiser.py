@@ -66,8 +66,7 @@ class Denoiser(AbstractModel):
 
         Raises: UsageError for another strength; DataError for what is no image, or has other channels.
         """
-        if not 0 <= strength <= 1:
-            raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}.", fix="take one from 0 to 1")
+        refuse_strength(strength)
         return self._through(given, strength, progress)
 
     def _through(self, given: Any, strength: float, progress: Progress | None = None) -> Any:
@@ -98,4 +97,10 @@ class Denoiser(AbstractModel):
             return tiled(through, x, halo=self.network.halo, stride=self.network.stride, progress=progress)
 
 
-__all__ = ["Denoiser"]
+def refuse_strength(strength: float) -> None:
+    """Raises: UsageError for a strength outside of 0 to 1."""
+    if not 0 <= strength <= 1:
+        raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}; 0 to 1 are allowed.", fix="take 0.5")
+
+
+__all__ = ["Denoiser", "refuse_strength"]

@@ -8,8 +8,9 @@ from PIL import Image
 
 from isthmus.config import DataConfig
 from isthmus.data.images.image_folder import read_images, samples_from_pictures
-from isthmus.data.images.transforms import Cut, conform, cut_of, cut_samples, piece_name
+from isthmus.data.images.transforms import Cut, conform, cut_of, cut_samples
 from isthmus.data.samples import Samples
+from isthmus.data.whole_samples import piece_name
 from isthmus.errors import DataError, UsageError
 
 RNG = np.random.default_rng(0)

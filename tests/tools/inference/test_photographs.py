@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,9 +113,15 @@ def test_a_broken_file_is_named_and_the_others_are_written(
     words = ["denoise", str(photo_run.path), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
     assert run_guarded(build_app(), words) == 3
     told = capsys.readouterr().err
-    assert "1 file of 2 could not be denoised; 1 were written" in told or "1 file of 2" in told
+    assert "1 of 2 files could not be denoised; 1 were written" in told
     assert "bad.png" in told
     assert (tmp_path / "out" / "good.png").is_file()
+    for content in (b"no picture", (tmp_path / "in" / "bad.png").read_bytes()):
+        (tmp_path / "alone.png").write_bytes(content)
+        words = ["denoise", str(photo_run.path), str(tmp_path / "alone.png"), "-o", str(tmp_path / "clean.png")]
+        assert run_guarded(build_app(), words) == 3
+        assert "alone.png" in capsys.readouterr().err
+        assert not (tmp_path / "clean.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +129,7 @@ def test_a_broken_file_is_named_and_the_others_are_written(
     [
         (["encode", "{run}", "{x}", "-o", "{out}.csv"], 2, "has no code"),
         (["sample", "{run}", "-o", "{out}"], 2, "has no code"),
-        (["denoise", "{run}", "{x}", "-o", "{out}.png", "--strength", "3"], 2, "--strength is 3"),
+        (["denoise", "{run}", "{x}", "-o", "{out}.png", "--strength", "3"], 2, "the strength is 3; 0 to 1 are allowed"),
     ],
 )
 def test_what_it_cannot_do_is_said(
@@ -157,3 +164,18 @@ def test_a_file_goes_the_way_of_an_array_whatever_the_scale(C: int, scaled: bool
     x = preprocess.to_x(torch.from_numpy(pixels[None]))
     expected = preprocess.to_raw(model(x).params.detach(), torch.uint8)[0].numpy()
     assert np.abs(found.pixels.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_it_is_evaluated_on_photographs_of_other_sizes(
+    photo_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, sides in (("large", (70, 110)), ("small", (20, 24))):
+        (tmp_path / folder).mkdir()
+        for i in range(4):
+            Image.fromarray(smooth(*sides, 50 + i)).save(tmp_path / folder / f"{i}.png")
+    assert run_guarded(build_app(), ["evaluate", str(photo_run.path), str(tmp_path / "large"), "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert (measured["data"]["n_test"], measured["data"]["shape"]) == (16, [1, 32, 32])  # four pieces of each
+    assert 0 < measured["test"]["mse"] < 0.1
+    assert run_guarded(build_app(), ["evaluate", str(photo_run.path), str(tmp_path / "small")]) == 3
+    assert "smaller than 32 x 32 pixels" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import numpy as np
 from isthmus.data.hashing import Matches
 from isthmus.data.labels import evenly
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.whole_samples import of_one_size
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
 from isthmus.wording import counted
@@ -53,7 +54,9 @@ def split(
     set has another shape.
     """
     generator = np.random.default_rng(seed)
-    train, test = bundle.train, bundle.test if test is None else test
+    given = (bundle.train, validation, bundle.test if test is None else test)
+    train, validation, test = of_one_size(given)
+    assert train is not None
     n_needed = 2 + (validation is None) + (test is None)
     if len(train) < n_needed:
         raise DataError(

@@ -19,8 +19,9 @@ from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
 from isthmus.data.images.pixels import SUFFIXES, Form, Look, convert, look_at, reason
-from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size, piece_name
+from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size
 from isthmus.data.samples import Samples
+from isthmus.data.whole_samples import piece_name
 from isthmus.errors import SHOWN, DataError
 from isthmus.system.memory import refuse_too_large
 from isthmus.system.naming import natural_key, text_of

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from isthmus.config import DataConfig
 from isthmus.data.images.pixels import FULL, resized_plane
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.whole_images import Corner
+from isthmus.data.whole_samples import piece_name
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import refuse_too_large
 from isthmus.system.workers import each
@@ -67,16 +67,6 @@ def cut_of(options: DataConfig) -> Cut | None:
 def cut_out(pixels: np.ndarray, corners: Sequence[Corner], size: tuple[int, int]) -> np.ndarray:
     """The pieces (n, C, h, w) of an image (C, H, W)."""
     return np.stack([pixels[:, y : y + size[0], x : x + size[1]] for y, x in corners])
-
-
-def piece_name(name: str, corner: Corner) -> str:
-    """`"a/photo.png"` at row 64, column 0 -> `"a/photo_64_0.png"`: a name under which the piece can be written.
-
-    >>> piece_name("a/photo.png", (64, 0)), piece_name("17", (0, 0))
-    ('a/photo_64_0.png', '17_0_0')
-    """
-    path = PurePath(name)
-    return str(path.with_name(f"{path.stem}_{corner[0]}_{corner[1]}{path.suffix}"))
 
 
 def cut_samples(samples: Samples, cut: Cut) -> Samples:

@@ -12,9 +12,9 @@ from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_folder import form_of, left_out, listed_files, problems_of, settle_bad
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.pixels import Form
-from isthmus.data.images.transforms import piece_name
 from isthmus.data.samples import Samples
 from isthmus.data.whole_images import WholeImages
+from isthmus.data.whole_samples import piece_name
 from isthmus.errors import UsageError
 from isthmus.system.memory import refuse_too_large
 from isthmus.system.naming import text_of
@@ -56,7 +56,8 @@ def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
     sizes = [form.size or (reading.looks[i].height, reading.looks[i].width) for i in good]
     n_bytes = sum(h * w for h, w in sizes) * form.channels * np.dtype(form.dtype).itemsize
     refuse_too_large(2 * n_bytes, f"reading {counted(len(good), 'image')}", fix="read fewer, or pass --resize")
-    whole, place = WholeImages.empty(sizes, form.channels, form.dtype), {look: k for k, look in enumerate(good)}
+    names = [reading.listing.ids[reading.owners[i]] for i in good]
+    whole, place = WholeImages.empty(sizes, form.channels, form.dtype, names), {look: k for k, look in enumerate(good)}
 
     def put(look: int, pixels: np.ndarray) -> None:
         if look in place:
@@ -70,10 +71,14 @@ def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
 def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owners: list[int]) -> Samples:
     listing = reading.listing
     x, image, corners = whole.pieces()
-    names = [piece_name(listing.ids[owners[i]], corner) for i, corner in zip(image.tolist(), corners, strict=True)]
+    names = [piece_name(whole.names[i], corner) for i, corner in zip(image.tolist(), corners, strict=True)]
     n, side = counted(len(whole), "image"), x.shape[2]
     note = f"{printable(path.name)}: {n} kept whole; judged on {counted(len(x), 'piece')} of {side} x {side} pixels."
     notes = [*listing.notes, *notes_on([reading.looks[i] for i in reading.good_looks()], form), note]
+    few = len(whole) - len(np.unique(image))
+    notes += [f"{counted(few, 'image')} smaller than that left out; the others would be judged on as little."] * (
+        few > 0
+    )
     notes += [left_out(reading)] if reading.bad else []
     return Samples(
         x=x,

@@ -25,7 +25,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
-from isthmus.tools.inference.photographs import denoise_photographs, is_photographs
+from isthmus.tools.inference.photographs import denoise_photographs, photographs_of
 from isthmus.tools.inference.picking import pick
 from isthmus.wording import counted
 
@@ -74,11 +74,11 @@ def denoise(
     Raises: UsageError if the run was not trained with noise, or for a strength that it does not have.
     """
     keep_inputs(run, source, out)
-    model = run.model
-    if isinstance(model, Denoiser) and is_photographs(Path(source)):
-        _refuse_strength(strength)
-        paths, said = denoise_photographs(model, Path(source), Path(out), strength=strength, progress=progress)
-        return Written(paths[0] if len(paths) == 1 and not Path(source).is_dir() else Path(out), len(paths), said)
+    model, source, out = run.model, Path(source), Path(out)
+    files = photographs_of(source) if isinstance(model, Denoiser) else []
+    if isinstance(model, Denoiser) and files:
+        paths = denoise_photographs(model, files, source, out, strength=strength, progress=progress)
+        return Written(out if source.is_dir() else paths[0], len(paths), ())
     if strength != 1.0:
         message = "--strength is for image files through a network without a code (recipe photo)."
         raise UsageError("USAGE-STRENGTH", message, fix="leave --strength out")
@@ -86,13 +86,6 @@ def denoise(
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
     return _with_set(run, samples, written, about_noise(run, samples))
-
-
-def _refuse_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
-        raise UsageError(
-            "USAGE-STRENGTH", f"--strength is {strength:g}; 0 to 1 are allowed.", fix="pass --strength 0.5"
-        )
 
 
 def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[str, ...] = ()) -> Written:

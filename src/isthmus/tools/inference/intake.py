@@ -15,6 +15,7 @@ from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns
+from isthmus.data.whole_samples import cut_anew
 from isthmus.errors import DataError, UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.wording import counted, printable
@@ -123,6 +124,8 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         order = match_columns(samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.name)
         if not samples.is_image:
             samples = replace(samples, x=samples.x[:, order], columns=preprocess.columns)
+    if preprocess.is_image:
+        samples = cut_anew(samples, preprocess.shape[1])
     given, wanted = samples.shape, preprocess.shape
     if len(given) != len(wanted):
         kinds = {1: "rows of a table", 3: "images"}

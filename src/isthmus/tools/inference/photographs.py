@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from isthmus.data.images.listing import list_files
 from isthmus.data.images.photograph import Frame, Photograph, suffix_of
 from isthmus.data.images.pixels import SUFFIXES, reason
 from isthmus.errors import DataError
-from isthmus.models.denoiser import Denoiser
+from isthmus.models.denoiser import Denoiser, refuse_strength
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
@@ -23,50 +24,50 @@ class FileJob(NamedTuple):
     target: Path
 
 
-def is_photographs(source: Path) -> bool:
-    """Whether `source` is an image file, or a folder that holds some."""
-    if source.is_dir():
-        return any(path.suffix.lower() in SUFFIXES for path in list_files(source).files)
-    return source.is_file() and source.suffix.lower() in SUFFIXES
+def photographs_of(source: Path) -> list[Path]:
+    """The image files that `source` is or holds, by their suffixes; none where it is something else."""
+    files = list_files(source).files if source.is_dir() else [source] if source.is_file() else []
+    return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
 def denoise_photographs(
-    model: Denoiser, source: Path, out: Path, *, strength: float = 1.0, progress: Progress | None = None
-) -> tuple[list[Path], tuple[str, ...]]:
-    """Writes the cleaned copy of every image file of `source`; gives the paths and what is to be said.
+    model: Denoiser,
+    files: Sequence[Path],
+    source: Path,
+    out: Path,
+    *,
+    strength: float = 1.0,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Writes the cleaned copy of every one of `files`, which `source` is or holds; gives the paths.
 
     A folder gives a folder of the same names. `progress(done, total)` counts tiles of the file at hand.
 
-    Raises: DataError for a file that cannot be read; all others are done first, and all faults are listed.
+    Raises: DataError for a file that cannot be read; all others are done first, and all faults are listed. UsageError
+    for a strength outside of 0 to 1, before anything is written.
     """
-    jobs, bad = _jobs(source, out), {}
-    if not source.is_dir():
+    refuse_strength(strength)
+    if source.is_dir():
+        jobs = [FileJob(path, out / path.relative_to(source)) for path in files]
+        with claimed(out, [job.target for job in jobs]):
+            bad = _run(model, jobs, strength, progress)
+    else:
+        jobs = [FileJob(source, _fitting(source, out / source.name if out.is_dir() else out))]
         refuse_inputs(jobs[0].target, source)
         refuse_existing(jobs[0].target, out)
         bad = _run(model, jobs, strength, progress)
-    else:
-        with claimed(out, [job.target for job in jobs]):
-            bad = _run(model, jobs, strength, progress)
     if bad:
-        n = len(jobs) - len(bad)
-        message = f"{counted(len(bad), 'file')} of {len(jobs):,} could not be denoised; {n:,} were written to {out}."
-        fix = "remove these files, or save them again as PNG"
+        n, of = len(jobs) - len(bad), counted(len(jobs), "file")
+        message = f"{len(bad):,} of {of} could not be denoised; {n:,} were written to {printable(out)}."
+        fix = "remove what cannot be read, or save it again as PNG"
         raise DataError("DATA-FILE", message, fix=fix, problems=[f"{printable(p)} {why}" for p, why in bad.items()])
-    renamed = [job for job in jobs if source.is_dir() and job.target.name != job.source.name]
-    said = (
-        (f"{counted(len(renamed), 'file')} written as {renamed[0].target.suffix}, which holds all frames",)
-        if renamed
-        else ()
-    )
-    return [job.target for job in jobs], said
+    return [job.target for job in jobs]
 
 
-def _jobs(source: Path, out: Path) -> list[FileJob]:
-    if not source.is_dir():
-        target = out / source.name if out.is_dir() else out
-        return [FileJob(source, suffix_of(Photograph(source), target))]
-    files = [path for path in list_files(source).files if path.suffix.lower() in SUFFIXES]
-    return [FileJob(path, out / path.relative_to(source)) for path in files]
+def _fitting(source: Path, target: Path) -> Path:
+    with suppress(OSError, SyntaxError, ValueError):  # what cannot be read is told when it is read
+        return suffix_of(Photograph(source), target)
+    return target
 
 
 def _run(model: Denoiser, jobs: Sequence[FileJob], strength: float, progress: Progress | None) -> dict[Path, str]:

@@ -1,0 +1,55 @@
+"""Sets of pieces of whole images, brought to one size of piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePath
+
+import numpy as np
+
+from isthmus.data.samples import Samples
+from isthmus.data.whole_images import Corner
+from isthmus.errors import DataError
+
+
+def piece_name(name: str, corner: Corner) -> str:
+    """`"a/photo.png"` at row 64, column 0 -> `"a/photo_64_0.png"`: a name under which the piece can be written.
+
+    >>> piece_name("a/photo.png", (64, 0)), piece_name("17", (0, 0))
+    ('a/photo_64_0.png', '17_0_0')
+    """
+    path = PurePath(name)
+    return str(path.with_name(f"{path.stem}_{corner[0]}_{corner[1]}{path.suffix}"))
+
+
+def of_one_size(sets: Sequence[Samples | None]) -> list[Samples | None]:
+    """The sets, those of whole images cut anew where their pieces are of different sizes: to the smallest of them."""
+    sides = {samples.shape[1] for samples in sets if samples is not None and samples.whole is not None}
+    if len(sides) < 2:
+        return list(sets)
+    return [samples if samples is None else cut_anew(samples, min(sides)) for samples in sets]
+
+
+def cut_anew(samples: Samples, side: int) -> Samples:
+    """Pieces of that side of the same images; other sets, and those that have it, as they are.
+
+    Raises: DataError where all images are smaller.
+    """
+    whole, groups = samples.whole, samples.groups
+    if whole is None or groups is None or samples.shape[1] == side:
+        return samples
+    known, first = np.unique(groups, return_index=True)
+    x, image, corners = whole.take(known.tolist()).pieces(side)
+    if not len(x):
+        message = f"{samples.name}: all images are smaller than {side} x {side} pixels, the pieces that are judged."
+        raise DataError("DATA-SIZE", message, fix="name larger images, or use `isthmus denoise`, which takes all sizes")
+    owners = known[image]
+    return replace(
+        samples,
+        x=x,
+        labels=None if samples.labels is None else samples.labels[first][image],
+        ids=tuple(piece_name(whole.names[i], corner) for i, corner in zip(owners.tolist(), corners, strict=True)),
+        groups=owners,
+        notes=(*samples.notes, f"{samples.name}: cut anew, into {len(x):,} pieces of {side} x {side} pixels."),
+    )
