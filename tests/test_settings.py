@@ -205,7 +205,7 @@ def test_a_missing_or_broken_file_is_named_with_its_line(tmp_path: Path) -> None
     with pytest.raises(UsageError, match=r"broken.toml is not TOML: .*line 2"):
         configs.read(tmp_path / "broken.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"binary.toml is not TOML"):
+    with pytest.raises(UsageError, match=r"binary.toml is not text in UTF-8: byte 0 is 0xff"):
         configs.read(tmp_path / "binary.toml")
     with pytest.raises(UsageError, match=r"cannot be read: Is a directory"):
         configs.read(tmp_path)
@@ -264,3 +264,18 @@ def test_fault_64_what_is_nested_too_deep_or_of_too_many_is_refused_in_words(tex
         build(read(tmp_path / "c.toml"))
     assert caught.value.exit_code == 2
     assert len(str(caught.value)) < 2_000
+
+
+def test_fault_116_a_mark_before_the_text_means_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + configs.write(Config()).replace("\n", "\r\n").encode())  # as Notepad saves it
+    assert build(read(path)) == Config()
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("utf-16", "byte 0 is 0xff"), ("latin-1", "byte 10 is 0xe4")])
+def test_fault_116_another_encoding_is_named(encoding: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes('recipe = "ä"'.encode(encoding))
+    with pytest.raises(UsageError, match=rf"config\.toml is not text in UTF-8: {told}") as caught:
+        read(path)
+    assert caught.value.fix == "save it as UTF-8 in your editor"

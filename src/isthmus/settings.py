@@ -21,6 +21,7 @@ from isthmus.wording import shortened
 # What settings were before they could be set. A run writes all of its settings, so a `config.toml` that holds the
 # OLDEST but not these is one of a run from before, which keeps its rules.
 BEFORE: dict[str, dict[str, Any]] = {"data": {"digits": "float32", "split": "shuffled"}}
+MARK = "\ufeff"  # which some editors put before a text in UTF-8; it means nothing
 OLDEST = {"allow_trailing", "data_dir"}  # of [data], in every file that a run wrote, and worth nobody's writing by hand
 
 
@@ -146,14 +147,15 @@ def read(path: Path) -> dict[str, Any]:
             "USAGE-CONFIG", f"{shortened(path)} cannot be read: {error.strerror}.", fix="name a config.toml of a run"
         ) from None
     except UnicodeDecodeError as error:
-        raise UsageError("USAGE-CONFIG", f"{path} is not TOML: {error}.", fix="correct that line") from None
+        message = f"{path} is not text in UTF-8: byte {error.start:,} is {error.object[error.start]:#04x}."
+        raise UsageError("USAGE-CONFIG", message, fix="save it as UTF-8 in your editor") from None
     return parse(text, str(path))
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
     """As `read`, of the text of the file called `where`. Raises: UsageError if it is not TOML, with the line."""
     try:
-        values = tomllib.loads(text)
+        values = tomllib.loads(text.removeprefix(MARK))
     except ValueError as error:  # no TOML, or a number of thousands of digits
         raise UsageError("USAGE-CONFIG", f"{where} is not TOML: {error}.", fix="correct that line") from None
     except RecursionError:

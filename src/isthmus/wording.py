@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Sequence
 
 
@@ -51,6 +52,29 @@ def printable(text: str | os.PathLike[str]) -> str:
     'two\\nlines ü'
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(text))
+
+
+def shell_word(text: str | os.PathLike[str]) -> str:
+    r"""One word for a shell, which bash and zsh read back as `text`; what `printable` would escape is escaped for them.
+
+    >>> shell_word("two words"), shell_word("red\x1b")
+    ("'two words'", "$'red\\x1b'")
+    """
+    text = os.fspath(text)
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(map(_for_shell, text)) + "'"
+
+
+def _for_shell(c: str) -> str:
+    if c in "\\'":
+        return f"\\{c}"
+    if c.isprintable():
+        return c
+    byte = ord(c) - 0xDC00 if "\udc80" <= c <= "\udcff" else ord(c)  # a byte of a name in another encoding, or ASCII
+    if byte < 0x80 or byte != ord(c):
+        return f"\\x{byte:02x}"
+    return f"\\u{byte:04x}" if byte <= 0xFFFF else f"\\U{byte:08x}"
 
 
 def shortened(text: str | os.PathLike[str], most: int = 200) -> str:

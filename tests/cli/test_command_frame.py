@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import isthmus
 import tiny
@@ -21,6 +24,7 @@ from isthmus.errors import DataError
 from isthmus.runs.stored import read_record
 from isthmus.system.checksums import write_json
 from isthmus.training.display import Plain
+from isthmus.wording import printable, shell_word
 
 EVIL = "a\x1b[2J\x9b31m\u202eb\u2066c\nd\re\x07\u2028f\x7f"
 SHOWN = r"a\x1b[2J\x9b31m\u202eb\u2066c\nd\re\x07\u2028f\x7f"
@@ -112,3 +116,20 @@ def test_fault_122_a_warning_is_one_line(home: Path) -> None:
     code += "cli.run_guarded = lambda *a: warnings.warn('a\\x1b[2J\\nb')\ncli.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == "warning: a\\x1b[2J\\nb\n"
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20))
+@example("red\x1b[2J'\\")
+@example("a\u202eb\n\x85\U000e0001")
+@settings(max_examples=20, deadline=None)
+def test_fault_122_a_name_in_a_fix_is_shown_without_escapes_and_is_read_back_by_a_shell(name: str) -> None:
+    word = shell_word(name)
+    assert printable(word) == word
+    ran = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, env={"LC_ALL": "C.UTF-8"})
+    assert ran.stdout.decode() == name
+
+
+def test_fault_122_a_name_in_another_encoding_is_read_back_too() -> None:
+    word = shell_word(os.fsdecode(b"a\xffb"))
+    assert word == r"$'a\xffb'"
+    assert subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True).stdout == b"a\xffb"

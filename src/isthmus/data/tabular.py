@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ from isthmus.data.numeric import are_whole, converted
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
-from isthmus.wording import listed
+from isthmus.wording import listed, shell_word
 
 PROBED = 1_000  # rows that already show whether a column repeats itself
 MOST_CLASSES, PER_CLASS = 10, 10  # digits have ten; a class of fewer rows on average is rather a count or a rating
@@ -150,11 +149,11 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
     if origin.labels is None:
         binary = [names[i] for i in np.flatnonzero(_binary(matrix) & ~_constant(matrix)).tolist()]
         if len(binary) == 1:  # several are rather categories spread over columns
-            advice = f"if it is what you would predict, keep it out with --label {shlex.quote(binary[0])}"
+            advice = f"if it is what you would predict, keep it out with --label {shell_word(binary[0])}"
             notes.append(f"{origin.display_name}: column {listed(binary)} holds only 0 and 1; {advice}.")
         elif not binary and (column := _classes(matrix)) is not None:
             low, high = int(matrix[:, column].min()), int(matrix[:, column].max())
-            advice = f"if it is what you would predict, keep it out with --label {shlex.quote(names[column])}"
+            advice = f"if it is what you would predict, keep it out with --label {shell_word(names[column])}"
             sentence = f"holds only the whole numbers {low} to {high}"
             notes.append(f"{origin.display_name}: column {listed([names[column]])} {sentence}; {advice}.")
     return notes

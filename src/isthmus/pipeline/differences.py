@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from isthmus.config import SECTIONS, Config
@@ -12,7 +11,7 @@ from isthmus.runs.folder import CONFIG, RunFolder
 from isthmus.runs.record import as_recorded, digests, hardware, versions
 from isthmus.settings import BEFORE
 from isthmus.training.prepared import Prepared
-from isthmus.wording import counted
+from isthmus.wording import counted, shell_word
 
 # How far and how fast training goes on; everything it has come to so far stands as it is.
 GOES_ON = {"training.epochs", "training.lr"}
@@ -44,7 +43,7 @@ def settings_changed(run: RunFolder) -> dict[str, str]:
     if refused:
         n = counted(len(refused), "setting")
         message = f"{n} in {run.path / CONFIG} changed since the run began, which only epochs and lr may."
-        again = f"isthmus train --config {shlex.quote(str(run.path / CONFIG))}"
+        again = f"isthmus train --config {shell_word(run.path / CONFIG)}"
         fix = f"put the old values back, or train a new run with `{again}`"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=refused)
     return sentences

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from isthmus.runs.stored import blaming
 from isthmus.runs.training_data import ReadOnce, read_again
 from isthmus.system import files
 from isthmus.training.display import AbstractDisplay
+from isthmus.wording import shell_word
 
 REPORT, COMPARISON = "report.html", "comparison"
 
@@ -73,7 +73,7 @@ def report_at_end(run_data: RunData, display: AbstractDisplay) -> None:
     except IsthmusError as error:  # a full disk
         display.say(f"note: {REPORT} was not written: {error.message}")
     except Exception as error:  # whatever it is, the run is complete
-        again = f"isthmus report {shlex.quote(str(run_data.path))} --debug"
+        again = f"isthmus report {shell_word(run_data.path)} --debug"
         message = f"{REPORT} was not written, all else of the run was; `{again}` shows why: {error!r}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
@@ -84,7 +84,7 @@ def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
     Raises: UsageError for a run that was not judged yet.
     """
     if not run.metrics:
-        fix = f"finish it with `isthmus resume {shlex.quote(str(run.path))}`"
+        fix = f"finish it with `isthmus resume {shell_word(run.path)}`"
         raise UsageError(
             "USAGE-REPORT", f"{run.path} has no {runs.METRICS} yet: it is not trained to its end.", fix=fix
         )
@@ -97,16 +97,20 @@ def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
     except (DataError, ModelFileError) as error:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
         missing = (f"{lost}, the code and the counts of the data: {error.message}",)
-    moments = code_moments(_latent(run)) if model is not None else None
+    latent, lost = _latent(run) if model is not None else (None, ())
+    moments, missing = code_moments(latent), (*missing, *lost)
     return RunData(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
 
 
-def _latent(run: RunFolder) -> Latent | None:
-    """What latent/ holds, or what the data allows to make of it; None for a model without a code, or without either."""
+def _latent(run: RunFolder) -> tuple[Latent | None, tuple[str, ...]]:
+    """What latent/ holds, or what the data allows to make of it; None for a model without a code, or without either.
+    And what the page says where latent/ is broken."""
     try:
-        return run.latent
+        return run.latent, ()
+    except ModelFileError as error:
+        return None, (f"new samples: {error.message}",)
     except IsthmusError:
-        return None
+        return None, ()
 
 
 def code_moments(latent: Latent | None) -> CodeMoments | None:

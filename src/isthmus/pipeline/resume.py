@@ -58,6 +58,7 @@ def resume(
         display.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
         refuse_links(run.path)
+        files.refuse_newer_folders(run.path)
         clean_up(run.path)
         prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
         refuse_other_data(run, prepared.splits, config.data.source)

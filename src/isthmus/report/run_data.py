@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
 from isthmus.evaluation.metrics.pca import EXACT_WORK, SIDE
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.training.prepared import Prepared
+from isthmus.wording import shell_word
 
 LARGE = 2_000  # training samples of so many values that their covariance is not made; more change no picture seen
 
@@ -104,7 +104,7 @@ class RunData:
 
     def command(self, words: str, rest: str) -> str | None:
         """A command of isthmus about this run, such as `command("map", "-o map.png")`; None where none can load it."""
-        return None if self.record.get("module") else f"isthmus {words} {shlex.quote(str(self.path))} {rest}"
+        return None if self.record.get("module") else f"isthmus {words} {shell_word(self.path)} {rest}"
 
     def class_of(self, row: int) -> str:
         """The class of a test sample, or nothing."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +17,23 @@ from safetensors.numpy import load_file
 from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, UsageError
 from isthmus.models.abstract_model import WEIGHTS
 from isthmus.system import files, regular
-from isthmus.system.places import refuse_gone
+from isthmus.system.places import refuse_gone, refuse_link, refuse_other_kinds
 from isthmus.system.tensors import save_tensors
+from isthmus.wording import shell_word
 
+T = TypeVar("T")
 FOLDER, MODEL = "latent", "model"
+# What makes a part anew once it was removed; the others come back when the tool that needs them is used again.
+MAKERS = {
+    "codes": "isthmus sample {run} -o OUT",
+    "density": "isthmus sample {run} -o OUT",
+    "classifier": "isthmus sample {run} -o OUT",
+    "anomaly": "isthmus score {run} INPUT -o OUT",
+    "map": "isthmus serve {run}",
+    "features": "isthmus feature learn {run} {name} …",
+}
+# What only a training writes: without it the tools work, and say less.
+OF_TRAINING = {"set", "training_rows"}
 
 
 class Artifact(NamedTuple):
@@ -73,28 +86,37 @@ class Artifacts:
         Raises: ModelFileError where it is missing, damaged, or made with other weights.
         """
         folder = self._folder(name)
+        self._refuse_in_the_way(folder)
         if not folder.is_dir():
-            raise ModelFileError("LATENT-MISSING", f"{self.run_path} has no {FOLDER}/{name}.", fix="make it first")
+            fix = f"make it with `{self._maker(name)}`"
+            raise ModelFileError("LATENT-MISSING", f"{self.run_path} has no {FOLDER}/{name}.", fix=fix)
+        fix = self.remedy(name)
         try:
-            files.verify_folder(folder)
+            files.verify_folder(folder, f"part of {FOLDER}/", fix)
             about = regular.read_json(folder / f"{folder.name}.json")
             holds = folder / f"{folder.name}.safetensors"
             part = Artifact(dict(about), load_file(holds) if holds.is_file() else {})
-        except ModelFileError as error:
-            error.fix = f"remove {folder}, which is made anew, or use another copy of it"
-            raise
         except (OSError, ValueError, TypeError, SafetensorError) as error:
-            fix = f"remove {folder}, which is made anew, or use another copy of it"
             raise ModelFileError("LATENT-FILE", f"{folder} cannot be read: {error}.", fix=fix) from None
         if part.about.get("weights") != self.weights:
             where = f"those in {self.run_path / MODEL}" if self._weights is None else "those that are in use"
             message = f"{folder} was made with other weights than {where}."
-            raise ModelFileError("LATENT-STALE", message, fix=f"make it anew; {folder} can be removed")
+            raise ModelFileError("LATENT-STALE", message, fix=fix)
         return part
+
+    def read(self, name: str, parse: Callable[[Artifact], T]) -> T:
+        """What `parse` makes of a part. Raises: as `get` and `parse`, with the fix for this part."""
+        part = self.get(name)
+        try:
+            return parse(part)
+        except ModelFileError as error:
+            error.fix = self.remedy(name)
+            raise
 
     def has(self, name: str) -> bool:
         """Whether there is such a part, made with these weights; a damaged one is an error of `get`."""
         folder = self._folder(name)
+        self._refuse_in_the_way(folder)
         try:
             about = regular.read_json(folder / f"{folder.name}.json")
             return about.get("weights") == self.weights
@@ -106,7 +128,15 @@ class Artifacts:
     def names(self, within: str = "") -> list[str]:
         """The parts there are, sorted; of `within="features"` those below it, without that word."""
         folder = self._folder(within) if within else self.folder
+        self._refuse_in_the_way(folder)
         return sorted(path.parent.name for path in folder.glob(f"*/{files.MANIFEST}") if path.parent.name[0] != ".")
+
+    def remedy(self, name: str) -> str:
+        """What to do about a part that cannot be used."""
+        folder = shell_word(self._folder(name))
+        if name in OF_TRAINING:
+            return f"remove it with `rm -r {folder}`; the tools work without it"
+        return f"remove it with `rm -r {folder}`; `{self._maker(name)}` makes it anew"
 
     @property
     def weights(self) -> str | None:
@@ -122,6 +152,19 @@ class Artifacts:
             message = f"{self.run_path} was trained on while {FOLDER}/{name} was made of its weights before."
             fix = "do it again: the run is then opened with its new weights"
             raise FolderInUseError("RUN-CHANGED", message, fix=fix)
+
+    def _maker(self, name: str) -> str:
+        first, _, below = name.partition("/")
+        maker = MAKERS.get(first, "isthmus train --config {run}/config.toml")
+        return maker.format(run=shell_word(self.run_path), name=shell_word(below))
+
+    def _refuse_in_the_way(self, folder: Path) -> None:
+        """Raises: ModelFileError for a link, or for what is no folder, on the way from the run to a part."""
+        for place in (folder, *folder.parents):
+            if place == self.run_path:
+                break
+            refuse_link(place)
+            refuse_other_kinds(place)
 
     def _folder(self, name: str) -> Path:
         pieces = name.split("/")

@@ -221,7 +221,7 @@ def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
         return fit_gaussian(latent.codes if group is None else latent.codes[latent.labels == group])
     artifacts, seed = run.artifacts, run.config.training.seed
     if artifacts.has(PART):
-        found = Density.from_part(artifacts.get(PART), latent.z_size)
+        found = artifacts.read(PART, lambda part: Density.from_part(part, latent.z_size))
     else:
         found = (
             fit_mixture(latent.codes, seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shlex
 import zipfile
 from contextlib import suppress
 from difflib import get_close_matches
@@ -15,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError
 from isthmus.runs.folder import MODEL, RECORD, RunFolder
 from isthmus.system import files
-from isthmus.system.swapping import standing
-from isthmus.wording import shortened
+from isthmus.wording import shell_word, shortened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,7 +36,7 @@ def new_folder(out: str | Path | None, name: str) -> Path:
             raise FolderInUseError(
                 "FOLDER-EXISTS",
                 f"{path} exists and is not empty.",
-                fix=f"go on with it (`isthmus resume {shlex.quote(str(path))}`), or name another folder with --out",
+                fix=f"go on with it (`isthmus resume {shell_word(path)}`), or name another folder with --out",
             )
         return path
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
@@ -146,7 +144,7 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
     if os.path.lexists(folder / RECORD) or not (folder / files.MANIFEST).is_file():
         run = find(path)
         folder = run.path / MODEL
-        if not standing(folder).is_dir():
+        if not run.has_model:
             return run.model
     return load_model(folder, module=module, device=device)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +16,9 @@ from isthmus.errors import FolderInUseError, ModelFileError, ResourceError, Usag
 from isthmus.runs.stored import CONFIG, HISTORY, METRICS, MODEL, RECORD, read_history, read_metrics, read_record
 from isthmus.system import checksums, files
 from isthmus.system.lock import is_held
+from isthmus.system.places import refuse_link, refuse_other_kinds
 from isthmus.system.swapping import standing
+from isthmus.wording import shell_word
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,12 +65,19 @@ class RunFolder:
 
         if self.given_model is not None:
             return self.given_model
-        if not standing(self.path / MODEL).is_dir():
+        if not self.has_model:
             message = f"{self.path} has no trained model yet."
             raise ModelFileError(
-                "MODEL-MISSING", message, fix=f"finish its training with `isthmus resume {shlex.quote(str(self.path))}`"
+                "MODEL-MISSING", message, fix=f"finish its training with `isthmus resume {shell_word(self.path)}`"
             )
         return load_model(self.path / MODEL, module=self.module)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a trained model lies in the folder. Raises: ModelFileError for a link or a file in its place."""
+        refuse_link(self.path / MODEL)
+        refuse_other_kinds(self.path / MODEL)
+        return standing(self.path / MODEL).is_dir()
 
     @property
     def coder(self) -> Model:
@@ -202,7 +210,7 @@ class RunFolder:
         needed = ["data=…"] * (self.config.data.source == IN_MEMORY) + ["module=…"] * bool(self.record.get("module"))
         if needed:
             return f"isthmus.resume({', '.join([repr(str(self.path)), *needed])})"
-        return f"isthmus resume {shlex.quote(str(self.path))}"
+        return f"isthmus resume {shell_word(self.path)}"
 
     def write_record(self, **values: Any) -> None:
         """Adds values to `run.json`."""

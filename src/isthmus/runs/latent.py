@@ -101,7 +101,8 @@ class Latent:
     @classmethod
     def load(cls, run_path: str | Path, weights: str | None = None) -> Latent:
         """What `write` wrote. Raises: ModelFileError where it is missing, damaged or of other weights."""
-        about, arrays = Artifacts(run_path, weights).get(PART)
+        kept = Artifacts(run_path, weights)
+        about, arrays = kept.get(PART)
         try:
             classes, ids = tuple(map(str, about["classes"])), tuple(map(str, about["ids"]))
             optional = {name: arrays.pop(name, None) for name in ("labels", "class_covariance")}
@@ -112,8 +113,8 @@ class Latent:
                     raise ValueError(f"{name} has the shape {value.shape} instead of {shape}")
             return latent
         except (KeyError, TypeError, ValueError) as error:
-            fix = f"remove {Artifacts(run_path).folder / PART}, which is made anew"
-            raise ModelFileError("LATENT-FILE", f"{run_path}/latent/{PART} does not fit: {error}.", fix=fix) from None
+            message = f"{run_path}/latent/{PART} does not fit: {error}."
+            raise ModelFileError("LATENT-FILE", message, fix=kept.remedy(PART)) from None
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         Z, K, M = len(self.mean), len(self.classes), len(self.ids)

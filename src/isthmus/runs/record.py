@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from isthmus.data.batching.split import Splits
 from isthmus.system import files
 from isthmus.training.prepared import Prepared
 from isthmus.version import __version__
+from isthmus.wording import shell_word
 
 PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
 
@@ -30,7 +30,7 @@ def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, A
     data = digests(prepared.splits)
     return {
         "format": files.FORMAT,
-        "command": shlex.join(command) if command else None,
+        "command": " ".join(map(shell_word, command)) if command else None,
         "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "ended": None,
         "seed": prepared.config.training.seed,

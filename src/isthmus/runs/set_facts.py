@@ -74,9 +74,7 @@ def set_facts(run_path: str | Path) -> SetFacts | None:
         return _from_part(part)
     except (KeyError, TypeError, ValueError) as error:
         message = f"latent/{PART} in {run_path} cannot be used: {error}."
-        raise ModelFileError(
-            "LATENT-FILE", message, fix=f"remove {kept.folder / PART}; the tools need it not"
-        ) from None
+        raise ModelFileError("LATENT-FILE", message, fix=kept.remedy(PART)) from None
 
 
 def _from_part(part: Artifact) -> SetFacts:

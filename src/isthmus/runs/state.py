@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from isthmus.errors import ModelFileError
 from isthmus.runs.folder import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, RunFolder
 from isthmus.system import files, lock
 from isthmus.system.places import is_gone
-from isthmus.system.swapping import standing
+from isthmus.wording import shell_word
 
 
 def has_begun(path: Path) -> bool:
@@ -50,10 +49,14 @@ def damage(run: RunFolder) -> ModelFileError | None:
     """What is wrong with the trained model of a run: a file missing, cut or changed; None where it is whole, or where
     the run has not come so far as to have one."""
     folder = run.path / MODEL
-    if not standing(folder).is_dir():
+    try:
+        is_there = run.has_model
+    except ModelFileError as error:
+        return error
+    if not is_there:
         if run.record.get("ended") not in DONE:
             return None
-        config = shlex.quote(str(run.path / CONFIG))
+        config = shell_word(run.path / CONFIG)
         fix = f"use another copy of it, or train again with `isthmus train --config {config}`"
         return ModelFileError("MODEL-MISSING", f"{run.path} was trained to its end, and {MODEL}/ is gone.", fix=fix)
     try:

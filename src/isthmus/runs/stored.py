@@ -97,9 +97,7 @@ def _object(path: Path) -> dict[str, Any]:
         _expect(type(version) is int, "its format is no number")
     except ValueError as error:
         raise checksums.unreadable(path, error) from None
-    if version > files.FORMAT:
-        message = f"{path} has format {version}; this isthmus reads up to {files.FORMAT}."
-        raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
+    files.refuse_newer(path, version, value.get("versions"))
     return value
 
 

@@ -70,7 +70,7 @@ def training_rows(run_path: str | Path) -> TrainingRows | None:
         return TrainingRows(arrays["numbers"].view(np.uint64), shape, np.dtype(about["dtype"]))
     except (KeyError, TypeError, ValueError) as error:
         message = f"latent/{PART} in {run_path} cannot be used: {error}."
-        raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}; scores need it not") from None
+        raise ModelFileError("LATENT-FILE", message, fix=kept.remedy(PART)) from None
 
 
 __all__ = ["TrainingRows", "keep_training_rows", "training_rows"]

@@ -16,7 +16,8 @@ from isthmus.version import __version__
 
 OF = "run"  # what the manifest is of; the manifests of models and checkpoints do not say
 ENTRY = ("bytes", "sha256", "before")  # what it says of each file
-WRONG = (regular.NotAFile, ValueError, KeyError, TypeError, AttributeError)  # what comes of something else in its place
+# What comes of something else in its place.
+WRONG = (regular.NotAFile, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 REREAD_MOST = 20  # times that a file is read again because it is being written just now
 
 Stated = dict[str, dict[str, Any]]
@@ -108,11 +109,13 @@ def unreadable(path: Path, error: Exception) -> ModelFileError:
 
 
 def _entries(folder: Path) -> Stated | None:
-    """As `stated`. Raises: OSError where it cannot be read; WRONG for what is not the manifest of a run."""
+    """As `stated`. Raises: OSError where it cannot be read; WRONG for what is not the manifest of a run;
+    ModelFileError for that of a later isthmus."""
     try:
         manifest = regular.read_json(folder / files.MANIFEST)
     except FileNotFoundError:
         return None
+    files.refuse_newer(folder / files.MANIFEST, int(manifest.get("format", 0)), manifest)
     if manifest["of"] != OF:
         raise ValueError("it is not of a run")
     return {str(name): {k: about[k] for k in ENTRY} for name, about in manifest["files"].items()}

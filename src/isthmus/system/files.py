@@ -13,13 +13,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from isthmus.errors import ModelFileError, ResourceError
 from isthmus.system import regular
-from isthmus.system.places import guard
+from isthmus.system.places import guard, refuse_other_kinds
 from isthmus.system.swapping import PART, in_use, mark_in_use, remove, standing, swap
 from isthmus.version import __version__
 from isthmus.wording import shortened
@@ -84,10 +84,13 @@ def finite_or_null(value: Any) -> Any:
 def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]], *, within: Path | None = None) -> Path:
     """Writes all files and their manifest into a new folder, then swaps it in by rename.
 
-    What stood there before is kept until the new folder is complete. `within` and errors as for `write_atomic`.
+    What stood there before is kept until the new folder is complete. `within` and errors as for `write_atomic`;
+    ModelFileError too where what stands there is no folder, or one of a later isthmus.
     """
     with _explained(folder, within):
         _make_way(folder, within)
+        refuse_other_kinds(folder)
+        refuse_newer_folder(folder)
         part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
         try:
             with in_use(part):
@@ -128,16 +131,19 @@ def _make_way(path: Path, within: Path | None) -> None:
         parent.mkdir(exist_ok=True)
 
 
-def verify_folder(folder: Path) -> dict[str, Any]:
+def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | None = None) -> dict[str, Any]:
     """The manifest of a folder, once every file in it has the size and SHA-256 that it states.
+
+    `kind` and `fix` are words of the error: what the folder should be, and what to do.
 
     Raises: ModelFileError naming the first file that is missing, cut, changed or not stated; or a newer format.
     """
-    what = f"{folder} is not a whole model or checkpoint"
-    fix = "use another copy of it, or train again with `isthmus train --config RUN/config.toml`"
+    what = f"{folder} is not a whole {kind}"
+    fix = fix or "use another copy of it, or train again with `isthmus train --config RUN/config.toml`"
     try:
         manifest = regular.read_json(folder / MANIFEST)
-        version, files = int(manifest["format"]), dict(manifest["files"])
+        refuse_newer(folder, int(manifest["format"]), manifest)
+        files = dict(manifest["files"])
     except FileNotFoundError:
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} is missing.", fix=fix) from None
     except OSError as error:
@@ -145,7 +151,6 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         raise ModelFileError("MODEL-MANIFEST", message, fix=fix) from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
-    refuse_newer(folder, version, manifest)
     for path in folder.iterdir():
         if path.suffix in STATED and path.name not in (*files, MANIFEST):
             raise ModelFileError("MODEL-FILE", f"{what}: {MANIFEST} does not state {path.name!r}.", fix=fix)
@@ -205,12 +210,27 @@ def _seen(folder: Path) -> tuple[Path, bytes | None]:
         return place, None
 
 
-def refuse_newer(path: Path, version: int, manifest: Mapping[str, Any]) -> None:
-    """Raises: ModelFileError if `version` is of a format that only a later isthmus knows; the manifest says which."""
+def refuse_newer(path: Path, version: int, manifest: Any) -> None:
+    """Raises: ModelFileError if `version` is of a format that only a later isthmus knows; `manifest["isthmus"]`, where
+    there is such a thing, says which."""
     if version > FORMAT:
-        made_by = f"isthmus {manifest.get('isthmus', 'of a later version')}"
-        message = f"{path} was made by {made_by} (format {version}); this is {__version__} (format {FORMAT})."
+        stated = manifest.get("isthmus") if isinstance(manifest, Mapping) else None
+        made_by = f"a newer isthmus ({shortened(stated)})" if isinstance(stated, str) else "a newer isthmus"
+        message = f"{path} was made by {made_by}, in format {version}; this one, {__version__}, reads up to {FORMAT}."
         raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
+
+
+def refuse_newer_folders(run: Path) -> None:
+    """As `refuse_newer`, for all that a training replaces in a run folder."""
+    for manifest in sorted(run.rglob(MANIFEST)):  # which follows no links
+        refuse_newer_folder(manifest.parent)
+
+
+def refuse_newer_folder(folder: Path) -> None:
+    """As `refuse_newer`, for who writes a folder: none is replaced that a later isthmus made."""
+    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):  # nothing there, or nothing that says so
+        manifest = dict(regular.read_json(folder / MANIFEST))
+        refuse_newer(folder, int(manifest["format"]), manifest)
 
 
 def fingerprint(path: Path) -> dict[str, Any]:

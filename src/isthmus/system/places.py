@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from isthmus.errors import FolderGoneError, ModelFileError
+from isthmus.system import regular
 
 LOCK, RECORD = ".lock", "run.json"
 FOLDERS = {"checkpoint", "latent", "model"}  # of a run; what else it holds are files with a suffix, and hidden ones
@@ -42,7 +43,8 @@ def guard(path: Path, within: Path | None = None) -> Path | None:
     That is `within`, or a folder that this process has locked; otherwise None, though a run folder that `path` lies in
     is looked at for links.
 
-    Raises: FolderGoneError where that folder is gone; ModelFileError for a link on the way from it to `path`.
+    Raises: FolderGoneError where that folder is gone; ModelFileError for a link on the way from it to `path`, or for
+    what is no folder there.
     """
     run = within if within is not None else next((p for p in path.parents if p in HELD), None)
     if run is not None:
@@ -53,6 +55,8 @@ def guard(path: Path, within: Path | None = None) -> Path | None:
             if place == around:
                 break
             refuse_link(place)
+            if place != path:
+                refuse_other_kinds(place)
     return run
 
 
@@ -82,13 +86,28 @@ def is_gone(folder: Path) -> bool:
 def refuse_link(path: Path) -> None:
     """Raises: ModelFileError if `path` itself is a link."""
     if os.path.islink(path):
-        message = f"{path} is a link (to {os.readlink(path)}); in a run folder isthmus writes through none."
+        message = f"{path} is a link (to {os.readlink(path)}); in a run folder isthmus follows none."
         fix = "put what it leads to in its place, or remove the link"
         raise ModelFileError("RUN-LINK", message, fix=fix)
 
 
+def refuse_other_kinds(folder: Path) -> None:
+    """Raises: ModelFileError if something stands at `folder` that is no folder."""
+    try:
+        mode = folder.lstat().st_mode
+    except OSError:  # nothing there, or not ours to look at
+        return
+    if not stat.S_ISDIR(mode):
+        message = f"{folder} is {regular.kind(mode)}, not a folder."
+        raise ModelFileError("RUN-FILE", message, fix="move it elsewhere; isthmus makes that folder itself")
+
+
 def refuse_links(run: Path) -> None:
-    """Raises: ModelFileError for a link at a place of a run folder that a training writes, moves or deletes."""
+    """Raises: ModelFileError for a link at a place of a run folder that a training writes, moves or deletes, and for
+    what is no folder where one is written."""
+    for name in sorted(FOLDERS):
+        refuse_link(run / name)
+        refuse_other_kinds(run / name)
     for folder, folders, names in os.walk(run):  # which follows no links
         if Path(folder) == run:
             folders[:], names[:] = _written(folders), _written(names)

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 MOST = 256 * 2**20  # bytes of a text that is read whole; the history of a million epochs is smaller
 KINDS = {
+    stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a pipe",
@@ -97,12 +98,18 @@ def reason(error: Exception) -> str:
 
 def _refuse(mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise NotAFile(f"it is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file")
+        raise NotAFile(f"it is {kind(mode)}, not a file")
+
+
+def kind(mode: int) -> str:
+    """What stands there, by its mode: "a pipe"."""
+    return KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 __all__ = [
     "NotAFile",
     "is_file",
+    "kind",
     "opened",
     "parse_json",
     "read_bytes",

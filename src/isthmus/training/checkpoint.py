@@ -20,7 +20,7 @@ from torch import Tensor
 
 from isthmus.errors import ModelFileError
 from isthmus.system import files, regular
-from isthmus.system.places import guard
+from isthmus.system.places import guard, refuse_link
 from isthmus.system.swapping import remove
 from isthmus.system.tensors import save_tensors
 
@@ -56,7 +56,10 @@ class Checkpoints:
         """(tensors, state) of the newest whole checkpoint; None if there is none.
 
         A damaged one is moved aside, named in a warning, and the one before is taken.
+
+        Raises: ModelFileError where `folder` is a link, or a checkpoint is of a later isthmus.
         """
+        refuse_link(self.folder)
         for folder in reversed(self._folders()):
             try:
                 files.verify_folder(folder)

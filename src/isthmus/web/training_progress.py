@@ -24,6 +24,7 @@ from isthmus.report.plots import Axis, Line, line_chart, y_axis
 from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, RunFolder
 from isthmus.system import files, regular
 from isthmus.system.lock import NAME, is_held
+from isthmus.system.places import refuse_link
 from isthmus.system.swapping import standing
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
@@ -91,6 +92,8 @@ class TrainingStatus:
         if not prepared.preprocess.is_image:
             return None
         folder = self.path / CHECKPOINT / latest
+        refuse_link(folder.parent)
+        refuse_link(folder)
         files.verify_folder(folder)
         model = Model(prepared.config.model, prepared.preprocess)
         model.load_state_dict(load_file(folder / "model.safetensors"))

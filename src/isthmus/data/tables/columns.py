@@ -10,7 +10,7 @@ from typing import NamedTuple
 from isthmus.config import DataConfig
 from isthmus.data.tables.writing import without_apostrophes
 from isthmus.errors import DataError
-from isthmus.wording import counted, listed, printable
+from isthmus.wording import counted, listed, printable, shell_word
 
 OTHER_TABLE = "name a table with the columns of the training"
 LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case
@@ -202,4 +202,4 @@ def _refuse_unknown(wanted: Sequence[str], names: Sequence[str], option: str, na
 def quoted(name: str) -> str:
     """A column name as one word of a command line."""
     plain = name.isascii() and name.replace("_", "").replace("-", "").replace(".", "").isalnum()
-    return name if plain and not name.startswith("-") else "'" + name.replace("'", "'\\''") + "'"
+    return name if plain and not name.startswith("-") else shell_word(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float
@@ -15,7 +14,7 @@ from isthmus.evaluation.metrics.metrics import noise_sd
 from isthmus.evaluation.verdicts.cases import Verdict
 from isthmus.parts.corruptions import Level
 from isthmus.registry import joined, parse
-from isthmus.wording import number
+from isthmus.wording import number, shell_word
 
 MARGIN = 1.1  # the calibrated range holds nine images of ten; a tenth beyond it leaves single odd ones alone
 # How a level changes with the deviation of the noise it makes: a share of pixels with its square, photons inversely.
@@ -64,7 +63,7 @@ def judge_noise(
     factor = found / typical if typical > 0 else 1.0
     # Squared, since cutting to [0, 1] draws estimates together: on digits sigma 0.9 looks 1.4 times as strong as 0.5.
     levels = wider(noise, factor**2)
-    again = f"isthmus train --config {shlex.quote(f'{path}/config.toml')} --noise {levels}" if path else None
+    again = f"isthmus train --config {shell_word(f'{path}/config.toml')} --noise {levels}" if path else None
     return Verdict("noise-unlike-training", "warn", f"{text}: {numbers}.", again)
 
 

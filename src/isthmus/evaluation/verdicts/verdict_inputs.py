@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.config import TrainingConfig
 from isthmus.evaluation.verdicts.data_facts import Spans, Swallowed
+from isthmus.wording import shell_word
 
 USUAL_STEPS = TrainingConfig().steps
 DIVIDING = {"--limit", "--validation", "--test"}  # which `isthmus check` has not: it looks at all of the data
@@ -115,9 +116,10 @@ class Facts:
         if self.from_python:
             return None
         if self.path and recipe is None:
-            return f"isthmus train --config {shlex.quote(f'{self.path}/config.toml')} {changes}".strip()
+            return f"isthmus train --config {shell_word(f'{self.path}/config.toml')} {changes}".strip()
         noise = f"--noise {self.noise}" if self.is_denoiser else ""
-        words = ["isthmus train", shlex.quote(self.source), "--recipe", recipe or self.recipe, noise, self.options]
+        words = ["isthmus train", shell_word(self.source), "--recipe", recipe or self.recipe, noise]
+        words.append(_shown(self.options))
         return " ".join(word for word in [*words, changes] if word)
 
     def check_test(self) -> str | None:
@@ -129,7 +131,7 @@ class Facts:
 
     def check(self) -> str | None:
         """The command that looks at the data."""
-        words = ["isthmus check", shlex.quote(self.source), self._options_without(DIVIDING)]
+        words = ["isthmus check", shell_word(self.source), _shown(self._options_without(DIVIDING))]
         return None if self.from_python else " ".join(word for word in words if word)
 
     def with_more_data(self) -> str | None:
@@ -151,4 +153,9 @@ class Facts:
 
     def resume(self, changes: str = "") -> str | None:
         """The command that goes on with the run."""
-        return None if self.from_python else f"isthmus resume {shlex.quote(self.path or 'latest')} {changes}".strip()
+        return None if self.from_python else f"isthmus resume {shell_word(self.path or 'latest')} {changes}".strip()
+
+
+def _shown(options: str) -> str:
+    """Options as a person types them."""
+    return " ".join(map(shell_word, shlex.split(options)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from xml.etree import ElementTree as ET
 
 from isthmus.config import Config
@@ -12,6 +11,7 @@ from isthmus.recipes import resolve
 from isthmus.report.markup import Html, element, html, legible, numeral
 from isthmus.report.run_data import RunData, Section
 from isthmus.system import regular
+from isthmus.wording import shell_word
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = {
@@ -88,7 +88,7 @@ def settings(run_data: RunData) -> Section:
     record, config = run_data.record, run_data.config
     changed, same = differing(config)
     where = run_data.path / "config.toml"
-    from_file = f"isthmus train --config {shlex.quote(str(where))}"
+    from_file = f"isthmus train --config {shell_word(where)}"
     own = record.get("module")
     content = {
         "command": record.get("command"),

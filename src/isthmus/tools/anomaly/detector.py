@@ -137,7 +137,7 @@ class Detector:
         """
         model, artifacts = run.model, run.artifacts
         if artifacts.has(EVIDENCE):
-            evidence = Evidence.from_part(artifacts.get(EVIDENCE), model)
+            evidence = artifacts.read(EVIDENCE, lambda part: Evidence.from_part(part, model))
         else:
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
             artifacts.keep(EVIDENCE, *evidence.as_part())

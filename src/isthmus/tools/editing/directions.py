@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,6 +17,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.editing.features import METHODS, Feature, Group
 from isthmus.tools.sampling.interpolation import refuse_discrete
+from isthmus.wording import shell_word
 
 FOLDER = "features"  # in RUN/latent/
 OTHERS = "the others"
@@ -48,11 +48,11 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
 def _kept(run: RunFolder, name: str) -> Feature:
     """Raises: ModelFileError where it is damaged, or of other weights."""
     try:
-        return Feature.from_part(run.artifacts.get(f"{FOLDER}/{name}"), run.latent.z_size)
+        return run.artifacts.read(f"{FOLDER}/{name}", lambda part: Feature.from_part(part, run.latent.z_size))
     except ModelFileError as error:
         if error.code == "LATENT-STALE":
             error.message = f"the feature {name!r} was learned with other weights than {run.path} has now."
-            error.fix = f"learn it anew with `isthmus feature learn {shlex.quote(str(run.path))} {shlex.quote(name)} …`"
+            error.fix = f"learn it anew with `isthmus feature learn {shell_word(run.path)} {shell_word(name)} …`"
         raise
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from isthmus.tools.editing.features import Feature, Group
 from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.picking import pick
 from isthmus.tools.sampling.traversal import usual_code
+from isthmus.wording import shell_word
 
 HELD_OUT = 0.25  # of two sets of samples: what the separation is told on
 FEWEST_HELD = 4  # on fewer of a kind no separation is told
@@ -163,7 +163,7 @@ def about_out_of_date(run: RunFolder) -> list[str]:
     if not old:
         return []
     names, them = ", ".join(old), "them" if len(old) > 1 else "it"
-    how = f"`isthmus feature learn {shlex.quote(str(run.path))} NAME …`"
+    how = f"`isthmus feature learn {shell_word(run.path)} NAME …`"
     return [f"left out: {names}, learned before {run.path} was trained on; {how} learns {them} anew"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from isthmus.evaluation.figures import maps
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.exploration.encoded_samples import coded, one_set, picture_of, thinned
 from isthmus.tools.exploration.projection import project, refuse_method
+from isthmus.wording import shell_word
 
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
 SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
@@ -73,7 +73,7 @@ def map_codes(
     samples = one_set(run, source, settings)
     color = _color(samples, color)
     if source is None and len(samples) < SMALL:
-        command = f"isthmus map {shlex.quote(str(run.path))} {shlex.quote(run.config.data.source)}"
+        command = f"isthmus map {shell_word(run.path)} {shell_word(run.config.data.source)}"
         note = f"the {len(samples):,} test samples are drawn; `{command}` draws all"
         samples = replace(samples, notes=(*samples.notes, note))
     samples = thinned(samples, limit, run.config.training.seed, "map")

@@ -70,7 +70,7 @@ def classifier_of(run: RunFolder) -> Classifier:
             found.network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             message = f"{artifacts.folder / PART} does not fit: {str(error).splitlines()[0]}."
-            raise ModelFileError("LATENT-FILE", message, fix=f"remove {artifacts.folder / PART}") from None
+            raise ModelFileError("LATENT-FILE", message, fix=artifacts.remedy(PART)) from None
         return found
     found = train_classifier(run.prepared)
     about = {"classes": found.classes, "accuracy": found.accuracy, "n_test": found.n_test}
