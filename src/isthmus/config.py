@@ -62,6 +62,12 @@ class DataConfig:
     scale: Annotated[Literal["auto", "none", "minmax", "standard"], "auto: images to [0, 1], tables standardized."] = (
         "auto"
     )
+    # Runs from before this setting divide by what their type holds; see `settings.BEFORE`.
+    range: Annotated[
+        Literal["data", "type"],
+        "Black and white of images other than bytes and floats in [0, 1]: the least and the greatest value of the "
+        "training data, or the ends of their type (0 and 65,535).",
+    ] = "data"
     # Runs from before this setting have float32 everywhere; see `settings.BEFORE`.
     digits: Annotated[
         Literal["auto", "float32", "float64"],
@@ -113,7 +119,7 @@ class ModelConfig:
     noise: Annotated[
         str,
         "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, grain, masking; "
-        "none; several as a+b. "
+        "none; a+b: one after the other; a|b: one of them for each sample. "
         "Gaussian levels are standard deviations of the data as scaled: images to [0, 1], where 25 of 255 is 0.098.",
     ] = "none"
     terms: Annotated[str, "Further penalties: contractive, mmd, l2; several as a+b; none."] = "none"
@@ -148,6 +154,9 @@ class TrainingConfig:
     ] = None
     penalty_warmup: Annotated[Fraction, "Share of the steps in which the penalties' weights rise from 0."] = 0.0
     penalty_cycles: Annotated[Count, "How often in a training they rise, from 0 each time."] = 1
+    average: Annotated[
+        Beta, "Decay of a moving average of the weights, which is then what is judged and kept; 0: none."
+    ] = 0.0
     clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
     augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, or auto."] = "auto"
     patience: Annotated[

@@ -37,6 +37,11 @@ def joined(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\+(?=\s*[a-z])", text)]
 
 
+def alternatives(text: str) -> list[str]:
+    """`"gaussian:0-0.2|grain:0-0.1"` -> `["gaussian:0-0.2", "grain:0-0.1"]`."""
+    return [part.strip() for part in text.split("|")]
+
+
 def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **context: Any) -> T:
     """Builds the part that `text` names; `context` fills arguments that come from elsewhere (a shape, a range).
 

@@ -161,7 +161,8 @@ def test_other_test_data_is_compared_too(tmp_path: Path) -> None:
 
 def test_fault_42_the_range_that_was_found_is_told(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", RNG.random((5, 8, 8)) * 300 - 20)
-    findings = check(tmp_path / "x.npy")
+    assert check(tmp_path / "x.npy").ok
+    findings = check(tmp_path / "x.npy", DataConfig(range="type"))
     assert not findings.ok
     assert findings.bundle is None
     assert "DATA-RANGE" in [problem.code for problem in findings.problems]

@@ -245,6 +245,7 @@ def test_wrong_number_of_labels() -> None:
 
 
 @pytest.mark.parametrize("values", [FLOATS * 255, FLOATS - 0.5])
-def test_fault_86_floats_of_another_range_are_refused(values: np.ndarray) -> None:
+def test_fault_86_floats_of_another_range_are_told_and_refused_by_type(values: np.ndarray) -> None:
+    assert "black and white are the least and the greatest value" in read_object(values).train.notes[-1]
     with pytest.raises(DataError, match=r"0 to 1|\[0, 1\]"):
-        read_object(values)
+        read_object(values, DataConfig(range="type"))

@@ -69,8 +69,9 @@ def test_floats_of_pixels() -> None:
     assert samples(unit, shape="8x8").x.dtype == np.float32
     whole = RNG.integers(0, 256, (5, 64)).astype(np.float32)
     assert samples(whole, shape="8x8").x.dtype == np.uint8
+    np.testing.assert_array_equal(samples(unit * 20, shape="8x8").x.reshape(5, 64), unit * 20)
     with pytest.raises(DataError, match="image values lie between"):
-        samples(unit * 20, shape="8x8")
+        samples(unit * 20, shape="8x8", range="type")
     assert samples(unit * 20, shape="8x8", scale="minmax").x.max() == (unit * 20).max()
 
 

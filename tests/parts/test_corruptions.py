@@ -216,5 +216,40 @@ def test_added_noise_is_one_kind_after_the_other() -> None:
     both = corruption("gaussian:0.3+grain:0.4", None, (1, 64, 64))(x, seeded(0))
     assert float(both.x_in.std()) == pytest.approx(0.5, rel=0.03)  # variances add up
     assert torch.equal(both.target, x)
-    with pytest.raises(UsageError, match="masking cannot be added"):
+    with pytest.raises(UsageError, match="masking cannot be joined"):
         corruption("gaussian:0.3+masking:0.4", None, (1, 64, 64))
+
+
+def test_one_of_several_kinds_of_noise_is_drawn_for_each_sample() -> None:
+    x = torch.zeros(3000, 1, 4, 4)
+    noisy = corruption("gaussian:0.1,clip=false|gaussian:1,clip=false|none", (0.0, 1.0)).corrupt(x, seeded(0))
+    spread = noisy.flatten(1).std(1)
+    shares = [float(part.float().mean()) for part in (spread == 0, (spread > 0) & (spread < 0.3), spread > 0.3)]
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.035)  # four standard errors of a share of 3,000
+
+
+def test_levels_may_be_given_in_units_of_the_raw_data() -> None:
+    x = torch.zeros(200, 1, 40, 40)
+    noisy = corruption("gaussian:200counts", (0.0, 1.0), clips=False, unit=1 / 4000)(x, seeded(0)).x_in
+    assert float(noisy.std()) == pytest.approx(200 / 4000, rel=0.01)  # of 320,000 values
+    assert Level("50-200 counts", unit=1 / 4000).bounds == pytest.approx((0.0125, 0.05))
+    with pytest.raises(UsageError, match="the level '200counts' is in counts, which this noise or this data does not"):
+        corruption("gaussian:200counts", (0.0, 1.0))
+
+
+def test_noise_is_not_cut_where_the_data_tells_black_and_white() -> None:
+    x = torch.full((50, 1, 20, 20), 0.5)
+    kinds = ("gaussian:1", "speckle:2", "grain:1", "poisson:2")
+    ends = [
+        [float(v) for v in corruption(k, (0.0, 1.0), clips=clips)(x, seeded(0)).x_in.aminmax()]
+        for k in kinds
+        for clips in (True, False)
+    ]
+    assert all(low >= 0 and high <= 1 for low, high in ends[::2])
+    assert all(high > 1 for _, high in ends[1::2])
+
+
+def test_sums_stand_within_alternatives() -> None:
+    x = torch.zeros(2000, 1, 4, 4)
+    both = corruption("gaussian:3,clip=false+gaussian:4,clip=false|gaussian:5,clip=false", (0.0, 1.0))
+    assert float(both.corrupt(x, seeded(0)).std()) == pytest.approx(5.0, rel=0.02)  # 3 and 4 make 5

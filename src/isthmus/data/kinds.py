@@ -13,7 +13,8 @@ from isthmus.data.inputs import PARQUET, ZIP, InputFile, kind_of, looks_like_tex
 from isthmus.errors import DataError
 from isthmus.wording import printable
 
-IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
+               b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # fmt: skip
 BY_SUFFIX = {
     ".npy": "npy", ".npz": "npz", ".parquet": "parquet", ".pq": "parquet", ".idx": "idx",
     ".csv": "table", ".tsv": "table", ".txt": "table", ".data": "table", ".dat": "table",

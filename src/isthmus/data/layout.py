@@ -36,14 +36,15 @@ def parse_shape(text: str) -> tuple[int, int, int]:
 def images_from_array(array: np.ndarray, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """(N, H, W), (N, H, W, C) or (N, C, H, W) -> a view (N, C, H, W), and what had to be decided.
 
-    Raises: DataError if no axis has 1, 3 or 4 channels.
+    1, 3 or 4 are channels wherever they stand; any other number of bands has to be the clearly shorter axis.
+
+    Raises: DataError where that is neither axis 1 nor axis 3.
     """
     if array.ndim == 3:
         return _from_three(array, name)
     first, last = array.shape[1] in CHANNELS, array.shape[3] in CHANNELS
     if not first and not last:
-        message = f"{name} has the shape {array.shape}: neither axis 1 nor axis 3 has 1, 3 or 4 channels."
-        raise DataError("DATA-SHAPE", message, fix="arrange it as (samples, height, width, channels)")
+        return _of_bands(array, name)
     if first and last:  # the reading whose images are less narrow; numpy's habit, channels last, where both are alike
         first = min(array.shape[2:]) > min(array.shape[1:3])
         order = "channels, height, width" if first else "height, width, channels"
@@ -51,6 +52,19 @@ def images_from_array(array: np.ndarray, *, name: str) -> tuple[np.ndarray, tupl
     else:
         notes = ()
     return (array, notes) if first else (rearrange(array, "n h w c -> n c h w"), notes)
+
+
+def _of_bands(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Images of any other number of bands: the axis that is clearly the shorter one, as pictures are wide and high."""
+    _, before, between, after = array.shape
+    if 2 * before <= min(between, after):
+        view, order, C = array, "bands, height, width", before
+    elif 2 * after <= min(before, between):
+        view, order, C = rearrange(array, "n h w c -> n c h w"), "height, width, bands", after
+    else:
+        message = f"{name} has the shape {array.shape}: which axis holds the bands cannot be told."
+        raise DataError("DATA-SHAPE", message, fix="arrange it as (samples, height, width, channels), fewest last")
+    return view, (f"{name}: the shape {array.shape} is read as (samples, {order}), {C} bands each.",)
 
 
 def _from_three(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

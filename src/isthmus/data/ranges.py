@@ -1,6 +1,9 @@
-"""The range rule for images: whole numbers 0..255, 16-bit numbers, or floats in [0, 1]; anything else is refused."""
+"""The range rule for images: bytes and floats in [0, 1] are what they say, all else is scaled by the range in use."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,13 +16,57 @@ DARK = 64  # bytes all below a quarter of their range are counts, such as 0 to 1
 NARROW = 0.1  # of [0, 1]: a tenth of it is 25 gray levels of 255
 TWICE = 1.01 / 255  # what bytes are once they are divided by 255 twice, with the rounding of floats
 TWELVE_BITS = 4095  # many cameras and microscopes keep 12 bits in 16
+EXTREMES = 0.001  # of the pixels at either end are few: a hot pixel, a scale bar, a cosmic ray
+FEW_SET_IT = 2.0  # times as wide as that of all but the extremes: then a few pixels would leave all others half of it
+COUNTED = 2**24  # pixels at most that percentiles are found from, evenly spread: a second, and exact to 0.001 %
 
 
-def image_values(x: np.ndarray, *, scale: str, name: str, declared: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The values of images as uint8, uint16 or float32 in [0, 1], and what was done to them.
+class UsedRange(NamedTuple):
+    """Black and white, and the ends of all values where `is_cut` says that a few extreme ones lie beyond."""
+
+    black: float
+    white: float
+    is_cut: bool
+    least: float
+    greatest: float
+
+
+def used_range(images: Iterable[np.ndarray], n_values: int) -> UsedRange:
+    """The range that images use, all channels together: least to greatest value, or the 0.1 and 99.9 percentiles where
+    a few extreme pixels set it. `images` hold `n_values` values in all, in any shapes.
+    """
+    step = max(1, n_values // COUNTED)
+    ends, some = [], []
+    for image in images:
+        ends.append(value_range(image))
+        some.append(image.reshape(-1)[::step])
+    least, greatest = min(low for low, _ in ends), max(high for _, high in ends)
+    low, high = (float(v) for v in np.quantile(np.concatenate(some), (EXTREMES, 1 - EXTREMES), method="nearest"))
+    if high > low and greatest - least > FEW_SET_IT * (high - low):
+        return UsedRange(low, high, True, least, greatest)
+    return UsedRange(least, greatest, False, least, greatest)
+
+
+def is_scaled_by_use(x: np.ndarray) -> bool:
+    """Whether images of these values need the range in use: all but bytes and floats in [0, 1]."""
+    if x.dtype == np.uint8 or not x.size:
+        return False
+    return x.dtype != np.float32 or not within_unit(*value_range(x))
+
+
+def within_unit(low: float, high: float) -> bool:
+    """Whether floats from low to high are meant for black 0 and white 1."""
+    return low >= -SLACK and high <= 1 + SLACK
+
+
+def image_values(
+    x: np.ndarray, *, scale: str, name: str, declared: bool = True, range: str = "data"
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The values of images as uint8, uint16 or float32, and what was done to them.
 
     `declared` says that the array's type was chosen by somebody; numbers from a text have no type, so whole numbers in
-    floats are then taken for bytes. `scale` other than auto lets floats of any range pass: they are scaled later.
+    floats are then taken for bytes. They are scaled later, by `range`: that of the data in use, or of their type, for
+    which floats have to lie in [0, 1] unless `scale` is another than auto.
 
     Raises: DataError for NaN, infinity, or a range that does not say what black and white are.
     """
@@ -28,10 +75,10 @@ def image_values(x: np.ndarray, *, scale: str, name: str, declared: bool = True)
     low, high = _range(x)
     _refuse_nonfinite(x, low, high, name)
     if x.dtype.kind in "iu":
-        return _whole(x, low, high, scale, name, declared)
+        return _whole(x, low, high, scale, name, declared, range)
     if not declared and are_bytes(x):
-        return _whole(x.astype(np.uint8), low, high, scale, name, declared)
-    return _floats(x, low, high, scale, name)
+        return _whole(x.astype(np.uint8), low, high, scale, name, declared, range)
+    return _floats(x, low, high, scale, name, range)
 
 
 def _range(x: np.ndarray) -> tuple[float, float]:
@@ -44,12 +91,14 @@ def _range(x: np.ndarray) -> tuple[float, float]:
 
 
 def _whole(
-    x: np.ndarray, low: float, high: float, scale: str, name: str, declared: bool
+    x: np.ndarray, low: float, high: float, scale: str, name: str, declared: bool, range: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     if low < 0 or high > 65535:
-        return _floats(x, low, high, scale, name)
+        return _floats(x, low, high, scale, name, range)
     if high <= 1 and not (declared and x.dtype == np.uint8):
         return x.astype(np.float32), (f"{name}: all values are 0 or 1; 1 is read as white.",)
+    if range == "data" and (x.dtype == np.uint16 or high > 255):
+        return converted(x, np.uint16), _about_use(low, high, name) if scale == "auto" else ()
     if high <= 255:
         return converted(x, np.uint8), _about_bytes(x, high, name)
     notes = (f"{name}: values up to {high:,.0f} are read as 16-bit numbers, 65,535 being white.",)
@@ -58,6 +107,13 @@ def _whole(
             f"{name}: no value is above {high:,.0f}; if they are 12-bit numbers, --scale minmax makes them bright.",
         )
     return converted(x, np.uint16), notes
+
+
+def _about_use(low: float, high: float, name: str) -> tuple[str, ...]:
+    return (
+        f"{name}: values from {low:,.6g} to {high:,.6g}; black and white are the least and the greatest value of the "
+        "training images (--range type: the ends of their type).",
+    )
 
 
 def _about_bytes(x: np.ndarray, high: float, name: str) -> tuple[str, ...]:
@@ -86,10 +142,14 @@ def about_narrow(low: float, high: float) -> list[str]:
     return [f"{sentence}; --scale minmax would spread the range"]
 
 
-def _floats(x: np.ndarray, low: float, high: float, scale: str, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _floats(
+    x: np.ndarray, low: float, high: float, scale: str, name: str, range: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
     if scale != "auto":
         return converted(x, np.float32), ()
-    if low < -SLACK or high > 1 + SLACK:
+    if range == "data" and not within_unit(low, high):
+        return converted(x, np.float32), _about_use(low, high, name)
+    if not within_unit(low, high):
         looks = (
             " They look like 0 to 255 stored as floats." if low >= 0 and WHITE <= high <= 255 and are_whole(x) else ""
         )

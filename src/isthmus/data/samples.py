@@ -23,6 +23,7 @@ class Samples:
     are alike for samples that belong together, such as pieces of one image or rows that `group_column` says so of; they
     are never divided. `cut` is the option by which images were cut. `skipped` are the files that were left out, each
     with its fault. `whole` holds the images that x was cut from, counted by `groups`, where a network takes patches.
+    `alpha` says that the last channel of images is transparency.
     """
 
     x: np.ndarray
@@ -38,6 +39,7 @@ class Samples:
     cut: str = ""
     skipped: tuple[str, ...] = ()
     whole: WholeImages | None = None
+    alpha: bool = False
 
     def __len__(self) -> int:
         return len(self.x)

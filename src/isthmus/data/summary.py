@@ -36,6 +36,7 @@ class Summary:
     n_blank: int
     duplicates: Matches
     pairs: tuple[tuple[str, str], ...]
+    alpha: bool = False
 
     @property
     def is_image(self) -> bool:
@@ -89,6 +90,7 @@ def facts_of(samples: Samples) -> Summary:
         blank=tuple(samples.id_of(int(row)) for row in blank[:LISTED]),
         n_blank=len(blank),
         duplicates=duplicates,
+        alpha=samples.alpha,
         pairs=tuple((samples.id_of(a), samples.id_of(b)) for a, b in duplicates.pairs),
     )
 
@@ -114,7 +116,7 @@ def _form(facts: Summary) -> str:
     if not facts.is_image:
         return f"{counted(facts.n, 'row')} of {counted(facts.shape[0], 'column')}"
     C, H, W = facts.shape
-    colors = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}.get(C, f"{C}-channel")
+    colors = {1: "gray", 3: "RGB"}.get(C - facts.alpha, f"{C - facts.alpha}-channel") + " with alpha" * facts.alpha
     return f"{counted(facts.n, f'{colors} image')} of {H} x {W} pixels"
 
 

@@ -89,7 +89,8 @@ def _as_images(matrix: np.ndarray, shape: str, guessed: bool, origin: Origin, op
         matrix, columns = matrix[:, order], tuple(columns[i] for i in order)
         notes += (f"{origin.display_name}: the pixel columns were put in the order of their numbers.",)
     images = images_from_rows(matrix, shape, name=origin.display_name, columns=columns)
-    values, value_notes = image_values(images, scale=options.scale, name=origin.display_name, declared=origin.declared)
+    known = {"scale": options.scale, "range": options.range, "declared": origin.declared}
+    values, value_notes = image_values(images, name=origin.display_name, **known)
     if guessed:
         word = f"{matrix.shape[1]:,} columns of whole numbers from 0 to 255 are read as gray images of {shape}"
         notes += (f"{origin.display_name}: {word}; --shape table keeps them a table.",)

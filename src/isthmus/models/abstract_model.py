@@ -25,6 +25,15 @@ from isthmus.system.tensors import save_tensors
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
+def corruption_for(noise: str, preprocess: Preprocess) -> corruptions.AbstractCorruption:
+    """The corruption that `noise` names, for samples of that preprocessing.
+
+    Raises: UsageError for what it cannot be.
+    """
+    p = preprocess
+    return corruptions.corruption(noise, p.range, p.shape, clips=p.clips, unit=p.count)
+
+
 class Output(NamedTuple):
     """What a forward pass gives: the decoder's output and the code."""
 
@@ -49,7 +58,7 @@ class AbstractModel(nn.Module):
         self.saved_as: str | None = None
         self._saved_at = 0
         self.likelihood = likelihoods.likelihood(config.likelihood)
-        self.corruption = corruptions.corruption(config.noise, preprocess.range, preprocess.shape)
+        self.corruption = corruption_for(config.noise, preprocess)
         self.terms = terms.terms(config.terms)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -62,7 +63,8 @@ class Denoiser(AbstractModel):
         return self._through(given, 1.0)
 
     def denoise(self, given: Any, strength: float = 1.0, *, progress: Progress | None = None) -> Any:
-        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends. `progress` as for `image`.
+        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends. `progress(done, total)` counts the
+        tiles of each image.
 
         Raises: UsageError for another strength; DataError for what is no image, or has other channels.
         """
@@ -71,30 +73,31 @@ class Denoiser(AbstractModel):
 
     def _through(self, given: Any, strength: float, progress: Progress | None = None) -> Any:
         layout = ImageLayout(given, self.preprocess)
-        x = layout.x
-        clean = torch.stack([self.image(image, progress) for image in x]) if len(x) else x
-        return layout.back(x + strength * (clean - x))
 
-    def image(self, x: Tensor, progress: Progress | None = None) -> Tensor:
-        """Network output (C, H, W) of one image of network input (C, H, W), tile by tile, on the processor.
+        def cleaned(raw: Tensor) -> Tensor:
+            x = layout.to_x(raw.to(self.device))
+            return layout.to_raw(x + strength * (self._clean(x) - x)).to(raw.device)
 
-        Where the image has other channels than those of the training, each is cleaned alone by a gray network, and gray
-        ones stand for all three of a color network. `progress(done, total)` counts tiles.
+        with torch.no_grad(), evaluation(self):
+            clean = [self._tiles(cleaned, image[None], progress) for image in layout.raw]
+        return layout.back(torch.cat(clean) if clean else layout.raw)
+
+    def _clean(self, x: Tensor) -> Tensor:
+        """The network on (1, C, H, W) of any channels: each is cleaned alone by a gray network, and a gray image stands
+        for all the channels of another one.
         """
         C = self.preprocess.shape[0]
         if C == 1:
-            planes = [self._tiles(plane[None, None], progress)[0] for plane in x]
-            return torch.cat(planes)
-        if len(x) == 1:
-            return self._tiles(x.expand(C, -1, -1)[None], progress)[0].mean(0, keepdim=True)
-        return self._tiles(x[None], progress)[0]
+            return self._network(x.movedim(1, 0)).movedim(0, 1)
+        if x.shape[1] == 1:
+            return self._network(x.expand(-1, C, -1, -1)).mean(1, keepdim=True)
+        return self._network(x)
 
-    def _tiles(self, x: Tensor, progress: Progress | None) -> Tensor:
-        def through(tile: Tensor) -> Tensor:
-            return self.likelihood.mean(self.network(tile.to(self.device)).float()).cpu()
+    def _network(self, x: Tensor) -> Tensor:
+        return self.likelihood.mean(self.network(x).float())
 
-        with torch.no_grad(), evaluation(self):
-            return tiled(through, x, halo=self.network.halo, stride=self.network.stride, progress=progress)
+    def _tiles(self, function: Callable[[Tensor], Tensor], raw: Tensor, progress: Progress | None) -> Tensor:
+        return tiled(function, raw, halo=self.network.halo, stride=self.network.stride, progress=progress)
 
 
 def refuse_strength(strength: float) -> None:

@@ -18,7 +18,9 @@ MOST_CHANNELS = 4  # of a last axis that is taken for colors where both readings
 
 
 class ImageLayout:
-    """`x` (N, C, H, W), network input made of `given`; `back(x)` turns network output into what was given.
+    """`raw` (N, C, H, W) of `given`, `to_x` and `to_raw` for parts of it, and `back(raw)` in the kind that was given.
+
+    What was given is converted part by part, so that a photograph of any size needs little more than itself.
 
     Raises: DataError for arrays that are no images, and for other channels than the model takes.
     """
@@ -26,13 +28,13 @@ class ImageLayout:
     def __init__(self, given: Any, preprocess: Preprocess) -> None:
         array = given if isinstance(given, Tensor) else torch.from_numpy(np.require(given, requirements=["C", "W"]))
         arranged, self._restore = _arranged(array, preprocess.shape[0])
-        fitting = replace(preprocess, shape=tuple(arranged.shape[1:]))
+        fitting = replace(preprocess.for_channels(arranged.shape[1]), shape=tuple(arranged.shape[1:]))
         self._carrier = Carrier(arranged if isinstance(given, Tensor) else arranged.numpy(), fitting)
-        self.x = fitting.to_x(self._carrier.raw).cpu()
+        self.raw, self.to_x, self.to_raw = self._carrier.raw, fitting.to_x, self._carrier.to_raw
 
-    def back(self, x: Tensor) -> Any:
-        """Network output in the type, layout and kind of what was given."""
-        return self._restore(self._carrier.back(x))
+    def back(self, raw: Tensor) -> Any:
+        """Raw values (N, C, H, W) in the type, layout and kind of what was given."""
+        return self._restore(self._carrier.given_back(raw))
 
 
 def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:

@@ -18,11 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isthmus.errors import UsageError
-from isthmus.registry import build, joined
+from isthmus.registry import alternatives, build, joined
 
 Range = tuple[float, float] | None
 Shape = tuple[int, ...] | None
 NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
+COUNTS = "count"  # the unit of raw values that a level may be given in
 GRAIN_WIDTH, GRAIN_REACH, GRAIN_SHARED = 0.6985, 3, 0.55  # pixels, pixels, and the correlation between colors
 PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbors do not tell
 
@@ -54,13 +55,21 @@ class AbstractNoise(AbstractCorruption):
 
 
 class Level:
-    """A noise level: one number, or `LOW-HIGH` for a level drawn anew for every sample."""
+    """A noise level: one number, or `LOW-HIGH` for a level drawn anew for every sample.
 
-    def __init__(self, text: float | str, *, low: float = 0.0, high: float = math.inf) -> None:
-        found = re.fullmatch(rf"({NUMBER})(?:-({NUMBER}))?", str(text).strip(), re.IGNORECASE)
+    `200counts` is in units of the raw data, of which one is `unit` of x.
+    """
+
+    def __init__(
+        self, text: float | str, *, low: float = 0.0, high: float = math.inf, unit: float | None = None
+    ) -> None:
+        found = re.fullmatch(rf"({NUMBER})(?:-({NUMBER}))?(\s*{COUNTS}s?)?", str(text).strip(), re.IGNORECASE)
         if found is None:
             raise ValueError(f"the level {text!r} is neither a number nor LOW-HIGH, such as 0.1-0.8")
-        first, last = self.bounds = (float(found[1]), float(found[2] or found[1]))
+        if found[3] and unit is None:
+            raise ValueError(f"the level {text!r} is in counts, which this noise or this data does not have")
+        step = unit if found[3] and unit is not None else 1.0
+        first, last = self.bounds = (float(found[1]) * step, float(found[2] or found[1]) * step)
         if first > last:
             raise ValueError(f"the level {text!r} goes from high to low, {last:g}-{first:g} may be meant")
         if not (low <= first and last <= high) or math.isinf(last):
@@ -86,8 +95,10 @@ class Nothing(AbstractNoise):
 class GaussianNoise(AbstractNoise):
     """gaussian:SIGMA adds normal noise, x + sigma n; in data units, cut to the data's range unless clip=false."""
 
-    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
-        self.level, self.range = Level(level), range if clip else None
+    def __init__(
+        self, level: float | str, *, clip: bool = True, limits: Range = None, unit: float | None = None
+    ) -> None:
+        self.level, self.range = Level(level, unit=unit), limits if clip else None
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
@@ -111,8 +122,8 @@ class SaltAndPepper(AbstractNoise):
 class Speckle(AbstractNoise):
     """speckle:SIGMA multiplies by noise, x (1 + sigma n), as in radar and ultrasound; cut to the data's range."""
 
-    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
-        self.level, self.range = Level(level), range if clip else None
+    def __init__(self, level: float | str, *, clip: bool = True, limits: Range = None) -> None:
+        self.level, self.range = Level(level), limits if clip else None
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
@@ -123,14 +134,14 @@ class Speckle(AbstractNoise):
 class Poisson(AbstractNoise):
     """poisson:PEAK counts photons, Poisson(x peak) / peak: a white pixel gets PEAK of them; fewer is noisier."""
 
-    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None) -> None:
+    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None, limits: Range = None) -> None:
         if range is None or range[0] < 0:
             raise ValueError("poisson noise needs data that cannot be negative, such as images")
-        self.level, self.range = Level(level, low=1e-3), range if clip else None
+        self.level, self.range = Level(level, low=1e-3), limits if clip else None
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         peak = self.level.draw(x, generator)
-        noisy = torch.poisson(x * peak, generator=generator).div_(peak)
+        noisy = torch.poisson(x.clamp(min=0) * peak, generator=generator).div_(peak)
         return noisy.clamp_(*self.range) if self.range else noisy
 
 
@@ -141,10 +152,18 @@ class Grain(AbstractNoise):
     the ones after by 0.13, as in JPEG photographs (0.58; 0.13 to 0.25, between colors 0.4 to 0.7: our measurement).
     """
 
-    def __init__(self, level: float | str, *, clip: bool = True, range: Range = None, shape: Shape = None) -> None:
+    def __init__(
+        self,
+        level: float | str,
+        *,
+        clip: bool = True,
+        limits: Range = None,
+        unit: float | None = None,
+        shape: Shape = None,
+    ) -> None:
         if shape is not None and len(shape) != 3:
             raise ValueError("grain needs data that has neighbors, such as images")
-        self.level, self.range = Level(level), range if clip else None
+        self.level, self.range = Level(level, unit=unit), limits if clip else None
         taps = torch.exp(-(torch.arange(-GRAIN_REACH, GRAIN_REACH + 1.0) ** 2) / (2 * GRAIN_WIDTH**2))
         self.taps = taps / taps.square().sum().sqrt()  # of unit variance again, row by row and column by column
 
@@ -165,15 +184,28 @@ class Grain(AbstractNoise):
 class AddedNoise(AbstractNoise):
     """Several kinds of noise, one after the other, each at a level of its own: `gaussian:0-0.2+grain:0-0.1`."""
 
-    def __init__(self, parts: Sequence[AbstractCorruption]) -> None:
-        if not all(isinstance(part, AbstractNoise) for part in parts):
-            raise UsageError("USAGE-PART", "masking cannot be added to other noise.", fix="name one of them")
-        self.parts = [part for part in parts if isinstance(part, AbstractNoise)]
+    def __init__(self, parts: Sequence[AbstractNoise]) -> None:
+        self.parts = parts
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         for part in self.parts:
             x = part.corrupt(x, generator)
         return x
+
+
+class OneOfNoises(AbstractNoise):
+    """One of several kinds of noise for each sample, all equally often: `gaussian:0-0.2|grain:0-0.1`."""
+
+    def __init__(self, parts: Sequence[AbstractNoise]) -> None:
+        self.parts = parts
+
+    def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        u = torch.rand((len(x), *[1] * (x.ndim - 1)), generator=generator, device=x.device, dtype=x.dtype)
+        noisy = x
+        for i, part in enumerate(self.parts):  # all are drawn: which samples get which is known to the device alone
+            chosen = (u * len(self.parts) >= i) & (u * len(self.parts) < i + 1)
+            noisy = torch.where(chosen, part.corrupt(x, generator), noisy)
+        return noisy
 
 
 class Masking(AbstractCorruption):
@@ -228,10 +260,26 @@ CORRUPTIONS = {
 }
 
 
-def corruption(text: str, range: Range, shape: Shape = None) -> AbstractCorruption:
-    """The corruption that `text` names, such as `"gaussian:0.5"`, `"masking:0.6,patch=4"` or several as `a+b`.
+def corruption(
+    text: str, range: Range, shape: Shape = None, *, clips: bool = True, unit: float | None = None
+) -> AbstractCorruption:
+    """The corruption that `text` names, such as `"gaussian:0.5"` or `"masking:0.6,patch=4"`.
 
-    `range` is (lowest, highest) value of the data, or None where there is none (tables); `shape` that of a sample.
+    `a+b` does one after the other, `a|b` one of them for each sample. `range` is (lowest, highest) value of the data,
+    or None where there is none (tables); `shape` that of a sample. Noise is cut to the range where `clips`; `unit` is
+    what one unit of the raw data is in x, for levels in counts.
     """
-    parts = [build("noise", CORRUPTIONS, part, range=range, shape=shape) for part in joined(text)]
-    return parts[0] if len(parts) == 1 else AddedNoise(parts)
+    known = {"range": range, "shape": shape, "limits": range if clips else None, "unit": unit}
+    each = [_added([build("noise", CORRUPTIONS, part, **known) for part in joined(one)]) for one in alternatives(text)]
+    return each[0] if len(each) == 1 else OneOfNoises([_as_noise(part) for part in each])
+
+
+def _added(parts: Sequence[AbstractCorruption]) -> AbstractCorruption:
+    return parts[0] if len(parts) == 1 else AddedNoise([_as_noise(part) for part in parts])
+
+
+def _as_noise(part: AbstractCorruption) -> AbstractNoise:
+    """Raises: UsageError for masking, whose cost counts other values than noise's."""
+    if not isinstance(part, AbstractNoise):
+        raise UsageError("USAGE-PART", "masking cannot be joined with other noise.", fix="name one of them")
+    return part

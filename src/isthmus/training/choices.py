@@ -44,7 +44,7 @@ def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:
     """
     if is_without_code(model.network):
         return "gaussian"
-    if preprocess.is_image and preprocess.range:
+    if preprocess.is_image and preprocess.limits:  # a Bernoulli's targets have to lie in [0, 1]
         return "bernoulli"
     weighed = any(part.partition(":")[0] == "gaussian" for part in joined(model.bottleneck))
     return "gaussian,variance=shared" if weighed else "gaussian"

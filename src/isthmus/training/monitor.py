@@ -107,7 +107,8 @@ class TrainingMonitor:
             return None
         self._make(self.out)
         groups = {"model": self.model.state_dict()} | dict(tensors or {})
-        if self.best_weights and (self.best_epoch != self.epoch or state.get("batch")):
+        moved_on = self.best_epoch != self.epoch or state.get("batch") or "average" in groups
+        if self.best_weights and moved_on:
             groups["best"] = self.best_weights
         about = {"history": self.history, "best_epoch": self.best_epoch, "begun_at": self._begun_at}
         self.write_history()

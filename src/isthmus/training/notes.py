@@ -10,8 +10,8 @@ from isthmus.data.numeric import blocks, value_range
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.samples import Samples
 from isthmus.parts.corruptions import Level
-from isthmus.registry import joined, parse
-from isthmus.wording import counted
+from isthmus.registry import alternatives, joined, parse
+from isthmus.wording import counted, shell_word
 
 # At 2 black and white lie half a deviation apart; of 255 steps 2 is noise that nobody sees, so 0..255 must be meant.
 MOST_SIGMA = 2.0
@@ -37,7 +37,11 @@ def about_budget(training: TrainingConfig, n: int) -> list[str]:
 
 
 def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
-    """Says when images use so little of their range that they would look black, or alike."""
+    """Says what black and white are where the data tells, and when images use so little of their range that they would
+    look black, or alike.
+    """
+    if preprocess.ends:
+        return [_about_ends(train, preprocess, *preprocess.ends)]
     if not preprocess.is_image or preprocess.offset is not None or not len(train):
         return []
     if train.x.dtype == np.float32:
@@ -47,10 +51,28 @@ def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
     return about_dark(int(train.x.max()))
 
 
+def _about_ends(train: Samples, preprocess: Preprocess, black: float, white: float) -> str:
+    unit = " counts" if preprocess.dtype == "uint16" else ""
+    parts = [train.x] if train.whole is None else [train.whole.values]
+    least, greatest = value_range(parts[0])
+    said = f"black is {black:,.6g} and white is {white:,.6g}{unit}"
+    if least < black or greatest > white:
+        return (
+            f"{said}: 99.8 % of the training pixels lie between them. A few others reach from {least:,.6g} to "
+            f"{greatest:,.6g}; they pass as they are, and are drawn black or white"
+        )
+    return f"{said}, the least and the greatest value of the training images; values beyond pass as they are"
+
+
 def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
     """Says when normal noise on images in [0, 1] is so strong that its level must be meant for 0 to 255."""
-    name, level, options = parse(joined(noise)[0])
-    if name != "gaussian" or level is None or not preprocess.is_image or preprocess.range != (0.0, 1.0):
+    said = (_about_level(part, noise) for one in alternatives(noise) for part in joined(one))
+    return next((line for line in said if line), []) if preprocess.is_image and preprocess.range == (0.0, 1.0) else []
+
+
+def _about_level(part: str, noise: str) -> list[str]:
+    name, level, options = parse(part)
+    if name != "gaussian" or level is None:
         return []
     try:
         low, high = Level(level).bounds
@@ -64,4 +86,5 @@ def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
     meant = [f"gaussian:{'-'.join(f'{end / 255:.2g}' for end in ends)}"]
     meant += [f"{key}={value}" for key, value in options.items()]
     shares = " to ".join(f"{end:g}/255" for end in ends)
-    return [f"images are scaled to [0, 1]: did you mean --noise {','.join(meant)} ({shares})?"]
+    whole = shell_word(noise.replace(part, ",".join(meant)))
+    return [f"images are scaled to [0, 1]: did you mean --noise {whole} ({shares})?"]

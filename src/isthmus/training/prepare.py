@@ -12,7 +12,13 @@ from torch import nn
 from isthmus.config import Config, DataConfig
 from isthmus.data.batching.batches import AbstractBatches, Batches, shift_of
 from isthmus.data.batching.patches import Patches
-from isthmus.data.batching.preprocess import Preprocess, fit_preprocess, refuse_gaps, refuse_out_of_range
+from isthmus.data.batching.preprocess import (
+    Preprocess,
+    fit_preprocess,
+    refuse_gaps,
+    refuse_other_values,
+    refuse_out_of_range,
+)
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.read import read, read_samples
@@ -70,7 +76,9 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     """
     for samples in (splits.train, splits.validation, splits.test):
         refuse_gaps(samples, config.data.missing)
-    preprocess = fit_preprocess(splits.train, config.data.scale, config.data.digits)
+    preprocess = fit_preprocess(splits.train, config.data.scale, config.data.digits, config.data.range)
+    for samples in (splits.validation, splits.test):
+        refuse_other_values(samples, preprocess)
     splits = replace(
         splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
     )

@@ -24,6 +24,7 @@ from isthmus.models.abstract_model import AbstractModel, Output
 from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.randomness import generator_for, seed_of
 from isthmus.system.signals import StopSignals
+from isthmus.training.averaging import AveragedWeights
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.optimizer import Stepper, adamw, rate
@@ -83,6 +84,7 @@ class Trainer:
         drops = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules())
         self.shakes = drops or model.own is not None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.averaged = AveragedWeights(model, settings.average) if settings.average else None
         self.skipped = 0  # steps whose gradient was not finite
         self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look
         self._saved_at = self._save_took = 0.0
@@ -92,6 +94,8 @@ class Trainer:
         self.monitor.restore(tensors, state)
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.stepper.forget()
+        if self.averaged:
+            self.averaged.restore(tensors["average"])
         for name in ("epoch", "batch", "cost_sum", "train_seconds", "samples_seen"):
             setattr(self.progress, name, state[name])
         self.progress.penalty_sums = dict(state.get("penalty_sums", {}))
@@ -111,7 +115,8 @@ class Trainer:
                     self._save(force=True)
                     progress.exit_code = stop.exit_code
                     return progress
-                self._close_epoch(on_epoch)
+                with self.averaged.in_place() if self.averaged else contextlib.nullcontext():
+                    self._close_epoch(on_epoch)
                 self._save(force=self.is_done)
         if self._gives_up():
             progress.stopped_by = "patience"
@@ -122,7 +127,8 @@ class Trainer:
         """Commits a checkpoint. Raises: ResourceError; FolderGoneError where the run folder was deleted or moved."""
         kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
         state = {name: getattr(self.progress, name) for name in kept}
-        self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)}, **state)
+        average = {"average": self.averaged.tensors()} if self.averaged else {}
+        self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)} | average, **state)
 
     @property
     def is_done(self) -> bool:
@@ -142,6 +148,8 @@ class Trainer:
         while progress.batch < len(rows) and not stop:
             batch = rows[progress.batch]
             cost_sum += self._step(batch) * len(batch)
+            if self.averaged:
+                self.averaged.update(progress.step)
             progress.batch += 1
             progress.samples_seen += len(batch)
             if progress.batch % LOOK_EVERY == 0 or progress.batch == len(rows):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from isthmus.data.images.pixels import FORMATS, Form, convert, look_at
+from isthmus.data.images.pixel_conversion import convert
+from isthmus.data.images.pixels import FORMATS, Form, look_at
 from isthmus.errors import DataError
 from isthmus.web.limits import Limits, TooMuch
 

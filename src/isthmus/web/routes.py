@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from isthmus.errors import UsageError
-from isthmus.parts.corruptions import corruption
+from isthmus.models.abstract_model import corruption_for
 from isthmus.randomness import generator_for
 from isthmus.tools.editing.edits import Edit
 from isthmus.tools.sampling.interpolation import blend, refuse_discrete
@@ -130,7 +130,7 @@ async def denoise(request: Request) -> Response:
 
 def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np.ndarray:
     preprocess = loaded.model.preprocess
-    kind = corruption(noise, preprocess.range, preprocess.shape)
+    kind = corruption_for(noise, preprocess)
     x_in = kind(loaded.x(raw), generator_for(seed, "serve", "noise")).x_in
     return preprocess.to_raw(x_in, getattr(torch, str(raw.dtype))).numpy()
 

@@ -3,6 +3,7 @@
 import gzip
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +109,10 @@ def test_other_types_follow_the_range_rule(tmp_path: Path) -> None:
     floats = (IMAGES / 255).astype(np.float32)
     samples = read_idx(written(tmp_path / "f-images-idx3", idx_bytes(floats, 0x0D)), OPTIONS)
     np.testing.assert_array_equal(samples.x[:, 0], floats)
+    wider = written(tmp_path / "g-images-idx3", idx_bytes(floats * 0 + np.float32([-1, 1, 0, 0, 0]), 0x0D))
+    assert "values from -1 to 1" in read_idx(wider, OPTIONS).notes[-1]
     with pytest.raises(DataError, match="image values lie between -1 and 1"):
-        read_idx(
-            written(tmp_path / "g-images-idx3", idx_bytes(floats * 0 + np.float32([-1, 1, 0, 0, 0]), 0x0D)), OPTIONS
-        )
+        read_idx(wider, replace(OPTIONS, range="type"))
 
 
 def test_fault_01_label_file_passed_as_images(tmp_path: Path, images: Path) -> None:

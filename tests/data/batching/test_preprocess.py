@@ -22,18 +22,41 @@ def images(dtype: type, C: int = 1, seed: int = 0) -> np.ndarray:
     return rng.integers(0, np.iinfo(dtype).max, (20, C, 5, 4), dtype=dtype, endpoint=True)
 
 
-def fitted(x: np.ndarray, scale: str = "auto", **about: object) -> Preprocess:
-    return fit_preprocess(Samples(x, "t", **about), scale)  # type: ignore[arg-type]
+def fitted(x: np.ndarray, scale: str = "auto", range: str = "data", **about: object) -> Preprocess:
+    return fit_preprocess(Samples(x, "t", **about), scale, range=range)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65_535), (np.float32, 1)])
 def test_images_are_brought_to_zero_to_one_by_the_range_of_their_type(dtype: type, full: int) -> None:
     raw = images(dtype)
-    p = fitted(raw)
+    p = fitted(raw, range="type")
     x = p.to_x(torch.from_numpy(raw))
     assert x.dtype == torch.float32
     assert x.numpy() == pytest.approx(raw.astype(np.float64) / full, abs=1e-7)  # float32
     assert (p.range, p.offset, p.unit, p.size) == ((0, 1), None, "pixel", 20)
+
+
+@pytest.mark.parametrize("C", [1, 3])
+def test_counts_are_brought_to_zero_to_one_by_the_range_in_use_and_pass_beyond_it(C: int) -> None:
+    raw = np.random.default_rng(0).integers(110, 4096, (6, C, 8, 8)).astype(np.uint16)
+    raw[0, 0, 0, :2] = 110, 4095
+    p = fitted(raw)
+    assert (p.range, p.limits, p.ends, p.count) == ((0, 1), None, pytest.approx((110, 4095)), pytest.approx(1 / 3985))
+    beyond = torch.from_numpy(np.array([[[[10, 110, 4095, 5000]]] * C], np.float32))
+    expected = (beyond.numpy() - 110) / 3985
+    np.testing.assert_allclose(p.to_x(beyond).numpy(), expected, rtol=1e-5)  # float32
+    assert torch.equal(p.to_raw(p.to_x(torch.from_numpy(raw)), torch.uint16), torch.from_numpy(raw))
+
+
+def test_what_cannot_be_counts_is_refused() -> None:
+    p = fitted((np.arange(64).reshape(1, 1, 8, 8) * 60 + 110).astype(np.uint16))
+    with pytest.raises(DataError, match=r"the input are bytes, 0 to 255; the model takes .* black at 110 and white at"):
+        p.refuse_other_scale("uint8", 0, 255)
+    with pytest.raises(DataError, match=r"the input lies between 0 and 0\.9") as caught:
+        p.refuse_other_scale("float32", 0, 0.9)
+    assert caught.value.fix == "hand over the raw values; if 0 is black and 1 is white, x * 3780 + 110"
+    for dtype, low, high in (("float32", 100, 4000), ("int16", 0, 200), ("uint16", 0, 0)):
+        assert p.refuse_other_scale(dtype, low, high) is None
 
 
 @pytest.mark.parametrize("scale", ["auto", "none", "minmax", "standard"])

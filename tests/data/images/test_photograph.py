@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
 from isthmus.data.images.photograph import Photograph, suffix_of
@@ -101,10 +103,60 @@ def test_palettes_become_colors_and_transparency_is_carried_over(tmp_path: Path)
     assert np.array_equal(np.asarray(found)[..., 3] == 0, np.asarray(picture) == 3)
 
 
-def test_pixels_that_are_no_bytes_are_named(tmp_path: Path) -> None:
-    Image.fromarray(RNG.random((8, 8)).astype(np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(Unreadable, match=r"holds F pixels from 0\.\d+ to 0\.\d+; images of 8 and of 16 bits are taken"):
+def test_pixels_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(Unreadable, match="holds NaN or infinite pixels"):
         list(Photograph(tmp_path / "a.tif").frames())
+
+
+DEEP = RNG.integers(0, 65536, (3, 9, 11, 12)).astype(np.uint16)  # pages of twelve bands
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [DEEP, DEEP[..., :4], DEEP[..., :3], DEEP[..., :2], (DEEP[..., :3] / 100 - 300).astype(np.float32),
+     DEEP.astype(np.float32)[..., 0], DEEP.astype(np.uint8)[..., :5]],
+    ids=["12 bands", "4 bands", "color", "2 bands", "float color", "float", "5 bands of bytes"],
+)  # fmt: skip
+def test_tiffs_of_any_depth_and_bands_come_back_with_their_pages(tmp_path: Path, pages: np.ndarray) -> None:
+    color = pages.ndim == 4 and pages.shape[-1] == 3
+    about = {"extrasamples": ["unspecified"] * (pages.shape[-1] - 1)} if pages.ndim == 4 and not color else {}
+    about |= {"resolution": (300, 300), "resolutionunit": 2, "description": "a microscope", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="rgb" if color else "minisblack", **about)
+    photograph = Photograph(tmp_path / "a.tif")
+    photograph.save(list(photograph.frames()), tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as found:
+        np.testing.assert_array_equal(np.stack([page.asarray() for page in found.pages]), pages)
+        tags = found.pages[0].tags
+        assert tags["XResolution"].value[0] / tags["XResolution"].value[1] == 300
+        assert pages.ndim == 3 or tags["ImageDescription"].value == "a microscope"
+    assert suffix_of(photograph, tmp_path / "b.jpg").suffix == ".tif"
+
+
+@pytest.mark.parametrize("bands", [2, 3, 4])
+def test_deep_pngs_come_back_with_their_bits_and_metadata(tmp_path: Path, bands: int) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "somebody")
+    Image.new("L", (4, 4)).save(tmp_path / "small.png", pnginfo=text, dpi=(300, 300))
+    source, made = (
+        (tmp_path / "small.png").read_bytes(),
+        imagecodecs.png_encode(np.ascontiguousarray(DEEP[0][..., :bands])),
+    )
+    (tmp_path / "a.png").write_bytes(made[:33] + source[33 : source.index(b"IDAT") - 4] + made[33:])
+    photograph = Photograph(tmp_path / "a.png")
+    photograph.save(list(photograph.frames()), tmp_path / "b.png")
+    np.testing.assert_array_equal(imagecodecs.png_decode((tmp_path / "b.png").read_bytes()), DEEP[0][..., :bands])
+    with Image.open(tmp_path / "b.png") as found:
+        assert (found.info["Author"], round(found.info["dpi"][0])) == ("somebody", 300)
+
+
+def test_jpeg_2000_comes_back_as_it_was(tmp_path: Path) -> None:
+    for name, pixels in (("deep", DEEP[0][..., :3].copy()), ("bytes", (DEEP[0][..., :3] >> 8).astype(np.uint8))):
+        (tmp_path / f"{name}.jp2").write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0))
+        photograph = Photograph(tmp_path / f"{name}.jp2")
+        photograph.save(list(photograph.frames()), tmp_path / f"{name}-2.jp2")
+        found = imagecodecs.jpeg2k_decode((tmp_path / f"{name}-2.jp2").read_bytes())
+        np.testing.assert_array_equal(found, pixels)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def _from_images(x: np.ndarray, name: str, options: DataConfig) -> Samples:
     if options.shape is not None and parse_shape(options.shape) != (H, W, C):
         message = f"{name} holds images of {H}x{W}x{C} already, but --shape {options.shape} was given."
         raise DataError("DATA-SHAPE", message, fix="leave --shape out; --resize changes the size")
-    values, value_notes = image_values(images, scale=options.scale, name=name)
+    values, value_notes = image_values(images, scale=options.scale, name=name, range=options.range)
     return Samples(values, name, notes=layout_notes + value_notes)
 
 

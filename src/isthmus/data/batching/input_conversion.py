@@ -41,8 +41,17 @@ class Carrier:
 
     def back(self, x: Tensor) -> Any:
         """Network output (N, *shape) in raw units, type, layout and kind of what was given."""
+        return self.given_back(self.to_raw(x))
+
+    def to_raw(self, x: Tensor) -> Tensor:
+        """Network output (N, *shape) in raw units."""
         # First in the type that was scaled: bytes may have come in a wider type, in which 0 to 1 would be all there is.
-        raw = self._restore(self.preprocess.to_raw(x, self.raw.dtype if self._keeps_type else None))
+        scaled_as = self.dtype if self._by_use and not self.dtype.is_floating_point else self.raw.dtype
+        return self.preprocess.to_raw(x, scaled_as if self._keeps_type else None)
+
+    def given_back(self, raw: Tensor) -> Any:
+        """Raw values (N, *shape) in the type, layout and kind of what was given."""
+        raw = self._restore(raw)
         raw = raw.to(self.dtype) if self._keeps_type else raw
         if self.frame is not None:
             return self._frame(raw, self.preprocess.columns or [str(column) for column in self.frame.columns])
@@ -58,7 +67,18 @@ class Carrier:
     def _keeps_type(self) -> bool:
         return self.preprocess.is_image or self.dtype.is_floating_point
 
+    @property
+    def _by_use(self) -> bool:
+        """Whether raw values are counts or the like: what they are does not depend on their type."""
+        return self.preprocess.is_image and self.preprocess.offset is not None
+
     def _checked(self, raw: Tensor) -> Tensor:
+        if self._by_use and self.preprocess.ends and raw.numel():
+            numbers = raw.to(torch.int32) if raw.dtype == torch.uint16 else raw  # which PyTorch cannot compare
+            low, high = (float(v) for v in torch.aminmax(numbers))
+            self.preprocess.refuse_other_scale(str(raw.dtype).rpartition(".")[2], low, high)
+        if self._by_use and not raw.dtype.is_floating_point and raw.dtype not in FULL_SCALE:
+            raw = raw.to(torch.float32)
         # Signed integers are how many libraries hold bytes; wider floats how numpy holds everything.
         if self.preprocess.is_image and not raw.dtype.is_floating_point and raw.dtype not in FULL_SCALE:
             low, high = (int(v) for v in torch.aminmax(raw)) if raw.numel() else (0, 0)

@@ -14,11 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.data.numeric import value_range
+from isthmus.data.ranges import UsedRange, is_scaled_by_use, used_range, within_unit
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
 DTYPES = ("uint8", "uint16", "float32", "float64")  # in which data is kept
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+SCALED_AWAY = 16.0  # raw units: floats in [0, 1] fill no more than a sixteenth of such a range
 MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
 
 
@@ -27,7 +30,8 @@ class Preprocess:
     """x = (raw - offset) * scale, for samples of `shape` (C, H, W) or (D,).
 
     `dtype` is the raw type. Images scaled by their type's range have no offset and scale (None): every type then finds
-    its own. `fill` holds the median of each column of a table's training part, in raw units, which stands in for NaN;
+    its own. x beyond `range` is cut to it where `clips`; images scaled by the range in use pass as they are.
+    `fill` holds the median of each column of a table's training part, in raw units, which stands in for NaN;
     None for images, and for models of before it was always kept. `columns` names what a table must hold; `label_column`
     and `classes` say what the labels were, `group_column` what kept rows together.
     """
@@ -42,6 +46,48 @@ class Preprocess:
     group_column: str | None = None
     classes: tuple[str, ...] = ()
     fill: tuple[float, ...] | None = None
+    clips: bool = True
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Between which x always lies, or None."""
+        return self.range if self.clips else None
+
+    @property
+    def count(self) -> float | None:
+        """How far x moves when a raw value moves by 1; None where that is not said, as in floats in [0, 1]."""
+        if self.scale is not None:
+            return self.scale[0] if len(set(self.scale)) == 1 else None
+        return {"uint8": 1 / 255, "uint16": 1 / 65535}.get(self.dtype) if self.is_image else None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The raw values of black and white, where they are those of the training data; else None."""
+        if not self.is_image or self.clips or self.offset is None or self.scale is None:
+            return None
+        return self.offset[0], self.offset[0] + 1 / self.scale[0]
+
+    def for_channels(self, C: int) -> Preprocess:
+        """The same for images of C channels, where all channels are scaled alike."""
+        alike = self.offset is None or self.scale is None or len({*zip(self.offset, self.scale, strict=True)}) == 1
+        if not alike or self.shape[0] == C:
+            return self
+        offset, scale = (None if values is None else values[:1] * C for values in (self.offset, self.scale))
+        return replace(self, shape=(C, *self.shape[1:]), offset=offset, scale=scale)
+
+    def refuse_other_scale(self, dtype: str, low: float, high: float) -> None:
+        """Raises: DataError for images whose values cannot be meant as those of the training, by type or by range."""
+        if self.ends is None:
+            return
+        black, white = self.ends
+        wanted = f"the model takes values as it was trained on, black at {black:,.6g} and white at {white:,.6g}"
+        if dtype == "uint8":
+            fix = "hand over the images as they were before they became bytes"
+            raise DataError("DATA-RANGE", f"the input are bytes, 0 to 255; {wanted}.", fix=fix)
+        is_scaled = dtype.startswith("float") and low < high and within_unit(low, high)
+        if is_scaled and not within_unit(black, white) and white - black > SCALED_AWAY:
+            fix = f"hand over the raw values; if 0 is black and 1 is white, x * {white - black:.6g} + {black:.6g}"
+            raise DataError("DATA-RANGE", f"the input lies between {low:g} and {high:g}; {wanted}.", fix=fix)
 
     @property
     def is_image(self) -> bool:
@@ -74,7 +120,7 @@ class Preprocess:
             full = FULL_SCALE.get(raw.dtype)
             return x.mul_(1 / full) if full else x.to(torch.float32)
         x = (x - self._constant(self.offset, x)) * self._constant(self.scale, x)
-        x = x.clamp_(*self.range) if self.range else x  # new data may reach a little beyond the training data's
+        x = x.clamp_(*self.limits) if self.limits else x  # new data may reach a little beyond the training data's
         return x.to(torch.float32)
 
     def _without_gaps(self, x: Tensor) -> Tensor:
@@ -139,13 +185,14 @@ class Preprocess:
             raise ValueError(f"{len(self.columns)} columns are named for samples of shape {shape!r}")
 
 
-def fit_preprocess(train: Samples, scale: str, digits: str = "auto") -> Preprocess:
+def fit_preprocess(train: Samples, scale: str, digits: str = "auto", range: str = "data") -> Preprocess:
     """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `digits`: float32 takes columns for
-    constant by the rule of runs from before that setting.
+    constant by the rule of runs from before that setting; `range`: data or type, for images that are neither bytes nor
+    floats in [0, 1].
 
-    auto brings images to [0, 1] by the range of their type and standardizes tables column by column, once their gaps
-    are filled with the medians that are kept for later ones. Constant columns are scaled by 1, which turns them into
-    zeros.
+    auto brings images to [0, 1] by the range of their type, or by the range in use, and standardizes tables column by
+    column, once their gaps are filled with the medians that are kept for later ones. Constant columns are scaled by 1,
+    which turns them into zeros.
 
     Raises: DataError if a column of the training part holds nothing but gaps.
     """
@@ -161,6 +208,10 @@ def fit_preprocess(train: Samples, scale: str, digits: str = "auto") -> Preproce
         "classes": train.classes,
         "fill": fill,
     }
+    if scale == "auto" and range == "data" and train.is_image and (used := range_in_use(train)):
+        span = used.white - used.black
+        offset, factor = (used.black,) * train.shape[0], (1 / span if span > 0 else 1.0,) * train.shape[0]
+        return Preprocess(**known, offset=offset, scale=factor, range=(0.0, 1.0), clips=False)
     if scale == "auto":
         scale = "range" if train.is_image else "standard"
     if scale == "range" or (scale == "none" and train.is_image):
@@ -171,6 +222,17 @@ def fit_preprocess(train: Samples, scale: str, digits: str = "auto") -> Preproce
     inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
     bounds = (0.0, 1.0) if scale == "minmax" else None
     return Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse, range=bounds)
+
+
+def range_in_use(train: Samples) -> UsedRange | None:
+    """Black and white of the training images, whole ones where they were kept; None for bytes and floats in [0, 1]."""
+    if train.whole is None:
+        return used_range([train.x], train.x.size) if is_scaled_by_use(train.x) else None
+    chosen = range(len(train.whole)) if train.groups is None else np.unique(train.groups).tolist()
+    images = [train.whole.image(i) for i in chosen]
+    if not any(is_scaled_by_use(image) for image in images):
+        return None
+    return used_range(images, sum(image.size for image in images))
 
 
 def medians(train: Samples) -> tuple[float, ...]:
@@ -224,6 +286,18 @@ def _minmax(train: Samples) -> tuple[np.ndarray, np.ndarray]:
     if train.is_image:  # one range for all channels, so that colors keep their proportions
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     return low, high - low
+
+
+def refuse_other_values(samples: Samples, preprocess: Preprocess) -> None:
+    """Raises: DataError for images whose values cannot be meant as those of the training part, by type or by range."""
+    if not samples.is_image or (samples.x.dtype == np.uint8 and preprocess.ends is None) or not samples.x.size:
+        return
+    low, high = value_range(samples.x)
+    preprocess.refuse_other_scale(str(samples.x.dtype), low, high)
+    by_type = preprocess.offset is None and samples.x.dtype == np.float32
+    if by_type and not within_unit(low, high):
+        message = f"{samples.name}: float images have values from {low:g} to {high:g}; the model takes 0 to 1."
+        raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")
 
 
 def refuse_out_of_range(x: Tensor, allowed: tuple[float, float] | None, *, what: str, likelihood: str) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from isthmus.data.images.deep_files import read_planes
 from isthmus.data.images.listing import Listing
-from isthmus.data.images.pixels import Form, Look, Unreadable, decode, look, opened, reason
+from isthmus.data.images.pixel_conversion import decode
+from isthmus.data.images.pixels import Form, Look, Unreadable, look, opened, reason
 from isthmus.data.images.transforms import Cut, cut_out
 from isthmus.data.whole_images import Corner
 from isthmus.system.workers import Progress, each
@@ -85,7 +87,11 @@ class Reading:
         """Reads the pixels only to find the files that fail."""
 
         def load(row: int) -> None:
-            with opened(self.looks[row].path, self.looks[row].frame) as image:
+            seen = self.looks[row]
+            if seen.deep is not None:
+                read_planes(seen.path, seen.deep, seen.frame)
+                return
+            with opened(seen.path, seen.frame) as image:
                 image.load()
 
         self._note_failures(each(load, range(len(self.looks)), self._progress(1)))

@@ -18,7 +18,8 @@ from isthmus.config import DataConfig
 from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
-from isthmus.data.images.pixels import SUFFIXES, Form, Look, convert, look_at, reason
+from isthmus.data.images.pixel_conversion import convert
+from isthmus.data.images.pixels import SUFFIXES, Form, Look, look_at, reason
 from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size
 from isthmus.data.samples import Samples
 from isthmus.data.whole_samples import piece_name
@@ -56,7 +57,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
     notes += [left_out(reading)] if reading.bad else []
     n_images = len({reading.pieces[row][0] for row in rows})
     notes += [cut_note(path.name, cut, n_images, len(rows))] if cut is not None else []
-    return _samples(path, x, rows, reading, notes, cut)
+    return _samples(path, x, rows, reading, notes, cut, form.alpha)
 
 
 def listed_files(path: Path) -> Listing:
@@ -91,14 +92,14 @@ def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, 
             message = f"{name}, image {row}, {reason(seen.path, error)}."
             raise DataError("DATA-FILE", message, fix="leave that image out") from None
     if cut is None:
-        return Samples(x, name=name, notes=tuple(notes))
+        return Samples(x, name=name, notes=tuple(notes), alpha=form.alpha)
     notes.append(cut_note(name, cut, len(looks), len(x)))
-    found = _samples(Path(name), x, np.arange(len(x)), reading, notes, cut)
+    found = _samples(Path(name), x, np.arange(len(x)), reading, notes, cut, form.alpha)
     return replace(found, name=name, ids=found.ids if cut.pieces else None)
 
 
 def _samples(
-    path: Path, x: np.ndarray, rows: np.ndarray, reading: Reading, notes: list[str], cut: Cut | None
+    path: Path, x: np.ndarray, rows: np.ndarray, reading: Reading, notes: list[str], cut: Cut | None, alpha: bool
 ) -> Samples:
     listing = reading.listing
     pieces = [reading.pieces[row] for row in rows]
@@ -121,6 +122,7 @@ def _samples(
         groups=np.array(files, dtype=np.int64) if cut is not None and cut.pieces else None,
         cut="" if cut is None else cut.option,
         skipped=tuple(problems_of(reading)),
+        alpha=alpha,
     )
 
 
@@ -144,14 +146,31 @@ def _agree(
 
 def form_of(good: Sequence[Look], options: DataConfig) -> Form:
     """Color, depth and transparency that all images are brought to."""
-    color = not options.gray and any(seen.color for seen in good)
+    bands = _bands_of(good, options)
     keep_alpha = options.alpha == "keep" and any(seen.alpha for seen in good)
     return Form(
-        channels=(3 if color else 1) + keep_alpha,
+        channels=bands + keep_alpha,
         dtype=max((seen.dtype for seen in good), key=("uint8", "uint16", "float32").index),
         backdrop=0 if options.alpha == "black" else 255,  # auto: white, as a page or a browser would show it
         size=parse_size(options.resize) if options.resize else None,
+        alpha=keep_alpha,
+        by_type=options.range == "type" and options.scale == "auto",
     )
+
+
+def _bands_of(good: Sequence[Look], options: DataConfig) -> int:
+    """1 for gray images, 3 for color ones or both; any other number only where all have it, as none is ever dropped.
+
+    Raises: DataError for images of different numbers of bands, and for --gray where more than colors would be lost.
+    """
+    counts = Counter(seen.n_bands for seen in good)
+    if not counts.keys() <= {1, 3} and (len(counts) > 1 or options.gray):
+        found = ", ".join(f"{counted(n, 'image')} of {counted(bands, 'band')}" for bands, n in sorted(counts.items()))
+        if options.gray and len(counts) == 1:
+            raise DataError("DATA-BANDS", f"--gray turns colors to gray, and here are {found}.", fix="leave --gray out")
+        message = f"the images have different numbers of bands: {found}; none is dropped."
+        raise DataError("DATA-BANDS", message, fix="keep those of one kind in a folder of their own")
+    return 1 if options.gray else max(counts)
 
 
 def _mixed_sizes(path: Path, good: list[Look], sizes: Counter[tuple[int, int]]) -> DataError:

@@ -22,8 +22,9 @@ def notes_on(good: Sequence[Look], form: Form) -> list[str]:
 
 def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
     modes = Counter(MODE_NAMES.get(seen.mode, "16-bit gray" if ";16" in seen.mode else seen.mode) for seen in good)
-    target = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}[form.channels]
-    target += {"uint8": "", "uint16": " of 16 bits, scaled by range", "float32": " in [0, 1], scaled by range"}[
+    bands = form.channels - form.alpha
+    target = {1: "gray", 3: "RGB"}.get(bands, f"{bands} bands") + " with alpha" * form.alpha
+    target += {"uint8": "", "uint16": " of 16 bits, scaled by range", "float32": " as floats, scaled by range"}[
         form.dtype
     ]
     notes = []
@@ -31,7 +32,7 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
         counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.most_common())
         notes.append(f"Images by mode: {counts}; all are read as {target}.")
     n_alpha = sum(seen.alpha for seen in good)
-    if n_alpha and form.channels in (1, 3):
+    if n_alpha and not form.alpha:
         paper = "black" if form.backdrop == 0 else "white"
         notes.append(
             f"{counted(n_alpha, 'image')} with transparency, laid on {paper} (--alpha keep keeps it as a channel)."

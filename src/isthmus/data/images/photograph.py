@@ -9,19 +9,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
+from isthmus.data.images.deep_files import look_deep, read_planes
+from isthmus.data.images.deep_saving import is_deep, jpeg_2000_bytes, png_bytes, tiff_settings, write_tiff
 from isthmus.data.images.pixels import ALPHA, WIDE, Unreadable, opened
 from isthmus.system.files import write_atomic
 
 QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
 CARRIED = ("icc_profile", "exif", "dpi", "duration", "loop", "disposal", "background")  # of a picture's `info`
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".tif": "TIFF",
-           ".tiff": "TIFF", ".webp": "WEBP", ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF"}  # fmt: skip
+           ".tiff": "TIFF", ".webp": "WEBP", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".jpf": "JPEG2000",
+           ".jpx": "JPEG2000", ".j2c": "JPEG2000", ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF"}  # fmt: skip
 SEVERAL = {"TIFF", "GIF", "WEBP", "PNG"}  # formats that hold more than one frame
-DEEP, OPAQUE = {"TIFF", "PNG"}, {"JPEG", "BMP"}  # those that hold 16 bits, and those without transparency
+DEEP, OPAQUE = {"TIFF", "PNG", "JPEG2000"}, {"JPEG", "BMP"}  # those that hold 16 bits, and those without transparency
 
 
 class Frame(NamedTuple):
-    """Upright `pixels` (C, H, W) of uint8 or uint16, without transparency, which is `alpha` (H, W); with its `info`."""
+    """Upright `pixels` (C, H, W) of uint8, uint16 or float32; transparency is `alpha` (H, W); with its `info`."""
 
     pixels: np.ndarray
     alpha: np.ndarray | None
@@ -35,15 +38,31 @@ class Photograph:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.deep = path, look_deep(path)
+        if self.deep is not None:
+            self.format, self.n_frames, self.compression = self.deep.kind, self.deep.frames, None
+            self.is_wide, self.is_transparent = self.deep.dtype != "uint8", self.deep.alpha
+            self._is_float = self.deep.dtype == "float32"
+            return
         with opened(path) as image:
             self.format = str(image.format)
             self.n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
             self.is_wide, self.is_transparent = image.mode in WIDE, _is_transparent(image)
+            self._is_float = image.mode in {"I", "F"}
             self.compression = image.info.get("compression") if image.format == "TIFF" else None
+
+    @property
+    def needs_tiff(self) -> bool:
+        """Whether no other format holds what the file has: floats, or other bands than gray and colors."""
+        return self._is_float or (self.deep is not None and self.deep.bands not in (1, 3))
 
     def frames(self) -> Iterator[Frame]:
         """Every frame, in order."""
+        if self.deep is not None:
+            for number in range(self.n_frames):
+                pixels, alpha = read_planes(self.path, look_deep(self.path, number) or self.deep, number)
+                yield Frame(pixels, alpha, {"frame": number})
+            return
         with opened(self.path) as image:
             for number in range(self.n_frames):
                 image.seek(number)
@@ -53,6 +72,8 @@ class Photograph:
     def save(self, frames: list[Frame], target: Path) -> Path:
         """Writes frames like its own to `target`, atomically, in the format that its suffix names."""
         kind = FORMATS.get(target.suffix.lower(), "PNG")
+        if any(is_deep(frame.pixels, frame.alpha is not None) for frame in frames):
+            return write_atomic(target, lambda part: self._save_deep(frames, kind, part))
         pictures = [_picture(frame) for frame in frames]
         settings = self._settings(kind, frames[0].info)
         if len(pictures) > 1:
@@ -60,6 +81,17 @@ class Photograph:
             if kind != "TIFF" and all("duration" in frame.info for frame in frames):
                 settings["duration"] = [frame.info["duration"] for frame in frames]
         return write_atomic(target, lambda part: pictures[0].save(part, format=kind, **settings))
+
+    def _save_deep(self, frames: list[Frame], kind: str, part: Path) -> None:
+        if kind == "TIFF":
+            known = self.format == "TIFF"
+            settings = [tiff_settings(self.path, i) if known else {"compression": "zlib"} for i in range(len(frames))]
+            write_tiff(part, [(frame.pixels, frame.alpha) for frame in frames], settings)
+        elif kind == "JPEG2000":
+            part.write_bytes(jpeg_2000_bytes(frames[0].pixels, frames[0].alpha))
+        else:
+            source = self.path.read_bytes() if self.format == "PNG" else b""
+            part.write_bytes(png_bytes(frames[0].pixels, frames[0].alpha, source))
 
     def _settings(self, kind: str, info: dict[str, Any]) -> dict[str, Any]:
         found = {name: info[name] for name in CARRIED if info.get(name) is not None}
@@ -82,6 +114,8 @@ def suffix_of(photograph: Photograph, target: Path) -> Path:
         return target.with_name(target.name + ".png")
     if photograph.n_frames > 1 and kind not in SEVERAL:
         return target.with_suffix(".tif")
+    if photograph.needs_tiff and kind != "TIFF":
+        return target.with_suffix(".tif")
     lost = (photograph.is_wide and kind not in DEEP) or (photograph.is_transparent and kind in OPAQUE)
     return target.with_suffix(".png") if lost else target
 
@@ -102,11 +136,10 @@ def _frame(image: Image.Image) -> Frame:
 
 def _divided(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if image.mode in WIDE:
-        values = np.asarray(image)
-        if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
-            ends = f"{values.min():g} to {values.max():g}"
-            raise Unreadable(f"holds {image.mode} pixels from {ends}; images of 8 and of 16 bits are taken")
-        return np.ascontiguousarray(values.astype(np.uint16))[None], None
+        values = np.asarray(image).astype(np.uint16 if ";16" in image.mode else np.float32)
+        if not np.isfinite(values).all():
+            raise Unreadable("holds NaN or infinite pixels")
+        return np.ascontiguousarray(values)[None], None
     transparent = _is_transparent(image)
     gray = image.mode in {"1", "L", "LA", "La"}
     values = np.asarray(

@@ -1,8 +1,4 @@
-"""One image file: what its header says, and its pixels in a form that a whole set shares.
-
-`look` reads headers only; `decode` gives (C, H, W). Nothing is cut off on the way: 16-bit values are kept or scaled by
-their range, transparency is laid on a color or kept, EXIF rotation is applied.
-"""
+"""One image file: what its header says, and the form that a whole set of them is brought to; no pixel is read here."""
 
 from __future__ import annotations
 
@@ -13,13 +9,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")  # nothing that runs an interpreter (EPS) or is rarely tested
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif"})
+from isthmus.data.images.deep_files import Deep, look_deep
+
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "TIFF",
+    "WEBP",
+    "BMP",
+    "GIF",
+    "JPEG2000",
+)  # nothing that runs an interpreter (EPS) or is rarely tested
+SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .tif .tiff .webp .bmp .dib .gif .jp2 .j2k .jpf .jpx .j2c".split()  # noqa: SIM905
+)
 MOST_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte in color
 ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 ask for a turn or a flip, 5 to 8 swap height and width
-WIDE = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I;16N": "uint16", "I": "uint16", "F": "float32"}
+WIDE = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I;16N": "uint16", "I": "float32", "F": "float32"}
 GRAY = {"1", "L", "LA", "La", *WIDE}
 ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 FULL = {"uint8": 255, "uint16": 65535, "float32": 1.0}
@@ -50,15 +58,26 @@ class Look(NamedTuple):
     alpha: bool
     dtype: str
     rotated: bool
+    bands: int = 0  # without transparency; 0: 1 of gray ones, 3 of color ones
+    deep: Deep | None = None  # of a file that Pillow reads only in part
+
+    @property
+    def n_bands(self) -> int:
+        return self.bands or (3 if self.color else 1)
 
 
 class Form(NamedTuple):
-    """What all images of a set are brought to. `channels`: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
+    """What all images of a set are brought to. `channels`: 1 gray, 3 RGB, others bands; one more where `alpha` is kept.
+
+    Floats beyond [0, 1] are refused where `by_type`.
+    """
 
     channels: int
     dtype: str
     backdrop: int
     size: tuple[int, int] | None
+    alpha: bool = False
+    by_type: bool = True
 
 
 def look(path: Path, *, every_frame: bool = False) -> list[Look]:
@@ -67,6 +86,8 @@ def look(path: Path, *, every_frame: bool = False) -> list[Look]:
     Raises: Unreadable, or what Pillow raises; `reason` puts it into words.
     """
     _refuse_unlikely(path)
+    if deep := look_deep(path):
+        return [_look_deeply(path, frame, deep) for frame in range(deep.frames if every_frame else 1)]
     with opened(path) as image:
         # an MPO is a photograph whose further frames are previews or depth, not samples
         n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
@@ -76,6 +97,30 @@ def look(path: Path, *, every_frame: bool = False) -> list[Look]:
                 image.seek(frame)
             looks.append(_look_at(image, path, frame, n_frames))
         return looks
+
+
+def _look_deeply(path: Path, frame: int, first: Deep) -> Look:
+    seen = first if frame == 0 else look_deep(path, frame) or first
+    _refuse_large(seen.width, seen.height)
+    return Look(
+        path=path,
+        frame=frame,
+        frames=first.frames,
+        height=seen.height,
+        width=seen.width,
+        mode=f"{seen.bands} bands of {seen.dtype}",
+        color=seen.bands > 1,
+        alpha=seen.alpha,
+        dtype=seen.dtype,
+        rotated=seen.turn > 1,
+        bands=seen.bands,
+        deep=seen,
+    )
+
+
+def _refuse_large(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise Unreadable(f"declares {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} are read")
 
 
 @contextmanager
@@ -97,10 +142,9 @@ def look_at(image: Image.Image, name: str) -> Look:
 
 def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
     width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise Unreadable(f"declares {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} are read")
+    _refuse_large(width, height)
     # a PNG without EXIF data before its pixels would be read whole in the search for some behind them
-    turn = 1 if image.format == "PNG" and "exif" not in image.info else _orientation(image)
+    turn = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
     if turn >= 5 and image.format != "TIFF":  # Pillow turns a TIFF itself
         width, height = height, width
     mode = image.mode
@@ -118,7 +162,7 @@ def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
     )
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """1 upright, 2 to 8 turned or flipped."""
     turn = image.getexif().get(ORIENTATION, 1)
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
@@ -141,81 +185,6 @@ def _has_gray_palette(image: Image.Image) -> bool:
         return False
     by_color = colors.reshape(3, -1).T if palette.rawmode == "RGB;L" else colors.reshape(-1, 3)
     return bool((by_color == by_color[:, :1]).all())
-
-
-def decode(seen: Look, form: Form) -> np.ndarray:
-    """The pixels as (C, H, W) in `form`.
-
-    Raises: as `look`; Unreadable also for float pixels outside [0, 1] and integers outside 0..65535.
-    """
-    with opened(seen.path, seen.frame) as image:
-        return convert(image, seen, form)
-
-
-def convert(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
-    """The pixels of an open picture as (C, H, W) in `form`."""
-    image.load()
-    if image.format != "TIFF" and _orientation(image) > 1:
-        image = ImageOps.exif_transpose(image)
-    pixels = _wide(image, form) if seen.dtype != "uint8" else _bytes(image, seen, form)
-    return np.ascontiguousarray(pixels)
-
-
-def _bytes(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
-    """Every 8-bit mode."""
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[form.channels]
-    if seen.alpha and form.channels in (1, 3):
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, (form.backdrop, form.backdrop, form.backdrop, 255))
-        image = Image.alpha_composite(paper, image)
-    elif image.mode not in (mode, "L", "RGB", "RGBA"):
-        image = image.convert("RGBA" if seen.alpha else "RGB" if seen.color else "L")
-    if image.mode != mode:
-        image = image.convert(mode)
-    if form.size is not None:
-        image = _resized(image, form.size)
-    pixels = np.asarray(image)
-    pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return rescaled(pixels, form.dtype)
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    height, width = size
-    return image.resize((width, height), Image.Resampling.BICUBIC)  # smooths when it shrinks; nothing if it fits
-
-
-def _wide(image: Image.Image, form: Form) -> np.ndarray:
-    """Gray of 16 bits, 32-bit integers within 16 bits, and floats in [0, 1]."""
-    values = np.asarray(image)
-    top = FULL["float32" if image.mode == "F" else "uint16"]
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= top):  # so written, NaN is refused as well
-        raise Unreadable(f"has values from {low:g} to {high:g}; {image.mode!r} images must stay within 0 to {top:g}")
-    values = values.astype(np.float32 if image.mode == "F" else np.uint16)
-    if form.size is not None and values.shape != form.size:
-        values = resized_plane(values, form.size)
-    values = rescaled(values, form.dtype)[None]
-    if form.channels in (1, 3):
-        return np.repeat(values, form.channels, axis=0)
-    opaque = np.full_like(values, FULL[form.dtype])
-    return np.concatenate([values] * (form.channels - 1) + [opaque])
-
-
-def resized_plane(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """One (H, W) plane of any image type at another size, in the same type and range."""
-    plane = _resized(Image.fromarray(values.astype(np.float32)), size)
-    top = FULL[str(values.dtype)]
-    resized = np.asarray(plane).clip(0, top)  # bicubic overshoots at edges
-    return resized.astype(values.dtype) if values.dtype == np.float32 else resized.round().astype(values.dtype)
-
-
-def rescaled(pixels: np.ndarray, dtype: str) -> np.ndarray:
-    """Pixels in a wider type, scaled by the range of the types: 255 becomes 65535 or 1.0."""
-    if str(pixels.dtype) == dtype:
-        return pixels
-    if dtype == "uint16":
-        return pixels.astype(np.uint16) * np.uint16(257)
-    return pixels.astype(np.float32) / np.float32(FULL[str(pixels.dtype)])
 
 
 def reason(path: Path, error: Exception) -> str:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.images.pixels import FULL, resized_plane
+from isthmus.data.images.pixel_conversion import resized_plane
+from isthmus.data.images.pixels import FULL
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.whole_images import Corner
 from isthmus.data.whole_samples import piece_name

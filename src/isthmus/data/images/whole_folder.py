@@ -90,6 +90,7 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
         groups=image,
         skipped=tuple(problems_of(reading)),
         whole=whole,
+        alpha=form.alpha,
     )
 
 

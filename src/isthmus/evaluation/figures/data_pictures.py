@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from isthmus.data.labels import evenly
+from isthmus.data.ranges import is_scaled_by_use, used_range
 from isthmus.data.samples import Samples
 from isthmus.evaluation.figures import figures
 from isthmus.system.naming import safe_name
@@ -28,8 +29,11 @@ def class_samples(samples: Samples) -> Figure:
         rows = np.sort(evenly(rows, samples.labels, PER_CLASS * max(len(samples.classes), 1)))
     rows = rows[: PER_CLASS * max(len(samples.classes), 10)]
     labels = None if samples.labels is None else samples.labels[rows]
-    x = samples.x[rows]
-    return figures.samples_per_class(x if x.dtype.kind == "u" else as_pictures(x), labels, samples.classes)
+    ends = None
+    if is_scaled_by_use(samples.x):
+        used = used_range([samples.x], samples.x.size)
+        ends = used.black, used.white
+    return figures.samples_per_class(shown(samples.x[rows], ends), labels, samples.classes)
 
 
 def draw_data(samples: Samples, path: Path | None = None) -> Path:
@@ -40,6 +44,14 @@ def draw_data(samples: Samples, path: Path | None = None) -> Path:
     path = free_path(CHECKS / f"{'-'.join(safe_name(samples.name).parts)}.png")
     with claimed(path.parent, [path]):
         return figures.save(figure, path)
+
+
+def shown(raw: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:
+    """Raw images for a picture: between `ends`, black and white, where the data tells them, else as they are."""
+    if ends is not None:
+        black, white = ends
+        return ((raw.astype(np.float32) - np.float32(black)) / np.float32(max(white - black, 1e-12))).clip(0, 1)
+    return raw if raw.dtype.kind == "u" else as_pictures(raw)
 
 
 def as_pictures(x: ArrayLike, data: ArrayLike | None = None) -> np.ndarray:

@@ -57,7 +57,7 @@ def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess) -> dict[str, A
 
     return {
         "mean": baselines.mean_image(rivals, chunks()),
-        "pca": baselines.pca(rivals, chunks(), value_range=preprocess.range),
+        "pca": baselines.pca(rivals, chunks(), value_range=preprocess.limits),
     }
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.metrics import noise_sd
 from isthmus.evaluation.verdicts.cases import Verdict
-from isthmus.parts.corruptions import Level
-from isthmus.registry import joined, parse
+from isthmus.parts.corruptions import COUNTS, Level
+from isthmus.registry import alternatives, joined, parse
 from isthmus.wording import number, shell_word
 
 MARGIN = 1.1  # the calibrated range holds nine images of ten; a tenth beyond it leaves single odd ones alone
@@ -63,7 +63,8 @@ def judge_noise(
     factor = found / typical if typical > 0 else 1.0
     # Squared, since cutting to [0, 1] draws estimates together: on digits sigma 0.9 looks 1.4 times as strong as 0.5.
     levels = wider(noise, factor**2)
-    again = f"isthmus train --config {shell_word(f'{path}/config.toml')} --noise {levels}" if path else None
+    config = shell_word(f"{path}/config.toml")
+    again = f"isthmus train --config {config} --noise {shell_word(levels)}" if path else None
     return Verdict("noise-unlike-training", "warn", f"{text}: {numbers}.", again)
 
 
@@ -104,14 +105,17 @@ def _about_correlation(
 
 def wider(noise: str, factor: float) -> str:
     """`noise` with levels that take in noise `factor` times as strong: `("gaussian:0.5", 2)` -> `"gaussian:0.5-1"`."""
+    if len(choices := alternatives(noise)) > 1:
+        return "|".join(wider(choice, factor) for choice in choices)
     if len(parts := joined(noise)) > 1:
         return "+".join(wider(part, factor) for part in parts)
     name, level, options = parse(noise)
-    low, high = Level(level or "0").bounds
+    low, high = Level(level or "0", unit=1.0).bounds
+    unit = COUNTS + "s" if level and COUNTS in level else ""
     power = POWERS.get(name, 1)
     if power < 0:
         factor = max(factor, 0.1)  # no noise at all would need endless light; a hundred times as much is near enough
     scaled = (high if (factor > 1) == (power > 0) else low) * factor**power
     scaled = min(scaled, MOST_SHARE) if power == 2 else scaled
-    ends = f"{min(low, scaled):.2g}-{max(high, scaled):.2g}"
+    ends = f"{min(low, scaled):.2g}-{max(high, scaled):.2g}{unit}"
     return ",".join([f"{name}:{ends}", *(f"{key}={value}" for key, value in options.items())])

@@ -102,7 +102,7 @@ def _rival_rows(run_data: RunData) -> list[dict[str, Any]]:
         return []
     rows = one_of_each(test, SHOWN)
     x, _, x_hat = passed.rows(rows)
-    pca, mean = known.x_hat(x, prepared.preprocess.range), known.mean
+    pca, mean = known.x_hat(x, prepared.preprocess.limits), known.mean
     names = [run_data.class_of(row) or test.id_of(row) for row in rows]
     kept = {"original": x, "this model": x_hat, "PCA": pca, "mean image": mean.reshape(x[:1].shape).expand_as(x)}
     all_shown = as_pictures(torch.cat(list(kept.values())), x)

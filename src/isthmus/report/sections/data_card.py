@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.summary import facts_of, rows_about
-from isthmus.evaluation.figures.data_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import shown
 from isthmus.report import tiles
 from isthmus.report.markup import numeral
 from isthmus.report.run_data import RunData, Section
@@ -39,21 +39,17 @@ def _strips(run_data: RunData) -> list[dict[str, str]]:
     """A strip of training images for each class, or of any where there are no classes."""
     if not run_data.is_image or run_data.prepared is None:
         return []
-    train = run_data.prepared.splits.train
+    train, ends = run_data.prepared.splits.train, run_data.prepared.preprocess.ends
     if train.labels is None or not train.classes:
-        x = _pictures(train.x[: 2 * STRIP])
+        x = shown(train.x[: 2 * STRIP], ends)
         return [{"name": "", "uri": tiles.montage(x, 2 * STRIP), "alt": f"The first {len(x)} training images"}]
     strips = []
     for k, name in enumerate(train.classes[:MOST_CLASSES]):
         rows = np.flatnonzero(train.labels == k)[:STRIP]
         if len(rows):
-            uri = tiles.montage(_pictures(train.x[rows]), STRIP)
+            uri = tiles.montage(shown(train.x[rows], ends), STRIP)
             strips.append({"name": name, "uri": uri, "alt": f"{len(rows)} training images of class {name}"})
     return strips
-
-
-def _pictures(x: np.ndarray) -> np.ndarray:
-    return x if x.dtype.kind == "u" else as_pictures(x)
 
 
 def _left_picture(run_data: RunData) -> dict[str, object] | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.batching.input_conversion import Carrier
-from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.preprocess import Preprocess, refuse_other_values
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns
 from isthmus.data.whole_samples import cut_anew
@@ -112,7 +112,7 @@ def _reading(preprocess: Preprocess) -> dict[str, Any]:
         if preprocess.columns
         else {}
     )
-    return {"gray": C == 1} | pixels
+    return {"gray": C == 1, "range": "data" if preprocess.ends else "type"} | pixels
 
 
 def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
@@ -125,6 +125,7 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         if not samples.is_image:
             samples = replace(samples, x=samples.x[:, order], columns=preprocess.columns)
     if preprocess.is_image:
+        refuse_other_values(samples, preprocess)
         samples = cut_anew(samples, preprocess.shape[1])
     given, wanted = samples.shape, preprocess.shape
     if len(given) != len(wanted):

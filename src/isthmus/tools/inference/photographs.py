@@ -7,9 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from isthmus.data.images.listing import list_files
 from isthmus.data.images.photograph import Frame, Photograph, suffix_of
 from isthmus.data.images.pixels import SUFFIXES, reason
+from isthmus.data.numeric import value_range
+from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError
 from isthmus.models.denoiser import Denoiser, refuse_strength
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
@@ -77,6 +81,8 @@ def _run(model: Denoiser, jobs: Sequence[FileJob], strength: float, progress: Pr
             photograph = Photograph(job.source)
             frames = [cleaned(model, frame, strength, progress) for frame in photograph.frames()]
             photograph.save(frames, job.target)
+        except DataError as error:  # of values that the model cannot take
+            bad[job.source] = f"does not fit: {error.message}"
         except (OSError, SyntaxError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
@@ -85,5 +91,13 @@ def _run(model: Denoiser, jobs: Sequence[FileJob], strength: float, progress: Pr
 
 
 def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
-    """The frame with its noise taken out; its transparency stays, `strength` from 0 to 1 blends."""
-    return frame._replace(pixels=model.denoise(frame.pixels[None], strength, progress=progress)[0])
+    """The frame with its noise taken out; its transparency stays, `strength` from 0 to 1 blends.
+
+    Floats beyond [0, 1], which a model of bytes does not know, are brought there by their own ends, and back.
+    """
+    pixels, ends = frame.pixels, None
+    if pixels.dtype.kind == "f" and model.preprocess.offset is None and not within_unit(*value_range(pixels)):
+        low, high = ends = value_range(pixels)
+        pixels = (pixels - np.float32(low)) / np.float32(high - low or 1.0)
+    made = model.denoise(pixels[None], strength, progress=progress)[0]
+    return frame._replace(pixels=made if ends is None else made * np.float32(ends[1] - ends[0]) + np.float32(ends[0]))

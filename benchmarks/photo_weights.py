@@ -1,0 +1,119 @@
+"""Make the denoiser of photographs that the package ships, from photographs under free licenses.
+
+python benchmarks/photo_weights.py collect PHOTOS             fetches two Debian packages, shrinks, cuts: 60 MB of PNG
+python benchmarks/photo_weights.py train PHOTOS RUN           a color denoiser; hours on two cores, minutes on a GPU
+python benchmarks/photo_weights.py train PHOTOS RUN --gray    the same in gray, from the color one's weights
+
+Every photograph is shrunk by two or more, so that nothing of its own grain and of its JPEG blocks is left. A strip of
+each (its right fifth) trains nothing: it chooses the epoch. Authors and licenses stand in `NOTICE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import isthmus
+
+# Package of Debian 12, files in it, and by how much they are shrunk: large ones twice, as patches of another scale.
+PACKAGES = {
+    "lomiri-wallpapers-16.04": {
+        "Bridge_by_Sander_Klootwijk.jpg": (3, 6),
+        "Dragonfly_by_Bolly.jpg": (3, 6),
+        "Picture_0B_by_freespace.jpg": (2, 4),
+        "Picture_1A_by_freespace.jpg": (2,),
+        "Wine_by_Jakkub_Mede.jpg": (3, 6),
+        "aitzgorri_by_Aitzol_Berasategi.jpg": (2, 4),
+        "analogpattern_by_Peter_Nerlich.jpg": (3,),
+        "free_by_Peter_Nerlich.jpg": (3, 6),
+        "friends_by_Aitzol_Berasategi.jpg": (2, 4),
+        "greentock_by_Peter_Nerlich.jpg": (3,),
+        "life_by_Aitzol_Berasategi.jpg": (2, 4),
+        "picosdeeuropa_by_Aitzol_Berasategi.jpg": (2, 4),
+        "seeding_by_Clements_Engelhardt.jpg": (4,),
+        "sunset_by_Aitzol_Berasategi.jpg": (3, 6),
+    },
+    "lomiri-wallpapers-20.04": {"Kleiber_by_Lukas_Baubkus.jpg": (3, 6)},
+}
+LIBRARIES = {  # photographs that scikit-image and scikit-learn ship, by their own licenses free to use
+    ("skimage", "data"): ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"),
+    ("sklearn", "datasets/images"): ("china.jpg", "flower.jpg"),
+}
+SHOWN = 256  # pixels a side of the pieces for validation
+STRIP = 0.2  # of the width of each photograph chooses the epoch
+
+# Levels up to 55 of 255, the usual range of blind denoisers (Zhang et al. 2017, arXiv:1608.03981); grain up to 0.08,
+# four times that of telephones in dim light; and some images with both.
+NOISE = "gaussian:0-0.22,clip=false|gaussian:0-0.22,clip=false|grain:0-0.08,clip=false"
+
+
+def collect(folder: Path) -> None:
+    """Writes `train/` and `validation/` into `folder`."""
+    for name in ("train", "validation"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place:
+        for package, photographs in PACKAGES.items():
+            subprocess.run(["apt-get", "download", package], cwd=place, check=True)
+            (archive,) = Path(place).glob(f"{package}_*.deb")
+            subprocess.run(["dpkg-deb", "-x", str(archive), place], check=True)
+            for name, factors in photographs.items():
+                for factor in factors:
+                    with Image.open(Path(place, "usr/share/backgrounds", name)) as image:
+                        _write(folder, f"{Path(name).stem}_{factor}", image.convert("RGB").reduce(factor))
+    for (package, inner), names in LIBRARIES.items():
+        for name in names:
+            with Image.open(str(resources.files(package).joinpath(inner, name))) as image:
+                _write(folder, Path(name).stem, image.convert("RGB").reduce(2))
+
+
+def _write(folder: Path, name: str, image: Image.Image) -> None:
+    """The left part trains, a piece of the strip at the right chooses."""
+    width, height = image.size
+    edge = width - max(round(STRIP * width), min(SHOWN, width // 3))
+    image.crop((0, 0, edge, height)).save(folder / "train" / f"{name}.png")
+    top = max(0, (height - SHOWN) // 2)
+    image.crop((edge, top, min(width, edge + SHOWN), min(height, top + SHOWN))).save(
+        folder / "validation" / f"{name}.png"
+    )
+
+
+def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int) -> None:
+    """A run of the recipe `photo` on what `collect` wrote."""
+    isthmus.train(
+        photos / "train",
+        recipe="photo",
+        out=out,
+        validation=str(photos / "validation"),
+        test=str(photos / "validation"),
+        gray=gray,
+        noise=NOISE,
+        likelihood="laplace",
+        steps=steps,
+        batch_size=8,
+        threads=threads,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("task", choices=["collect", "train"])
+    parser.add_argument("photos", type=Path, help="the folder that `collect` fills")
+    parser.add_argument("run", nargs="?", type=Path, help="the run folder")
+    parser.add_argument("--gray", action="store_true")
+    parser.add_argument("--steps", type=int, default=30_000)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    if given.task == "collect":
+        collect(given.photos)
+    else:
+        train(given.photos, given.run, gray=given.gray, steps=given.steps, threads=given.threads)
+
+
+if __name__ == "__main__":
+    main()

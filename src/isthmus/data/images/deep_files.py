@@ -1,0 +1,149 @@
+"""Image files that Pillow reads only in part: 16-bit color, float color, many bands, 32-bit integers.
+
+tifffile and imagecodecs read them. Both are imported only when such a file comes: a tenth of a second each.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+PNG, TIFF, JPEG_2000 = (
+    b"\x89PNG\r\n\x1a\n",
+    (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+)
+PNG_BANDS = {
+    2: (3, False),
+    4: (1, True),
+    6: (3, True),
+}  # by color type: bands without transparency, and whether it has it
+KEPT = {"uint8", "uint16"}  # all other numbers become float32
+ALPHA = {1, 2}  # what a TIFF's extra sample is: transparency, premultiplied or not; 0 is a band of its own
+HEAD = 32
+
+
+class Deep(NamedTuple):
+    """What is known of a frame before its pixels are read: `kind` is the format; sizes are those after turning."""
+
+    kind: str
+    frames: int
+    height: int
+    width: int
+    bands: int
+    alpha: bool
+    dtype: str
+    turn: int
+
+
+class Planes(NamedTuple):
+    """`pixels` (C, H, W) of uint8, uint16 or float32, and transparency (H, W) of the same type, or None."""
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+
+
+def look_deep(path: Path, frame: int = 0) -> Deep | None:
+    """What the header says, or None for a file that Pillow reads whole, or not at all."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if head.startswith(PNG) and head[24:25] == b"\x10" and head[25] in PNG_BANDS:
+        width, height = struct.unpack(">II", head[16:24])
+        return Deep("PNG", 1, height, width, *PNG_BANDS[head[25]], "uint16", 1)
+    if head.startswith(JPEG_2000):
+        return _look_jpeg_2000(path)
+    return _look_tiff(path, frame) if head.startswith(TIFF) else None
+
+
+def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
+    """The pixels of a file that `look_deep` knows, upright.
+
+    Raises: OSError, ValueError and the like for damaged files.
+    """
+    if seen.kind == "TIFF":
+        with open_tiff(path) as file:
+            page = file.pages[frame]
+            values = page.asarray()
+            axes = page.axes
+        planes = np.moveaxis(values, -1, 0) if axes.endswith("S") else values.reshape(-1, *values.shape[-2:])
+    else:
+        import imagecodecs
+
+        decode = imagecodecs.png_decode if seen.kind == "PNG" else imagecodecs.jpeg2k_decode
+        values = decode(path.read_bytes())
+        planes = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
+    planes = planes if str(planes.dtype) in KEPT else planes.astype(np.float32)
+    planes = turned(planes, seen.turn)
+    if not seen.alpha:
+        return Planes(np.ascontiguousarray(planes), None)
+    return Planes(np.ascontiguousarray(planes[: seen.bands]), np.ascontiguousarray(planes[seen.bands]))
+
+
+def turned(planes: np.ndarray, turn: int) -> np.ndarray:
+    """Planes (C, H, W) upright; `turn` is the orientation that EXIF counts from 1 (upright) to 8."""
+    if turn >= 5:
+        planes = planes.swapaxes(1, 2)
+    rows = slice(None, None, -1 if turn in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if turn in (2, 3, 6, 7) else 1)
+    return planes[:, rows, columns]
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[Any]:
+    """The file, open; whatever is wrong with it is an OSError."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            yield file
+    except (tifffile.TiffFileError, IndexError, KeyError, struct.error) as error:
+        raise OSError(str(error)) from None
+
+
+def _look_tiff(path: Path, frame: int) -> Deep | None:
+    try:
+        with open_tiff(path) as file:
+            n_frames, page = len(file.pages), file.pages[frame]
+            bits, samples, kind = page.bitspersample, page.samplesperpixel, page.dtype
+            extra, color = tuple(map(int, page.extrasamples)), int(page.photometric)
+            turn = page.tags["Orientation"].value if "Orientation" in page.tags else 1
+            height, width = page.imagelength, page.imagewidth
+    except OSError:
+        return None  # Pillow tells what is wrong with it
+    if kind is None or _pillow_reads(str(kind), int(bits), samples, extra, color):
+        return None
+    has_alpha = samples > 1 and bool(extra) and extra[-1] in ALPHA
+    dtype = str(kind) if str(kind) in KEPT else "float32"
+    turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+    height, width = (width, height) if turn >= 5 else (height, width)
+    return Deep("TIFF", n_frames, height, width, samples - has_alpha, has_alpha, dtype, turn)
+
+
+def _pillow_reads(dtype: str, bits: int, samples: int, extra: tuple[int, ...], color: int) -> bool:
+    """Whether Pillow gives every band and every bit of such a page."""
+    if samples == 1:
+        return dtype in {"bool", "uint8", "float32"} or (dtype == "uint16" and bits == 16) or bits < 8
+    colors = {1: 1, 2: 3, 5: 4, 6: 3, 8: 3}.get(color)  # gray, RGB, CMYK, YCbCr, Lab
+    return dtype == "uint8" and (
+        samples == colors or (samples - 1 == colors and color != 5 and extra[-1:] in ((1,), (2,)))
+    )
+
+
+def _look_jpeg_2000(path: Path) -> Deep | None:
+    data = path.read_bytes()[: 1 << 16]
+    at = data.find(b"\xff\x4f\xff\x51")
+    if at < 0 or len(data) < at + 43:
+        return None
+    right, lower, left, upper = struct.unpack(">4I", data[at + 8 : at + 24])
+    (samples,) = struct.unpack(">H", data[at + 40 : at + 42])
+    bits = (data[at + 42] & 0x7F) + 1
+    if bits <= 8 and samples in (1, 3):
+        return None
+    has_alpha = samples in (2, 4) and b"cdef" in data[:at]
+    dtype = "uint8" if bits <= 8 else "uint16" if bits <= 16 else "float32"
+    return Deep("JPEG2000", 1, lower - upper, right - left, samples - has_alpha, has_alpha, dtype, 1)
