@@ -16,7 +16,6 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 import isthmus

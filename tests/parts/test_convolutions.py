@@ -36,7 +36,7 @@ from isthmus.parts.convolutions import (
 from isthmus.parts.corruptions import Pair
 from isthmus.parts.likelihoods import LIKELIHOODS
 from isthmus.training import prepare
-from isthmus.training.trainer import autocast
+from isthmus.training.step_context import autocast
 
 sides = st.integers(SMALLEST, LARGEST)
 

@@ -33,7 +33,8 @@ def test_nothing_is_left_on_auto(digits: tiny.Digits) -> None:
         (tiny.table(), {"likelihood": "laplace"}, "laplace"),
         (tiny.table(), {"bottleneck": "noise:0.1+gaussian"}, "gaussian,variance=shared"),
         (np.zeros((20, 1, 4, 4), np.uint8), {"scale": "standard"}, "gaussian"),
-        (np.zeros((20, 3, 4, 4), np.uint16), {}, "bernoulli"),
+        (np.zeros((20, 3, 4, 4), np.uint16), {}, "gaussian"),  # values beyond the range in use pass as they are
+        (np.zeros((20, 3, 4, 4), np.uint16), {"range": "type"}, "bernoulli"),
         (np.zeros((20, 1, 4, 4), np.float32), {}, "bernoulli"),
     ],
 )

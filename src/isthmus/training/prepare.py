@@ -14,11 +14,11 @@ from isthmus.data.batching.batches import AbstractBatches, Batches, shift_of
 from isthmus.data.batching.patches import Patches
 from isthmus.data.batching.preprocess import (
     Preprocess,
-    fit_preprocess,
     refuse_gaps,
     refuse_other_values,
     refuse_out_of_range,
 )
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.read import read, read_samples

@@ -21,7 +21,7 @@ from isthmus.config import TrainingConfig
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.costs import objective, penalty_weights
 from isthmus.randomness import generator_for
-from isthmus.training.trainer import autocast
+from isthmus.training.step_context import autocast
 
 STEPS = 6  # of each kind, a few milliseconds each
 GAIN = 1.1  # more threads must be faster by that much: a tie goes to one thread, which nothing can disturb

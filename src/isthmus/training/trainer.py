@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from isthmus.training.averaging import AveragedWeights
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.optimizer import Stepper, adamw, rate
+from isthmus.training.step_context import autocast, own_randomness, widest
 
 LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
 SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops
@@ -108,7 +109,7 @@ class Trainer:
         Raises: DivergedError if the cost is not finite. The last checkpoint stays.
         """
         progress = self.progress
-        with StopSignals() as stop, _own_randomness(self.shakes):
+        with StopSignals() as stop, own_randomness(self.shakes):
             while not self.is_done:
                 if not self._train_epoch(stop, on_step):
                     progress.stopped_by = "interrupted"
@@ -142,7 +143,7 @@ class Trainer:
     def _train_epoch(self, stop: StopSignals, on_step: Callable[[Progress], None]) -> bool:
         """The rest of one epoch; False if a signal came."""
         progress, rows = self.progress, self.batches.rows(self.progress.epoch)
-        cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=_widest(self.device))
+        cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=widest(self.device))
         self.model.train()
         begun = time.perf_counter()
         while progress.batch < len(rows) and not stop:
@@ -193,7 +194,7 @@ class Trainer:
         """Adds up the penalties for the history, on the device."""
         sums = self.progress.penalty_sums
         for name, penalty in output.code.penalties.items():
-            mean = penalty.detach().mean(dtype=_widest(self.device))
+            mean = penalty.detach().mean(dtype=widest(self.device))
             sums[name] = sums.get(name, 0.0) + mean * len(output.code.z)
 
     def _update(self, cost: Tensor) -> None:
@@ -282,24 +283,3 @@ class Trainer:
             )
         self._saved_at = time.perf_counter()
         self._save_took = self._saved_at - now
-
-
-def autocast(settings: TrainingConfig, device: torch.device) -> Any:
-    """bfloat16 matrix products with float32 weights, where the settings say so."""
-    if settings.precision != "bfloat16":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-@contextlib.contextmanager
-def _own_randomness(shakes: bool) -> Iterator[None]:
-    """PyTorch's dropout draws from the global generator: inside it is ours, afterwards it is as it was."""
-    if not shakes:
-        yield
-        return
-    with torch.random.fork_rng():
-        yield
-
-
-def _widest(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64

@@ -10,7 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import tiny
-from isthmus.data.batching.preprocess import Preprocess, fit_preprocess, refuse_gaps, refuse_out_of_range
+from isthmus.data.batching.preprocess import Preprocess, refuse_gaps, refuse_out_of_range
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 

@@ -177,7 +177,7 @@ def test_modules_without_weights_have_no_layers():
 @pytest.fixture
 def model():
     """Builds a `Model` on 28 x 28 bytes."""
-    from isthmus.data.batching.preprocess import fit_preprocess
+    from isthmus.data.batching.preprocess_fitting import fit_preprocess
     from isthmus.data.samples import Samples
 
     def make(own: nn.Module | None = None, **settings):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tiny
-from isthmus.data.batching.preprocess import fit_preprocess
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.code_usage import unit_effects

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 import isthmus
 from isthmus.api import Run
-from isthmus.data.batching.preprocess import fit_preprocess
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.tools.exploration import encoded_samples

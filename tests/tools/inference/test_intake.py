@@ -11,7 +11,7 @@ import pytest
 import isthmus
 import tiny
 from isthmus.api import Run
-from isthmus.data.batching.preprocess import fit_preprocess
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError

@@ -1,0 +1,109 @@
+"""The preprocessing that fits a training part: its range, its means and deviations, its medians."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.ranges import UsedRange, is_scaled_by_use, used_range
+from isthmus.data.samples import Samples
+from isthmus.errors import DataError
+
+MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
+
+
+def fit_preprocess(train: Samples, scale: str, digits: str = "auto", range: str = "data") -> Preprocess:
+    """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `digits`: float32 takes columns for
+    constant by the rule of runs from before that setting; `range`: data or type, for images that are neither bytes nor
+    floats in [0, 1].
+
+    auto brings images to [0, 1] by the range of their type, or by the range in use, and standardizes tables column by
+    column, once their gaps are filled with the medians that are kept for later ones. Constant columns are scaled by 1,
+    which turns them into zeros.
+
+    Raises: DataError if a column of the training part holds nothing but gaps.
+    """
+    fill = None if train.is_image else medians(train)
+    if fill is not None and np.isnan(train.x).any():
+        train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, train.x.dtype), train.x))
+    known: dict[str, Any] = {
+        "shape": tuple(train.shape),
+        "dtype": str(train.x.dtype),
+        "columns": train.columns,
+        "label_column": train.label_column,
+        "group_column": train.group_column,
+        "classes": train.classes,
+        "fill": fill,
+    }
+    if scale == "auto" and range == "data" and train.is_image and (used := range_in_use(train)):
+        span = used.white - used.black
+        offset, factor = (used.black,) * train.shape[0], (1 / span if span > 0 else 1.0,) * train.shape[0]
+        return Preprocess(**known, offset=offset, scale=factor, range=(0.0, 1.0), clips=False)
+    if scale == "auto":
+        scale = "range" if train.is_image else "standard"
+    if scale == "range" or (scale == "none" and train.is_image):
+        return Preprocess(**known, range=(0.0, 1.0) if train.is_image else None)
+    if scale == "none":
+        return Preprocess(**known)
+    offset, spread = _standard(train, digits) if scale == "standard" else _minmax(train)
+    inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
+    bounds = (0.0, 1.0) if scale == "minmax" else None
+    return Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse, range=bounds)
+
+
+def range_in_use(train: Samples) -> UsedRange | None:
+    """Black and white of the training images, whole ones where they were kept; None for bytes and floats in [0, 1]."""
+    if train.whole is None:
+        return used_range([train.x], train.x.size) if is_scaled_by_use(train.x) else None
+    chosen = range(len(train.whole)) if train.groups is None else np.unique(train.groups).tolist()
+    images = [train.whole.image(i) for i in chosen]
+    if not any(is_scaled_by_use(image) for image in images):
+        return None
+    return used_range(images, sum(image.size for image in images))
+
+
+def medians(train: Samples) -> tuple[float, ...]:
+    """The median of each column of a table, its gaps (NaN) left out, a few columns at a time."""
+    width = max(1, MEDIAN_VALUES // max(1, len(train)))
+    return tuple(value for start in range(0, train.x.shape[1], width) for value in _medians(train, start, width))
+
+
+def _medians(train: Samples, start: int, width: int) -> list[float]:
+    block = np.array(train.x[:, start : start + width])
+    gaps = np.isnan(block)
+    if not gaps.any():
+        return np.median(block, axis=0, overwrite_input=True).astype(np.float64).tolist()
+    empty = (start + np.flatnonzero(gaps.all(0))).tolist()
+    if empty:
+        name = train.columns[empty[0]] if train.columns else str(empty[0])
+        message = f'{train.name}: all rows of the training part miss column "{name}", so it has no median.'
+        raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {name}")
+    return np.nanmedian(block, axis=0).astype(np.float64).tolist()
+
+
+def _standard(train: Samples, digits: str) -> tuple[np.ndarray, np.ndarray]:
+    if train.is_image:  # one mean and deviation a channel, as is usual for images
+        pixels = train.x.astype(np.float32)
+        return pixels.mean((0, 2, 3), dtype=np.float64), pixels.std((0, 2, 3), dtype=np.float64)
+    first = train.x[0] if train.x.dtype == np.float64 else 0.0  # sums of large offsets would lose what lies beside them
+    apart = train.x - first if train.x.dtype == np.float64 else train.x
+    return first + apart.mean(0, dtype=np.float64), _deviation(train.x, apart, digits)
+
+
+def _deviation(x: np.ndarray, apart: np.ndarray, digits: str) -> np.ndarray:
+    """Standard deviation by column, computed from `apart`; rounding noise in a constant column of x counts as zero."""
+    deviation = apart.std(0, dtype=np.float64)
+    # Values that differ in their last bit alone deviate by up to half of eps, relative to their size.
+    noise = 1e-6 if digits == "float32" else np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
+    return np.where(deviation > noise * np.abs(x).max(0, initial=0), deviation, 0.0)
+
+
+def _minmax(train: Samples) -> tuple[np.ndarray, np.ndarray]:
+    axes = (0, 2, 3) if train.is_image else (0,)
+    low, high = train.x.min(axes).astype(np.float64), train.x.max(axes).astype(np.float64)
+    if train.is_image:  # one range for all channels, so that colors keep their proportions
+        low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+    return low, high - low
