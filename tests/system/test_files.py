@@ -269,3 +269,21 @@ def test_a_file_that_the_manifest_does_not_state_is_not_trusted(tmp_path: Path, 
     (folder / files.MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ModelFileError, match=f"does not state '{name}'"):
         files.verify_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["MANIFEST.json", "a.bin"])
+def test_fault_53_what_may_not_be_read_is_not_called_lost(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = whole(tmp_path)
+    ask = os.open
+
+    def refused(path: Any, *rest: Any, **more: Any) -> int:
+        if Path(path).name == name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return ask(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(ModelFileError, match=rf"{name} cannot be read: Permission denied") as caught:
+        files.verify_folder(folder)
+    assert caught.value.fix == "give yourself the right to read it"

@@ -148,7 +148,7 @@ def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | No
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} is missing.", fix=fix) from None
     except OSError as error:
         message = f"{what}: {MANIFEST} cannot be read: {regular.reason(error)}."
-        raise ModelFileError("MODEL-MANIFEST", message, fix=fix) from None
+        raise ModelFileError("MODEL-MANIFEST", message, fix=_rights(error) or fix) from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
     for path in folder.iterdir():
@@ -161,13 +161,18 @@ def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | No
             found = _found(folder / name, stated)
         except OSError as error:
             message = f"{folder / name} cannot be read: {regular.reason(error)}."
-            raise ModelFileError("MODEL-FILE", message, fix=fix) from None
+            raise ModelFileError("MODEL-FILE", message, fix=_rights(error) or fix) from None
         if found != stated:
             message = (
                 f"{folder / name} is damaged: {found['bytes']:,} bytes, and not the content that {MANIFEST} states."
             )
             raise ModelFileError("MODEL-FILE", message, fix=fix)
     return manifest
+
+
+def _rights(error: OSError) -> str | None:
+    """The fix where a file is whole as far as anybody knows, and only not ours to read."""
+    return "give yourself the right to read it" if isinstance(error, PermissionError) else None
 
 
 def _found(path: Path, stated: Any) -> dict[str, Any]:
