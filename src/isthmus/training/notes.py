@@ -56,7 +56,8 @@ def _about_ends(train: Samples, preprocess: Preprocess, black: float, white: flo
     parts = [train.x] if train.whole is None else [train.whole.values]
     least, greatest = value_range(parts[0])
     said = f"black is {black:,.6g} and white is {white:,.6g}{unit}"
-    if least < black or greatest > white:
+    slack = 1e-6 * (white - black)  # float32 has seven digits
+    if least < black - slack or greatest > white + slack:
         return (
             f"{said}: 99.8 % of the training pixels lie between them. A few others reach from {least:,.6g} to "
             f"{greatest:,.6g}; they pass as they are, and are drawn black or white"

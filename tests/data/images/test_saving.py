@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -68,11 +69,20 @@ def test_sixteen_bit_gray_stays(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tifffile.imread(save_image(tmp_path / "a.tif", image)), image[0])
 
 
-def test_sixteen_bit_color_is_narrowed_and_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bit_color_keeps_its_bits(tmp_path: Path, name: str) -> None:
     image = pixels(3, np.uint16)
-    saved = save_images(tmp_path, image[None], ["a.png"])
-    np.testing.assert_array_equal(np.asarray(Image.open(saved.paths[0])), (image // 256).transpose(1, 2, 0))
-    assert saved.notes == ("Color images of 16 bits are saved with 8.",)
+    (path,) = save_images(tmp_path, image[None], [name]).paths
+    found = tifffile.imread(path) if name == "a.tif" else imagecodecs.png_decode(path.read_bytes())
+    np.testing.assert_array_equal(found, image.transpose(1, 2, 0))
+
+
+def test_bands_and_floats_on_a_scale_of_their_own_become_tiffs(tmp_path: Path) -> None:
+    bands, values = pixels(5, np.uint16), (pixels(1).astype(np.float32) - 1000) / 3
+    saved = save_images(tmp_path, [bands, values], ["a.png", "b.npy"], own_scale=True)
+    assert [path.name for path in saved.paths] == ["a.tif", "b.npy.tif"]
+    np.testing.assert_array_equal(tifffile.imread(saved.paths[0]), bands.transpose(1, 2, 0))
+    np.testing.assert_array_equal(tifffile.imread(saved.paths[1]), values[0])
 
 
 def test_floats_are_rounded_and_cut(tmp_path: Path) -> None:
@@ -84,7 +94,6 @@ def test_floats_are_rounded_and_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((5, 4, 4), np.uint8), r"a.png: an array of shape \(5, 4, 4\) is no image"),
         (np.zeros((4, 4), np.uint8), r"an array of shape \(4, 4\) is no image"),
         (np.full((1, 2, 2), np.nan), "holds NaN or infinite pixels"),
         (np.zeros((1, 2, 2), np.int64), "pixels of type int64 cannot be saved"),

@@ -66,6 +66,18 @@ class Preprocess:
             return None
         return self.offset[0], self.offset[0] + 1 / self.scale[0]
 
+    def as_kept(self, raw: np.ndarray) -> np.ndarray:
+        """Raw images as files hold them: counts that the model made as floats are rounded to whole ones again."""
+        if self.ends is None or self.dtype != "uint16" or raw.dtype.kind != "f":
+            return raw
+        return raw.round().clip(0, 65535).astype(np.uint16)
+
+    @property
+    def suffix(self) -> str:
+        """Of the files that hold images as the model makes them."""
+        is_float = self.ends is not None and self.dtype != "uint16"
+        return ".tif" if is_float or self.shape[0] > 4 else ".png"
+
     def for_channels(self, C: int) -> Preprocess:
         """The same for images of C channels, where all channels are scaled alike."""
         alike = self.offset is None or self.scale is None or len({*zip(self.offset, self.scale, strict=True)}) == 1

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from isthmus.data.images.deep_saving import png_bytes, write_tiff
 from isthmus.data.images.pixels import SUFFIXES
 from isthmus.errors import DataError, ResourceError
 from isthmus.system.files import write_atomic
@@ -17,7 +18,8 @@ from isthmus.wording import printable
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 LOSSLESS = {".png": range(1, 5), ".tif": range(1, 5), ".tiff": range(1, 5), ".bmp": (1, 3), ".webp": (3, 4)}  # channels
-WIDE_LOSSLESS = {".png", ".tif", ".tiff"}  # these hold 16-bit gray
+TIFFS = {".tif", ".tiff"}
+WIDE_LOSSLESS = {".png", *TIFFS}  # these hold 16 bits
 
 
 class Saved(NamedTuple):
@@ -27,45 +29,67 @@ class Saved(NamedTuple):
     notes: tuple[str, ...]
 
 
-def save_image(path: Path, image: np.ndarray) -> Path:
-    """One image (C, H, W) of uint8, uint16 or floats in [0, 1], as PNG unless the suffix names another lossless format.
+def save_image(path: Path, image: np.ndarray, *, own_scale: bool = False) -> Path:
+    """One image (C, H, W) of uint8, uint16 or floats, as PNG unless the suffix names another lossless format.
 
-    Floats are rounded to 8 bits and cut to their range; 16-bit gray stays 16-bit, 16-bit color becomes 8-bit, since
-    Pillow writes no wider. Returns the path written, whose suffix may differ from the one asked for.
+    Floats are cut to [0, 1] and rounded to 8 bits; where they are on a scale of their own (`own_scale`), and images of
+    more than four bands, they become a TIFF of their own type. Returns the path written, whose suffix may differ from
+    the one asked for.
 
     Raises: DataError for other shapes and for NaN; ResourceError if it cannot be written.
     """
-    pixels = _storable(image, path.name)
-    target = lossless_path(path, image)
-    picture = _picture(pixels)
+    pixels = _storable(image, path.name, own_scale)
+    target = lossless_path(path, image, own_scale=own_scale)
     kind = target.suffix.lower()
+    if _is_deep(pixels):
+        if kind == ".png":
+            return write_atomic(target, lambda part: part.write_bytes(png_bytes(pixels, None)))
+        return write_atomic(target, lambda part: write_tiff(part, [(pixels, None)], [{"compression": "zlib"}]))
+    picture = _picture(pixels)
     extra: dict[str, Any] = (
         {"lossless": True} if kind == ".webp" else {"compression": "tiff_deflate"} if kind.startswith(".tif") else {}
     )
     return write_atomic(target, lambda part: picture.save(part, **extra))
 
 
-def lossless_path(path: Path, image: np.ndarray) -> Path:
+def lossless_path(path: Path, image: np.ndarray, *, own_scale: bool = False) -> Path:
     """Where `save_image` writes: `path`, or with another suffix where its format would lose something."""
-    suffix, wide = path.suffix.lower(), image.dtype == np.uint16 and len(image) == 1
+    suffix, wide = path.suffix.lower(), image.dtype == np.uint16
+    if len(image) not in MODES or (image.dtype.kind == "f" and own_scale):
+        return path if suffix in TIFFS else _with_suffix(path, ".tif")
     if len(image) in LOSSLESS.get(suffix, ()) and (not wide or suffix in WIDE_LOSSLESS):
         return path
-    return path.with_name((path.name[: -len(suffix)] if suffix in SUFFIXES else path.name) + ".png")
+    return _with_suffix(path, ".png")
 
 
-def image_paths(folder: Path, images: Sequence[np.ndarray] | np.ndarray, names: Iterable[str]) -> list[Path]:
+def _with_suffix(path: Path, suffix: str) -> Path:
+    """In the place of the suffix of an image; a name may hold other dots."""
+    known = path.suffix if path.suffix.lower() in SUFFIXES else ""
+    return path.with_name(path.name.removesuffix(known) + suffix)
+
+
+def _is_deep(pixels: np.ndarray) -> bool:
+    """Whether Pillow cannot write what `_storable` gives."""
+    return len(pixels) not in MODES or pixels.dtype.kind == "f" or (pixels.dtype == np.uint16 and len(pixels) > 1)
+
+
+def image_paths(
+    folder: Path, images: Sequence[np.ndarray] | np.ndarray, names: Iterable[str], *, own_scale: bool = False
+) -> list[Path]:
     """Where `save_images` writes each image."""
     taken: set[str] = set()
     paths = []
     for name, image in zip(names, images, strict=True):
-        kept = lossless_path(Path(safe_name(name)), _storable(image, name))
+        kept = lossless_path(Path(safe_name(name)), _storable(image, name, own_scale), own_scale=own_scale)
         below = _free_name(PurePosixPath(kept.as_posix()), taken)
         taken.add(str(below).casefold())
         paths.append(folder / below)
     return paths
 
 
-def save_images(folder: Path, images: np.ndarray | Iterable[np.ndarray], names: Iterable[str]) -> Saved:
+def save_images(
+    folder: Path, images: np.ndarray | Iterable[np.ndarray], names: Iterable[str], *, own_scale: bool = False
+) -> Saved:
     """Images (C, H, W) each under its name, sub-folders kept; see `save_image` for types and suffixes.
 
     Names cannot lead out of the folder, whatever they hold; two that would meet in one file get a number.
@@ -73,25 +97,26 @@ def save_images(folder: Path, images: np.ndarray | Iterable[np.ndarray], names: 
     Raises: as `save_image`.
     """
     wanted, pictures = list(names), images if isinstance(images, np.ndarray) else list(images)
-    paths = image_paths(folder, pictures, wanted)
+    paths = image_paths(folder, pictures, wanted, own_scale=own_scale)
     for path, image in zip(paths, pictures, strict=True):
         _refuse_outside(path, folder)
-        save_image(path, image)
-    narrowed = any(image.dtype == np.uint16 and len(image) > 1 for image in pictures)
-    return Saved(tuple(paths), tuple(_notes(folder, paths, wanted, narrowed)))
+        save_image(path, image, own_scale=own_scale)
+    return Saved(tuple(paths), tuple(_notes(folder, paths, wanted)))
 
 
-def _storable(image: np.ndarray, name: str) -> np.ndarray:
-    """(C, H, W) as uint8, or as uint16 if gray."""
-    if image.ndim != 3 or image.shape[0] not in MODES or 0 in image.shape:
-        message = f"{printable(name)}: an array of shape {image.shape} is no image; (C, H, W) with 1 to 4 channels is."
+def _storable(image: np.ndarray, name: str, own_scale: bool) -> np.ndarray:
+    """(C, H, W) as uint8, as uint16, or as float32 on a scale of its own."""
+    if image.ndim != 3 or 0 in image.shape:
+        message = f"{printable(name)}: an array of shape {image.shape} is no image; (C, H, W) is."
         raise DataError("DATA-SHAPE", message, fix="hand over one image at a time, channels first")
     if image.dtype == np.uint16:
-        return image if len(image) == 1 else (image >> 8).astype(np.uint8)
+        return image
     if image.dtype.kind == "f":
         if not np.isfinite(image).all():
             message = f"{printable(name)} holds NaN or infinite pixels."
             raise DataError("DATA-VALUE", message, fix="look for the cause in the model: it was trained on other data")
+        if own_scale:
+            return image.astype(np.float32)
         return (image * 255).round().clip(0, 255).astype(np.uint8)
     if image.dtype != np.uint8:
         message = f"{printable(name)}: pixels of type {image.dtype} cannot be saved; uint8, uint16 and floats can."
@@ -120,7 +145,7 @@ def _refuse_outside(target: Path, folder: Path) -> None:
         raise ResourceError("RESOURCE-OUTSIDE", message, fix="choose an empty folder with -o")
 
 
-def _notes(folder: Path, paths: list[Path], wanted: list[str], narrowed: bool) -> list[str]:
+def _notes(folder: Path, paths: list[Path], wanted: list[str]) -> list[str]:
     notes = []
     changed = [
         (name, path)
@@ -133,6 +158,4 @@ def _notes(folder: Path, paths: list[Path], wanted: list[str], narrowed: bool) -
         notes.append(
             f"{len(changed):,} of {len(paths):,} images are saved under another name or format, e.g. {example}."
         )
-    if narrowed:
-        notes.append("Color images of 16 bits are saved with 8.")
     return notes

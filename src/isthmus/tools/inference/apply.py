@@ -193,11 +193,12 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
             f"a table cannot be written as {out.suffix or 'a folder'}.",
             fix="name a .csv or .parquet file with -o",
         )
+    own_scale, raw = run.model.preprocess.ends is not None, run.model.preprocess.as_kept(raw)
     if out.suffix and len(raw) == 1 and not source.is_dir():
-        target = lossless_path(out, raw[0])
+        target = lossless_path(out, raw[0], own_scale=own_scale)
         refuse_inputs(target, source)
         refuse_existing(target, out)
-        return Written(save_image(out, raw[0]), 1, said)
+        return Written(save_image(out, raw[0], own_scale=own_scale), 1, said)
     if out.suffix and not out.is_dir():
         raise UsageError(
             "USAGE-OUT",
@@ -206,8 +207,8 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
         )
     ids = [samples.id_of(i) for i in range(len(raw))]
     names = [name if Path(name).suffix else f"{name}.png" for name in ids]
-    with claimed(out, image_paths(out, raw, names)):
-        saved = save_images(out, raw, names)
+    with claimed(out, image_paths(out, raw, names, own_scale=own_scale)):
+        saved = save_images(out, raw, names, own_scale=own_scale)
     return Written(out, len(raw), (*said, *saved.notes))
 
 

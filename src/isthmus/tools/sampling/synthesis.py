@@ -91,10 +91,11 @@ def _write_sampled(
         return ()
     if out.suffix:
         return write_samples(run, _as_samples(run, drawn, names), drawn.x, out, run.path).said
-    files = [f"images/{name}.png" for name in names]
+    preprocess = run.model.preprocess
+    files = [f"images/{name}{preprocess.suffix}" for name in names]
     extra = ["grid.png", "nearest.png"] if found else ["grid.png"]
     with claimed(out, [out / name for name in (*files, *extra)]):
-        save_images(out, drawn.x, files)
+        save_images(out, preprocess.as_kept(drawn.x), files, own_scale=preprocess.ends is not None)
         figures.save(_grid(run, drawn.x), out / "grid.png")
         if found:
             figures.save(_beside_nearest(run, drawn, found, of), out / "nearest.png")
@@ -190,11 +191,14 @@ def _write_ways(run: RunFolder, ways: dict[str, np.ndarray], given: np.ndarray, 
     if out.suffix == ".png":
         figures.save(strip, out)
         return
+    preprocess = run.model.preprocess
     frames = {
-        f"frames/{name}-{i:0{len(str(steps - 1))}d}.png": x for name, way in ways.items() for i, x in enumerate(way)
+        f"frames/{name}-{i:0{len(str(steps - 1))}d}{preprocess.suffix}": preprocess.as_kept(x)
+        for name, way in ways.items()
+        for i, x in enumerate(way)
     }
     with claimed(out, [out / name for name in (*frames, "strip.png", *(f"{name}.webp" for name in ways))]):
-        save_images(out, list(frames.values()), list(frames))
+        save_images(out, list(frames.values()), list(frames), own_scale=preprocess.ends is not None)
         figures.save(strip, out / "strip.png")
         for name, way in fine.items():
             write_animation(out / f"{name}.webp", visible(run, way))
