@@ -140,11 +140,35 @@ def test_fault_104_copies_are_judged_by_a_model_that_saw_none_of_them() -> None:
     assert fold_rows(np.zeros(9, np.uint64), 3, seed=0) == []
 
 
-def test_equal_rows_and_very_few_of_them_have_a_threshold() -> None:
-    for X in (np.ones((20, 3)), IRIS[:4]):
-        detector = AutoEncoder(2, random_state=0, **QUICK).fit(X)
-        assert np.isfinite(detector.offset_)
-        assert np.isfinite(detector.score_samples(X)).all()
+def test_fault_101_of_a_few_rows_none_makes_a_new_one_an_outlier() -> None:
+    """With n rows no p-value is below 1 / (n + 1): of 5 no share of 0.1 can be told, nor of 3 that trained any."""
+    rng = np.random.default_rng(0)
+    new = rng.normal(size=(200, 4))
+    for n, share in [(2, 0.1), (3, 0.5), (5, 0.1), (5, 0.5), (8, 0.1), (60, 0.01)]:
+        detector = AutoEncoder(2, contamination=share, random_state=0, **QUICK)
+        with pytest.warns(UserWarning, match=f"X has {n} different rows: too few to call a new one an outlier at"):
+            detector.fit(rng.normal(size=(n, 4)))
+        assert detector.offset_ == -np.inf
+        assert (detector.predict(new) == 1).all()
+        assert np.isfinite(detector.score_samples(new)).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_fault_101_outliers_are_those_with_a_p_value_of_at_most_the_share(share: float) -> None:
+    rng = np.random.default_rng(1)
+    detector = AutoEncoder(2, contamination=share, random_state=0, **QUICK).fit(rng.normal(size=(19, 4)))
+    scores = detector.score_samples(rng.normal(size=(400, 4)) * 1.5)
+    p = (1 + (detector._scores.scores <= scores[:, None]).sum(1)) / 20
+    assert_array_equal(scores < detector.offset_, p <= share + 1e-9)
+    assert (p <= share + 1e-9).any()
+
+
+def test_fault_101_rows_as_normal_as_each_other_are_no_outliers() -> None:
+    detector = AutoEncoder(2, random_state=0, **QUICK)
+    with pytest.warns(UserWarning, match="X has 1 different row: too few"):
+        assert (detector.fit(np.ones((20, 3))).predict(np.ones((20, 3))) == 1).all()
+    X = np.random.default_rng(0).normal(size=(10, 3)).repeat(3, axis=0)
+    assert (detector.fit(X).predict(X) == -1).sum() in {0, 3}  # a tenth of thirty, copies together
 
 
 def test_what_does_not_fit_scores_lower() -> None:

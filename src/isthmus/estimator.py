@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,15 +26,11 @@ from isthmus.models.loading import Double
 from isthmus.pipeline.in_memory import fitting_budget, fold_rows, held_rows, train_in_memory
 from isthmus.recipes import resolve
 from isthmus.settings import nest, where_is
-from isthmus.tools.anomaly.held_out import HeldOutScores
+from isthmus.tools.anomaly.held_out import ENOUGH, FOLDS, HeldOutScores, too_few
 from isthmus.tools.anomaly.surprisal import Surprisal
 from isthmus.training.prepared import IN_MEMORY
 
 Z_SIZE = 32  # the default of the whole package, where the data has twice as many features
-# Rows held out that set a threshold: 200 know a share of 0.1 to 0.02. Of fewer, every row is held out once, in FOLDS.
-# On scikit-learn's breast cancer (benign) and wine, 4 splits each, 0.098 of new rows are outliers at 0.1 by 3 folds,
-# 0.100 by 2, 0.093 by 5; a fit takes 3.5, 3.0 and 5.1 s of one core.
-ENOUGH, FOLDS = 200, 3
 LARGEST_SEED = 2**31 - 1
 # Settings that differ from those of a run: float32 gives nearly the same on every machine, as scikit-learn's users
 # expect, and the networks that fit tables are too small to gain from bfloat16.
@@ -70,7 +67,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         The share, above 0 and at most 0.5, that `predict` calls outliers, of new rows like those of X: where the
         threshold `offset_` is put, by rows that did not train the model that judges them. Where under 200 are held out
         (by default, of X under 2,000 rows) three more models are trained for that, each without a third of X, and the
-        share is that of X itself as well.
+        share is that of X itself as well. With fewer rows than 1 / contamination - 1, or six different ones, `fit`
+        warns and `offset_` is -inf.
     validation_fraction : float, default 0.1
         The share of X that trains nothing and chooses the epoch that is kept; 0: the training cost chooses.
     random_state : int, RandomState or None, default None
@@ -164,7 +162,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         if not parts:  # of so few rows as make no folds, all
             signals = surprisal.signals(self._x(X[held] if len(held) >= ENOUGH else X))
         self._scores = HeldOutScores(surprisal, signals, numbers if parts else None)
-        self.offset_ = float(np.quantile(self._scores.scores, self.contamination))
+        self.offset_ = self._scores.threshold(self.contamination) if parts or len(held) >= ENOUGH else -np.inf
+        if self.offset_ == -np.inf:
+            warnings.warn(too_few(len(np.unique(numbers)), self.contamination), stacklevel=3)
 
     def transform(self, X: Any) -> Any:
         """The codes of X, (n_samples, z_size), in the float type of X."""
