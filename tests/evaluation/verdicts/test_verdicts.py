@@ -105,6 +105,17 @@ def test_other_recipes_are_not_told_to_be_the_modern_one() -> None:
     assert found.try_next == "isthmus resume runs/a --epochs 40"
 
 
+@pytest.mark.parametrize(("mse", "level"), [(0.02, "pass"), (0.031, "warn"), (0.034, "fail")])
+def test_a_variational_code_is_set_beside_pca_that_pays_as_many_nats(mse: float, level: str) -> None:
+    """PCA's error is 0.0174, which a VAE does not reach with its nats, since it gives up what is not worth them."""
+    paid = {"linear_vae": {"mse": 0.03, "active_units": 7, "kl": 3.29}}
+    of = metrics(test__mse=mse)
+    found = verdict("beats-pca", of=of | {"baselines": of["baselines"] | paid}, recipe="vae")
+    assert_found(
+        found, level, "PCA that pays as many nats for its code (3.29 of KL)", "against 0.03; PCA that pays none"
+    )
+
+
 def test_numbers_agree_with_their_nouns() -> None:
     one = verdict("train-test-overlap", of=metrics(data__n_test=1), n_overlap=0)
     assert one.text.startswith("The one test image was not seen in training.")

@@ -16,6 +16,7 @@ from isthmus.evaluation.metrics import baselines, metrics, wiener
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.forward_pass import Passed
 from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
+from isthmus.evaluation.metrics.linear_vae import linear_vae, variances
 from isthmus.evaluation.metrics.pca import EXACT_WORK
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.randomness import generator_for
@@ -49,16 +50,23 @@ def rivals_of(prepared: Prepared, z_size: int) -> Rivals:
     return baselines.fit_rivals(train, z_size, partial(as_x, preprocess=preprocess), prepared.mean)
 
 
-def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess) -> dict[str, Any]:
-    """The `baselines` block: the mean of the training data, and PCA of the same code size, on a resident tensor."""
+def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess, nats: float | None = None) -> dict[str, Any]:
+    """The `baselines` block: the mean of the training data, and PCA of the same code size, on a resident tensor.
+
+    `nats` of KL a sample, of a code that pays them: then the linear VAE of as many too.
+    """
 
     def chunks() -> Iterator[Tensor]:
         return in_order(test, preprocess, torch.device("cpu"))
 
-    return {
+    found: dict[str, Any] = {
         "mean": baselines.mean_image(rivals, chunks()),
         "pca": baselines.pca(rivals, chunks(), value_range=preprocess.limits),
     }
+    if nats is not None and math.isfinite(nats):
+        paying = linear_vae(*variances(chunks(), rivals.mean, rivals.components), nats)
+        found["linear_vae"] = {"mse": paying.mse, "active_units": paying.active, "kl": nats}
+    return found
 
 
 def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def judge(
         found["code"] = used
     if len(splits.train):
         rivals = rivals or measure.rivals_of(prepared, model.z_size)
-        found["baselines"] = measure.trivial(rivals, test, prepared.preprocess)
+        found["baselines"] = measure.trivial(rivals, test, prepared.preprocess, used.get("kl"))
     if model.config.noise != "none":
         found["denoising"] = about_denoising(prepared, model, passed)
     verdicts = judge_all(found, history, gather(prepared, model, passed, ending), of_other=of_other)

@@ -84,17 +84,35 @@ def beats_pca(case: Case) -> Verdict | None:
         return Verdict("beats-pca", "warn", text, case.facts.train(f"--z-size {max(1, round(z_size) // 2)}"))
     if case.bits is not None:
         return _beats_pca_in_bits(case, mse, other, k)
+    paying = case.number("baselines", "linear_vae", "mse")
+    if paying is not None:
+        return _beats_linear_vae(case, mse, paying)
     same = "of the same size" if k == case.metrics.get("z_size", k) else f"with {k:.0f} components"
     numbers = f"mean squared error {number(mse)} against {number(other)}"
     if mse < other:
         return Verdict("beats-pca", "pass", f"It beats PCA {same}: {numbers}.")
     level: Level = "warn" if mse < PCA_NEAR * other else "fail"
     text = f"It does not beat PCA {same}, which is quicker and has no settings: {numbers}."
+    return _not_beaten(case, level, text, mse)
+
+
+def _not_beaten(case: Case, level: Level, text: str, mse: float) -> Verdict:
     gap, mean = case.gap, case.number("baselines", "mean", "mse")
     if mean is not None and mse > HARDLY * mean:
         return Verdict("beats-pca", level, text, case.learn_better())
     by_heart = gap is not None and gap.exceeds(CLEARLY)
     return Verdict("beats-pca", level, text, case.memorize_less() if by_heart else case.train_longer())
+
+
+def _beats_linear_vae(case: Case, mse: float, paying: float) -> Verdict:
+    """Of a variational code, which pays nats for what it tells, where PCA tells all of its numbers for nothing."""
+    nats, pca = case.number("baselines", "linear_vae", "kl"), case.number("baselines", "pca", "mse")
+    rival = f"PCA that pays as many nats for its code ({number(nats)} of KL)"
+    numbers = f"mean squared error {number(mse)} against {number(paying)}; PCA that pays none has {number(pca)}"
+    if mse < paying:
+        return Verdict("beats-pca", "pass", f"It beats {rival}: {numbers}.")
+    level: Level = "warn" if mse < PCA_NEAR * paying else "fail"
+    return _not_beaten(case, level, f"It does not beat {rival}: {numbers}.", mse)
 
 
 def _beats_pca_in_bits(case: Case, mse: float, other: float, k: float) -> Verdict:

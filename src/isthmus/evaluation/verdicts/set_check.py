@@ -141,13 +141,18 @@ def _answer(scored: SetScores | None, columns: list[Column], level: str | None, 
     why += [f"{len(named) - NAMED:,} more columns are unlike"] if len(named) > NAMED else []
     text = f"the set as a whole is unlike the training data: {'; '.join(why)}"
     if undone is not None:
-        are = "is an outlier" if undone.n_outliers == 1 else "are outliers"
-        text += f". {undone.name.capitalize()}? With that undone {undone.n_outliers} of {undone.n:,} {are}"
+        text += f". {undone.name.capitalize()}? With that undone {_both_counts(undone)}"
     names = tuple(column.name for column in named)
     if scored is None:
         return SetCheck(True, text, columns=names)
     seen, expected, *_ = excess(*scored)
     return SetCheck(True, text, len(scored.found), seen, expected, names, None if undone is None else undone.name)
+
+
+def _both_counts(undone: Undone) -> str:
+    """The outliers once it is undone beside those of the same images as they are: of a large set a part is tried."""
+    are = "is an outlier" if undone.n_outliers == 1 else "are outliers"
+    return f"{undone.n_outliers} of {undone.n:,} {are}; as they are, {undone.n_before} of the same {undone.n:,}"
 
 
 def _counted(scored: SetScores | None, share: float | None) -> list[str]:

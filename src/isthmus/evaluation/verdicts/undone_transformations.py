@@ -39,9 +39,10 @@ BETTER, NEARLY_ALL = 0.65, 0.9
 
 
 class Undone(NamedTuple):
-    """What may have been done, and how many of how many images are outliers at one in a hundred once it is undone."""
+    """What may have been done, and how many of n images are outliers at one in a hundred: as they are, and undone."""
 
     name: str
+    n_before: int
     n_outliers: int
     n: int
 
@@ -66,7 +67,8 @@ def what_was_done(
                 found.append((float(np.median(after)), name, after))
         if found:
             _, name, after = min(found, key=lambda way: way[0])
-            return Undone(name, excess(scale.calibration, after, 0.01).seen, len(after))
+            seen = [excess(scale.calibration, scores, 0.01).seen for scores in (before, after)]
+            return Undone(name, *seen, len(after))
     return None
 
 
