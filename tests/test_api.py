@@ -285,3 +285,25 @@ def test_fault_90_test_data_named_apart_is_read_in_the_type_of_the_training_data
         settings = tiny.config(source=str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
         splits = prepare.read_splits(settings, None, tiny.Said())
         assert {splits.train.x.dtype, splits.validation.x.dtype, splits.test.x.dtype} == {np.dtype(dtype)}
+
+
+def test_fault_102_whatever_score_takes_can_be_explored(digit_run: Run, digits: Digits) -> None:
+    x = digits.x[:200]
+    named, given = digit_run.neighbors("mnist-2k:3", "mnist-2k:0-9", k=9), digit_run.neighbors(x[3], x[:10], k=10)
+    assert given.code.rows[0].tolist() == [3, *named.code.rows[0].tolist()]  # nothing says that it is one of them
+    assert len(digit_run.neighbors(x[:10], k=2).queries) == 10
+    assert digit_run.map(torch.from_numpy(x), method="pca").points.shape == (200, 2)
+    assert digit_run.duplicates(x[[3, 3, 8]]).pairs[0].is_exact
+    labels = digits.labels[:200].astype(str)
+    assert digit_run.probe((x, labels))["codes"] == digit_run.probe("mnist-2k:0-199")["codes"]
+
+
+def test_fault_102_frames_and_dicts_of_columns_can_be_explored(table_run: Run) -> None:
+    rows = tiny.table(60).astype(np.float64)
+    columns = dict(zip(table_run.model.preprocess.columns or "abcdef", rows.T, strict=True))
+    frames = [pl.DataFrame(columns), columns, np.rec.fromarrays(list(columns.values()), names=list(columns))]
+    expected = table_run.score(rows).score
+    for frame in frames:
+        np.testing.assert_allclose(table_run.score(frame).score, expected, rtol=1e-5)
+        assert table_run.map(frame, method="pca").points.shape == (60, 2)
+        assert table_run.neighbors(frame, k=1).code.rows.shape == (60, 1)

@@ -34,7 +34,8 @@ class Run(RunFolder):
 
     A method that finds the run trained on since it was opened reads it anew, and warns; see `RunFolder.current`.
 
-    A `source` is named as on the command line: a path, the name of a data set, or rows of either, "mnist-2k:0-9".
+    A `source` is named as on the command line: a path, the name of a data set, or rows of either, "mnist-2k:0-9"; or it
+    is data as `score` takes it, with labels in a frame's column or as (X, y).
     """
 
     @classmethod
@@ -105,25 +106,25 @@ class Run(RunFolder):
         run = self.current()
         return Detector.of_run(run).scores(raw_of(run, x))
 
-    def neighbors(self, image: str | Path, source: str | None = None, *, k: int = 10) -> NeighborLookup:
-        """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12"."""
+    def neighbors(self, image: Any, source: Any = None, *, k: int = 10) -> NeighborLookup:
+        """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12" or x[:1]."""
         from isthmus.tools.exploration.lookup import look_up
 
-        return look_up(self.current(), str(image), source, k=k)
+        return look_up(self.current(), image, source, k=k)
 
-    def map(self, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None) -> CodeMap:
+    def map(self, source: Any = None, *, method: str = "tsne", color: str | None = None) -> CodeMap:
         """The codes of `source` (default: the test data) in two dimensions; `.points` (N, 2), `.draw()`."""
         from isthmus.tools.exploration.code_map import map_codes
 
         return map_codes(self.current(), source, method=method, color=color)
 
-    def duplicates(self, source: str | Path | None = None) -> Duplicates:
+    def duplicates(self, source: Any = None) -> Duplicates:
         """Equal and nearly equal samples of `source` (default: all the run's data); `.pairs`."""
         from isthmus.tools.exploration.duplicates import find_duplicates
 
         return find_duplicates(self.current(), source)
 
-    def probe(self, source: str | Path | None = None, *, k: int = 5) -> dict[str, Any]:
+    def probe(self, source: Any = None, *, k: int = 5) -> dict[str, Any]:
         """How much of the labels the codes hold, beside PCA and the raw values."""
         from isthmus.tools.exploration.probing import probe_run
 

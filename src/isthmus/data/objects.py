@@ -18,11 +18,12 @@ from isthmus.data.images.transforms import conform_bundle
 from isthmus.data.labels import encode_labels, same_classes
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.sources import read_source
+from isthmus.data.tables.named_columns import from_columns
 from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import DataError, UsageError
 
 ACCEPTED = (
-    "a numpy array, a tensor, a polars or pandas DataFrame, (X, y), a list of arrays or pictures, "
+    "a numpy array, a tensor, a polars or pandas DataFrame, a dict of columns, (X, y), a list of arrays or pictures, "
     "a torch Dataset or DataLoader, or a mapping with 'train' and 'test'"
 )
 
@@ -38,10 +39,10 @@ def read_object(
     """Samples from a Python object; `labels` are one class a sample, numbers or texts. `expected` are the columns of a
     trained model, by which those of a frame are found.
 
-    Taken are: numpy arrays, torch tensors, polars and pandas DataFrames, `Samples` and `Bundle`, a pair (X, y), lists
-    of arrays or Pillow images, torch datasets (with or without labels, map-style or iterable) and data loaders, which
-    are read once, and a mapping with `train` and `test` of any of these; also a path or a name, as `read` takes them.
-    Images as everywhere: uint8 0..255, uint16, or floats in [0, 1].
+    Taken are: numpy arrays, torch tensors, polars and pandas DataFrames, dicts of columns, structured arrays, `Samples`
+    and `Bundle`, a pair (X, y), lists of arrays or Pillow images, torch datasets (with or without labels, map-style or
+    iterable) and data loaders, which are read once, and a mapping with `train` and `test` of any of these; also a path
+    or a name, as `read` takes them. Images as everywhere: uint8 0..255, uint16, or floats in [0, 1].
 
     Raises: UsageError for other objects; DataError for what the values, shapes or labels have wrong.
     """
@@ -70,6 +71,9 @@ def _from_mapping(data: Mapping[str, Any], options: DataConfig, expected: Sequen
 def _read_one(data: Any, options: DataConfig, name: str, expected: Sequence[str] | None = None) -> Samples:
     if isinstance(data, Samples):
         return data
+    columns = from_columns(data, name)
+    if columns is not None:
+        return samples_from_frame(columns, name=name, options=options, expected=expected)
     if isinstance(data, np.ndarray):
         return samples_from_array(data, name=name, options=options)
     if _is_tensor(data):

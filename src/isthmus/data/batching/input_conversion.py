@@ -18,10 +18,11 @@ from isthmus.wording import counted
 class Carrier:
     """`raw` (N, *shape) made of `given`, and `back(x)` that turns network output into the kind that was given.
 
-    Understands numpy arrays, tensors, lists of them, polars and pandas frames, and a row of a pandas frame. Columns of
-    frames are found by name, texts of numbers are read. Images may come as (N, C, H, W), (N, H, W, C), (N, H, W), one
-    alone, or flat rows of pixels; they go back in the same layout. NaN, None and masked values of a table are gaps: the
-    medians of the training part stand in for them (`Preprocess.fill`).
+    Understands numpy arrays, tensors, lists of them, polars and pandas frames, and a row of a pandas frame; a dict of
+    columns and a structured array are taken as a polars frame, and one comes back. Columns of frames are found by name,
+    texts of numbers are read. Images may come as (N, C, H, W), (N, H, W, C), (N, H, W), one alone, or flat rows of
+    pixels; they go back in the same layout. NaN, None and masked values of a table are gaps: the medians of the
+    training part stand in for them (`Preprocess.fill`).
 
     Raises: DataError with the shape found and the shape that the model was trained on, or with the faults of a frame by
     row and column.
@@ -122,7 +123,7 @@ class Carrier:
 
 def _frame_of(given: Any) -> Any:
     """A frame, or None, without importing polars for arrays and tensors."""
-    if isinstance(given, Tensor | np.ndarray | list | tuple):
+    if isinstance(given, Tensor | list | tuple) or (isinstance(given, np.ndarray) and not given.dtype.names):
         return None
     from isthmus.data.tables.given_frames import as_frame  # late: polars is slow to import
 

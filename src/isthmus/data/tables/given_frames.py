@@ -13,6 +13,7 @@ from isthmus.config import DataConfig
 from isthmus.data.tables.columns import plan_columns
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, PolarsFrame, numbers_of
+from isthmus.data.tables.named_columns import from_columns
 from isthmus.errors import DataError, UsageError
 
 NAME = "the table"
@@ -27,10 +28,14 @@ FIXES = {
 def as_frame(given: Any) -> Any:
     """A polars or pandas frame where `given` is one, or a row of one with the names of its columns; else None.
 
-    A lazy frame is collected. A pandas row (Series) of which not every label is a text has no names of columns.
+    A dict of columns and a structured array become a polars frame (`from_columns`, with its errors). A lazy frame is
+    collected. A pandas row (Series) of which not every label is a text has no names of columns.
     """
     if isinstance(given, pl.LazyFrame):
         return given.collect()
+    columns = from_columns(given, NAME)
+    if columns is not None:
+        return columns
     if hasattr(given, "to_frame") and hasattr(given, "index") and not hasattr(given, "columns"):
         return given.to_frame().T if len(given) and all(isinstance(name, str) for name in given.index) else None
     return given if hasattr(given, "columns") and hasattr(given, "__getitem__") else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,7 +58,7 @@ class CodeMap:
 
 
 def map_codes(
-    run: RunFolder, source: str | Path | None = None, *, method: str = "tsne", color: str | None = None,
+    run: RunFolder, source: Any = None, *, method: str = "tsne", color: str | None = None,
     limit: int = MOST, settings: Mapping[str, Any] | None = None,
 ) -> CodeMap:  # fmt: skip
     """The codes of `source`, or of the run's own test data, in two dimensions.

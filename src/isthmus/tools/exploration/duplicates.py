@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ class Duplicates:
 
 def find_duplicates(
     run: RunFolder,
-    source: str | Path | None = None,
+    source: Any = None,
     *,
     chance: float = CHANCE,
     settings: Mapping[str, Any] | None = None,

@@ -24,7 +24,7 @@ from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.tools.inference.apply import TABLES, keep_inputs
-from isthmus.tools.inference.intake import read_parts
+from isthmus.tools.inference.intake import any_samples, read_parts
 from isthmus.tools.inference.picking import parted, pick
 
 Settings = Mapping[str, Any]
@@ -69,24 +69,28 @@ def coded(run: RunFolder, samples: Samples) -> Coded:
     return Coded(samples, np.asarray(run.coder.encode(samples.x)).reshape(len(samples), -1), run.model.preprocess)
 
 
-def one_set(
-    run: RunFolder, source: str | Path | None, settings: Settings | None = None, *, part: str = "test"
-) -> Samples:
-    """The samples of `source` (as for `picking.pick`), or without one a part of the run's own data.
+def one_set(run: RunFolder, source: Any, settings: Settings | None = None, *, part: str = "test") -> Samples:
+    """The samples of `source` (as for `picked`), or without one a part of the run's own data.
 
     Raises: DataError where the run's data cannot be read any more, or other data does not fit the model.
     """
     refuse_without_code(run.model)
-    return getattr(run.prepared.splits, part) if source is None else pick(run, source, settings)
+    return getattr(run.prepared.splits, part) if source is None else picked(run, source, settings)
 
 
-def all_parts(run: RunFolder, source: str | Path | None, settings: Settings | None = None) -> dict[str, Samples]:
+def picked(run: RunFolder, source: Any, settings: Settings | None = None) -> Samples:
+    """What a text or path names (`picking.pick`), or an object of Python holds (`intake.any_samples`)."""
+    named = isinstance(source, str | Path)
+    return pick(run, source, settings) if named else any_samples(run, source, settings)
+
+
+def all_parts(run: RunFolder, source: Any, settings: Settings | None = None) -> dict[str, Samples]:
     """All samples of `source`, or of the run's own data, by the part that they belong to. Raises: as `one_set`."""
     refuse_without_code(run.model)
     if source is None:
         return {part: getattr(run.prepared.splits, part) for part in PARTS}
-    if parted(source)[1] is not None:  # rows are counted in what is read without parts
-        return {"train": pick(run, source, settings)}
+    if not isinstance(source, str | Path) or parted(source)[1] is not None:  # rows are counted in what has no parts
+        return {"train": picked(run, source, settings)}
     bundle = read_parts(run, source, settings)
     return {"train": bundle.train} | ({} if bundle.test is None else {"test": bundle.test})
 
@@ -174,6 +178,7 @@ __all__ = [
     "coded",
     "joined",
     "one_set",
+    "picked",
     "picture_of",
     "refuse_out",
     "thinned",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from isthmus.data.samples import Samples
 from isthmus.evaluation.figures import neighbor_sheets
 from isthmus.evaluation.metrics.nearest import Nearest, nearest
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, picture_of, title
-from isthmus.tools.inference.picking import is_own, parted, pick
+from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, picked, picture_of, title
+from isthmus.tools.inference.picking import is_own, parted
 from isthmus.wording import label
 
 K = 10  # as many as stand in a row of the picture
@@ -67,22 +68,30 @@ class NeighborLookup:
 
 
 def look_up(
-    run: RunFolder, text: str, source: str | None = None, *, k: int = K, settings: Mapping[str, Any] | None = None
+    run: RunFolder, wanted: Any, source: Any = None, *, k: int = K, settings: Mapping[str, Any] | None = None
 ) -> NeighborLookup:
-    """The `k` samples nearest to each one that `text` names (a path, or SOURCE:12) among those of `source`.
+    """The `k` samples nearest to each one that is `wanted` (a path, SOURCE:12, or an object) among those of `source`.
 
     Without `source` the run's own training data is searched. A sample is not found as its own neighbor where both
     come from the same source; an equal one in another row is.
 
     Raises: DataError or UsageError where a sample is not there or does not fit the model.
     """
-    queries = coded(run, pick(run, text, settings))
+    queries = coded(run, picked(run, wanted, settings))
     data = coded(run, one_set(run, source, settings, part="train"))
-    same = is_own(run, text) if source is None else parted(text)[0] == parted(source)[0]
-    itself = _own_rows(queries.samples, data.samples) if same else None
+    itself = _own_rows(queries.samples, data.samples) if _same_source(run, wanted, source) else None
     code = nearest(queries.z, data.z, k, leave_out=itself)
     raw = nearest(queries.x, data.x, k, leave_out=itself)
     return NeighborLookup(queries.samples, data, code, raw._replace(distances=data.rms(raw.distances)))
+
+
+def _same_source(run: RunFolder, wanted: Any, source: Any) -> bool:
+    """Whether both come from one source, so that a sample would be found as its own neighbor."""
+    if not isinstance(wanted, str | Path):
+        return wanted is source
+    if source is None:
+        return is_own(run, wanted)
+    return isinstance(source, str | Path) and parted(wanted)[0] == parted(source)[0]
 
 
 def _own_rows(queries: Samples, data: Samples) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined
 
 
 def probe_run(
-    run: RunFolder, source: str | Path | None = None, *, k: int = K, everything: bool = False,
+    run: RunFolder, source: Any = None, *, k: int = K, everything: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """`{"data", "codes", "pca", "raw", "standard_error", "said"}`: how much of the labels each holds, by `probe.probe`.
@@ -62,7 +61,7 @@ def accuracy_error(accuracy: float, n: int) -> float:
     return (share * (1 - share) / n) ** 0.5
 
 
-def _parts(run: RunFolder, source: str | Path | None, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
+def _parts(run: RunFolder, source: Any, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
     """The samples that teach and those that are asked, with labels counted alike."""
     parts = all_parts(run, source, settings)
     if any(samples.labels is None or (samples.labels < 0).all() for samples in parts.values()):

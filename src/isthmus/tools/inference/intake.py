@@ -56,6 +56,19 @@ def raw_of(run: RunFolder, given: Any) -> np.ndarray:
     return Carrier(given, run.model.preprocess).raw.cpu().numpy()
 
 
+def any_samples(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None) -> Samples:
+    """Samples of whatever `Model.encode` takes, and of what `read_object` does: frames and pairs bring their labels.
+
+    Raises: as `raw_of` and `read_given`.
+    """
+    is_array = hasattr(data, "__array__") and not hasattr(data, "columns") and not _has_names(data)
+    return Samples(raw_of(run, data), "the data") if is_array else read_given(run, data, settings)
+
+
+def _has_names(data: Any) -> bool:
+    return bool(getattr(getattr(data, "dtype", None), "names", None))
+
+
 def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None) -> Samples:
     """As `read_input`, of an object of Python that `read_object` takes; its test part, where it has one."""
     from isthmus.data.objects import read_object

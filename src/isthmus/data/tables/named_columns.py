@@ -1,0 +1,73 @@
+"""Columns by name that are no data frame yet: a dict of columns, or numpy's structured and record arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from isthmus.errors import DataError
+from isthmus.wording import listed, printable
+
+KEPT = "biufM"  # kinds of numpy that polars takes as they are: truths, whole numbers, floats, times
+
+
+def from_columns(given: Any, name: str = "the table") -> pl.DataFrame | None:
+    """The frame (N, D) of a dict of columns or of a structured array (N,); None where `given` is neither.
+
+    Texts stay texts; None and masked values are gaps.
+
+    Raises: DataError for columns of different lengths, and for columns that are no single values.
+    """
+    if isinstance(given, np.ndarray) and given.dtype.names:
+        columns = {key: np.ma.asanyarray(given)[key] for key in given.dtype.names}
+    elif isinstance(given, Mapping):
+        columns = {str(key): values for key, values in given.items()}
+    else:
+        return None
+    arrays = {key: _array(values) for key, values in columns.items()}
+    if not any(array.ndim for array in arrays.values()):
+        return None
+    wrong = [key for key, array in arrays.items() if array.ndim != 1]
+    if wrong:
+        message = f'{name} holds column "{printable(wrong[0])}" of shape {arrays[wrong[0]].shape}'
+        raise DataError("DATA-SHAPE", f"{message}; needed: one value a row.", fix="give each column N values")
+    lengths = {key: len(array) for key, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        shown = listed([f"{printable(key)}: {n:,}" for key, n in lengths.items()], quote="")
+        raise DataError(
+            "DATA-COUNT", f"the columns of {name} differ in length ({shown}).", fix="make them equally long"
+        )
+    return pl.DataFrame([_series(key, array) for key, array in arrays.items()])
+
+
+def _array(values: Any) -> np.ndarray:
+    """One column; its lists of different lengths stay lists, and are then no single values."""
+    if isinstance(values, np.ma.MaskedArray):
+        return values
+    if hasattr(values, "detach"):  # a tensor
+        values = values.detach().cpu()
+    try:
+        return np.asarray(values)
+    except ValueError:
+        return np.zeros((len(values), 0))
+
+
+def _series(name: str, array: np.ndarray) -> pl.Series:
+    gaps = np.ma.getmaskarray(array)
+    values = np.ma.getdata(array)
+    if values.dtype.kind in KEPT and not gaps.any():
+        return pl.Series(name, np.ascontiguousarray(values.astype(values.dtype.newbyteorder("="), copy=False)))
+    cells = [None if gap else value for value, gap in zip(values.tolist(), gaps.tolist(), strict=True)]
+    if values.dtype.kind in KEPT:
+        return pl.Series(name, cells)
+    return pl.Series(name, [None if cell is None else _text(cell) for cell in cells], dtype=pl.String)
+
+
+def _text(cell: Any) -> str:
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
+
+
+__all__ = ["from_columns"]
