@@ -67,8 +67,8 @@ def what_was_done(
                 found.append((float(np.median(after)), name, after))
         if found:
             _, name, after = min(found, key=lambda way: way[0])
-            seen = [excess(scale.calibration, scores, 0.01).seen for scores in (before, after)]
-            return Undone(name, *seen, len(after))
+            as_is, again = (excess(scale.calibration, scores, 0.01).seen for scores in (before, after))
+            return Undone(name, as_is, again, len(after))
     return None
 
 
