@@ -16,7 +16,9 @@ import tifffile
 from PIL import Image
 
 from isthmus.config import DataConfig
+from isthmus.data.batching.split import split
 from isthmus.data.images.image_folder import read_images, samples_from_pictures
+from isthmus.data.samples import Bundle
 from isthmus.errors import DataError, ResourceError, UsageError
 
 GRAY = (np.arange(12).reshape(3, 4) * 20).astype(np.uint8)  # 0, 20 … 220
@@ -329,6 +331,22 @@ def test_fault_38_frames_first_or_all(tmp_path: Path) -> None:
     every = read_images(tmp_path, DataConfig(frames="all"))
     assert every.x[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
     assert every.ids == ("a.tif#0", "a.tif#1", "a.tif#2", "b.png")
+
+
+def test_fault_91_frames_of_one_file_belong_together(tmp_path: Path) -> None:
+    for number in range(12):
+        pages = [Image.fromarray(np.full((2, 3), 20 * number + page, np.uint8)) for page in range(5)]
+        pages[0].save(tmp_path / f"{number:02}.tif", save_all=True, append_images=pages[1:])
+    every = read_images(tmp_path, DataConfig(frames="all"))
+    assert every.groups is not None
+    assert every.groups.tolist() == np.repeat(np.arange(12), 5).tolist()
+    splits = split(Bundle(every), seed=0)
+    parts = [set(part.groups.tolist()) for part in (splits.train, splits.validation, splits.test)]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == 12
+    assert read_images(tmp_path, OPTIONS).groups is None  # a frame a file
+    for path in sorted(tmp_path.iterdir())[1:]:
+        path.unlink()
+    assert read_images(tmp_path, DataConfig(frames="all")).groups is None  # the frames are all that there is
 
 
 def test_fault_38_animated_gif(tmp_path: Path) -> None:

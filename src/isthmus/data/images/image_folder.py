@@ -112,6 +112,8 @@ def _samples(
         )
         ids.append(name if frames[file] == 1 else f"{name}#{reading.looks[i].frame}")
     labels = None if listing.labels is None else listing.labels[files]
+    # Frames of one file are alike, as pieces of one image are; where there is but one file, they are all that there is.
+    together = (cut is not None and cut.pieces) or 1 < len(frames) < frames.total()
     return Samples(
         x=x,
         name=text_of(Path(path.resolve().name)) or "images",
@@ -119,7 +121,7 @@ def _samples(
         classes=listing.classes,
         ids=tuple(ids),
         notes=tuple(notes),
-        groups=np.array(files, dtype=np.int64) if cut is not None and cut.pieces else None,
+        groups=np.array(files, dtype=np.int64) if together else None,
         cut="" if cut is None else cut.option,
         skipped=tuple(problems_of(reading)),
         alpha=alpha,
