@@ -172,6 +172,7 @@ class Monitor(TrainingMonitor):
 def train(
     data: Any = None,
     *,
+    target: Any = None,
     recipe: str | None = None,
     out: str | Path | None = None,
     config: str | Path | Mapping[str, Any] | None = None,
@@ -182,7 +183,8 @@ def train(
 ) -> Run:
     """Trains an autoencoder on `data`, judges it, and leaves a run folder.
 
-    `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `settings`:
+    `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `target`: the
+    same of what should come out of noisy `data`: files are matched by name, all else by position. `settings`:
     any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`), over `config` (a TOML file or nested
     values), over `recipe`. `show=False` prints nothing. `began` hears of the run once its folder stands.
 
@@ -191,14 +193,15 @@ def train(
     from isthmus.pipeline import train as pipeline
 
     heard = None if began is None else lambda folder: began(Run.of(folder))
-    resolved = pipeline.configure(data, recipe, config, settings)
-    return Run.of(pipeline.train(resolved, data, out=out, show=show, command=command, began=heard))
+    resolved = pipeline.configure(data, recipe, config, settings, target)
+    return Run.of(pipeline.train(resolved, data, target=target, out=out, show=show, command=command, began=heard))
 
 
 def fit(
     module: nn.Module,
     data: Any = None,
     *,
+    target: Any = None,
     output: str = "logits",
     flatten: bool | str = "auto",
     out: str | Path | None = None,
@@ -214,7 +217,8 @@ def fit(
     """
     from isthmus.pipeline.train import fit as pipeline_fit
 
-    return Run.of(pipeline_fit(module, data, output=output, flatten=flatten, out=out, show=show, settings=settings))
+    shown = {"out": out, "show": show, "settings": settings}
+    return Run.of(pipeline_fit(module, data, target=target, output=output, flatten=flatten, **shown))
 
 
 def resume(
@@ -222,20 +226,22 @@ def resume(
     *,
     epochs: int | None = None,
     data: Any = None,
+    target: Any = None,
     module: nn.Module | None = None,
     show: bool | AbstractDisplay = True,
 ) -> Run:
     """Goes on with a run where it stopped; with `epochs`, extends a finished one.
 
-    On the same machine the weights end bit-equal to those of an undisturbed run. `data` is needed where the run was
-    trained on data in memory, and may name where its file lies now; `module` where it was a module of your own.
+    On the same machine the weights end bit-equal to those of an undisturbed run. `data` and `target` are needed
+    where the run was trained on such in memory, and may name where their files lie now; `module` where it was a module
+    of your own.
     Of the settings in `config.toml` only `epochs` and `lr` may have been edited, and where to compute.
 
     Raises: UsageError if settings or data are not those the run began with, with each difference; ModelFileError.
     """
     from isthmus.pipeline.resume import resume as pipeline_resume
 
-    return Run.of(pipeline_resume(path, epochs=epochs, data=data, module=module, show=show))
+    return Run.of(pipeline_resume(path, epochs=epochs, data=data, target=target, module=module, show=show))
 
 
 __all__ = ["Monitor", "Run", "fit", "resume", "train"]

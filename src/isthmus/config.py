@@ -32,6 +32,11 @@ class DataConfig:
     )
     validation: Annotated[str | None, "Other data for validation, instead of a part of the training data."] = None
     test: Annotated[str | None, "Other data for the test, instead of the set's own or a part of the data."] = None
+    target: Annotated[
+        str | None,
+        "The clean data of noisy DATA, what is to come out: files by name (a_1.png and a_2.png find a.png, a_real.JPG "
+        "finds a_mean.JPG), arrays and stacks by position.",
+    ] = None
     limit: Annotated[Count | None, "Take N samples of the training part, evenly over the classes."] = None
     # Runs from before this setting are shuffled; see `settings.BEFORE`.
     split: Annotated[
@@ -119,7 +124,7 @@ class ModelConfig:
     noise: Annotated[
         str,
         "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, grain, masking; "
-        "none; a+b: one after the other; a|b: one of them for each sample. "
+        "none; a+b: one after the other; a|b: one of them for each sample; pairs, set by --target. "
         "Gaussian levels are standard deviations of the data as scaled: images to [0, 1], where 25 of 255 is 0.098.",
     ] = "none"
     terms: Annotated[str, "Further penalties: contractive, mmd, l2; several as a+b; none."] = "none"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from isthmus.config import Config
-from isthmus.errors import unknown
+from isthmus.errors import UsageError, unknown
 from isthmus.settings import build, merge
 
 Settings = dict[str, Any]
+PAIRS = "pairs"  # the noise of data that has a target of its own
 
 
 def modern() -> Settings:
@@ -122,7 +123,25 @@ def resolve(*layers: Mapping[str, Any], where: str = "settings") -> Config:
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     start = RECIPES[name]()
+    given = _with_pairs(given)
     training = given.get("training", {})
     if "steps" in training and "epochs" not in training:
         start = merge(start, {"training": {"epochs": None}})
     return build(merge(start, given), where=where)
+
+
+def _with_pairs(given: Settings) -> Settings:
+    """The same with the noise that a target stands for, which no recipe can know.
+
+    Raises: UsageError for another noise beside a target, and for pairs without one.
+    """
+    target, noise = given.get("data", {}).get("target"), given.get("model", {}).get("noise")
+    if target in (None, "none"):
+        if noise == PAIRS:
+            message = "--noise pairs: the clean samples that belong to the noisy ones are not named."
+            raise UsageError("USAGE-PAIRS", message, fix="name them with --target, and leave --noise out")
+        return given
+    if noise not in (None, PAIRS):
+        message = f"--noise {noise} beside --target: the data brings its noise with it."
+        raise UsageError("USAGE-PAIRS", message, fix="leave --noise out, or pass --noise pairs")
+    return merge(given, {"model": {"noise": PAIRS}})

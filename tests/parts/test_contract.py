@@ -24,7 +24,7 @@ from isthmus.parts.networks import NETWORKS, initialize, is_without_code, networ
 from isthmus.parts.terms import TERMS
 from isthmus.recipes import RECIPES, resolve
 
-NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items()]
+NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items() if name != "pairs"]  # which draw it
 CODES = [example(name, factory) for name, factory in BOTTLENECKS.items()]
 CODES += ["sigmoid+noise:0.1", "sparse+l1", "noise:0.1+gaussian", "gaussian+sigmoid", "l1+vq:4", "sigmoid+fsq:4"]
 COSTS = [example(name, factory) for name, factory in LIKELIHOODS.items()]

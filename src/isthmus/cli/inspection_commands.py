@@ -40,6 +40,7 @@ def evaluate(
     run: RunName,
     data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's own]")] = None,
     *,
+    target: Annotated[str | None, typer.Option("--target", help="The clean data of noisy DATA, as in train.")] = None,
     nll: Annotated[
         int | None, typer.Option("--nll", min=1, max=1_000_000, help="Bound a VAE's -log p(x) with N draws a sample.")
     ] = None,
@@ -54,11 +55,12 @@ def evaluate(
     Examples:
       isthmus evaluate latest
       isthmus evaluate runs/mnist-modern-1 my-digits/ --resize 28 --json
+      isthmus evaluate latest noisy/ --target clean/
       isthmus evaluate runs/mnist-vae-1 --nll 100 --binarize threshold
     """
     from isthmus.pipeline.evaluate import evaluate as measured
 
-    metrics = measured(run, data, nll=nll, binarize=binarize, settings=nested(settings))
+    metrics = measured(run, data, target=target, nll=nll, binarize=binarize, settings=nested(settings))
     io.result(metrics, _measured(metrics))
 
 
@@ -78,6 +80,7 @@ def check(
     Examples:
       isthmus check table.csv
       isthmus check photos/ -o photos-check.png
+      isthmus check noisy/ --target clean/                 noise level, correlation, shift between the two
     """
     from isthmus.data.check import check as look_at
 
@@ -233,6 +236,6 @@ def _why(record: dict[str, Any]) -> str:
 
 def register(app: typer.Typer) -> None:
     command(app, evaluate, settings=USING)
-    command(app, check, settings=READING)
+    command(app, check, settings=(*READING, "data.target"))
     for function in (info, runs, recipes, doctor):
         command(app, function)

@@ -22,7 +22,7 @@ TRAINING = (
     "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
     "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",
     "training.augment", "training.seed", "training.device", "training.threads", "training.precision",
-    "data.validation", "data.test", "data.limit",
+    "data.target", "data.validation", "data.test", "data.limit",
 )  # fmt: skip
 
 

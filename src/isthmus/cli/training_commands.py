@@ -39,6 +39,7 @@ def train(
       isthmus train mnist --epochs 10 --z-size 16         MNIST, a code of 16 numbers
       isthmus train mnist --recipe seed                   the teaching notebook, word for word
       isthmus train photos/ --noise gaussian:0.1-0.3      a denoiser for a folder of images
+      isthmus train noisy/ --target clean/                a denoiser from pairs of noisy and clean samples
       isthmus train table.csv --label kind                a table of numbers
       isthmus train --config runs/a/config.toml           the same run again
     """

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.config import DataConfig
 from isthmus.data.hashing import Matches
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.read import read, read_samples
-from isthmus.data.samples import Bundle, skipped_files
+from isthmus.data.samples import Bundle, Samples, skipped_files
 from isthmus.data.summary import Summary, facts_of, pairs_text, rows_about
 from isthmus.errors import DataError, IsthmusError, ResourceError
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
+
+if TYPE_CHECKING:
+    from isthmus.data.pairs.difference import Difference
 
 FORMAT = 1  # of `as_dict`
 FINAL = {  # errors that reading less strictly would only meet again, a download included
@@ -47,6 +50,7 @@ class CheckResult:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+    pairs: Difference | None = None  # how the data differs from its target, where one is named
     as_if: str | None = None  # the size HxW that images of several were brought to, only to be looked at
 
     @property
@@ -71,7 +75,7 @@ class CheckResult:
             "warnings": list(self.warnings),
             "notes": list(self.notes),
             "skipped": list(self.skipped),
-        }
+        } | ({"pairs": self.pairs.as_dict()} if self.pairs is not None else {})
 
     def rows(self) -> list[tuple[str, str]]:
         """Titles and sentences for a printed table, the problems with every row or file at its end."""
@@ -87,6 +91,7 @@ class CheckResult:
                 self.overlap.count, self.test.n, self.overlap_pairs, "test samples are in the training part"
             )
             rows.append(("train and test overlap", overlap))
+        rows += self.pairs.rows() if self.pairs is not None else []
         rows += [("note", note) for note in self.notes]
         rows += [("skipped", text) for text in self.skipped]
         rows += [("warning", warning) for warning in self.warnings]
@@ -111,11 +116,14 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     """Reads `source` (anything that `read` takes) and says everything about it; data that is bad raises nothing.
 
     Where reading fails, the error is kept with all its rows or files, and reading goes on without them as far as
-    that is possible. `options.test` names other test data.
+    that is possible. `options.test` names other test data, `options.target` the clean ones of noisy data, of which
+    images of any sizes are looked at whole.
 
     Raises: UsageError for settings that mean nothing.
     """
     options = options or DataConfig()
+    if options.target is not None and options.crop is options.patches is None and options.frames == "first":
+        options = replace(options, whole=True)
     bundle, problems, as_read = _read_leniently(source, options, progress)
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"a {type(source).__name__}"
     if bundle is None:
@@ -126,7 +134,9 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     overlap = Matches(0, ())
     if bundle.test is not None:
         overlap = bundle.train.overlap(bundle.test)
-    notes = [*bundle.train.notes, *(bundle.test.notes if bundle.test is not None else ())]
+    pairs = _pairs(bundle.train, as_read, problems) if options.target is not None else None
+    difference = _difference(pairs, options) if pairs is not None else None
+    notes = [*(pairs or bundle.train).notes, *(bundle.test.notes if bundle.test is not None else ())]
     if train.is_image and train.dtype == "uint8" and options.scale == "auto":
         notes += about_dark(int(train.high))
     if train.is_image and train.dtype == "float32" and options.scale == "auto":
@@ -139,11 +149,33 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
         overlap=overlap,
         overlap_pairs=_ids(bundle, overlap),
         problems=tuple(problems),
-        warnings=tuple(_warnings(train, test, overlap)),
+        warnings=(*_warnings(train, test, overlap), *(difference.warnings() if difference is not None else ())),
         notes=tuple(dict.fromkeys(_as_if(notes) if as_if else notes)),
+        pairs=difference,
         as_if=as_if,
         skipped=skipped_files(bundle.train, bundle.test) if options.skip_bad_files else (),
     )
+
+
+def _pairs(noisy: Samples, options: DataConfig, problems: list[IsthmusError]) -> Samples | None:
+    """The data with its target, if need be without the noisy ones that have none; what is wrong joins `problems`."""
+    from isthmus.data.pairs.targets import read_targets
+
+    for lenient in (False, True):
+        try:
+            targets = read_targets(replace(options, skip_bad_files=options.skip_bad_files or lenient))
+            return None if targets is None else targets.of_bundle(Bundle(noisy)).train
+        except (DataError, ResourceError) as error:
+            if not any(_tells(known, error) for known in problems):
+                problems.append(error)
+    return None
+
+
+def _difference(pairs: Samples, options: DataConfig) -> Difference:
+    from isthmus.data.batching.preprocess import fit_preprocess  # late: PyTorch is slow to import
+    from isthmus.data.pairs.difference import difference_of
+
+    return difference_of(pairs, fit_preprocess(pairs, options.scale, options.digits))
 
 
 def _as_if(notes: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,8 +23,11 @@ class Samples:
     table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud. `groups` (N,) int64
     are alike for samples that belong together, such as pieces of one image or rows that `group_column` says so of; they
     are never divided. `cut` is the option by which images were cut. `skipped` are the files that were left out, each
-    with its fault. `whole` holds the images that x was cut from, counted by `groups`, where a network takes patches.
-    `alpha` says that the last channel of images is transparency.
+    with its fault. `whole` holds the images that x was cut from, where a network takes patches, and `owner` (N,) which
+    of them each piece is from. `alpha` says that the last channel of images is transparency.
+
+    Of pairs, x is what should come out and `x_in`, of the same shape and type, what goes in; `whole` holds both, the
+    channels of x before those of x_in.
     """
 
     x: np.ndarray
@@ -40,6 +44,8 @@ class Samples:
     skipped: tuple[str, ...] = ()
     whole: WholeImages | None = None
     alpha: bool = False
+    owner: np.ndarray | None = None
+    x_in: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -55,7 +61,9 @@ class Samples:
 
     @cached_property
     def duplicates(self) -> Matches:
-        """The samples that equal an earlier one."""
+        """The samples that equal an earlier one; pairs those that do so with both halves."""
+        if self.x_in is not None:
+            return find_exact_duplicates(self.both)
         return find_exact_duplicates(self.x, numbers=self.numbers)
 
     def overlap(self, test: Samples) -> Matches:
@@ -77,8 +85,22 @@ class Samples:
     def take(self, rows: np.ndarray) -> Samples:
         """The samples at `rows`, in that order. Row numbers become ids, so that they still name the original row."""
         ids = tuple(self.id_of(int(row)) for row in rows)
-        labels, groups = (None if each is None else each[rows] for each in (self.labels, self.groups))
-        return replace(self, x=self.x[rows], labels=labels, groups=groups, ids=ids)
+        known = {"labels": self.labels, "groups": self.groups, "owner": self.owner, "x_in": self.x_in}
+        return replace(
+            self, x=self.x[rows], ids=ids, **{k: None if each is None else each[rows] for k, each in known.items()}
+        )
+
+    def changed(self, function: Callable[[np.ndarray], np.ndarray]) -> Samples:
+        """The same samples with `function` of x, and of x_in where these are pairs."""
+        return replace(self, x=function(self.x), x_in=None if self.x_in is None else function(self.x_in))
+
+    @property
+    def both(self) -> np.ndarray:
+        """Pairs as one array (N, 2C, ...), x before x_in along the first dimension of a sample; x alone without pairs.
+
+        As one they are shifted, cut and turned alike by whatever does so, with one set of random numbers.
+        """
+        return self.x if self.x_in is None else np.concatenate([self.x, self.x_in], axis=1)
 
 
 @dataclass(frozen=True)

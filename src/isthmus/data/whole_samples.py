@@ -36,20 +36,22 @@ def cut_anew(samples: Samples, side: int) -> Samples:
 
     Raises: DataError where all images are smaller.
     """
-    whole, groups = samples.whole, samples.groups
-    if whole is None or groups is None or samples.shape[1] == side:
+    whole, owner = samples.whole, samples.owner
+    if whole is None or owner is None or samples.shape[1] == side:
         return samples
-    known, first = np.unique(groups, return_index=True)
+    known, first = np.unique(owner, return_index=True)
     x, image, corners = whole.take(known.tolist()).pieces(side)
     if not len(x):
         message = f"{samples.name}: all images are smaller than {side} x {side} pixels, the pieces that are judged."
         raise DataError("DATA-SIZE", message, fix="name larger images, or use `isthmus denoise`, which takes all sizes")
-    owners = known[image]
+    owners, C = known[image], samples.shape[0]
+    of_images = {"labels": samples.labels, "groups": samples.groups}
     return replace(
         samples,
-        x=x,
-        labels=None if samples.labels is None else samples.labels[first][image],
+        x=x[:, :C],
+        x_in=None if samples.x_in is None else x[:, C:],
+        **{name: None if each is None else each[first][image] for name, each in of_images.items()},
         ids=tuple(piece_name(whole.names[i], corner) for i, corner in zip(owners.tolist(), corners, strict=True)),
-        groups=owners,
+        owner=owners,
         notes=(*samples.notes, f"{samples.name}: cut anew, into {len(x):,} pieces of {side} x {side} pixels."),
     )

@@ -19,6 +19,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.parts import corruptions, likelihoods, terms
 from isthmus.parts.codes import AbstractBottleneck, Code
+from isthmus.parts.corruptions import Pair
 from isthmus.system import files
 from isthmus.system.tensors import save_tensors
 
@@ -73,6 +74,18 @@ class AbstractModel(nn.Module):
     @abstractmethod
     def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:
         """One pass over network input (B, *shape); `sample` lets the bottleneck draw from `generator`."""
+
+    def pair(self, x: Tensor, generator: torch.Generator | None) -> Pair:
+        """What goes in and what should come out of a batch x (B, *shape): x itself, corrupted.
+
+        A batch (B, 2C, ...) of pairs brings its own input: the targets' channels stand before those of the inputs.
+        """
+        C = self.preprocess.shape[0]
+        return Pair(x[:, C:], x[:, :C]) if x.shape[1] == 2 * C else self.corruption(x, generator)
+
+    def target(self, x: Tensor) -> Tensor:
+        """What should come out of a batch: of pairs the first half of the channels, else all of it."""
+        return x[:, : self.preprocess.shape[0]]
 
     @property
     def z_size(self) -> int:

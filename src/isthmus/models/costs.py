@@ -93,7 +93,7 @@ def sample_costs(model: AbstractModel, data: Tensor, device: torch.device, seed:
     chunk = -(-len(data) // -(-len(data) // most)) if couples else most
     with evaluation(model):
         for x in in_order(data, model.preprocess, device, chunk):
-            pair = model.corruption(x, generator)
+            pair = model.pair(x, generator)
             output = model(pair.x_in, sample=True, generator=generator)
             if model.terms:
                 output = with_terms(model, pair, output, generator)

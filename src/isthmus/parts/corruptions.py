@@ -181,6 +181,14 @@ class Grain(AbstractNoise):
         return F.conv2d(rows, taps[None, None, None]).reshape(B, C, H, W)
 
 
+class Given(AbstractCorruption):
+    """pairs: no noise is drawn, every batch brings what goes in and what should come out."""
+
+    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
+        message = "this model was trained on pairs, so noise for clean samples alone is not known."
+        raise UsageError("USAGE-PAIRS", message, fix="name the clean samples as well: --target CLEAN")
+
+
 class AddedNoise(AbstractNoise):
     """Several kinds of noise, one after the other, each at a level of its own: `gaussian:0-0.2+grain:0-0.1`."""
 
@@ -257,6 +265,7 @@ CORRUPTIONS = {
     "poisson": Poisson,
     "grain": Grain,
     "masking": Masking,
+    "pairs": Given,
 }
 
 
@@ -279,7 +288,7 @@ def _added(parts: Sequence[AbstractCorruption]) -> AbstractCorruption:
 
 
 def _as_noise(part: AbstractCorruption) -> AbstractNoise:
-    """Raises: UsageError for masking, whose cost counts other values than noise's."""
+    """Raises: UsageError for masking, whose cost counts other values than noise's, and for pairs."""
     if not isinstance(part, AbstractNoise):
-        raise UsageError("USAGE-PART", "masking cannot be joined with other noise.", fix="name one of them")
+        raise UsageError("USAGE-PART", "masking and pairs cannot be joined with other noise.", fix="name one of them")
     return part

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "training.device",
     "training.threads",
     "data.source",
+    "data.target",
     "data.validation",
     "data.test",
     "data.data_dir",

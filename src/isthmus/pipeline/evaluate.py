@@ -11,6 +11,7 @@ from torch import nn
 
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
+from isthmus.data.pairs.targets import read_targets
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.metrics.likelihood_bound import importance_bound
@@ -31,6 +32,7 @@ def evaluate(
     run: str | Path | RunFolder,
     data: Any = None,
     *,
+    target: Any = None,
     module: nn.Module | None = None,
     nll: int | None = None,
     binarize: str = "none",
@@ -39,17 +41,18 @@ def evaluate(
     """The metrics of a trained run, measured again; on other `data`, on all of it as test, whose name they then bear.
 
     `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
-    frame, Dataset or DataLoader. A run that was trained on data in memory is measured as at its end where it is given
-    that data once more. Where the training data cannot be had, the baselines, which are made from it, are absent.
-    `nll` draws a sample add the importance-weighted bound of a VAE, under `bound`; `binarize` says whether its pixels
-    are made black and white before: "none", "threshold" or "sample". `settings` are reading options for `data` that
-    were given anew, such as `{"resize": "28"}`.
+    frame, Dataset or DataLoader; `target` the same of what should come out of it, for noisy data. A run that was
+    trained on data in memory is measured as at its end where it is given that data once more.
+    Where the training data cannot be had, the baselines, which are made from it, are absent. `nll` draws a sample add
+    the importance-weighted bound of a VAE, under `bound`; `binarize` says whether its pixels are made black and white
+    before: "none", "threshold" or "sample". `settings` are reading options for `data` that were given anew, such as
+    `{"resize": "28"}`.
 
     Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
     """
     run = run.current() if isinstance(run, RunFolder) and module is None else RunFolder(_folder(run), module=module)
-    _refuse_without(run, data, settings)
-    known, other = _data(run, data, settings)
+    _refuse_without(run, data, settings, target)
+    known, other = _data(run, data, settings, target)
     model = run.model.to(known.device)
     try:
         metrics = judge(known, model, run.history, _ending(run), of_other=other)
@@ -84,27 +87,30 @@ def _folder(run: str | Path | RunFolder) -> Path:
     return run.path if isinstance(run, RunFolder) else finding.find(run).path
 
 
-def _refuse_without(run: RunFolder, data: Any, settings: Mapping[str, Any] | None) -> None:
+def _refuse_without(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, target: Any) -> None:
     """Raises: UsageError where a run cannot be measured without data from the caller; before anything is read."""
+    if target is not None and data is None:
+        message = "a target is named, and the noisy data that it belongs to is not."
+        raise UsageError("USAGE-EVALUATE", message, fix=f"isthmus evaluate {run.path} NOISY --target CLEAN")
     if settings and data is None:
         message = f"{', '.join(settings)}: reading options are for other data, which is not named."
         raise UsageError("USAGE-EVALUATE", message, fix="name the data after the run, or leave the options out")
-    if data is None and run.config.data.source == IN_MEMORY:
+    if data is None and IN_MEMORY in (run.config.data.source, run.config.data.target):
         message = f"{run.path} was trained on data in memory, which is not kept with it."
         fix = "name data to measure it on, or call isthmus.evaluate(path, data=…) with that data"
         raise UsageError("USAGE-EVALUATE", message, fix=fix)
 
 
-def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None) -> tuple[Prepared, bool]:
+def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, target: Any) -> tuple[Prepared, bool]:
     """What the run is measured on, and whether that is other data than its own."""
     if data is None:
         return run.prepared, False
-    in_memory = run.config.data.source == IN_MEMORY
+    in_memory = IN_MEMORY in (run.config.data.source, run.config.data.target)
     if in_memory and not isinstance(data, str | Path):
-        own = _own(run, data)
+        own = _own(run, data, target)
         if own is not None:
             return _ready(run, own), False
-    test = (read_input if isinstance(data, str | Path) else read_given)(run, data, settings)
+    test = (read_input if isinstance(data, str | Path) else read_given)(run, data, settings, target)
     if in_memory:
         return _ready(run, _only(test)), True
     try:
@@ -113,11 +119,14 @@ def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None) -> tupl
         return _ready(run, _only(test)), True
 
 
-def _own(run: RunFolder, data: Any) -> Splits | None:
+def _own(run: RunFolder, data: Any, target: Any) -> Splits | None:
     """The three sets that the run was trained, watched and tested on, if `data` is what they were drawn from."""
     try:
         training, options = run.config.training, run.config.data
-        splits = split(read_object(data, options), seed=training.seed, limit=options.limit, rule=options.split)
+        bundle = read_object(data, options)
+        if target is not None and (targets := read_targets(options, target)) is not None:
+            bundle = targets.of_bundle(bundle)
+        splits = split(bundle, seed=training.seed, limit=options.limit, rule=options.split)
     except DataError:  # too few samples for three sets
         return None
     return splits if data_fingerprint(digests(splits)) == run.record.get("data_sha256") else None
@@ -125,7 +134,7 @@ def _own(run: RunFolder, data: Any) -> Splits | None:
 
 def _only(test: Samples) -> Splits:
     """A test set without anything to compare it with."""
-    none = replace(test, x=test.x[:0], labels=None, ids=None)
+    none = replace(test.changed(lambda x: x[:0]), labels=None, ids=None, groups=None, owner=None)
     return Splits(train=none, validation=none, test=test)
 
 

@@ -84,10 +84,9 @@ def _set_up(
     training = prepared.config.training
     rule = prepared.config.data.split
     watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed, rule=rule)
-    validation = prepared.tensor(watched)
-    mean_cost = mean_cost_of_mean(model, validation, prepared.mean)
+    mean_cost = mean_cost_of_mean(model, prepared.tensor(watched), prepared.mean)
     monitor = TrainingMonitor(model, run.path, patience=training.patience, start_below=mean_cost)
-    trainer = Trainer(model, prepare.batches_of(prepared), validation, training, monitor)
+    trainer = Trainer(model, prepare.batches_of(prepared), prepared.pairs(watched), training, monitor)
     found = Checkpoints(run.path / folder.CHECKPOINT).load() if going_on else None
     if found is not None:
         _restore(run, trainer, *found)
@@ -129,7 +128,7 @@ def _judge(
         "mean_cost": mean_cost,
     }
     seed = prepared.config.training.seed
-    passed = pass_through(model, prepared.tensor(prepared.splits.test), seed, judged=True)
+    passed = pass_through(model, prepared.pairs(prepared.splits.test), seed, judged=True)
     rivals = rivals_of(prepared, model.z_size)
     metrics = files.finite_or_null(judge(prepared, model, monitor.history, ending, passed, rivals))
     checksums.write_json(run.path / folder.METRICS, metrics)

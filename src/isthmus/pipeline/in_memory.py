@@ -48,9 +48,9 @@ def train_in_memory(config: Config, samples: Samples, *, held_out: float) -> Tra
     model = prepare.fresh_model(prepared)
     prepared = prepare.settle_threads(prepared, model)
     penalty_weights(model)
-    validation = prepared.tensor(prepared.splits.validation)
+    validation = prepared.pairs(prepared.splits.validation)
     settings = prepared.config.training
-    start = mean_cost_of_mean(model, validation, prepared.mean)
+    start = mean_cost_of_mean(model, prepared.tensor(prepared.splits.validation), prepared.mean)
     monitor = TrainingMonitor(model, patience=settings.patience, start_below=start)
     trainer = Trainer(model, prepare.batches_of(prepared), validation, settings, monitor)
     with using_threads(settings.threads):

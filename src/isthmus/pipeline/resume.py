@@ -35,12 +35,13 @@ def resume(
     *,
     epochs: int | None = None,
     data: Any = None,
+    target: Any = None,
     module: nn.Module | None = None,
     show: bool | AbstractDisplay = True,
 ) -> RunFolder:
     """Goes on with a run where it stopped; see `isthmus.resume`."""
     run, display = RunFolder(finding.find(path).path, module=module), display_of(show)
-    _refuse_without(run, data, module)
+    _refuse_without(run, data, target, module)
     changed = settings_changed(run)
     if epochs is None and "training.epochs" in changed:
         epochs = run.config.training.epochs
@@ -50,7 +51,7 @@ def resume(
         more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
         display.say(f"{run.path} is finished after {counted(len(run.history), 'epoch')}; {more}.")
         return run
-    config = _going_on(run.config, epochs, data)
+    config = _going_on(run.config, epochs, data, target)
     if not left_out(run):  # its monitor has watched all validation data so far, and goes on so: bit-equal
         config = replace(config, training=replace(config.training, calibration=0.0))
     if epochs is not None and config.training.schedule == "one-cycle" and run.history:
@@ -60,7 +61,7 @@ def resume(
         refuse_links(run.path)
         files.refuse_newer_folders(run.path)
         clean_up(run.path)
-        prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
+        prepared = prepare.prepare(config, prepare.read_splits(config, data, display, target))
         refuse_other_data(run, prepared.splits, config.data.source)
         if run.is_edited:
             display.say(f"note: {run.path / folder.CONFIG} was edited since isthmus wrote it")
@@ -91,11 +92,13 @@ def _as_it_was(run: RunFolder) -> Iterator[None]:
         raise
 
 
-def _refuse_without(run: RunFolder, data: Any, module: nn.Module | None) -> None:
+def _refuse_without(run: RunFolder, data: Any, target: Any, module: nn.Module | None) -> None:
     """Raises: UsageError where the run needs data or a module that only the caller has; before anything is read."""
-    if data is None and run.config.data.source == IN_MEMORY:
+    needed = [("data", data, run.config.data.source), ("target", target, run.config.data.target)]
+    missing = [f"{name}=…" for name, given, known in needed if given is None and known == IN_MEMORY]
+    if missing:
         message = f"{run.path} was trained on data in memory."
-        raise UsageError("USAGE-RESUME", message, fix="call isthmus.resume(path, data=…)")
+        raise UsageError("USAGE-RESUME", message, fix=f"call isthmus.resume(path, {', '.join(missing)})")
     own = run.record.get("module")
     if own and module is None:
         message = f"{run.path} trains a module of your own, {own}; its code is not kept with it."
@@ -107,13 +110,15 @@ def _refuse_without(run: RunFolder, data: Any, module: nn.Module | None) -> None
         raise UsageError("USAGE-RESUME", message, fix=f"hand over {own}, as in fit" if own else "leave module= out")
 
 
-def _going_on(config: Config, epochs: int | None, data: Any) -> Config:
+def _going_on(config: Config, epochs: int | None, data: Any, target: Any) -> Config:
     """The settings to go on with: a new budget, data that lies elsewhere now, a device that is there."""
     training, read = config.training, config.data
     if epochs is not None:
         training = replace(training, epochs=epochs)
     if isinstance(data, str | Path):
         read = replace(read, source=str(data))
+    if isinstance(target, str | Path):
+        read = replace(read, target=str(target))
     try:
         devices.pick_device(training.device)
     except ResourceError:  # begun on another machine

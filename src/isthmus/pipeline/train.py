@@ -34,19 +34,21 @@ def train(
     config: Config,
     data: Any = None,
     *,
+    target: Any = None,
     out: str | Path | None = None,
     show: bool | AbstractDisplay = True,
     command: Sequence[str] | None = None,
     began: Callable[[RunFolder], object] | None = None,
 ) -> RunFolder:
     """A new run with these settings; see `isthmus.train`."""
-    return _train(config, data, out, display_of(show), command, began=began)
+    return _train(config, data, out, display_of(show), command, target=target, began=began)
 
 
 def fit(
     module: nn.Module,
     data: Any = None,
     *,
+    target: Any = None,
     output: str = "logits",
     flatten: bool | str = "auto",
     out: str | Path | None = None,
@@ -56,12 +58,17 @@ def fit(
     """A new run that trains a module of the caller's; see `isthmus.fit`."""
     if output not in {"logits", "probabilities"}:
         raise UsageError("USAGE-OUTPUT", f"output is {output!r}.", fix='use "logits" or "probabilities"')
-    resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | dict(settings))
-    return _train(resolved, data, out, display_of(show), None, own=module, flatten=flatten, output=output)
+    resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | dict(settings), target)
+    display = display_of(show)
+    return _train(resolved, data, out, display, None, target=target, own=module, flatten=flatten, output=output)
 
 
 def configure(
-    data: Any, recipe: str | None, config: str | Path | Mapping[str, Any] | None, settings: Mapping[str, Any]
+    data: Any,
+    recipe: str | None,
+    config: str | Path | Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    target: Any = None,
 ) -> Config:
     """The checked configuration of these arguments; later ones win: recipe, config, settings."""
     layer = configs.read(Path(config)) if isinstance(config, str | Path) else dict(config or {})
@@ -70,12 +77,14 @@ def configure(
         settings = {"data.source": str(data)} | dict(settings)
     elif data is not None:
         settings = {"data.source": IN_MEMORY} | dict(settings)
+    if target is not None:
+        settings = {"data.target": str(target) if isinstance(target, str | Path) else IN_MEMORY} | dict(settings)
     if layer.get("model", {}).get("network") == "own":
         message = "the settings are those of a run that trained a module of your own, whose code is not kept with it."
         raise UsageError("USAGE-CONFIG", message, fix="call isthmus.fit(module, data) in Python")
     where = str(config) if isinstance(config, str | Path) else "settings"
     resolved = resolve(layer, top, configs.nest(settings), where=where)
-    if data is None and resolved.data.source == IN_MEMORY:
+    if IN_MEMORY in (resolved.data.source if data is None else "", resolved.data.target if target is None else ""):
         message = "the settings are those of a run that was trained on data in memory, which is not kept with it."
         raise UsageError("USAGE-CONFIG", message, fix="name the data: `isthmus train DATA --config …`")
     return resolved
@@ -106,6 +115,7 @@ def _train(
     display: AbstractDisplay,
     command: Sequence[str] | None,
     *,
+    target: Any = None,
     own: nn.Module | None = None,
     flatten: bool | str = "auto",
     output: str = "logits",
@@ -114,7 +124,7 @@ def _train(
     if own is not None and not isinstance(own, nn.Module):
         message = f"fit takes a torch.nn.Module, and was given a {type(own).__name__}."
         raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class; isthmus.train needs none")
-    prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
+    prepared = prepare.prepare(config, prepare.read_splits(config, data, display, target))
     if own is not None:
         prepared = _for_own(prepared, output)
     model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none

@@ -81,7 +81,7 @@ class RunData:
             return self.given_passed
         if self.prepared is None or self.model is None or self.test is None:
             return None
-        return pass_through(self.model, self.prepared.tensor(self.test), self.prepared.config.training.seed)
+        return pass_through(self.model, self.prepared.pairs(self.test), self.prepared.config.training.seed)
 
     @cached_property
     def rivals(self) -> Rivals | None:

@@ -207,7 +207,9 @@ class RunFolder:
         """The command, or the call where data or module are the caller's, that goes on with the run."""
         from isthmus.training.prepared import IN_MEMORY  # late: PyTorch is slow to import
 
-        needed = ["data=…"] * (self.config.data.source == IN_MEMORY) + ["module=…"] * bool(self.record.get("module"))
+        about = self.config.data
+        needed = [f"{name}=…" for name, at in (("data", about.source), ("target", about.target)) if at == IN_MEMORY]
+        needed += ["module=…"] * bool(self.record.get("module"))
         if needed:
             return f"isthmus.resume({', '.join([repr(str(self.path)), *needed])})"
         return f"isthmus resume {shell_word(self.path)}"

@@ -57,7 +57,7 @@ def as_recorded(config: Config) -> dict[str, Any]:
 
 def digests(splits: Splits) -> dict[str, dict[str, Any]]:
     """Number, shape, type and SHA-256 of the samples of each of the three sets."""
-    return {role: _digest(getattr(splits, role).x) for role in ("train", "validation", "test")}
+    return {role: _digest(getattr(splits, role).both) for role in ("train", "validation", "test")}
 
 
 def _digest(x: np.ndarray) -> dict[str, Any]:

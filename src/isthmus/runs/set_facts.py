@@ -57,7 +57,7 @@ def keep_set_facts(run_path: str | Path, prepared: Prepared, model: AbstractMode
         watched, held = held_apart(validation, training.calibration, training.seed)
         generator = generator_for(training.seed, "validation", "set", device=model.device)
         for name, part in (("watched", watched), ("held", held)):
-            found = error_signals(model, as_input(part.x, model.preprocess), generator)
+            found = error_signals(model, as_input(part.both, model.preprocess), generator)
             arrays[f"{name}_log_error"] = found.log_error
             if found.z is not None:
                 arrays[f"{name}_z"] = found.z

@@ -43,7 +43,7 @@ def read_again(
 
     Raises: DataError if the data was handed over in memory, cannot be read any more, or has changed.
     """
-    source = config.data.source
+    source = IN_MEMORY if config.data.target == IN_MEMORY else config.data.source
     config = replace(config, training=replace(config.training, device="auto"))  # that of its training may be elsewhere
     if source == IN_MEMORY:
         message = f"{run_path} was trained on data in memory, which is not kept with it."

@@ -7,6 +7,7 @@ import numpy as np
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.numeric import blocks, value_range
+from isthmus.data.pairs.difference import difference_of
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.samples import Samples
 from isthmus.parts.corruptions import Level
@@ -63,6 +64,13 @@ def _about_ends(train: Samples, preprocess: Preprocess, black: float, white: flo
             f"{greatest:,.6g}; they pass as they are, and are drawn black or white"
         )
     return f"{said}, the least and the greatest value of the training images; values beyond pass as they are"
+
+
+def about_pairs(train: Samples, preprocess: Preprocess) -> list[str]:
+    """Says what would spoil a training on pairs: a shift between the two, both exchanged, no noise at all."""
+    if train.x_in is None or not len(train):
+        return []
+    return difference_of(train, preprocess).warnings()
 
 
 def about_noise(noise: str, preprocess: Preprocess) -> list[str]:

@@ -21,6 +21,7 @@ from isthmus.data.batching.preprocess import (
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
+from isthmus.data.pairs.targets import read_targets
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.whole_images import WholeImages
@@ -40,8 +41,11 @@ from isthmus.training.prepared import Prepared
 from isthmus.training.threads import pick_threads
 
 
-def read_splits(config: Config, data: Any, display: AbstractDisplay) -> Splits:
-    """Reads the data that `config` names, or the object that is handed over, and divides it."""
+def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any = None) -> Splits:
+    """Reads the data that `config` names, or the object that is handed over, and divides it.
+
+    `target` is what should come out, where that is an object in memory; else the configuration names it.
+    """
     options = config.data
     with display.counting("reading") as progress:
         named = data is None or isinstance(data, str | Path)  # then the configuration names it too
@@ -55,10 +59,14 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay) -> Splits:
         fix = "leave --group out; pieces of one image are kept together by themselves, rows of an array need a table"
         raise DataError("DATA-GROUP", message, fix=fix)
     options = replace(options, digits=wanted)
-    others = {}
+    targets = read_targets(options, target)
+    others: dict[str, Samples | None] = {}
     for role in ("validation", "test"):
         source = getattr(options, role)
-        others[role] = read_samples(source, options) if source is not None else None
+        found = read_samples(source, options) if source is not None else None
+        others[role] = found if found is None or targets is None else targets.of(found)
+    if targets is not None:
+        bundle = targets.of_bundle(bundle)
     return split(bundle, seed=config.training.seed, limit=options.limit, rule=options.split, **others)
 
 
@@ -93,7 +101,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
             said.append(f"augmentation {augment}: {times} (--augment none: off)")
     shift_of(augment, preprocess)
     said += notes.about_budget(training, n) + notes.about_range(splits.train, preprocess)
-    said += notes.about_noise(config.model.noise, preprocess)
+    said += notes.about_noise(config.model.noise, preprocess) + notes.about_pairs(splits.train, preprocess)
     if training.batch_size > n:
         said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
     training = replace(
@@ -156,7 +164,7 @@ def batches_of(prepared: Prepared) -> AbstractBatches:
     t, train = prepared.config.training, prepared.splits.train
     if is_without_code(prepared.config.model.network):
         return _patches_of(prepared)
-    data = prepared.tensor(train)
+    data = prepared.pairs(train)
     return Batches(
         data, prepared.preprocess, batch_size=t.batch_size, augment=t.augment, seed=t.seed, device=prepared.device
     )
@@ -165,8 +173,8 @@ def batches_of(prepared: Prepared) -> AbstractBatches:
 def _patches_of(prepared: Prepared) -> Patches:
     """Patches of whole images where those were kept, else of the samples themselves."""
     t, train = prepared.config.training, prepared.splits.train
-    whole = train.whole if train.whole is not None else WholeImages.of_array(train.x)
-    known = train.groups if train.whole is not None and train.groups is not None else np.arange(len(train))
+    whole = train.whole if train.whole is not None else WholeImages.of_array(train.both)
+    known = train.owner if train.whole is not None and train.owner is not None else np.arange(len(train))
     settings = {"patch": t.patch, "batch_size": t.batch_size, "seed": t.seed, "device": prepared.device}
     return Patches(whole, np.unique(known), prepared.preprocess, **settings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,12 +59,24 @@ class Prepared:
         return self.training_mean.value
 
     def tensor(self, samples: Samples) -> Tensor:
+        """What should come out, as a resident tensor."""
         return resident(samples.x, self.preprocess, self.device)
+
+    def pairs(self, samples: Samples) -> Tensor:
+        """As `tensor`, of pairs with what goes in as further channels; what `AbstractModel.pair` takes."""
+        return resident(samples.both, self.preprocess, self.device)
 
     def x(self, samples: Samples, most: int | None = None) -> Tensor:
         """Network input on the processor; of at most `most` samples, spread evenly since data is often sorted."""
-        stride = 1 if most is None else -(-len(samples) // max(most, 1))
-        data = resident(samples.x[::stride], self.preprocess, CPU)
+        return self._on_processor(samples.x[:: _stride(samples, most)])
+
+    def x_pairs(self, samples: Samples, most: int | None = None) -> Tensor:
+        """As `x`, of pairs with what goes in as further channels."""
+        stride = _stride(samples, most)
+        return self._on_processor(samples.changed(lambda x: x[::stride]).both)
+
+    def _on_processor(self, raw: np.ndarray) -> Tensor:
+        data = resident(raw, self.preprocess, CPU)
         if data.dtype != torch.uint8:
             return data
         x, at = torch.empty(data.shape), 0  # filled piece by piece: joined pieces would be there twice
@@ -71,3 +84,7 @@ class Prepared:
             x[at : at + len(part)] = part
             at += len(part)
         return x
+
+
+def _stride(samples: Samples, most: int | None) -> int:
+    return 1 if most is None else max(1, -(-len(samples) // max(most, 1)))

@@ -46,7 +46,7 @@ def pick_threads(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> i
 
 def _step(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> float:
     begun = time.perf_counter()
-    pair = model.corruption(x, generator_for(0, "threads"))
+    pair = model.pair(x, generator_for(0, "threads"))
     with autocast(settings, x.device):
         output = model(pair.x_in)
     objective(model, pair, output, penalty_weights(model)).backward()

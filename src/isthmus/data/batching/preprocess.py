@@ -166,6 +166,7 @@ class Preprocess:
 
     def _constant(self, values: tuple[float, ...], like: Tensor) -> Tensor:
         constant = torch.tensor(values, dtype=like.dtype, device=like.device)
+        constant = constant.repeat(like.shape[1] // len(values))  # of pairs both halves are scaled alike
         return constant if not self.is_image else constant.reshape(-1, 1, 1)
 
     def as_dict(self) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
         ids=tuple(names),
         notes=tuple(notes),
         groups=image,
+        owner=image,
         skipped=tuple(problems_of(reading)),
         whole=whole,
         alpha=form.alpha,

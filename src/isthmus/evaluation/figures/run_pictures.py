@@ -34,7 +34,7 @@ def draw_pictures(
 ) -> None:
     """Writes the pictures of the run into `path`; a table's run leaves its curves, its worst rows and the drawing."""
     test = prepared.splits.test
-    passed = passed or pass_through(model, prepared.tensor(test), prepared.config.training.seed)
+    passed = passed or pass_through(model, prepared.pairs(test), prepared.config.training.seed)
     floor = metrics["test"].get("bce_floor")
     name = "mean image" if prepared.preprocess.is_image else "mean row"
     reference = {name: metrics["mean_cost"]} if metrics.get("mean_cost") else None

@@ -76,7 +76,7 @@ class Passed:
     def inputs(self, wanted: Iterable[int]) -> Tensor:
         """x of these rows, in that order, on the processor; the model is not asked."""
         rows = torch.as_tensor([int(row) for row in wanted], dtype=torch.int64, device=self.data.device)
-        return as_x(self.data[rows], self.model.preprocess).cpu()
+        return self.model.target(as_x(self.data[rows], self.model.preprocess)).cpu()
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(x, x_in) of all samples, chunk by chunk, under the same noise as in the pass."""
@@ -87,7 +87,7 @@ class Passed:
 
 
 def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool = False) -> Passed:
-    """Sends `data` (a resident tensor) through the model, under the noise of its training with the test's seed.
+    """Sends `data` (a resident tensor) through the model, pairs as they are, else under its noise with the test's seed.
 
     `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants.
     """
@@ -131,11 +131,12 @@ def floors(model: AbstractModel, data: Tensor) -> Tensor:
     """The least possible cost of each sample (N,): the entropy of gray values under a Bernoulli likelihood, else 0."""
     if model.likelihood.range != (0.0, 1.0):
         return torch.zeros(len(data), dtype=torch.float64)
-    return torch.cat([metrics.entropies(x) for x in in_order(data, model.preprocess, model.device)])
+    return torch.cat([metrics.entropies(model.target(x)) for x in in_order(data, model.preprocess, model.device)])
 
 
 def _noisy(model: AbstractModel, data: Tensor, seed: int) -> Iterator[tuple[Tensor, Pair]]:
-    """(x, pair) of all samples, chunk by chunk on the device; the noise follows from the seed and the order."""
+    """(target, pair) of all samples, chunk by chunk on the device; noise follows from the seed and the order."""
     generator = generator_for(seed, TEST_NOISE, "noise", device=model.device)
     for x in in_order(data, model.preprocess, model.device):
-        yield x, model.corruption(x, generator)
+        pair = model.pair(x, generator)
+        yield pair.target, pair

@@ -74,20 +74,25 @@ def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: P
 
     The best linear filter is learned from training images (a resident tensor) under fresh noise, if there are any.
     """
-    n = baselines.compared(passed.data)
+    n = baselines.compared(model.target(passed.data))
     clean, noisy, denoised = (t.float().contiguous() for t in passed.first(n))
     found: dict[str, Any] = {
-        "noise": model.config.noise,
+        "noise": noise_of(model, passed.data),
         "n": n,
         "noisy": metrics.image_quality(clean, noisy),
         "denoised": metrics.image_quality(clean, denoised),
     }
     found["baselines"] = {}
     if len(validation):
-        noisy_validation = model.corruption(validation, generator_for(seed, "validation", "noise")).x_in
+        pair = model.pair(validation, generator_for(seed, "validation", "noise"))
         learned = {"linear": (linear := _learned(model, train, seed), linear.grid)} if len(train) else None
-        found["baselines"] = baselines.denoising_baselines(noisy_validation, validation, noisy, clean, learned)
+        found["baselines"] = baselines.denoising_baselines(pair.x_in, pair.target, noisy, clean, learned)
     return found
+
+
+def noise_of(model: AbstractModel, data: Tensor) -> str:
+    """The noise in what is judged: the model's own, or "pairs" where the data (a resident tensor) brings both."""
+    return model.config.noise if data.shape[1] == model.preprocess.shape[0] else "pairs"
 
 
 def _learned(model: AbstractModel, train: Tensor, seed: int) -> LearnedFilter:
@@ -102,7 +107,8 @@ def _learned(model: AbstractModel, train: Tensor, seed: int) -> LearnedFilter:
         generator = generator_for(seed, "training", "linear")
         for _ in range(times):
             for x in in_order(train, preprocess, torch.device("cpu")):
-                yield x, model.corruption(x, generator).x_in
+                pair = model.pair(x, generator)
+                yield pair.target, pair.x_in
 
     return LearnedFilter(images, times * len(train), preprocess.shape, generator_for(seed, "training", "windows"))
 
@@ -113,9 +119,9 @@ def denoising_by_error(model: AbstractModel, prepared: Prepared, passed: Passed)
     The baselines are learned from training samples under fresh noise: the best linear filter, whose ridge is chosen on
     validation samples, and the mean of each column.
     """
-    train, validation = (prepared.tensor(part) for part in (prepared.splits.train, prepared.splits.validation))
+    train, validation = (prepared.pairs(part) for part in (prepared.splits.train, prepared.splits.validation))
     seed = prepared.config.training.seed
-    block = {"noise": model.config.noise, "n": len(passed), "denoised": {"mse": float(passed.errors.mean())}}
+    block = {"noise": noise_of(model, passed.data), "n": len(passed), "denoised": {"mse": float(passed.errors.mean())}}
     filters: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda x_in: x_in}
     settings: dict[str, Any] = {}
     if len(train):
@@ -129,7 +135,7 @@ def denoising_by_error(model: AbstractModel, prepared: Prepared, passed: Passed)
         clean, noisy = x.cpu().flatten(1), x_in.cpu().flatten(1)
         for name, clean_up in filters.items():
             sums[name] += float((clean_up(noisy) - clean).double().square().sum())
-    errors = {name: {"mse": total / passed.data.numel()} for name, total in sums.items()}
+    errors = {name: {"mse": total / model.target(passed.data).numel()} for name, total in sums.items()}
     return {**block, "noisy": errors.pop("noisy"), "baselines": {k: v | settings.get(k, {}) for k, v in errors.items()}}
 
 
@@ -144,7 +150,8 @@ def _training_pairs(model: AbstractModel, train: Tensor, seed: int) -> Iterator[
 
 def _noisy_rows(model: AbstractModel, data: Tensor, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     for x in in_order(data, model.preprocess, torch.device("cpu")):
-        yield x.flatten(1), model.corruption(x, generator).x_in.flatten(1)
+        pair = model.pair(x, generator)
+        yield pair.target.flatten(1), pair.x_in.flatten(1)
 
 
 def mean_cost_of_mean(model: AbstractModel, data: Tensor, mean: Tensor) -> float:

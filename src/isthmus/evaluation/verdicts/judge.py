@@ -27,6 +27,7 @@ from isthmus.training.prepared import IN_MEMORY, Prepared
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
 COMPARED = 2**24  # values of training, validation and test data whose means are compared: 64 MB each
+NO_OPTIONS = {"source", "whole"}  # the first argument of a command, and what a recipe sets
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated
 
 
@@ -51,7 +52,7 @@ def judge(
     config, splits = prepared.config, prepared.splits
     seed = config.training.seed
     test = prepared.tensor(splits.test)
-    passed = passed or pass_through(model, test, seed, judged=True)
+    passed = passed or pass_through(model, prepared.pairs(splits.test), seed, judged=True)
     found: dict[str, Any] = {
         "format": files.FORMAT,
         "data": about_data(prepared),
@@ -68,7 +69,7 @@ def judge(
     if len(splits.train):
         rivals = rivals or measure.rivals_of(prepared, model.z_size)
         found["baselines"] = measure.trivial(rivals, test, prepared.preprocess, used.get("kl"))
-    if model.config.noise != "none":
+    if measure.noise_of(model, passed.data) != "none":
         found["denoising"] = about_denoising(prepared, model, passed)
     verdicts = judge_all(found, history, gather(prepared, model, passed, ending), of_other=of_other)
     found["verdicts"] = [verdict.as_dict() for verdict in verdicts]
@@ -80,8 +81,8 @@ def about_denoising(prepared: Prepared, model: AbstractModel, passed: Passed) ->
     splits, seed = prepared.splits, prepared.config.training.seed
     if not is_picture(prepared.preprocess):
         return measure.denoising_by_error(model, prepared, passed)
-    train = prepared.tensor(splits.train)
-    validation = prepared.x(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
+    train = prepared.pairs(splits.train)
+    validation = prepared.x_pairs(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
     block = measure.denoising(model, train, validation, passed, seed)
     return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})
 
@@ -92,7 +93,8 @@ def noise_estimates(model: AbstractModel, validation: torch.Tensor, seed: int) -
     With them those of the variance and the covariance of neighbors in the flat parts of clean images, and of the ratio
     of both under the training's noise.
     """
-    noisy = model.corruption(validation, generator_for(seed, "validation", "estimates")).x_in
+    pair = model.pair(validation, generator_for(seed, "validation", "estimates"))
+    validation, noisy = pair.target, pair.x_in
     points = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)
     found = {name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))}
     variance, covariance = flat_moments(validation)
@@ -124,7 +126,7 @@ def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dic
         steps=(ending.get("epochs") or 0) * -(-len(prepared.splits.train) // config.training.batch_size) or None,
         path=ending.get("path") or "",
         options=reading_options(config.data),
-        from_python=model.own is not None or config.data.source == IN_MEMORY,
+        from_python=model.own is not None or IN_MEMORY in (config.data.source, config.data.target),
         noise=model.config.noise,
         augment=config.training.augment,
         likelihood=model.config.likelihood.partition(",")[0],
@@ -169,7 +171,7 @@ def about_validation(prepared: Prepared, model: AbstractModel) -> dict[str, Any]
     splits, seed = prepared.splits, prepared.config.training.seed
     if not len(splits.validation):
         return {}
-    data = prepared.tensor(splits.validation)
+    data = prepared.pairs(splits.validation)
     known = pass_through(model, data, seed)
     costs, floor = (known.costs.double(), floors(model, data)) if has_floor(model) else (known.errors, 0 * known.errors)
     most = min(TRAIN_SAMPLE, max(1, COMPARED // prepared.preprocess.size))
@@ -189,7 +191,7 @@ def about_validation(prepared: Prepared, model: AbstractModel) -> dict[str, Any]
 def about_training(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
     """The facts that the training data is needed for."""
     splits, seed = prepared.splits, prepared.config.training.seed
-    train = prepared.tensor(splits.train)
+    train = prepared.pairs(splits.train)
     train = train[:: -(-len(train) // TRAIN_SAMPLE)]  # evenly: data is often sorted
     if has_floor(model):
         costs = sample_costs(model, train, model.device, seed, TEST_NOISE).cpu().double()
@@ -231,7 +233,7 @@ def reading_options(data: DataConfig) -> str:
     words: list[str] = []
     for field in fields(DataConfig):
         value = getattr(data, field.name)
-        if field.name == "source" or value == getattr(plain, field.name):
+        if field.name in NO_OPTIONS or value == getattr(plain, field.name):
             continue
         flag = SPELLED.get(field.name, "--" + field.name.replace("_", "-"))
         if field.name == "header":

@@ -13,6 +13,7 @@ from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.metrics import noise_sd
 from isthmus.evaluation.verdicts.cases import Verdict
 from isthmus.parts.corruptions import COUNTS, Level
+from isthmus.recipes import PAIRS
 from isthmus.registry import alternatives, joined, parse
 from isthmus.wording import number, shell_word
 
@@ -62,9 +63,9 @@ def judge_noise(
         text = "The input is less noisy than in training, so expect it to be smoothed too much"
     factor = found / typical if typical > 0 else 1.0
     # Squared, since cutting to [0, 1] draws estimates together: on digits sigma 0.9 looks 1.4 times as strong as 0.5.
-    levels = wider(noise, factor**2)
+    levels = wider(noise, factor**2) if noise != PAIRS else ""  # of pairs nobody chose a level
     config = shell_word(f"{path}/config.toml")
-    again = f"isthmus train --config {config} --noise {shell_word(levels)}" if path else None
+    again = f"isthmus train --config {config} --noise {shell_word(levels)}" if path and levels else None
     return Verdict("noise-unlike-training", "warn", f"{text}: {numbers}.", again)
 
 

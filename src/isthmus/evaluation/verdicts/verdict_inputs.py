@@ -117,7 +117,8 @@ class Facts:
             return None
         if self.path and recipe is None:
             return f"isthmus train --config {shell_word(f'{self.path}/config.toml')} {changes}".strip()
-        noise = f"--noise {shell_word(str(self.noise))}" if self.is_denoiser else ""
+        given = self.is_denoiser and "--target" not in shlex.split(self.options)
+        noise = f"--noise {shell_word(str(self.noise))}" if given else ""
         words = ["isthmus train", shell_word(self.source), "--recipe", recipe or self.recipe, noise]
         words.append(_shown(self.options))
         return " ".join(word for word in [*words, changes] if word)

@@ -21,8 +21,11 @@ from isthmus.runs.folder import RunFolder
 from isthmus.wording import counted, printable
 
 
-def read_input(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
-    """Reads `source` the way the run's training data was read, and brings it to the form that its model takes.
+def read_input(
+    run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None, target: Any = None
+) -> Samples:
+    """Reads `source` the way the run's training data was read, and brings it to the form that its model takes; with
+    `target`, what should come out of it, pairs of both.
 
     Tables are matched by column name; gray images become color ones for a color model and the other way round, which
     the notes say. `settings` are reading options that were given anew, such as `{"resize": "28"}`.
@@ -33,6 +36,7 @@ def read_input(run: RunFolder, source: str | Path, settings: Mapping[str, Any] |
 
     with _knowing(run):
         found = read_samples(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+        found = _with_target(run, found, settings, target)
     _refuse_without_group(found, settings)
     return fitting(found, run.model.preprocess)
 
@@ -69,18 +73,28 @@ def _has_names(data: Any) -> bool:
     return bool(getattr(getattr(data, "dtype", None), "names", None))
 
 
-def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None) -> Samples:
+def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None, target: Any = None) -> Samples:
     """As `read_input`, of an object of Python that `read_object` takes; its test part, where it has one."""
     from isthmus.data.objects import read_object
 
     try:
         with _knowing(run):
             found = read_object(data, _options(run, settings), expected=run.model.preprocess.columns)
+            found = _with_target(run, found.test or found.train, settings, target)
     except DataError as error:
         if error.code == "DATA-MISSING":
             error.fix = 'pass settings={"missing": "drop"}, or "median": those of the training part fill the gaps'
         raise
-    return fitting(found.test or found.train, run.model.preprocess)
+    return fitting(found, run.model.preprocess)
+
+
+def _with_target(run: RunFolder, found: Samples, settings: Mapping[str, Any] | None, target: Any) -> Samples:
+    if target is None:
+        return found
+    from isthmus.data.pairs.targets import read_targets
+
+    targets = read_targets(_options(run, settings), target, expected=run.model.preprocess.columns)
+    return found if targets is None else targets.of(found)
 
 
 def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) -> None:
@@ -92,7 +106,7 @@ def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) 
 
 
 def _options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
-    whole = {"limit": None, "validation": None, "test": None}
+    whole = {"limit": None, "validation": None, "test": None, "target": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
         message = f"--scale cannot be chosen anew: the model scales its input as in training ({run.config.data.scale})."
         raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
@@ -136,7 +150,7 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
     if preprocess.columns is not None and samples.columns is not None:
         order = match_columns(samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.name)
         if not samples.is_image:
-            samples = replace(samples, x=samples.x[:, order], columns=preprocess.columns)
+            samples = replace(samples.changed(lambda x: x[:, order]), columns=preprocess.columns)
     if preprocess.is_image:
         refuse_other_values(samples, preprocess)
         samples = cut_anew(samples, preprocess.shape[1])
@@ -147,7 +161,8 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         raise DataError("DATA-SHAPE", message, fix="name data of the kind it was trained on")
     if len(given) == 3 and given[1:] == wanted[1:] and given[0] == 1 and wanted[0] == 3:
         said = f"{samples.name}: gray images given to a color model, the three channels are alike"
-        return replace(samples, x=np.repeat(samples.x, 3, axis=1), notes=(*samples.notes, said))
+        samples = replace(samples, notes=(*samples.notes, said))
+        return samples.changed(lambda x: np.repeat(x, 3, axis=1))
     if given != wanted:
         raise _other_shape(samples.name, given, wanted)
     _refuse_unfillable(samples, preprocess)
