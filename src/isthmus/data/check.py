@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.config import DataConfig
 from isthmus.data.hashing import Matches
+from isthmus.data.pairs.targets import read_targets
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, Samples, skipped_files
@@ -159,8 +160,6 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
 
 def _pairs(noisy: Samples, options: DataConfig, problems: list[IsthmusError]) -> Samples | None:
     """The data with its target, if need be without the noisy ones that have none; what is wrong joins `problems`."""
-    from isthmus.data.pairs.targets import read_targets
-
     for lenient in (False, True):
         try:
             targets = read_targets(replace(options, skip_bad_files=options.skip_bad_files or lenient))
