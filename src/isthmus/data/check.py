@@ -171,10 +171,10 @@ def _pairs(noisy: Samples, options: DataConfig, problems: list[IsthmusError]) ->
 
 
 def _difference(pairs: Samples, options: DataConfig) -> Difference:
-    from isthmus.data.batching.preprocess import fit_preprocess  # late: PyTorch is slow to import
+    from isthmus.data.batching.preprocess_fitting import fit_preprocess  # late: PyTorch is slow to import
     from isthmus.data.pairs.difference import difference_of
 
-    return difference_of(pairs, fit_preprocess(pairs, options.scale, options.digits))
+    return difference_of(pairs, fit_preprocess(pairs, options.scale, options.digits, options.range))
 
 
 def _as_if(notes: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from isthmus.config import DataConfig
-from isthmus.data.batching.preprocess import fit_preprocess
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.check import check
 from isthmus.data.pairs.difference import Difference, difference_of, fine_detail, phase_correlation, shift_between
 from isthmus.data.samples import Samples

@@ -12,7 +12,7 @@ from PIL import Image
 
 from isthmus.config import DataConfig
 from isthmus.data.batching.patches import Patches
-from isthmus.data.batching.preprocess import fit_preprocess
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import split
 from isthmus.data.pairs.pairing import paired
 from isthmus.data.pairs.targets import read_targets

@@ -58,7 +58,7 @@ def range_in_use(train: Samples) -> UsedRange | None:
     """Black and white of the training images, whole ones where they were kept; None for bytes and floats in [0, 1]."""
     if train.whole is None:
         return used_range([train.x], train.x.size) if is_scaled_by_use(train.x) else None
-    chosen = range(len(train.whole)) if train.groups is None else np.unique(train.groups).tolist()
+    chosen = range(len(train.whole)) if train.owner is None else np.unique(train.owner).tolist()
     images = [train.whole.image(i) for i in chosen]
     if not any(is_scaled_by_use(image) for image in images):
         return None
