@@ -2,7 +2,8 @@
 
 python benchmarks/photo_weights.py collect PHOTOS             fetches two Debian packages, shrinks, cuts: 60 MB of PNG
 python benchmarks/photo_weights.py train PHOTOS RUN           a color denoiser; hours on two cores, minutes on a GPU
-python benchmarks/photo_weights.py train PHOTOS RUN --gray    the same in gray, from the color one's weights
+python benchmarks/photo_weights.py train PHOTOS RUN --gray --start COLOR    the same in gray, from that one's weights
+python benchmarks/photo_weights.py keep COLOR GRAY            writes both into the package, as float16
 
 Every photograph is shrunk by two or more, so that nothing of its own grain and of its JPEG blocks is left. A strip of
 each (its right fifth) trains nothing: it chooses the epoch. Authors and licenses stand in `NOTICE`.
@@ -16,9 +17,12 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 import isthmus
+from isthmus.models.photo import FOLDER
+from isthmus.tools.inference.photo_judgment import judge_photograph
 
 # Package of Debian 12, files in it, and by how much they are shrunk: large ones twice, as patches of another scale.
 PACKAGES = {
@@ -44,6 +48,7 @@ LIBRARIES = {  # photographs that scikit-image and scikit-learn ship, by their o
     ("skimage", "data"): ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"),
     ("sklearn", "datasets/images"): ("china.jpg", "flower.jpg"),
 }
+RATE = 1.2e-3  # that of the recipe
 SHOWN = 256  # pixels a side of the pieces for validation
 STRIP = 0.2  # of the width of each photograph chooses the epoch
 
@@ -82,8 +87,8 @@ def _write(folder: Path, name: str, image: Image.Image) -> None:
     )
 
 
-def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int) -> None:
-    """A run of the recipe `photo` on what `collect` wrote."""
+def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int, start: str | None) -> None:
+    """A run of the recipe `photo` on what `collect` wrote; of going on, at half the rate."""
     isthmus.train(
         photos / "train",
         recipe="photo",
@@ -91,6 +96,8 @@ def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int) -> N
         validation=str(photos / "validation"),
         test=str(photos / "validation"),
         gray=gray,
+        start=start,
+        lr=RATE if start is None else RATE / 2,
         noise=NOISE,
         likelihood="laplace",
         steps=steps,
@@ -99,19 +106,43 @@ def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int) -> N
     )
 
 
+def keep(color: Path, gray: Path) -> None:
+    """Writes the weights of two runs into the package, in float16: half the bytes, and the same pictures to 0.01 dB."""
+    for name, run in (("color", color), ("gray", gray)):
+        isthmus.load(run).half().save(FOLDER / name)
+
+
+def levels(photos: Path) -> None:
+    """Prints what `noise_in_flat_parts` finds in the photographs as they are, and under faint noise."""
+    generator = np.random.default_rng(0)
+    for sigma in (0, 1, 2, 3, 5):
+        found = []
+        for path in sorted((photos / "train").glob("*.png")):
+            pixels = np.asarray(Image.open(path)).transpose(2, 0, 1)
+            noisy = (pixels + generator.normal(0, sigma, pixels.shape)).round().clip(0, 255).astype(np.uint8)
+            found.append(judge_photograph(isthmus.load("photo").color, noisy).noise)
+        at = ", ".join(f"{share:.0%} {np.quantile(found, share):.4f}" for share in (0.1, 0.5, 0.9, 1))
+        print(f"sigma {sigma} of 255: {at}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("task", choices=["collect", "train"])
-    parser.add_argument("photos", type=Path, help="the folder that `collect` fills")
-    parser.add_argument("run", nargs="?", type=Path, help="the run folder")
+    parser.add_argument("task", choices=["collect", "train", "keep", "levels"])
+    parser.add_argument("photos", type=Path, help="the folder that `collect` fills; of keep, the run in color")
+    parser.add_argument("run", nargs="?", type=Path, help="the run folder; of keep, the run in gray")
     parser.add_argument("--gray", action="store_true")
+    parser.add_argument("--start", help="a run to start from, or photo: the weights that the package ships")
     parser.add_argument("--steps", type=int, default=30_000)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     if given.task == "collect":
         collect(given.photos)
+    elif given.task == "keep":
+        keep(given.photos, given.run)
+    elif given.task == "levels":
+        levels(given.photos)
     else:
-        train(given.photos, given.run, gray=given.gray, steps=given.steps, threads=given.threads)
+        train(given.photos, given.run, gray=given.gray, steps=given.steps, threads=given.threads, start=given.start)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ Beta = Annotated[float, Ge(0.0), Lt(1.0)]  # at 1 a running average would never 
 Weight = Annotated[float, Ge(0.0), Le(1e9)]
 Width = Annotated[int, Ge(1), Le(65_536)]  # wider layers than that are a slip of the finger, not an autoencoder
 
+PHOTO = "photo"  # what the denoiser that the package ships is called, wherever a run may be named
 STRICT = {"extra": "forbid"}  # read by pydantic
 
 
@@ -140,6 +141,9 @@ class TrainingConfig:
     __pydantic_config__ = STRICT
     steps: Annotated[Count, "Budget in steps, where --epochs does not say otherwise."] = 8_000
     epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
+    start: Annotated[
+        str | None, "Start from the weights of this run or model folder, or of photo, instead of from new ones."
+    ] = None
     batch_size: Annotated[Count, "Samples a step."] = 64
     # 64: a halo of 56 pixels lies around what decides about a pixel; DnCNN trained on 40 to 50 (arXiv:1608.03981).
     patch: Annotated[Annotated[int, Ge(8), Le(4096)], "unet: pixels a side of the patches that it is trained on."] = 64

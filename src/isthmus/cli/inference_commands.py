@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import USING
-from isthmus.runs.finding import find
+from isthmus.runs.finding import find, is_photo
 from isthmus.wording import counted
 
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
@@ -39,23 +39,32 @@ def denoise(
     *,
     out: Out,
     strength: Annotated[
-        float, typer.Option("--strength", help="Of photographs: 1 takes all noise out, 0 none. [1]", show_default=False)
-    ] = 1.0,
+        float | None, typer.Option("--strength", help="Of photographs: 1 takes all noise out, 0 none.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Draw before, after and what was taken away: a .png or a folder.")
+    ] = None,
 ) -> None:
-    """Clean noisy samples with a run that was trained with --noise.
+    """Clean noisy samples with a run that was trained with --noise, or photographs with `photo`.
 
-    A run of --recipe photo takes photographs of any size; each comes out in its own format, with its metadata.
+    `photo` is the denoiser that isthmus ships; pictures with hardly any noise are left as they are. It and runs of
+    --recipe photo take photographs of any size; each comes out in its own format, with its metadata.
 
     \b
     Examples:
+      isthmus denoise photo holiday.jpg -o holiday-clean.jpg --compare before-after.png
       isthmus denoise latest noisy/ -o clean/
       isthmus denoise runs/mnist-modern-gaussian-1 scan.png -o scan-clean.png
       isthmus denoise runs/photos-photo-1 holiday.jpg -o holiday-clean.jpg --strength 0.8
     """
     from isthmus.tools.inference import apply
 
+    wish: dict[str, Any] = {"strength": strength, "compared": compare}
     with io.display.counting("denoising") as progress:
-        written = apply.denoise(_find(run), input, out, nested(settings), strength=strength, progress=progress)
+        if is_photo(run):
+            written = apply.denoise_with_photo(input, out, **wish, progress=progress)
+        else:
+            written = apply.denoise(_find(run), input, out, nested(settings), **wish, progress=progress)
     _tell(io, written)
 
 

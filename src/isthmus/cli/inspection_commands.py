@@ -13,7 +13,7 @@ from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import READING, USING
 from isthmus.errors import ModelFileError
 from isthmus.recipes import RECIPES, resolve
-from isthmus.runs.finding import find, look_for_runs
+from isthmus.runs.finding import find, is_photo, look_for_runs
 from isthmus.runs.state import damage, state
 from isthmus.runs.stored import blaming
 from isthmus.system.outputs import refuse_inputs
@@ -106,7 +106,15 @@ def _draw(found: Any, out: Path | None) -> Path | None:
 
 
 def info(io: Io, run: RunName) -> None:
-    """Tell what a run is: its data, settings, numbers and verdicts, and whether its model is whole."""
+    """Tell what a run is: its data, settings, numbers and verdicts, and whether its model is whole.
+
+    `isthmus info photo` tells it of the denoiser that isthmus ships: what it was trained on, its numbers, its limits.
+    """
+    if is_photo(run):
+        from isthmus.models.photo import about_photo
+
+        about = about_photo()
+        return io.result({"photo": about}, _about_photo(about))
     found = find(run)
     fault = damage(found)
     about = {"run": str(found.path), "record": found.record, "config": found.config.as_dict(), "metrics": found.metrics}
@@ -228,6 +236,14 @@ def _summary(run: Any) -> list[str]:
     if metrics:
         lines += [f"epochs    {metrics['epochs']}, best {metrics['best_epoch']}", "", *_measured(metrics)]
     return lines
+
+
+def _about_photo(about: dict[str, Any]) -> list[str]:
+    lines = [f"{title:<10}{text}" for title, text in about["in_short"].items()]
+    lines += ["", "measured", *(f"  {row['on']}: {row['result']}" for row in about["measured"])]
+    lines += ["", "limits", *(f"  {line}" for line in about["limits"])]
+    photographs = [f"  {p['title']} by {p['author']}, {p['license']}" for p in about["photographs"]]
+    return [*lines, "", f"trained on {counted(len(photographs), 'photograph')}", *photographs]
 
 
 def _why(record: dict[str, Any]) -> str:

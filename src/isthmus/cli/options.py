@@ -21,7 +21,7 @@ USING = tuple(name for name in READING if name not in {"scale", "range"})  # a t
 TRAINING = (
     "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
     "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",
-    "training.augment", "training.seed", "training.device", "training.threads", "training.precision",
+    "training.augment", "training.start", "training.seed", "training.device", "training.threads", "training.precision",
     "data.target", "data.validation", "data.test", "data.limit",
 )  # fmt: skip
 

@@ -9,8 +9,9 @@ import zipfile
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from isthmus.config import PHOTO
 from isthmus.errors import FolderInUseError, ModelFileError, UsageError
 from isthmus.runs.folder import MODEL, RECORD, RunFolder
 from isthmus.system import files
@@ -18,8 +19,6 @@ from isthmus.wording import shell_word, shortened
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from isthmus.models.abstract_model import AbstractModel
 
 HOME = Path("runs")
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
@@ -98,6 +97,11 @@ def _holds_pickle(path: Path) -> bool:
         return any(name.endswith(".pkl") for name in archive.namelist())
 
 
+def is_photo(name: str | Path) -> bool:
+    """Whether `photo` is named, and no run or folder of that name is there, which would come first."""
+    return str(name) == PHOTO and not any(os.path.lexists(path) for path in (Path(PHOTO), HOME / PHOTO))
+
+
 class Found(NamedTuple):
     """The runs in a folder, oldest first, and what is wrong with those that cannot be told."""
 
@@ -128,8 +132,8 @@ def _changed(path: Path) -> float:
     return 0.0
 
 
-def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> AbstractModel:
-    """The trained model of a run folder, a model folder, or `latest`.
+def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> Any:
+    """The trained model of a run folder, a model folder, `latest`, or `photo`, the denoiser that the package ships.
 
     `module`: an instance of your own class, where the run was made by `isthmus.fit(module, …)`.
 
@@ -140,6 +144,10 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
     """
     from isthmus.models.loading import load_model  # late: PyTorch is slow to import, and runs are listed without it
 
+    if is_photo(path):
+        from isthmus.models.photo import PhotoDenoiser
+
+        return PhotoDenoiser(device)
     folder = Path(path)
     if os.path.lexists(folder / RECORD) or not (folder / files.MANIFEST).is_file():
         run = find(path)
@@ -149,4 +157,4 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
     return load_model(folder, module=module, device=device)
 
 
-__all__ = ["HOME", "Found", "find", "list_runs", "load", "look_for_runs", "new_folder"]
+__all__ = ["HOME", "Found", "find", "is_photo", "list_runs", "load", "look_for_runs", "new_folder"]

@@ -29,6 +29,7 @@ from isthmus.errors import DataError
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.building import build_model
 from isthmus.models.footprint import refuse_too_large
+from isthmus.models.starting import start_from
 from isthmus.parts.likelihoods import likelihood
 from isthmus.parts.networks import is_without_code
 from isthmus.parts.own_module import check_trainable
@@ -156,7 +157,10 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
     if own is not None:
         check_trainable(own, lambda x: model(x).params, prepared.preprocess.shape, batch_size)
     mean = prepared.mean if config.model.output_bias == "mean" and own is None else None
-    return model.initialize(generator_for(config.training.seed, "weights"), mean).to(prepared.device)
+    model = model.initialize(generator_for(config.training.seed, "weights"), mean)
+    if config.training.start is not None:
+        model = start_from(model, config.training.start)
+    return model.to(prepared.device)
 
 
 def batches_of(prepared: Prepared) -> AbstractBatches:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +21,14 @@ from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.verdicts.noise_check import judge_noise
 from isthmus.evaluation.verdicts.set_check import SetCheck, check_set
 from isthmus.models.denoiser import Denoiser
+from isthmus.models.photo import PhotoDenoiser
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
-from isthmus.tools.inference.photographs import denoise_photographs, photographs_of
+from isthmus.tools.inference.photographs import CleanedFile, Wish, denoise_photographs, photographs_of, told
 from isthmus.tools.inference.picking import pick
-from isthmus.wording import counted
+from isthmus.wording import counted, printable
 
 TABLES = {".csv", ".parquet"}
 NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second
@@ -41,9 +42,12 @@ class Written:
     n: int
     said: tuple[str, ...]
     set: SetCheck | None = None
+    files: tuple[CleanedFile, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        about = {"out": str(self.path), "n": self.n, "said": list(self.said)}
+        about: dict[str, Any] = {"out": str(self.path), "n": self.n, "said": list(self.said)}
+        if self.files:
+            about["files"] = [file.as_dict() for file in self.files]
         return about if self.set is None else about | {"set": self.set.as_dict()}
 
 
@@ -63,13 +67,14 @@ def denoise(
     out: str | Path,
     settings: Mapping[str, Any] | None = None,
     *,
-    strength: float = 1.0,
+    strength: float | None = None,
+    compared: Path | None = None,
     progress: Progress | None = None,
 ) -> Written:
     """Writes the cleaned copy of every sample; says so if they look clean, or noisier than those in training.
 
     A network without a code takes image files of any size, and gives each in its own format; `strength` from 0 to 1
-    blends. `progress(done, total)` counts the tiles of such a file.
+    blends, 1 if not given. `compared` is where pictures of before and after go. `progress(done, total)` counts tiles.
 
     Raises: UsageError if the run was not trained with noise, or for a strength that it does not have.
     """
@@ -77,15 +82,56 @@ def denoise(
     model, source, out = run.model, Path(source), Path(out)
     files = photographs_of(source) if isinstance(model, Denoiser) else []
     if isinstance(model, Denoiser) and files:
-        paths = denoise_photographs(model, files, source, out, strength=strength, progress=progress)
-        return Written(out if source.is_dir() else paths[0], len(paths), ())
-    if strength != 1.0:
-        message = "--strength is for image files through a network without a code (recipe photo)."
-        raise UsageError("USAGE-STRENGTH", message, fix="leave --strength out")
+        return _files(lambda _: model, files, source, out, Wish(_given(strength), False, compared, progress))
+    for flag, given in (("--strength", strength), ("--compare", compared)):
+        if given is not None:
+            message = f"{flag} is for image files through a network without a code (recipe photo)."
+            raise UsageError("USAGE-STRENGTH", message, fix=f"leave {flag} out")
     samples = pick(run, source, settings)
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
     return _with_set(run, samples, written, about_noise(run, samples))
+
+
+def denoise_with_photo(
+    source: str | Path,
+    out: str | Path,
+    *,
+    strength: float | None = None,
+    compared: Path | None = None,
+    progress: Progress | None = None,
+) -> Written:
+    """Writes the cleaned copy of image files, or of an array of images (.npy), by the denoiser that the package ships.
+
+    Where no `strength` is given, pictures with hardly any noise are written as they are.
+
+    Raises: DataError for what is neither; UsageError for a strength outside of 0 to 1.
+    """
+    model, source, out = PhotoDenoiser(), Path(source), Path(out)
+    files = photographs_of(source)
+    if files:
+        wish = Wish(_given(strength), strength is None, compared, progress)
+        return _files(model.network_for, files, source, out, wish)
+    refuse_inputs(out, source)
+    if source.suffix == ".npy" and out.suffix == ".npy" and source.is_file():
+        images = np.load(source, allow_pickle=False)
+        write_atomic(out, lambda part: np.save(part, model.denoise(images, _given(strength)), allow_pickle=False))
+        return Written(out, 1 if images.ndim == 2 else len(images), ())
+    what = "there is nothing" if not source.exists() else "there are no image files"
+    message = f"{what} at {printable(source)} that photo could denoise."
+    raise DataError("DATA-FILE", message, fix="name an image, a folder of images, or a .npy array with a .npy for -o")
+
+
+def _given(strength: float | None) -> float:
+    return 1.0 if strength is None else strength
+
+
+def _files(
+    network_for: Callable[[tuple[int, ...]], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+) -> Written:
+    done = denoise_photographs(network_for, files, source, out, wish)
+    place = out if source.is_dir() else done[0].path
+    return Written(place, len(done), told(done, wish.strength), files=tuple(done))
 
 
 def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[str, ...] = ()) -> Written:

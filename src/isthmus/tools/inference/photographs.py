@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +16,13 @@ from isthmus.data.images.pixels import SUFFIXES, reason
 from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError
+from isthmus.evaluation.figures import canvas as figures
+from isthmus.evaluation.figures.before_after import before_after
 from isthmus.models.denoiser import Denoiser, refuse_strength
+from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
+from isthmus.tools.inference.photo_judgment import Judgment, judge_photograph
 from isthmus.wording import counted, printable
 
 
@@ -34,38 +39,57 @@ def photographs_of(source: Path) -> list[Path]:
     return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
-def denoise_photographs(
-    model: Denoiser,
-    files: Sequence[Path],
-    source: Path,
-    out: Path,
-    *,
-    strength: float = 1.0,
-    progress: Progress | None = None,
-) -> list[Path]:
-    """Writes the cleaned copy of every one of `files`, which `source` is or holds; gives the paths.
+class CleanedFile(NamedTuple):
+    """What became of a file: how its noise was judged, and whether it was left as it was."""
 
-    A folder gives a folder of the same names. `progress(done, total)` counts tiles of the file at hand.
+    path: Path
+    judgment: Judgment
+    is_left: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        found = self.judgment
+        about = {"out": str(self.path), "noise": found.noise, "left": self.is_left}
+        return about | {"structure_removed": found.took_structure and not self.is_left}
+
+
+class Wish(NamedTuple):
+    """How files are to be denoised: `strength` from 0 to 1; whether those with hardly any noise are left alone; where
+    the pictures of before and after go, if anywhere.
+    """
+
+    strength: float = 1.0
+    leaves_clean: bool = False
+    compared: Path | None = None
+    progress: Progress | None = None
+
+
+def denoise_photographs(
+    network_for: Callable[[tuple[int, ...]], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+) -> list[CleanedFile]:
+    """Writes the cleaned copy of every one of `files`, which `source` is or holds.
+
+    A folder gives a folder of the same names. `network_for` gives the network for pixels of a shape (C, H, W).
+    `wish.progress(done, total)` counts tiles of the file at hand.
 
     Raises: DataError for a file that cannot be read; all others are done first, and all faults are listed. UsageError
     for a strength outside of 0 to 1, before anything is written.
     """
-    refuse_strength(strength)
+    refuse_strength(wish.strength)
     if source.is_dir():
         jobs = [FileJob(path, out / path.relative_to(source)) for path in files]
         with claimed(out, [job.target for job in jobs]):
-            bad = _run(model, jobs, strength, progress)
+            done, bad = _run(network_for, jobs, wish)
     else:
         jobs = [FileJob(source, _fitting(source, out / source.name if out.is_dir() else out))]
         refuse_inputs(jobs[0].target, source)
         refuse_existing(jobs[0].target, out)
-        bad = _run(model, jobs, strength, progress)
+        done, bad = _run(network_for, jobs, wish)
     if bad:
         n, of = len(jobs) - len(bad), counted(len(jobs), "file")
         message = f"{len(bad):,} of {of} could not be denoised; {n:,} were written to {printable(out)}."
         fix = "remove what cannot be read, or save it again as PNG"
         raise DataError("DATA-FILE", message, fix=fix, problems=[f"{printable(p)} {why}" for p, why in bad.items()])
-    return [job.target for job in jobs]
+    return done
 
 
 def _fitting(source: Path, target: Path) -> Path:
@@ -74,20 +98,51 @@ def _fitting(source: Path, target: Path) -> Path:
     return target
 
 
-def _run(model: Denoiser, jobs: Sequence[FileJob], strength: float, progress: Progress | None) -> dict[Path, str]:
-    bad = {}
+def _run(
+    network_for: Callable[[tuple[int, ...]], Denoiser], jobs: Sequence[FileJob], wish: Wish
+) -> tuple[list[CleanedFile], dict[Path, str]]:
+    done, bad = [], {}
     for job in jobs:
         try:
-            photograph = Photograph(job.source)
-            frames = [cleaned(model, frame, strength, progress) for frame in photograph.frames()]
-            photograph.save(frames, job.target)
+            done.append(_denoised(network_for, job, wish))
         except DataError as error:  # of values that the model cannot take
             bad[job.source] = f"does not fit: {error.message}"
         except (OSError, SyntaxError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             bad[job.source] = reason(job.source, error)
-    return bad
+    return done, bad
+
+
+def _denoised(network_for: Callable[[tuple[int, ...]], Denoiser], job: FileJob, wish: Wish) -> CleanedFile:
+    photograph = Photograph(job.source)
+    frames = list(photograph.frames())
+    model = network_for(frames[0].pixels.shape)
+    found = judge_photograph(model, _in_unit(model, frames[0].pixels)[0])
+    is_left = wish.leaves_clean and found.is_clean
+    if is_left:
+        made = frames
+        _copy(photograph, frames, job)
+    else:
+        made = [cleaned(network_for(frame.pixels.shape), frame, wish.strength, wish.progress) for frame in frames]
+        photograph.save(made, job.target)
+    if wish.compared is not None:
+        _compare(frames[0], made[0], job, wish.compared)
+    return CleanedFile(job.target, found, is_left)
+
+
+def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
+    """The file itself, byte by byte; where another format was asked for, its pixels."""
+    if job.source.suffix.lower() == job.target.suffix.lower():
+        write_atomic(job.target, lambda part: shutil.copyfile(job.source, part))
+    else:
+        photograph.save(frames, job.target)
+
+
+def _compare(before: Frame, after: Frame, job: FileJob, place: Path) -> None:
+    target = place if place.suffix.lower() == ".png" else place / f"{job.source.stem}-before-after.png"
+    shown = [_in_unit(None, frame.pixels, of=before.pixels)[0] for frame in (before, after)]
+    figures.save(before_after(*shown, name=job.source.name), target)
 
 
 def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
@@ -95,9 +150,62 @@ def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Prog
 
     Floats beyond [0, 1], which a model of bytes does not know, are brought there by their own ends, and back.
     """
-    pixels, ends = frame.pixels, None
-    if pixels.dtype.kind == "f" and model.preprocess.offset is None and not within_unit(*value_range(pixels)):
-        low, high = ends = value_range(pixels)
-        pixels = (pixels - np.float32(low)) / np.float32(high - low or 1.0)
+    pixels, ends = _in_unit(model, frame.pixels)
     made = model.denoise(pixels[None], strength, progress=progress)[0]
-    return frame._replace(pixels=made if ends is None else made * np.float32(ends[1] - ends[0]) + np.float32(ends[0]))
+    if ends is not None:
+        made = made * np.float32(ends[1] - ends[0]) + np.float32(ends[0])
+    return frame._replace(pixels=made)
+
+
+def _in_unit(
+    model: Denoiser | None, pixels: np.ndarray, *, of: np.ndarray | None = None
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """Floats beyond [0, 1] brought there by their own ends (those of `of`), with these; all else as it is, and None.
+
+    For a model that knows black and white of its data all is as it is. Without a model, to be drawn, 16 bits are
+    brought to [0, 1] too.
+    """
+    knows = model is not None and model.preprocess.offset is not None
+    low, high = value_range(pixels if of is None else of)
+    is_float = pixels.dtype.kind == "f" and not within_unit(low, high)
+    if knows or not (is_float or (model is None and pixels.dtype == np.uint16)):
+        return pixels, None
+    return (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1.0), (low, high)
+
+
+def told(done: Sequence[CleanedFile], strength: float) -> tuple[str, ...]:
+    """Sentences about the noise that was found, files that were left alone, and structure that was removed."""
+    if not done:
+        return ()
+    if len(done) == 1:
+        return _about_one(done[0], strength)
+    noise = [found.judgment.noise for found in done]
+    left, lost = [f for f in done if f.is_left], [f for f in done if not f.is_left and f.judgment.took_structure]
+    said = [f"noise found: {_level(min(noise))} to {_level(max(noise))} of 255, in flat parts"]
+    if left:
+        said.append(
+            f"{counted(len(left), 'file')} with hardly any noise left as they were, e.g. {left[0].path.name}; "
+            "--strength 1 denoises them too"
+        )
+    if lost:
+        said.append(
+            f"structure was removed in {counted(len(lost), 'file')}, e.g. {lost[0].path.name}; --strength 0.5 "
+            "keeps half of it"
+        )
+    return tuple(said)
+
+
+def _about_one(found: CleanedFile, strength: float) -> tuple[str, ...]:
+    level = f"noise of {_level(found.judgment.noise)} of 255 in flat parts"
+    if found.is_left:
+        return (f"hardly any noise ({level}): better left alone, so it is as it was (--strength 1 denoises it)",)
+    if found.judgment.is_clean:
+        return (f"hardly any noise ({level}): denoising can only blur it",)
+    said = [f"{level}, {'taken out' if strength == 1 else f'of which {strength:.0%} was taken out'}"]
+    if found.judgment.took_structure:
+        said.append("structure was removed: more went where the picture has detail; --strength 0.5 keeps half")
+    return tuple(said)
+
+
+def _level(noise: float) -> str:
+    return f"{255 * noise:.1f}"

@@ -1,0 +1,66 @@
+"""A photograph before and after denoising: the whole with a divider, and a detail of it beside what was taken away."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from isthmus.evaluation.figures.canvas import BODY, INK, MARGIN, MUTED, PAPER, SMALL, Page, look
+from isthmus.evaluation.figures.contact_sheets import draw_picture, pictures
+
+WIDTH = 1200  # pixels: as wide as a page of a browser shows it
+DETAIL = 192  # pixels a side of the detail, which is enlarged twice
+GAP = 12
+MOST_ENLARGED = 50  # times: at a 50th of its range even a difference of one in 255 is seen
+
+
+@look()
+def before_after(before: np.ndarray, after: np.ndarray, name: str) -> Figure:
+    """Images (C, H, W), as `pictures` takes them: uint8, uint16 or floats in [0, 1]."""
+    x, y = (pictures(image[None])[0] for image in (before, after))
+    H, W = x.shape[:2]
+    height = round(WIDTH * H / W)
+    side = (WIDTH - 2 * GAP) // 3
+    page = Page(WIDTH + 2 * MARGIN, height + side + 2 * MARGIN + 5 * BODY)
+    page.text(f"{name}: before at the left, after at the right of the line", MARGIN, MARGIN + BODY * 0.4, ha="left")
+    top, middle = MARGIN + 2 * BODY, W // 2
+    draw_picture(page, np.concatenate([x[:, :middle], y[:, middle:]], 1), MARGIN, top, (height, WIDTH))
+    line = MARGIN + WIDTH * middle / W
+    page.axes.plot([line, line], [top, top + height], color=PAPER, linewidth=2)
+    page.axes.plot([line, line], [top, top + height], color=INK, linewidth=0.6)
+    _details(page, x, y, top + height + GAP, side)
+    return page.figure
+
+
+def _details(page: Page, x: np.ndarray, y: np.ndarray, top: int, side: int) -> None:
+    rows, columns = richest(y.mean(-1), min(DETAIL, *x.shape[:2]))
+    a, b = x[rows, columns], y[rows, columns]
+    removed = a - b
+    times = min(MOST_ENLARGED, 0.5 / max(float(np.quantile(np.abs(removed), 0.999)), 1e-6))
+    shown = (0.5 + times * removed).clip(0, 1)
+    titles = ("a detail before", "after", f"what was taken away, {times:.0f} times as strong")
+    for i, (title, picture) in enumerate(zip(titles, (a, b, shown), strict=True)):
+        left = MARGIN + i * (side + GAP)
+        draw_picture(page, picture, left, top, (side, side), interpolation="nearest")
+        page.text(title, left + side / 2, top + side + BODY, size=SMALL, color=MUTED)
+
+
+def richest(gray: np.ndarray, side: int) -> tuple[slice, slice]:
+    """Where in a picture (H, W) the square of that side lies which has most detail: the greatest mean gradient."""
+    H, W = gray.shape
+    steps = np.abs(np.diff(gray, axis=0))[:, : W - 1] + np.abs(np.diff(gray, axis=1))[: H - 1]
+    sums = np.pad(steps, ((1, 1), (1, 1))).cumsum(0).cumsum(1)
+    rows, columns = (np.arange(0, max(1, n - side), max(1, side // 4)) for n in (H, W))
+    best = max(
+        ((int(top), int(left)) for top in rows for left in columns),
+        key=lambda at: _within(sums, at[0], at[1], min(side, H - 1), min(side, W - 1)),
+    )
+    return slice(best[0], best[0] + side), slice(best[1], best[1] + side)
+
+
+def _within(sums: np.ndarray, top: int, left: int, height: int, width: int) -> float:
+    bottom, right = min(top + height, sums.shape[0] - 1), min(left + width, sums.shape[1] - 1)
+    return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
+
+
+__all__ = ["before_after"]

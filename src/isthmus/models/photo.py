@@ -1,0 +1,69 @@
+"""`photo`: the denoiser of photographs that the package ships, one network for gray and one for color."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus.models.denoiser import Denoiser
+from isthmus.models.loading import load_model
+from isthmus.system.workers import Progress
+
+FOLDER = Path(__file__).with_name(
+    "photo_weights"
+)  # gray/ and color/ are model folders; about.json says how they were made
+COLORS = 3
+
+
+class PhotoDenoiser:
+    """Takes noise and grain out of photographs of any size, without being told how much there is.
+
+    `denoise` takes (H, W), (H, W, 3), (N, C, H, W), (N, H, W, 3), arrays or tensors, as uint8, uint16 or floats in
+    [0, 1], and gives the same kind back. There is no code, so there is no `encode`.
+    """
+
+    has_code = False
+
+    def __init__(self, device: str | torch.device = "cpu") -> None:
+        self.device = device
+
+    @cached_property
+    def gray(self) -> Denoiser:
+        """The network for one channel."""
+        return self._load("gray")
+
+    @cached_property
+    def color(self) -> Denoiser:
+        """The network for three channels."""
+        return self._load("color")
+
+    def denoise(self, given: Any, strength: float = 1.0, *, progress: Progress | None = None) -> Any:
+        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends.
+
+        Raises: UsageError for another strength; DataError for what is no image.
+        """
+        return self.network_for(np.shape(given)).denoise(given, strength, progress=progress)
+
+    def network_for(self, shape: tuple[int, ...]) -> Denoiser:
+        """The color network for images of three channels, the gray one for all others, channel by channel."""
+        if len(shape) in (3, 4) and COLORS in (shape[-1], shape[-3]):
+            return self.color
+        return self.gray
+
+    def _load(self, kind: str) -> Denoiser:
+        model = load_model(FOLDER / kind, device=self.device)
+        assert isinstance(model, Denoiser)
+        return model
+
+
+def about_photo() -> dict[str, Any]:
+    """What it was trained on, how, what it reaches, and where it fails."""
+    return json.loads((FOLDER / "about.json").read_text(encoding="utf-8"))
+
+
+__all__ = ["PhotoDenoiser", "about_photo"]

@@ -1,0 +1,68 @@
+"""Whether a photograph needs denoising at all, and whether structure went with the noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from isthmus.data.numeric import value_range
+from isthmus.evaluation.metrics.photo_noise import noise_in_flat_parts
+from isthmus.evaluation.metrics.removed import Removed, look_at_removed
+from isthmus.models.denoiser import Denoiser
+
+SIDE, MOST = 192, 12  # pixels a side and number of the windows: a second, whatever the size of the photograph
+# Of the picture's range. Free photographs shrunk by two and more come to 0.0016 at most in nine of ten, the faintest
+# noise that anybody sees, 2 of 255, to 0.006: `python benchmarks/photo_weights.py levels`.
+HARDLY_ANY = 0.004
+# How far the strength of what was taken away goes with the detail of the picture, block by block: photographs under
+# noise come to 0.02 at most, a blur of 1 pixel to 0.43 and more.
+AT_DETAIL = 0.4
+
+
+class Judgment(NamedTuple):
+    """The noise in flat parts, as a share of the picture's range, and what was taken away."""
+
+    noise: float
+    removed: Removed
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is hardly any noise."""
+        return self.noise < HARDLY_ANY
+
+    @property
+    def took_structure(self) -> bool:
+        """Whether more was taken away where the picture has detail, so that some of it went too."""
+        return self.removed.at_detail >= AT_DETAIL
+
+
+def judge_photograph(model: Denoiser, pixels: np.ndarray) -> Judgment:
+    """Denoises a few windows of pixels (C, H, W), spread over the picture, and looks at what goes."""
+    noisy = windows_of(pixels)
+    clean = model.denoise(noisy)
+    x, x_hat = (_unit(values, pixels) for values in (noisy, clean))
+    removed = look_at_removed(torch.from_numpy(x), torch.from_numpy(x_hat))
+    return Judgment(noise_in_flat_parts(x, x_hat), removed)
+
+
+def windows_of(pixels: np.ndarray) -> np.ndarray:
+    """At most twelve windows (n, C, S, S) of an image (C, H, W), spread evenly over it."""
+    _, H, W = pixels.shape
+    S = min(SIDE, H, W)
+    rows, columns = (np.linspace(0, side - S, min(-(-side // S), 4)).round().astype(int) for side in (H, W))
+    places = [(int(top), int(left)) for top in rows for left in columns]
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(MOST, len(places))).round().astype(int))
+    return np.stack([pixels[:, top : top + S, left : left + S] for top, left in (places[k] for k in chosen)])
+
+
+def _unit(values: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """As shares of the picture's range: 255 of bytes, else from its least to its greatest value."""
+    if pixels.dtype == np.uint8:
+        return values.astype(np.float32) / 255
+    low, high = value_range(pixels)
+    return (values.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-12))
+
+
+__all__ = ["Judgment", "judge_photograph", "windows_of"]
