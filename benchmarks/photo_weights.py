@@ -53,8 +53,10 @@ SHOWN = 256  # pixels a side of the pieces for validation
 STRIP = 0.2  # of the width of each photograph chooses the epoch
 
 # Levels up to 55 of 255, the usual range of blind denoisers (Zhang et al. 2017, arXiv:1608.03981); grain up to 0.08,
-# four times that of telephones in dim light; and some images with both.
-NOISE = "gaussian:0-0.22,clip=false|gaussian:0-0.22,clip=false|grain:0-0.08,clip=false"
+# four times that of telephones in dim light, a third of the patches at most 0.03, where most photographs lie.
+_GRAIN = "width=0.5-1,shared=0.3-1,clip=false"  # what cameras and their JPEGs make of it differs
+NOISE = f"gaussian:0-0.22,clip=false|grain:0-0.08,{_GRAIN}|grain:0-0.03,{_GRAIN}"
+SOFTEN = "soften:1.2"  # as sharp as shrunk pictures is no photograph of a telephone at its full size
 
 
 def collect(folder: Path) -> None:
@@ -100,6 +102,7 @@ def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int, star
         lr=RATE if start is None else RATE / 2,
         noise=NOISE,
         likelihood="laplace",
+        augment=SOFTEN,
         steps=steps,
         batch_size=8,
         threads=threads,

@@ -167,7 +167,9 @@ class TrainingConfig:
         Beta, "Decay of a moving average of the weights, which is then what is judged and kept; 0: none."
     ] = 0.0
     clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
-    augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, or auto."] = "auto"
+    augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, soften:PIXELS (unet), or auto."] = (
+        "auto"
+    )
     patience: Annotated[
         Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."
     ] = None

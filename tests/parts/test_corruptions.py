@@ -253,3 +253,22 @@ def test_sums_stand_within_alternatives() -> None:
     x = torch.zeros(2000, 1, 4, 4)
     both = corruption("gaussian:3,clip=false+gaussian:4,clip=false|gaussian:5,clip=false", (0.0, 1.0))
     assert float(both.corrupt(x, seeded(0)).std()) == pytest.approx(5.0, rel=0.02)  # 3 and 4 make 5
+
+
+def test_grain_of_other_widths_and_colors_is_drawn_for_each_sample() -> None:
+    noise = corruption("grain:0.2,width=1,shared=0.9,clip=false", None, (3, 96, 96))(
+        torch.zeros(40, 3, 96, 96), seeded(0)
+    ).x_in
+    beside = (noise[..., 1:] * noise[..., :-1]).mean() / noise.square().mean()
+    across = (noise[:, 0] * noise[:, 1]).mean() / noise.square().mean()
+    taps = torch.exp(-torch.arange(-3.0, 4.0).square() / 2)
+    expected = (taps[1:] * taps[:-1]).sum() / taps.square().sum()  # a Gaussian filter's correlation at a lag of 1
+    assert float(beside) == pytest.approx(float(expected), abs=0.01)
+    assert float(across) == pytest.approx(0.9, abs=0.01)
+    assert float(noise.std()) == pytest.approx(0.2, rel=0.02)
+    several = corruption("grain:0.2,width=0.3-1,clip=false", None, (1, 64, 64))(torch.zeros(60, 1, 64, 64), seeded(0))
+    lags = (several.x_in[..., 1:] * several.x_in[..., :-1]).flatten(1).mean(1) / several.x_in.square().flatten(1).mean(
+        1
+    )
+    assert lags.min() < 0.1  # of 0.3 pixels neighbors share nothing
+    assert lags.max() > 0.7

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from isthmus.data.batching.blurring import REACH, blurred
 from isthmus.errors import UsageError
 from isthmus.registry import alternatives, build, joined
 
@@ -24,7 +24,7 @@ Range = tuple[float, float] | None
 Shape = tuple[int, ...] | None
 NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
 COUNTS = "count"  # the unit of raw values that a level may be given in
-GRAIN_WIDTH, GRAIN_REACH, GRAIN_SHARED = 0.6985, 3, 0.55  # pixels, pixels, and the correlation between colors
+GRAIN_WIDTH, GRAIN_SHARED = 0.6985, 0.55  # pixels, and the correlation between colors
 PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbors do not tell
 
 
@@ -148,14 +148,17 @@ class Poisson(AbstractNoise):
 class Grain(AbstractNoise):
     """grain:SIGMA adds noise as photographs have it: alike between neighbors, and partly shared by the colors.
 
-    White noise through a Gaussian of 0.6985 pixels, brought back to the deviation SIGMA: neighbors correlate by 0.58,
-    the ones after by 0.13, as in JPEG photographs (0.58; 0.13 to 0.25, between colors 0.4 to 0.7: our measurement).
+    White noise through a Gaussian of `width` pixels, brought back to the deviation SIGMA; `shared` is the correlation
+    between colors. 0.6985 and 0.55 make neighbors correlate by 0.58, the ones after by 0.13, as in JPEG photographs
+    (0.58; 0.13 to 0.25, between colors 0.4 to 0.7: our measurement). All three may be LOW-HIGH, drawn for each sample.
     """
 
     def __init__(
         self,
         level: float | str,
         *,
+        width: float | str = GRAIN_WIDTH,
+        shared: float | str = GRAIN_SHARED,
         clip: bool = True,
         limits: Range = None,
         unit: float | None = None,
@@ -164,8 +167,7 @@ class Grain(AbstractNoise):
         if shape is not None and len(shape) != 3:
             raise ValueError("grain needs data that has neighbors, such as images")
         self.level, self.range = Level(level, unit=unit), limits if clip else None
-        taps = torch.exp(-(torch.arange(-GRAIN_REACH, GRAIN_REACH + 1.0) ** 2) / (2 * GRAIN_WIDTH**2))
-        self.taps = taps / taps.square().sum().sqrt()  # of unit variance again, row by row and column by column
+        self.width, self.shared = Level(width, low=1e-2, high=REACH / 2), Level(shared, high=1.0)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         noise = self._grain(x, generator).mul_(self.level.draw(x, generator)).add_(x)
@@ -173,12 +175,13 @@ class Grain(AbstractNoise):
 
     def _grain(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         B, C, H, W = x.shape
-        wide = (B, 1 + C, H + 2 * GRAIN_REACH, W + 2 * GRAIN_REACH)
+        wide = (B, 1 + C, H + 2 * REACH, W + 2 * REACH)
         white = torch.randn(wide, generator=generator, device=x.device, dtype=x.dtype)
-        noise = white[:, 1:] if C == 1 else GRAIN_SHARED**0.5 * white[:, :1] + (1 - GRAIN_SHARED) ** 0.5 * white[:, 1:]
-        taps = self.taps.to(x)
-        rows = F.conv2d(noise.flatten(0, 1)[:, None], taps[None, None, :, None])
-        return F.conv2d(rows, taps[None, None, None]).reshape(B, C, H, W)
+        shared = torch.as_tensor(self.shared.draw(x, generator), dtype=x.dtype, device=x.device)
+        noise = white[:, 1:] if C == 1 else shared**0.5 * white[:, :1] + (1 - shared) ** 0.5 * white[:, 1:]
+        return blurred(
+            noise, torch.as_tensor(self.width.draw(x, generator), dtype=x.dtype, device=x.device), unit="norm"
+        )
 
 
 class Given(AbstractCorruption):

@@ -11,7 +11,7 @@ from torch import nn
 
 from isthmus.config import Config, DataConfig
 from isthmus.data.batching.batches import AbstractBatches, Batches, shift_of
-from isthmus.data.batching.patches import Patches
+from isthmus.data.batching.patches import Patches, soften_of
 from isthmus.data.batching.preprocess import (
     Preprocess,
     refuse_gaps,
@@ -95,12 +95,17 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     training, device = config.training, pick_device(config.training.device)
     n = len(splits.train)
     augment = training.augment
+    if augment == "auto" and is_without_code(config.model.network):
+        augment = "none"
     if augment == "auto":
         augment = fitting_shift(preprocess, passes(training, n), noisy=config.model.noise != "none")
         if augment != "none":
             times = f"training passes {passes(training, n):.0f} times over {n:,} images"
             said.append(f"augmentation {augment}: {times} (--augment none: off)")
-    shift_of(augment, preprocess)
+    if is_without_code(config.model.network):
+        soften_of(augment)
+    else:
+        shift_of(augment, preprocess)
     said += notes.about_budget(training, n) + notes.about_range(splits.train, preprocess)
     said += notes.about_noise(config.model.noise, preprocess) + notes.about_pairs(splits.train, preprocess)
     if training.batch_size > n:
@@ -179,8 +184,8 @@ def _patches_of(prepared: Prepared) -> Patches:
     t, train = prepared.config.training, prepared.splits.train
     whole = train.whole if train.whole is not None else WholeImages.of_array(train.both)
     known = train.owner if train.whole is not None and train.owner is not None else np.arange(len(train))
-    settings = {"patch": t.patch, "batch_size": t.batch_size, "seed": t.seed, "device": prepared.device}
-    return Patches(whole, np.unique(known), prepared.preprocess, **settings)
+    settings = {"patch": t.patch, "augment": t.augment, "batch_size": t.batch_size, "seed": t.seed}
+    return Patches(whole, np.unique(known), prepared.preprocess, **settings, device=prepared.device)
 
 
 def _trained_on(prepared: Prepared) -> Preprocess:

@@ -7,10 +7,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
-from isthmus.data.batching.patches import Patches
+from isthmus.data.batching.patches import Patches, soften_of, softened
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.whole_images import WholeImages
+from isthmus.errors import UsageError
 from isthmus.randomness import generator_for
 
 CPU = torch.device("cpu")
@@ -88,3 +90,21 @@ def test_bytes_and_wider_values_are_scaled_as_everywhere(dtype: str) -> None:
     expected = preprocess.to_x(torch.from_numpy(x))
     assert taken.dtype == torch.float32
     assert torch.equal(taken.flatten(1).sort(1).values, expected.flatten(1).sort(1).values)
+
+
+def test_softening_blurs_half_of_the_patches_as_scipy_does() -> None:
+    x = torch.rand(200, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    found = softened(x, 1.2, torch.Generator().manual_seed(1))
+    changed = (found - x).flatten(1).abs().amax(1) > 1e-6
+    assert 0.35 < float(changed.float().mean()) < 0.65  # four deviations of a share of 200
+    u = torch.rand((2, 200, 1, 1, 1), generator=torch.Generator().manual_seed(1))
+    row = int(changed.nonzero()[0])
+    width = float(1.2 * u[1, row])
+    expected = ndimage.gaussian_filter(x[row, 0].double().numpy(), width, mode="mirror", radius=3)
+    assert found[row, 0].numpy() == pytest.approx(expected, abs=1e-5)  # float32
+
+
+@pytest.mark.parametrize("augment", ["shift:2", "soften", "soften:2", "soften:0", "none:1"])
+def test_other_augmentations_of_patches_are_refused(augment: str) -> None:
+    with pytest.raises(UsageError, match="unknown augmentation"):
+        soften_of(augment)

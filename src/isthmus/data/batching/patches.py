@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from isthmus.data.batching.batches import AbstractBatches, as_x
+from isthmus.data.batching.blurring import REACH, blurred
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.whole_images import WholeImages
+from isthmus.errors import UsageError
+from isthmus.registry import parse, plain
+
+LEAST = 0.05  # pixels: of a narrower Gaussian float32 keeps one tap only
 
 
 class Patches(AbstractBatches):
     """Shuffled batches of patches (B, C, P, P), each from a random place of one of the images `chosen` (n,).
 
     In an epoch an image is drawn from as often as patches beside each other would cover it. Half of the patches are
-    mirrored, and all are turned by a random quarter.
+    mirrored, and all are turned by a random quarter; `augment` "soften:MOST" blurs half of them by 0 to MOST pixels,
+    since photographs of their full size are softer than those that were shrunk.
     """
 
     def __init__(
@@ -25,6 +32,7 @@ class Patches(AbstractBatches):
         preprocess: Preprocess,
         *,
         patch: int,
+        augment: str = "none",
         batch_size: int,
         seed: int,
         device: torch.device,
@@ -34,7 +42,7 @@ class Patches(AbstractBatches):
         often = -(-sizes.prod(1) // self.patch**2)
         self.owner = torch.from_numpy(np.repeat(np.arange(len(chosen)), often)).to(device)
         super().__init__(len(self.owner), batch_size=batch_size, seed=seed, device=device)
-        self.whole, self.preprocess = whole, preprocess
+        self.whole, self.preprocess, self.soften = whole, preprocess, soften_of(augment)
         self.values = _resident(whole, preprocess).to(device)
         self.starts = torch.from_numpy(whole.starts[chosen]).to(device)
         self.sizes = torch.from_numpy(sizes).to(device)
@@ -50,7 +58,8 @@ class Patches(AbstractBatches):
         pixels = (top[:, None, None] + down) * W + left[:, None, None] + across
         planes = (torch.arange(self.whole.channels, device=self.device)[None, :, None, None]) * (H * W)[:, None]
         places = self.starts[image, None, None, None] + planes + pixels[:, None]
-        return as_x(self.values[places], self.preprocess)
+        x = as_x(self.values[places], self.preprocess)
+        return softened(x, self.soften, generator) if self.soften else x
 
     def _grid(self, symmetry: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns within a patch, (B, P, P) each, under one of a square's eight symmetries, (B,)."""
@@ -61,6 +70,28 @@ class Patches(AbstractBatches):
         columns = torch.where(flip_columns, turned, ahead)[:, None, :].expand(-1, self.patch, -1)
         swap = swap[:, :, None]
         return torch.where(swap, columns, rows), torch.where(swap, rows, columns)
+
+
+def soften_of(augment: str) -> float:
+    """Pixels of the widest blur that `augment` asks for: `"soften:1.2"` -> 1.2, `"none"` -> 0.
+
+    Raises: UsageError for other words, and for blurs beyond what the filter reaches.
+    """
+    name, level, options = parse(augment)
+    if name == "none" and level is None and not options:
+        return 0.0
+    most = plain(level or "")
+    if name != "soften" or options or not isinstance(most, int | float) or not 0 < most <= REACH / 2:
+        fix = f"use none, or soften:PIXELS, up to {REACH / 2:g}"
+        raise UsageError("USAGE-AUGMENT", f"unknown augmentation {augment!r} of patches.", fix=fix)
+    return float(most)
+
+
+def softened(x: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """Half of the patches blurred, each by a width of its own between 0 and `most` pixels."""
+    u = torch.rand((2, len(x), 1, 1, 1), generator=generator, device=generator.device).to(x)
+    edged = F.pad(x, (REACH, REACH, REACH, REACH), mode="reflect")
+    return torch.where(u[0] < 0.5, blurred(edged, (most * u[1]).clamp_min(LEAST), unit="sum"), x)
 
 
 def _resident(whole: WholeImages, preprocess: Preprocess) -> Tensor:
