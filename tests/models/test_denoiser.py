@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from isthmus.models.building import build_model
 from isthmus.models.costs import objective
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.loading import load_model
+from isthmus.models.tiling import tiled
 
 PHOTO = ModelConfig(network="unet", hidden=(4, 6, 8), noise="gaussian:0-0.2,clip=false", likelihood="gaussian")
 
@@ -147,3 +149,34 @@ def test_a_linear_one_learns_the_wiener_filter() -> None:
     r = np.array([covariance(a, (0, 0)) for a in places])
     best = np.linalg.solve(R + sigma**2 * np.eye(len(places)), r).reshape(2 * reach + 1, -1)
     assert window.weight.detach()[0, 0].numpy() == pytest.approx(best, abs=0.01)
+
+
+def test_one_that_learned_from_pixels_apart_works_on_the_images_that_they_make() -> None:
+    config = replace(PHOTO, noise="unknown:2")
+    model = build_model(config, Preprocess((1, 16, 16), "uint8", range=(0.0, 1.0)))
+    assert isinstance(model, Denoiser)
+    redraw(model, 1)
+    with torch.no_grad():
+        model.network.tail.weight.mul_(1e-4)
+    x = drawn(1, 1, 37, 30)
+    whole = model(x).params
+    assert whole.shape == x.shape
+    padded = torch.cat([x, x[:, :, -2:-1]], dim=2)  # an odd side is mirrored
+    for p in range(2):
+        for q in range(2):
+            part = model.network(padded[:, :, p::2, q::2])
+            rows = len(range(p, 37, 2))
+            assert torch.allclose(whole[:, :, p::2, q::2], part[:, :, :rows], atol=1e-4)  # sums of float32
+
+
+def test_tiles_of_such_a_one_join_without_a_seam() -> None:
+    config = replace(PHOTO, noise="unknown:2", hidden=(4, 6))
+    model = build_model(config, Preprocess((1, 16, 16), "uint8", range=(0.0, 1.0)))
+    assert isinstance(model, Denoiser)
+    redraw(model, 1)
+    with torch.no_grad():
+        model.network.tail.weight.mul_(1e-4)
+    x = drawn(1, 1, 150, 40)
+    halo, stride = 2 * model.network.halo, 2 * model.network.stride
+    pieces = tiled(lambda tile: model(tile).params, x, halo=halo, stride=stride, tile=64)
+    assert torch.allclose(pieces, model(x).params, rtol=1e-4, atol=1e-4)  # sums of float32 in another order

@@ -24,7 +24,8 @@ from isthmus.parts.networks import NETWORKS, initialize, is_without_code, networ
 from isthmus.parts.terms import TERMS
 from isthmus.recipes import RECIPES, resolve
 
-NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items() if name != "pairs"]  # which draw it
+OWN = {"pairs", "unknown"}  # which draw no noise on clean samples; test_neighbors.py and tests/pipeline/test_pairs.py
+NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items() if name not in OWN]
 CODES = [example(name, factory) for name, factory in BOTTLENECKS.items()]
 CODES += ["sigmoid+noise:0.1", "sparse+l1", "noise:0.1+gaussian", "gaussian+sigmoid", "l1+vq:4", "sigmoid+fsq:4"]
 COSTS = [example(name, factory) for name, factory in LIKELIHOODS.items()]

@@ -83,6 +83,18 @@ class AbstractModel(nn.Module):
         C = self.preprocess.shape[0]
         return Pair(x[:, C:], x[:, :C]) if x.shape[1] == 2 * C else self.corruption(x, generator)
 
+    def training_pair(self, x: Tensor, generator: torch.Generator | None, done: float) -> Pair:
+        """As `pair`, for a step after the share `done` of the training."""
+        if x.shape[1] != self.preprocess.shape[0]:
+            return self.pair(x, generator)
+        return self.corruption.training_pair(x, generator, self.x_hat, done)
+
+    def judged_pair(self, x: Tensor, generator: torch.Generator | None) -> Pair:
+        """As `pair`, to be looked at; where no truth is known, x goes in whole and is compared with itself."""
+        if x.shape[1] == self.preprocess.shape[0] and not self.corruption.has_truth:
+            return Pair(x, x)
+        return self.pair(x, generator)
+
     def target(self, x: Tensor) -> Tensor:
         """What should come out of a batch: of pairs the first half of the channels, else all of it."""
         return x[:, : self.preprocess.shape[0]]

@@ -72,8 +72,10 @@ def costs_of(model: AbstractModel, pair: Pair, output: Output, weights: dict[str
 
 
 def is_deterministic(model: AbstractModel) -> bool:
-    """Whether a sample's cost follows from itself and its noise alone: nothing else is drawn, no batch looked at."""
-    return not (model.bottleneck.draws or model.bottleneck.couples or model.terms)
+    """Whether a sample's cost follows from itself and its noise alone: nothing else is drawn, no batch looked at, and
+    the cost is that of the answer which is judged."""
+    alone = not (model.bottleneck.draws or model.bottleneck.couples or model.terms)
+    return alone and model.corruption.has_truth
 
 
 @torch.no_grad()

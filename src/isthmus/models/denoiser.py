@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from isthmus.config import ModelConfig
@@ -16,7 +17,8 @@ from isthmus.models.image_layout import ImageLayout
 from isthmus.models.tiling import tiled
 from isthmus.parts import bottlenecks, networks
 from isthmus.parts.codes import Code
-from isthmus.parts.unet import unet
+from isthmus.parts.neighbors import NeighborNoise
+from isthmus.parts.unet import reflected, unet
 from isthmus.system.workers import Progress
 
 
@@ -39,6 +41,7 @@ class Denoiser(AbstractModel):
             raise UsageError("USAGE-PART", message, fix="leave model.terms out")
         self.bottleneck = bottlenecks.bottleneck("identity", 0)
         self.network = unet(preprocess.shape, config.hidden)
+        self.apart = self.corruption.apart if isinstance(self.corruption, NeighborNoise) else 1
 
     @property
     def sides(self) -> tuple[nn.Module, nn.Module]:
@@ -56,7 +59,17 @@ class Denoiser(AbstractModel):
         return self
 
     def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:
-        return Output(self.network(x_in), Code(x_in.new_zeros(len(x_in), 0), {}, {}))
+        return Output(self._network(x_in), Code(x_in.new_zeros(len(x_in), 0), {}, {}))
+
+    def _network(self, x_in: Tensor) -> Tensor:
+        """The network's answer (B, C, H, W); where it learned from pixels apart, to each of the images they make."""
+        k, (B, _, H, W) = self.apart, x_in.shape
+        if k == 1:
+            return self.network(x_in)
+        whole = reflected(x_in, -H % k, -W % k)
+        images = rearrange(whole, "b c (h p) (w q) -> (b p q) c h w", p=k, q=k)
+        answer = rearrange(self.network(images), "(b p q) c h w -> b c (h p) (w q)", b=B, p=k, q=k)
+        return answer[..., :H, :W]
 
     def reconstruct(self, given: Any) -> Any:
         """Each image through the network: same kind, shape and type as given."""
@@ -88,16 +101,17 @@ class Denoiser(AbstractModel):
         """
         C = self.preprocess.shape[0]
         if C == 1:
-            return self._network(x.movedim(1, 0)).movedim(0, 1)
+            return self._answer(x.movedim(1, 0)).movedim(0, 1)
         if x.shape[1] == 1:
-            return self._network(x.expand(-1, C, -1, -1)).mean(1, keepdim=True)
-        return self._network(x)
+            return self._answer(x.expand(-1, C, -1, -1)).mean(1, keepdim=True)
+        return self._answer(x)
 
-    def _network(self, x: Tensor) -> Tensor:
-        return self.likelihood.mean(self.network(x).float())
+    def _answer(self, x: Tensor) -> Tensor:
+        return self.likelihood.mean(self._network(x).float())
 
     def _tiles(self, function: Callable[[Tensor], Tensor], raw: Tensor, progress: Progress | None) -> Tensor:
-        return tiled(function, raw, halo=self.network.halo, stride=self.network.stride, progress=progress)
+        halo, stride = self.apart * self.network.halo, self.apart * self.network.stride
+        return tiled(function, raw, halo=halo, stride=stride, progress=progress)
 
 
 def refuse_strength(strength: float) -> None:

@@ -1,16 +1,15 @@
-"""What is done to the input before the encoder sees it: nothing, or one of six kinds of noise, or several of them.
+"""What is done to the input before the encoder sees it: nothing, a kind of noise, or several.
 
-A corruption makes a `Pair`: what goes in, what should come out, and how much each value counts. A denoising
-autoencoder is any recipe whose corruption is not `none` (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294).
+A denoising autoencoder is any recipe whose corruption is not `none` (Vincent et al. 2008,
+https://doi.org/10.1145/1390156.1390294).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,29 +17,15 @@ from torch import Tensor
 
 from isthmus.data.batching.blurring import REACH, blurred
 from isthmus.errors import UsageError
+from isthmus.parts.abstract_corruption import AbstractCorruption, Pair, Shape
+from isthmus.parts.neighbors import NeighborNoise
 from isthmus.registry import alternatives, build, joined
 
 Range = tuple[float, float] | None
-Shape = tuple[int, ...] | None
 NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
 COUNTS = "count"  # the unit of raw values that a level may be given in
 GRAIN_WIDTH, GRAIN_SHARED = 0.6985, 0.55  # pixels, and the correlation between colors
 PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbors do not tell
-
-
-class Pair(NamedTuple):
-    """`x_in` goes into the encoder, `target` should come out, `weight` (or None for 1) says what counts."""
-
-    x_in: Tensor
-    target: Tensor
-    weight: Tensor | None = None
-
-
-class AbstractCorruption(ABC):
-    """`(x, generator) -> Pair`: x is (B, ...), and stays as it was."""
-
-    @abstractmethod
-    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair: ...
 
 
 class AbstractNoise(AbstractCorruption):
@@ -269,6 +254,7 @@ CORRUPTIONS = {
     "grain": Grain,
     "masking": Masking,
     "pairs": Given,
+    "unknown": NeighborNoise,
 }
 
 

@@ -33,7 +33,7 @@ def error_signals(model: AbstractModel, data: Tensor, generator: torch.Generator
     logs, codes = [np.zeros(0)], [np.zeros((0, model.z_size), np.float32)]
     with torch.no_grad(), evaluation(model):
         for x in in_order(data, model.preprocess, model.device) if len(data) else ():
-            x_in = x if generator is None else model.pair(x, generator).x_in
+            x_in = x if generator is None else model.judged_pair(x, generator).x_in
             params, code = model(x_in)
             logs.append(log_errors((model.likelihood.mean(params.float()) - x_in).cpu().double().square()))
             if has_density(model):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch import Tensor
+
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.parts.convolutions import check_sides
 from isthmus.parts.networks import AUTO, fitting_network, is_without_code, usual_widths
 from isthmus.registry import joined, parse
+from isthmus.training.noise_estimate import estimate_noise
 from isthmus.wording import widths
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
@@ -35,6 +38,30 @@ def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelCon
         return settled, []
     kind = f"{'color' if shape[0] > 1 else 'gray'} images of {shape[1]}x{shape[2]}"
     return settled, [f"network {network} for {kind}: {widths(network, hidden)} (--network mlp: fully connected)"]
+
+
+def is_unknown(noise: str) -> bool:
+    """Whether no clean image exists."""
+    return parse(noise)[0] == "unknown"
+
+
+def settle_noise(model: ModelConfig, x: Tensor) -> tuple[ModelConfig, list[str]]:
+    """The same with how far apart `--noise unknown` takes its pixels, and what is estimated of the noise of x (N, C, H,
+    W), network input that nobody knows clean.
+
+    Raises: UsageError for networks that do not take images of half the size, and for another cost than squared error.
+    """
+    _, given, options = parse(model.noise)
+    if not is_without_code(model.network):
+        message = f"--noise unknown trains on halves of images, which the network {model.network} cannot take."
+        raise UsageError("USAGE-NOISE", message, fix="pass --recipe photo")
+    if model.likelihood not in {"auto", "gaussian"}:
+        message = f"--noise unknown is learned by squared errors, not by --loss {model.likelihood}."
+        raise UsageError("USAGE-NOISE", message, fix="leave --loss out, or pass --loss gaussian")
+    estimate = estimate_noise(x)
+    if given not in (None, "auto") or options:
+        return model, [estimate.sentence(chosen=True)]
+    return replace(model, noise=f"unknown:{estimate.apart}"), [estimate.sentence()]
 
 
 def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:

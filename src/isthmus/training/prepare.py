@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from isthmus.config import Config, DataConfig
@@ -36,10 +37,12 @@ from isthmus.parts.own_module import check_trainable
 from isthmus.randomness import generator_for
 from isthmus.system.devices import pick_device, pick_precision
 from isthmus.training import notes
-from isthmus.training.choices import fitting_likelihood, fitting_shift, passes, settle_network
+from isthmus.training.choices import fitting_likelihood, fitting_shift, is_unknown, passes, settle_network, settle_noise
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared
 from isthmus.training.threads import pick_threads
+
+LOOKED_AT = 200  # images whose noise is estimated: 7 million pixels in pieces of 192, a second
 
 
 def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any = None) -> Splits:
@@ -119,11 +122,19 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     )
     model, about_model = settle_network(config.model, preprocess)
     said += about_model
+    if is_unknown(model.noise):
+        model, about_noise = settle_noise(model, _some(splits.train, preprocess))
+        said += about_noise
     if model.likelihood == "auto":
         model = replace(model, likelihood=fitting_likelihood(model, preprocess))
     prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
     check_targets(prepared)
     return prepared
+
+
+def _some(train: Samples, preprocess: Preprocess) -> torch.Tensor:
+    """Network input of at most 200 training samples, spread evenly."""
+    return preprocess.to_x(torch.from_numpy(np.array(train.x[:: max(1, len(train) // LOOKED_AT)][:LOOKED_AT])))
 
 
 def check_targets(prepared: Prepared) -> None:

@@ -171,7 +171,7 @@ class Trainer:
         if self.shakes:
             torch.manual_seed(seed_of(settings.seed, step, "layers"))
         done = step / (self.progress.epochs * self.progress.batches)
-        pair = self.model.pair(self.batches.take(rows, generator, done), generator)
+        pair = self.model.training_pair(self.batches.take(rows, generator, done), generator, done)
         for parameter in self.parameters:  # what zero_grad does, without its 50 microseconds
             parameter.grad = None
         with autocast(settings, self.device):

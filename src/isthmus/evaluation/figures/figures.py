@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 WORST = 10
+FILLED, MOST_TIMES = 0.15, 20.0  # deviation at which what was taken away is shown, where white is 1; and no stronger
 MOST_CLASSES = (
     120  # of more classes (a thousand in ImageNet) the first are shown: the picture is for a look, not a list
 )
@@ -170,6 +171,25 @@ def denoising(
         PictureRow("clean", pictures(clean)),
     ]
     return _compare(rows, clean)
+
+
+@look()
+def removed(noisy: np.ndarray, denoised: np.ndarray) -> Figure:
+    """Three rows where no clean image is known: noisy, denoised, and what was taken away, enlarged around gray."""
+    difference, times = enlarged(noisy, denoised)
+    rows: list[AbstractRow] = [
+        PictureRow("noisy", pictures(noisy)),
+        PictureRow("denoised", pictures(denoised)),
+        PictureRow(f"taken away, x {times:.2g}", pictures(difference)),
+    ]
+    return _compare(rows, noisy)
+
+
+def enlarged(noisy: np.ndarray, denoised: np.ndarray) -> tuple[np.ndarray, float]:
+    """What was taken away as pictures around middle gray, and how many times it was enlarged."""
+    difference = np.asarray(noisy, float) - np.asarray(denoised, float)
+    times = FILLED / max(float(difference.std()), FILLED / MOST_TIMES)
+    return (0.5 + times * difference).clip(0, 1).astype(np.float32), times
 
 
 @look()

@@ -13,7 +13,7 @@ from isthmus.data.tables.writing import write_table
 from isthmus.evaluation.figures import figures, network_drawing
 from isthmus.evaluation.figures.cost_curves import draw_costs
 from isthmus.evaluation.figures.data_pictures import as_pictures, class_samples, one_of_each
-from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
+from isthmus.evaluation.metrics.forward_pass import Passed, has_truth, pass_through
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.system import files
 from isthmus.training.monitor import TrainingMonitor
@@ -54,7 +54,9 @@ def draw_pictures(
     if model.config.noise != "none":
         x, x_in, x_hat = (as_pictures(t[: len(rows)], seen.x[: len(rows)]) for t in seen)
         z = passed.z[rows].numpy() if passed.z is not None else None
-        sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
+        sheet = figures.removed(x_in, x_hat)
+        if has_truth(model, passed.data):
+            sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
         figures.save(sheet, path / "denoising.png")
     x, x_hat = (as_pictures(t[len(rows) :], seen.x[len(rows) :]) for t in (seen.x, seen.x_hat))
     ids = [test.id_of(i) for i in worst]

@@ -89,9 +89,10 @@ class Passed:
 def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool = False) -> Passed:
     """Sends `data` (a resident tensor) through the model, pairs as they are, else under its noise with the test's seed.
 
-    `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants.
+    `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants. Where no
+    truth is known it holds the squared errors against another noisy pixel beside, and no more.
     """
-    measures, at = _measures(model, judged), 0
+    measures, at = _measures(model, judged) if has_truth(model, data) else {}, 0
     weights = penalty_weights(model)
     # Filled in place: small tensors that stay, made between large ones that go, would leave memory full of holes.
     values = {name: torch.empty(len(data), dtype=torch.float64) for name in measures}
@@ -110,7 +111,14 @@ def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool 
             at += len(x)
     if costs is None:  # the objective draws codes or looks at batches, which takes a pass of its own
         costs = sample_costs(model, data, model.device, seed, TEST_NOISE).cpu()
+    if not measures:
+        values = {"mse": costs.double()}
     return Passed(costs, z, values, model, data, seed)
+
+
+def has_truth(model: AbstractModel, data: Tensor) -> bool:
+    """Whether a clean target is known of `data`: it brings one, or it is clean itself."""
+    return model.corruption.has_truth or data.shape[1] != model.preprocess.shape[0]
 
 
 def _measures(model: AbstractModel, judged: bool) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
@@ -138,5 +146,5 @@ def _noisy(model: AbstractModel, data: Tensor, seed: int) -> Iterator[tuple[Tens
     """(target, pair) of all samples, chunk by chunk on the device; noise follows from the seed and the order."""
     generator = generator_for(seed, TEST_NOISE, "noise", device=model.device)
     for x in in_order(data, model.preprocess, model.device):
-        pair = model.pair(x, generator)
+        pair = model.judged_pair(x, generator)
         yield pair.target, pair

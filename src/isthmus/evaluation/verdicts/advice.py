@@ -43,6 +43,7 @@ CAUSES = (
     # the budget
     "beats-pca",
     "denoiser-beats-filter",
+    "structure-removed",
     "dead-units",
     "stopped-too-early",
 )

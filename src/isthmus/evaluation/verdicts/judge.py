@@ -14,7 +14,7 @@ from isthmus.evaluation.metrics import measure, metrics
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.code_usage import occupancy, unit_effects
 from isthmus.evaluation.metrics.flat_noise import flat_moments
-from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, Passed, floors, is_picture, pass_through
+from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, Passed, floors, has_truth, is_picture, pass_through
 from isthmus.evaluation.verdicts import data_facts
 from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.evaluation.verdicts.verdicts import judge_all
@@ -23,6 +23,7 @@ from isthmus.models.autoencoder import coded
 from isthmus.models.costs import penalty_weights, sample_costs
 from isthmus.randomness import generator_for
 from isthmus.system import files
+from isthmus.training.noise_estimate import estimate_noise
 from isthmus.training.prepared import IN_MEMORY, Prepared
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
@@ -83,6 +84,11 @@ def about_denoising(prepared: Prepared, model: AbstractModel, passed: Passed) ->
         return measure.denoising_by_error(model, prepared, passed)
     train = prepared.pairs(splits.train)
     validation = prepared.x_pairs(splits.validation, ESTIMATED) if len(splits.validation) else passed.first(0).x
+    if not has_truth(model, passed.data):
+        known = validation if len(validation) else passed.first(ESTIMATED).x
+        noise = estimate_noise(known)
+        about = {"sd": noise.sd, "lags": list(noise.lags), "apart": noise.apart}
+        return measure.without_truth(model, train, validation, passed, about, seed)
     block = measure.denoising(model, train, validation, passed, seed)
     return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})
 

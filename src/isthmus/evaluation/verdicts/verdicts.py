@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isthmus.evaluation.verdicts import collapse, data_questions, questions, settings_questions, symptoms
+from isthmus.evaluation.verdicts import collapse, data_questions, questions, removed_check, settings_questions, symptoms
 from isthmus.evaluation.verdicts.advice import with_one_cure
 from isthmus.evaluation.verdicts.cases import Case, History, Metrics, Verdict, finite
 from isthmus.evaluation.verdicts.noise_check import judge_noise
@@ -35,6 +35,7 @@ QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
     settings_questions.explains_little,
     questions.beats_pca,
     questions.denoiser_beats_filter,
+    removed_check.removed_structure,
     symptoms.overfitting,
     symptoms.stopped_too_early,
     symptoms.dead_units,
@@ -103,6 +104,9 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
         mse, mean = number(case.number("test", "mse")), number(case.number("baselines", "mean", "mse"))
         word = "hardly beats" if (case.times_mean or 0.0) < 1 else "does not beat"
         return f"{opening}: it {word} the mean {case.sample}, mean squared error {mse} against {mean}."
+    if not block.get("truth", True):
+        removed = next((v["text"] for v in found if v["id"] == "structure-removed"), "")
+        return f"{opening}, as far as that can be told without a clean image. {removed.partition('. ')[0]}."
     numbers = _denoising_errors(block) if questions.BY_ERROR in block["noisy"] else _denoising_numbers(block)
     return f"{opening}: {numbers}."
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.evaluation.figures.data_pictures import as_pictures, one_of_each
+from isthmus.evaluation.figures.figures import enlarged
 from isthmus.evaluation.figures.run_pictures import SHOWN
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.evaluation.verdicts.questions import FILTERS
@@ -19,6 +20,12 @@ from isthmus.report.run_data import RunData, Section
 from isthmus.report.sections.headline import measure_of
 from isthmus.wording import three_digits
 
+NO_TRUTH = (
+    "The network was trained on noisy images alone, as no clean ones exist, so nothing here is measured against the "
+    "truth. What was taken away should look like noise: where edges or textures show in it, the picture has lost them. "
+    "The errors in the table are those of guessing a noisy pixel from noisy ones beside it; they hold the noise of "
+    "that pixel, alike for every method."
+)
 COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
 
 
@@ -43,17 +50,23 @@ def _pictures(run_data: RunData) -> dict[str, Any] | None:
         "denoised": as_pictures(seen.x_hat, seen.x),
         "clean": as_pictures(seen.x),
     }
+    if not run_data.metrics["denoising"].get("truth", True):
+        del images["clean"]
+        images["taken away"] = enlarged(images["noisy"], images["denoised"])[0]
     each = ", ".join(run_data.class_of(row) or test.id_of(row) for row in rows)
     sheets = {name: tiles.montage(x, COLUMNS) for name, x in images.items()}
     about = {"noisy": "with noise", "denoised": "as this model gives them back", "clean": "as they were"}
+    about |= {"taken away": "less what this model makes of them, enlarged around gray"}
     alts = {name: f"{len(rows)} test images ({each}) {about[name]}{_mean_db(images, name)}" for name in sheets}
-    size = images["clean"].shape
+    size = images["noisy"].shape
     lines = -(-len(rows) // COLUMNS)
     return {"sheets": sheets, "alts": alts, "sharp": tiles.is_sharp(size),
             "width": min(len(rows), COLUMNS) * size[3], "height": lines * size[2]}  # fmt: skip
 
 
 def _mean_db(images: Mapping[str, np.ndarray], name: str) -> str:
+    if "clean" not in images:
+        return ""
     errors = np.square(images[name] - images["clean"]).mean((1, 2, 3))
     return "" if (errors <= 0).any() else f", {three_digits(float(np.mean(-10 * np.log10(errors))))} dB on average"
 
@@ -97,6 +110,8 @@ def _settings(settings: Any) -> str:
 
 
 def _read(run_data: RunData, block: Mapping[str, Any]) -> str:
+    if not block.get("truth", True):
+        return NO_TRUTH
     by = measure_of(block)
     noisy, ours = block["noisy"].get(by.key), block["denoised"].get(by.key)
     said = [

@@ -19,6 +19,7 @@ TITLES = {
     "beats-mean": "Against the mean",
     "beats-pca": "Against PCA",
     "denoiser-beats-filter": "Against simple filters",
+    "structure-removed": "What was taken away",
     "nothing-to-learn": "Anything to learn",
     "too-little-data": "Enough to learn from",
     "value-range": "Part of the range in use",

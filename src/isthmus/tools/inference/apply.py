@@ -147,7 +147,7 @@ def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[s
 def keep_inputs(run: RunFolder, source: str | Path, out: str | Path) -> None:
     """Raises: UsageError if writing to `out` would replace what is read, add to it, or replace the run's own data."""
     data = run.config.data
-    refuse_inputs(out, source, kept=[path for path in (data.source, data.validation, data.test) if path])
+    refuse_inputs(out, source, kept=[path for path in (data.source, data.target, data.validation, data.test) if path])
 
 
 def about_noise(run: RunFolder, samples: Samples) -> tuple[str, ...]:

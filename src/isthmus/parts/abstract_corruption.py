@@ -1,0 +1,41 @@
+"""What a corruption is: it makes of a batch what goes in, what should come out, and how much each value counts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Shape = tuple[int, ...] | None
+Denoise = Callable[[Tensor], Tensor]
+
+
+class Pair(NamedTuple):
+    """`x_in` goes into the encoder, `target` should come out, `weight` (or None for 1) says what counts."""
+
+    x_in: Tensor
+    target: Tensor
+    weight: Tensor | None = None
+
+
+class AbstractCorruption(ABC):
+    """`(x, generator) -> Pair`: x is (B, ...), and stays as it was.
+
+    `has_truth` says whether the target is the clean x.
+    """
+
+    has_truth = True
+
+    @abstractmethod
+    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair: ...
+
+    def training_pair(
+        self, x: Float[Tensor, "B ..."], generator: torch.Generator | None, denoise: Denoise, done: float
+    ) -> Pair:
+        """What a step of the training takes, after the share `done` of it: mostly the same, whatever the model's
+        `denoise` makes of x by now."""
+        return self(x, generator)

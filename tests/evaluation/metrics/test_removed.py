@@ -1,0 +1,73 @@
+"""What was taken away: noise goes with nothing, and a filter that takes edges along is seen to do so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from isthmus.evaluation.metrics.removed import look_at_removed
+from isthmus.evaluation.verdicts.removed_check import _found
+
+SIGMA = 0.1
+
+
+@pytest.fixture(scope="module")
+def clean() -> np.ndarray:
+    """Disks of many sizes on a smooth ground: flat parts and edges."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :96]
+    pictures = []
+    for _ in range(6):
+        picture = np.full((96, 96), 0.3)
+        for row, column, radius, gray in rng.uniform((0, 0, 4, 0.1), (96, 96, 20, 0.9), (8, 4)):
+            picture[(y - row) ** 2 + (x - column) ** 2 < radius**2] = gray
+        pictures.append(picture)
+    return np.stack(pictures)[:, None]
+
+
+def tensors(*arrays: np.ndarray) -> list[Tensor]:
+    return [torch.from_numpy(array).float() for array in arrays]
+
+
+def noisy(clean: np.ndarray) -> np.ndarray:
+    return clean + SIGMA * np.random.default_rng(1).standard_normal(clean.shape)
+
+
+def test_noise_alone_goes_with_nothing(clean: np.ndarray) -> None:
+    found = look_at_removed(*tensors(noisy(clean), clean))
+    assert found.sd == pytest.approx(SIGMA, rel=0.01)
+    assert [found.beside, found.below, found.with_detail] == pytest.approx([0, 0, 0], abs=0.02)
+    assert abs(found.at_detail) < 0.1  # of 864 blocks: 0.03
+
+
+def test_neighbors_go_together_as_numpy_says(clean: np.ndarray) -> None:
+    taken = ndimage.gaussian_filter(np.random.default_rng(2).standard_normal(clean.shape), (0, 0, 0, 0.8))
+    found = look_at_removed(*tensors(clean + taken, clean))
+    expected = np.corrcoef(taken[..., 1:].ravel(), taken[..., :-1].ravel())[0, 1]
+    assert found.beside == pytest.approx(expected, abs=0.01)
+    assert found.below == pytest.approx(0, abs=0.02)
+
+
+NOISE = {"sd": SIGMA, "lags": [0.0] * 4}
+
+
+@pytest.mark.parametrize(("width", "level"), [(1.0, "fail"), (2.0, "fail")])
+def test_a_blur_takes_structure(clean: np.ndarray, width: float, level: str) -> None:
+    x = noisy(clean)
+    found = look_at_removed(*tensors(x, ndimage.gaussian_filter(x, (0, 0, width, width))))
+    assert found.at_detail > 0.4
+    assert _found(found._asdict(), NOISE)[0] in {"warn", level}
+    assert _found(found._asdict(), NOISE)[1].startswith("Structure was removed")
+
+
+def test_the_truth_passes_and_leaving_it_all_in_does_not(clean: np.ndarray) -> None:
+    x = noisy(clean)
+    truth = look_at_removed(*tensors(x, clean))
+    assert _found(truth._asdict(), NOISE)[0] == "pass"
+    little = look_at_removed(*tensors(x, x - 0.3 * (x - clean)))
+    assert _found(little._asdict(), NOISE)[1].startswith("Much of the noise was left in")
+    nothing = look_at_removed(*tensors(x, x))
+    assert nothing == (0, 0, 0, 0, 0)
