@@ -35,7 +35,7 @@ def test_no_psnr_is_told_and_what_was_taken_away_is_judged(run: Run) -> None:
     assert "psnr" not in json.dumps(run.metrics["test"]) + json.dumps(block)
     assert block["estimated"]["sd"] == pytest.approx(20 / 255, rel=0.15)
     assert set(block["removed"]) == {"sd", "beside", "below", "with_detail", "at_detail"}
-    assert {"median", "blur", "linear"} <= block["baselines"].keys()
+    assert {"median", "blur"} <= block["baselines"].keys()
     assert all(found["mse"] > 0 for found in block["baselines"].values())
     told = {v["id"]: v["text"] for v in run.metrics["verdicts"]}
     assert "No clean image is known, so no PSNR can be told." in told["structure-removed"]

@@ -1,11 +1,13 @@
-"""Neighbor2Neighbor: training on noisy images alone, by two halves of the same picture whose noise is not the same.
+"""Noisy images alone: trained by two halves of a picture whose noise is not the same, judged by pixels left out.
 
-Source: Huang, Li, Jia, Lu, Liu 2021, arXiv:2101.02824.
+Sources: Huang, Li, Jia, Lu, Liu 2021, arXiv:2101.02824 (Neighbor2Neighbor); Batson, Royer 2019, arXiv:1901.11365
+(Noise2Self, section 3: pixels that are left out calibrate a denoiser).
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,14 +17,20 @@ from isthmus.parts.abstract_corruption import AbstractCorruption, Denoise, Pair,
 # Of the four pixels of a cell, counted row by row, the two that are drawn: neighbors, in every order (section 4.1).
 NEIGHBORS = ((0, 1), (0, 2), (1, 3), (2, 3), (1, 0), (2, 0), (3, 1), (3, 2))
 GAMMA = 2.0  # weight of the regularizer at the end of the training, from 0 on: the paper's, for synthetic noise
+LEFT_OUT = 4  # every 4th pixel of every 4th row: those around it are all there, and a 16th of all is enough to count
 MOST_APART = 8  # pixels: noise that reaches further is no noise of single pixels
 
 
 class NeighborNoise(AbstractCorruption):
     """unknown: no clean image exists; unknown:2 takes pixels 2 apart, for noise that neighbors share.
 
-    Of every cell of 2 x 2 pixels, `apart` from each other, one goes into the input and one beside it into the target,
-    both images of half the sides. Where the noise of the two is independent, the best answer is the clean picture.
+    To train on, of every cell of 2 x 2 pixels, `apart` from each other, one goes into the input and one beside it into
+    the target, both images of half the sides. Where the noise of the two is independent, the best answer is the clean
+    picture.
+
+    To judge by, a 16th of the pixels is left out of the input, filled with the mean of those beside, and is the target.
+    Its noise cannot be guessed, so the error is that against the clean picture and the noise's variance. (The halves
+    would not do: their target is the pixel beside, which a blurred picture guesses best.)
     """
 
     has_truth = False
@@ -35,7 +43,22 @@ class NeighborNoise(AbstractCorruption):
         self.apart = 1 if isinstance(apart, str) else apart
 
     def __call__(self, x: Float[Tensor, "B C H W"], generator: torch.Generator | None) -> Pair:
-        return Pair(*self._halves(x, self._draw(x, generator)))
+        left_out = self._left_out(x, generator)
+        k = self.apart
+        padded = F.pad(x, (k, k, k, k), mode="replicate")
+        beside = padded[..., k:-k, : -2 * k] + padded[..., k:-k, 2 * k :] + padded[..., : -2 * k, k:-k]
+        mean = (beside + padded[..., 2 * k :, k:-k]) / 4
+        weight = left_out.to(x.dtype).expand_as(x)
+        share = weight.mean((1, 2, 3), keepdim=True).clamp_min(1 / x[0].numel())
+        return Pair(torch.where(left_out, mean, x), x, weight / share)
+
+    def _left_out(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Which pixels are left out, (B, 1, H, W): of all images that are made of pixels `apart` the same grid."""
+        H, W = x.shape[2:]
+        device = x.device if generator is None else generator.device
+        begin = torch.randint(LEFT_OUT, (2, len(x), 1), generator=generator, device=device).to(x.device)
+        rows, columns = (torch.arange(side, device=x.device) // self.apart % LEFT_OUT for side in (H, W))
+        return ((rows == begin[0])[:, :, None] & (columns == begin[1])[:, None, :])[:, None]
 
     def training_pair(
         self, x: Float[Tensor, "B C H W"], generator: torch.Generator | None, denoise: Denoise, done: float

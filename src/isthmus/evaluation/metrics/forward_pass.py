@@ -90,7 +90,7 @@ def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool 
     """Sends `data` (a resident tensor) through the model, pairs as they are, else under its noise with the test's seed.
 
     `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants. Where no
-    truth is known it holds the squared errors against another noisy pixel beside, and no more.
+    truth is known it holds the squared errors of guessing noisy pixels that were left out, and no more.
     """
     measures, at = _measures(model, judged) if has_truth(model, data) else {}, 0
     weights = penalty_weights(model)

@@ -15,12 +15,12 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.metrics import baselines, metrics, wiener
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.forward_pass import Passed
+from isthmus.evaluation.metrics.guessing import guessed, guessing_filters
 from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
 from isthmus.evaluation.metrics.linear_vae import linear_vae, variances
 from isthmus.evaluation.metrics.pca import EXACT_WORK
 from isthmus.evaluation.metrics.removed import look_at_removed
 from isthmus.models.abstract_model import AbstractModel
-from isthmus.parts.abstract_corruption import Pair
 from isthmus.randomness import generator_for
 from isthmus.training.prepared import Prepared
 
@@ -93,38 +93,24 @@ def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: P
 
 
 def without_truth(
-    model: AbstractModel, train: Tensor, validation: Tensor, passed: Passed, noise: Mapping[str, Any], seed: int
+    model: AbstractModel, validation: Tensor, passed: Passed, noise: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     """The `denoising` block of images that nobody knows clean; `noise` is what is estimated of it.
 
-    `removed` looks at what was taken away. The errors of model and filters are against another noisy pixel beside, so
-    they hold the noise's own variance, alike in all; settings of filters are chosen by them on validation images.
+    `removed` looks at what was taken away. The errors of model and filters are those of guessing noisy pixels that were
+    left out of the input, so they hold the noise's own variance, alike in all; settings of filters are chosen by them
+    on validation images. `noisy` fills them with the mean of those beside.
     """
     n = baselines.compared(passed.data)
     seen = passed.first(n)
-    pair = model.pair(seen.x, generator_for(seed, "test", "neighbors"))
+    pair = model.pair(seen.x, generator_for(seed, "test", "left out"))
     answers = torch.cat([model.x_hat(part.to(model.device)).cpu() for part in pair.x_in.split(1)])
-    methods: dict[str, Any] = {"noisy": image_quality_of(pair.x_in, pair), "denoised": image_quality_of(answers, pair)}
-    rivals: dict[str, Any] = {}
-    if len(validation):
-        known = model.pair(validation, generator_for(seed, "validation", "neighbors"))
-        learned = {"linear": (linear := _learned(model, train, seed), linear.grid)} if len(train) else None
-        rivals = baselines.denoising_baselines(known.x_in, known.target, pair.x_in, pair.target, learned)
-    found = {name: _as_errors(block) for name, block in rivals.items() if isinstance(block, dict)}
+    found: dict[str, Any] = {"noisy": {"mse": guessed(pair, pair.x_in)}, "denoised": {"mse": guessed(pair, answers)}}
+    known = model.pair(validation, generator_for(seed, "validation", "left out")) if len(validation) else None
+    found["baselines"] = {} if known is None else guessing_filters(known, pair, float(noise["sd"]))
     removed = look_at_removed(seen.x_in, seen.x_hat)._asdict()
     block = {"noise": model.config.noise, "truth": False, "n": n, "estimated": dict(noise), "removed": removed}
-    return block | {name: _as_errors(each) for name, each in methods.items()} | {"baselines": found}
-
-
-def image_quality_of(x_hat: Tensor, pair: Pair) -> dict[str, float | None]:
-    return metrics.image_quality(pair.target.float().contiguous(), x_hat.float().contiguous())
-
-
-def _as_errors(block: Mapping[str, Any]) -> dict[str, Any]:
-    """The mean squared error, over images the geometric mean, in the place of a PSNR, which is one of clean images."""
-    kept = {"settings": block["settings"]} if "settings" in block else {}
-    psnr = block.get("psnr_db")
-    return {"mse": None if psnr is None else 10 ** (-psnr / 10)} | kept
+    return block | found
 
 
 def noise_of(model: AbstractModel, data: Tensor) -> str:

@@ -160,16 +160,16 @@ def denoiser_beats_filter(case: Case) -> Verdict | None:
 
 
 def _beats_filter_without_truth(case: Case, block: Mapping[str, Any]) -> Verdict | None:
-    """The same where nobody knows the clean image: who guesses a noisy pixel better from noisy ones beside it. All
-    errors hold the variance of that pixel's noise, so by how much one is better is not told."""
+    """The same where nobody knows the clean image: who guesses noisy pixels better that were left out. All errors hold
+    the variance of their noise, so by how much one is better is not told."""
     rivals = {FILTERS.get(n, n): found for n, found in block.get("baselines", {}).items()}
     rivals = {name: found[BY_ERROR] for name, found in rivals.items() if finite(found.get(BY_ERROR))}
     rivals["leaving the noise in"] = block["noisy"][BY_ERROR]
     ours, best = block["denoised"].get(BY_ERROR), min(rivals, key=lambda name: rivals[name])
     if not finite(ours):
         return Verdict("denoiser-beats-filter", "fail", "Its denoised images are not finite.", case.learn_better())
-    numbers = f"mean squared error {ours:.5f} against {rivals[best]:.5f}, the noise of that pixel included"
-    told = "Without a clean image, by how well a noisy pixel is guessed from noisy ones beside it"
+    numbers = f"mean squared error {ours:.5f} against {rivals[best]:.5f}, the noise of those pixels included"
+    told = "Without a clean image, by how well noisy pixels that were left out are guessed"
     if ours >= rivals[best]:
         text = f"{told}, the denoiser does not beat {best}: {numbers}."
         return Verdict("denoiser-beats-filter", "fail", text, case.train_longer())

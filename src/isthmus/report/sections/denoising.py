@@ -23,8 +23,8 @@ from isthmus.wording import three_digits
 NO_TRUTH = (
     "The network was trained on noisy images alone, as no clean ones exist, so nothing here is measured against the "
     "truth. What was taken away should look like noise: where edges or textures show in it, the picture has lost them. "
-    "The errors in the table are those of guessing a noisy pixel from noisy ones beside it; they hold the noise of "
-    "that pixel, alike for every method."
+    "The errors in the table are those of guessing noisy pixels that were left out; they hold the noise of those "
+    "pixels, alike for every method."
 )
 COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
 

@@ -1,0 +1,42 @@
+"""How well noisy pixels that were left out are guessed: what tells denoisers apart where no clean image is known.
+
+Source: Batson, Royer 2019, arXiv:1901.11365, section 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.evaluation.metrics.baselines import Filter, filters
+from isthmus.parts.abstract_corruption import Pair
+
+TUNED_ON = 10  # images on which settings are chosen: 2,300 pixels left out of each of 192 x 192
+SLOW = {"nlm", "tv", "wavelet"}  # of which every second setting is tried: half a second a setting and image
+
+
+def guessed(pair: Pair, answers: Tensor) -> float:
+    """The mean squared error of `answers` (N, C, H, W) on the pixels that count."""
+    weight = torch.ones_like(pair.target) if pair.weight is None else pair.weight
+    return float((weight * (answers - pair.target).square()).double().mean())
+
+
+def guessing_filters(validation: Pair, test: Pair, sd: float) -> dict[str, Any]:
+    """`{"median": {"mse", "settings"}, …}` of the classical filters at hand, for noise of standard deviation `sd`."""
+    known = Pair(*(None if part is None else part[:TUNED_ON] for part in validation))
+    found: dict[str, Any] = {}
+    for name, (clean_up, grid) in filters(sd, min(test.target.shape[2:])).items():
+        tried = grid[::2] if name in SLOW else grid
+        settings = min(tried, key=lambda chosen, f=clean_up: guessed(known, _applied(f, known.x_in, chosen)))
+        found[name] = {"mse": guessed(test, _applied(clean_up, test.x_in, settings)), "settings": settings}
+    return found
+
+
+def _applied(clean_up: Filter, x_in: Tensor, settings: dict[str, Any]) -> Tensor:
+    return torch.from_numpy(clean_up(x_in.float().numpy(), **settings).astype(np.float32))
+
+
+__all__ = ["guessed", "guessing_filters"]
