@@ -23,8 +23,7 @@ from PIL import Image
 from isthmus.data.batching.split import Splits
 from isthmus.data.pairs.pairing import paired
 from isthmus.data.samples import Samples
-from isthmus.models.abstract_model import AbstractModel
-from isthmus.models.denoiser import Denoiser
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.recipes import resolve
 from isthmus.training import prepare
 from isthmus.training.monitor import TrainingMonitor
@@ -65,8 +64,8 @@ def trained(train: Samples, validation: Samples, noise: str, options: argparse.N
 
 
 def psnr_db(model: AbstractModel, clean: np.ndarray, given: np.ndarray) -> float:
-    assert isinstance(model, Denoiser)
-    made = np.stack([model.image(torch.from_numpy(image)).numpy() for image in given])
+    with torch.no_grad(), evaluation(model):
+        made = np.concatenate([model.x_hat(torch.from_numpy(image[None])).numpy() for image in given])
     errors = np.square(made.clip(0, 1) - clean).mean((1, 2, 3))
     return float(np.mean(-10 * np.log10(errors)))
 
