@@ -216,7 +216,7 @@ def test_added_noise_is_one_kind_after_the_other() -> None:
     both = corruption("gaussian:0.3+grain:0.4", None, (1, 64, 64))(x, seeded(0))
     assert float(both.x_in.std()) == pytest.approx(0.5, rel=0.03)  # variances add up
     assert torch.equal(both.target, x)
-    with pytest.raises(UsageError, match="masking and pairs cannot be joined"):
+    with pytest.raises(UsageError, match="masking, pairs and unknown noise cannot be joined"):
         corruption("gaussian:0.3+masking:0.4", None, (1, 64, 64))
 
 

@@ -88,7 +88,7 @@ def test_a_linear_answer_learned_from_noisy_pictures_is_that_of_clean_ones() -> 
         ("unknown", (6,), "needs data that has neighbors"),
         ("unknown:0", SHAPE, "allowed are 1 to 8, or auto"),
         ("unknown:1.5", SHAPE, "allowed are 1 to 8, or auto"),
-        ("unknown+gaussian:0.1", SHAPE, "cannot be added"),
+        ("unknown+gaussian:0.1", SHAPE, "cannot be joined"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str, shape: tuple[int, ...], message: str) -> None:

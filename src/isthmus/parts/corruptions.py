@@ -279,5 +279,7 @@ def _added(parts: Sequence[AbstractCorruption]) -> AbstractCorruption:
 def _as_noise(part: AbstractCorruption) -> AbstractNoise:
     """Raises: UsageError for masking, whose cost counts other values than noise's, and for pairs."""
     if not isinstance(part, AbstractNoise):
-        raise UsageError("USAGE-PART", "masking and pairs cannot be joined with other noise.", fix="name one of them")
+        raise UsageError(
+            "USAGE-PART", "masking, pairs and unknown noise cannot be joined with other noise.", fix="name one of them"
+        )
     return part

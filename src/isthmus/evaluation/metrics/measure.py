@@ -20,7 +20,7 @@ from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
 from isthmus.evaluation.metrics.linear_vae import linear_vae, variances
 from isthmus.evaluation.metrics.pca import EXACT_WORK
 from isthmus.evaluation.metrics.removed import look_at_removed
-from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.randomness import generator_for
 from isthmus.training.prepared import Prepared
 
@@ -104,7 +104,8 @@ def without_truth(
     n = baselines.compared(passed.data)
     seen = passed.first(n)
     pair = model.pair(seen.x, generator_for(seed, "test", "left out"))
-    answers = torch.cat([model.x_hat(part.to(model.device)).cpu() for part in pair.x_in.split(1)])
+    with torch.no_grad(), evaluation(model):
+        answers = torch.cat([model.x_hat(part.to(model.device)).cpu() for part in pair.x_in.split(1)])
     found: dict[str, Any] = {"noisy": {"mse": guessed(pair, pair.x_in)}, "denoised": {"mse": guessed(pair, answers)}}
     known = model.pair(validation, generator_for(seed, "validation", "left out")) if len(validation) else None
     found["baselines"] = {} if known is None else guessing_filters(known, pair, float(noise["sd"]))
