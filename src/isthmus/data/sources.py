@@ -12,6 +12,7 @@ from isthmus.config import DataConfig
 from isthmus.data.arrays import array_files, idx
 from isthmus.data.images.image_folder import read_images
 from isthmus.data.images.listing import is_left_by_system
+from isthmus.data.images.pair_folders import note_on_pairs
 from isthmus.data.images.pixels import SUFFIXES
 from isthmus.data.images.whole_folder import read_whole
 from isthmus.data.inputs import missing
@@ -113,7 +114,8 @@ def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> 
     train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
     test = next((parts[name] for name in TEST_NAMES if name in parts), None)
     if train is None or test is None or len(parts) > 2 + any(name in parts for name in VALIDATION_NAMES):
-        return Bundle(_read_images(path, options, progress))
+        found = _read_images(path, options, progress)
+        return Bundle(replace(found, notes=(*note_on_pairs(path, found.classes), *found.notes)))
     return _in_parts(path, train, test, parts, options, progress)
 
 

@@ -1,0 +1,44 @@
+"""Class folders that are the two sides of pairs, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from isthmus.wording import printable, shell_word
+
+# As data sets of noisy and clean pictures call them (SIDD, PolyU, LOL, FMD and their like).
+NOISY = ("noisy", "noise", "input", "inputs", "low", "real", "raw", "degraded", "lq", "grainy")
+CLEAN = (
+    "clean",
+    "gt",
+    "groundtruth",
+    "ground_truth",
+    "target",
+    "targets",
+    "high",
+    "normal",
+    "mean",
+    "avg",
+    "hq",
+    "truth",
+)
+
+
+def note_on_pairs(root: Path, classes: Sequence[str]) -> tuple[str, ...]:
+    """A sentence with the command, where just two sub-folders are called like noisy pictures and their clean ones.
+
+    >>> note_on_pairs(Path("shots"), ["clean", "noisy"])[0].partition(": ")[2]
+    'isthmus train shots/noisy --target shots/clean --recipe photo'
+    """
+    by_name = {name.casefold(): name for name in classes}
+    noisy = [by_name[name] for name in NOISY if name in by_name]
+    clean = [by_name[name] for name in CLEAN if name in by_name]
+    if len(classes) != 2 or len(noisy) != 1 or len(clean) != 1:
+        return ()
+    command = f"isthmus train {shell_word(root / noisy[0])} --target {shell_word(root / clean[0])} --recipe photo"
+    names = f"{printable(noisy[0])} and {printable(clean[0])}"
+    return (f"The sub-folders {names} are read as two classes; if they are pairs, train on those: {command}",)
+
+
+__all__ = ["note_on_pairs"]
