@@ -14,7 +14,7 @@ SHORT := tests/cli/test_cli.py tests/test_settings.py tests/data/test_sources.py
 	tests/web/test_app.py tests/web/test_guard.py tests/web/test_routes.py tests/cli/test_serve_command.py \
 	tests/models/test_graphs.py tests/tools/test_export.py
 
-.PHONY: run test test-lowest lint format clean
+.PHONY: run test test-lowest lint format photo-weights clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/isthmus train
@@ -37,6 +37,13 @@ lint: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Goes on from the weights that are shipped; hours on two cores. What it made is kept by the last of these lines.
+photo-weights: $(VENV)/run.stamp
+	$(BIN)/python benchmarks/photo_weights.py collect runs/photographs
+	$(BIN)/python benchmarks/photo_weights.py train runs/photographs runs/photo-color --start photo
+	$(BIN)/python benchmarks/photo_weights.py train runs/photographs runs/photo-gray --start photo --gray
+	$(BIN)/python benchmarks/photo_weights.py keep runs/photo-color runs/photo-gray
 
 clean:
 	rm -rf $(VENV) $(LOWEST) .pytest_cache .ruff_cache dist build

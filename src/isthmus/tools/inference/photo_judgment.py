@@ -13,8 +13,9 @@ from isthmus.evaluation.metrics.removed import Removed, look_at_removed
 from isthmus.models.denoiser import Denoiser
 
 SIDE, MOST = 192, 12  # pixels a side and number of the windows: a second, whatever the size of the photograph
-# Of the picture's range. Free photographs shrunk by two and more come to 0.0016 at most in nine of ten, the faintest
-# noise that anybody sees, 2 of 255, to 0.006: `python benchmarks/photo_weights.py levels`.
+# Of the picture's range. Free photographs shrunk by two and more come to 0.0029 at most in nine of ten, noise of 1 of
+# 255, which hardly anybody sees, to 0.0039 in the middle, of 2 to 0.0061 and more
+# (`python benchmarks/photo_weights.py levels`).
 HARDLY_ANY = 0.004
 # How far the strength of what was taken away goes with the detail of the picture, block by block: photographs under
 # noise come to 0.02 at most, a blur of 1 pixel to 0.43 and more.
