@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isthmus.parts.abstract_likelihood import AbstractLikelihood
 from isthmus.parts.bottlenecks import AbstractBottleneck
 from isthmus.parts.corruptions import AbstractCorruption
-from isthmus.parts.likelihoods import AbstractLikelihood
 from tiny import assert_equal_weights, assert_global_generator_untouched, weights
 
 BATCHES = (1, 2, 5)

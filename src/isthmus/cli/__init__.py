@@ -42,7 +42,7 @@ Examples:
 COMMANDS = {
     training_commands: ("train", "resume"),
     comparison_commands: ("compare", "sweep"),
-    inference_commands: ("reconstruct", "denoise", "encode", "decode"),
+    inference_commands: ("reconstruct", "denoise", "encode", "decode", "impute"),
     sampling_commands: ("sample", "interpolate", "traverse"),
     editing_commands: ("edit", "feature"),
     anomaly_command: ("score",),

@@ -95,6 +95,25 @@ def decode(
     _tell(io, apply.decode(_find(run), codes, out))
 
 
+def impute(
+    io: Io, settings: dict[str, Any], run: RunName,
+    table: Annotated[str, typer.Argument(help="A table: .csv, .tsv or .parquet.")],
+    *, out: Annotated[Path, typer.Option("-o", "--out", help="The full table: .csv, .tsv or .parquet.")],
+) -> None:  # fmt: skip
+    """Fill the gaps of TABLE by what its other columns say, and tell how sure that is.
+
+    \b
+    Examples:
+      isthmus impute latest orders.csv -o full.csv
+    """
+    from isthmus.tools.inference.imputation import impute as fill
+
+    found = fill(_find(run), table, out, nested(settings))
+    for sentence in found.said:
+        io.say(f"note: {sentence}")
+    io.result(found.as_dict(), f"{counted(found.n_filled, 'gap')} of {counted(found.n, 'row')} filled in {found.path}")
+
+
 def _find(run: str) -> Any:
     return find(run)
 
@@ -111,6 +130,6 @@ def _tell(io: Io, written: Any) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    for function in (reconstruct, denoise, encode):
+    for function in (reconstruct, denoise, encode, impute):
         command(app, function, settings=USING)
     command(app, decode)

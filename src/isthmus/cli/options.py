@@ -14,10 +14,10 @@ from isthmus.config import SECTIONS, SPELLED, help_of, hints_of, is_list
 # Reading options are the same wherever data is read.
 READING = (
     "label", "group", "shape", "gray", "resize", "crop", "patches", "alpha", "frames", "scale", "range", "key",
-    "delimiter", "decimal", "encoding", "header", "thousands", "missing", "skip_bad_rows", "skip_bad_files",
+    "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds", "skip_bad_rows", "skip_bad_files",
     "drop_columns", "allow_trailing", "data_dir",
 )  # fmt: skip
-USING = tuple(name for name in READING if name not in {"scale", "range"})  # a trained model scales its input itself
+USING = tuple(name for name in READING if name not in {"scale", "range", "kinds"})  # a trained model knows
 TRAINING = (
     "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
     "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",
@@ -56,7 +56,7 @@ def _option(name: str, address: str) -> inspect.Parameter:
         flags = ["--header/--no-header"]
     elif hint is bool:
         kind, flags = bool, [flag]
-    elif key == "drop_columns":
+    elif key in {"drop_columns", "kinds"}:
         kind = list[str]
     elif is_list(section, key):
         kind = str

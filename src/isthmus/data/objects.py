@@ -17,6 +17,7 @@ from isthmus.data.images.image_folder import samples_from_pictures
 from isthmus.data.images.transforms import conform_bundle
 from isthmus.data.labels import encode_labels, same_classes
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.schema import Expected
 from isthmus.data.sources import read_source
 from isthmus.data.tables.named_columns import from_columns
 from isthmus.data.tables.reading import samples_from_frame
@@ -34,7 +35,7 @@ def read_object(
     labels: Any = None,
     *,
     name: str = "data",
-    expected: Sequence[str] | None = None,
+    expected: Expected | None = None,
 ) -> Bundle:
     """Samples from a Python object; `labels` are one class a sample, numbers or texts. `expected` are the columns of a
     trained model, by which those of a frame are found.
@@ -57,7 +58,7 @@ def read_object(
     return conform_bundle(bundle, options)
 
 
-def _from_mapping(data: Mapping[str, Any], options: DataConfig, expected: Sequence[str] | None) -> Bundle:
+def _from_mapping(data: Mapping[str, Any], options: DataConfig, expected: Expected | None) -> Bundle:
     unknown = set(data) - {"train", "test"}
     if unknown:
         message = f"the mapping has {', '.join(sorted(map(repr, unknown)))} besides 'train' and 'test'."
@@ -68,7 +69,7 @@ def _from_mapping(data: Mapping[str, Any], options: DataConfig, expected: Sequen
     return Bundle(*same_classes(train, read_object(data["test"], options, name="test", expected=expected).train))
 
 
-def _read_one(data: Any, options: DataConfig, name: str, expected: Sequence[str] | None = None) -> Samples:
+def _read_one(data: Any, options: DataConfig, name: str, expected: Expected | None = None) -> Samples:
     if isinstance(data, Samples):
         return data
     columns = from_columns(data, name)
@@ -94,7 +95,7 @@ def _read_one(data: Any, options: DataConfig, name: str, expected: Sequence[str]
     raise UsageError("USAGE-OBJECT", message, fix=f"hand over {ACCEPTED}")
 
 
-def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Sequence[str] | None) -> Samples:
+def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expected | None) -> Samples:
     """(X, y). Raises: UsageError if the second is not one label a sample."""
     samples = _read_one(x, options, name, expected)
     values = plain_tensor(y) if _is_tensor(y) else np.asarray(y)

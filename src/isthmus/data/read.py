@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from isthmus.config import DataConfig
 from isthmus.data.images.transforms import conform_bundle
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.schema import Expected
 from isthmus.data.sources import read_source
 from isthmus.system.workers import Progress
 
@@ -20,7 +20,7 @@ def read(
     options: DataConfig | None = None,
     progress: Progress | None = None,
     *,
-    expected: Sequence[str] | None = None,
+    expected: Expected | None = None,
 ) -> Bundle:
     """The samples behind a name, a path (which beats a name), or a Python object.
 
@@ -41,7 +41,7 @@ def read_samples(
     options: DataConfig | None = None,
     progress: Progress | None = None,
     *,
-    expected: Sequence[str] | None = None,
+    expected: Expected | None = None,
 ) -> Samples:
     """One set of samples to evaluate or to use a model on: the test part where the source comes with one.
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from isthmus.data.hashing import Matches, find_exact_duplicates, find_overlap, numbers_of
+from isthmus.data.schema import Schema
 from isthmus.data.whole_images import WholeImages
 
 
@@ -28,6 +29,8 @@ class Samples:
 
     Of pairs, x is what should come out and `x_in`, of the same shape and type, what goes in; `whole` holds both, the
     channels of x before those of x_in.
+
+    `schema` says what the columns of a table are, where they are of several kinds; NaN in x is a gap then.
     """
 
     x: np.ndarray
@@ -46,6 +49,7 @@ class Samples:
     alpha: bool = False
     owner: np.ndarray | None = None
     x_in: np.ndarray | None = None
+    schema: Schema | None = None
 
     def __len__(self) -> int:
         return len(self.x)

@@ -21,6 +21,7 @@ from isthmus.data.labels import same_classes
 from isthmus.data.named.catalog import NAMES, name_of
 from isthmus.data.named.locating import read_named
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.schema import Expected
 from isthmus.data.tables import reading
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.system.workers import Progress
@@ -35,7 +36,7 @@ def read_source(
     source: str | os.PathLike[str],
     options: DataConfig,
     progress: Progress | None = None,
-    expected: Sequence[str] | None = None,
+    expected: Expected | None = None,
 ) -> Bundle:
     """What a name or a path holds, as it is stored; a path that exists beats a name.
 
@@ -58,7 +59,7 @@ def _read_path(
     path: Path,
     options: DataConfig,
     progress: Progress | None,
-    expected: Sequence[str] | None,
+    expected: Expected | None,
 ) -> Bundle:
     bundle = _read_folder(path, options, progress) if path.is_dir() else _read_file(path, options, progress, expected)
     text = os.fspath(source)
@@ -78,7 +79,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _read_file(path: Path, options: DataConfig, progress: Progress | None, expected: Sequence[str] | None) -> Bundle:
+def _read_file(path: Path, options: DataConfig, progress: Progress | None, expected: Expected | None) -> Bundle:
     kind = kind_of_file(path)
     match kind:
         case "idx":

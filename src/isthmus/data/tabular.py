@@ -141,7 +141,7 @@ def _binary(matrix: np.ndarray) -> np.ndarray:
 def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin) -> list[str]:
     notes = []
     if len(matrix) >= ID_ROWS:
-        found = [names[i] for i in _all_different(matrix) if are_named_so(names[i]) or _is_dense(matrix[:, i])]
+        found = [names[i] for i in _all_different(matrix) if are_named_so(names[i]) or is_dense(matrix[:, i])]
         if found:
             advice = f"leave it out with --drop-column {found[0]}"
             notes.append(
@@ -171,7 +171,7 @@ def are_named_so(name: str) -> bool:
     return bool(words) and (bool({*words} & IDENTIFYING) or words[0] == "unnamed")
 
 
-def _is_dense(column: np.ndarray) -> bool:
+def is_dense(column: np.ndarray) -> bool:
     """Whether whole numbers, all different, leave hardly one out, or lie at equal distances: then they count the rows.
 
     Their order says nothing: a table may be sorted by its incomes, and its row numbers may be shuffled.

@@ -23,6 +23,7 @@ from isthmus.parts.corruptions import Pair
 from isthmus.system import files
 from isthmus.system.tensors import save_tensors
 
+HIDING_ROWS = 0.5  # of a batch have cells hidden
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
@@ -58,7 +59,7 @@ class AbstractModel(nn.Module):
         self.config, self.preprocess, self.own, self.flatten = config, preprocess, own, flatten
         self.saved_as: str | None = None
         self._saved_at = 0
-        self.likelihood = likelihoods.likelihood(config.likelihood)
+        self.likelihood = likelihoods.likelihood(config.likelihood, preprocess.encoding)
         self.corruption = corruption_for(config.noise, preprocess)
         self.terms = terms.terms(config.terms)
 
@@ -101,7 +102,7 @@ class AbstractModel(nn.Module):
 
     @property
     def z_size(self) -> int:
-        return self.config.z_size
+        return self.config.code_size
 
     @property
     def weights_sha256(self) -> str | None:
@@ -137,6 +138,20 @@ class AbstractModel(nn.Module):
     @property
     def device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def with_gaps(self, pair: Pair, share: float, generator: torch.Generator | None) -> Pair:
+        """The pair with cells of its input hidden: none in half of the rows, and twice `share` of them in the others.
+
+        What is hidden should come out all the same, which is how the model learns to fill gaps. Rows left whole are
+        what it will mostly see. Only where columns are of several kinds, which alone have a sign for a gap.
+        """
+        encoding = self.preprocess.encoding
+        if encoding is None or not share:
+            return pair
+        x = pair.x_in
+        draws = torch.rand((len(x), len(encoding.blocks) + 1), generator=generator, device=x.device)
+        rate = 2 * share * (draws[:, :1] < HIDING_ROWS)
+        return pair._replace(x_in=encoding.hidden(x, draws[:, 1:] < rate))
 
     def x_hat(self, x: Tensor) -> Tensor:
         """The reconstruction of network input x (B, *shape), on the scale of x."""

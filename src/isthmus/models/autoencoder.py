@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,7 @@ class Model(AbstractModel):
         self, config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"
     ):
         super().__init__(config, preprocess, own=own, flatten=flatten)
-        self.bottleneck = bottlenecks.bottleneck(config.bottleneck, config.z_size)
+        self.bottleneck = bottlenecks.bottleneck(config.bottleneck, config.code_size)
         if own is not None:
             self._adapt(own, flatten)
             return
@@ -37,8 +38,8 @@ class Model(AbstractModel):
             message = f"the network {config.network} ends without a sigmoid, so its output is no probability."
             raise UsageError("USAGE-OUTPUT", message, fix=f"pass --loss {config.likelihood.partition(',')[0]}")
         C = preprocess.shape[0]
-        width, channels = self.bottleneck.width_in(config.z_size), self.likelihood.channels_out(C)
-        sizes = networks.Sizes(preprocess.shape, width, config.z_size, channels)
+        width, channels = self.bottleneck.width_in(config.code_size), self.likelihood.channels_out(C)
+        sizes = networks.Sizes(preprocess.shape, width, config.code_size, channels)
         self.encoder, self.decoder = networks.network(
             config.network, sizes, hidden=config.hidden, activation=config.activation, dropout=config.dropout
         )
@@ -50,7 +51,7 @@ class Model(AbstractModel):
         """
         adapted = adapt(own, self.preprocess.shape, flatten)
         self.encoder, self.decoder, self.has_code = adapted.encoder, adapted.decoder, adapted.z_size is not None
-        z_size, C = adapted.z_size or self.config.z_size, self.preprocess.shape[0]
+        z_size, C = adapted.z_size or self.config.code_size, self.preprocess.shape[0]
         self.config = replace(self.config, z_size=z_size)
         self.bottleneck = bottlenecks.bottleneck(self.config.bottleneck, z_size)
         for part, text, needed, given in (
@@ -112,7 +113,9 @@ class Model(AbstractModel):
         codes = carrier.raw.float()
         x = self._in_chunks(lambda part: self.likelihood.mean(self.decoder(part).float()), codes, scaled=True)
         dtype = getattr(torch, self.preprocess.dtype) if self.preprocess.is_image else None
-        columns = self.preprocess.columns or tuple(f"{self.preprocess.unit}{i}" for i in range(self.preprocess.size))
+        columns = self.preprocess.columns or tuple(
+            f"{self.preprocess.unit}{i}" for i in range(math.prod(self.preprocess.raw_shape))
+        )
         return carrier.in_kind(self.preprocess.to_raw(x, dtype), columns)
 
     def _code(self, x: Tensor) -> Tensor:

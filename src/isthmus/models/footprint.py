@@ -118,10 +118,10 @@ def _smaller(config: ModelConfig, preprocess: Preprocess, found: Footprint, batc
     if batch_size > 1 and BYTES_A_WEIGHT * found.n_weights < free / 2:
         return f"pass a smaller --batch-size; it is {batch_size:,}"
     widest = max(config.hidden or (0,))
-    if widest >= max(preprocess.size, config.z_size):
+    if widest >= max(preprocess.size, config.code_size):
         return f"pass smaller widths with --hidden; they are {','.join(map(str, config.hidden or ()))}"
-    if config.z_size >= preprocess.size:
-        return f"pass a smaller --z-size; it is {config.z_size:,}"
+    if config.code_size >= preprocess.size:
+        return f"pass a smaller --z-size; it is {config.code_size:,}"
     if not preprocess.is_image:
         return f"leave columns out with --drop-column; there are {preprocess.size:,}"
     H, W = (math.ceil(side / 4) for side in preprocess.shape[1:])

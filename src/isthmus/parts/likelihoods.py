@@ -1,9 +1,4 @@
-"""What turns the decoder's output into a cost in nats per sample, and into a picture.
-
-Inside, `nll` is in nats, summed over the dimensions of a sample. What people read, and what the optimizer sees, is
-`readable`: an exact affine map of the nats per value onto the number that the field reports (binary cross-entropy,
-mean squared error, mean absolute error).
-"""
+"""The likelihoods: Bernoulli, Gaussian, Laplace, and one of columns of several kinds; see `AbstractLikelihood`."""
 
 from __future__ import annotations
 
@@ -15,48 +10,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from isthmus.data.batching.encoding import Encoding
+from isthmus.parts.abstract_likelihood import AbstractLikelihood, per_sample
 from isthmus.parts.codes import held_between
+from isthmus.parts.column_likelihood import ColumnsLikelihood
 from isthmus.registry import build
 
 VARIANCES = ("fixed", "shared", "learned")
 # The scale from half a gray level of 255, 0.0025, where a density says no more about bytes, to 20 times a column's
 # deviation, where no error is left to explain.
 LOG_SCALE = (-6.0, 3.0)
-
-
-class AbstractLikelihood(nn.Module):
-    """p(x | z), from the decoder's output `params` (B, channels_out(C), …)."""
-
-    unit: str  # what `readable` gives
-    range: tuple[float, float] | None = None  # targets outside of it are refused
-    params_range: tuple[float, float] | None = None  # so are networks whose output may lie outside of it
-    slope, offset = 1.0, 0.0
-
-    def channels_out(self, C: int) -> int:
-        """How many channels the decoder must give for C channels of data."""
-        return C
-
-    @abstractmethod
-    def nll(self, params: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """-log p(target | params) in nats, (B,): summed over dimensions, each value weighted by `weight`."""
-
-    @abstractmethod
-    def mean(self, params: Tensor) -> Tensor:
-        """The expected x: the reconstruction, in the shape of the target."""
-
-    def from_mean(self, x: Tensor) -> Tensor:
-        """The params (B, channels_out(C), …) whose `mean` is x (B, C, …): where the output bias starts."""
-        return x
-
-    def readable(self, nats_per_value: Tensor | float) -> Tensor | float:
-        """Nats per value as `unit`: (nats - offset) * slope."""
-        if self.slope == 1.0 and self.offset == 0.0:
-            return nats_per_value  # as it is: two operations less in every step, and in its gradient
-        return (nats_per_value - self.offset) * self.slope
-
-
-def _per_sample(cost: Tensor, weight: Tensor | None) -> Tensor:
-    return (cost if weight is None else cost * weight).flatten(1).sum(1)
 
 
 class BernoulliLikelihood(AbstractLikelihood):
@@ -80,7 +43,7 @@ class BernoulliLikelihood(AbstractLikelihood):
         self, params: Float[Tensor, "B ..."], target: Float[Tensor, "B ..."], weight: Tensor | None = None
     ) -> Tensor:
         cost = F.binary_cross_entropy_with_logits if self.logits else F.binary_cross_entropy
-        return _per_sample(cost(params.to(target.dtype), target, reduction="none"), weight)
+        return per_sample(cost(params.to(target.dtype), target, reduction="none"), weight)
 
     def mean(self, params: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         return params.sigmoid() if self.logits else params
@@ -126,10 +89,10 @@ class AbstractScaled(AbstractLikelihood):
     ) -> Tensor:
         params = params.to(target.dtype)
         if self.variance == "fixed":
-            return _per_sample(self.distance(params - target) + self.nats_at_mean, weight)
+            return per_sample(self.distance(params - target) + self.nats_at_mean, weight)
         log_scale = self._log_scale(params)
         cost = self.distance((self.mean(params) - target) * (-log_scale).exp()) + log_scale + self.nats_at_mean
-        return _per_sample(cost, weight)
+        return per_sample(cost, weight)
 
     def mean(self, params: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         return params.chunk(2, dim=1)[0] if self.variance == "learned" else params
@@ -168,11 +131,14 @@ class LaplaceLikelihood(AbstractScaled):
 
 LIKELIHOODS: dict[str, type[AbstractLikelihood]] = {
     "bernoulli": BernoulliLikelihood,
+    "columns": ColumnsLikelihood,
     "gaussian": GaussianLikelihood,
     "laplace": LaplaceLikelihood,
 }
 
 
-def likelihood(text: str) -> AbstractLikelihood:
-    """The likelihood that `text` names, such as `"bernoulli"` or `"bernoulli,output=probabilities"`."""
-    return build("likelihood", LIKELIHOODS, text)
+def likelihood(text: str, encoding: Encoding | None = None) -> AbstractLikelihood:
+    """The likelihood that `text` names, such as `"bernoulli"` or `"bernoulli,output=probabilities"`; `encoding` says
+    what the values of columns of several kinds are, for `"columns"`.
+    """
+    return build("likelihood", LIKELIHOODS, text, encoding=encoding)

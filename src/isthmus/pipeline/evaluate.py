@@ -74,7 +74,7 @@ def evaluate(
 def _about_other(prepared: Prepared) -> dict[str, Any]:
     """The `data` block where other data than the run's own was measured; `trained_on` names that."""
     test = prepared.splits.test
-    about = {"name": test.name, "n_test": len(test), "shape": list(prepared.preprocess.shape)}
+    about = {"name": test.name, "n_test": len(test), "shape": list(prepared.preprocess.raw_shape)}
     return about | {"trained_on": prepared.config.data.source}
 
 

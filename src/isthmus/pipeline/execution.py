@@ -20,6 +20,7 @@ from isthmus.pipeline.reporting import code_moments, report_at_end
 from isthmus.pipeline.rescue import rescuing
 from isthmus.report.run_data import RunData
 from isthmus.runs import folder
+from isthmus.runs.fill_errors import keep_fill_errors
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import keep_latent
 from isthmus.runs.set_facts import keep_set_facts
@@ -135,6 +136,7 @@ def _judge(
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
+    keep_fill_errors(run.path, prepared, model)
     keep_training_rows(run.path, prepared.splits.train)
     keep_set_facts(run.path, prepared, model)
     report_at_end(

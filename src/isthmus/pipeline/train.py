@@ -99,7 +99,7 @@ def dry_run(config: Config, data: Any = None, *, show: bool | AbstractDisplay = 
     t = prepared.config.training
     epochs = t.epochs or max(1, round(t.steps / len(batches)))
     sizes = {role: len(getattr(prepared.splits, role)) for role in ("train", "validation", "test")}
-    about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.shape}
+    about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.raw_shape}
     return about | {
         "parameters": model.n_parameters,
         "epochs": epochs,

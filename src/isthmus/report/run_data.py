@@ -88,7 +88,7 @@ class RunData:
         """The mean and the principal components of the training data; None where the data is missing."""
         if self.given_rivals is not None or self.prepared is None:
             return self.given_rivals
-        size, z_size = self.prepared.preprocess.size, self.prepared.config.model.z_size
+        size, z_size = self.prepared.preprocess.size, self.prepared.config.model.code_size
         most = int(EXACT_WORK / (2.0 * size**2)) if size <= SIDE else LARGE  # about a second
         return fit_rivals(self.prepared.x(self.prepared.splits.train, max(most, 2 * z_size)), self.n_components)
 

@@ -10,6 +10,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order
+from isthmus.data.batching.encoding import Encoding
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.runs.latent import MOST_NUMBERS
 
@@ -24,8 +25,14 @@ class ErrorSignals(NamedTuple):
     z: np.ndarray | None
 
 
-def error_signals(model: AbstractModel, data: Tensor, generator: torch.Generator | None = None) -> ErrorSignals:
+def error_signals(
+    model: AbstractModel, data: Tensor, generator: torch.Generator | None = None, usual: np.ndarray | None = None
+) -> ErrorSignals:
     """Of a resident tensor or of network input (n, *shape), by a pass that draws nothing.
+
+    Where columns are of several kinds and `usual` (K,) is given, the error is the mean over the columns there are of
+    what each costs where it is hidden, over its usual cost: what the others say of it. A cell that the network sees it
+    mostly copies, right or wrong.
 
     With a generator the samples get the noise of the training before. The error is that between what goes in and what
     comes out, noise included: at use nothing else is known.
@@ -35,10 +42,39 @@ def error_signals(model: AbstractModel, data: Tensor, generator: torch.Generator
         for x in in_order(data, model.preprocess, model.device) if len(data) else ():
             x_in = x if generator is None else model.judged_pair(x, generator).x_in
             params, code = model(x_in)
-            logs.append(log_errors((model.likelihood.mean(params.float()) - x_in).cpu().double().square()))
+            squares = model.likelihood.errors(params.float(), x_in).cpu().double()
+            logs.append(log_errors(squares) if usual is None else log_surprise(model, x_in, usual))
             if has_density(model):
                 codes.append(code.z.float().flatten(1).cpu().numpy())
     return ErrorSignals(np.concatenate(logs), np.concatenate(codes) if has_density(model) else None)
+
+
+def log_surprise(model: AbstractModel, x: Tensor, usual: np.ndarray) -> np.ndarray:
+    """The log of the mean over a row's columns of its `hidden_costs` over the usual ones, (n,)."""
+    encoding = _encoding(model)
+    there = (~encoding.missing(x)).sum(1).clamp(min=1).cpu()
+    costs = hidden_costs(model, x) / torch.from_numpy(usual)
+    return (costs.sum(1) / there + LEAST_ERROR).log().numpy()
+
+
+def hidden_costs(model: AbstractModel, x: Tensor) -> Tensor:
+    """What each column of x (n, D) costs where it alone is hidden from the model, (n, K) float64 on the processor; 0
+    for a gap. The model is in evaluation mode.
+    """
+    encoding = _encoding(model)
+    K, found = len(encoding.blocks), []
+    for k in range(K):
+        hidden = torch.zeros(len(x), K, dtype=torch.bool, device=x.device)
+        hidden[:, k] = True
+        params = model(encoding.hidden(x, hidden)).params.float()
+        found.append(model.likelihood.errors(params, x)[:, k].cpu().double())
+    return torch.stack(found, 1)
+
+
+def _encoding(model: AbstractModel) -> Encoding:
+    encoding = model.preprocess.encoding
+    assert encoding is not None
+    return encoding
 
 
 def log_errors(squares: Tensor) -> np.ndarray:
@@ -56,4 +92,6 @@ def has_density(model: AbstractModel) -> bool:
     return model.has_code and model.z_size <= MOST_NUMBERS
 
 
-__all__ = ["ErrorSignals", "error_nats", "error_signals", "has_density", "log_errors"]
+__all__ = [
+    "ErrorSignals", "error_nats", "error_signals", "has_density", "hidden_costs", "log_errors", "log_surprise",
+]  # fmt: skip

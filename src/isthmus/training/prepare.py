@@ -13,14 +13,10 @@ from torch import nn
 from isthmus.config import Config, DataConfig
 from isthmus.data.batching.batches import AbstractBatches, Batches, shift_of
 from isthmus.data.batching.patches import Patches, soften_of
-from isthmus.data.batching.preprocess import (
-    Preprocess,
-    refuse_gaps,
-    refuse_other_values,
-    refuse_out_of_range,
-)
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import Splits, align_labels, split
+from isthmus.data.batching.value_checks import refuse_gaps, refuse_other_values, refuse_out_of_range
 from isthmus.data.objects import read_object
 from isthmus.data.pairs.targets import read_targets
 from isthmus.data.read import read, read_samples
@@ -37,7 +33,16 @@ from isthmus.parts.own_module import check_trainable
 from isthmus.randomness import generator_for
 from isthmus.system.devices import pick_device, pick_precision
 from isthmus.training import notes
-from isthmus.training.choices import fitting_likelihood, fitting_shift, is_unknown, passes, settle_network, settle_noise
+from isthmus.training.choices import (
+    fitting_likelihood,
+    fitting_shift,
+    is_unknown,
+    passes,
+    settle_budget,
+    settle_code,
+    settle_network,
+    settle_noise,
+)
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared
 from isthmus.training.threads import pick_threads
@@ -63,11 +68,13 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
         fix = "leave --group out; pieces of one image are kept together by themselves, rows of an array need a table"
         raise DataError("DATA-GROUP", message, fix=fix)
     options = replace(options, digits=wanted)
-    targets = read_targets(options, target)
+    known, targets = bundle.train.schema, read_targets(options, target)
+    if known is None and options.missing == "auto" and not bundle.train.is_image:
+        options = replace(options, missing="median")  # what the training part needs not be told of
     others: dict[str, Samples | None] = {}
     for role in ("validation", "test"):
         source = getattr(options, role)
-        found = read_samples(source, options) if source is not None else None
+        found = read_samples(source, options, expected=known) if source is not None else None
         others[role] = found if found is None or targets is None else targets.of(found)
     if targets is not None:
         bundle = targets.of_bundle(bundle)
@@ -88,15 +95,17 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     """
     for samples in (splits.train, splits.validation, splits.test):
         refuse_gaps(samples, config.data.missing)
-    preprocess = fit_preprocess(splits.train, config.data.scale, config.data.digits, config.data.range)
+    data = config.data
+    preprocess = fit_preprocess(splits.train, data.scale, data.digits, data.range, data.missing)
     for samples in (splits.validation, splits.test):
         refuse_other_values(samples, preprocess)
     splits = replace(
         splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
     )
     said = [*splits.train.notes, *notes.about_sameness(splits.train)]
-    training, device = config.training, pick_device(config.training.device)
-    n = len(splits.train)
+    n, device = len(splits.train), pick_device(config.training.device)
+    training, about_budget = settle_budget(config.training, n, preprocess)
+    said += about_budget
     augment = training.augment
     if augment == "auto" and is_without_code(config.model.network):
         augment = "none"
@@ -120,8 +129,9 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         precision=pick_precision(training.precision, device),
         device=device.type,
     )
-    model, about_model = settle_network(config.model, preprocess)
-    said += about_model
+    model, about_code = settle_code(config.model, splits.train, preprocess)
+    model, about_model = settle_network(model, preprocess)
+    said += [*about_code, *about_model]
     if is_unknown(model.noise):
         model, about_noise = settle_noise(model, _some(splits.train, preprocess))
         said += about_noise

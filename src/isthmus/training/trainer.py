@@ -172,6 +172,7 @@ class Trainer:
             torch.manual_seed(seed_of(settings.seed, step, "layers"))
         done = step / (self.progress.epochs * self.progress.batches)
         pair = self.model.training_pair(self.batches.take(rows, generator, done), generator, done)
+        pair = self.model.with_gaps(pair, settings.hide, generator)
         for parameter in self.parameters:  # what zero_grad does, without its 50 microseconds
             parameter.grad = None
         with autocast(settings, self.device):

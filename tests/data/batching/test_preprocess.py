@@ -10,8 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import tiny
-from isthmus.data.batching.preprocess import Preprocess, refuse_gaps, refuse_out_of_range
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
+from isthmus.data.batching.value_checks import refuse_gaps, refuse_out_of_range
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 

@@ -40,7 +40,7 @@ def _fits(tensor: Tensor, device: torch.device) -> bool:
 
 def _narrowed(tensor: Tensor, preprocess: Preprocess) -> Tensor:
     """x of a float64 tensor, where it lies since Apple's GPUs have no float64, piece by piece to save memory."""
-    x, n = torch.empty(tensor.shape), chunk_of(preprocess.size)
+    x, n = torch.empty((len(tensor), *preprocess.shape)), chunk_of(preprocess.size)
     for part, out in zip(tensor.split(n), x.split(n), strict=True):
         out.copy_(preprocess.to_x(part))
     return x

@@ -37,7 +37,7 @@ class Carrier:
         array = values if isinstance(values, Tensor) else torch.from_numpy(_array(values))
         tensor = _numbers(array, white=255 if preprocess.is_image else 1)
         self.dtype, self.device = tensor.dtype, tensor.device
-        arranged, self._restore = arrange(tensor.detach(), preprocess.shape)
+        arranged, self._restore = arrange(tensor.detach(), preprocess.raw_shape)
         self.raw = self._checked(arranged)
 
     def back(self, x: Tensor) -> Any:
@@ -54,6 +54,8 @@ class Carrier:
         """Raw values (N, *shape) in the type, layout and kind of what was given."""
         raw = self._restore(raw)
         raw = raw.to(self.dtype) if self._keeps_type else raw
+        if self.frame is not None and self.preprocess.schema is not None:
+            return self._made(self.preprocess.cells(raw.numpy(force=True)))
         if self.frame is not None:
             return self._frame(raw, self.preprocess.columns or [str(column) for column in self.frame.columns])
         return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()
@@ -93,7 +95,8 @@ class Carrier:
         return raw
 
     def _check_floats(self, raw: Tensor) -> None:
-        values = raw if self.preprocess.fill is None else raw[~raw.isnan()]  # its medians stand in for gaps
+        fills = self.preprocess.fill is not None or self.preprocess.encoding is not None
+        values = raw[~raw.isnan()] if fills else raw  # its medians stand in for gaps, or it sees them
         if not values.numel():
             return
         low, high = (float(v) for v in torch.aminmax(values))
@@ -106,15 +109,19 @@ class Carrier:
             raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")
 
     def _from_frame(self, frame: Any) -> np.ndarray:
-        from isthmus.data.tables.given_frames import matrix_by_name  # late: polars is slow to import
+        from isthmus.data.tables.given_frames import matrix_by_name, raw_of_frame  # late: polars is slow to import
 
         known = self.preprocess
+        if known.schema is not None:
+            return raw_of_frame(frame, known.schema, label=known.label_column, group=known.group_column)
         named = {"label": known.label_column, "group": known.group_column}
         return matrix_by_name(frame, known.columns, **named, gaps=known.fill is not None)
 
     def _frame(self, values: Tensor, names: Sequence[str]) -> Any:
         """A frame of the kind that was given, with its index where it has one (pandas)."""
-        columns = dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True))
+        return self._made(dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True)))
+
+    def _made(self, columns: dict[str, Any]) -> Any:
         make: Any = type(self.frame)
         index = getattr(self.frame, "index", None)
         frame = make(columns) if index is None else make(columns, index=index)

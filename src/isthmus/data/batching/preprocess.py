@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.numeric import value_range
+from isthmus.data.batching.encoding import Encoding, value_names
 from isthmus.data.ranges import within_unit
-from isthmus.data.samples import Samples
+from isthmus.data.schema import Expected, Schema
 from isthmus.errors import DataError
 
 DTYPES = ("uint8", "uint16", "float32", "float64")  # in which data is kept
@@ -33,6 +33,9 @@ class Preprocess:
     `fill` holds the median of each column of a table's training part, in raw units, which stands in for NaN;
     None for images, and for models of before it was always kept. `columns` names what a table must hold; `label_column`
     and `classes` say what the labels were, `group_column` what kept rows together.
+
+    Of a table whose columns are of several kinds, `schema` says what they are and `encoding` how they become x: `shape`
+    is then that of x, and a raw sample has `raw_shape`, a value a column, with NaN for a gap.
     """
 
     shape: tuple[int, ...]
@@ -100,6 +103,27 @@ class Preprocess:
             fix = f"hand over the raw values; if 0 is black and 1 is white, x * {white - black:.6g} + {black:.6g}"
             raise DataError("DATA-RANGE", f"the input lies between {low:g} and {high:g}; {wanted}.", fix=fix)
 
+    schema: Schema | None = None
+    encoding: Encoding | None = None
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """The shape of one raw sample."""
+        return self.shape if self.encoding is None else (len(self.encoding.blocks),)
+
+    @property
+    def x_names(self) -> tuple[str, ...] | None:
+        """What each value of x is; None for images, and where columns have no names."""
+        if self.schema is None or self.encoding is None:
+            return self.columns
+        pairs = zip(self.schema.modeled, self.encoding.blocks, strict=True)
+        return tuple(name for column, block in pairs for name in value_names(column, block))
+
+    @property
+    def expected(self) -> Expected | None:
+        """The columns of the tables that the model takes; None where they have no names."""
+        return self.columns if self.schema is None else self.schema
+
     @property
     def is_image(self) -> bool:
         return len(self.shape) == 3
@@ -116,14 +140,17 @@ class Preprocess:
 
     @property
     def unit(self) -> str:
-        """What one value is called: pixel or value."""
-        return "pixel" if self.is_image else "value"
+        """What one value is called: pixel, value, or column where these are of several kinds."""
+        return "pixel" if self.is_image else "value" if self.encoding is None else "column"
 
     def to_x(self, raw: Tensor) -> Tensor:
         """float32 network input from raw (B, *shape), gaps filled. What is kept in float64 is scaled so, then cast.
 
         Raises: DataError for gaps that nothing can fill.
         """
+        if self.encoding is not None:
+            raw = raw.to(torch.float64)
+            return self.encoding.to_x(raw if self.fill is None else self._without_gaps(raw))
         x = raw.to(self._working)
         if raw.dtype.is_floating_point:
             x = self._without_gaps(x)
@@ -149,6 +176,8 @@ class Preprocess:
         """Raw values of `dtype` (default: floats in raw units, float64 where the data is kept so) from network output;
         integers are rounded and cut to their range.
         """
+        if self.encoding is not None:
+            return self.encoding.to_raw(x).to(dtype or torch.float64)
         x = x.to(self._working) if self._working == torch.float64 else x
         if self.offset is not None and self.scale is not None:
             x = x / self._constant(self.scale, x) + self._constant(self.offset, x)
@@ -169,8 +198,30 @@ class Preprocess:
         constant = constant.repeat(like.shape[1] // len(values))  # of pairs both halves are scaled alike
         return constant if not self.is_image else constant.reshape(-1, 1, 1)
 
+    def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """x_hat with x where x has gaps, so that nothing is compared there."""
+        return x_hat if self.encoding is None else self.encoding.known_only(x, x_hat)
+
+    def by_column(self, values: Tensor) -> Tensor:
+        """Values of x (N, D) added up by the column that they belong to, (N, K)."""
+        if self.encoding is None:
+            return values
+        place = torch.tensor(self.encoding.column_of, device=values.device)
+        return values.new_zeros(len(values), len(self.encoding.blocks)).index_add_(1, place, values)
+
+    def cells(self, raw: np.ndarray) -> dict[str, Any]:
+        """Raw samples (N, *raw_shape) as columns of a table, by name; as they were written where there is a schema."""
+        flat = raw.reshape(len(raw), -1)
+        if self.schema is not None:
+            from isthmus.data.tables.cell_conversion import to_cells  # late: polars is slow to import
+
+            return to_cells(flat, self.schema)
+        names = self.columns or tuple(f"{self.unit}{i}" for i in range(self.size))
+        return {name: flat[:, i] for i, name in enumerate(names)}
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As a model keeps it; without `schema` and `encoding` where there are none, as models of before did."""
+        return {k: v for k, v in asdict(self).items() if v is not None or k not in {"schema", "encoding"}}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
@@ -179,6 +230,9 @@ class Preprocess:
         Raises: ValueError for what no training leaves; TypeError for unknown names.
         """
         restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        for name, kind in (("schema", Schema), ("encoding", Encoding)):
+            if restored.get(name) is not None:
+                restored[name] = kind.from_dict(restored[name])
         found = cls(**restored)
         found._check()
         return found
@@ -189,51 +243,23 @@ class Preprocess:
             raise ValueError(f"the shape {shape!r} is none of samples")
         if self.dtype not in DTYPES:
             raise ValueError(f"the type {self.dtype!r} is none of {', '.join(DTYPES)}")
+        self._check_columns()
+        n = self.raw_shape[0] if self.raw_shape else 0
         for name, wanted in (("offset", n), ("scale", n), ("fill", n), ("range", 2)):
             numbers = getattr(self, name)
             if numbers is not None and not (len(numbers) == wanted and all(map(math.isfinite, numbers))):
                 raise ValueError(f"{name} needs {wanted} finite numbers")
-        if self.columns is not None and len(self.columns) != self.size:
+        if self.columns is not None and len(self.columns) != math.prod(self.raw_shape):
             raise ValueError(f"{len(self.columns)} columns are named for samples of shape {shape!r}")
 
-
-def refuse_gaps(samples: Samples, missing: str) -> None:
-    """Raises: DataError for rows of a table with NaN where nobody chose `missing="median"`. Files and arrays were
-    refused when they were read; `Samples` may come from anywhere."""
-    if missing == "median" or samples.is_image or not (n := int(np.isnan(samples.x).sum())):
-        return
-    message = f"{samples.name}: {n:,} of {samples.x.size:,} values are NaN."
-    raise DataError("DATA-MISSING", message, fix="remove or replace them, or pass --missing median")
-
-
-def refuse_other_values(samples: Samples, preprocess: Preprocess) -> None:
-    """Raises: DataError for images whose values cannot be meant as those of the training part, by type or by range."""
-    if not samples.is_image or (samples.x.dtype == np.uint8 and preprocess.ends is None) or not samples.x.size:
-        return
-    low, high = value_range(samples.x)
-    preprocess.refuse_other_scale(str(samples.x.dtype), low, high)
-    by_type = preprocess.offset is None and samples.x.dtype == np.float32
-    if by_type and not within_unit(low, high):
-        message = f"{samples.name}: float images have values from {low:g} to {high:g}; the model takes 0 to 1."
-        raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")
-
-
-def refuse_out_of_range(x: Tensor, allowed: tuple[float, float] | None, *, what: str, likelihood: str) -> None:
-    """Checks targets against what a likelihood can take, before the first epoch.
-
-    Raises: DataError with the observed range, the likelihood and the fix.
-    """
-    if allowed is None or not len(x):
-        return
-    low, high = (float(v) for v in torch.aminmax(x))
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise DataError(
-            "DATA-RANGE", f"{what} holds NaN or infinite values.", fix="remove them, or pass --missing median"
-        )
-    if low < allowed[0] or high > allowed[1]:
-        raise DataError(
-            "DATA-RANGE",
-            f"{what} has values from {low:g} to {high:g}, but the {likelihood} cost needs "
-            f"{allowed[0]:g} to {allowed[1]:g}.",
-            fix="pass --scale minmax to bring the data to [0, 1], or --loss gaussian for a squared error",
-        )
+    def _check_columns(self) -> None:
+        """Raises: ValueError where schema and encoding do not belong together."""
+        if (self.schema is None) != (self.encoding is None):
+            raise ValueError("of schema and encoding only one is there")
+        if self.schema is None or self.encoding is None:
+            return
+        if self.shape != (self.encoding.size,) or self.columns != self.schema.names:
+            raise ValueError(f"the schema is not one of samples of shape {self.shape!r}")
+        for column, block in zip(self.schema.modeled, self.encoding.blocks, strict=True):
+            if column.kind != block.kind or (column.kind == "category" and len(column.levels) != block.n_levels):
+                raise ValueError(f"the column {column.name!r} is encoded as another kind")

@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.batching.encoding_fit import fit_encoding
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.ranges import UsedRange, is_scaled_by_use, used_range
 from isthmus.data.samples import Samples
+from isthmus.data.schema import Schema
 from isthmus.errors import DataError
 
 MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
 
 
-def fit_preprocess(train: Samples, scale: str, digits: str = "auto", range: str = "data") -> Preprocess:
+def fit_preprocess(
+    train: Samples, scale: str, digits: str = "auto", range: str = "data", missing: str = "auto"
+) -> Preprocess:
     """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `digits`: float32 takes columns for
     constant by the rule of runs from before that setting; `range`: data or type, for images that are neither bytes nor
-    floats in [0, 1].
+    floats in [0, 1]; `missing`: with median the gaps of columns of several kinds are filled too, instead of seen.
 
     auto brings images to [0, 1] by the range of their type, or by the range in use, and standardizes tables column by
     column, once their gaps are filled with the medians that are kept for later ones. Constant columns are scaled by 1,
@@ -26,6 +30,8 @@ def fit_preprocess(train: Samples, scale: str, digits: str = "auto", range: str 
 
     Raises: DataError if a column of the training part holds nothing but gaps.
     """
+    if train.schema is not None:
+        return _of_columns(train, train.schema, scale, missing)
     fill = None if train.is_image else medians(train)
     if fill is not None and np.isnan(train.x).any():
         train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, train.x.dtype), train.x))
@@ -52,6 +58,26 @@ def fit_preprocess(train: Samples, scale: str, digits: str = "auto", range: str 
     inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
     bounds = (0.0, 1.0) if scale == "minmax" else None
     return Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse, range=bounds)
+
+
+def _of_columns(train: Samples, schema: Schema, scale: str, missing: str) -> Preprocess:
+    """The preprocessing of a table whose columns are of several kinds."""
+    encoding = fit_encoding(train.x, schema, scale)
+    fill = usual_values(train, schema) if missing == "median" else None
+    known: dict[str, Any] = {"columns": schema.names, "label_column": train.label_column, "classes": train.classes}
+    known |= {"group_column": train.group_column, "fill": fill, "schema": schema, "encoding": encoding}
+    return Preprocess((encoding.size,), "float64", **known)
+
+
+def usual_values(train: Samples, schema: Schema) -> tuple[float, ...]:
+    """The median of each column, and of names the most frequent one."""
+    found = list(medians(train))
+    for k, column in enumerate(schema.modeled):
+        if column.kind in {"category", "yes-no"}:
+            found[k] = float(np.bincount(train.x[~np.isnan(train.x[:, k]), k].astype(np.int64)).argmax())
+        elif column.kind == "count":
+            found[k] = float(np.floor(found[k]))
+    return tuple(found)
 
 
 def range_in_use(train: Samples) -> UsedRange | None:

@@ -43,7 +43,7 @@ class Style(NamedTuple):
 
 
 PLAIN = Style()
-NO_NUMBER = "is not a number"
+NO_NUMBER, IS_DATE = "is not a number", "is a date, not a number"
 
 
 def grouped(thousands: str, decimal: str) -> str:
@@ -71,6 +71,12 @@ def to_numbers(text: pl.DataFrame, style: Style) -> Numbers:
         if truth is not None:
             values = values.with_columns(truth.alias(name))
     return masked(values.select(pl.all().fill_null(float("nan"))).to_numpy(), missing.to_numpy())
+
+
+def numbers_of_texts(text: pl.Series, style: Style) -> np.ndarray:
+    """(n,) float64 of one column of stripped texts, NaN where a cell is no number; true and false are none here."""
+    plain = text.to_frame().select(_plain(style).cast(pl.Float64, strict=False))
+    return plain.to_series().fill_null(float("nan")).to_numpy()
 
 
 def masked(values: np.ndarray, missing: np.ndarray) -> Numbers:
@@ -129,5 +135,5 @@ def reason(cell: str, style: Style = PLAIN) -> Reason:
     if style.decimal == "," and PLAIN.is_number(cell):
         return Reason("has a decimal point, while the others have a comma", '--decimal "."')
     if DATE.fullmatch(cell):
-        return Reason("is a date, not a number")
+        return Reason(IS_DATE)
     return Reason(NO_NUMBER)

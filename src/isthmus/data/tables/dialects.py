@@ -62,12 +62,14 @@ def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
 
 
 def text_columns(head: Lines, dialect: Dialect) -> list[str]:
-    """The columns whose cells in the first rows are mostly no numbers."""
+    """The columns whose cells in the first rows are mostly no numbers, gaps aside."""
     lines = head.data.decode().split("\n")[dialect.header_lines :]
     rows, _ = split(_probed(lines[:PROBED]), dialect.delimiter)
     cells = [[row[j] for row in rows if j < len(row)] for j in range(dialect.n_columns)]
     names = dialect.names or ()
-    return [name for name, found in zip(names, cells, strict=False) if not _mostly_numbers(found, dialect.style)]
+    known = [[cell for cell in found if cell.strip().lower() not in MISSING] for found in cells]
+    pairs = zip(names, known, strict=False)
+    return [name for name, found in pairs if found and not _mostly_numbers(found, dialect.style)]
 
 
 def _probed(lines: list[str]) -> list[str]:

@@ -81,7 +81,7 @@ class Findings:
         """
         texts = self.text_columns()
         refused_bad = bool(texts) or (bool(self.ragged or self.n_bad) and not self.options.skip_bad_rows)
-        refused_missing = bool(self.n_missing) and self.options.missing == "error"
+        refused_missing = bool(self.n_missing) and self.options.missing in {"auto", "error"}
         if refused_bad or refused_missing:
             raise self._error(refused_bad, refused_missing, texts)
         notes = []

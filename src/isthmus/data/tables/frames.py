@@ -126,7 +126,7 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
 
     Raises: DataError if columns are of types that are no numbers; ResourceError for memory.
     """
-    _refuse_types(frame, plan, findings.name)
+    refuse_types(frame, plan, findings.name)
     N, k = frame.n_rows, len(plan.features)
     whole = all(frame.types[i].is_integer() for i in plan.features)
     refuse_too_large(N * k * 4, findings.name, fix="leave out columns with --drop-column")
@@ -165,7 +165,7 @@ def numbers_of(frame: AbstractFrame, plan: Plan, findings: Findings) -> np.ndarr
 
     Raises: DataError if columns are of types that are no numbers.
     """
-    _refuse_types(frame, plan, findings.name)
+    refuse_types(frame, plan, findings.name)
     block = frame.block(plan.features)
     numbers = _numbers(block)
     findings.add_cells(range(1, frame.n_rows + 1), numbers.missing, numbers.bad, _shower(block), plan.features)
@@ -221,12 +221,12 @@ def _is_text(dtype: pl.DataType) -> bool:
     return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 
 
-def _refuse_types(frame: AbstractFrame, plan: Plan, name: str) -> None:
-    """Checks that every feature is of a type that can hold numbers.
+def refuse_types(frame: AbstractFrame, plan: Plan, name: str, *, times: bool = False) -> None:
+    """Checks that every feature is of a type that can hold numbers, or `times`.
 
     Raises: DataError with a line for each column that cannot, and which columns can be used.
     """
-    refused = [i for i in plan.features if not _is_usable(frame.types[i])]
+    refused = [i for i in plan.features if not _is_usable(frame.types[i], times)]
     if not refused:
         return
     problems = [f'column "{printable(frame.names[i])}" is {frame.types[i]}: {_advice(frame.types[i])}' for i in refused]
@@ -238,7 +238,9 @@ def _refuse_types(frame: AbstractFrame, plan: Plan, name: str) -> None:
     raise DataError("DATA-TYPE", message, fix=f"leave them out with {drop}", problems=problems)
 
 
-def _is_usable(dtype: pl.DataType) -> bool:
+def _is_usable(dtype: pl.DataType, times: bool) -> bool:
+    if times and isinstance(dtype, pl.Date | pl.Datetime | pl.Time):
+        return True
     return dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.Null) or _is_text(dtype)
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import polars as pl
 
 from isthmus.config import DataConfig
+from isthmus.data.schema import Schema
 from isthmus.data.tables.columns import plan_columns
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, PolarsFrame, numbers_of
 from isthmus.data.tables.named_columns import from_columns
+from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import DataError, UsageError
 
 NAME = "the table"
@@ -71,6 +73,13 @@ def matrix_by_name(
     return values
 
 
+def raw_of_frame(frame: Any, schema: Schema, *, label: str | None = None, group: str | None = None) -> np.ndarray:
+    """Raw values (N, K) of a frame whose columns are of several kinds, as `matrix_by_name`; NaN for a gap."""
+    with _fixes_in_python():
+        options = DataConfig(label=label, group=group, digits="float64")
+        return samples_from_frame(frame, name=NAME, options=options, expected=schema).x
+
+
 @contextmanager
 def _fixes_in_python() -> Iterator[None]:
     """Fixes that can be done to a frame, instead of options of the command line."""
@@ -95,4 +104,4 @@ def _column(frame: Any, place: int) -> Any:
     return frame.to_series(place) if isinstance(frame, pl.DataFrame) else frame.iloc[:, place]
 
 
-__all__ = ["as_frame", "matrix_by_name"]
+__all__ = ["as_frame", "matrix_by_name", "raw_of_frame"]

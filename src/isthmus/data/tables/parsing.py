@@ -32,6 +32,14 @@ class ParsedChunk(NamedTuple):
     kept: np.ndarray
 
 
+class TextChunk(NamedTuple):
+    """Cells as text, the lines where their rows begin, and their numbers among all data rows."""
+
+    cells: pl.DataFrame
+    rows: np.ndarray
+    places: np.ndarray
+
+
 class Parser:
     """Turns chunks into `Part`s and writes what is wrong into `findings`.
 
@@ -53,14 +61,35 @@ class Parser:
 
     def parse(self, lines: Lines) -> ParsedChunk:
         """The rows of a chunk."""
-        if self.dialect.delimiter == " ":
-            data = re.sub(rb"[ \t]+", b" ", lines.data)
-            lines = lines._replace(data=re.sub(rb"(?m)^ | (?=\r?$)", b"", data))
+        lines = self._with_single_blanks(lines)
         part = None if self.careful else self._fast(lines)
         part = part or self._careful(lines)
         if part.values.dtype != np.uint8 and self.options.digits == "auto":
             self.rounding.add(part.values)
         return part
+
+    def texts(self, lines: Lines) -> TextChunk:
+        """Every cell of a chunk's rows of the right length, as text; the other rows go to the findings."""
+        lines = self._with_single_blanks(lines)
+        quoted = b'"' in lines.data
+        frame = self._read(lines.data, {}, quotes=quoted)
+        if frame is None or frame.height != lines.count or not self._is_whole(frame, lines, quoted):
+            return TextChunk(*self._as_text(lines))
+        first, self.findings.n_rows = self.findings.n_rows, self.findings.n_rows + frame.height
+        places = np.arange(frame.height)
+        return TextChunk(frame.select(pl.all().fill_null("")), lines.row + places, first + places)
+
+    def _is_whole(self, frame: pl.DataFrame, lines: Lines, quoted: bool) -> bool:
+        """Whether no row is short: polars fills such with null, and refuses those that are too long."""
+        if quoted:
+            return not frame[self.names[-1]].null_count()
+        return lines.data.count(self.dialect.delimiter.encode()) == frame.height * (frame.width - 1)
+
+    def _with_single_blanks(self, lines: Lines) -> Lines:
+        if self.dialect.delimiter != " ":
+            return lines
+        data = re.sub(rb"[ \t]+", b" ", lines.data)
+        return lines._replace(data=re.sub(rb"(?m)^ | (?=\r?$)", b"", data))
 
     @property
     def loses_digits(self) -> bool:
@@ -113,7 +142,7 @@ class Parser:
         numbers = to_numbers(text.select(self.features), self.dialect.style)
         show = self._shower(text, self.features)
         self.findings.add_cells(rows, numbers.missing, numbers.bad, show, self.plan.features)
-        unlabeled = self._unlabeled(text, rows)
+        unlabeled = self.unlabeled(text, rows)
         bad, incomplete = numbers.bad.any(1), numbers.missing.any(1) | unlabeled
         self.findings.n_rows_bad += int(bad.sum())
         self.findings.n_rows_missing += int(incomplete.sum())
@@ -125,7 +154,7 @@ class Parser:
         labels, groups = (text[name].filter(kept) if name else None for name in (self.label, self.group))
         return ParsedChunk(numbers.values[keep], labels, groups, places[keep])
 
-    def _unlabeled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
+    def unlabeled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
         """Which rows have no label or no group, where there are such columns."""
         found = np.zeros(len(rows), dtype=bool)
         for place in self.beside:

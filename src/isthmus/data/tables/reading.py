@@ -13,26 +13,29 @@ import polars as pl
 
 from isthmus.config import DataConfig
 from isthmus.data.inputs import PARQUET, InputFile, is_known, stem, wrong_content
-from isthmus.data.labels import class_name, refuse_quantity, why_no_classes
+from isthmus.data.layout import TABLE, guess_shape
 from isthmus.data.samples import Samples
+from isthmus.data.schema import Expected, Schema
 from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, find_dialect, text_columns
 from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table, matrix_of
 from isthmus.data.tables.growing_matrix import GrowingMatrix
+from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows
+from isthmus.data.tables.mixed_tables import gather_frame, gather_text, mixed_samples, without_left_out
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError, UsageError
 from isthmus.system.memory import available_bytes, size_of
-from isthmus.wording import counted, listed, printable
+from isthmus.wording import counted, listed
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 __all__ = ["match_columns", "read_table", "samples_from_frame"]
 
 
-def read_table(path: Path, options: DataConfig, *, expected: Sequence[str] | None = None) -> Samples:
+def read_table(path: Path, options: DataConfig, *, expected: Expected | None = None) -> Samples:
     """The samples of a table: (N, D) float32, float64 where a column has an offset so large that its digits would be
     lost (`numeric.Rounding`), or images where its rows are pixels (`--shape`, or guessed and said).
 
@@ -59,7 +62,7 @@ def read_table(path: Path, options: DataConfig, *, expected: Sequence[str] | Non
         return replace(samples, notes=file.notes + notes + samples.notes)
 
 
-def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: Sequence[str] | None = None) -> Samples:
+def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: Expected | None = None) -> Samples:
     """The samples of a polars or pandas DataFrame, by the same rules as `read_table`.
 
     Raises: DataError with all faults by row (counted from 1) and column; UsageError for anything that is no frame.
@@ -74,20 +77,18 @@ def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: 
     return _without_wrong_label(lambda guess: _from_frame(table, name, name, options, expected, guess))
 
 
-class _NoClasses(Exception):
-    """The guessed label turned out to be a quantity; the text says why."""
-
-
 def _without_wrong_label(read) -> Samples:
     """What `read(guess_label)` gives; read again without guess if the guessed label turns out to be a quantity."""
     try:
         return read(True)
-    except _NoClasses as why:
+    except NoClasses as why:
         samples = read(False)
         return replace(samples, notes=(str(why), *samples.notes))
 
 
-def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | None, guess_label: bool) -> Samples:
+def _from_text(
+    file: InputFile, options: DataConfig, expected: Expected | None, guess_label: bool, mixed: bool = False
+) -> Samples:
     file.rewind()
     chunks = chunks_of_lines(file, options.encoding or "utf-8")
     first = next((lines for lines in chunks if lines.data.strip()), None)
@@ -98,24 +99,37 @@ def _from_text(file: InputFile, options: DataConfig, expected: Sequence[str] | N
         options = replace(options, label=dialect.label)
         note = f"{file.name}: {dialect.label} is taken as the label, since the other columns make square images."
         dialect = dialect._replace(notes=(*dialect.notes, note))
-    names = _names(dialect, options)
+    names, texts = names_of_header(dialect, options), text_columns(first, dialect)
+    options = _settled(options, expected, names)
     plan = plan_columns(
         names,
         options,
         name=file.name,
-        expected=expected,
+        expected=_names_of(expected),
         guess_label=guess_label,
         by_place=dialect.names is None,
-        texts=text_columns(first, dialect) if options.label is not None else (),
+        texts=texts if options.label is not None else (),
     )
     findings = Findings(
-        file.name, names, options, counting=_counting(dialect), label=plan.label, group=plan.group, style=dialect.style
+        file.name,
+        names,
+        options,
+        counting=counting_rows(dialect),
+        label=plan.label,
+        group=plan.group,
+        style=dialect.style,
     )
-    body = _after(first, dialect.header_lines)
+    body = lines_after(first, dialect.header_lines)
     parser = Parser(dialect, plan, findings, options)
+    if mixed or _is_mixed(plan, names, texts, options, expected):
+        cells = gather_text(chain([body], chunks), parser)
+        notes = (*dialect.notes, *plan.notes)
+        return mixed_samples(cells, plan, findings, options, stem(file.path), notes=notes, schema=_schema(expected))
     table = _parsed(file, chain([body], chunks), parser)
     if table.matrix.dtype == np.float32 and parser.loses_digits:  # which the first piece of the file did not show
         return _from_text(file, replace(options, digits="float64"), expected, guess_label)
+    if _turned_out_mixed(table, plan, findings, options, expected):
+        return _from_text(file, options, expected, guess_label, mixed=True)
     notes = (*dialect.notes, *_about_size(file), *plan.notes)
     return _assembled(table, plan, findings, stem(file.path), notes, expected)
 
@@ -125,16 +139,25 @@ def _from_frame(
     name: str,
     file_name: str,
     options: DataConfig,
-    expected: Sequence[str] | None,
+    expected: Expected | None,
     guess_label: bool,
+    mixed: bool = False,
 ) -> Samples:
     names = named(frame.names, options.drop_columns)
     texts = [column for column, kind in zip(names, frame.types, strict=True) if kind in TEXTS]
-    plan = plan_columns(names, options, name=file_name, expected=expected, guess_label=guess_label, texts=texts)
+    options = _settled(options, expected, names)
+    wanted = _names_of(expected)
+    plan = plan_columns(names, options, name=file_name, expected=wanted, guess_label=guess_label, texts=texts)
     findings = Findings(
         file_name, names, options, counting="Rows are counted from 1.", label=plan.label, group=plan.group
     )
+    others = [n for n, kind in zip(names, frame.types, strict=True) if kind.is_temporal()]
+    if mixed or _is_mixed(plan, names, others, options, expected):
+        cells = gather_frame(frame, names, plan, findings)
+        return mixed_samples(cells, plan, findings, options, name, notes=plan.notes, schema=_schema(expected))
     table = matrix_of(frame, plan, findings, options)
+    if _turned_out_mixed(table, plan, findings, options, expected):
+        return _from_frame(frame, name, file_name, options, expected, guess_label, mixed=True)
     return _assembled(table, plan, findings, name, plan.notes, expected)
 
 
@@ -164,7 +187,7 @@ def _expected_rows(file: InputFile, lines: Lines) -> int:
 
 
 def _assembled(
-    table: Table, plan: Plan, findings: Findings, name: str, notes: tuple[str, ...], expected: Sequence[str] | None
+    table: Table, plan: Plan, findings: Findings, name: str, notes: tuple[str, ...], expected: Expected | None
 ) -> Samples:
     """Samples of a table that was read, once nothing stands against it."""
     notes += findings.conclude()
@@ -177,8 +200,10 @@ def _assembled(
             "DATA-EMPTY", message, fix="give it more rows" if findings.n_rows == n else "leave out fewer rows"
         )
     gap_notes = kept_gaps(table.matrix, findings, plan.features, predicting=predicting)
-    columns = tuple(expected) if expected is not None else tuple(findings.columns[i] for i in plan.features)
-    labels, classes, label_notes = _encoded(table.labels, plan, findings, predicting)
+    columns = (
+        tuple(_names_of(expected) or ()) if expected is not None else tuple(findings.columns[i] for i in plan.features)
+    )
+    labels, classes, label_notes = encoded_labels(table.labels, plan, findings, predicting)
     origin = Origin(
         name=name,
         file_name=findings.name,
@@ -186,7 +211,7 @@ def _assembled(
         labels=labels,
         classes=classes,
         label_column=None if plan.label is None or labels is None else findings.columns[plan.label],
-        groups=_grouped(table.groups, plan, findings),
+        groups=grouped_rows(table.groups, plan, findings),
         group_column=None if plan.group is None else findings.columns[plan.group],
         ids=None if len(table.kept) == findings.n_rows else tuple(map(str, table.kept)),
         notes=notes + gap_notes + label_notes + _about_digits(table, columns, findings.name),
@@ -195,53 +220,55 @@ def _assembled(
     return samples_from_matrix(table.matrix, origin, findings.options)
 
 
-def _encoded(
-    labels: pl.Series | None, plan: Plan, findings: Findings, predicting: bool
-) -> tuple[np.ndarray | None, tuple[str, ...], tuple[str, ...]]:
-    """(N,) indices, classes, notes. Raises: DataError if a label that somebody named cannot be one."""
-    if labels is None or plan.label is None:
-        return None, (), ()
-    what = f'{findings.name}: column "{printable(findings.columns[plan.label])}"'
-    if findings.n_missing[plan.label] and findings.options.missing == "median":
-        if predicting:
-            return None, (), (f"{what} has gaps, so the labels are left out.",)
-        raise DataError("DATA-LABEL", f"{what} has gaps, and a label has no median.", fix="pass --missing drop")
-    text = labels.str.strip_chars()
-    numbers = text.cast(pl.Float64, strict=False)
-    column = numbers if not numbers.null_count() and numbers.is_finite().all() else text
-    classes = column.unique().sort().to_numpy()
-    why = why_no_classes(classes, len(column))
-    if why and predicting:
-        return None, (), (f"{what} is left out: {why}.",)
-    if why and plan.guessed:
-        raise _NoClasses(f"{what} is not taken as the label, since {why}; it stays a feature.")
-    refuse_quantity(classes, len(column), what)
-    codes = column.rank("dense").to_numpy().astype(np.int64) - 1  # ranks follow the sorted classes
-    return codes, tuple(map(class_name, classes)), ()
+def _names_of(expected: Expected | None) -> Sequence[str] | None:
+    return expected.names if isinstance(expected, Schema) else expected
 
 
-def _grouped(groups: pl.Series | None, plan: Plan, findings: Findings) -> np.ndarray | None:
-    """(N,) a number for each group. Raises: DataError for rows without one."""
-    if groups is None or plan.group is None:
-        return None
-    if findings.n_missing[plan.group] and findings.options.missing == "median":
-        what = f'{findings.name}: column "{printable(findings.columns[plan.group])}"'
-        raise DataError("DATA-GROUP", f"{what} has gaps, and a group has no median.", fix="pass --missing drop")
-    return groups.str.strip_chars().rank("dense").to_numpy().astype(np.int64) - 1
+def _schema(expected: Expected | None) -> Schema | None:
+    return expected if isinstance(expected, Schema) else None
 
 
-def _names(dialect: Dialect, options: DataConfig) -> list[str]:
+def _settled(options: DataConfig, expected: Expected | None, names: Sequence[str]) -> DataConfig:
+    """What a trained model knows: which columns it leaves out, or that its medians fill gaps."""
+    if isinstance(expected, Schema):
+        return without_left_out(options, expected, names)
+    return replace(options, missing="median") if expected is not None and options.missing == "auto" else options
+
+
+def _is_mixed(
+    plan: Plan, names: Sequence[str], others: Sequence[str], options: DataConfig, expected: Expected | None
+) -> bool:
+    """Whether columns are to be read by their kinds, so far as the first rows and the options show it."""
+    if expected is not None or options.shape not in {None, TABLE}:
+        return isinstance(expected, Schema)
+    asked = bool(options.kinds) or options.scale == "quantile"
+    return asked or bool({names[i] for i in plan.features} & {*others})
+
+
+def _turned_out_mixed(
+    table: Table, plan: Plan, findings: Findings, options: DataConfig, expected: Expected | None
+) -> bool:
+    """Whether a table that looked like one of numbers has columns of texts further down, or gaps to be seen."""
+    if expected is not None or options.shape not in {None, TABLE}:
+        return False
+    gaps = options.missing == "auto" and any(findings.n_missing[i] for i in plan.features)
+    if not (gaps or findings.text_columns()):
+        return False
+    return guess_shape(table.matrix, tuple(findings.columns[i] for i in plan.features)) is None
+
+
+def names_of_header(dialect: Dialect, options: DataConfig) -> list[str]:
     if dialect.names is None:
         return [f"column_{i + 1}" for i in range(dialect.n_columns)]
     return named(dialect.names, options.drop_columns)
 
 
-def _counting(dialect: Dialect) -> str:
+def counting_rows(dialect: Dialect) -> str:
     header = f"; the header is row {dialect.header_lines}" if dialect.names else ""
     return f"Rows are counted as in an editor{header}."
 
 
-def _after(lines: Lines, n: int) -> Lines:
+def lines_after(lines: Lines, n: int) -> Lines:
     """The lines without the first `n`."""
     at = 0
     for _ in range(n):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from isthmus.data.samples import Samples
+from isthmus.data.tables.cell_conversion import to_cells
 from isthmus.data.tables.writing import write_table
 from isthmus.evaluation.figures import figures, network_drawing
 from isthmus.evaluation.figures.cost_curves import draw_costs
@@ -88,7 +89,11 @@ def write_worst(path: Path, test: Samples, passed: Passed) -> None:
     seen = passed.rows(worst)
     names = list(test.columns or (f"x{i}" for i in range(test.shape[0])))
     columns: dict[str, Any] = {"id": [test.id_of(i) for i in worst], "mse": passed.errors[worst].numpy()}
-    columns["worst_column"] = [names[int(i)] for i in (seen.x - seen.x_hat).abs().argmax(1)]
-    for k, name in enumerate(names):
-        columns[name] = test.x[worst, k]
+    preprocess = passed.model.preprocess
+    errors = preprocess.by_column((seen.x - preprocess.known_only(seen.x, seen.x_hat)).square())
+    columns["worst_column"] = [names[int(i)] for i in errors.argmax(1)]
+    if test.schema is not None:
+        columns |= to_cells(test.x[worst], test.schema)
+    else:
+        columns |= {name: test.x[worst, k] for k, name in enumerate(names)}
     write_table(path, columns)

@@ -101,7 +101,7 @@ def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool 
     with torch.no_grad(), evaluation(model):
         for x, pair in _noisy(model, data, seed):
             output, part = model(pair.x_in), slice(at, at + len(x))
-            x_hat = model.likelihood.mean(output.params.float())
+            x_hat = model.preprocess.known_only(x, model.likelihood.mean(output.params.float()))
             for name, measure in measures.items():
                 values[name][part] = measure(x, x_hat)
             if z is not None:

@@ -115,7 +115,7 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
     """The `data` block."""
     s = prepared.splits
     sizes = {f"n_{role}": len(getattr(s, role)) for role in ("train", "validation", "test")}
-    about = {"name": s.train.name, **sizes, "shape": list(prepared.preprocess.shape)}
+    about = {"name": s.train.name, **sizes, "shape": list(prepared.preprocess.raw_shape)}
     return about | ({"classes": list(s.train.classes)} if s.train.classes else {})
 
 
@@ -190,7 +190,7 @@ def about_validation(prepared: Prepared, model: AbstractModel) -> dict[str, Any]
         "validation_mse_sem": metrics.standard_error(known.errors),
         "validation_median": float(known.errors.median()),
         "validation_varies": float((x - prepared.mean).double().square().mean()),
-        "unlike": data_facts.differences(train.numpy(), test.numpy(), prepared.preprocess.columns),
+        "unlike": data_facts.differences(train.numpy(), test.numpy(), prepared.preprocess.x_names),
     }
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.tables.cell_conversion import to_texts
 from isthmus.evaluation.figures.run_pictures import WORST
+from isthmus.evaluation.metrics.forward_pass import PassedSamples
 from isthmus.report.markup import numeral
 from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
@@ -24,28 +27,58 @@ def columns(run_data: RunData) -> Section | None:
     if passed is None or test is None or prepared is None or run_data.is_image:
         return None
     seen = passed.rows(range(0, len(passed), -(-test.x.size // MOST_VALUES)))
-    x, x_hat = seen.x.double().numpy(), seen.x_hat.double().numpy()
-    mse, kept = np.square(x - x_hat).mean(0), explained(x, x_hat)
-    raw, raw_hat = (prepared.preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
-    typical = np.sqrt(np.square(raw - raw_hat).mean(0))
-    names = column_names(run_data)
+    preprocess, names = prepared.preprocess, column_names(run_data)
+    mse, kept = _kept(preprocess, seen)
+    raw, raw_hat = (preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
+    typical, spread = _typical(preprocess, raw, raw_hat)
+    given, back = _shown(preprocess, raw[:1]), _shown(preprocess, raw_hat[:1])
     order = np.argsort(np.nan_to_num(kept, nan=np.inf), kind="stable")
     table = [
         {"name": names[k], "kept": f"{kept[k]:.1%}" if np.isfinite(kept[k]) else "never changes",
-         "bar": bar(float(kept[k])), "mse": numeral(float(mse[k])), "typical": numeral(float(typical[k])),
-         "spread": numeral(float(raw[:, k].std())),
-         "given": numeral(float(raw[0, k])), "back": numeral(float(raw_hat[0, k]))}
+         "bar": bar(float(kept[k])), "mse": numeral(float(mse[k])), "typical": typical[k], "spread": spread[k],
+         "given": given[0][k], "back": back[0][k]}
         for k in order[:MOST_COLUMNS]
     ]  # fmt: skip
     content = {"table": table, "left": max(0, len(names) - MOST_COLUMNS), "example": test.id_of(0)}
     return Section("columns", "What comes back", "columns.html", _read(run_data, kept, names, order), content)
 
 
-def explained(x: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
-    """The share of each column's variance that comes back, 1 - mse / variance; NaN where it never changes."""
-    variance = x.var(0)
+def _kept(preprocess: Preprocess, seen: PassedSamples) -> tuple[np.ndarray, np.ndarray]:
+    """By column its squared error, and the share of its variance that comes back; NaN where it never changes."""
+    x, x_hat = seen.x.double(), preprocess.known_only(seen.x, seen.x_hat).double()
+    mse = preprocess.by_column((x - x_hat).square()).mean(0).numpy()
+    variance = preprocess.by_column((x - x.mean(0)).square()).mean(0).numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(variance > 0, 1 - np.square(x - x_hat).mean(0) / variance, np.nan)
+        return mse, np.where(variance > 0, 1 - mse / variance, np.nan)
+
+
+def _typical(preprocess: Preprocess, raw: np.ndarray, raw_hat: np.ndarray) -> tuple[list[str], list[str]]:
+    """By column the typical error and the spread of its values, in its own unit; of names how many come back wrong,
+    and how many would if the most frequent were the answer.
+    """
+    error = np.sqrt(np.nanmean(np.square(raw - raw_hat), axis=0))
+    typical, spread = ([numeral(float(v)) for v in values] for values in (error, np.nanstd(raw, axis=0)))
+    for k, column in enumerate(preprocess.schema.modeled if preprocess.schema else ()):
+        there = ~np.isnan(raw[:, k])
+        if column.kind in {"category", "yes-no"} and there.any():
+            usual = np.unique(raw[there, k], return_counts=True)[1].max() / there.sum()
+            typical[k] = f"{float((raw[there, k] != raw_hat[there, k]).mean()):.0%} wrong"
+            spread[k] = f"{float(1 - usual):.0%} wrong"
+        if column.kind == "time":
+            typical[k], spread[k] = (_days(float(v[k])) for v in (error, np.nanstd(raw, axis=0)))
+    return typical, spread
+
+
+def _days(seconds: float) -> str:
+    return f"{three_digits(seconds / 86_400)} days" if seconds >= 86_400 else f"{three_digits(seconds / 3600)} hours"
+
+
+def _shown(preprocess: Preprocess, raw: np.ndarray) -> list[list[str]]:
+    """Rows of cells as they are written; numbers with three digits where columns are not of several kinds."""
+    if preprocess.schema is None:
+        return [[numeral(float(value)) for value in row] for row in raw]
+    columns = [to_texts(raw[:, k], column) for k, column in enumerate(preprocess.schema.modeled)]
+    return [[cell or "missing" for cell in row] for row in zip(*columns, strict=True)]
 
 
 def worst_rows(run_data: RunData) -> Section | None:
@@ -55,13 +88,15 @@ def worst_rows(run_data: RunData) -> Section | None:
         return None
     worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
     seen = passed.rows(worst)
-    raw, raw_hat = (prepared.preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
-    each = np.square((seen.x - seen.x_hat).double().numpy())
+    preprocess = prepared.preprocess
+    given, back = (_shown(preprocess, preprocess.to_raw(t).double().numpy()) for t in (seen.x, seen.x_hat))
+    apart = (seen.x - preprocess.known_only(seen.x, seen.x_hat)).double()
+    each = preprocess.by_column(apart.square()).numpy()
     names = column_names(run_data)
     table: list[dict[str, Any]] = []
     for i, row in enumerate(worst.tolist()):
         cells = [
-            {"name": names[k], "given": numeral(float(raw[i, k])), "back": numeral(float(raw_hat[i, k]))}
+            {"name": names[k], "given": given[i][k], "back": back[i][k]}
             for k in np.argsort(-each[i], kind="stable")[:WORST_CELLS]
         ]
         table.append({"id": test.id_of(row), "class": run_data.class_of(row), "cells": cells,

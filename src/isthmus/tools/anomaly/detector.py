@@ -25,7 +25,9 @@ from isthmus.runs.error_signals import (
     error_nats,
     error_signals,
     has_density,
+    hidden_costs,
     log_errors,
+    log_surprise,
 )
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.conformal import largest, p_values
@@ -70,6 +72,8 @@ class Evidence:
         rule = prepared.config.data.split
         watched, held = held_apart(prepared.splits.validation, share, training.seed, rule=rule)
         groups = None if rule == "shuffled" else held.groups
+        if model.preprocess.encoding is not None:
+            return cls._of_columns(model, watched, held, untouched, groups)
         squares = torch.zeros(model.preprocess.size, dtype=torch.float64)
         logs = []
         for x, x_hat in _passes(model, watched.x):
@@ -80,6 +84,21 @@ class Evidence:
         floor = max(LEAST_SPREAD * float(spread.mean()), LEAST_ERROR)
         calibration = signals(model, held.x)
         return cls(np.concatenate(logs), spread + floor, _usual(model, watched), calibration, untouched, groups)
+
+    @classmethod
+    def _of_columns(
+        cls, model: AbstractModel, watched: Samples, held: Samples, untouched: bool, groups: np.ndarray | None
+    ) -> Evidence:
+        """Where columns are of several kinds: `spread` (K,) is what each usually costs where it is hidden."""
+        with torch.no_grad(), evaluation(model):
+            data = resident(watched.x, model.preprocess, model.device)
+            x = torch.cat(list(in_order(data, model.preprocess, model.device)))
+            gaps = model.preprocess.encoding.missing(x).cpu() if model.preprocess.encoding else torch.zeros(0)
+            costs = hidden_costs(model, x)
+            mean = (costs.sum(0) / (~gaps).sum(0).clamp(min=1)).numpy()
+            usual = np.maximum(mean, max(LEAST_SPREAD * float(mean.mean()), LEAST_ERROR))
+            logs = log_surprise(model, x, usual)
+        return cls(logs, usual, np.zeros((0, len(usual))), signals(model, held.x, usual), untouched, groups)
 
     def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
@@ -94,7 +113,8 @@ class Evidence:
     @classmethod
     def from_part(cls, part: Artifact, model: AbstractModel) -> Evidence:
         """Raises: ModelFileError where the arrays do not fit the model."""
-        D, arrays = model.preprocess.size, dict(part.arrays)
+        arrays, encoding = dict(part.arrays), model.preprocess.encoding
+        D = model.preprocess.size if encoding is None else len(encoding.blocks)
         try:
             calibration = ErrorSignals(arrays.pop("log_error"), arrays.pop("z", None))
             found = cls(**arrays, calibration=calibration, untouched=bool(part.about["untouched"]))
@@ -141,11 +161,13 @@ class Detector:
         else:
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
             artifacts.keep(EVIDENCE, *evidence.as_part())
-        return cls(model, evidence, density_of(run, "mixture") if has_density(model) else None)
+        # What columns say of each other tells odd rows; that a code is rare tells them worse: docs/experiments.md.
+        dense = has_density(model) and model.preprocess.encoding is None
+        return cls(model, evidence, density_of(run, "mixture") if dense else None)
 
     def scores(self, raw: np.ndarray) -> Scores:
         """Of raw samples (N, *shape)."""
-        score, error, code = self._parts(signals(self.model, raw))
+        score, error, code = self._parts(signals(self.model, raw, self._usual))
         return Scores(score, error, code, p_values(self.calibration, score))
 
     def _parts(self, found: ErrorSignals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -154,6 +176,11 @@ class Detector:
         if self.density is not None and found.z is not None and len(error):
             code = -self.density.log_density(found.z)
         return error + code, error, code
+
+    @property
+    def _usual(self) -> np.ndarray | None:
+        """What columns of several kinds usually cost where they are hidden; None for all else."""
+        return None if self.model.preprocess.encoding is None else self.evidence.spread
 
     def heat(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(x_hat, heat), both (N, *shape): heat is the error of each value over its root mean square on normal data."""
@@ -171,6 +198,8 @@ class Detector:
         column would not do: an autoencoder spreads a wrong value over the reconstruction of all that go with it.
         """
         x = self.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
+        if self._usual is not None:
+            return self._blame_of_columns(x)
         N, D = x.shape
         x_hat = torch.cat([out.cpu() for _, out in _passes(self.model, x)])
         usual = torch.from_numpy(self.evidence.usual).to(x.dtype)
@@ -184,8 +213,22 @@ class Detector:
             found[:, column] = np.maximum(before - after, 0)
         return found
 
+    def _blame_of_columns(self, x: Tensor) -> np.ndarray:
+        """(N, K) nats by which the score would fall if that column alone were a gap, which costs nothing and misleads
+        no other.
+        """
+        encoding = self.model.preprocess.encoding
+        assert encoding is not None
+        N, K = len(x), len(encoding.blocks)
+        before, found = self._of_x(x), np.zeros((N, K))
+        for k in range(K):
+            hidden = torch.zeros(N, K, dtype=torch.bool)
+            hidden[:, k] = True
+            found[:, k] = np.maximum(before - self._of_x(encoding.hidden(x, hidden)), 0)
+        return found
+
     def _of_x(self, x: Tensor) -> np.ndarray:
-        return self._parts(error_signals(self.model, x))[0]
+        return self._parts(error_signals(self.model, x, usual=self._usual))[0]
 
 
 def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
@@ -200,9 +243,9 @@ def left_out(run: RunFolder) -> bool:
     return bool(settings.get("calibration", 0))
 
 
-def signals(model: AbstractModel, raw: np.ndarray) -> ErrorSignals:
-    """Of raw samples (N, *shape)."""
-    return error_signals(model, resident(np.asarray(raw), model.preprocess, model.device))
+def signals(model: AbstractModel, raw: np.ndarray, usual: np.ndarray | None = None) -> ErrorSignals:
+    """Of raw samples (N, *shape); `usual` as for `error_signals`."""
+    return error_signals(model, resident(np.asarray(raw), model.preprocess, model.device), usual=usual)
 
 
 def _passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:

@@ -225,12 +225,10 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
         write_atomic(out, lambda part: np.save(part, raw, allow_pickle=False))
         return Written(out, len(raw), said)
     if out.suffix in TABLES:
-        names = samples.columns or tuple(f"pixel{i}" for i in range(run.model.preprocess.size))
-        flat = raw.reshape(len(raw), -1)
         labels = {}
         if samples.labels is not None and samples.label_column:
             labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
-        columns = labels | {name: flat[:, i] for i, name in enumerate(names)}
+        columns = labels | _cells(run, samples, raw)
         write_table(out, columns)
         return Written(out, len(raw), (*said, *about_formulas(out, columns)))
     if not samples.is_image:
@@ -256,6 +254,14 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
     with claimed(out, image_paths(out, raw, names, own_scale=own_scale)):
         saved = save_images(out, raw, names, own_scale=own_scale)
     return Written(out, len(raw), (*said, *saved.notes))
+
+
+def _cells(run: RunFolder, samples: Samples, raw: np.ndarray) -> dict[str, Any]:
+    """Raw samples as columns of a table."""
+    if run.model.preprocess.schema is not None or samples.columns is None:
+        return run.model.preprocess.cells(raw)
+    flat = raw.reshape(len(raw), -1)
+    return {name: flat[:, i] for i, name in enumerate(samples.columns)}
 
 
 __all__ = ["Written", "decode", "denoise", "encode", "read_codes", "reconstruct", "write_samples"]

@@ -12,7 +12,8 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.batching.input_conversion import Carrier
-from isthmus.data.batching.preprocess import Preprocess, refuse_other_values
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.value_checks import refuse_other_values
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns
 from isthmus.data.whole_samples import cut_anew
@@ -35,7 +36,7 @@ def read_input(
     from isthmus.data.read import read_samples
 
     with _knowing(run):
-        found = read_samples(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+        found = read_samples(str(source), reading_options(run, settings), expected=run.model.preprocess.expected)
         found = _with_target(run, found, settings, target)
     _refuse_without_group(found, settings)
     return fitting(found, run.model.preprocess)
@@ -46,7 +47,7 @@ def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] |
     from isthmus.data.read import read
 
     with _knowing(run):
-        found = read(str(source), _options(run, settings), expected=run.model.preprocess.columns)
+        found = read(str(source), reading_options(run, settings), expected=run.model.preprocess.expected)
     _refuse_without_group(found.train, settings)
     preprocess = run.model.preprocess
     return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
@@ -79,7 +80,7 @@ def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = N
 
     try:
         with _knowing(run):
-            found = read_object(data, _options(run, settings), expected=run.model.preprocess.columns)
+            found = read_object(data, reading_options(run, settings), expected=run.model.preprocess.expected)
             found = _with_target(run, found.test or found.train, settings, target)
     except DataError as error:
         if error.code == "DATA-MISSING":
@@ -93,7 +94,7 @@ def _with_target(run: RunFolder, found: Samples, settings: Mapping[str, Any] | N
         return found
     from isthmus.data.pairs.targets import read_targets
 
-    targets = read_targets(_options(run, settings), target, expected=run.model.preprocess.columns)
+    targets = read_targets(reading_options(run, settings), target, expected=run.model.preprocess.columns)
     return found if targets is None else targets.of(found)
 
 
@@ -105,7 +106,8 @@ def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) 
         raise DataError("DATA-COLUMNS", message, fix="name a column that it has, or leave --group out")
 
 
-def _options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
+def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
+    """How data for the run is read: as its training data was, but for what is given anew."""
     whole = {"limit": None, "validation": None, "test": None, "target": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
         message = f"--scale cannot be chosen anew: the model scales its input as in training ({run.config.data.scale})."
@@ -154,7 +156,7 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
     if preprocess.is_image:
         refuse_other_values(samples, preprocess)
         samples = cut_anew(samples, preprocess.shape[1])
-    given, wanted = samples.shape, preprocess.shape
+    given, wanted = samples.shape, preprocess.raw_shape
     if len(given) != len(wanted):
         kinds = {1: "rows of a table", 3: "images"}
         message = f"{samples.name} holds {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
@@ -171,7 +173,12 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
 
 def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:
     """Raises: DataError for gaps in rows of a table where the model, of an earlier version, keeps no medians."""
-    if samples.is_image or preprocess.fill is not None or samples.x.dtype.kind != "f":
+    if (
+        samples.is_image
+        or preprocess.fill is not None
+        or preprocess.encoding is not None
+        or samples.x.dtype.kind != "f"
+    ):
         return
     gaps = np.isnan(samples.x)
     rows = int(gaps.any(1).sum())
@@ -193,4 +200,4 @@ def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> 
     return DataError("DATA-SHAPE", f"{name} holds images of {sizes[0]}; the model was trained on {sizes[1]}.", fix=fix)
 
 
-__all__ = ["fitting", "raw_of", "read_given", "read_input", "read_parts"]
+__all__ = ["fitting", "raw_of", "read_given", "read_input", "read_parts", "reading_options"]

@@ -177,7 +177,7 @@ def _write_ways(run: RunFolder, ways: dict[str, np.ndarray], given: np.ndarray, 
     if out.suffix in TABLES:
         columns: dict[str, Any] = {"path": [p for p in ways for _ in range(steps)], "step": [*range(steps)] * len(ways)}
         flat = np.concatenate(list(ways.values())).reshape(steps * len(ways), -1)
-        write_table(out, columns | {name: flat[:, i] for i, name in enumerate(_columns(run))})
+        write_table(out, columns | run.model.preprocess.cells(flat))
         return
     first = next(iter(ways.values()))
     if out.suffix == ".npy":
@@ -256,7 +256,7 @@ def _write_sweep(run: RunFolder, found: Sweep, out: Path) -> None:
     }
     if not run.model.preprocess.is_image:
         flat = found.x.reshape(U * Q, -1)
-        columns |= {name: flat[:, i] for i, name in enumerate(_columns(run))}
+        columns |= run.model.preprocess.cells(flat)
     write_table(out, columns)
 
 
@@ -276,7 +276,7 @@ def _as_samples(run: RunFolder, drawn: Sampled, names: Sequence[str]) -> Samples
 
 def _columns(run: RunFolder) -> tuple[str, ...]:
     preprocess = run.model.preprocess
-    return preprocess.columns or tuple(f"{preprocess.unit}{i}" for i in range(preprocess.size))
+    return preprocess.columns or tuple(f"{preprocess.unit}{i}" for i in range(math.prod(preprocess.raw_shape)))
 
 
 def _about_columns(run: RunFolder, out: Path) -> tuple[str, ...]:

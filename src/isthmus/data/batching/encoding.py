@@ -1,0 +1,225 @@
+"""How raw values of columns of several kinds become network input, and how they come back.
+
+Each column is a block of x: a number, a count or the position of a time takes one value of mean 0 and deviation 1, a
+flag that is 1 for a gap, and a time a sine and a cosine for each cycle; yes-no is -1 or 1; a category is a 1 among
+zeros, with a last place for levels without a name. A gap is 0 in all of these, with the flag where there is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.schema import OTHER, TableColumn
+
+DAY, WEEK, YEAR = 86_400.0, 604_800.0, 31_556_952.0  # seconds; the year is the mean Gregorian one
+CYCLES = {DAY: "day", WEEK: "week", YEAR: "year"}
+MONDAY = 345_600.0  # the first in 1970: weeks are counted from one
+FLAGGED = {"number", "count", "time"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A column of x. x of a number is (raw - offset) * scale, of a count that of log(1 + raw); with `knots`, pairs of
+    raw and x, it is linear between them and beyond the last of either end. `cycles` are lengths in seconds.
+
+    `constant` is what the best constant costs in the units of the likelihood, by part: of the value, and of cycles.
+    """
+
+    kind: str
+    offset: float = 0.0
+    scale: float = 1.0
+    knots: tuple[tuple[float, float], ...] = ()
+    cycles: tuple[float, ...] = ()
+    n_levels: int = 0
+    pooled: bool = False
+    decimals: int | None = None
+    step: float = 1.0
+    poisson: bool = False
+    constant: float = 1.0
+
+    @property
+    def n_values(self) -> int:
+        """Values of x without the flag."""
+        return self.n_levels + 1 if self.kind == "category" else 1 + 2 * len(self.cycles)
+
+    @property
+    def flagged(self) -> bool:
+        return self.kind in FLAGGED
+
+    @property
+    def size(self) -> int:
+        return self.n_values + self.flagged
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The blocks of all columns; both ways keep NaN a gap."""
+
+    blocks: tuple[Block, ...]
+
+    @property
+    def size(self) -> int:
+        """Values of x, D."""
+        return sum(block.size for block in self.blocks)
+
+    @property
+    def places(self) -> list[slice]:
+        """Where each column stands in x."""
+        ends = np.cumsum([0, *(block.size for block in self.blocks)]).tolist()
+        return [slice(a, b) for a, b in pairwise(ends)]
+
+    @property
+    def column_of(self) -> list[int]:
+        """The column that each value of x belongs to, D of them."""
+        return [k for k, block in enumerate(self.blocks) for _ in range(block.size)]
+
+    @property
+    def flags(self) -> list[bool]:
+        """Which values of x are flags of gaps."""
+        return [j == block.n_values for block in self.blocks for j in range(block.size)]
+
+    def to_x(self, raw: Tensor) -> Tensor:
+        """float32 x (B, D) of raw values (B, K) in float64."""
+        parts = [part for k, block in enumerate(self.blocks) for part in _encoded(raw[:, k], block)]
+        return torch.cat(parts, 1).to(torch.float32)
+
+    def to_raw(self, x: Tensor) -> Tensor:
+        """Raw values (B, K) float64 of x, or of the decoder's mean; such as the column may hold, NaN for a gap."""
+        wide = x.double()
+        return torch.stack([_decoded(wide[:, at], b) for at, b in zip(self.places, self.blocks, strict=True)], 1)
+
+    def missing(self, x: Tensor) -> Tensor:
+        """Which columns of x are gaps, (B, K) bool."""
+        return torch.stack([_is_gap(x[:, at], b) for at, b in zip(self.places, self.blocks, strict=True)], 1)
+
+    def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """x_hat with x where x has gaps, so that nothing is compared there."""
+        gaps = self.missing(x)[:, torch.tensor(self.column_of, device=x.device)]
+        return torch.where(gaps, x, x_hat)
+
+    def hidden(self, x: Tensor, columns: Tensor) -> Tensor:
+        """x with gaps put where `columns` (B, K) is true."""
+        place = torch.tensor(self.column_of, device=x.device)
+        gap = torch.tensor(self.flags, device=x.device).to(x.dtype)
+        return torch.where(columns[:, place], gap, x)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Encoding:
+        """What `as_dict` gave. Raises: ValueError for numbers that are none; TypeError, KeyError for other contents."""
+        blocks = []
+        for about in values["blocks"]:
+            known = about | {"knots": tuple((float(a), float(b)) for a, b in about["knots"])}
+            block = Block(**known | {"cycles": tuple(map(float, about["cycles"]))})
+            numbers = (block.offset, block.scale, block.step, block.constant, *block.cycles, *sum(block.knots, ()))
+            if not all(map(math.isfinite, numbers)) or not (block.scale > 0 and block.constant > 0 and block.step > 0):
+                raise ValueError("a column is scaled by what is no positive number")
+            if type(block.n_levels) is not int or not 0 <= block.n_levels <= 65_536:
+                raise ValueError(f"a column has {block.n_levels!r} levels")
+            blocks.append(block)
+        return cls(tuple(blocks))
+
+
+def value_names(column: TableColumn, block: Block) -> list[str]:
+    """What each value of x of a column is."""
+    if block.kind == "category":
+        return [f"{column.name} = {level}" for level in (*column.levels, OTHER)]
+    cycles = [f"{column.name}, {part} of {CYCLES[c]}" for c in block.cycles for part in ("sine", "cosine")]
+    return [column.name, *cycles, *([f"{column.name} missing"] if block.flagged else [])]
+
+
+def _encoded(raw: Tensor, block: Block) -> Iterator[Tensor]:
+    """The values (B, n) of one column, and its flag."""
+    if block.kind == "category":
+        yield (raw[:, None] == torch.arange(block.n_levels + 1, device=raw.device)).to(raw.dtype)
+        return
+    gap = raw.isnan()
+    value = torch.where(gap, 0.0, raw)
+    if block.kind == "yes-no":
+        yield torch.where(gap, 0.0, 2 * value - 1)[:, None]
+        return
+    yield torch.where(gap, 0.0, _scaled(value, block))[:, None]
+    for cycle in block.cycles:
+        angle = (value - MONDAY) % cycle * (2 * math.pi / cycle)
+        yield torch.stack([torch.where(gap, 0.0, angle.sin()), torch.where(gap, 0.0, angle.cos())], 1)
+    yield gap.to(raw.dtype)[:, None]
+
+
+def _scaled(value: Tensor, block: Block) -> Tensor:
+    if block.kind == "count":
+        value = value.clamp(min=0.0).log1p()
+    if block.knots:
+        raw, x = zip(*block.knots, strict=True)
+        return _linear(value, raw, x, block.scale)
+    return (value - block.offset) * block.scale
+
+
+def _unscaled(value: Tensor, block: Block) -> Tensor:
+    if block.knots:
+        raw, x = zip(*block.knots, strict=True)
+        value = _linear(value, x, raw, 1 / block.scale)
+    else:
+        value = value / block.scale + block.offset
+    return value.clamp(max=60.0).expm1() if block.kind == "count" else value  # 1e26: a count that nobody counts
+
+
+def _linear(value: Tensor, at: tuple[float, ...], to: tuple[float, ...], beyond: float) -> Tensor:
+    """Linear between the points (at, to), and of the slope `beyond` outside of them."""
+    inside = [(b - a) / (d - c) for (a, b), (c, d) in zip(pairwise(to), pairwise(at), strict=True)]
+    slopes = [beyond, *inside, beyond]
+    found = to[0] + slopes[0] * (value - at[0])
+    for place, (before, after) in zip(at, pairwise(slopes), strict=True):
+        found = found + (after - before) * (value - place).clamp(min=0.0)
+    return found
+
+
+def _decoded(x: Tensor, block: Block) -> Tensor:
+    """The raw values (B,) of one column of x (B, size)."""
+    if block.kind == "category":
+        n = block.n_levels + block.pooled  # a level without a name is no answer, unless training had such
+        given = x[:, n:].sum(1) > x[:, :n].sum(1)  # but it may be what was given
+        return torch.where(given, float(block.n_levels), x[:, :n].argmax(1).to(x.dtype)).masked_fill(
+            _is_gap(x, block), math.nan
+        )
+    if block.kind == "yes-no":
+        return torch.where(_is_gap(x, block), math.nan, (x[:, 0] > 0).to(x.dtype))
+    value = _unscaled(x[:, 0], block)
+    if block.kind == "time":
+        value = _in_phase(value, x, block)
+        value = (value / block.step).round() * block.step
+    elif block.decimals is not None:
+        value = (value * 10.0**block.decimals).round() / 10.0**block.decimals
+    value = value.clamp(min=0.0) if block.kind == "count" else value
+    return value.masked_fill(_is_gap(x, block), math.nan)
+
+
+def _in_phase(value: Tensor, x: Tensor, block: Block) -> Tensor:
+    """The nearest moment at which the week's, then the day's cycle stands where it should: a position alone is vague
+    by days where it spans a year.
+    """
+    for i, cycle in sorted(enumerate(block.cycles), key=lambda pair: -pair[1]):
+        if cycle == YEAR:
+            continue
+        wanted = torch.atan2(x[:, 1 + 2 * i], x[:, 2 + 2 * i]) * (cycle / (2 * math.pi))
+        off = (wanted - (value - MONDAY) + cycle / 2) % cycle - cycle / 2
+        value = value + off
+    return value
+
+
+def _is_gap(x: Tensor, block: Block) -> Tensor:
+    if block.kind == "category":
+        return x.abs().sum(1) == 0
+    return x[:, 0] == 0 if block.kind == "yes-no" else x[:, block.n_values] > 0.5
+
+
+__all__ = ["Block", "Encoding", "value_names"]

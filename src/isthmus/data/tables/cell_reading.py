@@ -1,0 +1,52 @@
+"""All cells of a table as they are, for what changes some of them and leaves the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.inputs import PARQUET, InputFile
+from isthmus.data.schema import Schema
+from isthmus.data.tables.cells import PLAIN, Style
+from isthmus.data.tables.columns import Plan, as_asked
+from isthmus.data.tables.dialects import find_dialect
+from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.frames import ParquetFrame
+from isthmus.data.tables.mixed_tables import gather_frame, gather_text
+from isthmus.data.tables.parsing import Parser
+from isthmus.data.tables.reading import counting_rows, lines_after, names_of_header
+from isthmus.data.tables.text import chunks_of_lines, find_encoding
+
+
+def read_cells(path: Path, options: DataConfig, schema: Schema) -> tuple[pl.DataFrame, Style]:
+    """Every cell of a table, all of its columns, stripped texts or numbers, and how its numbers are written.
+
+    Raises: DataError for rows of a wrong length, unless they are to be skipped, or columns of no cells.
+    """
+    with InputFile(path) as file:
+        if file.head.startswith(PARQUET) and not file.gzipped:
+            frame = ParquetFrame(path)
+            plan = Plan(tuple(range(len(frame.names))), None, False)
+            findings = Findings(path.name, frame.names, options, counting="Rows are counted from 1.")
+            return gather_frame(frame, frame.names, plan, findings).cells, PLAIN
+        options = replace(options, encoding=find_encoding(file, options.encoding)[0])
+        file.rewind()
+        chunks = chunks_of_lines(file, options.encoding or "utf-8")
+        first = next((lines for lines in chunks if lines.data.strip()), None)
+        assert first is not None  # it was read before
+        dialect = find_dialect(first, options, name=file.name)
+        names = as_asked(names_of_header(dialect, options), schema.names)
+        plan = Plan(tuple(range(len(names))), None, False)
+        findings = Findings(file.name, names, options, counting=counting_rows(dialect), style=dialect.style)
+        found = gather_text(
+            chain([lines_after(first, dialect.header_lines)], chunks), Parser(dialect, plan, findings, options)
+        )
+        findings.conclude()
+        return found.cells, dialect.style
+
+
+__all__ = ["read_cells"]

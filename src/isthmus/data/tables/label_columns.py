@@ -1,0 +1,51 @@
+"""The columns of a table that hold labels and groups, as numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from isthmus.data.labels import class_name, refuse_quantity, why_no_classes
+from isthmus.data.tables.columns import Plan
+from isthmus.data.tables.findings import Findings
+from isthmus.errors import DataError
+from isthmus.wording import printable
+
+
+class NoClasses(Exception):
+    """The guessed label turned out to be a quantity; the text says why."""
+
+
+def encoded_labels(
+    labels: pl.Series | None, plan: Plan, findings: Findings, predicting: bool
+) -> tuple[np.ndarray | None, tuple[str, ...], tuple[str, ...]]:
+    """(N,) indices, classes, notes. Raises: DataError if a label that somebody named cannot be one."""
+    if labels is None or plan.label is None:
+        return None, (), ()
+    what = f'{findings.name}: column "{printable(findings.columns[plan.label])}"'
+    if findings.n_missing[plan.label] and findings.options.missing == "median":
+        if predicting:
+            return None, (), (f"{what} has gaps, so the labels are left out.",)
+        raise DataError("DATA-LABEL", f"{what} has gaps, and a label has no median.", fix="pass --missing drop")
+    text = labels.str.strip_chars()
+    numbers = text.cast(pl.Float64, strict=False)
+    column = numbers if not numbers.null_count() and numbers.is_finite().all() else text
+    classes = column.unique().sort().to_numpy()
+    why = why_no_classes(classes, len(column))
+    if why and predicting:
+        return None, (), (f"{what} is left out: {why}.",)
+    if why and plan.guessed:
+        raise NoClasses(f"{what} is not taken as the label, since {why}; it stays a feature.")
+    refuse_quantity(classes, len(column), what)
+    codes = column.rank("dense").to_numpy().astype(np.int64) - 1  # ranks follow the sorted classes
+    return codes, tuple(map(class_name, classes)), ()
+
+
+def grouped_rows(groups: pl.Series | None, plan: Plan, findings: Findings) -> np.ndarray | None:
+    """(N,) a number for each group. Raises: DataError for rows without one."""
+    if groups is None or plan.group is None:
+        return None
+    if findings.n_missing[plan.group] and findings.options.missing == "median":
+        what = f'{findings.name}: column "{printable(findings.columns[plan.group])}"'
+        raise DataError("DATA-GROUP", f"{what} has gaps, and a group has no median.", fix="pass --missing drop")
+    return groups.str.strip_chars().rank("dense").to_numpy().astype(np.int64) - 1

@@ -1,0 +1,207 @@
+"""Tables whose columns are of several kinds, or have gaps: all cells at once, each column by its schema, as samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.samples import Samples
+from isthmus.data.schema import Schema, asked_kinds
+from isthmus.data.tables.cell_conversion import Converted, to_raw
+from isthmus.data.tables.cells import PLAIN, Style
+from isthmus.data.tables.columns import Plan
+from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.frames import AbstractFrame, refuse_types
+from isthmus.data.tables.kind_finding import find_schema
+from isthmus.data.tables.label_columns import encoded_labels, grouped_rows
+from isthmus.data.tables.parsing import Parser
+from isthmus.data.tables.text import Lines
+from isthmus.errors import DataError
+from isthmus.system.memory import refuse_too_large
+from isthmus.wording import counted, listed, printable
+
+MOST_LINES = 40  # columns told one by one; of more their numbers by kind
+CELL_BYTES = 24  # of memory for a cell as text and as a number
+
+
+class Gathered(NamedTuple):
+    """The cells of a table, texts (stripped) or numbers, named by its columns; `rows` as they are counted in messages,
+    `unlabeled` where a label or a group is missing, `style` how numbers are written.
+    """
+
+    cells: pl.DataFrame
+    rows: np.ndarray
+    places: np.ndarray
+    unlabeled: np.ndarray
+    style: Style
+
+
+def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
+    """Every cell of a text table, its rows of a wrong length told to the findings."""
+    parts = []
+    for lines in chunks:
+        refuse_too_large(len(lines.data) * 2, parser.findings.name, fix="leave out columns with --drop-column")
+        parts.append(parser.texts(lines))
+    cells = pl.concat([part.cells for part in parts]).rename(
+        dict(zip(parser.names, parser.findings.columns, strict=True))
+    )
+    rows, places = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "places"))
+    unlabeled = parser.unlabeled(cells.rename(dict(zip(cells.columns, parser.names, strict=True))), rows)
+    return Gathered(cells.select(pl.all().str.strip_chars()), rows, places, unlabeled, parser.dialect.style)
+
+
+def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, findings: Findings) -> Gathered:
+    """The cells of a frame: numbers as they are, all else as text. Raises: DataError for types that have none."""
+    refuse_types(frame, plan, findings.name, times=True)
+    beside = [i for i in (plan.label, plan.group) if i is not None]
+    places = [*plan.features, *beside]
+    refuse_too_large(frame.n_rows * len(places) * CELL_BYTES, findings.name, fix="leave out columns with --drop-column")
+    block = frame.block(places)
+    cells = pl.DataFrame([_plain(s).alias(names[i]) for s, i in zip(block.get_columns(), places, strict=True)])
+    findings.n_rows, rows = frame.n_rows, np.arange(frame.n_rows)
+    unlabeled = np.zeros(frame.n_rows, bool)
+    for place in beside:
+        text = cells[names[place]].cast(pl.String)
+        gaps = (text.is_null() | text.is_in(["", "nan", "NaN"])).to_numpy()
+        _tell(findings, rows + 1, gaps, np.zeros_like(gaps), text, place)
+        unlabeled |= gaps
+    return Gathered(cells, rows + 1, rows, unlabeled, PLAIN)
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    if column.dtype.is_numeric():
+        return column
+    return column.cast(pl.String).fill_null("").str.strip_chars()
+
+
+def mixed_samples(
+    found: Gathered, plan: Plan, findings: Findings, options: DataConfig, name: str, *,
+    notes: tuple[str, ...] = (), schema: Schema | None = None,
+) -> Samples:  # fmt: skip
+    """Samples of raw values (N, K) with their schema, found here or that of a trained model.
+
+    Raises: DataError with all cells that are none of their column's kind, and with gaps where `--missing error` is set.
+    """
+    predicting, features = schema is not None, [findings.columns[i] for i in plan.features]
+    if schema is None:
+        schema = find_schema(found.cells.select(features), found.style, _asked(options, features, findings))
+    modeled = schema.names
+    if not modeled:
+        kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
+        message = f"{findings.name} has no column to learn from: {kinds}."
+        first = printable(schema.columns[0].name)
+        raise DataError("DATA-COLUMNS", message, fix=f"say what one is: --column {first}=category")
+    raw = to_raw(found.cells.select(modeled), schema, found.style)
+    kept = _kept(raw, found, findings, options, modeled)
+    notes += (*findings.conclude(), *_about_columns(schema, findings, predicting=predicting))
+    notes += _about_values(raw, found, schema, findings, options, predicting=predicting)
+    least = 1 if predicting else 2
+    if len(kept) < least:
+        message = f"{findings.name}: {counted(len(kept), 'data row')}; at least {least} needed."
+        raise DataError("DATA-EMPTY", message, fix="give it more rows, or leave out fewer")
+    cells = {k: None if p is None else found.cells[findings.columns[p]][kept].cast(pl.String)
+             for k, p in (("label", plan.label), ("group", plan.group))}  # fmt: skip
+    labels, classes, about_labels = encoded_labels(cells["label"], plan, findings, predicting)
+    whole = len(kept) == findings.n_rows
+    return Samples(
+        raw.values[kept], name, labels=labels, classes=classes, columns=modeled, schema=schema,
+        ids=None if whole else tuple(map(str, found.places[kept].tolist())),
+        label_column=None if plan.label is None or labels is None else findings.columns[plan.label],
+        groups=grouped_rows(cells["group"], plan, findings),
+        group_column=None if plan.group is None else findings.columns[plan.group],
+        notes=notes + about_labels,
+    )  # fmt: skip
+
+
+def _asked(options: DataConfig, features: Sequence[str], findings: Findings) -> dict[str, str]:
+    asked = asked_kinds(options.kinds)
+    for name in asked:
+        if name not in features:
+            message = f'{findings.name} has no column "{printable(name)}" for --column.'
+            raise DataError("DATA-COLUMNS", message, fix=f"the columns are {listed(features, 10)}")
+    return asked
+
+
+def _kept(
+    raw: Converted, found: Gathered, findings: Findings, options: DataConfig, modeled: Sequence[str]
+) -> np.ndarray:
+    """The rows that stay; bad cells, and gaps that are not allowed, go to the findings."""
+    told = options.missing in {"error", "drop"}
+    for k, name in enumerate(modeled):
+        gaps = raw.missing[:, k] & told
+        if gaps.any() or raw.bad[:, k].any():
+            _tell(findings, found.rows, gaps, raw.bad[:, k], found.cells[name], findings.columns.index(name))
+    incomplete = (raw.missing.any(1) & told) | found.unlabeled
+    findings.n_rows_bad += int(raw.bad.any(1).sum())
+    findings.n_rows_missing += int(incomplete.sum())
+    keep = ~raw.bad.any(1)
+    return np.flatnonzero(keep & ~incomplete if options.missing == "drop" else keep)
+
+
+def _tell(
+    findings: Findings, rows: np.ndarray, missing: np.ndarray, bad: np.ndarray, cells: pl.Series, place: int
+) -> None:
+    def show(i: int, j: int) -> str:
+        return "" if (cell := cells[int(i)]) is None else str(cell)
+
+    findings.add_cells(rows, missing[:, None], bad[:, None], show, [place])
+
+
+def _about_columns(schema: Schema, findings: Findings, *, predicting: bool) -> tuple[str, ...]:
+    """What each column was taken for, a line each."""
+    if predicting:
+        return ()
+    n, used = len(schema.columns), len(schema.modeled)
+    first = f"{findings.name}: {counted(n, 'column')}, {used:,} used; --column NAME=KIND says what one is:"
+    if n > MOST_LINES:
+        kinds = {kind: [c.name for c in schema.columns if c.kind == kind] for kind in {c.kind for c in schema.columns}}
+        return (first, *(f"  {kind}: {listed(names, 10)}" for kind, names in sorted(kinds.items())))
+    return (first, *(f"  {line}" for line in schema.lines()))
+
+
+def _about_values(
+    raw: Converted, found: Gathered, schema: Schema, findings: Findings, options: DataConfig, *, predicting: bool
+) -> tuple[str, ...]:
+    """Gaps, levels without a name, and constants that changed."""
+    notes = []
+    n, columns = int(raw.missing.sum()), int(raw.missing.any(0).sum())
+    if n and options.missing in {"auto", "median"}:
+        what = f"{counted(n, 'value')} missing in {counted(columns, 'column')}"
+        how = "medians stand in" if options.missing == "median" else "the model sees them as missing, and can fill them"
+        notes.append(f"{findings.name}: {what}; {how}.")
+    if not predicting:
+        return tuple(notes)
+    for name, levels in raw.unseen.items():
+        shown = [f"{printable(level)} ({counted(k, 'row')})" for level, k in levels.items()]
+        pooled = next(c.pooled for c in schema.columns if c.name == name)
+        what = "rare or new to the model" if pooled else "new to the model"
+        notes.append(f'{findings.name}: column "{printable(name)}" holds names {what}: {listed(shown, quote="")}.')
+    return (*notes, *_about_constants(found, schema, findings))
+
+
+def _about_constants(found: Gathered, schema: Schema, findings: Findings) -> tuple[str, ...]:
+    notes = []
+    for column in schema.columns:
+        if column.kind != "constant" or column.name not in found.cells.columns:
+            continue
+        cells = found.cells[column.name].cast(pl.String)
+        other = cells.filter(cells.is_not_null() & (cells != "") & ~cells.is_in(list(column.levels)))
+        if len(other):
+            always = f'always "{printable(column.levels[0])}"' if column.levels else "always empty"
+            new = f'"{printable(other[0])}" in {counted(len(other), "row")}'
+            notes.append(f'{findings.name}: column "{printable(column.name)}" was {always} in training, and is {new}.')
+    return tuple(notes)
+
+
+def without_left_out(options: DataConfig, schema: Schema, names: Sequence[str]) -> DataConfig:
+    """Options under which columns that the schema leaves out may be there or not."""
+    here = tuple(name for name in schema.left_out if name in names)
+    return replace(options, drop_columns=(*options.drop_columns, *here))
+
+
+__all__ = ["Gathered", "gather_frame", "gather_text", "mixed_samples", "without_left_out"]

@@ -1,0 +1,143 @@
+"""Times as people write them: the format that a column is in, texts to seconds, and seconds back to the same format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+DATES = (
+    "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y",
+    "%m/%d/%y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%Y",
+)  # fmt: skip
+CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S%.3f", "%H:%M:%S%.6f", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
+BETWEEN = (" ", "T")
+ZONE = r"(Z|[+-]\d{2}:?\d{2})$"  # behind a clock; `10:00-12:00` would be two, so a date must stand before it
+ENOUGH = 0.95  # of the cells, as for numbers: the rest are errors with their rows
+PROBED = 200  # cells that show which formats may be meant, before all are read
+DAY = 86_400
+FIRST_YEAR, LAST_YEAR = -30_610_224_000, 253_402_300_800  # seconds of the years 1000 and 10000: others are misread
+
+
+class TimeFormat(NamedTuple):
+    """`pattern` as in strftime, the `zone` behind every time ("" for none, `UTC` where they differ), and whether
+    another order of day and month reads the column as well.
+    """
+
+    pattern: str
+    zone: str
+    ambiguous: bool = False
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether it has no date."""
+        return "%d" not in self.pattern
+
+
+def find_format(text: pl.Series) -> TimeFormat | None:
+    """The format in which at least 95 % of the cells (none of them missing) are times; None if there is none."""
+    head, _ = _without_zone(text.head(PROBED))
+    if float(head.str.contains(r"\d.*[-/.: ].*\d").mean() or 0.0) < ENOUGH:
+        return None
+    likely = [pattern for pattern in _patterns() if _share(head, pattern) >= ENOUGH]
+    if not likely:
+        return None
+    body, zone = _without_zone(text)
+    fits = [pattern for pattern in likely if _share(body, pattern) >= ENOUGH]
+    if not fits:
+        return None
+    best = max(fits, key=lambda pattern: _share(body, pattern))  # the first of those that read as many
+    same = [p for p in fits if p != best and _share(body, p) == _share(body, best)]
+    orders = {_order(pattern) for pattern in (best, *same)}
+    return TimeFormat(best, zone, len(orders) > 1)
+
+
+def to_seconds(text: pl.Series, pattern: str) -> np.ndarray:
+    """Seconds since 1970 in UTC, of a format without date those of the day; (n,) float64, NaN where it is no time."""
+    body, offsets = _divided(text)
+    seconds = _read(body, pattern)
+    return (seconds - offsets).to_numpy()
+
+
+def to_text(seconds: np.ndarray, pattern: str, zone: str) -> list[str]:
+    """Seconds (n,) as they came, "" for NaN."""
+    there = np.isfinite(seconds)
+    offset = zone_seconds(zone)
+    clock = "%d" not in pattern
+    shifted = np.where(there, seconds, 0.0) + offset
+    shifted = np.clip(shifted % DAY if clock else shifted, FIRST_YEAR, LAST_YEAR - 1)
+    moments = pl.Series((shifted * 1e6).round().astype(np.int64)).cast(pl.Datetime("us"))
+    suffix = "+00:00" if zone == "UTC" else zone
+    return [t + suffix if known else "" for t, known in zip(moments.dt.strftime(pattern), there, strict=True)]
+
+
+def step_of(seconds: np.ndarray, zone: str) -> float:
+    """The largest of a day, an hour, a minute, a second and a thousandth that all times are multiples of; else 1e-6."""
+    known = seconds[np.isfinite(seconds)] + zone_seconds(zone)
+    micro = np.round(known * 1e6).astype(np.int64)
+    return next((step for step in (DAY, 3600, 60, 1, 1e-3) if not (micro % round(step * 1e6)).any()), 1e-6)
+
+
+def zone_seconds(zone: str) -> int:
+    """`"+01:30"` -> 5400; 0 for none, `Z` and `UTC`."""
+    if zone in {"", "Z", "UTC"}:
+        return 0
+    digits = zone[1:].replace(":", "")
+    return (-1 if zone[0] == "-" else 1) * (int(digits[:2]) * 3600 + int(digits[2:4]) * 60)
+
+
+def _patterns() -> Iterator[str]:
+    for date, clock, between in product(DATES, CLOCKS, BETWEEN):
+        if clock or between == BETWEEN[0]:
+            yield f"{date}{between if clock else ''}{clock}"
+    yield from (clock for clock in CLOCKS if clock)
+
+
+def _order(pattern: str) -> str:
+    """Which of day and month comes first."""
+    places = {letter: min((at for sign in signs if (at := pattern.find(sign)) >= 0), default=-1)
+              for letter, signs in (("d", ("%d",)), ("m", ("%m", "%b", "%B")))}  # fmt: skip
+    return "dm" if places["d"] < places["m"] else "md"
+
+
+def _without_zone(text: pl.Series) -> tuple[pl.Series, str]:
+    """The texts without their zones, and the zone: "UTC" where there are several."""
+    if not _has_zone(text):
+        return text, ""
+    zones = text.str.extract(ZONE, 1).drop_nulls().unique()
+    return text.str.replace(ZONE, "").str.strip_chars(), zones[0] if len(zones) == 1 else "UTC"
+
+
+def _divided(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The texts without their zones, and the seconds by which each is ahead of UTC."""
+    if not _has_zone(text):
+        return text, pl.Series([0.0]).new_from_index(0, len(text))
+    zones = text.str.extract(ZONE, 1).fill_null("")
+    known = {zone: float(zone_seconds(zone)) for zone in zones.unique()}
+    return text.str.replace(ZONE, "").str.strip_chars(), zones.replace_strict(known, return_dtype=pl.Float64)
+
+
+def _has_zone(text: pl.Series) -> bool:
+    return bool(text.str.contains(r"\d{1,2}:\d{2}.*" + ZONE).any())
+
+
+def _share(text: pl.Series, pattern: str) -> float:
+    return float(_read(text, pattern).is_finite().mean() or 0.0)
+
+
+def _read(text: pl.Series, pattern: str) -> pl.Series:
+    """Float64 seconds, NaN for what is no time of this pattern."""
+    if "%d" not in pattern:
+        seconds = text.str.to_time(pattern, strict=False).cast(pl.Int64).cast(pl.Float64) / 1e9
+        return seconds.fill_null(math.nan)
+    micro = text.str.to_datetime(pattern, strict=False, time_unit="us", exact=True).dt.epoch("us")
+    seconds = micro.cast(pl.Float64) / 1e6
+    inside = (seconds >= FIRST_YEAR) & (seconds < LAST_YEAR)
+    return pl.select(pl.when(inside).then(seconds).otherwise(math.nan)).to_series().fill_null(math.nan)
+
+
+__all__ = ["TimeFormat", "find_format", "step_of", "to_seconds", "to_text", "zone_seconds"]

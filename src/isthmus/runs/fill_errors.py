@@ -1,0 +1,93 @@
+"""How well a run fills gaps: its error on validation cells that were hidden from it, by column, kept with the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from isthmus.data.batching.batches import resident
+from isthmus.data.samples import Samples
+from isthmus.errors import ModelFileError
+from isthmus.models.abstract_model import AbstractModel, evaluation
+from isthmus.runs.artifacts import Artifacts
+from isthmus.training.prepared import Prepared
+
+PART = "fill_errors"
+MOST_ROWS = 5_000  # of validation, as many as it mostly has
+NAMED = {"category", "yes-no"}
+
+
+class FillError(NamedTuple):
+    """Of one column: `error` is the root mean square of what was filled in, in its own unit, of names the share that
+    was wrong; `constant` is that of the training part's mean, or most frequent name; `n` cells tell it.
+    """
+
+    error: float
+    constant: float
+    n: int
+
+
+def filled(model: AbstractModel, raw: np.ndarray) -> np.ndarray:
+    """Raw rows (N, K) with what the model makes of their gaps (NaN)."""
+    x = resident(raw, model.preprocess, model.device)
+    with torch.no_grad(), evaluation(model):
+        x_hat = torch.cat([model.x_hat(part.to(model.device)).cpu() for part in x.split(MOST_ROWS)])
+    made = model.preprocess.to_raw(x_hat).numpy()
+    return np.where(np.isnan(raw), made, raw)
+
+
+def keep_fill_errors(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
+    """Measures and writes RUN/latent/fill_errors/ for a table whose columns are of several kinds; else nothing."""
+    if model.preprocess.schema is None:
+        return
+    found = measured(model, prepared.splits.train, prepared.splits.validation)
+    about = {"columns": {name: list(error) for name, error in found.items()}}
+    Artifacts(run_path, model.weights_sha256 or "").put(PART, about)
+
+
+def measured(model: AbstractModel, train: Samples, held: Samples) -> dict[str, FillError]:
+    """By column, each hidden by itself in all rows of `held` that have it."""
+    assert model.preprocess.schema is not None
+    found, raw = {}, held.x[:MOST_ROWS]
+    for k, column in enumerate(model.preprocess.schema.modeled):
+        rows = raw[~np.isnan(raw[:, k])]
+        if not len(rows):
+            continue
+        hidden = rows.copy()
+        hidden[:, k] = np.nan
+        answers = (filled(model, hidden)[:, k], _constant(train.x[:, k], column.kind))
+        errors = [_error(rows[:, k], answer, column.kind) for answer in answers]
+        found[column.name] = FillError(*errors, len(rows))
+    return found
+
+
+def fill_errors(run_path: str | Path, weights: str | None) -> dict[str, FillError]:
+    """What a run keeps; empty where it keeps nothing. Raises: ModelFileError where it is damaged."""
+    kept = Artifacts(run_path, weights)
+    if not kept.has(PART):
+        return {}
+    try:
+        columns = kept.get(PART).about["columns"]
+        return {str(name): FillError(float(e), float(c), int(n)) for name, (e, c, n) in columns.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"latent/{PART} in {run_path} cannot be used: {error}."
+        raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}") from None
+
+
+def _constant(values: np.ndarray, kind: str) -> float:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return 0.0
+    return float(np.bincount(known.astype(np.int64)).argmax()) if kind in NAMED else float(known.mean())
+
+
+def _error(truth: np.ndarray, answer: np.ndarray | float, kind: str) -> float:
+    if kind in NAMED:
+        return float((truth != answer).mean())
+    return float(np.sqrt(np.square(truth - answer).mean()))
+
+
+__all__ = ["FillError", "fill_errors", "filled", "keep_fill_errors", "measured"]

@@ -1,0 +1,144 @@
+"""Tables whose columns are of several kinds, or have gaps, as samples; and new ones by the schema of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from isthmus.config import DataConfig
+from isthmus.data.samples import Samples
+from isthmus.data.schema import Schema
+from isthmus.data.tables.cell_conversion import to_cells
+from isthmus.data.tables.reading import read_table, samples_from_frame
+from isthmus.errors import DataError
+
+HEADER = "order,drink,paid,price,when\n"
+ROWS = [f"A{100 + i},{('tea', 'milk', 'rum')[i % 3]},{('yes', 'no')[i % 2]},{i / 4:.2f},2024-01-{1 + i % 28:02d}"
+        for i in range(40)]  # fmt: skip
+TEXT = HEADER + "\n".join(ROWS) + "\n"
+
+
+def read(tmp_path: Path, text: str, expected: Schema | None = None, **options: object) -> Samples:
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    return read_table(tmp_path / "t.csv", DataConfig(**options), expected=expected)  # type: ignore[arg-type]
+
+
+def kinds(samples: Samples) -> dict[str, str]:
+    assert samples.schema is not None
+    return {column.name: column.kind for column in samples.schema.columns}
+
+
+def schema_of(samples: Samples) -> Schema:
+    assert samples.schema is not None
+    return samples.schema
+
+
+def test_a_mixed_table_is_read_and_each_column_told_with_its_reason(tmp_path: Path) -> None:
+    found = read(tmp_path, TEXT)
+    assert kinds(found) == {"order": "id", "drink": "category", "paid": "yes-no", "price": "number", "when": "time"}
+    assert found.columns == ("drink", "paid", "price", "when")
+    np.testing.assert_array_equal(found.x[:, 2], np.arange(40) / 4)
+    assert to_cells(found.x, schema_of(found))["when"][:2] == ["2024-01-01", "2024-01-02"]
+    assert "5 columns, 4 used; --column NAME=KIND says what one is" in found.notes[0]
+    assert any("drink  category  3 names" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_other_delimiters_and_decimal_commas(tmp_path: Path, delimiter: str) -> None:
+    found = read(tmp_path, TEXT.replace(".", "§").replace(",", delimiter).replace("§", ","))
+    assert kinds(found)["price"] == "number"
+    np.testing.assert_array_equal(found.x[:, 2], np.arange(40) / 4)
+
+
+def test_frames_are_read_as_files_are(tmp_path: Path) -> None:
+    wanted = read(tmp_path, TEXT).x
+    frame = pl.read_csv(tmp_path / "t.csv", try_parse_dates=True)
+    frame = frame.with_columns(pl.col("paid") == "yes", pl.col("drink").cast(pl.Categorical))
+    for given in (frame, pd.DataFrame({n: frame[n].to_list() for n in frame.columns})):
+        found = samples_from_frame(given, name="f", options=DataConfig())
+        np.testing.assert_array_equal(found.x, wanted)
+
+
+def test_fault_14_gaps_are_told_and_seen(tmp_path: Path) -> None:
+    text = "a,b\n" + "".join(f"{i / 3:.2f},{'' if i % 5 == 0 else i * i}\n" for i in range(30))
+    found = read(tmp_path, text)
+    assert np.isnan(found.x).sum() == 6
+    assert any("6 values missing in 1 column; the model sees them as missing" in note for note in found.notes)
+    assert read(tmp_path, text, missing="drop").schema is None
+    with pytest.raises(DataError, match="6 missing values"):
+        read(tmp_path, text, missing="error")
+
+
+def test_a_few_texts_among_numbers_stay_errors_with_their_rows(tmp_path: Path) -> None:
+    rows = [*ROWS]
+    rows[6] = rows[6].replace("1.50", "hello")
+    with pytest.raises(DataError, match=r't\.csv, row 8, column "price": "hello" is not a number') as e:
+        read(tmp_path, HEADER + "\n".join(rows) + "\n")
+    assert "--skip-bad-rows (1 of 40 rows would be skipped)" in str(e.value.fix)
+    assert len(read(tmp_path, HEADER + "\n".join(rows) + "\n", skip_bad_rows=True)) == 39
+
+
+def test_short_and_long_rows_stay_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 42: expected 5 fields, found 4"):
+        read(tmp_path, TEXT + "A900,tea,yes,3\n")
+    with pytest.raises(DataError, match="row 42: expected 5 fields, found 6"):
+        read(tmp_path, TEXT + 'A900,"tea",yes,3,2024-01-01,7\n')
+
+
+def test_kinds_asked_for_and_columns_that_are_not_there(tmp_path: Path) -> None:
+    found = read(tmp_path, TEXT, kinds=("price=category", "when=skip"))
+    assert found.columns == ("drink", "paid", "price")
+    with pytest.raises(DataError, match='no column "prize" for --column'):
+        read(tmp_path, TEXT, kinds=("prize=number",))
+    numbers = "a,b\n" + "".join(f"{i % 3},{i / 7:.3f}\n" for i in range(30))
+    assert read(tmp_path, numbers).schema is None  # a table of numbers is read as before
+    assert kinds(read(tmp_path, numbers, kinds=("a=category",))) == {"a": "category", "b": "number"}
+
+
+def test_a_label_stays_out_and_texts_alone_need_a_word(tmp_path: Path) -> None:
+    found = read(tmp_path, TEXT, label="drink")
+    assert (found.classes, found.columns) == (("milk", "rum", "tea"), ("paid", "price", "when"))
+    with pytest.raises(DataError, match=r"no column to learn from: name is id") as e:
+        read(tmp_path, "name\n" + "".join(f"N{i}\n" for i in range(30)))
+    assert e.value.fix == "say what one is: --column name=category"
+
+
+def test_fault_130_new_names_at_use_are_told(tmp_path: Path) -> None:
+    schema = schema_of(read(tmp_path, TEXT))
+    found = read(tmp_path, TEXT.replace("rum", "gin"), schema)
+    assert any('column "drink" holds names new to the model: gin (13 rows)' in note for note in found.notes)
+    assert set(found.x[:, 0]) == {0.0, 1.0, 3.0}
+
+
+def test_fault_131_another_time_format_at_use_is_an_error(tmp_path: Path) -> None:
+    schema = schema_of(read(tmp_path, TEXT))
+    with pytest.raises(DataError, match=r'column "when": .* such as "01/01/2024"'):
+        read(tmp_path, TEXT.replace("2024-01-", "01/").replace("\n", "/2024\n").replace("when/2024", "when"), schema)
+
+
+def test_fault_132_constants_that_changed_are_told(tmp_path: Path) -> None:
+    constant = TEXT.replace("\n", ",3\n").replace("when,3", "when,firmware")
+    schema = schema_of(read(tmp_path, constant))
+    assert schema.left_out == ("order", "firmware")
+    found = read(tmp_path, constant.replace(",3\n", ",4\n"), schema)
+    assert any('column "firmware" was always "3" in training, and is "4" in 40 rows' in note for note in found.notes)
+    assert len(read(tmp_path, TEXT, schema)) == 40  # it may be absent
+
+
+def test_fault_133_a_word_that_is_neither_yes_nor_no_is_an_error_and_all_yes_is_none(tmp_path: Path) -> None:
+    schema = schema_of(read(tmp_path, TEXT))
+    assert set(read(tmp_path, TEXT.replace(",no,", ",yes,"), schema).x[:, 1]) == {1.0}
+    with pytest.raises(DataError, match=r'row 3, column "paid": "maybe"'):
+        read(tmp_path, TEXT.replace("A101,milk,no", "A101,milk,maybe"), schema)
+
+
+def test_columns_may_come_in_another_order_and_one_row_is_enough(tmp_path: Path) -> None:
+    schema = schema_of(read(tmp_path, TEXT))
+    found = read(tmp_path, "when,price,paid,drink\n2024-01-03,2.5,YES,rum\n", schema)
+    np.testing.assert_array_equal(found.x[0, :3], [schema.modeled[0].levels.index("rum"), 1, 2.5])
+    with pytest.raises(DataError, match='missing: "price"'):
+        read(tmp_path, "when,paid,drink\n2024-01-03,yes,rum\n", schema)

@@ -1,0 +1,71 @@
+"""Times: the format that a column is in, and texts that come back as they were; Python's datetime is the reference."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from isthmus.data.tables.times import find_format, step_of, to_seconds, to_text
+
+
+@pytest.mark.parametrize(
+    ("texts", "pattern", "zone"),
+    [
+        (["2024-01-02", "2023-12-31"], "%Y-%m-%d", ""),
+        (["2024-01-02 10:00", "2024-05-02 13:30"], "%Y-%m-%d %H:%M", ""),
+        (["2024-01-02T10:00:05Z", "2024-05-02T13:30:00Z"], "%Y-%m-%dT%H:%M:%S", "Z"),
+        (["2024-01-02T10:00:05+01:30", "2024-05-02T13:30:00+01:30"], "%Y-%m-%dT%H:%M:%S", "+01:30"),
+        (["31.12.2023", "01.02.2024"], "%d.%m.%Y", ""),
+        (["12/31/2023", "02/01/2024"], "%m/%d/%Y", ""),
+        (["03 Jan 2024", "04 May 2023"], "%d %b %Y", ""),
+        (["10:05", "23:59"], "%H:%M", ""),
+        (["2024-01-02 10:00:00.125", "2024-01-02 10:00:00.500"], "%Y-%m-%d %H:%M:%S%.3f", ""),
+    ],
+)
+def test_a_format_is_found_and_texts_come_back(texts: list[str], pattern: str, zone: str) -> None:
+    series = pl.Series(texts)
+    found = find_format(series)
+    assert found is not None
+    assert (found.pattern, found.zone) == (pattern, zone)
+    assert to_text(to_seconds(series, pattern), pattern, zone) == texts
+
+
+def test_seconds_are_those_of_python() -> None:
+    texts = ["2024-02-29 23:59", "1969-12-31 00:01", "2025-03-30 02:30"]
+    expected = [datetime.strptime(t, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp() for t in texts]
+    assert to_seconds(pl.Series(texts), "%Y-%m-%d %H:%M").tolist() == expected
+    assert to_seconds(pl.Series(["2024-02-29T23:59:00+02:00"]), "%Y-%m-%dT%H:%M:%S").tolist() == [
+        datetime.fromisoformat("2024-02-29T23:59:00+02:00").timestamp()
+    ]
+
+
+def test_several_zones_are_brought_to_one() -> None:
+    series = pl.Series(["2024-01-02T10:00:00+01:00", "2024-07-02T10:00:00+02:00"])
+    found = find_format(series)
+    assert found is not None
+    seconds = to_seconds(series, found.pattern)
+    assert to_text(seconds, found.pattern, found.zone) == ["2024-01-02T09:00:00+00:00", "2024-07-02T08:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    "texts", [["1.5", "2.5"], ["20240102", "20240103"], ["a1", "b2"], ["12-5", "3-4"], ["2024", "7"]]
+)
+def test_what_is_no_time_is_none(texts: list[str]) -> None:
+    assert find_format(pl.Series(texts)) is None
+
+
+def test_two_orders_of_day_and_month_are_told() -> None:
+    ambiguous, plain = (find_format(pl.Series(t)) for t in (["01/02/2024", "03/04/2024"], ["13/02/2024", "03/04/2024"]))
+    assert ambiguous is not None
+    assert plain is not None
+    assert (ambiguous.ambiguous, plain.ambiguous) == (True, False)
+
+
+def test_the_step_divides_every_time() -> None:
+    assert step_of(np.array([0.0, 86_400.0, np.nan]), "") == 86_400
+    assert step_of(np.array([3600.0, 7200.0]), "") == 3600
+    assert step_of(np.array([-3600.0, 82_800.0]), "+01:00") == 86_400  # midnights there
+    assert step_of(np.array([0.25]), "") == 1e-3
