@@ -59,8 +59,8 @@ def measured(model: AbstractModel, train: Samples, held: Samples) -> dict[str, F
         hidden = rows.copy()
         hidden[:, k] = np.nan
         answers = (filled(model, hidden)[:, k], _constant(train.x[:, k], column.kind))
-        errors = [_error(rows[:, k], answer, column.kind) for answer in answers]
-        found[column.name] = FillError(*errors, len(rows))
+        ours, constant = (_error(rows[:, k], answer, column.kind) for answer in answers)
+        found[column.name] = FillError(ours, constant, len(rows))
     return found
 
 

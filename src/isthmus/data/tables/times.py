@@ -41,7 +41,7 @@ class TimeFormat(NamedTuple):
 def find_format(text: pl.Series) -> TimeFormat | None:
     """The format in which at least 95 % of the cells (none of them missing) are times; None if there is none."""
     head, _ = _without_zone(text.head(PROBED))
-    if float(head.str.contains(r"\d.*[-/.: ].*\d").mean() or 0.0) < ENOUGH:
+    if not len(head) or float(head.str.contains(r"\d.*[-/.: ].*\d").to_numpy().mean()) < ENOUGH:
         return None
     likely = [pattern for pattern in _patterns() if _share(head, pattern) >= ENOUGH]
     if not likely:
@@ -126,7 +126,7 @@ def _has_zone(text: pl.Series) -> bool:
 
 
 def _share(text: pl.Series, pattern: str) -> float:
-    return float(_read(text, pattern).is_finite().mean() or 0.0)
+    return float(np.isfinite(_read(text, pattern).to_numpy()).mean()) if len(text) else 0.0
 
 
 def _read(text: pl.Series, pattern: str) -> pl.Series:

@@ -64,7 +64,7 @@ def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
         if gaps.any():
             counts[column.name] = int(gaps.sum())
             cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps, column, style))
-    columns = {name: cells[name] for name in cells.columns}
+    columns = {name: cells[name].to_list() for name in cells.columns}
     write_table(target, columns)
     errors = fill_errors(run.path, run.model.weights_sha256)
     said = (*samples.notes, *_sentences(schema, counts, errors), *about_formulas(target, columns))
