@@ -54,6 +54,11 @@ class Schema:
         return tuple(column.name for column in self.modeled)
 
     @property
+    def quantities(self) -> tuple[str, ...]:
+        """The names of numbers and counts, whose raw values can be compared."""
+        return tuple(column.name for column in self.columns if column.kind in {"number", "count"})
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.kind not in MODELED)
 

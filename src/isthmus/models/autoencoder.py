@@ -116,7 +116,10 @@ class Model(AbstractModel):
         columns = self.preprocess.columns or tuple(
             f"{self.preprocess.unit}{i}" for i in range(math.prod(self.preprocess.raw_shape))
         )
-        return carrier.in_kind(self.preprocess.to_raw(x, dtype), columns)
+        raw = self.preprocess.to_raw(x, dtype)
+        if carrier.frame is not None and self.preprocess.schema is not None:
+            return carrier.table(self.preprocess.cells(raw.numpy(force=True)))
+        return carrier.in_kind(raw, columns)
 
     def _code(self, x: Tensor) -> Tensor:
         return self.bottleneck(self.encoder(x), sample=False).z.float()

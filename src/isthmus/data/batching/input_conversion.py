@@ -55,7 +55,7 @@ class Carrier:
         raw = self._restore(raw)
         raw = raw.to(self.dtype) if self._keeps_type else raw
         if self.frame is not None and self.preprocess.schema is not None:
-            return self._made(self.preprocess.cells(raw.numpy(force=True)))
+            return self.table(self.preprocess.cells(raw.numpy(force=True)))
         if self.frame is not None:
             return self._frame(raw, self.preprocess.columns or [str(column) for column in self.frame.columns])
         return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()
@@ -119,9 +119,10 @@ class Carrier:
 
     def _frame(self, values: Tensor, names: Sequence[str]) -> Any:
         """A frame of the kind that was given, with its index where it has one (pandas)."""
-        return self._made(dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True)))
+        return self.table(dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True)))
 
-    def _made(self, columns: dict[str, Any]) -> Any:
+    def table(self, columns: dict[str, Any]) -> Any:
+        """Columns by name as a frame of the kind that was given, with its index where it has one (pandas)."""
         make: Any = type(self.frame)
         index = getattr(self.frame, "index", None)
         frame = make(columns) if index is None else make(columns, index=index)

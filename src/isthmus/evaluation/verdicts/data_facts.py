@@ -66,6 +66,8 @@ def swallowed(train: Samples) -> tuple[Swallowed, ...]:
             row = int(rows[k])
             if len(np.unique(np.delete(columns[:, k], row))) >= LEAST_KINDS:
                 name = train.columns[first + k] if train.columns else f"column_{first + k + 1}"
+                if train.schema is not None and name not in train.schema.quantities:
+                    continue
                 value, share = float(columns[row, k]), float(shares[k])
                 found.append(Swallowed(printable(name), train.id_of(row), value, share))
     return tuple(found)

@@ -92,6 +92,8 @@ def check_set(run: RunFolder, samples: Samples, *, noisy: bool = False, scored: 
     if facts is None and scored is None:
         return NOT_CHECKED
     columns = [] if facts is None or not facts.sizes.size else unlike_columns(facts, raw, samples.columns, EACH)
+    if samples.schema is not None:  # the place of a name among the others is no quantity
+        columns = [column for column in columns if column.name in samples.schema.quantities]
     # The ends of noisy images are made by the noise, whose strength may differ.
     level = level_sentence(facts, x, EACH) if facts is not None and len(facts.light) and not noisy else None
     undone = None if scored is None or x.ndim != 4 else _undone(run, x, scale, facts, scored, level, noisy=noisy)
