@@ -130,6 +130,7 @@ def _tell(io: Io, written: Any) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    for function in (reconstruct, denoise, encode, impute):
+    for function in (reconstruct, denoise, encode):
         command(app, function, settings=USING)
     command(app, decode)
+    command(app, impute, settings=USING)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.tables.cell_conversion import to_texts
@@ -44,12 +46,24 @@ def columns(run_data: RunData) -> Section | None:
 
 
 def _kept(preprocess: Preprocess, seen: PassedSamples) -> tuple[np.ndarray, np.ndarray]:
-    """By column its squared error, and the share of its variance that comes back; NaN where it never changes."""
-    x, x_hat = seen.x.double(), preprocess.known_only(seen.x, seen.x_hat).double()
-    mse = preprocess.by_column((x - x_hat).square()).mean(0).numpy()
-    variance = preprocess.by_column((x - x.mean(0)).square()).mean(0).numpy()
+    """By column its squared error, and the share of its variance that comes back."""
+    x, x_hat = seen.x.double().numpy(), preprocess.known_only(seen.x, seen.x_hat).double().numpy()
+
+    def together(values: np.ndarray) -> np.ndarray:
+        return preprocess.by_column(torch.from_numpy(values)).numpy()
+
+    return together(np.square(x - x_hat)).mean(0), explained(x, x_hat, together)
+
+
+def explained(
+    x: np.ndarray, x_hat: np.ndarray, together: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> np.ndarray:
+    """The share of each column's variance that comes back, 1 - mse / variance; NaN where it never changes. `together`
+    adds up the values of x that belong to one column.
+    """
+    variance = together(np.square(x - x.mean(0))).mean(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return mse, np.where(variance > 0, 1 - mse / variance, np.nan)
+        return np.where(variance > 0, 1 - together(np.square(x - x_hat)).mean(0) / variance, np.nan)
 
 
 def _typical(preprocess: Preprocess, raw: np.ndarray, raw_hat: np.ndarray) -> tuple[list[str], list[str]]:
