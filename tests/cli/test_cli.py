@@ -37,6 +37,7 @@ COMMANDS = [
     "denoise",
     "encode",
     "decode",
+    "impute",
     "sample",
     "interpolate",
     "traverse",
