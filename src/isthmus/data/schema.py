@@ -71,10 +71,8 @@ class Schema:
 
         Raises: ValueError for what no reading gives; TypeError and KeyError for other contents.
         """
-        columns = tuple(
-            TableColumn(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in c.items()})
-            for c in values["columns"]
-        )
+        given: list[dict[str, Any]] = [{**about, "levels": tuple(about["levels"])} for about in values["columns"]]
+        columns = tuple(TableColumn(**about) for about in given)
         for column in columns:
             _check(column)
         if len({column.name for column in columns}) < len(columns):

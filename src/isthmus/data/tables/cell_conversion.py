@@ -131,7 +131,7 @@ def _rounded(values: np.ndarray, decimals: int | None) -> list[float | int | Non
     return [kind(v) if np.isfinite(v) else None for v in rounded]
 
 
-def _named(places: np.ndarray, known: np.ndarray, names: Sequence[str]) -> list[str | None]:
+def _named(places: np.ndarray, known: np.ndarray, names: tuple[str, ...]) -> list[str | None]:
     last = len(names) - 1
     return [names[min(max(k, 0), last)] if there else None for k, there in zip(places, known, strict=True)]
 

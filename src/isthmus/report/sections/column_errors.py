@@ -66,11 +66,13 @@ def explained(
         return np.where(variance > 0, 1 - together(np.square(x - x_hat)).mean(0) / variance, np.nan)
 
 
-def _typical(preprocess: Preprocess, raw: np.ndarray, raw_hat: np.ndarray) -> tuple[list[str], list[str]]:
+def _typical(preprocess: Preprocess, raw: np.ndarray, raw_hat: np.ndarray) -> tuple[list[Any], list[Any]]:
     """By column the typical error and the spread of its values, in its own unit; of names how many come back wrong,
     and how many would if the most frequent were the answer.
     """
     error = np.sqrt(np.nanmean(np.square(raw - raw_hat), axis=0))
+    typical: list[Any]
+    spread: list[Any]
     typical, spread = ([numeral(float(v)) for v in values] for values in (error, np.nanstd(raw, axis=0)))
     for k, column in enumerate(preprocess.schema.modeled if preprocess.schema else ()):
         there = ~np.isnan(raw[:, k])
