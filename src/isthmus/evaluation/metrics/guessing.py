@@ -26,7 +26,8 @@ def guessed(pair: Pair, answers: Tensor) -> float:
 
 def guessing_filters(validation: Pair, test: Pair, sd: float) -> dict[str, Any]:
     """`{"median": {"mse", "settings"}, …}` of the classical filters at hand, for noise of standard deviation `sd`."""
-    known = Pair(*(None if part is None else part[:TUNED_ON] for part in validation))
+    x_in, target, weight = validation
+    known = Pair(x_in[:TUNED_ON], target[:TUNED_ON], None if weight is None else weight[:TUNED_ON])
     found: dict[str, Any] = {}
     for name, (clean_up, grid) in filters(sd, min(test.target.shape[2:])).items():
         tried = grid[::2] if name in SLOW else grid
