@@ -134,8 +134,8 @@ class ModelConfig:
     )
     noise: Annotated[
         str,
-        "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, grain, masking; "
-        "none; a+b: one after the other; a|b: one of them for each sample; pairs, set by --target. "
+        "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, grain, jpeg, "
+        "masking; none; a+b: one after the other; a|b: one of them for each sample; pairs, set by --target. "
         "Gaussian levels are standard deviations of the data as scaled: images to [0, 1], where 25 of 255 is 0.098.",
     ] = "none"
     terms: Annotated[str, "Further penalties: contractive, mmd, l2; several as a+b; none."] = "none"

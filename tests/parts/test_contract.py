@@ -24,13 +24,17 @@ from isthmus.parts.networks import NETWORKS, initialize, is_without_code, networ
 from isthmus.parts.terms import TERMS
 from isthmus.recipes import RECIPES, resolve
 
-OWN = {"pairs", "unknown"}  # which draw no noise on clean samples; test_neighbors.py and tests/pipeline/test_pairs.py
+OWN = {
+    "jpeg",
+    "pairs",
+    "unknown",
+}  # which draw no noise on clean samples; test_neighbors.py and tests/pipeline/test_pairs.py
 NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items() if name not in OWN]
 CODES = [example(name, factory) for name, factory in BOTTLENECKS.items()]
 CODES += ["sigmoid+noise:0.1", "sparse+l1", "noise:0.1+gaussian", "gaussian+sigmoid", "l1+vq:4", "sigmoid+fsq:4"]
 COSTS = [example(name, factory) for name, factory in LIKELIHOODS.items()]
 COSTS += [f"{name},variance={kind}" for name in ("gaussian", "laplace") for kind in ("shared", "learned")]
-NOISES += ["masking:0.5,patch=auto", "masking:0.5,patch=auto,count=masked", "gaussian:0.5+speckle:0.1"]
+NOISES += ["jpeg:10-90", "masking:0.5,patch=auto", "masking:0.5,patch=auto,count=masked", "gaussian:0.5+speckle:0.1"]
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).removeprefix("torch."))
@@ -50,6 +54,10 @@ def corruption_for(text: str, shape: tuple[int, ...]) -> AbstractCorruption:
 def test_corruption(text: str, shape: tuple[int, ...], dtype: torch.dtype, B: int) -> None:
     if len(shape) == 1 and text in IMAGES_ONLY:
         with pytest.raises(UsageError, match="needs data that"):
+            corruption_for(text, shape)
+        return
+    if text.startswith("jpeg") and not (len(shape) == 3 and shape[0] in (1, 3)):
+        with pytest.raises(UsageError, match="jpeg needs images"):
             corruption_for(text, shape)
         return
     part, x = corruption_for(text, shape), 0.01 + 0.99 * drawn(B, *shape, dtype=dtype)

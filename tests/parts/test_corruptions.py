@@ -12,7 +12,8 @@ from scipy import stats
 
 from contract import drawn, seeded
 from isthmus.errors import UsageError
-from isthmus.parts.corruptions import Level, corruption
+from isthmus.parts.corruptions import corruption
+from isthmus.parts.noise_level import Level
 
 N = 200_000
 SHARE = 5 * 0.5 / math.sqrt(N)  # five standard errors of a share, at most

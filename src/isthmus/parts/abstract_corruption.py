@@ -39,3 +39,14 @@ class AbstractCorruption(ABC):
         """What a step of the training takes, after the share `done` of it: mostly the same, whatever the model's
         `denoise` makes of x by now."""
         return self(x, generator)
+
+
+class AbstractNoise(AbstractCorruption):
+    """A corruption whose target is x itself, where every value counts."""
+
+    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
+        return Pair(self.corrupt(x, generator), x)
+
+    @abstractmethod
+    def corrupt(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Float[Tensor, "B ..."]:
+        """The corrupted copy of x; x is left as it was."""

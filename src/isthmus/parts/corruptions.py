@@ -6,9 +6,6 @@ https://doi.org/10.1145/1390156.1390294).
 
 from __future__ import annotations
 
-import math
-import re
-from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -17,57 +14,15 @@ from torch import Tensor
 
 from isthmus.data.batching.blurring import REACH, blurred
 from isthmus.errors import UsageError
-from isthmus.parts.abstract_corruption import AbstractCorruption, Pair, Shape
+from isthmus.parts.abstract_corruption import AbstractCorruption, AbstractNoise, Pair, Shape
+from isthmus.parts.jpeg import Jpeg
 from isthmus.parts.neighbors import NeighborNoise
+from isthmus.parts.noise_level import Level
 from isthmus.registry import alternatives, build, joined
 
 Range = tuple[float, float] | None
-NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
-COUNTS = "count"  # the unit of raw values that a level may be given in
 GRAIN_WIDTH, GRAIN_SHARED = 0.6985, 0.55  # pixels, and the correlation between colors
 PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbors do not tell
-
-
-class AbstractNoise(AbstractCorruption):
-    """A corruption whose target is x itself, where every value counts."""
-
-    def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
-        return Pair(self.corrupt(x, generator), x)
-
-    @abstractmethod
-    def corrupt(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Float[Tensor, "B ..."]:
-        """The corrupted copy of x; x is left as it was."""
-
-
-class Level:
-    """A noise level: one number, or `LOW-HIGH` for a level drawn anew for every sample.
-
-    `200counts` is in units of the raw data, of which one is `unit` of x.
-    """
-
-    def __init__(
-        self, text: float | str, *, low: float = 0.0, high: float = math.inf, unit: float | None = None
-    ) -> None:
-        found = re.fullmatch(rf"({NUMBER})(?:-({NUMBER}))?(\s*{COUNTS}s?)?", str(text).strip(), re.IGNORECASE)
-        if found is None:
-            raise ValueError(f"the level {text!r} is neither a number nor LOW-HIGH, such as 0.1-0.8")
-        if found[3] and unit is None:
-            raise ValueError(f"the level {text!r} is in counts, which this noise or this data does not have")
-        step = unit if found[3] and unit is not None else 1.0
-        first, last = self.bounds = (float(found[1]) * step, float(found[2] or found[1]) * step)
-        if first > last:
-            raise ValueError(f"the level {text!r} goes from high to low, {last:g}-{first:g} may be meant")
-        if not (low <= first and last <= high) or math.isinf(last):
-            allowed = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more, but finite"
-            raise ValueError(f"the level {text!r} is out of bounds; allowed is {allowed}")
-
-    def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor | float:
-        """The level itself, or (B, 1, …) levels that broadcast over x."""
-        low, high = self.bounds
-        if low == high:
-            return low
-        shape = (len(x), *[1] * (x.ndim - 1))
-        return low + (high - low) * torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
 class Nothing(AbstractNoise):
@@ -252,6 +207,7 @@ CORRUPTIONS = {
     "speckle": Speckle,
     "poisson": Poisson,
     "grain": Grain,
+    "jpeg": Jpeg,
     "masking": Masking,
     "pairs": Given,
     "unknown": NeighborNoise,

@@ -10,7 +10,7 @@ from isthmus.data.numeric import blocks, value_range
 from isthmus.data.pairs.difference import difference_of
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.samples import Samples
-from isthmus.parts.corruptions import Level
+from isthmus.parts.noise_level import Level
 from isthmus.registry import alternatives, joined, parse
 from isthmus.wording import counted, shell_word
 

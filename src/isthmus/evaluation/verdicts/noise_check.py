@@ -12,7 +12,7 @@ from torch import Tensor
 from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.metrics import noise_sd
 from isthmus.evaluation.verdicts.cases import Verdict
-from isthmus.parts.corruptions import COUNTS, Level
+from isthmus.parts.noise_level import COUNTS, Level
 from isthmus.recipes import PAIRS
 from isthmus.registry import alternatives, joined, parse
 from isthmus.wording import number, shell_word
@@ -111,6 +111,8 @@ def wider(noise: str, factor: float) -> str:
     if len(parts := joined(noise)) > 1:
         return "+".join(wider(part, factor) for part in parts)
     name, level, options = parse(noise)
+    if name == "jpeg":  # its quality is no strength of noise
+        return noise
     low, high = Level(level or "0", unit=1.0).bounds
     unit = COUNTS + "s" if level and COUNTS in level else ""
     power = POWERS.get(name, 1)

@@ -1,0 +1,43 @@
+"""How strong noise is: one number, or a range from which every sample draws its own."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import Tensor
+
+NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
+COUNTS = "count"  # the unit of raw values that a level may be given in
+
+
+class Level:
+    """A noise level: one number, or `LOW-HIGH` for a level drawn anew for every sample.
+
+    `200counts` is in units of the raw data, of which one is `unit` of x.
+    """
+
+    def __init__(
+        self, text: float | str, *, low: float = 0.0, high: float = math.inf, unit: float | None = None
+    ) -> None:
+        found = re.fullmatch(rf"({NUMBER})(?:-({NUMBER}))?(\s*{COUNTS}s?)?", str(text).strip(), re.IGNORECASE)
+        if found is None:
+            raise ValueError(f"the level {text!r} is neither a number nor LOW-HIGH, such as 0.1-0.8")
+        if found[3] and unit is None:
+            raise ValueError(f"the level {text!r} is in counts, which this noise or this data does not have")
+        step = unit if found[3] and unit is not None else 1.0
+        first, last = self.bounds = (float(found[1]) * step, float(found[2] or found[1]) * step)
+        if first > last:
+            raise ValueError(f"the level {text!r} goes from high to low, {last:g}-{first:g} may be meant")
+        if not (low <= first and last <= high) or math.isinf(last):
+            allowed = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more, but finite"
+            raise ValueError(f"the level {text!r} is out of bounds; allowed is {allowed}")
+
+    def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor | float:
+        """The level itself, or (B, 1, …) levels that broadcast over x."""
+        low, high = self.bounds
+        if low == high:
+            return low
+        shape = (len(x), *[1] * (x.ndim - 1))
+        return low + (high - low) * torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
