@@ -45,6 +45,12 @@ def test_batches_and_tensors_give_what_single_images_give() -> None:
     assert np.array_equal(photo.denoise(x, strength=0.0), x)
 
 
+def test_a_gray_picture_in_three_channels_goes_through_the_gray_network() -> None:
+    photo, gray = PhotoDenoiser(), RNG.integers(0, 256, (40, 44), dtype=np.uint8)
+    found = photo.denoise(np.stack([gray] * 3, -1))
+    assert all(np.array_equal(found[..., c], photo.denoise(gray)) for c in range(3))
+
+
 def test_it_has_no_code() -> None:
     assert not hasattr(PhotoDenoiser(), "encode")
     assert not PhotoDenoiser().has_code

@@ -47,13 +47,19 @@ class PhotoDenoiser:
 
         Raises: UsageError for another strength; DataError for what is no image.
         """
-        return self.network_for(np.shape(given)).denoise(given, strength, progress=progress)
+        return self.network_for(given).denoise(given, strength, progress=progress)
 
-    def network_for(self, shape: tuple[int, ...]) -> Denoiser:
-        """The color network for images of three channels, the gray one for all others, channel by channel."""
-        if len(shape) in (3, 4) and COLORS in (shape[-1], shape[-3]):
-            return self.color
-        return self.gray
+    def network_for(self, given: Any) -> Denoiser:
+        """The color network for images of three channels, the gray one for all others, channel by channel.
+
+        A gray picture kept in three equal channels is gray: its noise is the same in all, which is none of a camera's.
+        """
+        shape = np.shape(given)
+        axis = next((k for k in (-1, -3) if len(shape) in (3, 4) and shape[k] == COLORS), None)
+        if axis is None:
+            return self.gray
+        channels = np.moveaxis(np.asarray(given), axis, 0)
+        return self.gray if all(np.array_equal(channels[0], other) for other in channels[1:]) else self.color
 
     def _load(self, kind: str) -> Denoiser:
         model = load_model(FOLDER / kind, device=self.device)

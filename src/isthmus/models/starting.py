@@ -12,7 +12,7 @@ from isthmus.errors import UsageError
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.loading import load_model
-from isthmus.models.photo import PhotoDenoiser
+from isthmus.models.photo import COLORS, PhotoDenoiser
 
 MODEL = "model"  # of a run folder
 
@@ -45,7 +45,8 @@ def start_from(model: AbstractModel, source: str) -> AbstractModel:
 def _found(source: str, model: AbstractModel) -> AbstractModel:
     folder = Path(source)
     if source == PHOTO and not folder.exists():
-        return PhotoDenoiser().network_for(model.preprocess.shape)
+        photo = PhotoDenoiser()
+        return photo.color if model.preprocess.shape[0] == COLORS else photo.gray
     return load_model(folder / MODEL if (folder / MODEL).is_dir() else folder)
 
 

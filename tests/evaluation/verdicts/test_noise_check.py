@@ -93,6 +93,7 @@ def test_without_a_run_folder_there_is_no_command(images: torch.Tensor) -> None:
         ("poisson:20", 2, "poisson:5-20"),  # a quarter of the light has twice the deviation
         ("poisson:20", 0.5, "poisson:20-80"),
         ("poisson:20", 0, "poisson:20-2e+03"),
+        ("gaussian:0.1+jpeg:80-95|gaussian:0.2", 2, "gaussian:0.1-0.2+jpeg:80-95|gaussian:0.2-0.4"),
         ("gaussian:0.1+grain:0.2", 2, "gaussian:0.1-0.2+grain:0.2-0.4"),
     ],
 )

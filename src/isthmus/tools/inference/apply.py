@@ -127,7 +127,7 @@ def _given(strength: float | None) -> float:
 
 
 def _files(
-    network_for: Callable[[tuple[int, ...]], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+    network_for: Callable[[np.ndarray], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
 ) -> Written:
     done = denoise_photographs(network_for, files, source, out, wish)
     place = out if source.is_dir() else done[0].path

@@ -64,11 +64,11 @@ class Wish(NamedTuple):
 
 
 def denoise_photographs(
-    network_for: Callable[[tuple[int, ...]], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+    network_for: Callable[[np.ndarray], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
 ) -> list[CleanedFile]:
     """Writes the cleaned copy of every one of `files`, which `source` is or holds.
 
-    A folder gives a folder of the same names. `network_for` gives the network for pixels of a shape (C, H, W).
+    A folder gives a folder of the same names. `network_for` gives the network for pixels (C, H, W).
     `wish.progress(done, total)` counts tiles of the file at hand.
 
     Raises: DataError for a file that cannot be read; all others are done first, and all faults are listed. UsageError
@@ -99,7 +99,7 @@ def _fitting(source: Path, target: Path) -> Path:
 
 
 def _run(
-    network_for: Callable[[tuple[int, ...]], Denoiser], jobs: Sequence[FileJob], wish: Wish
+    network_for: Callable[[np.ndarray], Denoiser], jobs: Sequence[FileJob], wish: Wish
 ) -> tuple[list[CleanedFile], dict[Path, str]]:
     done, bad = [], {}
     for job in jobs:
@@ -114,17 +114,17 @@ def _run(
     return done, bad
 
 
-def _denoised(network_for: Callable[[tuple[int, ...]], Denoiser], job: FileJob, wish: Wish) -> CleanedFile:
+def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish: Wish) -> CleanedFile:
     photograph = Photograph(job.source)
     frames = list(photograph.frames())
-    model = network_for(frames[0].pixels.shape)
+    model = network_for(frames[0].pixels)
     found = judge_photograph(model, _in_unit(model, frames[0].pixels)[0])
     is_left = wish.leaves_clean and found.is_clean
     if is_left:
         made = frames
         _copy(photograph, frames, job)
     else:
-        made = [cleaned(network_for(frame.pixels.shape), frame, wish.strength, wish.progress) for frame in frames]
+        made = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
         photograph.save(made, job.target)
     if wish.compared is not None:
         _compare(frames[0], made[0], job, wish.compared)
