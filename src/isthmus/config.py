@@ -67,6 +67,7 @@ class DataConfig:
     frames: Annotated[
         Literal["first", "all"], "Of animated or multi-page files: the first frame, or all as samples."
     ] = "first"
+    max_pixels: Annotated[Count | None, "Read images of up to so many pixels; 268,435,456 if not given."] = None
     scale: Annotated[
         Literal["auto", "quantile", "standard", "minmax", "none"],
         "auto: images to [0, 1], tables standardized; quantile: the numbers of a table by their quantiles.",

@@ -62,7 +62,7 @@ def denoise(
     wish: dict[str, Any] = {"strength": strength, "compared": compare}
     with io.display.counting("denoising") as progress:
         if is_photo(run):
-            written = apply.denoise_with_photo(input, out, **wish, progress=progress)
+            written = apply.denoise_with_photo(input, out, nested(settings), **wish, progress=progress)
         else:
             written = apply.denoise(_find(run), input, out, nested(settings), **wish, progress=progress)
     _tell(io, written)

@@ -13,9 +13,9 @@ from isthmus.config import SECTIONS, SPELLED, help_of, hints_of, is_list
 
 # Reading options are the same wherever data is read.
 READING = (
-    "label", "group", "shape", "gray", "resize", "crop", "patches", "alpha", "frames", "scale", "range", "key",
-    "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds", "skip_bad_rows", "skip_bad_files",
-    "drop_columns", "allow_trailing", "data_dir",
+    "label", "group", "shape", "gray", "resize", "crop", "patches", "alpha", "frames", "max_pixels", "scale",
+    "range", "key", "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds", "skip_bad_rows",
+    "skip_bad_files", "drop_columns", "allow_trailing", "data_dir",
 )  # fmt: skip
 USING = tuple(name for name in READING if name not in {"scale", "range", "kinds"})  # a trained model knows
 TRAINING = (

@@ -151,15 +151,27 @@ def test_fault_34_broken_link_and_pipe_do_not_hang(tmp_path: Path) -> None:
     assert caught.value.problems[1] == "pipe.png is not a file"
 
 
-@pytest.mark.parametrize("side", [10_000, 30_000])  # under and over the size at which Pillow itself refuses
+@pytest.mark.parametrize("side", [17_000, 30_000])  # under and over the size at which Pillow itself refuses
 def test_fault_35_bomb_is_refused_from_its_header(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"
     header = struct.pack(">4sIIBBBBB", b"IHDR", side, side, 8, 0, 0, 0, 0)  # 8-bit gray; the pixels need not be there
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + PIXELS
     )
-    with pytest.raises(DataError, match=r"declares .* pixels; at most 89,478,485 are read"):
+    with pytest.raises(
+        DataError, match=r"declares .* pixels; at most 268,435,456 are read \(--max-pixels \d+ reads it\)"
+    ):
         read_images(path, OPTIONS)
+
+
+def test_fault_35_the_limit_of_pixels_may_be_set(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.png", GRAY)
+    n = GRAY.size
+    assert len(read_images(path, DataConfig(max_pixels=n))) == 1
+    with pytest.raises(DataError) as caught:
+        read_images(path, DataConfig(max_pixels=n - 1))
+    assert f"at most {n - 1} are read (--max-pixels {n} reads it)" in str(caught.value)
+    assert Image.MAX_IMAGE_PIXELS == 89_478_485  # Pillow's own limit is back
 
 
 def test_fault_35_only_listed_formats_are_opened(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
 from isthmus.data.images.pixel_conversion import convert
-from isthmus.data.images.pixels import SUFFIXES, Form, Look, look_at, reason
+from isthmus.data.images.pixels import SUFFIXES, Form, Look, look_at, pixel_limit, reason
 from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size
 from isthmus.data.samples import Samples
 from isthmus.data.whole_samples import piece_name
@@ -40,7 +40,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
     """
     cut = cut_of(options)
     reading = Reading(listed_files(path), progress)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pixel_limit(options.max_pixels):
         warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
         reading.look_all(options.frames == "all")
         if cut is not None and options.resize is None:

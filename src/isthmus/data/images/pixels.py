@@ -25,7 +25,8 @@ FORMATS = (
 SUFFIXES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .tif .tiff .webp .bmp .dib .gif .jp2 .j2k .jpf .jpx .j2c".split()  # noqa: SIM905
 )
-MOST_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte in color
+MOST_PIXELS = 2**28  # what telephones take, 200 million, and a third more: 0.8 GB in color
+_limit = MOST_PIXELS  # in force; see `pixel_limit`
 ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 ask for a turn or a flip, 5 to 8 swap height and width
 WIDE = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I;16N": "uint16", "I": "float32", "F": "float32"}
 GRAY = {"1", "L", "LA", "La", *WIDE}
@@ -119,8 +120,24 @@ def _look_deeply(path: Path, frame: int, first: Deep) -> Look:
 
 
 def _refuse_large(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise Unreadable(f"declares {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} are read")
+    if width * height > _limit:
+        raise Unreadable(_too_large(f"{width:,} x {height:,}", width * height))
+
+
+def _too_large(size: str, n: int) -> str:
+    return f"declares {size} pixels; at most {_limit:,} are read (--max-pixels {n} reads it)"
+
+
+@contextmanager
+def pixel_limit(most: int | None) -> Iterator[None]:
+    """Inside, images of up to so many pixels are read, by all threads; Pillow's own limit, which is lower, rests."""
+    global _limit
+    before = _limit, Image.MAX_IMAGE_PIXELS
+    _limit, Image.MAX_IMAGE_PIXELS = most or MOST_PIXELS, None
+    try:
+        yield
+    finally:
+        _limit, Image.MAX_IMAGE_PIXELS = before
 
 
 @contextmanager
@@ -193,7 +210,8 @@ def reason(path: Path, error: Exception) -> str:
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
         found = re.search(r"\((\d+) pixels\)", str(error))
-        return f"declares {int(found[1]) if found else 0:,} pixels; at most {MOST_PIXELS:,} are read"
+        n = int(found[1]) if found else 0
+        return _too_large(f"{n:,}", n)
     if isinstance(error, UnidentifiedImageError):
         return f"is not an image of a format that is read ({_described(path)})"
     if isinstance(error, OSError) and error.errno:

@@ -11,7 +11,7 @@ from isthmus.config import DataConfig
 from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_folder import form_of, left_out, listed_files, problems_of, settle_bad
 from isthmus.data.images.image_notes import notes_on
-from isthmus.data.images.pixels import Form
+from isthmus.data.images.pixels import Form, pixel_limit
 from isthmus.data.samples import Samples
 from isthmus.data.whole_images import WholeImages
 from isthmus.data.whole_samples import piece_name
@@ -34,7 +34,7 @@ def read_whole(path: Path, options: DataConfig, progress: Progress | None = None
     """
     _refuse_cuts(options)
     reading = Reading(listed_files(path), progress)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pixel_limit(options.max_pixels):
         warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
         reading.look_all(every_frame=False)
         for owner, seen in zip(reading.owners, reading.looks, strict=True):

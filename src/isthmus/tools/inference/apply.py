@@ -82,7 +82,13 @@ def denoise(
     model, source, out = run.model, Path(source), Path(out)
     files = photographs_of(source) if isinstance(model, Denoiser) else []
     if isinstance(model, Denoiser) and files:
-        return _files(lambda _: model, files, source, out, Wish(_given(strength), False, compared, progress))
+        return _files(
+            lambda _: model,
+            files,
+            source,
+            out,
+            Wish(_given(strength), False, compared, progress, (settings or {}).get("max_pixels")),
+        )
     for flag, given in (("--strength", strength), ("--compare", compared)):
         if given is not None:
             message = f"{flag} is for image files through a network without a code (recipe photo)."
@@ -96,6 +102,7 @@ def denoise(
 def denoise_with_photo(
     source: str | Path,
     out: str | Path,
+    settings: Mapping[str, Any] | None = None,
     *,
     strength: float | None = None,
     compared: Path | None = None,
@@ -103,14 +110,15 @@ def denoise_with_photo(
 ) -> Written:
     """Writes the cleaned copy of image files, or of an array of images (.npy), by the denoiser that the package ships.
 
-    Where no `strength` is given, pictures with hardly any noise are written as they are.
+    Where no `strength` is given, pictures with hardly any noise are written as they are. Of the reading `settings` only
+    `max_pixels` counts.
 
     Raises: DataError for what is neither; UsageError for a strength outside of 0 to 1.
     """
     model, source, out = PhotoDenoiser(), Path(source), Path(out)
     files = photographs_of(source)
     if files:
-        wish = Wish(_given(strength), strength is None, compared, progress)
+        wish = Wish(_given(strength), strength is None, compared, progress, (settings or {}).get("max_pixels"))
         return _files(model.network_for, files, source, out, wish)
     refuse_inputs(out, source)
     if source.suffix == ".npy" and out.suffix == ".npy" and source.is_file():

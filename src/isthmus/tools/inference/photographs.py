@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.data.images.listing import list_files
 from isthmus.data.images.photograph import Frame, Photograph, suffix_of
-from isthmus.data.images.pixels import SUFFIXES, reason
+from isthmus.data.images.pixels import SUFFIXES, pixel_limit, reason
 from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError
@@ -54,13 +54,14 @@ class CleanedFile(NamedTuple):
 
 class Wish(NamedTuple):
     """How files are to be denoised: `strength` from 0 to 1; whether those with hardly any noise are left alone; where
-    the pictures of before and after go, if anywhere.
+    the pictures of before and after go, if anywhere; how many pixels a file may have.
     """
 
     strength: float = 1.0
     leaves_clean: bool = False
     compared: Path | None = None
     progress: Progress | None = None
+    max_pixels: int | None = None
 
 
 def denoise_photographs(
@@ -75,21 +76,27 @@ def denoise_photographs(
     for a strength outside of 0 to 1, before anything is written.
     """
     refuse_strength(wish.strength)
-    if source.is_dir():
-        jobs = [FileJob(path, out / path.relative_to(source)) for path in files]
-        with claimed(out, [job.target for job in jobs]):
-            done, bad = _run(network_for, jobs, wish)
-    else:
-        jobs = [FileJob(source, _fitting(source, out / source.name if out.is_dir() else out))]
-        refuse_inputs(jobs[0].target, source)
-        refuse_existing(jobs[0].target, out)
-        done, bad = _run(network_for, jobs, wish)
+    with pixel_limit(wish.max_pixels):
+        done, bad = _all(network_for, files, source, out, wish)
     if bad:
-        n, of = len(jobs) - len(bad), counted(len(jobs), "file")
+        n, of = len(done), counted(len(files), "file")
         message = f"{len(bad):,} of {of} could not be denoised; {n:,} were written to {printable(out)}."
         fix = "remove what cannot be read, or save it again as PNG"
         raise DataError("DATA-FILE", message, fix=fix, problems=[f"{printable(p)} {why}" for p, why in bad.items()])
     return done
+
+
+def _all(
+    network_for: Callable[[np.ndarray], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+) -> tuple[list[CleanedFile], dict[Path, str]]:
+    if source.is_dir():
+        jobs = [FileJob(path, out / path.relative_to(source)) for path in files]
+        with claimed(out, [job.target for job in jobs]):
+            return _run(network_for, jobs, wish)
+    jobs = [FileJob(source, _fitting(source, out / source.name if out.is_dir() else out))]
+    refuse_inputs(jobs[0].target, source)
+    refuse_existing(jobs[0].target, out)
+    return _run(network_for, jobs, wish)
 
 
 def _fitting(source: Path, target: Path) -> Path:
