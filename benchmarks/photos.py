@@ -44,7 +44,13 @@ def network(model: Denoiser) -> Clean:
 def non_local_means(sigma: float) -> Clean:
     """scikit-image's, with the settings of its example for a known level."""
     settings: dict[str, Any] = {"h": 0.8 * sigma, "sigma": sigma, "patch_size": 5, "patch_distance": 6}
-    return lambda x: denoise_nl_means(x, fast_mode=True, channel_axis=-1, **settings)
+
+    def clean(x: np.ndarray) -> np.ndarray:
+        if x.shape[2] == 1:
+            return denoise_nl_means(x[..., 0], fast_mode=True, **settings)[..., None]
+        return denoise_nl_means(x, fast_mode=True, channel_axis=-1, **settings)
+
+    return clean
 
 
 def gaussian(folder: Path, mode: str, level: float, cleaners: dict[str, Clean]) -> None:
