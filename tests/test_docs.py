@@ -151,12 +151,13 @@ def test_options_named_in_the_documents_exist() -> None:
     known = {flag for c in leaves() for p in c.params for flag in (*p.opts, *p.secondary_opts)}
     others = {
         "--check",
+        "--every",
         "--others",
         "--requests",
         "--rounds",
         "--images",
         "--help",
-    }  # of ruff and of benchmarks/speed.py
+    }  # of ruff and of benchmarks
     named = {flag for path in DOCUMENTS for flag in re.findall(r"(?<![\w-])--[a-z][\w-]+", path.read_text("utf-8"))}
     assert named - known - others == set()
 
