@@ -20,7 +20,7 @@ def modern() -> Settings:
 
 def seed() -> Settings:
     """The teaching notebook word for word: sigmoid after every layer, BCE, AdamW 1e-3, patience 5, up to 40 epochs."""
-    model = {"network": "mlp", "activation": "sigmoid", "bottleneck": "sigmoid", "init": "framework"}
+    model = {"network": "mlp", "z_size": 32, "activation": "sigmoid", "bottleneck": "sigmoid", "init": "framework"}
     training = {
         "epochs": 40,
         "lr": 1e-3,

@@ -58,9 +58,19 @@ def test_axes_of_arrays(given: tuple[int, ...], axes: tuple[int | None, ...], to
     assert bool(notes) == bool(told)
 
 
+def test_the_clearly_shorter_axis_holds_the_bands() -> None:
+    x = RNG.random((5, 12, 30, 28))
+    found, notes = images_from_array(x, name="x")
+    np.testing.assert_array_equal(found, x)
+    assert notes == ("x: the shape (5, 12, 30, 28) is read as (samples, bands, height, width), 12 bands each.",)
+    found, notes = images_from_array(x.transpose(0, 2, 3, 1), name="x")
+    np.testing.assert_array_equal(found, x)
+    assert "(samples, height, width, bands), 12 bands" in notes[0]
+
+
 def test_no_axis_of_channels() -> None:
-    with pytest.raises(DataError, match=r"\(5, 2, 8, 9\): neither axis 1 nor axis 3"):
-        images_from_array(np.zeros((5, 2, 8, 9)), name="x")
+    with pytest.raises(DataError, match=r"\(5, 7, 8, 9\): which axis holds the bands cannot be told"):
+        images_from_array(np.zeros((5, 7, 8, 9)), name="x")
 
 
 def test_rows_hold_channels_last() -> None:
