@@ -53,9 +53,13 @@ SHOWN = 256  # pixels a side of the pieces for validation
 STRIP = 0.2  # of the width of each photograph chooses the epoch
 
 # Levels up to 55 of 255, the usual range of blind denoisers (Zhang et al. 2017, arXiv:1608.03981); grain up to 0.08,
-# four times that of telephones in dim light, a third of the patches at most 0.03, where most photographs lie.
-_GRAIN = "width=0.5-1,shared=0.3-1,clip=false"  # what cameras and their JPEGs make of it differs
-NOISE = f"gaussian:0-0.22,clip=false|grain:0-0.08,{_GRAIN}|grain:0-0.03,{_GRAIN}"
+# four times that of telephones in dim light. Half of the patches went through JPEG, as what cameras hand over did; the
+# weights that ship were trained without.
+_GRAIN = "width=0.5-1,shared=0.3-1,clip=false"  # what cameras make of their noise differs
+_JPEG = "jpeg:75-98"  # from small files of the web to those of cameras
+NOISE = (
+    f"gaussian:0-0.22,clip=false|grain:0-0.08,{_GRAIN}|grain:0-0.05,{_GRAIN}+{_JPEG}|gaussian:0-0.06,clip=false+{_JPEG}"
+)
 SOFTEN = "soften:1.2"  # as sharp as shrunk pictures is no photograph of a telephone at its full size
 
 
