@@ -179,3 +179,28 @@ def test_it_is_evaluated_on_photographs_of_other_sizes(
     assert 0 < measured["test"]["mse"] < 0.1
     assert run_guarded(build_app(), ["evaluate", str(photo_run.path), str(tmp_path / "small")]) == 3
     assert "smaller than 32 x 32 pixels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("a.png -o b.png --compare a.png", "a.png is the input itself"),
+        ("a.png -o b.png --compare b.png", "b.png is where the cleaned photograph goes"),
+        ("in -o out --compare one.png", "the pictures of 2 files cannot all be one.png"),
+        ("in -o out --compare in/pictures", "in/pictures lies in in, which is the input"),
+    ],
+)
+def test_pictures_of_before_and_after_replace_nothing(
+    given: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "in/one/x.png", "in/two/x.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(smooth(20, 24, 1)).save(tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert run_guarded(build_app(), ["denoise", "photo", *given.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
+    assert run_guarded(build_app(), ["denoise", "photo", "in", "-o", "out", "--compare", "pictures"]) == 0
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "pictures").rglob("*.png"))
+    assert found == ["pictures/one/x.png-before-after.png", "pictures/two/x.png-before-after.png"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from isthmus.data.images.photograph import Frame, Photograph, suffix_of
 from isthmus.data.images.pixels import SUFFIXES, pixel_limit, reason
 from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
-from isthmus.errors import DataError
+from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import canvas as figures
 from isthmus.evaluation.figures.before_after import before_after
 from isthmus.models.denoiser import Denoiser, refuse_strength
@@ -27,10 +27,11 @@ from isthmus.wording import counted, printable
 
 
 class FileJob(NamedTuple):
-    """A file to read and the file to write."""
+    """A file to read, the file to write, and where the picture of before and after goes, if anywhere."""
 
     source: Path
     target: Path
+    compared: Path | None = None
 
 
 def photographs_of(source: Path) -> list[Path]:
@@ -89,14 +90,42 @@ def denoise_photographs(
 def _all(
     network_for: Callable[[np.ndarray], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
 ) -> tuple[list[CleanedFile], dict[Path, str]]:
+    pictures = _pictures(files, source, out, wish.compared)
     if source.is_dir():
-        jobs = [FileJob(path, out / path.relative_to(source)) for path in files]
-        with claimed(out, [job.target for job in jobs]):
+        jobs = [FileJob(path, out / path.relative_to(source), pictures.get(path)) for path in files]
+        with claimed(out, [job.target for job in jobs]), _claimed_pictures(wish.compared, pictures):
             return _run(network_for, jobs, wish)
-    jobs = [FileJob(source, _fitting(source, out / source.name if out.is_dir() else out))]
-    refuse_inputs(jobs[0].target, source)
-    refuse_existing(jobs[0].target, out)
-    return _run(network_for, jobs, wish)
+    job = FileJob(source, _fitting(source, out / source.name if out.is_dir() else out), pictures.get(source))
+    refuse_inputs(job.target, source)
+    refuse_existing(job.target, out)
+    if job.compared is not None and job.compared.resolve() == job.target.resolve():
+        message = f"--compare {printable(job.compared)} is where the cleaned photograph goes."
+        raise UsageError("USAGE-OUT", message, fix="name another file for the picture")
+    with _claimed_pictures(wish.compared, pictures):
+        return _run(network_for, [job], wish)
+
+
+def _pictures(files: Sequence[Path], source: Path, out: Path, place: Path | None) -> dict[Path, Path]:
+    """Where the picture of each file goes: `place` itself, a PNG, for one file; else below the folder `place`.
+
+    Raises: UsageError where that would replace or add to what is read, or where many would be one file.
+    """
+    if place is None:
+        return {}
+    refuse_inputs(place, source)
+    if place.suffix.lower() != ".png":
+        root = source if source.is_dir() else source.parent
+        below = {path: path.relative_to(root) for path in files}
+        return {path: place / name.with_name(f"{name.name}-before-after.png") for path, name in below.items()}
+    if source.is_dir():
+        message = f"the pictures of {counted(len(files), 'file')} cannot all be {printable(place)}."
+        raise UsageError("USAGE-OUT", message, fix="name a folder for --compare")
+    return {source: place}
+
+
+def _claimed_pictures(place: Path | None, pictures: Mapping[Path, Path]) -> AbstractContextManager[None]:
+    is_folder = place is not None and place.suffix.lower() != ".png"
+    return claimed(place, list(pictures.values())) if place is not None and is_folder else nullcontext()
 
 
 def _fitting(source: Path, target: Path) -> Path:
@@ -133,8 +162,8 @@ def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish:
     else:
         made = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
         photograph.save(made, job.target)
-    if wish.compared is not None:
-        _compare(frames[0], made[0], job, wish.compared)
+    if job.compared is not None:
+        _compare(frames[0], made[0], job.source.name, job.compared)
     return CleanedFile(job.target, found, is_left)
 
 
@@ -146,10 +175,9 @@ def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
         photograph.save(frames, job.target)
 
 
-def _compare(before: Frame, after: Frame, job: FileJob, place: Path) -> None:
-    target = place if place.suffix.lower() == ".png" else place / f"{job.source.stem}-before-after.png"
+def _compare(before: Frame, after: Frame, name: str, target: Path) -> None:
     shown = [_in_unit(None, frame.pixels, of=before.pixels)[0] for frame in (before, after)]
-    figures.save(before_after(*shown, name=job.source.name), target)
+    figures.save(before_after(*shown, name=name), target)
 
 
 def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
