@@ -54,11 +54,12 @@ class PhotoDenoiser:
 
         A gray picture kept in three equal channels is gray: its noise is the same in all, which is none of a camera's.
         """
-        shape = np.shape(given)
+        shape = tuple(given.shape) if isinstance(given, torch.Tensor) else np.shape(given)
         axis = next((k for k in (-1, -3) if len(shape) in (3, 4) and shape[k] == COLORS), None)
         if axis is None:
             return self.gray
-        channels = np.moveaxis(np.asarray(given), axis, 0)
+        values = given.detach().cpu() if isinstance(given, torch.Tensor) else given
+        channels = np.moveaxis(np.asarray(values), axis, 0)
         return self.gray if all(np.array_equal(channels[0], other) for other in channels[1:]) else self.color
 
     def _load(self, kind: str) -> Denoiser:

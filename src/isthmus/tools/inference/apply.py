@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.config import DataConfig
+from isthmus.config import SPELLED, DataConfig
 from isthmus.data.arrays.array_files import read_npy
 from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
 from isthmus.data.samples import Samples
@@ -111,10 +111,14 @@ def denoise_with_photo(
     """Writes the cleaned copy of image files, or of an array of images (.npy), by the denoiser that the package ships.
 
     Where no `strength` is given, pictures with hardly any noise are written as they are. Of the reading `settings` only
-    `max_pixels` counts.
+    `max_pixels` is taken.
 
-    Raises: DataError for what is neither; UsageError for a strength outside of 0 to 1.
+    Raises: DataError for what is neither; UsageError for a strength outside of 0 to 1, and for other settings.
     """
+    others = [SPELLED.get(name, f"--{name.replace('_', '-')}") for name in settings or {} if name != "max_pixels"]
+    if others:
+        message = f"photo takes images as they are, so {', '.join(others)} would change nothing."
+        raise UsageError("USAGE-PHOTO", message, fix="leave it out")
     model, source, out = PhotoDenoiser(), Path(source), Path(out)
     files = photographs_of(source)
     if files:

@@ -10,6 +10,7 @@ import torch
 from isthmus.data.numeric import value_range
 from isthmus.evaluation.metrics.photo_noise import noise_in_flat_parts
 from isthmus.evaluation.metrics.removed import Removed, look_at_removed
+from isthmus.evaluation.verdicts.removed_check import AT_DETAIL
 from isthmus.models.denoiser import Denoiser
 
 SIDE, MOST = 192, 12  # pixels a side and number of the windows: a second, whatever the size of the photograph
@@ -17,9 +18,6 @@ SIDE, MOST = 192, 12  # pixels a side and number of the windows: a second, whate
 # 255, which hardly anybody sees, to 0.0039 in the middle, of 2 to 0.0061 and more
 # (`python benchmarks/photo_weights.py levels`).
 HARDLY_ANY = 0.004
-# How far the strength of what was taken away goes with the detail of the picture, block by block: photographs under
-# noise come to 0.02 at most, a blur of 1 pixel to 0.43 and more.
-AT_DETAIL = 0.4
 
 
 class Judgment(NamedTuple):
@@ -42,7 +40,15 @@ class Judgment(NamedTuple):
 def judge_photograph(model: Denoiser, pixels: np.ndarray) -> Judgment:
     """Denoises a few windows of pixels (C, H, W), spread over the picture, and looks at what goes."""
     noisy = windows_of(pixels)
-    clean = model.denoise(noisy)
+    return _judged(noisy, model.denoise(noisy), pixels)
+
+
+def judge_cleaned(pixels: np.ndarray, cleaned: np.ndarray) -> Judgment:
+    """The same of a picture (C, H, W) that was denoised already, at full strength."""
+    return _judged(windows_of(pixels), windows_of(cleaned), pixels)
+
+
+def _judged(noisy: np.ndarray, clean: np.ndarray, pixels: np.ndarray) -> Judgment:
     x, x_hat = (_unit(values, pixels) for values in (noisy, clean))
     removed = look_at_removed(torch.from_numpy(x), torch.from_numpy(x_hat))
     return Judgment(noise_in_flat_parts(x, x_hat), removed)
@@ -66,4 +72,4 @@ def _unit(values: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return (values.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-12))
 
 
-__all__ = ["Judgment", "judge_photograph", "windows_of"]
+__all__ = ["Judgment", "judge_cleaned", "judge_photograph", "windows_of"]

@@ -22,7 +22,7 @@ from isthmus.models.denoiser import Denoiser, refuse_strength
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
-from isthmus.tools.inference.photo_judgment import Judgment, judge_photograph
+from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, judge_photograph
 from isthmus.wording import counted, printable
 
 
@@ -154,14 +154,16 @@ def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish:
     photograph = Photograph(job.source)
     frames = list(photograph.frames())
     model = network_for(frames[0].pixels)
-    found = judge_photograph(model, _in_unit(model, frames[0].pixels)[0])
-    is_left = wish.leaves_clean and found.is_clean
+    found, made = None, frames
+    if wish.leaves_clean or wish.strength < 1:  # else the cleaned picture itself tells, without a pass of its own
+        found = judge_photograph(model, _in_unit(model, frames[0].pixels)[0])
+    is_left = wish.leaves_clean and found is not None and found.is_clean
     if is_left:
-        made = frames
         _copy(photograph, frames, job)
     else:
         made = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
         photograph.save(made, job.target)
+    found = judge_cleaned(frames[0].pixels, made[0].pixels) if found is None else found
     if job.compared is not None:
         _compare(frames[0], made[0], job.source.name, job.compared)
     return CleanedFile(job.target, found, is_left)
@@ -201,9 +203,11 @@ def _in_unit(
     brought to [0, 1] too.
     """
     knows = model is not None and model.preprocess.offset is not None
+    if knows or pixels.dtype == np.uint8:
+        return pixels, None
     low, high = value_range(pixels if of is None else of)
     is_float = pixels.dtype.kind == "f" and not within_unit(low, high)
-    if knows or not (is_float or (model is None and pixels.dtype == np.uint16)):
+    if not (is_float or (model is None and pixels.dtype == np.uint16)):
         return pixels, None
     return (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1.0), (low, high)
 
