@@ -82,13 +82,20 @@ class AbstractModel(nn.Module):
         A batch (B, 2C, ...) of pairs brings its own input: the targets' channels stand before those of the inputs.
         """
         C = self.preprocess.shape[0]
-        return Pair(x[:, C:], x[:, :C]) if x.shape[1] == 2 * C else self.corruption(x, generator)
+        return self._weighted(Pair(x[:, C:], x[:, :C]) if x.shape[1] == 2 * C else self.corruption(x, generator))
+
+    def _weighted(self, pair: Pair) -> Pair:
+        """The pair in which pixels that nobody sees count nothing."""
+        weight = self.preprocess.weights(pair.target)
+        if weight is None:
+            return pair
+        return pair._replace(weight=weight if pair.weight is None else weight * pair.weight)
 
     def training_pair(self, x: Tensor, generator: torch.Generator | None, done: float) -> Pair:
         """As `pair`, for a step after the share `done` of the training."""
         if x.shape[1] != self.preprocess.shape[0]:
             return self.pair(x, generator)
-        return self.corruption.training_pair(x, generator, self.x_hat, done)
+        return self._weighted(self.corruption.training_pair(x, generator, self.x_hat, done))
 
     def judged_pair(self, x: Tensor, generator: torch.Generator | None) -> Pair:
         """As `pair`, to be looked at; where no truth is known, x goes in whole and is compared with itself."""

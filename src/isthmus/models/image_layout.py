@@ -12,6 +12,7 @@ from torch import Tensor
 
 from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.transparency import with_opaque
 from isthmus.errors import DataError
 
 MOST_CHANNELS = 4  # of a last axis that is taken for colors where both readings are possible
@@ -27,10 +28,20 @@ class ImageLayout:
 
     def __init__(self, given: Any, preprocess: Preprocess) -> None:
         array = given if isinstance(given, Tensor) else torch.from_numpy(np.require(given, requirements=["C", "W"]))
-        arranged, self._restore = _arranged(array, preprocess.shape[0])
+        arranged, self._restore = self._with_alpha(array, preprocess)
         fitting = replace(preprocess.for_channels(arranged.shape[1]), shape=tuple(arranged.shape[1:]))
         self._carrier = Carrier(arranged if isinstance(given, Tensor) else arranged.numpy(), fitting)
         self.raw, self.to_x, self.to_raw = self._carrier.raw, fitting.to_x, self._carrier.to_raw
+
+    @staticmethod
+    def _with_alpha(array: Tensor, preprocess: Preprocess) -> tuple[Tensor, Callable[[Any], Any]]:
+        """Images without the transparency that the model knows are opaque, and go back without it."""
+        C = preprocess.shape[0]
+        sides = array.shape[-3:]
+        if not preprocess.alpha or C in sides or (C > 2 and C - 1 not in sides):
+            return _arranged(array, C)
+        arranged, restore = _arranged(array, C - 1)
+        return with_opaque(arranged, None), lambda t: restore(t[:, :-1])
 
     def back(self, raw: Tensor) -> Any:
         """Raw values (N, C, H, W) in the type, layout and kind of what was given."""

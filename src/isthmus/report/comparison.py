@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.evaluation.figures.data_pictures import as_pictures, one_of_each
 from isthmus.evaluation.figures.run_pictures import SHOWN
 from isthmus.evaluation.verdicts.cases import finite
@@ -191,13 +192,15 @@ def _images(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
     chosen = one_of_each(first.test, SHOWN)
     titles = [first.class_of(row) or first.test.id_of(row) for row in chosen]
     seen = first.passed.rows(chosen)
-    rows = [_row("original", seen.x, titles)]
+    of = first.passed.model.preprocess
+    rows = [_row("original", seen.x, titles, of)]
     noisy = [m for m in found if m.noise]
     if len(noisy) == len(found) and len({(m.noise, m.config.training.seed) for m in found}) == 1:
-        rows.append(_row("with noise", seen.x_in, titles))
+        rows.append(_row("with noise", seen.x_in, titles, of))
     for name, run_data in zip(names, found, strict=True):
         if run_data.passed is not None and run_data.passed.data.shape == first.passed.data.shape:
-            rows.append(_row(name, run_data.passed.rows(chosen).x_hat, titles, seen.x))
+            of = run_data.passed.model.preprocess
+            rows.append(_row(name, run_data.passed.rows(chosen).x_hat, titles, of, seen.x))
     if len(rows) < 2:
         return None
     read = f"The same {len(chosen)} test images in every row, and below the originals what each run makes of them. "
@@ -213,11 +216,17 @@ def _images(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
     return Section("images", "The same images", "images.html", read, content)
 
 
-def _row(name: str, images: torch.Tensor, titles: Sequence[str], x: torch.Tensor | None = None) -> dict[str, Any]:
+def _row(
+    name: str, images: torch.Tensor, titles: Sequence[str], of: Preprocess, x: torch.Tensor | None = None
+) -> dict[str, Any]:
     errors = [None] * len(images) if x is None else (images - x).square().flatten(1).mean(1).tolist()
     alts = [
         f"{title}, {name}" + ("" if e is None else f", error {three_digits(e)}")
         for title, e in zip(titles, errors, strict=True)
     ]
     mean = None if x is None else numeral(float(np.mean([e for e in errors if e is not None])))
-    return {"title": name, "pictures": list(zip(tiles.tiles(as_pictures(images)), alts, strict=True)), "mean": mean}
+    return {
+        "title": name,
+        "pictures": list(zip(tiles.tiles(as_pictures(images, of=of)), alts, strict=True)),
+        "mean": mean,
+    }

@@ -43,6 +43,8 @@ def error_signals(
             x_in = x if generator is None else model.judged_pair(x, generator).x_in
             params, code = model(x_in)
             squares = model.likelihood.errors(params.float(), x_in).cpu().double()
+            weights = model.preprocess.weights(x_in)
+            squares = squares if weights is None else squares * weights.cpu()
             logs.append(log_errors(squares) if usual is None else log_surprise(model, x_in, usual))
             if has_density(model):
                 codes.append(code.z.float().flatten(1).cpu().numpy())

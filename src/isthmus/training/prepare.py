@@ -17,6 +17,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.batching.value_checks import refuse_gaps, refuse_other_values, refuse_out_of_range
+from isthmus.data.images.channels import like
 from isthmus.data.objects import read_object
 from isthmus.data.pairs.targets import read_targets
 from isthmus.data.read import read, read_samples
@@ -75,7 +76,8 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     for role in ("validation", "test"):
         source = getattr(options, role)
         found = read_samples(source, options, expected=known) if source is not None else None
-        others[role] = found if found is None or targets is None else targets.of(found)
+        found = found if found is None or targets is None else targets.of(found)
+        others[role] = None if found is None else like(found, bundle.train)
     if targets is not None:
         bundle = targets.of_bundle(bundle)
     return split(bundle, seed=config.training.seed, limit=options.limit, rule=options.split, **others)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from isthmus.errors import DataError
 from isthmus.web.limits import Limits, TooMuch
 
 CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+WITH_ALPHA = (2, 4)  # channels of gray and of colors with transparency
 
 
 def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
-    """The pixels (C, h, w) of an image file; transparency is laid on white, as the paper it was drawn on.
+    """The pixels (C, h, w) of an image file: gray or colors, and transparency as a further channel where it has it.
 
     Raises: DataError for what is no image; TooMuch for more pixels than the limit, before any is decoded.
     """
@@ -35,7 +37,8 @@ def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
                         f"{name} has {image.width:,} x {image.height:,} pixels; at most {limits.pixels:,} are read."
                     )
                 seen = look_at(image, name)
-                return convert(image, seen, Form(3 if seen.color else 1, seen.dtype, 255, None))
+                bands = 3 if seen.color else 1
+                return convert(image, seen, Form(bands + seen.alpha, seen.dtype, 255, None, alpha=seen.alpha))
     except TooMuch:
         raise
     except Image.DecompressionBombError:
@@ -55,8 +58,30 @@ def from_base64(text: str, name: str, limits: Limits) -> np.ndarray:
     return read_image(packed, name, limits)
 
 
+def parted(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """A picture (C, h, w) as `read_image` gives it: gray or colors, and its transparency (1, h, w) where it has one."""
+    return (picture[:-1], picture[-1:]) if len(picture) in WITH_ALPHA else (picture, None)
+
+
+def white_of(picture: np.ndarray) -> float:
+    """The value of white, and of full opacity."""
+    return float(np.iinfo(picture.dtype).max) if picture.dtype.kind == "u" else 1.0
+
+
+def on_white(picture: np.ndarray) -> np.ndarray:
+    """A picture (C, h, w) without transparency: laid on white, as the paper it was drawn on."""
+    colors, opacity = parted(picture)
+    if opacity is None:
+        return colors
+    white = white_of(picture)
+    share = opacity.astype(np.float32) / white
+    laid = colors * share + white * (1 - share)
+    return laid.astype(np.float32) if picture.dtype.kind == "f" else laid.round().astype(picture.dtype)
+
+
 def png(image: np.ndarray) -> bytes:
-    """A raw sample (C, H, W) as PNG: bytes and 16-bit gray as they are, floats in [0, 1] in 8 bits."""
+    """A picture (C, H, W) as PNG: bytes and 16-bit gray as they are, floats in [0, 1] in 8 bits. What raw samples look
+    like says `LoadedRun.pictures`."""
     if image.dtype == np.uint16 and len(image) != 1:
         image = (image >> 8).astype(np.uint8)
     if image.dtype.kind == "f":
@@ -74,11 +99,11 @@ def uri(image: np.ndarray) -> str:
     return f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
 
 
-def packed(raw: np.ndarray, form: str) -> dict[str, Any]:
-    """Raw samples (N, …) as the answer's field: `images`, or `x` for numbers and tables."""
+def packed(raw: np.ndarray, form: str, pictures: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """Raw samples (N, …) as the answer's field: `images`, drawn by `pictures`, or `x` for numbers and tables."""
     if form == "png" and raw.ndim == 4:
-        return {"images": [uri(image) for image in raw]}
+        return {"images": [uri(image) for image in pictures(raw)]}
     return {"x": np.where(np.isfinite(raw), raw, 0).tolist() if raw.dtype.kind == "f" else raw.tolist()}
 
 
-__all__ = ["from_base64", "packed", "png", "read_image", "uri"]
+__all__ = ["from_base64", "on_white", "packed", "parted", "png", "read_image", "uri", "white_of"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.images.saving import COLORS
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, IsthmusError
+from isthmus.evaluation.figures.data_pictures import as_pictures, drawn_between
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.autoencoder import Model, coded
 from isthmus.runs.folder import RunFolder
@@ -62,9 +65,9 @@ class LoadedRun:
             x = self.coder.decode(self.latent.codes[:64])
         except IsthmusError:
             return True
-        full = np.iinfo(x.dtype).max if x.dtype.kind == "u" else 1.0
+        x = self.pictures(x)
         edges = np.concatenate([x[:, :, 0].ravel(), x[:, :, -1].ravel(), x[..., 0].ravel(), x[..., -1].ravel()])
-        return float(np.median(edges)) / full < DARK
+        return float(np.median(edges)) / np.iinfo(x.dtype).max < DARK
 
     @cached_property
     def failed(self) -> bool:
@@ -107,9 +110,31 @@ class LoadedRun:
         return Carrier(array, self.model.preprocess).raw.numpy()
 
     def as_raw(self, x: np.ndarray) -> np.ndarray:
-        """Floats in [0, 1] as the type of the training data."""
+        """Floats in [0, 1], black to white, as values of the training data."""
+        if self.model.preprocess.ends is not None:
+            return self.model.preprocess.as_kept(self.model.preprocess.to_raw(torch.from_numpy(np.array(x))).numpy())
         dtype = np.dtype(self.model.preprocess.dtype)
         return (x * np.iinfo(dtype).max).round().astype(dtype) if dtype.kind == "u" else x.astype(np.float32)
+
+    def pictures(self, raw: np.ndarray) -> np.ndarray:
+        """Raw images (N, C, H, W) to look at, black and white as in training: bytes, or uint16 scaled by its type.
+
+        Transparency stays the last channel; bands that are neither gray nor colors are averaged.
+        """
+        preprocess = self.model.preprocess
+        shown = raw if raw.dtype.kind == "u" and preprocess.offset is None else self._drawn(raw)
+        if raw.shape[1] - preprocess.alpha not in COLORS:
+            return shown.mean(1, keepdims=True).round().astype(shown.dtype)
+        return shown
+
+    def _drawn(self, raw: np.ndarray) -> np.ndarray:
+        return (255 * as_pictures(self.x(raw), of=replace(self.model.preprocess, alpha=False))).round().astype(np.uint8)
+
+    def in_range(self, picture: np.ndarray) -> np.ndarray:
+        """A picture (C, h, w) that somebody sent: bytes are as they were drawn; other numbers are values as the model
+        was trained on, and are brought to [0, 1] by the range of the training, cut to it."""
+        ends = self.model.preprocess.ends
+        return picture if ends is None or picture.dtype == np.uint8 else drawn_between(picture, ends)
 
     def x(self, raw: np.ndarray) -> torch.Tensor:
         """Network input of raw samples."""
@@ -129,7 +154,8 @@ class LoadedRun:
 
     def errors(self, raw: np.ndarray, raw_hat: np.ndarray) -> np.ndarray:
         """(N,) squared error per value on the scale of x."""
-        return (self.x(raw_hat) - self.x(raw)).flatten(1).square().mean(1).double().numpy()
+        x = self.x(raw)
+        return (self.model.preprocess.known_only(x, self.x(raw_hat)) - x).flatten(1).square().mean(1).double().numpy()
 
     def picked(self, row: int | None, seed: int) -> tuple[np.ndarray, str, str | None]:
         """A test sample (1, *shape), its id and class; without the data, what a training code decodes to."""

@@ -6,11 +6,10 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import torch
 
 from isthmus.data.labels import evenly
 from isthmus.errors import IsthmusError
-from isthmus.evaluation.figures.data_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import laid_on_board
 from isthmus.report.tiles import sprite
 from isthmus.tools.exploration.projection import project
 from isthmus.web.loaded_run import LoadedRun
@@ -39,8 +38,8 @@ def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
         "sprite": None,
     }
     if loaded.model.preprocess.is_image:
-        raw = torch.from_numpy(np.array(loaded.coder.decode(latent.codes[rows])))
-        sheet, width, height = sprite(as_pictures(loaded.model.preprocess.to_x(raw)), COLUMNS, SIDE)
+        shown = laid_on_board if loaded.model.preprocess.alpha else np.asarray
+        sheet, width, height = sprite(shown(loaded.pictures(loaded.coder.decode(latent.codes[rows]))), COLUMNS, SIDE)
         found["sprite"] = {"uri": sheet, "columns": COLUMNS, "width": width, "height": height}
     return found
 

@@ -59,7 +59,7 @@ def pick(
 ) -> dict[str, Any]:
     loaded: LoadedRun = request.app.state.served.loaded()
     raw, name, label = loaded.picked(row, seed)
-    return {"id": name, "label": label, **packed(np.asarray(raw), "png"), "exact": _numbers(raw)}
+    return {"id": name, "label": label, **packed(np.asarray(raw), "png", loaded.pictures), "exact": _numbers(raw)}
 
 
 def _numbers(raw: np.ndarray) -> list[Any] | None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from isthmus.errors import DataError, UsageError
 from isthmus.tools.inference.framing import frame
 from isthmus.web.bodies import RequestBody, SamplesBody
-from isthmus.web.image_encoding import from_base64, read_image
+from isthmus.web.image_encoding import from_base64, on_white, parted, read_image, white_of
 from isthmus.web.limits import Limits, TooMuch
 from isthmus.web.loaded_run import LoadedRun
 
@@ -121,9 +121,20 @@ def samples_of(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray],
     if not preprocess.is_image:
         message = f"the model takes rows of {preprocess.size} numbers, no images."
         raise DataError("DATA-SHAPE", message, fix='send {"x": [[…]]}')
-    return loaded.as_raw(
-        np.stack([frame(p, preprocess.shape, body.fit, dark_border=loaded.dark_border) for p in pictures])
-    )
+    return loaded.as_raw(np.stack([_framed(loaded, picture, body.fit) for picture in pictures]))
+
+
+def _framed(loaded: LoadedRun, picture: np.ndarray, fit: str) -> np.ndarray:
+    """A picture (C, h, w), bytes or numbers, as floats in [0, 1] of the model's shape; transparency lies on white
+    where the model does not know it, and all of a picture without it is seen."""
+    preprocess, seen = loaded.model.preprocess, loaded.in_range(picture)
+    if not preprocess.alpha:
+        return frame(on_white(seen), preprocess.shape, fit, dark_border=loaded.dark_border)
+    C, H, W = preprocess.shape
+    way = "cover" if fit in {"auto", "digit"} else fit  # a digit is cut out by its ink, which transparency has not
+    colors, opacity = parted(seen)
+    opacity = np.full_like(seen[:1], white_of(seen)) if opacity is None else opacity
+    return np.concatenate([frame(colors, (C - 1, H, W), way), frame(opacity, (1, H, W), way)])
 
 
 def _refuse_many(n: int, most: int, what: str) -> None:

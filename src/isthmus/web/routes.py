@@ -39,17 +39,16 @@ async def _answered(
     found = await run_in_threadpool(work, loaded, body, pictures, limits)
     raw = found.pop("_raw", None)
     if raw is not None and request.headers.get("accept", "") == "image/png":
-        return _picture(raw)
-    return JSONResponse(found | (packed(raw, getattr(body, "form", "png")) if raw is not None else {}))
+        return _picture(loaded, raw)
+    return JSONResponse(found | (packed(raw, getattr(body, "form", "png"), loaded.pictures) if raw is not None else {}))
 
 
-def _picture(raw: np.ndarray) -> Response:
+def _picture(loaded: LoadedRun, raw: np.ndarray) -> Response:
     if raw.ndim != 4 or len(raw) != 1:
         message = f"image/png holds one image, the answer has {len(raw)} samples."
         raise UsageError("USAGE-ACCEPT", message, fix="send one image, or accept application/json")
-    return Response(
-        png(raw[0]), media_type="image/png", headers={"Content-Disposition": "attachment; filename=isthmus.png"}
-    )
+    headers = {"Content-Disposition": "attachment; filename=isthmus.png"}
+    return Response(png(loaded.pictures(raw)[0]), media_type="image/png", headers=headers)
 
 
 @router.post("/encode", **described(SamplesBody, "The codes of samples.", {"z": [[0.1, -1.2]], "n": 1}))
@@ -92,7 +91,7 @@ async def reconstruct(request: Request) -> Response:
         raw = samples_of(loaded, body, pictures, limits)
         z = loaded.coder.encode(raw) if loaded.model.has_code else None
         raw_hat = loaded.model.reconstruct(raw) if z is None or raw.dtype != np.uint8 else loaded.coder.decode(z)
-        seen, quality = next(iter(packed(raw, body.form).values())), _quality(loaded, raw, raw_hat)
+        seen, quality = next(iter(packed(raw, body.form, loaded.pictures).values())), _quality(loaded, raw, raw_hat)
         return {"n": len(raw), "z": None if z is None else z.tolist(), "input": seen, **quality, "_raw": raw_hat}
 
     return await _answered(request, SamplesBody, work)
@@ -123,7 +122,12 @@ async def denoise(request: Request) -> Response:
         cleaned = loaded.model.denoise(noisy)
         quality = {f"noisy_{name}": values for name, values in _quality(loaded, raw, noisy).items()}
         quality |= _quality(loaded, raw, cleaned)
-        return {"n": len(raw), "noisy": next(iter(packed(noisy, body.form).values())), **quality, "_raw": cleaned}
+        return {
+            "n": len(raw),
+            "noisy": next(iter(packed(noisy, body.form, loaded.pictures).values())),
+            **quality,
+            "_raw": cleaned,
+        }
 
     return await _answered(request, DenoiseBody, work)
 

@@ -55,7 +55,7 @@ def test_pages_stay_pages_and_their_compression_stays(tmp_path: Path) -> None:
         found.seek(number)
         assert np.array_equal(np.asarray(found), np.asarray(page))
     assert suffix_of(Photograph(tmp_path / "a.tif"), Path("out/a.jpg")) == Path("out/a.tif")
-    assert suffix_of(Photograph(tmp_path / "a.tif"), Path("out/a")) == Path("out/a.png")
+    assert suffix_of(Photograph(tmp_path / "a.tif"), Path("out/a")) == Path("out/a.tif")
 
 
 def test_an_animation_keeps_its_timing(tmp_path: Path) -> None:
@@ -178,3 +178,15 @@ def test_depth_and_transparency_are_never_dropped_for_a_suffix(
     found = again(tmp_path / "in.png", target)
     assert np.asarray(found).shape == pixels.shape
     assert np.asarray(found).dtype == pixels.dtype
+
+
+def test_a_stack_is_parsed_once_however_many_pages_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = RNG.integers(0, 65536, (9, 4, 5, 3), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="rgb")
+    opened, real = [], tifffile.TiffFile
+    monkeypatch.setattr(tifffile, "TiffFile", lambda *given: opened.append(given) or real(*given))
+    photograph = Photograph(tmp_path / "a.tif")
+    frames = list(photograph.frames())
+    photograph.save(frames, tmp_path / "b.tif")
+    assert len(opened) == 3  # its header, its pages, and what is said beside them
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), pages)

@@ -26,7 +26,7 @@ def pixels(channels: int, dtype: type = np.uint8) -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF"])
 def test_every_number_of_channels_comes_back(tmp_path: Path, channels: int, suffix: str) -> None:
     image = pixels(channels)
-    path = save_image(tmp_path / f"a{suffix}", image)
+    path = save_image(tmp_path / f"a{suffix}", image, alpha=channels in (2, 4))
     assert path.name == f"a{suffix}"
     found = np.asarray(Image.open(path))
     np.testing.assert_array_equal(
@@ -48,7 +48,6 @@ def test_other_lossless_formats(tmp_path: Path, suffix: str, channels: int) -> N
         ("a.jpg", 1, np.uint8, "a.png"),  # lossy
         ("a.gif", 3, np.uint8, "a.png"),  # 256 colors
         ("a.webp", 1, np.uint8, "a.png"),  # WebP knows no gray
-        ("a.bmp", 4, np.uint8, "a.png"),
         ("a.bmp", 1, np.uint16, "a.png"),
         ("a", 1, np.uint8, "a.png"),
         ("v1.2", 1, np.uint8, "v1.2.png"),  # not a file type
@@ -61,6 +60,18 @@ def test_what_would_lose_something_becomes_png(
     path = save_image(tmp_path / name, pixels(channels, dtype))
     assert path.name == expected
     assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_fault_128_a_further_band_is_not_taken_for_transparency(tmp_path: Path, channels: int, dtype: type) -> None:
+    image = pixels(channels, dtype)
+    bands, seen = save_image(tmp_path / "a.png", image), save_image(tmp_path / "b.bmp", image, alpha=True)
+    assert (bands.name, seen.name) == ("a.tif", "b.png")
+    with tifffile.TiffFile(bands) as file:
+        assert not {1, 2} & set(file.pages[0].extrasamples)
+        np.testing.assert_array_equal(file.asarray(), image.transpose(1, 2, 0))
+    np.testing.assert_array_equal(imagecodecs.png_decode(seen.read_bytes()), image.transpose(1, 2, 0))
 
 
 def test_sixteen_bit_gray_stays(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_pictures_are_cut_to_the_unit_range():
     np.testing.assert_allclose(x.ravel(), [0.0, 0.25, 1.0])
 
 
-@pytest.mark.parametrize(("channels", "shown"), [(1, 1), (2, 1), (3, 3), (4, 4), (7, 1)])
+@pytest.mark.parametrize(("channels", "shown"), [(1, 1), (2, 1), (3, 3), (4, 1), (7, 1)])
 def test_channels_come_last_and_odd_numbers_of_them_are_averaged(channels, shown):
     images = np.random.default_rng(0).random((2, channels, 5, 6)).astype(np.float32)
     x = pictures(images)

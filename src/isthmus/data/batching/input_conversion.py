@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data.batching.preprocess import FULL_SCALE, Preprocess
+from isthmus.data.batching.transparency import with_opaque
 from isthmus.errors import DataError
 from isthmus.wording import counted
 
@@ -37,8 +38,24 @@ class Carrier:
         array = values if isinstance(values, Tensor) else torch.from_numpy(_array(values))
         tensor = _numbers(array, white=255 if preprocess.is_image else 1)
         self.dtype, self.device = tensor.dtype, tensor.device
-        arranged, self._restore = arrange(tensor.detach(), preprocess.raw_shape)
+        arranged, self._restore = self._arranged(tensor.detach())
         self.raw = self._checked(arranged)
+
+    def _arranged(self, raw: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """As `arrange`; images without the transparency that the model knows are opaque, and go back without it."""
+        known = self.preprocess
+        try:
+            return arrange(raw, known.raw_shape)
+        except DataError as error:
+            if not known.alpha:
+                raise
+            C, H, W = known.shape
+            try:
+                arranged, restore = arrange(raw, (C - 1, H, W))
+            except DataError:
+                raise error from None
+        white = known.ends[1] if known.ends and raw.dtype.is_floating_point else None
+        return with_opaque(arranged, white), lambda t: restore(t[:, :-1])
 
     def back(self, x: Tensor) -> Any:
         """Network output (N, *shape) in raw units, type, layout and kind of what was given."""

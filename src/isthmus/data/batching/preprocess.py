@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.data.batching import transparency
 from isthmus.data.batching.encoding import Encoding, value_names
 from isthmus.data.ranges import within_unit
 from isthmus.data.schema import Expected, Schema
@@ -34,6 +35,8 @@ class Preprocess:
     None for images, and for models of before it was always kept. `columns` names what a table must hold; `label_column`
     and `classes` say what the labels were, `group_column` what kept rows together.
 
+    `alpha` says that the last channel of images is transparency: colors that nobody sees are 0 in x, and not compared.
+
     Of a table whose columns are of several kinds, `schema` says what they are and `encoding` how they become x: `shape`
     is then that of x, and a raw sample has `raw_shape`, a value a column, with NaN for a gap.
     """
@@ -49,6 +52,7 @@ class Preprocess:
     classes: tuple[str, ...] = ()
     fill: tuple[float, ...] | None = None
     clips: bool = True
+    alpha: bool = False
 
     @property
     def limits(self) -> tuple[float, float] | None:
@@ -76,10 +80,15 @@ class Preprocess:
         return raw.round().clip(0, 65535).astype(np.uint16)
 
     @property
+    def stored_as(self) -> dict[str, bool]:
+        """What `saving.save_image` is told of images as the model makes them."""
+        return {"own_scale": self.ends is not None, "alpha": self.alpha}
+
+    @property
     def suffix(self) -> str:
         """Of the files that hold images as the model makes them."""
         is_float = self.ends is not None and self.dtype != "uint16"
-        return ".tif" if is_float or self.shape[0] > 4 else ".png"
+        return ".tif" if is_float or self.shape[0] - self.alpha not in (1, 3) else ".png"
 
     def for_channels(self, C: int) -> Preprocess:
         """The same for images of C channels, where all channels are scaled alike."""
@@ -151,6 +160,10 @@ class Preprocess:
         if self.encoding is not None:
             raw = raw.to(torch.float64)
             return self.encoding.to_x(raw if self.fill is None else self._without_gaps(raw))
+        x = self._scaled(raw)
+        return transparency.cleared(x, self.shape[0], self._nothing) if self.alpha else x
+
+    def _scaled(self, raw: Tensor) -> Tensor:
         x = raw.to(self._working)
         if raw.dtype.is_floating_point:
             x = self._without_gaps(x)
@@ -199,8 +212,23 @@ class Preprocess:
         return constant if not self.is_image else constant.reshape(-1, 1, 1)
 
     def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """x_hat with x where x has gaps, so that nothing is compared there."""
+        """x_hat with x where x has gaps, or is not seen, so that nothing is compared there."""
+        if self.alpha:
+            return transparency.seen_only(x, x_hat, self._nothing)
         return x_hat if self.encoding is None else self.encoding.known_only(x, x_hat)
+
+    @property
+    def _nothing(self) -> float:
+        """What of x is no opacity at all."""
+        return 0.0 if self.offset is None or self.scale is None else -self.offset[-1] * self.scale[-1]
+
+    def weights(self, x: Tensor) -> Tensor | None:
+        """How much each value of x (N, C, H, W) counts, 1 in the mean of each sample; None where all count alike."""
+        return transparency.weights(x, self._nothing) if self.alpha else None
+
+    def shares(self, x: Tensor) -> Tensor | None:
+        """The share of the values of each sample that count, (N,) float64 on the processor; None where all do."""
+        return transparency.seen_share(x, self._nothing) if self.alpha else None
 
     def by_column(self, values: Tensor) -> Tensor:
         """Values of x (N, D) added up by the column that they belong to, (N, K)."""
@@ -220,8 +248,9 @@ class Preprocess:
         return {name: flat[:, i] for i, name in enumerate(names)}
 
     def as_dict(self) -> dict[str, Any]:
-        """As a model keeps it; without `schema` and `encoding` where there are none, as models of before did."""
-        return {k: v for k, v in asdict(self).items() if v is not None or k not in {"schema", "encoding"}}
+        """As a model keeps it; without `schema`, `encoding` and `alpha` where there are none, as models of before."""
+        later = {"schema": None, "encoding": None, "alpha": False}
+        return {k: v for k, v in asdict(self).items() if k not in later or v != later[k]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
@@ -243,6 +272,8 @@ class Preprocess:
             raise ValueError(f"the shape {shape!r} is none of samples")
         if self.dtype not in DTYPES:
             raise ValueError(f"the type {self.dtype!r} is none of {', '.join(DTYPES)}")
+        if type(self.alpha) is not bool or (self.alpha and not (self.is_image and n > 1)):
+            raise ValueError(f"samples of shape {shape!r} hold no colors with transparency")
         self._check_columns()
         n = self.raw_shape[0] if self.raw_shape else 0
         for name, wanted in (("offset", n), ("scale", n), ("fill", n), ("range", 2)):

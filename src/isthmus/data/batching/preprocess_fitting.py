@@ -43,6 +43,7 @@ def fit_preprocess(
         "group_column": train.group_column,
         "classes": train.classes,
         "fill": fill,
+        "alpha": train.alpha,
     }
     if scale == "auto" and range == "data" and train.is_image and (used := range_in_use(train)):
         span = used.white - used.black

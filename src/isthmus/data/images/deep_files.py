@@ -48,8 +48,8 @@ class Planes(NamedTuple):
     alpha: np.ndarray | None
 
 
-def look_deep(path: Path, frame: int = 0) -> Deep | None:
-    """What the header says, or None for a file that Pillow reads whole, or not at all."""
+def look_deep(path: Path) -> Deep | None:
+    """What the header of the first frame says, or None for a file that Pillow reads whole, or not at all."""
     with path.open("rb") as file:
         head = file.read(HEAD)
     if head.startswith(PNG) and head[24:25] == b"\x10" and head[25] in PNG_BANDS:
@@ -57,7 +57,31 @@ def look_deep(path: Path, frame: int = 0) -> Deep | None:
         return Deep("PNG", 1, height, width, *PNG_BANDS[head[25]], "uint16", 1)
     if head.startswith(JPEG_2000):
         return _look_jpeg_2000(path)
-    return _look_tiff(path, frame) if head.startswith(TIFF) else None
+    return _look_tiff(path) if head.startswith(TIFF) else None
+
+
+def look_pages(path: Path, first: Deep) -> list[Deep]:
+    """The same of every frame of a file whose first one is `first`; the file is parsed once.
+
+    Raises: OSError for damaged files.
+    """
+    if first.frames == 1:
+        return [first]
+    with open_tiff(path) as file:
+        return [_described(page, first.frames) or first for page in file.pages]
+
+
+def read_frames(path: Path, first: Deep) -> Iterator[Planes]:
+    """The pixels of every frame, upright, one at a time; the file is parsed once.
+
+    Raises: as `read_planes`.
+    """
+    if first.kind != "TIFF":
+        yield read_planes(path, first)
+        return
+    with open_tiff(path) as file:
+        for page in file.pages:
+            yield _planes_of(page, _described(page, first.frames) or first)
 
 
 def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
@@ -67,16 +91,21 @@ def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
     """
     if seen.kind == "TIFF":
         with open_tiff(path) as file:
-            page = file.pages[frame]
-            values = page.asarray()
-            axes = page.axes
-        planes = np.moveaxis(values, -1, 0) if axes.endswith("S") else values.reshape(-1, *values.shape[-2:])
-    else:
-        import imagecodecs
+            return _planes_of(file.pages[frame], seen)
+    import imagecodecs
 
-        decode = imagecodecs.png_decode if seen.kind == "PNG" else imagecodecs.jpeg2k_decode
-        values = decode(path.read_bytes())
-        planes = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
+    decode = imagecodecs.png_decode if seen.kind == "PNG" else imagecodecs.jpeg2k_decode
+    values = decode(path.read_bytes())
+    return _upright(values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0), seen)
+
+
+def _planes_of(page: Any, seen: Deep) -> Planes:
+    values = page.asarray()
+    is_interleaved = page.axes.endswith("S")
+    return _upright(np.moveaxis(values, -1, 0) if is_interleaved else values.reshape(-1, *values.shape[-2:]), seen)
+
+
+def _upright(planes: np.ndarray, seen: Deep) -> Planes:
     planes = planes if str(planes.dtype) in KEPT else planes.astype(np.float32)
     planes = turned(planes, seen.turn)
     if not seen.alpha:
@@ -105,18 +134,25 @@ def open_tiff(path: Path) -> Iterator[Any]:
         raise OSError(str(error)) from None
 
 
-def _look_tiff(path: Path, frame: int) -> Deep | None:
+def _look_tiff(path: Path) -> Deep | None:
     try:
         with open_tiff(path) as file:
-            n_frames, page = len(file.pages), file.pages[frame]
-            bits, samples, kind = page.bitspersample, page.samplesperpixel, page.dtype
+            page = file.pages[0]
             extra, color = tuple(map(int, page.extrasamples)), int(page.photometric)
-            turn = page.tags["Orientation"].value if "Orientation" in page.tags else 1
-            height, width = page.imagelength, page.imagewidth
+            if _pillow_reads(str(page.dtype), int(page.bitspersample), page.samplesperpixel, extra, color):
+                return None
+            return _described(page, len(file.pages))
     except OSError:
         return None  # Pillow tells what is wrong with it
-    if kind is None or _pillow_reads(str(kind), int(bits), samples, extra, color):
+
+
+def _described(page: Any, n_frames: int) -> Deep | None:
+    """What the header of a TIFF's page says; None where tifffile does not know its numbers."""
+    samples, kind, extra = page.samplesperpixel, page.dtype, tuple(map(int, page.extrasamples))
+    if kind is None:
         return None
+    turn = page.tags["Orientation"].value if "Orientation" in page.tags else 1
+    height, width = page.imagelength, page.imagewidth
     has_alpha = samples > 1 and bool(extra) and extra[-1] in ALPHA
     dtype = str(kind) if str(kind) in KEPT else "float32"
     turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1

@@ -24,21 +24,24 @@ def is_deep(pixels: np.ndarray, has_alpha: bool) -> bool:
     )
 
 
-def tiff_settings(path: Path, frame: int) -> dict[str, Any]:
-    """Resolution, color profile and texts of a page, as `write_tiff` takes them."""
+def tiff_settings(path: Path) -> list[dict[str, Any]]:
+    """Resolution, color profile and texts of every page, as `write_tiff` takes them."""
     with open_tiff(path) as file:
-        page = file.pages[frame]
-        tags = page.tags
-        found: dict[str, Any] = {"compression": None if int(page.compression) == 1 else "zlib"}
-        if 34675 in tags:
-            found["iccprofile"] = bytes(tags[34675].value)
-        if 282 in tags and 283 in tags:
-            found["resolution"] = tuple(tags[code].value for code in (282, 283))
-            found["resolutionunit"] = int(tags[296].value) if 296 in tags else 2
-        found["extratags"] = [
-            (code, "s", 0, str(tags[code].value), True) for code in TEXT_TAGS if code in tags and code != 270
-        ]
-        found["description"] = str(tags[270].value) if 270 in tags else None
+        return [_settings_of(page) for page in file.pages]
+
+
+def _settings_of(page: Any) -> dict[str, Any]:
+    tags = page.tags
+    found: dict[str, Any] = {"compression": None if int(page.compression) == 1 else "zlib"}
+    if 34675 in tags:
+        found["iccprofile"] = bytes(tags[34675].value)
+    if 282 in tags and 283 in tags:
+        found["resolution"] = tuple(tags[code].value for code in (282, 283))
+        found["resolutionunit"] = int(tags[296].value) if 296 in tags else 2
+    found["extratags"] = [
+        (code, "s", 0, str(tags[code].value), True) for code in TEXT_TAGS if code in tags and code != 270
+    ]
+    found["description"] = str(tags[270].value) if 270 in tags else None
     return found
 
 

@@ -19,7 +19,7 @@ from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
 from isthmus.data.images.pixel_conversion import convert
-from isthmus.data.images.pixels import SUFFIXES, Form, Look, look_at, pixel_limit, reason
+from isthmus.data.images.pixels import SUFFIXES, Form, Look, frame_name, look_at, pixel_limit, reason
 from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size
 from isthmus.data.samples import Samples
 from isthmus.data.whole_samples import piece_name
@@ -110,7 +110,7 @@ def _samples(
         name = (
             listing.ids[file] if corner is None or not (cut and cut.pieces) else piece_name(listing.ids[file], corner)
         )
-        ids.append(name if frames[file] == 1 else f"{name}#{reading.looks[i].frame}")
+        ids.append(name if frames[file] == 1 else frame_name(name, reading.looks[i]))
     labels = None if listing.labels is None else listing.labels[files]
     # Frames of one file are alike, as pieces of one image are; where there is but one file, they are all that there is.
     together = (cut is not None and cut.pieces) or 1 < len(frames) < frames.total()

@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
-from isthmus.data.images.deep_files import look_deep, read_planes
+from isthmus.data.images.animated_files import ANIMATED, animation_settings, played
+from isthmus.data.images.deep_files import look_deep, read_frames
 from isthmus.data.images.deep_saving import is_deep, jpeg_2000_bytes, png_bytes, tiff_settings, write_tiff
-from isthmus.data.images.pixels import ALPHA, WIDE, Unreadable, opened
+from isthmus.data.images.pixels import ALPHA, FORMAT_OF, WIDE, Unreadable, opened
 from isthmus.system.files import write_atomic
 
 QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
-CARRIED = ("icc_profile", "exif", "dpi", "duration", "loop", "disposal", "background")  # of a picture's `info`
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".tif": "TIFF",
-           ".tiff": "TIFF", ".webp": "WEBP", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".jpf": "JPEG2000",
-           ".jpx": "JPEG2000", ".j2c": "JPEG2000", ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF"}  # fmt: skip
-SEVERAL = {"TIFF", "GIF", "WEBP", "PNG"}  # formats that hold more than one frame
+CARRIED = ("icc_profile", "exif", "dpi")  # of a picture's `info`
+SEVERAL = {"TIFF", *ANIMATED}  # formats that hold more than one frame
+LOSSLESS_WEBP, HEAD = b"VP8L", 2**16  # the mark of its pixels, and how far into the file their first frame begins
 DEEP, OPAQUE = {"TIFF", "PNG", "JPEG2000"}, {"JPEG", "BMP"}  # those that hold 16 bits, and those without transparency
 
 
@@ -56,11 +55,21 @@ class Photograph:
         """Whether no other format holds what the file has: floats, or other bands than gray and colors."""
         return self._is_float or (self.deep is not None and self.deep.bands not in (1, 3))
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether several frames are an animation, rather than pages."""
+        return self.format in ANIMATED
+
+    @property
+    def is_lossless_webp(self) -> bool:
+        """Whether a WebP file keeps every value of its pixels."""
+        with self.path.open("rb") as file:
+            return LOSSLESS_WEBP in file.read(HEAD)
+
     def frames(self) -> Iterator[Frame]:
         """Every frame, in order."""
         if self.deep is not None:
-            for number in range(self.n_frames):
-                pixels, alpha = read_planes(self.path, look_deep(self.path, number) or self.deep, number)
+            for number, (pixels, alpha) in enumerate(read_frames(self.path, self.deep)):
                 yield Frame(pixels, alpha, {"frame": number})
             return
         with opened(self.path) as image:
@@ -71,21 +80,23 @@ class Photograph:
 
     def save(self, frames: list[Frame], target: Path) -> Path:
         """Writes frames like its own to `target`, atomically, in the format that its suffix names."""
-        kind = FORMATS.get(target.suffix.lower(), "PNG")
+        kind = FORMAT_OF.get(target.suffix.lower(), "PNG")
+        infos = [frame.info for frame in frames]
+        frames = [frames[number] for number in played(infos, kind)] if len(frames) > 1 else frames
         if any(is_deep(frame.pixels, frame.alpha is not None) for frame in frames):
             return write_atomic(target, lambda part: self._save_deep(frames, kind, part))
         pictures = [_picture(frame) for frame in frames]
         settings = self._settings(kind, frames[0].info)
         if len(pictures) > 1:
+            infos, is_transparent = [frame.info for frame in frames], any(frame.alpha is not None for frame in frames)
             settings |= {"save_all": True, "append_images": pictures[1:]}
-            if kind != "TIFF" and all("duration" in frame.info for frame in frames):
-                settings["duration"] = [frame.info["duration"] for frame in frames]
+            settings |= animation_settings(infos, kind, self.format, is_transparent=is_transparent)
         return write_atomic(target, lambda part: pictures[0].save(part, format=kind, **settings))
 
     def _save_deep(self, frames: list[Frame], kind: str, part: Path) -> None:
         if kind == "TIFF":
-            known = self.format == "TIFF"
-            settings = [tiff_settings(self.path, i) if known else {"compression": "zlib"} for i in range(len(frames))]
+            known = tiff_settings(self.path) if self.format == "TIFF" else []
+            settings = known if len(known) == len(frames) else [{"compression": "zlib"}] * len(frames)
             write_tiff(part, [(frame.pixels, frame.alpha) for frame in frames], settings)
         elif kind == "JPEG2000":
             part.write_bytes(jpeg_2000_bytes(frames[0].pixels, frames[0].alpha))
@@ -97,6 +108,8 @@ class Photograph:
         found = {name: info[name] for name in CARRIED if info.get(name) is not None}
         if kind in {"JPEG", "WEBP"}:
             found |= {"quality": QUALITY} | ({"subsampling": 0} if kind == "JPEG" else {})
+        if kind == self.format == "WEBP" and self.is_lossless_webp:
+            found["lossless"] = True
         if kind == "PNG" and info.get("text"):
             text = PngImagePlugin.PngInfo()
             for name, value in info["text"].items():
@@ -109,15 +122,34 @@ class Photograph:
 
 def suffix_of(photograph: Photograph, target: Path) -> Path:
     """`target`, or with a suffix whose format holds what the file has: several frames, 16 bits, transparency."""
-    kind = FORMATS.get(target.suffix.lower())
+    kind = FORMAT_OF.get(target.suffix.lower())
+    needs = ImageNeeds(photograph.n_frames, photograph.is_wide, photograph.needs_tiff, photograph.is_transparent)
+    suffix = needs.suffix(is_timed=photograph.is_timed)
     if kind is None:
-        return target.with_name(target.name + ".png")
-    if photograph.n_frames > 1 and kind not in SEVERAL:
-        return target.with_suffix(".tif")
-    if photograph.needs_tiff and kind != "TIFF":
-        return target.with_suffix(".tif")
-    lost = (photograph.is_wide and kind not in DEEP) or (photograph.is_transparent and kind in OPAQUE)
-    return target.with_suffix(".png") if lost else target
+        return target.with_name(target.name + suffix)
+    return target if needs.fits(kind) else target.with_suffix(suffix)
+
+
+class ImageNeeds(NamedTuple):
+    """What a file must hold: a number of frames, 16 bits or floats, what TIFF alone holds, transparency."""
+
+    n_frames: int
+    is_wide: bool
+    needs_tiff: bool
+    is_transparent: bool
+
+    def fits(self, kind: str) -> bool:
+        """Whether the format loses nothing of it."""
+        if self.n_frames > 1 and kind not in (SEVERAL if not self.is_wide else {"TIFF"}):
+            return False
+        if self.needs_tiff and kind != "TIFF":
+            return False
+        return not ((self.is_wide and kind not in DEEP) or (self.is_transparent and kind in OPAQUE))
+
+    def suffix(self, *, is_timed: bool) -> str:
+        """Of a format that holds it: PNG, as an animation where the frames have times, else TIFF."""
+        pages = self.n_frames > 1 and not is_timed
+        return ".tif" if self.needs_tiff or pages or not self.fits("PNG") else ".png"
 
 
 def _frame(image: Image.Image) -> Frame:

@@ -11,20 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from isthmus.data.images.deep_files import Deep, look_deep
+from isthmus.data.images.deep_files import Deep, look_deep, look_pages
 
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "TIFF",
-    "WEBP",
-    "BMP",
-    "GIF",
-    "JPEG2000",
-)  # nothing that runs an interpreter (EPS) or is rarely tested
-SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .tif .tiff .webp .bmp .dib .gif .jp2 .j2k .jpf .jpx .j2c".split()  # noqa: SIM905
-)
+SUFFIXES_OF = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c"),
+}
+FORMATS = tuple(SUFFIXES_OF)  # nothing that runs an interpreter (EPS) or is rarely tested
+FORMAT_OF = {suffix: name for name, suffixes in SUFFIXES_OF.items() for suffix in suffixes}
+SUFFIXES = frozenset(FORMAT_OF)
 MOST_PIXELS = 2**28  # what telephones take, 200 million, and a third more: 0.8 GB in color
 _limit = MOST_PIXELS  # in force; see `pixel_limit`
 ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 ask for a turn or a flip, 5 to 8 swap height and width
@@ -67,6 +67,15 @@ class Look(NamedTuple):
         return self.bands or (3 if self.color else 1)
 
 
+def frame_name(name: str, seen: Look) -> str:
+    """What a frame of the file `name` is called: counted with leading zeros, so that names sort as frames follow.
+
+    >>> frame_name("a.tif", Look(Path("a.tif"), 7, 12, 8, 8, "L", False, False, "uint8", False))
+    'a.tif#07'
+    """
+    return f"{name}#{seen.frame:0{len(str(seen.frames - 1))}d}"
+
+
 class Form(NamedTuple):
     """What all images of a set are brought to. `channels`: 1 gray, 3 RGB, others bands; one more where `alpha` is kept.
 
@@ -88,7 +97,8 @@ def look(path: Path, *, every_frame: bool = False) -> list[Look]:
     """
     _refuse_unlikely(path)
     if deep := look_deep(path):
-        return [_look_deeply(path, frame, deep) for frame in range(deep.frames if every_frame else 1)]
+        pages = look_pages(path, deep) if every_frame else [deep]
+        return [_look_deeply(path, number, page) for number, page in enumerate(pages)]
     with opened(path) as image:
         # an MPO is a photograph whose further frames are previews or depth, not samples
         n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
@@ -100,13 +110,12 @@ def look(path: Path, *, every_frame: bool = False) -> list[Look]:
         return looks
 
 
-def _look_deeply(path: Path, frame: int, first: Deep) -> Look:
-    seen = first if frame == 0 else look_deep(path, frame) or first
+def _look_deeply(path: Path, frame: int, seen: Deep) -> Look:
     _refuse_large(seen.width, seen.height)
     return Look(
         path=path,
         frame=frame,
-        frames=first.frames,
+        frames=seen.frames,
         height=seen.height,
         width=seen.width,
         mode=f"{seen.bands} bands of {seen.dtype}",

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from isthmus.data.images.deep_saving import png_bytes, write_tiff
+from isthmus.data.images.deep_saving import is_deep, png_bytes, write_tiff
 from isthmus.data.images.pixels import SUFFIXES
 from isthmus.errors import DataError, ResourceError
 from isthmus.system.files import write_atomic
 from isthmus.system.naming import safe_name
 from isthmus.wording import printable
 
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+COLORS = (1, 3)  # bands that every format means alike: gray, and red, green and blue
 LOSSLESS = {".png": range(1, 5), ".tif": range(1, 5), ".tiff": range(1, 5), ".bmp": (1, 3), ".webp": (3, 4)}  # channels
 TIFFS = {".tif", ".tiff"}
 WIDE_LOSSLESS = {".png", *TIFFS}  # these hold 16 bits
@@ -29,22 +29,23 @@ class Saved(NamedTuple):
     notes: tuple[str, ...]
 
 
-def save_image(path: Path, image: np.ndarray, *, own_scale: bool = False) -> Path:
+def save_image(path: Path, image: np.ndarray, *, own_scale: bool = False, alpha: bool = False) -> Path:
     """One image (C, H, W) of uint8, uint16 or floats, as PNG unless the suffix names another lossless format.
 
     Floats are cut to [0, 1] and rounded to 8 bits; where they are on a scale of their own (`own_scale`), and images of
-    more than four bands, they become a TIFF of their own type. Returns the path written, whose suffix may differ from
-    the one asked for.
+    other bands than gray or colors, become a TIFF of their own type. `alpha` says that the last channel is
+    transparency. Returns the path written, whose suffix may differ from the one asked for.
 
     Raises: DataError for other shapes and for NaN; ResourceError if it cannot be written.
     """
-    pixels = _storable(image, path.name, own_scale)
-    target = lossless_path(path, image, own_scale=own_scale)
+    pixels = storable(image, path.name, own_scale)
+    target = lossless_path(path, image, own_scale=own_scale, alpha=alpha)
     kind = target.suffix.lower()
-    if _is_deep(pixels):
+    bands, opacity = (pixels[:-1], pixels[-1]) if alpha else (pixels, None)
+    if is_deep(bands, alpha):
         if kind == ".png":
-            return write_atomic(target, lambda part: part.write_bytes(png_bytes(pixels, None)))
-        return write_atomic(target, lambda part: write_tiff(part, [(pixels, None)], [{"compression": "zlib"}]))
+            return write_atomic(target, lambda part: part.write_bytes(png_bytes(bands, opacity)))
+        return write_atomic(target, lambda part: write_tiff(part, [(bands, opacity)], [{"compression": "zlib"}]))
     picture = _picture(pixels)
     extra: dict[str, Any] = (
         {"lossless": True} if kind == ".webp" else {"compression": "tiff_deflate"} if kind.startswith(".tif") else {}
@@ -52,10 +53,10 @@ def save_image(path: Path, image: np.ndarray, *, own_scale: bool = False) -> Pat
     return write_atomic(target, lambda part: picture.save(part, **extra))
 
 
-def lossless_path(path: Path, image: np.ndarray, *, own_scale: bool = False) -> Path:
+def lossless_path(path: Path, image: np.ndarray, *, own_scale: bool = False, alpha: bool = False) -> Path:
     """Where `save_image` writes: `path`, or with another suffix where its format would lose something."""
     suffix, wide = path.suffix.lower(), image.dtype == np.uint16
-    if len(image) not in MODES or (image.dtype.kind == "f" and own_scale):
+    if len(image) - alpha not in COLORS or (image.dtype.kind == "f" and own_scale):
         return path if suffix in TIFFS else _with_suffix(path, ".tif")
     if len(image) in LOSSLESS.get(suffix, ()) and (not wide or suffix in WIDE_LOSSLESS):
         return path
@@ -68,19 +69,20 @@ def _with_suffix(path: Path, suffix: str) -> Path:
     return path.with_name(path.name.removesuffix(known) + suffix)
 
 
-def _is_deep(pixels: np.ndarray) -> bool:
-    """Whether Pillow cannot write what `_storable` gives."""
-    return len(pixels) not in MODES or pixels.dtype.kind == "f" or (pixels.dtype == np.uint16 and len(pixels) > 1)
-
-
 def image_paths(
-    folder: Path, images: Sequence[np.ndarray] | np.ndarray, names: Iterable[str], *, own_scale: bool = False
+    folder: Path,
+    images: Sequence[np.ndarray] | np.ndarray,
+    names: Iterable[str],
+    *,
+    own_scale: bool = False,
+    alpha: bool = False,
 ) -> list[Path]:
     """Where `save_images` writes each image."""
     taken: set[str] = set()
     paths = []
     for name, image in zip(names, images, strict=True):
-        kept = lossless_path(Path(safe_name(name)), _storable(image, name, own_scale), own_scale=own_scale)
+        pixels = storable(image, name, own_scale)
+        kept = lossless_path(Path(safe_name(name)), pixels, own_scale=own_scale, alpha=alpha)
         below = _free_name(PurePosixPath(kept.as_posix()), taken)
         taken.add(str(below).casefold())
         paths.append(folder / below)
@@ -88,7 +90,12 @@ def image_paths(
 
 
 def save_images(
-    folder: Path, images: np.ndarray | Iterable[np.ndarray], names: Iterable[str], *, own_scale: bool = False
+    folder: Path,
+    images: np.ndarray | Iterable[np.ndarray],
+    names: Iterable[str],
+    *,
+    own_scale: bool = False,
+    alpha: bool = False,
 ) -> Saved:
     """Images (C, H, W) each under its name, sub-folders kept; see `save_image` for types and suffixes.
 
@@ -97,15 +104,18 @@ def save_images(
     Raises: as `save_image`.
     """
     wanted, pictures = list(names), images if isinstance(images, np.ndarray) else list(images)
-    paths = image_paths(folder, pictures, wanted, own_scale=own_scale)
+    paths = image_paths(folder, pictures, wanted, own_scale=own_scale, alpha=alpha)
     for path, image in zip(paths, pictures, strict=True):
         _refuse_outside(path, folder)
-        save_image(path, image, own_scale=own_scale)
+        save_image(path, image, own_scale=own_scale, alpha=alpha)
     return Saved(tuple(paths), tuple(_notes(folder, paths, wanted)))
 
 
-def _storable(image: np.ndarray, name: str, own_scale: bool) -> np.ndarray:
-    """(C, H, W) as uint8, as uint16, or as float32 on a scale of its own."""
+def storable(image: np.ndarray, name: str, own_scale: bool) -> np.ndarray:
+    """(C, H, W) as uint8, as uint16, or as float32 on a scale of its own; `name` is told of what cannot be stored.
+
+    Raises: DataError as `save_image`.
+    """
     if image.ndim != 3 or 0 in image.shape:
         message = f"{printable(name)}: an array of shape {image.shape} is no image; (C, H, W) is."
         raise DataError("DATA-SHAPE", message, fix="hand over one image at a time, channels first")

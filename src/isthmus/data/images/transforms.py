@@ -152,6 +152,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601, as Pillow
 
 
 BLOCK = 1 << 24  # pixels converted at once
+WITH_ALPHA = (2, 4)  # channels of gray and of color with transparency
 
 
 def conform_bundle(bundle: Bundle, options: DataConfig) -> Bundle:
@@ -162,7 +163,8 @@ def conform_bundle(bundle: Bundle, options: DataConfig) -> Bundle:
 def conform(samples: Samples, options: DataConfig) -> Samples:
     """The samples with the channels and the size that `options` ask for; what fits already is returned as it is.
 
-    An alpha channel of an array is kept unless a backdrop is chosen or gray is wanted.
+    A fourth channel of an array is kept unless a backdrop is chosen or gray is wanted. It is one like the others unless
+    `options.alpha` says that it is transparency.
     """
     cut = cut_of(options)
     if not samples.is_image or (cut is not None and samples.cut == cut.option):  # files are cut as they are read
@@ -181,6 +183,8 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
             notes.append(f"{samples.name}: images brought to {size[0]} x {size[1]} pixels (height x width).")
         x = resized(x, size)
     samples = samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
+    if options.alpha == "keep" and samples.shape[0] in WITH_ALPHA:
+        samples = replace(samples, alpha=True)
     samples = samples if cut is None else cut_samples(samples, cut)
     if samples.columns is not None and len(samples.columns) != samples.x[:1].size:  # they named other pixels
         return replace(samples, columns=None)

@@ -40,7 +40,8 @@ def parsed(name: str) -> Name:
     path = PurePath(name)
     file, _, frame = path.name.partition("#")
     stem = PurePath(file).stem
-    return Name(str(path.parent), stem, stem.rpartition("_")[0], frame)
+    number = frame.lstrip("0") or "0" if frame else ""  # the longer of two films counts with more zeros
+    return Name(str(path.parent), stem, stem.rpartition("_")[0], number)
 
 
 def match_names(noisy: Sequence[str], clean: Sequence[str]) -> Matching:

@@ -27,9 +27,10 @@ BAR = 76  # width of a color bar with its numbers
 
 
 def pictures(images: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) uint8, uint16 or float images -> (N, H, W, 1, 3 or 4) float32 in [0, 1], as they can be shown.
+    """(N, C, H, W) uint8, uint16 or float images -> (N, H, W, 1 or 3) float32 in [0, 1], as they can be shown.
 
-    Values outside of [0, 1] are cut off, NaN stays in gray and is 0 in color; 2 or more than 4 channels are averaged.
+    Values outside of [0, 1] are cut off, NaN stays in gray and is 0 in color; other bands than gray or colors are
+    averaged, since nobody knows what they are (transparency is laid on something before, `data_pictures.as_pictures`).
     Raises: UsageError for another number of dimensions.
     """
     images = np.asarray(images)
@@ -38,7 +39,7 @@ def pictures(images: np.ndarray) -> np.ndarray:
         raise UsageError("USAGE-FIGURE", message, fix="give tables the shape of their images with --shape HxW")
     full = np.iinfo(images.dtype).max if images.dtype.kind in "ui" else 1.0
     x = np.clip(images.astype(np.float32) / np.float32(full), 0.0, 1.0).transpose(0, 2, 3, 1)
-    if x.shape[-1] not in (1, 3, 4):
+    if x.shape[-1] not in (1, 3):
         x = x.mean(axis=-1, keepdims=True)
     return x if x.shape[-1] == 1 else np.nan_to_num(x)
 
@@ -63,11 +64,8 @@ def tile_size(size: tuple[int, ...], columns: int, *, room: float = WIDTH) -> tu
 
 
 def draw_picture(page: Page, picture: np.ndarray, x: float, y: float, tile: tuple[int, int], **colors: Any) -> None:
-    """One (H, W, C) picture; behind transparent ones lies a fine checkerboard."""
+    """One (H, W, C) picture."""
     h, w = tile
-    if picture.shape[-1] == 4:
-        board = 0.86 + 0.14 * (np.indices((math.ceil(h / 8), math.ceil(w / 8))).sum(0) % 2)
-        page.image(board, x, y, w, h, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     gray = picture[..., 0] if picture.shape[-1] == 1 else picture
     page.image(gray, x, y, w, h, **({"cmap": "gray", "vmin": 0, "vmax": 1} | colors))
 

@@ -6,6 +6,7 @@ Nothing here needs PyTorch, so that `isthmus check` answers soon.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +19,11 @@ from isthmus.evaluation.figures import figures
 from isthmus.system.naming import safe_name
 from isthmus.system.outputs import claimed, free_path
 
+if TYPE_CHECKING:
+    from isthmus.data.batching.preprocess import Preprocess
+
 CHECKS = Path("runs") / "checks"  # beside the runs: a folder of data is no place for pictures that show it
+FIELDS, LIGHT = 8, 0.86  # of the checkerboard: along the shorter side, and the darker of its two grays
 PER_CLASS = 12  # samples that are looked up of each class; the picture shows ten at most
 
 
@@ -33,7 +38,7 @@ def class_samples(samples: Samples) -> Figure:
     if is_scaled_by_use(samples.x):
         used = used_range([samples.x], samples.x.size)
         ends = used.black, used.white
-    return figures.samples_per_class(shown(samples.x[rows], ends), labels, samples.classes)
+    return figures.samples_per_class(shown(samples.x[rows], ends, samples.alpha), labels, samples.classes)
 
 
 def draw_data(samples: Samples, path: Path | None = None) -> Path:
@@ -46,26 +51,49 @@ def draw_data(samples: Samples, path: Path | None = None) -> Path:
         return figures.save(figure, path)
 
 
-def shown(raw: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:
-    """Raw images for a picture: between `ends`, black and white, where the data tells them, else as they are."""
-    if ends is not None:
-        black, white = ends
-        return ((raw.astype(np.float32) - np.float32(black)) / np.float32(max(white - black, 1e-12))).clip(0, 1)
-    return raw if raw.dtype.kind == "u" else as_pictures(raw)
+def shown(raw: np.ndarray, ends: tuple[float, float] | None, alpha: bool = False) -> np.ndarray:
+    """Raw images (N, C, H, W) for a picture: between `ends`, black and white, where the data tells them, else as they
+    are. `alpha` says that the last channel is transparency, which is laid on a checkerboard.
+    """
+    values = raw if raw.dtype.kind == "u" else as_pictures(raw)
+    values = values if ends is None else drawn_between(raw, ends)
+    return laid_on_board(values) if alpha else values
 
 
-def as_pictures(x: ArrayLike, data: ArrayLike | None = None) -> np.ndarray:
-    """Values for a picture: cut to [0, 1]; data on another scale is brought there by its own extremes.
+def drawn_between(raw: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Raw values as floats in [0, 1] between black and white; what lies beyond is cut off."""
+    black, white = ends
+    return ((raw.astype(np.float32) - np.float32(black)) / np.float32(max(white - black, 1e-12))).clip(0, 1)
+
+
+def as_pictures(x: ArrayLike, data: ArrayLike | None = None, *, of: Preprocess | None = None) -> np.ndarray:
+    """Values (N, C, H, W) for a picture: cut to [0, 1], the range of the run that they are `of`; data on a scale that
+    nobody tells is brought there by its own extremes. What `of` calls transparency is laid on a checkerboard.
 
     Arrays or tensors on the processor. Where x was made of other data, such as a reconstruction, that `data` says which
     scale it is.
     """
     values = np.asarray(x, np.float32)
     scale = values if data is None else np.asarray(data)
-    low, high = float(scale.min()), float(scale.max())
-    if low < -0.01 or high > 1.01:
+    low, high = float(scale.min(initial=0)), float(scale.max(initial=0))
+    is_told = of is not None and of.range == (0.0, 1.0)
+    if not is_told and (low < -0.01 or high > 1.01):
         values = (values - np.float32(low)) / np.float32(max(high - low, 1e-12))
-    return values.clip(0, 1)
+    values = values.clip(0, 1)
+    return laid_on_board(values) if of is not None and of.alpha else values
+
+
+def laid_on_board(images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W), uint8, uint16 or floats in [0, 1], whose last channel is transparency, as floats
+    (N, C - 1, H, W): what lies behind them is a checkerboard of two light grays.
+    """
+    full = np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1.0
+    values = images.astype(np.float32) / np.float32(full)
+    H, W = values.shape[2:]
+    field = max(1, min(H, W) // FIELDS)
+    board = LIGHT + (1 - LIGHT) * ((np.indices((H, W)) // field).sum(0) % 2)
+    opacity = values[:, -1:]
+    return values[:, :-1] * opacity + board.astype(np.float32) * (1 - opacity)
 
 
 def one_of_each(samples: Samples, n: int) -> list[int]:

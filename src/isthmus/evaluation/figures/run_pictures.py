@@ -53,13 +53,13 @@ def draw_pictures(
     clean = without_noise(model, seen.x[: len(rows)])
     figures.save(figures.sanity(*clean, labels=names, signed=model.bottleneck.signed), path / "sanity.png")
     if model.config.noise != "none":
-        x, x_in, x_hat = (as_pictures(t[: len(rows)], seen.x[: len(rows)]) for t in seen)
+        x, x_in, x_hat = (as_pictures(t[: len(rows)], seen.x[: len(rows)], of=prepared.preprocess) for t in seen)
         z = passed.z[rows].numpy() if passed.z is not None else None
         sheet = figures.removed(x_in, x_hat)
         if has_truth(model, passed.data):
             sheet = figures.denoising(x_in, z, x_hat, x, signed=model.bottleneck.signed)
         figures.save(sheet, path / "denoising.png")
-    x, x_hat = (as_pictures(t[len(rows) :], seen.x[len(rows) :]) for t in (seen.x, seen.x_hat))
+    x, x_hat = (as_pictures(t[len(rows) :], seen.x[len(rows) :], of=prepared.preprocess) for t in (seen.x, seen.x_hat))
     ids = [test.id_of(i) for i in worst]
     figures.save(figures.worst(x, x_hat, passed.errors[worst].numpy(), ids), path / "worst.png")
 
@@ -69,7 +69,8 @@ def without_noise(model: AbstractModel, x: torch.Tensor) -> tuple[np.ndarray, np
     with torch.no_grad(), evaluation(model):
         params, code = model(x.to(model.device))
         x_hat = model.likelihood.mean(params.float()).cpu()
-    return as_pictures(x), code.z.float().flatten(1).cpu().numpy() if model.has_code else None, as_pictures(x_hat, x)
+    z = code.z.float().flatten(1).cpu().numpy() if model.has_code else None
+    return as_pictures(x, of=model.preprocess), z, as_pictures(x_hat, x, of=model.preprocess)
 
 
 def draw_architecture(path: Path, prepared: Prepared, model: AbstractModel) -> None:

@@ -17,9 +17,10 @@ from jaxtyping import Float
 from scipy import ndimage
 from torch import Tensor
 
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics.metrics import image_quality, psnr_db
-from isthmus.evaluation.metrics.pca import Range, ToX, error_of, principal
+from isthmus.evaluation.metrics.pca import Range, ToWeights, ToX, error_of, principal
 
 try:  # the extra `baselines`
     from skimage import restoration
@@ -60,17 +61,25 @@ def fit_rivals(
     return Rivals(*principal(train, k, to_x, mean), k)
 
 
-def mean_image(rivals: Rivals, test: Iterable[Float[Tensor, "M ..."]]) -> dict[str, float]:
+def mean_image(
+    rivals: Rivals, test: Iterable[Float[Tensor, "M ..."]], weigh: ToWeights | None = None
+) -> dict[str, float]:
     """`{"mse"}` of answering every test sample, which come in chunks, with the mean of the training samples."""
-    return {"mse": error_of(test, rivals.mean, rivals.components[:, :0])}
+    return {"mse": error_of(test, rivals.mean, rivals.components[:, :0], weigh=weigh)}
 
 
-def pca(rivals: Rivals, test: Iterable[Float[Tensor, "M ..."]], *, value_range: Range = None) -> dict[str, float | int]:
+def pca(
+    rivals: Rivals,
+    test: Iterable[Float[Tensor, "M ..."]],
+    *,
+    value_range: Range = None,
+    weigh: ToWeights | None = None,
+) -> dict[str, float | int]:
     """`{"mse", "n_components"}` of coding test samples by the largest principal components of the training samples.
 
-    `value_range`, (0, 1) for images, cuts the reconstructions.
+    `value_range`, (0, 1) for images, cuts the reconstructions; `weigh` stands in `error_of`.
     """
-    mse = error_of(test, rivals.mean, rivals.components, value_range=value_range)
+    mse = error_of(test, rivals.mean, rivals.components, value_range=value_range, weigh=weigh)
     return {"mse": mse, "n_components": rivals.n_components}
 
 
@@ -80,13 +89,15 @@ def denoising_baselines(
     noisy_test: Float[Tensor, "T C H W"],
     clean_test: Float[Tensor, "T C H W"],
     learned: Mapping[str, tuple[Filter, Grid]] | None = None,
+    preprocess: Preprocess | None = None,
 ) -> dict[str, Any]:
     """How well filters clean the first `compared(clean_test)` test images, in [0, 1].
 
     `{"median": {"psnr_db", "ssim", "settings"}, "blur": …, "nlm": …, "tv": …, "wavelet": …, "n": …}`, and `learned`
     ones under their names; without scikit-image only median and blur, without PyWavelets no wavelet; tiny images have
     fewer too. Every filter's settings are those with the best mean PSNR on the first validation images (at most 100),
-    out of the grid in `filters` or its own. 1,000 digits take about 7 s on one core.
+    out of the grid in `filters` or its own. 1,000 digits take about 7 s on one core. Pixels of which `preprocess` says
+    that nobody sees them are not compared.
     """
     tuned_on = _fitting(clean_validation, TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST)
     n = compared(clean_test)
@@ -95,7 +106,9 @@ def denoising_baselines(
     classical = filters(_noise(noisy, clean), min(clean.shape[2:]))
     for name, (clean_up, grid) in (classical | dict(learned or {})).items():
         settings = max(grid, key=lambda chosen: _sure_psnr(clean, _applied(clean_up, noisy, chosen)))
-        quality = image_quality(clean_test[:n].cpu(), _applied(clean_up, noisy_test[:n], settings))
+        made, truth = _applied(clean_up, noisy_test[:n], settings), clean_test[:n].cpu()
+        seen = made if preprocess is None else preprocess.known_only(truth, made)
+        quality = image_quality(truth, seen, None if preprocess is None else preprocess.shares(truth))
         results[name] = {**quality, "settings": settings}
     return {**results, "n": n}
 

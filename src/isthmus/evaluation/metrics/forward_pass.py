@@ -54,7 +54,8 @@ class Passed:
         return self.values["mse"]
 
     def rows(self, wanted: Iterable[int]) -> PassedSamples:
-        """The samples of these rows, in that order, under the same noise as in the pass."""
+        """The samples of these rows, in that order, under the same noise as in the pass; where x is not seen for its
+        transparency, x stands in all three."""
         order = torch.as_tensor([int(row) for row in wanted], dtype=torch.int64)
         found: list[PassedSamples] = []
         at = 0
@@ -64,7 +65,10 @@ class Passed:
                 at += len(x)
                 if len(here):
                     x, x_in = x[here.to(x.device)], pair.x_in[here.to(x.device)]
-                    found.append(PassedSamples(x.cpu(), x_in.cpu(), self.model.x_hat(x_in).cpu()))
+                    x_hat = self.model.x_hat(x_in)
+                    if self.model.preprocess.alpha:
+                        x_in, x_hat = (self.model.preprocess.known_only(x, t) for t in (x_in, x_hat))
+                    found.append(PassedSamples(x.cpu(), x_in.cpu(), x_hat.cpu()))
                 if not len(order) or at > int(order.max()):
                     break
         if not found:
@@ -102,8 +106,10 @@ def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool 
         for x, pair in _noisy(model, data, seed):
             output, part = model(pair.x_in), slice(at, at + len(x))
             x_hat = model.preprocess.known_only(x, model.likelihood.mean(output.params.float()))
+            share = model.preprocess.shares(x)
             for name, measure in measures.items():
-                values[name][part] = measure(x, x_hat)
+                found = measure(x, x_hat)
+                values[name][part] = found if share is None or name == "ssim" else found / share
             if z is not None:
                 z[part] = output.code.z.float().flatten(1)
             if costs is not None:

@@ -62,8 +62,8 @@ def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess, nats: float | 
         return in_order(test, preprocess, torch.device("cpu"))
 
     found: dict[str, Any] = {
-        "mean": baselines.mean_image(rivals, chunks()),
-        "pca": baselines.pca(rivals, chunks(), value_range=preprocess.limits),
+        "mean": baselines.mean_image(rivals, chunks(), preprocess.weights),
+        "pca": baselines.pca(rivals, chunks(), value_range=preprocess.limits, weigh=preprocess.weights),
     }
     if nats is not None and math.isfinite(nats):
         paying = linear_vae(*variances(chunks(), rivals.mean, rivals.components), nats)
@@ -78,17 +78,20 @@ def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: P
     """
     n = baselines.compared(model.target(passed.data))
     clean, noisy, denoised = (t.float().contiguous() for t in passed.first(n))
+    share = model.preprocess.shares(clean)
     found: dict[str, Any] = {
         "noise": noise_of(model, passed.data),
         "n": n,
-        "noisy": metrics.image_quality(clean, noisy),
-        "denoised": metrics.image_quality(clean, denoised),
+        "noisy": metrics.image_quality(clean, noisy, share),
+        "denoised": metrics.image_quality(clean, denoised, share),
     }
     found["baselines"] = {}
     if len(validation):
         pair = model.pair(validation, generator_for(seed, "validation", "noise"))
         learned = {"linear": (linear := _learned(model, train, seed), linear.grid)} if len(train) else None
-        found["baselines"] = baselines.denoising_baselines(pair.x_in, pair.target, noisy, clean, learned)
+        found["baselines"] = baselines.denoising_baselines(
+            pair.x_in, pair.target, noisy, clean, learned, model.preprocess
+        )
     return found
 
 

@@ -122,9 +122,15 @@ def noise_sd(x: Float[Tensor, "N C H W"]) -> Float[Tensor, " N"]:
     return torch.cat(pieces) * math.sqrt(math.pi / 2) / 6
 
 
-def image_quality(x: Float[Tensor, "N C H W"], x_hat: Float[Tensor, "N C H W"]) -> dict[str, float | None]:
-    """`{"psnr_db", "ssim"}`, means of the per-image values; None where a mean is not a finite number."""
-    return {"psnr_db": finite_mean(psnr_db(x, x_hat)), "ssim": finite_mean(ssim(x, x_hat))}
+def image_quality(
+    x: Float[Tensor, "N C H W"], x_hat: Float[Tensor, "N C H W"], share: Float[Tensor, " N"] | None = None
+) -> dict[str, float | None]:
+    """`{"psnr_db", "ssim"}`, means of the per-image values; None where a mean is not a finite number.
+
+    `share` is that of the values of each image which are compared, where the others are made equal.
+    """
+    errors = squared_errors(x, x_hat) if share is None else squared_errors(x, x_hat) / share
+    return {"psnr_db": finite_mean(decibels(errors)), "ssim": finite_mean(ssim(x, x_hat))}
 
 
 def finite_mean(values: Tensor) -> float | None:

@@ -14,6 +14,7 @@ from isthmus.errors import DataError
 from isthmus.evaluation.metrics.metrics import PIECE
 
 ToX = Callable[[Tensor], Tensor]  # raw samples (B, *shape) -> floats on the scale of x
+ToWeights = Callable[[Tensor], Tensor | None]  # samples (B, *shape) on the scale of x -> how much each value counts
 Range = tuple[float, float] | None
 
 SIDE = 4096  # the largest matrix of products that is decomposed: 128 MB in float64, a few seconds on two cores
@@ -45,11 +46,17 @@ def principal(
 
 
 def error_of(
-    test: Iterable[Float[Tensor, "M ..."]], mean: Tensor, components: Tensor, *, value_range: Range = None
+    test: Iterable[Float[Tensor, "M ..."]],
+    mean: Tensor,
+    components: Tensor,
+    *,
+    value_range: Range = None,
+    weigh: ToWeights | None = None,
 ) -> float:
     """Mean squared error of test samples, which come in chunks, projected onto mean + components.
 
-    `value_range` cuts the reconstructions, since the truth is known to lie there.
+    `value_range` cuts the reconstructions, since the truth is known to lie there. `weigh` tells how much each value of
+    such samples counts, 1 in the mean of each; None where all count alike.
     """
     total, n = 0.0, 0
     for chunk in test:
@@ -59,7 +66,10 @@ def error_of(
         for _, piece in Rows(chunk, Tensor.float):
             x_hat = (piece - mean) @ components @ components.T + mean
             x_hat = x_hat.clamp(*value_range) if value_range else x_hat
-            total, n = total + float((piece - x_hat).square().mean(1).sum()), n + len(piece)
+            squares = (piece - x_hat).square()
+            weights = None if weigh is None else weigh(piece.reshape(-1, *chunk.shape[1:]))
+            squares = squares if weights is None else squares * weights.flatten(1)
+            total, n = total + float(squares.mean(1).sum()), n + len(piece)
     return total / n
 
 

@@ -105,7 +105,7 @@ def _rival_rows(run_data: RunData) -> list[dict[str, Any]]:
     pca, mean = known.x_hat(x, prepared.preprocess.limits), known.mean
     names = [run_data.class_of(row) or test.id_of(row) for row in rows]
     kept = {"original": x, "this model": x_hat, "PCA": pca, "mean image": mean.reshape(x[:1].shape).expand_as(x)}
-    all_shown = as_pictures(torch.cat(list(kept.values())), x)
+    all_shown = as_pictures(torch.cat(list(kept.values())), x, of=prepared.preprocess)
     made = []
     for i, (title, images) in enumerate(kept.items()):
         pictures = tiles.tiles(all_shown[i * len(rows) : (i + 1) * len(rows)])
@@ -147,7 +147,8 @@ def by_class(run_data: RunData) -> Section | None:
         return None
     worst = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")[:WORST]
     seen = passed.rows(worst)
-    x, x_hat = as_pictures(seen.x), as_pictures(seen.x_hat, seen.x)
+    known = passed.model.preprocess
+    x, x_hat = as_pictures(seen.x, of=known), as_pictures(seen.x_hat, seen.x, of=known)
     gaps = np.abs(x - x_hat).mean(1)
     heats = [tiles.heat(gap, float(gaps.max())) for gap in gaps]
     columns = [

@@ -41,13 +41,13 @@ def _strips(run_data: RunData) -> list[dict[str, str]]:
         return []
     train, ends = run_data.prepared.splits.train, run_data.prepared.preprocess.ends
     if train.labels is None or not train.classes:
-        x = shown(train.x[: 2 * STRIP], ends)
+        x = shown(train.x[: 2 * STRIP], ends, train.alpha)
         return [{"name": "", "uri": tiles.montage(x, 2 * STRIP), "alt": f"The first {len(x)} training images"}]
     strips = []
     for k, name in enumerate(train.classes[:MOST_CLASSES]):
         rows = np.flatnonzero(train.labels == k)[:STRIP]
         if len(rows):
-            uri = tiles.montage(shown(train.x[rows], ends), STRIP)
+            uri = tiles.montage(shown(train.x[rows], ends, train.alpha), STRIP)
             strips.append({"name": name, "uri": uri, "alt": f"{len(rows)} training images of class {name}"})
     return strips
 

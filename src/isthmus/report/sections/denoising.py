@@ -46,9 +46,9 @@ def _pictures(run_data: RunData) -> dict[str, Any] | None:
     rows = one_of_each(test, SHOWN)
     seen = passed.rows(rows)
     images = {
-        "noisy": as_pictures(seen.x_in, seen.x),
-        "denoised": as_pictures(seen.x_hat, seen.x),
-        "clean": as_pictures(seen.x),
+        "noisy": as_pictures(seen.x_in, seen.x, of=passed.model.preprocess),
+        "denoised": as_pictures(seen.x_hat, seen.x, of=passed.model.preprocess),
+        "clean": as_pictures(seen.x, of=passed.model.preprocess),
     }
     if not run_data.metrics["denoising"].get("truth", True):
         del images["clean"]

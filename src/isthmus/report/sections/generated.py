@@ -85,7 +85,7 @@ def _pictures(model: Model, codes: np.ndarray) -> list[str]:
         return []
     if not model.bottleneck.signed:
         codes = codes.clip(0, 1)  # what a sigmoid could have given
-    return tiles.tiles(as_pictures(_decoded(model, codes)))
+    return tiles.tiles(as_pictures(_decoded(model, codes), of=model.preprocess))
 
 
 def _decoded(model: Model, codes: np.ndarray) -> torch.Tensor:

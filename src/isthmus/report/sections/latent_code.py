@@ -97,7 +97,9 @@ def _map(run_data: RunData, points: np.ndarray) -> dict[str, Any]:
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
     content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}
     if run_data.is_image:
-        sheet, width, height = tiles.sprite(as_pictures(passed.inputs(rows)), SPRITE_COLUMNS, THUMB)
+        sheet, width, height = tiles.sprite(
+            as_pictures(passed.inputs(rows), of=passed.model.preprocess), SPRITE_COLUMNS, THUMB
+        )
         content["sprite"] = sheet
         script["sprite"] = {"columns": SPRITE_COLUMNS, "width": width, "height": height}
     return content | {"script": script}

@@ -77,7 +77,7 @@ class Evidence:
         squares = torch.zeros(model.preprocess.size, dtype=torch.float64)
         logs = []
         for x, x_hat in _passes(model, watched.x):
-            errors = (x_hat - x).cpu().double().square()
+            errors = _squares(model, x, x_hat)
             squares += errors.flatten(1).sum(0)
             logs.append(log_errors(errors))
         spread = (squares / len(watched)).numpy()
@@ -187,7 +187,7 @@ class Detector:
         heats, x_hats = [], []
         spread = torch.from_numpy(self.evidence.spread).reshape(self.model.preprocess.shape)
         for x, x_hat in _passes(self.model, raw):
-            heats.append(((x_hat - x).double().cpu().square() / spread).sqrt().numpy())
+            heats.append((_squares(self.model, x, x_hat) / spread).sqrt().numpy())
             x_hats.append(x_hat.cpu().numpy())
         return np.concatenate(x_hats), np.concatenate(heats)
 
@@ -255,6 +255,12 @@ def _passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[T
     with torch.no_grad(), evaluation(model):
         for x in in_order(data, model.preprocess, model.device):
             yield x, model.x_hat(x)
+
+
+def _squares(model: AbstractModel, x: Tensor, x_hat: Tensor) -> Tensor:
+    """(x_hat - x)^2 in float64 on the processor; 0 where x is not seen for its transparency."""
+    seen = model.preprocess.known_only(x, x_hat) if model.preprocess.alpha else x_hat
+    return (seen - x).cpu().double().square()
 
 
 def _usual(model: AbstractModel, watched: Samples) -> np.ndarray:

@@ -178,7 +178,8 @@ def _draw(detector: Detector, samples: Samples, found: Scores, flags: np.ndarray
     x = detector.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
     x_hat, heat = detector.heat(raw)
     ids = [samples.id_of(int(row)) for row in rows]
-    drawn = as_pictures(x), as_pictures(x_hat, x), heat
+    known = detector.model.preprocess
+    drawn = as_pictures(x, of=known), as_pictures(x_hat, x, of=known), heat
     figures.save(anomaly_sheets.strangest(*drawn, ids, found.p_value[rows].tolist(), flags[rows].tolist()), out)
 
 

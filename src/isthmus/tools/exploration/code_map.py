@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError, unknown
 from isthmus.evaluation.figures import maps
@@ -31,6 +32,7 @@ class CodeMap:
     method: str
     sentence: str
     color: str
+    preprocess: Preprocess
 
     def columns(self) -> dict[str, Any]:
         """`id`, `label` where known, `x`, `y`, and the values of the column that colors the map."""
@@ -54,7 +56,7 @@ class CodeMap:
         groups, names = (s.labels, s.classes) if self.color == LABEL and s.labels is not None else (None, ())
         if not s.is_image:
             return maps.dots(self.points, groups, names, self.sentence)
-        return maps.thumbnails(self.points, picture_of(s, slice(None)), groups, names, self.sentence)
+        return maps.thumbnails(self.points, picture_of(s, slice(None), self.preprocess), groups, names, self.sentence)
 
 
 def map_codes(
@@ -77,7 +79,7 @@ def map_codes(
         samples = replace(samples, notes=(*samples.notes, note))
     samples = thinned(samples, limit, run.config.training.seed, "map")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
-    return CodeMap(samples, found.points, method, found.sentence, color)
+    return CodeMap(samples, found.points, method, found.sentence, color, run.model.preprocess)
 
 
 def column_of(samples: Samples, name: str) -> np.ndarray:

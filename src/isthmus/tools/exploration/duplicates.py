@@ -59,7 +59,7 @@ class Duplicates:
         s = self.data.samples
         seen = sorted(self.pairs, key=lambda pair: pair.is_exact)[: neighbor_sheets.ACROSS * neighbor_sheets.PAIR_ROWS]
         first, second = ([getattr(pair, end) for pair in seen] for end in ("first", "second"))
-        x = picture_of(s, [*first, *second])
+        x = picture_of(s, [*first, *second], self.data.preprocess)
         ids = [(self._id(a), self._id(b)) for a, b in zip(first, second, strict=True)]
         return neighbor_sheets.pairs(x[: len(seen)], x[len(seen) :], ids, [pair.raw for pair in seen])
 

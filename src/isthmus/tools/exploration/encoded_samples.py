@@ -19,7 +19,7 @@ from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import save
-from isthmus.evaluation.figures.data_pictures import as_pictures
+from isthmus.evaluation.figures.data_pictures import shown
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
@@ -160,16 +160,15 @@ def write_result(result: Result, out: Path) -> Path:
     return save(result.draw(), out) if out.suffix == ".png" else write_table(out, result.columns())
 
 
-def picture_of(samples: Samples, rows: Any) -> np.ndarray:
-    """The images at `rows` as they can be drawn.
+def picture_of(samples: Samples, rows: Any, preprocess: Preprocess) -> np.ndarray:
+    """The images at `rows` as they can be drawn, by the range of the run.
 
     Raises: UsageError for rows of a table.
     """
     if not samples.is_image:
         message = f"{samples.name} holds rows of a table, of which there is no picture."
         raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
-    x = samples.x[rows]
-    return x if x.dtype.kind == "u" else as_pictures(x)
+    return shown(samples.x[rows], preprocess.ends, preprocess.alpha)
 
 
 __all__ = [

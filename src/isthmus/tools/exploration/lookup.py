@@ -55,7 +55,7 @@ class NeighborLookup:
 
     def draw(self, query: int = 0) -> Figure:
         """The sheet of one query: a block by the code, a block by the pixels."""
-        blocks = []
+        blocks, known = [], self.data.preprocess
         for space, head in (
             ("code", "nearest in the code, with their distances"),
             ("raw", "nearest in the pixels, with the RMS difference"),
@@ -63,8 +63,12 @@ class NeighborLookup:
             found: Nearest = getattr(self, space)
             rows, distances = found.rows[query], found.distances[query]
             names = [title(self.data.samples, int(row)) for row in rows]
-            blocks.append((head, picture_of(self.data.samples, rows), names, [label(float(d)) for d in distances]))
-        return neighbor_sheets.neighbors(picture_of(self.queries, [query])[0], title(self.queries, query), blocks)
+            blocks.append(
+                (head, picture_of(self.data.samples, rows, known), names, [label(float(d)) for d in distances])
+            )
+        return neighbor_sheets.neighbors(
+            picture_of(self.queries, [query], known)[0], title(self.queries, query), blocks
+        )
 
 
 def look_up(

@@ -26,6 +26,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
+from isthmus.tools.inference.frame_saving import save_frames
 from isthmus.tools.inference.photographs import CleanedFile, Wish, denoise_photographs, photographs_of, told
 from isthmus.tools.inference.picking import pick
 from isthmus.wording import counted, printable
@@ -249,12 +250,14 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
             f"a table cannot be written as {out.suffix or 'a folder'}.",
             fix="name a .csv or .parquet file with -o",
         )
-    own_scale, raw = run.model.preprocess.ends is not None, run.model.preprocess.as_kept(raw)
+    stored_as, raw = run.model.preprocess.stored_as, run.model.preprocess.as_kept(raw)
     if out.suffix and len(raw) == 1 and not source.is_dir():
-        target = lossless_path(out, raw[0], own_scale=own_scale)
+        target = lossless_path(out, raw[0], **stored_as)
         refuse_inputs(target, source)
         refuse_existing(target, out)
-        return Written(save_image(out, raw[0], own_scale=own_scale), 1, said)
+        return Written(save_image(out, raw[0], **stored_as), 1, said)
+    if saved := save_frames(run.model.preprocess, samples, raw, out, source):
+        return Written(saved, len(raw), said)
     if out.suffix and not out.is_dir():
         raise UsageError(
             "USAGE-OUT",
@@ -263,8 +266,8 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
         )
     ids = [samples.id_of(i) for i in range(len(raw))]
     names = [name if Path(name).suffix else f"{name}.png" for name in ids]
-    with claimed(out, image_paths(out, raw, names, own_scale=own_scale)):
-        saved = save_images(out, raw, names, own_scale=own_scale)
+    with claimed(out, image_paths(out, raw, names, **stored_as)):
+        saved = save_images(out, raw, names, **stored_as)
     return Written(out, len(raw), (*said, *saved.notes))
 
 

@@ -14,6 +14,7 @@ from isthmus.config import DataConfig
 from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.value_checks import refuse_other_values
+from isthmus.data.images.channels import in_color, with_opacity
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns
 from isthmus.data.whole_samples import cut_anew
@@ -141,7 +142,7 @@ def _reading(preprocess: Preprocess) -> dict[str, Any]:
         if preprocess.columns
         else {}
     )
-    return {"gray": C == 1, "range": "data" if preprocess.ends else "type"} | pixels
+    return {"gray": C - preprocess.alpha == 1, "range": "data" if preprocess.ends else "type"} | pixels
 
 
 def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
@@ -161,14 +162,22 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         kinds = {1: "rows of a table", 3: "images"}
         message = f"{samples.name} holds {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
         raise DataError("DATA-SHAPE", message, fix="name data of the kind it was trained on")
-    if len(given) == 3 and given[1:] == wanted[1:] and given[0] == 1 and wanted[0] == 3:
-        said = f"{samples.name}: gray images given to a color model, the three channels are alike"
-        samples = replace(samples, notes=(*samples.notes, said))
-        return samples.changed(lambda x: np.repeat(x, 3, axis=1))
+    if len(given) == 3 and given[1:] == wanted[1:]:
+        samples = _with_channels(samples, preprocess)
+        given = samples.shape
     if given != wanted:
         raise _other_shape(samples.name, given, wanted)
     _refuse_unfillable(samples, preprocess)
     return samples
+
+
+def _with_channels(samples: Samples, preprocess: Preprocess) -> Samples:
+    """Gray images in color for a model of colors, and opaque for one that knows transparency."""
+    bands, wanted = samples.shape[0] - samples.alpha, preprocess.shape[0] - preprocess.alpha
+    if bands == 1 and wanted == 3:
+        samples = in_color(samples)
+    lacks = preprocess.alpha and not samples.alpha and samples.shape[0] == wanted
+    return with_opacity(samples) if lacks else samples
 
 
 def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.data.images.listing import list_files
 from isthmus.data.images.photograph import Frame, Photograph, suffix_of
-from isthmus.data.images.pixels import SUFFIXES, pixel_limit, reason
+from isthmus.data.images.pixels import FULL, SUFFIXES, pixel_limit, reason
 from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError, UsageError
@@ -188,10 +188,27 @@ def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Prog
     Floats beyond [0, 1], which a model of bytes does not know, are brought there by their own ends, and back.
     """
     pixels, ends = _in_unit(model, frame.pixels)
-    made = model.denoise(pixels[None], strength, progress=progress)[0]
+    if model.preprocess.alpha:
+        made = _seen(model, pixels, frame.alpha, strength, progress)
+    else:
+        made = model.denoise(pixels[None], strength, progress=progress)[0]
     if ends is not None:
         made = made * np.float32(ends[1] - ends[0]) + np.float32(ends[0])
     return frame._replace(pixels=made)
+
+
+def _seen(
+    model: Denoiser, pixels: np.ndarray, alpha: np.ndarray | None, strength: float, progress: Progress | None
+) -> np.ndarray:
+    """Pixels (C, H, W) through a model that knows transparency; where there is none, all is opaque."""
+    bands = model.preprocess.shape[0] - 1
+    colors = np.repeat(pixels, bands, axis=0) if len(pixels) == 1 else pixels
+    opacity = np.full_like(colors[:1], FULL[str(colors.dtype)]) if alpha is None else alpha[None].astype(colors.dtype)
+    made = model.denoise(np.concatenate([colors, opacity])[None], strength, progress=progress)[0, :bands]
+    if len(pixels) == bands:
+        return made
+    mean = made.mean(0, keepdims=True, dtype=np.float64)
+    return (mean if pixels.dtype.kind == "f" else mean.round()).astype(pixels.dtype)
 
 
 def _in_unit(

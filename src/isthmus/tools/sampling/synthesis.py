@@ -95,7 +95,7 @@ def _write_sampled(
     files = [f"images/{name}{preprocess.suffix}" for name in names]
     extra = ["grid.png", "nearest.png"] if found else ["grid.png"]
     with claimed(out, [out / name for name in (*files, *extra)]):
-        save_images(out, preprocess.as_kept(drawn.x), files, own_scale=preprocess.ends is not None)
+        save_images(out, preprocess.as_kept(drawn.x), files, **preprocess.stored_as)
         figures.save(_grid(run, drawn.x), out / "grid.png")
         if found:
             figures.save(_beside_nearest(run, drawn, found, of), out / "nearest.png")
@@ -198,7 +198,7 @@ def _write_ways(run: RunFolder, ways: dict[str, np.ndarray], given: np.ndarray, 
         for i, x in enumerate(way)
     }
     with claimed(out, [out / name for name in (*frames, "strip.png", *(f"{name}.webp" for name in ways))]):
-        save_images(out, list(frames.values()), list(frames), own_scale=preprocess.ends is not None)
+        save_images(out, list(frames.values()), list(frames), **preprocess.stored_as)
         figures.save(strip, out / "strip.png")
         for name, way in fine.items():
             write_animation(out / f"{name}.webp", visible(run, way))
@@ -262,7 +262,8 @@ def _write_sweep(run: RunFolder, found: Sweep, out: Path) -> None:
 
 def visible(run: RunFolder, raw: np.ndarray) -> np.ndarray:
     """Raw images as floats in [0, 1], to be drawn."""
-    return as_pictures(run.model.preprocess.to_x(torch.from_numpy(np.array(raw))))
+    preprocess = run.model.preprocess
+    return as_pictures(preprocess.to_x(torch.from_numpy(np.array(raw))), of=preprocess)
 
 
 def _as_samples(run: RunFolder, drawn: Sampled, names: Sequence[str]) -> Samples:
