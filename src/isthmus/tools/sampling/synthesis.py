@@ -91,11 +91,10 @@ def _write_sampled(
         return ()
     if out.suffix:
         return write_samples(run, _as_samples(run, drawn, names), drawn.x, out, run.path).said
-    preprocess = run.model.preprocess
-    files = [f"images/{name}{preprocess.suffix}" for name in names]
+    files = [f"images/{name}{run.model.preprocess.suffix}" for name in names]
     extra = ["grid.png", "nearest.png"] if found else ["grid.png"]
     with claimed(out, [out / name for name in (*files, *extra)]):
-        save_images(out, preprocess.as_kept(drawn.x), files, **preprocess.stored_as)
+        save_images(out, run.model.preprocess.as_kept(drawn.x), files, **run.model.preprocess.stored_as)
         figures.save(_grid(run, drawn.x), out / "grid.png")
         if found:
             figures.save(_beside_nearest(run, drawn, found, of), out / "nearest.png")
@@ -262,8 +261,8 @@ def _write_sweep(run: RunFolder, found: Sweep, out: Path) -> None:
 
 def visible(run: RunFolder, raw: np.ndarray) -> np.ndarray:
     """Raw images as floats in [0, 1], to be drawn."""
-    preprocess = run.model.preprocess
-    return as_pictures(preprocess.to_x(torch.from_numpy(np.array(raw))), of=preprocess)
+    known = run.model.preprocess
+    return as_pictures(known.to_x(torch.from_numpy(np.array(raw))), of=known)
 
 
 def _as_samples(run: RunFolder, drawn: Sampled, names: Sequence[str]) -> Samples:
