@@ -53,13 +53,14 @@ SHOWN = 256  # pixels a side of the pieces for validation
 STRIP = 0.2  # of the width of each photograph chooses the epoch
 
 # Levels up to 55 of 255, the usual range of blind denoisers (Zhang et al. 2017, arXiv:1608.03981); grain up to 0.08,
-# four times that of telephones in dim light. Half of the patches went through JPEG, as what cameras hand over did; the
-# weights that ship were trained without.
+# four times that of telephones in dim light. Half of the color patches went through JPEG, as what cameras hand over
+# did; a quarter of the gray ones, since most gray pictures come from instruments.
 _GRAIN = "width=0.5-1,shared=0.3-1,clip=false"  # what cameras make of their noise differs
 _JPEG = "jpeg:75-98"  # from small files of the web to those of cameras
-NOISE = (
-    f"gaussian:0-0.22,clip=false|grain:0-0.08,{_GRAIN}|grain:0-0.05,{_GRAIN}+{_JPEG}|gaussian:0-0.06,clip=false+{_JPEG}"
-)
+_WIDE = "gaussian:0-0.22,clip=false"
+_CAMERA = f"grain:0-0.05,{_GRAIN}+{_JPEG}"
+NOISE = f"{_WIDE}|grain:0-0.08,{_GRAIN}|{_CAMERA}|gaussian:0-0.06,clip=false+{_JPEG}"
+GRAY_NOISE = f"{_WIDE}|{_WIDE}|grain:0-0.08,{_GRAIN}|{_CAMERA}"
 SOFTEN = "soften:1.2"  # as sharp as shrunk pictures is no photograph of a telephone at its full size
 
 
@@ -104,7 +105,7 @@ def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int, star
         gray=gray,
         start=start,
         lr=RATE if start is None else RATE / 2,
-        noise=NOISE,
+        noise=GRAY_NOISE if gray else NOISE,
         likelihood="laplace",
         augment=SOFTEN,
         steps=steps,

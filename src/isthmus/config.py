@@ -20,6 +20,7 @@ Weight = Annotated[float, Ge(0.0), Le(1e9)]
 Width = Annotated[int, Ge(1), Le(65_536)]  # wider layers than that are a slip of the finger, not an autoencoder
 
 PHOTO = "photo"  # what the denoiser that the package ships is called, wherever a run may be named
+STEPS = 8_000  # of a training, where neither data nor recipe call for another number: docs/experiments.md
 Z_SIZE = 32  # numbers in the code, for all but tables whose columns are of several kinds: docs/experiments.md
 
 STRICT = {"extra": "forbid"}  # read by pydantic
@@ -155,7 +156,9 @@ class TrainingConfig:
     """How the model is trained."""
 
     __pydantic_config__ = STRICT
-    steps: Annotated[Count, "Budget in steps, where --epochs does not say otherwise."] = 8_000
+    steps: Annotated[
+        Count | None, "Budget in steps, where --epochs does not say otherwise; by default what the data calls for."
+    ] = None
     epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
     start: Annotated[
         str | None, "Start from the weights of this run or model folder, or of photo, instead of from new ones."
@@ -204,6 +207,11 @@ class TrainingConfig:
         Literal["auto", "float32", "bfloat16"],
         "Precision of the matrix products; auto: bfloat16 where the machine is made for it.",
     ] = "auto"
+
+    @property
+    def budget(self) -> int:
+        """Steps to train, where `epochs` does not say otherwise; the usual number where none was settled."""
+        return STEPS if self.steps is None else self.steps
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 from isthmus.errors import DataError, ModelFileError
 from isthmus.randomness import generator_for
 from isthmus.runs.artifacts import Artifact
-from isthmus.runs.density import MOST_COMPONENTS, Density, fit_by_group, fit_gaussian, fit_mixture, most_components
+from isthmus.runs.density import MOST_COMPONENTS, Density, fit_by_class, fit_gaussian, fit_mixture, most_components
 
 MEANS = np.array([[-6.0, 0, 1], [6, 0, 1], [0, 8, 1], [0, -8, 1]])
 COVARIANCE = np.array([[1.0, 0.5, 0], [0.5, 1, 0], [0, 0, 0.25]])
@@ -98,10 +98,10 @@ def test_a_dead_unit_stays_where_it_is() -> None:
     np.testing.assert_allclose(drawn[:, 2], 7.5, atol=1e-4)
 
 
-def test_groups_have_their_own_components_and_shares() -> None:
+def test_classes_have_their_own_components_and_shares() -> None:
     codes, groups = four_clouds(1_000)
     groups[groups == 3] = -1  # no class
-    found = fit_by_group(codes, groups, seed=0)
+    found = fit_by_class(codes, groups, seed=0)
     assert set(found.groups.tolist()) == {-1, 0, 1, 2}
     for group in (-1, 0, 1, 2):
         share = found.weights[found.groups == group].sum()
@@ -113,10 +113,24 @@ def test_groups_have_their_own_components_and_shares() -> None:
         assert set(own.tolist()) == {group % 4}
 
 
-def test_a_group_of_one_has_no_density() -> None:
+def test_codes_that_belong_together_are_held_out_together() -> None:
+    def of_patients(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        levels = rng.normal(size=(n, 1, 3)) + 0.05 * rng.normal(size=(n, 40, 3))
+        return levels.reshape(-1, 3), np.repeat(np.arange(n), 40)
+
+    codes, patients = of_patients(16, 0)
+    together, apart = fit_mixture(codes, 0, groups=patients), fit_mixture(codes, 0)
+    assert len(together.weights) < len(apart.weights)
+    new, _ = of_patients(200, 1)
+    assert together.log_density(new).mean() > apart.log_density(new).mean() + 1  # in nats
+    assert len(fit_mixture(codes[:40], 0, groups=patients[:40]).weights) == 1  # one patient: nothing can be held out
+
+
+def test_a_class_of_one_has_no_density() -> None:
     codes, groups = four_clouds(100)
     groups[0] = 9
-    found = fit_by_group(codes, groups, seed=0)
+    found = fit_by_class(codes, groups, seed=0)
     with pytest.raises(DataError, match="cannot be fitted to 1 code; two are the fewest"):
         found.of_group(9, 1)
     with pytest.raises(DataError, match="cannot be fitted to 1 code;"):
@@ -128,7 +142,7 @@ def test_long_codes_get_fewer_components() -> None:
     assert most_components(2_048) == 8
     assert most_components(65_536) == 1
     codes = np.random.default_rng(0).normal(size=(400, 2_048)).astype(np.float32)
-    assert len(fit_by_group(codes[:, :3], np.arange(400) // 2, seed=0).groups) >= 1  # 200 groups share one mixture
+    assert len(fit_by_class(codes[:, :3], np.arange(400) // 2, seed=0).groups) >= 1  # 200 groups share one mixture
 
 
 def test_what_is_kept_comes_back_and_what_does_not_fit_is_refused() -> None:

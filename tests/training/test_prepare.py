@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import split
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.recipes import resolve
 from isthmus.system import devices
 from isthmus.training import choices, notes, prepare
 
@@ -81,6 +83,33 @@ def test_the_more_often_an_image_comes_the_more_it_moves(
     preprocess: Preprocess, passes: float, noisy: bool, augment: str
 ) -> None:
     assert choices.fitting_shift(preprocess, passes, noisy=noisy).startswith(augment)
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "settled"),
+    [
+        ({"noise": "gaussian:0.5"}, (1, 28, 28), ("conv", 64, 4_000)),
+        ({"noise": "none"}, (1, 28, 28), ("mlp", 32, 8_000)),
+        ({"noise": "masking:0.6"}, (1, 28, 28), ("mlp", 32, 8_000)),
+        ({"noise": "gaussian:0.1+masking:0.2"}, (1, 28, 28), ("mlp", 32, 8_000)),
+        ({"noise": "gaussian:0.5", "hidden": (64, 32)}, (1, 28, 28), ("mlp", 64, 8_000)),
+        ({"noise": "gaussian:0.5", "network": "mlp"}, (1, 28, 28), ("mlp", 64, 8_000)),
+        ({"noise": "gaussian:0.5", "z_size": 8}, (1, 28, 28), ("conv", 8, 4_000)),
+        ({"noise": "gaussian:0.5"}, (1, 8, 8), ("mlp", 32, 8_000)),
+        ({"noise": "gaussian:0.5"}, (3, 32, 32), ("conv", 64, 8_000)),
+        ({"noise": "gaussian:0.5"}, (4,), ("mlp", 32, 8_000)),
+    ],
+)
+def test_what_is_to_be_cleaned_gets_convolutions_and_a_longer_code(
+    given: dict[str, Any], shape: tuple[int, ...], settled: tuple[str, int, int]
+) -> None:
+    x = np.random.default_rng(0).integers(256, size=(40, *shape)).astype(np.uint8)
+    splits = split(Bundle(Samples(x, "x")), seed=0)
+    config = resolve({"model": given, "training": {"device": "cpu"}})
+    found = prepare.prepare(config, splits).config
+    assert (found.model.network, found.model.z_size, found.training.budget) == settled
+    asked = replace(config, training=replace(config.training, steps=8_000))
+    assert prepare.prepare(asked, splits).config.training.steps == 8_000  # the usual number, where it was asked for
 
 
 def test_passes_count_epochs_or_what_the_steps_amount_to() -> None:

@@ -95,5 +95,5 @@ def fitting_budget(config: Config, n: int) -> Config:
     """The same with at most PASSES passes over n samples, where the settings speak of steps."""
     training = config.training
     per_epoch = math.ceil(n / training.batch_size)
-    steps = min(training.steps, max(LEAST_STEPS, PASSES * per_epoch))
+    steps = min(training.budget, max(LEAST_STEPS, PASSES * per_epoch))
     return replace(config, training=replace(training, steps=steps))

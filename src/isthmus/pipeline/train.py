@@ -97,7 +97,7 @@ def dry_run(config: Config, data: Any = None, *, show: bool | AbstractDisplay = 
     model = prepare.fresh_model(prepared)
     batches = prepare.batches_of(prepared)
     t = prepared.config.training
-    epochs = t.epochs or max(1, round(t.steps / len(batches)))
+    epochs = t.epochs or max(1, round(t.budget / len(batches)))
     sizes = {role: len(getattr(prepared.splits, role)) for role in ("train", "validation", "test")}
     about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.raw_shape}
     return about | {

@@ -128,19 +128,18 @@ def fit_gaussian(codes: np.ndarray) -> Density:
     return Density(np.ones(1), mean[None], covariance[None], np.array([-1]), len(codes))
 
 
-def fit_mixture(codes: np.ndarray, seed: int, most: int = MOST_COMPONENTS) -> Density:
+def fit_mixture(codes: np.ndarray, seed: int, most: int = MOST_COMPONENTS, groups: np.ndarray | None = None) -> Density:
     """The mixture of Gaussians whose number of components is best for codes that were held out.
 
     1, 2, 4 … `most` components are tried until more do no better; then the best number is fitted to all codes. One
-    component is `fit_gaussian`.
+    component is `fit_gaussian`. Codes of one of the `groups` (N,) are held out together.
 
     Raises: DataError for fewer than two codes.
     """
-    order = np.random.default_rng(seed_of(seed, "density")).permutation(len(codes))
-    n_held = round(HELD_OUT * len(codes))
-    held, rest = codes[order[:n_held]], codes[order[n_held:]]
+    is_held = _held_out(len(codes), groups, seed)
+    held, rest = codes[is_held], codes[~is_held]
     tried: dict[int, float] = {}
-    best, most = 1, min(most, most_components(codes.shape[1]), len(rest) // FEWEST)
+    best, most = 1, min(most, most_components(codes.shape[1]), len(rest) // FEWEST) if len(held) else 0
     for K in (2**i for i in range(most.bit_length())):
         tried[K] = float(_fitted(rest, K, seed).log_density(held).mean())
         if tried[K] < tried[best]:
@@ -149,24 +148,38 @@ def fit_mixture(codes: np.ndarray, seed: int, most: int = MOST_COMPONENTS) -> De
     return replace(_fitted(codes, best, seed), tried=tried)
 
 
-def fit_by_group(codes: np.ndarray, groups: np.ndarray, seed: int) -> Density:
-    """A mixture for each group (class) of codes, weighted by its share; `groups` (N,) are numbers, -1 for no class.
+def _held_out(n: int, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    """(n,) bool: the codes that choose the number of components; none where there is but one group."""
+    _, group_of, sizes = np.unique(np.arange(n) if groups is None else groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed_of(seed, "density")).permutation(len(sizes))
+    chosen = np.cumsum(sizes[order]) <= round(HELD_OUT * n)
+    if groups is not None and len(order) > 1 and not chosen.any():  # the first alone is larger than that
+        chosen[0] = True
+    return np.isin(group_of, order[chosen])
+
+
+def fit_by_class(codes: np.ndarray, labels: np.ndarray, seed: int, groups: np.ndarray | None = None) -> Density:
+    """A mixture for the codes of each class, weighted by its share; `labels` (N,) are numbers, -1 for no class.
 
     On codes held out it is as good as one mixture of all, better where codes are few, and fitted in a tenth of the
-    time. Groups of a single code are left out; of too many groups one mixture of all is made.
+    time. Classes of a single code are left out; of too many classes one mixture of all is made. `groups` (N,) as for
+    `fit_mixture`.
     """
-    found, counts = np.unique(groups, return_counts=True)
-    large = [int(group) for group, count in zip(found, counts, strict=True) if count > 1]
+    found, counts = np.unique(labels, return_counts=True)
+    large = [int(label) for label, count in zip(found, counts, strict=True) if count > 1]
     most = most_components(codes.shape[1]) // max(len(large), 1)
     if most < 1 or not large:
-        return fit_mixture(codes, seed)
-    parts = [(group, fit_mixture(codes[groups == group], seed, most)) for group in large]
+        return fit_mixture(codes, seed, groups=groups)
+    parts = [
+        (label, fit_mixture(codes[labels == label], seed, most, None if groups is None else groups[labels == label]))
+        for label in large
+    ]
     n = sum(part.n for _, part in parts)
     return Density(
         np.concatenate([part.weights * part.n / n for _, part in parts]),
         np.concatenate([part.means for _, part in parts]),
         np.concatenate([part.covariances for _, part in parts]),
-        np.concatenate([np.full(len(part.weights), group) for group, part in parts]),
+        np.concatenate([np.full(len(part.weights), label) for label, part in parts]),
         n,
     )
 
@@ -224,15 +237,17 @@ def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
         found = artifacts.read(PART, lambda part: Density.from_part(part, latent.z_size))
     else:
         found = (
-            fit_mixture(latent.codes, seed)
+            fit_mixture(latent.codes, seed, groups=latent.groups)
             if latent.labels is None
-            else fit_by_group(latent.codes, latent.labels, seed)
+            else fit_by_class(latent.codes, latent.labels, seed, latent.groups)
         )
         artifacts.keep(PART, *found.as_part())
     if group is None:
         return found
     if (found.groups < 0).all():  # so many classes that they share one mixture
-        return fit_mixture(latent.codes[latent.labels == group], seed)
+        of_class = latent.labels == group
+        together = None if latent.groups is None else latent.groups[of_class]
+        return fit_mixture(latent.codes[of_class], seed, groups=together)
     return found.of_group(group, int((latent.labels == group).sum()))
 
 
@@ -246,4 +261,4 @@ def class_of(latent: Latent, name: str) -> int:
     return latent.classes.index(name)
 
 
-__all__ = ["Density", "fit_by_group", "fit_gaussian", "fit_mixture"]
+__all__ = ["Density", "fit_by_class", "fit_gaussian", "fit_mixture"]

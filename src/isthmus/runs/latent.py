@@ -29,7 +29,8 @@ class Latent:
     `mean`, `std` (Z,) and `covariance` (Z, Z) are float64 and of all `n` samples; so are `class_means` (K, Z; NaN for a
     class without samples), `class_counts` (K,) and `class_covariance` (Z, Z), pooled within the classes. `codes`
     (M, Z) float32 are those of the training samples `rows` (M,), called `ids`; `labels` (M,) count in `classes`, -1
-    stands for none. Without labels in the data, `labels` and `class_covariance` are None and K is 0.
+    stands for none. Without labels in the data, `labels` and `class_covariance` are None and K is 0. `groups` (M,) are
+    alike for samples that belong together; None where each is by itself.
     """
 
     n: int
@@ -43,6 +44,7 @@ class Latent:
     class_means: np.ndarray
     class_covariance: np.ndarray | None
     class_counts: np.ndarray
+    groups: np.ndarray | None = None
 
     @property
     def z_size(self) -> int:
@@ -83,6 +85,7 @@ class Latent:
             class_means=moments.class_means,
             class_covariance=None if labeled is None else moments.class_covariance,
             class_counts=moments.class_counts,
+            groups=None if train.groups is None else train.groups[kept],
         )
 
     def write(self, run_path: str | Path, weights: str | None = None) -> Path:
@@ -105,7 +108,7 @@ class Latent:
         about, arrays = kept.get(PART)
         try:
             classes, ids = tuple(map(str, about["classes"])), tuple(map(str, about["ids"]))
-            optional = {name: arrays.pop(name, None) for name in ("labels", "class_covariance")}
+            optional = {name: arrays.pop(name, None) for name in ("labels", "class_covariance", "groups")}
             latent = cls(n=int(about["n"]), ids=ids, classes=classes, **optional, **arrays)
             for name, shape in latent._shapes().items():
                 value = getattr(latent, name)
@@ -119,7 +122,7 @@ class Latent:
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         Z, K, M = len(self.mean), len(self.classes), len(self.ids)
         moments = {"mean": (Z,), "covariance": (Z, Z), "class_means": (K, Z), "class_counts": (K,)}
-        return moments | {"class_covariance": (Z, Z), "codes": (M, Z), "rows": (M,), "labels": (M,)}
+        return moments | {"class_covariance": (Z, Z), "codes": (M, Z), "rows": (M,), "labels": (M,), "groups": (M,)}
 
 
 def keep_latent(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> Latent | None:

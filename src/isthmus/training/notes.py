@@ -29,12 +29,12 @@ def about_sameness(train: Samples) -> list[str]:
 def about_budget(training: TrainingConfig, n: int) -> list[str]:
     """Says where a budget in steps is far from whole epochs, of which training consists."""
     per_epoch = -(-n // training.batch_size)
-    epochs = max(1, round(training.steps / per_epoch))
-    off = abs(epochs * per_epoch - training.steps) / training.steps
+    epochs = max(1, round(training.budget / per_epoch))
+    off = abs(epochs * per_epoch - training.budget) / training.budget
     if training.epochs is not None or off <= 0.1:  # a tenth more or less is what nobody asks about
         return []
     whole = f"{counted(epochs, 'epoch')} of {counted(per_epoch, 'step')}"
-    return [f"{training.steps:,} steps are rounded to {whole} (--epochs says it exactly)"]
+    return [f"{training.budget:,} steps are rounded to {whole} (--epochs says it exactly)"]
 
 
 def about_range(train: Samples, preprocess: Preprocess) -> list[str]:

@@ -106,7 +106,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     )
     said = [*splits.train.notes, *notes.about_sameness(splits.train)]
     n, device = len(splits.train), pick_device(config.training.device)
-    training, about_budget = settle_budget(config.training, n, preprocess)
+    training, about_budget = settle_budget(config.training, config.model, n, preprocess)
     said += about_budget
     augment = training.augment
     if augment == "auto" and is_without_code(config.model.network):

@@ -74,7 +74,7 @@ class Trainer:
         self.model, self.batches, self.validation = model, batches, validation
         self.settings, self.monitor = settings, monitor
         self.device = batches.device
-        epochs = settings.epochs or max(1, round(settings.steps / len(batches)))
+        epochs = settings.epochs or max(1, round(settings.budget / len(batches)))
         self.progress = Progress(epochs, len(batches))
         self.optimizer = adamw(model, settings)
         self.stepper = Stepper(self.optimizer)
