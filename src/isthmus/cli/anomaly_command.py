@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING
+from isthmus.cli.shard_options import AsShards, Dask, Form, Sharding, WorkerCount, wrote_shards
 from isthmus.runs.finding import find
 
 
@@ -24,6 +25,7 @@ def score(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="A .png of the strangest images, red where they do not fit.")
     ] = None,
+    form: Form = None, shards: AsShards = False, workers: WorkerCount = None, dask: Dask = None,
 ) -> None:  # fmt: skip
     """Say what does not fit: a score (larger is stranger), a p-value, and whether it is an outlier.
 
@@ -34,6 +36,9 @@ def score(
     """
     from isthmus.tools.anomaly import score_table
 
+    sharding, wish = Sharding(form, shards, workers, dask), {"false_alarms": false_alarms, "picture": picture}
+    if wrote_shards(io, "score", run, source, out, sharding, nested(settings), **wish):
+        return
     scored = score_table.score(
         find(run), source, out, false_alarms=false_alarms, picture=picture, settings=nested(settings)
     )

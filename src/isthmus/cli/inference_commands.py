@@ -9,15 +9,30 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import USING
+from isthmus.cli.shard_options import AsShards, Dask, Form, Sharding, WorkerCount, wrote_shards
 from isthmus.runs.finding import find, is_photo
 from isthmus.wording import counted
 
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
-Input = Annotated[str, typer.Argument(help="A name, folder, image, table or array; rows of it as mnist-2k:0-9.")]
+Input = Annotated[
+    str,
+    typer.Argument(help="A name, folder, image, table or array; rows of it as mnist-2k:0-9; a folder of shards."),
+]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write: a folder, an image, .csv, .parquet or .npy.")]
 
 
-def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
+def reconstruct(
+    io: Io,
+    settings: dict[str, Any],
+    run: RunName,
+    input: Input,
+    *,
+    out: Out,
+    form: Form = None,
+    shards: AsShards = False,
+    workers: WorkerCount = None,
+    dask: Dask = None,
+) -> None:
     """Put every sample of INPUT through the code and back.
 
     \b
@@ -28,7 +43,9 @@ def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *,
     """
     from isthmus.tools.inference import apply
 
-    _tell(io, apply.reconstruct(_find(run), input, out, nested(settings)))
+    sharding = Sharding(form, shards, workers, dask)
+    if not wrote_shards(io, "reconstruct", run, input, out, sharding, nested(settings)):
+        _tell(io, apply.reconstruct(_find(run), input, out, nested(settings)))
 
 
 def denoise(
@@ -44,6 +61,10 @@ def denoise(
     compare: Annotated[
         Path | None, typer.Option("--compare", help="Draw before, after and what was taken away: a .png or a folder.")
     ] = None,
+    form: Form = None,
+    shards: AsShards = False,
+    workers: WorkerCount = None,
+    dask: Dask = None,
 ) -> None:
     """Clean noisy samples with a run that was trained with --noise, or photographs with `photo`.
 
@@ -59,6 +80,9 @@ def denoise(
     """
     from isthmus.tools.inference import apply
 
+    sharding = Sharding(form, shards, workers, dask)
+    if wrote_shards(io, "denoise", run, input, out, sharding, nested(settings), strength=strength, compare=compare):
+        return
     wish: dict[str, Any] = {"strength": strength, "compared": compare}
     with io.display.counting("denoising") as progress:
         if is_photo(run):
@@ -68,17 +92,34 @@ def denoise(
     _tell(io, written)
 
 
-def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out) -> None:
+def encode(
+    io: Io,
+    settings: dict[str, Any],
+    run: RunName,
+    input: Input,
+    *,
+    out: Out,
+    form: Form = None,
+    shards: AsShards = False,
+    workers: WorkerCount = None,
+    dask: Dask = None,
+) -> None:
     """Write the code of every sample: z0, z1, … with its id and label.
+
+    A folder of tables or arrays, or a pattern in quotes, is shards: one file out for each in, under its name. Run
+    again, it does what is missing or has changed.
 
     \b
     Examples:
       isthmus encode latest mnist-2k -o codes.csv
       isthmus encode latest photos/ -o codes.npy
+      isthmus encode latest 'parts/*.npy' -o codes/ --format parquet --workers 2
     """
     from isthmus.tools.inference import apply
 
-    _tell(io, apply.encode(_find(run), input, out, nested(settings)))
+    sharding = Sharding(form, shards, workers, dask)
+    if not wrote_shards(io, "encode", run, input, out, sharding, nested(settings)):
+        _tell(io, apply.encode(_find(run), input, out, nested(settings)))
 
 
 def decode(

@@ -1,0 +1,5 @@
+"""A trained run over many files: one file out for each in, on this machine or on a cluster."""
+
+from isthmus.tools.shards.shard_task import ShardResult, ShardTask, process_shard, weights_of
+
+__all__ = ["ShardResult", "ShardTask", "process_shard", "weights_of"]

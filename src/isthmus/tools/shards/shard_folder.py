@@ -1,0 +1,154 @@
+"""A folder or pattern of shards through a trained run: what is missing or has changed is done, the rest is left."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.runs.folder import RunFolder
+from isthmus.system.files import MANIFEST
+from isthmus.system.outputs import claimed, refuse_inputs
+from isthmus.system.workers import Progress
+from isthmus.tools.shards.pools import dask_workers, local_workers
+from isthmus.tools.shards.shard_listing import Shard
+from isthmus.tools.shards.shard_manifest import ShardManifest, stamp_of
+from isthmus.tools.shards.shard_run import Workers, run_shards
+from isthmus.tools.shards.shard_task import ShardResult, ShardTask, weights_of
+from isthmus.wording import counted, printable
+
+SAVED_EVERY = 2.0  # seconds between two manifests: what is not in one when all is killed is written once more
+
+
+@dataclass(frozen=True)
+class ShardsWritten:
+    """`n` samples in `shards` files below `path`, of which `left` were there already, and sentences for people."""
+
+    path: Path
+    n: int
+    shards: int
+    left: int
+    outliers: int | None
+    said: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        about: dict[str, Any] = {"out": str(self.path), "n": self.n, "shards": self.shards, "left": self.left}
+        about |= {} if self.outliers is None else {"outliers": self.outliers}
+        return about | {"manifest": str(self.path / MANIFEST), "said": list(self.said)}
+
+
+def workers_at(dask: str | None, count: int) -> Workers:
+    """Those of the Dask scheduler at an address, or `count` processes of this machine. Raises: as `dask_workers`."""
+    return local_workers(count) if dask is None else dask_workers(dask)
+
+
+def process_shards(
+    task: str,
+    run: str | RunFolder,
+    source: str,
+    shards: Sequence[Shard],
+    out: Path,
+    workers: Workers,
+    *,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> ShardsWritten:
+    """Writes one file below `out` for each shard, and `MANIFEST.json` beside them.
+
+    `run` is a run folder, or `"photo"`. Shards whose source and result are as the manifest has them are left alone.
+    `progress(done, total)` counts shards.
+
+    Raises: UsageError where `out` is none of ours to write to; DataError, or ResourceError where a worker died, after
+    all other shards are written.
+    """
+    _refuse(out, source, shards)
+    path, weights = str(run.path) if isinstance(run, RunFolder) else run, weights_of(run)
+    about = {"task": task, "run": path, "weights": weights, "settings": dict(settings), "options": dict(options)}
+    manifest = ShardManifest.open(out, about)
+    orphans = manifest.forget_others(shards)
+    due = [shard for shard in shards if not manifest.is_done(shard)]
+    tasks = {
+        str(shard.source): ShardTask(task, path, str(shard.source), str(out / shard.out), weights, settings, options)
+        for shard in due
+    }
+    record = _Record(manifest, {str(shard.source): shard for shard in due}, len(shards), progress)
+    with claimed(out, [out / shard.out for shard in due]), record.kept():
+        run_shards(list(tasks.values()), workers, record.done)
+    if orphans:
+        of = f"{printable(out)} still holds {counted(len(orphans), 'file')} of shards that are no longer there"
+        record.said[f"{of}, such as {printable(orphans[0])}"] += 1
+    return record.written(out, len(shards), len(shards) - len(due))
+
+
+class _Record:
+    """What has come of the shards so far."""
+
+    def __init__(
+        self, manifest: ShardManifest, due: Mapping[str, Shard], total: int, progress: Progress | None
+    ) -> None:
+        self.manifest, self.due, self.total, self.progress = manifest, due, total, progress
+        self.stamps = {source: stamp_of(shard.source) for source, shard in due.items()}
+        self.said: Counter[str] = Counter()
+        self.bad: dict[str, tuple[int, str]] = {}
+        self.saved = time.monotonic()
+
+    def done(self, task: ShardTask, result: ShardResult) -> None:
+        shard = self.due[task.source]
+        if result.error is None:
+            self.manifest.add(shard, self.stamps[task.source], result)
+            self.said.update(result.said)
+        else:
+            self.bad[shard.name] = result.error
+        if self.progress is not None:
+            self.progress(len(self.manifest.shards) + len(self.bad), self.total)
+        if time.monotonic() - self.saved > SAVED_EVERY:
+            self.manifest.write()
+            self.saved = time.monotonic()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """However it ends, the manifest tells what was written."""
+        try:
+            yield
+        finally:
+            self.manifest.write()
+
+    def written(self, out: Path, shards: int, left: int) -> ShardsWritten:
+        """Raises: the error of those that could not be written."""
+        if self.bad:
+            raise _some_failed(self.bad, shards, out)
+        entries = self.manifest.shards.values()
+        outliers = [entry["outliers"] for entry in entries if "outliers" in entry]
+        said = [text if n == 1 else f"{text} (so in {n:,} shards)" for text, n in self.said.items()]
+        total = sum(entry["n"] for entry in entries)
+        return ShardsWritten(out, total, shards, left, sum(outliers) if outliers else None, tuple(said))
+
+
+def _refuse(out: Path, source: str, shards: Sequence[Shard]) -> None:
+    refuse_inputs(out, source, *[shard.source for shard in shards])
+    if out.suffix in {".csv", ".npy", ".parquet", ".npz"} or out.is_file():
+        message = f"{counted(len(shards), 'shard')} cannot be written into the one file {printable(out)}."
+        raise UsageError("USAGE-OUT", message, fix="name a folder with -o")
+    folder = out.resolve()
+    inside = [shard for shard in shards if shard.source.resolve().is_relative_to(folder)]
+    if inside:
+        message = f"{printable(out)} holds what is read, such as {printable(inside[0].name)}."
+        raise UsageError("USAGE-OVERWRITE", message, fix="name another folder with -o")
+
+
+def _some_failed(bad: Mapping[str, tuple[int, str]], shards: int, out: Path) -> DataError | ResourceError:
+    message = f"{len(bad):,} of {counted(shards, 'shard')} could not be written; the others are in {printable(out)}."
+    lack = any(code == ResourceError.exit_code for code, _ in bad.values())
+    problems = [f"{printable(name)}: {text}" for name, (_, text) in bad.items()]
+    kind, code = (ResourceError, "RESOURCE-SHARDS") if lack else (DataError, "DATA-SHARDS")
+    fix = "mend what is named above and run the same command again: what is written is left as it is"
+    return kind(code, message, fix=fix, problems=problems)
+
+
+__all__ = ["ShardsWritten", "process_shards", "workers_at"]

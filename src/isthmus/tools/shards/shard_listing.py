@@ -1,0 +1,132 @@
+"""Which files are shards, and what becomes of each: one out for each in, under its name."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from isthmus.data.images.pixels import SUFFIXES
+from isthmus.data.kinds import BY_SUFFIX
+from isthmus.errors import DataError, UsageError
+from isthmus.system.naming import natural_key
+from isthmus.system.swapping import PART
+from isthmus.wording import counted, printable
+
+FORMATS = ("npy", "csv", "parquet")
+MADE_AS = {  # task -> format of what is read -> of what is written, where --format does not say it
+    "encode": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": "parquet"},
+    "score": {"npy": "parquet", "npz": "parquet", "table": "csv", "parquet": "parquet", "image": "parquet"},
+    "reconstruct": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": ""},
+    "denoise": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": ""},
+}
+NO_NUMBERS = {("score", "npy")}  # scores have ids and flags beside the numbers
+
+
+class Shard(NamedTuple):
+    """What is read, its name below the folder or pattern, and the name of what is written."""
+
+    source: Path
+    name: str
+    out: str
+
+
+def shards_of(source: str, task: str, *, folders: bool = False, form: str | None = None) -> list[Shard]:
+    """The shards that `source` means, in natural order; none where it is one set of samples.
+
+    A folder with tables or arrays in it and no images is shards, and so is a pattern such as `parts/*.npy`. With
+    `folders` every sub-folder is one. `form` is the format that is written.
+
+    Raises: DataError where a pattern or folder has none; UsageError for a format that the task cannot write, and where
+    two would be written under one name.
+    """
+    place = Path(source)
+    if not os.path.lexists(place) and glob.has_magic(source):
+        found = _of_pattern(source)
+    elif folders:
+        found = _sub_folders(place)
+    else:
+        found = _files_in(place) if place.is_dir() else []
+    shards = [Shard(path, name, _written(path, name, task, form)) for path, name in found]
+    _refuse_twice(shards)
+    return shards
+
+
+def _of_pattern(pattern: str) -> list[tuple[Path, str]]:
+    """Files by a pattern; their names are what lies below its part without wildcards."""
+    fixed = Path(*_before_magic(Path(pattern).parts))
+    paths = [path for text in glob.glob(pattern, recursive=True) if _is_shard(path := Path(text))]
+    if not paths:
+        message = f"no table or array matches {printable(pattern)}."
+        raise DataError("DATA-SHARDS", message, fix="look at the pattern with ls, and write it in quotes")
+    return _in_order([(path, path.relative_to(fixed).as_posix()) for path in paths])
+
+
+def _before_magic(parts: tuple[str, ...]) -> tuple[str, ...]:
+    plain = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return parts[:plain]
+
+
+def _sub_folders(place: Path) -> list[tuple[Path, str]]:
+    found = [path for path in place.iterdir() if path.is_dir() and not _is_hidden(path)] if place.is_dir() else []
+    if not found:
+        message = f"--shards takes each folder in {printable(place)} for a shard, and there is none."
+        raise DataError("DATA-SHARDS", message, fix="leave --shards out, or name the folder that holds them")
+    return _in_order([(path, path.name) for path in found])
+
+
+def _files_in(place: Path) -> list[tuple[Path, str]]:
+    files = [path for path in place.iterdir() if path.is_file() and not _is_hidden(path)]
+    if any(path.suffix.lower() in SUFFIXES for path in files):
+        return []  # a folder of images, which may have a table of labels beside them
+    return _in_order([(path, path.name) for path in files if _is_shard(path)])
+
+
+def _is_shard(path: Path) -> bool:
+    return path.is_file() and not _is_hidden(path) and _kind(path) in {"npy", "npz", "parquet", "table"}
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith((".", "_", PART))  # _SUCCESS and _metadata are what Spark leaves beside its parts
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "image"
+    if path.suffix.lower() in {".txt", ".md", ".log"}:  # beside shards that is a note
+        return ""
+    return BY_SUFFIX.get(next((s.lower() for s in reversed(path.suffixes) if s.lower() != ".gz"), ""), "")
+
+
+def _written(path: Path, name: str, task: str, form: str | None) -> str:
+    """`a/part-0.csv.gz` -> `a/part-0.parquet`: the same name with the suffix of what is written."""
+    form = MADE_AS[task][_kind(path)] if form is None else form
+    if form not in (*FORMATS, "") or (task, form) in NO_NUMBERS:
+        allowed = [one for one in FORMATS if (task, one) not in NO_NUMBERS]
+        raise UsageError("USAGE-FORMAT", f"{task} writes no {form}.", fix=f"pass --format {' or '.join(allowed)}")
+    if path.is_dir():
+        return f"{name}.{form}" if form else name
+    stem = name[: -len(path.name)] + path.name.removesuffix(".gz").removesuffix(
+        Path(path.name.removesuffix(".gz")).suffix
+    )
+    return f"{stem}.{form}"
+
+
+def _refuse_twice(shards: list[Shard]) -> None:
+    counts = Counter(shard.out.casefold() for shard in shards)
+    twice = [shard for shard in shards if counts[shard.out.casefold()] > 1]
+    if twice:
+        message = f"{counted(len(twice), 'shard')} would be written under the name of another."
+        problems = [f"{printable(shard.name)} as {printable(shard.out)}" for shard in twice]
+        raise UsageError(
+            "USAGE-SHARDS", message, fix="rename them, or name one kind, as in 'parts/*.npy'", problems=problems
+        )
+
+
+def _in_order(found: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    return sorted(found, key=lambda pair: natural_key(pair[1]))
+
+
+__all__ = ["FORMATS", "Shard", "shards_of"]

@@ -1,0 +1,89 @@
+"""`MANIFEST.json` beside the shards that were written: of which model, from what, with which checksums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isthmus.errors import UsageError
+from isthmus.system.files import MANIFEST, write_json
+from isthmus.tools.shards.shard_listing import Shard
+from isthmus.tools.shards.shard_task import ShardResult, checksum
+from isthmus.version import __version__
+from isthmus.wording import printable
+
+FORMAT = 1
+
+
+@dataclass
+class ShardManifest:
+    """What the folder `out` holds: the `about` of its making, and an entry for each shard that was written whole.
+
+    `about` has the task, the run, the checksum of its weights and the options; what was made otherwise is made anew.
+    """
+
+    out: Path
+    about: Mapping[str, Any]
+    shards: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, out: Path, about: Mapping[str, Any]) -> ShardManifest:
+        """The manifest in `out`, without entries where there is none or where it is of other weights or options.
+
+        Raises: UsageError where the folder holds the results of another task.
+        """
+        known = _read(out / MANIFEST)
+        task = known.get("about", {}).get("task", about["task"])
+        if task != about["task"]:
+            message = f"{printable(out)} holds what `isthmus {task}` made, and this is {about['task']}."
+            raise UsageError("USAGE-OUT", message, fix="name another folder with -o")
+        same = known.get("about") == json.loads(json.dumps(about))
+        return cls(out, about, dict(known["shards"]) if same else {})
+
+    def is_done(self, shard: Shard) -> bool:
+        """Whether the shard was written from what is read now, and stands there as it was written."""
+        entry = self.shards.get(shard.name)
+        target = self.out / shard.out
+        if entry is None or entry["in"] != stamp_of(shard.source) or entry["out"] != shard.out or not target.exists():
+            return False
+        return checksum(target) == (entry["bytes"], entry["sha256"])
+
+    def add(self, shard: Shard, before: Sequence[int], result: ShardResult) -> None:
+        """Enters what was written from a shard whose `stamp_of` was `before` when it was begun."""
+        entry: dict[str, Any] = {"in": list(before), "out": shard.out, "n": result.n, "bytes": result.bytes}
+        entry |= {"sha256": result.sha256}
+        self.shards[shard.name] = entry | ({} if result.outliers is None else {"outliers": result.outliers})
+
+    def forget_others(self, shards: Sequence[Shard]) -> list[str]:
+        """Leaves out entries of what is no shard any more, and names what was written of them, which stays."""
+        gone = self.shards.keys() - {shard.name for shard in shards}
+        return sorted(self.shards.pop(name)["out"] for name in gone)
+
+    def write(self) -> None:
+        """Atomically, the shards in the order of their names."""
+        value = {"format": FORMAT, "isthmus": __version__, "about": dict(self.about)}
+        write_json(self.out / MANIFEST, value | {"shards": dict(sorted(self.shards.items()))})
+
+
+def stamp_of(source: Path) -> list[int]:
+    """What tells that a file, or one in a folder, was changed: number of files, bytes, latest time in nanoseconds."""
+    files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
+    stats = [path.stat() for path in files]
+    return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The manifest; empty where there is none that can be understood, so that all is written anew."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        entries = known["shards"].values()
+        whole = known["format"] == FORMAT and isinstance(known["about"], dict)
+        return known if whole and all({"in", "out", "bytes", "sha256"} <= set(entry) for entry in entries) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+__all__ = ["ShardManifest", "stamp_of"]
