@@ -174,10 +174,14 @@ class AbstractModel(nn.Module):
 
         Raises: UsageError if the model was not trained with noise.
         """
+        self.refuse_denoising()
+        return self.reconstruct(given)
+
+    def refuse_denoising(self) -> None:
+        """Raises: UsageError if the model was not trained with noise."""
         if self.config.noise == "none":
             fix = "train one with `isthmus train DATA --noise gaussian:0.5`, or call reconstruct"
             raise UsageError("USAGE-DENOISE", "this model was not trained on noisy input, so it removes none.", fix=fix)
-        return self.reconstruct(given)
 
     def _in_chunks(self, function: Callable[[Tensor], Tensor], data: Tensor, *, scaled: bool = False) -> Tensor:
         device = self.device

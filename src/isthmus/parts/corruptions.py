@@ -21,6 +21,7 @@ from isthmus.parts.noise_level import Level
 from isthmus.registry import alternatives, build, joined
 
 Range = tuple[float, float] | None
+PHOTONS = 1e7  # which float32 still counts one by one; no pixel of a sensor holds as many
 GRAIN_WIDTH, GRAIN_SHARED = 0.6985, 0.55  # pixels, and the correlation between colors
 PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbors do not tell
 
@@ -77,7 +78,7 @@ class Poisson(AbstractNoise):
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None, limits: Range = None) -> None:
         if range is None or range[0] < 0:
             raise ValueError("poisson noise needs data that cannot be negative, such as images")
-        self.level, self.range = Level(level, low=1e-3), limits if clip else None
+        self.level, self.range = Level(level, low=1e-3, high=PHOTONS), limits if clip else None
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         peak = self.level.draw(x, generator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
@@ -44,6 +45,7 @@ def build_app(served: ServedRun, access: Access, limits: Limits | None = None, *
     limits = limits or Limits()
     app = FastAPI(
         title="isthmus", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        redirect_slashes=False,
         description="One trained autoencoder. Send `Authorization: Bearer TOKEN`; batches go in one request.",
     )  # fmt: skip
     app.state.served, app.state.limits, app.state.access, app.state.watch = served, limits, access, watch
@@ -99,9 +101,11 @@ def _too_much(request: Request, error: Any) -> JSONResponse:
 
 
 def _plain(request: Request, error: Any) -> JSONResponse:
-    return JSONResponse(
-        {"error": {"code": f"HTTP-{error.status_code}", "message": str(error.detail)}}, error.status_code
-    )
+    message = str(error.detail)
+    if message == HTTPStatus(error.status_code).phrase:  # nobody here wrote it
+        message = f"there is nothing for {request.method} at this address."
+    found = {"code": f"HTTP-{error.status_code}", "message": message, "fix": "see /api/openapi.json"}
+    return JSONResponse({"error": found}, error.status_code, headers=error.headers)
 
 
 def _unexpected(request: Request, error: Any) -> JSONResponse:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Form = Annotated[Literal["png", "numbers"], Field(description="How samples come back: as PNG data URIs or numbers.")]
 Names = Annotated[list[str], Field(max_length=16)]
 Numbers = Annotated[list[Any], Field(description="Raw samples as nested lists: (N, C, H, W), (N, H, W) or (N, D).")]
+Strength = Annotated[float, Field(ge=-100, le=100)]  # of a feature; codes of training samples lie within one or two
 ZEROS = [0.0, 0.0]
 
 
@@ -50,8 +51,8 @@ class EditBody(SamplesBody):
     add: Names = []
     remove: Names = []
     keep: Names = []
-    features: dict[str, float] = Field({}, max_length=32)
-    strength: float = Field(1.0, ge=-100, le=100)
+    features: dict[str, Strength] = Field({}, max_length=32)
+    strength: Strength = 1.0
 
 
 class SampleBody(RequestBody):

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from isthmus.data.images.pixel_conversion import convert
-from isthmus.data.images.pixels import FORMATS, Form, look_at
+from isthmus.data.images.pixels import FORMATS, Form, Unreadable, look_at
 from isthmus.errors import DataError
 from isthmus.web.limits import Limits, TooMuch
 
@@ -43,6 +43,8 @@ def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
         raise
     except Image.DecompressionBombError:
         raise TooMuch(f"{name} has more than {limits.pixels:,} pixels, the limit.") from None
+    except Unreadable as error:
+        raise DataError("DATA-IMAGE", f"{name} {error}.", fix="send it as 8-bit PNG or JPEG") from None
     except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
         message = f"{name} is not an image that can be read ({type(error).__name__})."
         raise DataError("DATA-IMAGE", message, fix="send PNG, JPEG, TIFF, WebP, BMP or GIF") from None
@@ -100,10 +102,17 @@ def uri(image: np.ndarray) -> str:
 
 
 def packed(raw: np.ndarray, form: str, pictures: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
-    """Raw samples (N, …) as the answer's field: `images`, drawn by `pictures`, or `x` for numbers and tables."""
+    """Raw samples (N, …) as the answer's field: `images`, drawn by `pictures`, or `x` for numbers and tables, in which
+    None is a gap."""
     if form == "png" and raw.ndim == 4:
         return {"images": [uri(image) for image in pictures(raw)]}
-    return {"x": np.where(np.isfinite(raw), raw, 0).tolist() if raw.dtype.kind == "f" else raw.tolist()}
+    return {"x": numbers(raw)}
 
 
-__all__ = ["from_base64", "on_white", "packed", "parted", "png", "read_image", "uri", "white_of"]
+def numbers(raw: np.ndarray) -> list[Any]:
+    """Raw samples as nested lists; a gap of a row is None."""
+    values = raw.tolist()
+    return [[None if v != v else v for v in row] for row in values] if raw.ndim == 2 else values
+
+
+__all__ = ["from_base64", "numbers", "on_white", "packed", "parted", "png", "read_image", "uri", "white_of"]

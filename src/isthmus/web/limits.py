@@ -27,6 +27,7 @@ class Limits:
     samples: int = 4_096  # of a model of the usual size they take a second
     pixels: int = 40_000_000  # of one image: two times what telephones make; 120 MB in memory
     pixels_together: int = 160_000_000  # of all images of a request: half a gigabyte in memory
+    values_made: int = 160_000_000  # of all samples that are made of codes: 640 MB as floats
     seconds: float = 30.0  # until all of it has arrived: 32 MB at 10 Mbit a second
     at_once: int = 256  # requests: each open page takes one for its stream, and a script few
 
@@ -42,6 +43,13 @@ class TooMuch(Exception):
         code, fix = ANSWERS[self.status]
         error = {"code": code, "message": self.message, "fix": fix}
         return JSONResponse({"error": error}, self.status, {"Connection": "close"})
+
+
+def refuse_many(n: int, limits: Limits, size: int) -> None:
+    """Raises: TooMuch for n samples of `size` values, made of codes, which are more than memory is for."""
+    if n * size > limits.values_made:
+        most = max(1, limits.values_made // size)
+        raise TooMuch(f"{n:,} samples of {size:,} values are asked for; at most {most:,} are made at once.")
 
 
 class Metered:
@@ -119,4 +127,4 @@ class Metered:
         return TooMuch(f"the request is larger than {self.limits.n_bytes:,} bytes, the limit.")
 
 
-__all__ = ["Limits", "Metered", "TooMuch"]
+__all__ = ["Limits", "Metered", "TooMuch", "refuse_many"]

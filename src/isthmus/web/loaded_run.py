@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from starlette.exceptions import HTTPException
 
 from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.images.saving import COLORS
@@ -59,8 +60,8 @@ class LoadedRun:
     @cached_property
     def dark_border(self) -> bool:
         """Whether the model's pictures are light on dark, as MNIST's are, by what the decoder makes of usual codes."""
-        if not self.model.preprocess.is_image or self.model.preprocess.shape[0] != 1:
-            return False
+        if not self.model.preprocess.is_image or self.model.preprocess.shape[0] != 1 or not self.model.has_code:
+            return False  # a denoiser takes photographs, which may be bright at their border
         try:
             x = self.coder.decode(self.latent.codes[:64])
         except IsthmusError:
@@ -68,6 +69,12 @@ class LoadedRun:
         x = self.pictures(x)
         edges = np.concatenate([x[:, :, 0].ravel(), x[:, :, -1].ravel(), x[..., 0].ravel(), x[..., -1].ravel()])
         return float(np.median(edges)) / np.iinfo(x.dtype).max < DARK
+
+    @property
+    def fits_png(self) -> bool:
+        """Whether a PNG holds a sample as it is; else samples go to and fro as numbers, and pictures only show them."""
+        preprocess = self.model.preprocess
+        return preprocess.is_image and preprocess.dtype == "uint8" and preprocess.shape[0] - preprocess.alpha in {1, 3}
 
     @cached_property
     def failed(self) -> bool:
@@ -105,8 +112,11 @@ class LoadedRun:
         except ValueError:
             message = "x is ragged, or lists within lists too deep for an array."
             raise DataError("DATA-SHAPE", message, fix="send samples that all have the same shape") from None
-        if self.model.preprocess.dtype == "uint8" and array.dtype.kind == "i":
+        dtype = self.model.preprocess.dtype
+        if dtype == "uint8" and array.dtype.kind == "i":
             array = array.astype(np.int64)
+        if dtype == "uint16" and array.dtype.kind == "i" and not ((array < 0) | (array > 65_535)).any():
+            array = array.astype(np.uint16)  # lists do not say that they are not bytes
         return Carrier(array, self.model.preprocess).raw.numpy()
 
     def as_raw(self, x: np.ndarray) -> np.ndarray:
@@ -147,8 +157,10 @@ class LoadedRun:
                 codes = np.asarray(z, np.float32)
         except ValueError:
             codes = np.zeros((0, 0), np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.model.z_size or not np.isfinite(codes).all():
-            message = f"z has the shape {codes.shape}; the model takes (N, {self.model.z_size}) finite numbers."
+        fits = codes.ndim == 2 and codes.shape[1] == self.model.z_size
+        if not fits or not np.isfinite(codes).all():
+            given = "holds numbers beyond 3.4e38" if fits else f"has the shape {codes.shape}"
+            message = f"z {given}; the model takes (N, {self.model.z_size}) finite numbers."
             raise DataError("DATA-CODES", message, fix="send codes that /api/encode gave")
         return codes
 
@@ -158,16 +170,21 @@ class LoadedRun:
         return (self.model.preprocess.known_only(x, self.x(raw_hat)) - x).flatten(1).square().mean(1).double().numpy()
 
     def picked(self, row: int | None, seed: int) -> tuple[np.ndarray, str, str | None]:
-        """A test sample (1, *shape), its id and class; without the data, what a training code decodes to."""
+        """A test sample (1, *shape), its id and class; without the data, what a training code decodes to.
+
+        Raises: HTTPException 404 for a row beyond them; DataError where there is neither data nor code.
+        """
         rng = np.random.default_rng(seed)
         try:
             test = self.test
-            row = int(rng.integers(len(test))) if row is None else row % len(test)
+            row = int(rng.integers(len(test))) if row is None else place(row, len(test), "test sample")
             label = None if test.labels is None or test.labels[row] < 0 else test.classes[test.labels[row]]
             return np.asarray(test.x[row : row + 1]), test.id_of(row), label
         except IsthmusError:
+            if not self.model.has_code:
+                raise
             latent = self.latent
-            row = int(rng.integers(len(latent.codes))) if row is None else row % len(latent.codes)
+            row = int(rng.integers(len(latent.codes))) if row is None else place(row, len(latent.codes), "code")
             return self.coder.decode(latent.codes[row : row + 1]), latent.ids[row], None
 
     @property
@@ -216,6 +233,13 @@ class LoadedRun:
             return edit_of(self.run, add, remove, keep)
 
 
+def place(row: int, n: int, what: str) -> int:
+    """`row`, where there is such a one among n. Raises: HTTPException 404."""
+    if not 0 <= row < n:
+        raise HTTPException(404, f"there is no {what} {row}; there are {n:,}, counted from 0.")
+    return row
+
+
 def _reason(check: Callable[[], Any]) -> str | None:
     try:
         check()
@@ -225,4 +249,4 @@ def _reason(check: Callable[[], Any]) -> str | None:
     return None
 
 
-__all__ = ["LoadedRun"]
+__all__ = ["LoadedRun", "place"]

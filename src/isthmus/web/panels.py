@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
 from isthmus.errors import IsthmusError
-from isthmus.web.image_encoding import packed
-from isthmus.web.loaded_run import LoadedRun
+from isthmus.web.image_encoding import numbers, packed
+from isthmus.web.loaded_run import LoadedRun, place
 from isthmus.web.map_panel import chart
 
 router = APIRouter(prefix="/api")
@@ -40,6 +40,7 @@ def model(request: Request) -> dict[str, Any]:
         "recipe": loaded.run.config.recipe,
         "shape": list(preprocess.shape),
         "is_image": preprocess.is_image,
+        "fits_png": loaded.fits_png,
         "columns": list(preprocess.columns or ())[:200] if not preprocess.is_image else [],
         "z_size": loaded.model.z_size,
         "parameters": loaded.model.n_parameters,
@@ -59,12 +60,12 @@ def pick(
 ) -> dict[str, Any]:
     loaded: LoadedRun = request.app.state.served.loaded()
     raw, name, label = loaded.picked(row, seed)
-    return {"id": name, "label": label, **packed(np.asarray(raw), "png", loaded.pictures), "exact": _numbers(raw)}
+    return {"id": name, "label": label, **packed(np.asarray(raw), "png", loaded.pictures), "exact": exact(loaded, raw)}
 
 
-def _numbers(raw: np.ndarray) -> list[Any] | None:
-    """Tables go back to the server as numbers."""
-    return None if raw.ndim == 4 else raw.tolist()
+def exact(loaded: LoadedRun, raw: np.ndarray) -> list[Any] | None:
+    """What goes back to the server for the same sample: numbers, or None where its picture says all."""
+    return None if loaded.fits_png else numbers(np.asarray(raw))
 
 
 @router.get("/map", summary="A thousand training codes in a plane.")
@@ -83,8 +84,7 @@ def code(request: Request, row: int) -> dict[str, Any]:
         latent = loaded.latent
     except IsthmusError as error:
         raise HTTPException(404, error.message) from None
-    if not 0 <= row < len(latent.codes):
-        raise HTTPException(404, f"there is no code {row}; there are {len(latent.codes):,}, counted from 0.")
+    row = place(row, len(latent.codes), "code")
     label = None if latent.labels is None or latent.labels[row] < 0 else latent.classes[latent.labels[row]]
     return {"id": latent.ids[row], "label": label, "z": latent.codes[row].tolist()}
 

@@ -18,6 +18,7 @@ from isthmus.web.bodies import RequestBody, SamplesBody
 from isthmus.web.image_encoding import from_base64, on_white, parted, read_image, white_of
 from isthmus.web.limits import Limits, TooMuch
 from isthmus.web.loaded_run import LoadedRun
+from isthmus.wording import printable, shortened
 
 B = TypeVar("B", bound=RequestBody)
 FIELDS = 64  # of a form besides its files
@@ -30,7 +31,7 @@ async def received(request: Request, kind: type[B], limits: Limits) -> tuple[B, 
 
     Raises: UsageError that names the field; DataError; TooMuch.
     """
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         values, uploads = await _form(request, limits)
         if uploads and not issubclass(kind, SamplesBody):
             raise UsageError("USAGE-BODY", "this takes no files.", fix="see /api/openapi.json")
@@ -40,10 +41,7 @@ async def received(request: Request, kind: type[B], limits: Limits) -> tuple[B, 
 
 
 def _json(raw: bytes, kind: type[B], limits: Limits) -> tuple[B, list[np.ndarray]]:
-    try:
-        values = json.loads(raw) if raw.strip() else {}
-    except (ValueError, RecursionError):
-        raise UsageError("USAGE-JSON", "the body is not JSON.", fix="see /api/openapi.json for examples") from None
+    values = _parsed(raw)
     if isinstance(values, dict):  # counted before each of them is looked at
         for key, most, what in (
             ("x", limits.samples, "samples"), ("z", limits.samples, "codes"), ("images", limits.files, "images"),
@@ -55,6 +53,22 @@ def _json(raw: bytes, kind: type[B], limits: Limits) -> tuple[B, list[np.ndarray
     for i, text in enumerate(getattr(body, "images", [])):
         pictures.add(from_base64(text, f"image {i}", limits))
     return body, pictures.all
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw) if raw.strip() else {}
+    except json.JSONDecodeError as error:
+        message = (
+            f"the body is not JSON: {error.msg[0].lower()}{error.msg[1:]}, line {error.lineno} column {error.colno}."
+        )
+    except UnicodeDecodeError:
+        message = "the body is not JSON: its text is not UTF-8."
+    except RecursionError:
+        message = "the body holds lists within lists, too deep to be read."
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        message = "the body holds a whole number of more than 4,300 digits."
+    raise UsageError("USAGE-JSON", message, fix="see /api/openapi.json for examples")
 
 
 class Pictures:
@@ -102,9 +116,17 @@ def _checked(kind: type[B], values: Any) -> B:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
+        problems = [printable(shortened(_told(e))) for e in error.errors()]
         message = f"the request does not fit: {problems[0]}."
         raise UsageError("USAGE-BODY", message, fix="see /api/openapi.json for examples", problems=problems) from None
+
+
+def _told(error: Any) -> str:
+    """What pydantic found, in words of the request; names that came with it may hold anything."""
+    if not error["loc"]:
+        return "it is not a JSON object"
+    what = "there is no such field" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{'.'.join(map(str, error['loc']))}: {what}"
 
 
 def samples_of(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> np.ndarray:
@@ -121,7 +143,11 @@ def samples_of(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray],
     if not preprocess.is_image:
         message = f"the model takes rows of {preprocess.size} numbers, no images."
         raise DataError("DATA-SHAPE", message, fix='send {"x": [[…]]}')
-    return loaded.as_raw(np.stack([_framed(loaded, picture, body.fit) for picture in pictures]))
+    framed = [_framed(loaded, picture, body.fit) for picture in pictures]
+    if framed[0].shape != preprocess.shape:
+        message = f"an image file has 1 or 3 channels; the model takes {preprocess.shape[0]}."
+        raise DataError("DATA-SHAPE", message, fix='send numbers, {"x": [[[[…]]]]}')
+    return loaded.as_raw(np.stack(framed))
 
 
 def _framed(loaded: LoadedRun, picture: np.ndarray, fit: str) -> np.ndarray:

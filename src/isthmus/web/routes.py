@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from isthmus.errors import UsageError
+from isthmus.errors import DataError, UsageError
 from isthmus.models.abstract_model import corruption_for
 from isthmus.randomness import generator_for
 from isthmus.tools.editing.edits import Edit
@@ -20,7 +20,7 @@ from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.web.anomaly_panel import scored
 from isthmus.web.bodies import CodesBody, DenoiseBody, EditBody, InterpolationBody, RequestBody, SampleBody, SamplesBody
 from isthmus.web.image_encoding import packed, png
-from isthmus.web.limits import Limits, TooMuch
+from isthmus.web.limits import Limits, TooMuch, refuse_many
 from isthmus.web.loaded_run import LoadedRun
 from isthmus.web.openapi import described
 from isthmus.web.request_parsing import received, samples_of
@@ -37,10 +37,35 @@ async def _answered(
     body, pictures = await received(request, kind, limits)
     loaded: LoadedRun = await run_in_threadpool(request.app.state.served.loaded)
     found = await run_in_threadpool(work, loaded, body, pictures, limits)
+    wants_picture = request.headers.get("accept", "") == "image/png"
+    return await run_in_threadpool(_response, loaded, found, getattr(body, "form", "png"), wants_picture)
+
+
+def _response(loaded: LoadedRun, found: Answer, form: str, wants_picture: bool) -> Response:
+    """As JSON, or as one PNG; in a thread, since thousands of pictures take a second.
+
+    Raises: DataError where the network's numbers grew beyond float32.
+    """
     raw = found.pop("_raw", None)
-    if raw is not None and request.headers.get("accept", "") == "image/png":
+    if raw is not None:
+        _refuse_overflow(raw)
+    if raw is not None and wants_picture:
         return _picture(loaded, raw)
-    return JSONResponse(found | (packed(raw, getattr(body, "form", "png"), loaded.pictures) if raw is not None else {}))
+    try:
+        return JSONResponse(found | (packed(raw, form, loaded.pictures) if raw is not None else {}))
+    except ValueError:  # JSON has no infinity
+        raise _too_far() from None
+
+
+def _refuse_overflow(raw: np.ndarray) -> None:
+    """Infinity anywhere, or NaN in an image; in a row that is a gap."""
+    if raw.dtype.kind == "f" and not (np.isfinite(raw) | (np.isnan(raw) & (raw.ndim == 2))).all():
+        raise _too_far()
+
+
+def _too_far() -> DataError:
+    message = "the answer is no finite number: the input lies too far from what the model was trained on."
+    return DataError("DATA-VALUE", message, fix="send values nearer to those of the training data")
 
 
 def _picture(loaded: LoadedRun, raw: np.ndarray) -> Response:
@@ -65,7 +90,7 @@ async def encode(request: Request) -> Response:
 )
 async def decode(request: Request) -> Response:
     def work(loaded: LoadedRun, body: CodesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        x = loaded.coder.decode(_few(loaded.codes(body.z), limits))
+        x = loaded.coder.decode(_few(loaded, loaded.codes(body.z), limits))
         return {"n": len(x), "_raw": x}
 
     return await _answered(request, CodesBody, work)
@@ -115,6 +140,7 @@ async def reconstruct(request: Request) -> Response:
 )
 async def denoise(request: Request) -> Response:
     def work(loaded: LoadedRun, body: DenoiseBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        loaded.model.refuse_denoising()
         raw = samples_of(loaded, body, pictures, limits)
         if body.noise is None:
             return {"n": len(raw), "_raw": loaded.model.denoise(raw)}
@@ -174,6 +200,7 @@ async def score(request: Request) -> Response:
 )
 async def sample(request: Request) -> Response:
     def work(loaded: LoadedRun, body: SampleBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        refuse_many(body.n, limits, loaded.model.preprocess.size)
         drawn = draw_samples(
             loaded.run, body.n, density=body.density, of=body.of, seed=body.seed, temperature=body.temperature
         )
@@ -193,7 +220,7 @@ async def sample(request: Request) -> Response:
 async def edit(request: Request) -> Response:
     def work(loaded: LoadedRun, body: EditBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
         if body.z is not None:
-            z = _few(loaded.codes(body.z), limits)
+            z = _few(loaded, loaded.codes(body.z), limits)
         else:
             z = loaded.coder.encode(samples_of(loaded, body, pictures, limits))
         z = _edited(loaded, body, z)
@@ -231,9 +258,11 @@ async def walk(request: Request) -> Response:
     return await _answered(request, InterpolationBody, work)
 
 
-def _few(z: np.ndarray, limits: Limits) -> np.ndarray:
+def _few(loaded: LoadedRun, z: np.ndarray, limits: Limits) -> np.ndarray:
+    """The codes, of which no more samples are made than the limits allow."""
     if len(z) > limits.samples:
         raise TooMuch(f"the request has {len(z):,} codes; at most {limits.samples:,} are taken at once.")
+    refuse_many(len(z), limits, loaded.model.preprocess.size)
     return z
 
 

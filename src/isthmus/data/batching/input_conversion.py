@@ -109,6 +109,10 @@ class Carrier:
         if raw.dtype.is_floating_point:
             raw = raw.to(torch.float64 if self.preprocess.dtype == "float64" else torch.float32)
             self._check_floats(raw)
+        if self.preprocess.schema is not None and self.frame is None:  # a frame was read by its columns
+            from isthmus.data.tables.cell_conversion import refuse_foreign  # late: polars is slow to import
+
+            refuse_foreign(raw.numpy(force=True), self.preprocess.schema)
         return raw
 
     def _check_floats(self, raw: Tensor) -> None:
@@ -162,16 +166,27 @@ def _array(values: Any) -> np.ndarray:
         message = "the input is a list of samples of different lengths or shapes."
         raise DataError("DATA-SHAPE", message, fix="bring them to one shape") from None
     if array.dtype.kind == "O" and array.ndim:  # None among numbers is a gap, which numpy reads as NaN
-        with suppress(ValueError, TypeError):
-            array = array.astype(np.float64)
+        array = _floats(array)
     if array.dtype.kind not in "buif":
-        raise DataError("DATA-TYPE", f"the input holds {array.dtype} values, not numbers.", fix="hand over numbers")
+        held = "texts" if array.dtype.kind in "US" else f"{array.dtype} values"
+        raise DataError("DATA-TYPE", f"the input holds {held}, not numbers.", fix="hand over numbers")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # PyTorch has none wider
         array = array.astype(np.float64)
     if array.dtype in (np.uint32, np.uint64):
         fits = int(array.max(initial=0)) <= np.iinfo(np.int64).max
         array = array.astype(np.int64 if fits else np.float64)
     return np.require(array, requirements=["C", "W"])
+
+
+def _floats(objects: np.ndarray) -> np.ndarray:
+    """As float64, where they are numbers. Raises: DataError for whole numbers beyond it, of which Python knows any."""
+    with suppress(ValueError, TypeError):
+        try:
+            return objects.astype(np.float64)
+        except OverflowError:
+            message = "the input holds whole numbers of more than 308 digits."
+            raise DataError("DATA-VALUE", message, fix="remove or replace them") from None
+    return objects
 
 
 def _unmasked(values: Any) -> Any:

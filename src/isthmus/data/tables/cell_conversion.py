@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import OTHER, Schema, TableColumn
 from isthmus.data.tables.cells import Style, numbers_of_texts
 from isthmus.data.tables.kind_finding import allowed, missing_texts
 from isthmus.data.tables.times import to_seconds, to_text
+from isthmus.errors import DataError
 
 
 class Converted(NamedTuple):
@@ -43,6 +45,30 @@ def to_raw(cells: pl.DataFrame, schema: Schema, style: Style) -> Converted:
         if column.kind == "category" and (new := _unseen(cells[column.name], missing, column)):
             found.unseen[column.name] = new
     return found
+
+
+def refuse_foreign(values: np.ndarray, schema: Schema) -> None:
+    """Raises: DataError for raw values (N, K) that no column of their kind holds, such as 2.5 where 0 to 3 stand for
+    names. Rows are counted from 0, as in the array.
+    """
+    problems = []
+    for k, column in enumerate(schema.modeled):
+        wrong = np.flatnonzero(~allowed(column, values[:, k].astype(np.float64)))
+        holds = f"allowed are {_holds(column)}"
+        problems += [f"row {i}, column {column.name!r}: {values[i, k]:g} is none of its values; {holds}" for i in wrong]
+    if problems:
+        fix = "correct it, or hand over a data frame, whose cells are read as in training"
+        raise DataError("DATA-VALUE", f"{problems[0]}.", fix=fix, problems=problems if len(problems) > 1 else ())
+
+
+def _holds(column: TableColumn) -> str:
+    """The raw values of a column, for a sentence."""
+    names = {
+        "count": "whole numbers from 0 on",
+        "yes-no": "0 for no and 1 for yes",
+        "category": f"0 to {len(column.levels) - 1}, the places of its names, and {len(column.levels)} for any other",
+    }
+    return names.get(column.kind, f"numbers up to {LARGEST:.2g}")
 
 
 def to_cells(values: np.ndarray, schema: Schema) -> dict[str, np.ndarray | Sequence[Any]]:
@@ -136,4 +162,4 @@ def _named(places: np.ndarray, known: np.ndarray, names: tuple[str, ...]) -> lis
     return [names[min(max(k, 0), last)] if there else None for k, there in zip(places, known, strict=True)]
 
 
-__all__ = ["Converted", "to_cells", "to_raw", "to_texts"]
+__all__ = ["Converted", "refuse_foreign", "to_cells", "to_raw", "to_texts"]

@@ -210,11 +210,15 @@ def _asked(cells: pl.Series, style: Style, asked: str) -> TableColumn:
 
 
 def allowed(column: TableColumn, values: np.ndarray) -> np.ndarray:
-    """Which of the values (n,) a column of its kind can hold; NaN is a gap and allowed."""
+    """Which of the raw values (n,) a column of its kind can hold; NaN is a gap and allowed."""
     with np.errstate(invalid="ignore"):
         fits = np.abs(values) <= LARGEST
-        if column.kind == "count":
+        if column.kind in {"count", "category", "yes-no"}:
             fits &= (values >= 0) & (values == np.floor(values))
+        if column.kind == "category":
+            fits &= values <= len(column.levels)  # the last place is that of names that training did not have
+        if column.kind == "yes-no":
+            fits &= values <= 1
     return fits | np.isnan(values)
 
 

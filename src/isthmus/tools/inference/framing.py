@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from isthmus.errors import DataError, unknown
+from isthmus.errors import DataError, UsageError, unknown
 from isthmus.evaluation.figures.contact_sheets import pictures
 
 WAYS = ("auto", "digit", "cover", "exact")
@@ -23,13 +23,17 @@ def frame(image: np.ndarray, shape: tuple[int, ...], way: str = "auto", *, dark_
     only of the right size already. "auto" is exact where the size is right, else digit for small gray models, else
     cover. `dark_border`: the model's pictures are light on dark, so dark ink on paper is turned around.
 
-    Raises: DataError for "exact" with another size, or "digit" without ink; UsageError for another way.
+    Raises: DataError for "exact" with another size, or "digit" without ink; UsageError for another way, or "digit"
+    for a model in color.
     """
     if way not in WAYS:
         raise unknown("way to frame", way, WAYS)
     C, H, W = shape
     seen = np.asarray(pictures(np.asarray(image)[None])[0], np.float32)  # (h, w, 1 or 3), floats
     fits = seen.shape[:2] == (H, W)
+    if way == "digit" and C != 1:
+        message = f'"digit" frames ink for gray models; this one takes {C} channels.'
+        raise UsageError("USAGE-FIT", message, fix='send fit="cover"')
     if way == "exact" and not fits:
         message = f"the image has {seen.shape[0]}x{seen.shape[1]} pixels; the model takes {H}x{W}."
         raise DataError("DATA-SIZE", message, fix=f'bring it to {H}x{W}, or send fit="auto"')

@@ -100,7 +100,7 @@ async function take(file) {
 export function pick(number = 0) {
   return latest("reconstruct", async (signal) => {
     const found = await ask(`/api/pick?seed=${number}`, undefined, signal);
-    const body = found.images ? { images: found.images, fit: "exact" } : { x: found.x };
+    const body = found.exact ? { x: found.exact, form: "png" } : { images: found.images, fit: "exact" };
     given(await ask("/api/reconstruct", body, signal), found.label ? `test sample ${found.id}, ${classed(found.label)}` : `test sample ${found.id}`, found);
   });
 }
@@ -110,7 +110,7 @@ function given(answer, label, found = {}) {
   Object.assign(state, { id: found.id, kind: found.label });
   one("#hint").hidden = !state.model.is_image;
   if (state.model.is_image) onCanvas(answer.input[0]); else fields(answer.input[0]);
-  arrived(answer, label);
+  arrived(answer, label, found.exact);
 }
 
 // A row whose values can be changed.
@@ -120,14 +120,20 @@ function fields(row) {
     rows(box, row, (k) => make("td", { className: "num" },
       make("input", { type: "number", step: "any", "aria-label": column(k), oninput: changed })));
   }
-  all("input", box).forEach((input, k) => { input.value = rounded(row[k]); input.dataset.exact = row[k]; });
+  all("input", box).forEach((input, k) => {
+    input.value = rounded(row[k]);
+    if (row[k] === null) delete input.dataset.exact; else input.dataset.exact = row[k];
+  });
 }
+
+// A field that is left empty is a gap.
+const valueOf = (input) => (input.value === "" ? null : Number(input.dataset.exact ?? input.value));
 
 function changed(event) {
   delete event.target.dataset.exact;
   const inputs = all("input", one("#row"));
-  if (inputs.some((input) => !Number.isFinite(input.valueAsNumber))) return; // half typed
-  const row = inputs.map((input) => Number(input.dataset.exact ?? input.value));
+  if (inputs.some((input) => input.validity.badInput)) return; // half typed
+  const row = inputs.map(valueOf);
   latest("reconstruct", async (signal) => { arrived(await ask("/api/reconstruct", { x: [row] }, signal), "your row"); });
 }
 
@@ -142,8 +148,9 @@ function onCanvas(uri) {
   img.src = uri;
 }
 
-function arrived(answer, label) {
-  state.source = state.model.is_image ? { images: [answer.input[0]], fit: "exact" } : { x: answer.input };
+// exact: the numbers of the sample, where no picture holds them.
+function arrived(answer, label, exact = null) {
+  state.source = exact ? { x: exact } : state.model.is_image ? { images: [answer.input[0]], fit: "exact" } : { x: answer.input };
   state.input = answer.input[0];
   state.label = label;
   state.z0 = answer.z ? answer.z[0] : null;
@@ -165,7 +172,8 @@ export async function load(z, label) {
     blank = false;
     const seen = answer.images || answer.x;
     if (state.model.is_image) onCanvas(seen[0]); else fields(seen[0]);
-    arrived({ ...answer, z: [z], input: seen, mse: [0] }, label);
+    const exact = state.model.fits_png ? null : (await ask("/api/decode", { z: [z], form: "numbers" }, signal)).x;
+    arrived({ ...answer, z: [z], input: seen, mse: [0] }, label, exact);
     one("#quality").textContent = "decoded from its code";
   });
 }

@@ -177,7 +177,7 @@ function setUpWalk() {
     if (ends.a) return;
     keep("a");
     const other = await another();
-    const answer = await ask("/api/reconstruct", other.images ? { images: other.images } : { x: other.x });
+    const answer = await ask("/api/reconstruct", other.exact ? { x: other.exact } : { images: other.images });
     ends.b = answer.z[0];
     show(one("#end-b"), answer, 0, "The end");
     found.set(Math.round(STEPS / 2) - 1);

@@ -115,7 +115,7 @@ export function rows(box, row, cell) {
 
 export const column = (k) => state.model.columns[k] || `column ${k}`;
 export const classed = (name) => (/^class/i.test(name) ? name : `class ${name}`);
-export const rounded = (value) => Number(value.toPrecision(4));
+export const rounded = (value) => (value === null ? "" : Number(value.toPrecision(4))); // null is a gap
 const TALL = 24; // lines of a table that are shown at once; more of them scroll
 
 // How far a result is from what it should be: decibels for images, the mean squared error for rows.
