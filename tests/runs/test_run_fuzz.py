@@ -7,7 +7,9 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import isthmus
 import run_fuzz
@@ -18,15 +20,41 @@ LONG = os.environ.get("ISTHMUS_LONG") == "1"
 SHORT = {"run.json", "metrics.json", "history.csv", "config.toml", "MANIFEST.json"}  # whose content is tried always
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a whole run `runs/a`, of a table and without much in it, so that a report takes no second."""
-    monkeypatch.chdir(tmp_path)
+def plain() -> None:
+    """A run without much in it, so that a report takes no second."""
     isthmus.train(tiny.table(60), out="runs/a", **tiny.FAST | {"epochs": 2})
+
+
+def mixed() -> None:
+    """A run on a table whose columns are of several kinds."""
+    rng = np.random.default_rng(0)
+    lines = [
+        f"{rng.choice(['tea', 'rum'])},{rng.integers(9)},{rng.random():.2f},2025-01-{i % 28 + 1:02d}" for i in range(60)
+    ]
+    Path("sales.csv").write_text("\n".join(["what,number,price,day", *lines]) + "\n")
+    isthmus.train("sales.csv", out="runs/a", **tiny.FAST | {"epochs": 2})
+
+
+def photo() -> None:
+    """A run of a denoiser, which has no code."""
+    Path("photos").mkdir()
+    for i in range(8):
+        shade = np.indices((40, 48)).sum(0) * (i + 1) % 256
+        Image.fromarray(shade.astype(np.uint8)).save(f"photos/{i}.png")
+    settings = {"recipe": "photo", "steps": 2, "hidden": [4, 8], "show": False, "threads": 1}
+    isthmus.train("photos", out="runs/a", **settings)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A folder with a whole run `runs/a`."""
+    monkeypatch.chdir(tmp_path)
+    getattr(request, "param", plain)()
     return tmp_path
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("home", [plain, *[mixed, photo] * LONG], indirect=True, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("summed", [True, False], ids=["with a manifest", "of an older version"])
 def test_fault_96_99_120_no_file_of_a_run_stops_another_run_or_a_command(home: Path, summed: bool) -> None:
     whole = Path(shutil.copytree("runs/a", home / "whole"))

@@ -159,3 +159,57 @@ def test_the_folders_above_are_known_though_the_way_there_is_gone(
         assert places.nearest(run)[:3] == [tmp_path / "a" / "runs", tmp_path / "a", tmp_path]
         with pytest.raises(FolderGoneError):
             guard(run / "b")
+
+
+def test_fault_119_a_link_that_comes_between_the_look_and_the_write_leads_nowhere(run: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "docs"
+
+    def swapping(part: Path) -> None:
+        (run / "latent").rename(run / "aside")
+        (run / "latent").symlink_to(outside)
+        part.write_text("new")
+
+    (run / "latent").mkdir()
+    files.write_atomic(run / "latent" / "b.txt", swapping, within=run)
+    assert contents(outside) == {"a.txt": "mine"}
+    assert contents(run / "aside") == {"b.txt": "new"}  # in the folder that was looked at, wherever it is now
+    (run / "latent").unlink()
+    (run / "aside").rename(run / "latent")
+    files.write_folder(run / "latent" / "codes", {"codes.txt": swapping}, within=run)
+    assert contents(outside) == {"a.txt": "mine"}
+    assert (run / "aside" / "codes" / "codes.txt").read_text() == "new"
+    assert sorted(path.name for path in (run / "aside").iterdir()) == ["b.txt", "codes"]  # and no `.part-…`
+
+
+@pytest.mark.parametrize("write", [write_file, write_parts])
+def test_fault_119_a_link_that_comes_right_after_the_look_is_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path]
+) -> None:
+    (run / "latent").mkdir()
+    looked = []
+
+    def swapped(path: Path, within: Path | None = None) -> Path | None:
+        found = guard(path, within)
+        if not looked:
+            looked.append(path)
+            (run / "latent").rename(run / "aside")
+            (run / "latent").symlink_to(tmp_path / "docs")
+        return found
+
+    monkeypatch.setattr(files, "guard", swapped)
+    monkeypatch.setitem(places.HELD, run, places.Held(run, _numbers(run)))
+    with pytest.raises(ModelFileError, match="latent is a link"):
+        write(run / "latent" / "b.txt")
+    assert contents(tmp_path / "docs") == {"a.txt": "mine"}
+
+
+def _numbers(run: Path) -> tuple[int, int]:
+    about = os.stat((run / places.LOCK).parent / "run.json")
+    (run / places.LOCK).hardlink_to(run / "run.json")
+    return about.st_dev, about.st_ino
+
+
+def test_a_run_that_is_reached_through_a_link_is_written_all_the_same(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(run)
+    files.write_text(tmp_path / "link" / "latent" / "b.txt", "new", within=tmp_path / "link")
+    assert contents(run / "latent") == {"b.txt": "new"}

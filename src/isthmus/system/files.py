@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from isthmus.errors import ModelFileError, ResourceError
 from isthmus.system import regular
+from isthmus.system.anchoring import anchored
 from isthmus.system.places import guard, refuse_other_kinds
 from isthmus.system.swapping import PART, in_use, mark_in_use, remove, standing, swap
 from isthmus.version import __version__
@@ -42,19 +43,24 @@ def write_atomic(path: Path, write: Callable[[Path], Any], *, within: Path | Non
     Raises: ResourceError that names the path, for a full disk or a missing permission; as `places.guard`.
     """
     with _explained(path, within):
-        _make_way(path, within)
-        handle, name = tempfile.mkstemp(prefix=PART, suffix=path.suffix, dir=path.parent)
-        part = Path(name)
-        try:
-            mark_in_use(handle)
-            write(part)
-            part.chmod(0o666 & ~_umask())
-            _flush(part)
-            os.replace(part, path)
-        finally:
-            os.close(handle)
-            remove(part)
+        run = _make_way(path, within)
+        with anchored(path.parent, run) as place:
+            _replace(place / path.name, write)
     return path
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    handle, name = tempfile.mkstemp(prefix=PART, suffix=path.suffix, dir=path.parent)
+    part = Path(name)
+    try:
+        mark_in_use(handle)
+        write(part)
+        part.chmod(0o666 & ~_umask())
+        _flush(part)
+        os.replace(part, path)
+    finally:
+        os.close(handle)
+        remove(part)
 
 
 def write_text(path: Path, text: str, *, within: Path | None = None) -> Path:
@@ -88,17 +94,22 @@ def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]], *, wi
     ModelFileError too where what stands there is no folder, or one of a later isthmus.
     """
     with _explained(folder, within):
-        _make_way(folder, within)
+        run = _make_way(folder, within)
         refuse_other_kinds(folder)
         refuse_newer_folder(folder)
-        part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
-        try:
-            with in_use(part):
-                _fill(part, files)
-                swap(part, folder)
-        finally:
-            remove(part)
+        with anchored(folder.parent, run) as place:
+            _replace_folder(place / folder.name, files)
     return folder
+
+
+def _replace_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]]) -> None:
+    part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
+    try:
+        with in_use(part):
+            _fill(part, files)
+            swap(part, folder)
+    finally:
+        remove(part)
 
 
 def _fill(part: Path, files: Mapping[str, Callable[[Path], Any]]) -> None:
@@ -122,13 +133,14 @@ def _explained(path: Path, within: Path | None) -> Iterator[None]:
         raise resource_error(path, error) from None
 
 
-def _make_way(path: Path, within: Path | None) -> None:
-    """Makes the folders above `path`, but never the run folder that it belongs to."""
+def _make_way(path: Path, within: Path | None) -> Path | None:
+    """Makes the folders above `path`, but never the run folder that it belongs to, which it returns."""
     run = guard(path, within)
     if run is None:
         path.parent.mkdir(parents=True, exist_ok=True)
     for parent in [p for p in reversed(path.parents) if run is not None and p != run and p.is_relative_to(run)]:
         parent.mkdir(exist_ok=True)
+    return run
 
 
 def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | None = None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from isthmus.errors import ModelFileError
 from isthmus.system import files, regular
+from isthmus.system.anchoring import anchored
 from isthmus.system.places import guard, refuse_link
 from isthmus.system.swapping import remove
 from isthmus.system.tensors import save_tensors
@@ -48,8 +50,9 @@ class Checkpoints:
         writers |= {STATE: lambda path: path.write_text(text, encoding="utf-8")}
         files.write_folder(folder, writers, within=self.folder.parent)
         files.write_text(self.folder / "latest", folder.name + "\n", within=self.folder.parent)
-        for old in self._folders()[:-KEPT]:
-            remove(old)
+        with suppress(OSError), anchored(self.folder, self.folder.parent) as place:  # else they go after the next one
+            for old in _folders(place)[:-KEPT]:
+                remove(old)
         return folder
 
     def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
@@ -60,7 +63,7 @@ class Checkpoints:
         Raises: ModelFileError where `folder` is a link, or a checkpoint is of a later isthmus.
         """
         refuse_link(self.folder)
-        for folder in reversed(self._folders()):
+        for folder in reversed(_folders(self.folder)):
             try:
                 files.verify_folder(folder)
             except ModelFileError as error:
@@ -75,11 +78,6 @@ class Checkpoints:
             return tensors, regular.read_json(folder / STATE)
         return None
 
-    def _folders(self) -> list[Path]:
-        """Those that `save` wrote: links are left alone, and so is what else lies there."""
-        found = [path for path in self.folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
-        return sorted(path for path in found if path.is_dir() and not path.is_symlink())
-
     def _moved_aside(self, folder: Path) -> Path:
         aside = folder.with_name(f"damaged-{folder.name}")
         try:
@@ -89,6 +87,12 @@ class Checkpoints:
         except OSError as error:
             raise files.resource_error(folder, error) from None
         return aside
+
+
+def _folders(place: Path) -> list[Path]:
+    """Those that `save` wrote: links are left alone, and so is what else lies there."""
+    found = [path for path in place.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
