@@ -131,6 +131,13 @@ def test_fault_118_a_gap_goes_in_and_comes_back_as_a_gap(asked: Any, mixed: Run)
     assert None not in found["x"][0]  # the network fills them
 
 
+def test_a_row_is_told_by_its_columns_and_not_by_what_the_network_sees(asked: Any) -> None:
+    model = asked.get("/api/model").json()
+    assert (model["shape"], model["columns"], model["denoises"]) == ([5], COLUMNS, False)
+    answer = asked.post("/api/encode", json={"images": [uri(np.zeros((4, 4), np.uint8))]})
+    assert told(answer) == (422, "the model takes rows of 5 numbers, no images.")
+
+
 def test_images_of_bands_go_to_and_fro_as_numbers(bands: Run) -> None:
     found = client(app_of(bands.path))
     assert found.get("/api/model").json()["fits_png"] is False

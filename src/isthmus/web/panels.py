@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
 from isthmus.errors import IsthmusError
+from isthmus.models.denoiser import Denoiser
 from isthmus.web.image_encoding import numbers, packed
 from isthmus.web.loaded_run import LoadedRun, place
 from isthmus.web.map_panel import chart
@@ -38,9 +39,10 @@ def model(request: Request) -> dict[str, Any]:
         "name": loaded.run.path.resolve().name,
         "data": loaded.run.metrics.get("data", {}).get("name") or loaded.run.config.data.source,
         "recipe": loaded.run.config.recipe,
-        "shape": list(preprocess.shape),
+        "shape": list(preprocess.raw_shape),
         "is_image": preprocess.is_image,
         "fits_png": loaded.fits_png,
+        "denoises": isinstance(loaded.model, Denoiser),
         "columns": list(preprocess.columns or ())[:200] if not preprocess.is_image else [],
         "z_size": loaded.model.z_size,
         "parameters": loaded.model.n_parameters,

@@ -141,7 +141,7 @@ def samples_of(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray],
         return loaded.raw(body.x)
     preprocess = loaded.model.preprocess
     if not preprocess.is_image:
-        message = f"the model takes rows of {preprocess.size} numbers, no images."
+        message = f"the model takes rows of {preprocess.raw_shape[0]} numbers, no images."
         raise DataError("DATA-SHAPE", message, fix='send {"x": [[…]]}')
     framed = [_framed(loaded, picture, body.fit) for picture in pictures]
     if framed[0].shape != preprocess.shape:

@@ -52,10 +52,16 @@ function introduce(model) {
   const [C, H, W] = model.shape;
   const size = model.is_image ? `${H} × ${W} ${C === 1 ? "pixels" : "color pixels"}` : `${model.shape[0]} columns`;
   const noisy = model.noise === "none" ? "" : ` It has learned to see through noise (${model.noise}).`;
-  one("#intro").textContent = model.reasons.code
+  one("#intro").textContent = model.denoises
+    ? `This network takes noise out of images of any size; here it works on pieces of ${size}. It was trained on ${model.data}, with noise (${model.noise}). It has no code: what needs one says so below.`
+    : model.reasons.code
     ? `This network rebuilds ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
     : `This network squeezes ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
   one("#code-name").textContent = `code, ${model.z_size} numbers`;
+  const without = Boolean(model.reasons.code);
+  for (const part of all(".code-only")) part.toggleAttribute("hidden", without);
+  for (const part of all(".no-code")) part.toggleAttribute("hidden", !without);
+  document.body.classList.toggle("without-code", without);
   for (const link of all("nav a[data-play]")) link.parentElement.hidden = false;
   for (const part of all(".image-only")) part.hidden = !model.is_image;
   for (const part of all(".table-only")) part.hidden = model.is_image;

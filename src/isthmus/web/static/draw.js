@@ -122,17 +122,16 @@ function fields(row) {
   }
   all("input", box).forEach((input, k) => {
     input.value = rounded(row[k]);
-    if (row[k] === null) delete input.dataset.exact; else input.dataset.exact = row[k];
+    input.dataset.exact = row[k]; // "null" for a gap, until something is typed
   });
 }
 
-// A field that is left empty is a gap.
-const valueOf = (input) => (input.value === "" ? null : Number(input.dataset.exact ?? input.value));
+const valueOf = ({ dataset: { exact }, value }) => (exact === "null" ? null : Number(exact ?? value));
 
 function changed(event) {
   delete event.target.dataset.exact;
   const inputs = all("input", one("#row"));
-  if (inputs.some((input) => input.validity.badInput)) return; // half typed
+  if (inputs.some((input) => input.dataset.exact !== "null" && !Number.isFinite(input.valueAsNumber))) return; // half typed
   const row = inputs.map(valueOf);
   latest("reconstruct", async (signal) => { arrived(await ask("/api/reconstruct", { x: [row] }, signal), "your row"); });
 }

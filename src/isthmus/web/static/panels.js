@@ -107,12 +107,21 @@ const LEVELS = {
   poisson: [1, 40, 0.5, 5], masking: [0, 0.95, 0.02, 0.4],
 };
 
+// The strongest level of that kind that the model was trained with, if it was; of photons the fewest are strongest.
+function trainedAt(name) {
+  const part = state.model.noise.split(/[+|]/).find((each) => each.split(":")[0] === name);
+  const found = /^[^:]+:([\d.]+)(?:-([\d.]+))?(?:,|$)/.exec(part ?? "");
+  const levels = (found ?? []).slice(1).map(Number).filter((level) => level > 0);
+  return levels.length ? (name === "poisson" ? Math.min(...levels) : Math.max(...levels)) : null;
+}
+
 function setUpNoise() {
   const kind = one("#kind"), box = one("#level");
   let found, seed = 1;
   function rebuild() {
-    const [min, max, step, value] = LEVELS[kind.value];
-    found = slider(kind.value === "poisson" ? "photons" : "level", { min, max, step, value }, clean);
+    const [min, max, step, usual] = LEVELS[kind.value];
+    const value = trainedAt(kind.value) ?? usual;
+    found = slider(kind.value === "poisson" ? "photons" : "level", { min, max: Math.max(max, value), step, value }, clean);
     box.replaceChildren(found.line);
     clean();
   }
