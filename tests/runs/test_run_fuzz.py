@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def photo() -> None:
     for i in range(8):
         shade = np.indices((40, 48)).sum(0) * (i + 1) % 256
         Image.fromarray(shade.astype(np.uint8)).save(f"photos/{i}.png")
-    settings = {"recipe": "photo", "steps": 2, "hidden": [4, 8], "show": False, "threads": 1}
+    settings: dict[str, Any] = {"recipe": "photo", "steps": 2, "hidden": [4, 8], "show": False, "threads": 1}
     isthmus.train("photos", out="runs/a", **settings)
 
 
