@@ -151,6 +151,19 @@ def test_images_of_bands_go_to_and_fro_as_numbers(bands: Run) -> None:
         assert found.post("/api/score", json=body).status_code == status
 
 
+def test_images_of_16_bits_go_to_and_fro_as_numbers(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 65_536, (40, 1, 8, 8)).astype(np.uint16)
+    np.save(tmp_path / "deep.npy", x)
+    settings: dict[str, Any] = tiny.FAST | {"range": "type"}
+    run = isthmus.train(tmp_path / "deep.npy", out=tmp_path / "run", **settings)
+    found = client(app_of(run.path))
+    picked = found.get("/api/pick?row=0").json()["exact"]
+    assert np.max(picked) > 255
+    for given in (picked, [[[[7] * 8] * 8]]):  # also where they would pass as bytes
+        z = found.post("/api/encode", json={"x": given}).json()["z"]
+        np.testing.assert_allclose(z, run.encode(np.array(given, np.uint16)), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "text"),
     [
