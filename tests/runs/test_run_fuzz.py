@@ -18,12 +18,13 @@ import tiny
 from run_fuzz import CONTENT, KINDS, cut, faults, flip, other, paths_of, tries
 
 LONG = os.environ.get("ISTHMUS_LONG") == "1"
+BRIEF: dict[str, Any] = tiny.FAST | {"epochs": 2}
 SHORT = {"run.json", "metrics.json", "history.csv", "config.toml", "MANIFEST.json"}  # whose content is tried always
 
 
 def plain() -> None:
     """A run without much in it, so that a report takes no second."""
-    isthmus.train(tiny.table(60), out="runs/a", **tiny.FAST | {"epochs": 2})
+    isthmus.train(tiny.table(60), out="runs/a", **BRIEF)
 
 
 def mixed() -> None:
@@ -33,7 +34,7 @@ def mixed() -> None:
         f"{rng.choice(['tea', 'rum'])},{rng.integers(9)},{rng.random():.2f},2025-01-{i % 28 + 1:02d}" for i in range(60)
     ]
     Path("sales.csv").write_text("\n".join(["what,number,price,day", *lines]) + "\n")
-    isthmus.train("sales.csv", out="runs/a", **tiny.FAST | {"epochs": 2})
+    isthmus.train("sales.csv", out="runs/a", **BRIEF)
 
 
 def photo() -> None:
