@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from contract import assert_close, drawn, redraw
-from isthmus.models.tiling import tiled, tiles_of
+from isthmus.models.tiling import tile_over, tiled, tiles_of
 from isthmus.parts.unet import UNet
 
 
@@ -33,6 +33,31 @@ def test_tiles_give_what_the_whole_image_gives(sides: tuple[int, int]) -> None:
         )
         expected = network(x)
         assert_close(found / expected.abs().max(), expected / expected.abs().max())
+    assert done == [(n, len(done)) for n in range(1, len(done) + 1)]
+
+
+@pytest.mark.parametrize("tile", [16, 48, 300])
+@pytest.mark.parametrize("is_interleaved", [False, True])
+def test_an_image_may_be_written_over(tile: int, is_interleaved: bool) -> None:
+    network, x = redraw(UNet(2, (4, 6, 8))).double(), drawn(1, 2, 150, 131, dtype=torch.float64)
+    done: list[tuple[int, int]] = []
+    with torch.no_grad():
+        expected = network(x)
+        found = x.contiguous(memory_format=torch.channels_last) if is_interleaved else x.clone()
+        at = found.data_ptr()
+        assert (
+            tile_over(
+                network,
+                found,
+                halo=network.halo,
+                stride=network.stride,
+                tile=tile,
+                progress=lambda *now: done.append(now),
+            )
+            is None
+        )
+    assert found.data_ptr() == at
+    assert_close(found / expected.abs().max(), expected / expected.abs().max())
     assert done == [(n, len(done)) for n in range(1, len(done) + 1)]
 
 

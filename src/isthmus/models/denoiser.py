@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.models.abstract_model import AbstractModel, Output, evaluation
 from isthmus.models.image_layout import ImageLayout
-from isthmus.models.tiling import tiled
+from isthmus.models.tiling import tile_over, tiled
 from isthmus.parts import bottlenecks, networks
 from isthmus.parts.codes import Code
 from isthmus.parts.neighbors import NeighborNoise
@@ -84,13 +85,32 @@ class Denoiser(AbstractModel):
         refuse_strength(strength)
         return self._through(given, strength, progress)
 
-    def _through(self, given: Any, strength: float, progress: Progress | None = None) -> Any:
-        layout = ImageLayout(given, self.preprocess)
+    def denoise_over(self, pixels: np.ndarray, strength: float = 1.0, *, progress: Progress | None = None) -> None:
+        """As `denoise`, of one image (C, H, W) in any order of memory, written over it: a photograph of any size needs
+        little more than itself.
+
+        Raises: as `denoise`.
+        """
+        refuse_strength(strength)
+        layout = ImageLayout(torch.from_numpy(pixels)[None], self.preprocess)
+        with torch.no_grad(), evaluation(self):
+            halo, stride = self.apart * self.network.halo, self.apart * self.network.stride
+            tile_over(self._cleaning(layout, strength), layout.raw, halo=halo, stride=stride, progress=progress)
+        if layout.raw.data_ptr() != pixels.__array_interface__["data"][0]:  # numbers of a type that is worked on apart
+            pixels[:] = layout.back(layout.raw)[0].numpy()
+
+    def _cleaning(self, layout: ImageLayout, strength: float) -> Callable[[Tensor], Tensor]:
+        """What is done to each tile of raw values."""
 
         def cleaned(raw: Tensor) -> Tensor:
             x = layout.to_x(raw.to(self.device))
             return layout.to_raw(x + strength * (self._clean(x) - x)).to(raw.device)
 
+        return cleaned
+
+    def _through(self, given: Any, strength: float, progress: Progress | None = None) -> Any:
+        layout = ImageLayout(given, self.preprocess)
+        cleaned = self._cleaning(layout, strength)
         with torch.no_grad(), evaluation(self):
             clean = [self._tiles(cleaned, image[None], progress) for image in layout.raw]
         return layout.back(torch.cat(clean) if clean else layout.raw)

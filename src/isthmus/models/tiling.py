@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -47,6 +48,37 @@ def tiled(
         if progress is not None:
             progress(done, len(pieces))
     return x if out is None else out
+
+
+def tile_over(
+    function: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "B C H W"],
+    *,
+    halo: int,
+    stride: int,
+    tile: int = TILE,
+    progress: Progress | None = None,
+) -> None:
+    """As `tiled`, written over x; `function` gives as many channels as it takes.
+
+    Beside x no more than two rows of tiles are there: of what is overwritten the rows that the next tiles look at are
+    kept.
+    """
+    H, W = x.shape[2:]
+    step, margin = max(stride, tile // stride * stride), -(-halo // stride) * stride
+    total, above = -(-H // step) * -(-W // step), x[:, :, :0]
+    for top in range(0, H, step):
+        bottom = min(top + step, H)
+        rows = torch.cat([above, x[:, :, top : min(bottom + margin, H)]], dim=2)  # none of it is overwritten yet
+        known = above.shape[2]
+        above = rows[:, :, : known + bottom - top][:, :, -margin:].clone()
+        for k, left in enumerate(range(0, W, step)):
+            inner = slice(left, min(left + step, W))
+            outer = _wider(inner, margin, W)
+            made = function(rows[..., outer])
+            x[:, :, top:bottom, inner] = made[:, :, known : known + bottom - top, _within(outer, inner)]
+            if progress is not None:
+                progress(top // step * -(-W // step) + k + 1, total)
 
 
 def tiles_of(H: int, W: int, *, halo: int, stride: int, tile: int = TILE) -> Iterator[Tile]:

@@ -156,7 +156,7 @@ def test_a_file_goes_the_way_of_an_array_whatever_the_scale(C: int, scaled: bool
     pixels = np.random.default_rng(0).integers(50, 190, (C, 21, 30), dtype=np.uint8)
     alpha, seen = np.full((21, 30), 7, np.uint8), []
     found = cleaned(
-        model, Frame(pixels, alpha, {"dpi": (72, 72)}), progress=lambda done, total: seen.append((done, total))
+        model, Frame(pixels.copy(), alpha, {"dpi": (72, 72)}), progress=lambda done, total: seen.append((done, total))
     )
     assert np.array_equal(found.pixels, model.denoise(pixels[None])[0])
     assert not np.array_equal(found.pixels, pixels)

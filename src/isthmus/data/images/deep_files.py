@@ -109,8 +109,13 @@ def _upright(planes: np.ndarray, seen: Deep) -> Planes:
     planes = planes if str(planes.dtype) in KEPT else planes.astype(np.float32)
     planes = turned(planes, seen.turn)
     if not seen.alpha:
-        return Planes(np.ascontiguousarray(planes), None)
-    return Planes(np.ascontiguousarray(planes[: seen.bands]), np.ascontiguousarray(planes[seen.bands]))
+        return Planes(_forwards(planes), None)
+    return Planes(_forwards(planes[: seen.bands]), _forwards(planes[seen.bands]))
+
+
+def _forwards(planes: np.ndarray) -> np.ndarray:
+    """The same without a copy, unless it runs backwards, which PyTorch does not take."""
+    return np.ascontiguousarray(planes) if min(planes.strides) < 0 or not planes.flags.writeable else planes
 
 
 def turned(planes: np.ndarray, turn: int) -> np.ndarray:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from isthmus.data.images.animated_files import ANIMATED, animation_settings, played
-from isthmus.data.images.deep_files import look_deep, read_frames
+from isthmus.data.images.deep_files import look_deep, read_frames, turned
 from isthmus.data.images.deep_saving import is_deep, jpeg_2000_bytes, png_bytes, tiff_settings, write_tiff
-from isthmus.data.images.pixels import ALPHA, FORMAT_OF, WIDE, Unreadable, opened
+from isthmus.data.images.pixels import ALPHA, FORMAT_OF, ORIENTATION, WIDE, Unreadable, opened, orientation_of
 from isthmus.system.files import write_atomic
 
 QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
+STRIP = 2**22  # pixels that go into or out of Pillow at once: 12 MB in color
+BACK = {6: 8, 8: 6}  # the turn that undoes one; each of the others undoes itself
 CARRIED = ("icc_profile", "exif", "dpi")  # of a picture's `info`
 SEVERAL = {"TIFF", *ANIMATED}  # formats that hold more than one frame
 LOSSLESS_WEBP, HEAD = b"VP8L", 2**16  # the mark of its pixels, and how far into the file their first frame begins
@@ -156,30 +158,45 @@ def _frame(image: Image.Image) -> Frame:
     info: dict[str, Any] = {str(name): value for name, value in image.info.items()}
     if getattr(image, "text", None) and image.format == "PNG":
         info["text"] = {k: str(v) for k, v in image.text.items()}  # type: ignore[attr-defined]
-    upright = ImageOps.exif_transpose(image) if image.format != "TIFF" else image  # Pillow turns a TIFF itself
-    exif = upright.getexif()
+    turn = orientation_of(image) if image.format != "TIFF" else 1  # Pillow turns a TIFF itself
+    exif = image.getexif()
     info.pop("exif", None)
     if len(exif):
-        exif[0x0112] = 1
+        exif[ORIENTATION] = 1
         info["exif"] = exif.tobytes()
-    pixels, alpha = _divided(upright)
+    pixels, alpha = _divided(image, turn)
     return Frame(pixels, alpha, info)
 
 
-def _divided(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+def _divided(image: Image.Image, turn: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Upright pixels (C, H, W), a view of (H, W, C), and transparency (H, W) or None."""
     if image.mode in WIDE:
         values = np.asarray(image).astype(np.uint16 if ";16" in image.mode else np.float32)
         if not np.isfinite(values).all():
             raise Unreadable("holds NaN or infinite pixels")
-        return np.ascontiguousarray(values)[None], None
+        return np.ascontiguousarray(turned(values[None], turn)), None
     transparent = _is_transparent(image)
     gray = image.mode in {"1", "L", "LA", "La"}
-    values = np.asarray(
-        image.convert({(True, True): "LA", (True, False): "L", (False, True): "RGBA"}.get((gray, transparent), "RGB"))
-    )
-    values = values[..., None] if values.ndim == 2 else values
-    planes = np.ascontiguousarray(values.transpose(2, 0, 1))
+    mode = {(True, True): "LA", (True, False): "L", (False, True): "RGBA"}.get((gray, transparent), "RGB")
+    planes = _filled(image, mode, turn)
     return (planes[:-1], planes[-1]) if transparent else (planes, None)
+
+
+def _filled(image: Image.Image, mode: str, turn: int) -> np.ndarray:
+    """Bytes (C, H, W) of an image in `mode`, upright, strip by strip: whole they would be there twice."""
+    width, height = image.size
+    sides = (width, height) if turn >= 5 else (height, width)
+    upright = np.moveaxis(np.empty((*sides, len(mode)), np.uint8), -1, 0)
+    as_stored = turned(upright, BACK.get(turn, turn))
+    for top, bottom in _strips(height, width):
+        values = np.asarray(image.crop((0, top, width, bottom)).convert(mode))
+        as_stored[:, top:bottom] = values.reshape(*values.shape[:2], -1).transpose(2, 0, 1)
+    return upright
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    step = max(1, STRIP // width)
+    return ((top, min(top + step, height)) for top in range(0, height, step))
 
 
 def _is_transparent(image: Image.Image) -> bool:
@@ -187,5 +204,14 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _picture(frame: Frame) -> Image.Image:
-    planes = frame.pixels if frame.alpha is None else np.concatenate([frame.pixels, frame.alpha[None]])
-    return Image.fromarray(planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0)))
+    """An image of Pillow, filled strip by strip."""
+    C, height, width = frame.pixels.shape
+    if frame.pixels.dtype != np.uint8:
+        return Image.fromarray(np.ascontiguousarray(frame.pixels[0]))
+    picture = Image.new({1: "L", 3: "RGB"}[C] + "A" * (frame.alpha is not None), (width, height))
+    for top, bottom in _strips(height, width):
+        planes = frame.pixels[:, top:bottom]
+        planes = planes if frame.alpha is None else np.concatenate([planes, frame.alpha[None, top:bottom]])
+        strip = planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
+        picture.paste(Image.fromarray(np.ascontiguousarray(strip)), (0, top))
+    return picture

@@ -39,17 +39,29 @@ class Judgment(NamedTuple):
 
 def judge_photograph(model: Denoiser, pixels: np.ndarray) -> Judgment:
     """Denoises a few windows of pixels (C, H, W), spread over the picture, and looks at what goes."""
-    noisy = windows_of(pixels)
-    return _judged(noisy, model.denoise(noisy), pixels)
+    before = seen_of(pixels)
+    return _judged(before, model.denoise(before.windows))
 
 
-def judge_cleaned(pixels: np.ndarray, cleaned: np.ndarray) -> Judgment:
+class Seen(NamedTuple):
+    """What is kept of a picture that is about to be written over: windows of it, and its black and white."""
+
+    windows: np.ndarray
+    ends: tuple[float, float]
+
+
+def seen_of(pixels: np.ndarray) -> Seen:
+    """Of pixels (C, H, W)."""
+    return Seen(windows_of(pixels), (0.0, 255.0) if pixels.dtype == np.uint8 else value_range(pixels))
+
+
+def judge_cleaned(before: Seen, cleaned: np.ndarray) -> Judgment:
     """The same of a picture (C, H, W) that was denoised already, at full strength."""
-    return _judged(windows_of(pixels), windows_of(cleaned), pixels)
+    return _judged(before, windows_of(cleaned))
 
 
-def _judged(noisy: np.ndarray, clean: np.ndarray, pixels: np.ndarray) -> Judgment:
-    x, x_hat = (_unit(values, pixels) for values in (noisy, clean))
+def _judged(before: Seen, clean: np.ndarray) -> Judgment:
+    x, x_hat = (_unit(values, before.ends) for values in (before.windows, clean))
     removed = look_at_removed(torch.from_numpy(x), torch.from_numpy(x_hat))
     return Judgment(noise_in_flat_parts(x, x_hat), removed)
 
@@ -64,12 +76,10 @@ def windows_of(pixels: np.ndarray) -> np.ndarray:
     return np.stack([pixels[:, top : top + S, left : left + S] for top, left in (places[k] for k in chosen)])
 
 
-def _unit(values: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def _unit(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
     """As shares of the picture's range: 255 of bytes, else from its least to its greatest value."""
-    if pixels.dtype == np.uint8:
-        return values.astype(np.float32) / 255
-    low, high = value_range(pixels)
+    low, high = ends
     return (values.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-12))
 
 
-__all__ = ["Judgment", "judge_cleaned", "judge_photograph", "windows_of"]
+__all__ = ["Judgment", "Seen", "judge_cleaned", "judge_photograph", "seen_of", "windows_of"]

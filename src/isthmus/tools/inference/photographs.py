@@ -22,7 +22,7 @@ from isthmus.models.denoiser import Denoiser, refuse_strength
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
-from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, judge_photograph
+from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, judge_photograph, seen_of
 from isthmus.wording import counted, printable
 
 
@@ -154,18 +154,21 @@ def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish:
     photograph = Photograph(job.source)
     frames = list(photograph.frames())
     model = network_for(frames[0].pixels)
-    found, made = None, frames
+    found, made, first = None, frames, frames[0]
     if wish.leaves_clean or wish.strength < 1:  # else the cleaned picture itself tells, without a pass of its own
         found = judge_photograph(model, _in_unit(model, frames[0].pixels)[0])
     is_left = wish.leaves_clean and found is not None and found.is_clean
     if is_left:
         _copy(photograph, frames, job)
     else:
+        before = seen_of(first.pixels)
+        first = first._replace(pixels=first.pixels.copy()) if job.compared is not None else first
         made = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
         photograph.save(made, job.target)
-    found = judge_cleaned(frames[0].pixels, made[0].pixels) if found is None else found
+        found = judge_cleaned(before, made[0].pixels) if found is None else found
     if job.compared is not None:
-        _compare(frames[0], made[0], job.source.name, job.compared)
+        _compare(first, made[0], job.source.name, job.compared)
+    assert found is not None
     return CleanedFile(job.target, found, is_left)
 
 
@@ -183,7 +186,7 @@ def _compare(before: Frame, after: Frame, name: str, target: Path) -> None:
 
 
 def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
-    """The frame with its noise taken out; its transparency stays, `strength` from 0 to 1 blends.
+    """The frame with its noise taken out, written over it; its transparency stays, `strength` from 0 to 1 blends.
 
     Floats beyond [0, 1], which a model of bytes does not know, are brought there by their own ends, and back.
     """
@@ -191,7 +194,8 @@ def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Prog
     if model.preprocess.alpha:
         made = _seen(model, pixels, frame.alpha, strength, progress)
     else:
-        made = model.denoise(pixels[None], strength, progress=progress)[0]
+        made = pixels
+        model.denoise_over(made, strength, progress=progress)
     if ends is not None:
         made = made * np.float32(ends[1] - ends[0]) + np.float32(ends[0])
     return frame._replace(pixels=made)
