@@ -9,9 +9,9 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName
-from isthmus.errors import ResourceError
+from isthmus.errors import ResourceError, UsageError
 from isthmus.extras import installing
-from isthmus.runs.finding import find
+from isthmus.runs.finding import find, is_photo
 from isthmus.wording import printable
 
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="The port. [8642, or the next free one]")]
@@ -29,6 +29,9 @@ def serve(
 ) -> None:  # fmt: skip
     """Open a page to play with a run: draw, move the code, clean, walk, sample; and an API for programs.
 
+    `isthmus serve photo` is for photographs: before and after with a divider, how strongly, and a file to keep. So are
+    runs of --recipe photo.
+
     Prints the address with its token; whoever has it can use the model, nobody else. Ctrl-C ends it.
 
     \b
@@ -36,8 +39,13 @@ def serve(
       isthmus serve latest
       isthmus serve runs/mnist-modern-1 --port 9000
       isthmus serve latest --watch
+      isthmus serve photo
     """
-    found = find(run)
+    shipped = is_photo(run)
+    if shipped and watch:
+        message = "photo is shipped ready, so there is no training to watch."
+        raise UsageError("USAGE-PHOTO", message, fix="leave --watch out")
+    found = _photo() if shipped else find(run)
     try:
         from isthmus.web.server import serve as start
     except ImportError as error:
@@ -52,6 +60,12 @@ def serve(
 
     stream = sys.stdin.buffer if until_closed else None
     start(found, port=port, host=host, allow_network=allow_network, watch=watch, on_start=on_start, until_closed=stream)
+
+
+def _photo() -> Any:
+    from isthmus.models.photo import PhotoDenoiser
+
+    return PhotoDenoiser()
 
 
 def register(app: typer.Typer) -> None:

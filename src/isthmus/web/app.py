@@ -18,10 +18,12 @@ from isthmus.report.page import frame_of
 from isthmus.system import regular
 from isthmus.system.files import finite_or_null
 from isthmus.version import __version__
-from isthmus.web import panels, routes
+from isthmus.web import panels, photograph_panel, routes
 from isthmus.web import watch as watching
 from isthmus.web.guard import Access, Guard
 from isthmus.web.limits import Limits, Metered, TooMuch
+from isthmus.web.photograph_panel import Photographs
+from isthmus.web.served_photo import ServedPhoto
 from isthmus.web.served_run import PAGES, ServedRun
 
 STATUS = {DataError: 422, ModelFileError: 409, ResourceError: 507}  # others: 400
@@ -31,6 +33,8 @@ STATIC = {
     "state.js": "text/javascript; charset=utf-8",
     "draw.js": "text/javascript; charset=utf-8",
     "map.js": "text/javascript; charset=utf-8",
+    "photograph.css": "text/css; charset=utf-8",
+    "photograph.js": "text/javascript; charset=utf-8",
     "panels.js": "text/javascript; charset=utf-8",
     "watch.js": "text/javascript; charset=utf-8",
 }
@@ -40,8 +44,10 @@ ALONE = (
 )
 
 
-def build_app(served: ServedRun, access: Access, limits: Limits | None = None, *, watch: bool = False) -> FastAPI:
-    """The ASGI application of one run."""
+def build_app(
+    served: ServedRun | ServedPhoto, access: Access, limits: Limits | None = None, *, watch: bool = False
+) -> FastAPI:
+    """The ASGI application of one run, or of the denoiser that is shipped."""
     limits = limits or Limits()
     app = FastAPI(
         title="isthmus", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
@@ -49,7 +55,8 @@ def build_app(served: ServedRun, access: Access, limits: Limits | None = None, *
         description="One trained autoencoder. Send `Authorization: Bearer TOKEN`; batches go in one request.",
     )  # fmt: skip
     app.state.served, app.state.limits, app.state.access, app.state.watch = served, limits, access, watch
-    for module in (routes, panels, watching):
+    app.state.photographs = Photographs(served, limits)
+    for module in (routes, panels, photograph_panel, watching):
         app.include_router(module.router)
     _add_pages(app)
     app.add_exception_handler(IsthmusError, _error_response)

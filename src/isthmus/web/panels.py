@@ -26,6 +26,7 @@ def about(request: Request) -> dict[str, Any]:
         "name": served.path.name,
         "model": served.has_model(),
         "watch": watch,
+        "photographs": request.app.state.photographs.is_at_hand,
         "report": served.file("report") is not None,
     }
 

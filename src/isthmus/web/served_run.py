@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from isthmus.errors import UsageError
+from isthmus.models.denoiser import Denoiser
 from isthmus.runs.folder import CHECKPOINT, HISTORY, MODEL, RECORD, RunFolder
 from isthmus.system.lock import is_held
 from isthmus.system.swapping import standing
 from isthmus.web.loaded_run import LoadedRun
+from isthmus.web.photograph_panel import Networks
 
 PAGES = {"report": "report.html"}  # what a run folder may hold for the page to link to; nothing else of it is served
 PICTURES = {name: f"{name}.png" for name in ("curves", "data", "sanity", "denoising", "worst")}
@@ -28,6 +31,14 @@ class ServedRun:
             if self._bench is None or self._bench.run.is_replaced():
                 self._bench = LoadedRun(RunFolder(self.path))
             return self._bench
+
+    def networks(self) -> Networks:
+        """What cleans photographs. Raises: UsageError for a model that takes images of one size."""
+        model = self.loaded().model
+        if not isinstance(model, Denoiser):
+            message = "this model takes images of one size, and no photographs."
+            raise UsageError("USAGE-PHOTO", message, fix="serve `photo`, or a run of --recipe photo")
+        return Networks(lambda _: model, leaves_clean=False)
 
     def has_model(self) -> bool:
         """Whether there is a trained model, and nobody is about to replace it."""

@@ -18,12 +18,14 @@ import torch
 import uvicorn
 
 from isthmus.errors import UsageError
+from isthmus.models.photo import PhotoDenoiser
 from isthmus.runs.folder import RunFolder
 from isthmus.web.app import build_app
 from isthmus.web.connections import connections
 from isthmus.web.guard import Access
 from isthmus.web.limits import Limits
 from isthmus.web.ports import listening
+from isthmus.web.served_photo import ServedPhoto
 from isthmus.web.served_run import ServedRun
 
 THREADS = 1  # of the arithmetic: one image through a small network is fastest on one core, which leaves the others free
@@ -54,7 +56,7 @@ class Serving:
 
 
 def serve(
-    run: RunFolder, *, port: int | None = None, host: str = "127.0.0.1", allow_network: bool = False,
+    run: RunFolder | PhotoDenoiser, *, port: int | None = None, host: str = "127.0.0.1", allow_network: bool = False,
     watch: bool = False, on_start: Callable[[Serving], None], limits: Limits | None = None, until_closed: Any = None,
 ) -> None:  # fmt: skip
     """Serves the page and the API of a run until Ctrl-C; `on_start` hears the address once it can be opened.
@@ -63,12 +65,13 @@ def serve(
 
     Raises: UsageError, ResourceError; ModelFileError for a run without a trained model, unless it is watched.
     """
-    served, token = ServedRun(run.path), _token()
-    if not watch:
+    token = _token()
+    served = ServedPhoto(run) if isinstance(run, PhotoDenoiser) else ServedRun(run.path)
+    if isinstance(served, ServedRun) and not watch:
         served.loaded()  # what cannot be opened is said now, not on the page
     with listening(host, port, allow_network=allow_network) as sock:
         at = sock.getsockname()[1]
-        serving = _serving(run, host, at, token, allow_network)
+        serving = _serving(served.path if isinstance(run, PhotoDenoiser) else run.path, host, at, token, allow_network)
         names = {"127.0.0.1", "localhost", "[::1]"} | (
             {socket.gethostname().lower(), host.lower()} if allow_network else set()
         )
@@ -99,7 +102,7 @@ def serve(
             return
 
 
-def _serving(run: RunFolder, host: str, port: int, token: str, allow_network: bool) -> Serving:
+def _serving(run: Path, host: str, port: int, token: str, allow_network: bool) -> Serving:
     name = "127.0.0.1" if host in {"0.0.0.0", "localhost"} else f"[{host}]" if ":" in host else host
     said = []
     if allow_network:
@@ -107,7 +110,7 @@ def _serving(run: RunFolder, host: str, port: int, token: str, allow_network: bo
             f"warning: everybody who can reach this machine's port {port} and has the token can use the model; "
             "nothing is encrypted, so whoever can read the network can read the token too"
         )
-    return Serving(f"http://{name}:{port}/?token={token}", host, port, token, run.path, tuple(said))
+    return Serving(f"http://{name}:{port}/?token={token}", host, port, token, run, tuple(said))
 
 
 def _token() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -17,7 +19,7 @@ MOST_ENLARGED = 50  # times: at a 50th of its range even a difference of one in 
 @look()
 def before_after(before: np.ndarray, after: np.ndarray, name: str) -> Figure:
     """Images (C, H, W), as `pictures` takes them: uint8, uint16 or floats in [0, 1]."""
-    x, y = (pictures(image[None])[0] for image in (before, after))
+    x, y = (reduced(image, 2 * WIDTH) for image in (before, after))
     H, W = x.shape[:2]
     height = round(WIDTH * H / W)
     side = (WIDTH - 2 * GAP) // 3
@@ -28,18 +30,48 @@ def before_after(before: np.ndarray, after: np.ndarray, name: str) -> Figure:
     line = MARGIN + WIDTH * middle / W
     page.axes.plot([line, line], [top, top + height], color=PAPER, linewidth=2)
     page.axes.plot([line, line], [top, top + height], color=INK, linewidth=0.6)
-    _details(page, x, y, top + height + GAP, side)
+    _details(page, detail_of(before, after), top + height + GAP, side)
     return page.figure
 
 
-def _details(page: Page, x: np.ndarray, y: np.ndarray, top: int, side: int) -> None:
-    rows, columns = richest(y.mean(-1), min(DETAIL, *x.shape[:2]))
-    a, b = x[rows, columns], y[rows, columns]
+class Detail(NamedTuple):
+    """A part of a picture (h, w, 1 or 3) in [0, 1], and what was taken away around middle gray, `times` as strong."""
+
+    before: np.ndarray
+    after: np.ndarray
+    removed: np.ndarray
+    times: float
+
+
+def detail_of(before: np.ndarray, after: np.ndarray) -> Detail:
+    """Of images (C, H, W), where the second has most detail; pixels as they are."""
+    small = reduced(after, 2 * WIDTH).mean(-1)
+    k = after.shape[2] // small.shape[1]
+    rows, columns = richest(small, max(2, min(DETAIL // k, *small.shape)))
+    side = min(DETAIL, *after.shape[1:])
+    top, left = (min(k * part.start, end - side) for part, end in zip((rows, columns), after.shape[1:], strict=True))
+    a, b = (pictures(image[None, :, top : top + side, left : left + side])[0] for image in (before, after))
     removed = a - b
     times = min(MOST_ENLARGED, 0.5 / max(float(np.quantile(np.abs(removed), 0.999)), 1e-6))
-    shown = (0.5 + times * removed).clip(0, 1)
-    titles = ("a detail before", "after", f"what was taken away, {times:.0f} times as strong")
-    for i, (title, picture) in enumerate(zip(titles, (a, b, shown), strict=True)):
+    return Detail(a, b, (0.5 + times * removed).clip(0, 1), times)
+
+
+def reduced(image: np.ndarray, most: int) -> np.ndarray:
+    """An image (C, H, W) as `pictures` gives it, (h, w, 1 or 3): means of k x k pixels, k so that w is not far above
+    `most`. Row by row, so that a large one is never there as floats.
+    """
+    k = max(1, min(image.shape[2] // most, image.shape[1]))
+    if k == 1:
+        return pictures(image[None])[0]
+    _, H, W = image.shape
+    h, w = H // k, W // k
+    rows = (pictures(image[None, :, k * i : k * i + k, : k * w])[0] for i in range(h))
+    return np.stack([row.mean(0).reshape(w, k, -1).mean(1) for row in rows])
+
+
+def _details(page: Page, found: Detail, top: int, side: int) -> None:
+    titles = ("a detail before", "after", f"what was taken away, {found.times:.0f} times as strong")
+    for i, (title, picture) in enumerate(zip(titles, found[:3], strict=True)):
         left = MARGIN + i * (side + GAP)
         draw_picture(page, picture, left, top, (side, side), interpolation="nearest")
         page.text(title, left + side / 2, top + side + BODY, size=SMALL, color=MUTED)
@@ -63,4 +95,4 @@ def _within(sums: np.ndarray, top: int, left: int, height: int, width: int) -> f
     return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
 
 
-__all__ = ["before_after"]
+__all__ = ["Detail", "before_after", "detail_of", "reduced"]

@@ -156,7 +156,7 @@ def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish:
     model = network_for(frames[0].pixels)
     found, made, first = None, frames, frames[0]
     if wish.leaves_clean or wish.strength < 1:  # else the cleaned picture itself tells, without a pass of its own
-        found = judge_photograph(model, _in_unit(model, frames[0].pixels)[0])
+        found = judge_photograph(model, in_unit(model, frames[0].pixels)[0])
     is_left = wish.leaves_clean and found is not None and found.is_clean
     if is_left:
         _copy(photograph, frames, job)
@@ -181,7 +181,7 @@ def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
 
 
 def _compare(before: Frame, after: Frame, name: str, target: Path) -> None:
-    shown = [_in_unit(None, frame.pixels, of=before.pixels)[0] for frame in (before, after)]
+    shown = [in_unit(None, frame.pixels, of=before.pixels)[0] for frame in (before, after)]
     figures.save(before_after(*shown, name=name), target)
 
 
@@ -190,7 +190,7 @@ def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Prog
 
     Floats beyond [0, 1], which a model of bytes does not know, are brought there by their own ends, and back.
     """
-    pixels, ends = _in_unit(model, frame.pixels)
+    pixels, ends = in_unit(model, frame.pixels)
     if model.preprocess.alpha:
         made = _seen(model, pixels, frame.alpha, strength, progress)
     else:
@@ -215,7 +215,7 @@ def _seen(
     return (mean if pixels.dtype.kind == "f" else mean.round()).astype(pixels.dtype)
 
 
-def _in_unit(
+def in_unit(
     model: Denoiser | None, pixels: np.ndarray, *, of: np.ndarray | None = None
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
     """Floats beyond [0, 1] brought there by their own ends (those of `of`), with these; all else as it is, and None.

@@ -3,6 +3,7 @@ import { all, ask, make, on, one, say, state } from "./state.js";
 import * as drawing from "./draw.js";
 import * as map from "./map.js";
 import * as panels from "./panels.js";
+import * as photograph from "./photograph.js";
 import * as watching from "./watch.js";
 
 document.documentElement.classList.add("on");
@@ -22,8 +23,14 @@ async function start() {
   one("#name").textContent = about.name;
   document.title = `${about.name} · isthmus`;
   one("#report-link").hidden = !about.report;
+  if (about.photographs) photograph.setUp();
   if (about.model) await play();
+  else if (about.photographs) {
+    one("#intro").textContent = "This network takes noise and grain out of photographs of any size.";
+    one("#programs").replaceChildren(make("code", { textContent: "POST /api/photograph" }));
+  }
   else one("#intro").textContent = "There is no trained model yet. As soon as there is one, this page lets you play with it.";
+  if (about.photographs && !about.model) document.body.dataset.ready = "yes";
   if (about.watch) {
     one("#training").hidden = false;
     one("#nav-training").hidden = false;

@@ -1,0 +1,247 @@
+"""Photographs through a denoiser, for the page: before and after, how strongly, and a file to keep."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import secrets
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from isthmus.data.images.photograph import Frame, Photograph
+from isthmus.data.images.pixels import SUFFIXES_OF, look, pixel_limit, reason
+from isthmus.errors import DataError, IsthmusError, UsageError
+from isthmus.evaluation.figures.before_after import detail_of, reduced
+from isthmus.evaluation.figures.data_pictures import drawn_between, laid_on_board
+from isthmus.models.denoiser import Denoiser
+from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, seen_of
+from isthmus.tools.inference.photographs import CleanedFile, cleaned, in_unit, told
+from isthmus.web.limits import Limits, TooMuch
+
+VIEW = 1_400  # pixels across of what the page shows: more than fit beside its margins
+VIEW_QUALITY = 90  # of JPEG: no block is seen beside noise
+ROWS = 256  # of pixels that are blended at once: 50 MB of a wide photograph
+
+router = APIRouter(prefix="/api/photograph")
+
+
+class Networks(NamedTuple):
+    """The network for pixels (C, H, W); `leaves_clean`: pictures with hardly any noise are better left alone."""
+
+    network_for: Callable[[np.ndarray], Denoiser]
+    leaves_clean: bool
+
+
+class ServesPhotographs(Protocol):
+    """What is served, as far as this panel knows it."""
+
+    def networks(self) -> Networks:
+        """Raises: UsageError for a model that takes no photographs."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CleanedPhotograph:
+    """A photograph before and after, at full strength; `key` names it to the page."""
+
+    key: str
+    photograph: Photograph
+    before: list[Frame]
+    after: list[Frame]
+    judgment: Judgment
+
+    def packed(self, strength: float, folder: Path) -> tuple[bytes, str]:
+        """The file at a strength from 0 to 1, in the format it came in, and its suffix."""
+        kind = "JPEG" if self.photograph.format == "MPO" else self.photograph.format  # a JPEG with previews behind it
+        suffix = SUFFIXES_OF.get(kind, (".png",))[0]
+        pairs = zip(self.before, self.after, strict=True)
+        frames = [a._replace(pixels=blended(a.pixels, b.pixels, strength)) for a, b in pairs]
+        path = self.photograph.save(frames, folder / f"kept{suffix}")
+        return path.read_bytes(), path.suffix
+
+
+def blended(before: np.ndarray, after: np.ndarray, strength: float) -> np.ndarray:
+    """before + strength (after - before), of pixels (C, H, W), in their type."""
+    if strength in (0, 1):
+        return after if strength else before
+    made = np.empty_like(before)
+    for top in range(0, before.shape[1], ROWS):
+        a, b = (pixels[:, top : top + ROWS].astype(np.float32) for pixels in (before, after))
+        mixed = a + np.float32(strength) * (b - a)
+        made[:, top : top + ROWS] = mixed if before.dtype.kind == "f" else mixed.round()
+    return made
+
+
+class Photographs:
+    """One photograph at a time: the others wait without holding a thread, so that all else is answered meanwhile.
+
+    Only the last one is kept, in memory; its file lies in a folder that goes with the server.
+    """
+
+    def __init__(self, served: ServesPhotographs, limits: Limits) -> None:
+        self.served, self.limits, self.turn = served, limits, asyncio.Lock()
+        self.kept: CleanedPhotograph | None = None
+        self.done = (0, 0)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the file at hand lies; it goes with this object, and with the process."""
+        made = tempfile.mkdtemp(prefix="isthmus-")
+        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+        return Path(made)
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether what is served takes photographs."""
+        try:
+            return bool(self.served.networks())
+        except (IsthmusError, OSError):
+            return False
+
+    def clean(self, content: bytes) -> dict[str, Any]:
+        """Keeps the photograph that `content` is, cleaned, and tells of it. Raises: DataError, TooMuch."""
+        self.kept, self.done = None, (0, 0)
+        networks = self.served.networks()
+        path = self.folder / "given"
+        path.write_bytes(content)
+        try:
+            with pixel_limit(None):  # of the package; that of the server follows
+                self._refuse_large(path)
+                photograph = Photograph(path)
+                found = self._cleaned(photograph, networks)
+        except DataError:
+            raise
+        except (OSError, SyntaxError, ValueError) as error:
+            message = f"the file {reason(path, error)}."
+            raise DataError("DATA-IMAGE", message, fix="send PNG, JPEG, TIFF, WebP, BMP, GIF or JPEG 2000") from None
+        self.kept = found
+        return about(found, networks)
+
+    def _refuse_large(self, path: Path) -> None:
+        """Before any pixel is decoded."""
+        seen = look(path)[0]
+        n, most = seen.height * seen.width * Photograph(path).n_frames, self.limits.pixels
+        if n > most:
+            raise TooMuch(f"the photograph has {n:,} pixels in all its frames; at most {most:,} are read.")
+
+    def _cleaned(self, photograph: Photograph, networks: Networks) -> CleanedPhotograph:
+        before = list(photograph.frames())
+        seen, after = seen_of(before[0].pixels), []
+        for number, frame in enumerate(before):
+            own = frame._replace(pixels=frame.pixels.copy())
+            after.append(cleaned(networks.network_for(frame.pixels), own, progress=self._counting(number, len(before))))
+        judgment = judge_cleaned(seen, after[0].pixels)
+        return CleanedPhotograph(secrets.token_urlsafe(12), photograph, before, after, judgment)
+
+    def _counting(self, number: int, frames: int) -> Callable[[int, int], None]:
+        def count(done: int, total: int) -> None:
+            self.done = number * total + done, frames * total
+
+        return count
+
+
+def about(found: CleanedPhotograph, networks: Networks) -> dict[str, Any]:
+    """What the page shows: the sentences, both pictures, and a detail of them beside what was taken away."""
+    first, last = found.before[0], found.after[0]
+    ends = networks.network_for(first.pixels).preprocess.ends
+    x, y = (_shown(frame, first.pixels, ends) for frame in (first, last))
+    detail = detail_of(x, y)
+    clean = found.judgment.is_clean and networks.leaves_clean
+    file = CleanedFile(found.photograph.path, found.judgment, is_left=False)
+    C, H, W = first.pixels.shape
+    said = told([file], 1.0) if not clean else ("hardly any noise: this photograph is better left alone",)
+    return {
+        "key": found.key,
+        "height": H,
+        "width": W,
+        "channels": C,
+        "frames": len(found.before),
+        "noise": found.judgment.noise,
+        "better_left_alone": clean,
+        "structure_removed": found.judgment.took_structure,
+        "said": list(said),
+        "before": _uri(reduced(_on_board(x, first), VIEW)),
+        "after": _uri(reduced(_on_board(y, last), VIEW)),
+        "detail": {name: _uri(getattr(detail, name)) for name in ("before", "after", "removed")},
+        "times": detail.times,
+    }
+
+
+def _shown(frame: Frame, of: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:
+    """Pixels (C, H, W) to look at: between black and white of the run, else by the picture's own range."""
+    return in_unit(None, frame.pixels, of=of)[0] if ends is None else drawn_between(frame.pixels, ends)
+
+
+def _on_board(x: np.ndarray, frame: Frame) -> np.ndarray:
+    if frame.alpha is None or x.dtype != frame.alpha.dtype:
+        return x
+    return laid_on_board(np.concatenate([x, frame.alpha[None]])[None])[0]
+
+
+def _uri(picture: np.ndarray) -> str:
+    """A picture (h, w, 1 or 3) in [0, 1] as a data URI."""
+    pixels = (255 * np.nan_to_num(picture)).round().astype(np.uint8)
+    packed = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(packed, "JPEG", quality=VIEW_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
+
+
+@router.post("", summary="A photograph of any size, as a file in a form: cleaned, judged, and kept for /file.")
+async def photograph(request: Request) -> dict[str, Any]:
+    held: Photographs = request.app.state.photographs
+    content = await _file_of(request)
+    async with held.turn:
+        return await run_in_threadpool(held.clean, content)
+
+
+async def _file_of(request: Request) -> bytes:
+    """The one file of the form; its name is never looked at. Raises: UsageError."""
+    fix = "send multipart/form-data with one file"
+    try:
+        form = await request.form(max_files=1, max_fields=1)
+    except HTTPException as error:
+        raise UsageError("USAGE-FORM", f"the form cannot be read: {error.detail}.", fix=fix) from None
+    try:
+        file = next((value for _, value in form.multi_items() if isinstance(value, UploadFile)), None)
+        content = b"" if file is None else await file.read()
+    finally:
+        await form.close()
+    if not content:
+        raise UsageError("USAGE-FORM", "the request brings no photograph.", fix=fix)
+    return content
+
+
+@router.get("/progress", summary="How many tiles of the photograph at hand are done.")
+async def progress(request: Request) -> dict[str, int]:
+    done, total = request.app.state.photographs.done
+    return {"done": done, "total": total}
+
+
+@router.get("/file", summary="The last photograph at a strength, in the format it came in.")
+async def file(request: Request, key: str = Query(max_length=64), strength: float = Query(1.0, ge=0, le=1)) -> Response:
+    held: Photographs = request.app.state.photographs
+    async with held.turn:
+        found = held.kept
+        if found is None or found.key != key:
+            raise HTTPException(404, "that photograph is no longer kept; another one was sent since. Send it again.")
+        content, suffix = await run_in_threadpool(found.packed, strength, held.folder)
+    headers = {"Content-Disposition": f"attachment; filename=denoised{suffix}"}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+__all__ = ["CleanedPhotograph", "Networks", "Photographs", "about", "blended", "router"]

@@ -1,0 +1,41 @@
+"""`ServedPhoto`: the denoiser of photographs that the package ships, where a server shows it instead of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isthmus.errors import UsageError
+from isthmus.models.photo import PhotoDenoiser
+from isthmus.web.loaded_run import LoadedRun
+from isthmus.web.photograph_panel import Networks
+
+
+class ServedPhoto:
+    """Has no folder, no data and no code: it takes photographs, and nothing else."""
+
+    path = Path("photo")
+
+    def __init__(self, model: PhotoDenoiser) -> None:
+        self.model = model
+
+    def loaded(self) -> LoadedRun:
+        """Raises: UsageError."""
+        message = "photo is no run: it cleans photographs, and has neither code nor data."
+        raise UsageError("USAGE-PHOTO", message, fix="send photographs to /api/photograph, or serve a run")
+
+    def networks(self) -> Networks:
+        """What cleans photographs."""
+        return Networks(self.model.network_for, leaves_clean=True)
+
+    def has_model(self) -> bool:
+        """Whether there is a model with panels of its own."""
+        return False
+
+    def file(self, name: str) -> Path | None:
+        return None
+
+    def stamp(self) -> tuple[int, ...]:
+        return ()
+
+
+__all__ = ["ServedPhoto"]
