@@ -15,6 +15,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.models.abstract_model import AbstractModel, Output, evaluation
 from isthmus.models.image_layout import ImageLayout
+from isthmus.models.removal_bound import keep_texture
 from isthmus.models.tiling import tile_over, tiled
 from isthmus.parts import bottlenecks, networks
 from isthmus.parts.codes import Code
@@ -31,6 +32,7 @@ class Denoiser(AbstractModel):
     """
 
     has_code = False
+    is_bounded = False  # whether no more is taken out than the noise in flat parts (`removal_bound`)
 
     def __init__(self, config: ModelConfig, preprocess: Preprocess) -> None:
         super().__init__(config, preprocess)
@@ -87,24 +89,28 @@ class Denoiser(AbstractModel):
 
     def denoise_over(self, pixels: np.ndarray, strength: float = 1.0, *, progress: Progress | None = None) -> None:
         """As `denoise`, of one image (C, H, W) in any order of memory, written over it: a photograph of any size needs
-        little more than itself.
+        little more than itself, or than twice itself where what is taken out is bounded.
 
         Raises: as `denoise`.
         """
         refuse_strength(strength)
         layout = ImageLayout(torch.from_numpy(pixels)[None], self.preprocess)
         with torch.no_grad(), evaluation(self):
+            before = layout.raw[0].clone() if self.is_bounded else None
             halo, stride = self.apart * self.network.halo, self.apart * self.network.stride
             tile_over(self._cleaning(layout, strength), layout.raw, halo=halo, stride=stride, progress=progress)
+            if before is not None:
+                keep_texture(before, layout.raw[0], strength)
         if layout.raw.data_ptr() != pixels.__array_interface__["data"][0]:  # numbers of a type that is worked on apart
             pixels[:] = layout.back(layout.raw)[0].numpy()
 
     def _cleaning(self, layout: ImageLayout, strength: float) -> Callable[[Tensor], Tensor]:
-        """What is done to each tile of raw values."""
+        """What is done to each tile of raw values; all of it where only the whole tells what may be taken out."""
+        at_once = 1.0 if self.is_bounded else strength
 
         def cleaned(raw: Tensor) -> Tensor:
             x = layout.to_x(raw.to(self.device))
-            return layout.to_raw(x + strength * (self._clean(x) - x)).to(raw.device)
+            return layout.to_raw(x + at_once * (self._clean(x) - x)).to(raw.device)
 
         return cleaned
 
@@ -113,6 +119,9 @@ class Denoiser(AbstractModel):
         cleaned = self._cleaning(layout, strength)
         with torch.no_grad(), evaluation(self):
             clean = [self._tiles(cleaned, image[None], progress) for image in layout.raw]
+            if self.is_bounded:
+                pairs = zip(layout.raw, clean, strict=True)
+                clean = [keep_texture(image, made[0], strength)[None] for image, made in pairs]
         return layout.back(torch.cat(clean) if clean else layout.raw)
 
     def _clean(self, x: Tensor) -> Tensor:

@@ -65,6 +65,7 @@ class PhotoDenoiser:
     def _load(self, kind: str) -> Denoiser:
         model = load_model(FOLDER / kind, device=self.device)
         assert isinstance(model, Denoiser)
+        model.is_bounded = True
         return model
 
 
