@@ -63,6 +63,11 @@ class Photograph:
         return self.format in ANIMATED
 
     @property
+    def is_lossy(self) -> bool:
+        """Whether its format keeps no pixel as it was."""
+        return self.format in {"JPEG", "MPO"} or (self.format == "WEBP" and not self.is_lossless_webp)
+
+    @property
     def is_lossless_webp(self) -> bool:
         """Whether a WebP file keeps every value of its pixels."""
         with self.path.open("rb") as file:

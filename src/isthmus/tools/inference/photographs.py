@@ -156,7 +156,7 @@ def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish:
     model = network_for(frames[0].pixels)
     found, made, first = None, frames, frames[0]
     if wish.leaves_clean or wish.strength < 1:  # else the cleaned picture itself tells, without a pass of its own
-        found = judge_photograph(model, in_unit(model, frames[0].pixels)[0])
+        found = judge_photograph(model, in_unit(model, frames[0].pixels)[0])._replace(is_lossy=photograph.is_lossy)
     is_left = wish.leaves_clean and found is not None and found.is_clean
     if is_left:
         _copy(photograph, frames, job)
@@ -165,7 +165,8 @@ def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish:
         first = first._replace(pixels=first.pixels.copy()) if job.compared is not None else first
         made = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
         photograph.save(made, job.target)
-        found = judge_cleaned(before, made[0].pixels) if found is None else found
+        if found is None:
+            found = judge_cleaned(before, made[0].pixels)._replace(is_lossy=photograph.is_lossy)
     if job.compared is not None:
         _compare(first, made[0], job.source.name, job.compared)
     assert found is not None
