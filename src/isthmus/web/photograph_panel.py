@@ -145,7 +145,7 @@ class Photographs:
         for number, frame in enumerate(before):
             own = frame._replace(pixels=frame.pixels.copy())
             after.append(cleaned(networks.network_for(frame.pixels), own, progress=self._counting(number, len(before))))
-        judgment = judge_cleaned(seen, after[0].pixels)
+        judgment = judge_cleaned(seen, after[0].pixels)._replace(is_lossy=photograph.is_lossy)
         return CleanedPhotograph(secrets.token_urlsafe(12), photograph, before, after, judgment)
 
     def _counting(self, number: int, frames: int) -> Callable[[int, int], None]:
