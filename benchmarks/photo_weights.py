@@ -60,8 +60,8 @@ _JPEG = "jpeg:75-98"  # from small files of the web to those of cameras
 _WIDE = "gaussian:0-0.22,clip=false"
 _CAMERA = f"grain:0-0.05,{_GRAIN}+{_JPEG}"
 NOISE = f"{_WIDE}|grain:0-0.08,{_GRAIN}|{_CAMERA}|gaussian:0-0.06,clip=false+{_JPEG}"
-GRAY_NOISE = f"{_WIDE}|{_WIDE}|{_WIDE}|{_CAMERA}"
-SOFTEN = "soften:1.2"  # in color: as sharp as shrunk pictures is no photograph of a telephone at its full size
+GRAY_NOISE = f"{_WIDE}|{_WIDE}|grain:0-0.08,{_GRAIN}|{_CAMERA}"
+SOFTEN = "soften:1.2"  # as sharp as shrunk pictures is no photograph of a telephone at its full size
 
 
 def collect(folder: Path) -> None:
@@ -107,7 +107,7 @@ def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int, star
         lr=RATE if start is None else RATE / 2,
         noise=GRAY_NOISE if gray else NOISE,
         likelihood="laplace",
-        augment="none" if gray else SOFTEN,
+        augment=SOFTEN,
         steps=steps,
         batch_size=8,
         threads=threads,
