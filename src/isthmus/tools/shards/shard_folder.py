@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,16 +69,19 @@ def process_shards(
     all other shards are written.
     """
     _refuse(out, source, shards)
-    path, weights = str(run.path) if isinstance(run, RunFolder) else run, weights_of(run)
+    path, weights = os.path.abspath(run.path) if isinstance(run, RunFolder) else run, weights_of(run)
     about = {"task": task, "run": path, "weights": weights, "settings": dict(settings), "options": dict(options)}
     manifest = ShardManifest.open(out, about)
     orphans = manifest.forget_others(shards)
     due = [shard for shard in shards if not manifest.is_done(shard)]
     tasks = {
-        str(shard.source): ShardTask(task, path, str(shard.source), str(out / shard.out), weights, settings, options)
+        # Whole paths, since a worker of a cluster may stand elsewhere.
+        (read := os.path.abspath(shard.source)): ShardTask(
+            task, path, read, os.path.abspath(out / shard.out), weights, settings, options
+        )
         for shard in due
     }
-    record = _Record(manifest, {str(shard.source): shard for shard in due}, len(shards), progress)
+    record = _Record(manifest, dict(zip(tasks, due, strict=True)), len(shards), progress)
     with claimed(out, [out / shard.out for shard in due]), record.kept():
         run_shards(list(tasks.values()), workers, record.done)
     if orphans:

@@ -40,7 +40,7 @@ class ShardManifest:
         if task != about["task"]:
             message = f"{printable(out)} holds what `isthmus {task}` made, and this is {about['task']}."
             raise UsageError("USAGE-OUT", message, fix="name another folder with -o")
-        same = known.get("about") == json.loads(json.dumps(about))
+        same = _made_by(known.get("about", {})) == _made_by(json.loads(json.dumps(about)))
         return cls(out, about, dict(known["shards"]) if same else {})
 
     def is_done(self, shard: Shard) -> bool:
@@ -73,6 +73,11 @@ def stamp_of(source: Path) -> list[int]:
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
     stats = [path.stat() for path in files]
     return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+
+
+def _made_by(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides about the results: not where the run lies."""
+    return {name: value for name, value in about.items() if name != "run"}
 
 
 def _read(path: Path) -> dict[str, Any]:
