@@ -56,9 +56,11 @@ def heat(values: np.ndarray, most: float) -> str:
     return uri(fitting(Image.fromarray(rgba)))
 
 
-def montage(images: np.ndarray, columns: int, gap: int = 1) -> str:
-    """Pictures side by side in one image, line by line, with a thin transparent gap between them."""
-    made = [fitting(image, SIDE // 2) for image in _images(images)]
+def montage(images: np.ndarray, columns: int, gap: int = 1, *, side: int = SIDE // 2) -> str:
+    """Pictures side by side in one image, line by line, with a thin transparent gap between them; each at most `side`
+    pixels.
+    """
+    made = [fitting(image, side) for image in _images(images)]
     width, height = made[0].size
     gap = max(gap, width // 28)
     rows = math.ceil(len(made) / columns)

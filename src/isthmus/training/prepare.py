@@ -76,10 +76,11 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     for role in ("validation", "test"):
         source = getattr(options, role)
         found = read_samples(source, options, expected=known) if source is not None else None
-        found = found if found is None or targets is None else targets.of(found)
         others[role] = None if found is None else like(found, bundle.train)
     if targets is not None:
         bundle = targets.of_bundle(bundle)
+        paired = {role: targets.of_further(found, bundle.train) for role, found in others.items() if found is not None}
+        others = others | paired
     return split(bundle, seed=config.training.seed, limit=options.limit, rule=options.split, **others)
 
 

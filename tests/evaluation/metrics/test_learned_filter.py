@@ -15,7 +15,7 @@ SHAPES = [(1, 32, 32), (1, 33, 32), (1, 2, 3)]
 
 def learned(clean: torch.Tensor, noisy: torch.Tensor) -> LearnedFilter:
     half = len(clean) // 2
-    pairs = [(clean[:half], noisy[:half]), (clean[half:], noisy[half:])]
+    pairs = [(clean[:half], noisy[:half], None), (clean[half:], noisy[half:], None)]
     return LearnedFilter(lambda: iter(pairs), len(clean), tuple(clean.shape[1:]), torch.Generator().manual_seed(0))
 
 
@@ -62,3 +62,18 @@ def test_images_of_more_than_1024_values_have_windows_alone() -> None:
     sides = {shape: {s["window"] for s in learned(noise(4, *shape), noise(4, *shape)).grid} for shape in SHAPES}
     assert sides[1, 32, 32] == sides[1, 2, 3] == {*WINDOWS, "whole"}
     assert sides[1, 33, 32] == set(WINDOWS)
+
+
+def test_only_pixels_that_count_are_learned_from() -> None:
+    """The target of the others is nonsense, and the filter is that of the pixels that count all the same."""
+    noisy, other = noise(200, 2, 12, 12), noise(3, 2, 12, 12).flip(3)
+    weight = (
+        (torch.rand(200, 1, 12, 12, generator=torch.Generator().manual_seed(3)) < 1 / 16).float().expand(-1, 2, -1, -1)
+    )
+    truth = 0.25 + 0.5 * noisy
+    target = torch.where(weight > 0, truth, torch.full_like(truth, 9.0))
+    rng = torch.Generator().manual_seed(0)
+    found = LearnedFilter(lambda: iter([(target, noisy, weight)]), 200, (2, 12, 12), rng, whole=False)
+    assert {settings["window"] for settings in found.grid} == set(WINDOWS)
+    expected = (0.25 + 0.5 * other).numpy()
+    assert found(other.numpy(), window=5, ridge=1e-6) == pytest.approx(expected, abs=1e-4)

@@ -53,7 +53,7 @@ def paired(noisy: Samples, clean: Samples, *, lenient: bool = False) -> Samples:
         return _of_whole(noisy, clean, noisy.whole, clean.whole, lenient)
     if noisy.shape != clean.shape:
         raise _other_shape(noisy, clean)
-    rows = _by_name(noisy, clean) if _have_names(noisy, clean) else _by_position(noisy, clean)
+    rows = _by_name(noisy, clean) if have_names(noisy, clean) else _by_position(noisy, clean)
     _settle(noisy, clean, rows, lenient)
     x, x_in = _one_type(clean.x, noisy.x)
     taken, of_clean = replace(noisy, x_in=x_in).take(rows.noisy), clean.take(rows.clean)
@@ -87,7 +87,7 @@ def _other_shape(noisy: Samples, clean: Samples) -> DataError:
     return DataError("DATA-PAIRS", f"{shapes}, so they are no pairs.", fix=fix)
 
 
-def _have_names(noisy: Samples, clean: Samples) -> bool:
+def have_names(noisy: Samples, clean: Samples) -> bool:
     """Whether both have names to match by: two single files are a pair by themselves, whatever they are called."""
     if noisy.ids is None or clean.ids is None:
         return False
@@ -252,7 +252,7 @@ def _same_images(whole: WholeImages, chosen: np.ndarray) -> np.ndarray:
 
 def _said(noisy: Samples, clean: Samples, rows: PairedRows, scenes: np.ndarray | None) -> dict[str, Sequence[str]]:
     """The notes and the list of what was left out."""
-    how = "name" if noisy.whole is not None or _have_names(noisy, clean) else "position"
+    how = "name" if noisy.whole is not None or have_names(noisy, clean) else "position"
     n, n_scenes = len(rows.noisy), len(rows.noisy) if scenes is None else len(np.unique(scenes))
     notes = [f"{counted(n, 'pair')} of {noisy.name} and {clean.name}, matched by {how}."]
     if n_scenes < n:
@@ -267,4 +267,4 @@ def _said(noisy: Samples, clean: Samples, rows: PairedRows, scenes: np.ndarray |
     return {"notes": (*old, *notes), "skipped": (*noisy.skipped, *clean.skipped, *rows.problems)}
 
 
-__all__ = ["paired"]
+__all__ = ["have_names", "paired"]

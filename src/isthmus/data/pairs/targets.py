@@ -7,11 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from isthmus.config import DataConfig
+from isthmus.data.hashing import numbers_of
 from isthmus.data.objects import read_object
-from isthmus.data.pairs.pairing import paired
+from isthmus.data.pairs.pairing import have_names, paired
 from isthmus.data.read import read
 from isthmus.data.samples import Bundle, Samples
+from isthmus.errors import DataError
+from isthmus.wording import counted
+
+SHARED = 0.5  # of a further set: a few equal pieces, all black or all white, are in any two sets of pictures
+LATER = (
+    "give each its own clean files in the target, under names of their own, or leave --validation and --test out: a "
+    "part of the training is held apart, and `isthmus evaluate RUN NOISY --target CLEAN` measures on other pairs"
+)
 
 
 class Targets(NamedTuple):
@@ -27,13 +38,30 @@ class Targets(NamedTuple):
         """
         return paired(noisy, self.bundle.test or self.bundle.train, lenient=self.lenient)
 
+    def of_further(self, noisy: Samples, train: Samples) -> Samples:
+        """Pairs of a set beside the training pairs `train`, from the same target.
+
+        Raises: DataError as `paired`; for samples without names, which would get the clean ones of the training; and
+        for files whose clean ones the training has too, which are other pictures of the same names, or the same ones.
+        """
+        if self.bundle.test is None and not have_names(noisy, self.bundle.train):
+            what = f"{noisy.name} and {train.name} have no file names to find their clean ones by in one target"
+            raise DataError("DATA-PAIRS", f"{what}.", fix=LATER)
+        made = self.of(noisy)
+        n = int(np.isin(numbers_of(made.x), numbers_of(train.x)).sum())
+        if n > SHARED * len(made):
+            message = f"{noisy.name}: the clean ones of {n:,} of {counted(len(made), 'sample')} are those of the "
+            message += f"training, {train.name}: the same pictures, or others of the same names."
+            raise DataError("DATA-PAIRS", message, fix=LATER)
+        return made
+
     def of_bundle(self, noisy: Bundle) -> Bundle:
         """Training part with training part, test part with test part; of a target in one part, both with that.
 
         Raises: DataError as `paired`.
         """
         train = paired(noisy.train, self.bundle.train, lenient=self.lenient)
-        return Bundle(train, None if noisy.test is None else self.of(noisy.test))
+        return Bundle(train, None if noisy.test is None else self.of_further(noisy.test, train))
 
 
 def read_targets(options: DataConfig, target: Any = None, *, expected: Sequence[str] | None = None) -> Targets | None:

@@ -5,13 +5,14 @@ Source: Batson, Royer 2019, arXiv:1901.11365, section 3.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.evaluation.metrics.baselines import Filter, filters
+from isthmus.evaluation.metrics.baselines import Filter, Grid, filters
 from isthmus.parts.abstract_corruption import Pair
 
 TUNED_ON = 10  # images on which settings are chosen: 2,300 pixels left out of each of 192 x 192
@@ -24,12 +25,17 @@ def guessed(pair: Pair, answers: Tensor) -> float:
     return float((weight * (answers - pair.target).square()).double().mean())
 
 
-def guessing_filters(validation: Pair, test: Pair, sd: float) -> dict[str, Any]:
-    """`{"median": {"mse", "settings"}, …}` of the classical filters at hand, for noise of standard deviation `sd`."""
+def guessing_filters(
+    validation: Pair, test: Pair, sd: float, learned: Mapping[str, tuple[Filter, Grid]] | None = None
+) -> dict[str, Any]:
+    """`{"median": {"mse", "settings"}, …}` of the classical filters at hand, for noise of standard deviation `sd`, and
+    of `learned` ones under their names; all settings are those that guess best on `validation`.
+    """
     x_in, target, weight = validation
     known = Pair(x_in[:TUNED_ON], target[:TUNED_ON], None if weight is None else weight[:TUNED_ON])
     found: dict[str, Any] = {}
-    for name, (clean_up, grid) in filters(sd, min(test.target.shape[2:])).items():
+    classical = filters(sd, min(test.target.shape[2:]))
+    for name, (clean_up, grid) in (classical | dict(learned or {})).items():
         tried = grid[::2] if name in SLOW else grid
         settings = min(tried, key=lambda chosen, f=clean_up: guessed(known, _applied(f, known.x_in, chosen)))
         found[name] = {"mse": guessed(test, _applied(clean_up, test.x_in, settings)), "settings": settings}

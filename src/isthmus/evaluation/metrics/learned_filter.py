@@ -21,19 +21,23 @@ from isthmus.evaluation.metrics.wiener import RIDGES, LinearFilter, PairMoments,
 WINDOWS = (5, 7, 9, 11)
 WHOLE = 1024  # values of an image that is filtered as a whole: its covariance takes 4 s from 60,000 images
 PATCHES = 200_000  # windows learned from: 550 for each weight of the largest in color
-Images = Callable[[], Iterator[tuple[Tensor, Tensor]]]  # (clean, noisy) (B, C, H, W), chunk by chunk, of n images
+Counted = Iterator[tuple[Tensor, Tensor, Tensor | None]]
+# (clean, noisy, weight or None), each (B, C, H, W), chunk by chunk, of n images; pixels of no weight teach nothing
+Images = Callable[[], Counted]
 
 
 class LearnedFilter:
     """Filters noisy images (N, C, H, W); `grid` holds the settings to choose from, by validation images.
 
     `images` gives the pairs to learn from, `n` is how many; they are gone through once for windows and once for whole
-    images, if those have at most 1,024 values.
+    images, if those have at most 1,024 values and all pixels count (`whole`).
     """
 
-    def __init__(self, images: Images, n: int, shape: tuple[int, ...], generator: torch.Generator) -> None:
+    def __init__(
+        self, images: Images, n: int, shape: tuple[int, ...], generator: torch.Generator, *, whole: bool = True
+    ) -> None:
         self.shape = shape
-        self._whole = moments(_flat(images())) if int(np.prod(shape)) <= WHOLE else None
+        self._whole = moments(_flat(images())) if whole and int(np.prod(shape)) <= WHOLE else None
         self._windows = moments(_patches(images(), max(1, PATCHES // n), generator))
         self._kernel, self._matrix = cache(self._solve_window), cache(self._solve_whole)
         sides: list[Any] = [*WINDOWS, *(["whole"] if self._whole else [])]
@@ -63,16 +67,20 @@ class LearnedFilter:
         return kernel.float(), (mean - mean_in @ weights).float()
 
 
-def _flat(images: Pairs) -> Pairs:
-    return ((clean.flatten(1), noisy.flatten(1)) for clean, noisy in images)
+def _flat(images: Counted) -> Pairs:
+    return ((clean.flatten(1), noisy.flatten(1)) for clean, noisy, _ in images)
 
 
-def _patches(images: Pairs, per_image: int, generator: torch.Generator) -> Pairs:
-    """(pixels (M, C), the noisy windows around them (M, C * 11 * 11)), at random places of every image."""
+def _patches(images: Counted, per_image: int, generator: torch.Generator) -> Pairs:
+    """(pixels (M, C), the noisy windows around them (M, C * 11 * 11)), at random places of every image that count."""
     side = max(WINDOWS)
-    for clean, noisy in images:
+    for clean, noisy, weight in images:
         B, _, H, W = clean.shape
-        at = torch.randint(H * W, (B * per_image,), generator=generator)
+        if weight is None:
+            at = torch.randint(H * W, (B * per_image,), generator=generator)
+        else:
+            chances = weight[:, 0].flatten(1).clamp(min=0)
+            at = torch.multinomial(chances, per_image, replacement=True, generator=generator).flatten()
         row, column, image = at // W, at % W, torch.arange(B).repeat_interleave(per_image)
         windows = _padded(noisy, side).unfold(2, side, 1).unfold(3, side, 1)
         yield clean[image, :, row, column], windows[image, :, row, column].flatten(1)

@@ -96,13 +96,14 @@ def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: P
 
 
 def without_truth(
-    model: AbstractModel, validation: Tensor, passed: Passed, noise: Mapping[str, Any], seed: int
+    model: AbstractModel, train: Tensor, validation: Tensor, passed: Passed, noise: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     """The `denoising` block of images that nobody knows clean; `noise` is what is estimated of it.
 
     `removed` looks at what was taken away. The errors of model and filters are those of guessing noisy pixels that were
     left out of the input, so they hold the noise's own variance, alike in all; settings of filters are chosen by them
-    on validation images. `noisy` fills them with the mean of those beside.
+    on validation images. `noisy` fills them with the mean of those beside. The linear filter is learned from `train` (a
+    resident tensor), if there are any, on pixels that are left out too.
     """
     n = baselines.compared(passed.data)
     seen = passed.first(n)
@@ -111,7 +112,11 @@ def without_truth(
         answers = torch.cat([model.x_hat(part.to(model.device)).cpu() for part in pair.x_in.split(1)])
     found: dict[str, Any] = {"noisy": {"mse": guessed(pair, pair.x_in)}, "denoised": {"mse": guessed(pair, answers)}}
     known = model.pair(validation, generator_for(seed, "validation", "left out")) if len(validation) else None
-    found["baselines"] = {} if known is None else guessing_filters(known, pair, float(noise["sd"]))
+    learned = None
+    if known is not None and len(train):
+        linear = _learned(model, train, seed)
+        learned = {"linear": (linear, linear.grid)}
+    found["baselines"] = {} if known is None else guessing_filters(known, pair, float(noise["sd"]), learned)
     removed = look_at_removed(seen.x_in, seen.x_hat)._asdict()
     block = {"noise": model.config.noise, "truth": False, "n": n, "estimated": dict(noise), "removed": removed}
     return block | found
@@ -130,14 +135,15 @@ def _learned(model: AbstractModel, train: Tensor, seed: int) -> LearnedFilter:
     train = train[:: -(-len(train) // most)]
     times = min(MOST_PASSES, max(1, most // len(train)))
 
-    def images() -> Iterator[tuple[Tensor, Tensor]]:
+    def images() -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         generator = generator_for(seed, "training", "linear")
         for _ in range(times):
             for x in in_order(train, preprocess, torch.device("cpu")):
                 pair = model.pair(x, generator)
-                yield pair.target, pair.x_in
+                yield pair.target, pair.x_in, None if model.corruption.has_truth else pair.weight
 
-    return LearnedFilter(images, times * len(train), preprocess.shape, generator_for(seed, "training", "windows"))
+    windows, whole = generator_for(seed, "training", "windows"), model.corruption.has_truth
+    return LearnedFilter(images, times * len(train), preprocess.shape, windows, whole=whole)
 
 
 def denoising_by_error(model: AbstractModel, prepared: Prepared, passed: Passed) -> dict[str, Any]:

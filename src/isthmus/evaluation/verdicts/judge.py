@@ -88,7 +88,7 @@ def about_denoising(prepared: Prepared, model: AbstractModel, passed: Passed) ->
         known = validation if len(validation) else passed.first(ESTIMATED).x
         noise = estimate_noise(known)
         about = {"sd": noise.sd, "lags": list(noise.lags), "apart": noise.apart}
-        return measure.without_truth(model, validation, passed, about, seed)
+        return measure.without_truth(model, train, validation, passed, about, seed)
     block = measure.denoising(model, train, validation, passed, seed)
     return block | ({"estimates": noise_estimates(model, validation, seed)} if len(validation) else {})
 

@@ -65,12 +65,17 @@ def _read_sanity(run_data: RunData, errors: np.ndarray, x: np.ndarray) -> str:
             f"Middle: the code, {model.z_size:,} numbers ({color}), which is all that is left of the image's "
             f"{values:,} values."
         )
-    said.append("Bottom: what the decoder makes of the code alone; the more it looks like the top, the better.")
+    has_code = model is None or model.has_code
+    made = "what the decoder makes of the code alone" if has_code else "what the network makes of it"
+    is_clean = run_data.metrics.get("denoising", {}).get("truth", True)
+    said.append(f"Bottom: {made}" + ("; the more it looks like the top, the better." if is_clean else "."))
     said.append(
         f"The number is the mean squared error, 0 for a perfect copy: here from {three_digits(float(errors.min()))} to "
         f"{three_digits(float(errors.max()))}."
     )
-    if run_data.noise:
+    if run_data.noise and not is_clean:
+        said.append("These images are noisy, as all here are: what differs should be noise.")
+    elif run_data.noise:
         said.append("These images are clean, though the network was trained on noisy ones; the noisy ones come below.")
     return " ".join(said)
 

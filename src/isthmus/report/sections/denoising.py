@@ -26,6 +26,7 @@ NO_TRUTH = (
     "The errors in the table are those of guessing noisy pixels that were left out; they hold the noise of those "
     "pixels, alike for every method."
 )
+FEW = 3  # images that are shown larger, since they leave room beside each other
 COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
 
 
@@ -54,14 +55,15 @@ def _pictures(run_data: RunData) -> dict[str, Any] | None:
         del images["clean"]
         images["taken away"] = enlarged(images["noisy"], images["denoised"])[0]
     each = ", ".join(run_data.class_of(row) or test.id_of(row) for row in rows)
-    sheets = {name: tiles.montage(x, COLUMNS) for name, x in images.items()}
+    columns, side = min(COLUMNS, len(rows)), tiles.SIDE if len(rows) <= FEW else tiles.SIDE // 2
+    sheets = {name: tiles.montage(x, columns, side=side) for name, x in images.items()}
     about = {"noisy": "with noise", "denoised": "as this model gives them back", "clean": "as they were"}
     about |= {"taken away": "less what this model makes of them, enlarged around gray"}
     alts = {name: f"{len(rows)} test images ({each}) {about[name]}{_mean_db(images, name)}" for name in sheets}
     size = images["noisy"].shape
-    lines = -(-len(rows) // COLUMNS)
+    lines = -(-len(rows) // columns)
     return {"sheets": sheets, "alts": alts, "sharp": tiles.is_sharp(size),
-            "width": min(len(rows), COLUMNS) * size[3], "height": lines * size[2]}  # fmt: skip
+            "width": columns * size[3], "height": lines * size[2]}  # fmt: skip
 
 
 def _mean_db(images: Mapping[str, np.ndarray], name: str) -> str:
@@ -115,8 +117,9 @@ def _read(run_data: RunData, block: Mapping[str, Any]) -> str:
     by = measure_of(block)
     noisy, ours = block["noisy"].get(by.key), block["denoised"].get(by.key)
     said = [
-        f"The network is given {run_data.sample}s with noise ({block['noise']}) and was trained to answer with the "
-        "clean ones."
+        f"The network is given {run_data.sample}s with noise "
+        + ("of their own" if block["noise"] == "pairs" else f"({block['noise']})")
+        + " and was trained to answer with the clean ones."
     ]
     if run_data.is_image:
         said.append("Drag the line, or move it with the arrow keys, to lay one over the other.")
