@@ -219,12 +219,13 @@ async def sample(request: Request) -> Response:
 )
 async def edit(request: Request) -> Response:
     def work(loaded: LoadedRun, body: EditBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
+        coder = loaded.coder
         if body.z is not None:
             z = _few(loaded, loaded.codes(body.z), limits)
         else:
-            z = loaded.coder.encode(samples_of(loaded, body, pictures, limits))
+            z = coder.encode(samples_of(loaded, body, pictures, limits))
         z = _edited(loaded, body, z)
-        x = loaded.coder.decode(z)
+        x = coder.decode(z)
         return {"n": len(x), "z": z.tolist(), "_raw": x}
 
     return await _answered(request, EditBody, work)
