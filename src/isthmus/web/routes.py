@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, Response
 
 from isthmus.errors import DataError, UsageError
 from isthmus.models.abstract_model import corruption_for
+from isthmus.parts.corruptions import Given
+from isthmus.parts.neighbors import NeighborNoise
 from isthmus.randomness import generator_for
 from isthmus.tools.editing.edits import Edit
 from isthmus.tools.sampling.interpolation import blend, refuse_discrete
@@ -161,6 +163,9 @@ async def denoise(request: Request) -> Response:
 def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np.ndarray:
     preprocess = loaded.model.preprocess
     kind = corruption_for(noise, preprocess)
+    if isinstance(kind, Given | NeighborNoise):
+        message = f"{noise!r} says where noise comes from in training; it is none that can be added."
+        raise UsageError("USAGE-NOISE", message, fix='send a kind that can, such as "gaussian:0.1"')
     x_in = kind(loaded.x(raw), generator_for(seed, "serve", "noise")).x_in
     return preprocess.to_raw(x_in, getattr(torch, str(raw.dtype))).numpy()
 
