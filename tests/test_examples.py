@@ -47,6 +47,27 @@ def test_every_example_is_tested() -> None:
     assert {p.name for p in EXAMPLES.glob("*.py") if f'"{p.name}"' not in text} == set()
 
 
+def test_photograph(tmp_path: Path) -> None:
+    told = run_example("photograph.py", tmp_path)
+    before, after = map(int, re.findall(r"(\d+) (?:before|after)", told))
+    assert after < before / 4  # 6 dB
+    assert png_size(tmp_path / "photograph.png") == (3 * 288, 192)
+    Image.fromarray(np.random.default_rng(0).integers(256, size=(40, 30, 3)).astype(np.uint8)).save(tmp_path / "a.jpg")
+    run_example("photograph.py", tmp_path, "a.jpg")
+    assert png_size(tmp_path / "photograph.png") == (90, 40)
+
+
+def test_microscope(tmp_path: Path) -> None:
+    told = run_example("microscope.py", tmp_path)
+    pairs, alone, noisy = map(int, re.findall(r"(?:error|are:) (\d+)(?: counts)", told))
+    assert noisy == pytest.approx(100, abs=3)
+    assert pairs < 50  # 6 dB
+    assert alone < 70
+    for run in ("pairs", "noisy-alone"):
+        assert metrics_of(tmp_path / "runs" / run)["verdicts"]
+    assert "denoising" in metrics_of(tmp_path / "runs" / "pairs")
+
+
 def test_lesson(tmp_path: Path) -> None:
     told = run_example("lesson.py", tmp_path)
     plain, denoiser = tmp_path / "runs" / "lesson", tmp_path / "runs" / "lesson-denoiser"

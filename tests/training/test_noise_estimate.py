@@ -40,6 +40,16 @@ def test_noise_that_neighbors_share_is_told_with_its_reach(blur: float, apart: i
     assert found.apart == apart
 
 
+def test_small_smooth_cells_are_no_noise_that_neighbors_share() -> None:
+    rng = np.random.default_rng(0)
+    points = (rng.random((24, 1, 96, 96)) < 30 / 96**2) * rng.uniform(0.3, 1, (24, 1, 96, 96))
+    cells = ndimage.gaussian_filter(points, (0, 0, 2, 2)) + 0.5 * ndimage.gaussian_filter(points, (0, 0, 6, 6))
+    cells *= 0.8 / cells.max()
+    assert estimate_noise(torch.from_numpy(cells + rng.normal(0, 0.03, cells.shape))).apart == 1
+    shared = ndimage.gaussian_filter(rng.normal(size=cells.shape), (0, 0, 0.6, 0.6))
+    assert estimate_noise(torch.from_numpy(cells + 0.03 * shared / shared.std())).apart >= 2
+
+
 def test_what_is_estimated_settles_how_far_apart_pixels_are_taken() -> None:
     white, said = settle_noise(PHOTO, pictures(0.1))
     assert white.noise == "unknown:1"
