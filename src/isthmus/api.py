@@ -106,6 +106,16 @@ class Run(RunFolder):
         run = self.current()
         return Detector.of_run(run).scores(raw_of(run, x))
 
+    def impute(self, x: Any, *, draws: int | None = None, seed: int = 0) -> Any:
+        """A table like x (frame or array) with its gaps filled, every other cell as it was; with `draws` a list of that
+        many, whose differences tell how sure each cell is, of a run with a drawn code (recipe vae).
+
+        Raises: UsageError for a run of numbers without gaps, and for draws of a run that cannot draw.
+        """
+        from isthmus.tools.inference.imputation import impute_frame
+
+        return impute_frame(self.current(), x, draws, seed)
+
     def neighbors(self, image: Any, source: Any = None, *, k: int = 10) -> NeighborLookup:
         """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12" or x[:1]."""
         from isthmus.tools.exploration.lookup import look_up

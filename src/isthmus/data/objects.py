@@ -76,21 +76,21 @@ def _read_one(data: Any, options: DataConfig, name: str, expected: Expected | No
     if columns is not None:
         return samples_from_frame(columns, name=name, options=options, expected=expected)
     if isinstance(data, np.ndarray):
-        return samples_from_array(data, name=name, options=options)
+        return samples_from_array(data, name=name, options=options, expected=expected)
     if _is_tensor(data):
-        return samples_from_array(plain_tensor(data), name=name, options=options)
+        return samples_from_array(plain_tensor(data), name=name, options=options, expected=expected)
     if hasattr(data, "columns") and (hasattr(data, "iloc") or hasattr(data, "with_columns")):
         return samples_from_frame(data, name=name, options=options, expected=expected)
     if isinstance(data, tuple) and len(data) == 2:
         return _from_pair(*data, options, name, expected)
     if isinstance(data, list | tuple):
-        return _from_sequence(data, options, name)
+        return _from_sequence(data, options, name, expected)
     if _is_picture(data):
         return samples_from_pictures([data], options, name=name)
     if _gives_items(data):
         return _from_items(data, options, name)
     if hasattr(data, "__array__"):
-        return samples_from_array(np.asarray(data), name=name, options=options)
+        return samples_from_array(np.asarray(data), name=name, options=options, expected=expected)
     message = f"{name} is a {type(data).__module__}.{type(data).__name__}, which cannot be read."
     raise UsageError("USAGE-OBJECT", message, fix=f"hand over {ACCEPTED}")
 
@@ -105,7 +105,7 @@ def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expecte
     return _labeled(samples, values.reshape(-1))
 
 
-def _from_sequence(data: Sequence[Any], options: DataConfig, name: str) -> Samples:
+def _from_sequence(data: Sequence[Any], options: DataConfig, name: str, expected: Expected | None) -> Samples:
     """A list of pictures, arrays, tensors, or rows of numbers."""
     if not data:
         raise DataError("DATA-EMPTY", f"{name} is an empty list.", fix="hand over at least two samples")
@@ -114,7 +114,7 @@ def _from_sequence(data: Sequence[Any], options: DataConfig, name: str) -> Sampl
         return samples_from_pictures(pictures, options, name=name)
     if all(isinstance(item, list | tuple | int | float) for item in data):
         try:
-            return samples_from_array(np.asarray(data), name=name, options=options)
+            return samples_from_array(np.asarray(data), name=name, options=options, expected=expected)
         except ValueError:  # rows of different lengths, or pairs of a sample and its label: found out item by item
             pass
     return _from_items(data, options, name)

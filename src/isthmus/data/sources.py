@@ -85,9 +85,9 @@ def _read_file(path: Path, options: DataConfig, progress: Progress | None, expec
         case "idx":
             bundle = Bundle(idx.read_idx(path, options))
         case "npy":
-            bundle = Bundle(array_files.read_npy(path, options))
+            bundle = Bundle(array_files.read_npy(path, options, expected=expected))
         case "npz":
-            bundle = array_files.read_npz(path, options)
+            bundle = array_files.read_npz(path, options, expected=expected)
         case "image":
             bundle = Bundle(_read_images(path, options, progress))
         case _:

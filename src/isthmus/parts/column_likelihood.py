@@ -136,7 +136,23 @@ class ColumnsLikelihood(AbstractLikelihood):
     def mean(self, params: Tensor) -> Tensor:
         if self.encoding is None:
             return params
-        values = [self._means(params[:, at], block) for at, block in self._outputs()]
+        return self._with_flags([self._means(params[:, at], block) for at, block in self._outputs()], params)
+
+    def draw(self, params: Tensor, generator: torch.Generator) -> Tensor:
+        """x (B, D) drawn from what the outputs say, instead of its mean; only of a learned variance, for a fixed one
+        says nothing of how far numbers scatter.
+        """
+        assert self.encoding is not None
+        assert self.learned
+        numbers = params.clone()
+        at = self.parts["gaussian"]
+        scale = held_between(self.log_scale.to(params.dtype), *LOG_SCALE).exp()
+        noise = torch.randn(len(params), len(at), generator=generator, device=params.device, dtype=params.dtype)
+        numbers[:, at] = params[:, at] + scale * noise
+        return self._with_flags([_drawn(numbers[:, at], block, generator) for at, block in self._outputs()], params)
+
+    def _with_flags(self, values: list[Tensor], params: Tensor) -> Tensor:
+        """x of the values of each column: its flag, where it has one, says that it is no gap."""
         flags = [block.flagged for _, block in self._outputs()]
         none = torch.zeros_like(params[:, :1])
         return torch.cat([part for v, f in zip(values, flags, strict=True) for part in ([v, none] if f else [v])], 1)
@@ -166,6 +182,19 @@ class ColumnsLikelihood(AbstractLikelihood):
             return x
         parts = zip(self.encoding.places, self.encoding.blocks, strict=True)
         return torch.cat([_params(x[:, at][:, : block.n_values], block) for at, block in parts], 1)
+
+
+def _drawn(params: Tensor, block: Block, generator: torch.Generator) -> Tensor:
+    """The values (B, n_values) of one column, drawn; those of a Gaussian are drawn already."""
+    match _cost(block):
+        case "bernoulli":
+            return 2 * torch.bernoulli(params.sigmoid(), generator=generator) - 1
+        case "category":
+            return F.one_hot(params.softmax(1).multinomial(1, generator=generator)[:, 0], params.shape[1]).to(params)
+        case "poisson":
+            rate = (params / block.scale + block.offset).clamp(*LOG_RATE).exp()
+            return (torch.poisson(rate, generator=generator).log1p() - block.offset) * block.scale
+    return params
 
 
 def _params(x: Tensor, block: Block) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from isthmus.data.batching.batches import resident
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
 from isthmus.models.abstract_model import AbstractModel, evaluation
+from isthmus.parts.column_likelihood import ColumnsLikelihood
+from isthmus.randomness import generator_for
 from isthmus.runs.artifacts import Artifacts
 from isthmus.training.prepared import Prepared
 
@@ -37,6 +40,26 @@ def filled(model: AbstractModel, raw: np.ndarray) -> np.ndarray:
         x_hat = torch.cat([model.x_hat(part.to(model.device)).cpu() for part in x.split(MOST_ROWS)])
     made = model.preprocess.to_raw(x_hat).numpy()
     return np.where(np.isnan(raw), made, raw)
+
+
+def can_draw(model: AbstractModel) -> bool:
+    """Whether gaps can be drawn, not only told by one answer: a code that is drawn, and learned deviations."""
+    likelihood = model.likelihood
+    return isinstance(likelihood, ColumnsLikelihood) and likelihood.learned and model.bottleneck.draws
+
+
+def drawn(model: AbstractModel, raw: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
+    """`filled`, n times, each time with a code drawn for each row, and with values drawn from what the decoder says."""
+    assert isinstance(model.likelihood, ColumnsLikelihood)
+    x = resident(raw, model.preprocess, model.device)
+    with torch.no_grad(), evaluation(model):
+        for k in range(n):
+            generator = generator_for(seed, k, "impute", device=model.device)
+            parts = []
+            for part in x.split(MOST_ROWS):
+                params = model(part.to(model.device), sample=True, generator=generator).params.float()
+                parts.append(model.preprocess.to_raw(model.likelihood.draw(params, generator)).cpu().numpy())
+            yield np.where(np.isnan(raw), np.concatenate(parts), raw)
 
 
 def keep_fill_errors(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
@@ -90,4 +113,4 @@ def _error(truth: np.ndarray, answer: np.ndarray | float, kind: str) -> float:
     return float(np.sqrt(np.square(truth - answer).mean()))
 
 
-__all__ = ["FillError", "fill_errors", "filled", "keep_fill_errors", "measured"]
+__all__ = ["FillError", "can_draw", "drawn", "fill_errors", "filled", "keep_fill_errors", "measured"]

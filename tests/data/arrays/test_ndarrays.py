@@ -87,7 +87,8 @@ def test_fault_27_no_numbers(array: np.ndarray, words: str) -> None:
 def test_fault_14_missing_values_need_a_choice() -> None:
     x = np.array([[1, np.nan], [2, 5], [3, 4], [9, 8]])
     with pytest.raises(DataError, match='x, column "1": 1 missing value, the first in row 0') as e:
-        samples(x)
+        samples(x, missing="error")
+    assert samples(x).schema is not None  # seen by the model, and told
     assert "--missing drop (1 of 4 rows left out)" in str(e.value.fix)
     dropped = samples(x, labels=list("abcb"), missing="drop")
     np.testing.assert_array_equal(dropped.x, x[1:])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
 import isthmus
-from isthmus.errors import UsageError
+from isthmus.errors import DataError, UsageError
 from isthmus.runs.fill_errors import fill_errors
 from isthmus.tools.anomaly.score_table import score
 from isthmus.tools.inference.apply import reconstruct
-from isthmus.tools.inference.imputation import impute
+from isthmus.tools.inference.imputation import impute, spreads_of
 
 N = 240
 PRICES = {"tea": 2.0, "=milk": 5.0, "rum": 9.0}
@@ -105,3 +106,73 @@ def test_runs_without_kinds_refuse(tmp_path: Path) -> None:
     run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", show=False, epochs=1, threads=1, z_size=2)
     with pytest.raises(UsageError, match="was not trained to fill gaps"):
         impute(run, tmp_path / "t.csv", tmp_path / "full.csv")
+
+
+def test_frames_are_filled_and_keep_their_types(trained: tuple[isthmus.Run, Path]) -> None:
+    run, table = trained
+    frame = pl.read_csv(table)
+    full = run.impute(frame)
+    assert full.dtypes == frame.dtypes
+    assert not full.null_count().sum_horizontal().item()
+    for name in frame.columns:
+        there = frame[name].is_not_null()
+        assert full[name].filter(there).equals(frame[name].filter(there))
+    pandas = pd.DataFrame({name: frame[name].to_list() for name in frame.columns}, index=range(7, 7 + N))
+    again = run.impute(pandas)
+    assert again["drink"].tolist() == full["drink"].to_list()
+    assert again.index.tolist() == pandas.index.tolist()
+    with pytest.raises(UsageError, match="has one answer for each gap"):
+        run.impute(frame, draws=3)
+
+
+def test_parquet_keeps_its_types_and_names(trained: tuple[isthmus.Run, Path], tmp_path: Path) -> None:
+    run, table = trained
+    frame = pl.read_csv(table).with_columns(paid=pl.col("paid") == "yes")
+    frame.with_columns(pl.col("paid").cast(pl.String).replace({"true": "yes", "false": "no"})).write_parquet(
+        tmp_path / "gaps.parquet"
+    )
+    impute(run, tmp_path / "gaps.parquet", tmp_path / "full.parquet")
+    full = pl.read_parquet(tmp_path / "full.parquet")
+    assert full.schema == pl.read_parquet(tmp_path / "gaps.parquet").schema
+    assert not full.null_count().sum_horizontal().item()
+
+
+def test_draws_of_a_vae_scatter_as_the_truth_does(tmp_path: Path) -> None:
+    """y = x + noise of deviation 0.5: draws of a hidden y should deviate by as much, and their mean be near x."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    y = x + rng.normal(0, 0.5, 600)
+    rows = np.c_[x, y]
+    rows[::7, 1] = np.nan
+    run = isthmus.train(rows, out=tmp_path / "run", show=False, seed=0, recipe="vae", epochs=80, z_size=2, threads=1)
+    draws = np.stack(run.impute(rows, draws=40, seed=1))
+    apart = draws[:, ::7, 1].std(0).mean()
+    assert 0.35 < apart < 0.9  # the code is drawn as well, and is no perfect one
+    assert np.corrcoef(draws[:, ::7, 1].mean(0), x[::7])[0, 1] > 0.8
+    assert spreads_of(run, rows)["1"] == pytest.approx(apart, rel=0.3)
+    np.testing.assert_array_equal(draws[0][1::7], rows[1::7])
+    again = run.impute(rows, draws=2, seed=1)
+    np.testing.assert_array_equal(again[0], draws[0])
+
+
+def test_arrays_are_filled_into_arrays(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 1)) @ np.array([[1.0, 2.0, -1.0]])
+    x[rng.random(x.shape) < 0.1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    run = isthmus.train(tmp_path / "x.npy", out=tmp_path / "run", show=False, seed=0, epochs=60, threads=1)
+    impute(run, tmp_path / "x.npy", tmp_path / "full.npy")
+    full, known = np.load(tmp_path / "full.npy"), ~np.isnan(x)
+    np.testing.assert_array_equal(full[known], x[known])
+    np.testing.assert_array_equal(full, run.impute(x))
+    assert not np.isnan(full).any()
+
+
+def test_fault_134_numbers_in_the_place_of_names_are_refused(trained: tuple[isthmus.Run, Path]) -> None:
+    run, _ = trained
+    rows = np.array([[0.0, 2, 4.1, 1], [2.5, 2, 4.1, 1]])  # drink, count, price, paid
+    with pytest.raises(DataError, match="row 1, column 'drink': 2.5 is none of its values"):
+        run.score(rows)
+    with pytest.raises(DataError, match="column 'paid': 3 is none of its values"):
+        run.encode(np.array([[0.0, 2, 4.1, 3]]))
+    assert run.score(rows[:1]).score.shape == (1,)

@@ -7,7 +7,7 @@ import struct
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from isthmus.data.arrays.npy import NpyHeader, is_npy, read_header, read_values,
 from isthmus.data.inputs import MOST_PACKED, ZIP, InputFile, Reader, cut, damaged, stem, unreadable, wrong_content
 from isthmus.data.labels import same_classes
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.schema import Expected
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
 from isthmus.wording import printable
@@ -48,8 +49,9 @@ class Choice(NamedTuple):
         return {key for key in self if key}
 
 
-def read_npy(path: Path, options: DataConfig) -> Samples:
-    """The samples of a .npy file. One that is not packed is mapped, so that bytes larger than memory can be used.
+def read_npy(path: Path, options: DataConfig, *, expected: Expected | None = None) -> Samples:
+    """The samples of a .npy file, for a trained model with its columns `expected`. One that is not packed is mapped, so
+    that bytes larger than memory can be used.
 
     Raises: DataError for what is no such file, was cut, or holds no numbers.
     """
@@ -64,7 +66,7 @@ def read_npy(path: Path, options: DataConfig) -> Samples:
             array = read_values(file, header, what=what, most_bytes=most, allow_trailing=more)
         else:
             array = _mapped(file, header, what, options)
-    samples = samples_from_array(array, name=stem(path), options=options)
+    samples = samples_from_array(array, name=stem(path), options=options, expected=expected)
     return replace(samples, notes=file.notes + samples.notes)
 
 
@@ -80,8 +82,9 @@ def _mapped(file: InputFile, header: NpyHeader, what: str, options: DataConfig) 
     return np.memmap(file.path, header.dtype, "r", offset=header.start, shape=header.shape, order=order)
 
 
-def read_npz(path: Path, options: DataConfig) -> Bundle:
-    """The samples of an .npz file: x and y, x_train and so on, images and labels, or what `--key` names.
+def read_npz(path: Path, options: DataConfig, *, expected: Expected | None = None) -> Bundle:
+    """The samples of an .npz file: x and y, x_train and so on, images and labels, or what `--key` names; `expected` as
+    for `read_npy`.
 
     Raises: DataError for what is no such file, is damaged, holds no numbers, or several arrays and nothing says which.
     """
@@ -91,7 +94,7 @@ def read_npz(path: Path, options: DataConfig) -> Bundle:
             raise wrong_content(path, file.head, "an .npz archive")
         try:
             with zipfile.ZipFile(file.stream) as archive:
-                return _from_archive(archive, file, options)
+                return _from_archive(archive, file, options, expected)
         except zipfile.BadZipFile as error:
             why = (
                 "its directory, which stands at the end, is missing: it was cut" if "not a zip" in str(error) else error
@@ -105,7 +108,7 @@ def read_npz(path: Path, options: DataConfig) -> Bundle:
             raise damaged(file.name, f"the archive is damaged ({printable(str(error))[:100]})") from None
 
 
-def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig) -> Bundle:
+def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig, expected: Expected | None) -> Bundle:
     arrays = (info for info in archive.infolist() if info.filename.endswith(".npy"))
     members = {info.filename.removesuffix(".npy"): info for info in arrays}
     headers = {key: _header(archive, info, file.name) for key, info in members.items()}
@@ -120,11 +123,12 @@ def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig
     if unused and options.key is None:
         notes += (f"{file.name}: not read: {', '.join(map(printable, unused))}; --key NAME reads one of them.",)
     name = stem(file.path)
-    train = samples_from_array(values[choice.x], labels=values.get(choice.y), name=name, options=options)
+    known: dict[str, Any] = {"name": name, "options": options, "expected": expected}
+    train = samples_from_array(values[choice.x], labels=values.get(choice.y), **known)
     train = replace(train, notes=notes + train.notes)
     if not choice.x_test:
         return Bundle(train)
-    test = samples_from_array(values[choice.x_test], labels=values.get(choice.y_test), name=name, options=options)
+    test = samples_from_array(values[choice.x_test], labels=values.get(choice.y_test), **known)
     return Bundle(*same_classes(train, test))
 
 

@@ -9,11 +9,13 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.arrays.npy import plain, refuse_kind
+from isthmus.data.arrays.number_columns import has_kinds, samples_by_kind
 from isthmus.data.labels import encode_labels
 from isthmus.data.layout import TABLE, images_from_array, parse_shape
 from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, loses_digits, table_type, value_range
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
+from isthmus.data.schema import Expected
 from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError
@@ -22,8 +24,10 @@ from isthmus.wording import listed
 SMALLEST_IMAGE = 16  # bytes with as many rows as columns are one image from this side on, rather than a table
 
 
-def samples_from_array(array: Any, *, labels: Any = None, name: str, options: DataConfig) -> Samples:
-    """The samples of an array of numbers.
+def samples_from_array(
+    array: Any, *, labels: Any = None, name: str, options: DataConfig, expected: Expected | None = None
+) -> Samples:
+    """The samples of an array of numbers; `expected` are the columns of a trained model.
 
     (N, H, W), (N, H, W, C) and (N, C, H, W) are images: uint8, uint16, or floats in [0, 1]; whole numbers 0..255 of
     another type become uint8. (N, D) is a table, or images where `--shape` says so or bytes make squares. `labels` are
@@ -39,7 +43,7 @@ def samples_from_array(array: Any, *, labels: Any = None, name: str, options: Da
         raise DataError("DATA-SHAPE", f"{name} has the shape {x.shape}; needed: {wanted}.", fix="arrange it so")
     if x.ndim > 2 and options.shape == TABLE:
         x = x.reshape(len(x), -1)
-    samples = _from_rows(x, name, options) if x.ndim == 2 else _from_images(x, name, options)
+    samples = _from_rows(x, name, options, expected) if x.ndim == 2 else _from_images(x, name, options)
     return samples if labels is None else _labeled(samples, labels, len(x), name)
 
 
@@ -53,7 +57,7 @@ def _from_images(x: np.ndarray, name: str, options: DataConfig) -> Samples:
     return Samples(values, name, notes=layout_notes + value_notes)
 
 
-def _from_rows(x: np.ndarray, name: str, options: DataConfig) -> Samples:
+def _from_rows(x: np.ndarray, name: str, options: DataConfig, expected: Expected | None) -> Samples:
     """A table, rows of pixels, or one gray image."""
     H, W = x.shape
     if options.shape is not None and options.shape != TABLE:
@@ -63,6 +67,10 @@ def _from_rows(x: np.ndarray, name: str, options: DataConfig) -> Samples:
         samples = _from_images(x[None], name, options)
         note = f"{name}: {H} rows of {W} bytes are read as one gray image; --shape table reads them as a table."
         return replace(samples, notes=(note, *samples.notes))
+    if has_kinds(x, options, expected):
+        return samples_by_kind(x, name, options, expected)
+    if expected is not None and options.missing == "auto":  # a trained model fills gaps with its medians
+        options = replace(options, missing="median")
     declared = x.dtype in (np.uint8, np.uint16)
     if x.dtype.kind != "f":
         matrix = x if declared or not are_bytes(x) else x.astype(np.uint8)
@@ -70,11 +78,11 @@ def _from_rows(x: np.ndarray, name: str, options: DataConfig) -> Samples:
             matrix = converted(matrix, np.float64)
         notes = _about_digits(loses_digits(matrix), name) if matrix.dtype != np.float64 else ()
         return samples_from_matrix(matrix, Origin(name, notes=notes, declared=declared), options)
-    matrix, origin = _finite(x, name, options)
+    matrix, origin = _finite(x, name, options, predicting=expected is not None)
     return samples_from_matrix(matrix, origin, options)
 
 
-def _finite(x: np.ndarray, name: str, options: DataConfig) -> tuple[np.ndarray, Origin]:
+def _finite(x: np.ndarray, name: str, options: DataConfig, *, predicting: bool) -> tuple[np.ndarray, Origin]:
     """Rows of floats as they are to be kept; NaN is a missing value and infinity a bad one, as in any table."""
     low, high = value_range(x)
     if np.isfinite(low) and np.isfinite(high) and max(-low, high) <= LARGEST:
@@ -101,7 +109,7 @@ def _finite(x: np.ndarray, name: str, options: DataConfig) -> tuple[np.ndarray, 
     matrix = x[keep]
     with np.errstate(over="ignore"):
         matrix = matrix.astype(table_type(matrix, options.digits), copy=False)
-    gap_notes = kept_gaps(matrix, findings, range(x.shape[1]))
+    gap_notes = kept_gaps(matrix, findings, range(x.shape[1]), predicting=predicting)
     ids = None if keep.all() else tuple(map(str, np.flatnonzero(keep)))
     return matrix, Origin(name, ids=ids, notes=notes + gap_notes)
 

@@ -72,7 +72,9 @@ class Carrier:
         raw = self._restore(raw)
         raw = raw.to(self.dtype) if self._keeps_type else raw
         if self.frame is not None and self.preprocess.schema is not None:
-            return self.table(self.preprocess.cells(raw.numpy(force=True)))
+            from isthmus.data.tables.given_columns import like_given  # late: polars is slow to import
+
+            return self.table(like_given(raw.numpy(force=True), self.preprocess.schema, self.frame))
         if self.frame is not None:
             return self._frame(raw, self.preprocess.columns or [str(column) for column in self.frame.columns])
         return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()

@@ -16,7 +16,7 @@ from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import OTHER, Schema, TableColumn
 from isthmus.data.tables.cells import Style, numbers_of_texts
 from isthmus.data.tables.kind_finding import allowed, missing_texts
-from isthmus.data.tables.times import to_seconds, to_text
+from isthmus.data.tables.times import seconds_of, texts_of, to_seconds, to_text
 from isthmus.errors import DataError
 
 
@@ -93,7 +93,9 @@ def _raw_column(cells: pl.Series, column: TableColumn, style: Style) -> tuple[np
     if cells.dtype.is_numeric() and column.kind in {"number", "count"}:
         values = cells.cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return values, np.isnan(values)
-    text = _texts(cells)
+    if cells.dtype.is_temporal() and column.kind == "time":
+        return seconds_of(cells, column.format), cells.is_null().to_numpy()
+    text = as_texts(cells)
     missing = missing_texts(text, numbers=column.kind in {"number", "count", "time"}).to_numpy()
     read = {"number": _numbers, "count": _numbers, "time": _times, "category": _levels, "yes-no": _truths}
     values = np.array(read[column.kind](text, column, style), np.float64)
@@ -101,8 +103,10 @@ def _raw_column(cells: pl.Series, column: TableColumn, style: Style) -> tuple[np
     return values, missing
 
 
-def _texts(cells: pl.Series) -> pl.Series:
+def as_texts(cells: pl.Series) -> pl.Series:
     """Cells as stripped texts; whole numbers kept as floats lose their ".0", as 3.0 is the level "3"."""
+    if cells.dtype.is_temporal():
+        cells = texts_of(cells)
     if cells.dtype.is_float():
         whole = cells.drop_nulls().drop_nans()
         cells = cells.fill_nan(None)
@@ -127,25 +131,23 @@ def _levels(text: pl.Series, column: TableColumn, style: Style) -> np.ndarray:
 def _truths(text: pl.Series, column: TableColumn, style: Style) -> np.ndarray:
     """By the words, whatever their case; numbers by their value, as 1.0 is 1; True and False for 1 and 0."""
     words = {level.lower(): float(i) for i, level in enumerate(column.levels)}
-    if set(words) == {"0", "1"}:
-        words |= {"false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}
+    if set(words) in ({"0", "1"}, {"false", "true"}):
+        words |= {"false": 0.0, "true": 1.0, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
     return text.str.to_lowercase().replace_strict(words, default=float("nan"), return_dtype=pl.Float64).to_numpy()
 
 
 def _unseen(cells: pl.Series, missing: np.ndarray, column: TableColumn) -> dict[str, int]:
-    texts = _texts(cells).filter(pl.Series(~missing))
+    texts = as_texts(cells).filter(pl.Series(~missing))
     new = texts.filter(~texts.is_in(list(column.levels))).value_counts(sort=True)
     return dict(zip(new.to_series(0).to_list(), new.to_series(1).to_list(), strict=True)) if len(new) else {}
 
 
 def _written(values: np.ndarray, column: TableColumn) -> Any:
-    known = np.isfinite(values)
-    whole = np.where(known, values, 0).round().astype(np.int64)
     make: dict[str, Callable[[], Any]] = {
         "number": lambda: _rounded(values, column.decimals),
-        "count": lambda: [int(v) if there else None for v, there in zip(whole, known, strict=True)],
-        "yes-no": lambda: _named(whole, known, column.levels),
-        "category": lambda: _named(whole, known, (*column.levels, OTHER)),
+        "count": lambda: _rounded(values, 0),
+        "yes-no": lambda: _named(values, column.levels),
+        "category": lambda: _named(values, (*column.levels, OTHER)),
         "time": lambda: [t or None for t in to_text(values, column.format, column.zone)],
     }
     return make[column.kind]()
@@ -157,9 +159,10 @@ def _rounded(values: np.ndarray, decimals: int | None) -> list[float | int | Non
     return [kind(v) if np.isfinite(v) else None for v in rounded]
 
 
-def _named(places: np.ndarray, known: np.ndarray, names: tuple[str, ...]) -> list[str | None]:
-    last = len(names) - 1
-    return [names[min(max(k, 0), last)] if there else None for k, there in zip(places, known, strict=True)]
+def _named(places: np.ndarray, names: tuple[str, ...]) -> list[str | None]:
+    known = np.isfinite(places)
+    at = np.where(known, places, 0).round().clip(0, len(names) - 1).astype(np.int64)
+    return [names[k] if there else None for k, there in zip(at, known, strict=True)]
 
 
-__all__ = ["Converted", "refuse_foreign", "to_cells", "to_raw", "to_texts"]
+__all__ = ["Converted", "as_texts", "refuse_foreign", "to_cells", "to_raw", "to_texts"]

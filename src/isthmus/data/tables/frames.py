@@ -100,13 +100,25 @@ def _type_of_pandas(dtype: Any) -> pl.DataType:
 def _series(column: Any) -> pl.Series:
     """A pandas column as numbers where it holds numbers, else as text."""
     if getattr(column.dtype, "kind", "O") in "biuf":
+        if column.isna().any() and column.dtype.kind == "b":
+            cells = zip(column, column.isna(), strict=True)
+            return pl.Series([None if gap else bool(value) for value, gap in cells], dtype=pl.Boolean)
         if column.isna().any():
             return pl.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
         return pl.Series(
             np.ascontiguousarray(column.to_numpy(dtype=getattr(column.dtype, "numpy_dtype", column.dtype)))
         )
+    if getattr(column.dtype, "kind", "O") == "M":
+        return _moments(column)
     gaps = column.isna().to_numpy()
     return pl.Series([None if gap else str(value) for value, gap in zip(column, gaps, strict=True)], dtype=pl.String)
+
+
+def _moments(column: Any) -> pl.Series:
+    """A pandas column of moments, in UTC where it has a time zone; polars does not know all zones of pandas."""
+    zone = None if column.dt.tz is None else "UTC"
+    plain = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return pl.Series(plain.to_numpy("datetime64[us]")).cast(pl.Datetime("us", zone))
 
 
 class Table(NamedTuple):

@@ -11,7 +11,7 @@ import polars as pl
 from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, numbers_of_texts, reason
-from isthmus.data.tables.times import TimeFormat, find_format, step_of, to_seconds
+from isthmus.data.tables.times import TimeFormat, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 
 MOSTLY = 0.95  # of the cells make a column one of numbers or times; the rest are errors, told with their rows
@@ -41,6 +41,8 @@ def _column(cells: pl.Series, style: Style, asked: str | None) -> TableColumn:
         return TableColumn(name, asked, "as you asked")
     if cells.dtype == pl.Boolean:
         cells = cells.cast(pl.String)
+    if cells.dtype.is_temporal():
+        cells = texts_of(cells)
     if asked is not None:
         return replace(_asked(cells, style, asked), why="as you asked")
     if cells.dtype.is_numeric():
@@ -118,7 +120,8 @@ def _of_numbers(name: str, cells: pl.Series, values: np.ndarray) -> TableColumn:
     if not len(values):
         return TableColumn(name, "constant", "every cell is empty")
     if values.min() == values.max():
-        return TableColumn(name, "constant", f"every cell is {values[0]:g}", (f"{values[0]:g}",))
+        only = repr(float(values[0])).removesuffix(".0")
+        return TableColumn(name, "constant", f"every cell is {only}", (only,))
     if set(np.unique(values[:ID_ROWS]).tolist()) <= {0.0, 1.0} and bool(np.isin(values, (0.0, 1.0)).all()):
         return TableColumn(name, "yes-no", "only 0 and 1", ("0", "1"))
     whole = bool((values == np.floor(values)).all())
@@ -128,7 +131,7 @@ def _of_numbers(name: str, cells: pl.Series, values: np.ndarray) -> TableColumn:
         return TableColumn(
             name, "count", f"whole numbers from {values.min():g} to {values.max():g}{_few(name, values)}"
         )
-    decimals = 0 if whole else _decimals(cells, values)
+    decimals = _decimals(values)
     return TableColumn(name, "number", f"numbers from {values.min():.6g} to {values.max():.6g}", decimals=decimals)
 
 
@@ -144,9 +147,9 @@ def _numbers_rows(name: str, values: np.ndarray) -> bool:
     return are_named_so(name) or is_dense(values)
 
 
-def _decimals(cells: pl.Series, values: np.ndarray) -> int | None:
+def _decimals(values: np.ndarray) -> int | None:
     """The digits after the point; None where there are as many as a double holds, or an exponent."""
-    for digits in range(1, 8):
+    for digits in range(8):
         if np.abs(np.round(values, digits) - values).max() <= 1e-9 * max(1.0, float(np.abs(values).max())) * 1e-3:
             return digits
     return None
@@ -205,7 +208,7 @@ def _asked(cells: pl.Series, style: Style, asked: str) -> TableColumn:
                           step=step_of(to_seconds(known, form.pattern), form.zone))  # fmt: skip
     values = numbers_of_texts(known, style)
     values = values[np.isfinite(values)]
-    decimals = _decimals(known, values) if kind == "number" and len(values) else None
+    decimals = _decimals(values) if kind == "number" and len(values) else None
     return TableColumn(name, kind, decimals=decimals)
 
 

@@ -12,12 +12,12 @@ import polars as pl
 from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema, asked_kinds
-from isthmus.data.tables.cell_conversion import Converted, to_raw
-from isthmus.data.tables.cells import PLAIN, Style
+from isthmus.data.tables.cell_conversion import Converted, as_texts, to_raw
+from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
 from isthmus.data.tables.columns import Plan
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import AbstractFrame, refuse_types
-from isthmus.data.tables.kind_finding import find_schema
+from isthmus.data.tables.kind_finding import find_schema, missing_texts
 from isthmus.data.tables.label_columns import encoded_labels, grouped_rows
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.text import Lines
@@ -30,8 +30,8 @@ CELL_BYTES = 24  # of memory for a cell as text and as a number
 
 
 class Gathered(NamedTuple):
-    """The cells of a table, texts (stripped) or numbers, named by its columns; `rows` as they are counted in messages,
-    `unlabeled` where a label or a group is missing, `style` how numbers are written.
+    """The cells of a table, texts (stripped), numbers, truths or times, named by its columns; `rows` as they are
+    counted in messages, `unlabeled` where a label or a group is missing, `style` how numbers are written.
     """
 
     cells: pl.DataFrame
@@ -56,7 +56,10 @@ def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
 
 
 def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, findings: Findings) -> Gathered:
-    """The cells of a frame: numbers as they are, all else as text. Raises: DataError for types that have none."""
+    """The cells of a frame: numbers, truths and times as they are, all else as text.
+
+    Raises: DataError for types that have none.
+    """
     refuse_types(frame, plan, findings.name, times=True)
     beside = [i for i in (plan.label, plan.group) if i is not None]
     places = [*plan.features, *beside]
@@ -74,20 +77,22 @@ def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, finding
 
 
 def _plain(column: pl.Series) -> pl.Series:
-    if column.dtype.is_numeric():
+    if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:
         return column
     return column.cast(pl.String).fill_null("").str.strip_chars()
 
 
 def mixed_samples(
     found: Gathered, plan: Plan, findings: Findings, options: DataConfig, name: str, *,
-    notes: tuple[str, ...] = (), schema: Schema | None = None,
+    notes: tuple[str, ...] = (), schema: Schema | None = None, predicting: bool | None = None,
 ) -> Samples:  # fmt: skip
-    """Samples of raw values (N, K) with their schema, found here or that of a trained model.
+    """Samples of raw values (N, K) with their schema, found here or that of a trained model, unless `predicting` says
+    that there is none.
 
     Raises: DataError with all cells that are none of their column's kind, and with gaps where `--missing error` is set.
     """
-    predicting, features = schema is not None, [findings.columns[i] for i in plan.features]
+    predicting = schema is not None if predicting is None else predicting
+    features = [findings.columns[i] for i in plan.features]
     if schema is None:
         schema = find_schema(found.cells.select(features), found.style, _asked(options, features, findings))
     modeled = schema.names
@@ -189,13 +194,20 @@ def _about_constants(found: Gathered, schema: Schema, findings: Findings) -> tup
     for column in schema.columns:
         if column.kind != "constant" or column.name not in found.cells.columns:
             continue
-        cells = found.cells[column.name].cast(pl.String)
-        other = cells.filter(cells.is_not_null() & (cells != "") & ~cells.is_in(list(column.levels)))
+        other = _other_than(column.levels, as_texts(found.cells[column.name]), found.style)
         if len(other):
             always = f'always "{printable(column.levels[0])}"' if column.levels else "always empty"
             new = f'"{printable(other[0])}" in {counted(len(other), "row")}'
             notes.append(f'{findings.name}: column "{printable(column.name)}" was {always} in training, and is {new}.')
     return tuple(notes)
+
+
+def _other_than(levels: tuple[str, ...], cells: pl.Series, style: Style) -> pl.Series:
+    """The cells that are there and none of the levels, as texts or by their value: 3.0 is 3."""
+    known = cells.filter(~missing_texts(cells, numbers=not levels))
+    other = known.filter(~known.is_in(list(levels)))
+    values = numbers_of_texts(pl.Series(levels, dtype=pl.String), PLAIN)
+    return other.filter(pl.Series(~np.isin(numbers_of_texts(other, style), values)))
 
 
 def without_left_out(options: DataConfig, schema: Schema, names: Sequence[str]) -> DataConfig:

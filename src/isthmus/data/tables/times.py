@@ -63,6 +63,47 @@ def to_seconds(text: pl.Series, pattern: str) -> np.ndarray:
     return (seconds - offsets).to_numpy()
 
 
+def texts_of(moments: pl.Series) -> pl.Series:
+    """Dates, times of the day or moments of a frame as texts, with the digits of a second only where there are some."""
+    if moments.dtype == pl.Date:
+        return moments.dt.strftime(DATES[0])
+    fine = bool((_micro(moments) % 1_000_000 != 0).any())
+    clock = "%H:%M:%S" + "%.6f" * fine
+    if moments.dtype == pl.Time:
+        return moments.dt.strftime(clock)
+    zone = "%:z" if getattr(moments.dtype, "time_zone", None) else ""
+    return moments.dt.strftime(f"{DATES[0]} {clock}{zone}")
+
+
+def seconds_of(moments: pl.Series, pattern: str) -> np.ndarray:
+    """As `to_seconds`, of a frame's dates, times of the day or moments; (n,) float64, NaN for gaps, and for all where
+    one has a date and the pattern has none, or the other way round.
+    """
+    if (moments.dtype == pl.Time) != ("%d" not in pattern):
+        return np.full(len(moments), math.nan)
+    return (_micro(moments).cast(pl.Float64) / 1e6).fill_null(math.nan).to_numpy()
+
+
+def moments_of(seconds: np.ndarray, dtype: pl.DataType) -> pl.Series:
+    """Seconds (n,) as a frame's column of that temporal type; null for NaN."""
+    known = np.isfinite(seconds)
+    micro = pl.Series((np.where(known, seconds, 0.0) * 1e6).round().astype(np.int64))
+    if dtype == pl.Time:
+        found = (micro % (DAY * 1_000_000) * 1_000).cast(pl.Time)
+    elif dtype == pl.Date:
+        found = micro.cast(pl.Datetime("us")).cast(pl.Date)
+    else:
+        found = micro.cast(pl.Datetime("us", getattr(dtype, "time_zone", None))).cast(dtype)
+    return pl.select(pl.when(pl.Series(known)).then(found)).to_series()
+
+
+def _micro(moments: pl.Series) -> pl.Series:
+    """Millionths of a second since 1970 in UTC, or since midnight."""
+    if moments.dtype == pl.Time:
+        return moments.cast(pl.Int64) // 1_000
+    return moments.cast(pl.Datetime("us", getattr(moments.dtype, "time_zone", None))).dt.epoch("us")
+
+
 def to_text(seconds: np.ndarray, pattern: str, zone: str) -> list[str]:
     """Seconds (n,) as they came, "" for NaN."""
     there = np.isfinite(seconds)
@@ -132,7 +173,7 @@ def _share(text: pl.Series, pattern: str) -> float:
 def _read(text: pl.Series, pattern: str) -> pl.Series:
     """Float64 seconds, NaN for what is no time of this pattern."""
     if "%d" not in pattern:
-        seconds = text.str.to_time(pattern, strict=False).cast(pl.Int64).cast(pl.Float64) / 1e9
+        seconds = _micro(text.str.to_time(pattern, strict=False)).cast(pl.Float64) / 1e6
         return seconds.fill_null(math.nan)
     micro = text.str.to_datetime(pattern, strict=False, time_unit="us", exact=True).dt.epoch("us")
     seconds = micro.cast(pl.Float64) / 1e6
@@ -140,4 +181,7 @@ def _read(text: pl.Series, pattern: str) -> pl.Series:
     return pl.select(pl.when(inside).then(seconds).otherwise(math.nan)).to_series().fill_null(math.nan)
 
 
-__all__ = ["TimeFormat", "find_format", "step_of", "to_seconds", "to_text", "zone_seconds"]
+__all__ = [
+    "TimeFormat", "find_format", "moments_of", "seconds_of", "step_of", "texts_of", "to_seconds", "to_text",
+    "zone_seconds",
+]  # fmt: skip

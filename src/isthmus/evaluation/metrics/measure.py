@@ -187,6 +187,7 @@ def _noisy_rows(model: AbstractModel, data: Tensor, generator: torch.Generator) 
         yield pair.target.flatten(1), pair.x_in.flatten(1)
 
 
+@torch.no_grad()
 def mean_cost_of_mean(model: AbstractModel, data: Tensor, mean: Tensor) -> float:
     """The cost of answering every sample with the mean of the training data: what a network must beat to have begun."""
     params = model.likelihood.from_mean(mean[None].to(model.device))

@@ -9,30 +9,44 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 
+from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.kinds import kind_of_file
+from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cell_conversion import to_raw, to_texts
 from isthmus.data.tables.cell_reading import read_cells
 from isthmus.data.tables.cells import Style
+from isthmus.data.tables.given_columns import filled_frame, in_type, put
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import UsageError
-from isthmus.runs.fill_errors import FillError, fill_errors, filled
+from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled
 from isthmus.runs.folder import RunFolder
+from isthmus.system.files import write_atomic
 from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.intake import read_input, reading_options
 from isthmus.wording import counted, number, printable
 
 DAY = 86_400.0  # seconds: errors of times are told in days
+DRAWS = 20  # of a model that can draw: a deviation is then known to a sixth
+DRAWN_ROWS = 1_000  # of those with gaps: a mean over so many is known to 3 %
+NAMED = {"category", "yes-no"}
 
 
 @dataclass(frozen=True)
 class Imputed:
-    """What was written where, how many cells of each column were filled, and how sure that is."""
+    """What was written where, how many cells of each column were filled, and how sure that is.
+
+    `spreads` is there where the model can draw: by column, the deviation of draws in its own unit, of names the share
+    of draws that are another name than the one filled in.
+    """
 
     path: Path
     n: int
     columns: dict[str, int]
     errors: dict[str, FillError]
+    spreads: dict[str, float]
     said: tuple[str, ...]
 
     @property
@@ -42,33 +56,60 @@ class Imputed:
     def as_dict(self) -> dict[str, Any]:
         sure = {name: error._asdict() for name, error in self.errors.items()}
         about = {"out": str(self.path), "n": self.n, "filled": self.columns, "validation": sure}
-        return about | {"said": list(self.said)}
+        return about | ({"spread": self.spreads} if self.spreads else {}) | {"said": list(self.said)}
 
 
 def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Imputed:
-    """Writes the table `source` to `out` (.csv, .tsv, .parquet), its gaps filled; every other cell stays as it is.
+    """Writes the table `source` to `out` (.csv, .tsv, .parquet), its gaps filled; every other cell stays as it is. An
+    array of numbers may also go to .npy.
 
     Raises: UsageError for a run whose columns are not of several kinds, or another suffix; DataError as `read_input`.
     """
     schema, target = _schema(run), Path(out)
     keep_inputs(run, source, target)
-    if target.suffix.lower() not in {*TABLES, ".tsv"}:
+    is_array = Path(source).is_file() and kind_of_file(Path(source)) in {"npy", "npz"}
+    if target.suffix.lower() not in {*TABLES, ".tsv", *([".npy"] if is_array else [])}:
         message = f"a table cannot be written as {target.suffix or 'a folder'}."
         raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
     samples = read_input(run, source, settings)  # with every check that a table for this run has to pass
-    cells, style = read_cells(Path(source), reading_options(run, settings), schema)
-    raw = to_raw(cells.select(schema.names), schema, style).values
-    made, counts = filled(run.model, raw), dict[str, int]()
-    for k, column in enumerate(schema.modeled):
-        gaps = np.isnan(raw[:, k])
-        if gaps.any():
-            counts[column.name] = int(gaps.sum())
-            cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps, column, style))
-    columns = {name: cells[name].to_list() for name in cells.columns}
-    write_table(target, columns)
-    errors = fill_errors(run.path, run.model.weights_sha256)
-    said = (*samples.notes, *_sentences(schema, counts, errors), *about_formulas(target, columns))
-    return Imputed(target, len(raw), counts, {k: v for k, v in errors.items() if k in counts}, said)
+    if is_array:
+        raw, told = samples.x, _write_array(run, samples, target)
+    else:
+        raw, told = _write_cells(run, schema, Path(source), target, settings)
+    gaps = np.isnan(raw)
+    counts = {c.name: int(gaps[:, k].sum()) for k, c in enumerate(schema.modeled) if gaps[:, k].any()}
+    errors = {k: v for k, v in fill_errors(run.path, run.model.weights_sha256).items() if k in counts}
+    spreads = spreads_of(run, raw)
+    said = (*samples.notes, *sentences(schema, counts, errors, spreads), *told)
+    return Imputed(target, len(raw), counts, errors, spreads, said)
+
+
+def impute_frame(run: RunFolder, given: Any, draws: int | None = None, seed: int = 0) -> Any:
+    """A frame (polars or pandas) or array like `given` with its gaps filled; with `draws` a list of that many.
+
+    Raises: UsageError for a run whose columns are not of several kinds, and for draws of a model that cannot draw.
+    """
+    schema, carrier = _schema(run), Carrier(given, run.model.preprocess)
+    raw = carrier.raw.cpu().numpy()
+    if draws is None:
+        return _like(carrier, raw, filled(run.model, raw), schema)
+    _refuse_draws(run, draws)
+    return [_like(carrier, raw, values, schema) for values in drawn(run.model, raw, draws, seed)]
+
+
+def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """By column with gaps in raw rows (N, K), how far DRAWS lie apart, see `Imputed`; empty where none can be drawn."""
+    rows = raw[np.isnan(raw).any(1)]
+    rows = rows[:: max(1, -(-len(rows) // DRAWN_ROWS))]
+    if not can_draw(run.model) or not len(rows):
+        return {}
+    gaps, answer = np.isnan(rows), filled(run.model, rows)
+    draws, found = np.stack(list(drawn(run.model, rows, DRAWS, seed))), {}
+    for k, column in enumerate(_schema(run).modeled):
+        if (at := gaps[:, k]).any():
+            other, apart = draws[:, at, k] != answer[at, k], draws[:, at, k].std(0, ddof=1)
+            found[column.name] = float(other.mean() if column.kind in NAMED else np.sqrt(np.square(apart).mean()))
+    return found
 
 
 def _schema(run: RunFolder) -> Schema:
@@ -80,31 +121,85 @@ def _schema(run: RunFolder) -> Schema:
     return schema
 
 
+def _refuse_draws(run: RunFolder, draws: int) -> None:
+    if draws < 1:
+        raise UsageError("USAGE-DRAWS", f"draws is {draws}; allowed: 1 and more.", fix="leave it out for one answer")
+    if not can_draw(run.model):
+        message = "this run's code is not drawn, so it has one answer for each gap."
+        raise UsageError("USAGE-DRAWS", message, fix="leave draws out, or train with recipe vae")
+
+
+def _like(carrier: Carrier, raw: np.ndarray, values: np.ndarray, schema: Schema) -> Any:
+    """Filled raw rows (N, K) as what was given: of a frame all cells that are no gaps stay as they are."""
+    if carrier.frame is None:
+        return carrier.given_back(torch.from_numpy(values))
+    found = filled_frame(carrier.frame, values, np.isnan(raw), schema)
+    return found.iloc[0] if carrier.is_named_row else found
+
+
+def _write_array(run: RunFolder, samples: Samples, target: Path) -> tuple[str, ...]:
+    """Writes rows of numbers, to a table under the names of the run's columns."""
+    values = filled(run.model, samples.x)
+    if target.suffix.lower() == ".npy":
+        write_atomic(target, lambda part: np.save(part, values, allow_pickle=False))
+        return ()
+    columns = run.model.preprocess.cells(values)
+    write_table(target, columns)
+    return about_formulas(target, columns)
+
+
+def _write_cells(
+    run: RunFolder, schema: Schema, source: Path, target: Path, settings: Mapping[str, Any] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Writes all cells of a table, those of columns that the model does not know too; gives its raw rows (N, K)."""
+    cells, style = read_cells(source, reading_options(run, settings), schema)
+    raw = to_raw(cells.select(schema.names), schema, style).values
+    made, gaps = filled(run.model, raw), np.isnan(raw)
+    for k, column in enumerate(schema.modeled):
+        if gaps[:, k].any():
+            cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps[:, k], column, style))
+    columns = {name: cells[name] for name in cells.columns}
+    write_table(target, columns)
+    return raw, about_formulas(target, columns)
+
+
 def _filled(cells: pl.Series, made: np.ndarray, gaps: np.ndarray, column: TableColumn, style: Style) -> pl.Series:
     """The cells of a column with what was made for its gaps, in the column's own way of writing."""
-    if cells.dtype.is_numeric():
-        instead = pl.Series(made).cast(cells.dtype, strict=False)
-    else:
-        comma = style.decimal == "," and column.kind == "number"
-        texts = to_texts(made, column)
-        instead = pl.Series([text.replace(".", ",") for text in texts] if comma else texts)
-    return pl.select(pl.when(pl.Series(gaps)).then(instead).otherwise(cells).alias(cells.name)).to_series()
+    if cells.dtype != pl.String:
+        return put(cells, in_type(made, column, cells.dtype), gaps)
+    comma = style.decimal == "," and column.kind == "number"
+    texts = to_texts(made, column)
+    return put(cells, pl.Series([text.replace(".", ",") for text in texts] if comma else texts), gaps)
 
 
-def _sentences(schema: Schema, counts: Mapping[str, int], errors: Mapping[str, FillError]) -> tuple[str, ...]:
-    """How sure each column's filled cells are, by the validation cells that the run was not shown."""
+def sentences(
+    schema: Schema, counts: Mapping[str, int], errors: Mapping[str, FillError], spreads: Mapping[str, float]
+) -> tuple[str, ...]:
+    """How sure each column's filled cells are: by validation cells that the run was not shown, and by its draws."""
     kinds = {column.name: column.kind for column in schema.modeled}
-    return tuple(_sentence(name, n, errors[name], kinds[name]) for name, n in counts.items() if name in errors)
+    return tuple(_sentence(name, n, errors.get(name), spreads.get(name), kinds[name]) for name, n in counts.items())
 
 
-def _sentence(name: str, n: int, error: FillError, kind: str) -> str:
+def _sentence(name: str, n: int, error: FillError | None, spread: float | None, kind: str) -> str:
     text = f'{counted(n, "cell")} of column "{printable(name)}" filled'
+    told = [*([_by_error(error, kind)] if error else []), *([] if spread is None else [_by_draws(spread, kind)])]
+    return f"{text}: {'; '.join(told)}" if told else text
+
+
+def _by_error(error: FillError, kind: str) -> str:
     of = f"on {counted(error.n, 'validation cell')} that were hidden"
-    if kind in {"category", "yes-no"}:
-        return f"{text}: {1 - error.error:.0%} come out right {of}, {1 - error.constant:.0%} by the most frequent name"
+    if kind in NAMED:
+        return f"{1 - error.error:.0%} come out right {of}, {1 - error.constant:.0%} by the most frequent name"
     unit, days = (DAY, " days") if kind == "time" else (1.0, "")
     ours, mean = (number(value / unit) for value in (error.error, error.constant))
-    return f"{text}: off by {ours}{days} (root mean square) {of}, the mean by {mean}{days}"
+    return f"off by {ours}{days} (root mean square) {of}, the mean by {mean}{days}"
 
 
-__all__ = ["Imputed", "impute"]
+def _by_draws(spread: float, kind: str) -> str:
+    if kind in NAMED:
+        return f"{spread:.0%} of {DRAWS} draws name another"
+    unit, days = (DAY, " days") if kind == "time" else (1.0, "")
+    return f"{DRAWS} draws differ by {number(spread / unit)}{days} (standard deviation)"
+
+
+__all__ = ["Imputed", "impute", "impute_frame", "spreads_of"]

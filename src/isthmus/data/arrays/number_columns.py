@@ -1,0 +1,85 @@
+"""Arrays of numbers with gaps, or with kinds that somebody named, as tables whose columns are known by their kinds.
+
+An array has no names, and at use no words either: each of its columns stays a number or a count under its place, "0",
+"1" …, none is left out, and its raw values are the numbers themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.layout import TABLE, guess_shape
+from isthmus.data.samples import Samples
+from isthmus.data.schema import Expected, Schema, asked_kinds
+from isthmus.data.tables.cells import PLAIN
+from isthmus.data.tables.columns import Plan
+from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.kind_finding import find_schema
+from isthmus.data.tables.mixed_tables import Gathered, mixed_samples
+from isthmus.errors import DataError, UsageError
+from isthmus.wording import listed, printable
+
+ALLOWED = ("number", "count")
+
+
+def has_kinds(x: np.ndarray, options: DataConfig, expected: Expected | None) -> bool:
+    """Whether rows (N, D) are read by the kinds of their columns: asked for, or with gaps that nothing was said of."""
+    if isinstance(expected, Schema):
+        return x.shape[1] == len(expected.columns)  # else its number of columns is what is wrong
+    if expected is not None or options.shape not in {None, TABLE}:
+        return False
+    if options.kinds or options.scale == "quantile":
+        return True
+    gaps = options.missing == "auto" and x.dtype.kind == "f" and bool(np.isnan(x).any())
+    return gaps and (options.shape == TABLE or guess_shape(x, None) is None)
+
+
+def samples_by_kind(x: np.ndarray, name: str, options: DataConfig, expected: Expected | None) -> Samples:
+    """Samples of raw values (N, D) in float64, NaN for a gap.
+
+    Raises: UsageError for kinds that an array cannot have; DataError for cells that are none of their column's kind,
+    and for a run whose columns an array cannot name.
+    """
+    known = expected if isinstance(expected, Schema) else None
+    if known is not None:
+        _refuse_names(known, name)
+    names = [str(i) for i in range(x.shape[1])] if known is None else [column.name for column in known.columns]
+    cells = pl.DataFrame({key: np.ascontiguousarray(x[:, i], np.float64) for i, key in enumerate(names)})
+    counting = "Rows and columns are counted from 0, as numpy does."
+    findings, places = Findings(name, names, options, counting=counting), np.arange(len(x))
+    findings.n_rows = len(x)
+    found = Gathered(cells, places, places, np.zeros(len(x), bool), PLAIN)
+    schema = known or _schema(cells, options, name)
+    plan = Plan(tuple(range(len(names))), None, False)
+    return mixed_samples(found, plan, findings, options, name, schema=schema, predicting=known is not None)
+
+
+def _schema(cells: pl.DataFrame, options: DataConfig, name: str) -> Schema:
+    """What each column of an array (a polars frame) is: as asked, else a number."""
+    asked = asked_kinds(options.kinds)
+    wrong = next((kind for kind in asked.values() if kind not in ALLOWED), None)
+    if wrong is not None:
+        message = f"a column of an array cannot be of the kind {wrong}, only {' or '.join(ALLOWED)}."
+        raise UsageError("USAGE-COLUMN", message, fix="save the data as a table with names, .csv or .parquet")
+    missing = next((column for column in asked if column not in cells.columns), None)
+    if missing is not None:
+        message = f'{name} has no column "{printable(missing)}" for --column.'
+        raise DataError("DATA-COLUMNS", message, fix=f"the columns are {listed(cells.columns, 10)}")
+    found = find_schema(cells, PLAIN, {column: asked.get(column, "number") for column in cells.columns})
+    columns = (c if c.name in asked else replace(c, why="as all columns of an array") for c in found.columns)
+    return Schema(tuple(columns))
+
+
+def _refuse_names(schema: Schema, name: str) -> None:
+    worded = next((column for column in schema.columns if column.kind not in ALLOWED), None)
+    if worded is None:
+        return
+    message = f'{name} is an array of numbers, and column "{printable(worded.name)}" of the run is {worded.kind}.'
+    raise DataError("DATA-TYPE", message, fix="hand over a table with the columns of the training, .csv or .parquet")
+
+
+__all__ = ["has_kinds", "samples_by_kind"]

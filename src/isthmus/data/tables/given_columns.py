@@ -1,0 +1,115 @@
+"""Raw values of columns of several kinds as columns of the frame that was given: of its types, not as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from isthmus.data.schema import Schema, TableColumn
+from isthmus.data.tables.cell_conversion import to_texts
+from isthmus.data.tables.times import moments_of
+
+
+def like_given(values: np.ndarray, schema: Schema, frame: Any) -> dict[str, Any]:
+    """Columns by name of raw values (N, K), each of its type in `frame`, polars or pandas, of any length."""
+    return {
+        column.name: column_like(values[:, k], column, frame[column.name]) for k, column in enumerate(schema.modeled)
+    }
+
+
+def filled_frame(frame: Any, values: np.ndarray, gaps: np.ndarray, schema: Schema) -> Any:
+    """A copy of a frame of N rows with raw values (N, K) where `gaps` (N, K) is true; all else stays as it is."""
+    found = frame.clone() if isinstance(frame, pl.DataFrame) else frame.copy()
+    for k, column in enumerate(schema.modeled):
+        if not gaps[:, k].any():
+            continue
+        given = frame[column.name]
+        instead = column_like(values[:, k], column, given)
+        if isinstance(found, pl.DataFrame):
+            found = found.with_columns(put(given, instead, gaps[:, k]).alias(column.name))
+        else:
+            found[column.name] = given.astype(instead.dtype).where(~gaps[:, k], instead)
+    return found
+
+
+def column_like(values: np.ndarray, column: TableColumn, given: Any) -> Any:
+    """Raw values (n,) as a column of the type of `given` (polars, pandas); as text where it cannot hold them."""
+    if isinstance(given, pl.Series):
+        return in_type(values, column, given.dtype).alias(given.name)
+    return _of_pandas(values, column, given)
+
+
+def in_type(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.Series:
+    """Raw values (n,) in a type of polars, null for a gap; another type where this one cannot hold them."""
+    if column.kind in {"number", "count"}:
+        return _numbers(values, column, dtype)
+    if column.kind == "time" and dtype.is_temporal():
+        return moments_of(values, dtype)
+    if column.kind == "yes-no" and dtype == pl.Boolean:
+        return pl.Series([None if np.isnan(v) else bool(v) for v in values], dtype=pl.Boolean)
+    texts = pl.Series([text or None for text in to_texts(values, column)], dtype=pl.String)
+    if dtype.is_numeric() or isinstance(dtype, pl.Categorical | pl.Enum):
+        typed = texts.cast(dtype, strict=False)
+        return typed if typed.null_count() == texts.null_count() else texts
+    return texts
+
+
+def _numbers(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.Series:
+    rounded = pl.Series(values if column.decimals is None and column.kind == "number" else _rounded(values, column))
+    rounded = rounded.fill_nan(None)
+    if not dtype.is_numeric():  # numbers that are kept as texts
+        texts = [text or None for text in to_texts(values, column)]
+        return pl.Series(texts, dtype=pl.String)
+    if dtype.is_integer():
+        typed = rounded.cast(dtype, strict=False)
+        same = bool((typed.cast(pl.Float64) == rounded).fill_null(True).all())
+        return typed if same and typed.null_count() == rounded.null_count() else rounded
+    return rounded.cast(dtype)
+
+
+def _rounded(values: np.ndarray, column: TableColumn) -> np.ndarray:
+    return np.round(values, column.decimals or 0) + 0.0  # never -0
+
+
+def _of_pandas(values: np.ndarray, column: TableColumn, given: Any) -> Any:
+    make, kind = type(given), getattr(given.dtype, "kind", "O")
+    if kind == "M" and column.kind == "time":
+        return _moments(values, given)
+    types = {"b": pl.Boolean(), "i": pl.Int64(), "u": pl.UInt64(), "f": pl.Float64()}
+    found = in_type(values, column, types.get(kind, pl.String())).to_list()
+    index = given.index if len(given) == len(found) else None
+    try:
+        typed = make(found, index=index, name=given.name, dtype=given.dtype)
+    except (TypeError, ValueError, OverflowError):  # a whole or a truth with a gap, a category that it has no name for
+        return make(found, index=index, name=given.name)
+    return typed if int(typed.isna().sum()) == _n_none(found) else make(found, index=index, name=given.name)
+
+
+def _moments(values: np.ndarray, given: Any) -> Any:
+    """Of a pandas column of moments, in its time zone."""
+    known = np.isfinite(values)
+    micro = (np.where(known, values, 0.0) * 1e6).round().astype(np.int64)
+    moments = np.where(known, micro.astype("datetime64[us]"), np.datetime64("NaT"))
+    index = given.index if len(given) == len(values) else None
+    found = type(given)(moments, index=index, name=given.name)
+    zone = given.dt.tz
+    found = found if zone is None else found.dt.tz_localize("UTC").dt.tz_convert(zone)
+    return found.astype(given.dtype)
+
+
+def _n_none(values: Sequence[Any]) -> int:
+    return sum(value is None for value in values)
+
+
+def put(given: pl.Series, instead: pl.Series, gaps: np.ndarray) -> pl.Series:
+    """`given` with `instead` at the gaps; as text where their types do not go together."""
+    if given.dtype != instead.dtype and not given.dtype.is_numeric():
+        given = given.cast(instead.dtype if given.dtype == pl.Null else pl.String)
+        instead = instead.cast(given.dtype)
+    return pl.select(pl.when(pl.Series(gaps)).then(instead).otherwise(given).alias(given.name)).to_series()
+
+
+__all__ = ["column_like", "filled_frame", "in_type", "like_given", "put"]
