@@ -171,7 +171,7 @@ def test_arrays_are_filled_into_arrays(tmp_path: Path) -> None:
 def test_fault_134_numbers_in_the_place_of_names_are_refused(trained: tuple[isthmus.Run, Path]) -> None:
     run, _ = trained
     rows = np.array([[0.0, 2, 4.1, 1], [2.5, 2, 4.1, 1]])  # drink, count, price, paid
-    with pytest.raises(DataError, match="row 1, column 'drink': 2.5 is none of its values"):
+    with pytest.raises(DataError, match=r"row 1, column 'drink': 2\.5 is none of its values"):
         run.score(rows)
     with pytest.raises(DataError, match="column 'paid': 3 is none of its values"):
         run.encode(np.array([[0.0, 2, 4.1, 3]]))

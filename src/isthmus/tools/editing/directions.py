@@ -16,6 +16,7 @@ from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.editing.features import METHODS, Feature, Group
+from isthmus.tools.editing.levels import levels_of, of_level, refuse_columns_of_names
 from isthmus.tools.sampling.interpolation import refuse_discrete
 from isthmus.wording import shell_word
 
@@ -40,6 +41,9 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
         return _kept(run, name)
     if name in run.latent.classes:
         return of_classes(run.latent, name, None, method)
+    if (level := levels_of(run).get(name)) is not None:
+        return of_level(run, level, method)
+    refuse_columns_of_names(run, name)
     if name in _measurable(run):
         return of_measure(run, name)
     raise unknown("feature", name, known_names(run))
@@ -58,7 +62,7 @@ def _kept(run: RunFolder, name: str) -> Feature:
 
 def known_names(run: RunFolder) -> list[str]:
     """What `feature_of` knows in this run."""
-    return [*_fitting(run), *tellable(run.latent), *_measurable(run)]
+    return [*_fitting(run), *tellable(run.latent), *_measurable(run), *levels_of(run)]
 
 
 def _fitting(run: RunFolder) -> list[str]:
@@ -77,7 +81,10 @@ def tellable(latent: Latent) -> list[str]:
 
 
 def _measurable(run: RunFolder) -> Sequence[str]:
+    """Measures of pictures, or columns that are numbers."""
     preprocess = run.model.preprocess
+    if preprocess.schema is not None:
+        return tuple(c.name for c in preprocess.schema.modeled if c.kind in {"number", "count", "time"})
     return tuple(MEASURES) if preprocess.is_image else preprocess.columns or ()
 
 
@@ -190,6 +197,7 @@ def of_measure(run: RunFolder, name: str) -> Feature:
 
     Raises: UsageError for an unknown name; DataError where the run's data cannot be read.
     """
+    refuse_columns_of_names(run, name)
     latent, train = run.latent, run.prepared.splits.train
     feature = of_numbers(name, latent.codes, numbers(name, train.take(latent.rows)))
     z, shift = latent.codes[:: -(-len(latent.codes) // TRIED)], feature.shift

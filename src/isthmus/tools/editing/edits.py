@@ -19,6 +19,7 @@ from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.editing.directions import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
 from isthmus.tools.editing.features import Feature
+from isthmus.tools.editing.levels import levels_of, turned
 from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
 from isthmus.tools.inference.picking import parted, pick
 from isthmus.tools.sampling.classifier import classifier_of
@@ -103,6 +104,8 @@ def edit(
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
     moved = _moved(samples, run.coder.decode(z), edited, edit, strength)
     said += [_reached(found) for found in moved]
+    levels = [levels_of(run).get(str(feature.evidence.get("level"))) for _, feature in edit.parts]
+    said += [turned(level, run.coder.decode(z), edited) for level in levels if level is not None]
     said += about_labels if Path(out).suffix in TABLES else []
     if strip is not None:
         names = [samples.id_of(i) for i in range(min(STRIPS, len(samples)))]

@@ -1,0 +1,74 @@
+"""Names of a table's columns as features: `product=tea` leads from the codes of all other rows to those with tea."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from isthmus.data.schema import TableColumn
+from isthmus.errors import UsageError
+from isthmus.runs.folder import RunFolder
+from isthmus.tools.editing.features import METHODS, Feature, Group
+from isthmus.wording import counted, listed
+
+NAMED = {"category", "yes-no"}
+
+
+class ColumnLevel(NamedTuple):
+    """One name of one column: `at` is the column's place among the raw values, `place` the raw value of the name."""
+
+    column: TableColumn
+    at: int
+    place: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.column.name}={self.column.levels[self.place]}"
+
+    def rows(self, x: np.ndarray) -> np.ndarray:
+        """Which raw rows (N, K) have it, (N,) bool."""
+        return x[:, self.at] == self.place
+
+
+def levels_of(run: RunFolder) -> dict[str, ColumnLevel]:
+    """Every name of every column of names, as `COLUMN=NAME`; none for other data."""
+    schema = run.model.preprocess.schema
+    found = [] if schema is None else [
+        ColumnLevel(column, k, place)
+        for k, column in enumerate(schema.modeled) if column.kind in NAMED for place in range(len(column.levels))
+    ]  # fmt: skip
+    return {level.name: level for level in found}
+
+
+def refuse_columns_of_names(run: RunFolder, name: str) -> None:
+    """Raises: UsageError for a column of names, which cannot grow by a number."""
+    schema = run.model.preprocess.schema
+    column = next((c for c in schema.modeled if c.name == name), None) if schema else None
+    if column is not None and column.kind in NAMED:
+        message = f"column {name!r} holds names ({listed(column.levels, 5)}), so it cannot be added as such."
+        raise UsageError("USAGE-FEATURE", message, fix=f"add one of them: {name}={column.levels[0]}")
+
+
+def of_level(run: RunFolder, level: ColumnLevel, method: str) -> Feature:
+    """From the training codes without a name to those with it, as from one class to another.
+
+    Raises: DataError where fewer than two rows have it, or the run's data cannot be read; UsageError for the method.
+    """
+    latent = run.latent
+    x = run.prepared.splits.train.take(latent.rows).x
+    there, gaps = level.rows(x), np.isnan(x[:, level.at])
+    without = Group.of(f"other than {level.name}", latent.codes[~there & ~gaps])
+    feature = METHODS[method](without, Group.of(level.name, latent.codes[there]))
+    evidence = {**feature.evidence, "level": level.name}
+    return replace(feature, name=level.name, evidence=evidence)
+
+
+def turned(level: ColumnLevel, before: np.ndarray, after: np.ndarray) -> str:
+    """How many of the decoded rows (N, K) have the name, before and after the edit."""
+    counts = [int(level.rows(np.asarray(x)).sum()) for x in (before, after)]
+    return f"{level.name}: {counts[0]:,} of {counted(len(after), 'row')} before, {counts[1]:,} after"
+
+
+__all__ = ["ColumnLevel", "levels_of", "of_level", "refuse_columns_of_names", "turned"]
