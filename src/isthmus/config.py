@@ -126,7 +126,11 @@ class ModelConfig:
     output_bias: Annotated[
         Literal["zero", "mean"], "Where the output starts; mean: at the mean of the training data."
     ] = "mean"
-    dropout: Annotated[float, Ge(0.0), Le(0.9), "Share of hidden units switched off in training."] = 0.0
+    dropout: Annotated[
+        Annotated[float, Ge(0.0), Le(0.9)] | None,
+        "Share of hidden units switched off in training, usually none; where columns are of several kinds and few rows "
+        "are seen often, a tenth.",
+    ] = None
     z_size: Annotated[
         Width | None, "Numbers in the code, usually 32; where columns are of several kinds as many as say most of them."
     ] = None

@@ -11,6 +11,7 @@ import tiny
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import split
+from isthmus.data.objects import read_object
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.recipes import resolve
@@ -245,3 +246,20 @@ def test_levels_that_may_be_meant_are_left_alone(noise: str) -> None:
     assert notes.about_noise(noise, IMAGE) == []
     assert notes.about_noise("gaussian:25", TABLE) == []
     assert notes.about_noise("gaussian:300", IMAGE)[0].startswith("noise gaussian:300 leaves nothing")
+
+
+@pytest.mark.parametrize(
+    ("settings", "dropout"),
+    [
+        ({"epochs": 60}, choices.DROPOUT),
+        ({"epochs": 60, "dropout": 0.0}, 0.0),
+        ({"epochs": 10}, 0.0),  # rows that come seldom are hardly learned by heart
+        ({"epochs": 60, "bottleneck": "gaussian"}, 0.0),  # its code is drawn already
+    ],
+)
+def test_rows_of_several_kinds_that_come_often_get_dropout(settings: dict, dropout: float) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    assert tiny.prepared(rows, **settings).config.model.dropout == 0.0
+    rows[3, 1] = np.nan  # a gap is seen by the model: these columns are known by their kinds
+    mixed = read_object(rows).train
+    assert tiny.prepared(mixed, **settings).config.model.dropout == dropout

@@ -41,7 +41,7 @@ class Model(AbstractModel):
         width, channels = self.bottleneck.width_in(config.code_size), self.likelihood.channels_out(C)
         sizes = networks.Sizes(preprocess.shape, width, config.code_size, channels)
         self.encoder, self.decoder = networks.network(
-            config.network, sizes, hidden=config.hidden, activation=config.activation, dropout=config.dropout
+            config.network, sizes, hidden=config.hidden, activation=config.activation, dropout=config.dropout or 0.0
         )
 
     def _adapt(self, own: nn.Module, flatten: bool | str) -> None:

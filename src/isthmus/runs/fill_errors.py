@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import torch
 
 from isthmus.data.batching.batches import resident
 from isthmus.data.samples import Samples
+from isthmus.data.schema import TableColumn
 from isthmus.errors import ModelFileError
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.parts.column_likelihood import ColumnsLikelihood
@@ -25,12 +27,19 @@ NAMED = {"category", "yes-no"}
 
 class FillError(NamedTuple):
     """Of one column: `error` is the root mean square of what was filled in, in its own unit, of names the share that
-    was wrong; `constant` is that of the training part's mean, or most frequent name; `n` cells tell it.
+    was wrong; `constant` is that of the training part's mean, or most frequent name, which is `usual`; `n` cells tell
+    it.
     """
 
     error: float
     constant: float
     n: int
+    usual: float = math.nan  # which runs of before do not keep
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether the other columns tell so little of it that the constant is the better answer."""
+        return self.error >= self.constant and not math.isnan(self.usual)
 
 
 def filled(model: AbstractModel, raw: np.ndarray) -> np.ndarray:
@@ -81,9 +90,10 @@ def measured(model: AbstractModel, train: Samples, held: Samples) -> dict[str, F
             continue
         hidden = rows.copy()
         hidden[:, k] = np.nan
-        answers = (filled(model, hidden)[:, k], _constant(train.x[:, k], column.kind))
+        usual = _usual(train.x[:, k], column)
+        answers = (filled(model, hidden)[:, k], usual)
         ours, constant = (_error(rows[:, k], answer, column.kind) for answer in answers)
-        found[column.name] = FillError(ours, constant, len(rows))
+        found[column.name] = FillError(ours, constant, len(rows), usual)
     return found
 
 
@@ -94,17 +104,26 @@ def fill_errors(run_path: str | Path, weights: str | None) -> dict[str, FillErro
         return {}
     try:
         columns = kept.get(PART).about["columns"]
-        return {str(name): FillError(float(e), float(c), int(n)) for name, (e, c, n) in columns.items()}
+        return {
+            str(name): FillError(float(e), float(c), int(n), *map(float, u)) for name, (e, c, n, *u) in columns.items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"latent/{PART} in {run_path} cannot be used: {error}."
         raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}") from None
 
 
-def _constant(values: np.ndarray, kind: str) -> float:
+def _usual(values: np.ndarray, column: TableColumn) -> float:
+    """The most frequent name, or the mean as the column would hold it."""
     known = values[~np.isnan(values)]
     if not len(known):
         return 0.0
-    return float(np.bincount(known.astype(np.int64)).argmax()) if kind in NAMED else float(known.mean())
+    if column.kind in NAMED:
+        return float(np.bincount(known.astype(np.int64)).argmax())
+    mean, step = float(known.mean()), column.step
+    if column.kind == "time":
+        return round(mean / step) * step
+    decimals = 0 if column.kind == "count" else column.decimals
+    return mean if decimals is None else round(mean, decimals)
 
 
 def _error(truth: np.ndarray, answer: np.ndarray | float, kind: str) -> float:

@@ -41,6 +41,7 @@ from isthmus.training.choices import (
     passes,
     settle_budget,
     settle_code,
+    settle_dropout,
     settle_network,
     settle_noise,
 )
@@ -132,7 +133,8 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         precision=pick_precision(training.precision, device),
         device=device.type,
     )
-    model, about_code = settle_code(config.model, splits.train, preprocess)
+    model = settle_dropout(config.model, training, n, preprocess)
+    model, about_code = settle_code(model, splits.train, preprocess)
     model, about_model = settle_network(model, preprocess)
     said += [*about_code, *about_model]
     if is_unknown(model.noise):

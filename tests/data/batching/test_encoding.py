@@ -121,3 +121,16 @@ def test_both_survive_json() -> None:
     damaged["blocks"][0]["scale"] = 0.0
     with pytest.raises(ValueError, match="no positive number"):
         Encoding.from_dict(damaged)
+
+
+def test_evened_columns_vary_by_about_one_each() -> None:
+    """A time with cycles has as many values as it has, and counts as one column."""
+    encoding = fit_encoding(RAW, SCHEMA, "auto")
+    x = encoding.to_x(torch.from_numpy(RAW))
+    evened = encoding.evened(x)
+    for column, at, block in zip(SCHEMA.modeled, encoding.places, encoding.blocks, strict=True):
+        values = slice(at.start, at.start + block.n_values)
+        total = float(evened[:, values].double().var(0, correction=0).sum())
+        assert total == pytest.approx(float(x[:, values].double().var(0, correction=0).sum()) / (1 + len(block.cycles)))
+        if column.kind == "time":
+            assert 0.6 < total < 1.4  # cycles of times that are spread over the day, week and year: 1/2 a value

@@ -178,6 +178,40 @@ def test_learning_by_heart_to_the_last_digit_and_where_it_does_not_matter() -> N
     assert_found(verdict("overfitting", of=exact, train_cost=0.0581), "pass", "overfits a little")
 
 
+def test_costs_as_shares_of_a_constants_overfit_a_little_where_hardly_anything_is_lost() -> None:
+    rows = metrics(data__shape=[20], test={"mse": 0.2}, baselines={"mean": {"mse": 1.0}})
+    costs = {"likelihood": "columns", "train_floor": None, "train_cost": 0.05, "train_cost_sem": 0.001}
+    little = verdict("overfitting", of=rows, **costs, test_cost=0.14, test_cost_sem=0.001)
+    assert_found(little, "pass", "overfits a little", "0.14 on test and 0.05", "less than 10% of what a constant costs")
+    chance = verdict("overfitting", of=rows, **costs, test_cost=0.14, test_cost_sem=0.1)
+    assert_found(chance, "pass", "No overfitting that could not be chance")
+    much = verdict("overfitting", of=rows, **costs, test_cost=0.30, test_cost_sem=0.001)
+    assert_found(much, "fail", "clearly overfits")
+    assert str(verdict("overfitting", of=rows, dropout=0.1, **costs, test_cost=0.3).try_next).endswith("dropout=0.2")
+    other = {**costs, "likelihood": "gaussian"}
+    assert_found(verdict("overfitting", of=rows, **other, test_cost=0.14, test_cost_sem=0.001), "warn", "clearly")
+
+
+def test_few_rows_of_several_kinds_that_memorize_by_the_estimate_are_not_told_to_train_longer() -> None:
+    rows = metrics(data__shape=[20], test={"mse": 0.2}, baselines={"mean": {"mse": 1.0}})
+    few = {"train_floor": None, "train_cost": 0.015, "test_cost": 0.046, "test_cost_sem": 0.03}
+    falling = history([0.5 * 0.97**i for i in range(40)])
+    found = verdict("stopped-too-early", of=rows, rows=falling, likelihood="columns", **few)
+    assert_found(found, "pass", "not stopped too early", "test over training cost 3.07")
+    assert_found(
+        verdict("stopped-too-early", of=rows, rows=falling, likelihood="gaussian", **few), "warn", "may be few"
+    )
+
+
+def test_pca_that_few_rows_cannot_tell_apart_is_no_failure_where_columns_are_of_several_kinds() -> None:
+    rivals = {"mean": {"mse": 0.3}, "pca": {"mse": 0.034, "n_components": 4}}
+    rows = metrics(data__shape=[20], z_size=4, test={"mse": 0.037}, baselines=rivals)
+    near = verdict("beats-pca", of=rows, likelihood="columns", test_mse_sem=0.005)
+    assert_found(near, "pass", "cannot tell it from PCA of the same size", "0.037 against 0.034")
+    far = verdict("beats-pca", of=rows, likelihood="columns", test_mse_sem=0.001)
+    assert_found(far, "warn", "does not beat PCA")
+
+
 def test_what_to_try_against_overfitting_depends_on_the_data() -> None:
     fault = {"train_cost": 0.060}
     assert str(verdict("overfitting", **fault).try_next).endswith("--set training.augment=shift:2")

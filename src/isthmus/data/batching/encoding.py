@@ -105,6 +105,11 @@ class Encoding:
         gaps = self.missing(x)[:, torch.tensor(self.column_of, device=x.device)]
         return torch.where(gaps, x, x_hat)
 
+    def evened(self, x: Tensor) -> Tensor:
+        """x (B, D) of which every column varies by about 1, a time with its cycles too (1 and 1/2 a value)."""
+        scale = [1 / math.sqrt(1 + len(self.blocks[k].cycles)) for k in self.column_of]
+        return x * torch.tensor(scale, dtype=x.dtype, device=x.device)
+
     def hidden(self, x: Tensor, columns: Tensor) -> Tensor:
         """x with gaps put where `columns` (B, K) is true."""
         place = torch.tensor(self.column_of, device=x.device)

@@ -230,6 +230,10 @@ class Preprocess:
         """The share of the values of each sample that count, (N,) float64 on the processor; None where all do."""
         return transparency.seen_share(x, self._nothing) if self.alpha else None
 
+    def evened(self, x: Tensor) -> Tensor:
+        """x (B, D) on the scale on which squared errors are told: no column of several values counts for several."""
+        return x if self.encoding is None else self.encoding.evened(x)
+
     def by_column(self, values: Tensor) -> Tensor:
         """Values of x (N, D) added up by the column that they belong to, (N, K)."""
         if self.encoding is None:

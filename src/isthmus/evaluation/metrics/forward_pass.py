@@ -107,6 +107,7 @@ def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool 
             output, part = model(pair.x_in), slice(at, at + len(x))
             x_hat = model.preprocess.known_only(x, model.likelihood.mean(output.params.float()))
             share = model.preprocess.shares(x)
+            x, x_hat = model.preprocess.evened(x), model.preprocess.evened(x_hat)
             for name, measure in measures.items():
                 found = measure(x, x_hat)
                 values[name][part] = found if share is None or name == "ssim" else found / share

@@ -49,7 +49,13 @@ def rivals_of(prepared: Prepared, z_size: int) -> Rivals:
     """The mean and the principal components of the training data, for a code of z_size numbers."""
     train, preprocess = prepared.tensor(prepared.splits.train), prepared.preprocess
     train = train[:: -(-len(train) // max(2, BASELINE_VALUES // preprocess.size))]  # evenly: data is often sorted
-    return baselines.fit_rivals(train, z_size, partial(as_x, preprocess=preprocess), prepared.mean)
+    to_x: Callable[[Tensor], Tensor] = partial(as_x, preprocess=preprocess)
+    return baselines.fit_rivals(train, z_size, lambda raw: preprocess.evened(to_x(raw)), evened_mean(prepared))
+
+
+def evened_mean(prepared: Prepared) -> Tensor:
+    """The mean of the training data, on the scale on which squared errors are told."""
+    return prepared.preprocess.evened(prepared.mean[None])[0]
 
 
 def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess, nats: float | None = None) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess, nats: float | 
     """
 
     def chunks() -> Iterator[Tensor]:
-        return in_order(test, preprocess, torch.device("cpu"))
+        return map(preprocess.evened, in_order(test, preprocess, torch.device("cpu")))
 
     found: dict[str, Any] = {
         "mean": baselines.mean_image(rivals, chunks(), preprocess.weights),

@@ -23,6 +23,7 @@ USUAL_LR = 6e-3  # the modern recipe's peak; rates above it may diverge, rates b
 NEGLIGIBLE = 0.01  # of the mean image's error: memorizing no longer matters where 99 % is explained
 LOWERED = USUAL_LR / 3 * 1.01  # where a third of the rate was tried, with the digit that it is written with
 SURE = float(stats.norm.sf(2))  # one-sided: two standard errors, of however many samples
+DROPOUT = 0.2  # of the hidden units: twice what tables of few rows have by themselves
 LITTLE = 0.5  # of what varies: the code loses more than it keeps
 LOSSLESS = 1e-6  # of the mean sample's error: float32 keeps seven digits, so nothing is lost
 DECIDES = 0.5  # of all squared errors: without this one test sample the test error would be less than half
@@ -203,6 +204,11 @@ class Case(NamedTuple):
         return Gap(train, other, facts.train_cost_sem or 0.0, facts.validation_cost_sem or 0.0, n, "validation")
 
     @property
+    def counts_in_constants(self) -> bool:
+        """Whether costs are shares of what the best constant costs, as where columns are of several kinds."""
+        return self.facts.likelihood == "columns" and self.facts.has_floor
+
+    @property
     def tested(self) -> str:
         """`3 test images`, as the subject of what they can tell."""
         on = self.gap.on if self.gap else "test"
@@ -259,10 +265,10 @@ class Case(NamedTuple):
     def memorize_less(self) -> str | None:
         """Shifted copies make a small set of images larger; where there may be some already, or in a table, dropout;
         where there is that too, more data."""
-        if self.facts.dropout > 0:
+        if self.facts.dropout >= DROPOUT:
             return self.facts.with_more_data()
         if self.table or self.facts.augment != "none":
-            return self.facts.train("--set model.dropout=0.2")
+            return self.facts.train(f"--set model.dropout={DROPOUT:g}")
         return self.facts.train("--set training.augment=shift:2")
 
 

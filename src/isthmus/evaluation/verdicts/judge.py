@@ -147,7 +147,7 @@ def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dic
         unit_effects=unit_effects(coded(model), passed) if model.has_code and not model.bottleneck.draws else None,
         weights={name: (weight, model.penalties[name]) for name, weight in penalty_weights(model).items()},
         lr=config.training.lr,
-        dropout=model.config.dropout,
+        dropout=model.config.dropout or 0.0,
         penalty_warmup=config.training.penalty_warmup,
         **about_worst(prepared, passed),
         **(about_training(prepared, model) if len(prepared.splits.train) else {}),
@@ -189,7 +189,7 @@ def about_validation(prepared: Prepared, model: AbstractModel) -> dict[str, Any]
         "validation_mse": float(known.errors.mean()),
         "validation_mse_sem": metrics.standard_error(known.errors),
         "validation_median": float(known.errors.median()),
-        "validation_varies": float((x - prepared.mean).double().square().mean()),
+        "validation_varies": float(prepared.preprocess.evened(x - prepared.mean).double().square().mean()),
         "unlike": data_facts.differences(train.numpy(), test.numpy(), prepared.preprocess.x_names),
     }
 

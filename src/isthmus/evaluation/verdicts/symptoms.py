@@ -12,6 +12,7 @@ from isthmus.wording import counted, number
 # Costs are counted above the least possible one throughout. docs/verdicts.md shows the runs that the limits come from.
 FELL = 0.02  # of the cost of the mean image, or of the first epoch: less is the swing of one epoch
 A_LITTLE = 1.03  # test over training cost: the notebook's own run has 1.04, and its author calls that a little
+A_TENTH = 1 - HARDLY  # of what varies, where costs are told as a share of it: less is hardly anything, here as there
 BADLY = 4.0  # test over training cost: three quarters of what the test still costs comes from learning by heart
 LAST_PART = 0.2  # of the epochs, at a constant rate: fewer show chance, more show the beginning
 STILL_FALLING = 0.05  # in that part: twice the 2 to 3 % by which costs swing from epoch to epoch
@@ -72,13 +73,17 @@ def overfitting(case: Case) -> Verdict | None:
     if negligible:
         text = f"It overfits a little, where over {1 - NEGLIGIBLE:.0%} of what varies is explained: {numbers}."
         return Verdict("overfitting", "pass", text)
+    small = case.counts_in_constants and gap.test - gap.train < A_TENTH
     if not gap.exceeds(1):
-        if gap.ratio <= CLEARLY:
+        if gap.ratio <= CLEARLY or small:
             return Verdict("overfitting", "pass", f"No overfitting that could not be chance: {numbers}.")
         text = f"It may overfit, but {few}: {numbers}."
         return Verdict("overfitting", "warn", text, case.memorize_less())
     if gap.ratio <= CLEARLY:
         return Verdict("overfitting", "pass", f"It overfits a little, as most networks do: {numbers}.")
+    if small:
+        lost = f"less than {A_TENTH:.0%} of what a constant costs comes from learning by heart"
+        return Verdict("overfitting", "pass", f"It overfits a little: {numbers}; {lost}.")
     if not gap.exceeds(CLEARLY):
         text = f"It overfits, perhaps clearly, for {case.tested} cannot tell how much: {numbers}."
         return Verdict("overfitting", "warn", text, case.memorize_less())
@@ -131,7 +136,8 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
         return None
     known = math.isfinite(gap.ratio)
     numbers = f"{gap.on} over training cost {number(gap.ratio)}" if known else "no training cost left"
-    early = not gap.exceeds(YOUNG)
+    # Few rows of a mixed table never prove that it memorizes, and its budget is the one from which longer is no better.
+    early = gap.ratio <= YOUNG if case.counts_in_constants else not gap.exceeds(YOUNG)
     if len(costs) >= 4:  # in fewer there is no quarter to see, and hardly a network is done
         quarter, half = np.interp([len(costs) / 4, len(costs) / 2], range(1, len(costs) + 1), costs)
         fall = 1 - half / quarter if quarter > 0 else 0.0

@@ -92,9 +92,21 @@ def impute_frame(run: RunFolder, given: Any, draws: int | None = None, seed: int
     schema, carrier = _schema(run), Carrier(given, run.model.preprocess)
     raw = carrier.raw.cpu().numpy()
     if draws is None:
-        return _like(carrier, raw, filled(run.model, raw), schema)
+        return _like(carrier, raw, answered(run, raw), schema)
     _refuse_draws(run, draws)
     return [_like(carrier, raw, values, schema) for values in drawn(run.model, raw, draws, seed)]
+
+
+def answered(run: RunFolder, raw: np.ndarray) -> np.ndarray:
+    """Raw rows (N, K) with their gaps filled: by the model, and by the usual value where the other columns told nothing
+    of a column's validation cells.
+    """
+    values, errors = filled(run.model, raw), fill_errors(run.path, run.model.weights_sha256)
+    for k, column in enumerate(_schema(run).modeled):
+        error = errors.get(column.name)
+        if error is not None and error.tells_nothing:
+            values[:, k] = np.where(np.isnan(raw[:, k]), error.usual, raw[:, k])
+    return values
 
 
 def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -103,7 +115,7 @@ def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, floa
     rows = rows[:: max(1, -(-len(rows) // DRAWN_ROWS))]
     if not can_draw(run.model) or not len(rows):
         return {}
-    gaps, answer = np.isnan(rows), filled(run.model, rows)
+    gaps, answer = np.isnan(rows), answered(run, rows)
     draws, found = np.stack(list(drawn(run.model, rows, DRAWS, seed))), {}
     for k, column in enumerate(_schema(run).modeled):
         if (at := gaps[:, k]).any():
@@ -139,7 +151,7 @@ def _like(carrier: Carrier, raw: np.ndarray, values: np.ndarray, schema: Schema)
 
 def _write_array(run: RunFolder, samples: Samples, target: Path) -> tuple[str, ...]:
     """Writes rows of numbers, to a table under the names of the run's columns."""
-    values = filled(run.model, samples.x)
+    values = answered(run, samples.x)
     if target.suffix.lower() == ".npy":
         write_atomic(target, lambda part: np.save(part, values, allow_pickle=False))
         return ()
@@ -154,7 +166,7 @@ def _write_cells(
     """Writes all cells of a table, those of columns that the model does not know too; gives its raw rows (N, K)."""
     cells, style = read_cells(source, reading_options(run, settings), schema)
     raw = to_raw(cells.select(schema.names), schema, style).values
-    made, gaps = filled(run.model, raw), np.isnan(raw)
+    made, gaps = answered(run, raw), np.isnan(raw)
     for k, column in enumerate(schema.modeled):
         if gaps[:, k].any():
             cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps[:, k], column, style))
@@ -189,10 +201,15 @@ def _sentence(name: str, n: int, error: FillError | None, spread: float | None, 
 def _by_error(error: FillError, kind: str) -> str:
     of = f"on {counted(error.n, 'validation cell')} that were hidden"
     if kind in NAMED:
-        return f"{1 - error.error:.0%} come out right {of}, {1 - error.constant:.0%} by the most frequent name"
+        ours, constant = (f"{1 - value:.0%}" for value in (error.error, error.constant))
+        if error.tells_nothing:
+            return f"by the most frequent name, {constant} right {of}; the other columns tell it no better ({ours})"
+        return f"{ours} come out right {of}, {constant} by the most frequent name"
     unit, days = (DAY, " days") if kind == "time" else (1.0, "")
-    ours, mean = (number(value / unit) for value in (error.error, error.constant))
-    return f"off by {ours}{days} (root mean square) {of}, the mean by {mean}{days}"
+    ours, mean = (f"{number(value / unit)}{days}" for value in (error.error, error.constant))
+    if error.tells_nothing:
+        return f"by the mean, off by {mean} (root mean square) {of}; the other columns tell it no better ({ours})"
+    return f"off by {ours} (root mean square) {of}, the mean by {mean}"
 
 
 def _by_draws(spread: float, kind: str) -> str:
