@@ -56,7 +56,7 @@ def frame_of(table: str) -> pl.DataFrame:
         found = {"wine": load_wine, "diabetes": load_diabetes}[table]()
         columns = {str(name): found.data[:, i] for i, name in enumerate(found.feature_names)}
         target = [f"class {k}" for k in found.target] if table == "wine" else found.target
-        return pl.DataFrame(columns | {"target": target})
+        return pl.DataFrame(columns | {"cultivar" if table == "wine" else "progression": target})
     return pl.read_csv(table, infer_schema=False)
 
 
@@ -68,7 +68,7 @@ def fill(table: str, seeds: int, settings: dict[str, float]) -> None:
             by_way.setdefault(way, []).append(scores)
     print(f"{table}: {len(frame):,} rows, {seeds} seeds", flush=True)
     for way, found in by_way.items():
-        mean = {name: float(np.mean([scores[name] for scores in found])) for name in found[0]}
+        mean = {name: float(np.nanmean([scores[name] for scores in found])) for name in found[0]}
         print(f"  {way:<12}" + "  ".join(f"{name} {value:.3f}" for name, value in mean.items()), flush=True)
 
 
@@ -78,8 +78,10 @@ def one_seed(frame: pl.DataFrame, seed: int, settings: dict[str, float]) -> dict
     order = rng.permutation(len(frame))
     test, train = frame[order[: len(frame) // 5].tolist()], frame[order[len(frame) // 5 :].tolist()]
     with tempfile.TemporaryDirectory() as folder:
+        # A table of numbers without gaps would be trained to see no gap; a kind that is named says that it should.
+        kinds = {} if pl.String in frame.dtypes else {"kinds": (f"{frame.columns[0]}=number",)}
         run = isthmus.train({"train": train, "test": test}, out=f"{folder}/run", seed=seed, threads=1, show=False,
-                            **settings)  # fmt: skip
+                            **kinds, **settings)  # fmt: skip
         schema = run.model.preprocess.schema
         assert schema is not None
         known, truth = (raw_of(part, schema) for part in (train, test))
@@ -101,14 +103,16 @@ def scores(
     kinds = {column.name: column.kind in NAMED for column in schema.modeled}
     for k, column in enumerate(schema.modeled):
         at = hidden[:, k]
-        if kinds[column.name]:
+        if not at.any():  # few rows: chance hid none of it
+            found[column.name] = float("nan")
+        elif kinds[column.name]:
             found[column.name] = float((answer[at, k] == truth[at, k]).mean())
         else:
             deviation = np.nanstd(known[:, k]) or 1.0
             found[column.name] = float(np.sqrt(np.square((answer[at, k] - truth[at, k]) / deviation).mean()))
     means = {word: [found[name] for name, named in kinds.items() if named == is_named]
              for word, is_named in (("RMSE", False), ("accuracy", True))}  # fmt: skip
-    return {word: float(np.mean(values)) for word, values in means.items() if values} | found
+    return {word: float(np.nanmean(values)) for word, values in means.items() if values} | found
 
 
 def by_median(known: np.ndarray, holed: np.ndarray, schema: Schema) -> np.ndarray:
@@ -120,31 +124,39 @@ def by_median(known: np.ndarray, holed: np.ndarray, schema: Schema) -> np.ndarra
 
 
 def by_imputer(make: Callable[[], Any]) -> Callable[[np.ndarray, np.ndarray, Schema], np.ndarray]:
-    """An imputer of scikit-learn on standardized numbers and one-hot names, whose largest value is the answer."""
+    """An imputer of scikit-learn on standardized numbers and names as 0 and 1, whose largest value is the answer.
+
+    The most frequent name has no value of its own: all that are missing at once would tell each other, for they sum to
+    1, and IterativeImputer would stay where it starts, at the shares.
+    """
 
     def answer(known: np.ndarray, holed: np.ndarray, schema: Schema) -> np.ndarray:
-        widths = [len(c.levels) + 1 if c.kind in NAMED else 1 for c in schema.modeled]
         mean, deviation = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
         deviation[deviation == 0] = 1.0
+        names = [range(1, len(c.levels)) if c.kind in NAMED else None for c in schema.modeled]
 
         def wide(raw: np.ndarray) -> np.ndarray:
             parts = []
-            for k, width in enumerate(widths):
+            for k, own in enumerate(names):
                 column = raw[:, k : k + 1]
-                one_hot = np.where(np.isnan(column), np.nan, column == np.arange(width))
-                parts.append((column - mean[k]) / deviation[k] if width == 1 else one_hot)
+                scaled = (column - mean[k]) / deviation[k]
+                parts.append(scaled if own is None else np.where(np.isnan(column), np.nan, column == np.array([own])))
             return np.concatenate(parts, 1)
 
-        made, result, at = make().fit(wide(known)).transform(wide(holed)), holed.copy(), 0
-        full = np.zeros((len(holed), sum(widths)))
-        full[:, ~np.isnan(wide(known)).all(0)] = made
-        for k, width in enumerate(widths):
-            part = full[:, at : at + width]
-            value = part[:, 0] * deviation[k] + mean[k] if width == 1 else part.argmax(1)
-            result[:, k], at = np.where(np.isnan(holed[:, k]), value, holed[:, k]), at + width
+        full, result, at = make().fit(wide(known)).transform(wide(holed)), holed.copy(), 0
+        for k, own in enumerate(names):
+            part = full[:, at : at + (1 if own is None else len(own))]
+            at += part.shape[1]
+            value = part[:, 0] * deviation[k] + mean[k] if own is None else _largest(part)
+            result[:, k] = np.where(np.isnan(holed[:, k]), value, holed[:, k])
         return result
 
     return answer
+
+
+def _largest(shares: np.ndarray) -> np.ndarray:
+    """The place of the name with the largest share (N,), of shares (N, L - 1) without those of the first name."""
+    return np.concatenate([1 - shares.sum(1, keepdims=True), shares], 1).argmax(1)
 
 
 RIVALS = {

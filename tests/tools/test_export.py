@@ -23,7 +23,7 @@ from isthmus.cli.command_frame import run_guarded
 from isthmus.errors import ModelFileError, UsageError
 from isthmus.extras import installing
 from isthmus.models import graphs
-from isthmus.tools.export import ONE_LEVEL, TOLERANCE, Export, compared, export
+from isthmus.tools.export import ONE_LEVEL, TOLERANCE, Export, compared, export, without_border_cells
 
 NAMES = ["digits.onnx", "digits-encoder.onnx", "digits-decoder.onnx"]
 
@@ -176,3 +176,21 @@ def test_a_moved_run_is_exported_all_the_same(copy: Path, tmp_path: Path) -> Non
     before = sorted(p.relative_to(moved) for p in moved.rglob("*"))
     export(Run(moved), tmp_path / "m.onnx")
     assert_array_equal(sorted(p.relative_to(moved) for p in moved.rglob("*")), before)
+
+
+def test_cells_on_a_border_may_differ_and_no_others(tmp_path: Path) -> None:
+    """Rows of several kinds: one cell of a hundred, or a single one; each column on its own scale."""
+    rng = np.random.default_rng(0)
+    expected = np.c_[rng.integers(0, 4, 40), rng.normal(size=40), 1.7e9 + rng.integers(0, 9, 40) * 86_400.0]
+    without_border_cells("whole", tmp_path / "m.onnx", expected, expected + np.array([0, 1e-6, 0]))
+    for column, change, n in ((0, 1.0, 1), (2, 3.0, 40)):  # three seconds are a rounding of a time in float32
+        found = expected.copy()
+        found[:n, column] += change
+        kept = without_border_cells("whole", tmp_path / "m.onnx", expected, found)
+        assert_array_equal(kept, expected if n == 1 else found)
+    found = expected.copy()
+    found[:5, 0] += 1
+    with pytest.raises(ModelFileError, match="5 of 120 cells are others"):
+        without_border_cells("whole", tmp_path / "m.onnx", expected, found)
+    with pytest.raises(ModelFileError, match="it gives float64"):
+        without_border_cells("whole", tmp_path / "m.onnx", expected, expected[:, :2])

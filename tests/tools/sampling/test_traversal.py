@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 import torch
+from PIL import Image
 
+import isthmus
 import tiny
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.runs.latent import Latent
-from isthmus.tools.sampling.traversal import QUANTILES, movements, sweep_units, usual_code
+from isthmus.tools.sampling.synthesis import traverse
+from isthmus.tools.sampling.traversal import BASES, ENDS, QUANTILES, column_effects, movements, sweep_units, usual_code
 from isthmus.training import prepare
 
 
@@ -60,3 +66,23 @@ def test_a_unit_that_is_not_there(linear: tuple[Model, Latent]) -> None:
     with pytest.raises(UsageError, match="has 4 units, counted from 0; there is no unit 4") as caught:
         sweep_units(*linear, [0, 4])
     assert caught.value.fix == "choose from 0 to 3"
+
+
+def test_what_units_do_to_columns_is_counted_by_kind(tmp_path: Path) -> None:
+    """Of quantities the change in deviations, of names the share that changes: from codes decoded one by one."""
+    rng = np.random.default_rng(0)
+    drinks = rng.choice(["tea", "rum"], 120)
+    frame = pl.DataFrame({"drink": drinks, "price": np.where(drinks == "tea", 2.0, 5.0) + rng.normal(0, 1, 120)})
+    run = isthmus.train(frame, out=tmp_path / "run", show=False, seed=0, epochs=20, z_size=1, threads=1)
+    effects = column_effects(run.coder, run.latent, [0])
+    assert effects.shape == (1, 2)
+    codes = run.latent.codes[:: max(1, len(run.latent.codes) // BASES)][:BASES]
+    ends = np.quantile(run.latent.codes[:, 0], ENDS)
+    low, high = (run.decode(np.full_like(codes, end)) for end in ends)
+    assert effects[0, 0] == pytest.approx((low[:, 0] != high[:, 0]).mean())
+    encoding = run.model.preprocess.encoding
+    assert encoding is not None
+    assert effects[0, 1] == pytest.approx((high[:, 1] - low[:, 1]).mean() * encoding.blocks[1].scale, rel=1e-4)
+    traverse(run, tmp_path / "units.png")
+    with Image.open(tmp_path / "units.png") as picture:
+        assert picture.size[0] > 200

@@ -28,7 +28,7 @@ from isthmus.tools.inference.picking import parted, pick_one
 from isthmus.tools.sampling.interpolation import PATHS, blend, refuse_discrete
 from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows_of
 from isthmus.tools.sampling.sampling import PRIOR, Sampled, draw_samples, has_prior
-from isthmus.tools.sampling.traversal import QUANTILES, Sweep, sweep_units
+from isthmus.tools.sampling.traversal import QUANTILES, Sweep, column_sheet, sweep_units, write_sweep
 
 MOST_IN_GRID = 400  # 20 x 20: of more, each would be too small to be seen
 JUDGED = 1_000  # samples that are drawn to be judged, however few are asked for
@@ -216,19 +216,20 @@ def traverse(
     """
     target = Path(out)
     keep_inputs(run, parted(around)[0] if around else run.path, target)
-    _refuse_suffix(run, target, {".png", *TABLES})
+    if run.model.preprocess.schema is None or target.suffix != ".png":
+        _refuse_suffix(run, target, {".png", *TABLES})
     refuse_without_code(run.model)
     refuse_discrete(run.coder, "a sweep of its units")
     base = None if around is None else run.coder.encode(pick_one(run, around, settings).x)[0]
     found = sweep_units(run.coder, run.latent, units, base)
     if target.suffix in TABLES:
-        _write_sweep(run, found, target)
+        write_sweep(run.model.preprocess, found, target)
     elif target.suffix:
         figures.save(_sweep_sheet(run, found), target)
     else:
         with claimed(target, [target / "traverse.png", target / "units.csv"]):
             figures.save(_sweep_sheet(run, found), target / "traverse.png")
-            _write_sweep(run, found, target / "units.csv")
+            write_sweep(run.model.preprocess, found, target / "units.csv")
     moved = dict(zip(found.units.tolist(), found.movement.tolist(), strict=True))
     most = ", ".join(map(str, found.units[:5].tolist()))
     left = len(found.units) - strips.MOST_ROWS
@@ -239,24 +240,11 @@ def traverse(
 
 
 def _sweep_sheet(run: RunFolder, found: Sweep) -> Any:
+    if run.model.preprocess.schema is not None:
+        return column_sheet(run.coder, run.latent, found)
     U, Q, *shape = found.x[: strips.MOST_ROWS].shape
     x = visible(run, found.x[:U].reshape(U * Q, *shape)).reshape(U, Q, *shape)
     return strips.sweeps(x, found.units.tolist(), found.movement.tolist(), found.values, QUANTILES)
-
-
-def _write_sweep(run: RunFolder, found: Sweep, out: Path) -> None:
-    """A row a unit and quantile; of a table with what each column becomes."""
-    U, Q = found.values.shape
-    columns: dict[str, Any] = {
-        "unit": np.repeat(found.units, Q),
-        "movement": np.repeat(found.movement, Q),
-        "quantile": np.tile(QUANTILES, U),
-        "value": found.values.ravel(),
-    }
-    if not run.model.preprocess.is_image:
-        flat = found.x.reshape(U * Q, -1)
-        columns |= run.model.preprocess.cells(flat)
-    write_table(out, columns)
 
 
 def visible(run: RunFolder, raw: np.ndarray) -> np.ndarray:

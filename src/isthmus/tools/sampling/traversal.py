@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.tables.writing import write_table
 from isthmus.errors import UsageError
+from isthmus.evaluation.figures.column_effects import MOST_UNITS, draw_column_effects
 from isthmus.models.autoencoder import Model
 from isthmus.runs.latent import Latent
 
@@ -61,6 +67,51 @@ def usual_code(latent: Latent) -> np.ndarray:
     return latent.codes[np.square((latent.codes - latent.mean) / scale).sum(1).argmin()]
 
 
+def column_sheet(model: Model, latent: Latent, found: Sweep) -> Figure:
+    """The picture of a sweep of a table whose columns are of several kinds: what each unit does to each column."""
+    schema = model.preprocess.schema
+    assert schema is not None
+    units = found.units[:MOST_UNITS].tolist()
+    are_names = [column.kind in {"category", "yes-no"} for column in schema.modeled]
+    return draw_column_effects(column_effects(model, latent, units), units, schema.names, are_names)
+
+
+def write_sweep(preprocess: Preprocess, found: Sweep, out: Path) -> None:
+    """A row a unit and quantile; of a table with what each column becomes."""
+    U, Q = found.values.shape
+    columns: dict[str, Any] = {
+        "unit": np.repeat(found.units, Q),
+        "movement": np.repeat(found.movement, Q),
+        "quantile": np.tile(QUANTILES, U),
+        "value": found.values.ravel(),
+    }
+    if not preprocess.is_image:
+        columns |= preprocess.cells(found.x.reshape(U * Q, -1))
+    write_table(out, columns)
+
+
+def column_effects(model: Model, latent: Latent, units: Sequence[int]) -> np.ndarray:
+    """(U, K) what each unit does to each column of a table whose columns are of several kinds, from its lower to its
+    upper end, in the mean over training codes: of quantities and times the change in deviations of the column, of names
+    the share of rows whose name changes.
+    """
+    encoding = model.preprocess.encoding
+    assert encoding is not None
+    bases = latent.codes[:: max(1, len(latent.codes) // BASES)][:BASES]
+    found = np.zeros((len(units), len(encoding.blocks)))
+    for i, unit in enumerate(units):
+        raw = []
+        for end in np.quantile(latent.codes[:, unit], ENDS).astype(np.float32):
+            z = bases.copy()
+            z[:, unit] = end
+            raw.append(torch.from_numpy(np.asarray(model.decode(z), np.float64)))
+        apart = (encoding.to_x(raw[1]) - encoding.to_x(raw[0])).mean(0).numpy()
+        changed = (raw[1] != raw[0]).double().mean(0).numpy()
+        for k, (at, block) in enumerate(zip(encoding.places, encoding.blocks, strict=True)):
+            found[i, k] = changed[k] if block.kind in {"category", "yes-no"} else apart[at.start]
+    return found
+
+
 def movements(model: Model, latent: Latent, units: np.ndarray) -> np.ndarray:
     """(U,) root mean square change of the output, per value of x, from each unit's lower to its upper end."""
     bases = latent.codes[:: max(1, len(latent.codes) // BASES)][:BASES]
@@ -78,4 +129,4 @@ def movements(model: Model, latent: Latent, units: np.ndarray) -> np.ndarray:
     return np.concatenate(moved)
 
 
-__all__ = ["Sweep", "sweep_units"]
+__all__ = ["Sweep", "column_effects", "column_sheet", "sweep_units", "write_sweep"]
