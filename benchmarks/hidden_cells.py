@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", nargs="*", default=[], help="settings of the training, as hide=0.2")
     options = parser.parse_args()
-    settings = {name: float(value) for name, _, value in (pair.partition("=") for pair in options.set)}
+    settings: dict[str, Any] = {name: float(value) for name, _, value in (pair.partition("=") for pair in options.set)}
     if options.what == "blame":
         blame(
             Path(options.tables[0]),
@@ -60,7 +60,7 @@ def frame_of(table: str) -> pl.DataFrame:
     return pl.read_csv(table, infer_schema=False)
 
 
-def fill(table: str, seeds: int, settings: dict[str, float]) -> None:
+def fill(table: str, seeds: int, settings: dict[str, Any]) -> None:
     """Prints the mean RMSE (in deviations) of numbers and accuracy of names, and each column's."""
     frame, by_way = frame_of(table), dict[str, list[dict[str, float]]]()
     for seed in range(seeds):
@@ -72,14 +72,14 @@ def fill(table: str, seeds: int, settings: dict[str, float]) -> None:
         print(f"  {way:<12}" + "  ".join(f"{name} {value:.3f}" for name, value in mean.items()), flush=True)
 
 
-def one_seed(frame: pl.DataFrame, seed: int, settings: dict[str, float]) -> dict[str, dict[str, float]]:
+def one_seed(frame: pl.DataFrame, seed: int, settings: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Scores of every way on the hidden cells of a fifth of the rows."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(frame))
     test, train = frame[order[: len(frame) // 5].tolist()], frame[order[len(frame) // 5 :].tolist()]
     with tempfile.TemporaryDirectory() as folder:
         # A table of numbers without gaps would be trained to see no gap; a kind that is named says that it should.
-        kinds = {} if pl.String in frame.dtypes else {"kinds": (f"{frame.columns[0]}=number",)}
+        kinds: dict[str, Any] = {} if pl.String in frame.dtypes else {"kinds": (f"{frame.columns[0]}=number",)}
         run = isthmus.train({"train": train, "test": test}, out=f"{folder}/run", seed=seed, threads=1, show=False,
                             **kinds, **settings)  # fmt: skip
         schema = run.model.preprocess.schema

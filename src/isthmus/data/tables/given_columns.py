@@ -26,7 +26,7 @@ def filled_frame(frame: Any, values: np.ndarray, gaps: np.ndarray, schema: Schem
     for k, column in enumerate(schema.modeled):
         if not gaps[:, k].any():
             continue
-        given = frame[column.name]
+        given: Any = frame[column.name]
         instead = column_like(values[:, k], column, given)
         if isinstance(found, pl.DataFrame):
             found = found.with_columns(put(given, instead, gaps[:, k]).alias(column.name))

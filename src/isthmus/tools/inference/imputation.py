@@ -170,7 +170,7 @@ def _write_cells(
     for k, column in enumerate(schema.modeled):
         if gaps[:, k].any():
             cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps[:, k], column, style))
-    columns = {name: cells[name] for name in cells.columns}
+    columns: dict[str, Any] = {name: cells[name] for name in cells.columns}
     write_table(target, columns)
     return raw, about_formulas(target, columns)
 
