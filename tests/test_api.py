@@ -32,7 +32,7 @@ COMMANDS = {"sample", "interpolate", "traverse", "edit", "score", "neighbors", "
 
 def test_the_methods_are_called_like_the_commands() -> None:
     methods = {name for name in vars(Run) if not name.startswith("_")}
-    assert methods == COMMANDS | {"encode", "decode", "reconstruct", "denoise"} | {"features", "of", "show"}
+    assert methods == COMMANDS | {"encode", "decode", "reconstruct", "denoise", "impute"} | {"features", "of", "show"}
 
 
 def test_codes_and_back_are_those_of_the_model(digit_run: Run, denoiser: Run, digits: Digits) -> None:

@@ -32,7 +32,7 @@ def seed() -> Settings:
         "decay": "all",
     }
     plain = {"clip": None, "augment": "none"}
-    return {"model": model | {"output_bias": "zero"}, "training": training | plain}
+    return {"model": model | {"output_bias": "zero", "dropout": 0.0}, "training": training | plain}
 
 
 def vae() -> Settings:

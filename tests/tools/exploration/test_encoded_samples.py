@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 import isthmus
 from isthmus.api import Run
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
@@ -122,6 +123,9 @@ def test_an_input_is_not_written_over(digit_run: Run, tmp_path: Path) -> None:
 
 def test_rows_of_a_table_have_no_picture() -> None:
     with pytest.raises(UsageError, match="t holds rows of a table"):
-        encoded_samples.picture_of(Samples(table(), "t"), [0])
+        encoded_samples.picture_of(Samples(table(), "t"), [0], Preprocess((3,), "float32"))
     fractions = Samples(np.full((2, 1, 3, 3), 0.25, np.float32), "f")
-    assert encoded_samples.picture_of(fractions, [1]).tolist() == np.full((1, 1, 3, 3), 0.25).tolist()
+    assert (
+        encoded_samples.picture_of(fractions, [1], Preprocess((1, 3, 3), "float32")).tolist()
+        == np.full((1, 1, 3, 3), 0.25).tolist()
+    )
