@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import tiny
-from isthmus.config import TrainingConfig
+from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import split
 from isthmus.data.objects import read_object
@@ -111,6 +112,15 @@ def test_what_is_to_be_cleaned_gets_convolutions_and_a_longer_code(
     assert (found.model.network, found.model.z_size, found.training.budget) == settled
     asked = replace(config, training=replace(config.training, steps=8_000))
     assert prepare.prepare(asked, splits).config.training.steps == 8_000  # the usual number, where it was asked for
+
+
+def test_few_rows_of_mixed_columns_are_passed_over_less_unless_a_budget_was_asked_for() -> None:
+    mixed: Any = SimpleNamespace(encoding=object(), shape=(5,))
+    found, said = choices.settle_budget(TrainingConfig(), ModelConfig(), 320, mixed)
+    assert (found.epochs, len(said)) == (choices.PASSES, 1)
+    for asked in (TrainingConfig(steps=8_000), TrainingConfig(epochs=500)):
+        found, said = choices.settle_budget(asked, ModelConfig(), 320, mixed)
+        assert (found.epochs, found.budget, said) == (asked.epochs, 8_000, [])
 
 
 def test_passes_count_epochs_or_what_the_steps_amount_to() -> None:

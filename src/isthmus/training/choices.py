@@ -131,10 +131,10 @@ def settle_budget(
         steps = STEPS // 2  # of conv, which after 3,000 of mnist-2k is 0.8 dB above what mlp reaches with 8,000
         said = f"training takes {steps:,} steps, half of the usual: each takes twice as long (--epochs: another number)"
         return replace(training, steps=steps), [said]
-    training = replace(training, steps=training.budget)
+    asked, training = training.steps is not None, replace(training, steps=training.budget)
     per_epoch = -(-n // min(training.batch_size, n))
     most = PASSES * per_epoch
-    if preprocess.encoding is None or training.epochs is not None or training.budget <= most:
+    if asked or preprocess.encoding is None or training.epochs is not None or training.budget <= most:
         return training, []
     said = f"training passes {PASSES} times over {n:,} rows, {most:,} steps (--epochs: another number)"
     return replace(training, epochs=PASSES), [said]
