@@ -33,7 +33,15 @@ def test_a_folder_of_tables_and_arrays_is_shards_in_natural_order(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "names", [("a.png", "labels.csv"), ("cats/1.png", "dogs/2.png"), ("train-images-idx3-ubyte",), ("a.bin",), ()]
+    "names",
+    [
+        ("a.png", "labels.csv"),
+        ("cats/1.png", "dogs/2.png"),
+        ("cats/1.png", "dogs/2.JPG", "metadata.csv"),
+        ("train-images-idx3-ubyte",),
+        ("a.bin",),
+        (),
+    ],
 )
 def test_other_folders_are_one_set(tmp_path: Path, names: tuple[str, ...]) -> None:
     assert not shards_of(str(files(tmp_path, *names)), "encode")

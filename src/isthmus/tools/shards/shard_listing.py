@@ -79,9 +79,10 @@ def _sub_folders(place: Path) -> list[tuple[Path, str]]:
 
 def _files_in(place: Path) -> list[tuple[Path, str]]:
     files = [path for path in place.iterdir() if path.is_file() and not _is_hidden(path)]
-    if any(path.suffix.lower() in SUFFIXES for path in files):
-        return []  # a folder of images, which may have a table of labels beside them
-    return _in_order([(path, path.name) for path in files if _is_shard(path)])
+    shards = [(path, path.name) for path in files if _is_shard(path)]
+    if shards and any(path.suffix.lower() in SUFFIXES for path in place.rglob("*")):
+        return []  # images, or folders of them, which may have a table of labels beside them
+    return _in_order(shards)
 
 
 def _is_shard(path: Path) -> bool:
