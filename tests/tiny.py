@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -166,3 +167,11 @@ def counted(monkeypatch: Any, name: str) -> list[None]:
 
     monkeypatch.setattr(home, attribute, counting)
     return calls
+
+
+def until(true: Callable[[], object], seconds: float = 240) -> None:
+    """Waits until `true()`; fails after so many seconds, which a busy machine does not take."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.2)

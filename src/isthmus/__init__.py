@@ -19,6 +19,7 @@ _HOMES = {
     "Run": "api",
     "check": "data.check",
     "evaluate": "pipeline.evaluate",
+    "finish": "api",
     "fit": "api",
     "linear_block": "parts.networks",
     "load": "runs.finding",
@@ -36,6 +37,7 @@ __all__ = [
     "Run",
     "check",
     "evaluate",
+    "finish",
     "fit",
     "linear_block",
     "load",
@@ -45,7 +47,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from isthmus.api import Monitor, Run, fit, resume, train
+    from isthmus.api import Monitor, Run, finish, fit, resume, train
     from isthmus.config import Config
     from isthmus.data.check import check
     from isthmus.data.read import read

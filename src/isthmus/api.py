@@ -1,4 +1,4 @@
-"""What `import isthmus` offers for runs: `train`, `fit`, `resume` and `evaluate` that give a `Run`, and its methods.
+"""What `import isthmus` offers for runs: `train`, `fit`, `resume`, `finish`, and a `Run` with its methods.
 
 The methods stand under the names of the commands, and work on arrays instead of files.
 """
@@ -254,4 +254,24 @@ def resume(
     return Run.of(pipeline_resume(path, epochs=epochs, data=data, target=target, module=module, show=show))
 
 
-__all__ = ["Monitor", "Run", "fit", "resume", "train"]
+def finish(
+    path: str | Path,
+    *,
+    data: Any = None,
+    target: Any = None,
+    module: nn.Module | None = None,
+    show: bool | AbstractDisplay = True,
+) -> Run:
+    """Ends a training now: the weights of its best epoch so far, judged. It may be running in another process, which is
+    waited for, or have been stopped. A part of an epoch counts as one. `resume(path, epochs=N)` trains it longer.
+
+    `data`, `target` and `module` as in `resume`, for a run that was stopped.
+
+    Raises: UsageError where nothing is trained yet; ResourceError; as `resume`.
+    """
+    from isthmus.pipeline.finish import finish as pipeline_finish
+
+    return Run.of(pipeline_finish(path, data=data, target=target, module=module, show=show))
+
+
+__all__ = ["Monitor", "Run", "finish", "fit", "resume", "train"]

@@ -31,6 +31,7 @@ from isthmus.system.lock import FolderLock
 COMMANDS = [
     "train",
     "resume",
+    "finish",
     "compare",
     "sweep",
     "reconstruct",

@@ -387,3 +387,43 @@ def test_dropout_draws_anew_in_every_step_and_the_same_in_every_run() -> None:
     assert not any(torch.equal(a, b) for a, b in pairs)
     assert all(torch.equal(a, b) for a, b in zip(steps, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(steps, other, strict=True))
+
+
+def request_at(trainer: Trainer, step: int, what: str) -> Any:
+    """Makes a request of the training once `step` steps are done; a pause is over once it was saved."""
+
+    def on_step(progress: Progress) -> None:
+        if progress.step == step:
+            trainer.requests.pending = what
+
+    trainer.requests.look = lambda: None
+    trainer.requests.wait = lambda stop: setattr(trainer.requests, "pending", None)
+    return on_step
+
+
+def test_asked_to_finish_it_closes_the_part_of_an_epoch_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    ready = tiny.prepared(tiny.table(), batch_size=4, epochs=4)  # 24 steps an epoch
+    trainer, costs = tiny.trainer(ready, tmp_path), []
+    learn = trainer._learn
+    trainer._learn = lambda cost: costs.append(float(cost.detach())) or learn(cost)
+    progress = tiny.run(trainer, request_at(trainer, 32, "finish"))
+    assert (progress.stopped_by, progress.exit_code, progress.epoch, len(costs)) == ("request", 0, 2, 32)
+    assert trainer.monitor.history[1]["train_cost"] == pytest.approx(np.mean(costs[24:]), rel=1e-6)
+    tiny.assert_equal_weights(tiny.weights(trainer.model), trainer.monitor.best_weights)
+    found = Checkpoints(tmp_path / "checkpoint").load()
+    assert found is not None
+    assert (found[1]["epoch"], found[1]["batch"]) == (2, 0)
+
+
+def test_asked_to_finish_at_the_end_of_an_epoch_it_adds_none(digits: tiny.Digits) -> None:
+    trainer = tiny.trainer(tiny.prepared(digits.samples, batch_size=40, epochs=3))  # 8 steps an epoch
+    assert tiny.run(trainer, request_at(trainer, 8, "finish")).stopped_by == "request"
+    assert trainer.monitor.epoch == 1
+
+
+def test_a_pause_changes_nothing_of_what_is_trained(digits: tiny.Digits, tmp_path: Path) -> None:
+    ready = tiny.prepared(digits.samples, batch_size=16, epochs=3, noise="gaussian:0.3")
+    whole, paused = trained(ready), tiny.trainer(ready, tmp_path)
+    tiny.run(paused, request_at(paused, 28, "pause"))
+    assert_same_run(paused, whole)
+    assert (tmp_path / "checkpoint" / "latest").is_file()

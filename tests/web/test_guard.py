@@ -41,7 +41,7 @@ def test_fault_78_no_route_answers_without_the_token(app: Any) -> None:
     known = {path for _, path in walked}
     described = client(app).get("/api/openapi.json").json()["paths"]
     assert {p.replace("{row}", "1") for p in described} <= known
-    assert {"/", "/static/curves", "/run/curves", "/api/openapi.json", "/api/watch", "/api/stop"} <= known
+    assert {"/", "/static/curves", "/run/curves", "/api/openapi.json", "/api/watch", "/api/finish"} <= known
     for headers in (
         {},
         {"Authorization": "Bearer wrong"},
@@ -99,7 +99,7 @@ def test_fault_76_another_site_gets_403_before_the_handler(app: Any, origin: str
 def test_fault_76_a_form_that_another_site_sends_is_refused_by_what_the_browser_says(app: Any) -> None:
     cookie = {"Cookie": f"isthmus-{PORT}={TOKEN}"}
     for extra in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {}):
-        assert client(app, **cookie, **extra).post("/api/stop").status_code == 403
+        assert client(app, **cookie, **extra).post("/api/finish").status_code == 403
     own = client(app, **cookie, **{"Origin": HOME, "Sec-Fetch-Site": "same-origin"})
     assert own.post("/api/sample", json={"n": 1, "density": "gaussian"}).status_code == 200
 

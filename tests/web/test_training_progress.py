@@ -1,14 +1,9 @@
-"""A training read from its folder by another process: its state, its curves, and how it is stopped gently."""
+"""A training read from its folder by another process: its state, its curves, and how it is paused and finished."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +12,8 @@ import tiny
 from isthmus.api import Run
 from isthmus.errors import UsageError
 from isthmus.system.lock import FolderLock
-from isthmus.web.training_progress import TrainingStatus
+from isthmus.system.requests import FINISH, PAUSE, REQUEST
+from isthmus.web.training_progress import GO_ON, TrainingStatus
 from served import app_of, client
 
 
@@ -41,21 +37,26 @@ def test_a_folder_that_cannot_be_read_yet_waits(tmp_path: Path) -> None:
     assert TrainingStatus(tmp_path).sanity() is None
 
 
-def test_nothing_is_stopped_where_nothing_trains(copy: Path) -> None:
-    (copy / ".lock").write_text(json.dumps({"pid": 1, "host": socket.gethostname(), "since": ""}))
-    with pytest.raises(UsageError, match="no training runs in this folder"):
-        TrainingStatus(copy).stop()
+@pytest.mark.parametrize("what", [PAUSE, FINISH, GO_ON])
+def test_nothing_is_asked_where_nothing_trains(what: str, copy: Path) -> None:
+    with pytest.raises(UsageError, match="no training runs in this folder") as caught:
+        TrainingStatus(copy).ask(what)
+    assert f"isthmus finish {copy}" in str(caught.value.fix)
+    assert not (copy / REQUEST).exists()
 
 
-@pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"pid": 1}, {"pid": os.getpid()}])
-def test_a_process_out_of_reach_gets_no_signal(copy: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(("what", "state"), [(PAUSE, "paused"), (FINISH, "finishing"), (GO_ON, "running")])
+def test_what_was_asked_is_told(what: str, state: str, copy: Path) -> None:
+    Run(copy).write_record(ended=None, planned_epochs=12)
     with FolderLock(copy):
-        (copy / ".lock").write_text(json.dumps({"pid": 2, "host": socket.gethostname(), "since": ""} | change))
-        with pytest.raises(UsageError, match="out of reach"):
-            TrainingStatus(copy).stop()
+        status = TrainingStatus(copy)
+        status.ask(what)
+        found = status.snapshot()
+    assert (found["state"], found["epochs"]) == (state, 12)
+    assert found["seconds_left"] == pytest.approx(found["seconds"] * 9 / 3)  # three epochs are done
 
 
-def test_fault_82_a_new_server_finds_the_training_and_stops_it_once_and_gently(images: Path, tmp_path: Path) -> None:
+def test_fault_82_a_new_server_finds_the_training_and_finishes_it(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [
         sys.executable,
@@ -72,22 +73,18 @@ def test_fault_82_a_new_server_finds_the_training_and_stops_it_once_and_gently(i
     command += ["--hidden", "16", "--z-size", "4", "--threads", "1"]
     training = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _until(lambda: (out / "history.csv").is_file())
+        tiny.until(lambda: (out / "history.csv").is_file())
         before = client(app_of(out)).get("/api/progress").json()
         after = client(app_of(out))  # the server was started again: it knows nothing but the folder
         assert (before["state"], after.get("/api/progress").json()["state"]) == ("running", "running")
-        assert [after.post("/api/stop").json()["stopping"] for _ in range(3)] == [training.pid] * 3
-        assert training.wait(timeout=60) == 128 + signal.SIGINT
+        assert after.post("/api/pause").json() == {"asked": "pause"}
+        assert after.get("/api/progress").json()["state"] == "paused"
+        assert after.post("/api/go-on").json() == {"asked": "go-on"}
+        assert after.post("/api/finish").json() == {"asked": "finish"}
+        assert training.wait(timeout=120) == 0
     finally:
         training.kill()
         training.wait()
-    assert Run(out).record["ended"] == "interrupted"
-    assert (out / "checkpoint" / "latest").is_file()
-    assert after.get("/api/progress").json()["state"] == "interrupted"
-
-
-def _until(true: object, seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    assert Run(out).record["ended"] == "request"
+    found = after.get("/api/progress").json()
+    assert (found["state"], found["model"]) == ("finished", True)

@@ -40,7 +40,7 @@ Examples:
 
 # Which commands each module registers: only what was asked for is put together, since options take a moment to make.
 COMMANDS = {
-    training_commands: ("train", "resume"),
+    training_commands: ("train", "resume", "finish"),
     comparison_commands: ("compare", "sweep"),
     inference_commands: ("reconstruct", "denoise", "encode", "decode", "impute"),
     sampling_commands: ("sample", "interpolate", "traverse"),

@@ -1,4 +1,4 @@
-"""`isthmus train` and `isthmus resume`."""
+"""`isthmus train`, `isthmus resume` and `isthmus finish`."""
 
 from __future__ import annotations
 
@@ -86,10 +86,26 @@ def resume(
     io.result({"run": str(done.path), "metrics": done.metrics}, summary(done))
 
 
+def finish(io: Io, run: Annotated[str, typer.Argument(help="A run folder, or latest.")]) -> None:
+    """End a training now, running or stopped: its best weights are kept and judged.
+
+    \b
+    Examples:
+      isthmus finish latest                      in another terminal, while it trains; or after Ctrl-C
+      isthmus resume latest --epochs 40          train it longer after all
+    """
+    from isthmus.pipeline.finish import finish as finishing
+
+    done = finishing(run, show=io.display)
+    io.result({"run": str(done.path), "metrics": done.metrics}, summary(done))
+
+
 def summary(run: Any) -> list[str]:
     """What a finished run made: the verdicts in words, and where to look."""
     from isthmus.evaluation.verdicts.verdicts import Verdict, headline
 
+    if not run.metrics:  # another process goes on with it
+        return []
     verdicts = [Verdict(v["id"], v["level"], v["text"], v.get("try")) for v in run.metrics["verdicts"]]
     lines = ["", headline(verdicts, run.metrics), ""]
     for verdict in verdicts:
@@ -114,3 +130,4 @@ def _planned(about: dict[str, Any]) -> list[str]:
 def register(app: typer.Typer) -> None:
     command(app, train, settings=(*TRAINING, *READING))
     command(app, resume)
+    command(app, finish)

@@ -27,6 +27,7 @@ from isthmus.runs.set_facts import keep_set_facts
 from isthmus.runs.state import has_begun
 from isthmus.runs.training_rows import keep_training_rows
 from isthmus.system import checksums, files
+from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
 from isthmus.tools.anomaly.detector import keep_evidence
 from isthmus.training import prepare
@@ -47,19 +48,23 @@ def execute(
     *,
     going_on: bool = False,
     extended: bool = False,
+    finish: bool = False,
 ) -> RunFolder:
-    """Trains, saves, judges and draws, in a locked run folder.
+    """Trains, saves, judges and draws, in a locked run folder; with `finish` nothing more is trained.
 
     Raises: DivergedError; Interrupted after a signal, once all that was trained is saved; ResourceError.
     """
     with using_threads(prepared.config.training.threads), StopSignals() as stop, _recorded(run, stop, going_on):
         with stop.at_once():
-            trainer, mean_cost = _set_up(run, prepared, model, going_on, extended)
+            requests = Requests(run.path, finish=finish, say=display.say)
+            trainer, mean_cost = _set_up(run, prepared, model, requests, going_on, extended)
         with rescuing(run, prepared, trainer):
             with stop.at_once():
                 _announce(run, prepared, model, trainer, display, going_on)
+                about: dict[str, Any] = {"planned_epochs": trainer.progress.epochs}
                 if going_on and (resumed := run.record.get("resumed")):
-                    run.write_record(resumed=[*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}])
+                    about["resumed"] = [*resumed[:-1], resumed[-1] | {"after_epoch": trainer.progress.epoch}]
+                run.write_record(**about)
             progress = _run(run, trainer, display)
             _keep(run, model, trainer, progress)
             display.say(f"best epoch: {trainer.monitor.best_epoch} of {trainer.monitor.epoch}; its weights are kept")
@@ -79,7 +84,7 @@ def _keep(run: RunFolder, model: AbstractModel, trainer: Trainer, progress: Prog
 
 
 def _set_up(
-    run: RunFolder, prepared: Prepared, model: AbstractModel, going_on: bool, extended: bool
+    run: RunFolder, prepared: Prepared, model: AbstractModel, requests: Requests, going_on: bool, extended: bool
 ) -> tuple[Trainer, float]:
     """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
     training = prepared.config.training
@@ -87,7 +92,7 @@ def _set_up(
     watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed, rule=rule)
     mean_cost = mean_cost_of_mean(model, prepared.tensor(watched), prepared.mean)
     monitor = TrainingMonitor(model, run.path, patience=training.patience, start_below=mean_cost)
-    trainer = Trainer(model, prepare.batches_of(prepared), prepared.pairs(watched), training, monitor)
+    trainer = Trainer(model, prepare.batches_of(prepared), prepared.pairs(watched), training, monitor, requests)
     found = Checkpoints(run.path / folder.CHECKPOINT).load() if going_on else None
     if found is not None:
         _restore(run, trainer, *found)

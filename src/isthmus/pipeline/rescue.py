@@ -53,8 +53,8 @@ def _saved(kept: RunFolder, run: RunFolder, prepared: Prepared, trainer: Trainer
     trainer.monitor.move(path)
     trainer.save()
     ended = "interrupted"
-    if trainer.is_done:
-        ended = "patience" if progress.stopped_by == "patience" else "budget"
+    if trainer.is_done or progress.stopped_by == "request":
+        ended = progress.stopped_by
         trainer.model.save(path / folder.MODEL)
     about = {"ended": ended, "judged": False, "rescued_from": str(run.path), "error": None}
     kept.write_record(**run.record | {"settings": as_recorded(prepared.config)} | about)

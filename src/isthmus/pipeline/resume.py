@@ -20,8 +20,9 @@ from isthmus.runs import finding, folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
 from isthmus.system import checksums, devices, files, regular
-from isthmus.system.lock import FolderLock
+from isthmus.system.lock import FolderLock, is_held
 from isthmus.system.places import refuse_links
+from isthmus.system.requests import PAUSE, asked, withdraw
 from isthmus.system.swapping import clean_up
 from isthmus.tools.anomaly.detector import left_out
 from isthmus.training import prepare
@@ -38,9 +39,12 @@ def resume(
     target: Any = None,
     module: nn.Module | None = None,
     show: bool | AbstractDisplay = True,
+    finish: bool = False,
 ) -> RunFolder:
-    """Goes on with a run where it stopped; see `isthmus.resume`."""
+    """Goes on with a run where it stopped; see `isthmus.resume`. With `finish` only its end is left to do."""
     run, display = RunFolder(finding.find(path).path, module=module), display_of(show)
+    if _ends_pause(run, display):
+        return run
     _refuse_without(run, data, target, module)
     changed = settings_changed(run)
     if epochs is None and "training.epochs" in changed:
@@ -55,9 +59,11 @@ def resume(
     if not left_out(run):  # its monitor has watched all validation data so far, and goes on so: bit-equal
         config = replace(config, training=replace(config.training, calibration=0.0))
     if epochs is not None and config.training.schedule == "one-cycle" and run.history:
-        longer = "the longer run, so the learning rate rises again" if finished else counted(epochs, "epoch")
+        rises = finished and run.record["ended"] != "request"
+        longer = "the longer run, so the learning rate rises again" if rises else counted(epochs, "epoch")
         display.say(f"the schedule is laid anew over {longer}.")
     with FolderLock(run.path):
+        withdraw(run.path)  # what was asked of an earlier process
         refuse_links(run.path)
         files.refuse_newer_folders(run.path)
         clean_up(run.path)
@@ -71,7 +77,16 @@ def resume(
         model = prepare.fresh_model(prepared, module, run.record.get("flatten", "auto"))
         with _as_it_was(run):
             _take_up(run, prepared, notes)
-            return execute(run, prepared, model, display, going_on=True, extended=finished)
+            return execute(run, prepared, model, display, going_on=True, extended=finished, finish=finish)
+
+
+def _ends_pause(run: RunFolder, display: AbstractDisplay) -> bool:
+    """Whether the run is one that was paused and waits in another process, which then goes on there."""
+    if not (is_held(run.path) and asked(run.path) == PAUSE):
+        return False
+    withdraw(run.path)
+    display.say(f"{run.path} was paused; it goes on in the process that trains it.")
+    return True
 
 
 @contextmanager

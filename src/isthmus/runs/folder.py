@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SKIPPED = "skipped.txt"
 CHECKPOINT = "checkpoint"
-DONE = {"budget", "patience"}  # how a training ends that came to its end
+DONE = {"budget", "patience", "request"}  # how a training ends that came to its end, or was asked to
 
 
 class RunFolder:

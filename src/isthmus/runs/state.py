@@ -10,6 +10,7 @@ from isthmus.errors import ModelFileError
 from isthmus.runs.folder import CHECKPOINT, CONFIG, DONE, HISTORY, MODEL, RECORD, SKIPPED, RunFolder
 from isthmus.system import files, lock
 from isthmus.system.places import is_gone
+from isthmus.system.requests import REQUEST
 from isthmus.wording import shell_word
 
 
@@ -29,7 +30,7 @@ def kept_if_begun(path: Path) -> Iterator[None]:
         yield
     except BaseException:
         if not is_gone(path) and not has_begun(path) and _ended(path) != "diverged":
-            for name in (RECORD, CONFIG, HISTORY, SKIPPED, files.MANIFEST, lock.NAME):
+            for name in (RECORD, CONFIG, HISTORY, SKIPPED, files.MANIFEST, REQUEST, lock.NAME):
                 with suppress(OSError):
                     (path / name).unlink()
             for folder in (path / CHECKPOINT, path):
@@ -67,7 +68,7 @@ def damage(run: RunFolder) -> ModelFileError | None:
 
 
 def state(run: RunFolder) -> str:
-    """How a run ended (budget, patience, interrupted, diverged, failed, unjudged, killed), or "running"."""
+    """How a run ended (budget, patience, request, interrupted, diverged, failed, unjudged, killed), or "running"."""
     ended = run.record.get("ended")
     if lock.is_held(run.path):
         return "running"

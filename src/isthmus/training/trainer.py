@@ -23,9 +23,11 @@ from isthmus.errors import DivergedError, FolderGoneError, ResourceError
 from isthmus.models.abstract_model import AbstractModel, Output
 from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
 from isthmus.randomness import generator_for, seed_of
+from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
 from isthmus.training.averaging import AveragedWeights
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
+from isthmus.training.divergence import diverged, diverged_in_validation
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.optimizer import Stepper, adamw, rate
 from isthmus.training.step_context import autocast, own_randomness, widest
@@ -60,6 +62,9 @@ class Progress:
         return self.samples_seen / self.train_seconds if self.train_seconds else 0.0
 
 
+OnStep = Callable[[Progress], None]
+
+
 class Trainer:
     """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch."""
 
@@ -70,9 +75,10 @@ class Trainer:
         validation: Tensor,
         settings: TrainingConfig,
         monitor: TrainingMonitor,
+        requests: Requests | None = None,
     ) -> None:
         self.model, self.batches, self.validation = model, batches, validation
-        self.settings, self.monitor = settings, monitor
+        self.settings, self.monitor, self.requests = settings, monitor, requests or Requests()
         self.device = batches.device
         epochs = settings.epochs or max(1, round(settings.budget / len(batches)))
         self.progress = Progress(epochs, len(batches))
@@ -101,25 +107,21 @@ class Trainer:
             setattr(self.progress, name, state[name])
         self.progress.penalty_sums = dict(state.get("penalty_sums", {}))
 
-    def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: Callable[[Progress], None]) -> Progress:
-        """Trains to the end of the budget, of the patience, or to a signal; restores the best weights.
+    def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: OnStep) -> Progress:
+        """Trains to the end of the budget, of the patience, to a request or a signal; restores the best weights.
 
-        `on_epoch` gets the logged row, `on_step` is called every few steps.
+        `on_epoch` gets the logged row, `on_step` is called every few steps. Where it is asked to finish amid an epoch,
+        the part of it that was trained is closed as an epoch of its own.
 
         Raises: DivergedError if the cost is not finite. The last checkpoint stays.
         """
         progress = self.progress
         with StopSignals() as stop, own_randomness(self.shakes):
-            while not self.is_done:
-                if not self._train_epoch(stop, on_step):
-                    progress.stopped_by = "interrupted"
-                    self._save(force=True)
-                    progress.exit_code = stop.exit_code
-                    return progress
-                with self.averaged.in_place() if self.averaged else contextlib.nullcontext():
-                    self._close_epoch(on_epoch)
-                self._save(force=self.is_done)
-        if self._gives_up():
+            while not self.is_done and progress.stopped_by == "budget":
+                self._advance(stop, on_epoch, on_step)
+        if progress.stopped_by == "interrupted":
+            return progress
+        if progress.stopped_by == "budget" and self._gives_up():
             progress.stopped_by = "patience"
         self.monitor.restore_best()  # after saving: the checkpoint keeps the weights that training would go on with
         return progress
@@ -140,13 +142,33 @@ class Trainer:
         # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
         return self.settings.schedule == "constant" and self.monitor.out_of_patience
 
-    def _train_epoch(self, stop: StopSignals, on_step: Callable[[Progress], None]) -> bool:
-        """The rest of one epoch; False if a signal came."""
+    def _advance(self, stop: StopSignals, on_epoch: Callable[[dict[str, Any]], None], on_step: OnStep) -> None:
+        """Trains to the end of the epoch and closes it; or to where a signal or a request comes in between."""
+        whole = self._train_epoch(stop, on_step)
+        if not whole and (stop or not self.requests.finishes):
+            return self._halt(stop)
+        if self.progress.batch:  # none where it was asked to finish between two epochs
+            with self.averaged.in_place() if self.averaged else contextlib.nullcontext():
+                self._close_epoch(on_epoch)
+        if self.requests.finishes and not self.is_done:
+            self.progress.stopped_by = "request"
+        self._save(force=self.is_done or self.requests.finishes)
+
+    def _halt(self, stop: StopSignals) -> None:
+        """Saves amid an epoch: to end there after a signal, or to wait for as long as a pause takes."""
+        self._save(force=True)
+        if stop:
+            self.progress.stopped_by, self.progress.exit_code = "interrupted", stop.exit_code
+        else:
+            self.requests.wait(stop)
+
+    def _train_epoch(self, stop: StopSignals, on_step: OnStep) -> bool:
+        """The rest of one epoch; False if a signal came, or a request."""
         progress, rows = self.progress, self.batches.rows(self.progress.epoch)
         cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=widest(self.device))
         self.model.train()
         begun = time.perf_counter()
-        while progress.batch < len(rows) and not stop:
+        while progress.batch < len(rows) and not stop and not self.requests.pending:
             batch = rows[progress.batch]
             cost_sum += self._step(batch) * len(batch)
             if self.averaged:
@@ -157,6 +179,7 @@ class Trainer:
                 self._look(rows, cost_sum)
                 progress.train_seconds += -begun + (begun := time.perf_counter())
                 on_step(progress)
+                self.requests.look()
         if progress.batch % LOOK_EVERY:  # stopped between two looks
             self._look(rows, cost_sum)
         progress.train_seconds += time.perf_counter() - begun
@@ -231,26 +254,13 @@ class Trainer:
         progress, samples = self.progress, rows[batch]
         step = progress.epoch * progress.batches + batch
         data = self.batches.take(samples, generator_for(0))
-        if not bool(data.isfinite().all()):
-            cause = "the batch itself holds values that are not finite"
-        elif step < 2 * LOOK_EVERY and what == "cost":
-            cause = "it was so from the first steps: the weights overflow, or the module returns it for real data"
-        else:
-            cause = "a learning rate that is too high does this most often"
-        first = ", ".join(str(int(i)) for i in samples[:5])
-        kept = "" if not self.monitor.epoch else f" Epoch {self.monitor.epoch} is kept in the checkpoint."
-        return DivergedError(
-            "TRAIN-DIVERGED",
-            f"the {what} was not a finite number in epoch {progress.epoch + 1}, step {step + 1} "
-            f"(training samples {first}, …); {cause}. That update was skipped.{kept}",
-            fix=f"train again with a lower rate: --lr {self.settings.lr / 3:.1g}",
-        )
+        return diverged(what, step, progress.epoch, samples, data, self.settings.lr, self.monitor.epoch)
 
     def _close_epoch(self, on_epoch: Callable[[dict[str, Any]], None]) -> None:
         progress, settings = self.progress, self.settings
         begun, before = time.perf_counter(), sum(row["seconds"] for row in self.monitor.history)
         validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
-        n = self.batches.n_samples
+        n = min(progress.batch * self.batches.batch_size, self.batches.n_samples)
         row = self.monitor.log(
             train_cost=progress.cost_sum / n,
             validation_cost=validation,
@@ -261,11 +271,7 @@ class Trainer:
         )
         progress.epoch, progress.batch, progress.cost_sum, progress.penalty_sums = progress.epoch + 1, 0, 0.0, {}
         if not torch.isfinite(torch.tensor(validation)):
-            raise DivergedError(
-                "TRAIN-DIVERGED",
-                f"the validation cost of epoch {progress.epoch} is {validation}.",
-                fix=f"train again with a lower rate: --lr {settings.lr / 3:.1g}",
-            )
+            raise diverged_in_validation(validation, progress.epoch, self.settings.lr)
         on_epoch(row)
 
     def _save(self, *, force: bool) -> None:

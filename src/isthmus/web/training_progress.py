@@ -6,9 +6,6 @@ The training is another process, which knows nothing of this one; a server that 
 from __future__ import annotations
 
 import math
-import os
-import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +20,17 @@ from isthmus.models.autoencoder import Model
 from isthmus.report.plots import Axis, Line, line_chart, y_axis
 from isthmus.runs.folder import CHECKPOINT, DONE, MODEL, RunFolder
 from isthmus.system import files, regular
-from isthmus.system.lock import NAME, is_held
+from isthmus.system.lock import is_held
 from isthmus.system.places import refuse_link
+from isthmus.system.requests import FINISH, PAUSE, ask, asked, withdraw
 from isthmus.system.swapping import standing
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.prepared import Prepared
 from isthmus.web.image_encoding import uri
+from isthmus.wording import shell_word
 
+GO_ON = "go-on"
 SHOWN = 10  # samples of the sanity check, as in the run's own
 
 
@@ -41,7 +41,6 @@ class TrainingStatus:
         self.path = path
         self._prepared: Prepared | None = None
         self._sanity: tuple[str, dict[str, Any]] | None = None
-        self._stopped: int | None = None  # the process that was asked to stop
 
     def snapshot(self) -> dict[str, Any]:
         """State, epochs, the newest numbers and the chart. What is being written just now is left for the next time."""
@@ -55,15 +54,18 @@ class TrainingStatus:
         state = "running" if running else "finished" if ended in DONE else str(ended or "stopped")
         if running and ended in DONE:
             state = "judging"
-        elif running and self._stopped is not None:
-            state = "stopping"
+        elif running and (request := self.asked):
+            state = {FINISH: "finishing", PAUSE: "paused"}[request]
+        epoch, epochs = len(history), record.get("planned_epochs") or settings.epochs
+        seconds = sum(row.get("seconds", 0.0) for row in history)
         return {
             "state": state,
             "name": run.path.name,
-            "epoch": len(history),
-            "epochs": settings.epochs,
+            "epoch": epoch,
+            "epochs": epochs,
             "last": files.finite_or_null(history[-1]) if history else None,
-            "seconds": sum(row.get("seconds", 0.0) for row in history),
+            "seconds": seconds,
+            "seconds_left": _seconds_left(epoch, epochs, seconds) if running else None,
             "best": _best(history),
             "chart": _chart(history),
             "model": standing(self.path / MODEL).is_dir() and not running,
@@ -104,53 +106,28 @@ class TrainingStatus:
         return {"step": step, "x": [uri(p) for p in given], "x_hat": [uri(p) for p in made]}
 
     @property
-    def stopping(self) -> bool:
-        """Whether the training was asked to end."""
-        return self._stopped is not None
+    def asked(self) -> str | None:
+        """What the training was asked and has not done yet."""
+        return asked(self.path)
 
-    def stop(self) -> int:
-        """Asks the training, as Ctrl-C would, to save and end; returns its process number.
+    def ask(self, what: str) -> str:
+        """Asks the training to PAUSE, to FINISH, or (GO_ON) to end a pause.
 
-        Raises: UsageError where nothing trains here, or not on this machine, or not as this user.
+        Raises: UsageError where nothing trains here; ResourceError where the folder cannot be written.
         """
-        if self._stopped is not None and not is_held(self.path):
-            return self._stopped  # it has ended meanwhile
-        holder = self._holder()
-        if self._stopped == holder:
-            return holder  # a second signal would end it at once, without saving
-        if os.name == "nt":
-            raise UsageError(
-                "USAGE-STOP",
-                "a training can be stopped from here on Linux and macOS only.",
-                fix="press Ctrl-C where it runs",
-            )
-        try:
-            os.kill(holder, signal.SIGINT)
-        except (ProcessLookupError, PermissionError) as error:
-            raise UsageError(
-                "USAGE-STOP", f"process {holder} cannot be stopped: {error.strerror}.", fix="press Ctrl-C where it runs"
-            ) from None
-        self._stopped = holder
-        return holder
-
-    def _holder(self) -> int:
-        """The process that holds the folder's lock. The lock dies with it, so the number in it cannot be another's."""
         if not is_held(self.path):
-            raise UsageError("USAGE-STOP", "no training runs in this folder.", fix="start one with `isthmus resume`")
-        try:
-            holder = regular.read_json(self.path / NAME)
-            pid, host = int(holder["pid"]), str(holder["host"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise UsageError(
-                "USAGE-STOP", "the folder does not say which process trains in it.", fix="press Ctrl-C where it runs"
-            ) from None
-        if host != socket.gethostname() or pid <= 1 or pid == os.getpid():
-            raise UsageError(
-                "USAGE-STOP",
-                f"the training runs as process {pid} on {host}, out of reach.",
-                fix="press Ctrl-C where it runs",
-            )
-        return pid
+            fix = f"end it with `isthmus finish {shell_word(self.path)}`, or go on with `isthmus resume`"
+            raise UsageError("USAGE-REQUEST", "no training runs in this folder.", fix=fix)
+        if what == GO_ON:
+            withdraw(self.path)
+        else:
+            ask(self.path, what)
+        return what
+
+
+def _seconds_left(epoch: int, epochs: int | None, seconds: float) -> float | None:
+    """By the mean of the epochs so far."""
+    return None if not epoch or epochs is None else max(epochs - epoch, 0) * seconds / epoch
 
 
 def _best(history: list[dict[str, float]]) -> dict[str, float] | None:

@@ -1,4 +1,4 @@
-"""`--watch`: the training as it goes on, by server-sent events; and the button that stops it gently."""
+"""`--watch`: the training as it goes on, by server-sent events; and the buttons that pause and finish it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from isthmus.system.lock import is_held
+from isthmus.system.requests import FINISH, PAUSE
 from isthmus.web.served_run import ServedRun
-from isthmus.web.training_progress import TrainingStatus
+from isthmus.web.training_progress import GO_ON, TrainingStatus
 
 router = APIRouter(prefix="/api")
 EVERY = 0.5  # seconds between two looks at the folder: three calls of stat
@@ -30,9 +31,19 @@ async def watch(request: Request) -> StreamingResponse:
     return StreamingResponse(_events(request), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-@router.post("/stop", summary="Asks the training to save and end, as Ctrl-C would.")
-def stop(request: Request) -> dict[str, Any]:
-    return {"stopping": _progress(request).stop()}
+@router.post("/pause", summary="Asks the training to save and wait.")
+def pause(request: Request) -> dict[str, Any]:
+    return {"asked": _progress(request).ask(PAUSE)}
+
+
+@router.post("/go-on", summary="Ends a pause of the training.")
+def go_on(request: Request) -> dict[str, Any]:
+    return {"asked": _progress(request).ask(GO_ON)}
+
+
+@router.post("/finish", summary="Asks the training to end now, with its best weights, judged.")
+def finish(request: Request) -> dict[str, Any]:
+    return {"asked": _progress(request).ask(FINISH)}
 
 
 async def _events(request: Request) -> AsyncIterator[str]:
@@ -55,7 +66,7 @@ async def _events(request: Request) -> AsyncIterator[str]:
 
 
 def _stamp(served: ServedRun, found: TrainingStatus) -> tuple[Any, ...]:
-    return (*served.stamp(), is_held(served.path), found.stopping)
+    return (*served.stamp(), is_held(served.path), found.asked)
 
 
 def _event(name: str, value: dict[str, Any]) -> str:

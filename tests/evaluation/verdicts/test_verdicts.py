@@ -268,6 +268,9 @@ def test_stopped_too_early_in_under_four_epochs_looks_at_the_gap_alone() -> None
 def test_stopped_by_patience_or_by_hand() -> None:
     patience = verdict("stopped-too-early", stopped_by="patience", best_epoch=15)
     assert_found(patience, "pass", "best at epoch 15 of 20")
+    request = verdict("stopped-too-early", stopped_by="request", epochs=7, path="a")
+    assert (request.level, request.text[:45]) == ("warn", "Training was ended by hand after 7 epochs, be")
+    assert request.try_next == "isthmus resume a --epochs 14"
     interrupted = verdict("stopped-too-early", stopped_by="interrupted", epochs=7)
     assert_found(interrupted, "warn", "interrupted after epoch 7")
     assert interrupted.try_next == "isthmus resume runs/a"

@@ -106,6 +106,9 @@ def stopped_too_early(case: Case) -> Verdict | None:
     if facts.stopped_by == "interrupted":
         text = f"Training was interrupted after epoch {facts.epochs}."
         return Verdict("stopped-too-early", "warn", text, facts.resume())
+    if facts.stopped_by == "request":
+        text = f"Training was ended by hand after {counted(facts.epochs, 'epoch')}, before its budget was used up."
+        return Verdict("stopped-too-early", "warn", text, facts.resume(f"--epochs {facts.more_epochs}"))
     if facts.stopped_by == "patience":
         text = f"Training ended by itself: the validation cost was best at epoch {facts.best_epoch} of {facts.epochs}."
         return Verdict("stopped-too-early", "pass", text)

@@ -131,12 +131,23 @@ def _text(value: object) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value) if value not in ({}, "") else "none"
 
 
+ENDINGS = {
+    None: "not yet",
+    "budget": "after all planned steps",
+    "patience": "as the validation cost did not fall any more",
+    "request": "by hand, before all planned steps",
+    "interrupted": "by Ctrl-C or another signal",
+    "diverged": "as the cost was no finite number",
+    "failed": "by an error",
+}
+
+
 def _facts(run_data: RunData) -> dict[str, list[tuple[str, object]]]:
     record, metrics = run_data.record, run_data.metrics
     rows: list[tuple[str, object]] = [
         ("run folder", str(run_data.path)),
         ("started", record.get("started")),
-        ("ended by", record.get("ended") or "not yet"),
+        ("training ended", ENDINGS.get(record.get("ended"), record.get("ended"))),
         ("epochs", numeral(metrics.get("epochs"))),
         ("seconds of training", numeral(metrics.get("seconds"))),
         (f"{run_data.sample}s a second", numeral(metrics.get("images_per_second"))),

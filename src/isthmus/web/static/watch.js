@@ -3,7 +3,7 @@ import { ask, latest, make, one, say, state } from "./state.js";
 
 const TOLD = {
   waiting: "Waiting for the run to begin.", running: "Training.", judging: "Trained; it is being judged.",
-  stopping: "Stopping: it saves what it has learned.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
+  paused: "Paused; everything is saved.", finishing: "Finishing: the best weights are kept, and judged.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
   failed: "It failed; the terminal says why.", diverged: "It diverged: the cost was no number any more.", stopped: "Nothing runs here.",
 };
 let ready = false;
@@ -14,26 +14,41 @@ export function setUp(onModel) {
   stream.addEventListener("sanity", (event) => sanity(JSON.parse(event.data)));
   stream.onopen = () => { one("#line").textContent = ""; };
   stream.onerror = () => { one("#line").textContent = "The server does not answer; a training goes on without it. Trying again …"; };
-  one("#stop").addEventListener("click", () => latest("stop", async (signal) => {
-    await ask("/api/stop", {}, signal);
-    one("#stop").disabled = true;
-    one("#state").textContent = TOLD.stopping;
-  }));
+  one("#pause").addEventListener("click", () => request(one("#pause").dataset.ask));
+  one("#finish").addEventListener("click", () => request("finish"));
   addEventListener("pagehide", () => stream.close());
 }
+
+const request = (what) => latest("request", async (signal) => {
+  buttons(true);
+  await ask(`/api/${what}`, {}, signal);
+  if (what === "finish") one("#state").textContent = TOLD.finishing;
+});
+
+const buttons = (busy) => ["#pause", "#finish"].forEach((id) => { one(id).disabled = busy; });
+
+function controls(state) {
+  const [pause, paused] = [one("#pause"), state === "paused"];
+  pause.hidden = one("#finish").hidden = !["running", "paused", "finishing"].includes(state);
+  pause.dataset.ask = paused ? "go-on" : "pause";
+  pause.textContent = paused ? "Go on" : "Pause";
+  buttons(state === "finishing");
+}
+
+const duration = (seconds) => seconds < 90 ? `${Math.ceil(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 
 function progress(found, onModel) {
   one("#state").textContent = TOLD[found.state] || found.state;
   one("#state").dataset.state = found.state;
-  one("#stop").hidden = !["running", "stopping"].includes(found.state);
-  one("#stop").disabled = found.state === "stopping";
+  controls(found.state);
   const meter = one("#epochs");
   meter.max = found.epochs || Math.max(found.epoch, 1);
   meter.value = found.epoch;
   meter.hidden = !found.epochs;
   const of = found.epochs ? ` of ${found.epochs}` : "";
   const best = found.best ? ` · best validation cost ${found.best.validation_cost.toPrecision(4)} in epoch ${found.best.epoch}` : "";
-  one("#epoch-told").textContent = found.epoch ? `epoch ${found.epoch}${of} · ${Math.round(found.seconds)} s${best}` : "";
+  const left = found.seconds_left ? `, about ${duration(found.seconds_left)} left` : "";
+  one("#epoch-told").textContent = found.epoch ? `epoch ${found.epoch}${of} · ${duration(found.seconds)}${left}${best}` : "";
   if (found.chart) {
     const parsed = new DOMParser().parseFromString(`<svg xmlns="http://www.w3.org/2000/svg">${found.chart}</svg>`, "image/svg+xml");
     one("#curves").replaceChildren(...parsed.documentElement.children);
