@@ -29,7 +29,7 @@ from isthmus.runs.training_rows import keep_training_rows
 from isthmus.system import checksums, files
 from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
-from isthmus.tools.anomaly.detector import keep_evidence
+from isthmus.tools.anomaly.evidence import keep_evidence
 from isthmus.training import prepare
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import AbstractDisplay

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,15 +20,20 @@ LEAST_ERROR = 1e-12  # a mean squared error that float32 cannot tell from none
 
 
 class ErrorSignals(NamedTuple):
-    """Of n samples: `log_error` (n,), log of the mean squared error; `z` (n, Z), None where no density is fitted."""
+    """Of n samples: `log_error` (n,), log of the mean squared error; `z` (n, Z), None where no density is fitted.
+
+    `peaks` (n, K) is what was asked of the errors of single values, None where nothing was.
+    """
 
     log_error: np.ndarray
     z: np.ndarray | None
+    peaks: np.ndarray | None = None
 
 
 def error_signals(
-    model: AbstractModel, data: Tensor, generator: torch.Generator | None = None, usual: np.ndarray | None = None
-) -> ErrorSignals:
+    model: AbstractModel, data: Tensor, generator: torch.Generator | None = None, usual: np.ndarray | None = None,
+    peaks: Callable[[Tensor], np.ndarray] | None = None,
+) -> ErrorSignals:  # fmt: skip
     """Of a resident tensor or of network input (n, *shape), by a pass that draws nothing.
 
     Where columns are of several kinds and `usual` (K,) is given, the error is the mean over the columns there are of
@@ -35,9 +41,10 @@ def error_signals(
     mostly copies, right or wrong.
 
     With a generator the samples get the noise of the training before. The error is that between what goes in and what
-    comes out, noise included: at use nothing else is known.
+    comes out, noise included: at use nothing else is known. `peaks` makes (B, K) of the `gaps` of a batch.
     """
     logs, codes = [np.zeros(0)], [np.zeros((0, model.z_size), np.float32)]
+    found = [] if peaks is None else [peaks(torch.zeros((0, *model.preprocess.shape), dtype=torch.float64))]
     with torch.no_grad(), evaluation(model):
         for x in in_order(data, model.preprocess, model.device) if len(data) else ():
             x_in = x if generator is None else model.judged_pair(x, generator).x_in
@@ -48,7 +55,16 @@ def error_signals(
             logs.append(log_errors(squares) if usual is None else log_surprise(model, x_in, usual))
             if has_density(model):
                 codes.append(code.z.float().flatten(1).cpu().numpy())
-    return ErrorSignals(np.concatenate(logs), np.concatenate(codes) if has_density(model) else None)
+            if peaks is not None:
+                found.append(peaks(gaps(model, x_in, model.likelihood.mean(params.float()))))
+    z = np.concatenate(codes) if has_density(model) else None
+    return ErrorSignals(np.concatenate(logs), z, np.concatenate(found) if found else None)
+
+
+def gaps(model: AbstractModel, x: Tensor, x_hat: Tensor) -> Tensor:
+    """x_hat - x in float64 on the processor; 0 where x is not seen for its transparency."""
+    seen = model.preprocess.known_only(x, x_hat) if model.preprocess.alpha else x_hat
+    return (seen - x).cpu().double()
 
 
 def log_surprise(model: AbstractModel, x: Tensor, usual: np.ndarray) -> np.ndarray:
@@ -95,5 +111,5 @@ def has_density(model: AbstractModel) -> bool:
 
 
 __all__ = [
-    "ErrorSignals", "error_nats", "error_signals", "has_density", "hidden_costs", "log_errors", "log_surprise",
+    "ErrorSignals", "error_nats", "error_signals", "gaps", "has_density", "hidden_costs", "log_errors", "log_surprise",
 ]  # fmt: skip

@@ -19,7 +19,8 @@ from isthmus.errors import ModelFileError
 from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.density import Density, fit_gaussian
 from isthmus.runs.error_signals import EVIDENCE as PART
-from isthmus.tools.anomaly.detector import Detector, Evidence, left_out, signals
+from isthmus.tools.anomaly.detector import Detector, left_out
+from isthmus.tools.anomaly.evidence import Evidence, signals
 
 
 def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:

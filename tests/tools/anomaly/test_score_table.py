@@ -21,7 +21,7 @@ from isthmus.errors import UsageError
 from isthmus.tools.anomaly import score_table
 from tiny import Digits
 
-COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code"]
+COLUMNS = ["id", "label", "score", "p_value", "outlier", "from_error", "from_code", "from_local"]
 
 
 def test_fault_85_outliers_without_any_anomaly_to_set_a_threshold_by(digit_run: Run, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_the_table_of_scores(digit_run: Run, tmp_path: Path) -> None:
     table = pl.read_parquet(tmp_path / "s.parquet")
     assert table.columns == COLUMNS
     assert table.height == scored.n == 2_000
-    np.testing.assert_allclose(table["score"], table["from_error"] + table["from_code"])
+    np.testing.assert_allclose(table["score"], table["from_error"] + table["from_code"] + table["from_local"])
     np.testing.assert_array_equal(table["outlier"], table["p_value"] <= 0.01)
     assert table["outlier"].sum() == scored.n_outliers
     order = table.sort("score")

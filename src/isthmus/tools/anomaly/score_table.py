@@ -89,7 +89,7 @@ def score(
     run: RunFolder, source: str | Path, out: str | Path, *, false_alarms: float | None = None,
     picture: str | Path | None = None, settings: Mapping[str, Any] | None = None,
 ) -> Scored:  # fmt: skip
-    """Writes `id`, `label` where known, `score`, `p_value`, `outlier` and both parts of the score of every sample.
+    """Writes `id`, `label` where known, `score`, `p_value`, `outlier` and the parts of the score of every sample.
 
     Of a table the three columns that the strangest rows owe most of their score to are named beside, with the nats by
     which it would fall if that column alone were as usual. `picture` is a .png of the strangest images.
@@ -104,7 +104,7 @@ def score(
     found = detector.scores(samples.x)
     n_trained = trained_on(run, source, samples)
     flags = outliers(found.p_value, rate)
-    columns = _columns(samples, found, flags) | _blame(detector, samples, found)
+    columns = _columns(samples, found, flags, local=detector.has_local) | _blame(detector, samples, found)
     write_table(target, columns)
     if picture is not None:
         _draw(detector, samples, found, flags, Path(picture))
@@ -143,12 +143,13 @@ def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | No
     return None if known is None else int(known.holds(np.asarray(samples.x)).sum())
 
 
-def _columns(samples: Samples, found: Scores, flags: np.ndarray) -> dict[str, Any]:
+def _columns(samples: Samples, found: Scores, flags: np.ndarray, *, local: bool) -> dict[str, Any]:
     columns: dict[str, Any] = {"id": [samples.id_of(i) for i in range(len(samples))]}
     if samples.labels is not None:
         columns["label"] = [samples.classes[k] if k >= 0 else "" for k in samples.labels]
     columns |= {"score": found.score, "p_value": found.p_value, "outlier": flags}
-    return columns | {"from_error": found.error, "from_code": found.code}
+    columns |= {"from_error": found.error, "from_code": found.code}
+    return columns | ({"from_local": found.local} if local else {})
 
 
 def _blame(detector: Detector, samples: Samples, found: Scores) -> dict[str, Any]:
