@@ -158,6 +158,8 @@ def test_options_named_in_the_documents_exist() -> None:
         "--images",
         "--help",
     }  # of ruff and of benchmarks
+    launchers = {"--standalone", "--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"}
+    others |= launchers | {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--signal"}  # of torchrun and Slurm
     named = {flag for path in DOCUMENTS for flag in re.findall(r"(?<![\w-])--[a-z][\w-]+", path.read_text("utf-8"))}
     assert named - known - others == set()
 

@@ -6,7 +6,7 @@ Every error that isthmus raises on purpose derives from `IsthmusError`. The comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -20,6 +20,7 @@ class IsthmusError(Exception):
     """An error with a code (`"DATA-ROW"`), a sentence, all problems of one kind, and one fix."""
 
     exit_code = 1
+    is_told = False  # whether another of several processes says it, so that this one is silent
 
     def __init__(self, code: str, message: str, *, fix: str | None = None, problems: Sequence[str] = ()) -> None:
         super().__init__(code, message)
@@ -68,6 +69,10 @@ class FolderGoneError(ResourceError):
     """The folder that a run is written into was deleted, moved or replaced meanwhile."""
 
 
+class PeerLostError(ResourceError):
+    """Another of several processes has ended, or cannot be reached."""
+
+
 class DivergedError(IsthmusError):
     """Training gave a cost that is not a finite number."""
 
@@ -86,6 +91,16 @@ class Interrupted(IsthmusError):
     def __init__(self, code: str, message: str, *, exit_code: int, fix: str | None = None) -> None:
         super().__init__(code, message, fix=fix)
         self.exit_code = exit_code
+
+
+ALL = (UsageError, DataError, ModelFileError, ResourceError, DivergedError, FolderInUseError)
+KINDS = {kind.exit_code: kind for kind in ALL}
+
+
+def from_note(note: Mapping[str, Any], where: str) -> IsthmusError:
+    """The error of another process, which `where` names, from its `code`, `message`, `fix`, `problems`, `exit_code`."""
+    kind = KINDS.get(note["exit_code"], IsthmusError)
+    return kind(note["code"], f"{where}: {note['message']}", fix=note["fix"], problems=note["problems"])
 
 
 def unknown(what: str, got: str, known: Iterable[str], *, code: str = "USAGE-NAME") -> UsageError:

@@ -16,7 +16,7 @@ import isthmus
 import tiny
 from isthmus.api import Run
 from isthmus.errors import DivergedError, Interrupted, ResourceError
-from isthmus.pipeline import execution
+from isthmus.pipeline import beginning, execution
 from isthmus.runs.state import state
 from tiny import FAST as SMALL
 from tiny import Said
@@ -115,7 +115,7 @@ def test_fault_55_a_signal_after_the_last_step_is_not_forgotten(images: Path, tm
 def test_fault_54_55_a_signal_before_the_first_step_leaves_no_folder(
     number: int, exit_code: int, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "mean_cost_of_mean", sending(number))
+    monkeypatch.setattr(beginning, "mean_cost_of_mean", sending(number))
     with pytest.raises(Interrupted, match="stopped before anything was trained") as caught:
         isthmus.train(images, out=tmp_path / "a", **tiny.FAST)
     assert (caught.value.exit_code, caught.value.fix) == (exit_code, None)
@@ -158,7 +158,7 @@ def failing(error: Exception) -> Any:
 def test_a_failure_before_the_first_step_leaves_no_folder(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "mean_cost_of_mean", failing(ResourceError("RESOURCE-MEMORY", "no memory.")))
+    monkeypatch.setattr(beginning, "mean_cost_of_mean", failing(ResourceError("RESOURCE-MEMORY", "no memory.")))
     with pytest.raises(ResourceError, match="no memory"):
         isthmus.train(images, out=tmp_path / "a", **tiny.FAST)
     assert list(tmp_path.iterdir()) == []

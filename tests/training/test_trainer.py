@@ -404,8 +404,8 @@ def request_at(trainer: Trainer, step: int, what: str) -> Any:
 def test_asked_to_finish_it_closes_the_part_of_an_epoch_and_keeps_the_best_weights(tmp_path: Path) -> None:
     ready = tiny.prepared(tiny.table(), batch_size=4, epochs=4)  # 24 steps an epoch
     trainer, costs = tiny.trainer(ready, tmp_path), []
-    learn = trainer._learn
-    trainer._learn = lambda cost: costs.append(float(cost.detach())) or learn(cost)
+    step = trainer._step
+    trainer._step = lambda rows: costs.append(float(found := step(rows))) or found
     progress = tiny.run(trainer, request_at(trainer, 32, "finish"))
     assert (progress.stopped_by, progress.exit_code, progress.epoch, len(costs)) == ("request", 0, 2, 32)
     assert trainer.monitor.history[1]["train_cost"] == pytest.approx(np.mean(costs[24:]), rel=1e-6)

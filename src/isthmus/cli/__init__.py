@@ -5,6 +5,7 @@ Nothing heavy is imported here: `isthmus --help` answers without torch or pydant
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -25,6 +26,7 @@ from isthmus.cli import (
     training_commands,
 )
 from isthmus.cli.command_frame import Outline, run_guarded
+from isthmus.system.launch import is_first, launched
 from isthmus.wording import printable
 
 EXAMPLES = """\b
@@ -84,4 +86,10 @@ def main() -> None:
     """Entry point of the command; ends the process with the exit code of the contract."""
     arguments = sys.argv[1:]
     warnings.formatwarning = _warning
+    if not is_first():
+        warnings.simplefilter("ignore")  # the first of several processes gives the same
+    if launched() is not None:
+        os.environ.setdefault(
+            "TORCH_CPP_LOG_LEVEL", "ERROR"
+        )  # stack traces of a lost connection, which we tell in words
     sys.exit(run_guarded(build_app(arguments[0] if arguments else ""), arguments))

@@ -17,6 +17,7 @@ from isthmus.cli import output
 from isthmus.cli.options import with_settings
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
 from isthmus.system.files import finite_or_null
+from isthmus.system.launch import is_first, launched
 from isthmus.wording import printable, shortened
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
@@ -24,11 +25,15 @@ Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
+TOGETHER = {"train", "resume"}  # what several processes that a launcher started do together
+
+
 class Io:
     """Where a command speaks: text to people, one object to scripts."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
-        self.as_json, self.quiet = as_json, quiet
+        self.speaks = is_first()  # of several processes that do the same the first one alone
+        self.as_json, self.quiet = as_json, quiet or not self.speaks
 
     @property
     def people(self) -> Any:
@@ -51,6 +56,8 @@ class Io:
 
         Line breaks and control characters within a line, which names may bring, are shown escaped.
         """
+        if not self.speaks:
+            return
         if self.as_json:
             print(_json(finite_or_null(value)))
         else:
@@ -84,6 +91,9 @@ def command(
     def run(**values: Any) -> None:
         io = Io(as_json=values.pop("json"), quiet=values.pop("quiet"))
         Failures.debug, Failures.as_json = values.pop("debug"), io.as_json
+        if launched() is not None and name not in TOGETHER:
+            message = f"`isthmus {name}` works in one process, and a launcher has started several."
+            raise UsageError("USAGE-PROCESSES", message, fix="start it without torchrun: they share train and resume")
         try:
             function(io, **values)
         except KeyboardInterrupt:  # the parser would make an exit code of 1 of it
@@ -201,6 +211,8 @@ def _refusal(error: OSError) -> IsthmusError:
 
 
 def _print_error(error: IsthmusError, exit_code: int | None = None) -> int:
+    if not is_first() and (error.is_told or isinstance(error, UsageError)):  # rank 0 says the same
+        return error.exit_code if exit_code is None else exit_code
     if Failures.debug and error.__traceback__ is not None:
         import traceback
 

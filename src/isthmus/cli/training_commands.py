@@ -59,7 +59,7 @@ def train(
             began=(lambda run: page.begin(run.path)) if serve else None,
         )  # fmt: skip
         io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
-        if serve and sys.stdout.isatty():  # a script has nobody who would close the page
+        if serve and io.speaks and sys.stdout.isatty():  # a script has nobody who would close the page
             page.wait()
 
 

@@ -47,11 +47,21 @@ class AbstractTerm(ABC):
     penalties: Mapping[str, float] = {}  # what it announces, each with its weight unless configured
     couples = False  # whether samples are compared with each other, so that one alone has no penalty
     normal = False  # whether it brings the codes to N(0, I), so that there is a prior to sample from
+    encodes = False  # whether it passes the encoder itself, sample by sample, and so has `of_part`
 
     @abstractmethod
     def __call__(
         self, model: Encodes, pair: Pair, output: HoldsCode, generator: torch.Generator | None
     ) -> dict[str, Tensor]: ...
+
+    def of_part(
+        self, model: Encodes, part: Pair, own: slice, B: int, generator: torch.Generator | None
+    ) -> dict[str, Tensor]:
+        """The penalties (b,) of the samples `own` of a batch of B, whose pair is `part`, as in a call with all of it.
+
+        Only where `encodes`: all else needs no more than the code.
+        """
+        raise NotImplementedError
 
 
 class Contractive(AbstractTerm):
@@ -63,6 +73,7 @@ class Contractive(AbstractTerm):
 
     # 0.01: on digits a seventh of the slope that a plain code has, at the same error; see docs/experiments.md
     penalties: Mapping[str, float] = {"contractive": 0.01}
+    encodes = True
 
     def __init__(self, probes: int = 1) -> None:  # 1: each costs a pass back and forth, and steps average over them
         if not 1 <= int(probes) <= 65_536:
@@ -72,18 +83,24 @@ class Contractive(AbstractTerm):
     def __call__(
         self, model: Encodes, pair: Pair, output: HoldsCode, generator: torch.Generator | None
     ) -> dict[str, Tensor]:
+        return self.of_part(model, pair, slice(None), len(pair.x_in), generator)
+
+    def of_part(
+        self, model: Encodes, part: Pair, own: slice, B: int, generator: torch.Generator | None
+    ) -> dict[str, Tensor]:
         trained = torch.is_grad_enabled()
         with torch.enable_grad():
-            x_in = pair.x_in.detach().requires_grad_()
+            x_in = part.x_in.detach().requires_grad_()
             z = precise(model.bottleneck(model.encoder(x_in), sample=False).z)
-            directions = list(self._directions(z.detach(), generator))
+            directions = [v[own] for v in self._directions(z.detach(), B, generator)]
             squares = [_pulled_back(z, v, x_in, keep=trained or i + 1 < len(directions), higher=trained)
                        for i, v in enumerate(directions)]  # fmt: skip
         total = torch.stack(squares).sum(0)
         return {"contractive": total if self.probes >= z.shape[1] else total / self.probes}
 
-    def _directions(self, z: Tensor, generator: torch.Generator | None) -> Iterable[Tensor]:
-        B, Z = z.shape
+    def _directions(self, z: Tensor, B: int, generator: torch.Generator | None) -> Iterable[Tensor]:
+        """Each (B, Z)."""
+        Z = z.shape[1]
         if self.probes >= Z:
             return torch.eye(Z, device=z.device, dtype=z.dtype)[:, None].expand(Z, B, Z)
         signs = torch.randint(0, 2, (self.probes, B, Z), generator=generator, device=z.device)

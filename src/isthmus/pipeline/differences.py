@@ -91,5 +91,14 @@ def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:
     ]
 
 
+def processes_changed(run: RunFolder, prepared: Prepared, now: int) -> list[str]:
+    """A sentence where another number of processes goes on with `run`, which is allowed."""
+    then = run.record.get("processes", 1)
+    if then == now:
+        return []
+    batch = counted(prepared.config.training.batch_size, "sample")
+    return [f"the number of processes is {now} now and was {then}; a step learns from {batch} as before"]
+
+
 def _as_text(value: Any) -> str:
     return " x ".join(map(str, value)) if isinstance(value, list) and value else str(value)

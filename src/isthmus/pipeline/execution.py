@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from isthmus.data.batching.split import held_apart
-from isthmus.errors import DivergedError, Interrupted, IsthmusError, UsageError
+from isthmus.errors import DivergedError, Interrupted, IsthmusError, PeerLostError, UsageError
 from isthmus.evaluation.figures.cost_curves import live_curve
 from isthmus.evaluation.figures.run_pictures import draw_pictures
 from isthmus.evaluation.metrics.forward_pass import pass_through
-from isthmus.evaluation.metrics.measure import cost_unit, mean_cost_of_mean, rivals_of
+from isthmus.evaluation.metrics.measure import cost_unit, rivals_of
 from isthmus.evaluation.verdicts import collapse
 from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.abstract_model import AbstractModel
+from isthmus.pipeline.beginning import Checkpoint, begin
 from isthmus.pipeline.reporting import code_moments, report_at_end
 from isthmus.pipeline.rescue import rescuing
 from isthmus.report.run_data import RunData
@@ -27,13 +27,12 @@ from isthmus.runs.set_facts import keep_set_facts
 from isthmus.runs.state import has_begun
 from isthmus.runs.training_rows import keep_training_rows
 from isthmus.system import checksums, files
+from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
 from isthmus.tools.anomaly.evidence import keep_evidence
-from isthmus.training import prepare
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import AbstractDisplay
-from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.prepared import Prepared
 from isthmus.training.threads import using_threads
 from isthmus.training.trainer import Progress, Trainer
@@ -49,15 +48,21 @@ def execute(
     going_on: bool = False,
     extended: bool = False,
     finish: bool = False,
+    group: AbstractGroup = ONE,
 ) -> RunFolder:
     """Trains, saves, judges and draws, in a locked run folder; with `finish` nothing more is trained.
+
+    Of several processes in `group` this is what the first one does; the others `follow`.
 
     Raises: DivergedError; Interrupted after a signal, once all that was trained is saved; ResourceError.
     """
     with using_threads(prepared.config.training.threads), StopSignals() as stop, _recorded(run, stop, going_on):
         with stop.at_once():
+            found = Checkpoints(run.path / folder.CHECKPOINT).load() if going_on else None
             requests = Requests(run.path, finish=finish, say=display.say)
-            trainer, mean_cost = _set_up(run, prepared, model, requests, going_on, extended)
+            trainer, mean_cost = begin(
+                group, prepared, model, requests, found, lambda *given: _restore(run, *given), extended=extended
+            )
         with rescuing(run, prepared, trainer):
             with stop.at_once():
                 _announce(run, prepared, model, trainer, display, going_on)
@@ -72,6 +77,7 @@ def execute(
                 display.say("judging …")
                 _judge(run, prepared, model, trainer, mean_cost, display)
                 run.write_record(judged=True)
+                group.first_of(str(run.path))
     return RunFolder(run.path, module=model.own, model=model.cpu().eval())
 
 
@@ -83,28 +89,10 @@ def _keep(run: RunFolder, model: AbstractModel, trainer: Trainer, progress: Prog
     run.write_record(ended=progress.stopped_by, seconds=seconds, judged=False)
 
 
-def _set_up(
-    run: RunFolder, prepared: Prepared, model: AbstractModel, requests: Requests, going_on: bool, extended: bool
-) -> tuple[Trainer, float]:
-    """The trainer, where its checkpoint left it, and the cost of answering with the mean."""
-    training = prepared.config.training
-    rule = prepared.config.data.split
-    watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed, rule=rule)
-    mean_cost = mean_cost_of_mean(model, prepared.tensor(watched), prepared.mean)
-    monitor = TrainingMonitor(model, run.path, patience=training.patience, start_below=mean_cost)
-    trainer = Trainer(model, prepare.batches_of(prepared), prepared.pairs(watched), training, monitor, requests)
-    found = Checkpoints(run.path / folder.CHECKPOINT).load() if going_on else None
-    if found is not None:
-        _restore(run, trainer, *found)
-    if extended:
-        monitor.renew_patience()
-    return trainer, mean_cost
-
-
-def _restore(run: RunFolder, trainer: Trainer, tensors: dict[str, Any], state: dict[str, Any]) -> None:
+def _restore(run: RunFolder, trainer: Trainer, found: Checkpoint) -> None:
     """Raises: UsageError for a module of the user's that is not built as the one that the run began with."""
     try:
-        trainer.restore(tensors, state)
+        trainer.restore(*found)
     except (RuntimeError, ValueError, KeyError) as error:
         if trainer.model.own is None:
             raise
@@ -166,8 +154,8 @@ def _recorded(run: RunFolder, stop: StopSignals, going_on: bool) -> Iterator[Non
     """Notes in the run record how it ended, if not as planned; a signal becomes `Interrupted`, with how to go on."""
     try:
         yield
-    except (DivergedError, Interrupted, UsageError):  # noted where they arise; refused before anything was done
-        raise
+    except (DivergedError, Interrupted, PeerLostError, UsageError):
+        raise  # noted where they arise, or raised before anything was done
     except KeyboardInterrupt:
         raise _stopped(run, stop.exit_code, going_on) from None
     except Exception as error:
@@ -197,11 +185,13 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
         trainer.monitor.write_history()
         run.write_record(ended="diverged", error=error.message, seconds=round(time.time() - begun, 3))
         raise
+    except PeerLostError as error:
+        raise _left_alone(run, trainer, error) from None
     for line in progress.log:
         display.say(line)
     if progress.stopped_by == "interrupted":
         run.write_record(ended="interrupted")
-        done = f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
+        done = _reached(progress)
         raise Interrupted(
             "INTERRUPTED",
             f"stopped in {done}; everything up to there is saved.",
@@ -209,6 +199,20 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
             fix=f"go on with `{run.how_to_go_on}`",
         )
     return progress
+
+
+def _left_alone(run: RunFolder, trainer: Trainer, error: PeerLostError) -> PeerLostError:
+    """The error, once all that was computed together is saved: no step was left half done."""
+    trainer.save()
+    run.write_record(ended="interrupted", error=error.message)
+    message = f"{error.message} All up to {_reached(trainer.progress)} is saved."
+    said = PeerLostError(error.code, message, fix=f"go on, with any number of processes, with `{run.how_to_go_on}`")
+    said.is_told, said.exit_code = error.is_told, error.exit_code
+    return said
+
+
+def _reached(progress: Progress) -> str:
+    return f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
 
 
 def _show_epoch(row: dict[str, Any], trainer: Trainer, display: AbstractDisplay) -> None:

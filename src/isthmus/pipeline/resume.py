@@ -14,14 +14,18 @@ from torch import nn
 from isthmus import settings as configs
 from isthmus.config import Config
 from isthmus.errors import ModelFileError, ResourceError, UsageError
-from isthmus.pipeline.differences import conditions_changed, refuse_other_data, settings_changed
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.pipeline.differences import conditions_changed, processes_changed, refuse_other_data, settings_changed
 from isthmus.pipeline.execution import execute
+from isthmus.pipeline.following import follow
+from isthmus.pipeline.joining import in_turn, joined, refuse_others, with_threads, with_words
 from isthmus.runs import finding, folder
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import as_recorded
 from isthmus.system import checksums, devices, files, regular
 from isthmus.system.lock import FolderLock, is_held
 from isthmus.system.places import refuse_links
+from isthmus.system.process_group import AbstractGroup
 from isthmus.system.requests import PAUSE, asked, withdraw
 from isthmus.system.swapping import clean_up
 from isthmus.tools.anomaly.detector import left_out
@@ -42,8 +46,26 @@ def resume(
     finish: bool = False,
 ) -> RunFolder:
     """Goes on with a run where it stopped; see `isthmus.resume`. With `finish` only its end is left to do."""
-    run, display = RunFolder(finding.find(path).path, module=module), display_of(show)
+    display = display_of(show)
+    with joined() as group:
+        if group.is_first:
+            return _resume(group, path, epochs, data, target, module, display, finish)
+        return _follow(group, data, target, module, display)
+
+
+def _resume(
+    group: AbstractGroup,
+    path: str | Path,
+    epochs: int | None,
+    data: Any,
+    target: Any,
+    module: nn.Module | None,
+    display: AbstractDisplay,
+    finish: bool,
+) -> RunFolder:
+    run = RunFolder(finding.find(path).path, module=module)
     if _ends_pause(run, display):
+        group.first_of({"finished": str(run.path)})
         return run
     _refuse_without(run, data, target, module)
     changed = settings_changed(run)
@@ -54,6 +76,7 @@ def resume(
         asked = "" if epochs is None else f" ({epochs} is not)"
         more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
         display.say(f"{run.path} is finished after {counted(len(run.history), 'epoch')}; {more}.")
+        group.first_of({"finished": str(run.path)})
         return run
     config = _going_on(run.config, epochs, data, target)
     if not left_out(run):  # its monitor has watched all validation data so far, and goes on so: bit-equal
@@ -67,17 +90,21 @@ def resume(
         refuse_links(run.path)
         files.refuse_newer_folders(run.path)
         clean_up(run.path)
-        prepared = prepare.prepare(config, prepare.read_splits(config, data, display, target))
-        refuse_other_data(run, prepared.splits, config.data.source)
+        flatten = run.record.get("flatten", "auto")
+        group.first_of({"config": configs.write(config), "flatten": flatten})
+        with group.together():
+            prepared, model = _ready(group, config, data, display, target, module, flatten)
+            refuse_other_data(run, prepared.splits, config.data.source)
+        refuse_others(group, prepared)
         if run.is_edited:
             display.say(f"note: {run.path / folder.CONFIG} was edited since isthmus wrote it")
         notes = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
+        notes += processes_changed(run, prepared, group.size)
         for sentence in notes:
             display.say(f"note: {sentence}")
-        model = prepare.fresh_model(prepared, module, run.record.get("flatten", "auto"))
         with _as_it_was(run):
-            _take_up(run, prepared, notes)
-            return execute(run, prepared, model, display, going_on=True, extended=finished, finish=finish)
+            _take_up(run, prepared, notes, group.size)
+            return execute(run, prepared, model, display, going_on=True, extended=finished, finish=finish, group=group)
 
 
 def _ends_pause(run: RunFolder, display: AbstractDisplay) -> bool:
@@ -87,6 +114,36 @@ def _ends_pause(run: RunFolder, display: AbstractDisplay) -> bool:
     withdraw(run.path)
     display.say(f"{run.path} was paused; it goes on in the process that trains it.")
     return True
+
+
+def _follow(
+    group: AbstractGroup, data: Any, target: Any, module: nn.Module | None, display: AbstractDisplay
+) -> RunFolder:
+    """What a further process does: with which settings to go on, and from where, it learns from the first one."""
+    told = group.first_of(None)
+    if "finished" in told:
+        return RunFolder(told["finished"], module=module)
+    config = configs.build(configs.parse(told["config"], "settings"))
+    with group.together():
+        prepared, model = _ready(group, config, data, display, target, module, told["flatten"])
+    refuse_others(group, prepared)
+    return follow(group, prepared, model)
+
+
+def _ready(
+    group: AbstractGroup,
+    config: Config,
+    data: Any,
+    display: AbstractDisplay,
+    target: Any,
+    module: nn.Module | None,
+    flatten: bool | str,
+) -> tuple[Prepared, AbstractModel]:
+    """Data and model of a run that goes on, with no more threads than this process may use."""
+    with in_turn(group, config):
+        splits = prepare.read_splits(config, data, display, target)
+    prepared = with_words(group, with_threads(prepare.prepare(config, splits)))
+    return prepared, prepare.fresh_model(prepared, module, flatten)
 
 
 @contextmanager
@@ -141,9 +198,11 @@ def _going_on(config: Config, epochs: int | None, data: Any, target: Any) -> Con
     return replace(config, data=read, training=training)
 
 
-def _take_up(run: RunFolder, prepared: Prepared, notes: list[str]) -> None:
+def _take_up(run: RunFolder, prepared: Prepared, notes: list[str], processes: int) -> None:
     """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
     checksums.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     resumed = [*run.record.get("resumed", []), {"at": now, "changed": notes}]
-    run.write_record(ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed)
+    run.write_record(
+        ended=None, error=None, settings=as_recorded(prepared.config), resumed=resumed, processes=processes
+    )

@@ -12,10 +12,13 @@ from torch import nn
 
 from isthmus import settings as configs
 from isthmus.config import Config
+from isthmus.data.batching.split import Splits
 from isthmus.data.samples import skipped_files
 from isthmus.errors import UsageError
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.models.costs import penalty_weights
+from isthmus.pipeline.following import follow
+from isthmus.pipeline.joining import in_turn, joined, refuse_others, with_threads, with_words
 from isthmus.recipes import resolve
 from isthmus.runs import finding, folder
 from isthmus.runs.folder import RunFolder
@@ -23,6 +26,7 @@ from isthmus.runs.record import new_record
 from isthmus.runs.state import kept_if_begun
 from isthmus.system import checksums, files
 from isthmus.system.lock import FolderLock
+from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.training import prepare
 from isthmus.training.display import AbstractDisplay, display_of
 from isthmus.training.prepared import IN_MEMORY, Prepared
@@ -41,7 +45,8 @@ def train(
     began: Callable[[RunFolder], object] | None = None,
 ) -> RunFolder:
     """A new run with these settings; see `isthmus.train`."""
-    return _train(config, data, out, display_of(show), command, target=target, began=began)
+    with joined() as group:
+        return _train(config, data, out, display_of(show), command, target=target, began=began, group=group)
 
 
 def fit(
@@ -60,7 +65,9 @@ def fit(
         raise UsageError("USAGE-OUTPUT", f"output is {output!r}.", fix='use "logits" or "probabilities"')
     resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | dict(settings), target)
     display = display_of(show)
-    return _train(resolved, data, out, display, None, target=target, own=module, flatten=flatten, output=output)
+    about = {"target": target, "own": module, "flatten": flatten, "output": output}
+    with joined() as group:
+        return _train(resolved, data, out, display, None, **about, group=group)
 
 
 def configure(
@@ -120,20 +127,19 @@ def _train(
     flatten: bool | str = "auto",
     output: str = "logits",
     began: Callable[[RunFolder], object] | None = None,
+    group: AbstractGroup = ONE,
 ) -> RunFolder:
     if own is not None and not isinstance(own, nn.Module):
         message = f"fit takes a torch.nn.Module, and was given a {type(own).__name__}."
         raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class; isthmus.train needs none")
-    prepared = prepare.prepare(config, prepare.read_splits(config, data, display, target))
-    if own is not None:
-        prepared = _for_own(prepared, output)
-    model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
-    penalty_weights(model)
-    prepared = prepare.settle_threads(prepared, model)
-    if own is not None:
-        _check_output(model, prepared, output, display)
-        architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())
-        prepared = replace(prepared, config=replace(prepared.config, model=architecture))
+    with group.together():
+        with in_turn(group, config):
+            splits = prepare.read_splits(config, data, display, target)
+        prepared, model = _ready(config, splits, display, own, flatten, output)
+    refuse_others(group, prepared)
+    prepared = with_words(group, prepared)
+    if not group.is_first:
+        return follow(group, prepared, model)
     from isthmus.pipeline.execution import execute  # late: a dry run needs neither matplotlib nor scikit-learn
 
     source = prepared.splits.train.name
@@ -143,10 +149,32 @@ def _train(
     with FolderLock(run.path), kept_if_begun(run.path):
         checksums.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
         _list_skipped(run, prepared, display)
-        run.write_record(**new_record(prepared, command), module=type(own).__name__ if own else None, flatten=flatten)
+        run.write_record(
+            **new_record(prepared, command),
+            processes=group.size,
+            module=type(own).__name__ if own else None,
+            flatten=flatten,
+        )
         if began is not None:
             began(run)
-        return execute(run, prepared, model, display)
+        return execute(run, prepared, model, display, group=group)
+
+
+def _ready(
+    config: Config, splits: Splits, display: AbstractDisplay, own: nn.Module | None, flatten: bool | str, output: str
+) -> tuple[Prepared, AbstractModel]:
+    """Everything before the first step: what is settled, and the model that training starts from."""
+    prepared = prepare.prepare(config, splits)
+    if own is not None:
+        prepared = _for_own(prepared, output)
+    model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
+    penalty_weights(model)
+    prepared = with_threads(prepare.settle_threads(prepared, model))
+    if own is not None:
+        _check_output(model, prepared, output, display)
+        architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())
+        prepared = replace(prepared, config=replace(prepared.config, model=architecture))
+    return prepared, model
 
 
 def _list_skipped(run: RunFolder, prepared: Prepared, display: AbstractDisplay) -> None:

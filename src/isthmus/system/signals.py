@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from isthmus.system.launch import launched
+
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -20,9 +22,13 @@ class StopSignals:
 
     One inside another hands on what it caught, so that a signal which came too late for the loop to look at it still
     ends what follows. Outside of the main thread, where Python delivers no signals, it does nothing.
+
+    Of several processes that a launcher started a second signal ends none at once: the launcher hands on what the
+    terminal has sent already. It kills what has not ended half a minute later.
     """
 
     def __init__(self) -> None:
+        self._once = launched() is not None
         self.caught: int | None = None
         self._before: dict[int, Any] = {}
         self._raises = False
@@ -60,5 +66,7 @@ class StopSignals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again, self.caught = self.caught is not None, self.caught or number
+        if again and self._once:
+            return
         if again or self._raises:
             raise KeyboardInterrupt

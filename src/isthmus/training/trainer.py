@@ -20,17 +20,21 @@ from torch import Tensor, nn
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import AbstractBatches
 from isthmus.errors import DivergedError, FolderGoneError, ResourceError
-from isthmus.models.abstract_model import AbstractModel, Output
-from isthmus.models.costs import mean_cost, objective, penalty_weights, refuse_alone, risen, with_terms
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.costs import mean_cost, refuse_alone
 from isthmus.randomness import generator_for, seed_of
+from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
+from isthmus.training.agreement import AgreedRequests
 from isthmus.training.averaging import AveragedWeights
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.divergence import diverged, diverged_in_validation
+from isthmus.training.gradients import AbstractGradients, WholeGradients
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.optimizer import Stepper, adamw, rate
-from isthmus.training.step_context import autocast, own_randomness, widest
+from isthmus.training.shared_gradients import SharedGradients
+from isthmus.training.step_context import own_randomness, widest
 
 LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
 SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops
@@ -66,7 +70,10 @@ OnStep = Callable[[Progress], None]
 
 
 class Trainer:
-    """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch."""
+    """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch.
+
+    Where `group` has several processes, each runs one with the same arguments, and they compute each step together.
+    """
 
     def __init__(
         self,
@@ -76,9 +83,11 @@ class Trainer:
         settings: TrainingConfig,
         monitor: TrainingMonitor,
         requests: Requests | None = None,
+        group: AbstractGroup = ONE,
     ) -> None:
         self.model, self.batches, self.validation = model, batches, validation
-        self.settings, self.monitor, self.requests = settings, monitor, requests or Requests()
+        self.settings, self.monitor, self.group = settings, monitor, group
+        self.requests: Requests | AgreedRequests = requests or Requests()
         self.device = batches.device
         epochs = settings.epochs or max(1, round(settings.budget / len(batches)))
         self.progress = Progress(epochs, len(batches))
@@ -86,11 +95,14 @@ class Trainer:
         self.stepper = Stepper(self.optimizer)
         # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
         self.never_waits = bool(self.optimizer.defaults["fused"]) and self.device.type != "cpu"
-        self.weights = penalty_weights(model)
         refuse_alone(model, batches.batch_size, len(validation))
         drops = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules())
         self.shakes = drops or model.own is not None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.gradients: AbstractGradients = WholeGradients(model, settings, self.device)
+        if group.size > 1:
+            self.requests = AgreedRequests(group, self.requests)
+            self.gradients = SharedGradients(self.requests, model, settings, self.device)
         self.averaged = AveragedWeights(model, settings.average) if settings.average else None
         self.skipped = 0  # steps whose gradient was not finite
         self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look
@@ -116,7 +128,8 @@ class Trainer:
         Raises: DivergedError if the cost is not finite. The last checkpoint stays.
         """
         progress = self.progress
-        with StopSignals() as stop, own_randomness(self.shakes):
+        with StopSignals() as signals, own_randomness(self.shakes):
+            stop = self._stop(signals)
             while not self.is_done and progress.stopped_by == "budget":
                 self._advance(stop, on_epoch, on_step)
         if progress.stopped_by == "interrupted":
@@ -141,6 +154,13 @@ class Trainer:
     def _gives_up(self) -> bool:
         # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
         return self.settings.schedule == "constant" and self.monitor.out_of_patience
+
+    def _stop(self, signals: StopSignals) -> StopSignals:
+        """What says in all processes at the same step whether to stop."""
+        if not isinstance(self.requests, AgreedRequests):
+            return signals
+        self.requests.signals = signals
+        return self.requests.stop
 
     def _advance(self, stop: StopSignals, on_epoch: Callable[[dict[str, Any]], None], on_step: OnStep) -> None:
         """Trains to the end of the epoch and closes it; or to where a signal or a request comes in between."""
@@ -168,23 +188,25 @@ class Trainer:
         cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=widest(self.device))
         self.model.train()
         begun = time.perf_counter()
-        while progress.batch < len(rows) and not stop and not self.requests.pending:
-            batch = rows[progress.batch]
-            cost_sum += self._step(batch) * len(batch)
-            if self.averaged:
-                self.averaged.update(progress.step)
-            progress.batch += 1
-            progress.samples_seen += len(batch)
-            if progress.batch % LOOK_EVERY == 0 or progress.batch == len(rows):
+        try:
+            while progress.batch < len(rows) and not stop and not self.requests.pending:
+                batch = rows[progress.batch]
+                cost_sum += self._step(batch) * len(batch)
+                if self.averaged:
+                    self.averaged.update(progress.step)
+                progress.batch += 1
+                progress.samples_seen += len(batch)
+                if progress.batch % LOOK_EVERY == 0 or progress.batch == len(rows):
+                    self._look(rows, cost_sum)
+                    progress.train_seconds += -begun + (begun := time.perf_counter())
+                    on_step(progress)
+                    self.requests.look()
+            if progress.batch % LOOK_EVERY:  # stopped between two looks
                 self._look(rows, cost_sum)
-                progress.train_seconds += -begun + (begun := time.perf_counter())
-                on_step(progress)
-                self.requests.look()
-        if progress.batch % LOOK_EVERY:  # stopped between two looks
-            self._look(rows, cost_sum)
-        progress.train_seconds += time.perf_counter() - begun
-        progress.cost_sum = float(cost_sum)
-        progress.penalty_sums = {name: float(value) for name, value in progress.penalty_sums.items()}
+        finally:  # also where another process has ended amid a step, after which all steps before are saved
+            progress.train_seconds += time.perf_counter() - begun
+            progress.cost_sum = float(cost_sum)
+            progress.penalty_sums = {name: float(value) for name, value in progress.penalty_sums.items()}
         return progress.batch == len(rows)
 
     def _step(self, rows: Tensor) -> Tensor:
@@ -196,30 +218,12 @@ class Trainer:
         done = step / (self.progress.epochs * self.progress.batches)
         pair = self.model.training_pair(self.batches.take(rows, generator, done), generator, done)
         pair = self.model.with_gaps(pair, settings.hide, generator)
-        for parameter in self.parameters:  # what zero_grad does, without its 50 microseconds
-            parameter.grad = None
-        with autocast(settings, self.device):
-            output = self.model(pair.x_in, sample=True, generator=generator)
-        if not self.weights:
-            return self._learn(objective(self.model, pair, output, self.weights))
-        if self.model.terms:
-            output = with_terms(self.model, pair, output, generator)
-        weights, cost = risen(self.weights, done, settings), objective(self.model, pair, output, self.weights)
-        self._learn(cost if weights is self.weights else objective(self.model, pair, output, weights))
-        self._note(output)
-        return cost.detach()
-
-    def _learn(self, cost: Tensor) -> Tensor:
-        cost.backward()
-        self._update(cost.detach())
-        return cost.detach()
-
-    def _note(self, output: Output) -> None:
-        """Adds up the penalties for the history, on the device."""
+        learned = self.gradients(pair, generator, done)
+        self._update(learned.cost)
         sums = self.progress.penalty_sums
-        for name, penalty in output.code.penalties.items():
-            mean = penalty.detach().mean(dtype=widest(self.device))
-            sums[name] = sums.get(name, 0.0) + mean * len(output.code.z)
+        for name, mean in learned.penalties.items():  # for the history, on the device
+            sums[name] = sums.get(name, 0.0) + mean * len(rows)
+        return learned.told
 
     def _update(self, cost: Tensor) -> None:
         """Clips and applies the gradients, unless cost or gradient is not finite: then the step is skipped."""
@@ -239,6 +243,7 @@ class Trainer:
 
     def _look(self, rows: list[Tensor], cost_sum: Tensor) -> None:
         """Reads the flags of the last few steps; raises where one costs too much to go on."""
+        self.gradients.look()
         flags = self._flags.tolist()
         self._flags.zero_()
         if not any(flags):
@@ -260,6 +265,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         begun, before = time.perf_counter(), sum(row["seconds"] for row in self.monitor.history)
         validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
+        validation = float(self.group.copy_(torch.tensor(validation, dtype=torch.float64)))  # all decide by the same
         n = min(progress.batch * self.batches.batch_size, self.batches.n_samples)
         row = self.monitor.log(
             train_cost=progress.cost_sum / n,

@@ -1,0 +1,69 @@
+"""Which of several processes still run: each tells every second, in the table that the launcher holds for all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+EVERY = 1.0  # seconds between two signs of life: nothing to the table, even from a thousand processes
+LOOK = 4.0  # seconds of a look at who is alive: four signs, so that a busy machine is not taken for a dead process
+SILENT = 60.0  # seconds without a sign after which a process that is waited for counts as dead
+
+
+class Heartbeats:
+    """The signs of life of `size` processes; `entered` is how many exchanges this one has begun."""
+
+    def __init__(self, table: Any, rank: int, size: int) -> None:
+        self.table, self.rank, self.size, self.entered = table, rank, size, 0
+        self._seen = {other: ("", time.monotonic()) for other in range(size)}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, args=(table.clone(),), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Gives no further sign."""
+        self._over.set()
+        self._thread.join(timeout=2 * EVERY)
+
+    def silent(self, ranks: list[int]) -> list[int]:
+        """Which of these have given no sign for a minute; to be asked again and again."""
+        now, found = time.monotonic(), []
+        for rank in ranks:
+            sign = self._sign(rank)
+            if sign != self._seen[rank][0]:
+                self._seen[rank] = (sign, now)
+            elif now - self._seen[rank][1] > SILENT:
+                found.append(rank)
+        return found
+
+    def dead(self) -> list[int]:
+        """Which of the others give no sign now; takes four seconds."""
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        before = [self._sign(rank) for rank in others]
+        time.sleep(LOOK)
+        return [rank for rank, sign in zip(others, before, strict=True) if self._sign(rank) == sign]
+
+    def behind(self) -> list[int]:
+        """Those that have begun the fewest exchanges, where not all have begun as many: they are waited for."""
+        counts = {rank: int(self._sign(rank).partition(" ")[2] or 0) for rank in range(self.size)}
+        least = min(counts.values())
+        return [rank for rank, count in counts.items() if count == least] if least < max(counts.values()) else []
+
+    def _sign(self, rank: int) -> str:
+        """The last sign of a process: its number and the number of exchanges begun."""
+        key = f"sign/{rank}"
+        return self.table.get(key).decode() if self.table.check([key]) else ""
+
+    def _beat(self, table: Any) -> None:
+        number = 0
+        while True:
+            with suppress(RuntimeError):  # the table is gone with whoever held it
+                table.set(f"sign/{self.rank}", f"{number} {self.entered}")
+            number += 1
+            if self._over.wait(EVERY):
+                return
+
+
+__all__ = ["Heartbeats"]

@@ -1,0 +1,75 @@
+"""Cost and gradients of one batch: in one pass here, by parts of the batch in `shared_gradients.py`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from isthmus.config import TrainingConfig
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.costs import objective, penalty_weights, risen, with_terms
+from isthmus.parts.corruptions import Pair
+from isthmus.training.step_context import autocast, widest
+
+
+class Learned(NamedTuple):
+    """What a pass gives beside the gradients, all () and without a graph.
+
+    `cost` is what the gradients are of, `told` the same with every penalty at its full weight; both per value, as
+    people read it. `penalties` are means over the batch, in nats and unweighted.
+    """
+
+    cost: Tensor
+    told: Tensor
+    penalties: dict[str, Tensor]
+
+
+class AbstractGradients(ABC):
+    """`(pair, generator, done) -> Learned`: leaves the gradients of the whole batch in the parameters.
+
+    `generator` draws what bottleneck and terms draw, `done` is the share of the training behind.
+    """
+
+    @abstractmethod
+    def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned: ...
+
+    @abstractmethod
+    def look(self) -> None:
+        """Reads from the device whether to stop, where that is known there alone."""
+
+
+@final
+class WholeGradients(AbstractGradients):
+    """One pass over the whole batch."""
+
+    def __init__(self, model: AbstractModel, settings: TrainingConfig, device: torch.device) -> None:
+        self.model, self.settings, self.device = model, settings, device
+        self.weights = penalty_weights(model)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned:
+        for parameter in self.parameters:  # what zero_grad does, without its 50 microseconds
+            parameter.grad = None
+        with autocast(self.settings, self.device):
+            output = self.model(pair.x_in, sample=True, generator=generator)
+        if not self.weights:
+            cost = objective(self.model, pair, output, self.weights)
+            cost.backward()
+            return Learned(cost.detach(), cost.detach(), {})
+        if self.model.terms:
+            output = with_terms(self.model, pair, output, generator)
+        weights, told = risen(self.weights, done, self.settings), objective(self.model, pair, output, self.weights)
+        cost = told if weights is self.weights else objective(self.model, pair, output, weights)
+        cost.backward()
+        wide = widest(self.device)
+        means = {name: p.detach().mean(dtype=wide) for name, p in output.code.penalties.items()}
+        return Learned(cost.detach(), told.detach(), means)
+
+    def look(self) -> None:
+        """One process knows by itself."""
+
+
+__all__ = ["AbstractGradients", "Learned", "WholeGradients"]
