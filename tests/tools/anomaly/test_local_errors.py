@@ -19,7 +19,17 @@ from isthmus.runs.artifacts import Artifact, Artifacts
 from isthmus.runs.error_signals import EVIDENCE
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.anomaly.evidence import Evidence
-from isthmus.tools.anomaly.local_errors import PEAK, SMOOTHED, SQUARES, LocalErrors, blurred, local_nats
+from isthmus.tools.anomaly.local_errors import (
+    FINE,
+    LEAST_FINE,
+    PEAK,
+    SMOOTHED,
+    SQUARES,
+    LocalErrors,
+    blurred,
+    fineness,
+    local_nats,
+)
 
 
 @pytest.mark.parametrize("sides", [(1, 3), (8, 8), (32, 21)])
@@ -34,28 +44,33 @@ def test_blurred_images_are_those_of_scipy(sides: tuple[int, int], deviation: fl
 def test_the_maps_are_errors_over_the_usual_ones() -> None:
     rng = np.random.default_rng(1)
     errors, spread, smoothed = rng.normal(size=(4, 2, 9, 7)), rng.uniform(1, 2, (2, 9, 7)), rng.uniform(1, 2, (2, 9, 7))
-    local = LocalErrors(torch.from_numpy(spread), torch.from_numpy(smoothed))
+    level, deviation = rng.normal(size=(9, 7)), rng.uniform(1, 2, (9, 7))
+    local = LocalErrors(*map(torch.from_numpy, (spread, smoothed, level, deviation)))
     squares = (errors**2 / spread).mean(1)
     coarse = gaussian_filter(errors, (0, 0, SMOOTHED, SMOOTHED), mode="reflect") ** 2 / smoothed
     around = gaussian_filter(squares, (0, SQUARES, SQUARES), mode="reflect")
     expected = np.sqrt(np.stack([squares, coarse.mean(1), around], 1))
     np.testing.assert_allclose(local.maps(torch.from_numpy(errors)).numpy(), expected, atol=1e-12)
+    fine = ((errors - gaussian_filter(errors, (0, 0, FINE, FINE), mode="reflect")) ** 2).mean(1)
+    flat = (level - np.log(gaussian_filter(fine, (0, SQUARES, SQUARES), mode="reflect") + LEAST_FINE)) / deviation
+    np.testing.assert_allclose(local.flatness(torch.from_numpy(errors)).numpy(), flat, atol=1e-9)
     heat = local.heat(torch.from_numpy(errors)).numpy()
-    np.testing.assert_allclose(heat[:, 0], np.sqrt((expected**2).mean(1)), atol=1e-12)
-    largest = np.sort(expected.reshape(4, 3, -1))[..., -PEAK:].mean(2)
-    np.testing.assert_allclose(local.peaks(torch.from_numpy(errors)), np.log(largest), atol=1e-9)
+    np.testing.assert_allclose(heat[:, 0], np.maximum(np.sqrt((expected**2).mean(1)), flat), atol=1e-9)
+    largest = [np.sort(part.reshape(4, -1))[:, -PEAK:].mean(1) for part in (*expected.swapaxes(0, 1), flat)]
+    peaks = local.peaks(torch.from_numpy(errors))
+    np.testing.assert_allclose(peaks, np.stack([*np.log(largest[:3]), largest[3]], 1), atol=1e-9)
 
 
 def test_the_nats_of_usual_peaks_are_those_of_a_chance() -> None:
-    """exp(-nats) is uniform for peaks like the usual ones: the strangest of three is not taken for one alone."""
+    """exp(-nats) is uniform for peaks like the usual ones: the strangest of four is not taken for one alone."""
     rng = np.random.default_rng(2)
-    usual, peaks = rng.normal(3, 2, (20_000, 3)), rng.normal(3, 2, (20_000, 3))
+    usual, peaks = rng.normal(3, 2, (20_000, 4)), rng.normal(3, 2, (20_000, 4))
     assert kstest(np.exp(-local_nats(peaks, usual)), "uniform").statistic < 0.02  # 20,000 draws: 0.0115 at 1 in 100
-    far = np.array([[0.0, 0.0, 43.0]])
-    expected = -(norm.logsf((43 - usual[:, 2].mean()) / usual[:, 2].std()) + math.log(3))
+    far = np.array([[0.0, 0.0, 43.0, 0.0]])
+    expected = -(norm.logsf((43 - usual[:, 2].mean()) / usual[:, 2].std()) + math.log(4))
     np.testing.assert_allclose(local_nats(far, usual), expected)
-    assert local_nats(peaks[:5], np.ones((4, 3))).shape == (5,)  # equal ones tell no deviation
-    assert local_nats(np.zeros((0, 3)), usual).shape == (0,)
+    assert local_nats(peaks[:5], np.ones((4, 4))).shape == (5,)  # equal ones tell no deviation
+    assert local_nats(np.zeros((0, 4)), usual).shape == (0,)
 
 
 def _noise(n: int, seed: int) -> np.ndarray:
@@ -65,11 +80,32 @@ def _noise(n: int, seed: int) -> np.ndarray:
     return noise / noise.std() * np.exp(0.1 * rng.normal(size=(n, 1, 1, 1)))
 
 
+def _usual(errors: torch.Tensor) -> LocalErrors:
+    squares = (part.square().mean(0) for part in (errors, blurred(errors, SMOOTHED)))
+    fine = fineness(errors)
+    return LocalErrors(*squares, fine.mean(0), fine.std(0))
+
+
+def test_a_missing_part_is_found_by_what_it_lacks() -> None:
+    """A square where the error is smooth: smaller than usual, so that no error could tell it."""
+    usual, rng = torch.from_numpy(_noise(300, 0)), np.random.default_rng(4)
+    local, x, fault = _usual(usual), _noise(400, 2), np.zeros((400, 1, 32, 32), bool)
+    for mask in fault[200:, 0]:
+        top, left = rng.integers(0, 24, 2)
+        mask[top : top + 8, left : left + 8] = True
+    lacking = torch.from_numpy(np.where(fault, 0.0, x))
+    truth, nats = np.repeat([0, 1], 200), local_nats(local.peaks(lacking), local.peaks(usual))
+    assert roc_auc_score(truth, nats) > 0.95
+    assert roc_auc_score(truth, lacking.square().mean((1, 2, 3)).numpy()) < 0.5
+    heat = local.heat(lacking).numpy()[200:]
+    assert np.median(heat[fault[200:]]) > 2 * np.median(heat[~fault[200:]])
+
+
 @pytest.mark.parametrize(("shape", "by"), [((2, 10), 3.5), ((4, 4), 3.5), ((8, 8), 2.0)])
 def test_a_small_fault_is_found_and_the_heat_lies_on_it(shape: tuple[int, int], by: float) -> None:
     """A rectangle by which errors are moved: hardly seen in their mean, well in the strangest place."""
     usual, rng = torch.from_numpy(_noise(300, 0)), np.random.default_rng(3)
-    local = LocalErrors(usual.square().mean(0), blurred(usual, SMOOTHED).square().mean(0))
+    local = _usual(usual)
     x, fault = _noise(400, 1), np.zeros((400, 1, 32, 32), bool)
     for mask in fault[200:, 0]:
         top, left = (rng.integers(0, 32 - side) for side in shape)
@@ -95,7 +131,7 @@ def test_usual_images_have_usual_places(digit_run: Run) -> None:
 
 
 def _without_peaks(part: Artifact) -> Artifact:
-    arrays = {k: v for k, v in part.arrays.items() if k not in {"smoothed", "peaks", "held_peaks"}}
+    arrays = {k: v for k, v in part.arrays.items() if k not in {"smoothed", "fine", "peaks", "held_peaks"}}
     return Artifact(part.about, arrays)
 
 
@@ -112,7 +148,7 @@ def test_a_run_from_before_scores_as_it_did(digit_run: Run, tmp_path: Path) -> N
     np.testing.assert_allclose(heat, np.abs(errors) / np.sqrt(spread), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["smoothed", "peaks", "held_peaks"])
+@pytest.mark.parametrize("name", ["smoothed", "fine", "peaks", "held_peaks"])
 def test_a_part_of_another_size_is_named(digit_run: Run, name: str) -> None:
     part = Artifacts(digit_run.path).get(EVIDENCE)
     for arrays in (part.arrays | {name: part.arrays[name][:-1]}, {k: v for k, v in part.arrays.items() if k != name}):

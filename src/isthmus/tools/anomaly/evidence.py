@@ -27,10 +27,11 @@ from isthmus.runs.error_signals import (
     log_errors,
     log_surprise,
 )
-from isthmus.tools.anomaly.local_errors import MAPS, SMOOTHED, LocalErrors, blurred
+from isthmus.tools.anomaly.local_errors import MAPS, SMOOTHED, LocalErrors, blurred, fineness
 from isthmus.training.prepared import Prepared
 
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
+FEW = 50  # images from which on a pixel is mostly judged by its own, less by all
 SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
 
@@ -41,9 +42,9 @@ class Evidence:
 
     Of those that the monitor watched: the `watched` (W,) log errors, `spread` (D,), the mean squared error of each
     value, and `usual` (Q, D), quantiles of each column of a table; of images `smoothed` (D,), the mean square of the
-    smoothed errors, and `peaks` (W, 3) of `LocalErrors`, None in runs from before these were kept. Of those that
-    nothing has chosen by: `calibration`, and `groups` (n,), alike for samples that belong together. `untouched` is
-    false for runs whose monitor watched the latter too.
+    smoothed errors, `fine` (2, H W), mean and deviation of their fineness, and `peaks` (W, 4) of `LocalErrors`, None in
+    runs from before these were kept. Of those that nothing has chosen by: `calibration`, and `groups` (n,), alike for
+    samples that belong together. `untouched` is false for runs whose monitor watched the latter too.
     """
 
     watched: np.ndarray
@@ -53,6 +54,7 @@ class Evidence:
     untouched: bool
     groups: np.ndarray | None = None
     smoothed: np.ndarray | None = None
+    fine: np.ndarray | None = None
     peaks: np.ndarray | None = None
 
     @classmethod
@@ -65,11 +67,14 @@ class Evidence:
         groups = None if rule == "shuffled" else held.groups
         if model.preprocess.encoding is not None:
             return cls._of_columns(model, watched, held, untouched, groups)
-        logs, spread, smoothed = _usual_errors(model, watched)
-        local = None if smoothed is None else _local(model, spread, smoothed)
-        peaks = None if local is None else signals(model, watched.x, local=local).peaks
+        logs, spread, smoothed, fine = _usual_errors(model, watched)
+        usual = _usual(model, watched)
+        if smoothed is None or fine is None:
+            return cls(logs, spread, usual, signals(model, held.x), untouched, groups)
+        local = _local(model, spread, smoothed, fine)
+        peaks = signals(model, watched.x, local=local).peaks
         calibration = signals(model, held.x, local=local)
-        return cls(logs, spread, _usual(model, watched), calibration, untouched, groups, smoothed, peaks)
+        return cls(logs, spread, usual, calibration, untouched, groups, smoothed, fine, peaks)
 
     @classmethod
     def _of_columns(
@@ -88,14 +93,16 @@ class Evidence:
 
     def local(self, model: AbstractModel) -> LocalErrors | None:
         """What finds small faults in images; None for tables, and for runs from before it was kept."""
-        return None if self.smoothed is None else _local(model, self.spread, self.smoothed)
+        if self.smoothed is None or self.fine is None:
+            return None
+        return _local(model, self.spread, self.smoothed, self.fine)
 
     def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
         arrays = {"watched": self.watched, "spread": self.spread, "usual": self.usual}
         arrays |= {"log_error": self.calibration.log_error}
-        more = {"z": self.calibration.z, "groups": self.groups, "smoothed": self.smoothed, "peaks": self.peaks}
-        more |= {"held_peaks": self.calibration.peaks}
+        more = {"z": self.calibration.z, "groups": self.groups, "held_peaks": self.calibration.peaks}
+        more |= {"smoothed": self.smoothed, "fine": self.fine, "peaks": self.peaks}
         return Artifact({"untouched": self.untouched}, arrays | {k: v for k, v in more.items() if v is not None})
 
     @classmethod
@@ -113,7 +120,7 @@ class Evidence:
                 raise ValueError("its groups are not those of its samples")
             if found.spread.shape != (D,) or (None if calibration.z is None else calibration.z.shape) != wanted:
                 raise ValueError("its arrays are not of this model's sizes")
-            found._check_local(n, D)
+            found._check_local(n, model.preprocess.shape)
             return found
         except (KeyError, TypeError, ValueError) as error:
             message = f"latent/{EVIDENCE} in the run folder cannot be used: {error}."
@@ -121,13 +128,14 @@ class Evidence:
                 "LATENT-FILE", message, fix=f"remove RUN/latent/{EVIDENCE}, which is made anew"
             ) from None
 
-    def _check_local(self, n: int, D: int) -> None:
+    def _check_local(self, n: int, shape: tuple[int, ...]) -> None:
         """Raises: ValueError where not all that finds small faults is there, in its sizes, or nothing of it."""
-        parts = (self.smoothed, self.peaks, self.calibration.peaks)
+        parts = (self.smoothed, self.fine, self.peaks, self.calibration.peaks)
         if all(part is None for part in parts):
             return
+        C, H, W = shape
         shapes = [None if part is None else part.shape for part in parts]
-        if shapes != [(D,), (len(self.watched), MAPS), (n, MAPS)]:
+        if shapes != [(C * H * W,), (2, H * W), (len(self.watched), MAPS), (n, MAPS)]:
             raise ValueError("what it holds of local errors is not of this model's sizes")
 
 
@@ -154,26 +162,52 @@ def passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[Te
             yield x, model.x_hat(x)
 
 
-def _usual_errors(model: AbstractModel, watched: Samples) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Log errors (W,), and the mean squares (D,) of the errors and of the smoothed ones, None but of images."""
+def _usual_errors(
+    model: AbstractModel, watched: Samples
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Log errors (W,), the mean squares (D,) of the errors, and of images those of the smoothed ones and mean and
+    deviation of the fineness (2, H W).
+    """
     squares = torch.zeros(2, *model.preprocess.shape, dtype=torch.float64)
-    logs, is_image = [], model.preprocess.is_image
+    logs, powers, is_image = (
+        [],
+        torch.zeros(2, *model.preprocess.shape[-2:], dtype=torch.float64),
+        model.preprocess.is_image,
+    )
     for x, x_hat in passes(model, watched.x):
         errors = gaps(model, x, x_hat)
         squares[0] += errors.square().sum(0)
+        logs.append(log_errors(errors.square()))
         if is_image:
             squares[1] += blurred(errors, SMOOTHED).square().sum(0)
-        logs.append(log_errors(errors.square()))
+            found = fineness(errors)
+            powers += torch.stack([found.sum(0), found.square().sum(0)])
     spread, smoothed = (_with_floor(part.flatten().numpy() / len(watched)) for part in squares)
-    return np.concatenate(logs), spread, smoothed if is_image else None
+    if not is_image:
+        return np.concatenate(logs), spread, None, None
+    return np.concatenate(logs), spread, smoothed, _moments(powers.flatten(1).numpy() / len(watched), len(watched))
+
+
+def _moments(powers: np.ndarray, n: int) -> np.ndarray:
+    """Mean and deviation (2, P) at each of P pixels of means of values and of their squares (2, P), of n samples.
+
+    The fewer samples, the more each pixel is like all of them together.
+    """
+    mean, square = powers
+    share = n / (n + FEW)
+    variance = np.maximum(square - mean**2, 0)
+    overall = max(float(square.mean() - mean.mean() ** 2), LEAST_ERROR)
+    return np.stack([share * mean + (1 - share) * mean.mean(), np.sqrt(share * variance + (1 - share) * overall)])
 
 
 def _with_floor(spread: np.ndarray) -> np.ndarray:
     return spread + max(LEAST_SPREAD * float(spread.mean()), LEAST_ERROR)
 
 
-def _local(model: AbstractModel, *usual: np.ndarray) -> LocalErrors:
-    return LocalErrors(*(torch.from_numpy(part).reshape(model.preprocess.shape) for part in usual))
+def _local(model: AbstractModel, spread: np.ndarray, smoothed: np.ndarray, fine: np.ndarray) -> LocalErrors:
+    shape = model.preprocess.shape
+    usual = (torch.from_numpy(part).reshape(shape) for part in (spread, smoothed))
+    return LocalErrors(*usual, *torch.from_numpy(fine).reshape(2, *shape[1:]))
 
 
 def _usual(model: AbstractModel, watched: Samples) -> np.ndarray:

@@ -15,48 +15,66 @@ from isthmus.runs.error_signals import LEAST_ERROR
 # Deviations in pixels. On scratches and stains planted in five textures, gray windows of 32 pixels, 1 to 3 found stains
 # alike by the smoothed errors, and 1 to 2.5 by their squares: docs/experiments.md.
 SMOOTHED, SQUARES = 2.0, 1.5
+FINE = 1.0  # deviation of the mean that is taken off, so that what is left is fine
+LEAST_FINE = 1.3e-6  # mean square that rounding to 256 steps leaves in values of [0, 1]: nothing is flatter than that
 PEAK = 10  # pixels that are averaged: one alone is often chance, and a scratch is hardly smaller
-MAPS = 3  # the errors themselves, the smoothed ones, the mean of the squares around
+MAPS = 4  # the errors themselves, the smoothed ones, the mean of the squares around, how little is fine
 REACH = 4.0  # deviations after which a Gaussian window ends, as in SciPy
 
 
 class LocalErrors:
-    """Three maps of errors e (B, C, H, W) in units of what is usual at each pixel: 1 is the root mean square there.
+    """Maps of errors e (B, C, H, W) in units of what is usual at each pixel: 1 is the root mean square there.
 
     Of e itself, of e smoothed with its sign, which finds stains, and of e squared and smoothed, which finds what is
-    rough. `spread` and `smoothed` (C, H, W) are the usual squares of e and of the smoothed e.
+    rough. `spread` and `smoothed` (C, H, W) are the usual squares of e and of the smoothed e. A model leaves the grain
+    of a texture in the error, so a missing part is where little of that is left: `level` and `deviation` (H, W) are
+    those of the usual `fineness`.
     """
 
-    def __init__(self, spread: Float[Tensor, "C H W"], smoothed: Float[Tensor, "C H W"]) -> None:
-        self._spread, self._smoothed = spread, smoothed
+    def __init__(
+        self, spread: Float[Tensor, "C H W"], smoothed: Float[Tensor, "C H W"], level: Float[Tensor, "H W"],
+        deviation: Float[Tensor, "H W"],
+    ) -> None:  # fmt: skip
+        self._spread, self._smoothed, self._level, self._deviation = spread, smoothed, level, deviation
 
     def maps(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """The maps, channels together, by the root of the mean of their squares."""
+        """The first three maps, channels together, by the root of the mean of their squares."""
         squares = (errors.square() / self._spread).mean(1)
         coarse = (blurred(errors, SMOOTHED).square() / self._smoothed).mean(1)
         return torch.stack([squares, coarse, blurred(squares, SQUARES).clamp(min=0)], 1).sqrt()
 
+    def flatness(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
+        """By how many deviations the fineness is below its usual level."""
+        return (self._level - fineness(errors)) / self._deviation
+
     def heat(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-        """The root of the mean of the three maps' squares."""
-        return self.maps(errors).square().mean(1, keepdim=True).sqrt()
+        """The root of the mean of the maps' squares, or the flatness where that is more."""
+        rough = self.maps(errors).square().mean(1, keepdim=True).sqrt()
+        return torch.maximum(rough, self.flatness(errors)[:, None])
 
     def peaks(self, errors: Float[Tensor, "B C H W"]) -> np.ndarray:
-        """The log of the mean of each map's ten largest values, (B, 3)."""
-        values = self.maps(errors).flatten(2)
-        largest = values.topk(min(PEAK, values.shape[2]), dim=2).values
-        return (largest.mean(2) + LEAST_ERROR).log().numpy()
+        """Of the ten largest values of each map the log of the mean, and of the flatness the mean, (B, 4)."""
+        values = torch.cat([self.maps(errors), self.flatness(errors)[:, None]], 1).flatten(2)
+        means = values.topk(min(PEAK, values.shape[2]), dim=2).values.mean(2)
+        return torch.cat([(means[:, :-1] + LEAST_ERROR).log(), means[:, -1:]], 1).numpy()
+
+
+def fineness(errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
+    """The log of the mean square, around a pixel, of what the errors are beside their smooth part."""
+    fine = (errors - blurred(errors, FINE)).square().mean(1)
+    return (blurred(fine, SQUARES).clamp(min=0) + LEAST_FINE).log()
 
 
 def local_nats(peaks: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """-log P(the strangest of three usual peaks is as strange), (N,), of `peaks` (N, 3) beside those of `usual` (W, 3).
+    """-log P(the strangest of K usual peaks is as strange), (N,), of `peaks` (N, K) beside those of `usual` (W, K).
 
-    Each is normal with the mean and the deviation of the usual ones; the three are taken for independent, so that the
-    strangest is P = 1 - (1 - p)^3.
+    Each is normal with the mean and the deviation of the usual ones; they are taken for independent, so that of the
+    strangest P = 1 - (1 - p)^K.
     """
     width = np.where(np.ptp(usual, axis=0) > 0, usual.std(0), 1.0)
     log_p = norm.logsf((peaks - usual.mean(0)) / width).min(1, initial=0.0)
-    p = np.exp(log_p)
-    return -log_p - np.log(3 - 3 * p + p**2)
+    p, K = np.exp(log_p), usual.shape[1]
+    return -log_p - np.log(sum((1 - p) ** k for k in range(K)))  # 1 - (1 - p)^K = p (1 + (1 - p) + …)
 
 
 def blurred(values: Float[Tensor, "*B H W"], deviation: float) -> Float[Tensor, "*B H W"]:
@@ -78,4 +96,4 @@ def _window(side: int, deviation: float) -> Tensor:
     return window.scatter_add_(1, around, (weights / weights.sum()).expand(side, -1).contiguous())
 
 
-__all__ = ["LocalErrors", "blurred", "local_nats"]
+__all__ = ["LocalErrors", "blurred", "fineness", "local_nats"]
