@@ -196,6 +196,11 @@ class TrainingConfig:
     patience: Annotated[
         Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."
     ] = None
+    stall: Annotated[
+        Annotated[float, Gt(0.0), Le(1.0)] | None,
+        "Stop once this share of the budget brought no better validation cost, under any schedule; usually never, for "
+        "tables of numbers after about a third.",
+    ] = None
     # Half: of the shipped digits' 200 that leaves 100, one more than a rate of false alarms of 0.01 needs.
     calibration: Annotated[
         float, Ge(0.0), Le(0.9), "Share of the validation data that chooses no epoch, but calibrates `isthmus score`."

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from isthmus.errors import unknown
 from isthmus.parts.blocks import ACTIVATIONS, Sizes, linear_block
 from isthmus.parts.convolutions import SMALLEST, conv, stage_widths
+from isthmus.parts.shortcuts import Beside
 from isthmus.parts.unet import WIDTHS as WIDTHS_OF_UNET
 from isthmus.registry import build, parse
 
@@ -24,18 +25,25 @@ GAINS = {"sigmoid": 1.0, "tanh": 5 / 3, "linear": 1.0, "selu": 0.75, "silu": mat
 
 
 def mlp(
-    sizes: Sizes, hidden: Sequence[int], activation: str, dropout: float = 0.0
+    sizes: Sizes, hidden: Sequence[int], activation: str, dropout: float = 0.0, shortcut: bool = False
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """mlp: fully connected layers, the decoder a mirror of the encoder; the last layers of both are linear."""
+    """mlp: fully connected layers, the decoder a mirror of the encoder; the last layers of both are linear.
+
+    With `shortcut=true` a linear path leads past the layers of each.
+    """
     n_in, n_out = math.prod(sizes.shape), math.prod(sizes.shape_out)
-    widths = [n_in, *hidden]
-    encoder = [linear_block(a, b, activation, dropout=dropout) for a, b in pairwise(widths)]
-    widths = [sizes.z_size, *reversed(hidden)]
-    decoder = [linear_block(a, b, activation, dropout=dropout) for a, b in pairwise(widths)]
-    return (
-        nn.Sequential(nn.Flatten(), *encoder, nn.Linear([n_in, *hidden][-1], sizes.width_code)),
-        nn.Sequential(*decoder, nn.Linear(widths[-1], n_out), nn.Unflatten(1, sizes.shape_out)),
-    )
+    into = _layers([n_in, *hidden], sizes.width_code, activation, dropout)
+    out_of = _layers([sizes.z_size, *reversed(hidden)], n_out, activation, dropout)
+    if shortcut:
+        into = [Beside(nn.Sequential(*into), n_in, sizes.width_code)]
+        out_of = [Beside(nn.Sequential(*out_of), sizes.z_size, n_out)]
+    return nn.Sequential(nn.Flatten(), *into), nn.Sequential(*out_of, nn.Unflatten(1, sizes.shape_out))
+
+
+def _layers(widths: Sequence[int], n_out: int, activation: str, dropout: float) -> list[nn.Module]:
+    """Layers of these widths, the first of which is the input's, and a linear one."""
+    blocks = [linear_block(a, b, activation, dropout=dropout) for a, b in pairwise(widths)]
+    return [*blocks, nn.Linear(widths[-1], n_out)]
 
 
 NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": mlp, "conv": conv}

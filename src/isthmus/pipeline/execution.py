@@ -18,6 +18,7 @@ from isthmus.models.abstract_model import AbstractModel
 from isthmus.pipeline.beginning import Checkpoint, begin
 from isthmus.pipeline.reporting import code_moments, report_at_end
 from isthmus.pipeline.rescue import rescuing
+from isthmus.randomness import generator_for
 from isthmus.report.run_data import RunData
 from isthmus.runs import folder
 from isthmus.runs.fill_errors import keep_fill_errors
@@ -34,7 +35,7 @@ from isthmus.tools.anomaly.evidence import keep_evidence
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared
-from isthmus.training.threads import using_threads
+from isthmus.training.threads import seconds_a_step, using_threads
 from isthmus.training.trainer import Progress, Trainer
 from isthmus.wording import counted
 
@@ -243,7 +244,17 @@ def _announce(
         f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, "
         f"{len(s.test):,} for the test; {code}, {model.n_parameters:,} weights, "
         f"recipe {c.recipe}, {counted(p.epochs, 'epoch')}, {c.training.precision} on {c.training.device}"
+        + _time_needed(prepared, model, trainer)
     )
     if going_on:
         display.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
     display.say(f"run folder: {run.path}")
+
+
+def _time_needed(prepared: Prepared, model: AbstractModel, trainer: Trainer) -> str:
+    """`, about 5 s to train` of a table, whose steps are timed; of images the first epochs say it."""
+    if prepared.preprocess.is_image or model.own is not None:
+        return ""
+    x = trainer.batches.take(trainer.batches.rows(0)[0], generator_for(prepared.config.training.seed, "time"))
+    steps = trainer.progress.epochs * trainer.progress.batches - trainer.progress.step
+    return f", at most about {steps * seconds_a_step(model, x, prepared.config.training):,.0f} s to train"

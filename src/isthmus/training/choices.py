@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from isthmus.config import STEPS, Z_SIZE, ModelConfig, TrainingConfig
+from isthmus.config import STEPS, ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.samples import Samples
+from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
 from isthmus.parts.convolutions import SMALLEST, check_sides
 from isthmus.parts.networks import AUTO, fitting_network, is_without_code, usual_widths
 from isthmus.registry import alternatives, joined, parse
+from isthmus.training.components import components_of
 from isthmus.training.noise_estimate import estimate_noise
-from isthmus.wording import counted, widths
+from isthmus.training.table_choices import (
+    SHORTCUT,
+    about_structure,
+    fitting_budget,
+    fitting_code,
+    fitting_widths,
+    has_linear_path,
+    network_input,
+    wants_fitting_code,
+)
+from isthmus.wording import widths
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
 # 0.0009 of BCE, three 0.0002, ten gained 0.0005; at 160 passes over 1,600 images two pixels beat one and three.
 ONE_PIXEL_FROM, TWO_PIXELS_FROM = 5, 41
-HELD = 0.95  # of the variance; the rest is mostly what columns do not share
 # On the validation rows of three tables 160 passes with dropout tell hidden cells better than 80 without it, and know
 # what they were trained on less by heart; see docs/experiments.md.
 PASSES = 160
 DROPOUT = 0.1  # 0.2 tells hidden cells no better, and those that are seen worse
 OFTEN = 40  # passes: rows that come less often are hardly learned by heart, and dropout would only slow the learning
-LOOKED_AT = 20_000  # rows that show the variances of a table
-# Hidden units of a table of columns of several kinds; on orders.csv twice the narrowest is not better and slower.
-NARROWEST, WIDEST = 128, 512
 Z_SIZE_OF_DENOISERS = 64  # of images: 0.0818 instead of 0.0849 of validation BCE, docs/experiments.md
 SHIFT_UNTIL = 0.9  # the last tenth sees images as they are: at forty passes 0.0004 better than never
 
 
-def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelConfig, list[str]]:
-    """The same with a network and its widths, and what is to be said of a choice that was not the user's.
+def settle_network(model: ModelConfig, preprocess: Preprocess, n: int) -> tuple[ModelConfig, list[str]]:
+    """The same with a network and its widths for n samples, and what is to be said of a choice that was not the user's.
 
     Raises: DataError for images that the network cannot take.
     """
@@ -47,10 +53,14 @@ def settle_network(model: ModelConfig, preprocess: Preprocess) -> tuple[ModelCon
         raise UsageError("USAGE-NETWORK", "unet takes images, and this is a table.", fix="choose another recipe")
     if parse(network)[0] == "conv":
         check_sides(shape)
+    if text == AUTO and has_linear_path(model, preprocess):
+        network = SHORTCUT
+    if network == SHORTCUT and model.hidden is None:
+        hidden = fitting_widths(preprocess.size, n)
     if preprocess.encoding is not None and model.hidden is None and network == "mlp":
-        hidden = _widths(preprocess.size)
+        hidden = fitting_widths(preprocess.size, preprocess.size)
     settled = replace(model, network=network, hidden=hidden)
-    if text != AUTO or network == "mlp":
+    if text != AUTO or parse(network)[0] == "mlp":
         return settled, []
     noun = "noisy images" if fitting_network(shape) == "mlp" else f"{'color' if shape[0] > 1 else 'gray'} images"
     kind = f"{noun} of {shape[1]}x{shape[2]}"
@@ -93,30 +103,20 @@ def settle_noise(model: ModelConfig, x: Tensor) -> tuple[ModelConfig, list[str]]
     return replace(model, noise=f"unknown:{estimate.apart}"), [estimate.sentence()]
 
 
-def _widths(D: int) -> tuple[int, int]:
-    """Of the hidden layers where columns are of several kinds: four times the values of x, a power of 2 in bounds."""
-    first = min(max(2 ** math.ceil(math.log2(4 * D)), NARROWEST), WIDEST)
-    return first, first // 2
-
-
-def settle_code(model: ModelConfig, train: Samples, preprocess: Preprocess) -> tuple[ModelConfig, list[str]]:
-    """The same with a size of its code, and what is to be said of it where columns are of several kinds.
-
-    For images that are to be cleaned a longer one than else. For such columns as many numbers as principal components
-    hold `HELD` of the variance of x, and fewer than there are columns: a code as wide as the table could hold every
-    cell, and would tell nothing of how they go together.
+def settle_code(model: ModelConfig, splits: Splits, preprocess: Preprocess) -> tuple[ModelConfig, list[str]]:
+    """The same with a size of its code, and what is to be said of it: of tables by their principal components, for
+    images that are to be cleaned a longer one than else.
     """
-    if model.z_size is not None or preprocess.encoding is None:
+    if preprocess.is_image or not wants_fitting_code(model, preprocess):
         large = preprocess.is_image and min(preprocess.shape[1:]) >= SMALLEST
         longer = model.z_size is None and large and is_denoiser(model)
         return replace(model, z_size=Z_SIZE_OF_DENOISERS if longer else model.code_size), []
-    x = preprocess.to_x(torch.from_numpy(train.x[:: -(-len(train) // LOOKED_AT)])).double()
-    variances = torch.linalg.eigvalsh(torch.cov(x.T)).flip(0).clamp(min=0)
-    shares = variances.cumsum(0) / variances.sum().clamp(min=1e-12)
-    needed, K = int((shares < HELD).sum()) + 1, len(preprocess.encoding.blocks)
-    size = max(1, min(needed, K - 1, Z_SIZE))
-    why = f"{counted(needed, 'principal component')} hold {HELD:.0%} of the variance of {counted(K, 'column')}"
-    return replace(model, z_size=size), [f"code of {counted(size, 'number')}: {why} (--z-size: another)"]
+    components, encoding = components_of(splits.train, preprocess), preprocess.encoding
+    size, said = fitting_code(components, preprocess.size if encoding is None else len(encoding.blocks))
+    about = [said]
+    if encoding is None:
+        about += about_structure(components, network_input(np.array(splits.validation.x), preprocess), size)
+    return replace(model, z_size=size), about
 
 
 def settle_budget(
@@ -131,6 +131,9 @@ def settle_budget(
         steps = STEPS // 2  # of conv, which after 3,000 of mnist-2k is 0.8 dB above what mlp reaches with 8,000
         said = f"training takes {steps:,} steps, half of the usual: each takes twice as long (--epochs: another number)"
         return replace(training, steps=steps), [said]
+    if preprocess.encoding is None and has_linear_path(model, preprocess):
+        training, said = fitting_budget(training, n)
+        return replace(training, steps=training.budget), said
     asked, training = training.steps is not None, replace(training, steps=training.budget)
     per_epoch = -(-n // min(training.batch_size, n))
     most = PASSES * per_epoch
@@ -141,11 +144,14 @@ def settle_budget(
 
 
 def settle_dropout(model: ModelConfig, training: TrainingConfig, n: int, preprocess: Preprocess) -> ModelConfig:
-    """The same with dropout where columns are of several kinds, no code is drawn, and each of n rows comes often."""
+    """The same with dropout for tables of few rows, each of which comes often: where columns are of several kinds and
+    no code is drawn, and beside a linear path.
+    """
     if model.dropout is not None:
         return model
-    few = preprocess.encoding is not None and passes(training, n) >= OFTEN
-    return replace(model, dropout=DROPOUT if few and not _draws(model) else 0.0)
+    mixed = preprocess.encoding is not None and not _draws(model)
+    few = passes(training, n) >= OFTEN and (mixed or has_linear_path(model, preprocess))
+    return replace(model, dropout=DROPOUT if few else 0.0)
 
 
 def _draws(model: ModelConfig) -> bool:

@@ -78,9 +78,12 @@ class TrainingMonitor:
     @property
     def out_of_patience(self) -> bool:
         """Whether `patience` epochs have passed without a better value."""
-        if self.patience is None or self._begun_at is None:
-            return False
-        return self.epoch - max(self.best_epoch, self._begun_at) >= self.patience
+        return self.patience is not None and self.since_better >= self.patience
+
+    @property
+    def since_better(self) -> int:
+        """Epochs without a better value, since patience counts; 0 before."""
+        return 0 if self._begun_at is None else self.epoch - max(self.best_epoch, self._begun_at)
 
     def early_stopping(self) -> bool:
         """Whether to stop, as patience has run out; then the best weights are put back."""

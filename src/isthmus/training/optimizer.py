@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
 from isthmus.models.abstract_model import AbstractModel
+from isthmus.parts.shortcuts import Shortcut
 
 FUSED_ON = {"cpu", "cuda"}  # where PyTorch has the whole update as one kernel
+SHORTCUT_LR = 0.1  # of the rate: the linear path starts at its best, and steps of full size would lose it at once
 KERNELS = ("_fused_adamw_", "_foreach_add_", "_foreach_sub_")  # private to PyTorch, which may take them away
 
 
@@ -23,19 +25,22 @@ def adamw(model: AbstractModel, settings: TrainingConfig) -> torch.optim.AdamW:
 
     Unless `decay` is "all", biases are not decayed; the decoder's matrices may have a decay of their own. The first
     layer of our own networks learns at `input_lr` times the rate: its many inputs move together, so a step of the same
-    size changes its output most.
+    size changes its output most. A linear path beside the layers starts at its best and learns at SHORTCUT_LR times it.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
+    linear = [m.weight for side in model.sides for m in side.modules() if isinstance(m, Shortcut)]
     layers = (m for m in model.sides[0].modules() if isinstance(m, nn.Linear | nn.Conv2d))
     first = getattr(next(layers, None), "weight", None) if settings.input_lr != 1 else None
     spared = [p for p in trained if settings.decay != "all" and p.ndim <= 1]
     decoder = [p for p in model.sides[1].parameters() if settings.decoder_decay is not None and p.ndim > 1]
-    apart = {id(p) for p in [*spared, first, *decoder] if p is not None}
+    decoder = [p for p in decoder if not any(p is weight for weight in linear)]
+    apart = {id(p) for p in [*spared, first, *decoder, *linear] if p is not None}
     groups = [
         {"params": [p for p in trained if id(p) not in apart], "peak": settings.lr},
         {"params": [] if first is None else [first], "peak": settings.lr * settings.input_lr},
         {"params": spared, "peak": settings.lr, "weight_decay": 0.0},
         {"params": decoder, "peak": settings.lr, "weight_decay": settings.decoder_decay},
+        {"params": linear, "peak": settings.lr * SHORTCUT_LR, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],

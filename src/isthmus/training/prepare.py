@@ -31,6 +31,7 @@ from isthmus.models.starting import start_from
 from isthmus.parts.likelihoods import likelihood
 from isthmus.parts.networks import is_without_code
 from isthmus.parts.own_module import check_trainable
+from isthmus.parts.shortcuts import has_shortcut, start_linear
 from isthmus.randomness import generator_for
 from isthmus.system.devices import pick_device, pick_precision
 from isthmus.training import notes
@@ -45,6 +46,7 @@ from isthmus.training.choices import (
     settle_network,
     settle_noise,
 )
+from isthmus.training.components import components_of
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared
 from isthmus.training.threads import pick_threads
@@ -134,8 +136,8 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         device=device.type,
     )
     model = settle_dropout(config.model, training, n, preprocess)
-    model, about_code = settle_code(model, splits.train, preprocess)
-    model, about_model = settle_network(model, preprocess)
+    model, about_code = settle_code(model, splits, preprocess)
+    model, about_model = settle_network(model, preprocess, n)
     said += [*about_code, *about_model]
     if is_unknown(model.noise):
         model, about_noise = settle_noise(model, _some(splits.train, preprocess))
@@ -189,9 +191,17 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
         check_trainable(own, lambda x: model(x).params, prepared.preprocess.shape, batch_size)
     mean = prepared.mean if config.model.output_bias == "mean" and own is None else None
     model = model.initialize(generator_for(config.training.seed, "weights"), mean)
+    if own is None and has_shortcut(model):
+        _start_at_components(model, prepared)
     if config.training.start is not None:
         model = start_from(model, config.training.start)
     return model.to(prepared.device)
+
+
+def _start_at_components(model: AbstractModel, prepared: Prepared) -> None:
+    """Lets the linear path of a new model start at the principal components of the training data."""
+    directions = components_of(prepared.splits.train, prepared.preprocess).directions[:, : model.z_size]
+    start_linear(*model.sides, directions)
 
 
 def batches_of(prepared: Prepared) -> AbstractBatches:

@@ -24,6 +24,7 @@ from isthmus.randomness import generator_for
 from isthmus.training.step_context import autocast
 
 STEPS = 6  # of each kind, a few milliseconds each
+OPTIMIZER = 1.5  # times forwards and backwards: the update and the batch, on networks as small as those of tables
 GAIN = 1.1  # more threads must be faster by that much: a tie goes to one thread, which nothing can disturb
 
 
@@ -42,6 +43,13 @@ def pick_threads(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> i
     finally:
         torch.set_num_threads(before)
     return before if seconds[1] > GAIN * seconds[before] else 1
+
+
+def seconds_a_step(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> float:
+    """What a step on the batch x takes here and now, the optimizer's part estimated; the model stays as it is."""
+    trial = copy.deepcopy(model).train()
+    with torch.random.fork_rng(devices=()):
+        return OPTIMIZER * sorted(_step(trial, x, settings) for _ in range(STEPS))[STEPS // 2]
 
 
 def _step(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.parts.bottlenecks import AbstractBottleneck, Identity
 from isthmus.parts.convolutions import ChannelsLast, Crop
+from isthmus.parts.shortcuts import Shortcut
 
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 WHOLE = (nn.Linear, *CONVOLUTIONS, nn.RNNBase, nn.MultiheadAttention, AbstractBottleneck)  # not looked into
@@ -127,7 +128,9 @@ def _assemble(steps: Sequence[Step]) -> list[Layer]:
 
 
 def _has_weights(module: nn.Module) -> bool:
-    return not _is_norm(module) and not _is_activation(module) and any(True for _ in module.parameters())
+    if _is_norm(module) or _is_activation(module) or isinstance(module, Shortcut):
+        return False
+    return any(True for _ in module.parameters())
 
 
 def _followed(layer: Layer, step: Step, count: int) -> Layer:
@@ -143,6 +146,8 @@ def _followed(layer: Layer, step: Step, count: int) -> Layer:
         return replace(layer, activation=joined)
     if isinstance(module, nn.modules.dropout._DropoutNd):
         name = f"dropout {module.p:g}"
+    if isinstance(module, Shortcut):
+        name = "and a linear path"
     return replace(layer, notes=(*layer.notes, name))
 
 

@@ -91,7 +91,7 @@ def beats_pca(case: Case) -> Verdict | None:
     numbers = f"mean squared error {number(mse)} against {number(other)}"
     if mse < other:
         return Verdict("beats-pca", "pass", f"It beats PCA {same}: {numbers}.")
-    if case.counts_in_constants and mse - other < 2 * (case.facts.test_mse_sem or 0.0):
+    if case.table and mse - other < 2 * (case.facts.test_mse_sem or 0.0):
         return Verdict("beats-pca", "pass", f"{case.tested} cannot tell it from PCA {same}: {numbers}.")
     level: Level = "warn" if mse < PCA_NEAR * other else "fail"
     text = f"It does not beat PCA {same}, which is quicker and has no settings: {numbers}."
