@@ -1,7 +1,7 @@
 """Settings of a plain autoencoder on tables of numbers, beside PCA with as many numbers: where the defaults come from.
 
 python benchmarks/table_defaults.py                      wine, breast cancer, diabetes and iris of scikit-learn
-python benchmarks/table_defaults.py --folder ADBENCH     and the normal rows of those files of ADBench that choose
+python benchmarks/table_defaults.py ADBENCH     and the normal rows of those files of ADBench that choose
 
 For each setting the squared error of the 30 % of the rows that did not train, over that of PCA: geometric mean over
 tables and seeds. ADBench's files whose name has an even SHA-256 choose; the others are left for telling.
@@ -87,7 +87,7 @@ def error_of_ours(train: np.ndarray, test: np.ndarray, z_size: int, seed: int, g
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     ratios: dict[str, list[float]] = {name: [] for name in SETTINGS}
