@@ -152,13 +152,10 @@ class Trainer:
         return self.progress.epoch >= self.progress.epochs or self._gives_up()
 
     def _gives_up(self) -> bool:
-        # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
-        return self._stalls() or (self.settings.schedule == "constant" and self.monitor.out_of_patience)
-
-    def _stalls(self) -> bool:
-        """Whether so large a share of the budget brought nothing better that what remains would not either."""
         share = self.settings.stall
-        return share is not None and self.monitor.since_better >= max(1.0, share * self.progress.epochs)
+        stalls = share is not None and self.monitor.since_better >= max(1.0, share * self.progress.epochs)
+        # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
+        return stalls or (self.settings.schedule == "constant" and self.monitor.out_of_patience)
 
     def _stop(self, signals: StopSignals) -> StopSignals:
         """What says in all processes at the same step whether to stop."""
