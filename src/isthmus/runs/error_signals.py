@@ -22,12 +22,14 @@ LEAST_ERROR = 1e-12  # a mean squared error that float32 cannot tell from none
 class ErrorSignals(NamedTuple):
     """Of n samples: `log_error` (n,), log of the mean squared error; `z` (n, Z), None where no density is fitted.
 
-    `peaks` (n, K) is what was asked of the errors of single values, None where nothing was.
+    `peaks` (n, K) is what was asked of the errors of single values, None where nothing was; `near` (n, 2) what
+    `NeighborDistance` measures of rows of numbers.
     """
 
     log_error: np.ndarray
     z: np.ndarray | None
     peaks: np.ndarray | None = None
+    near: np.ndarray | None = None
 
 
 def error_signals(

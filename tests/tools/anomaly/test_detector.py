@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,17 @@ from isthmus.tools.anomaly.detector import Detector, left_out
 from isthmus.tools.anomaly.evidence import Evidence, signals
 
 
+def without_neighbors(run: Run) -> Evidence:
+    """What a run from before neighbors were asked kept."""
+    known = Evidence.from_part(Artifacts(run.path).get(PART), run.model)
+    calibration = known.calibration._replace(near=None)
+    return replace(known, near=None, reference=None, scale=None, calibration=calibration)
+
+
 def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:
     """With one Gaussian the code's part is half the squared Mahalanobis distance and a constant, by scipy."""
     x, model = tiny.table(50, seed=4), Run(table_run.path).model
-    evidence = Evidence.from_part(Artifacts(table_run.path).get(PART), model)
+    evidence = without_neighbors(table_run)
     density = fit_gaussian(table_run.latent.codes)
     found = Detector(model, evidence, density).scores(x)
     expected = -multivariate_normal(density.means[0], density.covariances[0]).logpdf(model.encode(x))
@@ -41,7 +49,7 @@ def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:
 
 
 def test_farther_codes_are_stranger_in_the_order_of_their_mahalanobis_distance(table_run: Run) -> None:
-    model, evidence = table_run.model, Evidence.from_part(Artifacts(table_run.path).get(PART), table_run.model)
+    model, evidence = table_run.model, without_neighbors(table_run)
     density = Density(np.ones(1), np.zeros((1, 3)), np.diag([1.0, 4.0, 9.0])[None], np.array([-1]), 10)
     x = tiny.table(80, seed=5)
     z = model.encode(x).astype(float)
@@ -148,6 +156,44 @@ def test_a_run_from_before_is_known_by_its_record(table_run: Run, tmp_path: Path
     assert not detector.evidence.untouched
     assert len(detector.calibration) == 50
     assert Artifacts(old).has(PART)  # made of the data once, and kept
+
+
+def test_rows_of_numbers_are_scored_by_their_distance_from_training_rows(table_run: Run) -> None:
+    """Against all distances written out: nats of the log of the mean of the five least, code and error parts."""
+    detector, x = Detector.of_run(table_run), tiny.table(30, seed=7)
+    near = detector.evidence.neighbors
+    assert near is not None
+    model = table_run.model
+    inputs = model.preprocess.to_x(torch.from_numpy(x))
+    with torch.no_grad():
+        errors = (model.x_hat(inputs) - inputs).double().numpy()
+    points = np.concatenate([model.encode(x).astype(float), near.weight * errors], 1)
+    distances = np.linalg.norm(points[:, None] - near.reference[None], axis=2)
+    logs = np.log(np.sort(distances, 1)[:, :5].mean(1) / near.unit + 1e-3)
+    assert detector.evidence.near is not None
+    watched = detector.evidence.near[:, 0]
+    found = detector.scores(x)
+    np.testing.assert_allclose(found.score, -norm.logsf(logs, watched.mean(), watched.std()), rtol=1e-3)
+    np.testing.assert_allclose(found.error + found.code, found.score, rtol=1e-12)
+    assert (found.error > 0).all()
+    assert (found.code > 0).all()
+
+
+def test_a_column_off_the_plane_is_blamed_on_the_error_and_a_far_row_on_the_code(table_run: Run) -> None:
+    x = _fresh(40)
+    far, off = 4 * x, x.copy()
+    off[:, 0] += 2 * x[:, 0].std()
+    detector = Detector.of_run(table_run)
+    broken, distant = detector.scores(off), detector.scores(far)
+    assert np.median(broken.error / broken.score) > np.median(distant.error / distant.score)
+
+
+@pytest.mark.parametrize("name", ["reference", "near", "scale", "held_near"])
+def test_evidence_that_lacks_what_measures_neighbors_is_refused(table_run: Run, name: str) -> None:
+    part = Artifacts(table_run.path).get(PART)
+    del part.arrays[name]
+    with pytest.raises(ModelFileError, match="neighbors"):
+        Evidence.from_part(part, table_run.model)
 
 
 def test_evidence_of_another_model_is_refused(table_run: Run) -> None:

@@ -15,6 +15,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.conformal import largest, p_values
 from isthmus.tools.anomaly.evidence import Evidence, passes, signals
 from isthmus.tools.anomaly.local_errors import local_nats
+from isthmus.tools.anomaly.neighbor_distance import near_signals
 
 
 class Scores(NamedTuple):
@@ -36,13 +37,15 @@ class Detector:
 
     p(z) is the mixture of Gaussians fitted to the training codes; the log of the error is normal with the mean and
     deviation of the watched validation samples, so that all parts are in one unit and nothing is weighed by hand.
+    Of rows of numbers the score is -log P(a normal one lies as far from its neighbors), by `NeighborDistance`, divided
+    between error and code by their shares of that distance.
     `calibration` has a score for each of the `unit` that calibrate: samples, or groups by the largest of their scores.
     """
 
     def __init__(self, model: AbstractModel, evidence: Evidence, density: Density | None) -> None:
         self.model, self.evidence, self.density = model, evidence, density
-        self._local = evidence.local(model)
-        logs = evidence.watched
+        self._local, self._neighbors = evidence.local(model), evidence.neighbors
+        logs = evidence.watched if evidence.near is None else evidence.near[:, 0]
         self.center = float(logs.mean())
         self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # of one sample nothing is known
         scores = self._parts(evidence.calibration).score
@@ -62,7 +65,7 @@ class Detector:
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
             artifacts.keep(EVIDENCE, *evidence.as_part())
         # What columns say of each other tells odd rows; that a code is rare tells them worse: docs/experiments.md.
-        dense = has_density(model) and model.preprocess.encoding is None
+        dense = has_density(model) and model.preprocess.encoding is None and evidence.neighbors is None
         return cls(model, evidence, density_of(run, "mixture") if dense else None)
 
     @property
@@ -70,13 +73,20 @@ class Detector:
         """Whether a strange place counts: in images, unless the run is from before that."""
         return self._local is not None
 
+    @property
+    def n_compared(self) -> int:
+        """How many training rows each row is set beside."""
+        return 0 if self._neighbors is None else len(self._neighbors.reference)
+
     def scores(self, raw: np.ndarray) -> Scores:
         """Of raw samples (N, *shape)."""
-        found = self._parts(signals(self.model, raw, self._usual, self._local))
+        found = self._parts(signals(self.model, raw, self._usual, self._local, self._neighbors))
         return found._replace(p_value=p_values(self.calibration, found.score))
 
     def _parts(self, found: ErrorSignals) -> Scores:
         """The scores, with no p-value yet."""
+        if found.near is not None:
+            return self._by_neighbors(*found.near.T)
         error = error_nats(found.log_error, self.center, self.width)
         code, local = np.zeros(len(error)), np.zeros(len(error))
         if self.density is not None and found.z is not None and len(error):
@@ -84,6 +94,10 @@ class Detector:
         if found.peaks is not None and self.evidence.peaks is not None:
             local = local_nats(found.peaks, self.evidence.peaks)
         return Scores(error + code + local, error, code, np.zeros(0), local)
+
+    def _by_neighbors(self, log_distance: np.ndarray, share: np.ndarray) -> Scores:
+        score = error_nats(log_distance, self.center, self.width)
+        return Scores(score, share * score, (1 - share) * score, np.zeros(0), np.zeros(len(score)))
 
     @property
     def _usual(self) -> np.ndarray | None:
@@ -141,6 +155,8 @@ class Detector:
         return found
 
     def _of_x(self, x: Tensor) -> np.ndarray:
+        if self._neighbors is not None:
+            return self._parts(near_signals(self.model, x, self._neighbors)).score
         return self._parts(error_signals(self.model, x, usual=self._usual)).score
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from isthmus.runs.error_signals import (
     log_surprise,
 )
 from isthmus.tools.anomaly.local_errors import MAPS, SMOOTHED, LocalErrors, blurred, fineness
+from isthmus.tools.anomaly.neighbor_distance import NEIGHBORS, NeighborDistance, near_signals, neighbors_of
 from isthmus.training.prepared import Prepared
 
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
@@ -42,8 +43,9 @@ class Evidence:
 
     Of those that the monitor watched: the `watched` (W,) log errors, `spread` (D,), the mean squared error of each
     value, and `usual` (Q, D), quantiles of each column of a table; of images `smoothed` (D,), the mean square of the
-    smoothed errors, `fine` (2, H W), mean and deviation of their fineness, and `peaks` (W, 4) of `LocalErrors`, None in
-    runs from before these were kept. Of those that nothing has chosen by: `calibration`, and `groups` (n,), alike for
+    smoothed errors, `fine` (2, H W), mean and deviation of their fineness, and `peaks` (W, 4) of `LocalErrors`; of rows
+    of numbers `near` (W, 2) of `NeighborDistance`, with its `reference` and `scale`, weight and unit. These are None in
+    runs from before they were kept. Of those that nothing has chosen by: `calibration`, and `groups` (n,), alike for
     samples that belong together. `untouched` is false for runs whose monitor watched the latter too.
     """
 
@@ -56,6 +58,9 @@ class Evidence:
     smoothed: np.ndarray | None = None
     fine: np.ndarray | None = None
     peaks: np.ndarray | None = None
+    near: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
     @classmethod
     def build(cls, prepared: Prepared, model: AbstractModel, *, untouched: bool = True) -> Evidence:
@@ -70,11 +75,20 @@ class Evidence:
         logs, spread, smoothed, fine = _usual_errors(model, watched)
         usual = _usual(model, watched)
         if smoothed is None or fine is None:
-            return cls(logs, spread, usual, signals(model, held.x), untouched, groups)
+            neighbors = neighbors_of(model, prepared.splits.train, watched)
+            found = cls(logs, spread, usual, signals(model, held.x, neighbors=neighbors), untouched, groups)
+            return (
+                found if neighbors is None else found._with(neighbors, signals(model, watched.x, neighbors=neighbors))
+            )
         local = _local(model, spread, smoothed, fine)
         peaks = signals(model, watched.x, local=local).peaks
         calibration = signals(model, held.x, local=local)
         return cls(logs, spread, usual, calibration, untouched, groups, smoothed, fine, peaks)
+
+    def _with(self, neighbors: NeighborDistance, watched: ErrorSignals) -> Evidence:
+        """The same with what measures neighbors, and what it measures of the watched rows."""
+        scale = np.array([neighbors.weight, neighbors.unit])
+        return replace(self, near=watched.near, reference=neighbors.reference, scale=scale)
 
     @classmethod
     def _of_columns(
@@ -97,12 +111,20 @@ class Evidence:
             return None
         return _local(model, self.spread, self.smoothed, self.fine)
 
+    @property
+    def neighbors(self) -> NeighborDistance | None:
+        """What measures rows of numbers; None for all else, and for runs from before it was kept."""
+        if self.reference is None or self.scale is None:
+            return None
+        return NeighborDistance(self.reference, *map(float, self.scale))
+
     def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
         arrays = {"watched": self.watched, "spread": self.spread, "usual": self.usual}
         arrays |= {"log_error": self.calibration.log_error}
         more = {"z": self.calibration.z, "groups": self.groups, "held_peaks": self.calibration.peaks}
-        more |= {"smoothed": self.smoothed, "fine": self.fine, "peaks": self.peaks}
+        more |= {"smoothed": self.smoothed, "fine": self.fine, "peaks": self.peaks, "near": self.near}
+        more |= {"held_near": self.calibration.near, "reference": self.reference, "scale": self.scale}
         return Artifact({"untouched": self.untouched}, arrays | {k: v for k, v in more.items() if v is not None})
 
     @classmethod
@@ -111,7 +133,7 @@ class Evidence:
         arrays, encoding = dict(part.arrays), model.preprocess.encoding
         D = model.preprocess.size if encoding is None else len(encoding.blocks)
         try:
-            held = (arrays.pop(name, None) for name in ("z", "held_peaks"))
+            held = (arrays.pop(name, None) for name in ("z", "held_peaks", "held_near"))
             calibration = ErrorSignals(arrays.pop("log_error"), *held)
             found = cls(**arrays, calibration=calibration, untouched=bool(part.about["untouched"]))
             n = len(calibration.log_error)
@@ -121,6 +143,7 @@ class Evidence:
             if found.spread.shape != (D,) or (None if calibration.z is None else calibration.z.shape) != wanted:
                 raise ValueError("its arrays are not of this model's sizes")
             found._check_local(n, model.preprocess.shape)
+            found._check_near(n, D + model.z_size)
             return found
         except (KeyError, TypeError, ValueError) as error:
             message = f"latent/{EVIDENCE} in the run folder cannot be used: {error}."
@@ -138,6 +161,16 @@ class Evidence:
         if shapes != [(C * H * W,), (2, H * W), (len(self.watched), MAPS), (n, MAPS)]:
             raise ValueError("what it holds of local errors is not of this model's sizes")
 
+    def _check_near(self, n: int, width: int) -> None:
+        """Raises: ValueError where not all that measures neighbors is there, in its sizes, or nothing of it."""
+        parts = (self.near, self.reference, self.scale, self.calibration.near)
+        if all(part is None for part in parts):
+            return
+        shapes = [None if part is None else part.shape for part in parts]
+        rows = 0 if self.reference is None else len(self.reference)
+        if rows <= NEIGHBORS or shapes != [(len(self.watched), 2), (rows, width), (2,), (n, 2)]:
+            raise ValueError("what it holds of neighbors is not of this model's sizes")
+
 
 def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
     """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
@@ -146,10 +179,13 @@ def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel
 
 
 def signals(
-    model: AbstractModel, raw: np.ndarray, usual: np.ndarray | None = None, local: LocalErrors | None = None
-) -> ErrorSignals:
+    model: AbstractModel, raw: np.ndarray, usual: np.ndarray | None = None, local: LocalErrors | None = None,
+    neighbors: NeighborDistance | None = None,
+) -> ErrorSignals:  # fmt: skip
     """Of raw samples (N, *shape); `usual` as for `error_signals`."""
     data = resident(np.asarray(raw), model.preprocess, model.device)
+    if neighbors is not None:
+        return near_signals(model, data, neighbors)
     return error_signals(model, data, usual=usual, peaks=None if local is None else local.peaks)
 
 

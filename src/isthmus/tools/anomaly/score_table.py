@@ -158,7 +158,7 @@ def _blame(detector: Detector, samples: Samples, found: Scores) -> dict[str, Any
         return {}
     N, D = samples.x.shape
     names = samples.columns or tuple(f"x{i}" for i in range(D))
-    most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // (D * D * 8)))
+    most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // (D * max(D * 8, detector.n_compared))))
     rows = np.argsort(-found.score, kind="stable")[:most]
     amounts = detector.blame(samples.x[rows])
     order = np.argsort(-amounts, axis=1, kind="stable")[:, :BLAMED]

@@ -1,0 +1,100 @@
+"""`NeighborDistance`: how far a row of numbers lies from its nearest training rows, by code and by error together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from isthmus.data.batching.batches import resident
+from isthmus.data.samples import Samples
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.runs.error_signals import ErrorSignals, error_signals, has_density
+
+NEIGHBORS = 5  # 3 and 10 rank alike on the tables that chose; 1 follows single rows
+# The error counts so that on validation rows it varies half as much as the code, and never less than itself: at 0.35 it
+# ranks worse, at 0.7 and 1 alike but worse on tables where the code decides. docs/experiments.md, "Odd rows".
+SHARE = 0.5
+MOST_ROWS, MOST_VALUES = 10_000, 2**22  # of training rows that are kept: 54,000 rows of 10 columns score in seconds
+FLOOR = 1e-3  # of the usual distance is added to each: a row that equals five others is not endlessly usual
+Points = Float[np.ndarray, "N D"]
+
+
+@dataclass(frozen=True)
+class NeighborDistance:
+    """The mean distance from the nearest of `reference` (R, Z + D): code beside `weight` times the error by column.
+
+    A code and an error say where a row lies: together, at weight 1, where it lies among all rows. So at weight 1 the
+    distance is nearly that in the table itself; above it counts more what the code cannot tell. `unit` is the usual
+    distance, of rows that did not train.
+    """
+
+    reference: np.ndarray
+    weight: float
+    unit: float
+
+    @classmethod
+    def build(cls, train: tuple[Points, Points], watched: tuple[Points, Points]) -> NeighborDistance | None:
+        """From codes and errors (N, Z), (N, D) of training rows and of validation rows; None of too few rows."""
+        if len(train[0]) <= NEIGHBORS or not len(watched[0]):
+            return None
+        code, error = watched[0].var(0).sum(), np.square(watched[1]).sum(1).mean()
+        weight = max(1.0, SHARE * float(np.sqrt(code / max(error, 1e-12))))
+        found = cls(_joined(*train, weight).astype(np.float32), weight, 1.0)
+        distances = found._nearest(_joined(*watched, weight))[0].mean(1)
+        return cls(found.reference, weight, float(distances.mean()) or 1.0)
+
+    def measured(self, z: Points, errors: Points) -> Float[np.ndarray, "N 2"]:
+        """The log of each row's mean distance over the usual one, and the share of the error in its square."""
+        if not len(z):
+            return np.zeros((0, 2))
+        points = _joined(z, errors, self.weight)
+        distances, rows = self._nearest(points)
+        own = np.square(points[:, None, z.shape[1] :] - self.reference[rows][:, :, z.shape[1] :]).sum((1, 2))
+        share = own / np.maximum(np.square(distances).sum(1), 1e-30)
+        return np.stack([np.log(distances.mean(1) / self.unit + FLOOR), share.clip(0, 1)], 1)
+
+    def _nearest(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
+        found = NearestNeighbors(n_neighbors=NEIGHBORS, algorithm="brute").fit(self.reference.astype(np.float64))
+        return found.kneighbors(points)
+
+
+def rows_kept(n: int, width: int) -> slice:
+    """Which of n training rows of that many values are kept: all, or so many, spread evenly."""
+    most = max(NEIGHBORS + 1, min(MOST_ROWS, MOST_VALUES // width))
+    return slice(None, None, -(-n // most))
+
+
+def _joined(z: Points, errors: Points, weight: float) -> np.ndarray:
+    return np.concatenate([z.astype(np.float64), weight * errors.astype(np.float64)], 1)
+
+
+def near_signals(model: AbstractModel, data: Tensor, neighbors: NeighborDistance) -> ErrorSignals:
+    """Of rows of numbers, resident or network input (N, D), with their distance from training rows."""
+    found, errors = _with_errors(model, data)
+    assert found.z is not None
+    return found._replace(near=neighbors.measured(found.z, errors))
+
+
+def _with_errors(model: AbstractModel, data: Tensor) -> tuple[ErrorSignals, np.ndarray]:
+    found = error_signals(model, data, peaks=lambda errors: errors.flatten(1).numpy())
+    assert found.peaks is not None
+    return found._replace(peaks=None), found.peaks
+
+
+def neighbors_of(model: AbstractModel, train: Samples, watched: Samples) -> NeighborDistance | None:
+    """For tables of numbers with a code of few numbers; of as many training rows as are kept."""
+    if model.preprocess.is_image or not has_density(model):
+        return None
+    kept = train.x[rows_kept(len(train), model.preprocess.size + model.z_size)]
+    data = (resident(np.ascontiguousarray(x), model.preprocess, model.device) for x in (kept, watched.x))
+    (own, errors), (others, their_errors) = (_with_errors(model, x) for x in data)
+    assert own.z is not None
+    assert others.z is not None
+    return NeighborDistance.build((own.z, errors), (others.z, their_errors))
+
+
+__all__ = ["NEIGHBORS", "NeighborDistance", "near_signals", "neighbors_of", "rows_kept"]
