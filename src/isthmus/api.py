@@ -44,20 +44,23 @@ class Run(RunFolder):
         return cls(folder.path, module=folder.module, model=folder.given_model, prepared=folder.given_prepared)
 
     def encode(self, x: Any) -> Any:
-        """Codes (N, z_size) of raw samples; see `Model.encode`."""
-        return self.current().coder.encode(x)
+        """Codes (N, z_size) of raw samples; see `Model.encode`. Of a series those of its windows."""
+        run = self.current()
+        return run.coder.encode(x) if run.model.preprocess.series is None else _series().codes_of(run, x)
 
     def decode(self, z: Any) -> Any:
         """Raw samples of codes (N, z_size)."""
         return self.current().coder.decode(z)
 
     def reconstruct(self, x: Any) -> Any:
-        """Raw samples through the code and back."""
-        return self.current().model.reconstruct(x)
+        """Raw samples through the code and back; of a series its rows, each the mean over the windows that hold it."""
+        run = self.current()
+        return run.model.reconstruct(x) if run.model.preprocess.series is None else _series().given_back(run, x)
 
     def denoise(self, x: Any) -> Any:
         """Cleaned raw samples. Raises: UsageError if the run was trained without noise."""
-        return self.current().model.denoise(x)
+        self.current().model.refuse_denoising()
+        return self.reconstruct(x) if self.model.preprocess.series is not None else self.model.denoise(x)
 
     def sample(
         self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
@@ -99,11 +102,16 @@ class Run(RunFolder):
         return known_names(self)
 
     def score(self, x: Any) -> Scores:
-        """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,)."""
+        """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,); of a
+        series every row of it.
+        """
         from isthmus.tools.anomaly.detector import Detector
+        from isthmus.tools.anomaly.series_scores import scores_of
         from isthmus.tools.inference.intake import raw_of
 
         run = self.current()
+        if run.model.preprocess.series is not None:
+            return scores_of(run, x)
         return Detector.of_run(run).scores(raw_of(run, x))
 
     def impute(self, x: Any, *, draws: int | None = None, seed: int = 0) -> Any:
@@ -114,7 +122,10 @@ class Run(RunFolder):
         """
         from isthmus.tools.inference.imputation import impute_frame
 
-        return impute_frame(self.current(), x, draws, seed)
+        run = self.current()
+        if run.model.preprocess.series is not None and draws is None:
+            return _series().filled_in(run, x)
+        return impute_frame(run, x, draws, seed)
 
     def neighbors(self, image: Any, source: Any = None, *, k: int = 10) -> NeighborLookup:
         """The k samples of `source` (default: the training data) nearest to `image`, such as "mnist-2k:12" or x[:1]."""
@@ -158,6 +169,13 @@ class Run(RunFolder):
             raise unknown("picture", picture, [p.stem for p in self.path.glob("*.png")])
         show_picture(path)
         return path
+
+
+def _series() -> Any:
+    """What takes the rows of a series."""
+    from isthmus.tools.inference import series_frames
+
+    return series_frames
 
 
 class Monitor(TrainingMonitor):

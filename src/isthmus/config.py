@@ -52,6 +52,15 @@ class DataConfig:
         str | None,
         "The table column that says which rows belong together (a patient, a series): they are never divided.",
     ] = None
+    window: Annotated[
+        Count | None, "The rows of the table are a series: N of them on end are a sample, and parts are cut in time."
+    ] = None
+    stride: Annotated[
+        Count | None, "Take every N-th window of a series in training; by default every one that memory allows."
+    ] = None
+    time: Annotated[
+        str | None, "The table column that says when each row of a series was; by default the one that holds times."
+    ] = None
     shape: Annotated[
         str | None, "HxW or HxWxC: the rows of the table are images of this shape; table: they are none."
     ] = None

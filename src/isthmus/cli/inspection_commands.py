@@ -153,11 +153,12 @@ def doctor(io: Io) -> None:
 
 def _measured(metrics: dict[str, Any]) -> list[str]:
     about, block = metrics["data"], metrics.get("denoising") or {}
-    of = "row" if len(about["shape"]) == 1 else "image"
+    of = "window" if "series" in about else "row" if len(about["shape"]) == 1 else "image"
     lines = [f"{'data':<10} {about['name']}, {counted(about['n_test'], f'test {of}')}"]
     lines += [f"{'trained on':<10} {about['trained_on']}"] if "trained_on" in about else []
     lines += [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
     lines += [f"{name:<10} mse {numbers['mse']:.5g}" for name, numbers in metrics["baselines"].items()]
+    lines += [f"hidden row, {name:<6} mse {numbers['mse']:.5g}" for name, numbers in metrics.get("filling", {}).items()]
     rivals = {k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})
     denoised = [f"  {name:<10} {text}" for name, numbers in rivals.items() if (text := _denoised(numbers))]
     lines += [f"of noisy {of}s ({block['noise']}):", *denoised] if denoised else []
@@ -229,6 +230,7 @@ def _summary(run: Any) -> list[str]:
         f"started   {record.get('started')}, ended: {state(run)}" + _why(record),
         f"command   {record.get('command') or '(from Python)'}",
         f"data      {config.data.source}",
+        *_series(metrics.get("data", {}).get("series")),
         *(["settings  edited since isthmus wrote them"] if run.is_edited else []),
         f"model     {config.recipe}, {_network(config.model)}, z_size {config.model.z_size}",
         f"noise     {config.model.noise}",
@@ -244,6 +246,15 @@ def _about_photo(about: dict[str, Any]) -> list[str]:
     lines += ["", "limits", *(f"  {line}" for line in about["limits"])]
     photographs = [f"  {p['title']} by {p['author']}, {p['license']}" for p in about["photographs"]]
     return [*lines, "", f"trained on {counted(len(photographs), 'photograph')}", *photographs]
+
+
+def _series(about: dict[str, Any] | None) -> list[str]:
+    """A line on the windows of a series."""
+    if about is None:
+        return []
+    columns = counted(len(about["columns"]), "column")
+    order = f"in the order of {printable(about['time'])}" if about["time"] else "as they stand"
+    return [f"series    windows of {counted(about['window'], 'row')} of {columns}, {order}, stride {about['stride']}"]
 
 
 def _why(record: dict[str, Any]) -> str:

@@ -13,11 +13,14 @@ from isthmus.config import SECTIONS, SPELLED, help_of, hints_of, is_list
 
 # Reading options are the same wherever data is read.
 READING = (
-    "label", "group", "shape", "gray", "resize", "crop", "patches", "alpha", "frames", "max_pixels", "scale",
+    "label", "group", "window", "stride", "time", "shape", "gray", "resize", "crop", "patches", "alpha", "frames",
+    "max_pixels", "scale",
     "range", "key", "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds", "skip_bad_rows",
     "skip_bad_files", "drop_columns", "allow_trailing", "data_dir",
 )  # fmt: skip
-USING = tuple(name for name in READING if name not in {"scale", "range", "kinds"})  # a trained model knows
+USING = tuple(
+    name for name in READING if name not in {"scale", "range", "kinds", "window", "stride", "time"}
+)  # a trained model knows
 TRAINING = (
     "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
     "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",

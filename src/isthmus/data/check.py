@@ -14,11 +14,12 @@ from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, Samples, skipped_files
 from isthmus.data.summary import Summary, facts_of, pairs_text, rows_about
-from isthmus.errors import DataError, IsthmusError, ResourceError
+from isthmus.errors import DataError, IsthmusError, ResourceError, UsageError
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
 
 if TYPE_CHECKING:
+    from isthmus.data.batching.split import Splits
     from isthmus.data.pairs.difference import Difference
 
 FORMAT = 1  # of `as_dict`
@@ -52,6 +53,7 @@ class CheckResult:
     notes: tuple[str, ...]
     skipped: tuple[str, ...] = ()
     pairs: Difference | None = None  # how the data differs from its target, where one is named
+    series: str | None = None  # what windows a training with `--window` would have
     as_if: str | None = None  # the size HxW that images of several were brought to, only to be looked at
 
     @property
@@ -93,6 +95,7 @@ class CheckResult:
             )
             rows.append(("train and test overlap", overlap))
         rows += self.pairs.rows() if self.pairs is not None else []
+        rows += [("series", self.series)] if self.series is not None else []
         rows += [("note", note) for note in self.notes]
         rows += [("skipped", text) for text in self.skipped]
         rows += [("warning", warning) for warning in self.warnings]
@@ -129,6 +132,7 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"a {type(source).__name__}"
     if bundle is None:
         return CheckResult(str(name), None, None, None, Matches(0, ()), (), tuple(problems), (), ())
+    series = _series(bundle, options, problems) if options.window is not None else None
     as_if = as_read.resize if as_read.resize != options.resize else None
     train = facts_of(bundle.train)
     test = facts_of(bundle.test) if bundle.test is not None else None
@@ -137,7 +141,7 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
         overlap = bundle.train.overlap(bundle.test)
     pairs = _pairs(bundle.train, as_read, problems) if options.target is not None else None
     difference = _difference(pairs, options) if pairs is not None else None
-    notes = [*(pairs or bundle.train).notes, *(bundle.test.notes if bundle.test is not None else ())]
+    notes = [*(pairs or (series or bundle).train).notes, *(bundle.test.notes if bundle.test is not None else ())]
     if train.is_image and train.dtype == "uint8" and options.scale == "auto":
         notes += about_dark(int(train.high))
     if train.is_image and train.dtype == "float32" and options.scale == "auto":
@@ -153,9 +157,34 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
         warnings=(*_warnings(train, test, overlap), *(difference.warnings() if difference is not None else ())),
         notes=tuple(dict.fromkeys(_as_if(notes) if as_if else notes)),
         pairs=difference,
+        series=None if series is None else _series_sentence(series),
         as_if=as_if,
         skipped=skipped_files(bundle.train, bundle.test) if options.skip_bad_files else (),
     )
+
+
+def _series(bundle: Bundle, options: DataConfig, problems: list[IsthmusError]) -> Splits | None:
+    """The windows that a training would have; what stands against them joins `problems`."""
+    from isthmus.data.series.series_reading import as_series, known_series  # late: PyTorch is slow to import
+    from isthmus.data.series.series_split import divide_series
+
+    try:
+        series = as_series(bundle.train, options)
+        others = {} if bundle.test is None else {"test": known_series(bundle.test, series.layout).rows}
+        return divide_series(series.rows, series.layout, others)
+    except (DataError, UsageError) as error:
+        problems.append(error)
+        return None
+
+
+def _series_sentence(splits: Splits) -> str:
+    """How many windows of what there are."""
+    layout, sizes = splits.series, [len(part) for part in (splits.train, splits.validation, splits.test)]
+    assert layout is not None
+    columns, rows = counted(layout.n_columns, "column"), counted(layout.window, "row")
+    order = f'in the order of "{printable(layout.time)}"' if layout.time else "as they stand"
+    n, watched, test = (f"{size:,}" for size in sizes)
+    return f"windows of {rows} of {columns}, {order}: {n} to train on, {watched} for validation, {test} for the test"
 
 
 def _pairs(noisy: Samples, options: DataConfig, problems: list[IsthmusError]) -> Samples | None:

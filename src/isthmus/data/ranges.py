@@ -16,6 +16,7 @@ DARK = 64  # bytes all below a quarter of their range are counts, such as 0 to 1
 NARROW = 0.1  # of [0, 1]: a tenth of it is 25 gray levels of 255
 TWICE = 1.01 / 255  # what bytes are once they are divided by 255 twice, with the rounding of floats
 TWELVE_BITS = 4095  # many cameras and microscopes keep 12 bits in 16
+SCALED_AWAY = 16.0  # raw units: floats in [0, 1] fill no more than a sixteenth of such a range
 EXTREMES = 0.001  # of the pixels at either end are few: a hot pixel, a scale bar, a cosmic ray
 FEW_SET_IT = 2.0  # times as wide as that of all but the extremes: then a few pixels would leave all others half of it
 COUNTED = 2**24  # pixels at most that percentiles are found from, evenly spread: a second, and exact to 0.001 %
@@ -176,3 +177,21 @@ def _refuse_nonfinite(x: np.ndarray, low: float, high: float, name: str) -> None
     raise DataError(
         "DATA-RANGE", message, fix="remove or fill these values before saving, for example with np.nan_to_num"
     )
+
+
+def refuse_other_scale(ends: tuple[float, float] | None, dtype: str, low: float, high: float) -> None:
+    """`ends` are black and white of the training images; None where their type says them.
+
+    Raises: DataError for images whose values cannot be meant as those of the training, by type or by range.
+    """
+    if ends is None:
+        return
+    black, white = ends
+    wanted = f"the model takes values as it was trained on, black at {black:,.6g} and white at {white:,.6g}"
+    if dtype == "uint8":
+        fix = "hand over the images as they were before they became bytes"
+        raise DataError("DATA-RANGE", f"the input are bytes, 0 to 255; {wanted}.", fix=fix)
+    is_scaled = dtype.startswith("float") and low < high and within_unit(low, high)
+    if is_scaled and not within_unit(black, white) and white - black > SCALED_AWAY:
+        fix = f"hand over the raw values; if 0 is black and 1 is white, x * {white - black:.6g} + {black:.6g}"
+        raise DataError("DATA-RANGE", f"the input lies between {low:g} and {high:g}; {wanted}.", fix=fix)

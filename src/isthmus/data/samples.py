@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from isthmus.data.hashing import Matches, find_exact_duplicates, find_overlap, numbers_of
 from isthmus.data.schema import Schema
 from isthmus.data.whole_images import WholeImages
+
+
+class Windows(NamedTuple):
+    """Of windows of a series the `first` row (N,) of each, counted in the order of time, and the rows that it has."""
+
+    first: np.ndarray
+    length: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,8 @@ class Samples:
     Of pairs, x is what should come out and `x_in`, of the same shape and type, what goes in; `whole` holds both, the
     channels of x before those of x_in.
 
-    `schema` says what the columns of a table are, where they are of several kinds; NaN in x is a gap then.
+    `schema` says what the columns of a table are, where they are of several kinds; NaN in x is a gap then. Samples that
+    are `windows` of a series hold its rows on end, and are divided in time.
     """
 
     x: np.ndarray
@@ -50,6 +59,7 @@ class Samples:
     owner: np.ndarray | None = None
     x_in: np.ndarray | None = None
     schema: Schema | None = None
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -89,10 +99,10 @@ class Samples:
     def take(self, rows: np.ndarray) -> Samples:
         """The samples at `rows`, in that order. Row numbers become ids, so that they still name the original row."""
         ids = tuple(self.id_of(int(row)) for row in rows)
+        windows = None if self.windows is None else self.windows._replace(first=self.windows.first[rows])
         known = {"labels": self.labels, "groups": self.groups, "owner": self.owner, "x_in": self.x_in}
-        return replace(
-            self, x=self.x[rows], ids=ids, **{k: None if each is None else each[rows] for k, each in known.items()}
-        )
+        taken = {k: None if each is None else each[rows] for k, each in known.items()}
+        return replace(self, x=self.x[rows], ids=ids, windows=windows, **taken)
 
     def changed(self, function: Callable[[np.ndarray], np.ndarray]) -> Samples:
         """The same samples with `function` of x, and of x_in where these are pairs."""

@@ -15,7 +15,7 @@ from isthmus.data.pairs.targets import read_targets
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.metrics.likelihood_bound import importance_bound
-from isthmus.evaluation.verdicts.judge import judge
+from isthmus.evaluation.verdicts.judge import about_series, judge
 from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.evaluation.verdicts.verdicts import OF_TRAINING
 from isthmus.models.autoencoder import coded
@@ -25,6 +25,7 @@ from isthmus.runs.record import data_fingerprint, digests
 from isthmus.system import devices
 from isthmus.tools.inference.intake import read_given, read_input
 from isthmus.training import prepare
+from isthmus.training.display import Quiet
 from isthmus.training.prepared import IN_MEMORY, Prepared
 
 
@@ -75,7 +76,7 @@ def _about_other(prepared: Prepared) -> dict[str, Any]:
     """The `data` block where other data than the run's own was measured; `trained_on` names that."""
     test = prepared.splits.test
     about = {"name": test.name, "n_test": len(test), "shape": list(prepared.preprocess.raw_shape)}
-    return about | {"trained_on": prepared.config.data.source}
+    return about | about_series(prepared) | {"trained_on": prepared.config.data.source}
 
 
 def _is_seen(verdict: dict[str, Any]) -> bool:
@@ -123,12 +124,18 @@ def _own(run: RunFolder, data: Any, target: Any) -> Splits | None:
     """The three sets that the run was trained, watched and tested on, if `data` is what they were drawn from."""
     try:
         training, options = run.config.training, run.config.data
+        if options.window is not None:
+            return _if_same(run, prepare.read_splits(run.config, data, Quiet()))
         bundle = read_object(data, options)
         if target is not None and (targets := read_targets(options, target)) is not None:
             bundle = targets.of_bundle(bundle)
         splits = split(bundle, seed=training.seed, limit=options.limit, rule=options.split)
     except DataError:  # too few samples for three sets
         return None
+    return _if_same(run, splits)
+
+
+def _if_same(run: RunFolder, splits: Splits) -> Splits | None:
     return splits if data_fingerprint(digests(splits)) == run.record.get("data_sha256") else None
 
 

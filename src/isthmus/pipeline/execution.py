@@ -32,6 +32,7 @@ from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
 from isthmus.tools.anomaly.evidence import keep_evidence
+from isthmus.tools.anomaly.step_detector import keep_steps
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared
@@ -130,6 +131,7 @@ def _judge(
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
+    keep_steps(run.path, prepared, model)
     keep_fill_errors(run.path, prepared, model)
     keep_training_rows(run.path, prepared.splits.train)
     keep_set_facts(run.path, prepared, model)

@@ -63,7 +63,7 @@ class RunData:
     @property
     def sample(self) -> str:
         """What one sample is called."""
-        return "image" if self.is_image else "row"
+        return "window" if "series" in self.metrics["data"] else "image" if self.is_image else "row"
 
     @property
     def noise(self) -> str | None:

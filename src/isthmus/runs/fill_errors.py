@@ -13,6 +13,7 @@ import torch
 from isthmus.data.batching.batches import resident
 from isthmus.data.samples import Samples
 from isthmus.data.schema import TableColumn
+from isthmus.data.series_layout import SeriesLayout
 from isthmus.errors import ModelFileError
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.parts.column_likelihood import ColumnsLikelihood
@@ -83,6 +84,8 @@ def keep_fill_errors(run_path: str | Path, prepared: Prepared, model: AbstractMo
 def measured(model: AbstractModel, train: Samples, held: Samples) -> dict[str, FillError]:
     """By column, each hidden by itself in all rows of `held` that have it."""
     assert model.preprocess.schema is not None
+    if model.preprocess.series is not None:
+        return _of_windows(model, model.preprocess.series, train, held)
     found, raw = {}, held.x[:MOST_ROWS]
     for k, column in enumerate(model.preprocess.schema.modeled):
         rows = raw[~np.isnan(raw[:, k])]
@@ -94,6 +97,25 @@ def measured(model: AbstractModel, train: Samples, held: Samples) -> dict[str, F
         answers = (filled(model, hidden)[:, k], usual)
         ours, constant = (_error(rows[:, k], answer, column.kind) for answer in answers)
         found[column.name] = FillError(ours, constant, len(rows), usual)
+    return found
+
+
+def _of_windows(model: AbstractModel, series: SeriesLayout, train: Samples, held: Samples) -> dict[str, FillError]:
+    """By column of a row, which is hidden in one row of each window, in turn the first, the second …"""
+    found, raw = {}, held.x[:MOST_ROWS].reshape(-1, series.window, series.n_columns)
+    row = np.arange(len(raw)) % series.window
+    for k, column in enumerate(series.rows.modeled):
+        truth = raw[np.arange(len(raw)), row, k]
+        there = ~np.isnan(truth)
+        if not there.any():
+            continue
+        hidden = raw[there].copy()
+        at = np.arange(len(hidden)), row[there], np.full(len(hidden), k)
+        hidden[at] = np.nan
+        made = filled(model, hidden.reshape(len(hidden), -1)).reshape(hidden.shape)[at]
+        usual = _usual(train.x.reshape(len(train), series.window, -1)[:, 0, k], column)
+        errors = (_error(truth[there], answer, column.kind) for answer in (made, usual))
+        found[column.name] = FillError(*errors, len(hidden), usual)
     return found
 
 

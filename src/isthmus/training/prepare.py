@@ -22,8 +22,10 @@ from isthmus.data.objects import read_object
 from isthmus.data.pairs.targets import read_targets
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.series.series_reading import as_series, known_series, refuse_series_options
+from isthmus.data.series.series_split import divide_series
 from isthmus.data.whole_images import WholeImages
-from isthmus.errors import DataError
+from isthmus.errors import DataError, UsageError
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.building import build_model
 from isthmus.models.footprint import refuse_too_large
@@ -60,6 +62,9 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     `target` is what should come out, where that is an object in memory; else the configuration names it.
     """
     options = config.data
+    refuse_series_options(options)
+    if options.window is not None:
+        options = replace(options, digits="float64")  # as columns of several kinds are kept, also of arrays
     with display.counting("reading") as progress:
         named = data is None or isinstance(data, str | Path)  # then the configuration names it too
         bundle: Bundle = read(options.source, options, progress) if named else read_object(data, options)
@@ -72,6 +77,8 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
         fix = "leave --group out; pieces of one image are kept together by themselves, rows of an array need a table"
         raise DataError("DATA-GROUP", message, fix=fix)
     options = replace(options, digits=wanted)
+    if options.window is not None:
+        return _series_splits(config, bundle, options, target)
     known, targets = bundle.train.schema, read_targets(options, target)
     if known is None and options.missing == "auto" and not bundle.train.is_image:
         options = replace(options, missing="median")  # what the training part needs not be told of
@@ -85,6 +92,23 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
         paired = {role: targets.of_further(found, bundle.train) for role, found in others.items() if found is not None}
         others = others | paired
     return split(bundle, seed=config.training.seed, limit=options.limit, rule=options.split, **others)
+
+
+def _series_splits(config: Config, bundle: Bundle, options: DataConfig, target: Any) -> Splits:
+    """A table whose rows are a series, cut in time."""
+    if target is not None or options.target is not None:
+        message = "the rows of a series are no pairs, so --target says nothing of them."
+        raise UsageError("USAGE-WINDOW", message, fix="leave --target out; --noise gaussian:0.3 makes a denoiser")
+    series, others = as_series(bundle.train, options), {}
+    for role in ("validation", "test"):
+        source = getattr(options, role)
+        if source is not None:
+            table = read_samples(source, options, expected=series.layout.table)
+        else:
+            table = bundle.test if role == "test" else None
+        if table is not None:
+            others[role] = known_series(table, series.layout).rows
+    return divide_series(series.rows, series.layout, others, options.limit)
 
 
 def _digits_of(samples: Samples, options: DataConfig) -> Literal["auto", "float32", "float64"]:
@@ -102,7 +126,9 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     for samples in (splits.train, splits.validation, splits.test):
         refuse_gaps(samples, config.data.missing)
     data = config.data
-    preprocess = fit_preprocess(splits.train, data.scale, data.digits, data.range, data.missing)
+    preprocess = fit_preprocess(splits.train, data.scale, data.digits, data.range, data.missing, splits.series)
+    if splits.series is not None:
+        config = replace(config, data=replace(data, time=splits.series.time, stride=splits.series.stride))
     for samples in (splits.validation, splits.test):
         refuse_other_values(samples, preprocess)
     splits = replace(

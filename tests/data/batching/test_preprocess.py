@@ -13,6 +13,7 @@ import tiny
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.value_checks import refuse_gaps, refuse_out_of_range
+from isthmus.data.ranges import refuse_other_scale
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
@@ -53,12 +54,12 @@ def test_counts_are_brought_to_zero_to_one_by_the_range_in_use_and_pass_beyond_i
 def test_what_cannot_be_counts_is_refused() -> None:
     p = fitted((np.arange(64).reshape(1, 1, 8, 8) * 60 + 110).astype(np.uint16))
     with pytest.raises(DataError, match=r"the input are bytes, 0 to 255; the model takes .* black at 110 and white at"):
-        p.refuse_other_scale("uint8", 0, 255)
+        refuse_other_scale(p.ends, "uint8", 0, 255)
     with pytest.raises(DataError, match=r"the input lies between 0 and 0\.9") as caught:
-        p.refuse_other_scale("float32", 0, 0.9)
+        refuse_other_scale(p.ends, "float32", 0, 0.9)
     assert caught.value.fix == "hand over the raw values; if 0 is black and 1 is white, x * 3780 + 110"
     for dtype, low, high in (("float32", 100, 4000), ("int16", 0, 200), ("uint16", 0, 0)):
-        assert p.refuse_other_scale(dtype, low, high) is None
+        assert refuse_other_scale(p.ends, dtype, low, high) is None
 
 
 @pytest.mark.parametrize("scale", ["auto", "none", "minmax", "standard"])

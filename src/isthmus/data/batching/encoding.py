@@ -8,8 +8,9 @@ zeros, with a last place for levels without a name. A gap is 0 in all of these, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -17,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.schema import OTHER, TableColumn
+from isthmus.data.schema import OTHER, Schema, TableColumn
 
 DAY, WEEK, YEAR = 86_400.0, 604_800.0, 31_556_952.0  # seconds; the year is the mean Gregorian one
 CYCLES = {DAY: "day", WEEK: "week", YEAR: "year"}
 MONDAY = 345_600.0  # the first in 1970: weeks are counted from one
+MOST_REPEATS = 65_536  # rows of a window: a network takes no more values
 FLAGGED = {"number", "count", "time"}
 
 
@@ -61,9 +63,22 @@ class Block:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The blocks of all columns; both ways keep NaN a gap."""
+    """The blocks of all columns; both ways keep NaN a gap. Of windows of a series, whose rows are all encoded alike,
+    those of one row, `repeats` times.
+    """
 
-    blocks: tuple[Block, ...]
+    row: tuple[Block, ...]
+    repeats: int = 1
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """Of all columns of a sample, K of them."""
+        return self.row * self.repeats
+
+    @property
+    def of_row(self) -> Encoding:
+        """That of one row of a window."""
+        return Encoding(self.row)
 
     @property
     def size(self) -> int:
@@ -88,17 +103,24 @@ class Encoding:
 
     def to_x(self, raw: Tensor) -> Tensor:
         """float32 x (B, D) of raw values (B, K) in float64."""
-        parts = [part for k, block in enumerate(self.blocks) for part in _encoded(raw[:, k], block)]
-        return torch.cat(parts, 1).to(torch.float32)
+        rows = raw.reshape(-1, len(self.row))
+        parts = [part for k, block in enumerate(self.row) for part in _encoded(rows[:, k], block)]
+        return torch.cat(parts, 1).to(torch.float32).reshape(len(raw), self.size)
 
     def to_raw(self, x: Tensor) -> Tensor:
         """Raw values (B, K) float64 of x, or of the decoder's mean; such as the column may hold, NaN for a gap."""
-        wide = x.double()
-        return torch.stack([_decoded(wide[:, at], b) for at, b in zip(self.places, self.blocks, strict=True)], 1)
+        return self._by_row(x.double(), _decoded)
 
     def missing(self, x: Tensor) -> Tensor:
         """Which columns of x are gaps, (B, K) bool."""
-        return torch.stack([_is_gap(x[:, at], b) for at, b in zip(self.places, self.blocks, strict=True)], 1)
+        return self._by_row(x, _is_gap)
+
+    def _by_row(self, x: Tensor, function: Callable[[Tensor, Block], Tensor]) -> Tensor:
+        """(B, K) of what `function` makes of the values (n, size) of each block."""
+        one = self.of_row
+        rows = x.reshape(-1, one.size)
+        found = [function(rows[:, at], block) for at, block in zip(one.places, self.row, strict=True)]
+        return torch.stack(found, 1).reshape(len(x), len(self.blocks))
 
     def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """x_hat with x where x has gaps, so that nothing is compared there."""
@@ -110,14 +132,26 @@ class Encoding:
         scale = [1 / math.sqrt(1 + len(self.blocks[k].cycles)) for k in self.column_of]
         return x * torch.tensor(scale, dtype=x.dtype, device=x.device)
 
+    def by_column(self, values: Tensor) -> Tensor:
+        """Values of x (N, D) added up by the column that they belong to, (N, K)."""
+        place = torch.tensor(self.column_of, device=values.device)
+        return values.new_zeros(len(values), len(self.blocks)).index_add_(1, place, values)
+
     def hidden(self, x: Tensor, columns: Tensor) -> Tensor:
         """x with gaps put where `columns` (B, K) is true."""
         place = torch.tensor(self.column_of, device=x.device)
         gap = torch.tensor(self.flags, device=x.device).to(x.dtype)
         return torch.where(columns[:, place], gap, x)
 
+    def check(self, schema: Schema) -> None:
+        """Raises: ValueError where the columns of `schema` are not what the blocks encode."""
+        for column, block in zip(schema.modeled, self.blocks, strict=True):
+            if column.kind != block.kind or (column.kind == "category" and len(column.levels) != block.n_levels):
+                raise ValueError(f"the column {column.name!r} is encoded as another kind")
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        about: dict[str, Any] = {"blocks": [asdict(block) for block in self.row]}
+        return about | ({"repeats": self.repeats} if self.repeats > 1 else {})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Encoding:
@@ -132,7 +166,10 @@ class Encoding:
             if type(block.n_levels) is not int or not 0 <= block.n_levels <= 65_536:
                 raise ValueError(f"a column has {block.n_levels!r} levels")
             blocks.append(block)
-        return cls(tuple(blocks))
+        repeats = values.get("repeats", 1)
+        if type(repeats) is not int or not 1 <= repeats <= MOST_REPEATS:
+            raise ValueError(f"a window has {repeats!r} rows")
+        return cls(tuple(blocks), repeats)
 
 
 def value_names(column: TableColumn, block: Block) -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from isthmus.data.batching.preprocess import FULL_SCALE, Preprocess
 from isthmus.data.batching.transparency import with_opaque
+from isthmus.data.ranges import refuse_other_scale
 from isthmus.errors import DataError
 from isthmus.wording import counted
 
@@ -98,7 +99,7 @@ class Carrier:
         if self._by_use and self.preprocess.ends and raw.numel():
             numbers = raw.to(torch.int32) if raw.dtype == torch.uint16 else raw  # which PyTorch cannot compare
             low, high = (float(v) for v in torch.aminmax(numbers))
-            self.preprocess.refuse_other_scale(str(raw.dtype).rpartition(".")[2], low, high)
+            refuse_other_scale(self.preprocess.ends, str(raw.dtype).rpartition(".")[2], low, high)
         if self._by_use and not raw.dtype.is_floating_point and raw.dtype not in FULL_SCALE:
             raw = raw.to(torch.float32)
         # Signed integers are how many libraries hold bytes; wider floats how numpy holds everything.

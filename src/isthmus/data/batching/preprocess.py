@@ -16,13 +16,12 @@ from torch import Tensor
 
 from isthmus.data.batching import transparency
 from isthmus.data.batching.encoding import Encoding, value_names
-from isthmus.data.ranges import within_unit
 from isthmus.data.schema import Expected, Schema
+from isthmus.data.series_layout import SeriesLayout
 from isthmus.errors import DataError
 
 DTYPES = ("uint8", "uint16", "float32", "float64")  # in which data is kept
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
-SCALED_AWAY = 16.0  # raw units: floats in [0, 1] fill no more than a sixteenth of such a range
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class Preprocess:
     `alpha` says that the last channel of images is transparency: colors that nobody sees are 0 in x, and not compared.
 
     Of a table whose columns are of several kinds, `schema` says what they are and `encoding` how they become x: `shape`
-    is then that of x, and a raw sample has `raw_shape`, a value a column, with NaN for a gap.
+    is then that of x, and a raw sample has `raw_shape`, a value a column, with NaN for a gap. Samples that are windows
+    of a series have one as `series`; `schema` and `encoding` are those of whole windows then.
     """
 
     shape: tuple[int, ...]
@@ -98,22 +98,9 @@ class Preprocess:
         offset, scale = (None if values is None else values[:1] * C for values in (self.offset, self.scale))
         return replace(self, shape=(C, *self.shape[1:]), offset=offset, scale=scale)
 
-    def refuse_other_scale(self, dtype: str, low: float, high: float) -> None:
-        """Raises: DataError for images whose values cannot be meant as those of the training, by type or by range."""
-        if self.ends is None:
-            return
-        black, white = self.ends
-        wanted = f"the model takes values as it was trained on, black at {black:,.6g} and white at {white:,.6g}"
-        if dtype == "uint8":
-            fix = "hand over the images as they were before they became bytes"
-            raise DataError("DATA-RANGE", f"the input are bytes, 0 to 255; {wanted}.", fix=fix)
-        is_scaled = dtype.startswith("float") and low < high and within_unit(low, high)
-        if is_scaled and not within_unit(black, white) and white - black > SCALED_AWAY:
-            fix = f"hand over the raw values; if 0 is black and 1 is white, x * {white - black:.6g} + {black:.6g}"
-            raise DataError("DATA-RANGE", f"the input lies between {low:g} and {high:g}; {wanted}.", fix=fix)
-
     schema: Schema | None = None
     encoding: Encoding | None = None
+    series: SeriesLayout | None = None
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
@@ -131,7 +118,17 @@ class Preprocess:
     @property
     def expected(self) -> Expected | None:
         """The columns of the tables that the model takes; None where they have no names."""
-        return self.columns if self.schema is None else self.schema
+        return self.series.table if self.series else self.columns if self.schema is None else self.schema
+
+    @property
+    def of_rows(self) -> Preprocess:
+        """That of the rows of windows, each by itself; the same where samples are no windows."""
+        if self.series is None or self.encoding is None:
+            return self
+        rows, encoding, n = self.series.rows, self.encoding.of_row, self.series.n_columns
+        fill = None if self.fill is None else self.fill[:n]
+        known: dict[str, Any] = {"shape": (encoding.size,), "columns": rows.names, "schema": rows, "fill": fill}
+        return replace(self, **known, encoding=encoding, series=None)
 
     @property
     def is_image(self) -> bool:
@@ -236,10 +233,7 @@ class Preprocess:
 
     def by_column(self, values: Tensor) -> Tensor:
         """Values of x (N, D) added up by the column that they belong to, (N, K)."""
-        if self.encoding is None:
-            return values
-        place = torch.tensor(self.encoding.column_of, device=values.device)
-        return values.new_zeros(len(values), len(self.encoding.blocks)).index_add_(1, place, values)
+        return values if self.encoding is None else self.encoding.by_column(values)
 
     def cells(self, raw: np.ndarray) -> dict[str, Any]:
         """Raw samples (N, *raw_shape) as columns of a table, by name; as they were written where there is a schema."""
@@ -253,8 +247,11 @@ class Preprocess:
 
     def as_dict(self) -> dict[str, Any]:
         """As a model keeps it; without `schema`, `encoding` and `alpha` where there are none, as models of before."""
-        later = {"schema": None, "encoding": None, "alpha": False}
-        return {k: v for k, v in asdict(self).items() if k not in later or v != later[k]}
+        later = {"schema": None, "encoding": None, "alpha": False, "series": None}
+        about = {k: v for k, v in asdict(replace(self, encoding=None)).items() if k not in later or v != later[k]}
+        if self.series is not None:  # which says the columns of its windows
+            about |= {"columns": None, "schema": None}
+        return about | ({} if self.encoding is None else {"encoding": self.encoding.as_dict()})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
@@ -263,9 +260,11 @@ class Preprocess:
         Raises: ValueError for what no training leaves; TypeError for unknown names.
         """
         restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        for name, kind in (("schema", Schema), ("encoding", Encoding)):
+        for name, kind in (("schema", Schema), ("encoding", Encoding), ("series", SeriesLayout)):
             if restored.get(name) is not None:
                 restored[name] = kind.from_dict(restored[name])
+        if (series := restored.get("series")) is not None:
+            restored |= {"schema": series.windows, "columns": series.windows.names}
         found = cls(**restored)
         found._check()
         return found
@@ -295,6 +294,6 @@ class Preprocess:
             return
         if self.shape != (self.encoding.size,) or self.columns != self.schema.names:
             raise ValueError(f"the schema is not one of samples of shape {self.shape!r}")
-        for column, block in zip(self.schema.modeled, self.encoding.blocks, strict=True):
-            if column.kind != block.kind or (column.kind == "category" and len(column.levels) != block.n_levels):
-                raise ValueError(f"the column {column.name!r} is encoded as another kind")
+        if self.series is not None and self.encoding.repeats != self.series.window:
+            raise ValueError(f"windows of {self.encoding.repeats} rows are encoded, not of {self.series.window}")
+        self.encoding.check(self.schema)

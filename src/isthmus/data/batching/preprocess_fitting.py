@@ -7,22 +7,30 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.batching.encoding import Encoding
 from isthmus.data.batching.encoding_fit import fit_encoding
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.ranges import UsedRange, is_scaled_by_use, used_range
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema
+from isthmus.data.series_layout import SeriesLayout
 from isthmus.errors import DataError
 
 MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
 
 
 def fit_preprocess(
-    train: Samples, scale: str, digits: str = "auto", range: str = "data", missing: str = "auto"
+    train: Samples,
+    scale: str,
+    digits: str = "auto",
+    range: str = "data",
+    missing: str = "auto",
+    series: SeriesLayout | None = None,
 ) -> Preprocess:
     """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `digits`: float32 takes columns for
     constant by the rule of runs from before that setting; `range`: data or type, for images that are neither bytes nor
-    floats in [0, 1]; `missing`: with median the gaps of columns of several kinds are filled too, instead of seen.
+    floats in [0, 1]; `missing`: with median the gaps of columns of several kinds are filled too, instead of seen;
+    `series`: what windows were cut from.
 
     auto brings images to [0, 1] by the range of their type, or by the range in use, and standardizes tables column by
     column, once their gaps are filled with the medians that are kept for later ones. Constant columns are scaled by 1,
@@ -30,6 +38,8 @@ def fit_preprocess(
 
     Raises: DataError if a column of the training part holds nothing but gaps.
     """
+    if series is not None:
+        return _of_windows(train, series, scale, missing)
     if train.schema is not None:
         return _of_columns(train, train.schema, scale, missing)
     fill = None if train.is_image else medians(train)
@@ -68,6 +78,20 @@ def _of_columns(train: Samples, schema: Schema, scale: str, missing: str) -> Pre
     known: dict[str, Any] = {"columns": schema.names, "label_column": train.label_column, "classes": train.classes}
     known |= {"group_column": train.group_column, "fill": fill, "schema": schema, "encoding": encoding}
     return Preprocess((encoding.size,), "float64", **known)
+
+
+def _of_windows(train: Samples, series: SeriesLayout, scale: str, missing: str) -> Preprocess:
+    """The preprocessing of windows: that of their rows, which are nearly all there once in so much of each window as
+    it does not share with the next.
+    """
+    own, rows = min(series.stride, series.window), series.rows
+    raw = train.x.reshape(len(train), series.window, -1)[:, :own].reshape(-1, series.n_columns)
+    one = _of_columns(replace(train, x=raw, columns=rows.names, windows=None), rows, scale, missing)
+    assert one.encoding is not None
+    encoding = Encoding(one.encoding.row, series.window)
+    fill = None if one.fill is None else one.fill * series.window
+    known = {"schema": series.windows, "columns": series.windows.names, "fill": fill}
+    return replace(one, **known, shape=(encoding.size,), encoding=encoding, series=series)
 
 
 def usual_values(train: Samples, schema: Schema) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from isthmus.data.hashing import Matches
 from isthmus.data.labels import evenly
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.series_layout import SeriesLayout
 from isthmus.data.whole_samples import of_one_size
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
@@ -23,11 +24,12 @@ VALIDATION_MOST = 5_000  # at 5,000 images the standard error of MNIST's cost is
 
 @dataclass(frozen=True)
 class Splits:
-    """Early stopping looks at `validation`; results are told on `test`."""
+    """Early stopping looks at `validation`; results are told on `test`. `series` says what windows are cut from."""
 
     train: Samples
     validation: Samples
     test: Samples
+    series: SeriesLayout | None = None
 
     @cached_property
     def overlap(self) -> Matches:
@@ -181,8 +183,10 @@ def held_apart(validation: Samples, share: float, seed: int, *, rule: str = "str
     """(what early stopping looks at, what nothing is chosen by): the second is the `share`, drawn by the seed.
 
     Of samples in groups it is that share of the groups. Fewer than 9 samples, or groups, are left with the others. By
-    the `rule` of runs from before, `shuffled`, groups are not looked at.
+    the `rule` of runs from before, `shuffled`, groups are not looked at. Windows of a series are parted in time.
     """
+    if validation.windows is not None:
+        return _held_in_time(validation, share)
     groups = None if rule == "shuffled" else validation.groups
     of_unit = np.arange(len(validation)) if groups is None else np.unique(groups, return_inverse=True)[1]
     n_units = int(of_unit.max(initial=-1)) + 1
@@ -192,6 +196,26 @@ def held_apart(validation: Samples, share: float, seed: int, *, rule: str = "str
     order = np.random.default_rng(seed_of(seed, "calibration")).permutation(n_units)
     held = np.isin(of_unit, order[:n])
     return validation.take(np.flatnonzero(~held)), validation.take(np.flatnonzero(held))
+
+
+def _held_in_time(validation: Samples, share: float) -> tuple[Samples, Samples]:
+    """(earlier windows, later ones), with no row in both: the last `share` of each run of windows that share rows, and
+    of runs too short for that every other one.
+    """
+    assert validation.windows is not None
+    (first, length), late, early = validation.windows, [], []
+    runs = np.split(np.arange(len(first)), np.flatnonzero(np.diff(first) > length) + 1) if share and len(first) else []
+    for k, run in enumerate(runs):
+        begin, end = int(first[run[0]]), int(first[run[-1]]) + length
+        cut = begin + round((1 - share) * (end - begin))
+        before, after = run[first[run] + length <= cut], run[first[run] >= cut]
+        if len(before) and len(after):
+            early, late = [*early, before], [*late, after]
+        else:
+            (late if k % 2 else early).append(run)
+    if not early or not late:
+        return validation, validation.take(np.zeros(0, np.int64))
+    return validation.take(np.concatenate(early)), validation.take(np.concatenate(late))
 
 
 def apart(samples: Samples, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

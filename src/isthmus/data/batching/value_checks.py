@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.numeric import value_range
-from isthmus.data.ranges import within_unit
+from isthmus.data.ranges import refuse_other_scale, within_unit
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
@@ -30,7 +30,7 @@ def refuse_other_values(samples: Samples, preprocess: Preprocess) -> None:
     if not samples.is_image or (samples.x.dtype == np.uint8 and preprocess.ends is None) or not samples.x.size:
         return
     low, high = value_range(samples.x)
-    preprocess.refuse_other_scale(str(samples.x.dtype), low, high)
+    refuse_other_scale(preprocess.ends, str(samples.x.dtype), low, high)
     by_type = preprocess.offset is None and samples.x.dtype == np.float32
     if by_type and not within_unit(low, high):
         message = f"{samples.name}: float images have values from {low:g} to {high:g}; the model takes 0 to 1."

@@ -12,6 +12,7 @@ import polars as pl
 from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema, asked_kinds
+from isthmus.data.series_layout import STAMPS
 from isthmus.data.tables.cell_conversion import Converted, as_texts, to_raw
 from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
 from isthmus.data.tables.columns import Plan
@@ -94,7 +95,7 @@ def mixed_samples(
     predicting = schema is not None if predicting is None else predicting
     features = [findings.columns[i] for i in plan.features]
     if schema is None:
-        schema = find_schema(found.cells.select(features), found.style, _asked(options, features, findings))
+        schema = _found(found, features, options, findings)
     modeled = schema.names
     if not modeled:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
@@ -121,6 +122,18 @@ def mixed_samples(
         group_column=None if plan.group is None else findings.columns[plan.group],
         notes=notes + about_labels,
     )  # fmt: skip
+
+
+def _found(found: Gathered, features: Sequence[str], options: DataConfig, findings: Findings) -> Schema:
+    """The kinds of the columns; the one that orders the rows of a series is one of times or numbers, whatever else it
+    may be.
+    """
+    cells, asked = found.cells.select(features), _asked(options, features, findings)
+    schema, time = find_schema(cells, found.style, asked), options.time
+    if time is None or time not in features or time in asked:
+        return schema
+    kind = next(column.kind for column in schema.columns if column.name == time)
+    return schema if kind in STAMPS else find_schema(cells, found.style, asked | {time: "number"})
 
 
 def _asked(options: DataConfig, features: Sequence[str], findings: Findings) -> dict[str, str]:

@@ -50,7 +50,7 @@ def read_table(path: Path, options: DataConfig, *, expected: Expected | None = N
         if file.head.startswith(PARQUET) and not file.gzipped:
             frame = ParquetFrame(path)
             return _without_wrong_label(
-                lambda guess: _from_frame(frame, stem(path), path.name, options, expected, guess)
+                lambda guess: _from_frame(frame, stem(path), path.name, options, expected, guess), options
             )
         if path.suffix.lower() == ".parquet":
             raise wrong_content(path, file.head, "a Parquet table")
@@ -58,7 +58,7 @@ def read_table(path: Path, options: DataConfig, *, expected: Expected | None = N
             raise wrong_content(path, file.head, "a table of text")
         encoding, notes = find_encoding(file, options.encoding)
         options = replace(options, encoding=encoding)
-        samples = _without_wrong_label(lambda guess: _from_text(file, options, expected, guess))
+        samples = _without_wrong_label(lambda guess: _from_text(file, options, expected, guess), options)
         return replace(samples, notes=file.notes + notes + samples.notes)
 
 
@@ -74,13 +74,15 @@ def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: 
     else:
         message = f"{name} is a {type(frame).__name__}, not a polars or pandas DataFrame."
         raise UsageError("USAGE-FRAME", message, fix="turn it into a DataFrame or a numpy array")
-    return _without_wrong_label(lambda guess: _from_frame(table, name, name, options, expected, guess))
+    return _without_wrong_label(lambda guess: _from_frame(table, name, name, options, expected, guess), options)
 
 
-def _without_wrong_label(read) -> Samples:
-    """What `read(guess_label)` gives; read again without guess if the guessed label turns out to be a quantity."""
+def _without_wrong_label(read, options: DataConfig) -> Samples:
+    """What `read(guess_label)` gives; read again without guess if the guessed label turns out to be a quantity. The
+    rows of a series have no classes of their own.
+    """
     try:
-        return read(True)
+        return read(options.window is None)
     except NoClasses as why:
         samples = read(False)
         return replace(samples, notes=(str(why), *samples.notes))
@@ -241,7 +243,7 @@ def _is_mixed(
     """Whether columns are to be read by their kinds, so far as the first rows and the options show it."""
     if expected is not None or options.shape not in {None, TABLE}:
         return isinstance(expected, Schema)
-    asked = bool(options.kinds) or options.scale == "quantile"
+    asked = bool(options.kinds) or options.scale == "quantile" or options.window is not None
     return asked or bool({names[i] for i in plan.features} & {*others})
 
 

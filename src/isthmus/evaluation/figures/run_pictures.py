@@ -37,7 +37,8 @@ def draw_pictures(
     test = prepared.splits.test
     passed = passed or pass_through(model, prepared.pairs(test), prepared.config.training.seed)
     floor = metrics["test"].get("bce_floor")
-    name = "mean image" if prepared.preprocess.is_image else "mean row"
+    sample = "image" if prepared.preprocess.is_image else "row" if prepared.splits.series is None else "window"
+    name = f"mean {sample}"
     reference = {name: metrics["mean_cost"]} if metrics.get("mean_cost") else None
     costs = {"floor": floor, "unit": unit, "reference": reference}
     draw_costs(monitor.history, path, best_epoch=monitor.best_epoch, **costs)

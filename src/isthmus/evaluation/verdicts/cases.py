@@ -91,7 +91,7 @@ class Case(NamedTuple):
 
     @property
     def sample(self) -> str:
-        return "row" if self.table else "image"
+        return "window" if "series" in self.metrics["data"] else "row" if self.table else "image"
 
     def number(self, *keys: str) -> float | None:
         """The metric at that address, or None where it is absent, null or not finite."""

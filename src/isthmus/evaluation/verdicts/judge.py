@@ -15,6 +15,7 @@ from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.code_usage import occupancy, unit_effects
 from isthmus.evaluation.metrics.flat_noise import flat_moments
 from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, Passed, floors, has_truth, is_picture, pass_through
+from isthmus.evaluation.metrics.row_filling import row_filling
 from isthmus.evaluation.verdicts import data_facts
 from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.evaluation.verdicts.verdicts import judge_all
@@ -70,6 +71,8 @@ def judge(
     if len(splits.train):
         rivals = rivals or measure.rivals_of(prepared, model.z_size)
         found["baselines"] = measure.trivial(rivals, test, prepared.preprocess, used.get("kl"))
+    if filling := row_filling(model, splits.test):
+        found["filling"] = filling
     if measure.noise_of(model, passed.data) != "none":
         found["denoising"] = about_denoising(prepared, model, passed)
     verdicts = judge_all(found, history, gather(prepared, model, passed, ending), of_other=of_other)
@@ -116,7 +119,17 @@ def about_data(prepared: Prepared) -> dict[str, Any]:
     s = prepared.splits
     sizes = {f"n_{role}": len(getattr(s, role)) for role in ("train", "validation", "test")}
     about = {"name": s.train.name, **sizes, "shape": list(prepared.preprocess.raw_shape)}
+    about |= about_series(prepared)
     return about | ({"classes": list(s.train.classes)} if s.train.classes else {})
+
+
+def about_series(prepared: Prepared) -> dict[str, Any]:
+    """What windows were cut from; nothing for other samples."""
+    layout = prepared.preprocess.series
+    if layout is None:
+        return {}
+    about = {"window": layout.window, "stride": layout.stride, "time": layout.time, "step": layout.step}
+    return {"series": about | {"columns": list(layout.rows.names)}}
 
 
 def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dict[str, Any]) -> Facts:

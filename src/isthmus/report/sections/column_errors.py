@@ -29,7 +29,10 @@ def columns(run_data: RunData) -> Section | None:
     if passed is None or test is None or prepared is None or run_data.is_image:
         return None
     seen = passed.rows(range(0, len(passed), -(-test.x.size // MOST_VALUES)))
-    preprocess, names = prepared.preprocess, column_names(run_data)
+    preprocess, names = prepared.preprocess.of_rows, column_names(run_data)
+    if preprocess is not prepared.preprocess:  # rows of windows, each by itself
+        seen = seen._replace(x=seen.x.reshape(-1, preprocess.size), x_hat=seen.x_hat.reshape(-1, preprocess.size))
+        names = list(preprocess.columns or ())
     mse, kept = _kept(preprocess, seen)
     raw, raw_hat = (preprocess.to_raw(t).double().numpy() for t in (seen.x, seen.x_hat))
     typical, spread = _typical(preprocess, raw, raw_hat)
@@ -117,14 +120,17 @@ def worst_rows(run_data: RunData) -> Section | None:
         ]
         table.append({"id": test.id_of(row), "class": run_data.class_of(row), "cells": cells,
                       "mse": numeral(float(errors[row]))})  # fmt: skip
+    sample = run_data.sample
     read = (
-        f"The ten test rows that come back worst, with errors from {three_digits(float(errors[worst[0]]))} down to "
-        f"{three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(float(errors.mean()))}; beside "
-        "each the columns "
-        "that err most, as they were given and as they came back. Look here for slips of the pen and odd cases."
+        f"The ten test {sample}s that come back worst, with errors from {three_digits(float(errors[worst[0]]))} down "
+        f"to {three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(float(errors.mean()))}; "
+        "beside each the columns that err most, as they were given and as they came back. Look here for slips of the "
+        "pen and odd cases."
     )
     if len(worst) < WORST:
-        read = read.replace("The ten test rows that come back worst", f"All {len(worst)} test rows, the worst first")
+        read = read.replace(
+            f"The ten test {sample}s that come back worst", f"All {len(worst)} test {sample}s, the worst first"
+        )
     return Section("errors", "Where it errs", "rows.html", read, {"table": table})
 
 
@@ -138,11 +144,13 @@ def column_names(run_data: RunData) -> list[str]:
 
 def _read(run_data: RunData, kept: np.ndarray, names: list[str], order: np.ndarray) -> str:
     known = kept[np.isfinite(kept)]
-    n = run_data.metrics["data"]["n_test"]
+    about, sample = run_data.metrics["data"], run_data.sample
+    n, series = about["n_test"], about.get("series")
+    long = f" for its {series['window']:,} rows" if series else ""
     said = [
-        f"Each row of the table has {len(names):,} columns and goes through a code of {run_data.metrics.get('z_size')} "
-        f"numbers. A bar shows how much of a column's ups and downs comes back, over the {n:,} test rows: 100% is a "
-        "perfect copy, 0% no better than always answering with the mean."
+        f"Each {sample} of the table has {len(names):,} columns and goes through a code of "
+        f"{run_data.metrics.get('z_size')} numbers{long}. A bar shows how much of a column's ups and downs comes back, "
+        f"over the {n:,} test {sample}s: 100% is a perfect copy, 0% no better than always answering with the mean."
     ]
     if known.size:
         said.append(

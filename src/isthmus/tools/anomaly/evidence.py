@@ -174,6 +174,8 @@ class Evidence:
 
 def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
     """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
+    if prepared.splits.series is not None:  # whose rows are scored, not its windows
+        return
     evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
     Artifacts(run_path, model.weights_sha256 or "").put(EVIDENCE, *evidence.as_part())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,74 +15,21 @@ from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, FolderInUseError, ResourceError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
 from isthmus.evaluation.figures.data_pictures import as_pictures
-from isthmus.evaluation.verdicts.set_check import NOT_CHECKED, SetCheck, SetScores, check_set
+from isthmus.evaluation.verdicts.set_check import SetScores, check_set
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.training_rows import keep_training_rows, training_rows
 from isthmus.system.outputs import refuse_inputs
 from isthmus.tools.anomaly.conformal import outliers, settled_rate, threshold
 from isthmus.tools.anomaly.detector import Detector, Scores
-from isthmus.tools.inference.apply import TABLES, keep_inputs
+from isthmus.tools.anomaly.scored import Scored
+from isthmus.tools.anomaly.series_scores import score_series
 from isthmus.tools.inference.picking import is_own, pick
-from isthmus.wording import counted
+from isthmus.tools.inference.written import TABLES, keep_inputs
 
 BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first
 BLAME_VALUES = 2**27  # values sent through the model for that: some seconds. Wide tables have fewer rows explained
 PICTURED = 20
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What was written where, how many of how many are outliers at which rate, and sentences for people.
-
-    `n_trained` of the n samples were trained on; None where that was not looked for. Where whole groups calibrate,
-    `groups` are how many of how many groups hold an outlier, and the rate is that of such groups.
-    """
-
-    out: Path
-    picture: Path | None
-    n: int
-    n_outliers: int
-    rate: float
-    threshold: float
-    n_calibration: int
-    said: tuple[str, ...]
-    n_trained: int | None = None
-    set: SetCheck = NOT_CHECKED
-    groups: tuple[int, int] | None = None
-
-    @property
-    def text(self) -> str:
-        if not self.n_calibration:
-            return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
-        n_found = counted(self.n_outliers, "outlier")
-        if self.groups is not None:
-            found, groups = self.groups
-            usual = f"; {_rounded(self.rate * groups)} would be expected if all were normal" * (not self.n_trained)
-            return (
-                f"{n_found} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a rate of "
-                f"{self.rate:.2g} of groups with a false alarm{usual}. Scores written to {self.out}"
-            )
-        new = self.n - (self.n_trained or 0)
-        expected = self.rate * new
-        usual = _rounded(expected)
-        all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
-        return (
-            f"{n_found} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
-            f"{usual} would be expected {all_normal}. Scores written to {self.out}"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
-        about |= {"outliers": self.n_outliers, "false_alarms": self.rate if self.n_calibration else None}
-        about |= {"threshold": self.threshold, "n_trained_on": self.n_trained, "set": self.set.as_dict()}
-        if self.groups is not None:
-            about["groups"] = {"n": self.groups[1], "with_outliers": self.groups[0]}
-        return about | {"n_calibration": self.n_calibration, "said": list(self.said)}
-
-
-def _rounded(expected: float) -> str:
-    return f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
 
 
 def score(
@@ -92,12 +39,15 @@ def score(
     """Writes `id`, `label` where known, `score`, `p_value`, `outlier` and the parts of the score of every sample.
 
     Of a table the three columns that the strangest rows owe most of their score to are named beside, with the nats by
-    which it would fall if that column alone were as usual. `picture` is a .png of the strangest images.
+    which it would fall if that column alone were as usual. `picture` is a .png of the strangest images, or of a
+    series over time, of which every row has a score.
 
     Raises: UsageError for a rate that too few calibration samples can hold; as `picking.pick`.
     """
     target = Path(out)
     _refuse(run, source, target, picture)
+    if run.model.preprocess.series is not None:
+        return score_series(run, source, target, false_alarms, picture, settings)
     detector = Detector.of_run(run)
     rate = settled_rate(false_alarms, len(detector.calibration), detector.unit)
     samples = pick(run, source, settings)
@@ -231,7 +181,7 @@ def _refuse(run: RunFolder, source: str | Path, out: Path, picture: str | Path |
     if Path(picture).suffix.lower() != ".png":
         message = f"the picture cannot be written as {Path(picture).suffix or 'a folder'}."
         raise UsageError("USAGE-OUT", message, fix="name a .png file with --picture")
-    if not run.model.preprocess.is_image:
+    if not run.model.preprocess.is_image and run.model.preprocess.series is None:
         message = "rows of a table make no picture; the columns to blame stand in the table of scores."
         raise UsageError("USAGE-OUT", message, fix="leave out --picture")
 

@@ -20,8 +20,9 @@ from isthmus.runs.folder import RunFolder
 from isthmus.tools.editing.directions import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
 from isthmus.tools.editing.features import Feature
 from isthmus.tools.editing.levels import levels_of, turned
-from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
+from isthmus.tools.inference.apply import write_samples
 from isthmus.tools.inference.picking import parted, pick
+from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.classifier import classifier_of
 from isthmus.tools.sampling.synthesis import Made, visible
 

@@ -21,8 +21,8 @@ from isthmus.tools.editing import directions
 from isthmus.tools.editing import edits as editing
 from isthmus.tools.editing.directions import METHOD
 from isthmus.tools.editing.features import Feature, Group
-from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.picking import pick
+from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.traversal import usual_code
 from isthmus.wording import shell_word
 

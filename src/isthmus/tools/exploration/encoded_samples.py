@@ -23,9 +23,9 @@ from isthmus.evaluation.figures.data_pictures import shown
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
-from isthmus.tools.inference.apply import TABLES, keep_inputs
 from isthmus.tools.inference.intake import any_samples, read_parts
 from isthmus.tools.inference.picking import parted, pick
+from isthmus.tools.inference.written import TABLES, keep_inputs
 
 Settings = Mapping[str, Any]
 PARTS = ("train", "validation", "test")

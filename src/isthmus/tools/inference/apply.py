@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from isthmus.data.tables.reading import read_table
 from isthmus.data.tables.writing import about_formulas, without_apostrophes, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.verdicts.noise_check import judge_noise
-from isthmus.evaluation.verdicts.set_check import SetCheck, check_set
+from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.photo import PhotoDenoiser
 from isthmus.runs.folder import RunFolder
@@ -27,29 +27,13 @@ from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
 from isthmus.tools.inference.frame_saving import save_frames
-from isthmus.tools.inference.photographs import CleanedFile, Wish, denoise_photographs, photographs_of, told
+from isthmus.tools.inference.photographs import Wish, denoise_photographs, photographs_of, told
 from isthmus.tools.inference.picking import pick
+from isthmus.tools.inference.rows_given_back import reconstruct_series
+from isthmus.tools.inference.written import TABLES, Written, keep_inputs
 from isthmus.wording import counted, printable
 
-TABLES = {".csv", ".parquet"}
 NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second
-
-
-@dataclass(frozen=True)
-class Written:
-    """What was written, where, and what is to be said about it."""
-
-    path: Path
-    n: int
-    said: tuple[str, ...]
-    set: SetCheck | None = None
-    files: tuple[CleanedFile, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        about: dict[str, Any] = {"out": str(self.path), "n": self.n, "said": list(self.said)}
-        if self.files:
-            about["files"] = [file.as_dict() for file in self.files]
-        return about if self.set is None else about | {"set": self.set.as_dict()}
 
 
 def reconstruct(
@@ -57,6 +41,8 @@ def reconstruct(
 ) -> Written:
     """Writes the reconstruction of every sample of `source` (as for `picking.pick`) to `out`."""
     keep_inputs(run, source, out)
+    if run.model.preprocess.series is not None:
+        return reconstruct_series(run, source, Path(out), settings)
     samples = pick(run, source, settings)
     written = write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
     return _with_set(run, samples, written)
@@ -94,6 +80,9 @@ def denoise(
         if given is not None:
             message = f"{flag} is for image files through a network without a code (recipe photo)."
             raise UsageError("USAGE-STRENGTH", message, fix=f"leave {flag} out")
+    if model.preprocess.series is not None:
+        model.refuse_denoising()
+        return reconstruct_series(run, source, out, settings)
     samples = pick(run, source, settings)
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
@@ -155,12 +144,6 @@ def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[s
     whole = check_set(run, samples, noisy=run.config.model.noise != "none")
     sentences = [*noise, *([whole.text] if whole.text and not (noise and whole.undo is None) else [])]
     return replace(written, said=(*written.said, *sentences), set=whole)
-
-
-def keep_inputs(run: RunFolder, source: str | Path, out: str | Path) -> None:
-    """Raises: UsageError if writing to `out` would replace what is read, add to it, or replace the run's own data."""
-    data = run.config.data
-    refuse_inputs(out, source, kept=[path for path in (data.source, data.target, data.validation, data.test) if path])
 
 
 def about_noise(run: RunFolder, samples: Samples) -> tuple[str, ...]:

@@ -13,19 +13,20 @@ import torch
 
 from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.kinds import kind_of_file
-from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema, TableColumn
+from isthmus.data.series.series_rows import SeriesRows, as_given
 from isthmus.data.tables.cell_conversion import to_raw, to_texts
 from isthmus.data.tables.cell_reading import read_cells
 from isthmus.data.tables.cells import Style
 from isthmus.data.tables.given_columns import filled_frame, in_type, put
 from isthmus.data.tables.writing import about_formulas, write_table
-from isthmus.errors import UsageError
+from isthmus.errors import DataError, UsageError
 from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
-from isthmus.tools.inference.apply import TABLES, keep_inputs
-from isthmus.tools.inference.intake import read_input, reading_options
+from isthmus.tools.inference.intake import read_input, read_rows, reading_options
+from isthmus.tools.inference.rows_given_back import rows_given_back
+from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.wording import counted, number, printable
 
 DAY = 86_400.0  # seconds: errors of times are told in days
@@ -71,11 +72,15 @@ def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
     if target.suffix.lower() not in {*TABLES, ".tsv", *([".npy"] if is_array else [])}:
         message = f"a table cannot be written as {target.suffix or 'a folder'}."
         raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
-    samples = read_input(run, source, settings)  # with every check that a table for this run has to pass
-    if is_array:
-        raw, told = samples.x, _write_array(run, samples, target)
+    if run.model.preprocess.series is not None:
+        rows = read_rows(run, source, settings)
+        samples, made = rows.table, answered_rows(run, rows)
     else:
-        raw, told = _write_cells(run, schema, Path(source), target, settings)
+        samples, made = read_input(run, source, settings), None  # with every check that a table has to pass
+    if is_array:
+        raw, told = samples.x, _write_array(run, answered(run, samples.x) if made is None else made, target)
+    else:
+        raw, told = _write_cells(run, schema, Path(source), target, settings, made)
     gaps = np.isnan(raw)
     counts = {c.name: int(gaps[:, k].sum()) for k, c in enumerate(schema.modeled) if gaps[:, k].any()}
     errors = {k: v for k, v in fill_errors(run.path, run.model.weights_sha256).items() if k in counts}
@@ -101,7 +106,17 @@ def answered(run: RunFolder, raw: np.ndarray) -> np.ndarray:
     """Raw rows (N, K) with their gaps filled: by the model, and by the usual value where the other columns told nothing
     of a column's validation cells.
     """
-    values, errors = filled(run.model, raw), fill_errors(run.path, run.model.weights_sha256)
+    return _usual_where_better(run, raw, filled(run.model, raw))
+
+
+def answered_rows(run: RunFolder, rows: SeriesRows) -> np.ndarray:
+    """As `answered`, of the rows of a series, by all windows that hold them; in the order of the table."""
+    raw = as_given(rows, rows.raw)
+    return _usual_where_better(run, raw, np.where(np.isnan(raw), rows_given_back(run.model, rows), raw))
+
+
+def _usual_where_better(run: RunFolder, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
+    errors = fill_errors(run.path, run.model.weights_sha256)
     for k, column in enumerate(_schema(run).modeled):
         error = errors.get(column.name)
         if error is not None and error.tells_nothing:
@@ -113,7 +128,7 @@ def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, floa
     """By column with gaps in raw rows (N, K), how far DRAWS lie apart, see `Imputed`; empty where none can be drawn."""
     rows = raw[np.isnan(raw).any(1)]
     rows = rows[:: max(1, -(-len(rows) // DRAWN_ROWS))]
-    if not can_draw(run.model) or not len(rows):
+    if not can_draw(run.model) or not len(rows) or run.model.preprocess.series is not None:
         return {}
     gaps, answer = np.isnan(rows), answered(run, rows)
     draws, found = np.stack(list(drawn(run.model, rows, DRAWS, seed))), {}
@@ -125,7 +140,8 @@ def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, floa
 
 
 def _schema(run: RunFolder) -> Schema:
-    schema = run.model.preprocess.schema
+    """The columns of a row."""
+    schema = run.model.preprocess.of_rows.schema
     if schema is None:
         message = "this run was not trained to fill gaps: its data had none, and all of its columns are numbers."
         fix = "train on a table with gaps, or say what one of its columns is, as in --column NAME=number"
@@ -149,24 +165,33 @@ def _like(carrier: Carrier, raw: np.ndarray, values: np.ndarray, schema: Schema)
     return found.iloc[0] if carrier.is_named_row else found
 
 
-def _write_array(run: RunFolder, samples: Samples, target: Path) -> tuple[str, ...]:
+def _write_array(run: RunFolder, values: np.ndarray, target: Path) -> tuple[str, ...]:
     """Writes rows of numbers, to a table under the names of the run's columns."""
-    values = answered(run, samples.x)
     if target.suffix.lower() == ".npy":
         write_atomic(target, lambda part: np.save(part, values, allow_pickle=False))
         return ()
-    columns = run.model.preprocess.cells(values)
+    columns = run.model.preprocess.of_rows.cells(values)
     write_table(target, columns)
     return about_formulas(target, columns)
 
 
 def _write_cells(
-    run: RunFolder, schema: Schema, source: Path, target: Path, settings: Mapping[str, Any] | None
+    run: RunFolder,
+    schema: Schema,
+    source: Path,
+    target: Path,
+    settings: Mapping[str, Any] | None,
+    made: np.ndarray | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Writes all cells of a table, those of columns that the model does not know too; gives its raw rows (N, K)."""
+    """Writes all cells of a table, those of columns that the model does not know too; gives its raw rows (N, K).
+    `made` (N, K) is what was made of them already.
+    """
     cells, style = read_cells(source, reading_options(run, settings), schema)
     raw = to_raw(cells.select(schema.names), schema, style).values
-    made, gaps = answered(run, raw), np.isnan(raw)
+    made, gaps = answered(run, raw) if made is None else made, np.isnan(raw)
+    if len(made) != len(raw):
+        message = f"{counted(len(raw) - len(made), 'row')} of {source.name} cannot be read, so not all can be filled."
+        raise DataError("DATA-ROW", message, fix="mend them, and leave --skip-bad-rows and --missing drop out")
     for k, column in enumerate(schema.modeled):
         if gaps[:, k].any():
             cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps[:, k], column, style))

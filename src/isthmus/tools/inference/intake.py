@@ -16,6 +16,10 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.value_checks import refuse_other_values
 from isthmus.data.images.channels import in_color, with_opacity
 from isthmus.data.samples import Bundle, Samples
+from isthmus.data.series.series_reading import known_series
+from isthmus.data.series.series_rows import SeriesRows
+from isthmus.data.series.windowing import first_rows, window_samples
+from isthmus.data.series_layout import SeriesLayout
 from isthmus.data.tables.columns import OTHER_TABLE, match_columns
 from isthmus.data.whole_samples import cut_anew
 from isthmus.errors import DataError, UsageError
@@ -34,13 +38,29 @@ def read_input(
 
     Raises: DataError for other sizes or columns, with the fix.
     """
+    return fitting(_read(run, source, settings, target), run.model.preprocess)
+
+
+def _read(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None, target: Any = None) -> Samples:
     from isthmus.data.read import read_samples
 
     with _knowing(run):
         found = read_samples(str(source), reading_options(run, settings), expected=run.model.preprocess.expected)
         found = _with_target(run, found, settings, target)
     _refuse_without_group(found, settings)
-    return fitting(found, run.model.preprocess)
+    return found
+
+
+def read_rows(run: RunFolder, source: Any, settings: Mapping[str, Any] | None = None) -> SeriesRows:
+    """The rows of a series, in a file or an object of Python, for a run that was trained on windows.
+
+    Raises: as `read_input` and `in_order`.
+    """
+    layout = run.model.preprocess.series
+    assert layout is not None
+    is_file = isinstance(source, str | Path)
+    table = _read(run, source, settings) if is_file else _of_object(run, source, settings)
+    return known_series(table, layout).rows
 
 
 def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None) -> Bundle:
@@ -77,17 +97,20 @@ def _has_names(data: Any) -> bool:
 
 def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None, target: Any = None) -> Samples:
     """As `read_input`, of an object of Python that `read_object` takes; its test part, where it has one."""
+    return fitting(_of_object(run, data, settings, target), run.model.preprocess)
+
+
+def _of_object(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, target: Any = None) -> Samples:
     from isthmus.data.objects import read_object
 
     try:
         with _knowing(run):
             found = read_object(data, reading_options(run, settings), expected=run.model.preprocess.expected)
-            found = _with_target(run, found.test or found.train, settings, target)
+            return _with_target(run, found.test or found.train, settings, target)
     except DataError as error:
         if error.code == "DATA-MISSING":
             error.fix = 'pass settings={"missing": "drop"}, or "median": those of the training part fill the gaps'
         raise
-    return fitting(found, run.model.preprocess)
 
 
 def _with_target(run: RunFolder, found: Samples, settings: Mapping[str, Any] | None, target: Any) -> Samples:
@@ -135,7 +158,9 @@ def _knowing(run: RunFolder) -> Iterator[None]:
 def _reading(preprocess: Preprocess) -> dict[str, Any]:
     """Reading options that follow from what the model takes."""
     if not preprocess.is_image:
-        return {"label": preprocess.label_column, "digits": preprocess.digits}
+        series = preprocess.series
+        known = {} if series is None else {"window": series.window, "stride": series.stride, "time": series.time}
+        return {"label": preprocess.label_column, "digits": preprocess.digits} | known
     C, H, W = preprocess.shape
     pixels = (
         {"shape": f"{H}x{W}" + (f"x{C}" if C > 1 else ""), "label": preprocess.label_column}
@@ -150,6 +175,8 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
 
     Raises: DataError where that cannot be done without changing the data more.
     """
+    if preprocess.series is not None:
+        return _windows(samples, preprocess.series)
     if preprocess.columns is not None and samples.columns is not None:
         order = match_columns(samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.name)
         if not samples.is_image:
@@ -169,6 +196,16 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         raise _other_shape(samples.name, given, wanted)
     _refuse_unfillable(samples, preprocess)
     return samples
+
+
+def _windows(table: Samples, layout: SeriesLayout) -> Samples:
+    """The windows of a series as samples. Raises: DataError where there is none."""
+    rows = known_series(table, layout).rows
+    first = first_rows(rows.stretches, layout.window, layout.cover)
+    if not len(first):
+        message = f"{table.name}: no {layout.window:,} rows on end, which make a window; {rows.longest:,} at most."
+        raise DataError("DATA-COUNT", message, fix="give more rows; `isthmus score` takes shorter stretches too")
+    return window_samples(rows, first, layout)
 
 
 def _with_channels(samples: Samples, preprocess: Preprocess) -> Samples:
@@ -209,4 +246,4 @@ def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> 
     return DataError("DATA-SHAPE", f"{name} holds images of {sizes[0]}; the model was trained on {sizes[1]}.", fix=fix)
 
 
-__all__ = ["fitting", "raw_of", "read_given", "read_input", "read_parts", "reading_options"]
+__all__ = ["fitting", "raw_of", "read_given", "read_input", "read_parts", "read_rows", "reading_options"]

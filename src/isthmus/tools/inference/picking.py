@@ -43,6 +43,14 @@ def pick_one(run: RunFolder, text: str, settings: Mapping[str, Any] | None = Non
     return samples
 
 
+def refuse_picked(source: str | Path) -> None:
+    """Raises: UsageError for rows of a series by their numbers, which would not be on end."""
+    name, choice = parted(source)
+    if choice is not None:
+        message = f"{printable(source)} names rows of a series, which are told by the rows beside them."
+        raise UsageError("USAGE-PICK", message, fix=f"name all of it: {printable(name)}")
+
+
 def is_own(run: RunFolder, text: str | Path) -> bool:
     """Whether the samples that `text` names are of the data that the run was trained on."""
     source, own = parted(text)[0], run.config.data.source
@@ -103,4 +111,4 @@ def _is_path(text: str) -> bool:
         return False
 
 
-__all__ = ["is_own", "pick", "pick_one"]
+__all__ = ["is_own", "pick", "pick_one", "refuse_picked"]

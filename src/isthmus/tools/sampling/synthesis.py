@@ -22,9 +22,10 @@ from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed
-from isthmus.tools.inference.apply import TABLES, keep_inputs, write_samples
+from isthmus.tools.inference.apply import write_samples
 from isthmus.tools.inference.intake import raw_of
 from isthmus.tools.inference.picking import parted, pick_one
+from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.interpolation import PATHS, blend, refuse_discrete
 from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows_of
 from isthmus.tools.sampling.sampling import PRIOR, Sampled, draw_samples, has_prior

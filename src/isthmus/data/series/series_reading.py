@@ -1,0 +1,155 @@
+"""A table that was read as a series: which column says when its rows were, and its rows in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from isthmus.config import DataConfig
+from isthmus.data.samples import Samples
+from isthmus.data.schema import Schema, TableColumn, asked_kinds
+from isthmus.data.series.series_rows import SeriesRows, in_order
+from isthmus.data.series.series_split import settled_stride
+from isthmus.data.series_layout import MOST_WINDOW, SeriesLayout
+from isthmus.data.tables.cell_conversion import to_raw
+from isthmus.data.tables.cells import PLAIN
+from isthmus.data.tables.kind_finding import find_schema
+from isthmus.errors import DataError, UsageError
+from isthmus.wording import listed, printable, shell_word
+
+
+class Series(NamedTuple):
+    """The rows of a table in order, and what its windows are."""
+
+    rows: SeriesRows
+    layout: SeriesLayout
+
+
+def as_series(table: Samples, options: DataConfig) -> Series:
+    """A table for a training with `--window`.
+
+    Raises: DataError for images, for a column of times that is not there, and for several that may be meant; as
+    `in_order`.
+    """
+    assert options.window is not None
+    if options.window > MOST_WINDOW:
+        message = f"a window of {options.window:,} rows is more than {MOST_WINDOW:,}, which no network takes."
+        raise UsageError("USAGE-WINDOW", message, fix=f"pass --window {max(1, min(1024, len(table) // 16))}")
+    if table.is_image:
+        message = f"{table.name} holds images; --window is for the rows of a table."
+        raise UsageError("USAGE-WINDOW", message, fix="leave --window out")
+    table = _with_schema(table, options)
+    time = _time(table, options)
+    table = _without_other_times(table, time, options)
+    assert table.schema is not None
+    layout = SeriesLayout(options.window, 1, table.schema, time)
+    if not layout.n_columns:
+        kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in table.schema.columns[:5])
+        message = f"{table.name} has no column to learn from beside its times: {kinds}."
+        raise DataError("DATA-COLUMNS", message, fix="give it a column whose values change")
+    ordered = in_order(table, layout)
+    stride = settled_stride(options.stride, len(table), layout.window, layout.n_columns)
+    layout = replace(layout, stride=stride, step=ordered.rows.step)
+    notes = (*table.notes, *ordered.notes, *_rising(table, layout), *_about_stride(options, layout))
+    return Series(replace(ordered.rows, table=replace(table, notes=notes)), layout)
+
+
+def known_series(table: Samples, layout: SeriesLayout) -> Series:
+    """A table for a trained model, its columns those of `layout.table`. Raises: as `in_order`."""
+    ordered = in_order(table, layout, predicting=True)
+    return Series(replace(ordered.rows, table=replace(table, notes=(*table.notes, *ordered.notes))), layout)
+
+
+def _about_stride(options: DataConfig, layout: SeriesLayout) -> tuple[str, ...]:
+    if options.stride is None and layout.stride > 1:
+        return (f"every {layout.stride}th window is trained on, for memory; --stride says another number",)
+    if layout.stride > layout.window:
+        n = layout.stride - layout.window
+        return (f"a stride of {layout.stride:,} leaves {n:,} rows between one window and the next out of training",)
+    return ()
+
+
+def _with_schema(table: Samples, options: DataConfig) -> Samples:
+    """An array as a table whose columns are known."""
+    if table.schema is not None:
+        return table
+    names = table.columns or tuple(f"column_{i + 1}" for i in range(table.x.shape[1]))
+    asked = asked_kinds(options.kinds)
+    if options.time in names:
+        asked = {str(options.time): "number"} | asked
+    cells = pl.DataFrame({name: table.x[:, i].astype(np.float64) for i, name in enumerate(names)})
+    schema = find_schema(cells, PLAIN, asked)
+    if not schema.modeled:
+        kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
+        raise DataError("DATA-COLUMNS", f"{table.name} has no column to learn from: {kinds}.", fix="give it one")
+    raw = to_raw(cells.select(schema.names), schema, PLAIN).values
+    return replace(table, x=raw, schema=schema, columns=schema.names)
+
+
+def _time(table: Samples, options: DataConfig) -> str | None:
+    """The column that orders the rows."""
+    assert table.schema is not None
+    names = [column.name for column in table.schema.columns]
+    if options.time is not None:
+        if options.time not in table.schema.names:
+            message = f'{table.name} has no column "{printable(options.time)}" for --time.'
+            raise DataError("DATA-COLUMNS", message, fix=f"the columns are {listed(names, 10)}")
+        return options.time
+    times = [column.name for column in table.schema.modeled if column.kind == "time"]
+    if len(times) > 1:
+        message = f"{table.name} has {len(times)} columns of times, {listed(times)}; one of them orders the rows."
+        raise DataError("DATA-TIME", message, fix=f"pass --time {shell_word(_finest(table, times))}")
+    return times[0] if times else None
+
+
+def _finest(table: Samples, names: Sequence[str]) -> str:
+    """The column with the most different values: days cannot order hours."""
+    assert table.schema is not None
+    place = table.schema.names.index
+    return max(names, key=lambda name: len(np.unique(table.x[:, place(name)])))
+
+
+def _rises(table: Samples, name: str) -> bool:
+    assert table.schema is not None
+    return bool((np.diff(table.x[:, table.schema.names.index(name)]) > 0).all())
+
+
+def _rising(table: Samples, layout: SeriesLayout) -> tuple[str, ...]:
+    """A hint where nothing orders the rows and a column of numbers rises from each to the next."""
+    names = () if layout.time or table.schema is None or len(table) < 3 else table.schema.quantities
+    found = [name for name in names if _rises(table, name)]
+    said = "rises from row to row; if it says when they were, pass --time"
+    return tuple(f'{table.name}: column "{printable(name)}" {said} {shell_word(name)}.' for name in found[:1])
+
+
+def _without_other_times(table: Samples, time: str | None, options: DataConfig) -> Samples:
+    """Times besides that of the rows lie beyond all that training saw; they are left out unless asked for."""
+    assert table.schema is not None
+    asked = asked_kinds(options.kinds)
+    others = [c.name for c in table.schema.modeled if c.kind == "time" and c.name != time and c.name not in asked]
+    if not others:
+        return table
+    columns = tuple(_skipped(c) if c.name in others else c for c in table.schema.columns)
+    kept = [k for k, name in enumerate(table.schema.names) if name not in others]
+    schema = Schema(columns)
+    note = f"{table.name}: {listed(others)} left out: times later than all in training (--column NAME=time keeps one)."
+    return replace(table, x=table.x[:, kept], schema=schema, columns=schema.names, notes=(*table.notes, note))
+
+
+def _skipped(column: TableColumn) -> TableColumn:
+    return TableColumn(column.name, "skip", "times besides that of the rows")
+
+
+def refuse_series_options(options: DataConfig) -> None:
+    """Raises: UsageError for options of a series where no window is asked for."""
+    given: Sequence[str] = [f"--{name}" for name in ("stride", "time") if getattr(options, name) is not None]
+    if given and options.window is None:
+        message = f"{' and '.join(given)} says nothing of a table whose rows are samples by themselves."
+        raise UsageError("USAGE-WINDOW", message, fix="say how many rows make a sample, as in --window 24")
+
+
+__all__ = ["Series", "as_series", "known_series", "refuse_series_options"]

@@ -1,0 +1,234 @@
+"""The rows of a table in the order of time, parted where windows must not reach across: at breaks and at groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from isthmus.data.samples import Samples
+from isthmus.data.schema import TableColumn
+from isthmus.data.series.clock_changes import clock_changes, without_changes
+from isthmus.data.series_layout import SeriesLayout
+from isthmus.data.tables.times import to_text
+from isthmus.errors import DataError
+from isthmus.wording import counted, listed, printable
+
+SLACK = 0.5  # of the step: months are 28 to 31 days long, and clocks are late, without a row missing
+OTHER_STEP = 0.05  # that rows may be further or less apart than in training; hours are no half hours
+SHOWN = 3  # breaks that are told one by one
+LEAST_STEPS = 3  # distances that say how far rows usually are apart
+
+
+@dataclass(frozen=True)
+class SeriesRows:
+    """`raw` (N, K) in the order of time, group after group; `order` (N,) is where each row stands in `table`, `stamps`
+    (N,) when it was, on a clock that is never set (None: nobody says), `starts` the first row of each stretch without a
+    break.
+    """
+
+    table: Samples
+    raw: np.ndarray
+    order: np.ndarray
+    stamps: np.ndarray | None
+    starts: np.ndarray
+    step: float | None
+    groups: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @property
+    def stretches(self) -> list[slice]:
+        """The rows of each stretch."""
+        return [slice(a, b) for a, b in pairwise([*self.starts.tolist(), len(self)])]
+
+    @property
+    def longest(self) -> int:
+        """Rows of the longest stretch."""
+        return max(part.stop - part.start for part in self.stretches)
+
+
+class Ordered(NamedTuple):
+    """The rows, and what is to be said of their order and of its breaks."""
+
+    rows: SeriesRows
+    notes: tuple[str, ...]
+
+
+def in_order(table: Samples, layout: SeriesLayout, *, predicting: bool = False) -> Ordered:
+    """The rows of `table` (N, K), with the column of times among its columns, by that column and its groups.
+
+    Where a trained model asks (`predicting`), `layout.step` is what its rows were apart.
+
+    Raises: DataError for rows without a time, for times that are all one, and for rows that are further or less apart
+    than those in training.
+    """
+    groups = np.zeros(len(table), np.int64) if table.groups is None else table.groups
+    column = layout.time_column
+    if column is None or table.columns is None:
+        order = np.argsort(groups, kind="stable")
+        rows = _parted(table, table.x, order, None, None, groups)
+        return Ordered(rows, (*_about_order(table, order, "its groups"), *_about_nothing(table, predicting)))
+    place = table.columns.index(column.name)
+    given = table.x[:, place].astype(np.float64)
+    _refuse_missing(table, given, column)
+    stamps, notes = _even_clock(table, given, column, groups)
+    order = np.lexsort((stamps, groups))
+    step = _step(stamps[order], groups[order])
+    _refuse_step(table, step, layout, column, predicting)
+    raw = np.delete(table.x, place, 1)
+    rows = _parted(table, raw, order, stamps, step, groups)
+    notes += (*_about_order(table, order, f'"{printable(column.name)}"'), *_about_breaks(rows, given[order], column))
+    return Ordered(rows, notes)
+
+
+def _parted(
+    table: Samples,
+    raw: np.ndarray,
+    order: np.ndarray,
+    stamps: np.ndarray | None,
+    step: float | None,
+    groups: np.ndarray,
+) -> SeriesRows:
+    ordered = groups[order]
+    ends = np.diff(ordered) != 0
+    if stamps is not None:
+        ends |= ~_follows(np.diff(stamps[order]), step)
+    starts = np.concatenate([[0], np.flatnonzero(ends) + 1])
+    at = None if stamps is None else stamps[order]
+    return SeriesRows(table, raw[order].astype(np.float64), order, at, starts, step, ordered)
+
+
+def _follows(apart: np.ndarray, step: float | None) -> np.ndarray:
+    """Which distances are those of a row and the next one."""
+    return np.ones(len(apart), bool) if step is None else np.abs(apart - step) <= SLACK * step
+
+
+def _refuse_missing(table: Samples, stamps: np.ndarray, column: TableColumn) -> None:
+    rows = np.flatnonzero(np.isnan(stamps))
+    if not len(rows):
+        return
+    problems = [f'row {table.id_of(int(i))}, column "{printable(column.name)}": no time' for i in rows]
+    message = f'{table.name}: {counted(len(rows), "row")} without a time in column "{printable(column.name)}".'
+    fix = "pass --missing drop to leave such rows out"
+    raise DataError("DATA-TIME", message, fix=fix, problems=problems)
+
+
+def _even_clock(
+    table: Samples, stamps: np.ndarray, column: TableColumn, groups: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Stamps of a clock that is never set, where local times of one series stand in order but for that."""
+    local = column.kind == "time" and not column.zone and "%d" in column.format and column.step < 86_400
+    step = _step(stamps, groups) if local else None
+    if step is None:
+        return stamps, ()
+    even, shown = stamps.copy(), []
+    for rows in _rows_of_groups(groups):
+        changes = clock_changes(stamps[rows], step)
+        going_on = without_changes(stamps[rows], changes)
+        if (np.diff(going_on) >= 0).all():  # else rows are out of order for other reasons
+            even[rows] = going_on
+            texts = [(c.forward, _text(stamps[rows[c.row - 1]], column)) for c in changes]
+            shown += [f"{'forward' if forward else 'back'} after {text}" for forward, text in texts]
+    if not (found := list(dict.fromkeys(shown))):
+        return stamps, ()
+    said = f"the clock seems to be set {listed(found, SHOWN, quote='')}; the rows go on as if it were not"
+    return even, (f"{table.name}: {said}.",)
+
+
+def _rows_of_groups(groups: np.ndarray) -> list[np.ndarray]:
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+
+
+def _step(stamps: np.ndarray, groups: np.ndarray) -> float | None:
+    """The median of the distances forward between rows of a group; None where there are none."""
+    apart = np.diff(stamps)[np.diff(groups) == 0]
+    forward = apart[apart > 0]
+    return float(np.median(forward)) if len(forward) else None
+
+
+def _refuse_step(
+    table: Samples, step: float | None, layout: SeriesLayout, column: TableColumn, predicting: bool
+) -> None:
+    name = printable(column.name)
+    if step is None and not predicting:
+        message = f'{table.name}: column "{name}" holds one time for all rows, which says nothing of their order.'
+        raise DataError("DATA-TIME", message, fix=f"take the rows as they stand, with --column {name}=skip")
+    wanted = layout.step
+    if step is None or wanted is None or not predicting or len(table) <= LEAST_STEPS:
+        return
+    if abs(step - wanted) > OTHER_STEP * wanted:
+        near, far = (_distance(each, column) for each in (step, wanted))
+        message = f"{table.name}: its rows are {near} apart; those that the model was trained on were {far} apart."
+        raise DataError("DATA-TIME", message, fix=f"bring the table to one row every {far}")
+
+
+def _about_order(table: Samples, order: np.ndarray, what: str) -> tuple[str, ...]:
+    moved = int((order != np.arange(len(order))).sum())
+    return (f"{table.name}: {counted(moved, 'row')} moved, to bring all into the order of {what}.",) if moved else ()
+
+
+def _about_nothing(table: Samples, predicting: bool) -> tuple[str, ...]:
+    """That nothing says when the rows were."""
+    said = f"{table.name}: no column of times; the rows are taken in the order in which they stand, without a break."
+    return () if predicting else (said,)
+
+
+def _about_breaks(rows: SeriesRows, stamps: np.ndarray, column: TableColumn) -> tuple[str, ...]:
+    """The breaks within groups, the first ones by name; `stamps` (N,) in order, as they were written."""
+    at = [int(i) for i in rows.starts[1:] if rows.groups[i] == rows.groups[i - 1]]
+    if not at or rows.stamps is None or rows.step is None:
+        return ()
+    shown = [_break(rows, stamps, i, column) for i in at[:SHOWN]]
+    more = f"; and {len(at) - SHOWN:,} more" if len(at) > SHOWN else ""
+    what = f"{counted(len(at), 'break')} in time, which no window crosses"
+    return (f"{rows.table.name}: {what}: {'; '.join(shown)}{more}.",)
+
+
+def _break(rows: SeriesRows, stamps: np.ndarray, i: int, column: TableColumn) -> str:
+    assert rows.stamps is not None
+    assert rows.step is not None
+    before, after = _text(stamps[i - 1], column), _text(stamps[i], column)
+    apart = float(rows.stamps[i] - rows.stamps[i - 1])
+    if apart <= SLACK * rows.step:
+        twice = before == after
+        return f"{before} stands twice" if twice else f"{after} stands only {_distance(apart, column)} after {before}"
+    n = round(apart / rows.step) - 1
+    return f"{counted(n, 'row')} missing between {before} and {after}"
+
+
+def _text(stamp: float, column: TableColumn) -> str:
+    return to_text(np.array([stamp]), column.format, column.zone)[0] if column.kind == "time" else f"{stamp:.10g}"
+
+
+def _distance(apart: float, column: TableColumn) -> str:
+    """A distance in words: seconds by the largest unit that it is a multiple of."""
+    if column.kind != "time":
+        return f"{apart:.6g}"
+    for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if apart >= length and apart % length == 0:
+            return counted(round(apart / length), unit)
+    return f"{apart:.6g} seconds"
+
+
+def stamp_texts(rows: SeriesRows, layout: SeriesLayout) -> list[str] | None:
+    """The times of the rows of the table, as they stand there; None without such a column."""
+    column, columns = layout.time_column, rows.table.columns
+    if column is None or columns is None:
+        return None
+    stamps = rows.table.x[:, columns.index(column.name)]
+    return to_text(stamps, column.format, column.zone) if column.kind == "time" else [f"{v:.15g}" for v in stamps]
+
+
+def as_given(rows: SeriesRows, values: np.ndarray) -> np.ndarray:
+    """Values (N, ...) of rows in order, in the order of the table."""
+    found = np.empty_like(values)
+    found[rows.order] = values
+    return found
+
+
+__all__ = ["Ordered", "SeriesRows", "as_given", "in_order", "stamp_texts"]

@@ -1,0 +1,140 @@
+"""A series cut in time: training before validation before test, with a gap of one window between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from isthmus.data.batching.split import TEST_SHARE, VALIDATION_SHARE, Splits
+from isthmus.data.series.series_rows import SeriesRows
+from isthmus.data.series.windowing import first_rows, window_samples
+from isthmus.data.series_layout import SeriesLayout
+from isthmus.errors import DataError
+from isthmus.wording import counted, shell_word
+
+ROLES = ("train", "validation", "test")
+LEAST_TRAINED = 2  # windows: one alone has no spread
+FEW_WINDOWS = 2  # on end that a part should hold at least, where rows are few
+MOST_SHARE = 6  # of which a part takes one at most for that
+AGAIN = 0.3  # of the rows with a time that was there: of two series it is half, of a clock that was set far less
+# Values of training windows: 256 MB, and a step takes no longer for more. Windows that share nearly all rows teach
+# hardly more than every second or fourth of them.
+MOST_VALUES = 2**25
+
+
+def divide_series(
+    rows: SeriesRows, layout: SeriesLayout, others: dict[str, SeriesRows], limit: int | None = None
+) -> Splits:
+    """The three sets of windows; those of `others`, by role, are cut from these instead.
+
+    Raises: DataError where a set would hold no window, and fewer than two to train on.
+    """
+    wanted = [role for role in ROLES if role not in others]
+    parts = dict(zip(wanted, _windows_of(rows, layout, wanted), strict=True))
+    least = {role: len(parts[role]) - (LEAST_TRAINED if role == "train" else 1) for role in wanted}
+    if min(least.values()) < 0:
+        raise _too_few(rows, layout, wanted)
+    found = {role: window_samples(rows, first, layout) for role, first in parts.items()}
+    for role, other in others.items():
+        first = first_rows(other.stretches, layout.window, layout.stride)
+        if not len(first):
+            raise _too_few(other, layout, [role])
+        found[role] = window_samples(other, first, layout)
+    if limit is not None and limit < len(found["train"]):
+        kept = np.linspace(0, len(found["train"]) - 1, limit).round().astype(np.int64)
+        found["train"] = found["train"].take(kept)
+    return Splits(**found, series=layout)
+
+
+def _windows_of(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> list[np.ndarray]:
+    """The first rows of the windows of each part."""
+    part, W = parts_of(rows, layout.window, roles), layout.window
+    first = first_rows(rows.stretches, W, layout.stride)
+    held = part[first] == part[first + W - 1]
+    return [first[held & (part[first] == k)] for k in range(len(roles))]
+
+
+def parts_of(rows: SeriesRows, window: int, roles: list[str]) -> np.ndarray:
+    """Which of `roles`, which follow each other in time, each row (N,) belongs to; -1 in the gaps between.
+
+    Groups that have times are all cut at the same ones, so that no part knows what came after; without times each is
+    cut by itself.
+    """
+    if rows.stamps is not None and rows.step is not None:
+        return _cut(rows.stamps, rows.step, window, roles, len(np.unique(rows.groups)))
+    found = np.empty(len(rows), np.int64)
+    for group in np.unique(rows.groups):
+        of_group = rows.groups == group
+        found[of_group] = _cut(np.arange(int(of_group.sum())), 1.0, window, roles, 1)
+    return found
+
+
+def _cut(stamps: np.ndarray, step: float, window: int, roles: list[str], n_groups: int) -> np.ndarray:
+    ordered, N = np.sort(stamps), len(stamps)
+    found, end = np.full(N, -1), np.inf
+    for k in range(len(roles) - 1, 0, -1):
+        share = TEST_SHARE if roles[k] == "test" else VALIDATION_SHARE
+        n = max(round(share * N), min(FEW_WINDOWS * window * n_groups, N // MOST_SHARE), 1)
+        below = int(np.searchsorted(ordered, end, side="left"))
+        start = ordered[max(0, below - n)]
+        found[(stamps >= start) & (stamps < end)] = k
+        end = start - window * step
+    found[stamps < end] = 0
+    return found
+
+
+def _too_few(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> DataError:
+    """The error for a series too short for its windows, with one that fits."""
+    W = layout.window
+    breaks = len(rows.starts) - 1
+    longest = f", the longest stretch without a break has {rows.longest:,}" if breaks else ""
+    parts = " and ".join([", ".join(roles[:-1]), roles[-1]]) if len(roles) > 1 else roles[0]
+    message = f"{rows.table.name} has {counted(len(rows), 'row')}{longest}: too few for windows of {W:,} in {parts}."
+    fitting = next(
+        (w for w in _smaller(min(W - 1, rows.longest)) if _fits(rows, replace(layout, window=w), roles)), None
+    )
+    fix = "give it more rows" if fitting is None else f"pass --window {fitting}"
+    if (apart := _telling_apart(rows)) is not None:
+        message += " Several series seem to stand in it: times come again and again."
+        return DataError("DATA-COUNT", message, fix=f"pass --group {shell_word(apart)}")
+    if breaks and layout.time is not None:
+        fix += f", or take the rows as they stand, with --column {layout.time}=skip"
+    return DataError("DATA-COUNT", message, fix=fix)
+
+
+def _telling_apart(rows: SeriesRows) -> str | None:
+    """The column of names whose series would each have a time only once, where times come again; None without one."""
+    table, stamps = rows.table, rows.stamps
+    if stamps is None or table.schema is None or (np.diff(np.sort(stamps)) == 0).mean() < AGAIN:
+        return None
+    at = np.unique(stamps, return_inverse=True)[1]
+    for name, kind in ((column.name, column.kind) for column in table.schema.modeled):
+        of_row = table.x[rows.order, table.schema.names.index(name)]
+        if kind == "category" and len(np.unique(np.column_stack([at, of_row]), axis=0)) == len(rows):
+            return name
+    return None
+
+
+def _smaller(window: int) -> list[int]:
+    """Windows to try: that one, a half, a quarter …"""
+    found = []
+    while window >= 1:
+        found.append(window)
+        window //= 2
+    return found
+
+
+def _fits(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> bool:
+    if roles in (["validation"], ["test"]):
+        return rows.longest >= layout.window
+    counts = [len(first) for first in _windows_of(rows, replace(layout, stride=1), roles)]
+    return counts[0] >= LEAST_TRAINED and min(counts) >= 1
+
+
+def settled_stride(asked: int | None, n_rows: int, window: int, n_columns: int) -> int:
+    """The distance between training windows: the one asked for, or the least that keeps their values in bounds."""
+    return asked if asked is not None else max(1, -(-n_rows * window * n_columns // MOST_VALUES))
+
+
+__all__ = ["divide_series", "parts_of", "settled_stride"]

@@ -1,0 +1,81 @@
+"""`SeriesLayout`: what a model knows of the series that its windows were cut from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from isthmus.data.schema import Schema, TableColumn
+
+STAMPS = {"time", "number", "count"}  # kinds of columns that can say when a row was
+MOST_WINDOW = 65_536  # rows: a network takes no more values
+
+
+@dataclass(frozen=True)
+class SeriesLayout:
+    """A sample is `window` rows on end; training takes every `stride`-th window. `table` says what the columns of the
+    table are, and `time` names the one that orders the rows (None: they stand in order). `step` is the usual distance
+    between two rows, in seconds, or in the unit of a column of numbers; None where there is no such column.
+    """
+
+    window: int
+    stride: int
+    table: Schema
+    time: str | None = None
+    step: float | None = None
+
+    @property
+    def rows(self) -> Schema:
+        """The columns of a row without its time."""
+        return Schema(tuple(column for column in self.table.columns if column.name != self.time))
+
+    @property
+    def n_columns(self) -> int:
+        """Values of a row, K."""
+        return len(self.rows.modeled)
+
+    @property
+    def time_column(self) -> TableColumn | None:
+        return next((column for column in self.table.modeled if column.name == self.time), None)
+
+    @property
+    def windows(self) -> Schema:
+        """The columns of a window, row after row: `load[t-1]` is that of the last row but one."""
+        columns, last = self.rows.modeled, self.window - 1
+        named = [[replace(c, name=step_name(c.name, last - w), why="") for c in columns] for w in range(self.window)]
+        return Schema(tuple(column for row in named for column in row))
+
+    @property
+    def cover(self) -> int:
+        """The distance between the windows that tell of every row."""
+        return min(self.stride, self.window)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> SeriesLayout:
+        """What `as_dict` gave, from a file that anybody may have written.
+
+        Raises: ValueError for what no training leaves; TypeError and KeyError for other contents.
+        """
+        found = cls(**values | {"table": Schema.from_dict(values["table"])})
+        for name, most in (("window", MOST_WINDOW), ("stride", 1_000_000_000)):
+            number = getattr(found, name)
+            if type(number) is not int or not 1 <= number <= most:
+                raise ValueError(f"the {name} of a series is {number!r}")
+        column = found.time_column
+        if found.time is not None and (column is None or column.kind not in STAMPS):
+            raise ValueError(f"the series has no column of times {found.time!r}")
+        if found.step is not None and not (math.isfinite(found.step) and found.step > 0):
+            raise ValueError(f"the rows of the series are {found.step!r} apart")
+        return found
+
+
+def step_name(column: str, back: int) -> str:
+    """`load[t]` for the last row of a window, `load[t-1]` for the one before."""
+    return f"{column}[t-{back}]" if back else f"{column}[t]"
+
+
+__all__ = ["MOST_WINDOW", "STAMPS", "SeriesLayout", "step_name"]

@@ -1,0 +1,59 @@
+"""How well a model of a series fills in a hidden row, beside what needs no model: a line between the rows beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.batching.batches import resident
+from isthmus.data.samples import Samples
+from isthmus.models.abstract_model import AbstractModel, evaluation
+
+MOST_WINDOWS = 2_000  # that are looked at: the error is known to some hundredths of itself then
+LEAST_WINDOW = 3  # rows: one in the middle has one on either side
+QUANTITIES = {"number", "count"}
+
+
+def row_filling(model: AbstractModel, test: Samples) -> dict[str, Any]:
+    """The `filling` block: mean squared errors, in the columns' own variances, of the row in the middle of each test
+    window, hidden from the model; of the line between its neighbors, of the row before, and of the mean.
+
+    Empty for windows of fewer than three rows, and where no column holds numbers.
+    """
+    preprocess = model.preprocess
+    layout, known = preprocess.series, preprocess.of_rows
+    if layout is None or known.encoding is None or layout.window < LEAST_WINDOW or not len(test):
+        return {}
+    columns = [k for k, c in enumerate(layout.rows.modeled) if c.kind in QUANTITIES]
+    raw = test.x[np.linspace(0, len(test) - 1, min(len(test), MOST_WINDOWS)).round().astype(np.int64)]
+    middle = layout.window // 2
+    x = _by_row(resident(raw, preprocess, model.device).cpu(), layout.window)
+    values = [known.encoding.places[k].start for k in columns]
+    rows = raw.reshape(len(raw), layout.window, -1)[:, :, columns]
+    there = torch.from_numpy(~np.isnan(rows[:, middle - 1 : middle + 2]).any(1))  # all three, that all may answer
+    if not columns or not bool(there.any()):
+        return {}
+    filled = _by_row(_filled(model, raw, middle), layout.window)[:, middle, values]
+    before, truth, after = (x[:, middle + at, values] for at in (-1, 0, 1))
+    answers = {"model": filled, "line": (before + after) / 2, "last": before, "mean": torch.zeros_like(truth)}
+    return {name: {"mse": float((answer - truth)[there].double().square().mean())} for name, answer in answers.items()}
+
+
+def _by_row(x: Tensor, window: int) -> Tensor:
+    return x.reshape(len(x), window, -1)
+
+
+def _filled(model: AbstractModel, raw: np.ndarray, row: int) -> Tensor:
+    """What the model makes of windows whose row at that place is hidden, (n, D)."""
+    assert model.preprocess.series is not None
+    hidden = raw.reshape(len(raw), model.preprocess.series.window, -1).copy()
+    hidden[:, row] = np.nan
+    x = resident(hidden.reshape(len(raw), -1), model.preprocess, model.device)
+    with torch.no_grad(), evaluation(model):
+        return torch.cat([model.x_hat(part.to(model.device)).cpu() for part in x.split(MOST_WINDOWS)])
+
+
+__all__ = ["row_filling"]

@@ -1,0 +1,67 @@
+"""What `isthmus score` wrote, and in words how many outliers there are at which rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus.evaluation.verdicts.set_check import NOT_CHECKED, SetCheck
+from isthmus.wording import counted
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was written where, how many of how many are outliers at which rate, and sentences for people.
+
+    `n_trained` of the n samples were trained on; None where that was not looked for. Where whole groups calibrate,
+    `groups` are how many of how many groups hold an outlier, and the rate is that of such groups.
+    """
+
+    out: Path
+    picture: Path | None
+    n: int
+    n_outliers: int
+    rate: float
+    threshold: float
+    n_calibration: int
+    said: tuple[str, ...]
+    n_trained: int | None = None
+    set: SetCheck = NOT_CHECKED
+    groups: tuple[int, int] | None = None
+
+    @property
+    def text(self) -> str:
+        if not self.n_calibration:
+            return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
+        n_found = counted(self.n_outliers, "outlier")
+        if self.groups is not None:
+            found, groups = self.groups
+            usual = f"; {_rounded(self.rate * groups)} would be expected if all were normal" * (not self.n_trained)
+            return (
+                f"{n_found} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a rate of "
+                f"{self.rate:.2g} of groups with a false alarm{usual}. Scores written to {self.out}"
+            )
+        new = self.n - (self.n_trained or 0)
+        expected = self.rate * new
+        usual = _rounded(expected)
+        all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
+        return (
+            f"{n_found} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
+            f"{usual} would be expected {all_normal}. Scores written to {self.out}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
+        about |= {"outliers": self.n_outliers, "false_alarms": self.rate if self.n_calibration else None}
+        about |= {"threshold": self.threshold, "n_trained_on": self.n_trained, "set": self.set.as_dict()}
+        if self.groups is not None:
+            about["groups"] = {"n": self.groups[1], "with_outliers": self.groups[0]}
+        return about | {"n_calibration": self.n_calibration, "said": list(self.said)}
+
+
+def _rounded(expected: float) -> str:
+    return f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
+
+
+__all__ = ["Scored"]

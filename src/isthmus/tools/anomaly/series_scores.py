@@ -1,0 +1,139 @@
+"""`isthmus score` of a series: a row of the table for every row of the series, and a picture over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.series.series_rows import SeriesRows, stamp_texts
+from isthmus.data.series.windowing import all_windows
+from isthmus.data.tables.writing import about_formulas, write_table
+from isthmus.evaluation.figures import figures
+from isthmus.evaluation.figures.timeline import Timeline, draw_timeline, timeline_title
+from isthmus.runs.folder import RunFolder
+from isthmus.runs.training_rows import training_rows
+from isthmus.tools.anomaly.conformal import outliers, settled_rate
+from isthmus.tools.anomaly.dependent_scores import dependent_threshold
+from isthmus.tools.anomaly.detector import Scores
+from isthmus.tools.anomaly.scored import Scored
+from isthmus.tools.anomaly.step_detector import StepDetector, StepScores
+from isthmus.tools.inference.intake import read_rows
+from isthmus.tools.inference.picking import refuse_picked
+from isthmus.wording import counted
+
+BLAMED = 3  # columns that are named for a row, as for rows of tables
+NUMBERS = {"number", "count", "yes-no"}  # kinds of columns whose values can be drawn
+
+
+def score_series(
+    run: RunFolder,
+    source: str | Path,
+    out: Path,
+    false_alarms: float | None,
+    picture: str | Path | None,
+    settings: Mapping[str, Any] | None,
+) -> Scored:
+    """Writes `id`, the time, `score`, `p_value`, `outlier` and the columns to blame of every row, in the table's order.
+
+    Raises: UsageError for a rate that too few rows can hold, and for rows that are picked; as `read_rows`.
+    """
+    detector = StepDetector.of_run(run)
+    rate = settled_rate(false_alarms, int(detector.evidence.independent), "independent rows")
+    refuse_picked(source)
+    rows = read_rows(run, source, settings)
+    found = detector.scores(rows)
+    flags, limit = outliers(found.p_value, rate), _limit(detector, rate)
+    columns = score_columns(detector, rows, found, flags)
+    write_table(out, columns)
+    if picture is not None:
+        line = _timeline(detector, rows, found, flags, limit)
+        figures.save(draw_timeline(line, timeline_title(rows.table.name, flags)), Path(picture))
+    n_trained = _trained_on(run, detector, rows)
+    said = (*rows.table.notes, *_about(detector, rows, rate, n_trained), *about_formulas(out, columns))
+    drawn = None if picture is None else Path(picture)
+    n = len(rows)
+    return Scored(out, drawn, n, int(flags.sum()), rate, limit, len(detector.calibration), said, n_trained)
+
+
+def scores_of(run: RunFolder, data: Any) -> Scores:
+    """Of every row of an object of Python, in the order given; `code` and `local` are 0, as the score is that of values."""
+    rows = read_rows(run, data)
+    found = StepDetector.of_run(run).scores(rows)
+    none = np.zeros(len(rows))
+    return Scores(found.score, found.score, none, found.p_value, none)
+
+
+def score_columns(detector: StepDetector, rows: SeriesRows, found: StepScores, flags: np.ndarray) -> dict[str, Any]:
+    """The table of scores, in the order of the rows of the table."""
+    columns: dict[str, Any] = {"id": [rows.table.id_of(i) for i in range(len(rows))]}
+    texts = stamp_texts(rows, detector.layout)
+    if texts is not None:
+        columns["time"] = texts
+    columns |= {"score": found.score, "p_value": found.p_value, "outlier": flags}
+    names = np.array(detector.layout.rows.names, dtype=object)
+    order = np.argsort(-found.blame, axis=1, kind="stable")[:, :BLAMED]
+    for k in range(order.shape[1]):
+        amounts = np.take_along_axis(found.blame, order[:, k : k + 1], 1)[:, 0]
+        there = amounts > 0
+        columns |= {f"blame{k + 1}": np.where(there, names[order[:, k]], "").tolist()}
+        columns |= {f"amount{k + 1}": [float(a) if known else None for a, known in zip(amounts, there, strict=True)]}
+    return columns
+
+
+def _limit(detector: StepDetector, rate: float) -> float:
+    return dependent_threshold(detector.calibration, detector.evidence.independent, rate)
+
+
+def _trained_on(run: RunFolder, detector: StepDetector, rows: SeriesRows) -> int | None:
+    """How many rows lie in windows that the run was trained on; None for runs that do not know."""
+    known = training_rows(run.path)
+    if known is None:
+        return None
+    trained = np.zeros(len(rows), bool)
+    for cut in all_windows(rows, detector.layout):
+        held = cut.rows[known.holds(cut.raw)]
+        trained[held[held >= 0]] = True
+    return int(trained.sum())
+
+
+def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int | None) -> list[str]:
+    """What limits the p-values, and which rows have scores of another kind."""
+    n, m = len(detector.calibration), detector.evidence.independent
+    said = []
+    if not n:
+        said.append("no validation rows were held apart (too few), so every p-value is 1; train on more rows")
+    else:
+        least = f"the least p-value is {1 / (m + 1):.2g}"
+        said.append(f"{n:,} rows calibrate the p-values; as they follow each other they count for {m:,.0f}, so {least}")
+    lengths = np.diff([*rows.starts.tolist(), len(rows)])
+    short = int(lengths[lengths < detector.layout.window].sum())
+    if short:
+        window = detector.layout.window
+        said.append(
+            f"{counted(short, 'row')} in stretches of fewer than {window:,}: they are scored with gaps around them, "
+            "for which the rate of false alarms was not measured"
+        )
+    if n_trained:
+        said.append(
+            f"{n_trained:,} of the {len(rows):,} rows are in windows that the run was trained on; such score lower "
+            "than new ones do, so the rate of false alarms does not hold for them"
+        )
+    return said
+
+
+def _timeline(detector: StepDetector, rows: SeriesRows, found: StepScores, flags: np.ndarray, limit: float) -> Timeline:
+    layout, order = detector.layout, rows.order
+    columns = layout.rows.modeled
+    blame = found.blame[flags].sum(0) if flags.any() else found.blame.sum(0)
+    shown = [k for k in np.argsort(-blame, kind="stable").tolist() if columns[k].kind in NUMBERS]
+    shown = sorted(shown[:6])
+    texts = stamp_texts(rows, layout) or [rows.table.id_of(i) for i in range(len(rows))]
+    names = tuple(columns[k].name for k in shown)
+    times = [texts[i] for i in order]
+    return Timeline(rows.raw[:, shown], names, found.score[order], flags[order], limit, times, rows.starts)
+
+
+__all__ = ["score_columns", "score_series", "scores_of"]

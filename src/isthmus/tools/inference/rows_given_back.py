@@ -1,0 +1,100 @@
+"""The rows of a series as its windows give them back: the mean over all windows that hold a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from isthmus.data.batching.batches import resident
+from isthmus.data.kinds import kind_of_file
+from isthmus.data.schema import TableColumn
+from isthmus.data.series.series_rows import SeriesRows, as_given
+from isthmus.data.series.windowing import RowMeans, all_windows
+from isthmus.data.tables.cell_conversion import to_texts
+from isthmus.data.tables.cell_reading import read_cells
+from isthmus.data.tables.cells import Style
+from isthmus.data.tables.given_columns import in_type
+from isthmus.data.tables.writing import about_formulas, write_table
+from isthmus.errors import DataError, UsageError
+from isthmus.models.abstract_model import AbstractModel, evaluation
+from isthmus.runs.folder import RunFolder
+from isthmus.tools.inference.intake import read_rows, reading_options
+from isthmus.tools.inference.picking import refuse_picked
+from isthmus.tools.inference.written import Written
+from isthmus.wording import counted
+
+SUFFIXES = {".csv", ".tsv", ".parquet"}
+ARRAYS = {"npy", "npz"}
+
+
+def rows_given_back(model: AbstractModel, rows: SeriesRows) -> np.ndarray:
+    """Raw values (N, K) in the order of the table, as the windows give them back; their means are taken as network
+    input, where a category is a share of each level.
+    """
+    layout, known = model.preprocess.series, model.preprocess.of_rows
+    assert layout is not None
+    means = RowMeans(len(rows), known.size)
+    for cut in all_windows(rows, layout):
+        x = resident(cut.raw, model.preprocess, model.device).to(model.device)
+        with torch.no_grad(), evaluation(model):
+            x_hat = model.x_hat(x).cpu().double().numpy()
+        means.add(cut.rows, x_hat.reshape(len(x_hat), layout.window, known.size))
+    return as_given(rows, known.to_raw(torch.from_numpy(means.values)).numpy())
+
+
+def reconstruct_series(
+    run: RunFolder, source: str | Path, out: Path, settings: Mapping[str, Any] | None = None
+) -> Written:
+    """Writes the table `source` with its columns given back; times, groups and columns that are left out stay.
+
+    Raises: UsageError for another suffix than .csv, .tsv or .parquet; as `read_rows`.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        message = f"a series cannot be written as {out.suffix or 'a folder'}."
+        raise UsageError("USAGE-OUT", message, fix="name a .csv or .parquet file with -o")
+    refuse_picked(source)
+    rows = read_rows(run, source, settings)
+    values = rows_given_back(run.model, rows)
+    columns = _as_written(run, Path(source), rows, values, settings)
+    write_table(out, columns)
+    return Written(out, len(rows), (*rows.table.notes, *about_formulas(out, columns)))
+
+
+def _as_written(
+    run: RunFolder, source: Path, rows: SeriesRows, values: np.ndarray, settings: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """All columns of the table, those of the run with `values` (N, K) in their own way of writing."""
+    layout = run.model.preprocess.series
+    assert layout is not None
+    if kind_of_file(source) in ARRAYS:
+        return run.model.preprocess.of_rows.cells(values)
+    cells, style = read_cells(source, reading_options(run, settings), layout.table)
+    refuse_left_out(rows, cells.height)
+    columns: dict[str, Any] = {name: cells[name] for name in cells.columns}
+    for k, column in enumerate(layout.rows.modeled):
+        columns[column.name] = _written(values[:, k], column, cells[column.name].dtype, style)
+    return columns
+
+
+def refuse_left_out(rows: SeriesRows, n_rows: int) -> None:
+    """Raises: DataError where rows of the table were left out, so that what comes back would stand beside others."""
+    if len(rows) != n_rows:
+        message = f"{counted(n_rows - len(rows), 'row')} of {rows.table.name} cannot be read, so not all come back."
+        raise DataError("DATA-ROW", message, fix="mend them, and leave --skip-bad-rows and --missing drop out")
+
+
+def _written(values: np.ndarray, column: TableColumn, dtype: pl.DataType, style: Style) -> pl.Series:
+    """The values of a column as its cells are: of a type, or texts in its way of writing."""
+    if dtype != pl.String:
+        return in_type(values, column, dtype)
+    comma = style.decimal == "," and column.kind == "number"
+    texts = to_texts(values, column)
+    return pl.Series([text.replace(".", ",") for text in texts] if comma else texts)
+
+
+__all__ = ["reconstruct_series", "refuse_left_out", "rows_given_back"]
