@@ -66,7 +66,7 @@ def known_series(table: Samples, layout: SeriesLayout) -> Series:
 
 def _about_stride(options: DataConfig, layout: SeriesLayout) -> tuple[str, ...]:
     if options.stride is None and layout.stride > 1:
-        return (f"every {layout.stride}th window is trained on, for memory; --stride says another number",)
+        return (f"1 in {layout.stride:,} windows is trained on, for memory (--stride: another number)",)
     if layout.stride > layout.window:
         n = layout.stride - layout.window
         return (f"a stride of {layout.stride:,} leaves {n:,} rows between one window and the next out of training",)

@@ -59,7 +59,7 @@ def score_series(
 
 
 def scores_of(run: RunFolder, data: Any) -> Scores:
-    """Of every row of an object of Python, in the order given; `code` and `local` are 0, as the score is that of values."""
+    """Of every row of an object of Python, in the order given; `code` and `local` are 0 throughout."""
     rows = read_rows(run, data)
     found = StepDetector.of_run(run).scores(rows)
     none = np.zeros(len(rows))
