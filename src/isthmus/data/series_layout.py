@@ -60,7 +60,8 @@ class SeriesLayout:
 
         Raises: ValueError for what no training leaves; TypeError and KeyError for other contents.
         """
-        found = cls(**values | {"table": Schema.from_dict(values["table"])})
+        known: dict[str, Any] = {**values, "table": Schema.from_dict(values["table"])}
+        found = cls(**known)
         for name, most in (("window", MOST_WINDOW), ("stride", 1_000_000_000)):
             number = getattr(found, name)
             if type(number) is not int or not 1 <= number <= most:

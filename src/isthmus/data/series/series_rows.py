@@ -131,7 +131,7 @@ def _even_clock(
         going_on = without_changes(stamps[rows], changes)
         if (np.diff(going_on) >= 0).all():  # else rows are out of order for other reasons
             even[rows] = going_on
-            texts = [(c.forward, _text(stamps[rows[c.row - 1]], column)) for c in changes]
+            texts = [(c.forward, _text(float(stamps[rows[c.row - 1]]), column)) for c in changes]
             shown += [f"{'forward' if forward else 'back'} after {text}" for forward, text in texts]
     if not (found := list(dict.fromkeys(shown))):
         return stamps, ()

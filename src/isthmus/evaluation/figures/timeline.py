@@ -97,7 +97,7 @@ def _time_axis(axes: Axes, line: Timeline, *, shown: bool) -> None:
         ticks, [line.times[i] for i in ticks] if shown else [], fontsize=0.85 * SMALL * 72 / DPI, color=MUTED
     )
     for text, side in zip(axes.get_xticklabels(), ["left", *["center"] * (len(ticks) - 2), "right"], strict=False):
-        text.set_ha(side)
+        text.set_horizontalalignment(side)
         text.set_parse_math(False)
 
 

@@ -59,7 +59,8 @@ class StepEvidence:
         usual = _usual(model, watched, layout)
         logs = [_logs(model, part, layout, usual) for part in (watched, held)]
         independent = independent_scores(logs[1])
-        return cls(usual, *(np.concatenate([np.zeros(0), *each]) for each in logs), independent)
+        seen, calibrating = (np.concatenate([np.zeros(0), *each]) for each in logs)
+        return cls(usual, seen, calibrating, independent)
 
     def as_part(self) -> Artifact:
         """What is kept of it in the run folder."""
