@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 
 from isthmus.errors import UsageError
@@ -13,11 +16,12 @@ BY_TORCHRUN = {
     "MASTER_ADDR": "node1",
     "MASTER_PORT": "29500",
     "TORCHELASTIC_RESTART_COUNT": "2",
+    "TORCHELASTIC_RUN_ID": "a1",
 }
 
 
 def test_what_torchrun_says_is_read() -> None:
-    assert launched(BY_TORCHRUN) == Launch(3, 4, 1, 2, attempt=2)
+    assert launched(BY_TORCHRUN) == Launch(3, 4, 1, 2, attempt=2, name="a1")
     assert not is_first(BY_TORCHRUN)
     assert is_first(BY_TORCHRUN | {"RANK": "0"})
 
@@ -29,7 +33,7 @@ def test_a_process_alone(environment: dict[str, str]) -> None:
 
 def test_srun_need_not_say_what_is_local() -> None:
     kept = {name: BY_TORCHRUN[name] for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")}
-    assert launched(kept) == Launch(3, 4, 0, 1)
+    assert launched(kept) == Launch(3, 4, 0, 1, name=f"{os.getppid()} on {socket.gethostname()}")
 
 
 @pytest.mark.parametrize(

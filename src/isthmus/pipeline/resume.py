@@ -48,9 +48,26 @@ def resume(
     """Goes on with a run where it stopped; see `isthmus.resume`. With `finish` only its end is left to do."""
     display = display_of(show)
     with joined() as group:
-        if group.is_first:
-            return _resume(group, path, epochs, data, target, module, display, finish)
-        return _follow(group, data, target, module, display)
+        return resume_in(
+            group, path, epochs=epochs, data=data, target=target, module=module, display=display, finish=finish
+        )
+
+
+def resume_in(
+    group: AbstractGroup,
+    path: str | Path,
+    *,
+    display: AbstractDisplay,
+    epochs: int | None = None,
+    data: Any = None,
+    target: Any = None,
+    module: nn.Module | None = None,
+    finish: bool = False,
+) -> RunFolder:
+    """As `resume`, in a process of `group`."""
+    if group.is_first:
+        return _resume(group, path, epochs, data, target, module, display, finish)
+    return _follow(group, data, target, module, display)
 
 
 def _resume(

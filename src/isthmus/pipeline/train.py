@@ -25,6 +25,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import new_record
 from isthmus.runs.state import kept_if_begun
 from isthmus.system import checksums, files
+from isthmus.system.launch import launched
 from isthmus.system.lock import FolderLock
 from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.training import prepare
@@ -46,6 +47,11 @@ def train(
 ) -> RunFolder:
     """A new run with these settings; see `isthmus.train`."""
     with joined() as group:
+        before = group.first_of(_begun_before(out))
+        if before is not None:
+            from isthmus.pipeline.resume import resume_in  # late: as below
+
+            return resume_in(group, before, data=data, target=target, display=display_of(show))
         return _train(config, data, out, display_of(show), command, target=target, began=began, group=group)
 
 
@@ -152,6 +158,7 @@ def _train(
         run.write_record(
             **new_record(prepared, command),
             processes=group.size,
+            launch=_launch(),
             module=type(own).__name__ if own else None,
             flatten=flatten,
         )
@@ -175,6 +182,23 @@ def _ready(
         architecture = replace(prepared.config.model, z_size=model.z_size, hidden=())
         prepared = replace(prepared, config=replace(prepared.config, model=architecture))
     return prepared, model
+
+
+def _begun_before(out: str | Path | None) -> str | None:
+    """The run that these processes had begun before their launcher started them anew, as one had failed."""
+    launch = launched()
+    if launch is None or not launch.attempt:
+        return None
+    runs = finding.list_runs() if out is None else [RunFolder(Path(out))]
+    paths = [
+        run.path for run in runs if (run.path / folder.RECORD).is_file() and run.record.get("launch") == launch.name
+    ]
+    return str(paths[-1]) if paths else None
+
+
+def _launch() -> str | None:
+    launch = launched()
+    return None if launch is None else launch.name
 
 
 def _list_skipped(run: RunFolder, prepared: Prepared, display: AbstractDisplay) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torch.dist
 class Launch:
     """This process is number `rank` of `size`, from 0, and number `local_rank` of the `local_size` on this machine.
 
-    `attempt` counts how often the launcher has started them anew after one of them had failed.
+    `attempt` counts how often the launcher has started them anew after one of them had failed; `name` is one that it
+    keeps then.
     """
 
     rank: int
@@ -23,6 +25,7 @@ class Launch:
     local_rank: int
     local_size: int
     attempt: int = 0
+    name: str = ""
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
@@ -43,6 +46,7 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
         _number(environment, "LOCAL_RANK", 0),
         local_size,
         _number(environment, "TORCHELASTIC_RESTART_COUNT", 0),
+        _name(environment),
     )
     if not found.rank < size or not found.local_rank < local_size <= size:
         raise _wrong(f"{found} is no process of them.")
@@ -52,6 +56,12 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
 def is_first(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is alone or the first of several: the one that speaks and writes."""
     return environment.get("WORLD_SIZE", "1") == "1" or environment.get("RANK", "0") == "0"
+
+
+def _name(environment: Mapping[str, str]) -> str:
+    """The launcher's own name for what it started; where it has none, its process and machine."""
+    given = environment.get("TORCHELASTIC_RUN_ID", "none")
+    return f"{os.getppid()} on {socket.gethostname()}" if given == "none" else given
 
 
 def _number(environment: Mapping[str, str], name: str, usual: int) -> int:

@@ -112,7 +112,7 @@ class ProcessGroup(AbstractGroup):
 
     def __init__(self, launch: Launch, store: Any, backend: str) -> None:
         self.launch, self.rank, self.size = launch, launch.rank, launch.size
-        self.table = dist.PrefixStore(f"isthmus/{next(JOINED)}", store)  # pyright: ignore[reportPrivateImportUsage]
+        self.table = dist.PrefixStore(f"isthmus/{launch.attempt}/{next(JOINED)}", store)  # pyright: ignore[reportPrivateImportUsage]
         self.beats = Heartbeats(self.table, self.rank, self.size)
         self._exchanged = 0
         self._names: list[str] = []
