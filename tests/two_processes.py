@@ -175,6 +175,7 @@ def ends(folder: Path) -> Any:
         "resumed by three": together(*[resume("killed")] * 3),
         "resumed when finished": together(*[resume("killed")] * 2),
         "failed": together(train("failed"), at_step(20, lambda trainer: 1 / 0, train("failed"))),
+        "out of memory": together(train("memory"), at_step(20, _small_memory, train("memory"))),
         "diverged": together(
             *[at_step(20, lambda trainer: trainer.parameters[0].data.fill_(np.inf), train("diverged"))] * 2
         ),
@@ -183,6 +184,17 @@ def ends(folder: Path) -> Any:
         "no data": together(train("new"), train("new", "missing.npy")),
         "other settings": together(train("new"), train("new", lr=0.001)),
     }
+
+
+def _small_memory(trainer: Trainer) -> None:
+    """From here on more than two samples do not fit into the decoder."""
+    warnings.simplefilter("ignore")
+
+    def refuse(layer: torch.nn.Module, given: tuple[torch.Tensor]) -> None:
+        if len(given[0]) > 2 and layer.training:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    trainer.model.decoder.register_forward_pre_hook(refuse)  # type: ignore[operator]
 
 
 def _at_step(step: int, doing: Callable[[Trainer], Any]) -> None:

@@ -57,11 +57,12 @@ def test_fault_73_another_number_of_processes_goes_on_to_the_same_end(found: Any
     assert "the number of processes is 1 now and was 2; a step learns from 16 samples as before" in changed
 
 
-def test_fault_69_a_killed_process_is_named_and_costs_nothing(found: Any, folder: Path) -> None:
+def test_fault_49_69_a_killed_process_is_named_and_costs_nothing(found: Any, folder: Path) -> None:
     codes, (first, _) = found["killed"]
     assert codes == [5, -9]
     assert first["error"].startswith("rank 1 (process ")
-    assert first["error"].endswith("has ended without a word, as if killed. All up to epoch 3, step 0 of 10 is saved.")
+    assert "has ended without a word, as if killed; it held " in first["error"]
+    assert first["error"].endswith(" were free. All up to epoch 3, step 0 of 10 is saved.")
     assert first["fix"] == f"go on, with any number of processes, with `isthmus resume {folder / 'killed'}`"
     codes, paths = found["resumed by three"]
     assert (codes, set(paths)) == ([0, 0, 0], {str(folder / "killed")})
@@ -75,6 +76,12 @@ def test_fault_69_the_last_error_of_a_process_is_told_by_the_first(found: Any, f
     assert "has ended: isthmus failed unexpectedly (ZeroDivisionError: division by zero)." in first["error"]
     assert json.loads((folder / "failed" / "run.json").read_text())["ended"] == "interrupted"
     assert second["told"] is False  # it says so too, as its own error
+
+
+def test_fault_48_one_process_short_of_memory_computes_its_part_by_pieces(found: Any, folder: Path) -> None:
+    codes, paths = found["out of memory"]
+    assert (codes, set(paths)) == ([0, 0], {str(folder / "memory")})
+    assert costs(folder / "memory") == pytest.approx(costs(folder / "alone"), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from isthmus.system.memory import available_bytes, resident_bytes
+
 EVERY = 1.0  # seconds between two signs of life: nothing to the table, even from a thousand processes
 LOOK = 4.0  # seconds of a look at who is alive: four signs, so that a busy machine is not taken for a dead process
 SILENT = 60.0  # seconds without a sign after which a process that is waited for counts as dead
@@ -47,20 +49,29 @@ class Heartbeats:
 
     def behind(self) -> list[int]:
         """Those that have begun the fewest exchanges, where not all have begun as many: they are waited for."""
-        counts = {rank: int(self._sign(rank).partition(" ")[2] or 0) for rank in range(self.size)}
+        counts = {rank: self._numbers(rank)[1] for rank in range(self.size)}
         least = min(counts.values())
         return [rank for rank, count in counts.items() if count == least] if least < max(counts.values()) else []
 
+    def memory(self, rank: int) -> tuple[int, int]:
+        """Bytes that a process held at its last sign, and those that were free on its machine; 0 where unknown."""
+        _, _, held, free = self._numbers(rank)
+        return held, free
+
+    def _numbers(self, rank: int) -> list[int]:
+        return [int(number) for number in (self._sign(rank) or "0 0 0 0").split()]
+
     def _sign(self, rank: int) -> str:
-        """The last sign of a process: its number and the number of exchanges begun."""
+        """The last sign of a process: its number, the exchanges begun, bytes held and free."""
         key = f"sign/{rank}"
         return self.table.get(key).decode() if self.table.check([key]) else ""
 
     def _beat(self, table: Any) -> None:
         number = 0
         while True:
+            sign = f"{number} {self.entered} {resident_bytes() or 0} {available_bytes() or 0}"
             with suppress(RuntimeError):  # the table is gone with whoever held it
-                table.set(f"sign/{self.rank}", f"{number} {self.entered}")
+                table.set(f"sign/{self.rank}", sign)
             number += 1
             if self._over.wait(EVERY):
                 return

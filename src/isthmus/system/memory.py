@@ -18,6 +18,14 @@ def available_bytes() -> int | None:
     return min(found) if found else None
 
 
+def resident_bytes() -> int | None:
+    """Bytes of memory that this process holds; None where it cannot be told."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
+
+
 def refuse_too_large(n_bytes: int, what: str, *, fix: str) -> None:
     """Checks that an array of `n_bytes` fits.
 
@@ -28,6 +36,13 @@ def refuse_too_large(n_bytes: int, what: str, *, fix: str) -> None:
         raise ResourceError(
             "RESOURCE-MEMORY", f"{what} needs {size_of(n_bytes)} of memory; {size_of(free)} are free.", fix=fix
         )
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory has run out: Python's, PyTorch's on a GPU, or that of its processor kernels."""
+    words = ("can't allocate memory", "not enough memory")  # of PyTorch on Linux and macOS, and on Windows
+    named = type(error).__name__ == "OutOfMemoryError"  # without importing PyTorch
+    return isinstance(error, MemoryError) or named or any(w in str(error) for w in words)
 
 
 def size_of(n_bytes: float) -> str:

@@ -24,6 +24,7 @@ from torch import Tensor
 from isthmus.errors import IsthmusError, PeerLostError, from_note
 from isthmus.system.heartbeats import Heartbeats
 from isthmus.system.launch import Launch
+from isthmus.system.memory import size_of
 
 PATIENCE = timedelta(seconds=300)  # for a step of the others: a checkpoint on a slow disk takes seconds, not minutes
 FAREWELL = 10.0  # seconds in which the others may still read the table of a process that ends
@@ -213,7 +214,11 @@ class ProcessGroup(AbstractGroup):
         return error
 
     def _ended(self, rank: int, note: dict[str, Any] | None) -> str:
-        return f"{self.name(rank)} has ended" + (f": {note['message']}" if note else " without a word, as if killed.")
+        if note:
+            return f"{self.name(rank)} has ended: {note['message']}"
+        held, free = self.beats.memory(rank)
+        memory = f"; it held {size_of(held)} of memory, and {size_of(free)} were free" if held else ""
+        return f"{self.name(rank)} has ended without a word, as if killed{memory}."
 
     def _error(self, message: str) -> PeerLostError:
         error = PeerLostError("RESOURCE-PROCESS", message, fix="start the same processes again")

@@ -46,3 +46,24 @@ class SlicedDropout:
             return None
         self._amid.remove(layer)
         return x[self._own]
+
+
+@final
+class Dice:
+    """PyTorch's own generator, which dropout draws from, as it stood when this was made; put back by `begin`."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.first = self.now()
+
+    def now(self) -> Tensor:
+        """How it stands now."""
+        return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else torch.get_rng_state()
+
+    def begin(self, state: Tensor | None = None) -> None:
+        """Puts it where it stood at first, or at `state`."""
+        state = self.first if state is None else state
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state, self.device)
+        else:
+            torch.set_rng_state(state)

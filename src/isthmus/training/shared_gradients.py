@@ -5,6 +5,9 @@ but for rounding. What looks at several samples (the bottleneck with its penalti
 the whole batch, which the processes exchange: a few numbers a sample. It then gives the same to each of them.
 
 The gradients travel as one flat tensor, once a step, with the cost and the wish to stop in its last places.
+
+The slice may be computed by pieces, where memory does not hold it whole. Then the encoder passes twice: once for the
+features, and once more, piece by piece, with the gradient that they got.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ from isthmus.models.autoencoder import coded
 from isthmus.models.costs import penalty_weights, risen
 from isthmus.parts.codes import Code
 from isthmus.parts.corruptions import Pair
+from isthmus.parts.terms import AbstractTerm
 from isthmus.training.agreement import WISHES, AgreedRequests
-from isthmus.training.dropout_slices import SlicedDropout
+from isthmus.training.dropout_slices import Dice, SlicedDropout
 from isthmus.training.gradients import AbstractGradients, Learned
 from isthmus.training.step_context import autocast
 
@@ -52,62 +56,105 @@ class SharedGradients(AbstractGradients):
             for part, p in zip(self.flat.split([*sizes, len(self.flat) - sum(sizes)]), self.parameters, strict=False)
         ]
         self.tail = self.flat[sum(sizes) :]
+        self.n_pieces, self.is_repeated, self.dice = 1, False, Dice(device)
+        # Of the step: features and code of all, and the states of the generators after them.
+        self.shared: tuple[Tensor, Code, Tensor, Tensor] | None = None
 
     def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned:
+        if not self.is_repeated:
+            self.shared, self.dice = None, Dice(self.device)
+        self.is_repeated = False
         B, own = len(pair.x_in), self.group.slice_of(len(pair.x_in))
-        part = _sliced(pair, own)
         self.tail.zero_()
         for parameter in self.parameters:
             parameter.grad = None
-        weights = risen(self.weights, done, self.settings)
-        with self.dropout.of(own, B):
-            if self.needs_all:
-                means = self._through_code(part, own, B, generator, weights)
-            else:
-                with autocast(self.settings, self.device):
-                    output = self.model(part.x_in, sample=True, generator=generator)
-                means, _ = {}, self._learn_answer(output.params, part, B)
+        weights, means = risen(self.weights, done, self.settings), {}
+        if self.needs_all:
+            means = self._through_code(pair, own, generator, weights)
+        else:
+            for piece in self._pieces(own):
+                self.dice.begin()
+                with autocast(self.settings, self.device), self.dropout.of(piece, B):
+                    output = self.model(pair.x_in[piece], sample=True, generator=generator)
+                self._learn_answer(output.params, pair, piece)
         self._sum()
         nll, *sums = self.tail[: 1 + len(self.summed)].clone()
         means |= {name: total / B for name, total in zip(self.summed, sums, strict=True)}
-        cost, told = (self._cost(nll / B, means, w, part) for w in (weights, self.weights))
+        cost, told = (self._cost(nll / B, means, w, pair) for w in (weights, self.weights))
         return Learned(cost, told, means)
 
     def look(self) -> None:
         self.agreement.heed(self.tail[-WISHES:].tolist())
 
+    def halve(self) -> int:
+        """Repeats the step by pieces half as large, and computes so from then on; how many there are now.
+
+        What the processes have exchanged for the step already is not exchanged again.
+        """
+        self.is_repeated, self.n_pieces = True, 2 * self.n_pieces
+        return self.n_pieces
+
+    def _pieces(self, own: slice) -> list[slice]:
+        """The own slice, cut; one empty piece where it is empty."""
+        n, start = own.stop - own.start, own.start
+        k = max(1, min(self.n_pieces, n))
+        return [slice(start + n * i // k, start + n * (i + 1) // k) for i in range(k)]
+
     def _through_code(
-        self, part: Pair, own: slice, B: int, generator: torch.Generator, weights: dict[str, float]
+        self, pair: Pair, own: slice, generator: torch.Generator, weights: dict[str, float]
     ) -> dict[str, Tensor]:
         """The pass by way of the whole batch's code; the means of the penalties that are known here."""
-        model = coded(self.model)
-        with autocast(self.settings, self.device):
-            h = model.encoder(part.x_in)
-            features = self._gathered(h.detach(), own, B).requires_grad_()
-            code = model.bottleneck(features, sample=True, generator=generator)
-            z = code.z.detach()[own].requires_grad_()
-            params = model.decoder(z)
-        self._learn_answer(params, part, B)
-        penalties, own_penalties = dict(code.penalties), {}
+        pieces, model = self._pieces(own), coded(self.model)
+        h = None
+        if self.shared is None:
+            with torch.set_grad_enabled(len(pieces) == 1):
+                h = torch.cat([self._encoded(pair, piece) for piece in pieces])
+            features = self._gathered(h.detach(), own, len(pair.x_in)).requires_grad_()
+            with autocast(self.settings, self.device):
+                code = model.bottleneck(features, sample=True, generator=generator)
+            self.shared = features, code, generator.get_state(), self.dice.now()
+        features, code, drawn, dropped = self.shared
+        features.grad = None
+        generator.set_state(drawn)
+        z = code.z.detach()[own].requires_grad_()
+        for piece in pieces:
+            self.dice.begin(dropped)
+            with autocast(self.settings, self.device), self.dropout.of(piece, len(pair.x_in)):
+                params = model.decoder(z[piece.start - own.start : piece.stop - own.start])
+            self._learn_answer(params, pair, piece)
+        penalties = dict(code.penalties)
         for term in model.terms:  # in their order, in which they draw
             if term.encodes:
-                own_penalties |= term.of_part(model, part, own, B, generator)
+                self._learn_slope(term, pair, pieces, generator, weights)
             else:
-                penalties |= term(model, part, Output(params.detach(), code), generator)
-        self._learn_code(code, penalties, z, own, weights, part)
-        assert features.grad is not None
-        h.backward(features.grad[own])
-        self._learn_slope(own_penalties, weights, part, B)
+                penalties |= term(model, pair, Output(params.detach(), code), generator)
+        self._learn_code(code, penalties, z, own, weights, pair)
+        self._learn_features(features, h, pair, own, pieces)
         return {name: penalty.detach().mean() for name, penalty in penalties.items()}
 
-    def _learn_answer(self, params: Tensor, part: Pair, B: int) -> None:
-        """Of the decoder's output for the own samples: gradients, and the sum of their nats."""
-        nll = self.model.likelihood.nll(params.float(), part.target, part.weight).sum()
-        self.tail[0] = nll.detach()
-        torch.as_tensor(self.model.likelihood.readable(nll / (B * _size(part)))).backward()
+    def _encoded(self, pair: Pair, piece: slice) -> Tensor:
+        self.dice.begin()
+        with autocast(self.settings, self.device), self.dropout.of(piece, len(pair.x_in)):
+            return coded(self.model).encoder(pair.x_in[piece])
+
+    def _learn_features(self, features: Tensor, h: Tensor | None, pair: Pair, own: slice, pieces: list[slice]) -> None:
+        """Brings the slope at the own features to the encoder's weights."""
+        assert features.grad is not None
+        if h is not None and h.requires_grad:
+            h.backward(features.grad[own])
+            return
+        for piece in pieces:
+            self._encoded(pair, piece).backward(features.grad[piece])
+
+    def _learn_answer(self, params: Tensor, pair: Pair, piece: slice) -> None:
+        """Of the decoder's output for some of the own samples: gradients, and the sum of their nats."""
+        weight = None if pair.weight is None else pair.weight.expand_as(pair.target)[piece]
+        nll = self.model.likelihood.nll(params.float(), pair.target[piece], weight).sum()
+        self.tail[0] += nll.detach()
+        torch.as_tensor(self.model.likelihood.readable(nll / pair.target.numel())).backward()
 
     def _learn_code(
-        self, code: Code, penalties: dict[str, Tensor], z: Tensor, own: slice, weights: dict[str, float], part: Pair
+        self, code: Code, penalties: dict[str, Tensor], z: Tensor, own: slice, weights: dict[str, float], pair: Pair
     ) -> None:
         """Brings the slope at the own codes, and of the penalties at all, to the features."""
         slope = torch.zeros_like(code.z)
@@ -115,16 +162,27 @@ class SharedGradients(AbstractGradients):
             slope[own] = z.grad
         nats = [weights[name] * penalty.mean() for name, penalty in penalties.items()]
         if nats:
-            cost = self.model.likelihood.slope * torch.stack(nats).sum() / _size(part)
-            torch.autograd.backward([code.z, cost], [slope, None])
+            cost = self.model.likelihood.slope * torch.stack(nats).sum() / pair.target[0].numel()
+            torch.autograd.backward([code.z, cost], [slope, None], retain_graph=True)  # the step may be repeated
         else:
-            code.z.backward(slope)
+            code.z.backward(slope, retain_graph=True)
 
-    def _learn_slope(self, penalties: dict[str, Tensor], weights: dict[str, float], part: Pair, B: int) -> None:
-        """Of penalties (b,) of the own samples, which passed the encoder for themselves: gradients, and their sums."""
-        for name, penalty in penalties.items():
-            self.tail[1 + self.summed.index(name)] = penalty.detach().sum()
-            (self.model.likelihood.slope * weights[name] * penalty.sum() / (B * _size(part))).backward()
+    def _learn_slope(
+        self,
+        term: AbstractTerm,
+        pair: Pair,
+        pieces: list[slice],
+        generator: torch.Generator,
+        weights: dict[str, float],
+    ) -> None:
+        """Of a term that passes the encoder itself: gradients, and the sums of its penalties."""
+        drawn = generator.get_state()
+        for piece in pieces:
+            generator.set_state(drawn)
+            part = _sliced(pair, piece)
+            for name, penalty in term.of_part(coded(self.model), part, piece, len(pair.x_in), generator).items():
+                self.tail[1 + self.summed.index(name)] += penalty.detach().sum()
+                (self.model.likelihood.slope * weights[name] * penalty.sum() / pair.target.numel()).backward()
 
     def _gathered(self, h: Tensor, own: slice, B: int) -> Tensor:
         """The rows (B, …) of all processes, of which these are the own; a sum with zeros is exact."""
@@ -146,11 +204,11 @@ class SharedGradients(AbstractGradients):
         if self.device.type == "cpu":
             self.look()
 
-    def _cost(self, nll: Tensor, means: dict[str, Tensor], weights: dict[str, float], part: Pair) -> Tensor:
+    def _cost(self, nll: Tensor, means: dict[str, Tensor], weights: dict[str, float], pair: Pair) -> Tensor:
         nats = nll
         for name, mean in means.items():
             nats = nats + weights[name] * mean
-        return torch.as_tensor(self.model.likelihood.readable(nats / _size(part)))
+        return torch.as_tensor(self.model.likelihood.readable(nats / pair.target[0].numel()))
 
 
 def refuse_coupled(model: AbstractModel) -> None:
@@ -170,11 +228,6 @@ def refuse_coupled(model: AbstractModel) -> None:
 def _sliced(pair: Pair, own: slice) -> Pair:
     weight = None if pair.weight is None else pair.weight.expand_as(pair.target)[own]
     return Pair(pair.x_in[own], pair.target[own], weight)
-
-
-def _size(part: Pair) -> int:
-    """D: the values of a sample, also of none."""
-    return int(part.target.shape[1:].numel())
 
 
 __all__ = ["SharedGradients", "refuse_coupled"]

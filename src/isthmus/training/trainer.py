@@ -31,6 +31,7 @@ from isthmus.training.averaging import AveragedWeights
 from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.divergence import diverged, diverged_in_validation
 from isthmus.training.gradients import AbstractGradients, WholeGradients
+from isthmus.training.halving import HalvingGradients
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.optimizer import Stepper, adamw, rate
 from isthmus.training.shared_gradients import SharedGradients
@@ -70,10 +71,8 @@ OnStep = Callable[[Progress], None]
 
 
 class Trainer:
-    """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch.
-
-    Where `group` has several processes, each runs one with the same arguments, and they compute each step together.
-    """
+    """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch; of several processes
+    in `group` each runs one with the same arguments, and they compute each step together."""
 
     def __init__(
         self,
@@ -99,10 +98,12 @@ class Trainer:
         drops = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules())
         self.shakes = drops or model.own is not None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.gradients: AbstractGradients = WholeGradients(model, settings, self.device)
+        given = model, settings, self.device
+        gradients: AbstractGradients = WholeGradients(*given)
         if group.size > 1:
             self.requests = AgreedRequests(group, self.requests)
-            self.gradients = SharedGradients(self.requests, model, settings, self.device)
+            gradients = SharedGradients(self.requests, *given)
+        self.gradients = HalvingGradients(gradients, *given)
         self.averaged = AveragedWeights(model, settings.average) if settings.average else None
         self.skipped = 0  # steps whose gradient was not finite
         self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look

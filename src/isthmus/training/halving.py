@@ -1,0 +1,88 @@
+"""Steps for which memory does not suffice: the same by smaller pieces, whose gradients add up to those of the batch."""
+
+from __future__ import annotations
+
+import warnings
+from typing import final
+
+import torch
+
+from isthmus.config import TrainingConfig
+from isthmus.errors import ResourceError, UsageError
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.parts.corruptions import Pair
+from isthmus.system.memory import is_lack_of_memory
+from isthmus.system.process_group import ONE
+from isthmus.system.requests import Requests
+from isthmus.training.agreement import AgreedRequests
+from isthmus.training.dropout_slices import Dice
+from isthmus.training.gradients import AbstractGradients, Learned
+from isthmus.training.shared_gradients import SharedGradients
+
+
+@final
+class HalvingGradients(AbstractGradients):
+    """What `whole` gives; once memory has run out, the same by two pieces of the batch, or four, and so on.
+
+    Raises: ResourceError where not even single samples fit, or the model cannot learn from pieces.
+    """
+
+    def __init__(
+        self, whole: AbstractGradients, model: AbstractModel, settings: TrainingConfig, device: torch.device
+    ) -> None:
+        self.used, self.model, self.settings, self.device = whole, model, settings, device
+        self.moving = list(model.bottleneck.buffers())  # which a pass may have moved before memory ran out
+
+    def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned:
+        drawn, dice, pieces = generator.get_state(), Dice(self.device), 1
+        moving = [] if isinstance(self.used, SharedGradients) else [buffer.clone() for buffer in self.moving]
+        while True:
+            try:
+                learned = self.used(pair, generator, done)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_lack_of_memory(error):
+                    raise
+            generator.set_state(drawn)  # outside, where the error no longer holds what the pass had made
+            dice.begin()
+            for buffer, value in zip(self.moving, moving, strict=False):
+                buffer.copy_(value)
+            moving = []  # from here on a step that is repeated knows what has moved
+            pieces = self._halve(len(pair.x_in))
+        if pieces > 1:
+            self._say(len(pair.x_in), pieces)
+        return learned
+
+    def look(self) -> None:
+        self.used.look()
+
+    def _halve(self, B: int) -> int:
+        """How many pieces there are now."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if not isinstance(self.used, SharedGradients):
+            try:
+                self.used = SharedGradients(AgreedRequests(ONE, Requests()), self.model, self.settings, self.device)
+            except UsageError as error:
+                raise _too_small(B, f"; it cannot be divided: {error.message}") from None
+        pieces = self.used.halve()
+        if pieces >= 2 * B:
+            raise _too_small(B, ", nor does a single sample of it")
+        return pieces
+
+    def _say(self, B: int, pieces: int) -> None:
+        where = "GPU" if self.device.type == "cuda" else "machine"
+        message = f"a step of {B:,} samples does not fit into the memory of this {where}; it is computed in {pieces}"
+        warnings.warn(f"{message} pieces from now on, with the same result", stacklevel=2)
+
+
+def _too_small(B: int, more: str) -> ResourceError:
+    message = f"a step of {B:,} samples does not fit into memory{more}."
+    return ResourceError(
+        "RESOURCE-MEMORY", message, fix=f"train with --batch-size {max(2, B // 2)}, or a smaller network"
+    )
+
+
+__all__ = ["HalvingGradients"]
