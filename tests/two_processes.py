@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -48,15 +50,19 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 def together(*works: Work) -> tuple[list[int], list[Any]]:
     """Exit codes and results of processes that are started together, each with its rank."""
+    return _ended(begun(*works))
+
+
+def begun(*works: Work) -> list[tuple[int, int]]:
+    """Process and pipe of each."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     about = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(len(works))}
-    started = [
+    return [
         _started(work, about | {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(len(works))})
         for rank, work in enumerate(works)
     ]
-    return _ended(started)
 
 
 def program(what: str, folder: Path) -> Any:
@@ -208,7 +214,37 @@ def _at_step(step: int, doing: Callable[[Trainer], Any]) -> None:
     Trainer._step = stepping  # type: ignore[method-assign]
 
 
-WORK = {"agreement": agreement, "ends": ends}
+def kills(folder: Path) -> Any:
+    """Two processes, one of them killed at any instant, go on as two, until they end: beside two undisturbed ones."""
+    times, chance = int(os.environ.get("KILLS", "3")), random.Random(3)
+    np.save(folder / "rows.npy", tiny.table(200))
+    kill_loop.warm_up(tiny.prepared(tiny.table()))
+    settings: dict[str, Any] = tiny.SMALL | kill_loop.SETTINGS | {"epochs": 40 * times}
+
+    def train(name: str) -> Work:
+        out = folder / name
+        return lambda: str(isthmus.train(folder / "rows.npy", out=out, show=False, **settings).path)
+
+    def go_on() -> Work:
+        out = folder / "killed"
+        there = (out / "run.json").is_file()
+        return (lambda: str(isthmus.resume(out, show=False).path)) if there else train("killed")
+
+    codes = []
+    for _ in range(times):
+        started = begun(go_on(), go_on())
+        time.sleep(chance.uniform(0.3, 3.0))
+        (one, _), (other, _) = chance.sample(started, 2)
+        os.kill(one, signal.SIGKILL)
+        time.sleep(0.1)
+        os.kill(other, signal.SIGTERM)  # as torchrun does once it sees that one has ended
+        codes.append(_ended(started)[0])
+    ending = [together(go_on(), go_on()), together(train("whole"), train("whole"))]
+    killed, whole = (kill_loop.state_of(folder / name) for name in ("killed", "whole"))
+    return {"codes": codes, "ending": ending, "different": kill_loop.differences(killed, whole)}
+
+
+WORK = {"agreement": agreement, "ends": ends, "kills": kills}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

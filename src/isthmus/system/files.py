@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from isthmus.errors import ModelFileError, ResourceError
 from isthmus.system import regular
 from isthmus.system.anchoring import anchored
+from isthmus.system.passing_errors import patiently
 from isthmus.system.places import guard, refuse_other_kinds
 from isthmus.system.swapping import PART, in_use, mark_in_use, remove, standing, swap
 from isthmus.version import __version__
@@ -42,10 +43,14 @@ def write_atomic(path: Path, write: Callable[[Path], Any], *, within: Path | Non
 
     Raises: ResourceError that names the path, for a full disk or a missing permission; as `places.guard`.
     """
-    with _explained(path, within):
+
+    def work() -> None:
         run = _make_way(path, within)
         with anchored(path.parent, run) as place:
             _replace(place / path.name, write)
+
+    with _explained(path, within):
+        patiently(work)
     return path
 
 
@@ -93,12 +98,16 @@ def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]], *, wi
     What stood there before is kept until the new folder is complete. `within` and errors as for `write_atomic`;
     ModelFileError too where what stands there is no folder, or one of a later isthmus.
     """
-    with _explained(folder, within):
+
+    def work() -> None:
         run = _make_way(folder, within)
         refuse_other_kinds(folder)
         refuse_newer_folder(folder)
         with anchored(folder.parent, run) as place:
             _replace_folder(place / folder.name, files)
+
+    with _explained(folder, within):
+        patiently(work)
     return folder
 
 

@@ -15,6 +15,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NoReturn
 
+from isthmus.system.passing_errors import patiently
+
 MOST = 256 * 2**20  # bytes of a text that is read whole; the history of a million epochs is smaller
 KINDS = {
     stat.S_IFREG: "a file",
@@ -61,11 +63,15 @@ def is_file(path: Path) -> bool:
 
 def read_bytes(path: Path, most: int = MOST) -> bytes:
     """The whole content. Raises: as `opened`; NotAFile for more than `most` bytes."""
-    with opened(path) as file:
-        content = file.read(most + 1)
+    content = patiently(lambda: _start_of(path, most + 1))
     if len(content) > most:
         raise NotAFile(f"it has more than {most:,} bytes")
     return content
+
+
+def _start_of(path: Path, n_bytes: int) -> bytes:
+    with opened(path) as file:
+        return file.read(n_bytes)
 
 
 def read_text(path: Path) -> str:

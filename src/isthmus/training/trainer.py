@@ -71,8 +71,7 @@ OnStep = Callable[[Progress], None]
 
 
 class Trainer:
-    """Trains `model` on `batches`, looking at `validation` (a resident tensor) after every epoch; of several processes
-    in `group` each runs one with the same arguments, and they compute each step together."""
+    """Trains `model` on `batches`, with the others of `group`, looking at `validation` (a tensor) after every epoch."""
 
     def __init__(
         self,

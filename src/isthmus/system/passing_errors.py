@@ -1,0 +1,33 @@
+"""Errors of network disks that pass by themselves: what failed is done again, for ten seconds at most."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+# A handle to a file that the server has replaced, an answer that came too late, a name that another client holds.
+PASSING = {errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EINTR}
+LIMIT = 10.0  # seconds: attributes are kept for 3 to 60 s by clients of NFS, but a new open asks the server anew
+PAUSE = 0.05  # seconds before the first repetition, twice as long before each further one
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """What `work` gives, which can be done again from its beginning.
+
+    Raises: OSError, of another kind at once, of these once ten seconds have passed.
+    """
+    end, pause = time.monotonic() + LIMIT, PAUSE
+    while True:
+        try:
+            return work()
+        except OSError as error:
+            if error.errno not in PASSING or time.monotonic() + pause > end:
+                raise
+        time.sleep(pause)
+        pause *= 2
+
+
+__all__ = ["patiently"]

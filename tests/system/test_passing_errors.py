@@ -1,0 +1,89 @@
+"""A network disk whose calls fail for the moment: each call of a save in turn, and one that never ends failing."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from faulty import failing_disk
+from isthmus.errors import ResourceError
+from isthmus.system import files, passing_errors, regular
+from isthmus.training.checkpoint import Checkpoints
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passing_errors, "PAUSE", 0.001)
+
+
+def failing_once(number: int) -> Iterator[int]:
+    """Lets the first, second, … call fail, until there is none that could."""
+    at = 1
+    while True:
+        with failing_disk(at, number) as disk:
+            yield at
+        if not disk.has_failed:
+            return
+        at += 1
+
+
+@pytest.mark.parametrize("number", sorted(passing_errors.PASSING), ids=lambda n: errno.errorcode[n])
+def test_fault_68_a_text_is_written_whichever_call_fails_for_the_moment(number: int, tmp_path: Path) -> None:
+    tried = 0
+    for at in failing_once(number):
+        files.write_text(tmp_path / "a.txt", f"text {at}")
+        tried = at
+    assert (tmp_path / "a.txt").read_text() == f"text {tried}"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert tried > 3
+
+
+def test_fault_68_a_checkpoint_is_saved_whichever_call_fails_for_the_moment(tmp_path: Path) -> None:
+    checkpoints, steps = Checkpoints(tmp_path / "checkpoint"), 0
+    for at in failing_once(errno.ESTALE):
+        checkpoints.save(at, {"model": {"w": torch.full((3,), float(at))}}, {"step": at})
+        steps = at
+    found = checkpoints.load()
+    assert found is not None
+    assert (found[1]["step"], found[0]["model"]["w"].tolist()) == (steps, [float(steps)] * 3)
+    assert steps > 10
+
+
+def test_fault_68_a_stale_handle_is_opened_anew(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[1]")
+    for _ in failing_once(errno.ESTALE):
+        assert regular.read_json(tmp_path / "a.json") == [1]
+
+
+def test_fault_68_a_disk_that_never_answers_is_an_error_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing_errors, "LIMIT", 0.02)
+    (tmp_path / "a.txt").write_text("before")
+    tries = []
+
+    def write(part: Path) -> None:
+        tries.append(part)
+        raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+    with pytest.raises(ResourceError, match=r"a\.txt cannot be written: Connection timed out"):
+        files.write_atomic(tmp_path / "a.txt", write)
+    assert len(tries) > 2
+    assert (tmp_path / "a.txt").read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_other_errors_are_not_repeated() -> None:
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        passing_errors.patiently(work)
+    assert len(tries) == 1
