@@ -71,3 +71,24 @@ def test_the_truth_passes_and_leaving_it_all_in_does_not(clean: np.ndarray) -> N
     assert _found(little._asdict(), NOISE)[1].startswith("Much of the noise was left in")
     nothing = look_at_removed(*tensors(x, x))
     assert nothing == (0, 0, 0, 0, 0)
+
+
+def _photograph() -> torch.Tensor:
+    """(1, 1, 128, 128): brighter to the right, more textured the brighter, as under one lamp, and some parts more."""
+    rng = np.random.default_rng(5)
+    light = np.linspace(0.1, 0.9, 128)[None, :].repeat(128, 0)
+    where = np.kron(rng.random((8, 8)) < 0.5, np.ones((16, 16)))
+    texture = ndimage.gaussian_filter(rng.normal(size=(128, 128)), 0.7)
+    return torch.from_numpy(light * (1 + (0.05 + 0.5 * where) * texture))[None, None]
+
+
+def test_noise_that_goes_with_brightness_is_no_structure() -> None:
+    """That of photons is stronger where the picture is bright, which is where it has detail; a blur is told all the
+    same.
+    """
+    clean = _photograph()
+    generator = torch.Generator().manual_seed(0)
+    photons = clean + (clean / 500).sqrt() * torch.randn(clean.shape, dtype=clean.dtype, generator=generator)
+    assert abs(look_at_removed(photons, clean).at_detail) < 0.15  # of 256 blocks by chance 0.06
+    blurred = torch.from_numpy(ndimage.gaussian_filter(photons.numpy(), (0, 0, 1, 1)))
+    assert look_at_removed(photons, blurred).at_detail > 0.4

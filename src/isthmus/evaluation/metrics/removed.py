@@ -11,13 +11,15 @@ from scipy import ndimage
 from torch import Tensor
 
 BLOCK = 8  # pixels: a block of 64 values tells its variance to a sixth, and lies within or beside an edge
+DEGREE, ENOUGH = 2, 16  # of the parabola, and blocks that it takes: fewer would follow it by chance
 DETAIL = 1.5  # pixels: what a blur of that width changes in the denoised picture is its detail
 
 
 class Removed(NamedTuple):
     """Of what was taken away, on the scale of x: its `sd`; `beside` and `below`, the correlation of its neighbors in a
     row and in a column; `with_detail`, its correlation with the detail of the denoised picture; `at_detail`, that of
-    its strength with the picture's, block by block. Noise that has nothing to do with the picture comes to 0 in both.
+    its strength with the picture's, block by block, less what goes with their brightness. Noise that has nothing to do
+    with the picture, or with its brightness alone as that of photons has, comes to 0 in both.
     """
 
     sd: float
@@ -44,7 +46,7 @@ def look_at_removed(noisy: Float[Tensor, "N C H W"], denoised: Float[Tensor, "N 
         float(beside),
         float(below),
         _correlation(removed, detail),
-        _correlation(*(each - each.mean(1, keepdim=True) for each in strength)) if strength[0].numel() else 0.0,
+        _beyond_brightness(strength[0], strength[1], denoised.double()) if strength[0].numel() else 0.0,
     )
 
 
@@ -54,6 +56,19 @@ def _log_variances(x: Tensor) -> Tensor:
         return x.new_zeros((len(x), 0))
     blocks = x.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK)
     return blocks.var((-1, -2), correction=0).mean(1).flatten(1).clamp_min(1e-12).log()
+
+
+def _beyond_brightness(removed: Tensor, detail: Tensor, picture: Tensor) -> float:
+    """The correlation of strengths (N, blocks) once the part of `removed` is off that a parabola of the brightness of
+    the blocks tells; of few blocks its mean.
+
+    Of `detail` nothing is taken off: what is left of it in a picture of few grays would be noise that was left in.
+    """
+    brightness = picture.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK).mean((1, -2, -1)).flatten(1)
+    powers = DEGREE + 1 if brightness.shape[1] >= ENOUGH else 1
+    basis = torch.stack([(brightness - brightness.mean(1, keepdim=True)) ** k for k in range(powers)], 2)
+    told = (basis @ (torch.linalg.pinv(basis) @ removed[..., None]))[..., 0]
+    return _correlation(removed - told, detail - detail.mean(1, keepdim=True))
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:
