@@ -57,6 +57,28 @@ def test_photograph(tmp_path: Path) -> None:
     assert png_size(tmp_path / "photograph.png") == (90, 40)
 
 
+def test_series(tmp_path: Path) -> None:
+    told = run_example("series.py", tmp_path)
+    strange = re.findall(r"strange: \('([^']+)'", told)
+    spike = "2024-01-13 12:00"  # hour 300
+    flat = [f"2024-01-30 {hour:02}:00" for hour in range(4, 16)]  # hours 700 to 711
+    assert spike in strange
+    assert {*strange} <= {spike, *flat}
+    errors = dict(re.findall(r"filled by (\w+): squared error ([\d.]+)", told))
+    assert float(errors["model"]) < float(errors["last"])
+    assert "gaps: 10 before, 0 after" in told
+
+
+def test_orders(tmp_path: Path) -> None:
+    told = run_example("orders.py", tmp_path)
+    assert "strangest: row 40" in told
+    assert "gaps: 45 before, 0 after" in told
+    for filled, truly in re.findall(r"costs ([\d.]+), truly ([\d.]+)", told):
+        assert abs(float(filled) - float(truly)) < 2  # a few epochs; the mean of all is off by 4 for rum
+    before, after = map(float, re.findall(r"price ([\d.]+) -> ([\d.]+)", told)[0])
+    assert after > before
+
+
 def test_microscope(tmp_path: Path) -> None:
     told = run_example("microscope.py", tmp_path)
     pairs, alone, noisy = map(int, re.findall(r"(?:error|are:) (\d+)(?: counts)", told))

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from isthmus.data.tables.times import find_format, step_of, to_seconds, to_text
+from isthmus.data.tables.times import _shapes, find_format, step_of, to_seconds, to_text
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,15 @@ def test_several_zones_are_brought_to_one() -> None:
 )
 def test_what_is_no_time_is_none(texts: list[str]) -> None:
     assert find_format(pl.Series(texts)) is None
+
+
+def test_no_format_that_reads_a_text_is_left_out_by_its_shape() -> None:
+    moments = pl.Series([datetime(2024, 5, 7, 3, 4, 5, 123_000), datetime(1999, 12, 31, 23, 59, 59, 999_000)])
+    for pattern, shape in _shapes():
+        for text in moments.dt.strftime(pattern):
+            for written in (text, text.lower(), text.upper(), text.replace(" 0", " ")):
+                read = np.isfinite(to_seconds(pl.Series([written]), pattern))
+                assert shape.fullmatch(written) or not read.any(), (pattern, written)
 
 
 def test_two_orders_of_day_and_month_are_told() -> None:

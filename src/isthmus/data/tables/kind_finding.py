@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -17,9 +18,15 @@ from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 MOSTLY = 0.95  # of the cells make a column one of numbers or times; the rest are errors, told with their rows
 # Cells of a column of texts that are none; fewer than for numbers, where "none" and "-" can be no value.
 MISSING_TEXTS = ("", "na", "n/a", "#n/a", "nan", "null")
+# As they may be written, in capitals or not: to look each cell up is a fifth of the time of lowering it first.
+ANY_CASE = {
+    numbers: {"".join(letters) for word in words for letters in product(*({c, c.upper()} for c in word))}
+    for numbers, words in ((True, MISSING), (False, MISSING_TEXTS))
+}
 MOST_LEVELS = 64  # of a category: more would make it wider than the layer that reads it; the rarest become "other"
 LEAST_OF_LEVEL = 3  # rows: two are learned by heart, and say nothing of a third
 REPEATED = 0.8  # of the rows in levels that come again make texts a category; else they are names, or prose
+MOST_WORDS = 2  # of a constant or yes-no column
 PROBED = 100  # cells that show whether a column is of numbers in another style
 TRUTHS = {"yes": "no", "true": "false", "y": "n", "t": "f", "on": "off", "ja": "nein", "oui": "non", "si": "no",
           "sí": "no", "1": "0"}  # fmt: skip
@@ -32,7 +39,7 @@ def find_schema(cells: pl.DataFrame, style: Style, asked: Mapping[str, str]) -> 
 
 def missing_texts(text: pl.Series, *, numbers: bool) -> pl.Series:
     """Which texts stand for no value; of numbers and times more words do."""
-    return (text.str.to_lowercase().is_in(list(MISSING if numbers else MISSING_TEXTS))).fill_null(True)
+    return text.is_in(list(ANY_CASE[numbers])).fill_null(True)
 
 
 def _column(cells: pl.Series, style: Style, asked: str | None) -> TableColumn:
@@ -64,6 +71,9 @@ def _column(cells: pl.Series, style: Style, asked: str | None) -> TableColumn:
 
 def _without_numbers(name: str, cells: pl.Series, known: pl.Series) -> TableColumn | None:
     """Constant, yes-no or time, which texts of digits may be too; None for all else."""
+    if _are_many(known):
+        form = find_format(known)
+        return None if form is None else _time(name, known, form)
     texts = cells.filter(~missing_texts(cells, numbers=False))
     levels = texts.unique()
     if len(levels) == 1:
@@ -72,6 +82,11 @@ def _without_numbers(name: str, cells: pl.Series, known: pl.Series) -> TableColu
         return TableColumn(name, "yes-no", f"only {pair[1]} and {pair[0]}", pair)
     form = find_format(known)
     return None if form is None else _time(name, known, form)
+
+
+def _are_many(known: pl.Series) -> bool:
+    """Whether the first cells hold more words than a constant or yes-no column has, whatever their case."""
+    return known.head(PROBED).str.to_lowercase().n_unique() > MOST_WORDS
 
 
 def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
@@ -112,6 +127,8 @@ def _are_written_otherwise(known: pl.Series, style: Style) -> bool:
 
 def _are_codes(known: pl.Series) -> bool:
     """Whether texts of digits are no quantities: 007 and 0815 lose their zeros as numbers."""
+    if not bool(known.head(PROBED).str.contains(r"^\d+$").all()):
+        return False
     return bool(known.str.contains(r"^0\d").any()) and bool(known.str.contains(r"^\d+$").all())
 
 
