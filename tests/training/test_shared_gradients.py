@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import tiny
 import two_processes
-from isthmus.errors import UsageError
+from isthmus.errors import PeerLostError, UsageError
+from isthmus.randomness import generator_for
+from isthmus.system.process_group import ONE
+from isthmus.system.requests import Requests
+from isthmus.training.agreement import AgreedRequests
 from isthmus.training.dropout_slices import SlicedDropout
-from isthmus.training.shared_gradients import refuse_coupled
+from isthmus.training.shared_gradients import SharedGradients, refuse_coupled
 
 CLOSE = 1e-5  # what the contract asks of the first 20 costs in float32; found are 3e-7
 
@@ -76,3 +80,25 @@ def test_batch_normalization_is_refused_in_words() -> None:
     model = tiny.prepare.fresh_model(ready, own)
     with pytest.raises(UsageError, match="BatchNorm1d, which looks at all samples of a batch together"):
         refuse_coupled(model)
+
+
+def test_fault_69_a_step_that_a_lost_process_left_undone_leaves_no_trace() -> None:
+    trainer = tiny.trainer(tiny.prepared(tiny.table(), bottleneck="vq:4", batch_size=16))
+    agreement = AgreedRequests(ONE, Requests())
+    gradients = SharedGradients(agreement, trainer.model, trainer.settings, trainer.device)
+    pair = trainer.model.pair(trainer.batches.take(trainer.batches.rows(0)[0], generator_for(0)), generator_for(1))
+    before = tiny.weights(trainer.model)
+
+    class Lost:
+        size, slice_of = 2, ONE.slice_of
+
+        def sum_(self, values: Tensor) -> Tensor:
+            if values is gradients.flat:
+                raise PeerLostError("RESOURCE-PROCESS", "rank 1 has ended.")
+            return values
+
+    gradients.group = cast("Any", Lost())
+    trainer.model.train()
+    with pytest.raises(PeerLostError, match="rank 1 has ended"):
+        gradients(pair, generator_for(2), 0.0)
+    tiny.assert_equal_weights(tiny.weights(trainer.model), before)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.config import TrainingConfig
-from isthmus.errors import UsageError
+from isthmus.errors import PeerLostError, UsageError
 from isthmus.models.abstract_model import AbstractModel, Output
 from isthmus.models.autoencoder import coded
 from isthmus.models.costs import penalty_weights, risen
@@ -59,10 +59,12 @@ class SharedGradients(AbstractGradients):
         self.n_pieces, self.is_repeated, self.dice = 1, False, Dice(device)
         # Of the step: features and code of all, and the states of the generators after them.
         self.shared: tuple[Tensor, Code, Tensor, Tensor] | None = None
+        self.before: list[Tensor] = []
 
     def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned:
         if not self.is_repeated:
             self.shared, self.dice = None, Dice(self.device)
+            self.before = [buffer.clone() for buffer in self.model.bottleneck.buffers()]
         self.is_repeated = False
         B, own = len(pair.x_in), self.group.slice_of(len(pair.x_in))
         self.tail.zero_()
@@ -77,7 +79,12 @@ class SharedGradients(AbstractGradients):
                 with autocast(self.settings, self.device), self.dropout.of(piece, B):
                     output = self.model(pair.x_in[piece], sample=True, generator=generator)
                 self._learn_answer(output.params, pair, piece)
-        self._sum()
+        try:
+            self._sum()
+        except PeerLostError:  # the step is not done: what the bottleneck learned from it is undone, too
+            for buffer, value in zip(self.model.bottleneck.buffers(), self.before, strict=True):
+                buffer.copy_(value)
+            raise
         nll, *sums = self.tail[: 1 + len(self.summed)].clone()
         means |= {name: total / B for name, total in zip(self.summed, sums, strict=True)}
         cost, told = (self._cost(nll / B, means, w, pair) for w in (weights, self.weights))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -19,8 +20,9 @@ import polars as pl
 import pytest
 
 import tiny
-from isthmus.errors import DataError, UsageError
+from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.runs.folder import RunFolder
+from isthmus.system import files
 from isthmus.tools.anomaly.score_table import score
 from isthmus.tools.inference import apply
 from isthmus.tools.shards.pools import local_workers
@@ -146,6 +148,32 @@ def test_a_shard_that_cannot_be_read_is_named_and_the_others_are_written(
     assert len(list((tmp_path / "codes").glob("*.csv"))) == 4
     pl.DataFrame(tiny.table(9), schema=list("abcdef")).write_csv(parts / "part-2.csv")
     assert processed(run, parts, tmp_path / "codes").left == 4
+
+
+@pytest.mark.parametrize("held", range(7))
+def test_fault_52_a_disk_that_fills_up_amid_shards_costs_those_that_did_not_fit(
+    held: int, run: RunFolder, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed(run, parts, tmp_path / "whole")
+    flush, written = files._flush, []
+
+    def filling(path: Path) -> None:  # the manifest is a file as well, written once before and once after the shards
+        written.append(path)
+        if len(written) > held:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(path)
+
+    with monkeypatch.context() as full:
+        full.setattr(files, "_flush", filling)
+        with pytest.raises(ResourceError, match=r"No space left on device|could not be written"):
+            processed(run, parts, tmp_path / "codes")
+    for path in (tmp_path / "codes").glob("*.csv"):  # whole, or not there
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+    done = processed(run, parts, tmp_path / "codes")
+    assert (done.n, done.shards) == (40 + 41 + 42 + 43 + 44, 5)
+    for i in range(5):
+        name = f"part-{i}.csv"
+        assert (tmp_path / "codes" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_a_run_that_was_trained_further_meanwhile_is_refused(run: RunFolder, parts: Path, tmp_path: Path) -> None:
