@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import kill_loop
 import tiny
 from isthmus.pipeline import execution  # noqa: F401  (once for all processes, as it takes a second)
 from isthmus.pipeline.joining import joined
+from isthmus.system import process_group
 from isthmus.system.process_group import AbstractGroup
 from isthmus.training import prepare
 from isthmus.training.monitor import TrainingMonitor
@@ -181,6 +183,9 @@ def ends(folder: Path) -> Any:
         "resumed by three": together(*[resume("killed")] * 3),
         "resumed when finished": together(*[resume("killed")] * 2),
         "failed": together(train("failed"), at_step(20, lambda trainer: 1 / 0, train("failed"))),
+        "hanging": together(
+            _impatient(train("hanging")), _impatient(at_step(20, lambda trainer: time.sleep(12), train("hanging")))
+        ),
         "out of memory": together(train("memory"), at_step(20, _small_memory, train("memory"))),
         "diverged": together(
             *[at_step(20, lambda trainer: trainer.parameters[0].data.fill_(np.inf), train("diverged"))] * 2
@@ -190,6 +195,11 @@ def ends(folder: Path) -> Any:
         "no data": together(train("new"), train("new", "missing.npy")),
         "other settings": together(train("new"), train("new", lr=0.001)),
     }
+
+
+def _impatient(work: Work) -> Work:
+    """With a time-out of three seconds for each step."""
+    return lambda: (setattr(process_group, "PATIENCE", timedelta(seconds=3)), work())[1]
 
 
 def _small_memory(trainer: Trainer) -> None:

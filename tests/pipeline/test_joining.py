@@ -78,6 +78,14 @@ def test_fault_69_the_last_error_of_a_process_is_told_by_the_first(found: Any, f
     assert second["told"] is False  # it says so too, as its own error
 
 
+def test_fault_69_a_process_that_hangs_is_named_after_the_time_out(found: Any) -> None:
+    codes, (first, second) = found["hanging"]
+    assert codes == [5, 5]
+    assert "did not come to the exchange within 3 s. All up to epoch 3, step 0 of 10 is saved." in first["error"]
+    assert first["error"].startswith("rank 1 (process ")
+    assert second["error"].endswith("has ended, as it had lost another process.")
+
+
 def test_fault_48_one_process_short_of_memory_computes_its_part_by_pieces(found: Any, folder: Path) -> None:
     codes, paths = found["out of memory"]
     assert (codes, set(paths)) == ([0, 0], {str(folder / "memory")})

@@ -216,6 +216,8 @@ class ProcessGroup(AbstractGroup):
     def _ended(self, rank: int, note: dict[str, Any] | None) -> str:
         if note:
             return f"{self.name(rank)} has ended: {note['message']}"
+        if self.table.check([f"left/{rank}"]):
+            return f"{self.name(rank)} has ended, as it had lost another process."
         held, free = self.beats.memory(rank)
         memory = f"; it held {size_of(held)} of memory, and {size_of(free)} were free" if held else ""
         return f"{self.name(rank)} has ended without a word, as if killed{memory}."
