@@ -96,8 +96,9 @@ def _time_axis(axes: Axes, line: Timeline, *, shown: bool) -> None:
     axes.set_xticks(
         ticks, [line.times[i] for i in ticks] if shown else [], fontsize=0.85 * SMALL * 72 / DPI, color=MUTED
     )
-    for text, side in zip(axes.get_xticklabels(), ["left", *["center"] * (len(ticks) - 2), "right"], strict=False):
-        text.set_horizontalalignment(side)
+    labels = axes.get_xticklabels()
+    for text in labels:
+        text.set_horizontalalignment("left" if text is labels[0] else "right" if text is labels[-1] else "center")
         text.set_parse_math(False)
 
 
