@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 
@@ -26,6 +26,7 @@ from isthmus.cli import (
     training_commands,
 )
 from isthmus.cli.command_frame import Outline, run_guarded
+from isthmus.cli.help_sections import CommandsInSections
 from isthmus.system.launch import is_first, launched
 from isthmus.wording import printable
 
@@ -40,6 +41,7 @@ Examples:
 """
 
 
+COMPLETING = "_ISTHMUS_COMPLETE"  # set by a shell that asks how a command line may go on
 # Which commands each module registers: only what was asked for is put together, since options take a moment to make.
 COMMANDS = {
     training_commands: ("train", "resume", "finish"),
@@ -56,6 +58,19 @@ COMMANDS = {
 }
 
 
+class Commands(CommandsInSections):
+    """The list of commands, by what one wants."""
+
+    SECTIONS: ClassVar = {
+        "Train": ("train", "resume", "finish", "compare", "sweep"),
+        "Compress, clean, fill, score": ("encode", "decode", "reconstruct", "denoise", "impute", "score"),
+        "Create and edit": ("sample", "interpolate", "traverse", "edit", "feature"),
+        "Explore": ("map", "neighbors", "duplicates", "probe"),
+        "Judge and share": ("evaluate", "report", "serve", "export", "runs", "info"),
+        "Data and machine": ("check", "recipes", "doctor"),
+    }
+
+
 def build_app(command: str | None = None) -> typer.Typer:
     """The application with all its commands; with those of the module that holds `command`; or, where none does, with
     their names and texts, which is all that help and the error for an unknown one need.
@@ -63,10 +78,10 @@ def build_app(command: str | None = None) -> typer.Typer:
     holders = [module for module, names in COMMANDS.items() if command is None or command in names]
     app = (typer.Typer if holders else Outline)(
         name="isthmus",
+        cls=Commands,
         help="Train, judge and use autoencoders: from images or a table to a judged model in one command.",
         epilog=EXAMPLES,
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,  # plain help renders in a third of the time, and rich is not imported for it
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -89,7 +104,7 @@ def main() -> None:
     if not is_first():
         warnings.simplefilter("ignore")  # the first of several processes gives the same
     if launched() is not None:
-        os.environ.setdefault(
-            "TORCH_CPP_LOG_LEVEL", "ERROR"
-        )  # stack traces of a lost connection, which we tell in words
-    sys.exit(run_guarded(build_app(arguments[0] if arguments else ""), arguments))
+        # Of a lost connection it logs stack traces, where we tell it in words.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    first = arguments[0] if arguments else ""
+    sys.exit(run_guarded(build_app(None if COMPLETING in os.environ else first), arguments))

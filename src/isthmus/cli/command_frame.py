@@ -8,23 +8,31 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Annotated, Any
 
 import typer
 
 from isthmus.cli import output
+from isthmus.cli.help_sections import GENERAL, CommandInSections
 from isthmus.cli.options import with_settings
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
+from isthmus.runs.finding import list_runs
 from isthmus.system.files import finite_or_null
 from isthmus.system.launch import is_first, launched
 from isthmus.wording import printable, shortened
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; people's text goes to stderr.")]
-Quietly = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the result.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+def _general(flags: str, text: str, **about: Any) -> Any:
+    return typer.Option(*flags.split(), help=text, rich_help_panel=GENERAL, **about)
 
 
+Json = Annotated[bool, _general("--json", "Print one JSON object; people's text goes to stderr.")]
+Quietly = Annotated[bool, _general("--quiet -q", "Print nothing but errors and the result.")]
+Threads = Annotated[int | None, _general("--threads", "Processor threads; default: all cores.", min=1)]
+Debug = Annotated[bool, _general("--debug", "Show the traceback of an error.")]
+EVERYWHERE = (("threads", Threads, None), ("json", Json, False), ("quiet", Quietly, False), ("debug", Debug, False))
+LIGHT = {"runs", "recipes", "doctor", "info"}  # commands that compute nothing
 TOGETHER = {"train", "resume"}  # what several processes that a launcher started do together
 
 
@@ -82,11 +90,14 @@ def command(
         return
     function = with_settings(function, settings) if settings else function
     given = inspect.signature(function, eval_str=True)
-    own = [p for p in given.parameters.values() if p.name != "io"]
+    own = [_completed(p) for p in given.parameters.values() if p.name != "io"]
     extra = [
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-        for key, kind in (("json", Json), ("quiet", Quietly), ("debug", Debug))
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for key, kind, default in EVERYWHERE
+        if key not in given.parameters and (key != "threads" or name not in LIGHT)
     ]
+
+    has_threads = any(p.name == "threads" for p in extra)
 
     def run(**values: Any) -> None:
         io = Io(as_json=values.pop("json"), quiet=values.pop("quiet"))
@@ -94,8 +105,10 @@ def command(
         if launched() is not None and name not in TOGETHER:
             message = f"`isthmus {name}` works in one process, and a launcher has started several."
             raise UsageError("USAGE-PROCESSES", message, fix="start it without torchrun: they share train and resume")
+        threads = values.pop("threads", None) if has_threads else None
         try:
-            function(io, **values)
+            with _threads(threads):
+                function(io, **values)
         except KeyboardInterrupt:  # the parser would make an exit code of 1 of it
             raise Interrupted("INTERRUPTED", "stopped.", exit_code=130) from None
         except BrokenPipeError:  # the reader, such as head, has gone; typer would call that a failure
@@ -105,7 +118,28 @@ def command(
     run.__name__ = function.__name__
     run.__signature__ = given.replace(parameters=[*own, *extra])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
-    app.command(name=name)(run)
+    app.command(name=name, cls=CommandInSections)(run)
+
+
+def _completed(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The same; where it is a run folder, a shell that completes a command line offers those that there are."""
+    if parameter.name == "run":
+        for about in getattr(parameter.annotation, "__metadata__", ()):
+            about.autocompletion = _runs_here
+    return parameter
+
+
+def _runs_here(incomplete: str) -> list[str]:
+    return [name for name in ("latest", *(str(run.path) for run in list_runs())) if name.startswith(incomplete)]
+
+
+def _threads(threads: int | None) -> AbstractContextManager[object]:
+    """Inside, the numbers are computed by so many threads; None leaves it as it is, without importing PyTorch."""
+    if threads is None:
+        return nullcontext()
+    from isthmus.training.threads import using_threads
+
+    return using_threads(threads)
 
 
 def _nothing() -> None:

@@ -28,6 +28,13 @@ TRAINING = (
     "data.target", "data.validation", "data.test", "data.limit",
 )  # fmt: skip
 
+IMAGES = {"gray", "resize", "crop", "patches", "alpha", "frames", "max_pixels", "range", "skip_bad_files"}
+TABLES = {
+    "label", "group", "shape", "scale", "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds",
+    "skip_bad_rows", "drop_columns", "allow_trailing", "window", "stride", "time",
+}  # fmt: skip
+HEADINGS = {"data": "Data", "model": "Model", "training": "Training"}
+
 
 def addresses(names: tuple[str, ...]) -> list[str]:
     return [name if "." in name else f"data.{name}" for name in names]
@@ -69,8 +76,17 @@ def _option(name: str, address: str) -> inspect.Parameter:
         default_text = ",".join(map(str, default)) if isinstance(default, tuple) else default
         extra["show_default"] = False
         text = f"{text} [{default_text}]" if section == "data" else text
-    annotation = Annotated[kind | None, typer.Option(*flags, help=text, rich_help_panel=None, **extra)]
+    annotation = Annotated[
+        kind | None, typer.Option(*flags, help=text, rich_help_panel=_heading(section, key), **extra)
+    ]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _heading(section: str, key: str) -> str:
+    """The part of the help that a setting stands in."""
+    if section == "data" and key in IMAGES:
+        return "Images"
+    return "Tables" if section == "data" and key in TABLES else HEADINGS[section]
 
 
 def _plain(hint: Any) -> Any:

@@ -14,6 +14,8 @@ from isthmus.cli.options import READING, TRAINING
 from isthmus.web.background import BackgroundServer
 from isthmus.wording import counted
 
+RUN = "The run"
+
 
 def train(
     io: Io,
@@ -22,14 +24,26 @@ def train(
         str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")
     ] = None,
     *,
-    recipe: Annotated[str | None, typer.Option("--recipe", help="modern (default), or see `isthmus recipes`.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The run folder to make. [runs/DATA-RECIPE-NUMBER]")] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Take the settings of this config.toml.")] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", rich_help_panel=RUN, help="modern (default), or see `isthmus recipes`.")
     ] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Show the training on a local page as it goes on.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but do not train.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", rich_help_panel=RUN, help="The run folder to make. [runs/DATA-RECIPE-NUMBER]"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", rich_help_panel=RUN, help="Take the settings of this config.toml.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", rich_help_panel=RUN, help="Any setting, as in --set training.warmup=0.1."),
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", rich_help_panel=RUN, help="Show the training on a local page as it goes on.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", rich_help_panel=RUN, help="Read and check everything, but do not train.")
+    ] = False,
 ) -> None:
     """Train an autoencoder on DATA, judge it, and leave a run folder.
 
