@@ -14,7 +14,7 @@ SHORT := tests/cli/test_cli.py tests/test_settings.py tests/data/test_sources.py
 	tests/web/test_app.py tests/web/test_guard.py tests/web/test_routes.py tests/cli/test_serve_command.py \
 	tests/models/test_graphs.py tests/tools/test_export.py
 
-.PHONY: run test test-lowest lint format photo-weights clean
+.PHONY: run test test-lowest lint format docs photo-weights clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/isthmus train
@@ -38,6 +38,10 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/dev.stamp
+	$(BIN)/zensical build --strict
+	@echo "open site/index.html"
+
 # Goes on from the weights that are shipped; hours on two cores. What it made is kept by the last of these lines.
 photo-weights: $(VENV)/run.stamp
 	$(BIN)/python benchmarks/photo_weights.py collect runs/photographs
@@ -46,7 +50,7 @@ photo-weights: $(VENV)/run.stamp
 	$(BIN)/python benchmarks/photo_weights.py keep runs/photo-color runs/photo-gray
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .ruff_cache dist build site
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "isthmus needs Python 3.11 or newer; name one with make PYTHON=python3.12 run")'

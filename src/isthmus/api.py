@@ -72,7 +72,7 @@ class Run(RunFolder):
 
     def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
         """Raw samples (steps, *shape) on the way from raw sample a to raw sample b; `path` may be "spherical"."""
-        from isthmus.tools.sampling.synthesis import interpolated
+        from isthmus.tools.sampling.interpolation_files import interpolated
 
         return interpolated(self.current(), a, b, steps, path)
 

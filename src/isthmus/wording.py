@@ -87,6 +87,30 @@ def shortened(text: str | os.PathLike[str], most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:half]} … {text[-half:]} ({len(text):,} characters)"
 
 
+LEAST_P = 0.0001  # a p-value below it is only told to be
+
+
+def elided(text: str, most: int) -> str:
+    """A name for a picture or a table, with an ellipsis for its middle where it is longer than `most`.
+
+    >>> elided("photo-of-a-long-walk.png", 12)
+    'photo-…k.png'
+    """
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def p_value(p: float) -> str:
+    """A p-value with four decimals, so that many stand below each other with equal digits.
+
+    >>> p_value(0.05), p_value(0.00001)
+    ('0.0500', '<0.0001')
+    """
+    return f"{p:.4f}" if p >= LEAST_P else f"<{LEAST_P}"
+
+
 def number(value: float | None) -> str:
     """Three digits for a sentence, as many as the scatter of a run allows.
 

@@ -56,6 +56,14 @@ def unwritten(error: OSError) -> ResourceError:
     return ResourceError("RESOURCE-OUTPUT", message, fix="make room, or send the output elsewhere")
 
 
+def open_page(address: str) -> None:
+    """Opens an address in the browser of this machine; where there is none, it is said."""
+    import webbrowser  # late: it looks for browsers, which takes a moment
+
+    if not webbrowser.open(address):
+        print(f"note: no browser could be opened; open {address} yourself", file=sys.stderr)
+
+
 def write_error(text: str) -> None:
     """Prints to standard error; where that leads nowhere, the exit code has to say it."""
     try:

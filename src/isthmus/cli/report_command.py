@@ -8,15 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli.command_frame import Io, command
+from isthmus.cli.output import open_page
 
 Runs = Annotated[list[str], typer.Argument(metavar="RUN…", help="Run folders, or latest; several are compared.")]
 File = Annotated[
     Path | None,
     typer.Option("-o", "--out", help="Where to write. [report.html in the run; comparison.html beside the first run]"),
 ]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser as well.")]
 
 
-def report(io: Io, run: Runs, *, out: File = None) -> None:
+def report(io: Io, run: Runs, *, out: File = None, open_it: Open = False) -> None:
     """Write the page of a run, one file that opens offline; of several runs a comparison.
 
     Every training writes the page of its run; this writes it anew.
@@ -32,6 +34,8 @@ def report(io: Io, run: Runs, *, out: File = None) -> None:
     for sentence in written.missing:
         io.say(f"note: left out: {sentence}")
     io.result(written.as_dict(), _sentence(written))
+    if open_it:
+        open_page(written.path.resolve().as_uri())
 
 
 def _sentence(written: Any) -> str:

@@ -15,7 +15,7 @@ from isthmus.wording import counted
 
 Where = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .npy, .csv, .parquet.")]
 Moving = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .webp, .npy, .csv, .parquet.")]
-One = "An image, or a row of data such as mnist-2k:12."
+One = "An image, or a row of data, such as mnist-2k:row=12; mnist-2k:label=3 takes one of that class."
 
 
 def sample(
@@ -56,12 +56,13 @@ def interpolate(
 
     \b
     Examples:
-      isthmus interpolate latest mnist-2k:3 mnist-2k:8 -o way/
+      isthmus interpolate latest mnist-2k:label=3 mnist-2k:label=8 -o way/
+      isthmus interpolate latest mnist-2k:row=3 mnist-2k:row=8 -o way/
       isthmus interpolate latest a.png b.png --path spherical -o way.webp
     """
-    from isthmus.tools.sampling import synthesis
+    from isthmus.tools.sampling import interpolation_files
 
-    made = synthesis.interpolate(find(run), a, b, out, steps=steps, path=path, settings=nested(settings))
+    made = interpolation_files.interpolate(find(run), a, b, out, steps=steps, path=path, settings=nested(settings))
     _tell(io, made, "sample")
 
 
@@ -75,7 +76,7 @@ def traverse(
     \b
     Examples:
       isthmus traverse latest -o units.png
-      isthmus traverse latest --unit 3 --unit 11 --around mnist-2k:12 -o units/
+      isthmus traverse latest --unit 3 --unit 11 --around mnist-2k:row=12 -o units/
     """
     from isthmus.tools.sampling import synthesis
 
@@ -86,7 +87,8 @@ def traverse(
 def _tell(io: Io, made: Any, what: str) -> None:
     for sentence in made.said:
         io.say(sentence)
-    io.result(made.as_dict(), f"{counted(made.n, what)} written to {made.out}")
+    files = f": {made.listing}" if made.listing else ""
+    io.result(made.as_dict(), f"{counted(made.n, what)} written to {made.out}{files}")
 
 
 def register(app: typer.Typer) -> None:

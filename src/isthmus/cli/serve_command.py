@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName
+from isthmus.cli.output import open_page
 from isthmus.errors import ResourceError, UsageError
 from isthmus.extras import installing
 from isthmus.runs.finding import find, is_photo
@@ -20,12 +21,13 @@ Host = Annotated[
 ]
 Network = Annotated[bool, typer.Option("--allow-network", help="Let --host open the server to the network.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show the training as it goes on, also before there is a model.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser as well.")]
 Until = Annotated[bool, typer.Option("--until-closed", hidden=True, help="End when standard input ends.")]
 
 
 def serve(
     io: Io, run: RunName, *, port: Port = None, host: Host = "127.0.0.1", allow_network: Network = False,
-    watch: Watch = False, until_closed: Until = False,
+    watch: Watch = False, open_it: Open = False, until_closed: Until = False,
 ) -> None:  # fmt: skip
     """Open a page to play with a run: draw, move the code, clean, walk, sample; and an API for programs.
 
@@ -56,7 +58,11 @@ def serve(
         for sentence in serving.said:
             print(printable(sentence), file=sys.stderr)
         io.result(serving.as_dict(), serving.address)
+        if not until_closed:
+            print("open this address in a browser; Ctrl-C here ends the server", file=sys.stderr)
         sys.stdout.flush()  # whoever started it waits for this line
+        if open_it:
+            open_page(serving.address)
 
     stream = sys.stdin.buffer if until_closed else None
     start(found, port=port, host=host, allow_network=allow_network, watch=watch, on_start=on_start, until_closed=stream)

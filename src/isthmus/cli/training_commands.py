@@ -11,6 +11,7 @@ import typer
 from isthmus import settings as configs
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import READING, TRAINING
+from isthmus.cli.output import open_page
 from isthmus.web.background import BackgroundServer
 from isthmus.wording import counted
 
@@ -41,6 +42,9 @@ def train(
     serve: Annotated[
         bool, typer.Option("--serve", rich_help_panel=RUN, help="Show the training on a local page as it goes on.")
     ] = False,
+    open_it: Annotated[
+        bool, typer.Option("--open", rich_help_panel=RUN, help="As --serve, and open that page in the browser.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", rich_help_panel=RUN, help="Read and check everything, but do not train.")
     ] = False,
@@ -70,15 +74,21 @@ def train(
     with _page(io) as page:
         run = pipeline.train(
             resolved, data, out=out, show=io.display, command=["isthmus", *sys.argv[1:]],
-            began=(lambda run: page.begin(run.path)) if serve else None,
+            began=(lambda run: _show(page, run, open_it)) if serve or open_it else None,
         )  # fmt: skip
         io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
-        if serve and io.speaks and sys.stdout.isatty():  # a script has nobody who would close the page
+        if (serve or open_it) and io.speaks and sys.stdout.isatty():  # a script has nobody who would close the page
             page.wait()
 
 
 def _page(io: Io) -> Any:
     return BackgroundServer(io.say)
+
+
+def _show(page: Any, run: Any, open_it: bool) -> None:
+    address = page.begin(run.path)
+    if open_it:
+        open_page(address)
 
 
 def resume(

@@ -23,9 +23,9 @@ from isthmus.runs import finding
 from isthmus.runs.folder import RunFolder
 from isthmus.system import files
 from isthmus.tools.exploration.encoded_samples import coded
+from isthmus.tools.sampling.made import visible
 from isthmus.tools.sampling.resemblance import Judges, resemblance
 from isthmus.tools.sampling.sampling import draw_samples
-from isthmus.tools.sampling.synthesis import visible
 from isthmus.training.display import AbstractDisplay, display_of
 from isthmus.wording import label, printable
 

@@ -22,6 +22,7 @@ SAMPLES = Samples(np.zeros((40, 3), np.float32), "t", labels=np.arange(40) % 3, 
         ("emnist/letters:0-9,30", ("emnist/letters", "0-9,30")),
         ("photos/: 3", ("photos/", "3")),
         ("t.csv:label=c:1", ("t.csv", "label=c:1")),
+        ("t.csv:row=12", ("t.csv", "row=12")),
         ("C:\\data\\t.csv", ("C:\\data\\t.csv", None)),
         ("C:\\data\\t.csv:4", ("C:\\data\\t.csv", "4")),
         ("photo.png", ("photo.png", None)),
@@ -51,7 +52,15 @@ def test_a_path_that_exists_stays_whole(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("choice", "rows"),
-    [("0", [0]), ("39", [39]), ("3-5", [3, 4, 5]), ("7,0-2, 7", [7, 0, 1, 2, 7]), ("label=b b", [*range(1, 40, 3)])],
+    [
+        ("0", [0]),
+        ("39", [39]),
+        ("3-5", [3, 4, 5]),
+        ("row=3-5", [3, 4, 5]),
+        ("row= 7", [7]),
+        ("7,0-2, 7", [7, 0, 1, 2, 7]),
+        ("label=b b", [*range(1, 40, 3)]),
+    ],
 )
 def test_rows_come_in_the_order_named(choice: str, rows: list[int]) -> None:
     assert rows_of(choice, SAMPLES).tolist() == rows
@@ -97,4 +106,7 @@ def test_the_shipped_digits_by_row_and_by_class(digit_run: Run, digits: Digits) 
     assert {sevens.classes[k] for k in sevens.labels} == {"7"}
     with pytest.raises(UsageError, match="names 2,000 samples; one is needed") as caught:
         pick_one(digit_run, "mnist-2k")
-    assert caught.value.fix == "name its row, such as mnist-2k:0"
+    assert caught.value.fix == "name its row, such as mnist-2k:row=0"
+    one = pick_one(digit_run, "mnist-2k:label=7")
+    np.testing.assert_array_equal(one.x, sevens.x[:1])
+    assert one.notes[-1] == f"mnist-2k:label=7: {sevens.id_of(0)}, the first of {len(sevens)} of that class."

@@ -19,7 +19,7 @@ from isthmus.errors import UsageError
 from isthmus.tools.editing import edits
 from isthmus.tools.inference import apply
 from isthmus.tools.inference.picking import pick_one
-from isthmus.tools.sampling import synthesis
+from isthmus.tools.sampling import interpolation_files, synthesis
 from isthmus.tools.sampling.sampling import draw_samples
 
 
@@ -52,6 +52,7 @@ def test_a_folder_of_samples_a_grid_and_their_nearest(digit_run: Run, tmp_path: 
     assert made.said[1].startswith("Precision ")
     assert "copying" in made.said[2]
     assert json.loads(json.dumps(made.as_dict()))["quality"]["n_test"] == 200
+    assert made.listing == "grid.png, nearest.png, images/ (12 files)"
     synthesis.sample(digit_run, 3, tmp_path / "out", density="gaussian")  # over its own results
 
 
@@ -62,6 +63,16 @@ def test_one_picture_is_the_grid(digit_run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes() != (tmp_path / "c.png").read_bytes()
     width, height = pixels(tmp_path / "a.png").shape[1::-1]
     assert width == height  # three by three
+
+
+def test_a_judged_picture_has_the_nearest_training_images_beside_it(digit_run: Run, tmp_path: Path) -> None:
+    made = synthesis.sample(digit_run, 4, tmp_path / "one.png", density="gaussian")
+    assert made.files == ("one.png", "one-nearest.png")
+    assert made.listing == "one.png, one-nearest.png"
+    (tmp_path / "two-nearest.png").write_text("somebody else's")
+    assert synthesis.sample(digit_run, 4, tmp_path / "two.png", density="gaussian").files[1] == "two-nearest-2.png"
+    assert (tmp_path / "two-nearest.png").read_text() == "somebody else's"
+    pixels(tmp_path / "two-nearest-2.png")
 
 
 def test_samples_of_a_class_as_a_table_carry_its_name(digit_run: Run, tmp_path: Path) -> None:
@@ -92,7 +103,7 @@ def test_without_its_data_a_run_draws_and_says_that_it_cannot_compare(digit_run:
 
 
 def test_a_way_in_every_form(digit_run: Run, tmp_path: Path) -> None:
-    made = synthesis.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way", steps=5)
+    made = interpolation_files.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way", steps=5)
     assert (made.n, made.about["a"], made.about["b"]) == (10, "0", "1")
     for path in ("straight", "spherical"):
         ends = digit_run.model.reconstruct(isthmus.read("mnist-2k").train.x[:2])
@@ -102,16 +113,18 @@ def test_a_way_in_every_form(digit_run: Run, tmp_path: Path) -> None:
         with Image.open(tmp_path / "way" / f"{path}.webp") as animation:
             assert count(animation) == 2 * (4 * 4 + 1) - 2
     assert (tmp_path / "way" / "strip.png").is_file()
-    synthesis.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.npy", steps=5, path="spherical")
+    interpolation_files.interpolate(
+        digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.npy", steps=5, path="spherical"
+    )
     middle = pixels(tmp_path / "way" / "frames" / "spherical-2.png")
     np.testing.assert_array_equal(np.load(tmp_path / "way.npy")[2, 0], middle)
     with pytest.raises(UsageError, match=r"way\.webp holds one path"):
-        synthesis.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.webp")
+        interpolation_files.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.webp")
 
 
 def test_a_way_between_rows_of_a_table(rows: Run, tmp_path: Path) -> None:
     source = rows.config.data.source
-    synthesis.interpolate(rows, f"{source}:3", f"{source}:9", tmp_path / "way.csv", steps=4)
+    interpolation_files.interpolate(rows, f"{source}:3", f"{source}:9", tmp_path / "way.csv", steps=4)
     table = pl.read_csv(tmp_path / "way.csv")
     assert table["path"].to_list() == ["straight"] * 4 + ["spherical"] * 4
     assert table["step"].to_list() == [0, 1, 2, 3] * 2
@@ -131,7 +144,7 @@ def test_fault_84_names_of_columns_like_formulas_are_told_wherever_they_are_writ
         apply.decode(run, tmp_path / "z.csv", out),
         edits.edit(run, str(source), out, wanted),
         synthesis.sample(run, 3, out, judge=False, density="gaussian"),
-        synthesis.interpolate(run, f"{source}:3", f"{source}:9", out),
+        interpolation_files.interpolate(run, f"{source}:3", f"{source}:9", out),
         synthesis.traverse(run, out),
     ):
         assert sum(said.startswith("2 column names begin with = + - or @") for said in made.said) == 1
@@ -146,7 +159,7 @@ def test_what_is_said_of_both_ends_is_said_once(
         return replace(pick_one(run, text, settings), notes=("both are gray", text))
 
     monkeypatch.setattr(synthesis, "pick_one", noted)
-    made = synthesis.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.png")
+    made = interpolation_files.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.png")
     assert made.said == ("both are gray", "mnist-2k:0", "mnist-2k:1")
 
 
@@ -183,7 +196,7 @@ def test_units_of_a_table_tell_what_becomes_of_each_column(rows: Run, tmp_path: 
 def test_what_has_nothing_between_two_codes_says_so(images: Path, tmp_path: Path) -> None:
     run = isthmus.train(images, bottleneck="fsq:5", out=tmp_path / "run", **tiny.FAST)
     with pytest.raises(UsageError, match="interpolation needs a continuous code; between two codes of 'fsq'"):
-        synthesis.interpolate(run, f"{images}:0", f"{images}:1", tmp_path / "way.png")
+        interpolation_files.interpolate(run, f"{images}:0", f"{images}:1", tmp_path / "way.png")
     with pytest.raises(UsageError, match="a sweep of its units needs a continuous code"):
         synthesis.traverse(run, tmp_path / "units.png")
     synthesis.sample(run, 4, tmp_path / "s.npy", judge=False)
@@ -192,7 +205,7 @@ def test_what_has_nothing_between_two_codes_says_so(images: Path, tmp_path: Path
 
 def test_inputs_are_not_written_over(digit_run: Run, images: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="input"):
-        synthesis.interpolate(digit_run, f"{images}:0", f"{images}:1", images)
+        interpolation_files.interpolate(digit_run, f"{images}:0", f"{images}:1", images)
     foreign = tmp_path / "out" / "grid.png"
     foreign.parent.mkdir()
     foreign.write_text("mine")

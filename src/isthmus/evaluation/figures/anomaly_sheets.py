@@ -18,7 +18,7 @@ from isthmus.evaluation.figures.contact_sheets import (
     sheet,
     tile_size,
 )
-from isthmus.wording import label
+from isthmus.wording import p_value
 
 BANDS = 2  # rows of images at most: twenty are what a person looks at
 FROM, TO = 2.0, 6.0  # times the usual error of a pixel: at 2 one in twenty normal pixels begins to glow, at 6 none
@@ -38,7 +38,9 @@ def strangest(
     rows: list[AbstractRow] = []
     for start in range(0, min(len(x), BANDS * columns), columns):
         part = slice(start, start + columns)
-        labels = [f"p {label(value)}{' !' if flag else ''}" for value, flag in zip(p[part], outlier[part], strict=True)]
+        labels = [
+            f"p {p_value(value)}{' !' if flag else ''}" for value, flag in zip(p[part], outlier[part], strict=True)
+        ]
         rows += [
             TextRow("id", [fitted(i, tile[1] - GAP / 2, SMALL, keep="end") for i in ids[part]], top=3 * GAP),
             PictureRow("image", pictures(x[part])),

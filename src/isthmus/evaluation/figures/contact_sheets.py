@@ -102,7 +102,7 @@ class PictureRow(AbstractRow):
         y += (self.height(tile) - tile[0]) // 2
         for x, picture in zip(xs, self.pictures, strict=False):
             draw_picture(page, picture, x, y, tile, **self.colors)
-        page.frames([(x, y, tile[1], tile[0]) for x in xs])
+        page.frames([(x, y, tile[1], tile[0]) for x in xs[: len(self.pictures)]])
         if self.bar:
             color_bar(page, xs[-1] + tile[1] + 2 * GAP, y, tile[0], self.colors)
 
@@ -130,7 +130,7 @@ class CodeRow(AbstractRow):
             cells = blocks(z)
             page.image(cells, x, y, w, h, **self.colors)
             self._lines(page, cells.shape, x, y, w, h)
-        page.frames([(x, y, w, h) for x in xs])
+        page.frames([(x, y, w, h) for x in xs[: len(self.z)]])
         color_bar(page, xs[-1] + w + 2 * GAP, y, h, self.colors, clipped=self.clipped)
 
     @staticmethod

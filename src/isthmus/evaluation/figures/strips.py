@@ -68,11 +68,13 @@ class EndsRow(AbstractRow):
 
 
 @look()
-def between(ends: np.ndarray, frames: dict[str, np.ndarray]) -> Figure:
-    """Two given images (2, C, H, W) and, a row a path, the way between their reconstructions, (N, C, H, W) each."""
+def between(ends: np.ndarray, captions: Sequence[str], frames: dict[str, np.ndarray]) -> Figure:
+    """Two given images (2, C, H, W) with a caption each and, a row a path, the way between their reconstructions,
+    (N, C, H, W) each."""
     n = len(next(iter(frames.values())))
     shown = np.linspace(0, n - 1, min(n, MOST_COLUMNS)).round().astype(int)
-    rows: list[AbstractRow] = [EndsRow("given", pictures(ends))]
+    apart = [captions[0], *[""] * (len(shown) - 2), captions[1]]
+    rows: list[AbstractRow] = [TextRow("", apart), EndsRow("given", pictures(ends))]
     rows += [PictureRow(path, pictures(images[shown])) for path, images in frames.items()]
     return sheet(rows, len(shown), tile_size(ends.shape[2:], len(shown))).figure
 
@@ -95,7 +97,7 @@ def sweeps(
 def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], names: Sequence[str]) -> Figure:
     """A row a sample: its image (C, H, W) and what each strength makes of it, frames (N, S, C, H, W)."""
     columns = 1 + len(strengths)
-    rows: list[AbstractRow] = [TextRow("strength", ["given", *(f"{s:+g}" if s else "0" for s in strengths)])]
+    rows: list[AbstractRow] = [TextRow("", ["given", *(f"strength {s:+g}" if s else "strength 0" for s in strengths)])]
     for name, original, row in zip(names, given, frames, strict=True):
         rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
     return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure

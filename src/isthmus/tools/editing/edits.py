@@ -24,7 +24,7 @@ from isthmus.tools.inference.apply import write_samples
 from isthmus.tools.inference.picking import parted, pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.classifier import classifier_of
-from isthmus.tools.sampling.synthesis import Made, visible
+from isthmus.tools.sampling.made import Made, visible
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STRIPS = 8  # samples in a picture of strips: a page that can be taken in

@@ -1,9 +1,10 @@
-"""Samples named by a short text: `photo.png`, `mnist-2k:12`, `photos/:0-9,30`, `table.csv:label=oak`."""
+"""Samples named by a short text: `a.png`, `mnist-2k:12`, `mnist-2k:row=12`, `photos/:0-9,30`, `table.csv:label=oak`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,16 @@ from isthmus.runs.folder import RunFolder
 from isthmus.tools.inference.intake import read_input
 from isthmus.wording import printable
 
-CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|\s*-?\d[\d\s,-]*)", re.DOTALL)
+CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|(row=)?\s*-?\d[\d\s,-]*)", re.DOTALL)
 RANGE = re.compile(r"\s*(\d{1,12})\s*(?:-\s*(\d{1,12})\s*)?")
-HOW = "write SOURCE:12, SOURCE:0-9,30 or SOURCE:label=NAME"
+HOW = "write SOURCE:row=12, SOURCE:0-9,30 or SOURCE:label=NAME"
 
 
 def pick(run: RunFolder, text: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
     """The samples that `text` names, in the form that the run's model takes.
 
-    SOURCE is whatever can be read; SOURCE:0-9,30 are its rows, counted from 0 in the order in which it is read, and
-    SOURCE:label=NAME those of one class. A path that exists is never parted.
+    SOURCE is whatever can be read; SOURCE:0-9,30 or SOURCE:row=0-9,30 are its rows, counted from 0 in the order in
+    which it is read, and SOURCE:label=NAME those of one class. A path that exists is never parted.
 
     Raises: DataError for a row or class that is not there; UsageError for a choice that cannot be read.
     """
@@ -35,11 +36,18 @@ def pick(run: RunFolder, text: str | Path, settings: Mapping[str, Any] | None = 
 
 
 def pick_one(run: RunFolder, text: str, settings: Mapping[str, Any] | None = None) -> Samples:
-    """The one sample that `text` names. Raises: as `pick`; UsageError where several are named."""
+    """The one sample that `text` names; of SOURCE:label=NAME the first, which a note says.
+
+    Raises: as `pick`; UsageError where several rows are named.
+    """
     samples = pick(run, text, settings)
+    if len(samples) > 1 and (parted(text)[1] or "").startswith("label="):
+        first = samples.take(np.arange(1))
+        note = f"{printable(text)}: {first.id_of(0)}, the first of {len(samples):,} of that class."
+        return replace(first, notes=(*samples.notes, note))
     if len(samples) != 1:
         message = f"{printable(text)} names {len(samples):,} samples; one is needed here."
-        raise UsageError("USAGE-PICK", message, fix=f"name its row, such as {printable(parted(text)[0])}:0")
+        raise UsageError("USAGE-PICK", message, fix=f"name its row, such as {printable(parted(text)[0])}:row=0")
     return samples
 
 
@@ -76,6 +84,7 @@ def rows_of(choice: str, samples: Samples) -> np.ndarray:
     """The row numbers that `"0-9,30"` or `"label=NAME"` chooses, in the order in which they were named."""
     if choice.startswith("label="):
         return _rows_of_class(choice.removeprefix("label="), samples)
+    choice = choice.removeprefix("row=").strip()
     if choice.startswith("-"):
         message = f"{samples.name} has no row {printable(choice)}: rows are counted from 0 on."
         raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
