@@ -45,7 +45,7 @@ def desk(tmp_path: Path) -> Path:
         Image.fromarray(clean).save(tmp_path / "clean" / f"{i}.png")
         Image.fromarray(noisy).save(tmp_path / "noisy" / f"{i}_1.png")
     Image.fromarray(photograph[:200, :150]).save(tmp_path / "photo.jpg", quality=95)
-    orders(rng, 300).write_csv(tmp_path / "orders.csv")
+    orders(rng, 500).write_csv(tmp_path / "orders.csv")
     orders(rng, 50).write_csv(tmp_path / "new-orders.csv")
     return tmp_path
 
