@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 import tiny
 from isthmus.config import ModelConfig, TrainingConfig
 from isthmus.data.batching.split import split
+from isthmus.data.objects import read_object
 from isthmus.data.samples import Bundle, Samples
 from isthmus.recipes import resolve
 from isthmus.training import prepare
@@ -81,6 +82,24 @@ def test_the_network_starts_at_the_principal_components() -> None:
     with torch.no_grad():
         x_hat = prepare.fresh_model(ready).eval().x_hat(x).double().numpy()
     assert np.square(x_hat - linear).mean() < 0.1 * np.square(x.numpy()).mean()  # the layers beside it start small
+
+
+@pytest.mark.parametrize(
+    ("data", "model"),
+    [
+        (tiny.table(60), {"bottleneck": "gaussian"}),
+        (tiny.table(60), {"likelihood": "gaussian,variance=learned"}),
+        (tiny.table(60), {"bottleneck": "gaussian", "likelihood": "gaussian"}),
+        (np.where(np.arange(360).reshape(60, 6) % 17, tiny.table(60), np.nan), {}),
+        (np.zeros((40, 1, 4, 4), np.uint8) + np.arange(40, dtype=np.uint8)[:, None, None, None], {}),
+        (np.random.default_rng(0).normal(size=(40, 1, 4, 4)), {"likelihood": "gaussian"}),
+    ],
+)
+def test_a_linear_path_can_be_asked_for_anywhere(data: np.ndarray, model: dict[str, Any]) -> None:
+    settings = {"network": SHORTCUT, "z_size": 3, "hidden": [8], "epochs": 1}
+    trainer = tiny.trainer(tiny.prepared(read_object(data).train, **(settings | model)))
+    tiny.run(trainer)
+    assert np.isfinite(trainer.monitor.history[0]["validation_cost"])
 
 
 def test_columns_that_have_nothing_to_do_with_each_other_are_said_to_have_not() -> None:

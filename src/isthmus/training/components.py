@@ -48,7 +48,7 @@ def components_of(samples: Samples, preprocess: Preprocess) -> Components:
     Directions have their largest entry above 0, so that the same data gives the same code on every machine.
     """
     most = MOST_ROWS if preprocess.size <= SIDE else SIDE
-    x = preprocess.to_x(torch.from_numpy(np.array(samples.x[:: -(-len(samples) // most)]))).double()
+    x = preprocess.to_x(torch.from_numpy(np.array(samples.x[:: -(-len(samples) // most)]))).flatten(1).double()
     mean = x.mean(0)
     with using_threads(1):  # more threads round otherwise; the data alone should decide
         variances, directions = _decomposed(x - mean)

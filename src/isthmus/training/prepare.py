@@ -225,7 +225,12 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
 
 
 def _start_at_components(model: AbstractModel, prepared: Prepared) -> None:
-    """Lets the linear path of a new model start at the principal components of the training data."""
+    """Lets the linear path of a new model start at the principal components of the training data.
+
+    Only where the output is x itself, under squared error: else components are no best start, and it stays as drawn.
+    """
+    if prepared.config.model.likelihood != "gaussian":
+        return
     directions = components_of(prepared.splits.train, prepared.preprocess).directions[:, : model.z_size]
     start_linear(*model.sides, directions)
 
