@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from isthmus.data.batching.batches import resident
+from isthmus.data.batching.encoding import Encoding
 from isthmus.data.samples import Samples
 from isthmus.data.schema import TableColumn
 from isthmus.data.series_layout import SeriesLayout
@@ -19,11 +21,14 @@ from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.parts.column_likelihood import ColumnsLikelihood
 from isthmus.randomness import generator_for
 from isthmus.runs.artifacts import Artifacts
+from isthmus.runs.linear_fill import LinearFill
 from isthmus.training.prepared import Prepared
 
 PART = "fill_errors"
 MOST_ROWS = 5_000  # of validation, as many as it mostly has
 NAMED = {"category", "yes-no"}
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the linear answer: finer ones differ by less than some tens of cells can tell
+CPU = torch.device("cpu")
 
 
 class FillError(NamedTuple):
@@ -36,6 +41,7 @@ class FillError(NamedTuple):
     constant: float
     n: int
     usual: float = math.nan  # which runs of before do not keep
+    linear: float = 0.0  # the share of the linear answer in what is filled in; the rest is the network's
 
     @property
     def tells_nothing(self) -> bool:
@@ -43,13 +49,31 @@ class FillError(NamedTuple):
         return self.error >= self.constant and not math.isnan(self.usual)
 
 
-def filled(model: AbstractModel, raw: np.ndarray) -> np.ndarray:
-    """Raw rows (N, K) with what the model makes of their gaps (NaN)."""
+def filled(
+    model: AbstractModel, raw: np.ndarray, linear: LinearFill | None = None, shares: Sequence[float] = ()
+) -> np.ndarray:
+    """Raw rows (N, K) with what the model makes of their gaps (NaN); by column the share of the linear answer in it."""
     x = resident(raw, model.preprocess, model.device)
+    made = _x_hat(model, x)
+    if linear is not None and any(shares):
+        made = _mixed(model, made, linear.x_hat(x.cpu(), _encoding(model)), shares)
+    return np.where(np.isnan(raw), model.preprocess.to_raw(made).numpy(), raw)
+
+
+def _x_hat(model: AbstractModel, x: Tensor) -> Tensor:
     with torch.no_grad(), evaluation(model):
-        x_hat = torch.cat([model.x_hat(part.to(model.device)).cpu() for part in x.split(MOST_ROWS)])
-    made = model.preprocess.to_raw(x_hat).numpy()
-    return np.where(np.isnan(raw), made, raw)
+        return torch.cat([model.x_hat(part.to(model.device)).cpu() for part in x.split(MOST_ROWS)])
+
+
+def _mixed(model: AbstractModel, made: Tensor, other: Tensor, shares: Sequence[float]) -> Tensor:
+    """Both answers (N, D) as x, mixed by column (K shares of the second)."""
+    share = torch.tensor([shares[k] for k in _encoding(model).column_of], dtype=made.dtype)
+    return (1 - share) * made + share * other
+
+
+def _encoding(model: AbstractModel) -> Encoding:
+    assert model.preprocess.encoding is not None
+    return model.preprocess.encoding
 
 
 def can_draw(model: AbstractModel) -> bool:
@@ -76,13 +100,25 @@ def keep_fill_errors(run_path: str | Path, prepared: Prepared, model: AbstractMo
     """Measures and writes RUN/latent/fill_errors/ for a table whose columns are of several kinds; else nothing."""
     if model.preprocess.schema is None:
         return
-    found = measured(model, prepared.splits.train, prepared.splits.validation)
+    train = prepared.splits.train
+    linear = None if model.preprocess.series is not None else _linear(model, train)
+    found = measured(model, train, prepared.splits.validation, linear)
     about = {"columns": {name: list(error) for name, error in found.items()}}
-    Artifacts(run_path, model.weights_sha256 or "").put(PART, about)
+    arrays = None if linear is None else {"mean": linear.mean, "covariance": linear.covariance}
+    Artifacts(run_path, model.weights_sha256 or "").put(PART, about, arrays)
 
 
-def measured(model: AbstractModel, train: Samples, held: Samples) -> dict[str, FillError]:
-    """By column, each hidden by itself in all rows of `held` that have it."""
+def _linear(model: AbstractModel, train: Samples) -> LinearFill | None:
+    rows = train.x[:: -(-len(train) // MOST_ROWS)]
+    return LinearFill.fit(resident(rows, model.preprocess, CPU), _encoding(model))
+
+
+def measured(
+    model: AbstractModel, train: Samples, held: Samples, linear: LinearFill | None = None
+) -> dict[str, FillError]:
+    """By column, each hidden by itself in all rows of `held` that have it; with the share of the linear answer that
+    fills these cells best, of SHARES.
+    """
     assert model.preprocess.schema is not None
     if model.preprocess.series is not None:
         return _of_windows(model, model.preprocess.series, train, held)
@@ -93,10 +129,16 @@ def measured(model: AbstractModel, train: Samples, held: Samples) -> dict[str, F
             continue
         hidden = rows.copy()
         hidden[:, k] = np.nan
-        usual = _usual(train.x[:, k], column)
-        answers = (filled(model, hidden)[:, k], usual)
-        ours, constant = (_error(rows[:, k], answer, column.kind) for answer in answers)
-        found[column.name] = FillError(ours, constant, len(rows), usual)
+        x = resident(hidden, model.preprocess, model.device)
+        made = _x_hat(model, x)
+        other = made if linear is None else linear.x_hat(x.cpu(), _encoding(model))
+        errors = {}
+        for share in SHARES if linear is not None else SHARES[:1]:
+            mixed = _mixed(model, made, other, [share] * raw.shape[1])
+            errors[share] = _error(rows[:, k], model.preprocess.to_raw(mixed)[:, k].numpy(), column.kind)
+        best, usual = min(errors, key=lambda share: errors[share]), _usual(train.x[:, k], column)
+        constant = _error(rows[:, k], usual, column.kind)
+        found[column.name] = FillError(errors[best], constant, len(rows), usual, best)
     return found
 
 
@@ -117,6 +159,21 @@ def _of_windows(model: AbstractModel, series: SeriesLayout, train: Samples, held
         errors = (_error(truth[there], answer, column.kind) for answer in (made, usual))
         found[column.name] = FillError(*errors, len(hidden), usual)
     return found
+
+
+def linear_fill(run_path: str | Path, model: AbstractModel) -> LinearFill | None:
+    """The linear answer that a run keeps; None of runs from before. Raises: ModelFileError where it is damaged."""
+    kept, size = Artifacts(run_path, model.weights_sha256), _encoding(model).flags.count(False)
+    arrays = kept.get(PART).arrays if kept.has(PART) else {}
+    if "mean" not in arrays and "covariance" not in arrays:
+        return None
+    mean, covariance = arrays.get("mean"), arrays.get("covariance")
+    if mean is None or covariance is None or mean.shape != (size,) or covariance.shape != (size, size):
+        message = (
+            f"latent/{PART} in {run_path} cannot be used: its means and covariances are not of this model's sizes."
+        )
+        raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}")
+    return LinearFill(mean, covariance)
 
 
 def fill_errors(run_path: str | Path, weights: str | None) -> dict[str, FillError]:
@@ -154,4 +211,4 @@ def _error(truth: np.ndarray, answer: np.ndarray | float, kind: str) -> float:
     return float(np.sqrt(np.square(truth - answer).mean()))
 
 
-__all__ = ["FillError", "can_draw", "drawn", "fill_errors", "filled", "keep_fill_errors", "measured"]
+__all__ = ["FillError", "can_draw", "drawn", "fill_errors", "filled", "keep_fill_errors", "linear_fill", "measured"]

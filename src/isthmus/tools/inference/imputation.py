@@ -21,7 +21,7 @@ from isthmus.data.tables.cells import Style
 from isthmus.data.tables.given_columns import filled_frame, in_type, put
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
-from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled
+from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled, linear_fill
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.tools.inference.intake import read_input, read_rows, reading_options
@@ -103,10 +103,12 @@ def impute_frame(run: RunFolder, given: Any, draws: int | None = None, seed: int
 
 
 def answered(run: RunFolder, raw: np.ndarray) -> np.ndarray:
-    """Raw rows (N, K) with their gaps filled: by the model, and by the usual value where the other columns told nothing
-    of a column's validation cells.
+    """Raw rows (N, K) with their gaps filled: by the model, by the linear answer as far as it filled validation cells
+    better, and by the usual value where the other columns told nothing of a column's validation cells.
     """
-    return _usual_where_better(run, raw, filled(run.model, raw))
+    errors = fill_errors(run.path, run.model.weights_sha256)
+    shares = [errors[column.name].linear if column.name in errors else 0.0 for column in _schema(run).modeled]
+    return _usual_where_better(run, raw, filled(run.model, raw, linear_fill(run.path, run.model), shares))
 
 
 def answered_rows(run: RunFolder, rows: SeriesRows) -> np.ndarray:
