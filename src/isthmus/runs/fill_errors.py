@@ -156,8 +156,8 @@ def _of_windows(model: AbstractModel, series: SeriesLayout, train: Samples, held
         hidden[at] = np.nan
         made = filled(model, hidden.reshape(len(hidden), -1)).reshape(hidden.shape)[at]
         usual = _usual(train.x.reshape(len(train), series.window, -1)[:, 0, k], column)
-        errors = (_error(truth[there], answer, column.kind) for answer in (made, usual))
-        found[column.name] = FillError(*errors, len(hidden), usual)
+        ours, constant = (_error(truth[there], answer, column.kind) for answer in (made, usual))
+        found[column.name] = FillError(ours, constant, len(hidden), usual)
     return found
 
 
