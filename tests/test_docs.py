@@ -156,6 +156,7 @@ def test_options_named_in_the_documents_exist() -> None:
         "--requests",
         "--rounds",
         "--images",
+        "--splits",
         "--help",
         "--install-completion",
         "--strict",
