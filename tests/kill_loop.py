@@ -16,11 +16,14 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 
 import tiny
+from isthmus.data.samples import Samples
+from isthmus.data.stored_rows import StoredRows
 from isthmus.system.lock import FolderLock
 from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
@@ -88,10 +91,20 @@ def killed_after(seconds: float, work: Callable[[Callable[[], Any]], None]) -> i
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def main(folder: Path, kills: int) -> None:
+def ready_for(folder: Path, epochs: int, *, streamed: bool) -> Prepared:
+    """A table in memory, or one that is read from disk."""
+    settings = SETTINGS | {"epochs": epochs}
+    if not streamed:
+        return tiny.prepared(tiny.table(), **settings)
+    np.save(folder / "table.npy", tiny.table())
+    rows = StoredRows(np.load(folder / "table.npy", mmap_mode="r"))
+    return tiny.prepared(Samples(cast(np.ndarray, rows), "table"), buffer=24, stream="yes", **settings)
+
+
+def main(folder: Path, kills: int, *, streamed: bool) -> None:
     torch.set_num_threads(1)
     chance, steps, codes = random.Random(kills), [], []
-    ready = tiny.prepared(tiny.table(), epochs=EPOCHS * kills, **SETTINGS)
+    ready = ready_for(folder, EPOCHS * kills, streamed=streamed)
     warm_up(ready)
     longest = SECONDS
     while len(codes) < kills or not steps[-1]:
@@ -115,4 +128,4 @@ def warm_up(ready: Prepared) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), streamed="streamed" in sys.argv)

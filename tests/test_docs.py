@@ -162,7 +162,14 @@ def test_options_named_in_the_documents_exist() -> None:
         "--strict",
     }  # of ruff and of benchmarks, and of the program as a whole
     launchers = {"--standalone", "--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"}
-    others |= launchers | {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--signal"}  # of torchrun and Slurm
+    others |= launchers | {
+        "--nodes",
+        "--ntasks-per-node",
+        "--gpus-per-node",
+        "--signal",
+        "--data",
+    }  # of torchrun, Slurm, prlimit
+    others |= {"--data", "--gigabytes", "--buffer"}  # of prlimit and of a benchmark
     named = {flag for path in DOCUMENTS for flag in re.findall(r"(?<![\w-])--[a-z][\w-]+", path.read_text("utf-8"))}
     assert named - known - others == set()
 

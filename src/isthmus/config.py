@@ -112,6 +112,17 @@ class DataConfig:
     skip_bad_files: Annotated[bool, "Leave out files that cannot be read, and say how many."] = False
     drop_columns: Annotated[tuple[str, ...], "Table columns to leave out."] = ()
     allow_trailing: Annotated[bool, "Read an IDX file that is longer than its header says."] = False
+    memory: Annotated[
+        str | None,
+        "Memory that the data may take at most, such as 800MB or 1.5GB; what is larger is read from disk. By default "
+        "what is free.",
+    ] = None
+    # Runs from before these settings had all data in memory; see `settings.BEFORE`.
+    stream: Annotated[
+        Literal["auto", "yes", "no"], "Whether training data is read from disk: auto: where memory does not hold it."
+    ] = "auto"
+    buffer: Annotated[Count | None, "Of data read from disk: samples that are shuffled at once."] = None
+    held: Annotated[Count | None, "Of data read from disk: samples that validation and test have at most."] = None
     data_dir: Annotated[str | None, "Where named data sets are looked up first (also $ISTHMUS_DATA)."] = None
 
 

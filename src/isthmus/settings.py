@@ -20,7 +20,9 @@ from isthmus.wording import shortened
 
 # What settings were before they could be set. A run writes all of its settings, so a `config.toml` that holds the
 # OLDEST but not these is one of a run from before, which keeps its rules.
-BEFORE: dict[str, dict[str, Any]] = {"data": {"digits": "float32", "split": "shuffled", "range": "type"}}
+BEFORE: dict[str, dict[str, Any]] = {
+    "data": {"digits": "float32", "split": "shuffled", "range": "type", "stream": "no"}
+}
 MARK = "\ufeff"  # which some editors put before a text in UTF-8; it means nothing
 OLDEST = {"allow_trailing", "data_dir"}  # of [data], in every file that a run wrote, and worth nobody's writing by hand
 

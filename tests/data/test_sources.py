@@ -127,7 +127,7 @@ def test_read_samples_takes_the_test_part(tmp_path: Path) -> None:
 def test_a_folder_of_tables_asks_which(tmp_path: Path) -> None:
     for name in ("a.csv", "b.npy", "readme.txt"):
         (tmp_path / name).write_text("1\n")
-    with pytest.raises(DataError, match="holds no images but 3 tables or arrays") as caught:
+    with pytest.raises(DataError, match="holds no images but 3 tables or arrays whose names differ") as caught:
         read(tmp_path)
     assert caught.value.problems == ("a.csv", "b.npy", "readme.txt")
     assert (caught.value.fix or "").endswith("a.csv")

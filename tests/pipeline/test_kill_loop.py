@@ -15,9 +15,11 @@ KILLS = 100 if os.environ.get("ISTHMUS_LONG") else 3
 
 
 @pytest.mark.long
-def test_fault_51_a_run_that_is_killed_at_any_instant_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["memory", "streamed"])
+def test_fault_51_a_run_that_is_killed_at_any_instant_ends_as_if_it_had_not_been(tmp_path: Path, where: str) -> None:
     program = Path(__file__).parents[1] / "kill_loop.py"
-    done = subprocess.run([sys.executable, program, tmp_path, str(KILLS)], capture_output=True, text=True, check=False)
+    command = [sys.executable, program, tmp_path, str(KILLS), where]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["different"] == [], found

@@ -16,7 +16,7 @@ READING = (
     "label", "group", "window", "stride", "time", "shape", "gray", "resize", "crop", "patches", "alpha", "frames",
     "max_pixels", "scale",
     "range", "key", "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds", "skip_bad_rows",
-    "skip_bad_files", "drop_columns", "allow_trailing", "data_dir",
+    "skip_bad_files", "drop_columns", "allow_trailing", "data_dir", "memory",
 )  # fmt: skip
 USING = tuple(
     name for name in READING if name not in {"scale", "range", "kinds", "window", "stride", "time"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from isthmus.system.memory import refuse_too_large
+from isthmus.system.scratch import is_mapped, room
 
 LARGEST = float(np.finfo(np.float32).max)  # about 3.4e38
 EXACT = 2**24  # float32 keeps every whole number up to here
@@ -42,12 +42,39 @@ def are_bytes(array: np.ndarray) -> bool:
 
 
 def converted(array: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
-    """The array in another type; the same object where it has that type already. Raises: ResourceError for memory."""
+    """The array in another type, in a file where it is too large for memory; the same object where it has that type.
+
+    Raises: ResourceError where there is room for it nowhere.
+    """
     if array.dtype == dtype:
         return array
-    n_bytes = array.size * np.dtype(dtype).itemsize
-    refuse_too_large(n_bytes, "the data as numbers of another type", fix="save images as uint8, or use fewer samples")
-    return array.astype(dtype)
+    return filled_by_blocks(array, lambda part: part, dtype, "the data as numbers of another type")
+
+
+def filled_by_blocks(
+    array: np.ndarray, change: Callable[[np.ndarray], np.ndarray], dtype: type[np.generic] | np.dtype, what: str
+) -> np.ndarray:
+    """`change` of every block of samples, in one array of the same shape; see `scratch.room`."""
+    out, at = room(array.shape, dtype, what), 0
+    for part in blocks(array):
+        out[at : at + len(part)] = change(part)
+        at += len(part)
+    return out
+
+
+def rows_of(array: np.ndarray, rows: np.ndarray, what: str) -> np.ndarray:
+    """The samples at `rows`, in memory or in a file."""
+    if not is_mapped(array):
+        return array[rows]
+    out, step = room((len(rows), *array.shape[1:]), array.dtype, what), max(1, BLOCK // max(1, array[:1].size))
+    for at in range(0, len(rows), step):
+        out[at : at + step] = array[rows[at : at + step]]
+    return out
+
+
+def has_nan(array: np.ndarray) -> bool:
+    """Whether any value is NaN."""
+    return array.dtype.kind == "f" and any(bool(np.isnan(part).any()) for part in blocks(array))
 
 
 def loses_digits(values: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isthmus.data.numeric import LARGEST, are_bytes, are_whole, blocks, converted, value_range
+from isthmus.data.numeric import LARGEST, are_bytes, are_whole, blocks, converted, filled_by_blocks, value_range
 from isthmus.errors import DataError
+from isthmus.system.scratch import is_mapped
 
 SLACK = 1e-6  # floats computed to be in [0, 1] may miss it by rounding; they are clipped
 WHITE = 230  # nine tenths of 255: some pixel of a set of pictures is nearly white; up to 16 they are counts
@@ -40,12 +41,19 @@ def used_range(images: Iterable[np.ndarray], n_values: int) -> UsedRange:
     ends, some = [], []
     for image in images:
         ends.append(value_range(image))
-        some.append(image.reshape(-1)[::step])
+        some.append(_spread(image, step))
     least, greatest = min(low for low, _ in ends), max(high for _, high in ends)
     low, high = (float(v) for v in np.quantile(np.concatenate(some), (EXTREMES, 1 - EXTREMES), method="nearest"))
     if high > low and greatest - least > FEW_SET_IT * (high - low):
         return UsedRange(low, high, True, least, greatest)
     return UsedRange(least, greatest, False, least, greatest)
+
+
+def _spread(image: np.ndarray, step: int) -> np.ndarray:
+    """Every `step`-th value, copied block by block: a view would keep, and rows on disk would read, all of them."""
+    if isinstance(image, np.ndarray) and not is_mapped(image):
+        return image.reshape(-1)[::step]
+    return np.concatenate([part.reshape(-1)[::step].copy() for part in blocks(image)])
 
 
 def is_scaled_by_use(x: np.ndarray) -> bool:
@@ -72,13 +80,14 @@ def image_values(
     Raises: DataError for NaN, infinity, or a range that does not say what black and white are.
     """
     if x.dtype == np.bool_:
-        return x.view(np.uint8) * np.uint8(255), (f"{name}: true is read as white (255), false as black (0).",)
+        white = filled_by_blocks(x, lambda part: part * np.uint8(255), np.uint8, name)
+        return white, (f"{name}: true is read as white (255), false as black (0).",)
     low, high = _range(x)
     _refuse_nonfinite(x, low, high, name)
     if x.dtype.kind in "iu":
         return _whole(x, low, high, scale, name, declared, range)
     if not declared and are_bytes(x):
-        return _whole(x.astype(np.uint8), low, high, scale, name, declared, range)
+        return _whole(converted(x, np.uint8), low, high, scale, name, declared, range)
     return _floats(x, low, high, scale, name, range)
 
 
@@ -97,7 +106,7 @@ def _whole(
     if low < 0 or high > 65535:
         return _floats(x, low, high, scale, name, range)
     if high <= 1 and not (declared and x.dtype == np.uint8):
-        return x.astype(np.float32), (f"{name}: all values are 0 or 1; 1 is read as white.",)
+        return converted(x, np.float32), (f"{name}: all values are 0 or 1; 1 is read as white.",)
     if range == "data" and (x.dtype == np.uint16 or high > 255):
         return converted(x, np.uint16), _about_use(low, high, name) if scale == "auto" else ()
     if high <= 255:
@@ -159,7 +168,8 @@ def _floats(
         raise DataError("DATA-RANGE", message, fix="pass --scale minmax to bring them to [0, 1]")
     x = converted(x, np.float32)
     if low < 0 or high > 1:
-        return np.clip(x, 0.0, 1.0), (f"{name}: rounding errors beyond [0, 1] were clipped.",)
+        clipped = filled_by_blocks(x, lambda part: np.clip(part, 0.0, 1.0), np.float32, name)
+        return clipped, (f"{name}: rounding errors beyond [0, 1] were clipped.",)
     return x, ()
 
 

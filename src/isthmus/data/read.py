@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,13 @@ from isthmus.data.objects import read_object
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.schema import Expected
 from isthmus.data.sources import read_source
+from isthmus.system.memory import at_most, parse_bytes
 from isthmus.system.workers import Progress
+
+
+def allowed(options: DataConfig) -> AbstractContextManager[None]:
+    """Within it no more memory counts as available than `options.memory`. Raises: UsageError where that is no size."""
+    return at_most(None if options.memory is None else parse_bytes(options.memory))
 
 
 def read(
@@ -31,9 +38,10 @@ def read(
     Raises: DataError with the nearest known name where there is nothing; else whatever the reader finds wrong.
     """
     options = options or DataConfig()
-    if not isinstance(source, str | os.PathLike):
-        return read_object(source, options)
-    return conform_bundle(read_source(source, options, progress, expected), options)
+    with allowed(options):
+        if not isinstance(source, str | os.PathLike):
+            return read_object(source, options)
+        return conform_bundle(read_source(source, options, progress, expected), options)
 
 
 def read_samples(
@@ -50,7 +58,8 @@ def read_samples(
     Raises: as `read`.
     """
     options = options or DataConfig()
-    bundle = conform_bundle(read_source(source, options, progress, expected), options)
+    with allowed(options):
+        bundle = conform_bundle(read_source(source, options, progress, expected), options)
     if bundle.test is None:
         return bundle.train
     note = f"{bundle.test.name}: the test part is read ({len(bundle.test):,} samples)."

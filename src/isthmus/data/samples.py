@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from isthmus.data.hashing import Matches, find_exact_duplicates, find_overlap, numbers_of
 from isthmus.data.schema import Schema
+from isthmus.data.stored_rows import RowNames, StoredRows
 from isthmus.data.whole_images import WholeImages
 
 
@@ -38,6 +39,8 @@ class Samples:
     Of pairs, x is what should come out and `x_in`, of the same shape and type, what goes in; `whole` holds both, the
     channels of x before those of x_in.
 
+    Where the data is larger than memory, x is a `StoredRows`, which is asked like an array and reads from disk.
+
     `schema` says what the columns of a table are, where they are of several kinds; NaN in x is a gap then. Samples that
     are `windows` of a series hold its rows on end, and are divided in time.
     """
@@ -46,7 +49,7 @@ class Samples:
     name: str
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
-    ids: tuple[str, ...] | None = None
+    ids: Sequence[str] | None = None
     columns: tuple[str, ...] | None = None
     label_column: str | None = None
     group_column: str | None = None
@@ -98,11 +101,18 @@ class Samples:
 
     def take(self, rows: np.ndarray) -> Samples:
         """The samples at `rows`, in that order. Row numbers become ids, so that they still name the original row."""
-        ids = tuple(self.id_of(int(row)) for row in rows)
+        streamed = isinstance(self.x, StoredRows)
+        ids = RowNames(rows, self.ids) if streamed else tuple(self.id_of(int(row)) for row in rows)
         windows = None if self.windows is None else self.windows._replace(first=self.windows.first[rows])
         known = {"labels": self.labels, "groups": self.groups, "owner": self.owner, "x_in": self.x_in}
         taken = {k: None if each is None else each[rows] for k, each in known.items()}
-        return replace(self, x=self.x[rows], ids=ids, windows=windows, **taken)
+        x = self.x.part(rows) if isinstance(self.x, StoredRows) else self.x[rows]
+        return replace(self, x=x, ids=ids, windows=windows, **taken)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether x stays on disk."""
+        return isinstance(self.x, StoredRows)
 
     def changed(self, function: Callable[[np.ndarray], np.ndarray]) -> Samples:
         """The same samples with `function` of x, and of x_in where these are pairs."""

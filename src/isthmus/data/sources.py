@@ -22,6 +22,7 @@ from isthmus.data.named.catalog import NAMES, name_of
 from isthmus.data.named.locating import read_named
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.schema import Expected
+from isthmus.data.shard_sets import read_shards, shards_in
 from isthmus.data.tables import reading
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.system.workers import Progress
@@ -61,7 +62,7 @@ def _read_path(
     progress: Progress | None,
     expected: Expected | None,
 ) -> Bundle:
-    bundle = _read_folder(path, options, progress) if path.is_dir() else _read_file(path, options, progress, expected)
+    bundle = (_read_folder if path.is_dir() else _read_file)(path, options, progress, expected)
     text = os.fspath(source)
     if isinstance(source, Path) or text.endswith(os.sep) or name_of(text) is None:  # nobody can have meant a name
         return bundle
@@ -100,7 +101,9 @@ def _read_images(path: Path, options: DataConfig, progress: Progress | None) -> 
     return (read_whole if options.whole else read_images)(path, options, progress)
 
 
-def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> Bundle:
+def _read_folder(
+    path: Path, options: DataConfig, progress: Progress | None, expected: Expected | None = None
+) -> Bundle:
     try:
         entries = [entry for entry in sorted(path.iterdir()) if not is_left_by_system(entry.name)]
     except OSError as error:
@@ -110,6 +113,8 @@ def _read_folder(path: Path, options: DataConfig, progress: Progress | None) -> 
         for folder in (path, path / "raw"):  # torchvision keeps the files in MNIST/raw
             if folder.is_dir() and idx.image_files(folder):
                 return idx.read_idx_folder(folder, options)
+    if shards := shards_in(entries):
+        return Bundle(read_shards(path, shards, options, progress, expected))
     _refuse_tables_only(path, entries)
     parts = {entry.name.casefold(): entry for entry in entries if entry.is_dir()}
     train = next((parts[name] for name in TRAIN_NAMES if name in parts), None)
@@ -134,12 +139,13 @@ def _in_parts(
 
 
 def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
-    """A folder of tables or arrays is not read as one; which is meant must be said."""
+    """A folder of tables or arrays that are no shards is not read as one; which is meant must be said."""
     kinds = [BY_SUFFIX.get(entry.suffix.lower()) for entry in entries if entry.is_file()]
     if any(entry.is_dir() for entry in entries) or not any(kinds) or "image" in kinds:
         return
     named = [entry for entry in entries if entry.suffix.lower() in set(BY_SUFFIX) - SUFFIXES]
-    message = f"{printable(path)} holds no images but {len(named):,} tables or arrays; one is read at a time."
+    message = f"{printable(path)} holds no images but {len(named):,} tables or arrays whose names differ "
+    message += "in more than their numbers; such are not read as one set."
     names = [printable(entry.name) for entry in named]
     raise DataError("DATA-EMPTY", message, fix=f"name one: {printable(named[0])}", problems=names)
 

@@ -19,7 +19,7 @@ from isthmus.data.layout import (
     nearby_shapes,
     pixel_order,
 )
-from isthmus.data.numeric import are_whole, converted
+from isthmus.data.numeric import are_whole, blocks, converted, has_nan
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
@@ -48,7 +48,7 @@ class Origin:
     label_column: str | None = None
     groups: np.ndarray | None = None
     group_column: str | None = None
-    ids: tuple[str, ...] | None = None
+    ids: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
     declared: bool = False
     predicting: bool = False
@@ -79,7 +79,7 @@ def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig)
 
 def _as_images(matrix: np.ndarray, shape: str, guessed: bool, origin: Origin, options: DataConfig) -> Samples:
     notes, columns = (), origin.columns
-    if matrix.dtype.kind == "f" and np.isnan(matrix).any():
+    if has_nan(matrix):
         message = (
             f"{origin.display_name}: its rows are images of {shape}, and pixels are missing; medians are for tables."
         )
@@ -135,7 +135,8 @@ def _constant(matrix: np.ndarray) -> np.ndarray:
 
 
 def _binary(matrix: np.ndarray) -> np.ndarray:
-    return ((matrix == 0) | (matrix == 1) | np.isnan(matrix)).all(0)
+    found = [((part == 0) | (part == 1) | np.isnan(part)).all(0) for part in blocks(matrix)]
+    return np.all(found, axis=0)
 
 
 def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin) -> list[str]:

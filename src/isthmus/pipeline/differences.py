@@ -25,6 +25,7 @@ ELSEWHERE = {
     "data.validation",
     "data.test",
     "data.data_dir",
+    "data.memory",  # what is streamed, and shuffled how, was settled when the run began
 }
 
 

@@ -9,10 +9,13 @@ from typing import Any
 
 from torch import nn
 
+from isthmus.config import DataConfig
 from isthmus.data.batching.split import Splits, align_labels, split
 from isthmus.data.objects import read_object
 from isthmus.data.pairs.targets import read_targets
+from isthmus.data.read import allowed
 from isthmus.data.samples import Samples
+from isthmus.data.streaming import must_stream, on_disk
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.metrics.likelihood_bound import importance_bound
 from isthmus.evaluation.verdicts.judge import about_series, judge
@@ -112,12 +115,21 @@ def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, target:
         if own is not None:
             return _ready(run, own), False
     test = (read_input if isinstance(data, str | Path) else read_given)(run, data, settings, target)
+    test = _from_disk_or_memory(test, settings)
     if in_memory:
         return _ready(run, _only(test)), True
     try:
         return _ready(run, replace(run.prepared.splits, test=test)), True
     except DataError:  # the training data is gone or has changed; what is measured on `data` alone still holds
         return _ready(run, _only(test)), True
+
+
+def _from_disk_or_memory(samples: Samples, settings: Mapping[str, Any] | None) -> Samples:
+    """The samples in memory, or read from disk piece by piece where memory does not hold them."""
+    options = DataConfig(memory=(settings or {}).get("memory"))
+    with allowed(options):
+        stored = on_disk(samples, options)
+        return stored if must_stream(stored, options) else samples
 
 
 def _own(run: RunFolder, data: Any, target: Any) -> Splits | None:

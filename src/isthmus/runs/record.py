@@ -17,6 +17,7 @@ import torch
 
 from isthmus.config import Config
 from isthmus.data.batching.split import Splits
+from isthmus.data.numeric import blocks
 from isthmus.system import files
 from isthmus.training.prepared import Prepared
 from isthmus.version import __version__
@@ -61,8 +62,10 @@ def digests(splits: Splits) -> dict[str, dict[str, Any]]:
 
 
 def _digest(x: np.ndarray) -> dict[str, Any]:
-    digest = hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()
-    return {"n": len(x), "shape": list(x.shape[1:]), "dtype": str(x.dtype), "sha256": digest}
+    digest = hashlib.sha256()
+    for part in blocks(x):
+        digest.update(np.ascontiguousarray(part).data)
+    return {"n": len(x), "shape": list(x.shape[1:]), "dtype": str(x.dtype), "sha256": digest.hexdigest()}
 
 
 def data_fingerprint(digests_found: dict[str, dict[str, Any]]) -> str:

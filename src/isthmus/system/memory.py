@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
-from isthmus.errors import ResourceError
+from isthmus.errors import ResourceError, UsageError
 
 SHARE = 0.8  # of the free memory one data set may take; training itself and the rest of the machine need some
+UNLIMITED = 1 << 60  # version 1 of control groups writes a number near 2^63 where there is no limit
+UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+GROUPS, OWN_GROUPS, OWN_STATUS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), Path("/proc/self/status")
+
+_allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
 
 
 def available_bytes() -> int | None:
-    """Free memory in bytes, within the limit of a container where there is one; None where it cannot be told."""
-    found = [amount for amount in (_system(), _container()) if amount is not None]
+    """Bytes that may still be taken: the least of free memory, control groups, RLIMIT_DATA and RLIMIT_AS of this
+    process, and `at_most`; None where nothing of it can be told.
+    """
+    found = [amount for amount in (_system(), _container(), _process(), _allowed.get()) if amount is not None]
     return min(found) if found else None
 
 
@@ -24,6 +35,39 @@ def resident_bytes() -> int | None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError, AttributeError):
         return None
+
+
+def data_bytes() -> int | None:
+    """Bytes that a data set may take: the share `SHARE` of those available."""
+    free = available_bytes()
+    return None if free is None else int(SHARE * free)
+
+
+@contextmanager
+def at_most(n_bytes: int | None) -> Iterator[None]:
+    """Within it no more than `n_bytes` count as available; None changes nothing."""
+    bounds = [bound for bound in (_allowed.get(), n_bytes) if bound is not None]
+    token = _allowed.set(min(bounds) if bounds else None)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def parse_bytes(text: str) -> int:
+    """The bytes of a size such as `"1.5GB"`, `"800 MB"` or `"2GiB"`; a bare letter is the decimal unit.
+
+    >>> parse_bytes("1.5GB"), parse_bytes("2GiB")
+    (1500000000, 2147483648)
+
+    Raises: UsageError for anything else.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
+    size = float(found[1]) * (1024 if found[3] else 1000) ** UNITS[found[2].upper()] if found else 0.0
+    if not 1 <= size < UNLIMITED:
+        message = f"--memory {text!r} is no size of memory."
+        raise UsageError("USAGE-MEMORY", message, fix="write it as --memory 800MB or --memory 1.5GB")
+    return int(size)
 
 
 def refuse_too_large(n_bytes: int, what: str, *, fix: str) -> None:
@@ -77,15 +121,69 @@ def _meminfo(path: Path) -> int | None:
         return None
 
 
-def _container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What the control group still allows; its file cache counts as free, since the kernel gives it back."""
+def _container(root: Path = GROUPS, own: Path = OWN_GROUPS) -> int | None:
+    """What the control groups of this process and those above them still allow, of version 1 or 2."""
+    found = [left for folder in _groups(root, own) for left in (_left_v2(folder), _left_v1(folder)) if left is not None]
+    return min(found) if found else None
+
+
+def _groups(root: Path, own: Path) -> list[Path]:
+    """The folders of the control groups that bound this process; a container sees its own as the root."""
+    found = [root, root / "memory"]
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        _, kinds, path = line.split(":", 2)
+        if kinds and "memory" not in kinds.split(","):
+            continue
+        top = root / "memory" if kinds else root
+        group = top / path.lstrip("/")
+        found += [folder for folder in (group, *group.parents) if folder.is_relative_to(top) and folder != top]
+    return found
+
+
+def _left_v2(folder: Path) -> int | None:
+    """Of a group of version 2; its file cache counts as free, since the kernel gives it back."""
     try:
         limit = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        return None if limit == "max" else max(0, int(limit) - used + int(stat.get("inactive_file", 0)))
+        cached = _of_stat(folder, "inactive_file") + _of_stat(folder, "active_file")
+        return None if limit == "max" else max(0, int(limit) - used + cached)
     except (OSError, ValueError):
         return None
+
+
+def _left_v1(folder: Path) -> int | None:
+    try:
+        limit = int((folder / "memory.limit_in_bytes").read_text())
+        used = int((folder / "memory.usage_in_bytes").read_text())
+        cached = _of_stat(folder, "total_inactive_file") + _of_stat(folder, "total_active_file")
+        return None if limit > UNLIMITED else max(0, limit - used + cached)
+    except (OSError, ValueError):
+        return None
+
+
+def _of_stat(folder: Path, name: str) -> int:
+    stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    return int(stat.get(name, 0))
+
+
+def _process(status: Path = OWN_STATUS) -> int | None:
+    """What the limits of this process, as `prlimit --data` or `ulimit -v` set them, still allow; Linux only."""
+    if sys.platform != "linux":
+        return None
+    import resource  # late: it is not there on Windows
+
+    try:
+        used = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        limits = {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}
+        soft = {name: resource.getrlimit(kind)[0] for name, kind in limits.items()}
+        left = [limit - int(used[name].split()[0]) * 1024 for name, limit in soft.items() if 0 <= limit < UNLIMITED]
+    except (OSError, KeyError, ValueError):
+        return None
+    return max(0, min(left)) if left else None
 
 
 def _windows() -> int | None:

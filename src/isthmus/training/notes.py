@@ -49,7 +49,7 @@ def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
         return about_narrow(*value_range(train.x))
     if train.x.dtype != np.uint8:
         return []
-    return about_dark(int(train.x.max()))
+    return about_dark(int(value_range(train.x)[1]))
 
 
 def _about_ends(train: Samples, preprocess: Preprocess, black: float, white: float) -> str:

@@ -15,15 +15,17 @@ from isthmus.data.batching.batches import AbstractBatches, Batches, shift_of
 from isthmus.data.batching.patches import Patches, soften_of
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
-from isthmus.data.batching.split import Splits, align_labels, split
+from isthmus.data.batching.split import Splits, align_labels
+from isthmus.data.batching.streamed_batches import StreamedBatches
 from isthmus.data.batching.value_checks import refuse_gaps, refuse_other_values, refuse_out_of_range
 from isthmus.data.images.channels import like
 from isthmus.data.objects import read_object
 from isthmus.data.pairs.targets import read_targets
-from isthmus.data.read import read, read_samples
+from isthmus.data.read import allowed, read, read_samples
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.series.series_reading import as_series, known_series, refuse_series_options
 from isthmus.data.series.series_split import divide_series
+from isthmus.data.stored_rows import StoredRows
 from isthmus.data.whole_images import WholeImages
 from isthmus.errors import DataError, UsageError
 from isthmus.models.abstract_model import AbstractModel
@@ -51,6 +53,7 @@ from isthmus.training.choices import (
 from isthmus.training.components import components_of
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared
+from isthmus.training.streamed_data import divided, settled_streaming
 from isthmus.training.threads import pick_threads
 
 LOOKED_AT = 200  # images whose noise is estimated: 7 million pixels in pieces of 192, a second
@@ -91,7 +94,8 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
         bundle = targets.of_bundle(bundle)
         paired = {role: targets.of_further(found, bundle.train) for role, found in others.items() if found is not None}
         others = others | paired
-    return split(bundle, seed=config.training.seed, limit=options.limit, rule=options.split, **others)
+    with allowed(options):
+        return divided(bundle, options, config.training.seed, others)
 
 
 def _series_splits(config: Config, bundle: Bundle, options: DataConfig, target: Any) -> Splits:
@@ -125,16 +129,16 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     """
     for samples in (splits.train, splits.validation, splits.test):
         refuse_gaps(samples, config.data.missing)
-    data = config.data
+    data, streaming = settled_streaming(config.data, splits)
     preprocess = fit_preprocess(splits.train, data.scale, data.digits, data.range, data.missing, splits.series)
     if splits.series is not None:
-        config = replace(config, data=replace(data, time=splits.series.time, stride=splits.series.stride))
+        data = replace(data, time=splits.series.time, stride=splits.series.stride)
     for samples in (splits.validation, splits.test):
         refuse_other_values(samples, preprocess)
     splits = replace(
         splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
     )
-    said = [*splits.train.notes, *notes.about_sameness(splits.train)]
+    said = [*splits.train.notes, *streaming, *notes.about_sameness(splits.train)]
     n, device = len(splits.train), pick_device(config.training.device)
     training, about_budget = settle_budget(config.training, config.model, n, preprocess)
     said += about_budget
@@ -170,7 +174,8 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         said += about_noise
     if model.likelihood == "auto":
         model = replace(model, likelihood=fitting_likelihood(model, preprocess))
-    prepared = Prepared(replace(config, model=model, training=training), splits, preprocess, device, tuple(said))
+    config = replace(config, data=data, model=model, training=training)
+    prepared = Prepared(config, splits, preprocess, device, tuple(said))
     check_targets(prepared)
     return prepared
 
@@ -240,10 +245,11 @@ def batches_of(prepared: Prepared) -> AbstractBatches:
     t, train = prepared.config.training, prepared.splits.train
     if is_without_code(prepared.config.model.network):
         return _patches_of(prepared)
-    data = prepared.pairs(train)
-    return Batches(
-        data, prepared.preprocess, batch_size=t.batch_size, augment=t.augment, seed=t.seed, device=prepared.device
-    )
+    known = {"batch_size": t.batch_size, "augment": t.augment, "seed": t.seed, "device": prepared.device}
+    if isinstance(train.x, StoredRows):
+        buffer = prepared.config.data.buffer or len(train)
+        return StreamedBatches(train.x, prepared.preprocess, buffer=buffer, **known)
+    return Batches(prepared.pairs(train), prepared.preprocess, **known)
 
 
 def _patches_of(prepared: Prepared) -> Patches:

@@ -5,6 +5,7 @@ import pytest
 
 from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.errors import ResourceError
+from isthmus.system.scratch import is_mapped
 
 
 @pytest.mark.parametrize("n_rows", [0, 5, 1000])
@@ -31,8 +32,20 @@ def test_widening_keeps_what_was_there(odd: float) -> None:
 
 def test_fault_26_refused_before_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 1000)
-    with pytest.raises(ResourceError, match=r"big\.csv needs 10\.0 kB of memory; 1\.0 kB are free"):
+    monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
+    with pytest.raises(ResourceError, match=r"big\.csv needs 10\.0 kB, and 800 bytes of memory may be used"):
         GrowingMatrix(10, n_rows=1000, what="big.csv")
     matrix = GrowingMatrix(10, n_rows=10, what="big.csv")
     with pytest.raises(ResourceError, match=r"big\.csv needs"):
         matrix.append(np.zeros((200, 10), np.uint8))
+
+
+def test_what_memory_does_not_hold_grows_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = [np.random.default_rng(i).integers(0, 256, (50, 3)) + (i == 15) / 2 for i in range(20)]
+    monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 1000)
+    matrix = GrowingMatrix(3, n_rows=10, what="t")
+    for block in blocks:
+        matrix.append(block)
+    found = matrix.finish()
+    assert is_mapped(found)
+    np.testing.assert_array_equal(found, np.concatenate(blocks).astype(np.float32))

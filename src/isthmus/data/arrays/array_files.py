@@ -19,10 +19,9 @@ from isthmus.data.labels import same_classes
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.schema import Expected
 from isthmus.errors import DataError
-from isthmus.system.memory import refuse_too_large
 from isthmus.wording import printable
 
-__all__ = ["read_npy", "read_npz", "samples_from_array"]
+__all__ = ["read_npy", "read_npy_array", "read_npz", "samples_from_array"]
 
 BROKEN_ZIP = (ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError, struct.error)
 PAIRS = (  # samples and labels, for training and for test, as Keras, MedMNIST, scikit-learn and people name them
@@ -56,18 +55,26 @@ def read_npy(path: Path, options: DataConfig, *, expected: Expected | None = Non
     Raises: DataError for what is no such file, was cut, or holds no numbers.
     """
     path = Path(path)
+    array, notes = _array_of(path, options)
+    samples = samples_from_array(array, name=stem(path), options=options, expected=expected)
+    return replace(samples, notes=notes + samples.notes)
+
+
+def read_npy_array(path: Path, options: DataConfig) -> np.ndarray:
+    """The array of a .npy file as it is; mapped where it is not packed. Raises: DataError as `read_npy`."""
+    return _array_of(path, options)[0]
+
+
+def _array_of(path: Path, options: DataConfig) -> tuple[np.ndarray, tuple[str, ...]]:
     with InputFile(path) as file:
         if not is_npy(file.head):
             raise wrong_content(path, file.head, "a NumPy array")
         what = "the array"
         header = read_header(file, what=what)
-        if file.gzipped:
-            most, more = file.most_bytes, options.allow_trailing
-            array = read_values(file, header, what=what, most_bytes=most, allow_trailing=more)
-        else:
-            array = _mapped(file, header, what, options)
-    samples = samples_from_array(array, name=stem(path), options=options, expected=expected)
-    return replace(samples, notes=file.notes + samples.notes)
+        if not file.gzipped:
+            return _mapped(file, header, what, options), file.notes
+        most, more = file.most_bytes, options.allow_trailing
+        return read_values(file, header, what=what, most_bytes=most, allow_trailing=more), file.notes
 
 
 def _mapped(file: InputFile, header: NpyHeader, what: str, options: DataConfig) -> np.ndarray:
@@ -115,8 +122,6 @@ def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig
     choice, choice_notes = choose_arrays(
         {key: header.shape for key, header in headers.items()}, options.key, file.name, headers
     )
-    n_bytes = sum(headers[key].n_bytes for key in choice.used)
-    refuse_too_large(n_bytes, file.name, fix="save its arrays as .npy files, which are read from disk")
     values = {key: _values(archive, members[key], file.name, options) for key in choice.used}
     unused = [key for key in members if key not in choice.used]
     notes = file.notes + choice_notes

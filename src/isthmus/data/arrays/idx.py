@@ -19,7 +19,8 @@ from isthmus.data.inputs import InputFile, cut, stem
 from isthmus.data.labels import same_classes
 from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
-from isthmus.system.memory import SHARE, available_bytes, refuse_too_large
+from isthmus.system.memory import data_bytes
+from isthmus.system.scratch import room
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 TEST_WORDS = {"t10k", "test", "val", "valid"}
@@ -96,8 +97,7 @@ def read_idx_array(
         _refuse_impossible(file, header)
         if _should_map(file, header):
             return _mapped(file, header, allow_trailing)
-        refuse_too_large(header.n_bytes, file.name, fix="unpack the file first, so that it can be read from disk")
-        array = np.empty(header.shape, dtype=header.dtype)
+        array = room(header.shape, header.dtype, file.name)
         found = file.fill(array) + header.start
         if found < header.n_bytes:
             raise cut(file.name, header.n_bytes, found)
@@ -177,14 +177,14 @@ def _refuse_impossible(file: InputFile, header: IdxHeader) -> None:
 
 
 def _should_map(file: InputFile, header: IdxHeader) -> bool:
-    free = available_bytes()
-    return not file.gzipped and free is not None and header.n_bytes > SHARE * free
+    most = data_bytes()
+    return not file.gzipped and most is not None and header.n_bytes > most
 
 
 def _mapped(file: InputFile, header: IdxHeader, allow_trailing: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     notes = _trailing(file, header, file.size - header.n_bytes, allow_trailing)
     array = np.memmap(file.path, header.dtype, "r", offset=header.start, shape=header.shape)
-    return array, (*file.notes, *notes, f"{file.name} is larger than the free memory; it is read from disk.")
+    return array, (*file.notes, *notes)
 
 
 def _trailing(file: InputFile, header: IdxHeader, n_more: int, allowed: bool) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from numpy.lib import format as npy_format
 
 from isthmus.data.inputs import NPY, Reader, cut, damaged
 from isthmus.errors import DataError
-from isthmus.system.memory import refuse_too_large
+from isthmus.system.scratch import room
 from isthmus.wording import shortened
 
 MOST_AXES = 32  # of an array, in every release of numpy
@@ -69,16 +69,15 @@ def read_header(file: Reader, *, what: str) -> NpyHeader:
 def read_values(file: Reader, header: NpyHeader, *, what: str, most_bytes: int, allow_trailing: bool) -> np.ndarray:
     """The array behind a header that was just read.
 
-    `most_bytes` is what the file can hold at most; a header that promises more is refused before memory is taken.
+    `most_bytes` is what the file can hold at most; a header that promises more is refused before any room is taken.
 
-    Raises: DataError if the values are of a kind that is no number, or too few or too many; ResourceError for memory.
+    Raises: DataError if the values are of a kind that is no number, or too few or too many; ResourceError for room.
     """
     refuse_kind(header.dtype, f"{file.name}: {what}")
     if header.n_bytes > most_bytes:
         raise cut(file.name, header.n_bytes, most_bytes)
     n_values = math.prod(header.shape)
-    refuse_too_large(n_values * header.dtype.itemsize, file.name, fix="save images as uint8 in an unpacked .npy file")
-    flat = np.empty(n_values, dtype=header.dtype)
+    flat = room((n_values,), header.dtype, file.name)
     found = file.fill(flat) + header.start
     if found < header.n_bytes:
         raise cut(file.name, header.n_bytes, found)

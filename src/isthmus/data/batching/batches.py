@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.batching.streamed_tensor import StreamedTensor
+from isthmus.data.stored_rows import StoredRows
 from isthmus.errors import UsageError
 from isthmus.randomness import generator_for
 from isthmus.registry import parse, plain
@@ -18,12 +21,14 @@ CHUNK = 2_000  # samples a pass without gradients takes at once: large enough to
 CHUNK_VALUES = 2**22  # fewer where they are large: 16 MB of x, of which a network makes many times as much on its way
 
 
-def resident(raw: np.ndarray | Tensor, preprocess: Preprocess, device: torch.device) -> Tensor:
+def resident(raw: np.ndarray | StoredRows | Tensor, preprocess: Preprocess, device: torch.device) -> Tensor:
     """The samples as one tensor on `device`: bytes stay bytes, scaled batch by batch; all else becomes x at once.
 
     What does not fit next to a model on an accelerator (more than half its free memory) stays where it is, and batches
-    travel. A memory-mapped array is not read here: its pages are read as batches need them.
+    travel. Rows that stay on disk are not read here: a `StreamedTensor` stands in for them.
     """
+    if isinstance(raw, StoredRows):
+        return cast(Tensor, StreamedTensor(raw, preprocess))  # it is asked like a tensor
     tensor = raw if isinstance(raw, Tensor) else torch.from_numpy(raw if raw.flags.writeable else raw.copy())
     if tensor.dtype == torch.float64:
         tensor = _narrowed(tensor, preprocess)

@@ -10,10 +10,13 @@ import numpy as np
 from isthmus.data.batching.encoding import Encoding
 from isthmus.data.batching.encoding_fit import fit_encoding
 from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.numeric import blocks
 from isthmus.data.ranges import UsedRange, is_scaled_by_use, used_range
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema
 from isthmus.data.series_layout import SeriesLayout
+from isthmus.data.stored_rows import StoredRows
+from isthmus.data.value_moments import moments_of
 from isthmus.errors import DataError
 
 MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
@@ -43,7 +46,7 @@ def fit_preprocess(
     if train.schema is not None:
         return _of_columns(train, train.schema, scale, missing)
     fill = None if train.is_image else medians(train)
-    if fill is not None and np.isnan(train.x).any():
+    if fill is not None and not train.is_streamed and np.isnan(train.x).any():
         train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, train.x.dtype), train.x))
     known: dict[str, Any] = {
         "shape": tuple(train.shape),
@@ -65,7 +68,10 @@ def fit_preprocess(
         return Preprocess(**known, range=(0.0, 1.0) if train.is_image else None)
     if scale == "none":
         return Preprocess(**known)
-    offset, spread = _standard(train, digits) if scale == "standard" else _minmax(train)
+    if train.is_streamed:
+        offset, spread = _of_streamed(train, scale, fill)
+    else:
+        offset, spread = _standard(train, digits) if scale == "standard" else _minmax(train)
     inverse = tuple(float(1 / s) if s > 0 else 1.0 for s in spread)
     bounds = (0.0, 1.0) if scale == "minmax" else None
     return Preprocess(**known, offset=tuple(map(float, offset)), scale=inverse, range=bounds)
@@ -117,9 +123,40 @@ def range_in_use(train: Samples) -> UsedRange | None:
 
 
 def medians(train: Samples) -> tuple[float, ...]:
-    """The median of each column of a table, its gaps (NaN) left out, a few columns at a time."""
+    """The median of each column of a table, its gaps (NaN) left out, a few columns at a time.
+
+    Of a table that is read from disk it is that of rows evenly spread over it, as many as make `MEDIAN_VALUES`.
+    """
+    if isinstance(train.x, StoredRows):
+        stride = -(-train.x.size // MEDIAN_VALUES)
+        return medians(replace(train, x=_with_something(train.x[::stride], train.x)))
     width = max(1, MEDIAN_VALUES // max(1, len(train)))
     return tuple(value for start in range(0, train.x.shape[1], width) for value in _medians(train, start, width))
+
+
+def _with_something(some: np.ndarray, rows: StoredRows) -> np.ndarray:
+    """The rows `some`, in columns of nothing but gaps with one value from elsewhere, where there is any."""
+    empty = np.isnan(some).all(0)
+    for part in blocks(rows) if empty.any() else ():  # type: ignore[arg-type]
+        found = empty & ~np.isnan(part).all(0)
+        for k in np.flatnonzero(found):
+            some[0, k] = part[~np.isnan(part[:, k]), k][0]
+        empty &= ~found
+    return some
+
+
+def _of_streamed(train: Samples, scale: str, fill: tuple[float, ...] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Offset and spread as `_standard` and `_minmax` give them, in one pass over samples that are read from disk."""
+    found = moments_of(train.x, None if fill is None else np.array(fill))
+    if scale != "standard":
+        low, high = found.low, found.high
+        if train.is_image:
+            low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+        return low, high - low
+    noise = np.finfo(train.x.dtype).eps if train.x.dtype.kind == "f" else 0.0
+    largest = np.maximum(np.abs(found.low), np.abs(found.high))
+    is_constant = found.deviation <= noise * largest if not train.is_image else np.zeros(len(largest), bool)
+    return found.mean, np.where(is_constant, 0.0, found.deviation)
 
 
 def _medians(train: Samples, start: int, width: int) -> list[float]:

@@ -45,12 +45,14 @@ def split(
     validation: Samples | None = None,
     test: Samples | None = None,
     rule: str = "stratified",
+    most_test: int | None = None,
 ) -> Splits:
     """A set with a test part keeps it; else 80 / 10 / 10 by a seeded shuffle. `limit` thins the training part evenly.
 
     Validation is a tenth of the training part, at most 5,000. Sets given by name replace the drawn ones. By the rule
     `stratified` every class has its share of each set, as near as whole samples or whole groups allow, and a class of
-    a single one stays in training; `shuffled` does not look at labels.
+    a single one stays in training; `shuffled` does not look at labels. `most_test` are drawn at most, and validation
+    is no larger than that either.
 
     Raises: DataError if fewer than two samples would be left to train on, for fewer groups than sets, or where a given
     set has another shape.
@@ -69,10 +71,11 @@ def split(
         )
     _refuse_few_groups(train, n_needed - 1)
     order, ends = _shuffled(train, generator, least=n_needed - 1, stratified=rule == "stratified")
-    n_test = 0 if test is not None else max(1, round(TEST_SHARE * len(train)))
+    most = len(train) if most_test is None else most_test
+    n_test = 0 if test is not None else max(1, min(round(TEST_SHARE * len(train)), most))
     n_rest = len(train) - n_test
     whole = len(train) if n_test else n_rest  # of 80 / 10 / 10 both tenths are of the whole
-    n_validation = 0 if validation is not None else max(1, min(round(VALIDATION_SHARE * whole), VALIDATION_MOST))
+    n_validation = 0 if validation is not None else max(1, min(round(VALIDATION_SHARE * whole), VALIDATION_MOST, most))
     cuts = [n_test, n_test + n_validation]
     parts = np.split(order, cuts if ends is None else _at_ends(cuts, ends))
     rows = parts[2] if limit is None else evenly(parts[2], train.labels, limit)

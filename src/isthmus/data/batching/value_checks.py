@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.data.batching.batches import chunk_of
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.numeric import value_range
+from isthmus.data.numeric import blocks, value_range
 from isthmus.data.ranges import refuse_other_scale, within_unit
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
@@ -19,7 +20,7 @@ def refuse_gaps(samples: Samples, missing: str) -> None:
     """Raises: DataError for rows of a table with NaN where nobody chose `missing="median"`. Files and arrays were
     refused when they were read; `Samples` may come from anywhere."""
     allowed = missing == "median" or samples.schema is not None
-    if allowed or samples.is_image or not (n := int(np.isnan(samples.x).sum())):
+    if allowed or samples.is_image or not (n := sum(int(np.isnan(part).sum()) for part in blocks(samples.x))):
         return
     message = f"{samples.name}: {n:,} of {samples.x.size:,} values are NaN."
     raise DataError("DATA-MISSING", message, fix="remove or replace them, or pass --missing median")
@@ -44,7 +45,8 @@ def refuse_out_of_range(x: Tensor, allowed: tuple[float, float] | None, *, what:
     """
     if allowed is None or not len(x):
         return
-    low, high = (float(v) for v in torch.aminmax(x))
+    ends = [torch.aminmax(part) for part in x.split(chunk_of(x[0].numel()))]
+    low, high = float(torch.stack([end.min for end in ends]).min()), float(torch.stack([end.max for end in ends]).max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise DataError(
             "DATA-RANGE", f"{what} holds NaN or infinite values.", fix="remove them, or pass --missing median"

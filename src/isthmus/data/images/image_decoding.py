@@ -13,6 +13,7 @@ from isthmus.data.images.pixel_conversion import decode
 from isthmus.data.images.pixels import Form, Look, Unreadable, look, opened, reason
 from isthmus.data.images.transforms import Cut, cut_out
 from isthmus.data.whole_images import Corner
+from isthmus.system.scratch import room
 from isthmus.system.workers import Progress, each
 
 
@@ -54,8 +55,12 @@ class Reading:
         self.starts.append(len(self.pieces))
 
     def decode_all(self, form: Form, shape: tuple[int, ...], cut: Cut | None = None) -> np.ndarray:
-        """Reads the pixels; rows of files that fail are left as they are and noted in `bad`."""
-        x = np.empty((len(self.pieces), *shape), dtype=form.dtype)
+        """Reads the pixels into memory, or a file; rows of files that fail are left as they are and noted in `bad`.
+
+        Raises: ResourceError where neither has room.
+        """
+        what = f"{len(self.looks):,} images of {shape[2]} x {shape[1]} pixels"
+        x = room((len(self.pieces), *shape), form.dtype, what)
         self.decode_each(form, lambda i, pixels: self.place(x, i, pixels, cut))
         return x
 

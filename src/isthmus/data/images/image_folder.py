@@ -21,10 +21,10 @@ from isthmus.data.images.listing import Listing, list_files
 from isthmus.data.images.pixel_conversion import convert
 from isthmus.data.images.pixels import SUFFIXES, Form, Look, frame_name, look_at, pixel_limit, reason
 from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size
+from isthmus.data.numeric import rows_of
 from isthmus.data.samples import Samples
 from isthmus.data.whole_samples import piece_name
 from isthmus.errors import SHOWN, DataError
-from isthmus.system.memory import refuse_too_large
 from isthmus.system.naming import natural_key, text_of
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
@@ -53,7 +53,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
     rows = reading.good_rows()
     if len(rows) < len(x):
         _refuse_bad(path, reading, options)
-        x = x[rows]
+        x = rows_of(x, rows, printable(path.name))
     notes += [left_out(reading)] if reading.bad else []
     n_images = len({reading.pieces[row][0] for row in rows})
     notes += [cut_note(path.name, cut, n_images, len(rows))] if cut is not None else []
@@ -140,9 +140,6 @@ def _agree(
     form = form_of(good, options)
     shape = (form.channels, *(cut.size if cut is not None else size or next(iter(sizes))))
     reading.plan(form, cut)
-    n_bytes = len(reading.pieces) * int(np.prod(shape)) * np.dtype(form.dtype).itemsize
-    what = f"reading {len(good):,} images of {shape[2]} x {shape[1]} pixels"
-    refuse_too_large(n_bytes, what, fix="bring them to a smaller size with --resize, or read fewer")
     return form, shape, notes_on(good, form)
 
 

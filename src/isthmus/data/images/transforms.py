@@ -16,7 +16,7 @@ from isthmus.data.samples import Bundle, Samples
 from isthmus.data.whole_images import Corner
 from isthmus.data.whole_samples import piece_name
 from isthmus.errors import DataError, UsageError
-from isthmus.system.memory import refuse_too_large
+from isthmus.system.scratch import room
 from isthmus.system.workers import each
 from isthmus.wording import counted, printable
 
@@ -83,9 +83,9 @@ def cut_samples(samples: Samples, cut: Cut) -> Samples:
         message = f"{samples.name}: every image {why}."
         raise DataError("DATA-SIZE", message, fix=f"pass {cut.option.split()[0]} {min(H, W)}, or a smaller size")
     corners = cut.corners(H, W)
-    n_bytes = N * len(corners) * C * cut.size[0] * cut.size[1] * samples.x.itemsize
-    refuse_too_large(n_bytes, f"cutting {N:,} images", fix="read fewer with --limit")
-    x = np.stack([samples.x[:, :, y : y + cut.size[0], x : x + cut.size[1]] for y, x in corners], axis=1)
+    x = room((N, len(corners), C, *cut.size), samples.x.dtype, f"cutting {N:,} images")
+    for k, (top, left) in enumerate(corners):
+        x[:, k] = samples.x[:, :, top : top + cut.size[0], left : left + cut.size[1]]
     rows = np.repeat(np.arange(N), len(corners))
     return replace(
         samples,
@@ -128,15 +128,12 @@ def parse_size(text: str) -> tuple[int, int]:
 def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Images (N, C, H, W) of any image type at another size, in the same type and range.
 
-    Raises: ResourceError if they would not fit into memory.
+    Raises: ResourceError where neither memory nor the temporary folder has room for them.
     """
     N, C, H, W = x.shape
     if size == (H, W):
         return x
-    n_bytes = N * C * size[0] * size[1] * x.dtype.itemsize
-    what = f"bringing {N:,} images to {size[0]} x {size[1]} pixels"
-    refuse_too_large(n_bytes, what, fix="choose a smaller size with --resize")
-    out = np.empty((N, C, *size), dtype=x.dtype)
+    out = room((N, C, *size), x.dtype, f"bringing {N:,} images to {size[0]} x {size[1]} pixels")
 
     def place(row: int) -> None:
         for channel in range(C):
@@ -209,7 +206,7 @@ def _on_paper(x: np.ndarray, paper: float) -> np.ndarray:
 def _by_blocks(x: np.ndarray, channels: int, convert) -> np.ndarray:
     """`convert` of float32 blocks, back in the type of x, rounded where that is whole."""
     N, _, H, W = x.shape
-    out = np.empty((N, channels, H, W), dtype=x.dtype)
+    out = room((N, channels, H, W), x.dtype, f"{N:,} images")
     step = max(1, BLOCK // max(1, x[:1].size))
     for start in range(0, N, step):
         part = convert(x[start : start + step].astype(np.float32))

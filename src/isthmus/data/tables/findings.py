@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from isthmus.config import DataConfig
+from isthmus.data.numeric import blocks
 from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.tables.columns import quoted
 from isthmus.errors import DataError
@@ -195,7 +196,7 @@ def kept_gaps(
     """
     if not findings.n_missing or findings.options.missing != "median":
         return ()
-    gaps = np.isnan(matrix).sum(0)
+    gaps = np.sum([np.isnan(part).sum(0) for part in blocks(matrix)], axis=0)
     for name in (findings.columns[c] for c, n in zip(features, gaps, strict=True) if n == len(matrix)):
         if not predicting:
             message = f'{findings.name}: column "{printable(name)}" has no values at all, so no median.'

@@ -38,6 +38,10 @@ class AbstractFrame(ABC):
     @abstractmethod
     def block(self, places: Sequence[int]) -> pl.DataFrame: ...
 
+    def rows(self, places: Sequence[int], start: int, n: int) -> pl.DataFrame:
+        """As `block`, of n rows from `start` on."""
+        return self.block(places).slice(start, n)
+
 
 class PolarsFrame(AbstractFrame):
     """A polars frame, lazy or not. Each block collects only its own columns."""
@@ -50,6 +54,9 @@ class PolarsFrame(AbstractFrame):
 
     def block(self, places: Sequence[int]) -> pl.DataFrame:
         return self._frame.select(self.names[i] for i in places).collect()
+
+    def rows(self, places: Sequence[int], start: int, n: int) -> pl.DataFrame:
+        return self._frame.select(self.names[i] for i in places).slice(start, n).collect()
 
 
 class ParquetFrame(AbstractFrame):
@@ -67,6 +74,12 @@ class ParquetFrame(AbstractFrame):
     def block(self, places: Sequence[int]) -> pl.DataFrame:
         try:
             return self._frame.block(places)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self._damaged(error) from None
+
+    def rows(self, places: Sequence[int], start: int, n: int) -> pl.DataFrame:
+        try:
+            return self._frame.rows(places, start, n)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(error) from None
 
@@ -123,7 +136,7 @@ def _moments(column: Any) -> pl.Series:
 
 class Table(NamedTuple):
     """Features (N, k) as uint8, float32 or float64, labels as text, numbers of the rows kept, which columns have whole
-    numbers that float32 rounds, and groups as text.
+    numbers that float32 rounds, and groups as text. `loses_digits` says that it is to be read anew, as float64.
     """
 
     matrix: np.ndarray
@@ -131,6 +144,7 @@ class Table(NamedTuple):
     kept: np.ndarray
     lossy: np.ndarray
     groups: pl.Series | None = None
+    loses_digits: bool = False
 
 
 def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: DataConfig) -> Table:
@@ -148,7 +162,7 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
     for start in range(0, k, width):
         places = plan.features[start : start + width]
         block = frame.block(places)
-        numbers = _numbers(block)
+        numbers = numbers_in(block)
         columns = slice(start, start + len(places))
         if matrix.dtype == np.uint8 and not are_bytes(numbers.values):
             matrix = matrix.astype(np.float64 if options.digits == "float64" else np.float32)
@@ -156,12 +170,12 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
             matrix = _in_full(frame, plan.features[:start], matrix, findings.name)
         with np.errstate(invalid="ignore", over="ignore"):  # what is NaN or too large is marked
             matrix[:, columns] = numbers.values
-        findings.add_cells(range(1, N + 1), numbers.missing, numbers.bad, _shower(block), places)
+        findings.add_cells(range(1, N + 1), numbers.missing, numbers.bad, shower_of(block), places)
         bad |= numbers.bad.any(1)
         incomplete |= numbers.missing.any(1)
         lossy[columns] = loses_digits(numbers.values)
-    labels, unlabeled = _texts(frame, plan.label, findings)
-    groups, ungrouped = _texts(frame, plan.group, findings)
+    labels, unlabeled = texts_of(frame, plan.label, findings)
+    groups, ungrouped = texts_of(frame, plan.group, findings)
     incomplete |= unlabeled | ungrouped
     findings.n_rows, findings.n_rows_bad, findings.n_rows_missing = N, int(bad.sum()), int(incomplete.sum())
     keep = ~bad & ~incomplete if options.missing == "drop" else ~bad
@@ -179,8 +193,8 @@ def numbers_of(frame: AbstractFrame, plan: Plan, findings: Findings) -> np.ndarr
     """
     refuse_types(frame, plan, findings.name)
     block = frame.block(plan.features)
-    numbers = _numbers(block)
-    findings.add_cells(range(1, frame.n_rows + 1), numbers.missing, numbers.bad, _shower(block), plan.features)
+    numbers = numbers_in(block)
+    findings.add_cells(range(1, frame.n_rows + 1), numbers.missing, numbers.bad, shower_of(block), plan.features)
     findings.n_rows, findings.n_rows_bad = frame.n_rows, int(numbers.bad.any(1).sum())
     findings.n_rows_missing = int(numbers.missing.any(1).sum())
     return numbers.values
@@ -193,11 +207,11 @@ def _in_full(frame: AbstractFrame, places: Sequence[int], matrix: np.ndarray, na
     width = max(1, BLOCK // max(1, frame.n_rows))
     for start in range(0, len(places), width):
         block = places[start : start + width]
-        full[:, start : start + len(block)] = _numbers(frame.block(block)).values
+        full[:, start : start + len(block)] = numbers_in(frame.block(block)).values
     return full
 
 
-def _numbers(block: pl.DataFrame) -> Numbers:
+def numbers_in(block: pl.DataFrame) -> Numbers:
     """All columns as float64: numbers as they are, texts by their content."""
     texts = [name for name, dtype in block.schema.items() if _is_text(dtype)]
     plain = block.select(pl.exclude(texts).cast(pl.Float64)) if len(texts) < block.width else None
@@ -212,7 +226,7 @@ def _numbers(block: pl.DataFrame) -> Numbers:
     return Numbers(*(np.concatenate(pair, axis=1)[:, order] for pair in zip(numbers, read, strict=True)))
 
 
-def _texts(frame: AbstractFrame, place: int | None, findings: Findings) -> tuple[pl.Series | None, np.ndarray]:
+def texts_of(frame: AbstractFrame, place: int | None, findings: Findings) -> tuple[pl.Series | None, np.ndarray]:
     """The column at `place` as text, and where it has gaps."""
     if place is None:
         return None, np.zeros(frame.n_rows, bool)
@@ -221,11 +235,11 @@ def _texts(frame: AbstractFrame, place: int | None, findings: Findings) -> tuple
     text = column.cast(pl.String).str.strip_chars()
     unlabeled = (text.is_null() | text.is_in(["", "nan", "NaN"])).to_numpy()
     marks = unlabeled[:, None]
-    findings.add_cells(range(1, frame.n_rows + 1), marks, np.zeros_like(marks), _shower(block), [place])
+    findings.add_cells(range(1, frame.n_rows + 1), marks, np.zeros_like(marks), shower_of(block), [place])
     return text, unlabeled
 
 
-def _shower(block: pl.DataFrame):
+def shower_of(block: pl.DataFrame):
     return lambda i, j: "" if (cell := block[int(i), int(j)]) is None else str(cell)
 
 

@@ -19,15 +19,15 @@ from isthmus.data.schema import Expected, Schema
 from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, find_dialect, text_columns
 from isthmus.data.tables.findings import Findings, kept_gaps
-from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table, matrix_of
+from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table
 from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows
 from isthmus.data.tables.mixed_tables import gather_frame, gather_text, mixed_samples, without_left_out
 from isthmus.data.tables.parsing import Parser
+from isthmus.data.tables.row_groups import table_of
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError, UsageError
-from isthmus.system.memory import available_bytes, size_of
 from isthmus.wording import counted, listed
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
@@ -132,7 +132,7 @@ def _from_text(
         return _from_text(file, replace(options, digits="float64"), expected, guess_label)
     if _turned_out_mixed(table, plan, findings, options, expected):
         return _from_text(file, options, expected, guess_label, mixed=True)
-    notes = (*dialect.notes, *_about_size(file), *plan.notes)
+    notes = (*dialect.notes, *plan.notes)
     return _assembled(table, plan, findings, stem(file.path), notes, expected)
 
 
@@ -157,7 +157,9 @@ def _from_frame(
     if mixed or _is_mixed(plan, names, others, options, expected):
         cells = gather_frame(frame, names, plan, findings)
         return mixed_samples(cells, plan, findings, options, name, notes=plan.notes, schema=_schema(expected))
-    table = matrix_of(frame, plan, findings, options)
+    table = table_of(frame, plan, findings, options)
+    if table.loses_digits:
+        return _from_frame(frame, name, file_name, replace(options, digits="float64"), expected, guess_label)
     if _turned_out_mixed(table, plan, findings, options, expected):
         return _from_frame(frame, name, file_name, options, expected, guess_label, mixed=True)
     return _assembled(table, plan, findings, name, plan.notes, expected)
@@ -276,15 +278,6 @@ def lines_after(lines: Lines, n: int) -> Lines:
     for _ in range(n):
         at = lines.data.find(b"\n", at) + 1 or len(lines.data)
     return Lines(lines.data[at:], lines.row + n, lines.offset + at)
-
-
-def _about_size(file: InputFile) -> tuple[str, ...]:
-    free = available_bytes()
-    if free is None or file.size < free:
-        return ()
-    return (
-        f"{file.name}: {size_of(file.size)} are more than the {size_of(free)} of free memory; read piece by piece.",
-    )
 
 
 def _about_digits(table: Table, columns: Sequence[str], name: str) -> tuple[str, ...]:

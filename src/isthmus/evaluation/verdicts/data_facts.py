@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from isthmus.wording import counted, number, printable
 NEARLY_ALL = 0.01  # of the images may lie beyond: single broken ones should not make a narrow range look wide
 SWALLOWS = 0.75  # of a column's squared deviations: without that value the column's scale would be less than half
 LEAST_KINDS = 3  # different values beside the extreme one: a rare yes among no is one value too, and no mistake
+SOME_VALUES = 2**22  # of rows on disk that medians are found from: tens of thousands of rows of a table
 TOGETHER = 64  # columns looked at together, so that a table never stands in memory twice as float64
 SHIFTED = 1.0  # training deviations between the means of test and training data: more than any fair division makes
 
@@ -57,6 +58,15 @@ def swallowed(train: Samples) -> tuple[Swallowed, ...]:
     if train.is_image or len(train) < 3:
         return ()
     found = []
+    for k, row, value, share in _of_streamed(train) if train.is_streamed else _heaviest(train):
+        name = train.columns[k] if train.columns else f"column_{k + 1}"
+        if train.schema is None or name in train.schema.quantities:
+            found.append(Swallowed(printable(name), train.id_of(row), value, share))
+    return tuple(found)
+
+
+def _heaviest(train: Samples) -> Iterator[tuple[int, int, float, float]]:
+    """Column, row, value and share of the squared deviations, where that is nearly all."""
     for first in range(0, train.x.shape[1], TOGETHER):
         columns = train.x[:, first : first + TOGETHER].astype(np.float64)
         squares = np.nan_to_num(np.square(columns - np.nanmedian(columns, axis=0)))
@@ -65,12 +75,25 @@ def swallowed(train: Samples) -> tuple[Swallowed, ...]:
         for k in np.flatnonzero(shares >= SWALLOWS).tolist():
             row = int(rows[k])
             if len(np.unique(np.delete(columns[:, k], row))) >= LEAST_KINDS:
-                name = train.columns[first + k] if train.columns else f"column_{first + k + 1}"
-                if train.schema is not None and name not in train.schema.quantities:
-                    continue
-                value, share = float(columns[row, k]), float(shares[k])
-                found.append(Swallowed(printable(name), train.id_of(row), value, share))
-    return tuple(found)
+                yield first + k, row, float(columns[row, k]), float(shares[k])
+
+
+def _of_streamed(train: Samples) -> Iterator[tuple[int, int, float, float]]:
+    """The same of rows on disk, in one pass; medians and the number of different values are those of some rows."""
+    some = train.x[:: -(-train.x.size // SOME_VALUES)].astype(np.float64)
+    median, places = np.nanmedian(some, axis=0), np.arange(some.shape[1])
+    totals, largest, values = np.zeros(len(median)), np.zeros(len(median)), np.zeros(len(median))
+    rows, at = np.zeros(len(median), np.int64), 0
+    for part in blocks(train.x):
+        squares = np.nan_to_num(np.square(part.astype(np.float64) - median))
+        top = squares.argmax(0)
+        better = squares[top, places] > largest
+        rows[better], values[better] = at + top[better], part[top, places][better]
+        totals, largest, at = totals + squares.sum(0), np.maximum(largest, squares.max(0)), at + len(part)
+    shares = largest / np.maximum(totals, np.finfo(np.float64).tiny)
+    for k in np.flatnonzero(shares >= SWALLOWS).tolist():
+        if len(np.unique(some[some[:, k] != values[k], k])) >= LEAST_KINDS:
+            yield k, int(rows[k]), float(values[k]), float(shares[k])
 
 
 def classes_of(splits: Splits) -> Mapping[str, tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from isthmus.config import SPELLED, DataConfig
+from isthmus.data.batching.batches import chunk_of
 from isthmus.evaluation.metrics import measure, metrics
 from isthmus.evaluation.metrics.baselines import Rivals
 from isthmus.evaluation.metrics.code_usage import occupancy, unit_effects
@@ -29,7 +30,8 @@ from isthmus.training.prepared import IN_MEMORY, Prepared
 
 TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
 COMPARED = 2**24  # values of training, validation and test data whose means are compared: 64 MB each
-NO_OPTIONS = {"source", "whole"}  # the first argument of a command, and what a recipe sets
+# The first argument of a command, what a recipe sets, and what a training settles by itself.
+NO_OPTIONS = {"source", "whole", "stream", "buffer", "held"}
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated
 
 
@@ -242,8 +244,11 @@ def out_of_range(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
     data = prepared.tensor(prepared.splits.train)
     if data.dtype == torch.uint8:
         return {"n_out_of_range": 0}
-    n = int(((data < allowed[0]) | (data > allowed[1])).sum())
-    return {"n_out_of_range": n, "lowest": float(data.min()), "highest": float(data.max())}
+    n, low, high = 0, math.inf, -math.inf
+    for part in data.split(chunk_of(prepared.preprocess.size)):
+        n += int(((part < allowed[0]) | (part > allowed[1])).sum())
+        low, high = min(low, float(part.min())), max(high, float(part.max()))
+    return {"n_out_of_range": n, "lowest": low, "highest": high}
 
 
 def reading_options(data: DataConfig) -> str:

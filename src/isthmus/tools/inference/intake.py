@@ -133,6 +133,7 @@ def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) 
 def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
     """How data for the run is read: as its training data was, but for what is given anew."""
     whole = {"limit": None, "validation": None, "test": None, "target": None}
+    whole |= {"stream": "auto", "buffer": None, "held": None, "memory": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
         message = f"--scale cannot be chosen anew: the model scales its input as in training ({run.config.data.scale})."
         raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
@@ -179,7 +180,7 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
         return _windows(samples, preprocess.series)
     if preprocess.columns is not None and samples.columns is not None:
         order = match_columns(samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.name)
-        if not samples.is_image:
+        if not samples.is_image and samples.columns != preprocess.columns:
             samples = replace(samples.changed(lambda x: x[:, order]), columns=preprocess.columns)
     if preprocess.is_image:
         refuse_other_values(samples, preprocess)

@@ -1,0 +1,114 @@
+"""Which data stays on disk while it is trained on or measured: what is larger than the memory that may be used."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from isthmus.config import DataConfig
+from isthmus.data.samples import Bundle, Samples
+from isthmus.data.stored_rows import StoredRows
+from isthmus.system.memory import data_bytes, refuse_too_large, size_of
+from isthmus.system.scratch import is_mapped
+from isthmus.wording import counted
+
+HELD_SHARE = 1 / 8  # of the memory for data at most is taken by each of validation and test, which stay in it
+FEWEST_HELD = 100  # samples: fewer tell hardly anything, and 100 fit wherever a training fits
+BUFFER_SHARE = 1 / 16  # of the memory for data: two buffers are held, and a third while one is put in order
+MOST_BUFFER = 1 << 28  # 268 MB: blocks of 1 MB, which a disk reads as fast as any longer ones
+MOST_TEST = 10_000  # test samples of streamed data, as many as MNIST's test set has: an error known to 1 %
+
+
+def on_disk(samples: Samples, options: DataConfig) -> Samples:
+    """The samples with x read from disk when it is asked for, where it is a mapped array; others as they are.
+
+    Where `options` say so those in memory are asked in the same way: a run goes on as it began, wherever that is.
+    """
+    plain = samples.whole is None and samples.x_in is None and samples.schema is None and samples.windows is None
+    if samples.is_streamed or not plain or not (is_mapped(samples.x) or options.stream == "yes"):
+        return samples
+    return replace(samples, x=StoredRows(samples.x, name=samples.name))
+
+
+def bundle_on_disk(bundle: Bundle, options: DataConfig) -> Bundle:
+    """`on_disk` of both parts."""
+    return Bundle(on_disk(bundle.train, options), None if bundle.test is None else on_disk(bundle.test, options))
+
+
+def must_stream(samples: Samples, options: DataConfig, n: int | None = None) -> bool:
+    """Whether n of the samples (all if not given) stay on disk: where they can, and memory does not hold them."""
+    if not samples.is_streamed or options.stream != "auto":
+        return samples.is_streamed and options.stream == "yes"
+    most = data_bytes()
+    return most is not None and _needed(samples, n) > most
+
+
+def refuse_unstreamable(samples: Samples) -> None:
+    """Raises: ResourceError for pairs that memory does not hold: those cannot be trained on from disk."""
+    if samples.x_in is not None:
+        message = f"{samples.name}: pairs are not read from disk while training goes on, and this data"
+        fix = "take fewer samples, or make them smaller with --resize"
+        refuse_too_large(2 * _needed(samples), message, fix=fix)
+
+
+def in_memory(samples: Samples) -> Samples:
+    """The samples with x in memory. Raises: ResourceError where it does not fit."""
+    if not samples.is_streamed:
+        return samples
+    fix = "pass --set data.stream=auto to train on it from disk, or take fewer samples with --limit"
+    refuse_too_large(_needed(samples), samples.name, fix=fix)
+    return replace(samples, x=samples.x[:], ids=None if samples.ids is None else tuple(samples.ids))
+
+
+def held(samples: Samples, options: DataConfig, role: str) -> Samples:
+    """Validation or test samples that were named apart, in memory; of many some, evenly over all, which is told."""
+    n, most = len(samples), most_held(samples, options)
+    if n > most and must_stream(samples, options):
+        rows = np.linspace(0, n - 1, most).round().astype(np.int64)
+        note = f"{samples.name}: {most:,} of {n:,} {role} samples are used, evenly over all, since they stay in memory."
+        samples = replace(samples.take(rows), notes=(*samples.notes, note))
+    return in_memory(samples)
+
+
+def most_held(samples: Samples, options: DataConfig) -> int:
+    """How many samples of validation or test stay in memory beside streamed training data."""
+    most = data_bytes()
+    if options.held is not None or most is None:
+        return options.held or MOST_TEST
+    return max(FEWEST_HELD, min(MOST_TEST, int(HELD_SHARE * most) // max(1, _needed(samples, 1))))
+
+
+def buffer_of(train: Samples, options: DataConfig) -> int:
+    """Samples that are shuffled at once: those that were asked for, else as many as fit."""
+    one = math.prod(train.shape) * train.x.itemsize
+    return options.buffer or fitting_buffer(one, len(train), data_bytes())
+
+
+def told(train: Samples, options: DataConfig, buffer: int) -> str:
+    """That the data stays on disk, why, and what is shuffled at once, in one sentence."""
+    most = data_bytes()
+    over = f", more than the {size_of(most)} that it may take" if most is not None and options.stream == "auto" else ""
+    return (
+        f"{train.name}: {size_of(_needed(train))} of memory would be needed{over}; it is read from disk while "
+        f"training goes on, {counted(buffer, 'sample')} shuffled at once."
+    )
+
+
+def fitting_buffer(n_bytes: int, n_samples: int, most: int | None) -> int:
+    """Samples of `n_bytes` each in a buffer, where data may take `most` bytes of memory."""
+    room = MOST_BUFFER if most is None else min(MOST_BUFFER, int(BUFFER_SHARE * most))
+    return max(1, min(n_samples, room // max(1, n_bytes)))
+
+
+def _needed(samples: Samples, n: int | None = None) -> int:
+    """Bytes of n samples in memory: bytes as they are, numbers also as network input."""
+    twice = 1 if samples.x.dtype == np.uint8 else 2
+    return (len(samples) if n is None else min(n, len(samples))) * math.prod(samples.shape) * samples.x.itemsize * twice
+
+
+__all__ = [
+    "buffer_of", "bundle_on_disk", "fitting_buffer", "held", "in_memory", "most_held", "must_stream", "on_disk",
+    "refuse_unstreamable", "told",
+]  # fmt: skip

@@ -1,0 +1,108 @@
+"""Room for arrays that are larger than the memory that may be used: a file of the temporary folder without a name.
+
+Its pages belong to the kernel, which writes them to the disk where memory is short; they count neither for
+`prlimit --data` nor as memory that this process keeps. The file is gone with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from isthmus.errors import ResourceError
+from isthmus.system.memory import data_bytes, size_of
+from isthmus.wording import printable
+
+IN_MEMORY = {"tmpfs", "ramfs"}  # file systems that are memory themselves
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+def room(shape: Sequence[int], dtype: np.dtype | type | str, what: str) -> np.ndarray:
+    """An array to be filled, in memory where it fits, else in a file; `what` names the data in messages.
+
+    Raises: ResourceError where the temporary folder is memory itself, or has no room for it.
+    """
+    kind, n_bytes = np.dtype(dtype), int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if fits(n_bytes):
+        return np.empty(shape, kind)
+    folder = _folder()
+    refusal = _Refusal(what, n_bytes, data_bytes() or 0, folder)
+    if kind_of_disk(folder) in IN_MEMORY:
+        raise refusal.error("which is memory itself")
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise refusal.error(f"where {size_of(free)} are free")
+    with tempfile.TemporaryFile(dir=folder) as file:
+        _reserve(file, n_bytes, refusal)
+        return np.memmap(file, kind, "r+", shape=tuple(shape))
+
+
+def fits(n_bytes: int) -> bool:
+    """Whether an array of that many bytes may be in memory."""
+    most = data_bytes()
+    return most is None or n_bytes <= most or not n_bytes
+
+
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether the values of an array, or of what it is a view of, lie in a file."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if getattr(base, "_mmap", None) is not None:  # rows that were drawn from a mapped array are a copy in memory
+            return True
+        base = base.base
+    return False
+
+
+def kind_of_disk(folder: Path, mounts: Path = MOUNTS) -> str:
+    """The file system that a folder lies in, such as ext4; "" where the system does not tell."""
+    try:
+        lines = [line.split() for line in mounts.read_text().splitlines()]
+    except OSError:
+        return ""
+    place = folder.resolve()
+    found = [(len(line[4]), line[line.index("-") + 1]) for line in lines if place.is_relative_to(line[4])]
+    return max(found)[1] if found else ""
+
+
+class _Refusal:
+    """Why an array can lie neither in memory nor in the temporary folder."""
+
+    def __init__(self, what: str, n_bytes: int, most: int, folder: Path) -> None:
+        self.what, self.n_bytes, self.most, self.folder = what, n_bytes, most, folder
+
+    def error(self, why: str) -> ResourceError:
+        message = f"{self.what} needs {size_of(self.n_bytes)}, and {size_of(self.most)} of memory may be used. "
+        message += f"It would be kept in {printable(self.folder)}, {why}."
+        fix = "set TMPDIR to a folder on a disk with that much room, or bring the data to a smaller size"
+        return ResourceError("RESOURCE-SCRATCH", message, fix=fix)
+
+
+def _folder() -> Path:
+    """`$TMPDIR`, else the system's folder for large files that are needed for a while."""
+    large = Path("/var/tmp")
+    if "TMPDIR" not in os.environ and os.access(large, os.W_OK):
+        return large
+    return Path(tempfile.gettempdir())
+
+
+def _reserve(file: BinaryIO, n_bytes: int, refusal: _Refusal) -> None:
+    """Takes the room at once: a full disk would end the process when a page is written."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        else:
+            file.truncate(n_bytes)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise refusal.error(f"where there is no room ({os.strerror(error.errno)})") from None
+
+
+__all__ = ["fits", "is_mapped", "kind_of_disk", "room"]
