@@ -54,6 +54,7 @@ COMMANDS = [
     "runs",
     "recipes",
     "doctor",
+    "bench",
     "report",
     "serve",
     "export",

@@ -14,6 +14,7 @@ import typer
 
 from isthmus.cli import (
     anomaly_command,
+    bench_command,
     comparison_commands,
     editing_commands,
     exploration_commands,
@@ -55,6 +56,7 @@ COMMANDS = {
     report_command: ("report",),
     serve_command: ("serve",),
     export_command: ("export",),
+    bench_command: ("bench",),
 }
 
 
@@ -67,7 +69,7 @@ class Commands(CommandsInSections):
         "Create and edit": ("sample", "interpolate", "traverse", "edit", "feature"),
         "Explore": ("map", "neighbors", "duplicates", "probe"),
         "Judge and share": ("evaluate", "report", "serve", "export", "runs", "info"),
-        "Data and machine": ("check", "recipes", "doctor"),
+        "Data and machine": ("check", "recipes", "doctor", "bench"),
     }
 
 

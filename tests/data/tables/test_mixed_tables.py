@@ -82,6 +82,15 @@ def test_a_few_texts_among_numbers_stay_errors_with_their_rows(tmp_path: Path) -
     assert len(read(tmp_path, HEADER + "\n".join(rows) + "\n", skip_bad_rows=True)) == 39
 
 
+@pytest.mark.parametrize(("form", "example"), [("%Y-%m-%d", "2025-12-31"), ("%d.%m.%Y %H:%M", "31.12.2025 18:30")])
+def test_a_cell_that_is_no_time_is_told_beside_one_that_is(form: str, example: str, tmp_path: Path) -> None:
+    days = pl.Series(["2024-03-13", "2024-03-14", "2024-03-15"] * 20).str.to_datetime().dt.strftime(form).to_list()
+    rows = [f"{day},{i}" for i, day in enumerate(days)]
+    rows[6] = "soon,6"
+    with pytest.raises(DataError, match=f't.csv, row 8, column "when": "soon" is not a time such as "{example}"'):
+        read(tmp_path, "when,price\n" + "\n".join(rows) + "\n")
+
+
 def test_short_and_long_rows_stay_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 42: expected 5 fields, found 4"):
         read(tmp_path, TEXT + "A900,tea,yes,3\n")

@@ -44,6 +44,7 @@ class Findings:
         self.bad: dict[int, list[tuple[int, str]]] = {}
         self.n_bad, self.n_missing = Counter[int](), Counter[int]()
         self.first_missing: dict[int, tuple[int, str]] = {}
+        self.times: dict[int, str] = {}  # of columns of times: one, as they are written
         self.n_rows = self.n_rows_bad = self.n_rows_missing = self.n_kept = 0
 
     def add_cells(
@@ -125,7 +126,7 @@ class Findings:
         n_missing, n_columns = sum(self.n_missing.values()), len(self.n_missing)
         parts = [
             (len(texts), f"{len(texts):,} column{'s hold' if len(texts) > 1 else ' holds'} text"),
-            (n_cells, f"{n_cells:,} cell{'s are no usable numbers' if n_cells > 1 else ' is no usable number'}"),
+            (n_cells, f"{counted(n_cells, 'cell')} {self._unusable(n_cells)}"),
             (
                 bad and len(self.ragged),
                 f"{len(self.ragged):,} row{'s have' if len(self.ragged) > 1 else ' has'} too many or too few fields",
@@ -163,15 +164,24 @@ class Findings:
         return wanted.pop() if len(wanted) == 1 else None
 
     def _cell(self, column: int, row: int, text: str) -> str:
-        return (
-            f'row {row:,}, column "{printable(self.columns[column])}": {_short(text)} {reason(text, self.style).words}'
-        )
+        return f'row {row:,}, column "{printable(self.columns[column])}": {_short(text)} {self._why(column, text)}'
+
+    def _unusable(self, n: int) -> str:
+        if self.times.keys() & self.n_bad.keys():
+            return "cannot be used"
+        return "are no usable numbers" if n > 1 else "is no usable number"
+
+    def _why(self, column: int, text: str) -> str:
+        """Why a cell cannot be used, to follow it in a sentence."""
+        if column in self.times:
+            return f'is not a time such as "{printable(self.times[column])}"'
+        return reason(text, self.style).words
 
     def _text_column(self, column: int) -> str:
         row, text = self.bad[column][0]
-        why = reason(text, self.style).words
+        why, kind = self._why(column, text), "time" if column in self.times else "number"
         example = f"{_short(text)} in row {row:,}" + ("" if why == NO_NUMBER else f", which {why}")
-        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no number"
+        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {kind}"
         return f'column "{printable(self.columns[column])}": {rows}, such as {example}'
 
     def _missing(self, column: int) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 
 from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
-from isthmus.data.schema import Schema, asked_kinds
+from isthmus.data.schema import Schema, TableColumn, asked_kinds
 from isthmus.data.series_layout import STAMPS
 from isthmus.data.tables.cell_conversion import Converted, as_texts, to_raw
 from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
@@ -22,11 +22,13 @@ from isthmus.data.tables.kind_finding import find_schema, missing_texts
 from isthmus.data.tables.label_columns import encoded_labels, grouped_rows
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.text import Lines
+from isthmus.data.tables.times import to_text
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
 from isthmus.wording import counted, listed, printable
 
 MOST_LINES = 40  # columns told one by one; of more their numbers by kind
+EXAMPLE_TIME = 1_767_205_800.0  # 2025-12-31 18:30, of which no part can be taken for another
 CELL_BYTES = 24  # of memory for a cell as text and as a number
 
 
@@ -103,6 +105,7 @@ def mixed_samples(
         first = printable(schema.columns[0].name)
         raise DataError("DATA-COLUMNS", message, fix=f"say what one is: --column {first}=category")
     raw = to_raw(found.cells.select(modeled), schema, found.style)
+    findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
     kept = _kept(raw, found, findings, options, modeled)
     notes += (*findings.conclude(), *_about_columns(schema, findings, predicting=predicting))
     notes += _about_values(raw, found, schema, findings, options, predicting=predicting)
@@ -122,6 +125,11 @@ def mixed_samples(
         group_column=None if plan.group is None else findings.columns[plan.group],
         notes=notes + about_labels,
     )  # fmt: skip
+
+
+def _moment(column: TableColumn) -> str:
+    """A time as a column of times writes them."""
+    return str(to_text(np.array([EXAMPLE_TIME]), column.format, column.zone)[0])
 
 
 def _found(found: Gathered, features: Sequence[str], options: DataConfig, findings: Findings) -> Schema:

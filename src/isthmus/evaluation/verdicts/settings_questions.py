@@ -10,6 +10,7 @@ from isthmus.wording import counted, number
 
 LITTLE_AT_ALL = 0.25  # of what varies: three quarters are lost
 NEAR_PCA = 0.8  # of what PCA explains: the network does about what so few numbers can, so they are what is missing
+BY_CHANCE = 2.0  # times the share of the directions that a code has; of noise PCA's have 0.9 to 1.1
 USUAL_CODE = 32  # numbers: the default, chosen on MNIST (docs/experiments.md)
 ABSURD = 10.0  # times the usual weight of a penalty: beta-VAEs were tried with up to 4 in the recipe, 10 beyond it
 BADLY_EXPLODED = 100.0  # times that
@@ -36,6 +37,9 @@ def code_size(case: Case) -> Verdict | None:
     text = f"A code of {counted(int(z_size), 'number')} holds little of what varies between {case.sample}s:"
     text += f" {max(share, 0.0):.0%} is explained, by PCA of the same size {pca:.0%}."
     level: Level = "fail" if share < LITTLE_AT_ALL else "warn"
+    if pca <= BY_CHANCE * z_size / D:
+        text += " Directions drawn by chance would explain as much: its values have little to do with each other."
+        return Verdict("code-size", level, text, case.facts.check())
     if more > z_size:
         return Verdict("code-size", level, text, case.facts.train(f"--z-size {more}"))
     text += f" Half as many numbers as a {case.sample} has are no more: its values have little to do with each other."

@@ -1,0 +1,1 @@
+"""How fast this machine trains: the floor, isthmus, and every rival that is installed."""
