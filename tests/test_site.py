@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 CONSOLE = re.compile(r"^```console\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
-SHORT = ["--epochs", "1"]  # trainings of the pages are shortened to it; nothing else is changed
+SHORT = ["--epochs", "1", "--limit", "400"]  # trainings of the pages are shortened to it; nothing else is changed
 PAGES = sorted(path for path in DOCS.glob("*.md") if CONSOLE.search(path.read_text("utf-8")))
 
 

@@ -28,5 +28,5 @@ def test_twenty_small_images_are_drawn_and_no_more() -> None:
     heights = [figure.get_size_inches()[1] for figure in drawn]
     assert heights[0] == heights[1]
     texts = {text.get_text() for text in drawn[1].axes[0].texts}
-    assert {"19", "p 0.5 !", "! outlier"} <= texts
+    assert {"19", "p 0.5000 !", "! outlier"} <= texts
     assert "20" not in texts

@@ -158,7 +158,7 @@ def test_what_is_said_of_both_ends_is_said_once(
     def noted(run: Run, text: str, settings: Any) -> Samples:
         return replace(pick_one(run, text, settings), notes=("both are gray", text))
 
-    monkeypatch.setattr(synthesis, "pick_one", noted)
+    monkeypatch.setattr(interpolation_files, "pick_one", noted)
     made = interpolation_files.interpolate(digit_run, "mnist-2k:0", "mnist-2k:1", tmp_path / "way.png")
     assert made.said == ("both are gray", "mnist-2k:0", "mnist-2k:1")
 
