@@ -83,7 +83,7 @@ def test_fault_107_a_column_that_counts_the_rows_is_named(fault: Planted, tmp_pa
 
 @pytest.mark.parametrize("fault", planted("code-size", "beats-pca"), ids=name)
 def test_fault_108_a_code_too_small_or_as_wide_as_the_row_is_named(fault: Planted, tmp_path: Path) -> None:
-    assert "--z-size" in assert_named(fault, tmp_path).cause["try"]
+    assert re.search("--z-size |isthmus check ", assert_named(fault, tmp_path).cause["try"])
 
 
 @pytest.mark.parametrize("fault", planted("penalty-weight", "fixed-variance", "exploded-kl"), ids=name)
