@@ -15,40 +15,26 @@ from isthmus.cli.output import open_page
 from isthmus.web.background import BackgroundServer
 from isthmus.wording import counted
 
-RUN = "The run"
+
+def _of_the_run(flag: str, text: str) -> Any:
+    return typer.Option(flag, help=text, rich_help_panel="The run")
+
+
+Data = Annotated[str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")]
+Recipe = Annotated[str | None, _of_the_run("--recipe", "modern (default), or see `isthmus recipes`.")]
+Out = Annotated[Path | None, _of_the_run("--out", "The run folder to make. [runs/DATA-RECIPE-NUMBER]")]
+Settings = Annotated[Path | None, _of_the_run("--config", "Take the settings of this config.toml.")]
+Sets = Annotated[list[str] | None, _of_the_run("--set", "Any setting, as in --set training.warmup=0.1.")]
+Serve = Annotated[bool, _of_the_run("--serve", "Show the training on a local page as it goes on.")]
+Open = Annotated[bool, _of_the_run("--open", "As --serve, and open that page in the browser.")]
+DryRun = Annotated[bool, _of_the_run("--dry-run", "Read and check everything, but do not train.")]
 
 
 def train(
-    io: Io,
-    settings: dict[str, Any],
-    data: Annotated[
-        str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")
-    ] = None,
-    *,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", rich_help_panel=RUN, help="modern (default), or see `isthmus recipes`.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", rich_help_panel=RUN, help="The run folder to make. [runs/DATA-RECIPE-NUMBER]"),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", rich_help_panel=RUN, help="Take the settings of this config.toml.")
-    ] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", rich_help_panel=RUN, help="Any setting, as in --set training.warmup=0.1."),
-    ] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", rich_help_panel=RUN, help="Show the training on a local page as it goes on.")
-    ] = False,
-    open_it: Annotated[
-        bool, typer.Option("--open", rich_help_panel=RUN, help="As --serve, and open that page in the browser.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", rich_help_panel=RUN, help="Read and check everything, but do not train.")
-    ] = False,
-) -> None:
+    io: Io, settings: dict[str, Any], data: Data = None,
+    *, recipe: Recipe = None, out: Out = None, config: Settings = None, sets: Sets = None,
+    serve: Serve = False, open_it: Open = False, dry_run: DryRun = False,
+) -> None:  # fmt: skip
     """Train an autoencoder on DATA, judge it, and leave a run folder.
 
     \b

@@ -19,6 +19,7 @@ from isthmus.data.layout import TABLE
 from isthmus.data.numeric import blocks, has_nan
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Expected, Schema
+from isthmus.data.stored_rows import RowNames
 from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.data.tables.reading import read_table
 from isthmus.data.tabular import Origin, samples_from_matrix
@@ -162,7 +163,7 @@ class ShardRowNames(Sequence[str]):
     def __getitem__(self, key: slice) -> Sequence[str]: ...
     def __getitem__(self, key: int | slice) -> str | Sequence[str]:
         if isinstance(key, slice):
-            return [self[row] for row in range(*key.indices(len(self)))]
+            return RowNames(np.arange(len(self))[key], self)
         row = range(len(self))[key]
         shard = int(np.searchsorted(self.starts, row, side="right")) - 1
         place, names = row - int(self.starts[shard]), self.names[shard]
