@@ -80,8 +80,8 @@ class StreamedBatches(AbstractBatches):
 
     def rows(self, epoch: int) -> list[Tensor]:
         """Which samples each batch of the epoch holds; from (seed, epoch) alone."""
-        order = torch.cat(self._buffers(epoch))
-        self._order = (epoch, self._buffers(epoch))
+        self._order = epoch, self._buffers(epoch)
+        order = torch.cat(self._order[1])
         cuts = [self.batch_size] * (len(self) - 1)
         return list(order.split([*cuts, len(order) - sum(cuts)]))
 
