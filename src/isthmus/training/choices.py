@@ -14,8 +14,8 @@ from isthmus.errors import UsageError
 from isthmus.parts.convolutions import SMALLEST, check_sides
 from isthmus.parts.networks import AUTO, fitting_network, is_without_code, usual_widths
 from isthmus.registry import alternatives, joined, parse
-from isthmus.training.components import components_of
 from isthmus.training.noise_estimate import estimate_noise
+from isthmus.training.prepared import TrainingStatistics
 from isthmus.training.table_choices import (
     SHORTCUT,
     about_structure,
@@ -103,15 +103,16 @@ def settle_noise(model: ModelConfig, x: Tensor) -> tuple[ModelConfig, list[str]]
     return replace(model, noise=f"unknown:{estimate.apart}"), [estimate.sentence()]
 
 
-def settle_code(model: ModelConfig, splits: Splits, preprocess: Preprocess) -> tuple[ModelConfig, list[str]]:
+def settle_code(model: ModelConfig, splits: Splits, known: TrainingStatistics) -> tuple[ModelConfig, list[str]]:
     """The same with a size of its code, and what is to be said of it: of tables by their principal components, for
     images that are to be cleaned a longer one than else.
     """
+    preprocess = known.preprocess
     if preprocess.is_image or not wants_fitting_code(model, preprocess):
         large = preprocess.is_image and min(preprocess.shape[1:]) >= SMALLEST
         longer = model.z_size is None and large and is_denoiser(model)
         return replace(model, z_size=Z_SIZE_OF_DENOISERS if longer else model.code_size), []
-    components, encoding = components_of(splits.train, preprocess), preprocess.encoding
+    components, encoding = known.components, preprocess.encoding
     size, said = fitting_code(components, preprocess.size if encoding is None else len(encoding.blocks))
     about = [said]
     if encoding is None:

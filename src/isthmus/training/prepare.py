@@ -50,9 +50,8 @@ from isthmus.training.choices import (
     settle_network,
     settle_noise,
 )
-from isthmus.training.components import components_of
 from isthmus.training.display import AbstractDisplay
-from isthmus.training.prepared import Prepared
+from isthmus.training.prepared import Prepared, TrainingStatistics
 from isthmus.training.streamed_data import divided, settled_streaming
 from isthmus.training.threads import pick_threads
 
@@ -166,7 +165,8 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         device=device.type,
     )
     model = settle_dropout(config.model, training, n, preprocess)
-    model, about_code = settle_code(model, splits, preprocess)
+    statistics = TrainingStatistics(splits.train, preprocess)
+    model, about_code = settle_code(model, splits, statistics)
     model, about_model = settle_network(model, preprocess, n)
     said += [*about_code, *about_model]
     if is_unknown(model.noise):
@@ -175,7 +175,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     if model.likelihood == "auto":
         model = replace(model, likelihood=fitting_likelihood(model, preprocess))
     config = replace(config, data=data, model=model, training=training)
-    prepared = Prepared(config, splits, preprocess, device, tuple(said))
+    prepared = Prepared(config, splits, preprocess, device, tuple(said), statistics)
     check_targets(prepared)
     return prepared
 
@@ -236,7 +236,7 @@ def _start_at_components(model: AbstractModel, prepared: Prepared) -> None:
     """
     if prepared.config.model.likelihood != "gaussian":
         return
-    directions = components_of(prepared.splits.train, prepared.preprocess).directions[:, : model.z_size]
+    directions = prepared.components.directions[:, : model.z_size]
     start_linear(*model.sides, directions)
 
 

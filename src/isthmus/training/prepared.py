@@ -14,30 +14,36 @@ from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
+from isthmus.training.components import Components, components_of
 
 IN_MEMORY = "data in memory"
 CPU = torch.device("cpu")
 
 
-class TrainingMean:
-    """The mean of training samples as network input, computed when it is first asked for, and once."""
+class TrainingStatistics:
+    """Of training samples as network input, each computed when it is first asked for, and once."""
 
     def __init__(self, train: Samples, preprocess: Preprocess) -> None:
         self.train, self.preprocess = train, preprocess
 
     @cached_property
-    def value(self) -> Tensor:
+    def mean(self) -> Tensor:
         """Of the shape of one sample, float32, on the processor."""
         data = resident(self.train.x, self.preprocess, CPU)
         total = sum(x.sum(0, dtype=torch.float64) for x in in_order(data, self.preprocess, CPU))
         return (torch.as_tensor(total) / len(data)).float()
+
+    @cached_property
+    def components(self) -> Components:
+        """The principal components of a table."""
+        return components_of(self.train, self.preprocess)
 
 
 @dataclass(frozen=True)
 class Prepared:
     """All that is settled before the first step. `config` has no `auto` left; `said` are sentences for people.
 
-    `training_mean` is handed on to the same data under other settings; of other data it is made anew.
+    `training_statistics` are handed on to the same data under other settings; of other data they are made anew.
     """
 
     config: Config
@@ -45,18 +51,25 @@ class Prepared:
     preprocess: Preprocess
     device: torch.device
     said: tuple[str, ...]
-    training_mean: TrainingMean | None = None
+    training_statistics: TrainingStatistics | None = None
 
     def __post_init__(self) -> None:
-        known = self.training_mean
+        known = self.training_statistics
         if known is None or known.train is not self.splits.train or known.preprocess is not self.preprocess:
-            object.__setattr__(self, "training_mean", TrainingMean(self.splits.train, self.preprocess))
+            made = TrainingStatistics(self.splits.train, self.preprocess)
+            object.__setattr__(self, "training_statistics", made)
 
     @property
     def mean(self) -> Tensor:
         """The mean of the training data as network input, of the shape of one sample."""
-        assert self.training_mean is not None
-        return self.training_mean.value
+        assert self.training_statistics is not None
+        return self.training_statistics.mean
+
+    @property
+    def components(self) -> Components:
+        """The principal components of the training data, a table."""
+        assert self.training_statistics is not None
+        return self.training_statistics.components
 
     def tensor(self, samples: Samples) -> Tensor:
         """What should come out, as a resident tensor."""
