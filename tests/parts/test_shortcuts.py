@@ -5,7 +5,7 @@ from torch import nn
 
 from isthmus.parts.blocks import Sizes
 from isthmus.parts.networks import initialize, network
-from isthmus.parts.shortcuts import Beside, has_shortcut, start_linear
+from isthmus.parts.shortcuts import Beside, LinearCode, has_shortcut, start_linear
 
 SIZES = Sizes((5,), 2, 2, 5)
 
@@ -28,7 +28,7 @@ def test_a_linear_path_adds_a_matrix_to_what_the_layers_give() -> None:
 def test_it_starts_as_the_projection_onto_the_components() -> None:
     encoder, decoder = pair_with_shortcut()
     components = torch.linalg.qr(torch.randn(5, 2, generator=torch.Generator().manual_seed(2)))[0]
-    start_linear(encoder, decoder, components)
+    start_linear(encoder, decoder, LinearCode(torch.zeros(5), components, torch.ones(2)))
     for side in (encoder, decoder):
         for part in (m for m in side.modules() if isinstance(m, Beside)):
             nn.init.zeros_([layer for layer in part.layers.modules() if isinstance(layer, nn.Linear)][-1].weight)
@@ -38,7 +38,7 @@ def test_it_starts_as_the_projection_onto_the_components() -> None:
 
 def test_numbers_of_the_code_beyond_the_components_start_at_zero() -> None:
     encoder, decoder = pair_with_shortcut()
-    start_linear(encoder, decoder, torch.eye(5)[:, :1])
+    start_linear(encoder, decoder, LinearCode(torch.zeros(5), torch.eye(5)[:, :1], torch.ones(1)))
     paths = [m.shortcut.weight for side in (encoder, decoder) for m in side.modules() if isinstance(m, Beside)]
     assert torch.equal(paths[0], torch.eye(5)[:2] * torch.tensor([[1.0], [0.0]]))
     assert torch.equal(paths[1], paths[0].T)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from isthmus.errors import DataError
 from isthmus.parts.blocks import Sizes, after
+from isthmus.parts.refinement import Coarse, CodeBeside, Fine, RefinedPicture, coarse_shape, step_of
 
 SMALLEST, LARGEST = 16, 256  # sides in pixels: below it an mlp does, above it a step takes seconds on a processor
 COARSEST = 8  # the usual stages bring both sides down to this or below
@@ -66,28 +67,48 @@ def stage_widths(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def conv(
-    sizes: Sizes, hidden: Sequence[int], activation: str, dropout: float = 0.0
+    sizes: Sizes, hidden: Sequence[int], activation: str, dropout: float = 0.0, shortcut: bool = False
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """conv: stages that halve the sides, `hidden` channels each, a linear layer to the code; the decoder mirrors them.
 
-    Sides that are odd are rounded up on the way in and cropped on the way out, so any are possible.
+    Sides that are odd are rounded up on the way in and cropped on the way out, so any are possible. With
+    `shortcut=true` a linear path leads past the stages to the code, and the decoder refines the picture of another.
 
     Raises: DataError for tables, and for sides outside of 16 to 256.
     """
     check_sides(sizes.shape)
+    if shortcut:
+        return _beside_components(sizes, hidden, activation, dropout)
     grids = grids_of((sizes.shape[1], sizes.shape[2]), len(hidden))
-    ends = [sizes.shape[0], *hidden], [sizes.channels_out, *hidden]
-    down, up = [], []
-    for (fine, coarse), (C_in, C_out) in zip(pairwise(grids), pairwise(ends[0]), strict=True):
-        down += [_down(C_in, C_out, fine, coarse), *after(activation, dropout)]
-    for (fine, coarse), (C_out, C_in) in zip(pairwise(grids), pairwise(ends[1]), strict=True):
+    channels, up = [sizes.channels_out, *hidden], []
+    for (fine, coarse), (C_out, C_in) in zip(pairwise(grids), pairwise(channels), strict=True):
         up = [*after(activation, dropout), Upsample(C_in, C_out, coarse, fine), *up]
-    n_in, n_out = (channels[-1] * math.prod(grids[-1]) for channels in ends)
-    leave = nn.Linear(sizes.z_size, n_out), nn.Unflatten(1, (ends[1][-1], *grids[-1])), ChannelsLast()
-    return (
-        nn.Sequential(ChannelsLast(), *down, nn.Flatten(), nn.Linear(n_in, sizes.width_code)),
-        nn.Sequential(*leave, *up),
-    )
+    n_out = channels[-1] * math.prod(grids[-1])
+    leave = nn.Linear(sizes.z_size, n_out), nn.Unflatten(1, (channels[-1], *grids[-1])), ChannelsLast()
+    return _into_code(sizes.shape, sizes.width_code, hidden, activation, dropout), nn.Sequential(*leave, *up)
+
+
+def _beside_components(
+    sizes: Sizes, hidden: Sequence[int], activation: str, dropout: float
+) -> tuple[nn.Sequential, nn.Sequential]:
+    shape, shape_out = coarse_shape(sizes.shape), coarse_shape(sizes.shape_out)
+    into = CodeBeside(_into_code(shape, sizes.width_code, hidden, activation, dropout), shape, sizes.width_code)
+    width = hidden[-1] if hidden else FIRST_WIDTH
+    refined = RefinedPicture(shape_out, sizes.z_size, width, activation, dropout)
+    step = step_of(sizes.shape)
+    return nn.Sequential(Coarse(step), into), nn.Sequential(refined, Fine(step, (sizes.shape[1], sizes.shape[2])))
+
+
+def _into_code(
+    shape: tuple[int, ...], width_code: int, hidden: Sequence[int], activation: str, dropout: float
+) -> nn.Sequential:
+    """Stages that halve the sides, and a linear layer to `width_code` values."""
+    grids, channels = grids_of((shape[1], shape[2]), len(hidden)), [shape[0], *hidden]
+    down = []
+    for (fine, coarse), (C_in, C_out) in zip(pairwise(grids), pairwise(channels), strict=True):
+        down += [_down(C_in, C_out, fine, coarse), *after(activation, dropout)]
+    n_in = channels[-1] * math.prod(grids[-1])
+    return nn.Sequential(ChannelsLast(), *down, nn.Flatten(), nn.Linear(n_in, width_code))
 
 
 def check_sides(shape: tuple[int, ...]) -> None:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from isthmus.errors import unknown
 from isthmus.parts.blocks import ACTIVATIONS, Sizes, linear_block
 from isthmus.parts.convolutions import SMALLEST, conv, stage_widths
-from isthmus.parts.shortcuts import Beside
+from isthmus.parts.refinement import Coarse, coarse_shape, step_of
+from isthmus.parts.shortcuts import Beside, FixedShortcut
 from isthmus.parts.unet import WIDTHS as WIDTHS_OF_UNET
 from isthmus.registry import build, parse
 
@@ -79,8 +80,9 @@ def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The hidden widths of the network that `text` names, for samples of `shape`; () for a module of the user's."""
     if is_without_code(text):
         return WITHOUT_CODE[parse(text)[0]]
-    widths = WIDTHS.get(parse(text)[0])
-    return widths(shape) if widths is not None else ()
+    name, _, options = parse(text)
+    beside = name == "conv" and options.get("shortcut") == "true"  # its stages begin on the grid of the components
+    return WIDTHS[name](coarse_shape(shape) if beside else shape) if name in WIDTHS else ()
 
 
 def network(
@@ -146,8 +148,13 @@ def _transposed(layer: nn.ConvTranspose2d, draw: Callable[[Tensor], Tensor]) -> 
 def start_at(decoder: nn.Module, mean: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
     """Sets the last layer's bias so that the output starts at `from_mean(mean)`; mean (*shape) is that of the data.
 
-    A convolution has one bias a channel, so its output starts at the mean color instead of the mean image.
+    A convolution has one bias a channel, so its output starts at the mean color instead of the mean image. Where a
+    fixed linear path leads past the layers, the bias is that of the path.
     """
+    path = next((m for m in decoder.modules() if isinstance(m, FixedShortcut)), None)
+    if path is not None:
+        path.bias.copy_(from_mean(Coarse(step_of(mean.shape))(mean[None])).flatten())
+        return
     biases = [bias for m in decoder.modules() if isinstance(bias := getattr(m, "bias", None), nn.Parameter)]
     start = from_mean(mean[None])[0]
     if biases[-1].numel() != start.numel():

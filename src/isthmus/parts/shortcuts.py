@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,14 +11,50 @@ from torch import Tensor, nn
 SMALL = 0.1  # of its usual size, what the layers add at first: at full size it would bury the linear path
 
 
+class LinearCode(NamedTuple):
+    """z = (x - mean) directions / sizes, x_hat = mean + (sizes z) directions: K principal components of samples.
+
+    With the deviations along the directions for `sizes`, each number of the code has a deviation of 1.
+    """
+
+    mean: Float[Tensor, " D"]
+    directions: Float[Tensor, "D K"]
+    sizes: Float[Tensor, " K"]
+
+
 class Shortcut(nn.Linear):
-    """The linear path itself: a layer without activation and without bias, which the layer beside it has."""
+    """A linear path that learns: a layer without activation and without bias, which the layer beside it has."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(n_in, n_out, bias=False)
 
 
-class Beside(nn.Module):
+class FixedShortcut(nn.Module):
+    """A linear path that stays where it starts, weight x + bias; until then it is 0, and adds nothing.
+
+    That of an image: its entries are smaller than a step of AdamW at the usual rate, which would lose them at once.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(n_out, n_in))
+        self.register_buffer("bias", torch.zeros(n_out))
+
+    def forward(self, x: Float[Tensor, "B n_in"]) -> Float[Tensor, "B n_out"]:
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+class AbstractBeside(nn.Module):
+    """Layers, and a linear path that leads past them."""
+
+    layers: nn.Module
+    shortcut: Shortcut | FixedShortcut
+
+
+class Beside(AbstractBeside):
     """layers(x) + shortcut(x)."""
 
     def __init__(self, layers: nn.Module, n_in: int, n_out: int) -> None:
@@ -29,23 +67,38 @@ class Beside(nn.Module):
 
 def has_shortcut(module: nn.Module) -> bool:
     """Whether a linear path leads past the layers of the module."""
-    return any(isinstance(part, Shortcut) for part in module.modules())
+    return any(isinstance(part, Shortcut | FixedShortcut) for part in module.modules())
 
 
 @torch.no_grad()
-def start_linear(encoder: nn.Module, decoder: nn.Module, components: Float[Tensor, "D K"]) -> None:
-    """Lets both linear paths start at K principal components: z = components' x, x_hat = components z, and the layers
-    beside them small. Where the code is longer than K, its other numbers start at 0.
+def start_linear(encoder: nn.Module, decoder: nn.Module, code: LinearCode) -> None:
+    """Lets the linear paths of both start at a code of K numbers, and the layers beside them small: a tenth beside a
+    path that learns, nothing beside one that stays. Where the code is longer than K, its other numbers start at 0.
 
     The best linear code has a closed form (Baldi and Hornik 1989, Neural Networks 2), so no step is spent on it.
     """
-    for side, weight in ((encoder, components.T), (decoder, components)):
-        for part in (m for m in side.modules() if isinstance(m, Beside)):
-            own = part.shortcut.weight
-            own.zero_()
-            own[: weight.shape[0], : weight.shape[1]] = weight.to(own)
-            last = [layer for layer in part.layers.modules() if isinstance(layer, nn.Linear)][-1]
+    into = (code.directions / code.sizes).T
+    _start(encoder, into, -into @ code.mean)
+    for part in encoder.modules():
+        if isinstance(scale := getattr(part, "scale", None), Tensor):
+            scale[: len(code.sizes)] = code.sizes[-1:] / code.sizes
+    _start(decoder, code.directions * code.sizes, code.mean)
+
+
+def _start(side: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    for part in side.modules():
+        if not isinstance(part, AbstractBeside):
+            continue
+        path = part.shortcut
+        path.weight.zero_()
+        path.weight[: weight.shape[0], : weight.shape[1]] = weight.to(path.weight)
+        last = [layer for layer in part.layers.modules() if isinstance(layer, nn.Linear | nn.Conv2d)][-1]
+        if isinstance(path, Shortcut):  # the mean of a table is 0, and the bias that of the layers
             last.weight.mul_(SMALL)
+            continue
+        path.bias[: len(bias)] = bias.to(path.bias)
+        for parameter in last.parameters():
+            parameter.zero_()
 
 
-__all__ = ["Beside", "Shortcut", "has_shortcut", "start_linear"]
+__all__ = ["AbstractBeside", "Beside", "FixedShortcut", "LinearCode", "Shortcut", "has_shortcut", "start_linear"]

@@ -14,9 +14,9 @@ from isthmus.config import Config
 from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.baselines import Rivals, fit_rivals
 from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
-from isthmus.evaluation.metrics.pca import EXACT_WORK, SIDE
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.training.prepared import Prepared
+from isthmus.training.principal_components import EXACT_WORK, SIDE
 from isthmus.wording import shell_word
 
 LARGE = 2_000  # training samples of so many values that their covariance is not made; more change no picture seen

@@ -14,6 +14,7 @@ from isthmus.errors import UsageError
 from isthmus.parts.convolutions import SMALLEST, check_sides
 from isthmus.parts.networks import AUTO, fitting_network, is_without_code, usual_widths
 from isthmus.registry import alternatives, joined, parse
+from isthmus.training.image_choices import BESIDE_COMPONENTS, fitting_picture_code, starts_at_components
 from isthmus.training.noise_estimate import estimate_noise
 from isthmus.training.prepared import TrainingStatistics
 from isthmus.training.table_choices import (
@@ -55,6 +56,9 @@ def settle_network(model: ModelConfig, preprocess: Preprocess, n: int) -> tuple[
         check_sides(shape)
     if text == AUTO and has_linear_path(model, preprocess):
         network = SHORTCUT
+    if text == AUTO and starts_at_components(model, preprocess):
+        network = BESIDE_COMPONENTS
+        hidden = usual_widths(network, shape) if model.hidden is None else model.hidden
     if network == SHORTCUT and model.hidden is None:
         hidden = fitting_widths(preprocess.size, n)
     if preprocess.encoding is not None and model.hidden is None and network == "mlp":
@@ -111,6 +115,9 @@ def settle_code(model: ModelConfig, splits: Splits, known: TrainingStatistics) -
     if preprocess.is_image or not wants_fitting_code(model, preprocess):
         large = preprocess.is_image and min(preprocess.shape[1:]) >= SMALLEST
         longer = model.z_size is None and large and is_denoiser(model)
+        if model.z_size is None and starts_at_components(model, preprocess):
+            size, said = fitting_picture_code(preprocess.size)
+            return replace(model, z_size=size), [said]
         return replace(model, z_size=Z_SIZE_OF_DENOISERS if longer else model.code_size), []
     components, encoding = known.components, preprocess.encoding
     size, said = fitting_code(components, preprocess.size if encoding is None else len(encoding.blocks))
@@ -165,7 +172,7 @@ def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:
 
     At a deviation fixed to 1, that of a whole standardized column, a Gaussian code would tell nothing finer than it.
     """
-    if is_without_code(model.network):
+    if is_without_code(model.network) or starts_at_components(model, preprocess):  # the picture of components is a mean
         return "gaussian"
     if preprocess.is_image and preprocess.limits:  # a Bernoulli's targets have to lie in [0, 1]
         return "bernoulli"

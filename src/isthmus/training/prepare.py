@@ -236,8 +236,7 @@ def _start_at_components(model: AbstractModel, prepared: Prepared) -> None:
     """
     if prepared.config.model.likelihood != "gaussian":
         return
-    directions = prepared.components.directions[:, : model.z_size]
-    start_linear(*model.sides, directions)
+    start_linear(*model.sides, prepared.linear_code(model.z_size))
 
 
 def batches_of(prepared: Prepared) -> AbstractBatches:

@@ -14,7 +14,8 @@ from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
-from isthmus.training.components import Components, components_of
+from isthmus.parts.shortcuts import LinearCode
+from isthmus.training.components import Components, components_of, linear_code_of_images
 
 IN_MEMORY = "data in memory"
 CPU = torch.device("cpu")
@@ -37,6 +38,12 @@ class TrainingStatistics:
     def components(self) -> Components:
         """The principal components of a table."""
         return components_of(self.train, self.preprocess)
+
+    def linear_code(self, k: int) -> LinearCode:
+        """The code of k numbers that the principal components make, or of fewer where there are fewer."""
+        if self.preprocess.is_image:
+            return linear_code_of_images(self.train, self.preprocess, k)
+        return self.components.code(k)
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,10 @@ class Prepared:
         assert self.training_statistics is not None
         return self.training_statistics.mean
 
-    @property
-    def components(self) -> Components:
-        """The principal components of the training data, a table."""
+    def linear_code(self, k: int) -> LinearCode:
+        """The code of at most k numbers that the principal components of the training data make."""
         assert self.training_statistics is not None
-        return self.training_statistics.components
+        return self.training_statistics.linear_code(k)
 
     def tensor(self, samples: Samples) -> Tensor:
         """What should come out, as a resident tensor."""

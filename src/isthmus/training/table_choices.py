@@ -32,15 +32,13 @@ def has_linear_path(model: ModelConfig, preprocess: Preprocess) -> bool:
     """Whether the network gets a linear path that starts at the principal components: a plain autoencoder of a table of
     numbers, whose best linear code those are. Widths that were asked for are those of layers alone.
     """
+    if preprocess.is_image:
+        return False
     if parse(model.network)[2].get("shortcut") == "true":
         return True
     plain = model.bottleneck == "identity" and model.noise == model.terms == "none"
     chosen = model.network == AUTO and model.hidden is None and model.activation != "linear"
-    return plain and chosen and _is_of_numbers(preprocess) and model.likelihood in {"auto", "gaussian"}
-
-
-def _is_of_numbers(preprocess: Preprocess) -> bool:
-    return not preprocess.is_image and preprocess.encoding is None
+    return plain and chosen and preprocess.encoding is None and model.likelihood in {"auto", "gaussian"}
 
 
 def wants_fitting_code(model: ModelConfig, preprocess: Preprocess) -> bool:

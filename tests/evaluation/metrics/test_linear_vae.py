@@ -8,7 +8,8 @@ import torch
 from sklearn.decomposition import PCA
 
 from isthmus.evaluation.metrics.linear_vae import linear_vae, variances
-from isthmus.evaluation.metrics.pca import error_of, principal
+from isthmus.evaluation.metrics.pca import error_of
+from isthmus.training.principal_components import principal
 
 
 def data(n: int = 4_000) -> np.ndarray:

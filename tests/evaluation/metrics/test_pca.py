@@ -10,8 +10,9 @@ from sklearn.decomposition import PCA
 from isthmus.data.batching.batches import as_x
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError
-from isthmus.evaluation.metrics import pca as module
-from isthmus.evaluation.metrics.pca import error_of, principal
+from isthmus.evaluation.metrics.pca import error_of
+from isthmus.training import principal_components as module
+from isthmus.training.principal_components import principal
 
 
 def low_rank(n: int, d: int, seed: int = 0, rank: int = 5) -> torch.Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.parts.bottlenecks import AbstractBottleneck, Identity
 from isthmus.parts.convolutions import ChannelsLast, Crop
-from isthmus.parts.shortcuts import Shortcut
+from isthmus.parts.shortcuts import FixedShortcut, Shortcut
 
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 WHOLE = (nn.Linear, *CONVOLUTIONS, nn.RNNBase, nn.MultiheadAttention, AbstractBottleneck)  # not looked into
@@ -128,7 +128,7 @@ def _assemble(steps: Sequence[Step]) -> list[Layer]:
 
 
 def _has_weights(module: nn.Module) -> bool:
-    if _is_norm(module) or _is_activation(module) or isinstance(module, Shortcut):
+    if _is_norm(module) or _is_activation(module) or isinstance(module, Shortcut | FixedShortcut):
         return False
     return any(True for _ in module.parameters())
 
@@ -136,7 +136,8 @@ def _has_weights(module: nn.Module) -> bool:
 def _followed(layer: Layer, step: Step, count: int) -> Layer:
     """The layer with what stands behind it: an activation, a norm, dropout, a bottleneck."""
     module, name = step.module, type(step.module).__name__
-    if step.shape_out and math.prod(step.shape_out) != layer.width:
+    apart = layer.kind == "input" or isinstance(module, FixedShortcut)  # neither makes another layer of it
+    if step.shape_out and math.prod(step.shape_out) != layer.width and not apart:
         layer = replace(layer, width=math.prod(step.shape_out), shape=step.shape_out)
     if isinstance(module, SILENT):
         return layer
@@ -146,7 +147,7 @@ def _followed(layer: Layer, step: Step, count: int) -> Layer:
         return replace(layer, activation=joined)
     if isinstance(module, nn.modules.dropout._DropoutNd):
         name = f"dropout {module.p:g}"
-    if isinstance(module, Shortcut):
+    if isinstance(module, Shortcut | FixedShortcut):
         name = "and a linear path"
     return replace(layer, notes=(*layer.notes, name))
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import DataError
 from isthmus.evaluation.metrics.metrics import image_quality, psnr_db
-from isthmus.evaluation.metrics.pca import Range, ToWeights, ToX, error_of, principal
+from isthmus.evaluation.metrics.pca import Range, ToWeights, error_of
+from isthmus.training.principal_components import ToX, principal
 
 try:  # the extra `baselines`
     from skimage import restoration

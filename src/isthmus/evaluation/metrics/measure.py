@@ -18,11 +18,11 @@ from isthmus.evaluation.metrics.forward_pass import Passed
 from isthmus.evaluation.metrics.guessing import guessed, guessing_filters
 from isthmus.evaluation.metrics.learned_filter import WHOLE, LearnedFilter
 from isthmus.evaluation.metrics.linear_vae import linear_vae, variances
-from isthmus.evaluation.metrics.pca import EXACT_WORK
 from isthmus.evaluation.metrics.removed import look_at_removed
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.randomness import generator_for
 from isthmus.training.prepared import Prepared
+from isthmus.training.principal_components import EXACT_WORK
 
 BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds
 LEARNED_WORK = 1.5e11  # multiplications for a linear filter of whole images, about 5 s: 61,000 digits

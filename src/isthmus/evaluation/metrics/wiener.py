@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus.evaluation.metrics.pca import SIDE
+from isthmus.training.principal_components import SIDE
 
 RIDGES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # times the mean variance; the larger ones help where rows are few
 Pairs = Iterable[tuple[Tensor, Tensor]]  # (clean, noisy), chunk by chunk, each (B, D)
