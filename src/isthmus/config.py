@@ -134,7 +134,7 @@ class ModelConfig:
     network: Annotated[
         str,
         "mlp, conv (images of 16 to 256 pixels a side), unet (no code, images of any size, for noise); auto: conv "
-        "above 40 pixels or in color, else mlp.",
+        "above 40 pixels or in color, else mlp; shortcut=true: beside principal components.",
     ] = "auto"
     hidden: Annotated[
         Annotated[tuple[Width, ...], MaxLen(64)] | None,  # deeper ones than that do not train without shortcuts
@@ -152,7 +152,8 @@ class ModelConfig:
         "are seen often, a tenth.",
     ] = None
     z_size: Annotated[
-        Width | None, "Numbers in the code, usually 32; where columns are of several kinds as many as say most of them."
+        Width | None,
+        "Numbers in the code, usually 32, of large images 128; of tables as many as say most of their columns.",
     ] = None
     bottleneck: Annotated[str, "What makes the code."] = "identity"
     likelihood: Annotated[str, "The cost: bernoulli or bce, gaussian or mse, laplace or mae; auto: by the data."] = (

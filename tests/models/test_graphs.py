@@ -34,6 +34,7 @@ TEXTS = [*(example(name, part) for name, part in BOTTLENECKS.items()), CHAIN]
 PAIRS = [(net, text) for net in NETWORKS for text in TEXTS]
 # Each export takes a second: by default each bottleneck with the first network, and each network with the first.
 SHORT = [pair for pair in PAIRS if pair[0] == next(iter(NETWORKS)) or pair[1] == TEXTS[0]]
+SHORT += [(f"{net},shortcut=true", TEXTS[0]) for net in NETWORKS]
 
 
 def model_of(preprocess: Preprocess, **settings: Any) -> Model:

@@ -5,7 +5,7 @@ from torch import nn
 
 from isthmus.parts.blocks import Sizes
 from isthmus.parts.networks import initialize, network
-from isthmus.parts.shortcuts import Beside, LinearCode, has_shortcut, start_linear
+from isthmus.parts.shortcuts import Beside, FixedShortcut, LinearCode, has_shortcut, start_linear
 
 SIZES = Sizes((5,), 2, 2, 5)
 
@@ -42,6 +42,15 @@ def test_numbers_of_the_code_beyond_the_components_start_at_zero() -> None:
     paths = [m.shortcut.weight for side in (encoder, decoder) for m in side.modules() if isinstance(m, Beside)]
     assert torch.equal(paths[0], torch.eye(5)[:2] * torch.tensor([[1.0], [0.0]]))
     assert torch.equal(paths[1], paths[0].T)
+
+
+def test_a_fixed_path_keeps_its_digits_where_layers_round_theirs() -> None:
+    part, x = FixedShortcut(40, 3), torch.randn(6, 40, generator=torch.Generator().manual_seed(4))
+    part.weight.copy_(torch.randn(3, 40, generator=torch.Generator().manual_seed(5)))
+    part.bias.fill_(150.0)
+    expected = x @ part.weight.T + part.bias
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(part(x), expected)  # bfloat16 would be off by up to 0.5
 
 
 def test_only_a_network_that_asks_for_it_has_one() -> None:

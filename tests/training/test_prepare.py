@@ -114,6 +114,34 @@ def test_what_is_to_be_cleaned_gets_convolutions_and_a_longer_code(
     assert prepare.prepare(asked, splits).config.training.steps == 8_000  # the usual number, where it was asked for
 
 
+@pytest.mark.parametrize(
+    ("given", "shape", "settled"),
+    [
+        ({}, (3, 32, 32), ("conv,shortcut=true", 128, "gaussian")),
+        ({}, (1, 41, 41), ("conv,shortcut=true", 128, "gaussian")),
+        ({"hidden": (8,), "z_size": 5}, (3, 32, 40), ("conv,shortcut=true", 5, "gaussian")),
+        ({"network": "conv,shortcut=true"}, (1, 20, 20), ("conv,shortcut=true", 128, "gaussian")),
+        ({"likelihood": "bernoulli"}, (3, 32, 32), ("conv", 32, "bernoulli")),
+        ({}, (1, 40, 40), ("mlp", 32, "bernoulli")),
+        ({}, (3, 31, 40), ("conv", 32, "bernoulli")),
+        ({"network": "conv"}, (3, 32, 32), ("conv", 32, "bernoulli")),
+        ({"bottleneck": "gaussian"}, (3, 32, 32), ("conv", 32, "bernoulli")),
+        ({"bottleneck": "vq:8"}, (3, 32, 32), ("conv", 32, "bernoulli")),
+        ({"terms": "contractive"}, (3, 32, 32), ("conv", 32, "bernoulli")),
+        ({"noise": "gaussian:0.1"}, (3, 32, 32), ("conv", 64, "bernoulli")),
+        ({}, (32 * 32,), ("mlp,shortcut=true", 1, "gaussian")),
+    ],
+)
+def test_large_pictures_start_at_their_components(
+    given: dict[str, Any], shape: tuple[int, ...], settled: tuple[str, int, str]
+) -> None:
+    x = np.random.default_rng(0).integers(256, size=(40, *shape)).astype(np.uint8 if len(shape) > 1 else np.float32)
+    config = resolve({"model": given, "training": {"device": "cpu"}})
+    found = prepare.prepare(config, split(Bundle(Samples(x, "x")), seed=0)).config.model
+    assert (found.network, found.likelihood) == settled[::2]
+    assert len(shape) == 1 or found.z_size == settled[1]
+
+
 def test_few_rows_of_mixed_columns_are_passed_over_less_unless_a_budget_was_asked_for() -> None:
     mixed: Any = SimpleNamespace(encoding=object(), shape=(5,))
     found, said = choices.settle_budget(TrainingConfig(), ModelConfig(), 320, mixed)

@@ -44,7 +44,10 @@ class FixedShortcut(nn.Module):
         self.register_buffer("bias", torch.zeros(n_out))
 
     def forward(self, x: Float[Tensor, "B n_in"]) -> Float[Tensor, "B n_out"]:
-        return nn.functional.linear(x, self.weight, self.bias)
+        if x.device.type == "meta" or not torch.is_autocast_enabled(x.device.type):
+            return nn.functional.linear(x, self.weight, self.bias)
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 would lose small components beside large ones
+            return nn.functional.linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
 class AbstractBeside(nn.Module):
