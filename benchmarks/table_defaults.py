@@ -23,10 +23,10 @@ from sklearn.decomposition import PCA
 
 from isthmus.data.objects import read_object
 from isthmus.models.loading import Double
-from isthmus.pipeline.in_memory import train_in_memory
 from isthmus.recipes import resolve
 from isthmus.settings import nest
 from isthmus.training import optimizer
+from isthmus.training.in_memory import train_in_memory
 
 NAMED = ("wine", "breast_cancer", "diabetes", "iris")
 CHOSEN = {"dropout": 0.1, "passes": 100}

@@ -28,7 +28,7 @@ import isthmus
 import tiny
 from isthmus.errors import UsageError
 from isthmus.estimator import AutoEncoder
-from isthmus.pipeline.in_memory import fold_rows
+from isthmus.training.in_memory import fold_rows
 from tiny import Digits
 
 IRIS = load_iris().data

@@ -101,18 +101,19 @@ class Run(RunFolder):
         refuse_editing(self.current())
         return known_names(self)
 
-    def score(self, x: Any) -> Scores:
+    def score(self, x: Any, *, false_alarms: float | None = None) -> Scores:
         """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,); of a
-        series every row of it.
+        series every row of it. p-values as small as `false_alarms` may take models of folds, which are trained once.
         """
-        from isthmus.tools.anomaly.detector import Detector
+        from isthmus.tools.anomaly.fold_training import detector_for
         from isthmus.tools.anomaly.series_scores import scores_of
         from isthmus.tools.inference.intake import raw_of
 
         run = self.current()
         if run.model.preprocess.series is not None:
             return scores_of(run, x)
-        return Detector.of_run(run).scores(raw_of(run, x))
+        raw = raw_of(run, x)
+        return detector_for(run, false_alarms).scores(raw)
 
     def impute(self, x: Any, *, draws: int | None = None, seed: int = 0) -> Any:
         """A table like x (frame or array) with its gaps filled, every other cell as it was; with `draws` a list of that

@@ -23,11 +23,11 @@ from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.models.loading import Double
-from isthmus.pipeline.in_memory import fitting_budget, fold_rows, held_rows, train_in_memory
 from isthmus.recipes import resolve
 from isthmus.settings import nest, where_is
 from isthmus.tools.anomaly.held_out import ENOUGH, FOLDS, HeldOutScores, too_few
 from isthmus.tools.anomaly.surprisal import Surprisal
+from isthmus.training.in_memory import fitting_budget, fold_rows, held_rows, train_in_memory
 from isthmus.training.prepared import IN_MEMORY
 
 Z_SIZE = 32  # the default of the whole package, where the data has twice as many features

@@ -40,7 +40,7 @@ def score(
     if wrote_shards(io, "score", run, source, out, sharding, nested(settings), **wish):
         return
     scored = score_table.score(
-        find(run), source, out, false_alarms=false_alarms, picture=picture, settings=nested(settings)
+        find(run), source, out, false_alarms=false_alarms, picture=picture, settings=nested(settings), say=io.say
     )
     for sentence in scored.said:
         io.say(f"note: {sentence}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -107,3 +109,14 @@ def sample_costs(model: AbstractModel, data: Tensor, device: torch.device, seed:
 def mean_cost(model: AbstractModel, data: Tensor, device: torch.device, seed: int, purpose: str) -> float:
     """The mean of `sample_costs`."""
     return float(sample_costs(model, data, device, seed, purpose).double().mean())
+
+
+@torch.no_grad()
+def mean_cost_of_mean(model: AbstractModel, data: Tensor, mean: Tensor) -> float:
+    """The cost of answering every sample with the mean of the training data: what a network must beat to have begun."""
+    params = model.likelihood.from_mean(mean[None].to(model.device))
+    total, n = 0.0, 0
+    for x in in_order(data, model.preprocess, model.device):
+        nats = model.likelihood.nll(params.expand(len(x), *params.shape[1:]), x)
+        total, n = total + float(nats.double().sum()) / x[0].numel(), n + len(x)
+    return float(model.likelihood.readable(total / n)) if n else math.nan

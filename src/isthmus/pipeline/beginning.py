@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from isthmus.data.batching.split import held_apart
-from isthmus.evaluation.metrics.measure import mean_cost_of_mean
 from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.costs import mean_cost_of_mean
 from isthmus.system.process_group import AbstractGroup
 from isthmus.system.requests import Requests
 from isthmus.training import prepare

@@ -191,15 +191,3 @@ def _noisy_rows(model: AbstractModel, data: Tensor, generator: torch.Generator) 
     for x in in_order(data, model.preprocess, torch.device("cpu")):
         pair = model.pair(x, generator)
         yield pair.target.flatten(1), pair.x_in.flatten(1)
-
-
-@torch.no_grad()
-def mean_cost_of_mean(model: AbstractModel, data: Tensor, mean: Tensor) -> float:
-    """The cost of answering every sample with the mean of the training data: what a network must beat to have begun."""
-    params = model.likelihood.from_mean(mean[None].to(model.device))
-    total, n = 0.0, 0
-    for x in in_order(data, model.preprocess, model.device):
-        nats = model.likelihood.nll(params.expand(len(x), *params.shape[1:]), x)
-        total, n = total + float(nats.double().sum()) / x[0].numel(), n + len(x)
-    cost = float(model.likelihood.readable(total / n)) if n else math.nan
-    return cost

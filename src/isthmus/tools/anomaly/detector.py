@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.evaluation.verdicts.set_check import SetScores
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.density import Density, density_of
 from isthmus.runs.error_signals import EVIDENCE, ErrorSignals, error_nats, error_signals, gaps, has_density
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.anomaly.conformal import largest, p_values
+from isthmus.tools.anomaly.conformal import largest, p_values, threshold
 from isthmus.tools.anomaly.evidence import Evidence, passes, signals
 from isthmus.tools.anomaly.local_errors import local_nats
 from isthmus.tools.anomaly.neighbor_distance import near_signals
@@ -77,6 +78,42 @@ class Detector:
     def n_compared(self) -> int:
         """How many training rows each row is set beside."""
         return 0 if self._neighbors is None else len(self._neighbors.reference)
+
+    @property
+    def _is_table(self) -> bool:
+        return not self.model.preprocess.is_image
+
+    @property
+    def n(self) -> int:
+        """How many samples or groups calibrate the p-values."""
+        return len(self.calibration)
+
+    def threshold(self, rate: float) -> float | None:
+        """The score above which samples are outliers at that rate; infinite where too few calibrate it."""
+        return threshold(self.calibration, rate)
+
+    def set_scores(self, scores: np.ndarray, rate: float) -> SetScores:
+        """What the check of a whole set needs of its scores (N,)."""
+        return SetScores(self.calibration, scores, rate)
+
+    def about(self, rate: float, asked: float | None) -> list[str]:
+        """What limits the p-values."""
+        said, n = [], self.n
+        if not n:
+            said.append(
+                f"no validation {self.unit} were held apart (too few), so every p-value is 1; train on more data"
+            )
+        elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
+            folds = ", or of a table --false-alarms 0.01, for which further models are trained,"
+            more = f"training on more data, or naming more with --validation{folds * self._is_table} allows a lower one"
+            least = f"{n} {self.unit} calibrate the p-values, so the least is {rate:.2g}, which is the rate taken"
+            said.append(f"{least}; {more}")
+        if n and not self.evidence.untouched:
+            said.append(
+                "the run is from before its monitor left out the samples that calibrate: they helped to choose the "
+                "epoch, so false alarms may come a little oftener than stated; a run trained anew has no such doubt"
+            )
+        return said
 
     def scores(self, raw: np.ndarray) -> Scores:
         """Of raw samples (N, *shape)."""

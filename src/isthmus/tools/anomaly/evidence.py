@@ -69,13 +69,21 @@ class Evidence:
         share = training.calibration if untouched else SHARE
         rule = prepared.config.data.split
         watched, held = held_apart(prepared.splits.validation, share, training.seed, rule=rule)
-        groups = None if rule == "shuffled" else held.groups
+        held = replace(held, groups=None) if rule == "shuffled" else held
+        return cls.of_parts(model, prepared.splits.train, watched, held, untouched=untouched)
+
+    @classmethod
+    def of_parts(
+        cls, model: AbstractModel, train: Samples, watched: Samples, held: Samples, *, untouched: bool = True
+    ) -> Evidence:
+        """From what trained the model, what chose its epoch, and what calibrates, by groups where it has such."""
+        groups = held.groups
         if model.preprocess.encoding is not None:
             return cls._of_columns(model, watched, held, untouched, groups)
         logs, spread, smoothed, fine = _usual_errors(model, watched)
         usual = _usual(model, watched)
         if smoothed is None or fine is None:
-            neighbors = neighbors_of(model, prepared.splits.train, watched)
+            neighbors = neighbors_of(model, train, watched)
             found = cls(logs, spread, usual, signals(model, held.x, neighbors=neighbors), untouched, groups)
             return (
                 found if neighbors is None else found._with(neighbors, signals(model, watched.x, neighbors=neighbors))

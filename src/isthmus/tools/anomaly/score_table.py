@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, FolderInUseError, ResourceError, UsageError
 from isthmus.evaluation.figures import anomaly_sheets, figures
 from isthmus.evaluation.figures.data_pictures import as_pictures
-from isthmus.evaluation.verdicts.set_check import SetScores, check_set
+from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.training_rows import keep_training_rows, training_rows
 from isthmus.system.outputs import refuse_inputs
-from isthmus.tools.anomaly.conformal import outliers, settled_rate, threshold
+from isthmus.tools.anomaly.conformal import outliers, settled_rate
 from isthmus.tools.anomaly.detector import Detector, Scores
+from isthmus.tools.anomaly.fold_detectors import FoldDetectors
+from isthmus.tools.anomaly.fold_training import detector_for
 from isthmus.tools.anomaly.scored import Scored
 from isthmus.tools.anomaly.series_scores import score_series
 from isthmus.tools.inference.picking import is_own, pick
@@ -30,17 +32,19 @@ BLAMED = 3  # columns that are named for a row; who needs more looks at the row 
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first
 BLAME_VALUES = 2**27  # values sent through the model for that: some seconds. Wide tables have fewer rows explained
 PICTURED = 20
+Judge = Detector | FoldDetectors
 
 
 def score(
     run: RunFolder, source: str | Path, out: str | Path, *, false_alarms: float | None = None,
-    picture: str | Path | None = None, settings: Mapping[str, Any] | None = None,
+    picture: str | Path | None = None, settings: Mapping[str, Any] | None = None, say: Callable[[str], object] = str,
 ) -> Scored:  # fmt: skip
     """Writes `id`, `label` where known, `score`, `p_value`, `outlier` and the parts of the score of every sample.
 
     Of a table the three columns that the strangest rows owe most of their score to are named beside, with the nats by
     which it would fall if that column alone were as usual. `picture` is a .png of the strangest images, or of a
-    series over time, of which every row has a score.
+    series over time, of which every row has a score. A rate that too few samples were held apart for takes models of
+    folds (`fold_training`); `say` hears before they are trained.
 
     Raises: UsageError for a rate that too few calibration samples can hold; as `picking.pick`.
     """
@@ -48,9 +52,9 @@ def score(
     _refuse(run, source, target, picture)
     if run.model.preprocess.series is not None:
         return score_series(run, source, target, false_alarms, picture, settings)
-    detector = Detector.of_run(run)
-    rate = settled_rate(false_alarms, len(detector.calibration), detector.unit)
     samples = pick(run, source, settings)
+    detector = detector_for(run, false_alarms, say)
+    rate = settled_rate(false_alarms, detector.n, detector.unit)
     found = detector.scores(samples.x)
     n_trained = trained_on(run, source, samples)
     flags = outliers(found.p_value, rate)
@@ -58,17 +62,16 @@ def score(
     write_table(target, columns)
     if picture is not None:
         _draw(detector, samples, found, flags, Path(picture))
-    n = len(detector.calibration)
-    whole = check_set(run, samples, scored=SetScores(detector.calibration, found.score, rate))
+    whole = check_set(run, samples, scored=detector.set_scores(found.score, rate))
     sentences = [whole.text] if whole.text else []
-    said = [*samples.notes, *sentences, *_about(detector, rate, false_alarms, n), *about_formulas(target, columns)]
+    said = [*samples.notes, *sentences, *detector.about(rate, false_alarms), *about_formulas(target, columns)]
     said += _about_groups(run, detector, samples)
     if n_trained:
         said.append(
             f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; such score lower "
             "than new ones do, so the rate of false alarms does not hold for them"
         )
-    limit = threshold(detector.calibration, rate)
+    limit, n = detector.threshold(rate), detector.n
     drawn = None if picture is None else Path(picture)
     scored = Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained, whole)
     if detector.unit == "samples" or samples.groups is None:
@@ -102,7 +105,7 @@ def _columns(samples: Samples, found: Scores, flags: np.ndarray, *, local: bool)
     return columns | ({"from_local": found.local} if local else {})
 
 
-def _blame(detector: Detector, samples: Samples, found: Scores) -> dict[str, Any]:
+def _blame(detector: Judge, samples: Samples, found: Scores) -> dict[str, Any]:
     """The columns blame1, amount1 … of a table; empty for rows that are not among the strangest."""
     if samples.is_image or not len(samples):
         return {}
@@ -123,7 +126,7 @@ def _blame(detector: Detector, samples: Samples, found: Scores) -> dict[str, Any
     return columns
 
 
-def _draw(detector: Detector, samples: Samples, found: Scores, flags: np.ndarray, out: Path) -> None:
+def _draw(detector: Judge, samples: Samples, found: Scores, flags: np.ndarray, out: Path) -> None:
     rows = np.argsort(-found.score, kind="stable")[:PICTURED]
     raw = samples.x[rows]
     x = detector.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
@@ -134,27 +137,7 @@ def _draw(detector: Detector, samples: Samples, found: Scores, flags: np.ndarray
     figures.save(anomaly_sheets.strangest(*drawn, ids, found.p_value[rows].tolist(), flags[rows].tolist()), out)
 
 
-def _about(detector: Detector, rate: float, asked: float | None, n: int) -> list[str]:
-    """What limits the p-values."""
-    said = []
-    if not n:
-        said.append(
-            f"no validation {detector.unit} were held apart (too few), so every p-value is 1; train on more data"
-        )
-    elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
-        said.append(
-            f"{n} {detector.unit} calibrate the p-values, so the least is {rate:.2g}, which is the rate taken; "
-            "training on more data, or naming more with --validation, allows a lower one"
-        )
-    if n and not detector.evidence.untouched:
-        said.append(
-            "the run is from before its monitor left out the samples that calibrate: they helped to choose the epoch, "
-            "so false alarms may come a little oftener than stated; a run trained anew has no such doubt"
-        )
-    return said
-
-
-def _about_groups(run: RunFolder, detector: Detector, samples: Samples) -> list[str]:
+def _about_groups(run: RunFolder, detector: Judge, samples: Samples) -> list[str]:
     """Where the rate is one of groups and these are none, or the other way round."""
     if detector.unit == "groups" and samples.groups is None:
         return [

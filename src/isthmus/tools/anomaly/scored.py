@@ -14,6 +14,7 @@ from isthmus.wording import counted
 class Scored:
     """What was written where, how many of how many are outliers at which rate, and sentences for people.
 
+    `threshold` is the score above which samples are outliers; None where the models of folds decide that.
     `n_trained` of the n samples were trained on; None where that was not looked for. Where whole groups calibrate,
     `groups` are how many of how many groups hold an outlier, and the rate is that of such groups.
     """
@@ -23,7 +24,7 @@ class Scored:
     n: int
     n_outliers: int
     rate: float
-    threshold: float
+    threshold: float | None
     n_calibration: int
     said: tuple[str, ...]
     n_trained: int | None = None

@@ -16,6 +16,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.system.files import MANIFEST
 from isthmus.system.outputs import claimed, refuse_inputs
 from isthmus.system.workers import Progress
+from isthmus.tools.anomaly.fold_training import detector_for
 from isthmus.tools.shards.pools import dask_workers, local_workers
 from isthmus.tools.shards.shard_listing import Shard
 from isthmus.tools.shards.shard_manifest import ShardManifest, stamp_of
@@ -81,6 +82,8 @@ def process_shards(
         )
         for shard in due
     }
+    if due and task == "score" and isinstance(run, RunFolder):
+        detector_for(run, options.get("false_alarms"))  # trains what the rate takes once, not in every worker
     record = _Record(manifest, dict(zip(tasks, due, strict=True)), len(shards), progress)
     with claimed(out, [out / shard.out for shard in due]), record.kept():
         run_shards(list(tasks.values()), workers, record.done)

@@ -13,8 +13,8 @@ import torch
 import tiny
 from isthmus.data.samples import Samples
 from isthmus.errors import DivergedError
-from isthmus.pipeline import in_memory
-from isthmus.pipeline.in_memory import divided, fitting_budget, train_in_memory
+from isthmus.training import in_memory
+from isthmus.training.in_memory import divided, fitting_budget, train_in_memory
 from isthmus.training.monitor import TrainingMonitor
 
 ROWS = Samples(tiny.table(), "rows")

@@ -12,9 +12,8 @@ import numpy as np
 from isthmus.config import Config
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
-from isthmus.evaluation.metrics.measure import mean_cost_of_mean
 from isthmus.models.autoencoder import Model, coded
-from isthmus.models.costs import penalty_weights
+from isthmus.models.costs import mean_cost_of_mean, penalty_weights
 from isthmus.system.signals import EXIT_CODES
 from isthmus.training import prepare
 from isthmus.training.monitor import TrainingMonitor
