@@ -1,6 +1,6 @@
 """False alarms where few rows are there: tables of 250 normal rows, p-values by the rows held apart and by folds.
 
-python benchmarks/few_rows.py ADBENCH [--rows 250] [--draws 8]      defaults; new normal rows of three tables, odd rows
+python benchmarks/few_rows.py ADBENCH [--rows 250] [--splits 8]      defaults; new normal rows of three tables, odd rows
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=250)
-    parser.add_argument("--draws", type=int, default=8)
+    parser.add_argument("--splits", type=int, default=8)
     options = parser.parse_args()
     print(f"outliers at the rates {RATES}; seconds of the folds, of the run")
     for name in TABLES:
         kept = np.load(options.folder / f"{name}.npz")
         x, odd = kept["X"].astype(np.float32), kept["y"].astype(bool)
         draws = []
-        for seed in range(options.draws):
+        for seed in range(options.splits):
             draws.append(measured(x, odd, options.rows, seed))
             print(name, seed, draws[-1], flush=True)
         for way in draws[0]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from isthmus.data.batching.batches import in_order
+from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.batching.encoding import Encoding
 from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.runs.latent import MOST_NUMBERS
@@ -61,6 +61,15 @@ def error_signals(
                 found.append(peaks(gaps(model, x_in, model.likelihood.mean(params.float()))))
     z = np.concatenate(codes) if has_density(model) else None
     return ErrorSignals(np.concatenate(logs), z, np.concatenate(found) if found else None)
+
+
+def passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+    """(x, x_hat) of all samples, chunk by chunk on the device, without noise and without drawing."""
+    if isinstance(data, np.ndarray):
+        data = resident(data, model.preprocess, model.device)
+    with torch.no_grad(), evaluation(model):
+        for x in in_order(data, model.preprocess, model.device):
+            yield x, model.x_hat(x)
 
 
 def gaps(model: AbstractModel, x: Tensor, x_hat: Tensor) -> Tensor:
@@ -114,4 +123,5 @@ def has_density(model: AbstractModel) -> bool:
 
 __all__ = [
     "ErrorSignals", "error_nats", "error_signals", "gaps", "has_density", "hidden_costs", "log_errors", "log_surprise",
+    "passes",
 ]  # fmt: skip

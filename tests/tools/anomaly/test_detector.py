@@ -21,14 +21,16 @@ from isthmus.runs.artifacts import Artifacts
 from isthmus.runs.density import Density, fit_gaussian
 from isthmus.runs.error_signals import EVIDENCE as PART
 from isthmus.tools.anomaly.detector import Detector, left_out
-from isthmus.tools.anomaly.evidence import Evidence, signals
+from isthmus.tools.anomaly.evidence import Evidence
+from isthmus.tools.anomaly.measures import PlainErrors, RowDistances
 
 
 def without_neighbors(run: Run) -> Evidence:
     """What a run from before neighbors were asked kept."""
     known = Evidence.from_part(Artifacts(run.path).get(PART), run.model)
-    calibration = known.calibration._replace(near=None)
-    return replace(known, near=None, reference=None, scale=None, calibration=calibration)
+    watched, calibration = (part._replace(near=None) for part in (known.watched, known.calibration))
+    assert isinstance(known.measure, RowDistances)
+    return replace(known, measure=PlainErrors(known.measure.spread), watched=watched, calibration=calibration)
 
 
 def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:
@@ -41,7 +43,7 @@ def test_the_score_is_the_sum_of_two_surprises_in_nats(table_run: Run) -> None:
     np.testing.assert_allclose(found.code, expected, rtol=1e-9)
     scaled = [model.preprocess.to_x(torch.from_numpy(np.array(part))) for part in (x, model.reconstruct(x))]
     logs = np.log((scaled[0] - scaled[1]).double().square().mean(1).numpy())
-    watched = evidence.watched
+    watched = evidence.watched.log_error
     # a float32 reconstruction goes to raw units and back, which costs a few of its seven digits
     surprise = -norm.logsf(logs, watched.mean(), watched.std())
     np.testing.assert_allclose(found.error, surprise, rtol=1e-3, atol=1e-5)
@@ -161,8 +163,8 @@ def test_a_run_from_before_is_known_by_its_record(table_run: Run, tmp_path: Path
 def test_rows_of_numbers_are_scored_by_their_distance_from_training_rows(table_run: Run) -> None:
     """Against all distances written out: nats of the log of the mean of the five least, code and error parts."""
     detector, x = Detector.of_run(table_run), tiny.table(30, seed=7)
-    near = detector.evidence.neighbors
-    assert near is not None
+    assert isinstance(detector.measure, RowDistances)
+    near = detector.measure.neighbors
     model = table_run.model
     inputs = model.preprocess.to_x(torch.from_numpy(x))
     with torch.no_grad():
@@ -170,8 +172,7 @@ def test_rows_of_numbers_are_scored_by_their_distance_from_training_rows(table_r
     points = np.concatenate([model.encode(x).astype(float), near.weight * errors], 1)
     distances = np.linalg.norm(points[:, None] - near.reference[None], axis=2)
     logs = np.log(np.sort(distances, 1)[:, :5].mean(1) / near.unit + 1e-3)
-    assert detector.evidence.near is not None
-    watched = detector.evidence.near[:, 0]
+    watched = detector.measure.log_of(detector.evidence.watched)
     found = detector.scores(x)
     np.testing.assert_allclose(found.score, -norm.logsf(logs, watched.mean(), watched.std()), rtol=1e-3)
     np.testing.assert_allclose(found.error + found.code, found.score, rtol=1e-12)
@@ -208,4 +209,4 @@ def test_few_samples_calibrate_nothing_and_nothing_is_called_an_outlier(tmp_path
     found = Detector.of_run(run).scores(tiny.table(5) * 100)
     np.testing.assert_array_equal(found.p_value, np.ones(5))
     assert np.isfinite(found.score).all()
-    assert signals(run.model, tiny.table(5)[:0]).log_error.shape == (0,)
+    assert Detector.of_run(run).scores(tiny.table(5)[:0]).score.shape == (0,)

@@ -123,9 +123,9 @@ def test_a_small_fault_is_found_and_the_heat_lies_on_it(shape: tuple[int, int], 
 def test_usual_images_have_usual_places(digit_run: Run) -> None:
     """Of samples that calibrate, about one in ten has a place of which that is the chance."""
     evidence = Detector.of_run(digit_run).evidence
-    assert evidence.peaks is not None
+    assert evidence.watched.peaks is not None
     assert evidence.calibration.peaks is not None
-    nats = local_nats(evidence.calibration.peaks, evidence.peaks)
+    nats = local_nats(evidence.calibration.peaks, evidence.watched.peaks)
     n = len(nats)
     assert abs((nats > -math.log(0.1)).mean() - 0.1) < 4 * math.sqrt(0.09 / n) + 0.02  # peaks are not quite normal
 
@@ -144,7 +144,7 @@ def test_a_run_from_before_scores_as_it_did(digit_run: Run, tmp_path: Path) -> N
     np.testing.assert_array_equal(before.scores(x).score, now.scores(x).error + now.scores(x).code)
     x_hat, heat = before.heat(x)
     errors = x_hat - x / 255.0
-    spread = before.evidence.spread.reshape(x.shape[1:])
+    spread = before.measure.arrays()["spread"].reshape(x.shape[1:])
     np.testing.assert_allclose(heat, np.abs(errors) / np.sqrt(spread), rtol=1e-4, atol=1e-5)
 
 

@@ -8,15 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.data.batching.batches import resident
 from isthmus.evaluation.verdicts.set_check import SetScores
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.density import Density, density_of
-from isthmus.runs.error_signals import EVIDENCE, ErrorSignals, error_nats, error_signals, gaps, has_density
+from isthmus.runs.error_signals import EVIDENCE, ErrorSignals, error_nats, gaps, has_density, passes
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.conformal import largest, p_values, threshold
-from isthmus.tools.anomaly.evidence import Evidence, passes, signals
-from isthmus.tools.anomaly.local_errors import local_nats
-from isthmus.tools.anomaly.neighbor_distance import near_signals
+from isthmus.tools.anomaly.evidence import Evidence
 
 
 class Scores(NamedTuple):
@@ -45,8 +44,8 @@ class Detector:
 
     def __init__(self, model: AbstractModel, evidence: Evidence, density: Density | None) -> None:
         self.model, self.evidence, self.density = model, evidence, density
-        self._local, self._neighbors = evidence.local(model), evidence.neighbors
-        logs = evidence.watched if evidence.near is None else evidence.near[:, 0]
+        self.measure = evidence.measure
+        logs = self.measure.log_of(evidence.watched)
         self.center = float(logs.mean())
         self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # of one sample nothing is known
         scores = self._parts(evidence.calibration).score
@@ -65,19 +64,18 @@ class Detector:
         else:
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
             artifacts.keep(EVIDENCE, *evidence.as_part())
-        # What columns say of each other tells odd rows; that a code is rare tells them worse: docs/experiments.md.
-        dense = has_density(model) and model.preprocess.encoding is None and evidence.neighbors is None
+        dense = has_density(model) and evidence.measure.takes_density
         return cls(model, evidence, density_of(run, "mixture") if dense else None)
 
     @property
     def has_local(self) -> bool:
         """Whether a strange place counts: in images, unless the run is from before that."""
-        return self._local is not None
+        return self.measure.has_local
 
     @property
     def n_compared(self) -> int:
         """How many training rows each row is set beside."""
-        return 0 if self._neighbors is None else len(self._neighbors.reference)
+        return self.measure.n_compared
 
     @property
     def _is_table(self) -> bool:
@@ -117,29 +115,21 @@ class Detector:
 
     def scores(self, raw: np.ndarray) -> Scores:
         """Of raw samples (N, *shape)."""
-        found = self._parts(signals(self.model, raw, self._usual, self._local, self._neighbors))
+        found = self._of_data(resident(np.asarray(raw), self.model.preprocess, self.model.device))
         return found._replace(p_value=p_values(self.calibration, found.score))
+
+    def _of_data(self, data: Tensor) -> Scores:
+        """Of resident samples or network input."""
+        return self._parts(self.measure.signals(self.model, data))
 
     def _parts(self, found: ErrorSignals) -> Scores:
         """The scores, with no p-value yet."""
-        if found.near is not None:
-            return self._by_neighbors(*found.near.T)
-        error = error_nats(found.log_error, self.center, self.width)
-        code, local = np.zeros(len(error)), np.zeros(len(error))
-        if self.density is not None and found.z is not None and len(error):
+        nats = error_nats(self.measure.log_of(found), self.center, self.width)
+        code = np.zeros(len(nats))
+        if self.density is not None and found.z is not None and len(nats):
             code = -self.density.log_density(found.z)
-        if found.peaks is not None and self.evidence.peaks is not None:
-            local = local_nats(found.peaks, self.evidence.peaks)
+        error, code, local = self.measure.divided(nats, code, found, self.evidence.watched)
         return Scores(error + code + local, error, code, np.zeros(0), local)
-
-    def _by_neighbors(self, log_distance: np.ndarray, share: np.ndarray) -> Scores:
-        score = error_nats(log_distance, self.center, self.width)
-        return Scores(score, share * score, (1 - share) * score, np.zeros(0), np.zeros(len(score)))
-
-    @property
-    def _usual(self) -> np.ndarray | None:
-        """What columns of several kinds usually cost where they are hidden; None for all else."""
-        return None if self.model.preprocess.encoding is None else self.evidence.spread
 
     def heat(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(x_hat, heat) of raw samples: heat is 1 where the error is as usual.
@@ -147,54 +137,22 @@ class Detector:
         Of images `LocalErrors.heat`, (N, 1, H, W); else the error of each value over its root mean square, (N, *shape).
         """
         heats, x_hats = [], []
-        spread = torch.from_numpy(self.evidence.spread).reshape(self.model.preprocess.shape)
         for x, x_hat in passes(self.model, raw):
-            errors = gaps(self.model, x, x_hat)
-            heat = (errors.square() / spread).sqrt() if self._local is None else self._local.heat(errors)
-            heats.append(heat.numpy())
+            heats.append(self.measure.heat(gaps(self.model, x, x_hat)).numpy())
             x_hats.append(x_hat.cpu().numpy())
         return np.concatenate(x_hats), np.concatenate(heats)
 
     def blame(self, raw: np.ndarray) -> np.ndarray:
-        """(N, D) nats by which the score of rows (N, D) would fall if that column alone were as the others want it.
-
-        Each column is replaced by its reconstruction and by its usual values; the lowest score counts. The error of a
-        column would not do: an autoencoder spreads a wrong value over the reconstruction of all that go with it.
+        """(N, K) nats by which the score of rows (N, K) would fall if that column alone were as the others want it, or
+        usual: the lowest score counts of the alternatives that the measure names.
         """
         x = self.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
-        if self._usual is not None:
-            return self._blame_of_columns(x)
-        N, D = x.shape
-        x_hat = torch.cat([out.cpu() for _, out in passes(self.model, x)])
-        usual = torch.from_numpy(self.evidence.usual).to(x.dtype)
-        before = self._of_x(x)
-        found = np.zeros((N, D))
-        for column in range(D):
-            instead = torch.cat([x_hat[:, column, None], usual[:, column].expand(N, -1)], 1)  # (N, 1 + Q)
-            changed = x[:, None].repeat(1, instead.shape[1], 1)
-            changed[:, :, column] = instead
-            after = self._of_x(changed.flatten(0, 1)).reshape(N, -1).min(1)
-            found[:, column] = np.maximum(before - after, 0)
-        return found
-
-    def _blame_of_columns(self, x: Tensor) -> np.ndarray:
-        """(N, K) nats by which the score would fall if that column alone were a gap, which costs nothing and misleads
-        no other.
-        """
-        encoding = self.model.preprocess.encoding
-        assert encoding is not None
-        N, K = len(x), len(encoding.blocks)
-        before, found = self._of_x(x), np.zeros((N, K))
-        for k in range(K):
-            hidden = torch.zeros(N, K, dtype=torch.bool)
-            hidden[:, k] = True
-            found[:, k] = np.maximum(before - self._of_x(encoding.hidden(x, hidden)), 0)
-        return found
-
-    def _of_x(self, x: Tensor) -> np.ndarray:
-        if self._neighbors is not None:
-            return self._parts(near_signals(self.model, x, self._neighbors)).score
-        return self._parts(error_signals(self.model, x, usual=self._usual)).score
+        usual, before = torch.from_numpy(self.evidence.usual).to(x.dtype), self._of_data(x).score
+        after = [
+            self._of_data(changed.flatten(0, 1)).score.reshape(len(x), -1).min(1)
+            for changed in self.measure.alternatives(self.model, x, usual)
+        ]
+        return np.maximum(before[:, None] - np.stack(after, 1), 0)
 
 
 def left_out(run: RunFolder) -> bool:

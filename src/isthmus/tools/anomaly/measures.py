@@ -1,0 +1,271 @@
+"""What of a sample is measured to say how strange it is: one class for images, one for rows of numbers, one for
+columns of several kinds, and one for what is left.
+
+Each measures signals, says which of them is told in nats and how nats are divided, and what a row could be instead.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.runs.error_signals import ErrorSignals, error_signals, passes
+from isthmus.tools.anomaly.local_errors import MAPS, LocalErrors, local_nats
+from isthmus.tools.anomaly.neighbor_distance import NEIGHBORS, NeighborDistance, near_signals
+
+Arrays = Mapping[str, np.ndarray]
+
+
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class AbstractMeasure(ABC):
+    """What is measured of samples, and kept of those that are usual.
+
+    `takes_density`: whether the density of the codes counts too. `has_local`: whether a strange place counts.
+    `n_compared`: how many training rows each row is set beside.
+    """
+
+    takes_density: bool
+    has_local: bool
+    n_compared: int
+
+    @abstractmethod
+    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+        """Of resident samples or network input (n, *shape), by a pass that draws nothing."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is kept of it in the run folder, by name."""
+
+    @abstractmethod
+    def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
+        """What of all that was kept does not fit the model, or each other; "" where all does."""
+
+    @abstractmethod
+    def log_of(self, found: ErrorSignals) -> np.ndarray:
+        """The signal (n,) that is normal of usual samples."""
+
+    @abstractmethod
+    def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
+        """(error, code, local), (n,) each, of the nats of `log_of` and those of the code's density."""
+
+    @abstractmethod
+    def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
+        """For each column what rows x (N, D) could be if it alone were otherwise, (N, A, D); `usual` (Q, D)."""
+
+    @abstractmethod
+    def heat(self, errors: Tensor) -> Tensor:
+        """Of errors (n, *shape) how large they are beside the usual ones."""
+
+
+@dataclass(frozen=True)
+class PlainErrors(AbstractMeasure):
+    """Errors as they are: of runs from before, of tables with a large code. `spread` (D,) are usual squared errors."""
+
+    spread: np.ndarray
+    takes_density, has_local, n_compared = True, False, 0
+
+    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+        return error_signals(model, data)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"spread": self.spread}
+
+    def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
+        return "" if self.spread.shape == (model.preprocess.size,) else "its arrays are not of this model's sizes"
+
+    def log_of(self, found: ErrorSignals) -> np.ndarray:
+        return found.log_error
+
+    def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
+        return nats, code, np.zeros(len(nats))
+
+    def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
+        return reconstructed_or_usual(model, x, usual)
+
+    def heat(self, errors: Tensor) -> Tensor:
+        return _beside(errors, self.spread)
+
+
+@dataclass(frozen=True)
+class PlaceErrors(AbstractMeasure):
+    """Errors of images, and those of their strangest place by `LocalErrors`.
+
+    `spread` and `smoothed` (D,) are the mean squares of the errors and of the smoothed ones, `fine` (2, H W) mean and
+    deviation of their fineness, of usual images of `shape`.
+    """
+
+    spread: np.ndarray
+    smoothed: np.ndarray
+    fine: np.ndarray
+    shape: tuple[int, ...]
+    takes_density, has_local, n_compared = True, True, 0
+
+    @cached_property
+    def local(self) -> LocalErrors:
+        usual = (torch.from_numpy(part).reshape(self.shape) for part in (self.spread, self.smoothed))
+        return LocalErrors(*usual, *torch.from_numpy(self.fine).reshape(2, *self.shape[1:]))
+
+    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+        return error_signals(model, data, peaks=self.local.peaks)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"spread": self.spread, "smoothed": self.smoothed, "fine": self.fine}
+
+    def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
+        C, H, W = model.preprocess.shape
+        found = [_shape(part) for part in (self.spread, self.smoothed, self.fine, watched.peaks, held.peaks)]
+        n = [(len(part.log_error), MAPS) for part in (watched, held)]
+        wanted = [(C * H * W,), (C * H * W,), (2, H * W), *n]
+        return "" if found == wanted else "what it holds of local errors is not of this model's sizes"
+
+    def log_of(self, found: ErrorSignals) -> np.ndarray:
+        return found.log_error
+
+    def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
+        raise NotImplementedError("images have no columns")
+
+    def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
+        assert found.peaks is not None
+        assert watched.peaks is not None
+        return nats, code, local_nats(found.peaks, watched.peaks)
+
+    def heat(self, errors: Tensor) -> Tensor:
+        return self.local.heat(errors)
+
+
+@dataclass(frozen=True)
+class HiddenColumns(AbstractMeasure):
+    """What each column of several kinds costs where it is hidden; `usual` (K,) is what it costs usual rows.
+
+    What columns say of each other tells odd rows; that a code is rare tells them worse: docs/experiments.md.
+    """
+
+    usual: np.ndarray
+    takes_density, has_local, n_compared = False, False, 0
+
+    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+        return error_signals(model, data, usual=self.usual)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"spread": self.usual}
+
+    def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
+        encoding = model.preprocess.encoding
+        known = encoding is not None and self.usual.shape == (len(encoding.blocks),)
+        return "" if known else "its arrays are not of this model's sizes"
+
+    def log_of(self, found: ErrorSignals) -> np.ndarray:
+        return found.log_error
+
+    def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
+        return nats, code, np.zeros(len(nats))
+
+    def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
+        """A gap, which costs nothing and misleads no other column."""
+        encoding = model.preprocess.encoding
+        assert encoding is not None
+        for k in range(len(encoding.blocks)):
+            hidden = torch.zeros(len(x), len(encoding.blocks), dtype=torch.bool)
+            hidden[:, k] = True
+            yield encoding.hidden(x, hidden)[:, None]
+
+    def heat(self, errors: Tensor) -> Tensor:
+        raise NotImplementedError("columns of several kinds have no places")
+
+
+@dataclass(frozen=True)
+class RowDistances(AbstractMeasure):
+    """How far rows of numbers lie from their nearest training rows; `spread` (D,) as of `PlainErrors`."""
+
+    spread: np.ndarray
+    neighbors: NeighborDistance
+    takes_density, has_local = False, False
+
+    @property
+    def n_compared(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return len(self.neighbors.reference)
+
+    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+        return near_signals(model, data, self.neighbors)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        scale = np.array([self.neighbors.weight, self.neighbors.unit])
+        return {"spread": self.spread, "reference": self.neighbors.reference, "scale": scale}
+
+    def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
+        D, rows = model.preprocess.size, len(self.neighbors.reference)
+        found = [_shape(part) for part in (self.spread, self.neighbors.reference, watched.near, held.near)]
+        wanted = [(D,), (rows, D + model.z_size), (len(watched.log_error), 2), (len(held.log_error), 2)]
+        fits = found == wanted and rows > NEIGHBORS
+        return "" if fits else "what it holds of neighbors is not of this model's sizes"
+
+    def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
+        return reconstructed_or_usual(model, x, usual)
+
+    def log_of(self, found: ErrorSignals) -> np.ndarray:
+        assert found.near is not None
+        return found.near[:, 0]
+
+    def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
+        """By the shares of error and code in the square of the distance."""
+        assert found.near is not None
+        share = found.near[:, 1]
+        return share * nats, (1 - share) * nats, np.zeros(len(nats))
+
+    def heat(self, errors: Tensor) -> Tensor:
+        return _beside(errors, self.spread)
+
+
+OF_PLACES, OF_NEIGHBORS = {"smoothed", "fine", "peaks", "held_peaks"}, {"near", "held_near", "reference", "scale"}
+
+
+def measure_of(arrays: Arrays, model: AbstractModel) -> AbstractMeasure:
+    """What a run kept. Raises: ValueError where only a part of it is there; KeyError for what all have."""
+    spread, names = arrays["spread"], set(arrays)
+    for what, needed in (("local errors", OF_PLACES), ("neighbors", OF_NEIGHBORS)):
+        if names & needed and not needed <= names:
+            raise ValueError(f"what it holds of {what} is not of this model's sizes")
+    if names >= OF_PLACES:
+        return PlaceErrors(spread, arrays["smoothed"], arrays["fine"], model.preprocess.shape)
+    if names >= OF_NEIGHBORS:
+        weight, unit = map(float, arrays["scale"])
+        return RowDistances(spread, NeighborDistance(arrays["reference"], weight, unit))
+    return PlainErrors(spread) if model.preprocess.encoding is None else HiddenColumns(spread)
+
+
+def reconstructed_or_usual(model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
+    """Each column as it is reconstructed, and as it usually is. The error of a column would not do: an autoencoder
+    spreads a wrong value over the reconstruction of all that go with it.
+    """
+    N, D = x.shape
+    x_hat = torch.cat([out.cpu() for _, out in passes(model, x)])
+    for column in range(D):
+        instead = torch.cat([x_hat[:, column, None], usual[:, column].expand(N, -1)], 1)  # (N, 1 + Q)
+        changed = x[:, None].repeat(1, instead.shape[1], 1)
+        changed[:, :, column] = instead
+        yield changed
+
+
+def _beside(errors: Tensor, spread: np.ndarray) -> Tensor:
+    """Each error over the root of its usual square, (n, *shape)."""
+    return (errors.square() / torch.from_numpy(spread).reshape(errors.shape[1:])).sqrt()
+
+
+def _shape(part: Any) -> tuple[int, ...] | None:
+    return None if part is None else part.shape
+
+
+__all__ = [
+    "OF_NEIGHBORS", "OF_PLACES", "AbstractMeasure", "HiddenColumns", "PlaceErrors", "PlainErrors", "RowDistances",
+    "measure_of",
+]  # fmt: skip
