@@ -168,7 +168,7 @@ def test_fault_88_every_method_takes_columns_by_name_and_all_kinds_of_data(table
         np.asarray(table_run.edit(make(x), add="a", strength=0.5)), stepped, rtol=1e-5, atol=1e-6
     )
     way = table_run.interpolate(make(x[:1]), make(x[1:2]), 3)
-    np.testing.assert_allclose(way[[0, -1]], table_run.model.reconstruct(x[:2]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(way)[[0, -1]], table_run.model.reconstruct(x[:2]), rtol=1e-5, atol=1e-6)
 
 
 def test_fault_88_columns_are_found_by_name_where_a_run_is_measured(table_run: Run) -> None:

@@ -70,11 +70,13 @@ class Run(RunFolder):
 
         return draw_samples(self.current(), n, density=density, of=of, seed=seed, temperature=temperature).x
 
-    def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
-        """Raw samples (steps, *shape) on the way from raw sample a to raw sample b; `path` may be "spherical"."""
-        from isthmus.tools.sampling.interpolation_files import interpolated
+    def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> Any:
+        """Raw samples (steps, *shape) on the way from raw sample a to raw sample b, a frame where `a` is one; `path`
+        may be "spherical".
+        """
+        from isthmus.tools.sampling.interpolation_files import interpolated_like
 
-        return interpolated(self.current(), a, b, steps, path)
+        return interpolated_like(self.current(), a, b, steps, path)
 
     def traverse(self, units: Sequence[int] = ()) -> Sweep:
         """Each unit of the code, or these, swept over the values that it takes; the strongest first."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -182,3 +183,21 @@ def test_fault_145_a_cell_that_is_none_of_its_kind_is_named_with_its_row(
     assert f'"{name}"' in text
     assert kind.foreign in text
     assert not (tmp_path / "s.csv").exists()
+
+
+@EVERY
+@pytest.mark.parametrize("kind", ["polars", "pandas"])
+def test_a_way_between_two_rows_of_a_frame_is_a_frame_of_its_types(
+    trained: tuple[isthmus.Run, Path], name: str, kind: str
+) -> None:
+    run, _ = trained
+    frame = table().drop("firmware")
+    given = frame if kind == "polars" else pd.DataFrame(frame.to_dict(as_series=False))
+    rows = [given[k : k + 1] for k in (1, 50)]
+    way = run.interpolate(rows[0], rows[1], 4)
+    assert type(way) is type(rows[0])
+    assert len(way) == 4
+    assert way[name].dtype == rows[0][name].dtype
+    ends = run.reconstruct(frame[[1, 50]])[name].to_list()
+    assert way[name].to_list()[:: len(way) - 1] == ends
+    assert all(re.fullmatch(KINDS[name].pattern, cell) for cell in way[name].to_list())

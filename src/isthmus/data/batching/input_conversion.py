@@ -86,6 +86,20 @@ class Carrier:
             return self._frame(values, names)
         return values.to(self.device) if self.is_tensor else values.cpu().numpy()
 
+    def rows_like(self, raw: np.ndarray) -> Any:
+        """Any number of raw rows (M, K) of a table as a frame of the kind that was given, without its index; as they
+        are where no frame was given.
+        """
+        if self.frame is None or raw.ndim != 2:
+            return raw
+        make: Any = type(self.frame)
+        if self.preprocess.schema is not None:
+            from isthmus.data.tables.given_columns import like_given  # late: polars is slow to import
+
+            return make(like_given(raw, self.preprocess.schema, self.frame))
+        names = self.preprocess.columns or [str(column) for column in self.frame.columns]
+        return make(dict(zip(names, raw.T, strict=True)))
+
     @property
     def _keeps_type(self) -> bool:
         return self.preprocess.is_image or self.dtype.is_floating_point

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.data.tables.writing import write_table
@@ -85,6 +86,11 @@ def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "s
     return model.decode(blend(z[0], z[1], steps, path, center))
 
 
+def interpolated_like(run: RunFolder, a: Any, b: Any, steps: int, path: str) -> Any:
+    """As `interpolated`; where `a` is a frame (polars, pandas), or a row of one, a frame with columns of its types."""
+    return Carrier(a, run.model.preprocess).rows_like(interpolated(run, a, b, steps, path))
+
+
 def _one(run: RunFolder, given: Any, what: str) -> np.ndarray:
     """The one raw sample (1, *shape) that is given for an end."""
     raw = raw_of(run, given)
@@ -130,4 +136,4 @@ def _write_ways(
     return names
 
 
-__all__ = ["interpolate", "interpolated"]
+__all__ = ["interpolate", "interpolated", "interpolated_like"]
