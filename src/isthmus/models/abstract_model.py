@@ -21,6 +21,7 @@ from isthmus.parts import corruptions, likelihoods, terms
 from isthmus.parts.codes import AbstractBottleneck, Code
 from isthmus.parts.corruptions import Pair
 from isthmus.system import files
+from isthmus.system.progress import each
 from isthmus.system.tensors import save_tensors
 
 HIDING_ROWS = 0.5  # of a batch have cells hidden
@@ -188,7 +189,8 @@ class AbstractModel(nn.Module):
         with torch.no_grad(), evaluation(self):
             if not scaled and self.preprocess.dtype == "float64":  # which Apple's GPUs lack
                 data, scaled = resident(data.cpu().to(torch.float64), self.preprocess, torch.device("cpu")), True
-            chunks = (chunk.to(device) for chunk in data.split(chunk_of(self.preprocess.size)))
+            parts = data.split(chunk_of(self.preprocess.size))
+            chunks = (chunk.to(device) for chunk in each(parts, len(parts)))
             return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
 
     def save(self, folder: str | Path) -> Path:

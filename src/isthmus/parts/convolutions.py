@@ -119,9 +119,9 @@ def check_sides(shape: tuple[int, ...]) -> None:
     if min(H, W) >= SMALLEST and max(H, W) <= LARGEST:
         return
     scale = LARGEST / max(H, W) if max(H, W) > LARGEST else SMALLEST / min(H, W)
-    sides = [round(side * scale) for side in (H, W)]
-    fits = min(sides) >= SMALLEST and max(sides) <= LARGEST
-    fix = f"pass --resize {sides[0]}x{sides[1]}" if fits else "pass --network mlp, which takes all sizes"
+    h, w = (min(LARGEST, max(SMALLEST, round(side * scale))) for side in (H, W))
+    bent = abs(h * W - w * H) > max(H, W)  # more than rounding to whole pixels does
+    fix = f"pass --resize {h}x{w}" + ", which changes their proportions" * bent
     message = f"conv takes images with sides from {SMALLEST} to {LARGEST} pixels; these are {H}x{W}."
     raise DataError("DATA-SIDES", message, fix=fix)
 

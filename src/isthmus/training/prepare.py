@@ -52,6 +52,7 @@ from isthmus.training.choices import (
 )
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared, TrainingStatistics
+from isthmus.training.size_trial import offering_that_of, offering_what_fits
 from isthmus.training.streamed_data import divided, settled_streaming
 from isthmus.training.threads import pick_threads
 
@@ -67,7 +68,7 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     refuse_series_options(options)
     if options.window is not None:
         options = replace(options, digits="float64")  # as columns of several kinds are kept, also of arrays
-    with display.counting("reading") as progress:
+    with display.counting("reading") as progress, offering_what_fits(config):
         named = data is None or isinstance(data, str | Path)  # then the configuration names it too
         bundle: Bundle = read(options.source, options, progress) if named else read_object(data, options)
         wanted = _digits_of(bundle.train, options)
@@ -87,7 +88,8 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     others: dict[str, Samples | None] = {}
     for role in ("validation", "test"):
         source = getattr(options, role)
-        found = read_samples(source, options, expected=known) if source is not None else None
+        with offering_that_of(bundle.train):
+            found = read_samples(source, options, expected=known) if source is not None else None
         others[role] = None if found is None else like(found, bundle.train)
     if targets is not None:
         bundle = targets.of_bundle(bundle)

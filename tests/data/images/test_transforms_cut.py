@@ -137,4 +137,4 @@ def test_arrays_that_are_too_small_are_refused() -> None:
     message = r"x: every image has 8 x 9 pixels .* fewer than --patches 16x16 needs"
     with pytest.raises(DataError, match=message) as caught:
         cut_samples(samples, Cut((16, 16), True))
-    assert caught.value.fix == "pass --patches 8, or a smaller size"
+    assert caught.value.fix == "pass --patches 8x9"

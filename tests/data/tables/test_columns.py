@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from isthmus.config import DataConfig
-from isthmus.data.tables.columns import Plan, match_columns, plan_columns, quoted
+from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns, quoted
 from isthmus.data.tables.reading import read_table
 from isthmus.errors import DataError
 
@@ -102,3 +102,23 @@ def test_fault_a_table_without_a_column_of_the_training_is_another_one() -> None
         match_columns(["x", "y"], ["a", "b"], name="new.csv")
     assert e.value.fix == "name a table with the columns of the training"
     assert len(e.value.problems) == 4
+
+
+def test_fault_138_all_unknown_names_are_told_with_one_command_that_answers_them() -> None:
+    options = DataConfig(label="spieces", group="islnd", drop_columns=("yaer",))
+    with pytest.raises(DataError, match="t: 3 options name columns that it has not") as e:
+        plan_columns(["species", "island", "mass", "year"], options, name="t")
+    assert e.value.problems[0] == '--label "spieces"; did you mean species?'
+    assert e.value.fix == "pass --label species --group island --drop-column year"
+    meant = DataConfig(label="species", group="island", drop_columns=("year",))
+    assert plan_columns(["species", "island", "mass", "year"], meant, name="t").features == (2,)
+
+
+def test_fault_138_the_fix_for_names_leaves_out_all_that_have_none_of_their_own() -> None:
+    names = ["", "a", "b", "a", ""]
+    with pytest.raises(DataError) as e:
+        plan_columns(names, DataConfig(), name="t")
+    wanted = ("column_1", "column_5", "column_4")
+    assert str(e.value.fix).endswith(" ".join(f"--drop-column {column}" for column in wanted))
+    found = plan_columns(named(names, wanted), DataConfig(drop_columns=wanted), name="t")
+    assert found.features == (1, 2)

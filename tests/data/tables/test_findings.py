@@ -116,3 +116,36 @@ def test_long_cells_and_control_characters_are_shortened() -> None:
         found.conclude()
     assert "\x1b" not in e.value.message
     assert "…" in e.value.message
+
+
+def applied(cells: list[list[str]], fix: str) -> tuple[str, ...]:
+    """What is said once the command of a fix was followed: columns left out, options set."""
+    words = fix.removeprefix("pass ").partition(",")[0].split()
+    dropped = ["abcdef".index(words[i + 1]) for i, word in enumerate(words) if word == "--drop-column"]
+    kept = [[cell for j, cell in enumerate(row) if j not in dropped] for row in cells]
+    missing = words[words.index("--missing") + 1] if "--missing" in words else "auto"
+    return findings(kept, missing=missing, skip_bad_rows="--skip-bad-rows" in words).conclude()
+
+
+@pytest.mark.parametrize(
+    ("cells", "options"),
+    [
+        (
+            [["xa", "1", "2"], ["xb", "2", "-"], ["xc", "3", "4"], ["xd", "x", "1"], *[["xe", "1", "2"]] * 5],
+            "--drop-column a --skip-bad-rows --missing drop",
+        ),
+        ([["-", "1", "2"], ["-", "x", "3"], *[["-", "3", "4"]] * 5], "--drop-column a --skip-bad-rows"),
+        ([["-", "1", "-"], ["-", "2", "3"], *[["-", "3", "-"]] * 5], "--drop-column a --missing median"),
+    ],
+)
+def test_fault_138_one_command_answers_all_problems(cells: list[list[str]], options: str) -> None:
+    with pytest.raises(DataError) as e:
+        findings(cells).conclude()
+    assert e.value.fix == f"pass {options}, which together answer all of it"
+    assert isinstance(applied(cells, str(e.value.fix)), tuple)
+
+
+def test_fault_138_where_every_row_has_a_gap_none_is_left_out() -> None:
+    with pytest.raises(DataError) as e:
+        findings([["-", "1"], ["1", "-"]] * 3).conclude()
+    assert str(e.value.fix).startswith("pass --missing median ")

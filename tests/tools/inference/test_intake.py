@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import tifffile
 
 import isthmus
 import tiny
@@ -34,7 +35,7 @@ def test_gray_images_are_given_to_a_color_model_in_three_like_channels() -> None
 @pytest.mark.parametrize(
     ("given", "wanted", "message", "fix"),
     [
-        (images(3), images(1), "6x6 with 3 channels; .* 6x6 with 1 channel", "pass --gray, or --alpha white"),
+        (images(3), images(1), "6x6 with 3 channels; .* 6x6 with 1 channel", "pass --gray"),
         (images(1, 8), images(1), r"images of 8x8; .* trained on 6x6\.", "pass --resize 6x6"),
         (Samples(tiny.table(5), "given"), images(1), "holds rows of a table, but .* on images", "of the kind"),
         (images(1), Samples(tiny.table(5), "t"), "holds images, but .* on rows of a table", "of the kind"),
@@ -96,3 +97,12 @@ def test_rows_of_a_table_come_as_the_run_read_them(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is another table: it has none of the 2 columns") as caught:
         read_input(run, tmp_path / "other.csv")
     assert str(caught.value.fix).endswith(f"which was on {tmp_path / 't.csv'}")
+
+
+def test_fault_137_of_images_with_bands_the_fix_names_the_channels_of_the_model(denoiser: Run, tmp_path: Path) -> None:
+    bands = RNG.integers(0, 256, (12, 28, 28), dtype=np.uint8)
+    settings = {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": ["unspecified"] * 11}
+    tifffile.imwrite(tmp_path / "a.tif", bands, **settings)
+    with pytest.raises(DataError, match="the model takes gray images, and here are") as caught:
+        read_input(denoiser, tmp_path / "a.tif")
+    assert caught.value.fix == "name images with 1 channel each, as the model was trained on"

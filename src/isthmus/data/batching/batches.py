@@ -16,6 +16,7 @@ from isthmus.data.stored_rows import StoredRows
 from isthmus.errors import UsageError
 from isthmus.randomness import generator_for
 from isthmus.registry import parse, plain
+from isthmus.system.progress import each
 
 CHUNK = 2_000  # samples a pass without gradients takes at once: large enough to keep the cores busy, 6 MB of MNIST
 CHUNK_VALUES = 2**22  # fewer where they are large: 16 MB of x, of which a network makes many times as much on its way
@@ -115,7 +116,8 @@ def chunk_of(n_values: int) -> int:
 
 def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: int | None = None) -> Iterator[Tensor]:
     """x of all samples in their order, chunk by chunk, on the device."""
-    for batch in data.split(chunk or chunk_of(preprocess.size)):
+    chunks = data.split(chunk or chunk_of(preprocess.size))
+    for batch in each(chunks, len(chunks)):
         yield as_x(batch.to(device), preprocess)
 
 

@@ -252,5 +252,5 @@ def wrong_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> DataError:
         return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes (N, {shape[0]}).", fix=fix)
     C, H, W = shape
     form = f"(N, {C}, {H}, {W})" + (f" or (N, {H}, {W})" if C == 1 else f" or (N, {H}, {W}, {C})")
-    fix = f"bring the images to {H}x{W} with {counted(C, 'channel')}, on the command line with --resize {H}x{W}"
+    fix = f"bring the images to {H}x{W} with {counted(C, 'channel')}"
     return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes {form}.", fix=fix)

@@ -167,8 +167,15 @@ def _same_kind(train: Samples, other: Samples, role: str) -> None:
         raise DataError(
             "DATA-SHAPE",
             f"the {role} data {other.name} has samples of shape {other.shape}, the training data {train.shape}.",
-            fix="pass --resize or --gray so that both are read alike, or name other data",
+            fix=_alike(train, other) or f"name other data with --{role}",
         )
+
+
+def _alike(train: Samples, other: Samples) -> str | None:
+    """Options under which both are read alike, if there are any."""
+    from isthmus.data.images.reading_fix import fix_for_both
+
+    return fix_for_both(train.shape, other.shape) if train.is_image and other.is_image else None
 
 
 def align_labels(samples: Samples, classes: tuple[str, ...]) -> Samples:

@@ -6,7 +6,7 @@ Headers are read first, so that mixed sizes, bombs and a lack of memory are told
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from isthmus.config import DataConfig
 from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_notes import notes_on
 from isthmus.data.images.listing import Listing, list_files
+from isthmus.data.images.mixed_sizes import mixed_sizes, ways_for
 from isthmus.data.images.pixel_conversion import convert
 from isthmus.data.images.pixels import SUFFIXES, Form, Look, frame_name, look_at, pixel_limit, reason
 from isthmus.data.images.transforms import Cut, cut_note, cut_of, parse_size
@@ -80,9 +81,9 @@ def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, 
     if cut is not None and options.resize is None:
         reading.note_small(cut)
     if reading.bad:
-        raise DataError(
-            "DATA-SIZE", f"{name}, image {min(reading.bad)}, {min(reading.bad.items())[1]}.", fix="cut out less"
-        )
+        h, w = min(seen.height for seen in looks), min(seen.width for seen in looks)
+        message = f"{name}, image {min(reading.bad)}, {min(reading.bad.items())[1]}."
+        raise DataError("DATA-SIZE", message, fix=f"cut out {h}x{w} at most, which all images have")
     form, shape, notes = _agree(Path(name), reading, options, cut)
     x = np.empty((len(reading.pieces), *shape), dtype=form.dtype)
     for row, (picture, seen) in enumerate(zip(pictures, looks, strict=True)):
@@ -134,13 +135,16 @@ def _agree(
     """The form that all images are brought to, the shape (C, H, W) it has, and what is to be said about it."""
     good = [reading.looks[i] for i in reading.good_looks()]
     size = parse_size(options.resize) if options.resize else None
-    sizes = Counter((seen.height, seen.width) for seen in good)
-    if size is None and cut is None and len(sizes) > 1:
-        raise _mixed_sizes(path, good, sizes)
     form = form_of(good, options)
-    shape = (form.channels, *(cut.size if cut is not None else size or next(iter(sizes))))
+    if size is None and cut is None and _differ(good):
+        raise mixed_sizes(path, good, form.channels)
+    shape = (form.channels, *(cut.size if cut is not None else size or (good[0].height, good[0].width)))
     reading.plan(form, cut)
     return form, shape, notes_on(good, form)
+
+
+def _differ(good: Sequence[Look]) -> bool:
+    return len({(seen.height, seen.width) for seen in good}) > 1
 
 
 def form_of(good: Sequence[Look], options: DataConfig) -> Form:
@@ -172,25 +176,6 @@ def _bands_of(good: Sequence[Look], options: DataConfig) -> int:
     return 1 if options.gray else max(counts)
 
 
-def _mixed_sizes(path: Path, good: list[Look], sizes: Counter[tuple[int, int]]) -> DataError:
-    examples: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for seen in good:
-        if len(examples[seen.height, seen.width]) < 2:
-            inside = seen.path.relative_to(path) if seen.path.is_relative_to(path) else seen.path.name
-            examples[seen.height, seen.width].append(printable(inside))
-    problems = [
-        f"{h} x {w}: {counted(n, 'image')}, e.g. {', '.join(examples[h, w])}" for (h, w), n in sizes.most_common()
-    ]
-    h, w = sizes.most_common(1)[0][0]
-    message = f"{printable(path)} holds images of {len(sizes):,} sizes (height x width); a model takes one."
-    least = f"{min(h for h, _ in sizes)}x{min(w for _, w in sizes)}"
-    fix = (
-        f"pass --resize {h}x{w} to bring all to one size, --crop {least} to cut out the middle of each, or "
-        f"--patches {least} to cut each into pieces"
-    )
-    return DataError("DATA-SIZE", message, fix=fix, problems=problems)
-
-
 def _no_images(path: Path, others: Sequence[str] = ()) -> DataError:
     looked_for = ", ".join(sorted(SUFFIXES, key=natural_key))
     message = f"0 images under {printable(path)} (looked for {looked_for})."
@@ -214,9 +199,18 @@ def _refuse_bad(path: Path, reading: Reading, options: DataConfig) -> None:
     if not path.is_dir():
         raise DataError("DATA-FILE", f"{printable(path)} {reading.bad[0]}.", fix="name another file, or save it again")
     message = f"{n_bad:,} of {n_files:,} files under {printable(path)} cannot be read as images."
-    rest = f"{counted(n_left, 'image')} would be left"
+    rest = f"{counted(n_left, 'image')} would be left{_as_well(reading, options)}"
     fix = f"pass --skip-bad-files ({rest}), or remove these files" if n_left else "save the images again"
     raise DataError("DATA-FILE", message, fix=fix, problems=problems_of(reading))
+
+
+def _as_well(reading: Reading, options: DataConfig) -> str:
+    """What else it takes to read the images that are left, where they have several sizes."""
+    good = [reading.looks[i] for i in reading.good_looks()]
+    if options.whole or cut_of(options) is not None or options.resize is not None or not _differ(good):
+        return ""
+    sizes = Counter((seen.height, seen.width) for seen in good)
+    return f", of {len(sizes):,} sizes: add {ways_for(sizes)[0].option}"
 
 
 def problems_of(reading: Reading) -> list[str]:

@@ -39,6 +39,10 @@ class Cut(NamedTuple):
         top, left = (height - rows * h) // 2, (width - columns * w) // 2
         return [(top + i * h, left + j * w) for i in range(rows) for j in range(columns)]
 
+    def within(self, height: int, width: int) -> Cut:
+        """The same, no larger than an image of that size."""
+        return Cut((min(self.size[0], height), min(self.size[1], width)), self.pieces)
+
     def why_not(self, height: int, width: int) -> str | None:
         """Why nothing can be cut out of an image of that size, to follow its name."""
         if height >= self.size[0] and width >= self.size[1]:
@@ -59,9 +63,11 @@ def cut_of(options: DataConfig) -> Cut | None:
         return None
     cut = Cut(parse_size(text), options.patches is not None)
     if options.resize is not None:
-        why = cut.why_not(*parse_size(options.resize))
+        height, width = parse_size(options.resize)
+        why = cut.why_not(height, width)
         if why:
-            raise UsageError("USAGE-CUT", f"after --resize {options.resize} an image {why}.", fix="cut out less")
+            fix = f"pass {cut.within(height, width).option}, or a larger --resize"
+            raise UsageError("USAGE-CUT", f"after --resize {options.resize} an image {why}.", fix=fix)
     return cut
 
 
@@ -81,7 +87,9 @@ def cut_samples(samples: Samples, cut: Cut) -> Samples:
     why = cut.why_not(H, W)
     if why:
         message = f"{samples.name}: every image {why}."
-        raise DataError("DATA-SIZE", message, fix=f"pass {cut.option.split()[0]} {min(H, W)}, or a smaller size")
+        raise DataError(
+            "DATA-SIZE", message, fix=f"pass {cut._replace(size=(min(cut.size[0], H), min(cut.size[1], W))).option}"
+        )
     corners = cut.corners(H, W)
     x = room((N, len(corners), C, *cut.size), samples.x.dtype, f"cutting {N:,} images")
     for k, (top, left) in enumerate(corners):

@@ -12,6 +12,7 @@ import numpy as np
 
 from isthmus.data.hashing import numbers_of
 from isthmus.data.images.pixels import FULL
+from isthmus.data.images.reading_fix import fix_for_both
 from isthmus.data.pairs.matching import match_names
 from isthmus.data.samples import Samples
 from isthmus.data.whole_images import WholeImages
@@ -82,8 +83,7 @@ def _other_shape(noisy: Samples, clean: Samples) -> DataError:
     shapes = " and ".join(f"{each.name} holds samples of {' x '.join(map(str, each.shape))}" for each in (noisy, clean))
     fix = "name data of the same columns"
     if noisy.is_image and clean.is_image:
-        H, W = noisy.shape[1:]
-        fix = f"pass --resize {H}x{W}" if noisy.shape[1:] != clean.shape[1:] else "pass --gray, or --alpha white"
+        fix = fix_for_both(noisy.shape, clean.shape) or "name images with the same channels"
     return DataError("DATA-PAIRS", f"{shapes}, so they are no pairs.", fix=fix)
 
 

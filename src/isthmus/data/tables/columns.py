@@ -49,6 +49,8 @@ def plan_columns(
     beside = [column for column in (options.label, options.group) if column is not None]
     names = as_asked(names, [*(expected or ()), *options.drop_columns, *beside])
     refuse_bad_names(names, options.drop_columns, name)
+    if expected is None:
+        _refuse_several_unknown(names, options, name)
     kept = [i for i, column in enumerate(names) if column not in options.drop_columns]
     group = _group(names, kept, options, name, expected)
     kept = [i for i in kept if i != group]
@@ -112,7 +114,7 @@ def as_asked(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 def _matching_fix(missing: list[str], extra: list[str]) -> str:
     if not missing:
-        return "leave out what is too many with " + " ".join(f"--drop-column {quoted(c)}" for c in extra[:5])
+        return "leave out what is too many with " + " ".join(f"--drop-column {quoted(c)}" for c in extra)
     near = get_close_matches(missing[0], extra, n=1)
     return f'rename "{near[0]}" to "{missing[0]}"' if near else "give the table the columns that are missing"
 
@@ -133,12 +135,12 @@ def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str) ->
             problems.append(f'"{printable(column)}" is the name of columns {places}')
     if not problems:
         return
-    if empty:
-        fix = f"give every column a name, or leave it out with --drop-column {empty[0]}"
-        if empty == ["column_1"]:
-            fix = "if it only numbers the rows, as pandas writes it, leave it out with --drop-column column_1"
-    else:
-        fix = "give every column a name of its own"
+    first = {names[i]: i for i in reversed(kept)}
+    further = [addresses[i] for i in kept if names[i].strip() and first[names[i]] != i]
+    drop = " ".join(f"--drop-column {address}" for address in (*empty, *further))
+    fix = f"give every column a name of its own, or leave {'them' if len(problems) > 1 else 'it'} out with {drop}"
+    if empty == ["column_1"] and not further:
+        fix = "if it only numbers the rows, as pandas writes it, leave it out with --drop-column column_1"
     raise DataError("DATA-HEADER", f"{name}: not every column has a name of its own.", fix=fix, problems=problems)
 
 
@@ -197,6 +199,24 @@ def _refuse_unknown(wanted: Sequence[str], names: Sequence[str], option: str, na
             near = get_close_matches(column, names, n=1)
             fix = f"did you mean {option} {quoted(near[0])}?" if near else f"the columns are {listed(names, 10)}"
             raise DataError("DATA-COLUMNS", f'{name} has no column "{printable(column)}" for {option}.', fix=fix)
+
+
+def _refuse_several_unknown(names: Sequence[str], options: DataConfig, name: str) -> None:
+    """Raises: DataError where more than one option names a column that is not there, with what each may mean."""
+    asked = [("--label", options.label), ("--group", options.group)]
+    asked += [("--drop-column", column) for column in options.drop_columns]
+    unknown = [(option, column) for option, column in asked if column is not None and column not in names]
+    if len(unknown) < 2:
+        return
+    problems, meant = [], []
+    for option, column in unknown:
+        near = get_close_matches(column, names, n=1)
+        meant += [f"{option} {quoted(near[0])}"] if near else []
+        known = f"; did you mean {quoted(near[0])}?" if near else ""
+        problems.append(f'{option} "{printable(column)}"{known}')
+    fix = f"pass {' '.join(meant)}" if len(meant) == len(unknown) else f"the columns are {listed(names, 10)}"
+    message = f"{name}: {len(unknown):,} options name columns that it has not."
+    raise DataError("DATA-COLUMNS", message, fix=fix, problems=problems)
 
 
 def quoted(name: str) -> str:

@@ -17,6 +17,7 @@ from isthmus.wording import counted, plural, printable
 KEPT = 100_000  # bad cells kept one by one; further ones are only counted
 PROBED = 100  # cells of a column that show whether one option would read them all
 TEXT_SHARE = 0.5  # a column with more bad cells than that is a column of texts, told once
+FEWEST_LEFT = 2  # rows that reading a table to train on takes at the least
 LONGEST = 40  # characters of a cell or a row that are shown
 
 
@@ -140,27 +141,50 @@ class Findings:
         return ", ".join(text for n, text in parts if n)
 
     def _fix(self, bad: bool, missing: bool, texts: list[int]) -> str:
-        option = self._common_option()
-        if bad and option and not self.ragged:
-            return f"pass {option}"
-        if texts:
-            drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in texts[:5])
-            names = "them" if len(texts) > 1 else "it"
-            return f"leave {names} out with {drop}, or name the label with --label"
-        empty = [c for c in sorted(self.n_missing) if self.n_missing[c] >= self.n_rows]
-        if empty and not bad:  # neither rows without a gap nor a median would be left
-            drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in empty[:5])
-            return f"leave {'them' if len(empty) > 1 else 'it'} out with {drop}"
-        n = self._share(self.n_rows_missing, "left out")
-        if not bad:
-            median = ", or --missing median to fill each gap with its column's median"
-            return f"pass --missing drop ({n})" + median * (not {self.label, self.group} & self.n_missing.keys())
-        skip = f"correct the row, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"
-        return f"{skip} and --missing drop ({n})" if missing else skip
+        """One command that answers all of it; where it is of one kind, with what would be left out."""
+        option = self._common_option() if bad and self.n_bad else None
+        texts = [] if option else texts  # it reads them too
+        option = option or (self._common_option(texts) if texts else None)
+        skips = bad and not self.options.skip_bad_rows
+        skips = skips and bool(self.ragged or (not option and self.n_bad.keys() - {*texts}))
+        empty = [c for c in sorted(self.n_missing) if missing and self.n_missing[c] >= self.n_rows]
+        gaps = missing and bool(self.n_missing.keys() - {*empty, *texts})
+        drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in sorted({*texts, *empty}))
+        options = [drop, option or "", "--skip-bad-rows" * skips, f"--missing {self._filling()}" * gaps]
+        given = [text for text in options if text]
+        if len(given) == 1 or (skips and gaps and not drop and not option):
+            return self._fix_of_one_kind(drop, option, len(texts), len(empty), skips=skips, gaps=gaps)
+        return f"pass {' '.join(given)}, which together answer all of it"
 
-    def _common_option(self) -> str | None:
-        """The option that would read all bad cells, if there is one."""
-        wanted = {reason(text, self.style).fix for found in self.bad.values() for _, text in found[:PROBED]}
+    def _fix_of_one_kind(
+        self, drop: str, option: str | None, n_texts: int, n_empty: int, *, skips: bool, gaps: bool
+    ) -> str:
+        if option:
+            return f"pass {option}"
+        if drop:
+            names = "them" if n_texts + n_empty > 1 else "it"
+            return f"leave {names} out with {drop}" + ", or name the label with --label" * bool(n_texts)
+        n = self._share(self.n_rows_missing, "left out")
+        skip = f"correct the row, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"
+        if skips:
+            return f"{skip} and --missing drop ({n})" if gaps else skip
+        if self._filling() == "median":
+            return "pass --missing median to fill each gap with its column's median; hardly a row is without a gap"
+        return f"pass --missing drop ({n})" + self._or_median()
+
+    def _filling(self) -> str:
+        """`drop`, unless hardly a row would be left."""
+        few = self.n_rows - self.n_rows_missing < FEWEST_LEFT
+        return "median" if few and self._or_median() else "drop"
+
+    def _or_median(self) -> str:
+        known = {self.label, self.group} & self.n_missing.keys()
+        return "" if known else ", or --missing median to fill each gap with its column's median"
+
+    def _common_option(self, without: Sequence[int] = ()) -> str | None:
+        """The option that would read all bad cells outside of some columns, if there is one."""
+        cells = (text for c, found in self.bad.items() if c not in without for _, text in found[:PROBED])
+        wanted = {reason(text, self.style).fix for text in cells}
         return wanted.pop() if len(wanted) == 1 else None
 
     def _cell(self, column: int, row: int, text: str) -> str:

@@ -24,6 +24,7 @@ from isthmus.data.tables.columns import OTHER_TABLE, match_columns
 from isthmus.data.whole_samples import cut_anew
 from isthmus.errors import DataError, UsageError
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import count, tell
 from isthmus.wording import counted, printable
 
 
@@ -44,8 +45,9 @@ def read_input(
 def _read(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None, target: Any = None) -> Samples:
     from isthmus.data.read import read_samples
 
-    with _knowing(run):
-        found = read_samples(str(source), reading_options(run, settings), expected=run.model.preprocess.expected)
+    with _knowing(run, settings):
+        tell(f"reading {source}")
+        found = read_samples(str(source), reading_options(run, settings), count, expected=run.model.preprocess.expected)
         found = _with_target(run, found, settings, target)
     _refuse_without_group(found, settings)
     return found
@@ -67,8 +69,9 @@ def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] |
     """As `read_input`, but the training part too where `source` comes in two parts; else all of it is `train`."""
     from isthmus.data.read import read
 
-    with _knowing(run):
-        found = read(str(source), reading_options(run, settings), expected=run.model.preprocess.expected)
+    with _knowing(run, settings):
+        tell(f"reading {source}")
+        found = read(str(source), reading_options(run, settings), count, expected=run.model.preprocess.expected)
     _refuse_without_group(found.train, settings)
     preprocess = run.model.preprocess
     return Bundle(fitting(found.train, preprocess), None if found.test is None else fitting(found.test, preprocess))
@@ -104,7 +107,7 @@ def _of_object(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, ta
     from isthmus.data.objects import read_object
 
     try:
-        with _knowing(run):
+        with _knowing(run, settings):
             found = read_object(data, reading_options(run, settings), expected=run.model.preprocess.expected)
             return _with_target(run, found.test or found.train, settings, target)
     except DataError as error:
@@ -141,7 +144,7 @@ def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataC
 
 
 @contextmanager
-def _knowing(run: RunFolder) -> Iterator[None]:
+def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[None]:
     """Of images of mixed sizes only one can be meant, so the error names it; and the data, where a table is another."""
     try:
         yield
@@ -149,11 +152,20 @@ def _knowing(run: RunFolder) -> Iterator[None]:
         if error.code == "DATA-SIZE" and run.model.preprocess.is_image:
             H, W = run.model.preprocess.shape[1:]
             error.fix = f"pass --resize {H}x{W}, the size that the model was trained on"
+        if error.code == "DATA-BANDS":
+            _name_channels(error, run.model.preprocess, asked=bool((settings or {}).get("gray")))
         if error.code in {"DATA-ROW", "DATA-TYPE"} and "--drop-column" in str(error.fix):  # then one would be missing
             error.fix = "put numbers into these columns, which the model takes"
         if error.code == "DATA-COLUMNS" and error.fix == OTHER_TABLE:
             error.fix = f"{OTHER_TABLE}, which was on {printable(run.config.data.source)}"
         raise
+
+
+def _name_channels(error: DataError, preprocess: Preprocess, *, asked: bool) -> None:
+    """Of images with several bands only those that the model takes can be meant."""
+    if not asked:  # it follows from the model, and was not typed
+        error.message = error.message.replace("--gray turns colors to gray", "the model takes gray images")
+    error.fix = f"name images with {counted(preprocess.shape[0], 'channel')} each, as the model was trained on"
 
 
 def _reading(preprocess: Preprocess) -> dict[str, Any]:
@@ -243,7 +255,9 @@ def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> 
         return DataError("DATA-SHAPE", message, fix="give the same columns, or leave some out with --drop-column")
     channels = [f" with {counted(C, 'channel')}" * (given[0] != wanted[0]) for C, _, _ in (given, wanted)]
     sizes = [f"{H}x{W}{said}" for (_, H, W), said in zip((given, wanted), channels, strict=True)]
-    fix = f"pass --resize {wanted[1]}x{wanted[2]}" if given[1:] != wanted[1:] else "pass --gray, or --alpha white"
+    from isthmus.data.images.reading_fix import fix_for_model
+
+    fix = fix_for_model(given, wanted)
     return DataError("DATA-SHAPE", f"{name} holds images of {sizes[0]}; the model was trained on {sizes[1]}.", fix=fix)
 
 
