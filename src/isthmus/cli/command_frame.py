@@ -16,10 +16,13 @@ import typer
 from isthmus.cli import output
 from isthmus.cli.help_sections import GENERAL, CommandInSections
 from isthmus.cli.options import with_settings
+from isthmus.cli.progress_line import ProgressLine
+from isthmus.cli.usage import usage_error
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
 from isthmus.runs.finding import list_runs
 from isthmus.system.files import finite_or_null
 from isthmus.system.launch import is_first, launched
+from isthmus.system.progress import hush, told_to
 from isthmus.wording import printable, shortened
 
 
@@ -57,6 +60,7 @@ class Io:
     def say(self, text: str) -> None:
         """A line for people, unless quiet; shown as those of `result`."""
         if not self.quiet:
+            hush()
             print(printable(text), file=self.people)
 
     def result(self, value: dict[str, Any], text: str | Sequence[str]) -> None:
@@ -66,6 +70,7 @@ class Io:
         """
         if not self.speaks:
             return
+        hush()
         if self.as_json:
             print(_json(finite_or_null(value)))
         else:
@@ -107,7 +112,7 @@ def command(
             raise UsageError("USAGE-PROCESSES", message, fix="start it without torchrun: they share train and resume")
         threads = values.pop("threads", None) if has_threads else None
         try:
-            with _threads(threads):
+            with _threads(threads), _progress(io):
                 function(io, **values)
         except KeyboardInterrupt:  # the parser would make an exit code of 1 of it
             raise Interrupted("INTERRUPTED", "stopped.", exit_code=130) from None
@@ -140,6 +145,11 @@ def _threads(threads: int | None) -> AbstractContextManager[object]:
     from isthmus.training.threads import using_threads
 
     return using_threads(threads)
+
+
+def _progress(io: Io) -> AbstractContextManager[object]:
+    """Inside, what takes long is told on standard error, so that a pipe gets the result alone."""
+    return nullcontext() if io.quiet else told_to(ProgressLine(sys.stderr))
 
 
 def _nothing() -> None:
@@ -188,11 +198,11 @@ def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
             ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="take fewer samples with --limit")
         )
     except Exception as error:
-        return _other(error)
+        return _other(error, arguments)
     except BaseException as error:  # a library in Rust ends so where it gets no file
         if not isinstance(_without_files(error), ResourceError):
             raise
-        return _other(error)
+        return _other(error, arguments)
 
 
 def _without_files(error: BaseException) -> IsthmusError | None:
@@ -203,20 +213,13 @@ def _without_files(error: BaseException) -> IsthmusError | None:
     return None
 
 
-def _other(error: BaseException) -> int:
+def _other(error: BaseException, arguments: Sequence[str]) -> int:
     """Usage errors of the parser keep its words; anything else is our own bug and says so."""
     if type(error).__name__ == "NoArgsIsHelpError":  # `isthmus` alone: its words are the help
         print(getattr(error, "format_message", str)())
         return 0
-    format_message = getattr(
-        error, "format_message", None
-    )  # typer's parser errors, wherever its version keeps the classes
-    if format_message is not None:
-        fix = "see `isthmus --help` and `isthmus COMMAND --help`"
-        message = format_message()
-        return _print_error(
-            UsageError("USAGE", message if message.endswith((".", "?", ")")) else f"{message}.", fix=fix)
-        )
+    if hasattr(error, "format_message"):  # typer's parser errors, wherever its version keeps the classes
+        return _print_error(usage_error(error, arguments))
     if isinstance(error, typer.Exit | typer.Abort):
         return getattr(error, "exit_code", 1)
     refused = _without_files(error) or (_refusal(error) if isinstance(error, OSError) else None)

@@ -26,6 +26,7 @@ from isthmus.runs import finding
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.record import data_fingerprint, digests
 from isthmus.system import devices
+from isthmus.system.progress import tell
 from isthmus.tools.inference.intake import read_given, read_input
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
@@ -58,6 +59,7 @@ def evaluate(
     _refuse_without(run, data, settings, target)
     known, other = _data(run, data, settings, target)
     model = run.model.to(known.device)
+    tell("measuring")
     try:
         metrics = judge(known, model, run.history, _ending(run), of_other=other)
         if nll is not None:

@@ -29,6 +29,7 @@ from isthmus.runs.state import has_begun
 from isthmus.runs.training_rows import keep_training_rows
 from isthmus.system import checksums, files
 from isthmus.system.process_group import ONE, AbstractGroup
+from isthmus.system.progress import tell
 from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
 from isthmus.tools.anomaly.evidence import keep_evidence
@@ -39,6 +40,8 @@ from isthmus.training.prepared import Prepared
 from isthmus.training.threads import seconds_a_step, using_threads
 from isthmus.training.trainer import Progress, Trainer
 from isthmus.wording import counted
+
+JUDGING = "judging, step"
 
 
 def execute(
@@ -124,17 +127,23 @@ def _judge(
         "mean_cost": mean_cost,
     }
     seed = prepared.config.training.seed
+    tell(f"{JUDGING} 1 of 6: passing the test set through the model")
     passed = pass_through(model, prepared.pairs(prepared.splits.test), seed, judged=True)
+    tell(f"{JUDGING} 2 of 6: fitting what the code must beat")
     rivals = rivals_of(prepared, model.z_size)
+    tell(f"{JUDGING} 3 of 6: measuring, and the verdicts")
     metrics = files.finite_or_null(judge(prepared, model, monitor.history, ending, passed, rivals))
     checksums.write_json(run.path / folder.METRICS, metrics)
+    tell(f"{JUDGING} 4 of 6: drawing the pictures")
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
+    tell(f"{JUDGING} 5 of 6: keeping what scores, gaps and samples need")
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
     keep_steps(run.path, prepared, model)
     keep_fill_errors(run.path, prepared, model)
     keep_training_rows(run.path, prepared.splits.train)
     keep_set_facts(run.path, prepared, model)
+    tell(f"{JUDGING} 6 of 6: writing the report")
     report_at_end(
         RunData(
             run.path,

@@ -22,6 +22,7 @@ from isthmus.runs.latent import Latent
 from isthmus.runs.stored import blaming
 from isthmus.runs.training_data import ReadOnce, read_again
 from isthmus.system import files
+from isthmus.system.progress import tell
 from isthmus.training.display import AbstractDisplay
 from isthmus.wording import shell_word
 
@@ -58,6 +59,7 @@ def report(
         for run in runs:
             stack.enter_context(blaming(run.path))
         found = [run_data_of(run, read) for run in runs]
+        tell("writing the page")
         page = _page(found[0]) if len(found) == 1 else _comparison(found)
     if len(found) == 1:
         path, within = (Path(out), None) if out else (found[0].path / REPORT, found[0].path)

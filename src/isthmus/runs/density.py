@@ -22,6 +22,7 @@ from isthmus.randomness import seed_of
 from isthmus.runs.artifacts import Artifact
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent
+from isthmus.system.progress import tell
 from isthmus.wording import counted
 
 PART = "density"
@@ -236,6 +237,7 @@ def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
     if artifacts.has(PART):
         found = artifacts.read(PART, lambda part: Density.from_part(part, latent.z_size))
     else:
+        tell("fitting a density to the training codes")
         found = (
             fit_mixture(latent.codes, seed, groups=latent.groups)
             if latent.labels is None

@@ -17,6 +17,7 @@ from isthmus.runs.stored import CONFIG, HISTORY, METRICS, MODEL, RECORD, read_hi
 from isthmus.system import checksums, files
 from isthmus.system.lock import is_held
 from isthmus.system.places import refuse_link, refuse_other_kinds
+from isthmus.system.progress import tell
 from isthmus.system.swapping import standing
 from isthmus.wording import shell_word
 
@@ -148,6 +149,7 @@ class RunFolder:
 
         if self.given_prepared is not None:
             return self.given_prepared
+        tell("reading the data of the run")
         return read_again(self.path, self.config, self.record, self.model.preprocess)
 
     @cached_property

@@ -18,6 +18,7 @@ from isthmus.models.graphs import OPSET, AbstractGraph, Decoder, Encoder, Whole,
 from isthmus.randomness import generator_for
 from isthmus.runs.folder import RunFolder
 from isthmus.system import files
+from isthmus.system.progress import tell
 from isthmus.version import __version__
 
 COMPARED = 256  # samples: enough that every unit of the network has something to do, and less than a second
@@ -99,6 +100,7 @@ def _made(
     about: dict[str, str],
 ) -> tuple[Exported, bytes]:
     """The file's content, once it has been compared with `function` of the model on `given`."""
+    tell(f"writing the {part} as ONNX and comparing it with the model")
     content = onnx_bytes(graph, torch.from_numpy(given[:2].copy()), about | {"part": part})
     expected, found = function(given), _answers(content, given)
     quantized = not graph.model.bottleneck.continuous and part != "decoder"

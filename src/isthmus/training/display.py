@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO, final
 
 from isthmus.sparkline import sparkline
+from isthmus.system.progress import hush
 from isthmus.wording import printable
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Plain(AbstractDisplay):
         self._line_at = 0.0
 
     def say(self, text: str) -> None:
+        hush()
         try:
             print(printable(text), file=self.stream, flush=True)
         except OSError:  # whoever read along has gone, or the disk is full: no reason to end a training
@@ -110,6 +112,7 @@ class Terminal(AbstractDisplay):
         self._unicode = "utf" in (getattr(self.stream, "encoding", None) or "").lower()
 
     def say(self, text: str) -> None:
+        hush()
         self.console.print(printable(text), markup=False, soft_wrap=True)
 
     @contextmanager
@@ -117,6 +120,7 @@ class Terminal(AbstractDisplay):
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
+        hush()
         columns = [
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -146,6 +150,7 @@ class Terminal(AbstractDisplay):
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
 
+        hush()
         with Bar(TextColumn(what), BarColumn(), MofNCompleteColumn(), console=self.console, transient=True) as bar:
             task = bar.add_task(what)
             yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -20,6 +20,7 @@ import uvicorn
 from isthmus.errors import UsageError
 from isthmus.models.photo import PhotoDenoiser
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import tell
 from isthmus.web.app import build_app
 from isthmus.web.connections import connections
 from isthmus.web.guard import Access
@@ -67,6 +68,7 @@ def serve(
     """
     token = _token()
     served = ServedPhoto(run) if isinstance(run, PhotoDenoiser) else ServedRun(run.path)
+    tell("opening the run")
     if isinstance(served, ServedRun) and not watch:
         served.loaded()  # what cannot be opened is said now, not on the page
     with listening(host, port, allow_network=allow_network) as sock:

@@ -14,6 +14,7 @@ from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.density import Density, density_of
 from isthmus.runs.error_signals import EVIDENCE, ErrorSignals, error_nats, gaps, has_density, passes
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import each, tell
 from isthmus.tools.anomaly.conformal import largest, p_values, threshold
 from isthmus.tools.anomaly.evidence import Evidence
 
@@ -62,6 +63,7 @@ class Detector:
         if artifacts.has(EVIDENCE):
             evidence = artifacts.read(EVIDENCE, lambda part: Evidence.from_part(part, model))
         else:
+            tell("measuring what is usual")
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
             artifacts.keep(EVIDENCE, *evidence.as_part())
         dense = has_density(model) and evidence.measure.takes_density
@@ -150,7 +152,7 @@ class Detector:
         usual, before = torch.from_numpy(self.evidence.usual).to(x.dtype), self._of_data(x).score
         after = [
             self._of_data(changed.flatten(0, 1)).score.reshape(len(x), -1).min(1)
-            for changed in self.measure.alternatives(self.model, x, usual)
+            for changed in each(self.measure.alternatives(self.model, x, usual), raw.shape[1])
         ]
         return np.maximum(before[:, None] - np.stack(after, 1), 0)
 

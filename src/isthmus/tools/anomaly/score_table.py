@@ -19,6 +19,7 @@ from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.training_rows import keep_training_rows, training_rows
 from isthmus.system.outputs import refuse_inputs
+from isthmus.system.progress import tell
 from isthmus.tools.anomaly.conformal import outliers, settled_rate
 from isthmus.tools.anomaly.detector import Detector, Scores
 from isthmus.tools.anomaly.fold_detectors import FoldDetectors
@@ -27,6 +28,7 @@ from isthmus.tools.anomaly.scored import Scored
 from isthmus.tools.anomaly.series_scores import score_series
 from isthmus.tools.inference.picking import is_own, pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
+from isthmus.wording import counted
 
 BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
 MOST_BLAMED = 1_000  # rows that are explained, the strangest first
@@ -55,6 +57,7 @@ def score(
     samples = pick(run, source, settings)
     detector = detector_for(run, false_alarms, say)
     rate = settled_rate(false_alarms, detector.n, detector.unit)
+    tell(f"scoring {counted(len(samples), 'sample')}")
     found = detector.scores(samples.x)
     n_trained = trained_on(run, source, samples)
     flags = outliers(found.p_value, rate)
@@ -113,6 +116,7 @@ def _blame(detector: Judge, samples: Samples, found: Scores) -> dict[str, Any]:
     names = samples.columns or tuple(f"x{i}" for i in range(D))
     most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // (D * max(D * 8, detector.n_compared))))
     rows = np.argsort(-found.score, kind="stable")[:most]
+    tell(f"finding the columns to blame for the {most:,} strangest rows, by column")
     amounts = detector.blame(samples.x[rows])
     order = np.argsort(-amounts, axis=1, kind="stable")[:, :BLAMED]
     columns: dict[str, Any] = {}
@@ -127,6 +131,7 @@ def _blame(detector: Judge, samples: Samples, found: Scores) -> dict[str, Any]:
 
 
 def _draw(detector: Judge, samples: Samples, found: Scores, flags: np.ndarray, out: Path) -> None:
+    tell("drawing the strangest")
     rows = np.argsort(-found.score, kind="stable")[:PICTURED]
     raw = samples.x[rows]
     x = detector.model.preprocess.to_x(torch.from_numpy(np.array(raw)))

@@ -14,9 +14,10 @@ from isthmus.data.samples import Samples
 from isthmus.errors import UsageError, unknown
 from isthmus.evaluation.figures import maps
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import tell
 from isthmus.tools.exploration.encoded_samples import coded, one_set, picture_of, thinned
 from isthmus.tools.exploration.projection import project, refuse_method
-from isthmus.wording import shell_word
+from isthmus.wording import counted, shell_word
 
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
 SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
@@ -78,6 +79,7 @@ def map_codes(
         note = f"the {len(samples):,} test samples are drawn; `{command}` draws all"
         samples = replace(samples, notes=(*samples.notes, note))
     samples = thinned(samples, limit, run.config.training.seed, "map")
+    tell(f"laying out {counted(len(samples), 'code')} by {method}")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
     return CodeMap(samples, found.points, method, found.sentence, color, run.model.preprocess)
 

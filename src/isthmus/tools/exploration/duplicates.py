@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from isthmus.evaluation.figures import neighbor_sheets
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import tell
 from isthmus.tools.exploration.encoded_samples import Coded, all_parts, coded, joined, picture_of
 from isthmus.tools.exploration.near_pairs import CHANCE, NearPair, find_pairs
+from isthmus.wording import counted
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def find_duplicates(
     """
     parts = all_parts(run, source, settings)
     data = coded(run, joined(list(parts.values())))
+    tell(f"comparing {counted(len(data.z), 'sample')} with each other")
     pairs = [pair._replace(raw=float(data.rms(pair.raw))) for pair in find_pairs(data.z, data.x, chance=chance)]
     part = np.repeat(np.arange(len(parts)), [len(samples) for samples in parts.values()])
     return Duplicates(data, tuple(pairs), tuple(parts), part)

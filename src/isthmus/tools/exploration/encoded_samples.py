@@ -23,9 +23,11 @@ from isthmus.evaluation.figures.data_pictures import shown
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
+from isthmus.system.progress import tell
 from isthmus.tools.inference.intake import any_samples, read_parts
 from isthmus.tools.inference.picking import parted, pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
+from isthmus.wording import counted
 
 Settings = Mapping[str, Any]
 PARTS = ("train", "validation", "test")
@@ -66,6 +68,7 @@ def coded(run: RunFolder, samples: Samples) -> Coded:
     Raises: UsageError if the model has no code.
     """
     refuse_without_code(run.model)
+    tell(f"encoding {counted(len(samples), 'sample')}")
     return Coded(samples, np.asarray(run.coder.encode(samples.x)).reshape(len(samples), -1), run.model.preprocess)
 
 

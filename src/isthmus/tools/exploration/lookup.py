@@ -14,9 +14,10 @@ from isthmus.data.samples import Samples
 from isthmus.evaluation.figures import neighbor_sheets
 from isthmus.evaluation.metrics.nearest import Nearest, nearest
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import tell
 from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, picked, picture_of, title
 from isthmus.tools.inference.picking import is_own, parted
-from isthmus.wording import label
+from isthmus.wording import counted, label
 
 K = 10  # as many as stand in a row of the picture
 
@@ -84,6 +85,7 @@ def look_up(
     queries = coded(run, picked(run, wanted, settings))
     data = coded(run, one_set(run, source, settings, part="train"))
     itself = _own_rows(queries.samples, data.samples) if _same_source(run, wanted, source) else None
+    tell(f"finding the nearest of {counted(len(data.z), 'sample')}")
     code = nearest(queries.z, data.z, k, leave_out=itself)
     raw = nearest(queries.x, data.x, k, leave_out=itself)
     return NeighborLookup(queries.samples, data, code, raw._replace(distances=data.rms(raw.distances)))

@@ -13,6 +13,7 @@ from isthmus.errors import DataError
 from isthmus.evaluation.metrics.label_probe import K, beside, chosen, sizes
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import tell
 from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined
 
 
@@ -46,6 +47,7 @@ def probe_run(
         taken.append(coded(run, samples.take(rows)))
     first, second = taken
     z, x, y = (first.z, second.z), (first.x, second.x), (first.samples.labels, second.samples.labels)
+    tell("fitting a classifier to the codes, and to the data itself")
     spaces = beside(z, x, y, k=k, seed=seed)
     accuracies = [found[name] for found in spaces.values() for name in ("knn", "linear")]
     groups = second.samples.groups

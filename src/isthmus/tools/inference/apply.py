@@ -25,6 +25,7 @@ from isthmus.models.photo import PhotoDenoiser
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.system.progress import tell
 from isthmus.system.workers import Progress
 from isthmus.tools.inference.frame_saving import save_frames
 from isthmus.tools.inference.photographs import Wish, denoise_photographs, photographs_of, told
@@ -44,6 +45,7 @@ def reconstruct(
     if run.model.preprocess.series is not None:
         return reconstruct_series(run, source, Path(out), settings)
     samples = pick(run, source, settings)
+    tell(f"reconstructing {counted(len(samples), 'sample')}")
     written = write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
     return _with_set(run, samples, written)
 
@@ -84,6 +86,7 @@ def denoise(
         model.refuse_denoising()
         return reconstruct_series(run, source, out, settings)
     samples = pick(run, source, settings)
+    tell(f"denoising {counted(len(samples), 'sample')}")
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
     return _with_set(run, samples, written, about_noise(run, samples))

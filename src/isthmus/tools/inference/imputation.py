@@ -24,6 +24,7 @@ from isthmus.errors import DataError, UsageError
 from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled, linear_fill
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
+from isthmus.system.progress import tell
 from isthmus.tools.inference.intake import read_input, read_rows, reading_options
 from isthmus.tools.inference.rows_given_back import rows_given_back
 from isthmus.tools.inference.written import TABLES, keep_inputs
@@ -77,6 +78,7 @@ def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
         samples, made = rows.table, answered_rows(run, rows)
     else:
         samples, made = read_input(run, source, settings), None  # with every check that a table has to pass
+    tell(f"filling the gaps of {counted(len(samples), 'row')}")
     if is_array:
         raw, told = samples.x, _write_array(run, answered(run, samples.x) if made is None else made, target)
     else:

@@ -15,6 +15,7 @@ from isthmus.models.abstract_model import evaluation
 from isthmus.parts import networks
 from isthmus.randomness import generator_for
 from isthmus.runs.folder import RunFolder
+from isthmus.system.progress import tell
 from isthmus.training.prepared import Prepared
 
 PART = "classifier"
@@ -72,6 +73,7 @@ def classifier_of(run: RunFolder) -> Classifier:
             message = f"{artifacts.folder / PART} does not fit: {str(error).splitlines()[0]}."
             raise ModelFileError("LATENT-FILE", message, fix=artifacts.remedy(PART)) from None
         return found
+    tell("training a classifier to compare by")
     found = train_classifier(run.prepared)
     about = {"classes": found.classes, "accuracy": found.accuracy, "n_test": found.n_test}
     artifacts.keep(PART, about, {name: value.numpy() for name, value in found.network.state_dict().items()})

@@ -16,6 +16,7 @@ from isthmus.evaluation.figures import figures, strips
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.system.outputs import claimed, free_path
+from isthmus.system.progress import tell
 from isthmus.tools.inference.apply import write_samples
 from isthmus.tools.inference.picking import parted, pick_one
 from isthmus.tools.inference.written import TABLES, keep_inputs
@@ -24,6 +25,7 @@ from isthmus.tools.sampling.made import Made, about_columns, refuse_suffix, visi
 from isthmus.tools.sampling.resemblance import Resemblance, resemblance, training_rows_of
 from isthmus.tools.sampling.sampling import PRIOR, Sampled, draw_samples
 from isthmus.tools.sampling.traversal import QUANTILES, Sweep, column_sheet, sweep_units, write_sweep
+from isthmus.wording import counted
 
 MOST_IN_GRID = 400  # 20 x 20: of more, each would be too small to be seen
 JUDGED = 1_000  # samples that are drawn to be judged, however few are asked for
@@ -43,6 +45,7 @@ def sample(
     target = Path(out)
     keep_inputs(run, run.path, target)
     refuse_suffix(run, target, {".png", ".npy", *TABLES})
+    tell(f"drawing {counted(n, 'sample')}")
     drawn = draw_samples(
         run, max(n, JUDGED if judge else 0), density=density, of=of, seed=seed, temperature=temperature
     )
@@ -50,6 +53,7 @@ def sample(
     if density == "auto" and drawn.source == PRIOR:
         said.append("--density mixture follows the training codes more closely than the prior does")
     if judge:
+        tell("comparing them with real samples")
         try:
             found = resemblance(run, drawn.x, of)
             said += [found.text, found.copies.text]
@@ -58,6 +62,7 @@ def sample(
     kept = Sampled(drawn.x[:n], drawn.z[:n], drawn.source, drawn.labels and drawn.labels[:n])
     if target.suffix in {"", ".png"} and n > MOST_IN_GRID:
         said.append(f"the grid shows the first {MOST_IN_GRID}")
+    tell("writing them")
     more, files = _write_sampled(run, kept, target, found, of)
     said += more
     about = {"source": drawn.source, "seed": seed, "quality": found.as_dict() if found else None}

@@ -1,0 +1,45 @@
+"""Usage errors speak of the command that was typed, and their fix is one that the command takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from isthmus.cli import build_app
+from isthmus.cli.command_frame import run_guarded
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "fix"),
+    [
+        ("score latest x --ot y", "isthmus score: no such option: --ot.", "type --out, or see `isthmus score --help`"),
+        ("train -z 5", "isthmus train: no such option: -z.", "type --z-size, or see `isthmus train --help`"),
+        ("train --zzz", "isthmus train: no such option: --zzz.", "see `isthmus train --help`"),
+        (
+            "score latest",
+            "isthmus score: missing argument INPUT.",
+            "write it as `isthmus score RUN INPUT --out OUT`; see `isthmus score --help`",
+        ),
+        ("train --epochs ten", "isthmus train: --epochs ten: it takes a whole number.", "see `isthmus train --help`"),
+        ("serve latest --port=-3", "isthmus serve: --port -3: ", "see `isthmus serve --help`"),
+        ("sample latest -n", "isthmus sample: option '-n' requires an argument.", "see `isthmus sample --help`"),
+        ("feature lern", "No such command 'lern'.", "type `isthmus feature learn`, or see `isthmus feature --help`"),
+        ("trian", "No such command 'trian'.", "type `isthmus train`, or see `isthmus --help`"),
+        ("--bogus", "No such option: --bogus.", "see `isthmus --help`"),
+    ],
+)
+def test_fault_147_the_command_that_was_typed_is_named(
+    line: str, said: str, fix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = line.split()
+    assert run_guarded(build_app(arguments[0]), arguments) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"error[USAGE]: {said}")
+    assert second == f"fix: {fix}"
+
+
+def test_fault_147_an_option_that_is_offered_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed in ("--epcohs", "--recip", "--batchsize", "--precison"):
+        run_guarded(build_app("train"), ["train", typed, "1"])
+        offered = capsys.readouterr().err.partition("type ")[2].partition(",")[0]
+        assert run_guarded(build_app("train"), ["train", offered]) == 2
+        assert "requires an argument" in capsys.readouterr().err  # known, and given without its value
