@@ -290,8 +290,8 @@ def test_fault_36_the_size_that_mixed_images_are_looked_at_is_told_as_no_size_of
         (tmp_path / name).parent.mkdir(exist_ok=True)
         picture(tmp_path, name, size=size)
     findings = check(tmp_path)
-    assert said(findings, "samples") == ["3 gray images, as if brought to 6 x 6 pixels for this picture"]
-    assert "1 image, as if brought to 6 x 6 pixels for this picture (height x width)." in findings.notes
+    assert said(findings, "samples") == ["3 gray images, resized to 6 x 6 pixels for this picture"]
+    assert "1 image resized to 6 x 6 pixels for this picture (height x width)." in findings.notes
     assert findings.problems[0].problems[1] == "3 x 3: 1 image, e.g. b/1.png"
     asked = check(tmp_path, DataConfig(resize="6x6"))
     assert said(asked, "samples") == ["3 gray images of 6 x 6 pixels"]

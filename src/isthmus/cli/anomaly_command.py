@@ -27,7 +27,7 @@ def score(
     ] = None,
     form: Form = None, shards: AsShards = False, workers: WorkerCount = None, dask: Dask = None,
 ) -> None:  # fmt: skip
-    """Say what does not fit: a score (larger is stranger), a p-value, and whether it is an outlier.
+    """Find odd samples (anomalies): a score, larger is stranger, a p-value, and whether it is an outlier.
 
     \b
     Examples:

@@ -10,9 +10,13 @@ import typer
 from isthmus import settings as configs
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import READING, TRAINING
+from isthmus.cli.text_tables import aligned
+from isthmus.wording import number
 
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")]
-Folder = Annotated[Path | None, typer.Option("--out", help="The folder of the runs; again, to go on. [runs/…-NUMBER]")]
+Folder = Annotated[
+    Path | None, typer.Option("--out", help="The folder of the runs; name it again to go on. [runs/…-NUMBER]")
+]
 SEEDLESS = tuple(name for name in TRAINING if name != "training.seed")
 
 
@@ -20,7 +24,7 @@ def compare(
     io: Io, settings: dict[str, Any],
     names: Annotated[list[str], typer.Argument(metavar="RECIPE… [DATA]", help="Recipes, or runs; the data last.")],
     *, out: Folder = None, sets: Sets = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Each recipe once a seed: 0,1,2.")] = "0",
+    seeds: Annotated[str, typer.Option("--seeds", help="Train each recipe with each of these seeds: 0,1,2.")] = "0",
 ) -> None:  # fmt: skip
     """Train recipes on the same data and set them side by side. [mnist-2k]
 
@@ -36,7 +40,7 @@ def compare(
     members, data = contest.parted(names)
     found = contest.compare(members, data, out=out, seeds=contest.seeds_of(seeds), settings=given, show=io.display)
     written = f"written to {found.folder}: comparison.json, .md, .csv, .png"
-    io.result(found.as_dict(), ["", *found.markdown().split("\n"), "", written])
+    io.result(found.as_dict(), ["", *aligned(found.cells()), *found.failures(), "", written])
 
 
 def sweep(
@@ -45,7 +49,7 @@ def sweep(
     *, recipe: Annotated[str, typer.Option("--recipe", help="The recipe of every run.")] = "modern",
     out: Folder = None, sets: Sets = None,
 ) -> None:  # fmt: skip
-    """Train a run for each value of a setting, and say where more stops paying. [mnist-2k]
+    """Train a run for each value of a setting, and say which value is large enough. [mnist-2k]
 
     \b
     Examples:
@@ -57,11 +61,9 @@ def sweep(
     data, grid = ("mnist-2k", grid) if "=" in grid[0] else (grid[0], grid[1:])
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
     found = scan.sweep(grid, data, recipe=recipe, out=out, settings=given, show=io.display)
-    lines = [
-        f"{p.name:<28} test MSE {p.test_mse:.4g}" + (f"   PCA {p.pca_mse:.4g}" if p.pca_mse else "")
-        for p in found.points
-    ]
-    lines += [f"{name:<28} failed: {why}" for name, why in found.failed.items()]
+    rows = [[p.name, number(p.test_mse), number(p.pca_mse) if p.pca_mse else "–"] for p in found.points]
+    lines = aligned([["", "test MSE", "PCA"], *rows])
+    lines += [f"{name} failed: {why}" for name, why in found.failed.items()]
     io.result(found.as_dict(), ["", *lines, "", found.reason, f"written to {found.folder}: sweep.json, .csv, .png"])
 
 

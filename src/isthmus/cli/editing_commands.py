@@ -51,7 +51,7 @@ def edit(
 
 def learn(
     io: Io, settings: dict[str, Any], run: RunName,
-    name: Annotated[str, typer.Argument(help="How the feature is to be called.")],
+    name: Annotated[str, typer.Argument(help="The name of the new feature.")],
     *,
     of: Annotated[str | None, typer.Option("--class", help="A class of the data.")] = None,
     against: Annotated[str | None, typer.Option("--against", help="Another class. [all others]")] = None,

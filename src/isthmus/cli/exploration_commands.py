@@ -10,9 +10,11 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING
+from isthmus.cli.text_tables import aligned
 from isthmus.runs.finding import find
-from isthmus.wording import counted
+from isthmus.wording import counted, elided, three_digits
 
+MOST_LETTERS = 28  # of a name in a table; files and --json hold all of it
 PRINTED = 10  # rows that are printed; files and --json hold all
 
 Picture = Annotated[
@@ -79,7 +81,7 @@ def neighbors(
         io.say(f"note: {sentence}")
     if out is not None and out.suffix == ".png" and about["n"] > 1:
         io.say(f"note: the picture shows the first of {about['n']:,} samples; a .csv file holds all")
-    lines = [_neighbor(row) for row in about["neighbors"] if row["query"] == about["neighbors"][0]["query"]]
+    lines = _nearest(about["neighbors"])
     io.result(about, [*lines, *([f"written to {out}"] if out else [])])
 
 
@@ -140,9 +142,20 @@ def probe(
     io.result(result, _probed(result))
 
 
-def _neighbor(row: dict[str, Any]) -> str:
-    label = f"  {row['label']}" if row.get("label") else ""
-    return f"{row['space']:<5} {row['rank']:>3}  {row['distance']:<10.4g} {row['id']}{label}"
+def _nearest(rows: list[dict[str, Any]]) -> list[str]:
+    """The neighbors of the first sample: by the code, and beside them by the values themselves."""
+    first = rows[0]["query"]
+    spaces = [[row for row in rows if row["query"] == first and row["space"] == space] for space in ("code", "raw")]
+    table = [["", "by the code", "distance", "by the values", "difference"]]
+    for code, raw in zip(*spaces, strict=True):
+        cells = [part for row in (code, raw) for part in (_named(row), three_digits(row["distance"]))]
+        table.append([str(code["rank"]), *cells])
+    return [f"nearest to {first}:", *aligned(table, left=(1, 3))]
+
+
+def _named(row: dict[str, Any]) -> str:
+    label = f" ({row['label']})" if row.get("label") else ""
+    return elided(row["id"], MOST_LETTERS) + label
 
 
 def _pair(pair: dict[str, Any]) -> str:
@@ -160,7 +173,7 @@ def _probed(result: dict[str, Any]) -> list[str]:
         found = result[key]
         numbers = "".join(f"{found[measure]:>9.4f}" for measure in ("knn", "linear", "nmi", "ari"))
         lines.append(f"{name:<11}{found['size']:>7,}{numbers}")
-    sizes = f"{first['n_train']:,} samples teach, {first['n_test']:,} are asked, {first['n_classes']} classes"
+    sizes = f"trained on {first['n_train']:,} samples, tested on {first['n_test']:,}, {first['n_classes']} classes"
     groups = f" in {counted(result['n_groups'], 'group')}" if "n_groups" in result else ""
     doubt = f"accuracies are of {first['n_test']:,} samples{groups}: ± {result['standard_error']:.2g}"
     return [f"{result['data']}: {sizes}", head, *lines, doubt]

@@ -33,7 +33,7 @@ def reconstruct(
     workers: WorkerCount = None,
     dask: Dask = None,
 ) -> None:
-    """Put every sample of INPUT through the code and back.
+    """Reconstruct every sample of INPUT: encode it, and decode its code.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def denoise(
     workers: WorkerCount = None,
     dask: Dask = None,
 ) -> None:
-    """Clean noisy samples with a run that was trained with --noise, or photographs with `photo`.
+    """Denoise samples with a run that was trained with --noise, or photographs with `photo`.
 
     `photo` is the denoiser that isthmus ships; pictures with hardly any noise are left as they are. It and runs of
     --recipe photo take photographs of any size; each comes out in its own format, with its metadata.
@@ -125,7 +125,7 @@ def encode(
 def decode(
     io: Io, run: RunName, codes: Annotated[Path, typer.Argument(help="Codes that `isthmus encode` wrote.")], *, out: Out
 ) -> None:
-    """Turn codes back into images or rows.
+    """Decode codes into images or rows.
 
     \b
     Examples:
@@ -141,7 +141,7 @@ def impute(
     table: Annotated[str, typer.Argument(help="A table: .csv, .tsv or .parquet.")],
     *, out: Annotated[Path, typer.Option("-o", "--out", help="The full table: .csv, .tsv or .parquet.")],
 ) -> None:  # fmt: skip
-    """Fill the gaps of TABLE by what its other columns say, and tell how sure that is.
+    """Fill the missing values of TABLE from its other columns, and tell how certain that is.
 
     \b
     Examples:

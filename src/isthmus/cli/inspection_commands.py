@@ -11,14 +11,21 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import READING, USING
-from isthmus.errors import ModelFileError
+from isthmus.cli.run_list import ENDED, listed_runs, row_of
+from isthmus.cli.text_tables import aligned
 from isthmus.recipes import RECIPES, resolve
 from isthmus.runs.finding import find, is_photo, look_for_runs
 from isthmus.runs.state import damage, state
 from isthmus.runs.stored import blaming
 from isthmus.system.outputs import refuse_inputs
 from isthmus.version import __version__
-from isthmus.wording import counted, printable, widths
+from isthmus.wording import counted, printable, three_digits, widths
+
+MEASURES = {
+    "mse": "mean squared error", "bce": "binary cross-entropy", "bce_floor": "lowest possible cross-entropy",
+    "psnr_db": "PSNR, dB", "ssim": "SSIM", "nll": "negative log-likelihood", "cost": "cost",
+}  # fmt: skip
+BASELINES = {"mean": "the mean {}", "pca": "PCA of the same size"}
 
 
 def _version(asked: bool) -> None:
@@ -129,10 +136,10 @@ def info(io: Io, run: RunName) -> None:
 
 
 def runs(io: Io) -> None:
-    """List the runs in this folder, newest last, with their main numbers."""
-    found = look_for_runs()
-    rows = [_row(run, found.broken) for run in found.runs]
-    lines = _table(rows) if rows else ["there are no runs here; train one with `isthmus train`"]
+    """List the runs in this folder, those of compare and sweep as well, newest last: data, recipe, error, verdict."""
+    found = look_for_runs(series=True)
+    rows = [row_of(run, found.broken) for run in found.runs]
+    lines = listed_runs(rows) if rows else ["there are no runs here; train one with `isthmus train`"]
     lines += [f"broken: {path} ({error.message})" for path, error in found.broken.items()]
     io.result({"runs": rows, "broken": {str(p): e.message for p, e in found.broken.items()}}, lines)
 
@@ -156,66 +163,44 @@ def _measured(metrics: dict[str, Any]) -> list[str]:
     of = "window" if "series" in about else "row" if len(about["shape"]) == 1 else "image"
     lines = [f"{'data':<10} {about['name']}, {counted(about['n_test'], f'test {of}')}"]
     lines += [f"{'trained on':<10} {about['trained_on']}"] if "trained_on" in about else []
-    lines += [f"{key:<10} {value:.5g}" for key, value in metrics["test"].items() if isinstance(value, float)]
-    lines += [f"{name:<10} mse {numbers['mse']:.5g}" for name, numbers in metrics["baselines"].items()]
-    lines += [f"hidden row, {name:<6} mse {numbers['mse']:.5g}" for name, numbers in metrics.get("filling", {}).items()]
+    lines += ["", *_errors(metrics, of)]
     rivals = {k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})
-    denoised = [f"  {name:<10} {text}" for name, numbers in rivals.items() if (text := _denoised(numbers))]
+    denoised = [f"  {name:<18} {text}" for name, numbers in rivals.items() if (text := _denoised(numbers))]
     lines += [f"of noisy {of}s ({block['noise']}):", *denoised] if denoised else []
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
     lines += [f"note: {text}"] if (text := (metrics.get("set") or {}).get("text")) else []
     return [*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])]
 
 
+def _errors(metrics: dict[str, Any], of: str) -> list[str]:
+    """The numbers on test samples, under each other, and what the simplest rivals reach."""
+    test, rivals = metrics["test"], metrics["baselines"]
+    rows = [("this model", *_named(key, value)) for key, value in test.items() if isinstance(value, float)]
+    rows += [
+        (str(BASELINES.get(name, name)).format(of), *_named("mse", found["mse"])) for name, found in rivals.items()
+    ]
+    rows += [
+        (f"hidden row, {name}", *_named("mse", found["mse"])) for name, found in metrics.get("filling", {}).items()
+    ]
+    return aligned([("on test data", "", ""), *rows], left=(0, 1))
+
+
+def _named(key: str, value: float) -> tuple[str, str]:
+    return MEASURES.get(key, key), three_digits(value)
+
+
 def _denoised(numbers: Any) -> str | None:
     """The PSNR of images, the squared error of all else; None for what is no measurement."""
     found = numbers if isinstance(numbers, dict) else {}
     if found.get("psnr_db") is not None:
-        return f"psnr_db {found['psnr_db']:.2f}"
-    return f"mse {found['mse']:.5g}" if found.get("mse") is not None else None
+        return f"PSNR {found['psnr_db']:.2f} dB"
+    return f"mean squared error {three_digits(found['mse'])}" if found.get("mse") is not None else None
 
 
 def _bounded(bound: dict[str, Any]) -> str:
     sem = "" if bound["nll_sem"] is None else f" ± {bound['nll_sem']:.2f}"
     how = f"{bound['draws']} draws each, {bound['values']}"
     return f"nll        at most {bound['nll']:.2f}{sem} {bound['unit']} ({how})"
-
-
-def _row(run: Any, broken: dict[Path, ModelFileError]) -> dict[str, Any]:
-    """The main numbers of a run; what is wrong with it goes into `broken`, and does not stop the list."""
-    try:
-        run.refuse_broken()
-        with blaming(run.path):
-            return _numbers(run, run.metrics, state(run))
-    except ModelFileError as error:
-        broken[run.path] = error
-        return _numbers(run, {}, "damaged")
-
-
-def _numbers(run: Any, metrics: dict[str, Any], ended: str) -> dict[str, Any]:
-    test = metrics.get("test", {})
-    return {
-        "run": str(run.path),
-        "recipe": metrics.get("recipe"),
-        "z_size": metrics.get("z_size"),
-        "noise": metrics.get("denoising", {}).get("noise"),
-        "epochs": metrics.get("epochs"),
-        "bce": test.get("bce"),
-        "mse": test.get("mse"),
-        "ended": ended,
-    }
-
-
-def _table(rows: list[dict[str, Any]]) -> list[str]:
-    cells = [[_cell(row[key]) for key in row] for row in rows]
-    widths = [max(len(c[i]) for c in [list(rows[0]), *cells]) for i in range(len(rows[0]))]
-    return [
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [list(rows[0]), *cells]
-    ]
-
-
-def _cell(value: Any) -> str:
-    return "-" if value is None else f"{value:.5f}" if isinstance(value, float) else printable(str(value))
 
 
 def _network(model: Any) -> str:
@@ -227,7 +212,7 @@ def _summary(run: Any) -> list[str]:
     record, metrics, config = run.record, run.metrics, run.config
     lines = [
         f"run       {run.path}",
-        f"started   {record.get('started')}, ended: {state(run)}" + _why(record),
+        f"started   {record.get('started')}, ended: {ENDED.get(state(run), state(run))}" + _why(record),
         f"command   {record.get('command') or '(from Python)'}",
         f"data      {config.data.source}",
         *_series(metrics.get("data", {}).get("series")),

@@ -9,7 +9,7 @@ from typing import TextIO
 from isthmus.wording import printable
 
 DRAW_EVERY = 0.2  # seconds between two drawings of the line: fast enough for eyes
-LINE_EVERY = 10.0  # seconds before and between lines in a log: what is done sooner needs none
+LINE_EVERY = 60.0  # seconds before and between lines in a log: a sign of life, where nobody waits for the next
 SOON = 0.5  # seconds: what is done sooner flickers
 
 

@@ -52,7 +52,7 @@ def interpolate(
     steps: Annotated[int, typer.Option("--steps", min=2, max=1_000, help="Samples on the way, ends included.")] = 12,
     path: Annotated[str | None, typer.Option("--path", help="straight or spherical. [both]")] = None,
 ) -> None:  # fmt: skip
-    """Go from one sample to another, through the code.
+    """Interpolate between two samples, through the code.
 
     \b
     Examples:

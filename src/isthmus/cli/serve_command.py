@@ -29,7 +29,7 @@ def serve(
     io: Io, run: RunName, *, port: Port = None, host: Host = "127.0.0.1", allow_network: Network = False,
     watch: Watch = False, open_it: Open = False, until_closed: Until = False,
 ) -> None:  # fmt: skip
-    """Open a page to play with a run: draw, move the code, clean, walk, sample; and an API for programs.
+    """Open a page to try a run: draw, change the code, denoise, interpolate, sample; and an API for programs.
 
     `isthmus serve photo` is for photographs: before and after with a divider, how strongly, and a file to keep. So are
     runs of --recipe photo.

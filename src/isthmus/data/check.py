@@ -113,7 +113,7 @@ class CheckResult:
         if self.as_if is None or name != "samples":
             return text
         images, size = text.split(" of ", 1)
-        return f"{images}, as if brought to {size} for this picture"
+        return f"{images}, resized to {size} for this picture"
 
 
 def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> CheckResult:
@@ -207,7 +207,7 @@ def _difference(pairs: Samples, options: DataConfig) -> Difference:
 
 
 def _as_if(notes: list[str]) -> list[str]:
-    return [re.sub(r" brought to (\d+ x \d+ pixels)", r", as if brought to \1 for this picture", n) for n in notes]
+    return [re.sub(r" brought to (\d+ x \d+ pixels)", r" resized to \1 for this picture", n) for n in notes]
 
 
 def _read_leniently(

@@ -41,6 +41,9 @@ NUMBERS = {
     "parameters": "parameters",
     "seconds": "seconds",
 }
+SHORT = {  # for a terminal, where the whole table stands in one width
+    "mse": "test MSE", "bce_over_floor": "BCE - floor", "psnr_db": "PSNR dB", "knn": "k-NN", "parameters": "weights",
+}  # fmt: skip
 DIGITS = {"psnr_db": 2, "knn": 2, "precision": 2, "recall": 2, "parameters": 0, "seconds": 0}  # after the point
 MOST_DIGITS = 6  # beyond, powers of ten read better
 
@@ -56,9 +59,24 @@ class ComparisonTable:
     def as_dict(self) -> dict[str, Any]:
         return {"out": str(self.folder), "data": self.data, "rows": list(self.rows)}
 
+    def _keys(self) -> list[str]:
+        return [key for key in NUMBERS if any(key in row for row in self.rows)]
+
+    def cells(self) -> list[list[str]]:
+        """The same for a terminal: a head, and a row a recipe or run; what failed stands in no row."""
+        keys = self._keys()
+        rows = [row for row in self.rows if not row["failed"]]
+        return [["", *(SHORT.get(key, key) for key in keys)]] + [
+            [row["name"], *(_cell(key, row.get(key)) or "–" for key in keys)] for row in rows
+        ]
+
+    def failures(self) -> list[str]:
+        """A line for each that failed."""
+        return [f"{row['name']} failed: {row['failed']}" for row in self.rows if row["failed"]]
+
     def markdown(self) -> str:
         """The table, its columns those that some row has."""
-        keys = [key for key in NUMBERS if any(key in row for row in self.rows)]
+        keys = self._keys()
         lines = ["| | " + " | ".join(NUMBERS[key] for key in keys) + " |", "|---|" + "---|" * len(keys)]
         for row in self.rows:
             cells = [_cell(key, row.get(key)) for key in keys] if not row["failed"] else [f"failed: {row['failed']}"]

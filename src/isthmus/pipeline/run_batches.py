@@ -22,8 +22,6 @@ from isthmus.training.display import AbstractDisplay
 from isthmus.training.trainer import Progress
 from isthmus.wording import duration
 
-PLAN = "plan.json"
-
 
 @dataclass(frozen=True)
 class Job:
@@ -114,7 +112,7 @@ class _Within(AbstractDisplay):
 def _write_plan(folder: Path, jobs: Sequence[Job], data: str) -> None:
     plan = {"data": data, "jobs": [{"name": j.name, "recipe": j.recipe, "settings": merge(j.settings)} for j in jobs]}
     plan = json.loads(json.dumps(plan, default=str))
-    path = folder / PLAN
+    path = folder / finding.PLAN
     if path.is_file() and any(folder.glob(f"*/{runs.RECORD}")):  # a plan of which nothing was begun may be mended
         if json.loads(path.read_text(encoding="utf-8")) != plan:
             message = f"{folder} holds a series with other settings."

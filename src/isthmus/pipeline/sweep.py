@@ -22,6 +22,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.settings import merge, parse_sets, where_is
 from isthmus.system import files
 from isthmus.training.display import AbstractDisplay, display_of
+from isthmus.wording import number
 
 # A doubling that explains less than this share of the data's variance more is not worth its place: a hundredth is what
 # the eye begins to miss in the reconstructions of digits (0.0007 of MSE), and well above the spread between seeds.
@@ -100,7 +101,7 @@ def sweep(
             points.append(_point(job.name, combination, run))
     choice, reason = choose(names[0], points if len(names) == 1 else [])
     scan = Scan(folder, data, names, tuple(points), failed, choice, reason)
-    _write(scan)
+    _write(scan, recipe)
     return scan
 
 
@@ -136,17 +137,17 @@ def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
         doublings = np.log2(larger / size)
         gain = (point.validation_mse - after.validation_mse) / point.mean_mse / doublings
         if gain < PAYS:
-            gained = f"{larger:g} explains {abs(gain):.1%} of the variance {'more' if gain > 0 else 'less'} a doubling"
+            gained = f"{abs(gain):.1%} {'more' if gain > 0 else 'less'} of the variance"
             return point.values[0], (
-                f"{name} {size:g}: after it more stops paying. {gained} on validation data, under the {PAYS:.0%} that "
-                f"is asked; the test error there is {point.test_mse:.4g}"
-                + (f", PCA's of that size {point.pca_mse:.4g}." if point.pca_mse is not None else ".")
+                f"{name} {size:g} is large enough. Beyond it, each doubling explains {gained} on validation data (at "
+                f"{larger:g}), below the limit of {PAYS:.0%}. Test error at {size:g}: {number(point.test_mse)}"
+                + (f"; PCA of that size: {number(point.pca_mse)}." if point.pca_mse is not None else ".")
             )
     (size, _), (largest, last) = known[-2:]
     gain = (known[-2][1].validation_mse - last.validation_mse) / last.mean_mse / np.log2(largest / size)
     return None, (
-        f"more still pays at {name} {largest:g}: it explains {gain:.1%} of the variance more a doubling than {size:g}; "
-        "try larger ones"
+        f"{name} {largest:g} is not large enough yet: from {size:g} on, each doubling explains {gain:.1%} more of the "
+        "variance. Try larger values."
     )
 
 
@@ -167,7 +168,7 @@ def _as_list(name: str, value: str) -> str:
     return value.replace("x", ",") if key and is_list(section, key) else value
 
 
-def _write(scan: Scan) -> None:
+def _write(scan: Scan, recipe: str) -> None:
     files.write_json(scan.folder / "sweep.json", scan.as_dict())
     columns = {name: [p.values[i] for p in scan.points] for i, name in enumerate(scan.names)}
     numbers = {key: [getattr(p, key) for p in scan.points] for key in NUMBERS}
@@ -177,7 +178,7 @@ def _write(scan: Scan) -> None:
     lines: dict[str, list[tuple[str, float]]] = {}
     for point in scan.points:
         rest = ", ".join(f"{n} {v}" for n, v in zip(scan.names[1:], point.values[1:], strict=True))
-        lines.setdefault(rest or "ours", []).append((point.values[0], point.test_mse))
+        lines.setdefault(rest or recipe, []).append((point.values[0], point.test_mse))
     if not scan.names[1:]:
         lines["PCA"] = [(p.values[0], p.pca_mse) for p in scan.points if p.pca_mse is not None]
     figure = errors_against(scan.names[0], lines, mark=scan.choice)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 HOME = Path("runs")
+PLAN = "plan.json"  # of a comparison or a sweep, whose runs lie in folders beside it
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
 
 
@@ -109,10 +110,17 @@ class Found(NamedTuple):
     broken: dict[Path, ModelFileError]
 
 
-def look_for_runs() -> Found:
-    """All runs under `runs/` and in the folders beside it: a broken one neither hides nor stops the others."""
+def look_for_runs(*, series: bool = False) -> Found:
+    """All runs under `runs/` and in the folders beside it: a broken one neither hides nor stops the others.
+
+    With `series` those within a comparison or a sweep as well.
+    """
     runs, broken = [], {}
-    for path in [*HOME.glob(f"*/{RECORD}"), *Path().glob(f"*/{RECORD}")]:
+    places = [*HOME.glob(f"*/{RECORD}"), *Path().glob(f"*/{RECORD}")]
+    if series:
+        plans = [*HOME.glob(f"*/{PLAN}"), *Path().glob(f"*/{PLAN}")]
+        places += [path for plan in plans for path in plan.parent.glob(f"*/{RECORD}")]
+    for path in places:
         run = RunFolder(path.parent)
         try:
             runs.append((str(run.record.get("started", "")), _changed(path), run))

@@ -13,7 +13,7 @@ def test_sizes_that_double_stand_at_even_steps_under_their_own_names() -> None:
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[2, 0.3], [8, 0.1], [32, 0.05]])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "8", "32"]
-    assert any("more stops paying" in text.get_text() for text in axes.texts)
+    assert any("large enough" in text.get_text() for text in axes.texts)
 
 
 def test_words_stand_side_by_side_and_close_numbers_to_scale() -> None:

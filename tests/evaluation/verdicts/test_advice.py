@@ -51,12 +51,12 @@ def test_fault_108_little_explained_and_nothing_compressed_are_not_called_good()
     small = next(v for v in found if v.id == "code-size")
     assert_found(small, "fail", "A code of 1 number", "18% is explained, by PCA of the same size 9%")
     assert str(small.try_next).endswith("--z-size 32")
-    assert headline(found, one).startswith("Not good yet (code-size)")
+    assert headline(found, one).startswith("Not good yet (the code holds little)")
     exact = metrics(data__shape=[20], test={"mse": 0.001})
     exact["baselines"] = {"mean": {"mse": 1.0}, "pca": {"mse": 1e-14, "n_components": 8}}
     told = judge_all(exact, FALLING, replace(HEALTHY, likelihood="gaussian"))
     assert_found(next(v for v in told if v.id == "beats-pca"), "warn", "PCA with 8 numbers loses nothing")
-    assert headline(told, exact).startswith("Usable, but see beats-pca")
+    assert headline(told, exact).startswith("Usable, but no better than PCA")
     assert "PCA" not in headline(told, exact).partition(":")[2]
 
 

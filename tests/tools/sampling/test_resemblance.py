@@ -59,7 +59,7 @@ def test_a_limit_from_few_test_samples_accuses_no_more_honest_ones(n_test: int) 
 def test_the_share_that_chance_gives_is_told_for_the_test_samples_there_are() -> None:
     found = check_copies(cloud(500, 1), cloud(2_000, 0), cloud(10, 2))
     assert not found.suspicious
-    assert "nearer to a training sample than 10 of 10 test samples do, where chance gives about 45" in found.text
+    assert "closer to a training sample than 10 of 10 test samples are; about 45 are expected by chance" in found.text
 
 
 def test_few_test_samples_cannot_clear_new_ones_of_being_copies() -> None:
@@ -67,7 +67,7 @@ def test_few_test_samples_cannot_clear_new_ones_of_being_copies() -> None:
     found = CopyCheck(np.zeros(500, int), np.ones(500), 0.5, 1.0, 4, 353)
     assert not found.suspicious
     assert found.text.startswith("Too few test samples (4) to tell whether samples are copies: 353 of 500 samples lie ")
-    assert "than 4 of 4 test samples do, where chance gives about 100 (" in found.text
+    assert "than 4 of 4 test samples are; about 100 are expected by chance (" in found.text
 
 
 @pytest.mark.parametrize(("n_test", "enough"), [(4, False), (20, False), (40, True), (149, True), (10_000, True)])

@@ -51,7 +51,7 @@ def errors_against(name: str, lines: Mapping[str, Sequence[tuple[str, float]]], 
     axes.set_ylabel("test error (MSE)")
     if mark is not None:
         axes.axvline(places[mark], color=MUTED, linewidth=0.8, dashes=(2, 3))
-        axes.annotate("more stops paying", (places[mark], 1), xycoords=("data", "axes fraction"), xytext=(6, -2),
+        axes.annotate("large enough", (places[mark], 1), xycoords=("data", "axes fraction"), xytext=(6, -2),
                       textcoords="offset points", va="top", color=MUTED, fontsize=SMALL * 72 / DPI)  # fmt: skip
     _name_ends(axes, ends)
     return figure

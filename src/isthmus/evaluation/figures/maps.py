@@ -67,7 +67,7 @@ def thumbnails(
         box[:] = tile[: box.shape[0], : box.shape[1]]
     page = _page(width, height, names if groups is not None else ())
     page.image(sheet, MARGIN, MARGIN, width, height, interpolation="nearest")
-    few = f"{len(rows):,} of {len(points):,} samples, one a field" if len(rows) < len(points) else ""
+    few = f"{len(rows):,} of {len(points):,} samples, one per tile" if len(rows) < len(points) else ""
     _key(page, width, height, groups, names, " · ".join(filter(None, [note, few])))
     return page.figure
 

@@ -66,29 +66,29 @@ def overfitting(case: Case) -> Verdict | None:
     if gap.on == "validation":
         mse, mean = case.facts.validation_mse, case.facts.validation_varies
     negligible = mse is not None and mean is not None and mse < NEGLIGIBLE * mean
-    few = f"{case.tested} cannot tell chance from more"
+    few = f"with {case.tested} that is uncertain"
     if gap.ratio <= A_LITTLE:
-        text = "It does not overfit" if gap.n > 1 else f"No overfitting to be seen, though {few}"
+        text = "It does not overfit" if gap.n > 1 else f"It does not seem to overfit, but {few}"
         return Verdict("overfitting", "pass", f"{text}: {numbers}.")
     if negligible:
-        text = f"It overfits a little, where over {1 - NEGLIGIBLE:.0%} of what varies is explained: {numbers}."
+        text = f"It overfits a little, but explains over {1 - NEGLIGIBLE:.0%} of the variance: {numbers}."
         return Verdict("overfitting", "pass", text)
     small = case.counts_in_constants and gap.test - gap.train < A_TENTH
     if not gap.exceeds(1):
         if gap.ratio <= CLEARLY or small:
-            return Verdict("overfitting", "pass", f"No overfitting that could not be chance: {numbers}.")
+            return Verdict("overfitting", "pass", f"No clear overfitting; the difference can be chance: {numbers}.")
         text = f"It may overfit, but {few}: {numbers}."
         return Verdict("overfitting", "warn", text, case.memorize_less())
     if gap.ratio <= CLEARLY:
         return Verdict("overfitting", "pass", f"It overfits a little, as most networks do: {numbers}.")
     if small:
-        lost = f"less than {A_TENTH:.0%} of what a constant costs comes from learning by heart"
+        lost = f"less than {A_TENTH:.0%} of what a constant costs comes from memorization"
         return Verdict("overfitting", "pass", f"It overfits a little: {numbers}; {lost}.")
     if not gap.exceeds(CLEARLY):
-        text = f"It overfits, perhaps clearly, for {case.tested} cannot tell how much: {numbers}."
+        text = f"It overfits; {case.tested} cannot show how much: {numbers}."
         return Verdict("overfitting", "warn", text, case.memorize_less())
     level: Level = "fail" if gap.exceeds(BADLY) else "warn"
-    text = f"It clearly overfits, so it knows its training {case.sample}s partly by heart: {numbers}."
+    text = f"It clearly overfits: it has memorized part of its training {case.sample}s; {numbers}."
     return Verdict("overfitting", level, text, case.memorize_less())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from isthmus.evaluation.verdicts import collapse, data_questions, questions, removed_check, settings_questions, symptoms
 from isthmus.evaluation.verdicts.advice import with_one_cure
+from isthmus.evaluation.verdicts.brief_names import in_brief
 from isthmus.evaluation.verdicts.cases import Case, History, Metrics, Verdict, finite
 from isthmus.evaluation.verdicts.noise_check import judge_noise
 from isthmus.evaluation.verdicts.verdict_inputs import Facts
@@ -93,8 +94,8 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
     warned = [v["id"] for v in found if v["level"] == "warn"]
     case = Case(metrics, (), Facts(source="", recipe="", best_epoch=0, epochs=0))
     hollow = bool(HOLLOW & {*warned}) or ("beats-pca" in warned and case.pca_loses_nothing)
-    opening = f"{'Usable' if hollow else 'Good'}, but see {', '.join(warned)}" if warned else "Good"
-    opening = f"Not good yet ({', '.join(failed)})" if failed else opening
+    opening = f"{'Usable' if hollow else 'Good'}, but {in_brief(warned)}" if warned else "Good"
+    opening = f"Not good yet ({in_brief(failed)})" if failed else opening
     block = metrics.get("denoising")
     if "nothing-to-learn" in failed:  # errors beside those of the mean would read "0 against 0"
         return f"{opening}: its training samples do not differ."

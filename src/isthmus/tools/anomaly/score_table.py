@@ -170,7 +170,7 @@ def _refuse(run: RunFolder, source: str | Path, out: Path, picture: str | Path |
         message = f"the picture cannot be written as {Path(picture).suffix or 'a folder'}."
         raise UsageError("USAGE-OUT", message, fix="name a .png file with --picture")
     if not run.model.preprocess.is_image and run.model.preprocess.series is None:
-        message = "rows of a table make no picture; the columns to blame stand in the table of scores."
+        message = "rows of a table make no picture; the file of scores names the columns to blame."
         raise UsageError("USAGE-OUT", message, fix="leave out --picture")
 
 

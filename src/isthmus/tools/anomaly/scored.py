@@ -34,7 +34,8 @@ class Scored:
     @property
     def text(self) -> str:
         if not self.n_calibration:
-            return f"{self.n:,} scores, and no outliers: which are strange enough cannot be said. Written to {self.out}"
+            why = "there are too few validation samples to set a threshold"
+            return f"{self.n:,} scores, and no outliers: {why}. Written to {self.out}"
         n_found = counted(self.n_outliers, "outlier")
         if self.groups is not None:
             found, groups = self.groups

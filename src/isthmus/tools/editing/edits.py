@@ -20,6 +20,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.tools.editing.directions import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
 from isthmus.tools.editing.features import Feature
 from isthmus.tools.editing.levels import levels_of, turned
+from isthmus.tools.editing.present_features import have_already, sentence
 from isthmus.tools.inference.apply import write_samples
 from isthmus.tools.inference.picking import parted, pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
@@ -90,6 +91,7 @@ def edit(
     settings: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
     """Writes the edited samples of `source` (as for `picking.pick`) to `out`; `strip` is a picture from -3 to 3.
+    Samples that are known to have what is asked for already are left as they are.
 
     Raises: UsageError for an `out` that would replace the input; DataError as reading.
     """
@@ -99,13 +101,16 @@ def edit(
         refuse_picture(run, strip)
     samples = pick(run, source, settings)
     z = run.coder.encode(samples.x)
-    edited = run.coder.decode(edit.apply(z, strength))
+    edited, known = np.array(run.coder.decode(edit.apply(z, strength))), levels_of(run)
+    alone = have_already(samples, edit.parts, known) if strength > 0 else np.zeros(len(samples), bool)
+    edited[alone] = samples.x[alone]
     kept, about_labels = _relabeled(samples, edit)
     written = write_samples(run, kept, edited, Path(out), Path(source))
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
+    said += [sentence(int(alone.sum()), len(alone))] if alone.any() else []
     moved = _moved(samples, run.coder.decode(z), edited, edit, strength)
     said += [_reached(found) for found in moved]
-    levels = [levels_of(run).get(str(feature.evidence.get("level"))) for _, feature in edit.parts]
+    levels = [known.get(str(feature.evidence.get("level"))) for _, feature in edit.parts]
     said += [turned(level, run.coder.decode(z), edited) for level in levels if level is not None]
     said += about_labels if Path(out).suffix in TABLES else []
     if strip is not None:

@@ -70,18 +70,20 @@ class CopyCheck:
     @property
     def text(self) -> str:
         n = len(self.rows)
-        lie = f"{self.n_near} of {n:,} samples {'lies' if self.n_near == 1 else 'lie'} nearer to a training sample than"
+        near = (
+            f"{self.n_near} of {n:,} new samples {'is' if self.n_near == 1 else 'are'} closer to a training sample than"
+        )
         others = self.n_test + 1 - self.rank  # that lie at `limit` or farther
-        share = f"{lie} {others:,} of {self.n_test:,} test samples do"
+        share = f"{near} {others:,} of {self.n_test:,} test samples are"
         usual = f"{self._usual:.0f}"
         median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
         if self.suspicious:
-            many = f"far more than the {usual} that chance gives ({median})"
-            return f"Copies? {share}, {many}. Look at them: what is close to the average may lie that near too."
+            many = f"far more than the {usual} expected by chance ({median})"
+            return f"Copies? {share}, {many}. Look at them: samples close to the average may be that close as well."
         if not self.tellable:
             few = f"Too few test samples ({self.n_test:,}) to tell whether samples are copies"
-            return f"{few}: {share}, where chance gives about {usual} ({median})."
-        return f"No sign of copying: {share}, where chance gives about {usual} ({median})."
+            return f"{few}: {share}; about {usual} are expected by chance ({median})."
+        return f"No sign of copying: {share}; about {usual} are expected by chance ({median})."
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""The list of runs that `isthmus runs` prints: a row a run, also while it trains and where it is damaged."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from isthmus.cli.text_tables import aligned
+from isthmus.errors import IsthmusError, ModelFileError
+from isthmus.evaluation.verdicts.brief_names import in_brief
+from isthmus.runs.state import state
+from isthmus.runs.stored import blaming
+from isthmus.wording import elided, three_digits
+
+ENDED = {  # how a run ended, in words; what is not here is told as it is
+    "budget": "finished", "patience": "finished early", "request": "ended by hand", "unjudged": "not judged",
+}  # fmt: skip
+
+
+def row_of(run: Any, broken: dict[Path, ModelFileError]) -> dict[str, Any]:
+    """The main numbers of a run; what is wrong with it goes into `broken`, and does not stop the list."""
+    try:
+        run.refuse_broken()
+        with blaming(run.path):
+            return _numbers(run, run.metrics, state(run))
+    except ModelFileError as error:
+        broken[run.path] = error
+        return _numbers(run, {}, "damaged")
+
+
+def _numbers(run: Any, metrics: dict[str, Any], ended: str) -> dict[str, Any]:
+    test, planned = metrics.get("test", {}), _planned(run)
+    return {
+        "run": str(run.path),
+        "data": metrics.get("data", {}).get("name") or planned.get("data"),
+        "recipe": metrics.get("recipe") or planned.get("recipe"),
+        "z_size": metrics.get("z_size"),
+        "noise": metrics.get("denoising", {}).get("noise"),
+        "epochs": metrics.get("epochs"),
+        "bce": test.get("bce"),
+        "mse": test.get("mse"),
+        "verdict": _verdict(metrics),
+        "ended": ended,
+    }
+
+
+def _planned(run: Any) -> dict[str, str]:
+    """What a run that is not judged yet trains; nothing of one whose settings cannot be read."""
+    with suppress(IsthmusError):
+        config = run.config
+        return {"data": Path(config.data.source).stem, "recipe": config.recipe}
+    return {}
+
+
+def _verdict(metrics: dict[str, Any]) -> str | None:
+    """`good`, or in a few words what stands against it; None before it is judged."""
+    verdicts = metrics.get("verdicts")
+    if not verdicts:
+        return None
+    worst = {level: [v["id"] for v in verdicts if v["level"] == level] for level in ("fail", "warn")}
+    return in_brief(worst["fail"] or worst["warn"]) or "good"
+
+
+def listed_runs(rows: list[dict[str, Any]]) -> list[str]:
+    """The same rows as a table for people."""
+    head = ["run", "data", "recipe", "code", "test MSE", "ended", "verdict"]
+    cells = [
+        [
+            row["run"], elided(row["data"] or "–", 16), row["recipe"] or "–", str(row["z_size"] or "–"),
+            "–" if row["mse"] is None else three_digits(row["mse"]),
+            ENDED.get(row["ended"], row["ended"]), elided(row["verdict"] or "–", 34),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return aligned([head, *cells], left=(0, 1, 2, 5, 6))

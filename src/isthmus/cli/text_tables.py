@@ -1,0 +1,38 @@
+"""Tables for people: columns of text under each other, numbers to the right, no wider than a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isthmus.wording import printable
+
+WIDEST = 100  # characters: what a terminal beside an editor holds
+GAP = "  "
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+    """A line a row, the first the head; the columns at the places `left` begin at the left, all others end at the
+    right. A table that is too wide goes on below, its first column repeated.
+
+    >>> aligned([["name", "MSE"], ["vae", "0.01"], ["b", "10.5"]])
+    ['name   MSE', 'vae   0.01', 'b     10.5']
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    blocks, width = [[0]], widths[0]
+    for i in range(1, len(widths)):
+        width += len(GAP) + widths[i]
+        if width > WIDEST and len(blocks[-1]) > 1:
+            blocks.append([0])
+            width = widths[0] + len(GAP) + widths[i]
+        blocks[-1].append(i)
+    lines: list[str] = []
+    for block in blocks:
+        lines += [""] if lines else []
+        lines += [_line(row, block, widths, left) for row in cells]
+    return lines
+
+
+def _line(row: Sequence[str], block: Sequence[int], widths: Sequence[int], left: Sequence[int]) -> str:
+    cells = [row[i].ljust(widths[i]) if i in left else row[i].rjust(widths[i]) for i in block]
+    return GAP.join(cells).rstrip()

@@ -1,0 +1,44 @@
+"""What a verdict that is no pass says, in a few words: for the sentence that tells a whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+BRIEF = {
+    "cost-never-fell": "it learned nothing",
+    "beats-mean": "no better than the mean",
+    "beats-pca": "no better than PCA",
+    "denoiser-beats-filter": "no better than a simple filter",
+    "structure-removed": "it may take away detail",
+    "nothing-to-learn": "nothing to learn",
+    "too-little-data": "little data",
+    "value-range": "much of the value range unused",
+    "extreme-values": "a few extreme values",
+    "classes": "classes with few samples",
+    "test-unlike-training": "test data unlike the training data",
+    "one-test-sample": "one test sample outweighs all others",
+    "code-size": "the code holds little",
+    "learning-rate": "the learning rate does not fit",
+    "penalty-weight": "the penalty weight does not fit",
+    "fixed-variance": "the noise scale is fixed",
+    "exploded-kl": "the code is far from its prior",
+    "explains-little": "it explains little of the data",
+    "overfitting": "overfitting",
+    "stopped-too-early": "trained briefly",
+    "dead-units": "unused units",
+    "saturated-units": "saturated units",
+    "posterior-collapse": "posterior collapse",
+    "log-variance-held": "variances at their limits",
+    "dead-codes": "unused codewords",
+    "targets-out-of-range": "values out of range",
+    "train-test-overlap": "test samples in the training data",
+}
+
+
+def in_brief(ids: Sequence[str]) -> str:
+    """The verdicts of these ids in a few words.
+
+    >>> in_brief(["dead-units", "overfitting"])
+    'unused units, overfitting'
+    """
+    return ", ".join(BRIEF.get(name, name) for name in ids)

@@ -1,0 +1,12 @@
+"""Every verdict has a few words for the headline, none of them an id."""
+
+from __future__ import annotations
+
+from isthmus.evaluation.verdicts.brief_names import BRIEF, in_brief
+from isthmus.report.sections.headline import TITLES
+
+
+def test_every_verdict_has_words_that_are_no_id() -> None:
+    assert BRIEF.keys() == TITLES.keys()
+    assert not BRIEF.keys() & {*BRIEF.values()} - {"overfitting"}
+    assert in_brief(["stopped-too-early", "dead-units"]) == "trained briefly, unused units"
