@@ -26,7 +26,7 @@ def test_honest_samples_are_no_copies() -> None:
     found = check_copies(cloud(500, 1), cloud(2_000, 0), cloud(500, 2))
     assert not found.suspicious
     assert found.text.startswith("No sign of copying: ")
-    assert f"{found.n_near} of 500 samples" in found.text
+    assert f"{found.n_near} of 500 new samples" in found.text
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])
@@ -66,7 +66,8 @@ def test_few_test_samples_cannot_clear_new_ones_of_being_copies() -> None:
     # 147 of 500 stay farther: of 4 test samples none lies nearer than 353 of 500 do with chance (1 - 0.7)^4 = 0.008
     found = CopyCheck(np.zeros(500, int), np.ones(500), 0.5, 1.0, 4, 353)
     assert not found.suspicious
-    assert found.text.startswith("Too few test samples (4) to tell whether samples are copies: 353 of 500 samples lie ")
+    few = "Too few test samples (4) to tell whether samples are copies: 353 of 500 new samples are closer "
+    assert found.text.startswith(few)
     assert "than 4 of 4 test samples are; about 100 are expected by chance (" in found.text
 
 
