@@ -116,8 +116,8 @@ def chunk_of(n_values: int) -> int:
 
 def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: int | None = None) -> Iterator[Tensor]:
     """x of all samples in their order, chunk by chunk, on the device."""
-    chunks = data.split(chunk or chunk_of(preprocess.size))
-    for batch in each(chunks, len(chunks)):
+    n = chunk or chunk_of(preprocess.size)
+    for batch in each(data.split(n), -(-len(data) // n)):  # data that stays on disk gives one chunk after the other
         yield as_x(batch.to(device), preprocess)
 
 
