@@ -15,9 +15,12 @@ import pytest
 import isthmus
 import tiny
 from isthmus.api import Run
+from isthmus.data.batching.split import held_apart
+from isthmus.evaluation.figures import maps
 from isthmus.pipeline.reporting import report, run_data_of
 from isthmus.report import RunData, compose
 from isthmus.report.markup import numeral
+from isthmus.report.page import asset
 from isthmus.report.sections.denoising import denoising
 from isthmus.report.sections.headline import TITLES, opening
 from isthmus.report.sections.provenance import read_drawing
@@ -340,3 +343,51 @@ def test_a_tables_denoiser_is_compared_by_its_error(table_run: Run) -> None:
     assert [row["value"] for row in section.values["table"]] == [numeral(v) for v in (0.1, 0.2, 0.25, 1.0)]
     assert "from 0.250 to 0.100" in section.read
     assert "That leaves 40% of the squared error" in section.read
+
+
+def test_the_least_possible_cost_is_that_of_the_samples_that_chose_the_epoch(digit_run: Run) -> None:
+    found = run_data_of(Run(digit_run.path))
+    prepared, share = found.prepared, digit_run.config.training.calibration
+    assert prepared is not None
+    watched, _ = held_apart(prepared.splits.validation, share, digit_run.config.training.seed)
+    x = np.clip(watched.x / 255, 1e-12, 1 - 1e-12)
+    entropy = float((-x * np.log(x) - (1 - x) * np.log(1 - x)).mean())
+    (section,) = (s for s in compose(found).sections if s.id == "training")
+    (level,) = (v for v in section.values["levels"] if v["name"] == "least possible in validation")
+    assert float(re.search(r'value="([^"]+)"', level["value"])[1]) == pytest.approx(entropy, rel=1e-5)  # float32
+    assert f"on {len(watched):,} images that do not train" in section.read
+
+
+def test_units_have_one_order_in_report_traverse_and_app(digit_run: Run) -> None:
+    sections = {s.id: s.values for s in compose(run_data_of(Run(digit_run.path))).sections}
+    names = [f"unit {k}" for k in digit_run.traverse().units]
+    assert [unit["name"] for unit in sections["code"]["units"]] == names
+    assert [strip["name"] for strip in sections["imagined"]["strips"]] == names[:6]
+
+
+def test_duplicates_are_counted_and_their_list_is_folded(tmp_path: Path) -> None:
+    rows = tiny.table(120)
+    rows[60:72] = rows[0]
+    np.save(tmp_path / "t.npy", rows)
+    run = isthmus.train(tmp_path / "t.npy", out=tmp_path / "run", **tiny.FAST)
+    (section,) = (s for s in compose(run_data_of(Run(run.path))).sections if s.id == "data")
+    told = dict(section.values["rows"])["duplicates"]
+    assert re.fullmatch(r"\d+ of \d+ equal an earlier one", told)
+    assert len(section.values["pairs"]) + section.values["unlisted"] == int(told.split()[0])
+    (folded,) = (d for d in Page(run.path / "report.html").all("details") if "Duplicates" in d.text)
+    assert section.values["pairs"][0] in folded.text
+
+
+def test_those_that_passed_are_counted_once(run: Run, page: Page) -> None:
+    n = sum(v["level"] == "pass" for v in run.metrics["verdicts"])
+    words = [e.text for e in page.all("section", class_="verdicts")[0].walk() if e.tag in {"h2", "summary"}]
+    assert [re.findall(r"\d+ (?:checks? )?passed", text) for text in words] == [
+        [],
+        [f"{n} check{'s' * (n != 1)} passed"],
+    ]
+
+
+def test_a_class_has_one_color_in_pages_and_pictures() -> None:
+    light = re.search(r":root \{(.*?)\}", asset("style.css"), re.S)
+    assert light is not None
+    assert dict(re.findall(r"--c(\d): (#\w+);", light[1])) == {str(k): color for k, color in enumerate(maps.TEN)}

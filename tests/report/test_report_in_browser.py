@@ -186,3 +186,24 @@ def test_it_prints_on_white_with_everything_open(browser: Any, pages: dict[str, 
         printed = seen.page.pdf(path=tmp_path / "page.pdf", format="A4")
         assert seen.page.locator("details[open]").count() == seen.page.locator("details").count()
         assert printed.startswith(b"%PDF")
+
+
+def test_a_click_keeps_a_point_of_the_map(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["digits"]) as seen:
+        plot = seen.page.locator("svg.map")
+        plot.scroll_into_view_if_needed()
+        box = plot.bounding_box()
+        seen.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        kept = seen.page.locator(".look output").inner_text()
+        seen.page.mouse.move(box["x"] + 5, box["y"] + 5)
+        assert seen.page.locator(".look output").inner_text() == kept
+        assert plot.locator(".chosen.kept").count() == 1
+
+
+def test_what_is_wider_than_a_phone_says_so(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["digits"], "phone") as seen:
+        hidden = """[...document.querySelectorAll(".scroll")].map((box) =>
+          [box.scrollWidth > box.clientWidth + 1, box.previousElementSibling.hidden])"""
+        found = seen.page.evaluate(hidden)
+        assert [True, False] in found  # the drawing of the network
+        assert all(wide != unseen for wide, unseen in found)

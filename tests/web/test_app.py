@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from isthmus.api import Run
+from isthmus.runs.folder import RunFolder
 from served import app_of, client, png
 
 NAMES = ["../../x.png", "..\\..\\x.png", "/etc/passwd", "C:\\x.png", "a\x00b.png", "CON", "x" * 300, "<script>.png"]
@@ -132,3 +133,7 @@ def test_units_come_in_the_order_of_what_they_move(digit_run: Run) -> None:
     assert moved == sorted(moved, reverse=True)
     assert sorted(u["unit"] for u in units) == list(range(12))
     assert [u["unit"] for u in units] == digit_run.traverse().units.tolist()
+    latent = RunFolder(digit_run.path).latent
+    for u in units:
+        mean, deviation = latent.mean[u["unit"]], latent.std[u["unit"]]
+        assert u["ends"] == pytest.approx([mean - 3 * deviation, mean + 3 * deviation], rel=1e-5)

@@ -90,9 +90,10 @@ def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarra
     if limit >= len(rows) or labels is None:
         return rows[:limit]
     found = labels[rows]
+    order = np.argsort(found, kind="stable")
+    ordered = found[order]
     rank = np.empty(len(rows), dtype=np.int64)  # how many of the same class came before
-    for label in np.unique(found):
-        rank[found == label] = np.arange(np.count_nonzero(found == label))
+    rank[order] = np.arange(len(rows)) - np.searchsorted(ordered, ordered)
     return rows[np.sort(np.argsort(rank, kind="stable")[:limit])]
 
 

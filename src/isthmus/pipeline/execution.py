@@ -153,7 +153,7 @@ def _judge(
             prepared.config,
             prepared=prepared,
             model=model,
-            moments=code_moments(latent),
+            moments=code_moments(latent, model),
             given_passed=passed,
             given_rivals=rivals,
         ),

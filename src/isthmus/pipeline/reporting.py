@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from isthmus.errors import DataError, IsthmusError, ModelFileError, UsageError
+from isthmus.models.abstract_model import AbstractModel
+from isthmus.models.autoencoder import Model
 from isthmus.report import RunData, compare, compose
 from isthmus.report.page import render
 from isthmus.report.run_data import CodeMoments
@@ -23,10 +26,12 @@ from isthmus.runs.stored import blaming
 from isthmus.runs.training_data import ReadOnce, read_again
 from isthmus.system import files
 from isthmus.system.progress import tell
+from isthmus.tools.sampling.traversal import movements
 from isthmus.training.display import AbstractDisplay
 from isthmus.wording import shell_word
 
 REPORT, COMPARISON = "report.html", "comparison"
+MEASURED = 128  # units whose effect is measured, twice as many as the page draws; each costs as much as 128 samples
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
         missing = (f"{lost}, the code and the counts of the data: {error.message}",)
     latent, lost = _latent(run) if model is not None else (None, ())
-    moments, missing = code_moments(latent), (*missing, *lost)
+    moments, missing = code_moments(latent, model), (*missing, *lost)
     return RunData(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
 
 
@@ -115,11 +120,19 @@ def _latent(run: RunFolder) -> tuple[Latent | None, tuple[str, ...]]:
         return None, ()
 
 
-def code_moments(latent: Latent | None) -> CodeMoments | None:
+def code_moments(latent: Latent | None, model: AbstractModel | None = None) -> CodeMoments | None:
     """What the page tells of the codes; None for a model without one."""
     if latent is None:
         return None
-    return CodeMoments(latent.mean, latent.covariance, latent.class_means, latent.classes)
+    moved = _movement(latent, model) if isinstance(model, Model) and model.bottleneck.continuous else None
+    return CodeMoments(latent.mean, latent.covariance, latent.class_means, latent.classes, moved)
+
+
+def _movement(latent: Latent, model: Model) -> np.ndarray:
+    """(Z,) how much each unit moves the output; NaN for all but the most spread of many."""
+    moved, units = np.full(latent.z_size, np.nan), np.argsort(-latent.std, kind="stable")[:MEASURED]
+    moved[units] = movements(model, latent, units)
+    return moved
 
 
 def _run(name: str | Path | RunFolder, module: nn.Module | None) -> RunFolder:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from isthmus.report.markup import Html, legible
 from isthmus.version import __version__
+from isthmus.wording import elided
 
 TEMPLATES = "templates"
 STYLE, SCRIPT = "style.css", "script.js"
@@ -48,7 +49,7 @@ def frame_of(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("isthmus.report", TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -56,6 +57,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["elided"] = elided
+    return environment
 
 
 def _readable(value: Any) -> Any:

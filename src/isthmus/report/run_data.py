@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.config import Config
+from isthmus.data.batching.split import held_apart
 from isthmus.data.samples import Samples
 from isthmus.evaluation.metrics.baselines import Rivals, fit_rivals
 from isthmus.evaluation.metrics.forward_pass import Passed, pass_through
@@ -24,12 +25,16 @@ LARGE = 2_000  # training samples of so many values that their covariance is not
 
 @dataclass(frozen=True)
 class CodeMoments:
-    """Of the codes of all training samples: `mean` (Z,), `covariance` (Z, Z), `class_means` (K, Z)."""
+    """Of the codes of all training samples: `mean` (Z,), `covariance` (Z, Z), `class_means` (K, Z).
+
+    `movement` (Z,) is how much each unit moves the output, as `isthmus traverse` measures it; NaN where not measured.
+    """
 
     mean: np.ndarray
     covariance: np.ndarray
     class_means: np.ndarray
     classes: tuple[str, ...]
+    movement: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,16 @@ class RunData:
     @cached_property
     def test(self) -> Samples | None:
         return self.prepared.splits.test if self.prepared is not None else None
+
+    @cached_property
+    def watched(self) -> Samples | None:
+        """The validation samples whose cost chose the epoch: without those that only calibrate scores."""
+        if self.prepared is None:
+            return None
+        training = self.record.get("settings", {}).get("training", {})  # runs of before kept none apart
+        share, config = training.get("calibration", 0), self.prepared.config
+        validation = self.prepared.splits.validation
+        return held_apart(validation, share, config.training.seed, rule=config.data.split)[0]
 
     @cached_property
     def passed(self) -> Passed | None:

@@ -29,6 +29,7 @@ from isthmus.tools.sampling.traversal import movements, usual_code
 
 EDITS = 64  # edits kept: a walk over all sliders of a page makes fewer
 RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: further out the decoder was never trained
+REACH = 3.0  # standard deviations from the mean at which the small pictures beside a slider stand, as in the report
 DARK = 0.5  # a mean border below is dark
 
 
@@ -94,6 +95,8 @@ class LoadedRun:
             latent, numbers = self.latent, np.arange(self.latent.z_size)
             moved = movements(self.coder, latent, numbers)
             low, high = np.quantile(latent.codes, RANGE, axis=0)
+            ends = latent.mean + np.array([[-REACH], [REACH]]) * latent.std
+            ends = ends if self.coder.bottleneck.signed else ends.clip(0, 1)
             return [
                 {
                     "unit": int(u),
@@ -101,6 +104,7 @@ class LoadedRun:
                     "low": float(low[u]),
                     "high": float(max(high[u], low[u] + 1e-6)),
                     "usual": float(latent.mean[u]),
+                    "ends": ends[:, u].tolist(),
                 }
                 for u in np.argsort(-moved, kind="stable")
             ]

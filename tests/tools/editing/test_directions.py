@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,3 +127,9 @@ def test_names_stand_for_classes_measures_and_learned_features(digit_run: Run) -
     assert "did you mean 'slant'" in str(caught.value.fix)
     with pytest.raises(UsageError, match="'7' is a class"):
         directions.keep(digit_run, replace(learned, name="7"))
+
+
+def test_only_small_gray_pictures_have_strokes_to_measure() -> None:
+    shapes = {(1, 28, 28): 4, (1, 64, 64): 4, (3, 28, 28): 0, (1, 128, 96): 0, (4, 32, 32): 0}
+    found = {shape: len(directions.measures_of(SimpleNamespace(shape=shape))) for shape in shapes}  # type: ignore[arg-type]
+    assert found == shapes

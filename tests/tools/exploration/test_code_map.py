@@ -84,11 +84,13 @@ def test_a_map_is_the_same_every_time(digit_run: Run, tmp_path: Path) -> None:
     assert np.array_equal(first.points, second.points)
 
 
-def test_a_small_test_part_says_how_all_is_drawn(tmp_path: Path) -> None:
+def test_of_a_small_table_all_rows_are_drawn(tmp_path: Path) -> None:
     np.save(tmp_path / "t.npy", tiny.table(100, 3))
     run = isthmus.train(tmp_path / "t.npy", out=tmp_path / "run", **tiny.FAST)
-    (told,) = [note for note in map_codes(run, method="pca").samples.notes if "test samples" in note]
-    assert told == f"the 10 test samples are drawn; `isthmus map {run.path} {tmp_path / 't.npy'}` draws all"
+    (told,) = [note for note in map_codes(run, method="pca").samples.notes if "drawn" in note]
+    assert told == "all 100 samples are drawn, since the test part has only 10"
+    assert sorted(map(int, map_codes(run, method="pca").samples.ids or ())) == list(range(100))
+    assert len(map_codes(run, method="pca", limit=40).samples) == 40
     whole = map_codes(run, tmp_path / "t.npy", method="pca").samples
     assert len(whole) == 100
     assert not any("test samples" in note for note in whole.notes)

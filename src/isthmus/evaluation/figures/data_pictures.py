@@ -97,8 +97,15 @@ def laid_on_board(images: np.ndarray) -> np.ndarray:
 
 
 def one_of_each(samples: Samples, n: int) -> list[int]:
-    """Rows of `n` samples, going round the classes, so that a picture shows all digits."""
+    """Rows of `n` samples, going round the classes, so that a picture shows all digits; without classes round
+    the images that patches were cut from.
+    """
     if samples.labels is None:
-        return list(range(min(n, len(samples))))
+        return _of_every_source(samples, n)
     rows = evenly(np.arange(len(samples)), samples.labels, n)
     return [int(row) for row in rows[np.argsort(samples.labels[rows], kind="stable")]]
+
+
+def _of_every_source(samples: Samples, n: int) -> list[int]:
+    """The first n, or of patches as many of every image that they were cut from."""
+    return np.sort(evenly(np.arange(len(samples)), samples.groups, n)).tolist()

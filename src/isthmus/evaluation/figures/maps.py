@@ -41,8 +41,8 @@ KEY_MOST, NAMED_MOST = 24, 60  # groups that the key lists, and that are named i
 NAMED_FROM = 15  # points of a group: of fewer a name would hide or be told from, the key is enough
 LONGEST = 170  # pixels of a name
 DARK = 0.1  # median border value up to which gray pictures are ink on a dark ground, like digits
-# Matplotlib's ten, told apart by most readers; their yellow and gray are dark enough for ink on paper.
-TEN = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
+# Those of the report and the app (report/templates/style.css, in light colors): a class has one color everywhere.
+TEN = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3a9bd9", "#7a4fbf", "#a33b20", "#5b7f1d", "#6b7280")
 
 
 @look()

@@ -92,7 +92,9 @@ def rivals(run_data: RunData) -> Section | None:
     table = [{"name": name, "mse": numeral(mse), "bar": bar(mse / most, "s0" if not i else "other")}
              for i, (name, mse) in enumerate(found.items())]  # fmt: skip
     content = {"table": table, "rows": _rival_rows(run_data), "sharp": tiles.is_sharp(tuple(metrics["data"]["shape"]))}
-    return Section("baselines", "Beside simple rivals", "baselines.html", _read_rivals(run_data, found), content)
+    return Section(
+        "baselines", "Compared with simple baselines", "baselines.html", _read_rivals(run_data, found), content
+    )
 
 
 def _names(run_data: RunData) -> dict[str, str]:
@@ -164,7 +166,7 @@ def by_class(run_data: RunData) -> Section | None:
     classes = class_errors(run_data)
     content = {"columns": columns, "classes": classes[:MOST_CLASSES], "left": max(0, len(classes) - MOST_CLASSES),
                "sharp": tiles.is_sharp(x.shape), "height": x.shape[2], "width": x.shape[3]}  # fmt: skip
-    return Section("errors", "Where it errs", "errors.html", _read_errors(errors, worst, classes), content)
+    return Section("errors", "Worst cases: where it errs", "errors.html", _read_errors(errors, worst, classes), content)
 
 
 def class_errors(run_data: RunData) -> list[dict[str, Any]]:

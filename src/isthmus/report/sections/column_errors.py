@@ -124,14 +124,14 @@ def worst_rows(run_data: RunData) -> Section | None:
     read = (
         f"The ten test {sample}s that come back worst, with errors from {three_digits(float(errors[worst[0]]))} down "
         f"to {three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(float(errors.mean()))}; "
-        "beside each the columns that err most, as they were given and as they came back. Look here for slips of the "
-        "pen and odd cases."
+        "beside each the columns that err most, as they were given and as they came back. Look here for typing "
+        "mistakes and odd rows."
     )
     if len(worst) < WORST:
         read = read.replace(
             f"The ten test {sample}s that come back worst", f"All {len(worst)} test {sample}s, the worst first"
         )
-    return Section("errors", "Where it errs", "rows.html", read, {"table": table})
+    return Section("errors", "Worst cases: where it errs", "rows.html", read, {"table": table})
 
 
 def column_names(run_data: RunData) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.summary import facts_of, rows_about
-from isthmus.evaluation.figures.data_pictures import shown
+from isthmus.evaluation.figures.data_pictures import one_of_each, shown
 from isthmus.report import tiles
 from isthmus.report.markup import numeral
 from isthmus.report.run_data import RunData, Section
@@ -18,7 +18,7 @@ MOST_CLASSES = 30  # strips; more would be a page of their own
 
 def data(run_data: RunData) -> Section:
     """Sizes and shape from the metrics; range, counts, duplicates and samples where the data is at hand."""
-    about, prepared = run_data.metrics["data"], run_data.prepared
+    about, prepared, pairs, repeated = run_data.metrics["data"], run_data.prepared, [], 0
     shape = " × ".join(map(str, about["shape"]))
     rows: list[tuple[str, object]] = [("name", about["name"]), (f"shape of one {run_data.sample}", shape)]
     if prepared is None:
@@ -26,10 +26,14 @@ def data(run_data: RunData) -> Section:
         rows += [("classes", classes)] if classes else []
     else:
         facts = facts_of(prepared.splits.train)
-        rows += [(title, text) for title, text in rows_about(facts) if title != "samples"]
+        rows += [(title, text) for title, text in rows_about(facts) if title not in ("samples", "duplicates")]
+        repeated = facts.duplicates.count
+        rows.append(("duplicates", f"{repeated:,} of {facts.n:,} equal an earlier one" if repeated else "none"))
+        pairs = [f"{later} = {first}" for first, later in facts.pairs]
         rows.append((f"test {run_data.sample}s also in training", numeral(prepared.splits.overlap.count)))
     sizes = {role: numeral(about[f"n_{role}"]) for role in ("train", "validation", "test")}
     content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(run_data.record.get("said", []))}
+    content |= {"pairs": pairs, "unlisted": repeated - len(pairs)}
     content |= {"strips": _strips(run_data), "picture": _left_picture(run_data)}
     content["sharp"] = tiles.is_sharp(tuple(about["shape"]))
     return Section("data", "The data", "data.html", _read(run_data), content)
@@ -41,8 +45,8 @@ def _strips(run_data: RunData) -> list[dict[str, str]]:
         return []
     train, ends = run_data.prepared.splits.train, run_data.prepared.preprocess.ends
     if train.labels is None or not train.classes:
-        x = shown(train.x[: 2 * STRIP], ends, train.alpha)
-        return [{"name": "", "uri": tiles.montage(x, 2 * STRIP), "alt": f"The first {len(x)} training images"}]
+        x = shown(train.x[one_of_each(train, 2 * STRIP)], ends, train.alpha)
+        return [{"name": "", "uri": tiles.montage(x, 2 * STRIP), "alt": f"{len(x)} training images"}]
     strips = []
     for k, name in enumerate(train.classes[:MOST_CLASSES]):
         rows = np.flatnonzero(train.labels == k)[:STRIP]
@@ -60,11 +64,22 @@ def _left_picture(run_data: RunData) -> dict[str, object] | None:
     return {"uri": found[0], "width": found[1], "height": found[2], "alt": "Training images, a row for each class"}
 
 
+def _validation(run_data: RunData) -> str:
+    """What the validation samples are for: some may only calibrate the scores of odd samples."""
+    n, watched = run_data.metrics["data"]["n_validation"], run_data.watched
+    apart = 0 if watched is None else n - len(watched)
+    if apart <= 0:
+        return f"the {n:,} for validation decide which epoch is kept"
+    return (
+        f"{n - apart:,} of the {n:,} for validation decide which epoch is kept while {apart:,} calibrate anomaly scores"
+    )
+
+
 def _read(run_data: RunData) -> str:
     d, sample = run_data.metrics["data"], run_data.sample
     return (
-        f"The {d['n_train']:,} training {sample}s move the weights, the {d['n_validation']:,} for validation decide "
-        f"which epoch is kept, and the {d['n_test']:,} test {sample}s are looked at after the end: every number on "
-        "this page that does not say otherwise is from them. They chose nothing in this run; whoever resumes it, or "
+        f"The {d['n_train']:,} training {sample}s move the weights, {_validation(run_data)}, "
+        f"and the {d['n_test']:,} test {sample}s are used once, after the end: every number "
+        "on this page that does not say otherwise is from them. They chose nothing in this run; whoever resumes it, or "
         "follows what a verdict tries, looks at them again. Duplicates between training and test would flatter it."
     )

@@ -40,7 +40,9 @@ def imagined(run_data: RunData) -> Section | None:
         "steps": [f"{step:+.0f}".replace("-", "−") if step else "mean" for step in STEPS],
         "sharp": tiles.is_sharp(model.preprocess.shape),
     }
-    return Section("imagined", "What the decoder imagines", "imagined.html", _read(run_data, std, units), content)
+    return Section(
+        "imagined", "New samples: what the decoder imagines", "imagined.html", _read(run_data, std, units), content
+    )
 
 
 def _codes(model: Model, moments: CodeMoments, seed: int) -> np.ndarray:
@@ -58,7 +60,12 @@ def draw_codes(moments: CodeMoments, n: int, seed: int) -> np.ndarray:
 
 
 def strongest(model: Model, moments: CodeMoments, std: np.ndarray) -> list[int]:
-    """The units whose step from -2 to +2 standard deviations changes the picture most, the strongest first."""
+    """The units that change the picture most, the strongest first: as `isthmus traverse` measures it where that is
+    known, else by a step from -2 to +2 standard deviations.
+    """
+    if moments.movement is not None:
+        order = np.argsort(-np.nan_to_num(moments.movement), kind="stable")[:UNITS]
+        return [int(unit) for unit in order if moments.movement[unit] > 0]
     tried = np.sort(np.argsort(-std, kind="stable")[:MOST_TRIED])
     moves = np.zeros((len(tried), len(std)))
     moves[np.arange(len(tried)), tried] = 2 * std[tried]
@@ -71,8 +78,8 @@ def strongest(model: Model, moments: CodeMoments, std: np.ndarray) -> list[int]:
 def _strip(model: Model, moments: CodeMoments, std: np.ndarray, unit: int) -> dict[str, Any]:
     codes = np.tile(moments.mean, (len(STEPS), 1))
     codes[:, unit] += np.array(STEPS) * std[unit]
-    alts = [f"z{unit} at {three_digits(float(code[unit]))}" for code in codes]
-    return {"name": f"z{unit}", "pictures": list(zip(_pictures(model, codes), alts, strict=True))}
+    alts = [f"unit {unit} at {three_digits(float(code[unit]))}" for code in codes]
+    return {"name": f"unit {unit}", "pictures": list(zip(_pictures(model, codes), alts, strict=True))}
 
 
 def _class_means(model: Model, moments: CodeMoments, names: Sequence[str]) -> list[tuple[str, str]]:
@@ -109,6 +116,6 @@ def _read(run_data: RunData, std: np.ndarray, units: list[int]) -> str:
         widths = f"{three_digits(float(std[units].min()))} to {three_digits(float(std[units].max()))}"
         said.append(
             "In the strips one unit at a time moves away from the mean code in steps of its standard deviation "
-            f"({widths}); {', '.join(f'z{unit}' for unit in units)} change the picture most."
+            f"({widths}). The strongest stands first, as in isthmus traverse and in the app."
         )
     return " ".join(said)

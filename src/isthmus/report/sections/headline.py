@@ -66,9 +66,9 @@ class Opening:
 
     @property
     def counts(self) -> str:
-        """ "8 pass, 1 warning": for the title of the list."""
-        found = {level: sum(v["level"] == level for v in self.verdicts) for level in LEVELS}
-        words = {"fail": "failed", "warn": plural(found["warn"], "warning"), "pass": "passed"}
+        """ "1 failed, 2 warnings": for the title of the list; those that passed are counted below it."""
+        found = {level: sum(v["level"] == level for v in self.verdicts) for level in ("fail", "warn")}
+        words = {"fail": "failed", "warn": plural(found["warn"], "warning")}
         return ", ".join(f"{n} {words[level]}" for level, n in found.items() if n)
 
 

@@ -13,6 +13,8 @@ from isthmus.report import tiles
 from isthmus.report.markup import legible, numeral
 from isthmus.report.plots import histogram, scatter
 from isthmus.report.run_data import RunData, Section
+from isthmus.tools.exploration.projection import LEAST as LEAST_MAPPED
+from isthmus.tools.exploration.projection import project
 from isthmus.wording import three_digits
 
 MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
@@ -32,29 +34,38 @@ def code(run_data: RunData) -> Section | None:
     signed = model.bottleneck.signed
     silent = set(dead(z, signed=signed).tolist()) if len(z) >= LEAST_CODES else set()
     ends = set() if signed else set(stuck(z).tolist())
-    points, explained = principal_plane(z)
+    test, rows = run_data.test, np.arange(len(z))
+    if test is not None:
+        rows = np.sort(evenly(rows, test.labels, MAPPED))
+    points, plane = plane_of(z[rows], run_data.config.training.seed)
     content = {
-        "units": _units(z, silent, ends),
+        "units": _units(z, _ranked(run_data, z), silent, ends),
         "left": max(0, z.shape[1] - MOST_UNITS),
         "z_size": z.shape[1],
         "silent": sorted(silent),
         "stuck": sorted(ends),
         "finer": run_data.command("map", "-o map.png"),
-        **_map(run_data, points),
+        **_map(run_data, rows, points),
     }
     script = content.pop("script")
-    return Section("code", "The code", "code.html", _read(run_data, z, silent, ends, explained), content, script)
+    return Section("code", "The code", "code.html", _read(run_data, z, silent, ends, plane), content, script)
 
 
-def _units(z: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, Any]]:
-    """A small histogram for each unit, all on the same scale; of many units the widest spread and the narrowest."""
+def _ranked(run_data: RunData, z: np.ndarray) -> np.ndarray:
+    """All units in the order of `isthmus traverse` and the app, those that move the output most first; where that was
+    not measured, by their spread."""
+    moved = None if run_data.moments is None else run_data.moments.movement
+    moved = np.zeros(z.shape[1]) if moved is None else np.nan_to_num(moved)
+    return np.lexsort((-z.std(0), -moved))
+
+
+def _units(z: np.ndarray, units: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, Any]]:
+    """A small histogram for each unit, all on the same scale; of many units the first and the last."""
     low, high = np.quantile(z, EDGE), np.quantile(z, 1 - EDGE)
     high = high if high > low else low + 1.0
     spread = z.std(0)
-    units = np.arange(z.shape[1])
     if len(units) > MOST_UNITS:
-        order = np.argsort(-spread, kind="stable")
-        units = np.sort(np.concatenate([order[: MOST_UNITS * 3 // 4], order[-MOST_UNITS // 4 :]]))
+        units = np.concatenate([units[: MOST_UNITS * 3 // 4], units[-MOST_UNITS // 4 :]])
     counts = [np.histogram(z[:, unit], BINS, (low, high))[0] for unit in units]
     # One unit that never changes has a single bar; the others are measured by what is usual.
     most = float(np.quantile([c.max() for c in counts], 0.9)) or 1.0
@@ -63,10 +74,20 @@ def _units(z: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, An
     for unit, count in zip(units.tolist(), counts, strict=True):
         state = "dead" if unit in silent else "stuck" if unit in ends else ""
         mean, deviation = three_digits(float(z[:, unit].mean())), three_digits(float(spread[unit]))
-        label = f"z{unit}: mean {mean}, standard deviation {deviation}"
+        label = f"unit {unit}: mean {mean}, standard deviation {deviation}"
         picture = histogram(count.tolist(), most, label=f"{label}{', ' + state if state else ''}", zero=zero)
-        made.append({"name": f"z{unit}", "state": state, "svg": picture, "std": numeral(float(spread[unit]))})
+        made.append({"name": f"unit {unit}", "state": state, "svg": picture, "std": numeral(float(spread[unit]))})
     return made
+
+
+def plane_of(z: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
+    """The codes (N, Z) as points in [0, 1], neighbors together where t-SNE can lay them out, and what they are."""
+    if len(z) >= LEAST_MAPPED and z.shape[1] > 1 and np.isfinite(z).all() and (z.std(0) > 0).any():
+        points = project(z, "tsne", seed=seed).points.astype(np.float64)
+        points -= points.min(0)
+        return points / np.where(points.max(0) > 0, points.max(0), 1.0), "by t-SNE, which keeps neighbors together"
+    points, share = principal_plane(z)
+    return points, f"flat along their two widest directions, which hold {share:.0%} of their variance"
 
 
 def principal_plane(z: np.ndarray) -> tuple[np.ndarray, float]:
@@ -81,14 +102,13 @@ def principal_plane(z: np.ndarray) -> tuple[np.ndarray, float]:
     return plane / np.where(plane.max(0) > 0, plane.max(0), 1.0), share
 
 
-def _map(run_data: RunData, points: np.ndarray) -> dict[str, Any]:
-    """The scatter of at most a thousand codes, with thumbnails for script.js."""
+def _map(run_data: RunData, rows: np.ndarray, points: np.ndarray) -> dict[str, Any]:
+    """The scatter of these codes, with a legend, and with thumbnails for script.js."""
     test, passed = run_data.test, run_data.passed
     if test is None or passed is None:
         return {"map": None, "script": {}}
-    rows = np.sort(evenly(np.arange(len(points)), test.labels, MAPPED))
-    rows = rows[np.argsort(points[rows, 0], kind="stable")]  # from left to right, as the arrow keys go
-    at = points[rows]
+    order = np.argsort(points[:, 0], kind="stable")  # from left to right, as the arrow keys go
+    rows, at = rows[order], points[order]
     classes = test.classes if test.labels is not None and len(test.classes) <= MANY else ()
     labels = np.zeros(len(rows), int) if test.labels is None or not classes else test.labels[rows]
     names = {k: name for k, name in enumerate(classes) if len(classes) > 1 and (labels == k).any()}
@@ -96,6 +116,7 @@ def _map(run_data: RunData, points: np.ndarray) -> dict[str, Any]:
     found = [legible(f"{run_data.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·")) for row in rows]
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
     content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}
+    content["legend"] = [{"name": name, "kind": f"c{k % 10}"} for k, name in names.items()]
     if run_data.is_image:
         sheet, width, height = tiles.sprite(
             as_pictures(passed.inputs(rows), of=passed.model.preprocess), SPRITE_COLUMNS, THUMB
@@ -105,13 +126,13 @@ def _map(run_data: RunData, points: np.ndarray) -> dict[str, Any]:
     return content | {"script": script}
 
 
-def _read(run_data: RunData, z: np.ndarray, silent: set[int], ends: set[int], explained: float) -> str:
+def _read(run_data: RunData, z: np.ndarray, silent: set[int], ends: set[int], plane: str) -> str:
     spread = z.std(0)
     noisy = " (noisy ones, as in training)" if run_data.noise else ""
     said = [
-        f"Each small picture shows how one of the {z.shape[1]:,} units of the code answers to the {len(z):,} test "
-        f"{run_data.sample}s{noisy}: wide hills carry much, a single spike carries nothing. Their standard deviations "
-        f"go from {three_digits(float(spread.min()))} to {three_digits(float(spread.max()))}."
+        f"Each small picture shows how one of the {z.shape[1]:,} units of the code is spread over the {len(z):,} "
+        f"test {run_data.sample}s{noisy}, the strongest first: a wide one carries much, a single spike nothing. Their "
+        f"standard deviations go from {three_digits(float(spread.min()))} to {three_digits(float(spread.max()))}."
     ]
     if silent:
         said.append(f"{len(silent)} of {z.shape[1]} are dead, marked in red: they answer the same to everything.")
@@ -119,8 +140,5 @@ def _read(run_data: RunData, z: np.ndarray, silent: set[int], ends: set[int], ex
         said.append("None is dead.")
     if ends:
         said.append(f"{len(ends)} are stuck at the ends of their range, marked too: they can hardly learn any more.")
-    said.append(
-        f"The map lays the codes flat along their two widest directions, which hold {explained:.0%} of their variance: "
-        "what lies near each other there, the network takes for similar."
-    )
+    said.append(f"The map lays the codes out {plane}: what lies close together there, the network takes for similar.")
     return " ".join(said)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from isthmus.evaluation.metrics.forward_pass import floors
 from isthmus.evaluation.verdicts.cases import finite
 from isthmus.report.markup import numeral
 from isthmus.report.plots import Axis, Line, ReferenceLine, line_chart, y_axis
@@ -91,9 +92,17 @@ def best_row(run_data: RunData) -> Mapping[str, Any] | None:
 
 
 def _levels(run_data: RunData) -> list[ReferenceLine]:
-    mean, floor = run_data.metrics.get("mean_cost"), run_data.metrics["test"].get("bce_floor")
-    named = ((f"mean {run_data.sample}", mean, "level mean"), ("floor", floor, "level floor"))
+    mean, (of, floor) = run_data.metrics.get("mean_cost"), _floor(run_data)
+    named = ((f"mean {run_data.sample}", mean, "level mean"), (f"least possible in {of}", floor, "level floor"))
     return [ReferenceLine(name, value, kind) for name, value, kind in named if value is not None and finite(value)]
+
+
+def _floor(run_data: RunData) -> tuple[str, float | None]:
+    """The set that the least possible cost is told of, and that cost: of validation where its samples are at hand."""
+    floor, model, watched = run_data.metrics["test"].get("bce_floor"), run_data.model, run_data.watched
+    if floor is None or model is None or watched is None or run_data.prepared is None:
+        return "test", floor
+    return "validation", float(floors(model, run_data.prepared.tensor(watched)).mean())
 
 
 def _spans(lines: Sequence[Line], levels: Sequence[ReferenceLine]) -> bool:
@@ -105,6 +114,19 @@ def _ends(lines: Sequence[Line]) -> str:
     return "; ".join(f"{line.name} from {three_digits(line.ys[0])} to {three_digits(line.ys[-1])}" for line in lines)
 
 
+def _about_least(of: str, least: float, sample: str) -> str:
+    return (
+        f"The dashed line at {three_digits(least)} is the cost of a perfect copy of the {of} {sample}s: gray pixels "
+        f"are neither black nor white, and this cost counts that. Other {sample}s have other shares of gray, so the "
+        "training curve may lie below the line."
+    )
+
+
+def _watched(run_data: RunData) -> str:
+    """The samples that chose the epoch, counted where they are at hand."""
+    return f"{run_data.sample}s" if run_data.watched is None else counted(len(run_data.watched), run_data.sample)
+
+
 def _read(run_data: RunData, best: Mapping[str, Any] | None, levels: Sequence[ReferenceLine]) -> str:
     n, epochs = run_data.metrics["data"]["n_train"], len(run_data.history)
     said = [
@@ -112,19 +134,15 @@ def _read(run_data: RunData, best: Mapping[str, Any] | None, levels: Sequence[Re
         "training pushes down, so lower is better."
     ]
     named = {level.name: level.value for level in levels}
-    if "floor" in named:
-        floor = three_digits(named["floor"])
-        said.append(
-            f"No model can come below the dashed floor at {floor}: gray pixels are neither black nor white, and "
-            "this cost counts that even for a perfect copy."
-        )
+    said += [_about_least(of, named[f"least possible in {of}"], run_data.sample)
+             for of in ("validation", "test") if f"least possible in {of}" in named]  # fmt: skip
     mean = f"mean {run_data.sample}"
     if mean in named:
         said.append(f"Always answering with the {mean} would cost {three_digits(named[mean])}.")
     if best is not None:
         cost = three_digits(best["validation_cost"])
         said.append(
-            f"The validation cost, on {run_data.metrics['data']['n_validation']:,} {run_data.sample}s that do not "
+            f"The validation cost, on {_watched(run_data)} that do not "
             f"train the network, was best in epoch {best['epoch']:,} at {cost} (the ring); those weights were kept."
         )
         train = best.get("train_cost")

@@ -165,6 +165,8 @@
     const canvas = box.querySelector("canvas");
     const sprite = box.querySelector("img.sprite");
     const ring = svg.appendChild(svgElement("circle", { class: "chosen", r: "7", visibility: "hidden" }));
+    let kept = false; // a click keeps its point until the next one
+    const keep = (yes) => { kept = yes; ring.classList.toggle("kept", yes); };
     const show = (index) => {
       slider.value = index;
       const [x, y] = data.points[index];
@@ -185,8 +187,8 @@
       canvas.setAttribute("aria-label", `The image of the chosen point: ${data.names[index]}`);
     };
     slider.max = data.points.length - 1;
-    slider.addEventListener("input", () => show(Number(slider.value)));
-    const follow = (event) => {
+    slider.addEventListener("input", () => { keep(true); show(Number(slider.value)); });
+    const nearest = (event) => {
       const frame = svg.getBoundingClientRect();
       const [px, py] = place(event, svg);
       let best = 0, least = Infinity;
@@ -194,10 +196,23 @@
         const far = ((x - px) * frame.width) ** 2 + ((1 - y - py) * frame.height) ** 2;
         if (far < least) { least = far; best = i; }
       });
-      show(best);
+      return best;
     };
-    svg.addEventListener("pointermove", follow);
-    svg.addEventListener("pointerdown", follow);
+    svg.addEventListener("pointermove", (event) => { if (!kept) show(nearest(event)); });
+    svg.addEventListener("pointerdown", (event) => {
+      const best = nearest(event);
+      keep(!kept || best !== Number(slider.value));
+      show(best);
+    });
+  }
+
+  // What is wider than its place says so.
+  function sideways(box) {
+    const hint = Object.assign(document.createElement("p"), { className: "sideways", textContent: "Scroll sideways for the rest →", hidden: true });
+    box.before(hint);
+    const look = () => { hint.hidden = box.scrollWidth <= box.clientWidth + 1; };
+    new ResizeObserver(look).observe(box);
+    look();
   }
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -206,6 +221,7 @@
     each("[data-theme-switch]", themeSwitch);
     each("[data-copy]", copyButton);
     each("[data-chart]", (box) => chart(box, data[box.dataset.chart]));
+    each(".scroll", sideways);
     each("[data-divider]", divider);
     each("[data-map]", (box) => map(box, data[box.dataset.map]));
   });

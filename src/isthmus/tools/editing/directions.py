@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.covariance import ledoit_wolf
 from sklearn.decomposition import FastICA
 
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, ModelFileError, UsageError, unknown
 from isthmus.evaluation.metrics.strokes import MEASURES, measure
@@ -24,6 +25,7 @@ FOLDER = "features"  # in RUN/latent/
 OTHERS = "the others"
 METHOD = "transport"  # of two groups: 94 % of edited digits were taken for their target, by a step of the means 73 %
 FOUND = ("principal", "independent")
+LARGEST_DRAWING = 64  # pixels a side: sets of characters have 28 to 64, and larger gray images are photographs or scans
 TRIED = 500  # codes on which the length of a measured step is found: its mean is then known to 3 %
 ROUNDS = 3  # of a secant that starts within a factor of 2: on digits the third changes under 3 %
 LONGEST = 4.0  # times the step by the slope: a measure that needs more is not in the code
@@ -44,7 +46,7 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
     if (level := levels_of(run).get(name)) is not None:
         return of_level(run, level, method)
     refuse_columns_of_names(run, name)
-    if name in _measurable(run):
+    if name in _measurable(run) or (run.model.preprocess.is_image and name in MEASURES):  # not offered, still allowed
         return of_measure(run, name)
     raise unknown("feature", name, known_names(run))
 
@@ -80,12 +82,18 @@ def tellable(latent: Latent) -> list[str]:
     return [name for name, n in zip(names, counts, strict=True) if n > 1 and counts.sum() - n > 1]
 
 
+def measures_of(preprocess: Preprocess) -> tuple[str, ...]:
+    """What can be measured of the strokes of small gray pictures, such as digits; a photograph has no strokes."""
+    channels, *sides = preprocess.shape
+    return tuple(MEASURES) if channels == 1 and max(sides) <= LARGEST_DRAWING else ()
+
+
 def _measurable(run: RunFolder) -> Sequence[str]:
     """Measures of pictures, or columns that are numbers."""
     preprocess = run.model.preprocess
     if preprocess.schema is not None:
         return tuple(c.name for c in preprocess.schema.modeled if c.kind in {"number", "count", "time"})
-    return tuple(MEASURES) if preprocess.is_image else preprocess.columns or ()
+    return measures_of(preprocess) if preprocess.is_image else preprocess.columns or ()
 
 
 def refuse_editing(run: RunFolder) -> None:

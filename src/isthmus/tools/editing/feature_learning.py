@@ -14,7 +14,6 @@ from isthmus.data.batching.split import apart
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import figures
-from isthmus.evaluation.metrics.strokes import MEASURES
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.editing import directions
@@ -153,7 +152,7 @@ def list_features(run: RunFolder) -> list[dict[str, str]]:
     rows = [{"name": f.name, "told": words(f)} for f in directions.learned(run)]
     rows += [{"name": name, "told": "a class of the data"} for name in directions.tellable(run.latent)]
     if preprocess.is_image:
-        return rows + [{"name": name, "told": "measured on the pixels"} for name in MEASURES]
+        return rows + [{"name": name, "told": "measured on the pixels"} for name in directions.measures_of(preprocess)]
     return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
 
 

@@ -15,9 +15,9 @@ from isthmus.errors import UsageError, unknown
 from isthmus.evaluation.figures import maps
 from isthmus.runs.folder import RunFolder
 from isthmus.system.progress import tell
-from isthmus.tools.exploration.encoded_samples import coded, one_set, picture_of, thinned
+from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined, one_set, picture_of, thinned
 from isthmus.tools.exploration.projection import project, refuse_method
-from isthmus.wording import counted, shell_word
+from isthmus.wording import counted
 
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
 SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
@@ -75,13 +75,22 @@ def map_codes(
     samples = one_set(run, source, settings)
     color = _color(samples, color)
     if source is None and len(samples) < SMALL:
-        command = f"isthmus map {shell_word(run.path)} {shell_word(run.config.data.source)}"
-        note = f"the {len(samples):,} test samples are drawn; `{command}` draws all"
-        samples = replace(samples, notes=(*samples.notes, note))
+        samples = _all_rows(run, samples)
     samples = thinned(samples, limit, run.config.training.seed, "map")
     tell(f"laying out {counted(len(samples), 'code')} by {method}")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
     return CodeMap(samples, found.points, method, found.sentence, color, run.model.preprocess)
+
+
+def _all_rows(run: RunFolder, test: Samples) -> Samples:
+    """Training, validation and test samples, where all are few: a handful of test samples makes no map."""
+    parts = list(all_parts(run, None).values())
+    n = sum(map(len, parts))
+    if n > MOST or test.windows is not None:  # windows that share rows would lie on each other
+        note = f"the {len(test):,} test samples are drawn; name the data to draw more"
+        return replace(test, notes=(*test.notes, note))
+    note = f"all {n:,} samples are drawn, since the test part has only {len(test):,}"
+    return replace(joined(parts), owner=None, x_in=None, notes=(*test.notes, note))
 
 
 def column_of(samples: Samples, name: str) -> np.ndarray:

@@ -1,5 +1,5 @@
 // The stage: a drawing, a file or a sample goes in; its code and what the decoder makes of it come out, at once.
-import { all, ask, classed, column, decibel, draw, latest, make, on, one, rounded, rows, say, show, showPicture, state, tell } from "./state.js";
+import { all, ask, classed, column, decibel, draw, elided, latest, make, on, one, rounded, rows, say, show, showPicture, state, tell } from "./state.js";
 
 const SIDE = 280; // pixels of the canvas; the server brings them to the model's size
 const PEN = 0.085; // of the side: a stroke as thick as MNIST's are in their 28 pixels
@@ -101,7 +101,7 @@ export function pick(number = 0) {
   return latest("reconstruct", async (signal) => {
     const found = await ask(`/api/pick?seed=${number}`, undefined, signal);
     const body = found.exact ? { x: found.exact, form: "png" } : { images: found.images, fit: "exact" };
-    given(await ask("/api/reconstruct", body, signal), found.label ? `test sample ${found.id}, ${classed(found.label)}` : `test sample ${found.id}`, found);
+    given(await ask("/api/reconstruct", body, signal), found.label ? `test sample ${elided(found.id)}, ${classed(found.label)}` : `test sample ${elided(found.id)}`, found);
   });
 }
 
@@ -160,6 +160,7 @@ function arrived(answer, label, exact = null) {
   one("#quality").textContent = `mean squared error ${answer.mse[0].toFixed(4)}${psnr}`;
   if (state.model.is_image) showPicture(one("#seen"), answer.input[0], "The image as the model sees it");
   one("#source").textContent = label;
+  one("#source").title = state.id ?? "";
   tell("input");
   tell("code");
 }

@@ -1,16 +1,21 @@
 // The map of codes: each point a training sample; point at one to see it, choose it to play with it.
-import { all, ask, draw, latest, make, on, one, state } from "./state.js";
+import { all, ask, draw, elided, latest, make, on, one, state } from "./state.js";
 import { load } from "./draw.js";
 
 const EDGE = 0.1; // of the width; names that stand nearer to the side would be cut off there
 const MANY = 30; // classes; more of them no colors could tell apart
-let chart, chosen = -1, sheet = null;
+let chart, chosen = -1, kept = false, sheet = null;
 
 export function setUp() {
   if (state.model.reasons.map) return;
   const plot = one("#plot");
-  plot.addEventListener("pointermove", (event) => mark(nearest(event)));
-  plot.addEventListener("click", (event) => { mark(nearest(event)); choose(); });
+  plot.addEventListener("pointermove", (event) => { if (!kept) mark(nearest(event)); });
+  plot.addEventListener("click", (event) => {
+    const k = nearest(event);
+    kept = !kept || k !== chosen; // a click keeps its point until the next one
+    mark(k);
+    if (kept) choose();
+  });
   const walker = one("#walker");
   walker.addEventListener("input", () => mark(Number(walker.value)));
   one("#take-point").addEventListener("click", choose);
@@ -45,6 +50,11 @@ function paint() {
   });
   plot.setAttribute("aria-label", `Map of ${points.length} codes${classes.length > 1 && classes.length <= MANY ? `, colored by ${classes.length} classes` : ""}`);
   plot.replaceChildren(...dots, draw("circle", { class: "chosen", r: 8, cx: "50%", cy: "50%", visibility: "hidden" }), ...names);
+  one("#map-legend").replaceChildren(...names.filter(Boolean).map((text) => {
+    const c = classes.indexOf(text.textContent);
+    return make("span", { className: "key spot" }, make("i", { className: `c${c % 10}` }), text.textContent);
+  }));
+  kept = false;
   const walker = one("#walker");
   walker.max = points.length - 1;
   chosen = -1;
@@ -70,7 +80,8 @@ function mark(k) {
   ring.setAttribute("cx", percent(x));
   ring.setAttribute("cy", percent(1 - y));
   const name = chart.labels && chart.labels[k] >= 0 ? `${chart.classes[chart.labels[k]]} · ` : "";
-  one("#point-told").textContent = `${name}${chart.ids[k]}`;
+  one("#point-told").textContent = `${name}${elided(chart.ids[k])}`;
+  one("#point-told").title = chart.ids[k];
   one("#walker").value = k;
   if (chart.sprite) thumbnail(k);
 }
@@ -88,6 +99,6 @@ function choose() {
   const k = chosen;
   latest("point", async (signal) => {
     const found = await ask(`/api/codes/${chart.rows[k]}`, undefined, signal);
-    load(found.z, `training ${found.label ? `${found.label} · ` : ""}${found.id}`);
+    load(found.z, `training ${found.label ? `${found.label} · ` : ""}${elided(found.id)}`);
   });
 }

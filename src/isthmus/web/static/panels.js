@@ -3,6 +3,7 @@ import { all, ask, classed, column, decode, latest, make, nearness, on, one, rou
 import { load } from "./draw.js";
 
 const FIRST = 8; // sliders that stand open: the strongest; more would be a wall
+const AT_ONCE = 32; // units whose small pictures are asked for together
 const STEPS = 25; // pictures of a way: fine enough to look like a film
 const FILM = 9; // of them in the strip below it
 const KEPT = 24; // new samples at once; of rows half as many, which fill a screen
@@ -49,9 +50,11 @@ function setUpUnits() {
     });
     found.line.title = `moves the picture ${Math.round((100 * u.movement) / most)} % as much as the strongest`;
     if (k >= FIRST) found.line.classList.add("rest");
+    if (state.model.is_image) withEnds(found.line);
     box.append(found.line);
     return [u.unit, found];
   });
+  if (state.model.is_image) drawEnds(made, 0, FIRST);
   const more = one("#more");
   more.hidden = made.length <= FIRST;
   more.textContent = `Show all ${made.length} units`;
@@ -59,6 +62,7 @@ function setUpUnits() {
     const open = box.classList.toggle("all");
     more.textContent = open ? `Show the ${FIRST} strongest` : `Show all ${made.length} units`;
     more.setAttribute("aria-expanded", open);
+    if (open && state.model.is_image) drawEnds(made, FIRST, made.length);
   });
   one("#back").addEventListener("click", () => { state.z = [...state.z0]; tell("code"); decode(); });
   one("#random").addEventListener("click", () => latest("sample", async (signal) => {
@@ -70,6 +74,30 @@ function setUpUnits() {
   on("code", () => { for (const [unit, found] of made) if (state.z) found.set(state.z[unit]); });
   on("code", () => { if (state.rebuilt) show(one("#moved"), state.rebuilt, 0, "What the sliders make"); });
   on("moved", () => show(one("#moved"), state.moved, 0, "What the sliders make"));
+}
+
+// Small pictures at both ends of a slider: the mean code with this unit three standard deviations down or up.
+function withEnds(line) {
+  line.classList.add("with-ends");
+  ["−3", "+3"].forEach((step, end) => {
+    const title = `The mean code with this unit at ${step} standard deviations`;
+    const box = make("i", { className: "end", title });
+    if (end) line.lastChild.before(box); else line.firstChild.after(box);
+  });
+}
+
+async function drawEnds(made, from, to) {
+  const units = state.model.units.slice(from, to), mean = [];
+  for (const u of state.model.units) mean[u.unit] = u.usual;
+  for (let at = 0; at < units.length; at += AT_ONCE) {
+    const few = units.slice(at, at + AT_ONCE);
+    const z = few.flatMap((u) => u.ends.map((value) => { const code = [...mean]; code[u.unit] = value; return code; }));
+    if (one(".end img", made[from + at][1].line)) continue;
+    try {
+      const answer = await ask("/api/decode", { z });
+      few.forEach((_, k) => all(".end", made[from + at + k][1].line).forEach((box, end) => showPicture(box, answer.images[2 * k + end])));
+    } catch (error) { say(error.message); return; }
+  }
 }
 
 // Features
@@ -245,7 +273,7 @@ function setUpSamples() {
   sample();
 }
 
-// Strangeness
+// Anomaly
 
 function setUpScore() {
   on("input", () => latest("score", async (signal) => {

@@ -113,6 +113,13 @@ export function rows(box, row, cell) {
     make("tr", {}, make("th", { scope: "row", textContent: column(k), title: column(k) }), cell(k))))));
 }
 
+// A name in one line, without its middle where it is long; the whole one stands in a title.
+export function elided(text, most = LONG) {
+  const tail = Math.floor((most - 1) / 2);
+  return text.length <= most ? text : `${text.slice(0, most - 1 - tail)}…${text.slice(text.length - tail)}`;
+}
+const LONG = 24;
+
 export const column = (k) => state.model.columns[k] || `column ${k}`;
 export const classed = (name) => (/^class/i.test(name) ? name : `class ${name}`);
 export const rounded = (value) => (value === null ? "" : Number(value.toPrecision(4))); // null is a gap
