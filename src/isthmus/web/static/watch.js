@@ -44,7 +44,10 @@ function progress(found, onModel) {
   const meter = one("#epochs");
   meter.max = found.epochs || Math.max(found.epoch, 1);
   meter.value = found.epoch;
-  meter.hidden = !found.epochs;
+  meter.hidden = !found.epochs || found.state === "finished"; // it may have been asked to finish early
+  if (found.state === "finished") latest("about", async (signal) => {
+    one("#report-link").hidden = !(await ask("/api/about", undefined, signal)).report;
+  });
   const of = found.epochs ? ` of ${found.epochs}` : "";
   const best = found.best ? ` · best validation cost ${found.best.validation_cost.toPrecision(4)} in epoch ${found.best.epoch}` : "";
   const left = found.seconds_left ? `, about ${duration(found.seconds_left)} left` : "";
