@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from faulty import failing_disk
 from isthmus.errors import ResourceError
-from isthmus.system import files, passing_errors, regular
+from isthmus.system import files, passing_errors, regular, swapping
 from isthmus.training.checkpoint import Checkpoints
 
 
@@ -87,3 +88,55 @@ def test_other_errors_are_not_repeated() -> None:
     with pytest.raises(OSError, match="No space left"):
         passing_errors.patiently(work)
     assert len(tries) == 1
+
+
+def held_open(number: int) -> PermissionError:
+    """What Windows says of a file that another program has open."""
+    error = PermissionError(errno.EACCES, "The process cannot access the file")
+    error.winerror = number  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize("number", [5, 32, 33])
+def test_fault_67_a_file_that_another_program_holds_open_is_replaced_once_it_lets_go(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, refusals = os.replace, [held_open(number), held_open(number)]
+
+    def replaced(old: Path, new: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    files.write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_fault_67_a_file_that_is_never_let_go_is_told_and_keeps_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    monkeypatch.setattr(passing_errors, "LIMIT", 0.01)
+
+    def refuse(old: Path, new: Path) -> None:
+        raise held_open(32)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(ResourceError, match=r"a\.txt cannot be written"):
+        files.write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_fault_67_a_new_file_is_closed_before_it_is_renamed_where_open_ones_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, closed, renamed = os.replace, [], []
+    close = os.close
+    monkeypatch.setattr(swapping, "RENAMES_OPEN_FILES", False)
+    monkeypatch.setattr(os, "close", lambda handle: (closed.append(handle), close(handle)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (renamed.append(len(closed)), replace(old, new)))
+    files.write_text(tmp_path / "a.txt", "new")
+    assert renamed[0] >= 1  # its handle was closed before
+    assert (tmp_path / "a.txt").read_text() == "new"

@@ -22,7 +22,7 @@ from isthmus.system import regular
 from isthmus.system.anchoring import anchored
 from isthmus.system.passing_errors import patiently
 from isthmus.system.places import guard, refuse_other_kinds
-from isthmus.system.swapping import PART, in_use, mark_in_use, remove, standing, swap
+from isthmus.system.swapping import PART, held, in_use, remove, standing, swap
 from isthmus.version import __version__
 from isthmus.wording import shortened
 
@@ -57,14 +57,15 @@ def write_atomic(path: Path, write: Callable[[Path], Any], *, within: Path | Non
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:
     handle, name = tempfile.mkstemp(prefix=PART, suffix=path.suffix, dir=path.parent)
     part = Path(name)
+    handle = held(handle)
     try:
-        mark_in_use(handle)
         write(part)
         part.chmod(0o666 & ~_umask())
         _flush(part)
         os.replace(part, path)
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
         remove(part)
 
 

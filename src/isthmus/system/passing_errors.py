@@ -1,4 +1,4 @@
-"""Errors of network disks that pass by themselves: what failed is done again, for ten seconds at most."""
+"""Errors of disks that pass by themselves: what failed is done again, for ten seconds at most."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 # A handle to a file that the server has replaced, an answer that came too late, a name that another client holds.
 PASSING = {errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EINTR}
+# Windows: access denied, a sharing violation, a lock. A scanner or an indexer that looks at a new file holds it open.
+HELD_OPEN = {5, 32, 33}
 LIMIT = 10.0  # seconds: attributes are kept for 3 to 60 s by clients of NFS, but a new open asks the server anew
 PAUSE = 0.05  # seconds before the first repetition, twice as long before each further one
 
@@ -24,10 +26,14 @@ def patiently(work: Callable[[], T]) -> T:
         try:
             return work()
         except OSError as error:
-            if error.errno not in PASSING or time.monotonic() + pause > end:
+            if not _passes(error) or time.monotonic() + pause > end:
                 raise
         time.sleep(pause)
         pause *= 2
+
+
+def _passes(error: OSError) -> bool:
+    return error.errno in PASSING or getattr(error, "winerror", None) in HELD_OPEN
 
 
 __all__ = ["patiently"]

@@ -25,6 +25,7 @@ except ImportError:  # Windows
     fcntl = None
 
 PART, OLD = ".part-", ".old-"
+RENAMES_OPEN_FILES = os.name != "nt"  # Windows does not, and knows no marks either
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 STALE = 3_600.0  # seconds; no file or folder of a run takes an hour to write
 
@@ -115,6 +116,15 @@ def mark_in_use(handle: int) -> None:
     if fcntl is not None:
         with suppress(OSError):  # a disk without locks
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def held(handle: int) -> int | None:
+    """A new file's handle, marked as in use; None, and closed, where open files cannot be renamed."""
+    if RENAMES_OPEN_FILES:
+        mark_in_use(handle)
+        return handle
+    os.close(handle)
+    return None
 
 
 def is_in_use(path: Path) -> bool:

@@ -86,7 +86,7 @@ def _all_rows(run: RunFolder, test: Samples) -> Samples:
     """Training, validation and test samples, where all are few: a handful of test samples makes no map."""
     parts = list(all_parts(run, None).values())
     n = sum(map(len, parts))
-    if n > MOST or test.windows is not None:  # windows that share rows would lie on each other
+    if n > MOST or test.is_streamed or test.windows is not None:  # windows that share rows would lie on each other
         note = f"the {len(test):,} test samples are drawn; name the data to draw more"
         return replace(test, notes=(*test.notes, note))
     note = f"all {n:,} samples are drawn, since the test part has only {len(test):,}"
