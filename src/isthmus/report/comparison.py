@@ -127,11 +127,11 @@ def _numbers(found: Sequence[RunData], names: Sequence[str]) -> Section:
     ]  # fmt: skip
     n = {run.metrics["data"]["n_test"] for run in found}
     on = f"on {n.pop():,} test samples each" if len(n) == 1 else "each on its own test data"
-    read = f"One line a run, measured {on}. "
+    read = f"One row per run, measured {on}. "
     read += "The best of a column is bold; a difference in the third digit is within what another seed would change."
     if not comparable:
         read = (
-            f"One line a run, measured {on}. None is marked as the best, because they were asked different questions."
+            f"One row per run, measured {on}. None is marked as the best, because they were asked different questions."
         )
     return Section("numbers", "Numbers", "numbers.html", read, {"heads": [m.name for m in measures], "rows": rows})
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from isthmus.evaluation.figures.canvas import Page, look
+from isthmus.evaluation.figures.canvas import SMALL, Page, fitted, look
 from isthmus.evaluation.figures.contact_sheets import (
+    GAP,
     AbstractRow,
     PictureRow,
     TextRow,
@@ -37,7 +38,9 @@ def beside_nearest(
     """
     order = np.argsort(distances, kind="stable")[:MOST_SHOWN]
     columns = columns_for(len(order), samples.shape[3])
+    tile = tile_size(samples.shape[2:], columns)
     rows: list[AbstractRow] = []
+    room = tile[1] - GAP / 2
     for start in range(0, len(order), columns):
         part = order[start : start + columns]
         labels = [f"{float(distances[i]):.3g}{' !' if distances[i] < limit else ''}" for i in part]
@@ -45,9 +48,9 @@ def beside_nearest(
             PictureRow("sample", pictures(samples[part])),
             PictureRow("nearest in training", pictures(nearest[part])),
             TextRow("distance", labels),
-            TextRow("training sample", [ids[int(i)] for i in part]),
+            TextRow("training sample", [fitted(ids[int(i)], room, SMALL, keep="end") for i in part]),
         ]
-    return sheet(rows, columns, tile_size(samples.shape[2:], columns)).figure
+    return sheet(rows, columns, tile).figure
 
 
 @dataclass(frozen=True)

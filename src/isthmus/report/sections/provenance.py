@@ -150,7 +150,7 @@ def _facts(run_data: RunData) -> dict[str, list[tuple[str, object]]]:
         ("training ended", ENDINGS.get(record.get("ended"), record.get("ended"))),
         ("epochs", numeral(metrics.get("epochs"))),
         ("seconds of training", numeral(metrics.get("seconds"))),
-        (f"{run_data.sample}s a second", numeral(metrics.get("images_per_second"))),
+        (f"{run_data.sample}s per second", numeral(metrics.get("images_per_second"))),
         ("seed", record.get("seed")),
         ("deterministic", _text(record.get("deterministic"))),
         ("data, SHA-256", record.get("data_sha256")),
