@@ -10,7 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import USING
-from isthmus.cli.shard_options import AsShards, Dask, Form, Sharding, WorkerCount, wrote_shards
+from isthmus.cli.shard_options import Sharding, with_sharding, wrote_shards
 from isthmus.runs.finding import find
 
 
@@ -25,7 +25,7 @@ def score(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="A .png of the strangest images, red where they do not fit.")
     ] = None,
-    form: Form = None, shards: AsShards = False, workers: WorkerCount = None, dask: Dask = None,
+    sharding: Sharding,
 ) -> None:  # fmt: skip
     """Find odd samples (anomalies): a score, larger is stranger, a p-value, and whether it is an outlier.
 
@@ -36,7 +36,7 @@ def score(
     """
     from isthmus.tools.anomaly import score_table
 
-    sharding, wish = Sharding(form, shards, workers, dask), {"false_alarms": false_alarms, "picture": picture}
+    wish = {"false_alarms": false_alarms, "picture": picture}
     if wrote_shards(io, "score", run, source, out, sharding, nested(settings), **wish):
         return
     scored = score_table.score(
@@ -48,4 +48,4 @@ def score(
 
 
 def register(app: typer.Typer) -> None:
-    command(app, score, settings=USING)
+    command(app, with_sharding(score), settings=USING)

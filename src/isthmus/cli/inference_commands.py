@@ -9,7 +9,7 @@ import typer
 
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import USING
-from isthmus.cli.shard_options import AsShards, Dask, Form, Sharding, WorkerCount, wrote_shards
+from isthmus.cli.shard_options import Sharding, with_sharding, wrote_shards
 from isthmus.runs.finding import find, is_photo
 from isthmus.wording import counted
 
@@ -21,18 +21,7 @@ Input = Annotated[
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write: a folder, an image, .csv, .parquet or .npy.")]
 
 
-def reconstruct(
-    io: Io,
-    settings: dict[str, Any],
-    run: RunName,
-    input: Input,
-    *,
-    out: Out,
-    form: Form = None,
-    shards: AsShards = False,
-    workers: WorkerCount = None,
-    dask: Dask = None,
-) -> None:
+def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out, sharding: Sharding) -> None:
     """Reconstruct every sample of INPUT: encode it, and decode its code.
 
     \b
@@ -43,7 +32,6 @@ def reconstruct(
     """
     from isthmus.tools.inference import apply
 
-    sharding = Sharding(form, shards, workers, dask)
     if not wrote_shards(io, "reconstruct", run, input, out, sharding, nested(settings)):
         _tell(io, apply.reconstruct(_find(run), input, out, nested(settings)))
 
@@ -61,10 +49,7 @@ def denoise(
     compare: Annotated[
         Path | None, typer.Option("--compare", help="Draw before, after and what was taken away: a .png or a folder.")
     ] = None,
-    form: Form = None,
-    shards: AsShards = False,
-    workers: WorkerCount = None,
-    dask: Dask = None,
+    sharding: Sharding,
 ) -> None:
     """Denoise samples with a run that was trained with --noise, or photographs with `photo`.
 
@@ -80,7 +65,6 @@ def denoise(
     """
     from isthmus.tools.inference import apply
 
-    sharding = Sharding(form, shards, workers, dask)
     if wrote_shards(io, "denoise", run, input, out, sharding, nested(settings), strength=strength, compare=compare):
         return
     wish: dict[str, Any] = {"strength": strength, "compared": compare}
@@ -92,18 +76,7 @@ def denoise(
     _tell(io, written)
 
 
-def encode(
-    io: Io,
-    settings: dict[str, Any],
-    run: RunName,
-    input: Input,
-    *,
-    out: Out,
-    form: Form = None,
-    shards: AsShards = False,
-    workers: WorkerCount = None,
-    dask: Dask = None,
-) -> None:
+def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out, sharding: Sharding) -> None:
     """Write the code of every sample: z0, z1, … with its id and label.
 
     A folder of tables or arrays, or a pattern in quotes, is shards: one file out for each in, under its name. Run
@@ -117,7 +90,6 @@ def encode(
     """
     from isthmus.tools.inference import apply
 
-    sharding = Sharding(form, shards, workers, dask)
     if not wrote_shards(io, "encode", run, input, out, sharding, nested(settings)):
         _tell(io, apply.encode(_find(run), input, out, nested(settings)))
 
@@ -172,6 +144,6 @@ def _tell(io: Io, written: Any) -> None:
 
 def register(app: typer.Typer) -> None:
     for function in (reconstruct, denoise, encode):
-        command(app, function, settings=USING)
+        command(app, with_sharding(function), settings=USING)
     command(app, decode)
     command(app, impute, settings=USING)

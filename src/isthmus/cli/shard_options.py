@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -32,6 +33,27 @@ class Sharding(NamedTuple):
     folders: bool
     workers: int | None
     dask: str | None
+
+
+OPTIONS = {"form": (Form, None), "shards": (AsShards, False), "workers": (WorkerCount, None), "dask": (Dask, None)}
+
+
+def with_sharding(function: Callable[..., None]) -> Callable[..., None]:
+    """`function(…, sharding)` with an option for each field of `Sharding`, which holds what was given."""
+    signature = inspect.signature(function, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name != "sharding"]
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in OPTIONS.items()
+    ]
+
+    def run(*args: Any, **values: Any) -> None:
+        sharding = Sharding(*(values.pop(name) for name in OPTIONS))
+        function(*args, **values, sharding=sharding)
+
+    run.__doc__, run.__name__ = function.__doc__, function.__name__
+    run.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+    return run
 
 
 def wrote_shards(
