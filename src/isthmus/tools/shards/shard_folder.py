@@ -15,7 +15,7 @@ from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import MANIFEST
 from isthmus.system.outputs import claimed, refuse_inputs
-from isthmus.system.workers import Progress
+from isthmus.system.workers import Progress, each
 from isthmus.tools.anomaly.fold_training import detector_for
 from isthmus.tools.shards.pools import dask_workers, local_workers
 from isthmus.tools.shards.shard_listing import Shard
@@ -74,7 +74,8 @@ def process_shards(
     about = {"task": task, "run": path, "weights": weights, "settings": dict(settings), "options": dict(options)}
     manifest = ShardManifest.open(out, about)
     orphans = manifest.forget_others(shards)
-    due = [shard for shard in shards if not manifest.is_done(shard)]
+    there = each(manifest.is_done, shards, lambda _: None)  # in threads: checksums of what may be many gigabytes
+    due = [shard for shard, done in zip(shards, there, strict=True) if done is not True]
     tasks = {
         # Whole paths, since a worker of a cluster may stand elsewhere.
         (read := os.path.abspath(shard.source)): ShardTask(
