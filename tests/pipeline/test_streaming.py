@@ -135,6 +135,16 @@ def test_fault_151_pairs_that_memory_does_not_hold_are_refused(tmp_path: Path) -
         prepared(tmp_path / "noisy" / "data.npy", target=str(tmp_path / "clean" / "data.npy"), memory="6KB")
 
 
+@pytest.mark.parametrize("kind", ["npy", "npz", "csv", "images", "shards"])
+def test_fault_151_pairs_that_are_too_large_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))  # where a file would be made to keep them in
+    source = source_of(tmp_path, kind)
+    with pytest.raises(ResourceError, match="pairs are not read from disk while training goes on"):
+        prepared(source, target=str(tmp_path / "is never looked for.npy"), memory="6KB")
+
+
 FLAT = """
 import json, re, sys, torch, numpy as np
 from pathlib import Path

@@ -11,13 +11,14 @@ from isthmus.config import DataConfig
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.stored_rows import StoredRows
 from isthmus.system.memory import data_bytes, refuse_too_large, size_of
-from isthmus.system.scratch import is_mapped
+from isthmus.system.scratch import SMALLER, is_mapped
 from isthmus.wording import counted
 
 HELD_SHARE = 1 / 8  # of the memory for data at most is taken by each of validation and test, which stay in it
 FEWEST_HELD = 100  # samples: fewer tell hardly anything, and 100 fit wherever a training fits
 BUFFER_SHARE = 1 / 16  # of the memory for data: two buffers are held, and a third while one is put in order
 MOST_BUFFER = 1 << 28  # 268 MB: blocks of 1 MB, which a disk reads as fast as any longer ones
+PAIRS = "pairs are not read from disk while training goes on, and this data"
 MOST_TEST = 10_000  # test samples of streamed data, as many as MNIST's test set has: an error known to 1 %
 
 
@@ -46,11 +47,11 @@ def must_stream(samples: Samples, options: DataConfig, n: int | None = None) -> 
 
 
 def refuse_unstreamable(samples: Samples) -> None:
-    """Raises: ResourceError for pairs that memory does not hold: those cannot be trained on from disk."""
-    if samples.x_in is not None:
-        message = f"{samples.name}: pairs are not read from disk while training goes on, and this data"
-        fix = "take fewer samples, or make them smaller with --resize"
-        refuse_too_large(2 * _needed(samples), message, fix=fix)
+    """Checks one half of pairs, before the other one is read.
+
+    Raises: ResourceError for pairs that memory does not hold: those cannot be trained on from disk.
+    """
+    refuse_too_large(2 * _needed(samples), f"{samples.name}: {PAIRS}", fix=SMALLER)
 
 
 def in_memory(samples: Samples) -> Samples:
@@ -109,6 +110,6 @@ def _needed(samples: Samples, n: int | None = None) -> int:
 
 
 __all__ = [
-    "buffer_of", "bundle_on_disk", "fitting_buffer", "held", "in_memory", "most_held", "must_stream", "on_disk",
-    "refuse_unstreamable", "told",
+    "PAIRS", "buffer_of", "bundle_on_disk", "fitting_buffer", "held", "in_memory", "most_held", "must_stream",
+    "on_disk", "refuse_unstreamable", "told",
 ]  # fmt: skip

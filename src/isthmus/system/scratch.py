@@ -10,26 +10,34 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from isthmus.errors import ResourceError
-from isthmus.system.memory import data_bytes, size_of
+from isthmus.system.memory import data_bytes, refuse_too_large, size_of
 from isthmus.wording import printable
 
+SMALLER = "take fewer samples, or make them smaller with --resize"
 IN_MEMORY = {"tmpfs", "ramfs"}  # file systems that are memory themselves
 MOUNTS = Path("/proc/self/mountinfo")
+
+_halves: ContextVar[str | None] = ContextVar("halves", default=None)
 
 
 def room(shape: Sequence[int], dtype: np.dtype | type | str, what: str) -> np.ndarray:
     """An array to be filled, in memory where it fits, else in a file; `what` names the data in messages.
 
-    Raises: ResourceError where the temporary folder is memory itself, or has no room for it.
+    Raises: ResourceError where the temporary folder is memory itself, or has no room for it; within `both_in_memory`
+    wherever memory does not hold two of it.
     """
     kind, n_bytes = np.dtype(dtype), int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if (why := _halves.get()) is not None:
+        refuse_too_large(2 * n_bytes, f"{what}: {why}", fix=SMALLER)
     if fits(n_bytes):
         return np.empty(shape, kind)
     folder = _folder()
@@ -42,6 +50,19 @@ def room(shape: Sequence[int], dtype: np.dtype | type | str, what: str) -> np.nd
     with tempfile.TemporaryFile(dir=folder) as file:
         _reserve(file, n_bytes, refusal)
         return np.memmap(file, kind, "r+", shape=tuple(shape))
+
+
+@contextmanager
+def both_in_memory(why: str) -> Iterator[None]:
+    """Within it an array gets room only where memory holds two of its size: one half of pairs, which stay in memory.
+
+    So data that is refused for its size is refused before it is read; `why` says why it has to stay there.
+    """
+    token = _halves.set(why)
+    try:
+        yield
+    finally:
+        _halves.reset(token)
 
 
 def fits(n_bytes: int) -> bool:
@@ -105,4 +126,4 @@ def _reserve(file: BinaryIO, n_bytes: int, refusal: _Refusal) -> None:
         raise refusal.error(f"where there is no room ({os.strerror(error.errno)})") from None
 
 
-__all__ = ["fits", "is_mapped", "kind_of_disk", "room"]
+__all__ = ["SMALLER", "both_in_memory", "fits", "is_mapped", "kind_of_disk", "room"]

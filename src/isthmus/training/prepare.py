@@ -53,7 +53,7 @@ from isthmus.training.choices import (
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared, TrainingStatistics
 from isthmus.training.size_trial import offering_that_of, offering_what_fits
-from isthmus.training.streamed_data import divided, settled_streaming
+from isthmus.training.streamed_data import divided, memory_for_pairs, settled_streaming
 from isthmus.training.threads import pick_threads
 
 LOOKED_AT = 200  # images whose noise is estimated: 7 million pixels in pieces of 192, a second
@@ -68,7 +68,8 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     refuse_series_options(options)
     if options.window is not None:
         options = replace(options, digits="float64")  # as columns of several kinds are kept, also of arrays
-    with display.counting("reading") as progress, offering_what_fits(config):
+    halves = target is not None or options.target is not None
+    with display.counting("reading") as progress, offering_what_fits(config), memory_for_pairs(halves):
         named = data is None or isinstance(data, str | Path)  # then the configuration names it too
         bundle: Bundle = read(options.source, options, progress) if named else read_object(data, options)
         wanted = _digits_of(bundle.train, options)
@@ -82,7 +83,8 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     options = replace(options, digits=wanted)
     if options.window is not None:
         return _series_splits(config, bundle, options, target)
-    known, targets = bundle.train.schema, read_targets(options, target)
+    with allowed(options), memory_for_pairs(halves, bundle.train):
+        known, targets = bundle.train.schema, read_targets(options, target)
     if known is None and options.missing == "auto" and not bundle.train.is_image:
         options = replace(options, missing="median")  # what the training part needs not be told of
     others: dict[str, Samples | None] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from isthmus.config import DataConfig
@@ -9,6 +11,7 @@ from isthmus.data.batching.split import Splits, split
 from isthmus.data.read import allowed
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.streaming import (
+    PAIRS,
     buffer_of,
     bundle_on_disk,
     held,
@@ -19,15 +22,30 @@ from isthmus.data.streaming import (
     refuse_unstreamable,
     told,
 )
+from isthmus.system.scratch import both_in_memory
 
 ROLES = ("validation", "test")
+
+
+@contextmanager
+def memory_for_pairs(halves: bool, noisy: Samples | None = None) -> Iterator[None]:
+    """Inside, what is read has to fit into memory twice where it is a half of pairs; so has `noisy`, which was read.
+
+    Raises: ResourceError, before the data is read wherever its size is known by then.
+    """
+    if not halves:
+        yield
+        return
+    if noisy is not None:
+        refuse_unstreamable(noisy)
+    with both_in_memory(PAIRS):
+        yield
 
 
 def divided(bundle: Bundle, options: DataConfig, seed: int, others: dict[str, Samples | None]) -> Splits:
     """The three sets; the training part stays on disk where memory does not hold it, the others never do."""
     bundle = bundle_on_disk(bundle, options)
     others = {role: None if each is None else on_disk(each, options) for role, each in others.items()}
-    refuse_unstreamable(bundle.train)
     streams = must_stream(bundle.train, options, options.limit)
     most = most_held(bundle.train, options) if streams else None
     parts = split(bundle, seed=seed, limit=options.limit, rule=options.split, most_test=most, **others)
@@ -51,4 +69,4 @@ def settled_streaming(data: DataConfig, splits: Splits) -> tuple[DataConfig, lis
     return replace(data, stream="yes", buffer=buffer, held=max(len(splits.validation), len(splits.test))), said
 
 
-__all__ = ["divided", "settled_streaming"]
+__all__ = ["divided", "memory_for_pairs", "settled_streaming"]
