@@ -31,9 +31,9 @@ class DataConfig:
     """Where the samples come from and how they are read."""
 
     __pydantic_config__ = STRICT
-    source: Annotated[str, "A name (mnist-2k, mnist, emnist/letters …) or a path: images, table, array, IDX file."] = (
-        "mnist-2k"
-    )
+    source: Annotated[
+        str, "A name (mnist-2k, mnist, emnist/letters, hub:NAME …) or a path: images, table, array, IDX file."
+    ] = "mnist-2k"
     validation: Annotated[str | None, "Other data for validation, instead of a part of the training data."] = None
     test: Annotated[str | None, "Other data for the test, instead of the set's own or a part of the data."] = None
     target: Annotated[

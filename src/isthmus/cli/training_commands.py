@@ -20,7 +20,7 @@ def _of_the_run(flag: str, text: str) -> Any:
     return typer.Option(flag, help=text, rich_help_panel="The run")
 
 
-Data = Annotated[str | None, typer.Argument(help="A name (mnist-2k, mnist, emnist/letters …) or a path. [mnist-2k]")]
+Data = Annotated[str | None, typer.Argument(help="A name (mnist-2k, emnist/letters, hub:NAME …) or a path. [mnist-2k]")]
 Recipe = Annotated[str | None, _of_the_run("--recipe", "modern (default), or see `isthmus recipes`.")]
 Out = Annotated[Path | None, _of_the_run("--out", "The run folder to make. [runs/DATA-RECIPE-NUMBER]")]
 Settings = Annotated[Path | None, _of_the_run("--config", "Take the settings of this config.toml.")]

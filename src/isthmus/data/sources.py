@@ -19,6 +19,7 @@ from isthmus.data.inputs import missing
 from isthmus.data.kinds import BY_SUFFIX, kind_of_file, suffix_note
 from isthmus.data.labels import same_classes
 from isthmus.data.named.catalog import NAMES, name_of
+from isthmus.data.named.hub import is_hub, read_hub
 from isthmus.data.named.locating import read_named
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.schema import Expected
@@ -49,6 +50,8 @@ def read_source(
     path = Path(text).expanduser()
     if _exists(path):
         return _read_path(source, path, options, progress, expected)
+    if is_hub(text):
+        return read_hub(text, options, expected)
     name = name_of(text)
     if name is None:
         raise _unknown(text, path)

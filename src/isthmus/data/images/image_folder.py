@@ -27,6 +27,7 @@ from isthmus.data.samples import Samples
 from isthmus.data.whole_samples import piece_name
 from isthmus.errors import SHOWN, DataError
 from isthmus.system.naming import natural_key, text_of
+from isthmus.system.scratch import room
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
 
@@ -85,7 +86,7 @@ def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, 
         message = f"{name}, image {min(reading.bad)}, {min(reading.bad.items())[1]}."
         raise DataError("DATA-SIZE", message, fix=f"cut out {h}x{w} at most, which all images have")
     form, shape, notes = _agree(Path(name), reading, options, cut)
-    x = np.empty((len(reading.pieces), *shape), dtype=form.dtype)
+    x = room((len(reading.pieces), *shape), form.dtype, name)
     for row, (picture, seen) in enumerate(zip(pictures, looks, strict=True)):
         try:
             reading.place(x, row, convert(picture.copy(), seen, form), cut)

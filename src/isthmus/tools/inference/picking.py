@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.named.catalog import name_of
+from isthmus.data.named.hub import PREFIX
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError, unknown
 from isthmus.runs.folder import RunFolder
@@ -77,6 +78,8 @@ def parted(text: str | Path) -> tuple[str, str | None]:
         if _is_path(text[:end]) or name_of(text[:end]) is not None:
             return text[:end], text[end + 1 :].strip() if end < len(text) else None
     found = CHOICE.fullmatch(text)
+    if found is not None and f"{found['source']}:" == PREFIX:  # hub:2024 is a name
+        found = None
     return (text, None) if found is None else (found["source"], found["choice"].strip())
 
 

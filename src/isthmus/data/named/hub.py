@@ -1,0 +1,162 @@
+"""`hub:NAME`: a data set of the Hugging Face Hub, or a folder in its layout, through the package `datasets`.
+
+`datasets` keeps what it loads in Arrow files that are mapped, so nothing but what is made of it here takes memory, and
+that goes into a file where it is too large (`system/scratch.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from isthmus.config import DataConfig
+from isthmus.data.named.hub_columns import samples_of
+from isthmus.data.samples import Bundle
+from isthmus.data.schema import Expected
+from isthmus.errors import DataError, UsageError, unknown
+from isthmus.extras import installing
+from isthmus.wording import listed, printable
+
+PREFIX = "hub:"
+SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves in a folder
+HOW = "write it as hub:NAME, hub:NAME@SPLIT or hub:NAME#SUBSET@SPLIT"
+
+
+class HubName(NamedTuple):
+    """The parts of `hub:NAME#SUBSET@SPLIT`; None where it was not said."""
+
+    name: str
+    subset: str | None
+    split: str | None
+
+    @property
+    def short(self) -> str:
+        """What samples of it are called: `"ylecun/mnist"` -> `"mnist"`."""
+        return Path(self.name).name
+
+
+def is_hub(text: str) -> bool:
+    return text.startswith(PREFIX)
+
+
+def hub_name(text: str) -> HubName:
+    """The parts of a name.
+
+    >>> hub_name("hub:ylecun/mnist@test")
+    HubName(name='ylecun/mnist', subset=None, split='test')
+
+    Raises: UsageError where a part is empty.
+    """
+    name, at, split = text.removeprefix(PREFIX).partition("@")
+    name, sharp, subset = name.partition("#")
+    if not name.strip(" /") or (at and not split) or (sharp and not subset):
+        raise UsageError("USAGE-SOURCE", f"{printable(text)} is no name of a data set of the Hub.", fix=HOW)
+    return HubName(name, subset or None, split or None)
+
+
+def read_hub(text: str, options: DataConfig, expected: Expected | None = None) -> Bundle:
+    """What `hub:NAME` names: its train and test splits, its only split, or the split that is named.
+
+    NAME is a data set of the Hub, which is fetched once into the cache of `datasets`, or a folder: one that `datasets`
+    reads, or one that `save_to_disk` wrote. `expected` are the columns of a trained model.
+
+    Raises: UsageError without `datasets`; DataError for a name that is not there, a Hub that cannot be reached, a split
+    or subset that it does not have, and for what is wrong with the values.
+    """
+    wanted = hub_name(text)
+    parts = _loaded(wanted)
+    if not isinstance(parts, Mapping):
+        return Bundle(samples_of(parts, wanted.short, options, expected))
+    roles = {role: next((k for k in parts if k.casefold() == role), None) for role in ("train", "test")}
+    if roles["train"] is None and len(parts) > 1:
+        message = f"{printable(text)} has the splits {listed(list(parts))}, and none is called train."
+        raise DataError("DATA-SPLIT", message, fix=f"name one: {text}@{next(iter(parts))}")
+    first = roles["train"] or next(iter(parts))
+    train = samples_of(parts[first], wanted.short, options, expected)
+    unread = [k for k in parts if k not in (first, roles["test"])]
+    if unread:
+        note = f"{text}: the split {listed(unread)} is not read; pass --validation {text}@{unread[0]} to use it."
+        train = replace(train, notes=(note, *train.notes))
+    if roles["test"] in (None, first):
+        return Bundle(train)
+    return Bundle(train, samples_of(parts[roles["test"]], f"{wanted.short}/test", options, expected))
+
+
+def _loaded(wanted: HubName) -> Any:
+    """A `Dataset`, or a mapping of them."""
+    try:
+        import datasets  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        message = "data of the Hugging Face Hub needs the package datasets, which is not installed."
+        raise UsageError("USAGE-EXTRA", message, fix=installing("hub")) from None
+    folder = Path(wanted.name).expanduser()
+    with _in_plain_words(wanted), _quiet(datasets):
+        if any((folder / name).is_file() for name in SAVED):
+            return _of_split(datasets.load_from_disk(str(folder)), wanted)
+        name = str(folder) if folder.is_dir() else wanted.name
+        return datasets.load_dataset(name, wanted.subset, split=wanted.split)
+
+
+def _of_split(saved: Any, wanted: HubName) -> Any:
+    """The split that is wanted of what `save_to_disk` wrote, which may be a single one that does not tell its name."""
+    if wanted.split is None:
+        return saved
+    parts = saved if isinstance(saved, Mapping) else {str(saved.split): saved}
+    if wanted.split not in parts:
+        raise unknown("split", wanted.split, list(parts))
+    return parts[wanted.split]
+
+
+@contextmanager
+def _quiet(datasets: Any) -> Iterator[None]:
+    """Without its progress bars, and without the lines in which its parts tell that they try again."""
+    shown = datasets.is_progress_bar_enabled() if hasattr(datasets, "is_progress_bar_enabled") else True
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub", "fsspec")]
+    levels = [logger.level for logger in loggers]
+    datasets.disable_progress_bars()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _in_plain_words(wanted: HubName) -> Iterator[None]:
+    """What `datasets` raises as errors that say what can be done."""
+    where = f"{PREFIX}{printable(wanted.name)}"
+    try:
+        yield
+    except ConnectionError:
+        message = f"{where}: there is no such folder here, and the Hugging Face Hub cannot be reached."
+        fix = "connect this machine, or fetch the data set elsewhere, save_to_disk it there and name that folder"
+        raise DataError("DATA-DOWNLOAD", message, fix=fix) from None
+    except FileNotFoundError as error:
+        raise _not_found(where, error) from None
+    except (ValueError, OSError, RuntimeError) as error:
+        message = f"{where} cannot be loaded: {_first_line(error)}"
+        raise DataError("DATA-HUB", message, fix=HOW) from None
+
+
+def _not_found(where: str, error: FileNotFoundError) -> DataError:
+    if "gated" in str(error):
+        message = f"{where} is given only to whom its owners let in."
+        return DataError("DATA-SOURCE", message, fix="ask for access on its page, then log in with: hf auth login")
+    message = f"{where}: the Hugging Face Hub has no such data set, or none for you, and there is no such folder here."
+    return DataError("DATA-SOURCE", message, fix="write the name as its page does, such as hub:ylecun/mnist")
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2]) or type(error).__name__
+
+
+__all__ = ["PREFIX", "HubName", "hub_name", "is_hub", "read_hub"]
