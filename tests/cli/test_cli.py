@@ -284,7 +284,7 @@ def test_fault_56_58_a_folder_in_use_or_with_something_in_it_is_exit_7(
 def test_a_mistake_of_ours_is_exit_1_and_asks_for_a_report(
     run: Path, isthmus_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr("isthmus.cli.inspection_commands.look_for_runs", broken)
@@ -308,7 +308,7 @@ def test_debug_shows_where_an_error_came_from(isthmus_command: Command) -> None:
 def test_running_out_of_memory_is_a_resource_that_is_missing(
     isthmus_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr("isthmus.cli.inspection_commands.look_for_runs", broken)
