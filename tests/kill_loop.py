@@ -105,7 +105,6 @@ def main(folder: Path, kills: int, *, streamed: bool) -> None:
     torch.set_num_threads(1)
     chance, steps, codes = random.Random(kills), [], []
     ready = ready_for(folder, EPOCHS * kills, streamed=streamed)
-    warm_up(ready)
     longest = SECONDS
     while len(codes) < kills or not steps[-1]:
         work = partial(train, folder / "killed", ready, save_always=True)
@@ -117,14 +116,6 @@ def main(folder: Path, kills: int, *, streamed: bool) -> None:
         codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     killed, whole = state_of(folder / "killed"), state_of(folder / "whole")
     print(json.dumps({"codes": codes, "steps": steps, "last": whole["step"], "different": differences(killed, whole)}))
-
-
-def warm_up(ready: Prepared) -> None:
-    """What PyTorch imports with the first step of an optimizer, seconds of it, once for all processes."""
-    trainer = tiny.trainer(ready)
-    for parameter in trainer.parameters:
-        parameter.grad = torch.zeros_like(parameter)
-    trainer.optimizer.step()
 
 
 if __name__ == "__main__":

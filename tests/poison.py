@@ -33,10 +33,13 @@ class Poisoned(nn.Module):
 def poison_gradient(trainer: Trainer, steps: tuple[int, ...]) -> None:
     """Makes one value of one gradient NaN in these steps, counted from 0."""
 
-    def spoil(gradient: torch.Tensor) -> torch.Tensor:
-        spoilt = gradient.clone()
-        if trainer.progress.step in steps:
-            spoilt.view(-1)[0] = math.nan
-        return spoilt
+    whole = trainer.gradients
 
-    trainer.parameters[0].register_hook(spoil)
+    def spoilt(*given: Any) -> Any:
+        learned = whole(*given)
+        if trainer.progress.step in steps:
+            trainer.parameters[0].grad.view(-1)[0] = math.nan
+        return learned
+
+    spoilt.look = whole.look
+    trainer.gradients = spoilt

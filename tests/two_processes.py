@@ -142,7 +142,6 @@ def agreement(folder: Path) -> Any:
     usual = {"epochs": 4, "batch_size": 32, "hidden": [16]}
     ready = {name: tiny.prepared(digits, **usual | settings) for name, settings in RECIPES.items()}
     few = {"few": tiny.prepared(digits[:40], epochs=2, batch_size=15, hidden=[16], bottleneck="gaussian")}
-    kill_loop.warm_up(few["few"])
 
     def costs(of: dict[str, Prepared]) -> Any:
         with joined() as group:
@@ -159,7 +158,6 @@ def ends(folder: Path) -> Any:
     """How trainings of two processes end: by themselves, by a signal, by a kill, by an error of one or of all."""
     np.save(folder / "rows.npy", tiny.table(200))
     np.save(folder / "others.npy", tiny.table(200, seed=1))
-    kill_loop.warm_up(tiny.prepared(tiny.table()))
 
     def train(out: str, data: str = "rows.npy", show: Any = False, **more: Any) -> Work:
         settings: dict[str, Any] = tiny.SMALL | {"batch_size": 16, "epochs": 6} | more
@@ -228,7 +226,6 @@ def kills(folder: Path) -> Any:
     """Two processes, one of them killed at any instant, go on as two, until they end: beside two undisturbed ones."""
     times, chance = int(os.environ.get("KILLS", "3")), random.Random(3)
     np.save(folder / "rows.npy", tiny.table(200))
-    kill_loop.warm_up(tiny.prepared(tiny.table()))
     settings: dict[str, Any] = tiny.SMALL | kill_loop.SETTINGS | {"epochs": 40 * times}
 
     def train(name: str) -> Work:

@@ -13,7 +13,7 @@ from torch import Tensor
 import tiny
 from faulty import every_failure, full_after
 from isthmus.errors import ModelFileError, ResourceError
-from isthmus.training.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
+from isthmus.training.checkpoint import Checkpoints
 
 
 def weights(value: float) -> dict[str, dict[str, Tensor]]:
@@ -136,30 +136,3 @@ def test_undefined_numbers_in_the_state_are_null(tmp_path: Path) -> None:
     found = checkpoints.load()
     assert found is not None
     assert found[1] == {"history": [{"cost": None}]}
-
-
-def stepped(model: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
-    for i in range(steps):
-        optimizer.zero_grad()
-        model(torch.full((2, 3), float(i + 1))).square().sum().backward()
-        optimizer.step()
-
-
-@pytest.mark.parametrize("fused", [True, False])
-def test_an_optimizer_goes_on_as_if_it_had_not_been_away(fused: bool) -> None:
-    def start() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        model = torch.nn.Linear(3, 2)
-        with torch.no_grad():
-            model.weight.fill_(0.5), model.bias.fill_(0.1)
-        return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=fused)
-
-    whole = start()
-    stepped(*whole, 3), stepped(*whole, 3)
-    first, second = start(), start()
-    stepped(*first, 3)
-    second[0].load_state_dict(first[0].state_dict())
-    tensors = {name: value.clone() for name, value in optimizer_tensors(first[1]).items()}
-    assert sorted(tensors) == sorted(f"{i}.{name}" for i in (0, 1) for name in ("exp_avg", "exp_avg_sq", "step"))
-    restore_optimizer(second[1], tensors)
-    stepped(*second, 3)
-    tiny.assert_equal_weights(second[0].state_dict(), whole[0].state_dict())

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from isthmus.errors import unknown
 from isthmus.parts.blocks import ACTIVATIONS, Sizes, linear_block
 from isthmus.parts.convolutions import SMALLEST, conv, stage_widths
+from isthmus.parts.dense_chain import DenseChain
 from isthmus.parts.refinement import Coarse, coarse_shape, step_of
 from isthmus.parts.shortcuts import Beside, FixedShortcut
 from isthmus.parts.unet import WIDTHS as WIDTHS_OF_UNET
@@ -36,9 +37,9 @@ def mlp(
     into = _layers([n_in, *hidden], sizes.width_code, activation, dropout)
     out_of = _layers([sizes.z_size, *reversed(hidden)], n_out, activation, dropout)
     if shortcut:
-        into = [Beside(nn.Sequential(*into), n_in, sizes.width_code)]
-        out_of = [Beside(nn.Sequential(*out_of), sizes.z_size, n_out)]
-    return nn.Sequential(nn.Flatten(), *into), nn.Sequential(*out_of, nn.Unflatten(1, sizes.shape_out))
+        into = [Beside(DenseChain(*into), n_in, sizes.width_code)]
+        out_of = [Beside(DenseChain(*out_of), sizes.z_size, n_out)]
+    return DenseChain(nn.Flatten(), *into), DenseChain(*out_of, nn.Unflatten(1, sizes.shape_out))
 
 
 def _layers(widths: Sequence[int], n_out: int, activation: str, dropout: float) -> list[nn.Module]:

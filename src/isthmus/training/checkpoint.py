@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -93,18 +92,3 @@ def _folders(place: Path) -> list[Path]:
     """Those that `save` wrote: links are left alone, and so is what else lies there."""
     found = [path for path in place.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
     return sorted(path for path in found if path.is_dir() and not path.is_symlink())
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat names: `"3.exp_avg"` belongs to the fourth parameter."""
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": torch.as_tensor(v) for index, values in state.items() for name, v in values.items()}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `optimizer_tensors` gave; rates and the like stay those of `optimizer`."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for address, value in tensors.items():
-        index, _, name = address.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -28,14 +28,14 @@ from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
 from isthmus.training.agreement import AgreedRequests
 from isthmus.training.averaging import AveragedWeights
-from isthmus.training.checkpoint import optimizer_tensors, restore_optimizer
 from isthmus.training.divergence import diverged, diverged_in_validation
 from isthmus.training.gradients import AbstractGradients, WholeGradients
 from isthmus.training.halving import HalvingGradients
 from isthmus.training.monitor import TrainingMonitor
-from isthmus.training.optimizer import Stepper, adamw, rate
+from isthmus.training.optimizer import adamw, rate
 from isthmus.training.shared_gradients import SharedGradients
 from isthmus.training.step_context import own_randomness, widest
+from isthmus.training.written_steps import write_out
 
 LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
 SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops
@@ -90,9 +90,8 @@ class Trainer:
         epochs = settings.epochs or max(1, round(settings.budget / len(batches)))
         self.progress = Progress(epochs, len(batches))
         self.optimizer = adamw(model, settings)
-        self.stepper = Stepper(self.optimizer)
         # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
-        self.never_waits = bool(self.optimizer.defaults["fused"]) and self.device.type != "cpu"
+        self.never_waits = self.optimizer.is_fused and self.device.type != "cpu"
         refuse_alone(model, batches.batch_size, len(validation))
         drops = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules())
         self.shakes = drops or model.own is not None
@@ -103,6 +102,7 @@ class Trainer:
             self.requests = AgreedRequests(group, self.requests)
             gradients = SharedGradients(self.requests, *given)
         self.gradients = HalvingGradients(gradients, *given)
+        self.written = write_out(model, self.optimizer, settings)
         self.averaged = AveragedWeights(model, settings.average) if settings.average else None
         self.skipped = 0  # steps whose gradient was not finite
         self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look
@@ -111,8 +111,7 @@ class Trainer:
     def restore(self, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
         """Takes up a checkpoint, in the middle of an epoch if need be."""
         self.monitor.restore(tensors, state)
-        restore_optimizer(self.optimizer, tensors["optimizer"])
-        self.stepper.forget()
+        self.optimizer.restore(tensors["optimizer"])
         if self.averaged:
             self.averaged.restore(tensors["average"])
         for name in ("epoch", "batch", "cost_sum", "train_seconds", "samples_seen"):
@@ -128,7 +127,7 @@ class Trainer:
         Raises: DivergedError if the cost is not finite. The last checkpoint stays.
         """
         progress = self.progress
-        with StopSignals() as signals, own_randomness(self.shakes):
+        with StopSignals() as signals, own_randomness(self.shakes), contextlib.closing(self.written):
             stop = self._stop(signals)
             while not self.is_done and progress.stopped_by == "budget":
                 self._advance(stop, on_epoch, on_step)
@@ -144,7 +143,7 @@ class Trainer:
         kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
         state = {name: getattr(self.progress, name) for name in kept}
         average = {"average": self.averaged.tensors()} if self.averaged else {}
-        self.monitor.save_checkpoint({"optimizer": optimizer_tensors(self.optimizer)} | average, **state)
+        self.monitor.save_checkpoint({"optimizer": self.optimizer.tensors()} | average, **state)
 
     @property
     def is_done(self) -> bool:
@@ -189,6 +188,7 @@ class Trainer:
         progress, rows = self.progress, self.batches.rows(self.progress.epoch)
         cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=widest(self.device))
         self.model.train()
+        self.optimizer.refresh_low()
         begun = time.perf_counter()
         try:
             while progress.batch < len(rows) and not stop and not self.requests.pending:
@@ -231,15 +231,13 @@ class Trainer:
         """Clips and applies the gradients, unless cost or gradient is not finite: then the step is skipped."""
         progress, clip = self.progress, self.settings.clip
         share = rate(progress.step, progress.epochs * progress.batches, self.settings)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        norm = self.optimizer.norm()
         if self.never_waits:
             bad = (norm + cost).isfinite().logical_not_().float()
             self._flags[progress.batch % LOOK_EVERY] = bad
-            self.stepper.step(share, grad_scale=(norm / clip).clamp_(min=1.0) if clip else None, found_inf=bad)
+            self.optimizer.step(share, grad_scale=(norm / clip).clamp_(min=1.0) if clip else None, found_inf=bad)
         elif math.isfinite(float(norm) + float(cost)):
-            if clip and float(norm) > clip:
-                torch.nn.utils.clip_grads_with_norm_(self.parameters, clip, norm)
-            self.stepper.step(share)
+            self.optimizer.step(share, grad_scale=norm / clip if clip and float(norm) > clip else None)
         else:
             self._flags[progress.batch % LOOK_EVERY] = 1.0
 
@@ -274,7 +272,7 @@ class Trainer:
             validation_cost=validation,
             **{name: value / n for name, value in progress.penalty_sums.items()},
             **self.model.bottleneck.statistics(),
-            lr=self.optimizer.param_groups[0]["lr"],
+            lr=self.optimizer.rate,
             seconds=round(progress.train_seconds + time.perf_counter() - begun - before, 4),
         )
         progress.epoch, progress.batch, progress.cost_sum, progress.penalty_sums = progress.epoch + 1, 0, 0.0, {}
