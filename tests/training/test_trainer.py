@@ -178,6 +178,15 @@ def test_a_budget_in_steps_is_rounded_to_whole_epochs(steps: int, epochs: int, d
     assert tiny.trainer(ready).progress.epochs == epochs
 
 
+def test_a_budget_below_one_pass_ends_amid_it(digits: tiny.Digits) -> None:
+    ready = tiny.prepared(digits.samples, batch_size=16, steps=7)  # of 20 steps an epoch
+    trainer = tiny.trainer(ready)
+    tiny.run(trainer)
+    assert (trainer.progress.epoch, trainer.progress.samples_seen) == (1, 7 * 16)
+    assert {float(v) for k, v in trainer.optimizer.tensors().items() if k.endswith("step")} == {7.0}
+    assert rate(6, 7, trainer.settings) * trainer.settings.lr == pytest.approx(trainer.monitor.history[-1]["lr"])
+
+
 @pytest.mark.parametrize("clip", [None, 0.05, 1e6])
 @pytest.mark.parametrize("decay", ["matrices", "all"])
 def test_training_equals_a_bare_loop_in_plain_pytorch(clip: float | None, decay: str) -> None:

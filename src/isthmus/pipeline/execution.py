@@ -254,12 +254,17 @@ def _announce(
     display.say(
         f"{kind} on {s.train.name}: {len(s.train):,} samples to train on, {len(s.validation):,} for validation, "
         f"{len(s.test):,} for the test; {code}, {model.n_parameters:,} weights, "
-        f"recipe {c.recipe}, {counted(p.epochs, 'epoch')}, {c.training.precision} on {c.training.device}"
+        f"recipe {c.recipe}, {_length(p, len(trainer.batches))}, {c.training.precision} on {c.training.device}"
         + _time_needed(prepared, model, trainer)
     )
     if going_on:
         display.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
     display.say(f"run folder: {run.path}")
+
+
+def _length(progress: Progress, batches: int) -> str:
+    """`40 epochs`, or `220 steps` where that is less than a pass over the data."""
+    return counted(*((progress.batches, "step") if progress.batches < batches else (progress.epochs, "epoch")))
 
 
 def _time_needed(prepared: Prepared, model: AbstractModel, trainer: Trainer) -> str:

@@ -109,14 +109,13 @@ def dry_run(config: Config, data: Any = None, *, show: bool | AbstractDisplay = 
     prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
     model = prepare.fresh_model(prepared)
     batches = prepare.batches_of(prepared)
-    t = prepared.config.training
-    epochs = t.epochs or max(1, round(t.budget / len(batches)))
+    epochs, steps = prepared.config.training.plan(len(batches))
     sizes = {role: len(getattr(prepared.splits, role)) for role in ("train", "validation", "test")}
     about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.raw_shape}
     return about | {
         "parameters": model.n_parameters,
         "epochs": epochs,
-        "steps": epochs * len(batches),
+        "steps": epochs * steps,
         "said": prepared.said,
     }
 

@@ -142,10 +142,12 @@ def settle_budget(
     if preprocess.encoding is None and has_linear_path(model, preprocess):
         training, said = fitting_budget(training, n)
         return replace(training, steps=training.budget), said
-    asked, training = training.steps is not None, replace(training, steps=training.budget)
     per_epoch = -(-n // min(training.batch_size, n))
+    if training.steps is not None or training.epochs is not None:
+        return replace(training, steps=training.budget), []
+    training = replace(training, steps=max(training.budget, per_epoch))  # every sample once, however many there are
     most = PASSES * per_epoch
-    if asked or preprocess.encoding is None or training.epochs is not None or training.budget <= most:
+    if preprocess.encoding is None or training.budget <= most:
         return training, []
     said = f"training passes {PASSES} times over {n:,} rows, {most:,} steps (--epochs: another number)"
     return replace(training, epochs=PASSES), [said]

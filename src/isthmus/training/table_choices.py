@@ -76,7 +76,8 @@ def fitting_budget(training: TrainingConfig, n: int) -> tuple[TrainingConfig, li
     """
     if training.steps is not None or training.epochs is not None:
         return training, []
-    steps = min(STEPS, max(LEAST_STEPS, PASSES * -(-n // min(training.batch_size, n))))
+    per_epoch = -(-n // min(training.batch_size, n))
+    steps = max(per_epoch, min(STEPS, max(LEAST_STEPS, PASSES * per_epoch)))
     if training.stall is None:
         training = replace(training, stall=PATIENCE)
     said = f"training takes {steps:,} steps for {counted(n, 'row')} (--epochs: another number), and stops once "

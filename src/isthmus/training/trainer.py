@@ -87,8 +87,7 @@ class Trainer:
         self.settings, self.monitor, self.group = settings, monitor, group
         self.requests: Requests | AgreedRequests = requests or Requests()
         self.device = batches.device
-        epochs = settings.epochs or max(1, round(settings.budget / len(batches)))
-        self.progress = Progress(epochs, len(batches))
+        self.progress = Progress(*settings.plan(len(batches)))
         self.optimizer = adamw(model, settings)
         # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
         self.never_waits = self.optimizer.is_fused and self.device.type != "cpu"
@@ -191,14 +190,14 @@ class Trainer:
         self.optimizer.refresh_low()
         begun = time.perf_counter()
         try:
-            while progress.batch < len(rows) and not stop and not self.requests.pending:
+            while progress.batch < progress.batches and not stop and not self.requests.pending:
                 batch = rows[progress.batch]
                 cost_sum += self._step(batch) * len(batch)
                 if self.averaged:
                     self.averaged.update(progress.step)
                 progress.batch += 1
                 progress.samples_seen += len(batch)
-                if progress.batch % LOOK_EVERY == 0 or progress.batch == len(rows):
+                if progress.batch % LOOK_EVERY == 0 or progress.batch == progress.batches:
                     self._look(rows, cost_sum)
                     progress.train_seconds += -begun + (begun := time.perf_counter())
                     on_step(progress)
@@ -209,7 +208,7 @@ class Trainer:
             progress.train_seconds += time.perf_counter() - begun
             progress.cost_sum = float(cost_sum)
             progress.penalty_sums = {name: float(value) for name, value in progress.penalty_sums.items()}
-        return progress.batch == len(rows)
+        return progress.batch == progress.batches
 
     def _step(self, rows: Tensor) -> Tensor:
         """One batch: cost, gradient, update; all left on the device. The cost per value, as people read it."""
