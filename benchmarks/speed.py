@@ -28,7 +28,7 @@ from isthmus.parts.networks import ACTIVATIONS
 from isthmus.recipes import resolve
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
-from isthmus.training.monitor import Monitor
+from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.trainer import Trainer
 
 BATCH = 64
@@ -129,7 +129,7 @@ def ours(config: Config, splits: prepare.Splits) -> float:
     prepared = prepare.prepare(config, splits)
     model = prepare.fresh_model(prepared)
     validation = prepared.tensor(splits.validation)[:100]
-    monitor = Monitor(model)
+    monitor = TrainingMonitor(model)
     progress = Trainer(model, prepare.batches_of(prepared), validation, prepared.config.training, monitor).run(
         lambda row: None, lambda progress: None
     )

@@ -142,7 +142,10 @@ class ModelConfig:
         "sides. The decoder mirrors them.",
     ] = None
     activation: Annotated[str, "The activation of the hidden layers."] = "silu"
-    init: Annotated[Literal["framework", "he-normal", "orthogonal"], "How weights start."] = "orthogonal"
+    init: Annotated[
+        Literal["auto", "framework", "he-normal", "orthogonal", "components"],
+        "How weights start; components: mlp at the principal components of the training data; auto: so for images.",
+    ] = "auto"
     output_bias: Annotated[
         Literal["zero", "mean"], "Where the output starts; mean: at the mean of the training data."
     ] = "mean"

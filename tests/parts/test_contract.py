@@ -23,6 +23,7 @@ from isthmus.parts.likelihoods import LIKELIHOODS, likelihood
 from isthmus.parts.networks import NETWORKS, initialize, is_without_code, network, usual_widths
 from isthmus.parts.terms import TERMS
 from isthmus.recipes import RECIPES, resolve
+from isthmus.training.prepare import fresh_model
 
 OWN = {
     "jpeg",
@@ -260,7 +261,7 @@ PENALISED += [{"bottleneck": "gaussian", "terms": "mmd,kernel=rbf+contractive:2"
 @pytest.mark.parametrize("settings", PENALISED, ids=lambda s: "-".join(s.values()))
 def test_every_penalty_moves_the_gradient_in_proportion_to_its_weight(settings: dict[str, str]) -> None:
     ready = tiny.prepared(tiny.table(), **settings)
-    model = tiny.trainer(ready).model.double()
+    model = fresh_model(ready).double()
     x = ready.x(ready.splits.train)[:9].double()
     pair = Pair(x, x)
     output = with_terms(model, pair, model(x, sample=True, generator=seeded(0)), seeded(0))

@@ -118,7 +118,9 @@ def test_widths_grow_with_the_columns_unless_rows_are_fewer(D: int, n: int, widt
     assert fitting_widths(D, n) == widths
 
 
-@pytest.mark.parametrize(("n", "steps"), [(10, LEAST_STEPS), (64 * 20, PASSES * 20), (64 * 200, 8_000), (10**6, 15_625)])
+@pytest.mark.parametrize(
+    ("n", "steps"), [(10, LEAST_STEPS), (64 * 20, PASSES * 20), (64 * 200, 8_000), (10**6, 15_625)]
+)
 def test_the_budget_is_a_number_of_passes_within_bounds(n: int, steps: int) -> None:
     assert fitting_budget(TrainingConfig(), n)[0].steps == steps
 

@@ -104,7 +104,8 @@ def initialize(module: nn.Module, activation: str, generator: torch.Generator, *
 
     `"orthogonal"`: rows of length gain, at right angles (Saxe et al. 2014, arXiv:1312.6120), zero biases.
     `"he-normal"`: N(0, gain^2 / fan_in), zero biases. `"framework"`: the distribution of PyTorch's own start, uniform
-    in ±1 / sqrt(fan_in) for weights and biases, which is what the notebook trained with.
+    in ±1 / sqrt(fan_in) for weights and biases, which is what the notebook trained with. Others start as orthogonal;
+    of `"components"` `component_start.py` does the rest, once the data is known.
     """
     gain = GAINS.get(activation, math.sqrt(2))
     draw = partial(_draw, gain=gain, scheme=scheme, generator=generator)
@@ -127,7 +128,7 @@ def initialize(module: nn.Module, activation: str, generator: torch.Generator, *
 
 def _draw(weight: Tensor, *, gain: float, scheme: str, generator: torch.Generator) -> Tensor:
     """Fills `weight`, a row for each output value, in place."""
-    if scheme == "orthogonal":
+    if scheme != "he-normal":
         with _one_thread():
             return nn.init.orthogonal_(weight, gain, generator=generator)
     return weight.normal_(0.0, gain / math.sqrt(weight[0].numel()), generator=generator)

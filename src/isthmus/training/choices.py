@@ -11,6 +11,7 @@ from isthmus.config import STEPS, ModelConfig, TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
+from isthmus.parts.component_start import PAIRS_KEEP
 from isthmus.parts.convolutions import SMALLEST, check_sides
 from isthmus.parts.networks import AUTO, fitting_network, is_without_code, usual_widths
 from isthmus.registry import alternatives, joined, parse
@@ -181,6 +182,17 @@ def fitting_likelihood(model: ModelConfig, preprocess: Preprocess) -> str:
     if preprocess.encoding is not None:
         return "columns,variance=learned" if _draws(model) else "columns"
     return "gaussian,variance=shared" if _draws(model) else "gaussian"
+
+
+def fitting_start(model: ModelConfig, preprocess: Preprocess) -> str:
+    """How weights start: at principal components where layers of images can, which is better after one pass and after
+    320 (docs/experiments.md). With noise, penalties and pixels that nobody sees that was not tried.
+    """
+    parts = parse(model.network)[0] == "mlp" and not parse(model.network)[2], model.activation in PAIRS_KEEP
+    plain = model.bottleneck == "identity" and model.noise == model.terms == "none"
+    cost = model.likelihood in {"bernoulli", "gaussian"}
+    fits = all(parts) and plain and cost and preprocess.is_image and not preprocess.alpha
+    return "components" if fits else "orthogonal"
 
 
 def passes(training: TrainingConfig, n: int) -> float:

@@ -32,6 +32,7 @@ from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.building import build_model
 from isthmus.models.footprint import refuse_too_large
 from isthmus.models.starting import start_from
+from isthmus.parts.component_start import refuse_start, start_layers
 from isthmus.parts.likelihoods import likelihood
 from isthmus.parts.networks import is_without_code
 from isthmus.parts.own_module import check_trainable
@@ -42,6 +43,7 @@ from isthmus.training import notes
 from isthmus.training.choices import (
     fitting_likelihood,
     fitting_shift,
+    fitting_start,
     is_unknown,
     passes,
     settle_budget,
@@ -178,6 +180,8 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         said += about_noise
     if model.likelihood == "auto":
         model = replace(model, likelihood=fitting_likelihood(model, preprocess))
+    if model.init == "auto":
+        model = replace(model, init=fitting_start(model, preprocess))
     config = replace(config, data=data, model=model, training=training)
     prepared = Prepared(config, splits, preprocess, device, tuple(said), statistics)
     check_targets(prepared)
@@ -218,7 +222,9 @@ def settle_threads(prepared: Prepared, model: AbstractModel) -> Prepared:
 def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool | str = "auto") -> AbstractModel:
     """The model that training starts from, on the device; its weights come from the seed."""
     config = prepared.config
-    batch_size = config.training.batch_size
+    batch_size, m = config.training.batch_size, config.model
+    if own is None and m.init == "components":
+        refuse_start(m.network, m.activation, m.bottleneck, m.likelihood)
     if own is None:
         refuse_too_large(config.model, _trained_on(prepared), batch_size=batch_size, device=prepared.device)
     model = build_model(config.model, prepared.preprocess, own=own, flatten=flatten)
@@ -228,6 +234,8 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
     model = model.initialize(generator_for(config.training.seed, "weights"), mean)
     if own is None and has_shortcut(model):
         _start_at_components(model, prepared)
+    if own is None and config.model.init == "components":
+        start_layers(*model.sides, prepared.rough_code(model.z_size), logits=config.model.likelihood == "bernoulli")
     if config.training.start is not None:
         model = start_from(model, config.training.start)
     return model.to(prepared.device)

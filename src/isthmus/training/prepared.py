@@ -15,7 +15,7 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
 from isthmus.parts.shortcuts import LinearCode
-from isthmus.training.components import Components, components_of, linear_code_of_images
+from isthmus.training.components import Components, components_of, linear_code_of_images, rough_code
 
 IN_MEMORY = "data in memory"
 CPU = torch.device("cpu")
@@ -76,6 +76,10 @@ class Prepared:
         """The code of at most k numbers that the principal components of the training data make."""
         assert self.training_statistics is not None
         return self.training_statistics.linear_code(k)
+
+    def rough_code(self, k: int) -> LinearCode:
+        """About that code, of some thousand samples, for layers that go on from it."""
+        return rough_code(self.splits.train, self.preprocess, k)
 
     def tensor(self, samples: Samples) -> Tensor:
         """What should come out, as a resident tensor."""

@@ -31,6 +31,8 @@ def principal(
     to_x: ToX = Tensor.float,
     mean: Tensor | None = None,
     rounds: int = ROUNDS,
+    *,
+    roughly: bool = False,
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, "D K"]]:
     """The mean of the training samples and the largest principal components, columns of length 1 at right angles.
 
@@ -38,15 +40,18 @@ def principal(
     makes floats of raw samples, piece by piece, so that bytes never stand in memory as floats. The components are exact
     (eigenvectors of the covariance, or of the samples' inner products where there are fewer samples than values),
     except for data with both more than 4,096 samples and values, or where that takes over 2e12 multiplications: then
-    they are randomized, with `rounds` power iterations. `mean` is that of the samples, in the shape of one, from
-    whoever has it already.
+    they are randomized, with `rounds` power iterations, as they are `roughly`. `mean` is that of the samples, in the
+    shape of one, from whoever has it already.
 
     Source: Pearson 1901; for the randomized ones Halko, Martinsson, Tropp 2011, https://arxiv.org/abs/0909.4061,
     algorithm 4.4.
     """
     rows = Rows(train, to_x)
     mean = _mean(rows) if mean is None else mean.flatten()
-    return mean, _components(rows, mean, min(n_components, len(train) - 1, rows.width), rounds).float()
+    k = min(n_components, len(train) - 1, rows.width)
+    if roughly and k > 0:
+        return mean, _randomized(rows, mean, k, rounds)
+    return mean, _components(rows, mean, k, rounds).float()
 
 
 class Rows:
