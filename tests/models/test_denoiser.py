@@ -20,7 +20,7 @@ from isthmus.models.building import build_model
 from isthmus.models.costs import objective
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.loading import load_model
-from isthmus.models.tiling import tiled
+from isthmus.models.tiling import Tiling, tiled
 
 PHOTO = ModelConfig(network="unet", hidden=(4, 6, 8), noise="gaussian:0-0.2,clip=false", likelihood="gaussian")
 
@@ -178,5 +178,5 @@ def test_tiles_of_such_a_one_join_without_a_seam() -> None:
         model.network.tail.weight.mul_(1e-4)
     x = drawn(1, 1, 150, 40)
     halo, stride = 2 * model.network.halo, 2 * model.network.stride
-    pieces = tiled(lambda tile: model(tile).params, x, halo=halo, stride=stride, tile=64)
+    pieces = tiled(lambda tile: model(tile).params, x, Tiling(halo, stride, 64))
     assert torch.allclose(pieces, model(x).params, rtol=1e-4, atol=1e-4)  # sums of float32 in another order

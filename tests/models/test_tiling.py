@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from contract import assert_close, drawn, redraw
-from isthmus.models.tiling import tile_over, tiled, tiles_of
+from isthmus.models.tiling import Tiling, tile_over, tiled, tiles_of
 from isthmus.parts.unet import UNet
 
 
 @pytest.mark.parametrize(("H", "W", "tile"), [(1, 1, 8), (40, 33, 16), (64, 64, 64), (65, 9, 20), (7, 90, 30)])
 def test_every_pixel_is_kept_once_and_every_tile_begins_on_the_grid(H: int, W: int, tile: int) -> None:
     kept = np.zeros((H, W), int)
-    for piece in tiles_of(H, W, halo=10, stride=4, tile=tile):
+    for piece in tiles_of(H, W, Tiling(10, 4, tile)):
         kept[piece.inner] += 1
         assert all(part.start % 4 == 0 for part in piece.outer)
         for outer, inner, end in zip(piece.outer, piece.inner, (H, W), strict=True):
@@ -28,9 +28,7 @@ def test_tiles_give_what_the_whole_image_gives(sides: tuple[int, int]) -> None:
     network, x = redraw(UNet(1, (4, 6, 8))).double(), drawn(1, 1, *sides, dtype=torch.float64)
     done: list[tuple[int, int]] = []
     with torch.no_grad():
-        found = tiled(
-            network, x, halo=network.halo, stride=network.stride, tile=48, progress=lambda *at: done.append(at)
-        )
+        found = tiled(network, x, Tiling(network.halo, network.stride, 48), lambda *at: done.append(at))
         expected = network(x)
         assert_close(found / expected.abs().max(), expected / expected.abs().max())
     assert done == [(n, len(done)) for n in range(1, len(done) + 1)]
@@ -45,17 +43,7 @@ def test_an_image_may_be_written_over(tile: int, is_interleaved: bool) -> None:
         expected = network(x)
         found = x.contiguous(memory_format=torch.channels_last) if is_interleaved else x.clone()
         at = found.data_ptr()
-        assert (
-            tile_over(
-                network,
-                found,
-                halo=network.halo,
-                stride=network.stride,
-                tile=tile,
-                progress=lambda *now: done.append(now),
-            )
-            is None
-        )
+        tile_over(network, found, Tiling(network.halo, network.stride, tile), lambda *now: done.append(now))
     assert found.data_ptr() == at
     assert_close(found / expected.abs().max(), expected / expected.abs().max())
     assert done == [(n, len(done)) for n in range(1, len(done) + 1)]
@@ -64,5 +52,5 @@ def test_an_image_may_be_written_over(tile: int, is_interleaved: bool) -> None:
 def test_a_halo_that_is_too_small_shows() -> None:
     network, x = redraw(UNet(1, (4, 6, 8))).double(), drawn(1, 1, 150, 131, dtype=torch.float64)
     with torch.no_grad():
-        found = tiled(network, x, halo=8, stride=network.stride, tile=48)
+        found = tiled(network, x, Tiling(8, network.stride, 48))
         assert float((found - network(x)).abs().max()) > 1e-6

@@ -16,7 +16,6 @@ from isthmus.models.photo import PhotoDenoiser
 from isthmus.web.app import build_app
 from isthmus.web.guard import Access
 from isthmus.web.limits import Limits
-from isthmus.web.photograph_panel import blended
 from isthmus.web.served_photo import ServedPhoto
 from served import PORT, TOKEN, app_of, client
 
@@ -137,14 +136,3 @@ def test_a_run_of_one_size_takes_none(denoiser: Run) -> None:
     assert asked.get("/api/about").json()["photographs"] is False
     answer = sent(asked, packed(smooth(40, 50, 9)))
     assert (answer.status_code, "takes images of one size" in answer.json()["error"]["message"]) == (400, True)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_blend_is_between_the_two(dtype: type) -> None:
-    a, b = (RNG.integers(0, 250, (3, 600, 7)).astype(dtype) for _ in range(2))
-    expected = a + 0.3 * (b.astype(float) - a)
-    assert np.abs(blended(a, b, 0.3) - (expected if dtype is np.float32 else expected.round())).max() <= 1e-4 + (
-        dtype is not np.float32
-    )
-    assert blended(a, b, 0) is a
-    assert blended(a, b, 1) is b

@@ -14,9 +14,10 @@ from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError
 from isthmus.models.abstract_model import AbstractModel, Output, evaluation
+from isthmus.models.blending import blend
 from isthmus.models.image_layout import ImageLayout
 from isthmus.models.removal_bound import keep_texture
-from isthmus.models.tiling import tile_over, tiled
+from isthmus.models.tiling import Tiling, tile_over, tiled
 from isthmus.parts import bottlenecks, networks
 from isthmus.parts.codes import Code
 from isthmus.parts.neighbors import NeighborNoise
@@ -97,8 +98,7 @@ class Denoiser(AbstractModel):
         layout = ImageLayout(torch.from_numpy(pixels)[None], self.preprocess)
         with torch.no_grad(), evaluation(self):
             before = layout.raw[0].clone() if self.is_bounded else None
-            halo, stride = self.apart * self.network.halo, self.apart * self.network.stride
-            tile_over(self._cleaning(layout, strength), layout.raw, halo=halo, stride=stride, progress=progress)
+            tile_over(self._cleaning(layout, strength), layout.raw, self._tiling, progress)
             if before is not None:
                 keep_texture(before, layout.raw[0], strength)
         if layout.raw.data_ptr() != pixels.__array_interface__["data"][0]:  # numbers of a type that is worked on apart
@@ -110,7 +110,7 @@ class Denoiser(AbstractModel):
 
         def cleaned(raw: Tensor) -> Tensor:
             x = layout.to_x(raw.to(self.device))
-            return layout.to_raw(x + at_once * (self._clean(x) - x)).to(raw.device)
+            return layout.to_raw(blend(x, self._clean(x), at_once)).to(raw.device)
 
         return cleaned
 
@@ -118,7 +118,7 @@ class Denoiser(AbstractModel):
         layout = ImageLayout(given, self.preprocess)
         cleaned = self._cleaning(layout, strength)
         with torch.no_grad(), evaluation(self):
-            clean = [self._tiles(cleaned, image[None], progress) for image in layout.raw]
+            clean = [tiled(cleaned, image[None], self._tiling, progress) for image in layout.raw]
             if self.is_bounded:
                 pairs = zip(layout.raw, clean, strict=True)
                 clean = [keep_texture(image, made[0], strength)[None] for image, made in pairs]
@@ -138,9 +138,9 @@ class Denoiser(AbstractModel):
     def _answer(self, x: Tensor) -> Tensor:
         return self.likelihood.mean(self._network(x).float())
 
-    def _tiles(self, function: Callable[[Tensor], Tensor], raw: Tensor, progress: Progress | None) -> Tensor:
-        halo, stride = self.apart * self.network.halo, self.apart * self.network.stride
-        return tiled(function, raw, halo=halo, stride=stride, progress=progress)
+    @property
+    def _tiling(self) -> Tiling:
+        return Tiling(self.apart * self.network.halo, self.apart * self.network.stride)
 
 
 def refuse_strength(strength: float) -> None:

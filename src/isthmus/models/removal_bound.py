@@ -14,6 +14,8 @@ from jaxtyping import Shaped
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from isthmus.models.blending import blend
+
 CELL = 8  # pixels a side: 64 values tell their deviation to a tenth
 FLATTEST = 0.25  # of the cells of the clean picture: sky, walls, skin, whatever is out of focus
 # Of the deviation of the noise. On the validation strips of the free photographs, under grain of 4 of 255 that went
@@ -28,11 +30,8 @@ def keep_texture(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"],
 
     Both are of one type, and so is what comes back; `clean` is written into.
     """
-    whole = not noisy.is_floating_point()
     for rows, weight in bounded(noisy, clean):
-        before = noisy[:, rows].float()
-        made = before - strength * weight * (before - clean[:, rows].float())
-        clean[:, rows] = (made.round() if whole else made).to(clean.dtype)
+        clean[:, rows] = blend(noisy[:, rows], clean[:, rows], strength * weight)
     return clean
 
 

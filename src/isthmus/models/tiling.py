@@ -16,6 +16,26 @@ from isthmus.system.workers import Progress
 TILE = 768
 
 
+class Tiling(NamedTuple):
+    """How images are cut: pieces of about `tile` pixels a side that begin at multiples of `stride`, in whose grid the
+    network halves its sides, and overlap by `halo`, the furthest input pixel that an output pixel depends on.
+    """
+
+    halo: int
+    stride: int
+    tile: int = TILE
+
+    @property
+    def step(self) -> int:
+        """Pixels a side of a piece without its halo."""
+        return max(self.stride, self.tile // self.stride * self.stride)
+
+    @property
+    def margin(self) -> int:
+        """The halo, rounded up to the grid."""
+        return -(-self.halo // self.stride) * self.stride
+
+
 class Tile(NamedTuple):
     """Rows and columns of the image that go in (`outer`), and those that are kept (`inner`), as (start, stop)."""
 
@@ -26,70 +46,50 @@ class Tile(NamedTuple):
 def tiled(
     function: Callable[[Tensor], Tensor],
     x: Float[Tensor, "B C H W"],
-    *,
-    halo: int,
-    stride: int,
-    tile: int = TILE,
+    tiling: Tiling,
     progress: Progress | None = None,
-) -> Float[Tensor, "B C2 H W"]:
-    """`function` of x, made of pieces that overlap by `halo` pixels on each side.
+) -> Float[Tensor, "B C H W"]:
+    """`function` of x, made of pieces: equal to `function(x)` where the network is as `tiling` says.
 
-    Equal to `function(x)` where an output pixel depends on no input pixel further than `halo` away, and where all
-    pieces begin at a multiple of `stride`, in whose grid the network halves its sides. `progress(done, total)` is
-    called after each piece.
+    `function` gives as many channels as it takes. `progress(done, total)` is called after each piece.
     """
-    pieces = list(tiles_of(x.shape[2], x.shape[3], halo=halo, stride=stride, tile=tile))
-    out: Tensor | None = None
-    for done, piece in enumerate(pieces, start=1):
-        made = function(x[..., piece.outer[0], piece.outer[1]])
-        out = made.new_empty(*made.shape[:2], *x.shape[2:]) if out is None else out
-        rows, columns = (_within(a, b) for a, b in zip(piece.outer, piece.inner, strict=True))
-        out[..., piece.inner[0], piece.inner[1]] = made[..., rows, columns]
-        if progress is not None:
-            progress(done, len(pieces))
-    return x if out is None else out
+    out = x.clone()
+    tile_over(function, out, tiling, progress)
+    return out
 
 
 def tile_over(
     function: Callable[[Tensor], Tensor],
     x: Float[Tensor, "B C H W"],
-    *,
-    halo: int,
-    stride: int,
-    tile: int = TILE,
+    tiling: Tiling,
     progress: Progress | None = None,
 ) -> None:
-    """As `tiled`, written over x; `function` gives as many channels as it takes.
+    """As `tiled`, written over x.
 
     Beside x no more than two rows of tiles are there: of what is overwritten the rows that the next tiles look at are
     kept.
     """
-    H, W = x.shape[2:]
-    step, margin = max(stride, tile // stride * stride), -(-halo // stride) * stride
-    total, above = -(-H // step) * -(-W // step), x[:, :, :0]
-    for top in range(0, H, step):
-        bottom = min(top + step, H)
-        rows = torch.cat([above, x[:, :, top : min(bottom + margin, H)]], dim=2)  # none of it is overwritten yet
-        known = above.shape[2]
-        above = rows[:, :, : known + bottom - top][:, :, -margin:].clone()
-        for k, left in enumerate(range(0, W, step)):
-            inner = slice(left, min(left + step, W))
-            outer = _wider(inner, margin, W)
-            made = function(rows[..., outer])
-            x[:, :, top:bottom, inner] = made[:, :, known : known + bottom - top, _within(outer, inner)]
-            if progress is not None:
-                progress(top // step * -(-W // step) + k + 1, total)
+    pieces = list(tiles_of(x.shape[2], x.shape[3], tiling))
+    above = strip = x[:, :, :0]
+    for done, piece in enumerate(pieces, start=1):
+        rows, columns = piece.inner
+        if columns.start == 0:  # a new row of tiles, of which nothing is overwritten yet
+            strip = torch.cat([above, x[:, :, rows.start : piece.outer[0].stop]], dim=2)
+            end = rows.stop - piece.outer[0].start
+            above = strip[:, :, max(0, end - tiling.margin) : end].clone()
+        made = function(strip[..., piece.outer[1]])
+        x[:, :, rows, columns] = made[:, :, _within(piece.outer[0], rows), _within(piece.outer[1], columns)]
+        if progress is not None:
+            progress(done, len(pieces))
 
 
-def tiles_of(H: int, W: int, *, halo: int, stride: int, tile: int = TILE) -> Iterator[Tile]:
+def tiles_of(H: int, W: int, tiling: Tiling) -> Iterator[Tile]:
     """The pieces of an image of H x W pixels, row by row; each pixel is kept from one of them."""
-    step = max(stride, tile // stride * stride)
-    margin = -(-halo // stride) * stride
+    step, margin = tiling.step, tiling.margin
     for top in range(0, H, step):
         for left in range(0, W, step):
             inner = slice(top, min(top + step, H)), slice(left, min(left + step, W))
-            outer = _wider(inner[0], margin, H), _wider(inner[1], margin, W)
-            yield Tile(outer, inner)
+            yield Tile((_wider(inner[0], margin, H), _wider(inner[1], margin, W)), inner)
 
 
 def _wider(part: slice, margin: int, end: int) -> slice:
@@ -98,3 +98,6 @@ def _wider(part: slice, margin: int, end: int) -> slice:
 
 def _within(outer: slice, inner: slice) -> slice:
     return slice(inner.start - outer.start, inner.stop - outer.start)
+
+
+__all__ = ["Tile", "Tiling", "tile_over", "tiled", "tiles_of"]

@@ -28,6 +28,7 @@ from isthmus.data.images.pixels import SUFFIXES_OF, look, pixel_limit, reason
 from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.evaluation.figures.before_after import detail_of, reduced
 from isthmus.evaluation.figures.data_pictures import drawn_between, laid_on_board
+from isthmus.models.blending import blended
 from isthmus.models.denoiser import Denoiser
 from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, seen_of
 from isthmus.tools.inference.photographs import CleanedFile, cleaned, in_unit, told
@@ -35,7 +36,6 @@ from isthmus.web.limits import Limits, TooMuch
 
 VIEW = 1_400  # pixels across of what the page shows: more than fit beside its margins
 VIEW_QUALITY = 90  # of JPEG: no block is seen beside noise
-ROWS = 256  # of pixels that are blended at once: 50 MB of a wide photograph
 
 router = APIRouter(prefix="/api/photograph")
 
@@ -73,18 +73,6 @@ class CleanedPhotograph:
         frames = [a._replace(pixels=blended(a.pixels, b.pixels, strength)) for a, b in pairs]
         path = self.photograph.save(frames, folder / f"kept{suffix}")
         return path.read_bytes(), path.suffix
-
-
-def blended(before: np.ndarray, after: np.ndarray, strength: float) -> np.ndarray:
-    """before + strength (after - before), of pixels (C, H, W), in their type."""
-    if strength in (0, 1):
-        return after if strength else before
-    made = np.empty_like(before)
-    for top in range(0, before.shape[1], ROWS):
-        a, b = (pixels[:, top : top + ROWS].astype(np.float32) for pixels in (before, after))
-        mixed = a + np.float32(strength) * (b - a)
-        made[:, top : top + ROWS] = mixed if before.dtype.kind == "f" else mixed.round()
-    return made
 
 
 class Photographs:
@@ -244,4 +232,4 @@ async def file(request: Request, key: str = Query(max_length=64), strength: floa
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-__all__ = ["CleanedPhotograph", "Networks", "Photographs", "about", "blended", "router"]
+__all__ = ["CleanedPhotograph", "Networks", "Photographs", "about", "router"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isthmus.evaluation.figures.before_after import DETAIL, before_after, detail_of, reduced
+from isthmus.evaluation.figures.before_after import DETAIL, before_after, detail_of, place_of_detail, reduced, shown_of
 
 RNG = np.random.default_rng(0)
 
@@ -35,4 +35,5 @@ def test_the_detail_is_where_the_structure_is_and_is_not_reduced() -> None:
 def test_small_images_and_strips_are_drawn_too() -> None:
     for shape in ((1, 5, 7), (3, 2, 300), (3, 300, 2)):
         image = RNG.integers(0, 256, shape, dtype=np.uint8)
-        assert before_after(image, image, "it").axes
+        shown = shown_of(image, place_of_detail(image))
+        assert before_after(shown, shown, "it").axes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +22,10 @@ from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.images.photograph import Frame
+from isthmus.data.images.photograph import Frame, Photograph
 from isthmus.models.denoiser import Denoiser
-from isthmus.tools.inference.photographs import cleaned
+from isthmus.models.photo import PhotoDenoiser
+from isthmus.tools.inference.photographs import Wish, cleaned, denoise_photographs
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import batches_of, prepare, read_splits
 from pages import Page
@@ -204,3 +207,24 @@ def test_pictures_of_before_and_after_replace_nothing(
     assert run_guarded(build_app(), ["denoise", "photo", "in", "-o", "out", "--compare", "pictures"]) == 0
     found = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "pictures").rglob("*.png"))
     assert found == ["pictures/one/x.png-before-after.png", "pictures/two/x.png-before-after.png"]
+
+
+def test_a_picture_that_is_compared_is_not_there_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the file is read again, for its half of the comparison, what was made of it is gone."""
+    alive: list[weakref.ref[np.ndarray]] = []
+    counts: list[int] = []
+    read = Photograph.frames
+
+    def watched(self: Photograph) -> Iterator[Frame]:
+        counts.append(sum(ref() is not None for ref in alive))
+        for frame in read(self):
+            alive.append(weakref.ref(frame.pixels))
+            yield frame
+
+    monkeypatch.setattr(Photograph, "frames", watched)
+    source = tmp_path / "grainy.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)).save(source)
+    wish = Wish(compared=tmp_path / "both.png")
+    denoise_photographs(PhotoDenoiser().network_for, [source], source, tmp_path / "clean.png", wish)
+    assert counts == [0, 0]
+    assert (tmp_path / "both.png").is_file()

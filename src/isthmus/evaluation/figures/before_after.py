@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,31 @@ GAP = 12
 MOST_ENLARGED = 50  # times: at a 50th of its range even a difference of one in 255 is seen
 
 
+Unit = Callable[[np.ndarray], np.ndarray]  # parts of a picture, on the scale that `pictures` takes
+Place = tuple[slice, slice]  # rows and columns
+
+
+def as_it_is(part: np.ndarray) -> np.ndarray:
+    """Parts that need no other scale."""
+    return part
+
+
+class Shown(NamedTuple):
+    """What is drawn of a picture, (h, w, 1 or 3) in [0, 1]: all of it, reduced, and its detail, pixels as they are."""
+
+    whole: np.ndarray
+    detail: np.ndarray
+
+
+def shown_of(image: np.ndarray, place: Place, unit: Unit = as_it_is) -> Shown:
+    """Of an image (C, H, W), with the detail at `place`; so a large one need not be kept to be drawn later."""
+    return Shown(reduced(image, 2 * WIDTH, unit), pictures(unit(image[None, :, place[0], place[1]]))[0])
+
+
 @look()
-def before_after(before: np.ndarray, after: np.ndarray, name: str) -> Figure:
-    """Images (C, H, W), as `pictures` takes them: uint8, uint16 or floats in [0, 1]."""
-    x, y = (reduced(image, 2 * WIDTH) for image in (before, after))
+def before_after(before: Shown, after: Shown, name: str) -> Figure:
+    """Both halves of the whole with a line between, and below it the detail and what was taken away."""
+    x, y = before.whole, after.whole
     H, W = x.shape[:2]
     height = round(WIDTH * H / W)
     side = (WIDTH - 2 * GAP) // 3
@@ -30,7 +52,7 @@ def before_after(before: np.ndarray, after: np.ndarray, name: str) -> Figure:
     line = MARGIN + WIDTH * middle / W
     page.axes.plot([line, line], [top, top + height], color=PAPER, linewidth=2)
     page.axes.plot([line, line], [top, top + height], color=INK, linewidth=0.6)
-    _details(page, detail_of(before, after), top + height + GAP, side)
+    _details(page, _difference(before.detail, after.detail), top + height + GAP, side)
     return page.figure
 
 
@@ -45,27 +67,37 @@ class Detail(NamedTuple):
 
 def detail_of(before: np.ndarray, after: np.ndarray) -> Detail:
     """Of images (C, H, W), where the second has most detail; pixels as they are."""
-    small = reduced(after, 2 * WIDTH).mean(-1)
-    k = after.shape[2] // small.shape[1]
+    rows, columns = place_of_detail(after)
+    a, b = (pictures(image[None, :, rows, columns])[0] for image in (before, after))
+    return _difference(a, b)
+
+
+def place_of_detail(image: np.ndarray, unit: Unit = as_it_is) -> Place:
+    """Rows and columns of the square in which an image (C, H, W) has most detail."""
+    small = reduced(image, 2 * WIDTH, unit).mean(-1)
+    k = image.shape[2] // small.shape[1]
     rows, columns = richest(small, max(2, min(DETAIL // k, *small.shape)))
-    side = min(DETAIL, *after.shape[1:])
-    top, left = (min(k * part.start, end - side) for part, end in zip((rows, columns), after.shape[1:], strict=True))
-    a, b = (pictures(image[None, :, top : top + side, left : left + side])[0] for image in (before, after))
-    removed = a - b
+    side = min(DETAIL, *image.shape[1:])
+    top, left = (min(k * part.start, end - side) for part, end in zip((rows, columns), image.shape[1:], strict=True))
+    return slice(top, top + side), slice(left, left + side)
+
+
+def _difference(before: np.ndarray, after: np.ndarray) -> Detail:
+    removed = before - after
     times = min(MOST_ENLARGED, 0.5 / max(float(np.quantile(np.abs(removed), 0.999)), 1e-6))
-    return Detail(a, b, (0.5 + times * removed).clip(0, 1), times)
+    return Detail(before, after, (0.5 + times * removed).clip(0, 1), times)
 
 
-def reduced(image: np.ndarray, most: int) -> np.ndarray:
+def reduced(image: np.ndarray, most: int, unit: Unit = as_it_is) -> np.ndarray:
     """An image (C, H, W) as `pictures` gives it, (h, w, 1 or 3): means of k x k pixels, k so that w is not far above
     `most`. Row by row, so that a large one is never there as floats.
     """
     k = max(1, min(image.shape[2] // most, image.shape[1]))
     if k == 1:
-        return pictures(image[None])[0]
+        return pictures(unit(image[None]))[0]
     _, H, W = image.shape
     h, w = H // k, W // k
-    rows = (pictures(image[None, :, k * i : k * i + k, : k * w])[0] for i in range(h))
+    rows = (pictures(unit(image[None, :, k * i : k * i + k, : k * w]))[0] for i in range(h))
     return np.stack([row.mean(0).reshape(w, k, -1).mean(1) for row in rows])
 
 
@@ -95,4 +127,4 @@ def _within(sums: np.ndarray, top: int, left: int, height: int, width: int) -> f
     return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
 
 
-__all__ = ["Detail", "before_after", "detail_of", "reduced"]
+__all__ = ["Detail", "Shown", "before_after", "detail_of", "place_of_detail", "reduced", "shown_of"]

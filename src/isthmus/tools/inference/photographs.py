@@ -17,7 +17,7 @@ from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import canvas as figures
-from isthmus.evaluation.figures.before_after import before_after
+from isthmus.evaluation.figures.before_after import Unit, as_it_is, before_after, place_of_detail, shown_of
 from isthmus.models.denoiser import Denoiser, refuse_strength
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
@@ -154,21 +154,20 @@ def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish:
     photograph = Photograph(job.source)
     frames = list(photograph.frames())
     model = network_for(frames[0].pixels)
-    found, made, first = None, frames, frames[0]
+    found, unit = None, _unit_of(frames[0].pixels)
     if wish.leaves_clean or wish.strength < 1:  # else the cleaned picture itself tells, without a pass of its own
         found = judge_photograph(model, in_unit(model, frames[0].pixels)[0])._replace(is_lossy=photograph.is_lossy)
     is_left = wish.leaves_clean and found is not None and found.is_clean
     if is_left:
         _copy(photograph, frames, job)
-    else:
-        before = seen_of(first.pixels)
-        first = first._replace(pixels=first.pixels.copy()) if job.compared is not None else first
-        made = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
-        photograph.save(made, job.target)
+    else:  # the pixels that were read are written over, so that they are not there twice
+        before = seen_of(frames[0].pixels)
+        frames = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
+        photograph.save(frames, job.target)
         if found is None:
-            found = judge_cleaned(before, made[0].pixels)._replace(is_lossy=photograph.is_lossy)
+            found = judge_cleaned(before, frames[0].pixels)._replace(is_lossy=photograph.is_lossy)
     if job.compared is not None:
-        _compare(first, made[0], job.source.name, job.compared)
+        _compare(photograph, frames, unit, job.compared)
     assert found is not None
     return CleanedFile(job.target, found, is_left)
 
@@ -181,9 +180,21 @@ def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
         photograph.save(frames, job.target)
 
 
-def _compare(before: Frame, after: Frame, name: str, target: Path) -> None:
-    shown = [in_unit(None, frame.pixels, of=before.pixels)[0] for frame in (before, after)]
-    figures.save(before_after(*shown, name=name), target)
+def _compare(photograph: Photograph, frames: list[Frame], unit: Unit, target: Path) -> None:
+    """Draws the first frame as its file has it beside what was made of it. The file is read again, and `frames` are
+    empty by then, so that a large picture is not there twice.
+    """
+    place = place_of_detail(frames[0].pixels, unit)
+    after = shown_of(frames[0].pixels, place, unit)
+    frames.clear()
+    before = shown_of(next(iter(photograph.frames())).pixels, place, unit)
+    figures.save(before_after(before, after, name=photograph.path.name), target)
+
+
+def _unit_of(pixels: np.ndarray) -> Unit:
+    """What brings parts of a picture to where they can be drawn."""
+    ends = in_unit(None, pixels[:, :1, :1], of=pixels)[1]
+    return as_it_is if ends is None else lambda part: _between(part, *ends)
 
 
 def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
@@ -231,7 +242,11 @@ def in_unit(
     is_float = pixels.dtype.kind == "f" and not within_unit(low, high)
     if not (is_float or (model is None and pixels.dtype == np.uint16)):
         return pixels, None
-    return (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1.0), (low, high)
+    return _between(pixels, low, high), (low, high)
+
+
+def _between(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
+    return (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1.0)
 
 
 def told(done: Sequence[CleanedFile], strength: float) -> tuple[str, ...]:
