@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from contract import assert_close, drawn, redraw
+from isthmus.models import tiling as module
 from isthmus.models.tiling import Tiling, tile_over, tiled, tiles_of
 from isthmus.parts.unet import UNet
 
@@ -47,6 +48,14 @@ def test_an_image_may_be_written_over(tile: int, is_interleaved: bool) -> None:
     assert found.data_ptr() == at
     assert_close(found / expected.abs().max(), expected / expected.abs().max())
     assert done == [(n, len(done)) for n in range(1, len(done) + 1)]
+
+
+def test_large_pictures_are_cut_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiling, kept = Tiling(56, 8), torch.zeros(3, 10, 10, dtype=torch.uint8)
+    assert tiling.beside(kept) == tiling
+    monkeypatch.setattr(module, "LARGE_PICTURE", 299)
+    assert tiling.beside(kept) == Tiling(56, 8, module.SMALL_TILE)
+    assert Tiling(56, 8, 40).beside(kept).tile == 40
 
 
 def test_a_halo_that_is_too_small_shows() -> None:

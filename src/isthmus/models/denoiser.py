@@ -98,7 +98,8 @@ class Denoiser(AbstractModel):
         layout = ImageLayout(torch.from_numpy(pixels)[None], self.preprocess)
         with torch.no_grad(), evaluation(self):
             before = layout.raw[0].clone() if self.is_bounded else None
-            tile_over(self._cleaning(layout, strength), layout.raw, self._tiling, progress)
+            tiling = self._tiling if before is None else self._tiling.beside(before)
+            tile_over(self._cleaning(layout, strength), layout.raw, tiling, progress)
             if before is not None:
                 keep_texture(before, layout.raw[0], strength)
         if layout.raw.data_ptr() != pixels.__array_interface__["data"][0]:  # numbers of a type that is worked on apart

@@ -170,3 +170,45 @@ def test_one_picture_of_a_folder_may_become_one_file(denoiser: Run, photos: Path
         apply.denoise(denoiser, f"{photos}:0-1", photos / "out")
     with pytest.raises(DataError, match="no row -1"):
         apply.denoise(denoiser, f"{photos}:-1", tmp_path / "d.png")
+
+
+def test_fault_148_a_picture_through_a_run_on_pieces_comes_back_whole(tmp_path: Path) -> None:
+    """Trained on pieces of 16 x 16: a picture of 45 x 70 is one file of its size and format, its border as good."""
+    y, x = np.mgrid[:45, :70]
+    for i in range(6):
+        field = 128 + 90 * np.sin((x + 9 * i) / 11) * np.cos((y - 5 * i) / 8)
+        Image.fromarray(field.astype(np.uint8)).save(tmp_path / f"{i}.png")
+    given = {"patches": "16", "hidden": [64], "z_size": 12, "threads": 1, "steps": 300, "show": False}
+    folder, one = tmp_path / "all", tmp_path / "0.png"
+    folder.mkdir()
+    for path in tmp_path.glob("*.png"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    run = isthmus.train(folder, out=tmp_path / "run", network="mlp", **given)
+    assert apply.reconstruct(run, one, tmp_path / "one.png").n == 1
+    found, wanted = (np.asarray(Image.open(path)).astype(float) for path in (tmp_path / "one.png", one))
+    assert found.shape == wanted.shape
+    border = np.ones(wanted.shape, bool)
+    border[4:-4, 4:-4] = False
+    errors = np.square(found - wanted)
+    assert errors[border].mean() < 0.05 * wanted.var()
+    assert errors[~border].mean() < 0.05 * wanted.var()
+    written = apply.reconstruct(run, folder, tmp_path / "folder")
+    assert (written.n, len(list((tmp_path / "folder").glob("*.png")))) == (6, 6)
+    pieces = apply.reconstruct(run, one, tmp_path / "pieces.npy")  # the pieces themselves, as before
+    assert np.load(tmp_path / "pieces.npy").shape == (pieces.n, 1, 16, 16)
+
+
+def test_fault_148_a_denoiser_of_pieces_puts_them_together(tmp_path: Path) -> None:
+    for i in range(5):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (40, 33, 3), dtype=np.uint8)).save(
+            tmp_path / f"{i}.jpg"
+        )
+    given = tiny.FAST | {"patches": "16", "network": "mlp", "noise": "gaussian:0.2", "epochs": 1}
+    run = isthmus.train(tmp_path, out=tmp_path.parent / "run-denoiser", **given)
+    out, both = tmp_path.parent / "out.jpg", tmp_path.parent / "both.png"
+    apply.denoise(run, tmp_path / "1.jpg", out, strength=0.5, compared=both)
+    with Image.open(out) as image:
+        assert image.size == (33, 40)
+    assert both.is_file()
+    with pytest.raises(UsageError, match="--strength is for image files"):
+        apply.denoise(run, tmp_path / "1.jpg", tmp_path.parent / "out.npy", strength=0.5)

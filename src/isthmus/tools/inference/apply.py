@@ -22,6 +22,7 @@ from isthmus.evaluation.verdicts.noise_check import judge_noise
 from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.photo import PhotoDenoiser
+from isthmus.models.piecewise import PiecewiseModel, WholeImageModel
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
@@ -46,8 +47,22 @@ def reconstruct(
         return reconstruct_series(run, source, Path(out), settings)
     samples = pick(run, source, settings)
     tell(f"reconstructing {counted(len(samples), 'sample')}")
+    if files := _cut_files(run, Path(source), Path(out), settings):
+        whole = PiecewiseModel(run.model.preprocess, run.model.reconstruct)
+        written = _files(lambda _: whole, files, Path(source), Path(out), Wish())
+        return _with_set(run, samples, replace(written, said=samples.notes))
     written = write_samples(run, samples, run.model.reconstruct(samples.x), Path(out), Path(source))
     return _with_set(run, samples, written)
+
+
+def _cut_files(run: RunFolder, source: Path, out: Path, settings: Mapping[str, Any] | None) -> list[Path]:
+    """Image files of which the run takes pieces, and which are to be written whole; none where they are read otherwise,
+    or where the pieces themselves are asked for: as an array, a table, or by --patches.
+    """
+    data, asked = run.config.data, {name for name in settings or {} if name != "max_pixels"}
+    if data.patches is None or data.resize is not None or asked or out.suffix in TABLES | {".npy"}:
+        return []
+    return photographs_of(source)
 
 
 def denoise(
@@ -69,7 +84,7 @@ def denoise(
     """
     keep_inputs(run, source, out)
     model, source, out = run.model, Path(source), Path(out)
-    files = photographs_of(source) if isinstance(model, Denoiser) else []
+    files = photographs_of(source) if isinstance(model, Denoiser) else _cut_files(run, source, out, settings)
     if isinstance(model, Denoiser) and files:
         return _files(
             lambda _: model,
@@ -79,7 +94,7 @@ def denoise(
             Wish(_given(strength), False, compared, progress, (settings or {}).get("max_pixels")),
         )
     for flag, given in (("--strength", strength), ("--compare", compared)):
-        if given is not None:
+        if given is not None and not files:
             message = f"{flag} is for image files through a network without a code (recipe photo)."
             raise UsageError("USAGE-STRENGTH", message, fix=f"leave {flag} out")
     if model.preprocess.series is not None:
@@ -87,6 +102,11 @@ def denoise(
         return reconstruct_series(run, source, out, settings)
     samples = pick(run, source, settings)
     tell(f"denoising {counted(len(samples), 'sample')}")
+    if files:
+        whole = PiecewiseModel(model.preprocess, model.denoise)
+        wish = Wish(_given(strength), False, compared, progress, (settings or {}).get("max_pixels"))
+        written = _files(lambda _: whole, files, source, out, wish)
+        return _with_set(run, samples, written, about_noise(run, samples))
     denoised = run.model.denoise(samples.x)
     written = write_samples(run, samples, denoised, Path(out), Path(source))
     return _with_set(run, samples, written, about_noise(run, samples))
@@ -132,7 +152,7 @@ def _given(strength: float | None) -> float:
 
 
 def _files(
-    network_for: Callable[[np.ndarray], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+    network_for: Callable[[np.ndarray], WholeImageModel], files: Sequence[Path], source: Path, out: Path, wish: Wish
 ) -> Written:
     done = denoise_photographs(network_for, files, source, out, wish)
     place = out if source.is_dir() else done[0].path

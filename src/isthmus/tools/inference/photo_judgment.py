@@ -11,7 +11,7 @@ from isthmus.data.numeric import value_range
 from isthmus.evaluation.metrics.photo_noise import noise_in_flat_parts
 from isthmus.evaluation.metrics.removed import Removed, look_at_removed
 from isthmus.evaluation.verdicts.removed_check import AT_DETAIL
-from isthmus.models.denoiser import Denoiser
+from isthmus.models.piecewise import WholeImageModel
 
 SIDE, MOST = 192, 12  # pixels a side and number of the windows: a second, whatever the size of the photograph
 # Of the picture's range. Free photographs shrunk by two and more come to 0.0035 in the middle, and fine texture takes a
@@ -43,7 +43,7 @@ class Judgment(NamedTuple):
         return self.removed.at_detail >= AT_DETAIL
 
 
-def judge_photograph(model: Denoiser, pixels: np.ndarray) -> Judgment:
+def judge_photograph(model: WholeImageModel, pixels: np.ndarray) -> Judgment:
     """Denoises a few windows of pixels (C, H, W), spread over the picture, and looks at what goes."""
     before = seen_of(pixels)
     return _judged(before, model.denoise(before.windows))

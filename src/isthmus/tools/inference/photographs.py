@@ -18,7 +18,8 @@ from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.figures import canvas as figures
 from isthmus.evaluation.figures.before_after import Unit, as_it_is, before_after, place_of_detail, shown_of
-from isthmus.models.denoiser import Denoiser, refuse_strength
+from isthmus.models.denoiser import refuse_strength
+from isthmus.models.piecewise import WholeImageModel
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
@@ -66,7 +67,7 @@ class Wish(NamedTuple):
 
 
 def denoise_photographs(
-    network_for: Callable[[np.ndarray], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+    network_for: Callable[[np.ndarray], WholeImageModel], files: Sequence[Path], source: Path, out: Path, wish: Wish
 ) -> list[CleanedFile]:
     """Writes the cleaned copy of every one of `files`, which `source` is or holds.
 
@@ -88,7 +89,7 @@ def denoise_photographs(
 
 
 def _all(
-    network_for: Callable[[np.ndarray], Denoiser], files: Sequence[Path], source: Path, out: Path, wish: Wish
+    network_for: Callable[[np.ndarray], WholeImageModel], files: Sequence[Path], source: Path, out: Path, wish: Wish
 ) -> tuple[list[CleanedFile], dict[Path, str]]:
     pictures = _pictures(files, source, out, wish.compared)
     if source.is_dir():
@@ -135,7 +136,7 @@ def _fitting(source: Path, target: Path) -> Path:
 
 
 def _run(
-    network_for: Callable[[np.ndarray], Denoiser], jobs: Sequence[FileJob], wish: Wish
+    network_for: Callable[[np.ndarray], WholeImageModel], jobs: Sequence[FileJob], wish: Wish
 ) -> tuple[list[CleanedFile], dict[Path, str]]:
     done, bad = [], {}
     for job in jobs:
@@ -150,7 +151,7 @@ def _run(
     return done, bad
 
 
-def _denoised(network_for: Callable[[np.ndarray], Denoiser], job: FileJob, wish: Wish) -> CleanedFile:
+def _denoised(network_for: Callable[[np.ndarray], WholeImageModel], job: FileJob, wish: Wish) -> CleanedFile:
     photograph = Photograph(job.source)
     frames = list(photograph.frames())
     model = network_for(frames[0].pixels)
@@ -197,7 +198,7 @@ def _unit_of(pixels: np.ndarray) -> Unit:
     return as_it_is if ends is None else lambda part: _between(part, *ends)
 
 
-def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
+def cleaned(model: WholeImageModel, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
     """The frame with its noise taken out, written over it; its transparency stays, `strength` from 0 to 1 blends.
 
     Floats beyond [0, 1], which a model of bytes does not know, are brought there by their own ends, and back.
@@ -214,7 +215,7 @@ def cleaned(model: Denoiser, frame: Frame, strength: float = 1.0, progress: Prog
 
 
 def _seen(
-    model: Denoiser, pixels: np.ndarray, alpha: np.ndarray | None, strength: float, progress: Progress | None
+    model: WholeImageModel, pixels: np.ndarray, alpha: np.ndarray | None, strength: float, progress: Progress | None
 ) -> np.ndarray:
     """Pixels (C, H, W) through a model that knows transparency; where there is none, all is opaque."""
     bands = model.preprocess.shape[0] - 1
@@ -228,7 +229,7 @@ def _seen(
 
 
 def in_unit(
-    model: Denoiser | None, pixels: np.ndarray, *, of: np.ndarray | None = None
+    model: WholeImageModel | None, pixels: np.ndarray, *, of: np.ndarray | None = None
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
     """Floats beyond [0, 1] brought there by their own ends (those of `of`), with these; all else as it is, and None.
 
