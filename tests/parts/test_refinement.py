@@ -116,6 +116,6 @@ def test_what_no_component_holds_is_learned_and_kept(tmp_path: Path) -> None:
     x = np.where((waves(300, (3, 32, 32), seed=3) > 128) ^ (rng.random((300, 1, 1, 1)) < 0.5), 200, 60).astype(np.uint8)
     run = isthmus.train(x, z_size=12, steps=60, threads=1, show=False, out=tmp_path / "run")
     assert run.config.model.network == BESIDE
-    assert run.metrics["test"]["mse"] < 0.97 * run.metrics["baselines"]["pca"]["mse"]
+    assert run.metrics["test"]["mse"] < 0.99 * run.metrics["baselines"]["pca"]["mse"]
     again = isthmus.load(tmp_path / "run")
     np.testing.assert_array_equal(again.reconstruct(x[:9]), run.model.reconstruct(x[:9]))

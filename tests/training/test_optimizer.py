@@ -200,3 +200,15 @@ def test_only_the_first_layers_weights_learn_at_the_input_rate() -> None:
     optimizer = adamw(model, TrainingConfig(lr=0.01, input_lr=0.4))
     first = next(p for p in model.encoder.parameters() if p.shape == (5, 4))
     assert groups_of(optimizer, "peak") == {id(p): 0.01 * 0.4 if p is first else 0.01 for p in model.parameters()}
+
+
+def test_layers_beside_a_path_that_stays_learn_slowly() -> None:
+    settings = TrainingConfig(lr=0.06, input_lr=0.5, decay="matrices")
+    config = ModelConfig(network="conv,shortcut=true", hidden=(4,), z_size=3, likelihood="gaussian")
+    model = Model(config, Preprocess((1, 16, 16), "uint8", range=(0.0, 1.0)))
+    peaks = groups_of(adamw(model, settings), "peak")
+    named = dict(model.named_parameters())
+    first = "encoder.1.layers.1.weight"
+    assert set(peaks) == {id(p) for p in named.values()}
+    assert peaks[id(named[first])] == pytest.approx(0.005)
+    assert {round(peaks[id(p)], 6) for name, p in named.items() if name != first} == {0.01}

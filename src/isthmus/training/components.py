@@ -30,8 +30,7 @@ LEAST = 1e-10  # of the largest variance: below it float32 knows no direction
 # patches of photographs the components leave 4 % more error on others.
 MOST_VALUES = 2**28
 AT_ONCE = 1024  # of them that stand in memory as floats
-ROUNDS = 3  # of power iterations for images: the error on others is that of 7 to 0.1 %
-ROUGH_SAMPLES, ROUGH_ROUNDS = 2_000, 1  # layers go on from there: docs/speedrun.md
+ROUGH_SAMPLES = 2_000  # layers go on from there: docs/speedrun.md
 LEAST_OF_IMAGES = 1e-4  # of the largest deviation: less is rounding
 
 
@@ -79,7 +78,7 @@ def rough_code(samples: Samples, preprocess: Preprocess, k: int) -> LinearCode:
     raw = resident(np.array(samples.x[:: -(-len(samples) // ROUGH_SAMPLES)]), preprocess, torch.device("cpu"))
     x = as_x(raw, preprocess).float().flatten(1)
     with using_threads(1):
-        mean, directions = principal(x, k, rounds=ROUGH_ROUNDS, roughly=True)
+        mean, directions = principal(x, k, roughly=True)
     sizes = ((x - mean) @ directions).std(0)
     kept = sizes > LEAST_OF_IMAGES * max(float(sizes.amax()), LEAST_OF_IMAGES) if len(sizes) else sizes > 0
     return LinearCode(mean, directions[:, kept], sizes[kept])
@@ -97,7 +96,7 @@ def linear_code_of_images(images: Samples, preprocess: Preprocess, k: int) -> Li
         return coarse(as_x(piece, preprocess))
 
     with using_threads(1):
-        mean, directions = principal(raw, k, to_x, rounds=ROUNDS)
+        mean, directions = principal(raw, k, to_x)
         squares = sum(((to_x(x).flatten(1) - mean) @ directions).square().sum(0) for x in raw.split(AT_ONCE))
     sizes = (torch.as_tensor(squares) / len(raw)).sqrt()
     kept = sizes > LEAST_OF_IMAGES * max(float(sizes.amax()), LEAST_OF_IMAGES) if len(sizes) else sizes > 0

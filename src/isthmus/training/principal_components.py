@@ -23,6 +23,7 @@ EXACT_WORK = (
 )
 SMALL = 1024  # up to here all eigenvectors take under a second; above it only the wanted ones are computed
 ROUNDS, MORE = 7, 10  # of power iterations, and directions beyond the wanted ones: scikit-learn's choice for few
+ROUNDS_ROUGHLY = 1  # where layers go on from there, which after 60 steps ends as well as from three rounds
 
 
 def principal(
@@ -30,7 +31,6 @@ def principal(
     n_components: int,
     to_x: ToX = Tensor.float,
     mean: Tensor | None = None,
-    rounds: int = ROUNDS,
     *,
     roughly: bool = False,
 ) -> tuple[Float[Tensor, " D"], Float[Tensor, "D K"]]:
@@ -40,8 +40,8 @@ def principal(
     makes floats of raw samples, piece by piece, so that bytes never stand in memory as floats. The components are exact
     (eigenvectors of the covariance, or of the samples' inner products where there are fewer samples than values),
     except for data with both more than 4,096 samples and values, or where that takes over 2e12 multiplications: then
-    they are randomized, with `rounds` power iterations, as they are `roughly`. `mean` is that of the samples, in the
-    shape of one, from whoever has it already.
+    they are randomized, as they are `roughly`, in one round. `mean` is that of the samples, in the shape of one, from
+    whoever has it already.
 
     Source: Pearson 1901; for the randomized ones Halko, Martinsson, Tropp 2011, https://arxiv.org/abs/0909.4061,
     algorithm 4.4.
@@ -50,8 +50,8 @@ def principal(
     mean = _mean(rows) if mean is None else mean.flatten()
     k = min(n_components, len(train) - 1, rows.width)
     if roughly and k > 0:
-        return mean, _randomized(rows, mean, k, rounds)
-    return mean, _components(rows, mean, k, rounds).float()
+        return mean, _randomized(rows, mean, k, ROUNDS_ROUGHLY)
+    return mean, _components(rows, mean, k).float()
 
 
 class Rows:
@@ -84,12 +84,12 @@ def _mean(rows: Rows) -> Tensor:
     return (total / len(rows)).float()
 
 
-def _components(rows: Rows, mean: Tensor, k: int, rounds: int = ROUNDS) -> Tensor:
+def _components(rows: Rows, mean: Tensor, k: int) -> Tensor:
     N, D = len(rows), rows.width
     if k < 1:
         return torch.zeros(D, 0)
     if min(N, D) > SIDE or 2.0 * N * D * min(N, D) > WORK:
-        return _randomized(rows, mean, k, rounds)
+        return _randomized(rows, mean, k)
     if D <= N:
         # Sums are in float64 always. Products in float32 lose the order of directions below 1e-6 of the largest,
         # which changes MNIST's error at 32 components by less than 1e-6 of itself.
@@ -123,7 +123,7 @@ def _back(rows: Rows, mean: Tensor, weights: Tensor) -> Tensor:
     return total
 
 
-def _randomized(rows: Rows, mean: Tensor, k: int, rounds: int) -> Tensor:
+def _randomized(rows: Rows, mean: Tensor, k: int, rounds: int = ROUNDS) -> Tensor:
     """Nearly the k largest components: random directions, drawn towards the largest by rounds over the data."""
     wide = min(k + MORE, len(rows), rows.width)
     directions = torch.randn(rows.width, wide, generator=torch.Generator().manual_seed(0))  # the same in every report
