@@ -23,6 +23,7 @@ from isthmus.recipes import resolve
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.monitor import TrainingMonitor
+from isthmus.training.optimizer import plan
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Trainer
 
@@ -71,7 +72,7 @@ def main() -> None:
     theirs = EPOCHS[options.goal] * 60_000 / pace
     t = ready.config.training
     print(f"torch {torch.__version__}, {options.threads} threads, {t.precision}; reading took {reading:.1f} s")
-    print(f"{options.recipe}: {t.plan(len(prepare.batches_of(ready)))[1]} steps of {t.batch_size}")
+    print(f"{options.recipe}: {plan(t, len(prepare.batches_of(ready)))[1]} steps of {t.batch_size}")
     spread = f"{costs.min():.4f} to {costs.max():.4f}, deviation {costs.std(ddof=1):.5f}"
     print(f"BCE of {options.seeds} seeds {costs.mean():.4f} ({spread})")
     print(f"seconds {ours:.3f}: start {np.median(starts):.3f}, steps {np.median(steps):.3f}")

@@ -246,15 +246,6 @@ class TrainingConfig:
         """Steps to train, where `epochs` does not say otherwise; the usual number where none was settled."""
         return STEPS if self.steps is None else self.steps
 
-    def plan(self, batches: int) -> tuple[int, int]:
-        """(epochs, steps in each) where a pass over the data takes so many batches.
-
-        Epochs are whole, so that each sample counts alike; a budget below one pass ends amid it.
-        """
-        if self.epochs is None and self.budget < batches:
-            return 1, self.budget
-        return self.epochs or max(1, round(self.budget / batches)), batches
-
 
 @dataclass(frozen=True)
 class Config:

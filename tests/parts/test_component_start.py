@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
+import tiny
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.errors import UsageError

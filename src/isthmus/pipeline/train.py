@@ -30,6 +30,7 @@ from isthmus.system.lock import FolderLock
 from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.training import prepare
 from isthmus.training.display import AbstractDisplay, display_of
+from isthmus.training.optimizer import plan
 from isthmus.training.prepared import IN_MEMORY, Prepared
 
 LOOKED_AT = 100  # samples on which an own module shows what its output is
@@ -109,7 +110,7 @@ def dry_run(config: Config, data: Any = None, *, show: bool | AbstractDisplay = 
     prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
     model = prepare.fresh_model(prepared)
     batches = prepare.batches_of(prepared)
-    epochs, steps = prepared.config.training.plan(len(batches))
+    epochs, steps = plan(prepared.config.training, len(batches))
     sizes = {role: len(getattr(prepared.splits, role)) for role in ("train", "validation", "test")}
     about = {"config": prepared.config.as_dict(), "samples": sizes, "shape": prepared.preprocess.raw_shape}
     return about | {

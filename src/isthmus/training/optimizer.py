@@ -1,6 +1,8 @@
-"""Which rate and which decay each parameter learns with, and the schedule of the rate."""
+"""How long training takes; with which rate and decay each parameter learns, and the schedule of the rate."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -12,7 +14,7 @@ from isthmus.training.adamw import AdamW
 # Of the rate, for layers beside a path that stays: at 6e-3 a step of 64 x 9 weights moves a value by more than its
 # size, and in 300 steps all activations of the refinement were driven to where they let nothing through.
 BESIDE_LR = 1 / 6
-Group = tuple[list[nn.Parameter], float, float]  # parameters, their peak rate, their decay
+Group = tuple[Sequence[nn.Parameter], float, float]  # parameters, their peak rate, their decay
 SHORTCUT_LR = 0.1  # of the rate: the linear path starts at its best, and steps of full size would lose it at once
 
 
@@ -25,7 +27,8 @@ def adamw(model: AbstractModel, settings: TrainingConfig) -> AdamW:
     where it stays, the layers beside it learn at BESIDE_LR times it.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
-    linear = [m.weight for side in model.sides for m in side.modules() if isinstance(m, Shortcut)]
+    paths = (m for side in model.sides for m in side.modules() if isinstance(m, Shortcut))
+    linear = [p for path in paths for p in path.parameters()]
     layers = (m for m in model.sides[0].modules() if isinstance(m, nn.Linear | nn.Conv2d))
     first = getattr(next(layers, None), "weight", None) if settings.input_lr != 1 else None
     spared = [p for p in trained if settings.decay != "all" and p.ndim <= 1]
@@ -57,6 +60,16 @@ def _by_rate(group: Group, slow: set[int]) -> list[Group]:
     own = [p for p in parameters if id(p) in slow]
     rest = [p for p in parameters if id(p) not in slow]
     return [(rest, peak, decay), (own, peak * BESIDE_LR, decay)]
+
+
+def plan(settings: TrainingConfig, batches: int) -> tuple[int, int]:
+    """(epochs, steps in each) where a pass over the data takes so many batches.
+
+    Epochs are whole, so that each sample counts alike; a budget below one pass ends amid it.
+    """
+    if settings.epochs is None and settings.budget < batches:
+        return 1, settings.budget
+    return settings.epochs or max(1, round(settings.budget / batches)), batches
 
 
 def rate(step: int, steps: int, settings: TrainingConfig) -> float:

@@ -32,7 +32,7 @@ from isthmus.training.divergence import diverged, diverged_in_validation
 from isthmus.training.gradients import AbstractGradients, WholeGradients
 from isthmus.training.halving import HalvingGradients
 from isthmus.training.monitor import TrainingMonitor
-from isthmus.training.optimizer import adamw, rate
+from isthmus.training.optimizer import adamw, plan, rate
 from isthmus.training.shared_gradients import SharedGradients
 from isthmus.training.step_context import own_randomness, widest
 from isthmus.training.written_steps import write_out
@@ -87,7 +87,7 @@ class Trainer:
         self.settings, self.monitor, self.group = settings, monitor, group
         self.requests: Requests | AgreedRequests = requests or Requests()
         self.device = batches.device
-        self.progress = Progress(*settings.plan(len(batches)))
+        self.progress = Progress(*plan(settings, len(batches)))
         self.optimizer = adamw(model, settings)
         # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
         self.never_waits = self.optimizer.is_fused and self.device.type != "cpu"
