@@ -89,7 +89,7 @@ def test_the_file_is_toml_with_a_section_each_and_no_null() -> None:
         ({"model": {"dropout": 1.0}}, "model.dropout = 1.0"),
         (
             {"model": {"init": "os.system"}},
-            "model.init = 'os.system': input should be 'framework', 'he-normal' or 'orthogonal'.",
+            "model.init = 'os.system': input should be 'auto', 'framework', 'he-normal', 'orthogonal' or 'components'.",
         ),
         ({"training": {"lr": 0}}, "training.lr = 0"),
         ({"training": {"lr": float("nan")}}, "training.lr = nan"),
