@@ -18,6 +18,7 @@ from isthmus.config import TrainingConfig
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
+from isthmus.training.notes import about_budget
 from isthmus.training.optimizer import rate
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Progress, Trainer
@@ -185,6 +186,14 @@ def test_a_budget_below_one_pass_ends_amid_it(digits: tiny.Digits) -> None:
     assert (trainer.progress.epoch, trainer.progress.samples_seen) == (1, 7 * 16)
     assert {float(v) for k, v in trainer.optimizer.tensors().items() if k.endswith("step")} == {7.0}
     assert rate(6, 7, trainer.settings) * trainer.settings.lr == pytest.approx(trainer.monitor.history[-1]["lr"])
+
+
+@pytest.mark.parametrize(("steps", "told"), [(7, []), (20, []), (33, ["33 steps are rounded to 2 epochs of 20 steps"])])
+def test_steps_that_are_rounded_are_told(steps: int, told: list[str], digits: tiny.Digits) -> None:
+    n = len(tiny.prepared(digits.samples).splits.train)
+    assert -(-n // 16) == 20
+    said = about_budget(TrainingConfig(steps=steps, batch_size=16), n)
+    assert [line.partition(" (")[0] for line in said] == told
 
 
 @pytest.mark.parametrize("clip", [None, 0.05, 1e6])

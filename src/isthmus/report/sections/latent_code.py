@@ -21,7 +21,10 @@ MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
 BINS = 25
 EDGE = 0.001  # of all values at either end may lie outside of the drawings: single ones would flatten the rest
 MANY = 30  # classes; more of them no colors could tell apart
-MAPPED = 1_000  # points of the map: enough to see the clusters, and 100 kB of thumbnails
+# Of t-SNE, half of scikit-learn's: on 200 to 1,000 handwritten digits its cost ends 1 to 4 % higher, in half the time,
+# and every training draws this map.
+ROUNDS = 500
+MAPPED = 500  # points of the map: enough to see the clusters, and 50 kB of thumbnails
 THUMB, SPRITE_COLUMNS = 28, 40  # pixels of a thumbnail's longer side; thumbnails in a line of their sheet
 
 
@@ -83,7 +86,7 @@ def _units(z: np.ndarray, units: np.ndarray, silent: set[int], ends: set[int]) -
 def plane_of(z: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
     """The codes (N, Z) as points in [0, 1], neighbors together where t-SNE can lay them out, and what they are."""
     if len(z) >= LEAST_MAPPED and z.shape[1] > 1 and np.isfinite(z).all() and (z.std(0) > 0).any():
-        points = project(z, "tsne", seed=seed).points.astype(np.float64)
+        points = project(z, "tsne", seed=seed, rounds=ROUNDS).points.astype(np.float64)
         points -= points.min(0)
         return points / np.where(points.max(0) > 0, points.max(0), 1.0), "by t-SNE, which keeps neighbors together"
     points, share = principal_plane(z)

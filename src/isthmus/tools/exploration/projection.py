@@ -22,6 +22,7 @@ except ImportError:
 # Neighbors that each sample attracts: the defaults of scikit-learn's t-SNE and of umap-learn, which most published
 # maps use; fewer where there are few samples.
 PERPLEXITY, NEIGHBORS = 30.0, 15
+ROUNDS = 1_000  # of t-SNE: scikit-learn's
 LEAST = 5  # samples, of fewer no method makes a map
 
 
@@ -32,10 +33,10 @@ class Projection(NamedTuple):
     sentence: str
 
 
-def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0) -> Projection:
+def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0, rounds: int = ROUNDS) -> Projection:
     """The codes z (N, Z) as points of a plane, by `method`: one of `METHODS`.
 
-    PCA keeps directions and distances as far as two dimensions can; t-SNE and UMAP keep neighbors together, and
+    `rounds` are those of t-SNE's descent. PCA keeps directions and distances as far as two dimensions can; t-SNE and UMAP keep neighbors together, and
     their distances between groups mean nothing.
 
     Raises: UsageError for an unknown method, or for UMAP where it is not installed; DataError for too few codes.
@@ -48,6 +49,8 @@ def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0) -> Projection
         raise DataError("DATA-COUNT", message, fix="give more samples")
     if not np.isfinite(z).all():
         raise DataError("DATA-CODES", "some codes are not finite numbers.", fix="train again, at a lower --lr")
+    if method == "tsne":
+        return _tsne(z, seed_of(seed, "map") % 2**32, rounds)
     return METHODS[method](z, seed_of(seed, "map") % 2**32)
 
 
@@ -71,11 +74,11 @@ def _pca(z: np.ndarray, state: int) -> Projection:
     return Projection(points.astype(np.float32), f"two principal components, {100 * share:.0f} % of the variance")
 
 
-def _tsne(z: np.ndarray, state: int) -> Projection:
+def _tsne(z: np.ndarray, state: int, rounds: int = ROUNDS) -> Projection:
     perplexity = min(PERPLEXITY, (len(z) - 1) / 3)  # above that every sample would be everybody's neighbor
     start: Any = _pca(z, state).points
     start = start / max(float(start[:, 0].std()), 1e-12) * 1e-4  # as scikit-learn's own init="pca"
-    model = TSNE(perplexity=perplexity, init=start, random_state=state)
+    model = TSNE(perplexity=perplexity, init=start, random_state=state, max_iter=rounds)
     return Projection(model.fit_transform(z), f"t-SNE, perplexity {perplexity:.3g}")
 
 
