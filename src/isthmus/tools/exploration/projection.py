@@ -36,8 +36,8 @@ class Projection(NamedTuple):
 def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0, rounds: int = ROUNDS) -> Projection:
     """The codes z (N, Z) as points of a plane, by `method`: one of `METHODS`.
 
-    `rounds` are those of t-SNE's descent. PCA keeps directions and distances as far as two dimensions can; t-SNE and UMAP keep neighbors together, and
-    their distances between groups mean nothing.
+    `rounds` are those of t-SNE's descent. PCA keeps directions and distances as far as two dimensions can; t-SNE and
+    UMAP keep neighbors together, and their distances between groups mean nothing.
 
     Raises: UsageError for an unknown method, or for UMAP where it is not installed; DataError for too few codes.
     Source: t-SNE, van der Maaten and Hinton 2008; UMAP, McInnes, Healy and Melville 2018, arXiv:1802.03426.
