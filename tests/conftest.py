@@ -94,7 +94,7 @@ def denoiser(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def digit_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run on the shipped digits, with labels, whose pictures can be read; latent/ may gain parts."""
-    settings = tiny.SMALL | {"hidden": [128], "z_size": 12, "epochs": 8}
+    settings = tiny.SMALL | {"hidden": [128], "z_size": 12, "epochs": 8, "init": "orthogonal"}
     return isthmus.train("mnist-2k", out=tmp_path_factory.mktemp("runs") / "digits", show=False, **settings)
 
 

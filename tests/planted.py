@@ -187,7 +187,7 @@ FAULTS = (
     Planted("20 columns of pure noise", _noise, "code-size"),
     Planted("a code as wide as the row", _table(lambda x: x, z_size=8), "beats-pca"),
     Planted("8 columns of rank 3, a code of 4", _exact, "beats-pca"),
-    Planted("a learning rate of 0.000001", _digits(lambda x: x, lr=1e-6), "learning-rate"),
+    Planted("a learning rate of 0.000001", _digits(lambda x: x, lr=1e-6, init="orthogonal"), "learning-rate"),
     Planted("a learning rate of 3", _digits(lambda x: x, lr=3.0), "learning-rate"),
     Planted("a KL that counts 50 times", _digits(lambda x: x, recipe="vae", weights={"kl": 50.0}), "penalty-weight"),
     Planted(
@@ -200,7 +200,7 @@ FAULTS = (
         or_cause="learning-rate",
     ),
     Planted("300 epochs on 64 digits", _few_digits, "overfitting"),
-    Planted("one epoch", _digits(lambda x: x, epochs=1), "explains-little"),
+    Planted("one epoch", _digits(lambda x: x, epochs=1, init="orthogonal"), "explains-little"),
     Planted("a denoiser of two epochs", _digits(lambda x: x, epochs=2, noise="gaussian:0.5"), "beats-mean"),
 )  # fmt: skip
 

@@ -99,7 +99,7 @@ def test_a_probe_prints_a_table(digit_run: Run, command: Command) -> None:
     outcome = command("probe", digit_run.path)
     assert outcome.code == 0
     lines = outcome.out.splitlines()
-    assert lines[0].endswith("1,800 samples teach, 200 are asked, 10 classes")
+    assert lines[0].endswith("trained on 1,800 samples, tested on 200, 10 classes")
     assert lines[1].split() == ["size", "5-NN", "linear", "NMI", "ARI"]
     found = json.loads(command("probe", digit_run.path, "--json").out)
     for line, name in zip(lines[2:5], ("codes", "pca", "raw"), strict=True):
@@ -115,8 +115,8 @@ def test_a_probe_prints_a_table(digit_run: Run, command: Command) -> None:
         (["map", "--color", "price"], "unknown color 'price'"),
         (["map", "-o", "map.gif"], "cannot be written as .gif"),
         (["duplicates", "-o", "pairs"], "cannot be written as a folder"),
-        (["probe", "-k", "0"], "Invalid value for '-k'"),
-        (["neighbors", "mnist-2k:x", "-k", "0"], "Invalid value for '-k'"),
+        (["probe", "-k", "0"], "-k 0: it takes 1 or more"),
+        (["neighbors", "mnist-2k:x", "-k", "0"], "-k 0: it takes 1 or more"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_2(

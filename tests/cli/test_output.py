@@ -113,7 +113,7 @@ REFUSALS = [
 def test_fault_53_whatever_the_system_refuses_is_no_bug(
     number: int, code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number), "place")
 
     monkeypatch.setattr("isthmus.cli.inspection_commands.look_for_runs", refuse)

@@ -9,8 +9,9 @@ from scipy import ndimage
 from sklearn.decomposition import PCA
 
 from isthmus.errors import DataError
-from isthmus.evaluation.metrics import baselines, pca
+from isthmus.evaluation.metrics import baselines
 from isthmus.evaluation.metrics.metrics import psnr_db, ssim
+from isthmus.training import principal_components
 
 
 def low_rank(n: int, d: int, seed: int, rank: int = 6) -> torch.Tensor:
@@ -77,7 +78,7 @@ def test_pca_of_repeated_samples_is_exact_though_directions_run_out(shape: tuple
 def test_randomized_pca_is_near_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = low_rank(300, 120, 1), low_rank(60, 120, 2)
     exact = baselines.pca(baselines.fit_rivals(train, 6), [test])
-    monkeypatch.setattr(pca, "SIDE", 50)
+    monkeypatch.setattr(principal_components, "SIDE", 50)
     randomized = baselines.pca(baselines.fit_rivals(train, 6), [test])
     assert randomized["mse"] == pytest.approx(exact["mse"], rel=1e-3)  # six clear directions, found by power steps
     assert baselines.pca(baselines.fit_rivals(train, 6), [test]) == randomized

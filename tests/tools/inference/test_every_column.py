@@ -130,6 +130,10 @@ def test_every_command_writes_its_cells_as_the_data_has_them(
     written: dict[str, pl.DataFrame], name: str, command: str
 ) -> None:
     cells = written[command][name].to_list()
+    if command == "edit":  # rows that have what is asked for stay as they are, with their gaps
+        cells = [
+            cell for cell, drink in zip(cells, table()["drink"], strict=True) if drink != "tea" or cell is not None
+        ]
     wrong = [cell for cell in cells if cell is None or not re.fullmatch(KINDS[name].pattern, cell)]
     assert wrong == []
 
