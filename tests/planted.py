@@ -93,7 +93,7 @@ def _curved(n: int = 1000, seed: int = 0, D: int = 12, **settings: Any) -> Calla
     return lambda folder: (table(folder / "x.csv", curved(n, seed, D)), {"z_size": 3, "epochs": 150} | settings)
 
 
-def _digits(change: Callable[[np.ndarray], np.ndarray], **settings: Any) -> Callable[[Path], tuple[Any, dict]]:
+def of_digits(change: Callable[[np.ndarray], np.ndarray], **settings: Any) -> Callable[[Path], tuple[Any, dict]]:
     return lambda folder: (saved(change(SMALL_DIGITS[:800]), folder / "x.npy"), {"z_size": 8} | settings)
 
 
@@ -170,8 +170,8 @@ def _few_digits(folder: Path) -> tuple[Any, dict]:
 
 
 FAULTS = (
-    Planted("images divided by 255 twice", _digits(lambda x: x / 255), "value-range"),
-    Planted("float images between 0.42 and 0.47", _digits(_dim), "value-range"),
+    Planted("images divided by 255 twice", of_digits(lambda x: x / 255), "value-range"),
+    Planted("float images between 0.42 and 0.47", of_digits(_dim), "value-range"),
     Planted("test images inverted", _tested(1 - SMALL_DIGITS[800:1100]), "test-unlike-training"),
     Planted("a test table in units 1,000 times as small", _tested(1000 * rows(200, 1)), "test-unlike-training"),
     Planted("one value of a column is 1,000,000", _table(_one_value), "extreme-values"),
@@ -183,15 +183,15 @@ FAULTS = (
     Planted("20 rows", lambda folder: (table(folder / "x.csv", rows(20)), {"z_size": 4}), "too-little-data"),
     Planted("a label of three classes left in", _iris, "--label species"),
     Planted("a column that counts the rows", _counted, "counts or names the rows"),
-    Planted("a code of one number", _digits(lambda x: x, z_size=1), "code-size"),
+    Planted("a code of one number", of_digits(lambda x: x, z_size=1), "code-size"),
     Planted("20 columns of pure noise", _noise, "code-size"),
     Planted("a code as wide as the row", _table(lambda x: x, z_size=8), "beats-pca"),
     Planted("8 columns of rank 3, a code of 4", _exact, "beats-pca"),
-    Planted("a learning rate of 0.000001", _digits(lambda x: x, lr=1e-6, init="orthogonal"), "learning-rate"),
-    Planted("a learning rate of 3", _digits(lambda x: x, lr=3.0), "learning-rate"),
-    Planted("a KL that counts 50 times", _digits(lambda x: x, recipe="vae", weights={"kl": 50.0}), "penalty-weight"),
+    Planted("a learning rate of 0.000001", of_digits(lambda x: x, lr=1e-6, init="orthogonal"), "learning-rate"),
+    Planted("a learning rate of 3", of_digits(lambda x: x, lr=3.0), "learning-rate"),
+    Planted("a KL that counts 50 times", of_digits(lambda x: x, recipe="vae", weights={"kl": 50.0}), "penalty-weight"),
     Planted(
-        "squared error under a VAE", _digits(lambda x: x, recipe="vae", likelihood="gaussian"), "fixed-variance"
+        "squared error under a VAE", of_digits(lambda x: x, recipe="vae", likelihood="gaussian"), "fixed-variance"
     ),
     Planted(
         "a VAE whose code explodes",
@@ -200,8 +200,8 @@ FAULTS = (
         or_cause="learning-rate",
     ),
     Planted("300 epochs on 64 digits", _few_digits, "overfitting"),
-    Planted("one epoch", _digits(lambda x: x, epochs=1, init="orthogonal"), "explains-little"),
-    Planted("a denoiser of two epochs", _digits(lambda x: x, epochs=2, noise="gaussian:0.5"), "beats-mean"),
+    Planted("one epoch", of_digits(lambda x: x, epochs=1, init="orthogonal"), "explains-little"),
+    Planted("a denoiser of two epochs", of_digits(lambda x: x, epochs=2, noise="gaussian:0.5"), "beats-mean"),
 )  # fmt: skip
 
 
@@ -224,7 +224,7 @@ def _patches(seed: int) -> Callable[[Path], tuple[Any, dict]]:
 
 
 HEALTHY = (
-    Planted("digits of 8 x 8", _digits(lambda x: x, z_size=16, epochs=300)),
+    Planted("digits of 8 x 8", of_digits(lambda x: x, z_size=16, epochs=300)),
     Planted("digits of 28 x 28", lambda folder: ("mnist-2k", {"hidden": [256, 128], "epochs": 60})),
     Planted("color patches", _patches(0)),
     Planted("color patches, others", _patches(1)),
@@ -232,7 +232,7 @@ HEALTHY = (
     Planted("a clean table of 20 columns", _curved(1500, 1, 20)),
     Planted("a VAE of digits", lambda folder: ("mnist-2k", {"hidden": [256, 128], "epochs": 60, "recipe": "vae"})),
     Planted("a VAE of a table", _curved(recipe="vae", epochs=150)),
-    Planted("a denoiser of digits", _digits(lambda x: x, z_size=32, noise="gaussian:0.5", epochs=60)),
+    Planted("a denoiser of digits", of_digits(lambda x: x, z_size=32, noise="gaussian:0.5", epochs=60)),
     Planted("a denoiser of a table", _curved(1000, 1, 20, noise="gaussian:0.3", z_size=8, hidden=[256], epochs=320)),
 )  # fmt: skip
 

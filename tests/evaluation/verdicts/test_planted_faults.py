@@ -12,7 +12,7 @@ import pytest
 from isthmus.api import Run
 from isthmus.cli import build_app
 from isthmus.cli.command_frame import run_guarded
-from planted import FAULTS, HEALTHY, Heard, Planted, trained
+from planted import FAULTS, HEALTHY, Heard, Planted, of_digits, trained
 
 LONG = os.environ.get("ISTHMUS_LONG") == "1"
 KINDS = ("digits of 8 x 8", "color patches", "a clean table of 12 columns", "a VAE of a table", "a denoiser of digits")
@@ -84,6 +84,11 @@ def test_fault_107_a_column_that_counts_the_rows_is_named(fault: Planted, tmp_pa
 @pytest.mark.parametrize("fault", planted("code-size", "beats-pca"), ids=name)
 def test_fault_108_a_code_too_small_or_as_wide_as_the_row_is_named(fault: Planted, tmp_path: Path) -> None:
     assert re.search("--z-size |isthmus check ", assert_named(fault, tmp_path).cause["try"])
+
+
+def test_layers_that_stay_at_the_components_where_they_started_are_named(tmp_path: Path) -> None:
+    fault = Planted("a learning rate of 0.000001", of_digits(lambda x: x, lr=1e-6), "beats-pca")
+    assert "PCA" in assert_named(fault, tmp_path).cause["text"]
 
 
 @pytest.mark.parametrize("fault", planted("penalty-weight", "fixed-variance", "exploded-kl"), ids=name)

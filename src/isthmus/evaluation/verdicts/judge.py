@@ -142,6 +142,7 @@ def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dic
     return Facts(
         source=config.data.source,
         recipe=config.recipe,
+        starts_at_components=config.model.init == "components",
         best_epoch=ending.get("best_epoch") or 0,
         epochs=ending.get("epochs") or 0,
         steps=(ending.get("epochs") or 0) * -(-len(prepared.splits.train) // config.training.batch_size) or None,

@@ -86,6 +86,7 @@ class Facts:
     unit_effects: np.ndarray | None = None
     weights: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     lr: float | None = None
+    starts_at_components: bool = False
     dropout: float = 0.0
     penalty_warmup: float = 0.0
     code: np.ndarray | None = None
