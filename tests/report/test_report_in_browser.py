@@ -134,11 +134,16 @@ def test_the_divider_lays_other_pictures_over_each_other(browser: Any, pages: di
         assert seen.page.locator(".triple").is_hidden()
 
 
+def map_of(seen: Any) -> tuple[Any, dict[str, float]]:
+    """The report's map, scrolled to, and where it is on the screen."""
+    plot = seen.page.locator("svg.map")
+    plot.scroll_into_view_if_needed()
+    return plot, plot.bounding_box()
+
+
 def test_a_point_of_the_map_shows_its_image(browser: Any, pages: dict[str, Path]) -> None:
     with opened(browser, pages["digits"]) as seen:
-        plot = seen.page.locator("svg.map")
-        plot.scroll_into_view_if_needed()
-        box = plot.bounding_box()
+        plot, box = map_of(seen)
         seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         assert seen.page.evaluate(PAINTED)
         assert re.fullmatch(r"\d · \d+", seen.page.locator(".look output").inner_text())
@@ -190,9 +195,7 @@ def test_it_prints_on_white_with_everything_open(browser: Any, pages: dict[str, 
 
 def test_a_click_keeps_a_point_of_the_map(browser: Any, pages: dict[str, Path]) -> None:
     with opened(browser, pages["digits"]) as seen:
-        plot = seen.page.locator("svg.map")
-        plot.scroll_into_view_if_needed()
-        box = plot.bounding_box()
+        plot, box = map_of(seen)
         seen.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         kept = seen.page.locator(".look output").inner_text()
         seen.page.mouse.move(box["x"] + 5, box["y"] + 5)
