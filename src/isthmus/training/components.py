@@ -79,9 +79,7 @@ def rough_code(samples: Samples, preprocess: Preprocess, k: int) -> LinearCode:
     x = as_x(raw, preprocess).float().flatten(1)
     with using_threads(1):
         mean, directions = principal(x, k, roughly=True)
-    sizes = ((x - mean) @ directions).std(0)
-    kept = sizes > LEAST_OF_IMAGES * max(float(sizes.amax()), LEAST_OF_IMAGES) if len(sizes) else sizes > 0
-    return LinearCode(mean, directions[:, kept], sizes[kept])
+    return _code_of(mean, directions, ((x - mean) @ directions).square().mean(0).sqrt())
 
 
 def linear_code_of_images(images: Samples, preprocess: Preprocess, k: int) -> LinearCode:
@@ -98,7 +96,11 @@ def linear_code_of_images(images: Samples, preprocess: Preprocess, k: int) -> Li
     with using_threads(1):
         mean, directions = principal(raw, k, to_x)
         squares = sum(((to_x(x).flatten(1) - mean) @ directions).square().sum(0) for x in raw.split(AT_ONCE))
-    sizes = (torch.as_tensor(squares) / len(raw)).sqrt()
+    return _code_of(mean, directions, (torch.as_tensor(squares) / len(raw)).sqrt())
+
+
+def _code_of(mean: Tensor, directions: Tensor, sizes: Tensor) -> LinearCode:
+    """That of the directions which are no rounding, with the signs of `_signed`."""
     kept = sizes > LEAST_OF_IMAGES * max(float(sizes.amax()), LEAST_OF_IMAGES) if len(sizes) else sizes > 0
     return LinearCode(mean, _signed(directions)[:, kept], sizes[kept])
 

@@ -14,6 +14,7 @@ from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
+from isthmus.parts.refinement import step_of
 from isthmus.parts.shortcuts import LinearCode
 from isthmus.training.components import Components, components_of, linear_code_of_images, rough_code
 
@@ -26,6 +27,7 @@ class TrainingStatistics:
 
     def __init__(self, train: Samples, preprocess: Preprocess) -> None:
         self.train, self.preprocess = train, preprocess
+        self._of_images: dict[int, LinearCode] = {}
 
     @cached_property
     def mean(self) -> Tensor:
@@ -41,9 +43,16 @@ class TrainingStatistics:
 
     def linear_code(self, k: int) -> LinearCode:
         """The code of k numbers that the principal components make, or of fewer where there are fewer."""
-        if self.preprocess.is_image:
-            return linear_code_of_images(self.train, self.preprocess, k)
-        return self.components.code(k)
+        if not self.preprocess.is_image:
+            return self.components.code(k)
+        if k not in self._of_images:
+            self._of_images[k] = linear_code_of_images(self.train, self.preprocess, k)
+        return self._of_images[k]
+
+    def found_code(self, k: int) -> LinearCode | None:
+        """What `linear_code` has found of whole images already, which PCA for a baseline would find once more."""
+        whole = self.preprocess.is_image and step_of(self.preprocess.shape) == 1
+        return self._of_images.get(k) if whole else None
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,11 @@ class Prepared:
         """The code of at most k numbers that the principal components of the training data make."""
         assert self.training_statistics is not None
         return self.training_statistics.linear_code(k)
+
+    def found_code(self, k: int) -> LinearCode | None:
+        """As `TrainingStatistics.found_code`."""
+        assert self.training_statistics is not None
+        return self.training_statistics.found_code(k)
 
     def rough_code(self, k: int) -> LinearCode:
         """About that code, of some thousand samples, for layers that go on from it."""

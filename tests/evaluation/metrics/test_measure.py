@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
 import tiny
 from isthmus.evaluation.metrics.forward_pass import TEST_NOISE, pass_through
-from isthmus.evaluation.metrics.measure import denoising, denoising_by_error
+from isthmus.evaluation.metrics.measure import denoising, denoising_by_error, rivals_of
 from isthmus.evaluation.verdicts import judge as judging
 from isthmus.evaluation.verdicts.verdicts import headline
 from isthmus.parts.corruptions import corruption
 from isthmus.randomness import generator_for
+from isthmus.training.prepare import fresh_model
 from isthmus.training.prepared import Prepared
 
 ENDING = {"epochs": 1, "best_epoch": 1, "mean_cost": 1.0}
@@ -94,3 +96,19 @@ def test_without_training_images_there_is_no_learned_filter(digits: tiny.Digits)
 def test_a_plain_autoencoder_has_no_such_block() -> None:
     prepared = ready(noise="none")
     assert "denoising" not in judging.judge(prepared, tiny.trainer(prepared).model, [], ENDING)
+
+
+def test_components_that_the_layers_started_at_are_the_baseline_and_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (60, 1, 20, 20), dtype=np.uint8)
+    settings = {"network": "conv,shortcut=true", "likelihood": "gaussian", "hidden": [4], "z_size": 5}
+    prepared = tiny.prepared(x, **settings)
+    fresh_model(prepared)
+    monkeypatch.setattr("isthmus.evaluation.metrics.baselines.fit_rivals", None)  # to call it would be an error
+    rivals = rivals_of(prepared, 5)
+    train, test = (prepared.x(part).flatten(1) for part in (prepared.splits.train, prepared.splits.test))
+    known = PCA(5).fit(train.double().numpy())
+    expected = known.inverse_transform(known.transform(test.double().numpy())).clip(0, 1)
+    found = rivals.x_hat(test, (0.0, 1.0)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert rivals.n_components == 5
