@@ -13,6 +13,7 @@ from isthmus.runs.state import state
 from isthmus.runs.stored import blaming
 from isthmus.wording import elided, three_digits
 
+MOST_LETTERS = 34  # of a verdict in the list; --json holds all of it
 ENDED = {  # how a run ended, in words; what is not here is told as it is
     "budget": "finished", "patience": "finished early", "request": "ended by hand", "unjudged": "not judged",
 }  # fmt: skip
@@ -69,8 +70,20 @@ def listed_runs(rows: list[dict[str, Any]]) -> list[str]:
         [
             row["run"], elided(row["data"] or "–", 16), row["recipe"] or "–", str(row["z_size"] or "–"),
             "–" if row["mse"] is None else three_digits(row["mse"]),
-            ENDED.get(row["ended"], row["ended"]), elided(row["verdict"] or "–", 34),
+            ENDED.get(row["ended"], row["ended"]), _first(row["verdict"] or "–"),
         ]
         for row in rows
     ]  # fmt: skip
     return aligned([head, *cells], left=(0, 1, 2, 5, 6))
+
+
+def _first(verdict: str) -> str:
+    """What stands first, which mostly is what the others follow from, and how many there are beside it.
+
+    >>> _first("little data, no better than PCA, overfitting")
+    'little data and 2 more'
+    """
+    if len(verdict) <= MOST_LETTERS:
+        return verdict
+    first, *others = verdict.split(", ")
+    return f"{first} and {len(others)} more" if others else first
