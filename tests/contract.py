@@ -82,6 +82,16 @@ def assert_samples_apart(part: AbstractCorruption, x: Tensor) -> None:
     assert torch.equal(part(x, seeded(1)).x_in[:-1], part(other, seeded(1)).x_in[:-1])
 
 
+def assert_draws_alike(part: AbstractCorruption, x: Tensor) -> None:
+    """As many random numbers are taken whatever the values are, unless it says that they are not."""
+    after = []
+    for values in (x, torch.zeros_like(x), 1 - x):
+        generator = seeded(1)
+        part(values, generator)
+        after.append(generator.get_state())
+    assert part.draws_by_value or all(torch.equal(state, after[0]) for state in after)
+
+
 def assert_makes_codes(part: AbstractBottleneck, h: Tensor, z_size: int) -> None:
     """z is (B, z_size), penalties (B,), nothing at random without `sample`, and no buffer moves in evaluation."""
     part.eval()

@@ -17,8 +17,9 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the command sets it, before PyTorch is there
 
@@ -28,7 +29,10 @@ import torch
 import isthmus
 import kill_loop
 import tiny
+from isthmus.data.samples import Samples
+from isthmus.data.stored_rows import StoredRows
 from isthmus.pipeline import execution  # noqa: F401  (once for all processes, as it takes a second)
+from isthmus.pipeline.beginning import batches_for
 from isthmus.pipeline.joining import joined
 from isthmus.system import process_group
 from isthmus.system.process_group import AbstractGroup
@@ -47,6 +51,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "vae": {"bottleneck": "gaussian", "penalty_warmup": 0.4},
     "vqvae": {"bottleneck": "noise:0.1+vq:16", "terms": "contractive+mmd", "likelihood": "gaussian,variance=shared"},
     "sparse": {"bottleneck": "sparse:0.1", "terms": "l2", "clip": None},
+    "streamed": {"augment": "shift:2", "noise": "gaussian:0.2-0.6", "batch_size": 33},
+    "streamed photons": {"noise": "poisson:20"},
 }
 
 
@@ -116,7 +122,7 @@ def trainer_of(ready: Prepared, group: AbstractGroup, out: Path | None = None) -
     monitor = TrainingMonitor(model, out)
     return Trainer(
         model,
-        prepare.batches_of(ready),
+        batches_for(group, ready, model),
         ready.pairs(ready.splits.validation),
         ready.config.training,
         monitor,
@@ -140,7 +146,8 @@ def agreement(folder: Path) -> Any:
     """One and two processes, for every recipe above, and three processes with a batch of two at the end."""
     digits = np.random.default_rng(0).integers(0, 256, (176, 1, 16, 16), dtype=np.uint8)
     usual = {"epochs": 4, "batch_size": 32, "hidden": [16]}
-    ready = {name: tiny.prepared(digits, **usual | settings) for name, settings in RECIPES.items()}
+    np.save(folder / "digits.npy", digits)
+    ready = {name: _prepared(folder / "digits.npy", name, usual | settings) for name, settings in RECIPES.items()}
     few = {"few": tiny.prepared(digits[:40], epochs=2, batch_size=15, hidden=[16], bottleneck="gaussian")}
 
     def costs(of: dict[str, Prepared]) -> Any:
@@ -152,6 +159,13 @@ def agreement(folder: Path) -> Any:
         "two": together(*[lambda: costs(ready)] * 2),
         "three": together(*[lambda: costs(few)] * 3),
     }
+
+
+def _prepared(path: Path, name: str, settings: dict[str, Any]) -> Prepared:
+    if not name.startswith("streamed"):
+        return tiny.prepared(np.load(path), **settings)
+    rows = StoredRows(np.load(path, mmap_mode="r"))
+    return tiny.prepared(Samples(cast(np.ndarray, rows), "digits"), buffer=66, stream="yes", **settings)
 
 
 def ends(folder: Path) -> Any:
@@ -222,11 +236,11 @@ def _at_step(step: int, doing: Callable[[Trainer], Any]) -> None:
     Trainer._step = stepping  # type: ignore[method-assign]
 
 
-def kills(folder: Path) -> Any:
+def kills(folder: Path, **more: Any) -> Any:
     """Two processes, one of them killed at any instant, go on as two, until they end: beside two undisturbed ones."""
     times, chance = int(os.environ.get("KILLS", "3")), random.Random(3)
     np.save(folder / "rows.npy", tiny.table(200))
-    settings: dict[str, Any] = tiny.SMALL | kill_loop.SETTINGS | {"epochs": 40 * times}
+    settings: dict[str, Any] = tiny.SMALL | kill_loop.SETTINGS | {"epochs": 40 * times} | more
 
     def train(name: str) -> Work:
         out = folder / name
@@ -251,7 +265,8 @@ def kills(folder: Path) -> Any:
     return {"codes": codes, "ending": ending, "different": kill_loop.differences(killed, whole)}
 
 
-WORK = {"agreement": agreement, "ends": ends, "kills": kills}
+# 4 kB: less than the 9.6 that the rows need; four batches are shuffled at once
+WORK = {"agreement": agreement, "ends": ends, "kills": kills, "streamed kills": partial(kills, memory="4KB", buffer=32)}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -64,6 +64,7 @@ def test_corruption(text: str, shape: tuple[int, ...], dtype: torch.dtype, B: in
     part, x = corruption_for(text, shape), 0.01 + 0.99 * drawn(B, *shape, dtype=dtype)
     contract.assert_corrupts_soundly(part, x)
     contract.assert_samples_apart(part, x)
+    contract.assert_draws_alike(part, x)
     x_in = part(x, seeded(1)).x_in
     assert len(shape) == 1 or 0 <= float(x_in.min()) <= float(x_in.max()) <= 1
     if text != "none":

@@ -10,7 +10,7 @@ import pytest
 
 import two_processes
 
-KILLS_OF_TWO = 40 if os.environ.get("ISTHMUS_LONG") else 2
+KILLS_OF_TWO = 40 if os.environ.get("ISTHMUS_LONG") else 1
 KILLS = 100 if os.environ.get("ISTHMUS_LONG") else 3
 
 
@@ -30,11 +30,12 @@ def test_fault_51_a_run_that_is_killed_at_any_instant_ends_as_if_it_had_not_been
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("what", ["kills", "streamed kills"])
 def test_fault_51_69_two_processes_of_which_one_is_killed_at_any_instant_end_as_if_none_had_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setenv("KILLS", str(KILLS_OF_TWO))
-    found = two_processes.program("kills", tmp_path)
+    found = two_processes.program(what, tmp_path)
     assert found["different"] == [], found
     assert [codes for codes, _ in found["ending"]] == [[0, 0], [0, 0]]
     assert all(-9 in codes for codes in found["codes"]), "a process came to its end before it was killed"

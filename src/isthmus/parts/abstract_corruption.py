@@ -25,10 +25,12 @@ class Pair(NamedTuple):
 class AbstractCorruption(ABC):
     """`(x, generator) -> Pair`: x is (B, ...), and stays as it was.
 
-    `has_truth` says whether the target is the clean x.
+    `has_truth` says whether the target is the clean x; `draws_by_value`, whether the values of a sample decide how many
+    random numbers are taken for it, and so which ones the samples after it get.
     """
 
     has_truth = True
+    draws_by_value = False
 
     @abstractmethod
     def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair: ...

@@ -75,6 +75,8 @@ class Speckle(AbstractNoise):
 class Poisson(AbstractNoise):
     """poisson:PEAK counts photons, Poisson(x peak) / peak: a white pixel gets PEAK of them; fewer is noisier."""
 
+    draws_by_value = True  # PyTorch rejects and draws again, on the processor
+
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None, limits: Range = None) -> None:
         if range is None or range[0] < 0:
             raise ValueError("poisson noise needs data that cannot be negative, such as images")
@@ -137,7 +139,7 @@ class AddedNoise(AbstractNoise):
     """Several kinds of noise, one after the other, each at a level of its own: `gaussian:0-0.2+grain:0-0.1`."""
 
     def __init__(self, parts: Sequence[AbstractNoise]) -> None:
-        self.parts = parts
+        self.parts, self.draws_by_value = parts, any(part.draws_by_value for part in parts)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         for part in self.parts:
@@ -149,7 +151,7 @@ class OneOfNoises(AbstractNoise):
     """One of several kinds of noise for each sample, all equally often: `gaussian:0-0.2|grain:0-0.1`."""
 
     def __init__(self, parts: Sequence[AbstractNoise]) -> None:
-        self.parts = parts
+        self.parts, self.draws_by_value = parts, any(part.draws_by_value for part in parts)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         u = torch.rand((len(x), *[1] * (x.ndim - 1)), generator=generator, device=x.device, dtype=x.dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from isthmus.data.batching.batches import AbstractBatches
 from isthmus.data.batching.split import held_apart
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.costs import mean_cost_of_mean
@@ -42,7 +43,8 @@ def begin(
     mean_cost = mean_cost_of_mean(model, prepared.tensor(watched), prepared.mean)
     mean_cost, extended = group.first_of([mean_cost, extended])
     monitor = TrainingMonitor(model, requests.folder, patience=training.patience, start_below=mean_cost)
-    trainer = Trainer(model, prepare.batches_of(prepared), prepared.pairs(watched), training, monitor, requests, group)
+    batches = batches_for(group, prepared, model)
+    trainer = Trainer(model, batches, prepared.pairs(watched), training, monitor, requests, group)
     found = _shared(group, found)
     if found is not None:
         restore(trainer, found)
@@ -52,6 +54,12 @@ def begin(
     if extended:
         monitor.renew_patience()
     return trainer, mean_cost
+
+
+def batches_for(group: AbstractGroup, prepared: Prepared, model: AbstractModel) -> AbstractBatches:
+    """The training batches, of which this process reads no more than it needs."""
+    divided = group.size > 1 and not model.corruption.draws_by_value  # else each draws for the values of all
+    return prepare.batches_of(prepared, group.slice_of if divided else None)
 
 
 def _shared(group: AbstractGroup, found: Checkpoint | None) -> Checkpoint | None:
@@ -78,4 +86,4 @@ def _empty(shapes: Mapping[str, Any]) -> dict[str, Tensor]:
     return {name: torch.empty(shape, dtype=getattr(torch, dtype)) for name, (dtype, shape) in shapes.items()}
 
 
-__all__ = ["Checkpoint", "begin"]
+__all__ = ["Checkpoint", "batches_for", "begin"]

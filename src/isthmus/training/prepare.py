@@ -16,7 +16,7 @@ from isthmus.data.batching.patches import Patches, soften_of
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import Splits, align_labels
-from isthmus.data.batching.streamed_batches import StreamedBatches
+from isthmus.data.batching.streamed_batches import SliceOf, StreamedBatches
 from isthmus.data.batching.value_checks import refuse_gaps, refuse_other_values, refuse_out_of_range
 from isthmus.data.images.channels import like
 from isthmus.data.objects import read_object
@@ -251,15 +251,15 @@ def _start_at_components(model: AbstractModel, prepared: Prepared) -> None:
     start_linear(*model.sides, prepared.linear_code(model.z_size))
 
 
-def batches_of(prepared: Prepared) -> AbstractBatches:
-    """The training batches."""
+def batches_of(prepared: Prepared, slice_of: SliceOf | None = None) -> AbstractBatches:
+    """The training batches; `slice_of` says which of the n samples of one fall to this process, if not all."""
     t, train = prepared.config.training, prepared.splits.train
     if is_without_code(prepared.config.model.network):
         return _patches_of(prepared)
     known = {"batch_size": t.batch_size, "augment": t.augment, "seed": t.seed, "device": prepared.device}
     if isinstance(train.x, StoredRows):
         buffer = prepared.config.data.buffer or len(train)
-        return StreamedBatches(train.x, prepared.preprocess, buffer=buffer, **known)
+        return StreamedBatches(train.x, prepared.preprocess, buffer=buffer, slice_of=slice_of, **known)
     return Batches(prepared.pairs(train), prepared.preprocess, **known)
 
 

@@ -217,7 +217,7 @@ class Trainer:
         if self.shakes:
             torch.manual_seed(seed_of(settings.seed, step, "layers"))
         done = step / (self.progress.epochs * self.progress.batches)
-        pair = self.model.training_pair(self.batches.take(rows, generator, done), generator, done)
+        pair = self.model.training_pair(self.batches.take(rows, generator, done, own=True), generator, done)
         pair = self.model.with_gaps(pair, settings.hide, generator)
         learned = self.gradients(pair, generator, done)
         self._update(learned.cost)

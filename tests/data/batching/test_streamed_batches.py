@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,60 @@ def test_the_next_buffer_is_read_while_this_one_is_trained_on(stored: StoredRows
     main = threading.main_thread().name
     assert reading.count(main) == 1  # the very first; all others are there when they are needed
     assert len(reading) <= 1 + 2 * -(-280 // 48)
+
+
+class Counted(StoredRows):
+    """Keeps which rows were read."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.seen: list[np.ndarray] = []
+
+    def __getitem__(self, key: Any) -> Any:
+        self.seen.append(np.arange(len(self))[key])
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize(("n", "size", "batch_size"), [(280, 2, 16), (281, 3, 8), (193, 3, 2)])
+def test_each_of_several_processes_has_its_slice_of_the_same_batches(
+    stored: StoredRows, n: int, size: int, batch_size: int
+) -> None:
+    data = StoredRows(stored.source, np.arange(n))
+    alone = streamed(data, batch_size=batch_size, augment="shift:1")
+    for rank in range(size):
+        made = streamed(data, batch_size=batch_size, augment="shift:1", slice_of=partial(slice_of, rank, size))
+        for epoch in range(2):
+            for rows, wanted in zip(made.rows(epoch), alone.rows(epoch), strict=True):
+                assert torch.equal(rows, wanted)
+                whole, own = alone.take(rows, generator_for(3)), slice_of(rank, size, len(rows))
+                found = made.take(rows, generator_for(3), own=True)
+                assert torch.equal(found[own], whole[own])
+                assert found.count_nonzero() == whole[own].count_nonzero()
+            assert torch.equal(made.take(rows, generator_for(3)), whole)  # all of it, where all is asked for
+
+
+def slice_of(rank: int, size: int, n: int) -> slice:
+    return slice(n * rank // size, n * (rank + 1) // size)
+
+
+def test_two_processes_read_half_of_the_data_each() -> None:
+    """All rows once an epoch, and of the disk's pages few that the other one reads as well."""
+    n, page = 40_000, 4  # rows of a page; a block of neighbors has 8
+    x = np.zeros((n, 1, 6, 5), np.uint8)
+
+    def pages_of(**changes: Any) -> int:
+        data = Counted(x, np.arange(n))
+        made = streamed(data, batch_size=500, buffer=8 * BLOCKS, **changes)
+        for rows in made.rows(0):
+            made.take(rows, generator_for(0), own=True)
+        made._thread.shutdown()
+        read = data.seen[: made._buffers]  # one more was read ahead, of the next epoch
+        assert len(np.unique(np.concatenate(read))) == sum(map(len, read)) == made.n_samples * (2 - len(changes)) // 2
+        return sum(len(np.unique(rows // page)) for rows in read)
+
+    alone, first, second = (pages_of(**{"slice_of": partial(slice_of, r, 2)} if r < 2 else {}) for r in (2, 0, 1))
+    assert first / alone == pytest.approx(0.5, abs=0.05)  # 0.9 if a batch stood in the order in which it was drawn
+    assert second / alone == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])

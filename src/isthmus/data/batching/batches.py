@@ -84,8 +84,11 @@ class AbstractBatches(ABC):
         return self.device
 
     @abstractmethod
-    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
-        """x of these samples, (B, *shape) float32 on the device, augmented; `done` is the share of training behind."""
+    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0, *, own: bool = False) -> Tensor:
+        """x of these samples, (B, *shape) float32 on the device, augmented; `done` is the share of training behind.
+
+        With `own` only those matter that fall to this process of several; the others may be anything finite.
+        """
 
 
 class Batches(AbstractBatches):
@@ -102,7 +105,7 @@ class Batches(AbstractBatches):
     def lies_on(self) -> torch.device:
         return self.data.device
 
-    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
+    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0, *, own: bool = False) -> Tensor:
         batch = self.data.index_select(0, rows)
         if self.shift and done < self.shift_until:
             batch = shifted(batch, self.shift, generator)

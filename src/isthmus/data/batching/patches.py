@@ -47,7 +47,7 @@ class Patches(AbstractBatches):
         self.starts = torch.from_numpy(whole.starts[chosen]).to(device)
         self.sizes = torch.from_numpy(sizes).to(device)
 
-    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0) -> Tensor:
+    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0, *, own: bool = False) -> Tensor:
         """x of patches of the images that `rows` stand for, (B, C, P, P) float32 on the device."""
         image, P = self.owner[rows.to(self.device)], self.patch
         u = torch.rand((3, len(rows)), generator=generator, device=generator.device).to(self.device)
