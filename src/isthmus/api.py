@@ -14,7 +14,6 @@ from isthmus.runs.folder import RunFolder
 from isthmus.training.monitor import TrainingMonitor
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from isthmus.tools.anomaly.detector import Scores
@@ -49,8 +48,10 @@ class Run(RunFolder):
         return run.coder.encode(x) if run.model.preprocess.series is None else _series().codes_of(run, x)
 
     def decode(self, z: Any) -> Any:
-        """Raw samples of codes (N, z_size)."""
-        return self.current().coder.decode(z)
+        """Raw samples of codes (N, z_size); rows with columns of several kinds always as a frame, as `sample`."""
+        from isthmus.tools.sampling.trained_kind import decoded_rows
+
+        return decoded_rows(self.current(), z)
 
     def reconstruct(self, x: Any) -> Any:
         """Raw samples through the code and back; of a series its rows, each the mean over the windows that hold it."""
@@ -64,11 +65,13 @@ class Run(RunFolder):
 
     def sample(
         self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
-    ) -> np.ndarray:
-        """n new raw samples (n, *shape); `tools.sampling.sampling.draw_samples` tells their codes too."""
-        from isthmus.tools.sampling.sampling import draw_samples
+    ) -> Any:
+        """n new raw samples (n, *shape); a frame, of the types of the training data, where that was one or where its
+        columns are of several kinds. `tools.sampling.sampling.draw_samples` tells their codes too.
+        """
+        from isthmus.tools.sampling.trained_kind import drawn_like_training as drawn
 
-        return draw_samples(self.current(), n, density=density, of=of, seed=seed, temperature=temperature).x
+        return drawn(self.current(), n, density=density, of=of, seed=seed, temperature=temperature)
 
     def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> Any:
         """Raw samples (steps, *shape) on the way from raw sample a to raw sample b, a frame where `a` is one; `path`
@@ -161,10 +164,7 @@ class Run(RunFolder):
         return export(self.current(), out)
 
     def show(self, picture: str = "sanity") -> Path:
-        """Where `picture` ("sanity", "curves", "worst" …) lies; in a notebook it is shown as well.
-
-        Raises: UsageError with the pictures there are.
-        """
+        """Where `picture` ("sanity", "curves" …) lies; a notebook shows it. Raises: UsageError with those there are."""
         from isthmus.evaluation.figures.cost_curves import show_picture
 
         path = self.path / f"{picture}.png"

@@ -43,6 +43,7 @@ class Samples:
 
     `schema` says what the columns of a table are, where they are of several kinds; NaN in x is a gap then. Samples that
     are `windows` of a series hold its rows on end, and are divided in time.
+    `frame` is the library, polars or pandas, of the frame that they came in.
     """
 
     x: np.ndarray
@@ -63,6 +64,7 @@ class Samples:
     x_in: np.ndarray | None = None
     schema: Schema | None = None
     windows: Windows | None = None
+    frame: str = ""
 
     def __len__(self) -> int:
         return len(self.x)

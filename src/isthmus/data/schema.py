@@ -23,7 +23,8 @@ class TableColumn:
     `levels` are the names of a category, the most frequent first, of a yes-no column "no" and "yes" as they are
     written, and the one value of a constant. `decimals` are the digits after the point of a number (None: as many as
     it takes). `format` is how a time is written, `zone` what follows it (`Z`, `+01:00`), and `step` the seconds that
-    its values are multiples of. `pooled` says that levels too rare to learn were put together as `OTHER`.
+    its values are multiples of. `pooled` says that levels too rare to learn were put together as `OTHER`. `dtype` is
+    the type of the column in a frame (`data/tables/column_types.py`), "" where it is one of a file.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TableColumn:
     zone: str = ""
     step: float = 1.0
     pooled: bool = False
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ Expected = Sequence[str] | Schema  # the columns of a trained model: their names
 
 
 def _check(column: TableColumn) -> None:
-    texts = (column.name, column.kind, column.why, column.format, column.zone, *column.levels)
+    texts = (column.name, column.kind, column.why, column.format, column.zone, column.dtype, *column.levels)
     if not all(isinstance(text, str) for text in texts) or column.kind not in (*KINDS, "constant"):
         raise ValueError(f"the schema holds a column of the kind {column.kind!r}")
     if not (isinstance(column.step, int | float) and math.isfinite(column.step) and column.step > 0):

@@ -118,8 +118,17 @@ class Model(AbstractModel):
         )
         raw = self.preprocess.to_raw(x, dtype)
         if carrier.frame is not None and self.preprocess.schema is not None:
-            return carrier.table(self.preprocess.cells(raw.numpy(force=True)))
+            return self._frame_like(carrier, raw)
         return carrier.in_kind(raw, columns)
+
+    def _frame_like(self, carrier: Carrier, raw: Tensor) -> Any:
+        """Raw rows (N, K) as a frame of the library of the codes that were given, with its index (pandas)."""
+        from isthmus.data.tables.column_types import library_of, trained_frame  # late: polars is slow to import
+
+        schema, wanted = self.preprocess.schema, library_of(carrier.frame)
+        assert schema is not None
+        found = trained_frame(raw.numpy(force=True), schema, self.preprocess.frame, wanted)
+        return carrier.indexed(found)
 
     def _code(self, x: Tensor) -> Tensor:
         return self.bottleneck(self.encoder(x), sample=False).z.float()

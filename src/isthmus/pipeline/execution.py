@@ -36,7 +36,7 @@ from isthmus.tools.anomaly.evidence import keep_evidence
 from isthmus.tools.anomaly.step_detector import keep_steps
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.display import AbstractDisplay
-from isthmus.training.prepared import Prepared
+from isthmus.training.prepared import IN_MEMORY, Prepared
 from isthmus.training.threads import seconds_a_step, using_threads
 from isthmus.training.trainer import Progress, Trainer
 from isthmus.wording import counted
@@ -83,7 +83,8 @@ def execute(
                 _judge(run, prepared, model, trainer, mean_cost, display)
                 run.write_record(judged=True)
                 group.first_of(str(run.path))
-    return RunFolder(run.path, module=model.own, model=model.cpu().eval())
+    held = IN_MEMORY in (prepared.config.data.source, prepared.config.data.target)  # what cannot be read again
+    return RunFolder(run.path, module=model.own, model=model.cpu().eval(), prepared=prepared if held else None)
 
 
 def _keep(run: RunFolder, model: AbstractModel, trainer: Trainer, progress: Progress) -> None:

@@ -36,11 +36,19 @@ class Carrier:
         self.frame = _frame_of(given)
         self.is_named_row = self.frame is not None and hasattr(given, "to_frame")  # a row of a pandas frame
         values = self._from_frame(self.frame) if self.frame is not None else given
-        array = values if isinstance(values, Tensor) else torch.from_numpy(_array(values))
+        array = values if isinstance(values, Tensor) else torch.from_numpy(self._array(values))
         tensor = _numbers(array, white=255 if preprocess.is_image else 1)
         self.dtype, self.device = tensor.dtype, tensor.device
         arranged, self._restore = self._arranged(tensor.detach())
         self.raw = self._checked(arranged)
+
+    def _array(self, values: Any) -> np.ndarray:
+        try:
+            return _array(values)
+        except DataError as error:
+            if error.code == "DATA-TYPE" and self.preprocess.schema is not None:
+                error.fix = "hand over a data frame, whose columns are found by name"
+            raise
 
     def _arranged(self, raw: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """As `arrange`; images without the transparency that the model knows are opaque, and go back without it."""
@@ -94,9 +102,11 @@ class Carrier:
             return raw
         make: Any = type(self.frame)
         if self.preprocess.schema is not None:
-            from isthmus.data.tables.given_columns import like_given  # late: polars is slow to import
+            from isthmus.data.tables import column_types, given_columns  # late: polars is slow to import
 
-            return make(like_given(raw, self.preprocess.schema, self.frame))
+            if self.is_named_row and self.preprocess.frame == "pandas":  # a row has no types of columns
+                return column_types.trained_frame(raw, self.preprocess.schema, "pandas")
+            return make(given_columns.like_given(raw, self.preprocess.schema, self.frame))
         names = self.preprocess.columns or [str(column) for column in self.frame.columns]
         return make(dict(zip(names, raw.T, strict=True)))
 
@@ -164,6 +174,12 @@ class Carrier:
         make: Any = type(self.frame)
         index = getattr(self.frame, "index", None)
         frame = make(columns) if index is None else make(columns, index=index)
+        return frame.iloc[0] if self.is_named_row else frame
+
+    def indexed(self, frame: Any) -> Any:
+        """A frame of as many rows with the index of the one that was given (pandas)."""
+        if hasattr(self.frame, "index"):
+            frame.index = self.frame.index
         return frame.iloc[0] if self.is_named_row else frame
 
 

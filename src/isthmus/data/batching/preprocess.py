@@ -38,7 +38,7 @@ class Preprocess:
 
     Of a table whose columns are of several kinds, `schema` says what they are and `encoding` how they become x: `shape`
     is then that of x, and a raw sample has `raw_shape`, a value a column, with NaN for a gap. Samples that are windows
-    of a series have one as `series`; `schema` and `encoding` are those of whole windows then.
+    of a series have one as `series`; `schema` and `encoding` are those of whole windows then; `frame` as in `Samples`.
     """
 
     shape: tuple[int, ...]
@@ -101,6 +101,7 @@ class Preprocess:
     schema: Schema | None = None
     encoding: Encoding | None = None
     series: SeriesLayout | None = None
+    frame: str = ""
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
@@ -247,7 +248,7 @@ class Preprocess:
 
     def as_dict(self) -> dict[str, Any]:
         """As a model keeps it; without `schema`, `encoding` and `alpha` where there are none, as models of before."""
-        later = {"schema": None, "encoding": None, "alpha": False, "series": None}
+        later = {"schema": None, "encoding": None, "alpha": False, "series": None, "frame": ""}
         about = {k: v for k, v in asdict(replace(self, encoding=None)).items() if k not in later or v != later[k]}
         if self.series is not None:  # which says the columns of its windows
             about |= {"columns": None, "schema": None}

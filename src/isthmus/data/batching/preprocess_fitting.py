@@ -57,6 +57,7 @@ def fit_preprocess(
         "classes": train.classes,
         "fill": fill,
         "alpha": train.alpha,
+        "frame": train.frame,
     }
     if scale == "auto" and range == "data" and train.is_image and (used := range_in_use(train)):
         span = used.white - used.black
@@ -83,6 +84,7 @@ def _of_columns(train: Samples, schema: Schema, scale: str, missing: str) -> Pre
     fill = usual_values(train, schema) if missing == "median" else None
     known: dict[str, Any] = {"columns": schema.names, "label_column": train.label_column, "classes": train.classes}
     known |= {"group_column": train.group_column, "fill": fill, "schema": schema, "encoding": encoding}
+    known["frame"] = train.frame
     return Preprocess((encoding.size,), "float64", **known)
 
 

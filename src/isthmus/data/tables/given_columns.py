@@ -78,14 +78,29 @@ def _of_pandas(values: np.ndarray, column: TableColumn, given: Any) -> Any:
     make, kind = type(given), getattr(given.dtype, "kind", "O")
     if kind == "M" and column.kind == "time":
         return _moments(values, given)
-    types = {"b": pl.Boolean(), "i": pl.Int64(), "u": pl.UInt64(), "f": pl.Float64()}
+    types = {"b": pl.Boolean(), "i": pl.Int64(), "u": pl.UInt64(), "f": pl.Float64(), "O": _of_objects(given)}
     found = in_type(values, column, types.get(kind, pl.String())).to_list()
     index = given.index if len(given) == len(found) else None
+    if hasattr(given.dtype, "categories"):
+        names: dict[Any, Any] = {str(category): category for category in given.dtype.categories} | {None: None}
+        if not {*found} <= names.keys():
+            return make(found, index=index, name=given.name)
+        found = [names[value] for value in found]
     try:
         typed = make(found, index=index, name=given.name, dtype=given.dtype)
-    except (TypeError, ValueError, OverflowError):  # a whole or a truth with a gap, a category that it has no name for
+    except (TypeError, ValueError, OverflowError):  # a whole or a truth with a gap
         return make(found, index=index, name=given.name)
     return typed if int(typed.isna().sum()) == _n_none(found) else make(found, index=index, name=given.name)
+
+
+def _of_objects(given: Any) -> pl.DataType:
+    """The type of the Python objects in a pandas column, by the first that is there; text for all others."""
+    known = given[given.notna()] if str(given.dtype) == "object" else given[:0]
+    kind = type(known.iloc[0]).__name__ if len(known) else "str"
+    zoned = getattr(known.iloc[0], "tzinfo", None) is not None if len(known) else False
+    types = {"bool": pl.Boolean(), "date": pl.Date(), "datetime": pl.Datetime(), "time": pl.Time()}
+    types |= {"int": pl.Int64(), "float": pl.Float64()}
+    return types.get(kind, pl.String()) if not zoned else pl.String()
 
 
 def _moments(values: np.ndarray, given: Any) -> Any:

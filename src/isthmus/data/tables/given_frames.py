@@ -39,7 +39,8 @@ def as_frame(given: Any) -> Any:
     if columns is not None:
         return columns
     if hasattr(given, "to_frame") and hasattr(given, "index") and not hasattr(given, "columns"):
-        return given.to_frame().T if len(given) and all(isinstance(name, str) for name in given.index) else None
+        named = len(given) and all(isinstance(name, str) for name in given.index)
+        return given.to_frame().T.infer_objects() if named else None
     return given if hasattr(given, "columns") and hasattr(given, "__getitem__") else None
 
 

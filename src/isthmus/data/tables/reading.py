@@ -16,6 +16,7 @@ from isthmus.data.inputs import PARQUET, InputFile, is_known, stem, wrong_conten
 from isthmus.data.layout import TABLE, guess_shape
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Expected, Schema
+from isthmus.data.tables.column_types import library_of, typed
 from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, find_dialect, text_columns
 from isthmus.data.tables.findings import Findings, kept_gaps
@@ -74,7 +75,9 @@ def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: 
     else:
         message = f"{name} is a {type(frame).__name__}, not a polars or pandas DataFrame."
         raise UsageError("USAGE-FRAME", message, fix="turn it into a DataFrame or a numpy array")
-    return _without_wrong_label(lambda guess: _from_frame(table, name, name, options, expected, guess), options)
+    found = _without_wrong_label(lambda guess: _from_frame(table, name, name, options, expected, guess), options)
+    schema = found.schema if found.schema is None or expected is not None else typed(found.schema, frame)
+    return replace(found, schema=schema, frame=library_of(frame))
 
 
 def _without_wrong_label(read, options: DataConfig) -> Samples:

@@ -83,6 +83,8 @@ def edited(
     """
     found, carrier = edit_of(run, add, remove, keep), Carrier(x, run.model.preprocess)
     z = found.apply(run.coder.encode(carrier.raw.cpu().numpy()), strength)
+    if carrier.frame is not None and not run.model.preprocess.is_image:  # of the types that were given
+        return carrier.given_back(torch.from_numpy(np.asarray(run.coder.decode(z))))
     return run.coder.decode(carrier.in_kind(torch.from_numpy(z), [f"z{i}" for i in range(z.shape[1])]))
 
 
