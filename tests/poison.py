@@ -33,7 +33,7 @@ class Poisoned(nn.Module):
 def poison_gradient(trainer: Trainer, steps: tuple[int, ...]) -> None:
     """Makes one value of one gradient NaN in these steps, counted from 0."""
 
-    whole = trainer.gradients
+    whole = trainer.step.gradients
 
     def spoilt(*given: Any) -> Any:
         learned = whole(*given)
@@ -42,4 +42,4 @@ def poison_gradient(trainer: Trainer, steps: tuple[int, ...]) -> None:
         return learned
 
     spoilt.look = whole.look
-    trainer.gradients = spoilt
+    trainer.step.gradients = spoilt

@@ -240,6 +240,7 @@ class TrainingConfig:
         Literal["auto", "float32", "bfloat16"],
         "Precision of the matrix products; auto: bfloat16 where the machine is made for it.",
     ] = "auto"
+    step: Annotated[Literal["auto", "graph", "eager"], "A GPU's step: one captured graph, or call by call."] = "auto"
 
     @property
     def budget(self) -> int:

@@ -58,7 +58,9 @@ def test_fault_43_a_batch_that_holds_nan_is_named_as_the_cause() -> None:
     trainer = tiny.trainer(ready)
     data = trainer.batches.data.clone()
     data[trainer.batches.rows(0)[1][0], 2] = math.nan
-    trainer.batches = Batches(data, ready.preprocess, batch_size=8, augment="none", seed=0, device=ready.device)
+    trainer.batches = trainer.step.batches = Batches(
+        data, ready.preprocess, batch_size=8, augment="none", seed=0, device=ready.device
+    )
     with pytest.raises(DivergedError, match=r"step 2 .*the batch itself holds values that are not finite"):
         tiny.run(trainer)
 
@@ -73,7 +75,7 @@ def test_fault_43_a_validation_cost_that_is_no_number_stops(monkeypatch: pytest.
 @pytest.mark.parametrize("clip", ["none", 0.1])
 def test_fault_44_a_step_with_one_nan_gradient_changes_nothing(clip: Any, never_waits: bool) -> None:
     trainer = tiny.trainer(tiny.prepared(tiny.table(), batch_size=8, clip=clip))
-    trainer.never_waits = never_waits
+    trainer.step.never_waits = never_waits
     poison_gradient(trainer, steps=(2,))
     seen = []
     for batch in trainer.batches.rows(0)[:4]:

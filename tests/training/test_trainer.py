@@ -236,7 +236,7 @@ def test_training_equals_a_bare_loop_in_plain_pytorch(clip: float | None, decay:
 def test_the_step_that_never_waits_for_the_device_is_the_same_step() -> None:
     ready = tiny.prepared(tiny.table(), batch_size=8, clip=0.05, epochs=2)
     waiting, never_waiting = tiny.trainer(ready), tiny.trainer(ready)
-    never_waiting.never_waits = True
+    never_waiting.step.never_waits = True
     for trainer in (waiting, never_waiting):
         poison_gradient(trainer, steps=(3, 11))
         tiny.run(trainer)

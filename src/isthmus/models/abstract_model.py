@@ -92,7 +92,7 @@ class AbstractModel(nn.Module):
             return pair
         return pair._replace(weight=weight if pair.weight is None else weight * pair.weight)
 
-    def training_pair(self, x: Tensor, generator: torch.Generator | None, done: float) -> Pair:
+    def training_pair(self, x: Tensor, generator: torch.Generator | None, done: float | Tensor) -> Pair:
         """As `pair`, for a step after the share `done` of the training."""
         if x.shape[1] != self.preprocess.shape[0]:
             return self.pair(x, generator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -16,8 +17,10 @@ from isthmus.parts.corruptions import Pair
 from isthmus.parts.terms import alone
 from isthmus.randomness import generator_for
 
+Weights = Mapping[str, float | Tensor]  # of the penalties, by name
 
-def objective(model: AbstractModel, pair: Pair, output: Output, weights: dict[str, float]) -> Tensor:
+
+def objective(model: AbstractModel, pair: Pair, output: Output, weights: Weights) -> Tensor:
     """What the optimizer sees: nll and weighted penalties in nats per sample, averaged, told per value."""
     D = pair.target[0].numel()
     nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight).mean()
@@ -26,12 +29,16 @@ def objective(model: AbstractModel, pair: Pair, output: Output, weights: dict[st
     return torch.as_tensor(model.likelihood.readable(nats / D))
 
 
-def risen(weights: dict[str, float], done: float, settings: TrainingConfig) -> dict[str, float]:
+def risen(weights: Weights, done: float | Tensor, settings: TrainingConfig) -> Weights:
     """The penalties' weights after the share `done` of the training: they rise linearly, once or in every cycle.
 
     Source: Bowman et al. 2016, arXiv:1511.06349, section 3.1; in cycles: Fu et al. 2019, arXiv:1903.10145, eq. 6.
     """
+    if not settings.penalty_warmup:
+        return weights
     behind = done * settings.penalty_cycles % 1.0
+    if isinstance(behind, Tensor):
+        return {name: weight * (behind / settings.penalty_warmup).clamp(max=1.0) for name, weight in weights.items()}
     if behind >= settings.penalty_warmup:
         return weights
     return {name: weight * behind / settings.penalty_warmup for name, weight in weights.items()}

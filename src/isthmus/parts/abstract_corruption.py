@@ -36,7 +36,7 @@ class AbstractCorruption(ABC):
     def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair: ...
 
     def training_pair(
-        self, x: Float[Tensor, "B ..."], generator: torch.Generator | None, denoise: Denoise, done: float
+        self, x: Float[Tensor, "B ..."], generator: torch.Generator | None, denoise: Denoise, done: float | Tensor
     ) -> Pair:
         """What a step of the training takes, after the share `done` of it: mostly the same, whatever the model's
         `denoise` makes of x by now."""

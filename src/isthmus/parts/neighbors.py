@@ -61,7 +61,7 @@ class NeighborNoise(AbstractCorruption):
         return ((rows == begin[0])[:, :, None] & (columns == begin[1])[:, None, :])[:, None]
 
     def training_pair(
-        self, x: Float[Tensor, "B C H W"], generator: torch.Generator | None, denoise: Denoise, done: float
+        self, x: Float[Tensor, "B C H W"], generator: torch.Generator | None, denoise: Denoise, done: float | Tensor
     ) -> Pair:
         """With the regularizer: what differs between the halves of the denoised picture may differ in the answer.
 

@@ -86,7 +86,7 @@ class VQ(AbstractBottleneck):
         with torch.autocast(tokens.device.type, enabled=False):
             tokens = tokens.to(self.codebook.dtype)
             begun = (self.counts > 0).any()  # before, what the random codewords won says nothing about their use
-            chosen = torch.nn.functional.one_hot(indices, self.n_codes).to(tokens.dtype)
+            chosen = tokens.new_zeros(len(tokens), self.n_codes).scatter_(1, indices[:, None], 1.0)
             counts = self.counts.lerp(chosen.sum(0), 1 - self.decay)
             sums = self.sums.lerp(chosen.T @ tokens, 1 - self.decay)
         usual = len(tokens) / self.n_codes

@@ -20,6 +20,7 @@ GOES_ON = {"training.epochs", "training.lr"}
 ELSEWHERE = {
     "training.device",
     "training.threads",
+    "training.step",
     "data.source",
     "data.target",
     "data.validation",

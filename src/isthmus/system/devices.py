@@ -30,3 +30,11 @@ def pick_precision(name: str, device: torch.device) -> str:
         capable = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         return "bfloat16" if capable else "float32"
     return "float32"
+
+
+def pick_step(name: str, device: torch.device) -> str:
+    """`auto`: `graph` on CUDA, else `eager`. Raises: ResourceError for a graph on another device."""
+    if name == "graph" and device.type != "cuda":
+        message = f"--step graph captures a step on a CUDA device; training runs on {device.type} here."
+        raise ResourceError("RESOURCE-DEVICE", message, fix='pass --step auto, or write step = "auto" in config.toml')
+    return name if name != "auto" else "graph" if device.type == "cuda" else "eager"

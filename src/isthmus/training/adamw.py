@@ -44,7 +44,7 @@ class AdamW:
     @property
     def rate(self) -> float:
         """The first group's rate in the last step."""
-        return self.groups[0].rate
+        return float(self.groups[0].rate)
 
     def norm(self) -> Tensor:
         """The length of all gradients together, ()."""
@@ -53,8 +53,8 @@ class AdamW:
             return sum((g.dot(g) for g in found[1:]), found[0].dot(found[0])).sqrt()  # in half the time
         return torch.nn.utils.get_total_norm(found)
 
-    def step(self, share: float, *, grad_scale: Tensor | None = None, found_inf: Tensor | None = None) -> None:
-        """One update at `share` of every group's peak rate.
+    def step(self, share: float | Tensor, *, grad_scale: Tensor | None = None, found_inf: Tensor | None = None) -> None:
+        """One update at `share` of every group's peak rate; () on the device where a step is captured.
 
         Gradients are divided by `grad_scale` first, and nothing happens where `found_inf` is 1; both are () on the
         device, and `found_inf` needs the kernel.

@@ -93,7 +93,13 @@ class FlatGroup:
         return all(grad is place for grad, place in zip(gradients, self.places, strict=True))
 
     def step(
-        self, share: float, betas: tuple[float, float], eps: float, *, scale: Tensor | None, skip: Tensor | None
+        self,
+        share: float | Tensor,
+        betas: tuple[float, float],
+        eps: float,
+        *,
+        scale: Tensor | None,
+        skip: Tensor | None,
     ) -> None:
         """One update at `share` of the peak rate, of those that have a gradient.
 
@@ -135,7 +141,7 @@ class FlatGroup:
             for state in zip(weights, gradients, averages, squares, steps, strict=True):
                 if scale is not None:
                     state[1].div_(scale)
-                _by_hand(*state, rate=self.rate, betas=betas, decay=self.decay, eps=eps)
+                _by_hand(*state, rate=float(self.rate), betas=betas, decay=self.decay, eps=eps)
             return
         self._kernel(
             *(weights, gradients, averages, squares, [], steps),

@@ -30,11 +30,12 @@ class Learned(NamedTuple):
 class AbstractGradients(ABC):
     """`(pair, generator, done) -> Learned`: leaves the gradients of the whole batch in the parameters.
 
-    `generator` draws what bottleneck and terms draw, `done` is the share of the training behind.
+    `generator` draws what bottleneck and terms draw, `done` is the share of the training behind; a captured step hands
+    over a tensor, since a number would be fixed in it.
     """
 
     @abstractmethod
-    def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned: ...
+    def __call__(self, pair: Pair, generator: torch.Generator, done: float | Tensor) -> Learned: ...
 
     @abstractmethod
     def look(self) -> None:
@@ -50,7 +51,7 @@ class WholeGradients(AbstractGradients):
         self.weights = penalty_weights(model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
 
-    def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned:
+    def __call__(self, pair: Pair, generator: torch.Generator, done: float | Tensor) -> Learned:
         for parameter in self.parameters:  # what zero_grad does, without its 50 microseconds
             parameter.grad = None
         with autocast(self.settings, self.device):

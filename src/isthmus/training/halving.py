@@ -6,6 +6,7 @@ import warnings
 from typing import final
 
 import torch
+from torch import Tensor
 
 from isthmus.config import TrainingConfig
 from isthmus.errors import ResourceError, UsageError
@@ -33,7 +34,7 @@ class HalvingGradients(AbstractGradients):
         self.used, self.model, self.settings, self.device = whole, model, settings, device
         self.moving = list(model.bottleneck.buffers())  # which a pass may have moved before memory ran out
 
-    def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned:
+    def __call__(self, pair: Pair, generator: torch.Generator, done: float | Tensor) -> Learned:
         drawn, dice, pieces = generator.get_state(), Dice(self.device), 1
         moving = [] if isinstance(self.used, SharedGradients) else [buffer.clone() for buffer in self.moving]
         while True:

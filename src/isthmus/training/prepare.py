@@ -38,7 +38,7 @@ from isthmus.parts.networks import is_without_code
 from isthmus.parts.own_module import check_trainable
 from isthmus.parts.shortcuts import has_shortcut, start_linear
 from isthmus.randomness import generator_for
-from isthmus.system.devices import pick_device, pick_precision
+from isthmus.system.devices import pick_device, pick_precision, pick_step
 from isthmus.training import notes
 from isthmus.training.choices import (
     fitting_likelihood,
@@ -168,6 +168,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         augment=augment,
         batch_size=min(training.batch_size, n),
         precision=pick_precision(training.precision, device),
+        step=pick_step(training.step, device),
         device=device.type,
     )
     model = settle_dropout(config.model, training, n, preprocess)

@@ -21,7 +21,7 @@ from isthmus.config import TrainingConfig
 from isthmus.errors import PeerLostError, UsageError
 from isthmus.models.abstract_model import AbstractModel, Output
 from isthmus.models.autoencoder import coded
-from isthmus.models.costs import penalty_weights, risen
+from isthmus.models.costs import Weights, penalty_weights, risen
 from isthmus.parts.codes import Code
 from isthmus.parts.corruptions import Pair
 from isthmus.parts.terms import AbstractTerm
@@ -61,7 +61,7 @@ class SharedGradients(AbstractGradients):
         self.shared: tuple[Tensor, Code, Tensor, Tensor] | None = None
         self.before: list[Tensor] = []
 
-    def __call__(self, pair: Pair, generator: torch.Generator, done: float) -> Learned:
+    def __call__(self, pair: Pair, generator: torch.Generator, done: float | Tensor) -> Learned:
         if not self.is_repeated:
             self.shared, self.dice = None, Dice(self.device)
             self.before = [buffer.clone() for buffer in self.model.bottleneck.buffers()]
@@ -107,9 +107,7 @@ class SharedGradients(AbstractGradients):
         k = max(1, min(self.n_pieces, n))
         return [slice(start + n * i // k, start + n * (i + 1) // k) for i in range(k)]
 
-    def _through_code(
-        self, pair: Pair, own: slice, generator: torch.Generator, weights: dict[str, float]
-    ) -> dict[str, Tensor]:
+    def _through_code(self, pair: Pair, own: slice, generator: torch.Generator, weights: Weights) -> dict[str, Tensor]:
         """The pass by way of the whole batch's code; the means of the penalties that are known here."""
         pieces, model = self._pieces(own), coded(self.model)
         h = None
@@ -161,7 +159,7 @@ class SharedGradients(AbstractGradients):
         torch.as_tensor(self.model.likelihood.readable(nll / pair.target.numel())).backward()
 
     def _learn_code(
-        self, code: Code, penalties: dict[str, Tensor], z: Tensor, own: slice, weights: dict[str, float], pair: Pair
+        self, code: Code, penalties: dict[str, Tensor], z: Tensor, own: slice, weights: Weights, pair: Pair
     ) -> None:
         """Brings the slope at the own codes, and of the penalties at all, to the features."""
         slope = torch.zeros_like(code.z)
@@ -180,7 +178,7 @@ class SharedGradients(AbstractGradients):
         pair: Pair,
         pieces: list[slice],
         generator: torch.Generator,
-        weights: dict[str, float],
+        weights: Weights,
     ) -> None:
         """Of a term that passes the encoder itself: gradients, and the sums of its penalties."""
         drawn = generator.get_state()
@@ -211,7 +209,7 @@ class SharedGradients(AbstractGradients):
         if self.device.type == "cpu":
             self.look()
 
-    def _cost(self, nll: Tensor, means: dict[str, Tensor], weights: dict[str, float], pair: Pair) -> Tensor:
+    def _cost(self, nll: Tensor, means: dict[str, Tensor], weights: Weights, pair: Pair) -> Tensor:
         nats = nll
         for name, mean in means.items():
             nats = nats + weights[name] * mean

@@ -8,26 +8,26 @@ loop looks at the count every few steps.
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import AbstractBatches
 from isthmus.errors import DivergedError, FolderGoneError, ResourceError
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.costs import mean_cost, refuse_alone
-from isthmus.randomness import generator_for, seed_of
+from isthmus.randomness import generator_for
 from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.system.requests import Requests
 from isthmus.system.signals import StopSignals
 from isthmus.training.agreement import AgreedRequests
 from isthmus.training.averaging import AveragedWeights
+from isthmus.training.captured_step import step_for
 from isthmus.training.divergence import diverged, diverged_in_validation
 from isthmus.training.gradients import AbstractGradients, WholeGradients
 from isthmus.training.halving import HalvingGradients
@@ -89,18 +89,15 @@ class Trainer:
         self.device = batches.device
         self.progress = Progress(*plan(settings, len(batches)))
         self.optimizer = adamw(model, settings)
-        # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
-        self.never_waits = self.optimizer.is_fused and self.device.type != "cpu"
         refuse_alone(model, batches.batch_size, len(validation))
-        drops = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules())
-        self.shakes = drops or model.own is not None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         given = model, settings, self.device
         gradients: AbstractGradients = WholeGradients(*given)
         if group.size > 1:
             self.requests = AgreedRequests(group, self.requests)
             gradients = SharedGradients(self.requests, *given)
-        self.gradients = HalvingGradients(gradients, *given)
+        self.step = step_for(model, batches, settings, self.optimizer, HalvingGradients(gradients, *given))
+        self.progress.log = self.step.notes  # said with all else that happened
         self.written = write_out(model, self.optimizer, settings)
         self.averaged = AveragedWeights(model, settings.average) if settings.average else None
         self.skipped = 0  # steps whose gradient was not finite
@@ -126,7 +123,7 @@ class Trainer:
         Raises: DivergedError if the cost is not finite. The last checkpoint stays.
         """
         progress = self.progress
-        with StopSignals() as signals, own_randomness(self.shakes), contextlib.closing(self.written):
+        with StopSignals() as signals, own_randomness(self.step.shakes), contextlib.closing(self.written):
             stop = self._stop(signals)
             while not self.is_done and progress.stopped_by == "budget":
                 self._advance(stop, on_epoch, on_step)
@@ -212,37 +209,17 @@ class Trainer:
 
     def _step(self, rows: Tensor) -> Tensor:
         """One batch: cost, gradient, update; all left on the device. The cost per value, as people read it."""
-        step, settings = self.progress.step, self.settings
-        generator = generator_for(settings.seed, step, "step", device=self.device)
-        if self.shakes:
-            torch.manual_seed(seed_of(settings.seed, step, "layers"))
-        done = step / (self.progress.epochs * self.progress.batches)
-        pair = self.model.training_pair(self.batches.take(rows, generator, done, own=True), generator, done)
-        pair = self.model.with_gaps(pair, settings.hide, generator)
-        learned = self.gradients(pair, generator, done)
-        self._update(learned.cost)
-        sums = self.progress.penalty_sums
-        for name, mean in learned.penalties.items():  # for the history, on the device
+        progress, sums = self.progress, self.progress.penalty_sums
+        steps = progress.epochs * progress.batches
+        stepped = self.step(rows, progress.step, progress.step / steps, rate(progress.step, steps, self.settings))
+        self._flags[progress.batch % LOOK_EVERY] = stepped.bad
+        for name, mean in stepped.penalties.items():  # for the history, on the device
             sums[name] = sums.get(name, 0.0) + mean * len(rows)
-        return learned.told
-
-    def _update(self, cost: Tensor) -> None:
-        """Clips and applies the gradients, unless cost or gradient is not finite: then the step is skipped."""
-        progress, clip = self.progress, self.settings.clip
-        share = rate(progress.step, progress.epochs * progress.batches, self.settings)
-        norm = self.optimizer.norm()
-        if self.never_waits:
-            bad = (norm + cost).isfinite().logical_not_().float()
-            self._flags[progress.batch % LOOK_EVERY] = bad
-            self.optimizer.step(share, grad_scale=(norm / clip).clamp_(min=1.0) if clip else None, found_inf=bad)
-        elif math.isfinite(float(norm) + float(cost)):
-            self.optimizer.step(share, grad_scale=norm / clip if clip and float(norm) > clip else None)
-        else:
-            self._flags[progress.batch % LOOK_EVERY] = 1.0
+        return stepped.told
 
     def _look(self, rows: list[Tensor], cost_sum: Tensor) -> None:
         """Reads the flags of the last few steps; raises where one costs too much to go on."""
-        self.gradients.look()
+        self.step.look()
         flags = self._flags.tolist()
         self._flags.zero_()
         if not any(flags):

@@ -83,9 +83,13 @@ class AbstractBatches(ABC):
         """The device that the samples are on before they are taken."""
         return self.device
 
+    def augments(self, done: float) -> bool:
+        """Whether samples are augmented after the share `done` of the training."""
+        return True
+
     @abstractmethod
-    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0, *, own: bool = False) -> Tensor:
-        """x of these samples, (B, *shape) float32 on the device, augmented; `done` is the share of training behind.
+    def take(self, rows: Tensor, generator: torch.Generator, *, augmented: bool = True, own: bool = False) -> Tensor:
+        """x of these samples, (B, *shape) float32 on the device, `augmented` as the settings say or as they are.
 
         With `own` only those matter that fall to this process of several; the others may be anything finite.
         """
@@ -105,9 +109,12 @@ class Batches(AbstractBatches):
     def lies_on(self) -> torch.device:
         return self.data.device
 
-    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0, *, own: bool = False) -> Tensor:
+    def augments(self, done: float) -> bool:
+        return bool(self.shift) and done < self.shift_until
+
+    def take(self, rows: Tensor, generator: torch.Generator, *, augmented: bool = True, own: bool = False) -> Tensor:
         batch = self.data.index_select(0, rows)
-        if self.shift and done < self.shift_until:
+        if self.shift and augmented:
             batch = shifted(batch, self.shift, generator)
         return as_x(batch.to(self.device, non_blocking=True), self.preprocess)
 

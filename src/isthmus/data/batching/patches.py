@@ -47,7 +47,7 @@ class Patches(AbstractBatches):
         self.starts = torch.from_numpy(whole.starts[chosen]).to(device)
         self.sizes = torch.from_numpy(sizes).to(device)
 
-    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0, *, own: bool = False) -> Tensor:
+    def take(self, rows: Tensor, generator: torch.Generator, *, augmented: bool = True, own: bool = False) -> Tensor:
         """x of patches of the images that `rows` stand for, (B, C, P, P) float32 on the device."""
         image, P = self.owner[rows.to(self.device)], self.patch
         u = torch.rand((3, len(rows)), generator=generator, device=generator.device).to(self.device)
@@ -59,7 +59,7 @@ class Patches(AbstractBatches):
         planes = (torch.arange(self.whole.channels, device=self.device)[None, :, None, None]) * (H * W)[:, None]
         places = self.starts[image, None, None, None] + planes + pixels[:, None]
         x = as_x(self.values[places], self.preprocess)
-        return softened(x, self.soften, generator) if self.soften else x
+        return softened(x, self.soften, generator) if self.soften and augmented else x
 
     def _grid(self, symmetry: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns within a patch, (B, P, P) each, under one of a square's eight symmetries, (B,)."""

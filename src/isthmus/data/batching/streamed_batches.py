@@ -96,9 +96,12 @@ class StreamedBatches(AbstractBatches):
         self._order = epoch, self._in_batches(epoch)
         return self._cut(self._order[1])
 
-    def take(self, rows: Tensor, generator: torch.Generator, done: float = 0.0, *, own: bool = False) -> Tensor:
+    def augments(self, done: float) -> bool:
+        return bool(self.shift) and done < self.shift_until
+
+    def take(self, rows: Tensor, generator: torch.Generator, *, augmented: bool = True, own: bool = False) -> Tensor:
         batch = (self._own(rows) if own else self._raw(rows)).to(self.device, non_blocking=True)
-        if self.shift and done < self.shift_until:
+        if self.shift and augmented:
             batch = shifted(batch, self.shift, generator)
         return self.preprocess.to_x(batch)
 
