@@ -105,7 +105,7 @@ def kill_one(pid: int, chance: random.Random) -> str:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*.parquet")}
 
 
 def make(folder: Path) -> None:
@@ -151,7 +151,7 @@ def main(folder: Path, kills: int) -> None:
 
 def strays(place: Path) -> list[str]:
     """What lies beside the results and need not."""
-    return sorted(p.name for p in place.iterdir() if p.suffix != ".parquet" and p.name not in KNOWN)
+    return sorted(p.name for p in place.iterdir() if p.name not in KNOWN | contents(place).keys())
 
 
 if __name__ == "__main__":

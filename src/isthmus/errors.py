@@ -69,6 +69,10 @@ class FolderGoneError(ResourceError):
     """The folder that a run is written into was deleted, moved or replaced meanwhile."""
 
 
+class DataLostError(ResourceError):
+    """Data that is read from disk while training goes on cannot be read any more, or is not what it was."""
+
+
 class PeerLostError(ResourceError):
     """Another of several processes has ended, or cannot be reached."""
 

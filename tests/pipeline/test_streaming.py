@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from isthmus.data.streaming import fitting_buffer
 from isthmus.errors import Interrupted, ResourceError, UsageError
 from isthmus.pipeline.train import configure
 from isthmus.settings import read as read_settings
+from isthmus.system import passing_errors
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 
@@ -104,6 +106,31 @@ def test_stopped_in_the_middle_and_gone_on_elsewhere_is_the_same_to_the_bit(whol
         isthmus.train(data, out=tmp_path / "run", **SHORT | {"show": tiny.Said(stop_at=38)})
     config = tmp_path / "run" / "config.toml"  # where more memory is free; what was streamed stays so
     config.write_text(config.read_text().replace('memory = "12KB"', 'memory = "1GB"'))
+    tiny.assert_same_weights(isthmus.resume(tmp_path / "run", show=False), whole)
+
+
+def test_fault_161_a_disk_that_is_gone_amid_an_epoch_costs_no_step(
+    whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing_errors, "LIMIT", 0.02)
+    path, read = tmp_path / "data.npy", os.pread
+    path.write_bytes((whole.path.parent / "data.npy").read_bytes())
+
+    class Unplugs(tiny.Said):
+        """From some step on the disk gives nothing."""
+
+        def step(self, progress: Any) -> None:
+            if progress.step >= 38:
+                monkeypatch.setattr(os, "pread", lambda *given: read(-1, *given[1:]))
+
+    with pytest.raises(
+        ResourceError, match=r"data\.npy cannot be read any more: .* All up to epoch 2, .* is saved"
+    ) as caught:
+        isthmus.train(path, out=tmp_path / "run", **SHORT | {"show": Unplugs()})
+    assert caught.value.fix == (
+        f"see that {path} is there again, as it was, then go on with `isthmus resume {tmp_path / 'run'}`"
+    )
+    monkeypatch.setattr(os, "pread", read)
     tiny.assert_same_weights(isthmus.resume(tmp_path / "run", show=False), whole)
 
 

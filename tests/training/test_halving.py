@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import tiny
+from isthmus.data.samples import Samples
+from isthmus.data.stored_rows import StoredRows
 from isthmus.errors import ResourceError
 from isthmus.system.memory import is_lack_of_memory
 from isthmus.training.trainer import Trainer
@@ -61,6 +65,20 @@ def test_fault_48_pieces_give_the_gradients_of_the_batch(
         torch.testing.assert_close(found[1][name], gradient, rtol=1e-3, atol=1e-6, msg=name)
     for name, value in buffers.items():
         torch.testing.assert_close(found[2][name], value, msg=name)
+
+
+def test_fault_48_data_that_stays_on_disk_is_computed_by_pieces_too(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", tiny.table())
+    samples = Samples(StoredRows(np.load(tmp_path / "x.npy", mmap_mode="r")), "x")  # type: ignore[arg-type]
+    ready = tiny.prepared(samples, batch_size=16, buffer=32, stream="yes", noise="gaussian:0.3", epochs=3)
+    whole, trainer = tiny.trainer(ready), tiny.trainer(ready)
+    tiny.run(whole)
+    short_of_memory(trainer.model)
+    with pytest.warns(UserWarning, match="a step of 16 samples does not fit into .* computed in 8 pieces"):
+        tiny.run(trainer)
+    assert ready.splits.train.is_streamed
+    for found, expected in zip(tiny.costs(trainer.monitor), tiny.costs(whole.monitor), strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_fault_48_it_is_said_once_and_the_training_ends_as_it_would(digits: tiny.Digits) -> None:

@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from isthmus.data.row_file import RowFile
 from isthmus.system.memory import refuse_too_large
 
 
@@ -19,6 +20,7 @@ class StoredRows:
 
     def __init__(self, source: np.ndarray, rows: np.ndarray | None = None, name: str = "the data") -> None:
         self.source, self.rows, self.name = source, rows, name
+        self._file = RowFile.of(source)
 
     def __len__(self) -> int:
         return len(self.source) if self.rows is None else len(self.rows)
@@ -55,12 +57,11 @@ class StoredRows:
         first, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(first, int | np.integer):
             row = range(len(self))[int(first)]
-            return np.array(self.source[(row if self.rows is None else int(self.rows[row]), *rest)])
+            return np.array(self._read(np.array([row if self.rows is None else self.rows[row]]))[(0, *rest)])
         chosen = self._chosen(first)
         self._refuse(len(chosen) if not isinstance(chosen, slice) else len(range(*chosen.indices(len(self.source)))))
-        found = self.source[chosen]
-        found = found[(slice(None), *rest)] if rest else found
-        return found.view(np.ndarray) if found.base is None else np.array(found)  # rows that were drawn are a copy
+        found = self._read(chosen)
+        return np.array(found[(slice(None), *rest)]) if rest else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         whole = self[:]
@@ -68,7 +69,17 @@ class StoredRows:
 
     def part(self, rows: np.ndarray) -> StoredRows:
         """The same for some of these rows, by their places here, in any order; nothing is read."""
-        return StoredRows(self.source, rows if self.rows is None else self.rows[rows], self.name)
+        part = StoredRows(self.source, rows if self.rows is None else self.rows[rows], self.name)
+        part._file = self._file  # which holds the file open
+        return part
+
+    def _read(self, chosen: slice | np.ndarray) -> np.ndarray:
+        """Rows of the source in memory, a copy."""
+        if self._file is not None:
+            whole = isinstance(chosen, slice)
+            return self._file.read(np.arange(*chosen.indices(len(self.source))) if whole else chosen)
+        found = self.source[chosen]
+        return found.view(np.ndarray) if found.base is None else np.array(found)  # rows that were drawn are a copy
 
     def _chosen(self, key: Any) -> Any:
         if self.rows is None:

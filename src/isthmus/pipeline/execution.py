@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from isthmus.errors import DivergedError, Interrupted, IsthmusError, PeerLostError, UsageError
+from isthmus.errors import DataLostError, DivergedError, Interrupted, IsthmusError, PeerLostError, UsageError
 from isthmus.evaluation.figures.cost_curves import live_curve
 from isthmus.evaluation.figures.run_pictures import draw_pictures
 from isthmus.evaluation.metrics.forward_pass import pass_through
@@ -167,7 +167,7 @@ def _recorded(run: RunFolder, stop: StopSignals, going_on: bool) -> Iterator[Non
     """Notes in the run record how it ended, if not as planned; a signal becomes `Interrupted`, with how to go on."""
     try:
         yield
-    except (DivergedError, Interrupted, PeerLostError, UsageError):
+    except (DivergedError, Interrupted, PeerLostError, DataLostError, UsageError):
         raise  # noted where they arise, or raised before anything was done
     except KeyboardInterrupt:
         raise _stopped(run, stop.exit_code, going_on) from None
@@ -198,7 +198,7 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
         trainer.monitor.write_history()
         run.write_record(ended="diverged", error=error.message, seconds=round(time.time() - begun, 3))
         raise
-    except PeerLostError as error:
+    except (PeerLostError, DataLostError) as error:
         raise _left_alone(run, trainer, error) from None
     for line in progress.log:
         display.say(line)
@@ -214,12 +214,17 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
     return progress
 
 
-def _left_alone(run: RunFolder, trainer: Trainer, error: PeerLostError) -> PeerLostError:
-    """The error, once all that was computed together is saved: no step was left half done."""
+def _left_alone(
+    run: RunFolder, trainer: Trainer, error: PeerLostError | DataLostError
+) -> PeerLostError | DataLostError:
+    """The error, once all that was computed is saved: no step was left half done."""
     trainer.save()
     run.write_record(ended="interrupted", error=error.message)
     message = f"{error.message} All up to {_reached(trainer.progress)} is saved."
-    said = PeerLostError(error.code, message, fix=f"go on, with any number of processes, with `{run.how_to_go_on}`")
+    fix = f"go on, with any number of processes, with `{run.how_to_go_on}`"
+    if isinstance(error, DataLostError):
+        fix = f"{error.fix}, then go on with `{run.how_to_go_on}`"
+    said = type(error)(error.code, message, fix=fix)
     said.is_told, said.exit_code = error.is_told, error.exit_code
     return said
 

@@ -83,6 +83,13 @@ def clean_up(run: Path) -> None:
                 remove(path)
 
 
+def clear_parts(folder: Path) -> None:
+    """Takes away the files and folders that a killed process left half written in a folder of results."""
+    for path in folder.glob(f"{PART}*"):
+        if not is_in_use(path):
+            remove(path)
+
+
 def _bring_back(old: Path) -> None:
     for folder in old.iterdir():
         refuse_link(folder)

@@ -18,18 +18,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import tiny
+from faulty import failing_disk
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.runs.folder import RunFolder
-from isthmus.system import files
+from isthmus.system import files, passing_errors
+from isthmus.system.swapping import mark_in_use
 from isthmus.tools.anomaly.score_table import score
 from isthmus.tools.inference import apply
 from isthmus.tools.shards.pools import local_workers
 from isthmus.tools.shards.shard_folder import ShardsWritten, process_shards
 from isthmus.tools.shards.shard_listing import shards_of
 from isthmus.tools.shards.shard_run import Workers
-from isthmus.tools.shards.shard_task import checksum, weights_of
+from isthmus.tools.shards.shard_task import ShardTask, checksum, process_shard, weights_of
 
 
 @contextmanager
@@ -150,6 +153,21 @@ def test_a_shard_that_cannot_be_read_is_named_and_the_others_are_written(
     assert processed(run, parts, tmp_path / "codes").left == 4
 
 
+def test_fault_51_what_a_killed_command_left_half_written_is_cleared_away(
+    run: RunFolder, parts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "codes"
+    processed(run, parts, out)
+    (out / "part-1.csv").unlink()
+    for name in (".part-left.csv", ".part-now.csv", "part-mine.txt"):
+        (out / name).write_text("1,2,")
+    with (out / ".part-now.csv").open("a") as now:
+        mark_in_use(now.fileno())  # as another command does that writes there
+        processed(run, parts, out)
+    left = {path.name for path in out.iterdir()} - {f"part-{i}.csv" for i in range(5)}
+    assert left == {".isthmus.json", "MANIFEST.json", ".part-now.csv", "part-mine.txt"}
+
+
 @pytest.mark.parametrize("held", range(7))
 def test_fault_52_a_disk_that_fills_up_amid_shards_costs_those_that_did_not_fit(
     held: int, run: RunFolder, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -176,9 +194,55 @@ def test_fault_52_a_disk_that_fills_up_amid_shards_costs_those_that_did_not_fit(
         assert (tmp_path / "codes" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_a_run_that_was_trained_further_meanwhile_is_refused(run: RunFolder, parts: Path, tmp_path: Path) -> None:
-    from isthmus.tools.shards.shard_task import ShardTask, process_shard
+def task_of(run: RunFolder, parts: Path, out: Path, task: str = "encode") -> ShardTask:
+    weights = str(run.model.weights_sha256)
+    return ShardTask(task, str(run.path), str(parts / "part-0.csv"), str(out), weights, {}, {})
 
+
+@pytest.mark.parametrize("task", ["encode", "score"])
+def test_fault_68_a_shard_is_written_whichever_call_fails_for_the_moment(
+    task: str, run: RunFolder, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing_errors, "PAUSE", 0.001)
+    assert process_shard(task_of(run, parts, tmp_path / "whole.csv", task)).error is None
+    at, failed = 1, True
+    while failed:
+        with failing_disk(at, errno.ESTALE) as disk:
+            found = process_shard(task_of(run, parts, tmp_path / "out.csv", task))
+        assert found.error is None
+        assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+        at, failed = at + 1, disk.has_failed
+    assert at > 3
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error."),
+        (MemoryError(), "there is not enough memory for it."),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "there is not enough memory for it."),
+        (torch.OutOfMemoryError("CUDA out of memory."), "there is not enough memory for it."),
+    ],
+)
+def test_fault_49_162_a_shard_that_memory_or_disk_does_not_give_is_named_and_the_others_are_written(
+    error: Exception, said: str, run: RunFolder, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = apply.encode
+
+    def failing(run: RunFolder, source: str, *given: Any, **more: Any) -> Any:
+        if source.endswith("part-3.csv"):
+            raise error
+        return encode(run, source, *given, **more)
+
+    monkeypatch.setattr(apply, "encode", failing)
+    with pytest.raises(ResourceError, match="1 of 5 shards could not be written") as caught:
+        processed(run, parts, tmp_path / "codes")
+    assert caught.value.problems == (f"part-3.csv: {said}",)
+    monkeypatch.setattr(apply, "encode", encode)
+    assert processed(run, parts, tmp_path / "codes").left == 4
+
+
+def test_a_run_that_was_trained_further_meanwhile_is_refused(run: RunFolder, parts: Path, tmp_path: Path) -> None:
     given = ShardTask("encode", str(run.path), str(parts / "part-0.csv"), str(tmp_path / "a.csv"), "0" * 64, {}, {})
     result = process_shard(given)
     assert result.error is not None

@@ -15,6 +15,7 @@ from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import MANIFEST
 from isthmus.system.outputs import claimed, refuse_inputs
+from isthmus.system.swapping import clear_parts
 from isthmus.system.workers import Progress, each
 from isthmus.tools.anomaly.fold_training import detector_for
 from isthmus.tools.shards.pools import dask_workers, local_workers
@@ -86,6 +87,8 @@ def process_shards(
     if due and task == "score" and isinstance(run, RunFolder):
         detector_for(run, options.get("false_alarms"))  # trains what the rate takes once, not in every worker
     record = _Record(manifest, dict(zip(tasks, due, strict=True)), len(shards), progress)
+    for folder in {(out / shard.out).parent for shard in due}:
+        clear_parts(folder)
     with claimed(out, [out / shard.out for shard in due]), record.kept():
         run_shards(list(tasks.values()), workers, record.done)
     if orphans:

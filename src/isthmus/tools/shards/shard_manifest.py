@@ -10,6 +10,7 @@ from typing import Any
 
 from isthmus.errors import UsageError
 from isthmus.system.files import MANIFEST, write_json
+from isthmus.system.passing_errors import patiently
 from isthmus.tools.shards.shard_listing import Shard
 from isthmus.tools.shards.shard_task import ShardResult, checksum
 from isthmus.version import __version__
@@ -71,7 +72,7 @@ class ShardManifest:
 def stamp_of(source: Path) -> list[int]:
     """What tells that a file, or one in a folder, was changed: number of files, bytes, latest time in nanoseconds."""
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-    stats = [path.stat() for path in files]
+    stats = [patiently(path.stat) for path in files]
     return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
 
 

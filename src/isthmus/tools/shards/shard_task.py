@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from isthmus.errors import IsthmusError, ModelFileError, ResourceError
 from isthmus.runs.finding import is_photo
 from isthmus.runs.folder import RunFolder
+from isthmus.system.memory import is_lack_of_memory
+from isthmus.system.passing_errors import patiently
 
 TASKS = ("encode", "score", "reconstruct", "denoise")
 
@@ -52,27 +54,38 @@ def process_shard(task: ShardTask) -> ShardResult:
 
     torch.set_num_threads(task.threads)
     try:
-        n, outliers, said = _done(task)
+        n, outliers, said = patiently(lambda: _done(task))  # by rename: it can be done again
         size, digest = checksum(Path(task.out))
     except IsthmusError as error:
         return ShardResult(error=(error.exit_code, _sentence(error)))
-    except MemoryError:
-        lack = ResourceError("RESOURCE-MEMORY", "there is not enough memory for it.")
-        return ShardResult(error=(lack.exit_code, lack.message))
+    except OSError as error:
+        return _failed(f"{error.strerror or error}.")
+    except (MemoryError, RuntimeError) as error:
+        if not is_lack_of_memory(error):
+            raise
+        return _failed("there is not enough memory for it.")
     return ShardResult(n, size, digest, outliers, tuple(said))
+
+
+def _failed(why: str) -> ShardResult:
+    return ShardResult(error=(ResourceError.exit_code, why))
 
 
 def checksum(path: Path) -> tuple[int, str]:
     """(bytes, SHA-256) of a file, or of the names and sums of the files in a folder."""
     if not path.is_dir():
-        with path.open("rb") as file:
-            return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        return patiently(lambda: _of_file(path))
     total, whole = 0, hashlib.sha256()
     for inner in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
         size, digest = checksum(inner)
         total += size
         whole.update(f"{inner.relative_to(path).as_posix()} {digest}\n".encode())
     return total, whole.hexdigest()
+
+
+def _of_file(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_of(run: str | RunFolder) -> str:

@@ -1,0 +1,136 @@
+"""Rows of an array in a file, read by calls of the system where a mapping would read pages.
+
+A page that a disk does not give, because a server is gone or the file was cut, ends the process without a word. A call
+that fails is an error, and one that fails for the moment is done again.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.errors import DataLostError
+from isthmus.system.passing_errors import patiently
+from isthmus.wording import printable
+
+GAP = 1 << 17  # bytes between rows that are read as well: Linux reads 128 KB ahead in any case
+MOST = 1 << 22  # bytes of one call: 4 MB take a disk some milliseconds, and are little beside a buffer
+FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class RowFile:
+    """Rows of the array `like` (M, ...), which lie one after the other in the file at `path` from byte `start` on."""
+
+    def __init__(self, path: Path, start: int, like: np.ndarray) -> None:
+        self.path, self.start, self.dtype = path, start, like.dtype
+        self.shape, self.strides = like.shape[1:], like.strides[1:]
+        self.row = _row_bytes(like)
+        self._handle: int | None = None
+        self._known: tuple[int, int] | None = None
+        self._closing: weakref.finalize | None = None
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> RowFile | None:
+        """That of a mapped array, or of rows of one as they lie there, such as channels last; None for all others."""
+        origin = _origin(array)
+        if origin is None or not hasattr(os, "pread") or array.ndim < 2 or not array.size:
+            return None
+        first, row = array[0], _row_bytes(array)
+        inner = first.transpose(np.argsort([-stride for stride in first.strides], kind="stable"))
+        if not inner.flags.c_contiguous or (len(array) > 1 and array.strides[0] != row):
+            return None
+        return cls(Path(origin.filename), origin.offset + array.ctypes.data - origin.ctypes.data, array)  # type: ignore[arg-type]
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """These rows (n,), in any order, as an array (n, ...) in memory, laid out as in the file.
+
+        Raises: DataLostError where the file cannot be read any more, was cut, or is another one.
+        """
+        order = None if len(rows) < 2 or (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
+        ascending = rows if order is None else rows[order]
+        found = np.empty((len(rows), self.row), np.uint8)
+        for part in self._spans(ascending):
+            first, last = int(ascending[part.start]), int(ascending[part.stop - 1])
+            values = np.frombuffer(self._bytes(first, last + 1 - first), np.uint8).reshape(-1, self.row)
+            found[part if order is None else order[part]] = values[ascending[part] - first]
+        return np.ndarray((len(rows), *self.shape), self.dtype, found, strides=(self.row, *self.strides))
+
+    def _spans(self, rows: np.ndarray) -> Iterator[slice]:
+        """Ascending rows cut where many lie between two of them, and where it would be much at once."""
+        if not len(rows):
+            return
+        apart = np.diff(rows) > 1 + GAP // self.row
+        cuts = np.flatnonzero(apart | (np.diff(rows // max(1, MOST // self.row)) > 0)) + 1
+        bounds = [0, *cuts.tolist(), len(rows)]
+        yield from map(slice, bounds[:-1], bounds[1:])
+
+    def _bytes(self, first: int, n: int) -> bytes:
+        """n rows from row `first` on."""
+        try:
+            found = patiently(lambda: self._once(n * self.row, self.start + first * self.row))
+        except OSError as error:
+            raise self._lost(f"cannot be read any more: {error.strerror or error}") from None
+        if len(found) < n * self.row:
+            raise self._lost(f"ends in row {first + len(found) // self.row:,} and did not before: it was cut")
+        return found
+
+    def _once(self, n: int, at: int) -> bytes:
+        """n bytes from byte `at` on, fewer where the file ends. Raises: OSError; the next call opens the file anew."""
+        parts, left = [], n
+        try:
+            handle = self._opened()
+            while left and (part := os.pread(handle, left, at + n - left)):
+                parts.append(part)
+                left -= len(part)
+        except OSError:
+            self._close()
+            raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _opened(self) -> int:
+        if self._handle is not None:
+            return self._handle
+        handle = os.open(self.path, FLAGS)
+        self._handle, self._closing = handle, weakref.finalize(self, _closed, handle)
+        about = os.fstat(handle)
+        stamp = about.st_size, about.st_mtime_ns
+        if self._known not in (None, stamp):
+            self._close()
+            raise self._lost("was changed or replaced while it was read from")
+        self._known = stamp
+        return handle
+
+    def _close(self) -> None:
+        if self._closing is not None:
+            self._closing()
+        self._handle = self._closing = None
+
+    def _lost(self, what: str) -> DataLostError:
+        fix = f"see that {printable(self.path)} is there again, as it was"
+        return DataLostError("DATA-LOST", f"{printable(self.path.name)} {what}.", fix=fix)
+
+
+def _row_bytes(array: np.ndarray) -> int:
+    return int(np.prod(array.shape[1:], dtype=np.int64)) * array.itemsize
+
+
+def _origin(array: np.ndarray) -> np.memmap | None:
+    """The array that was mapped, which this one is a view of; None where its file has no name."""
+    origin = array
+    while isinstance(origin.base, np.ndarray):
+        origin = origin.base
+    named = isinstance(origin, np.memmap) and getattr(origin, "_mmap", None) is not None and origin.filename is not None
+    return origin if named else None  # type: ignore[return-value]
+
+
+def _closed(handle: int) -> None:
+    with suppress(OSError):
+        os.close(handle)
+
+
+__all__ = ["RowFile"]
