@@ -34,7 +34,8 @@ class Samples:
     are alike for samples that belong together, such as pieces of one image or rows that `group_column` says so of; they
     are never divided. `cut` is the option by which images were cut. `skipped` are the files that were left out, each
     with its fault. `whole` holds the images that x was cut from, where a network takes patches, and `owner` (N,) which
-    of them each piece is from. `alpha` says that the last channel of images is transparency.
+    of them each piece is from. `alpha` says that the last channel of images is transparency, and
+    `says_alpha` that this is what files say of themselves, as arrays cannot.
 
     Of pairs, x is what should come out and `x_in`, of the same shape and type, what goes in; `whole` holds both, the
     channels of x before those of x_in.
@@ -60,6 +61,7 @@ class Samples:
     skipped: tuple[str, ...] = ()
     whole: WholeImages | None = None
     alpha: bool = False
+    says_alpha: bool = False
     owner: np.ndarray | None = None
     x_in: np.ndarray | None = None
     schema: Schema | None = None

@@ -246,30 +246,6 @@ def test_fault_37_sixteen_bit_color_keeps_sixteen_bits(tmp_path: Path) -> None:
     assert samples.x.dtype == np.uint16
 
 
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-@pytest.mark.parametrize("bands", [2, 4, 12])
-def test_no_band_is_ever_dropped(tmp_path: Path, bands: int, planar: str) -> None:
-    x = np.random.default_rng(0).integers(0, 4096, (bands, 10, 14)).astype(np.uint16)
-    given = x if planar == "separate" else x.transpose(1, 2, 0)
-    settings = {"photometric": "minisblack", "extrasamples": ["unspecified"] * (bands - 1)}
-    tifffile.imwrite(tmp_path / "a.tif", np.ascontiguousarray(given), planarconfig=planar, **settings)
-    np.testing.assert_array_equal(read_images(tmp_path, OPTIONS).x[0], x)
-    save(tmp_path, "gray.png", GRAY)
-    with pytest.raises(DataError, match=f"different numbers of bands: 1 image of 1 band, 1 image of {bands} bands"):
-        read_images(tmp_path, DataConfig(resize="8"))
-
-
-def test_transparency_of_sixteen_bits_is_laid_on_white_or_kept(tmp_path: Path) -> None:
-    deep = np.random.default_rng(0).integers(0, 65536, (6, 7, 4)).astype(np.uint16)
-    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(deep))
-    share = deep[..., 3:] / 65535
-    laid = deep[..., :3] * share + 65535 * (1 - share)
-    assert read_images(tmp_path, OPTIONS).x[0].transpose(1, 2, 0) == pytest.approx(laid, abs=0.51)  # rounding
-    kept = read_images(tmp_path, DataConfig(alpha="keep"))
-    np.testing.assert_array_equal(kept.x[0].transpose(1, 2, 0), deep)
-    assert kept.alpha
-
-
 def test_fault_37_gray_and_color_become_color_or_gray(tmp_path: Path) -> None:
     save(tmp_path, "gray.png", GRAY)
     save(tmp_path, "rgb.png", RGB)

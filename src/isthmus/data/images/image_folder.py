@@ -94,7 +94,7 @@ def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, 
             message = f"{name}, image {row}, {reason(seen.path, error)}."
             raise DataError("DATA-FILE", message, fix="leave that image out") from None
     if cut is None:
-        return Samples(x, name=name, notes=tuple(notes), alpha=form.alpha)
+        return Samples(x, name=name, notes=tuple(notes), alpha=form.alpha, says_alpha=True)
     notes.append(cut_note(name, cut, len(looks), len(x)))
     found = _samples(Path(name), x, np.arange(len(x)), reading, notes, cut, form.alpha)
     return replace(found, name=name, ids=found.ids if cut.pieces else None)
@@ -127,6 +127,7 @@ def _samples(
         cut="" if cut is None else cut.option,
         skipped=tuple(problems_of(reading)),
         alpha=alpha,
+        says_alpha=True,
     )
 
 

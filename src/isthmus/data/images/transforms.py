@@ -169,13 +169,13 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
     """The samples with the channels and the size that `options` ask for; what fits already is returned as it is.
 
     A fourth channel of an array is kept unless a backdrop is chosen or gray is wanted. It is one like the others unless
-    `options.alpha` says that it is transparency.
+    `options.alpha` says that it is transparency. Of files that was settled as they were read: a fourth band is none.
     """
     cut = cut_of(options)
     if not samples.is_image or (cut is not None and samples.cut == cut.option):  # files are cut as they are read
         return samples
     x, notes = samples.x, []
-    if x.shape[1] == 4 and (options.gray or options.alpha in ("white", "black")):
+    if x.shape[1] == 4 and not samples.says_alpha and (options.gray or options.alpha in ("white", "black")):
         paper = "black" if options.alpha == "black" else "white"
         x = _on_paper(x, 0.0 if paper == "black" else 1.0)
         notes.append(f"{samples.name}: the alpha channel is laid on {paper}.")
@@ -188,7 +188,7 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
             notes.append(f"{samples.name}: images brought to {size[0]} x {size[1]} pixels (height x width).")
         x = resized(x, size)
     samples = samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
-    if options.alpha == "keep" and samples.shape[0] in WITH_ALPHA:
+    if options.alpha == "keep" and not samples.says_alpha and samples.shape[0] in WITH_ALPHA:
         samples = replace(samples, alpha=True)
     samples = samples if cut is None else cut_samples(samples, cut)
     if samples.columns is not None and len(samples.columns) != samples.x[:1].size:  # they named other pixels

@@ -92,6 +92,7 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
         skipped=tuple(problems_of(reading)),
         whole=whole,
         alpha=form.alpha,
+        says_alpha=True,
     )
 
 
