@@ -87,6 +87,7 @@ def shortened(text: str | os.PathLike[str], most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:half]} … {text[-half:]} ({len(text):,} characters)"
 
 
+SPANS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))  # in seconds
 LEAST_P = 0.0001  # a p-value below it is only told to be
 
 
@@ -109,6 +110,17 @@ def p_value(p: float) -> str:
     ('0.0500', '<0.0001')
     """
     return f"{p:.4f}" if p >= LEAST_P else f"<{LEAST_P}"
+
+
+def span(seconds: float) -> str:
+    """A difference of times for a sentence, in the unit that suits it, with its sign where it is negative.
+
+    >>> span(90), span(-5_400), span(2.39e8)
+    ('1.5 minutes', '-1.5 hours', '2,766 days')
+    """
+    size, name = next((each for each in SPANS if abs(seconds) >= each[0]), (1.0, "seconds"))
+    value = seconds / size
+    return f"{value:,.0f} {name}" if abs(value) >= 100 else f"{value:.3g} {name}"
 
 
 def number(value: float | None) -> str:

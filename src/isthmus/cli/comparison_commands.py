@@ -39,7 +39,8 @@ def compare(
     given = configs.merge(configs.nest(settings), configs.parse_sets(sets or []))
     members, data = contest.parted(names)
     found = contest.compare(members, data, out=out, seeds=contest.seeds_of(seeds), settings=given, show=io.display)
-    written = f"written to {found.folder}: comparison.json, .md, .csv, .png"
+    drawn = ", .png" * (found.folder / "comparison.png").is_file()
+    written = f"written to {found.folder}: comparison.json, .md, .csv{drawn}"
     io.result(found.as_dict(), ["", *aligned(found.cells()), *found.failures(), "", written])
 
 

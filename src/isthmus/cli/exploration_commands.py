@@ -15,6 +15,7 @@ from isthmus.runs.finding import find
 from isthmus.wording import counted, elided, three_digits
 
 MOST_LETTERS = 28  # of a name in a table; files and --json hold all of it
+SHOWN_COLUMNS = 12  # of a table: more are read in a file
 PRINTED = 10  # rows that are printed; files and --json hold all
 
 Picture = Annotated[
@@ -81,7 +82,7 @@ def neighbors(
         io.say(f"note: {sentence}")
     if out is not None and out.suffix == ".png" and about["n"] > 1:
         io.say(f"note: the picture shows the first of {about['n']:,} samples; a .csv file holds all")
-    lines = _nearest(about["neighbors"])
+    lines = [*_nearest(about["neighbors"]), *_values(about)]
     io.result(about, [*lines, *([f"written to {out}"] if out else [])])
 
 
@@ -151,6 +152,23 @@ def _nearest(rows: list[dict[str, Any]]) -> list[str]:
         cells = [part for row in (code, raw) for part in (_named(row), three_digits(row["distance"]))]
         table.append([str(code["rank"]), *cells])
     return [f"nearest to {first}:", *aligned(table, left=(1, 3))]
+
+
+def _values(about: dict[str, Any]) -> list[str]:
+    """Of a table the values of the first row, and of its neighbors by the code."""
+    if "queries" not in about:
+        return []
+    first, names = about["neighbors"][0]["query"], [*about["queries"][0]][:SHOWN_COLUMNS]
+    found = [row for row in about["neighbors"] if row["query"] == first and row["space"] == "code"]
+    rows = [(first, about["queries"][0]), *((row["id"], row) for row in found)]
+    cells = [[elided(name, MOST_LETTERS), *(_cell(row.get(column)) for column in names)] for name, row in rows]
+    return ["", *aligned([["", *(elided(name, MOST_LETTERS) for name in names)], *cells])]
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "–"
+    return elided(f"{value:.6g}" if isinstance(value, float) else str(value), MOST_LETTERS)
 
 
 def _named(row: dict[str, Any]) -> str:

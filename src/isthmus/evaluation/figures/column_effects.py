@@ -7,11 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from isthmus.evaluation.figures.canvas import DPI, INK, SMALL, look
+from isthmus.evaluation.figures.canvas import DPI, INK, MUTED, SMALL, look
 
 MOST_UNITS, MOST_COLUMNS = 20, 24  # that a picture shows and still can be read
 CELL = 62, 34  # pixels, wide and high: room for `+1.25`
 LEFT, TOP, EDGE = 90, 130, 20  # pixels for the names of units, and of columns, which stand at a slope
+WIDTH = 620  # pixels at least: as wide as the lines under the grid
+NOTE = 44  # pixels for two lines under the grid
+TOLD = (
+    "from the 5 % to the 95 % value of a unit: numbers and times in standard deviations,\n"
+    "names by the share of rows that change"
+)
 LONGEST = 18  # characters of a column's name
 FULL = 2.0  # deviations that take the full color: from the 5 % to the 95 % quantile a normal column has 3.3
 DARK = 0.6  # of the full color, from which white letters are easier to read
@@ -26,9 +32,9 @@ def draw_column_effects(
     """
     shown = effects[:MOST_UNITS, :MOST_COLUMNS]
     U, K = shown.shape
-    width, height = LEFT + K * CELL[0] + EDGE + TOP // 2, TOP + U * CELL[1] + EDGE
+    width, height = max(LEFT + K * CELL[0] + EDGE + TOP // 2, WIDTH), TOP + U * CELL[1] + EDGE + NOTE
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-    axes = figure.add_axes((LEFT / width, EDGE / height, K * CELL[0] / width, U * CELL[1] / height))
+    axes = figure.add_axes((LEFT / width, (EDGE + NOTE) / height, K * CELL[0] / width, U * CELL[1] / height))
     full = np.where(np.array(shares[:K]), 1.0, FULL)
     colors = np.clip(shown / full, -1, 1)
     axes.imshow(colors, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
@@ -37,6 +43,7 @@ def draw_column_effects(
         text = f"{shown[i, k]:.0%}" if shares[k] else f"{shown[i, k]:+.2f}"
         color = "white" if abs(colors[i, k]) > DARK else INK
         axes.text(k, i, text, ha="center", va="center", fontsize=size, color=color)
+    figure.text(EDGE / width, (EDGE + NOTE / 4) / height, TOLD, fontsize=size, color=MUTED, va="center")
     axes.set_yticks(range(U), [f"unit {unit}" for unit in units[:U]], fontsize=size)
     axes.xaxis.tick_top()
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names[:K]]

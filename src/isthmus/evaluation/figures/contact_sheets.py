@@ -169,15 +169,19 @@ def blocks(z: np.ndarray) -> np.ndarray:
     return np.append(z, np.full(-n % columns, np.nan)).reshape(-1, columns)
 
 
-def color_bar(page: Page, x: float, y: float, height: float, colors: dict[str, Any], *, clipped: bool = False) -> None:
-    """A narrow vertical scale with its ends (and, where there is room, zero) named."""
+def color_bar(
+    page: Page, x: float, y: float, height: float, colors: dict[str, Any], *, clipped: bool = False,
+    names: tuple[str, str] | None = None,
+) -> None:  # fmt: skip
+    """A narrow vertical scale with its ends (and, where there is room, zero) named, the lower one first in `names`."""
     low, high = colors["vmin"], colors["vmax"]
     least = 2 * SMALL + 6  # so that the two names do not touch beside a very flat row
     y, height = y - max(0, least - height) / 2, max(height, least)
     page.image(np.linspace(high, low, 256)[:, None], x, y, 10, height, **(colors | {"interpolation": "bilinear"}))
     page.frames([(x, y, 10, height)])
-    ends = [("≥ " * clipped + label(high), SMALL / 2), ("≤ " * (clipped and low < 0) + label(low), height - SMALL / 2)]
-    zero = height * high / (high - low) if low < 0 < high else 0.0
+    lower, upper = names or ("≤ " * (clipped and low < 0) + label(low), "≥ " * clipped + label(high))
+    ends = [(upper, SMALL / 2), (lower, height - SMALL / 2)]
+    zero = height * high / (high - low) if low < 0 < high and names is None else 0.0
     middle = [("0", zero)] if 2 * SMALL < zero < height - 2 * SMALL else []  # else it would touch the name of an end
     for text, where in ends + middle:
         page.text(text, x + 17, y + where, size=SMALL, color=MUTED, ha="left")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,10 @@ def thumbnails(
 
 
 @look()
-def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "") -> Figure:
+def dots(
+    points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "",
+    none: str = "no label",
+) -> Figure:  # fmt: skip
     """A map of points in the colors of their groups, each named in the key and, of many points, at its middle."""
     places, (width, height) = _placed(points, 8)
     page = _page(width, height, names if groups is not None else ())
@@ -86,13 +89,17 @@ def dots(points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[s
             if sizes[k] >= fewest:
                 x, y = np.median(places[groups == k], axis=0)
                 _name(page, drawable_name(name, k), x + MARGIN, y + MARGIN)
-    _key(page, width, height, groups, names, note)
+    _key(page, width, height, groups, names, note, none)
     return page.figure
 
 
 @look()
-def gradient(points: np.ndarray, values: np.ndarray, name: str, note: str = "") -> Figure:
-    """A map of points colored by a number, with its scale; the outermost hundredth shares the colors of the ends."""
+def gradient(
+    points: np.ndarray, values: np.ndarray, name: str, note: str = "", written: Callable[[float], str] | None = None
+) -> Figure:
+    """A map of points colored by a number, with its scale, whose ends are `written` as text; the outermost hundredth
+    shares the colors of the ends.
+    """
     places, (width, height) = _placed(points, 8)
     page = Page(width + 2 * MARGIN + LONGEST, height + 2 * MARGIN + SMALL)
     low, high = np.nanquantile(values, [0.01, 0.99]) if np.isfinite(values).any() else (0.0, 1.0)
@@ -101,7 +108,8 @@ def gradient(points: np.ndarray, values: np.ndarray, name: str, note: str = "") 
     _scatter(page, places[order], c=np.asarray(values, float)[order], plotnonfinite=False, **colors)
     x = MARGIN + width + 2 * MARGIN
     page.text(fitted(name, LONGEST - MARGIN), x, MARGIN + BODY, ha="left")
-    color_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colors)
+    ends = None if written is None else (written(colors["vmin"]), written(colors["vmax"]))
+    color_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colors, names=ends)
     _key(page, width, height, None, (), note)
     return page.figure
 
@@ -137,7 +145,10 @@ def _page(width: int, height: int, names: Sequence[str]) -> Page:
     return Page(width + 2 * MARGIN + (LONGEST if names else 0), max(height, lines * 24) + 2 * MARGIN + SMALL)
 
 
-def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: Sequence[str], note: str) -> None:
+def _key(
+    page: Page, width: int, height: int, groups: np.ndarray | None, names: Sequence[str], note: str,
+    none: str = "no label",
+) -> None:  # fmt: skip
     """The groups with their colors and sizes at the right, and the note under the map."""
     page.text(note, MARGIN, height + 1.5 * MARGIN, size=SMALL, color=MUTED, ha="left")
     if groups is None:
@@ -145,7 +156,7 @@ def _key(page: Page, width: int, height: int, groups: np.ndarray | None, names: 
     x, y = MARGIN + width + MARGIN, MARGIN + 12
     listed = [k for k in range(len(names)) if (groups == k).any()]
     entries = [(drawable_name(names[k], k), k) for k in listed[:KEY_MOST]]
-    entries += [("no label", -1)] if (groups < 0).any() else []
+    entries += [(none, -1)] if (groups < 0).any() else []
     for text, k in entries:
         count = f"{np.count_nonzero(groups == k):,}"
         page.axes.scatter([x + 6], [y], s=70, color=_colors(np.array([k]), len(names), 1), linewidths=0)

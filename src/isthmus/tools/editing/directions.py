@@ -19,7 +19,7 @@ from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.editing.features import METHODS, Feature, Group
 from isthmus.tools.editing.levels import levels_of, of_level, refuse_columns_of_names
 from isthmus.tools.sampling.interpolation import refuse_discrete
-from isthmus.wording import shell_word
+from isthmus.wording import shell_word, span
 
 FOLDER = "features"  # in RUN/latent/
 OTHERS = "the others"
@@ -208,6 +208,9 @@ def of_measure(run: RunFolder, name: str) -> Feature:
     refuse_columns_of_names(run, name)
     latent, train = run.latent, run.prepared.splits.train
     feature = of_numbers(name, latent.codes, numbers(name, train.take(latent.rows)))
+    if is_time(train, name):
+        unit = f"one standard deviation of {name}, {span(feature.evidence['sd'])}"
+        feature = replace(feature, unit=unit)
     z, shift = latent.codes[:: -(-len(latent.codes) // TRIED)], feature.shift
 
     def decoded(codes: np.ndarray) -> np.ndarray:
@@ -233,6 +236,12 @@ def numbers(name: str, samples: Samples) -> np.ndarray:
     return samples.x[:, columns.index(name)]
 
 
+def is_time(samples: Samples, name: str) -> bool:
+    """Whether a column holds times, whose numbers are seconds."""
+    schema = samples.schema
+    return schema is not None and any(column.name == name and column.kind == "time" for column in schema.modeled)
+
+
 def keep(run: RunFolder, feature: Feature) -> None:
     """Writes the feature to RUN/latent/features/NAME. Raises: UsageError for a name that is taken by a class."""
     if feature.name in run.latent.classes:
@@ -256,6 +265,7 @@ __all__ = [
     "between",
     "discovered",
     "feature_of",
+    "is_time",
     "keep",
     "learned",
     "numbers",

@@ -17,7 +17,16 @@ from isthmus.evaluation.figures import figures
 from isthmus.evaluation.figures import strips as filmstrips
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.editing.directions import METHOD, OTHERS, feature_of, numbers, of_classes, refuse_editing, tellable
+from isthmus.tools.editing.directions import (
+    METHOD,
+    OTHERS,
+    feature_of,
+    is_time,
+    numbers,
+    of_classes,
+    refuse_editing,
+    tellable,
+)
 from isthmus.tools.editing.features import Feature
 from isthmus.tools.editing.levels import levels_of, turned
 from isthmus.tools.editing.present_features import have_already, sentence
@@ -26,6 +35,7 @@ from isthmus.tools.inference.picking import parted, pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.classifier import classifier_of
 from isthmus.tools.sampling.made import Made, visible
+from isthmus.wording import span
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STRIPS = 8  # samples in a picture of strips: a page that can be taken in
@@ -111,7 +121,7 @@ def edit(
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
     said += [sentence(int(alone.sum()), len(alone))] if alone.any() else []
     moved = _moved(samples, run.coder.decode(z), edited, edit, strength)
-    said += [_reached(found) for found in moved]
+    said += [_reached(found, is_time=is_time(samples, found["name"])) for found in moved]
     levels = [known.get(str(feature.evidence.get("level"))) for _, feature in edit.parts]
     said += [turned(level, run.coder.decode(z), edited) for level in levels if level is not None]
     said += about_labels if Path(out).suffix in TABLES else []
@@ -141,9 +151,10 @@ def _moved(samples: Samples, before: Any, after: Any, edit: Edit, strength: floa
     return found
 
 
-def _reached(found: Mapping[str, Any]) -> str:
+def _reached(found: Mapping[str, Any], *, is_time: bool = False) -> str:
     asked, reached = found["asked"], found["reached"]
-    sentence = f"{found['name']}: asked {asked:+.3g}, reached {reached:+.3g} on average"
+    words = [span(value) if is_time else f"{value:+.3g}" for value in (asked, reached)]
+    sentence = f"{found['name']}: asked {words[0]}, reached {words[1]} on average"
     far = reached * asked < SHORT * asked**2
     return f"{sentence}; the code holds too little of it to be moved further" if far else sentence
 

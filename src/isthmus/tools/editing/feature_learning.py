@@ -20,6 +20,7 @@ from isthmus.tools.editing import directions
 from isthmus.tools.editing import edits as editing
 from isthmus.tools.editing.directions import METHOD
 from isthmus.tools.editing.features import Feature, Group
+from isthmus.tools.editing.levels import levels_of
 from isthmus.tools.inference.picking import pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.traversal import usual_code
@@ -153,7 +154,12 @@ def list_features(run: RunFolder) -> list[dict[str, str]]:
     rows += [{"name": name, "told": "a class of the data"} for name in directions.tellable(run.latent)]
     if preprocess.is_image:
         return rows + [{"name": name, "told": "measured on the pixels"} for name in directions.measures_of(preprocess)]
-    return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
+    if preprocess.schema is None:
+        return rows + [{"name": name, "told": "a column"} for name in preprocess.columns or ()]
+    known = {row["name"] for row in rows}
+    names = [name for name in directions.known_names(run) if name not in known]
+    levels = levels_of(run)
+    return rows + [{"name": name, "told": "a name in a column" if name in levels else "a column"} for name in names]
 
 
 def about_out_of_date(run: RunFolder) -> list[str]:

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Samples
+from isthmus.data.schema import OTHER, Schema, TableColumn
+from isthmus.data.tables.cell_conversion import to_cells, to_texts
 from isthmus.errors import UsageError, unknown
 from isthmus.evaluation.figures import maps
 from isthmus.runs.folder import RunFolder
@@ -22,6 +24,7 @@ from isthmus.wording import counted
 MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
 SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
 PLAIN, LABEL = "none", "label"  # besides the names of columns
+NAMED = {"category", "yes-no"}
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,10 @@ class CodeMap:
         if s.labels is not None:
             table["label"] = [s.classes[k] if k >= 0 else "" for k in s.labels]
         table |= {"x": self.points[:, 0], "y": self.points[:, 1]}
-        return table if self.color in {PLAIN, LABEL} else table | {self.color: column_of(s, self.color)}
+        return table if self.color in {PLAIN, LABEL} else table | {self.color: written_column(s, self.color)}
 
     def as_dict(self) -> dict[str, Any]:
-        points = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in self.columns().items()}
+        points = {k: v.tolist() if isinstance(v, np.ndarray) else list(v) for k, v in self.columns().items()}
         about = {"n": len(self.samples), "method": self.method, "about": self.sentence, "color": self.color}
         return about | {"said": list(self.samples.notes), "points": points}
 
@@ -53,11 +56,22 @@ class CodeMap:
         """Small pictures for images, points for rows of a table or where a column gives the color."""
         s = self.samples
         if self.color not in {PLAIN, LABEL}:
-            return maps.gradient(self.points, column_of(s, self.color), self.color, self.sentence)
+            return self._by_column()
         groups, names = (s.labels, s.classes) if self.color == LABEL and s.labels is not None else (None, ())
         if not s.is_image:
             return maps.dots(self.points, groups, names, self.sentence)
         return maps.thumbnails(self.points, picture_of(s, slice(None), self.preprocess), groups, names, self.sentence)
+
+    def _by_column(self) -> Figure:
+        """Points in the colors of the names of a column, or by its numbers and times."""
+        values, column = column_of(self.samples, self.color), kind_of(self.samples, self.color)
+        if column is not None and column.kind in NAMED:
+            groups = np.where(np.isnan(values), -1, values).astype(np.int64)
+            names = column.levels if column.kind == "yes-no" else (*column.levels, OTHER)
+            return maps.dots(self.points, groups, names, self.sentence, "missing")
+        is_time = column is not None and column.kind == "time"
+        written = (lambda value: to_texts(np.array([value]), column)[0]) if is_time and column else None
+        return maps.gradient(self.points, values, self.color, self.sentence, written)
 
 
 def map_codes(
@@ -99,6 +113,18 @@ def column_of(samples: Samples, name: str) -> np.ndarray:
     if name not in columns:
         raise unknown("color", name, [*columns, PLAIN, *([LABEL] if samples.labels is not None else [])])
     return samples.x.reshape(len(samples), -1)[:, columns.index(name)].astype(float)
+
+
+def kind_of(samples: Samples, name: str) -> TableColumn | None:
+    """What a column is, where the columns of a table are of several kinds."""
+    modeled = () if samples.schema is None or samples.windows is not None else samples.schema.modeled
+    return next((column for column in modeled if column.name == name), None)
+
+
+def written_column(samples: Samples, name: str) -> Any:
+    """The values of a column as the table has them."""
+    values, column = column_of(samples, name), kind_of(samples, name)
+    return values if column is None else to_cells(values[:, None], Schema((column,)))[name]
 
 
 def _color(samples: Samples, color: str | None) -> str:

@@ -78,7 +78,12 @@ def one_set(run: RunFolder, source: Any, settings: Settings | None = None, *, pa
     Raises: DataError where the run's data cannot be read any more, or other data does not fit the model.
     """
     refuse_without_code(run.model)
-    return getattr(run.prepared.splits, part) if source is None else picked(run, source, settings)
+    return _own(run, part) if source is None else picked(run, source, settings)
+
+
+def _own(run: RunFolder, part: str) -> Samples:
+    """A part of the run's own data, without what was said of it before it was trained on."""
+    return replace(getattr(run.prepared.splits, part), notes=())
 
 
 def picked(run: RunFolder, source: Any, settings: Settings | None = None) -> Samples:
@@ -91,7 +96,7 @@ def all_parts(run: RunFolder, source: Any, settings: Settings | None = None) -> 
     """All samples of `source`, or of the run's own data, by the part that they belong to. Raises: as `one_set`."""
     refuse_without_code(run.model)
     if source is None:
-        return {part: getattr(run.prepared.splits, part) for part in PARTS}
+        return {part: _own(run, part) for part in PARTS}
     if not isinstance(source, str | Path) or parted(source)[1] is not None:  # rows are counted in what has no parts
         return {"train": picked(run, source, settings)}
     bundle = read_parts(run, source, settings)

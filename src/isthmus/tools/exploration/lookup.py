@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,23 +36,41 @@ class NeighborLookup:
     raw: Nearest
 
     def columns(self) -> dict[str, Any]:
-        """`query`, `space` (code or raw), `rank` from 1, `id`, `label` where known, `distance`."""
+        """`query`, `space` (code or raw), `rank` from 1, `id`, `label` where known, `distance`; of a table the values
+        of the rows that were found.
+        """
         table: dict[str, list[Any]] = {key: [] for key in ("query", "space", "rank", "id", "label", "distance")}
+        found_rows: list[int] = []
         for q in range(len(self.queries)):
             for space in ("code", "raw"):
                 found: Nearest = getattr(self, space)
                 for rank, (row, distance) in enumerate(zip(found.rows[q], found.distances[q], strict=True), 1):
                     label, name = self.data.label(row) or "", self.data.samples.id_of(int(row))
                     values = (self.queries.id_of(q), space, rank, name, label, float(distance))
+                    found_rows.append(int(row))
                     for key, value in zip(table, values, strict=True):
                         table[key].append(value)
-        return table if self.data.samples.labels is not None else {k: v for k, v in table.items() if k != "label"}
+        known = table if self.data.samples.labels is not None else {k: v for k, v in table.items() if k != "label"}
+        return self.cells(self.data.samples, found_rows) | known
 
     def as_dict(self) -> dict[str, Any]:
         table = self.columns()
         rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
         said = [*self.queries.notes, *self.data.samples.notes]
-        return {"n": len(self.queries), "in": self.data.samples.name, "neighbors": rows, "said": said}
+        about = {"n": len(self.queries), "in": self.data.samples.name, "neighbors": rows, "said": said}
+        cells = self.cells(self.queries, range(len(self.queries)))
+        given = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
+        return about | ({"queries": given} if given else {})
+
+    def cells(self, samples: Samples, rows: Sequence[int]) -> dict[str, list[Any]]:
+        """The values of rows of a table by column; of images, and of windows of a series, none."""
+        known = self.data.preprocess
+        if samples.is_image or known.series is not None:
+            return {}
+        columns = known.cells(np.asarray(samples.x[np.array(rows, dtype=np.int64)]))
+        return {
+            name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in columns.items()
+        }
 
     def draw(self, query: int = 0) -> Figure:
         """The sheet of one query: a block by the code, a block by the pixels."""

@@ -15,6 +15,8 @@ from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.system.progress import tell
 from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined
+from isthmus.training.prepared import IN_MEMORY
+from isthmus.wording import printable, shell_word
 
 
 def probe_run(
@@ -31,12 +33,15 @@ def probe_run(
     out. Where there is more than takes about half a minute, fewer samples of both parts are taken, evenly over the
     classes; `everything` takes all.
 
+    Labels that are a column which the model takes are hidden from it, as gaps: else they would be read off themselves.
+
     Raises: DataError for data without labels.
     """
     train, test = _parts(run, source, settings)
+    train, test, hidden = _hidden(run, train, test)
     seed = run.config.training.seed
     generator = np.random.default_rng(seed_of(seed, "probe", "rows"))
-    said, taken = [], []
+    said, taken = hidden, []
     known = [np.flatnonzero(s.labels >= 0) for s in (train, test) if s.labels is not None]
     counts = sizes(len(known[0]), len(known[1]), train.x[0].size) if not everything else tuple(map(len, known))
     for samples, most, what in zip((train, test), counts, ("training", "test"), strict=True):
@@ -67,12 +72,41 @@ def _parts(run: RunFolder, source: Any, settings: Mapping[str, Any] | None) -> t
     """The samples that teach and those that are asked, with labels counted alike."""
     parts = all_parts(run, source, settings)
     if any(samples.labels is None or (samples.labels < 0).all() for samples in parts.values()):
-        fix = "give images in a sub-folder a class, or a table with --label COLUMN"
+        fix = _naming(run)
         raise DataError("DATA-LABEL", f"{parts['train'].name} has no labels to judge codes by.", fix=fix)
     if "test" not in parts:
         return _divided(parts["train"], run.config.training.seed)
     train = joined([samples for part, samples in parts.items() if part != "test"])
     return train, align_labels(parts["test"], train.classes)
+
+
+def _naming(run: RunFolder) -> str:
+    """How labels are named: of a table with a column of names, by that."""
+    schema, source = run.model.preprocess.schema, run.config.data.source
+    named = [c.name for c in schema.modeled if c.kind in {"category", "yes-no"}] if schema is not None else []
+    if not named or run.model.preprocess.series is not None or source == IN_MEMORY:
+        return "give images in a sub-folder a class, or a table with --label COLUMN"
+    words = (run.path, source, named[0])
+    return "name a column: `isthmus probe {} {} --label {}`".format(*map(shell_word, words))
+
+
+def _hidden(run: RunFolder, *parts: Samples) -> tuple[Samples, Samples, list[str]]:
+    """Both parts with gaps in the place of the column of labels, where the model knows that column, and what is said
+    of it.
+    """
+    known, (train, test) = run.model.preprocess, parts
+    column, names = train.label_column, known.schema.names if known.schema is not None else ()
+    if column is None or column not in names or known.series is not None:
+        return train, test, []
+    at = names.index(column)
+    first, second = (samples.changed(lambda x: _without(x, at)) for samples in (train, test))
+    return first, second, [f'the column "{printable(column)}" is hidden from the model, as it is what is asked for']
+
+
+def _without(x: np.ndarray, at: int) -> np.ndarray:
+    x = np.array(x)
+    x[:, at] = np.nan
+    return x
 
 
 def _divided(samples: Samples, seed: int) -> tuple[Samples, Samples]:
