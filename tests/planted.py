@@ -119,6 +119,13 @@ def _one_value(x: np.ndarray) -> np.ndarray:
     return x
 
 
+def _some_odd(x: np.ndarray) -> np.ndarray:
+    """Ten rows of another kind: their values belong to different rows."""
+    x = x.copy()
+    x[:10] = 3 * np.random.default_rng(5).permuted(x[:10], axis=0)
+    return x
+
+
 def _classes(counts: dict[int, int], test: bool = False) -> Callable[[Path], tuple[Any, dict]]:
     def make(folder: Path) -> tuple[Any, dict]:
         data, target = load_digits(return_X_y=True)
@@ -176,6 +183,7 @@ FAULTS = (
     Planted("a test table in units 1,000 times as small", _tested(1000 * rows(200, 1)), "test-unlike-training"),
     Planted("one value of a column is 1,000,000", _table(_one_value), "extreme-values"),
     Planted("one test row is 1,000,000", _tested(_one_value(rows(200, 1))), "one-test-sample"),
+    Planted("ten of 200 test rows of another kind", _tested(_some_odd(rows(200, 1))), "few-test-samples"),
     Planted("a class of the test set that training lacks", _classes({0: 100, 1: 100}, test=True), "classes"),
     Planted("classes of 170 and 5", _classes({0: 170, 1: 5}), "classes"),
     Planted("test rows that were trained on", _copies, "train-test-overlap"),

@@ -67,7 +67,15 @@ def test_fault_94_a_test_set_that_costs_far_more_than_validation_is_told_as_such
     found = verdict("test-unlike-training", of=metrics(test__mse=0.21), **odd)
     assert_found(found, "fail", "0.21, that of validation images 0.0147")
     assert verdict("overfitting", of=metrics(test__mse=0.21), **odd).level == "pass"  # 0.0225 to 0.022 on validation
-    assert "test-unlike-training" not in ids(metrics(test__mse=0.21), **odd | {"test_median": 0.015})  # a few only
+    few = odd | {"test_median": 0.015, "n_half": 31, "mse_of_others": 0.11}
+    assert "test-unlike-training" not in ids(metrics(test__mse=0.21), **few)
+    said = (
+        "31 test images of 1,000 make half of the test error: the mean squared error is 0.21 with all and 0.11 without"
+    )
+    assert_found(verdict("few-test-samples", of=metrics(test__mse=0.21), **few), "warn", said)
+    assert verdict("overfitting", of=metrics(test__mse=0.21), **few).level == "pass"
+    assert "few-test-samples" not in ids(metrics(test__mse=0.21), **odd)
+    assert "few-test-samples" not in ids(metrics(test__mse=0.02), **few | {"validation_mse": 0.018})  # alike
     one = odd | {"worst": "17", "worst_share": 0.97, "mse_without": 0.0148}
     assert_found(verdict("one-test-sample", of=metrics(test__mse=0.21), **one), "warn", "One test image, 17, makes 97%")
 

@@ -65,6 +65,16 @@ def test_fault_105_a_class_that_is_missing_or_tiny_is_named(fault: Planted, tmp_
     assert told["try"].startswith("isthmus check ")
 
 
+@pytest.mark.parametrize("fault", planted("few-test-samples"), ids=name)
+def test_fault_94_a_few_odd_test_rows_are_not_called_overfitting(fault: Planted, tmp_path: Path) -> None:
+    heard = assert_named(fault, tmp_path)
+    n = re.match(r"(\d+) test rows of 200 make half of the test error", heard.cause["text"])
+    assert n is not None
+    assert 2 <= int(n[1]) <= 10
+    overfitting = next(v for v in heard.verdicts if v["id"] == "overfitting")
+    assert (overfitting["level"], "on validation" in overfitting["text"]) == ("pass", True)
+
+
 @pytest.mark.parametrize("fault", planted("extreme-values", "one-test-sample"), ids=name)
 def test_fault_95_one_extreme_value_is_named_with_its_row(fault: Planted, tmp_path: Path) -> None:
     heard = assert_named(fault, tmp_path)

@@ -20,6 +20,7 @@ CAUSES = (
     "train-test-overlap",
     "extreme-values",
     "one-test-sample",
+    "few-test-samples",
     "test-unlike-training",
     "too-little-data",
     # a code too small or too large

@@ -17,6 +17,7 @@ BRIEF = {
     "classes": "classes with few samples",
     "test-unlike-training": "test data unlike the training data",
     "one-test-sample": "one test sample outweighs all others",
+    "few-test-samples": "a few test samples outweigh all others",
     "code-size": "the code holds little",
     "learning-rate": "the learning rate does not fit",
     "penalty-weight": "the penalty weight does not fit",

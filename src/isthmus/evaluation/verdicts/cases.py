@@ -173,20 +173,34 @@ class Case(NamedTuple):
         return finite(facts.worst_share) and (facts.worst_share or 0.0) > DECIDES and n >= MANY_TESTS
 
     @property
-    def test_is_unlike(self) -> bool:
-        """Whether test samples cost far more than validation samples: their mean beyond chance, and also their median,
-        which no single sample moves; never where the error is negligible beside what varies between validation samples.
-        """
-        gap, facts = self.test_over_validation, self.facts
+    def test_costs_more(self) -> bool:
+        """Whether test samples cost far more in the mean than validation samples, beyond chance and not by one alone;
+        never where the error is negligible beside what varies between validation samples."""
+        gap = self.test_over_validation
         if gap is None or self.rests_on_one or not gap.exceeds(CLEARLY):
             return False
-        negligible = NEGLIGIBLE * (facts.validation_varies or 0.0)
-        return gap.test > negligible and (facts.test_median or 0.0) > CLEARLY * (facts.validation_median or 0.0)
+        return gap.test > NEGLIGIBLE * (self.facts.validation_varies or 0.0)
+
+    @property
+    def test_is_unlike(self) -> bool:
+        """Whether that holds of their median too, which no few samples move."""
+        facts = self.facts
+        return self.test_costs_more and (facts.test_median or 0.0) > CLEARLY * (facts.validation_median or 0.0)
+
+    @property
+    def rests_on_few(self) -> bool:
+        """Whether the median is as usual, so that a few test samples make the difference."""
+        return self.test_costs_more and not self.test_is_unlike
+
+    @property
+    def test_misleads(self) -> bool:
+        """Whether the mean of the test errors says nothing of the model, but of the test samples."""
+        return self.test_is_unlike or self.rests_on_one or self.rests_on_few
 
     @property
     def gap(self) -> Gap | None:
         facts, (train_floor, test_floor) = self.facts, self.floors
-        if self.test_is_unlike or self.rests_on_one:
+        if self.test_misleads:
             return self._gap_to_validation(train_floor)
         if not (finite(facts.train_cost) and finite(facts.test_cost)):
             return None

@@ -75,6 +75,18 @@ def test_unlike(case: Case) -> Verdict | None:
     return Verdict("test-unlike-training", level, text, facts.check_test())
 
 
+def few_test_samples(case: Case) -> Verdict | None:
+    """Told only where a few test samples make the test error."""
+    gap, facts = case.test_over_validation, case.facts
+    if gap is None or not case.rests_on_few or facts.n_half is None:
+        return None
+    n = case.number("data", "n_test")
+    text = f"{counted(facts.n_half, f'test {case.sample}')} of {n:,.0f} make half of the test error: the mean squared"
+    text += f" error is {number(gap.test)} with all and {number(facts.mse_of_others)} without those, that of validation"
+    text += f" {case.sample}s {number(gap.train)}. They may be what `isthmus score` looks for."
+    return Verdict("few-test-samples", "warn", text, facts.check_test())
+
+
 def one_test_sample(case: Case) -> Verdict | None:
     """Told only where one test sample makes the test error."""
     facts, mse = case.facts, case.number("test", "mse")

@@ -172,17 +172,21 @@ def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dic
 
 
 def about_worst(prepared: Prepared, passed: Passed) -> dict[str, Any]:
-    """Whether the test error rests on one sample: its name, its share of all, and the error without it."""
+    """Whether the test error rests on one sample, or on few: names, shares of all, and the error without them."""
     errors = passed.errors
     total, n = float(errors.sum()), len(errors)
     if n < 2 or not 0 < total < math.inf:
         return {}
     row = int(errors.argmax())
     worst = float(errors[row])
+    sums = errors.double().sort(descending=True).values.cumsum(0)
+    n_half = min(int((sums < sums[-1] / 2).sum()) + 1, n - 1)
     return {
         "worst": prepared.splits.test.id_of(row),
         "worst_share": worst / total,
         "mse_without": (total - worst) / (n - 1),
+        "n_half": n_half,
+        "mse_of_others": float(sums[-1] - sums[n_half - 1]) / (n - n_half),
         "test_median": float(errors.median()),
         "test_mse_sem": metrics.standard_error(errors),
     }

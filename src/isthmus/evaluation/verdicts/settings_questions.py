@@ -30,7 +30,7 @@ def code_size(case: Case) -> Verdict | None:
         return None
     if share < NEAR_PCA * pca and 1 - share > HARDLY and case.peak_lr is not None and not _usual(case.peak_lr):
         return None  # it has not learned at all, for another reason
-    if case.test_is_unlike or case.rests_on_one:
+    if case.test_misleads:
         return None  # such test errors say nothing about the code
     D = math.prod(case.metrics["data"]["shape"])
     more = int(min(max(2 * z_size, USUAL_CODE), D // 2))

@@ -35,7 +35,8 @@ class Facts:
     `validation_…` are the same costs of validation samples. `validation_mse`, `test_mse` with their `_sem` and
     `_median` are squared errors a sample, `validation_varies` that of the mean training sample on validation samples;
     `unlike` says in words where test and training data differ most. `worst` is the one test sample that costs most, its
-    share of all squared errors `worst_share`, and `mse_without` the test error without it.
+    share of all squared errors `worst_share`, and `mse_without` the test error without it. `n_half` is the least number
+    of test samples that make half of all squared errors, `mse_of_others` the test error without them.
 
     `spans` are the ends of nearly all training images as the network takes them (see `data_facts.spans`), None where a
     range was chosen; `swallowed` the columns whose scale one value makes. `n_of_class` counts training and held-out
@@ -80,6 +81,8 @@ class Facts:
     worst: str = ""
     worst_share: float | None = None
     mse_without: float | None = None
+    n_half: int | None = None
+    mse_of_others: float | None = None
     spans: Spans | None = None
     swallowed: tuple[Swallowed, ...] = ()
     n_of_class: Mapping[str, tuple[int, int]] = field(default_factory=dict)

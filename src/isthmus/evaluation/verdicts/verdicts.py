@@ -26,6 +26,7 @@ QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
     data_questions.classes,
     data_questions.test_unlike,
     data_questions.one_test_sample,
+    data_questions.few_test_samples,
     settings_questions.code_size,
     settings_questions.learning_rate,
     settings_questions.penalty_weight,
@@ -66,7 +67,7 @@ OF_TRAINING = {
 
 
 # With these, an error that looks good is none: little comes back, or the test set cannot tell.
-HOLLOW = {"code-size", "explains-little", "exploded-kl", "test-unlike-training", "one-test-sample"}
+HOLLOW = {"code-size", "explains-little", "exploded-kl", "test-unlike-training", "one-test-sample", "few-test-samples"}
 
 
 def judge_all(metrics: Metrics, history: History, facts: Facts, *, of_other: bool = False) -> list[Verdict]:

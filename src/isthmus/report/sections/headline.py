@@ -27,6 +27,7 @@ TITLES = {
     "classes": "Samples of every class",
     "test-unlike-training": "Test data like the training data",
     "one-test-sample": "A test that rests on many samples",
+    "few-test-samples": "A test that rests on most samples",
     "code-size": "Size of the code",
     "learning-rate": "Learning rate",
     "penalty-weight": "Weight of the penalties",
