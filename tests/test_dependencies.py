@@ -21,7 +21,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 TYPER_BRINGS = {"rich"}  # typer depends on it, and its progress bars are ours
 
 NOT_INSTALLED = {"umap": ["umap-learn"]}  # an extra that brings a compiler along; no test needs it
-NOT_INSTALLED["datasets"] = ["datasets"]  # of 190 MB with Arrow; its tests are left out where it is not there
 OWNERS = NOT_INSTALLED | dict(importlib.metadata.packages_distributions())
 
 RIVALS = {"lightning", "keras", "skorch", "pythae"}  # what `isthmus bench` measures where it is; nothing installs it
