@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faulty import failing_disk
 from isthmus.config import DataConfig
 from isthmus.data.read import read, read_samples
 from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.system import passing_errors
 
 
 def picture(folder: Path, name: str, value: int) -> None:
@@ -34,6 +37,29 @@ def four_files(folder: Path, stem: str = "", n: int = 6) -> np.ndarray:
         write_idx(folder / f"{stem}{part}-images-idx3-ubyte", images[rows])
         write_idx(folder / f"{stem}{part}-labels-idx1-ubyte", labels[rows])
     return images[:n]
+
+
+@pytest.mark.parametrize("kind", ["png", "npy", "csv", "idx"])
+def test_fault_68_data_is_read_again_whichever_call_fails_for_the_moment(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing_errors, "PAUSE", 0.001)
+    source = tmp_path / ("images" if kind == "png" else f"x.{kind}")
+    if kind == "png":
+        for i in range(3):
+            picture(source, f"{i}.png", i)
+    elif kind == "npy":
+        np.save(source, np.eye(5))
+    elif kind == "csv":
+        source.write_text("a,b\n" + "1.5,2\n3.5,4\n5.5,7\n")
+    else:
+        write_idx(source, np.arange(48, dtype=np.uint8).reshape(3, 4, 4))
+    whole, at, failed = read(source).train.x, 1, True
+    while failed:
+        with failing_disk(at, errno.ESTALE) as disk:
+            np.testing.assert_array_equal(read(source).train.x, whole)
+        at, failed = at + 1, disk.has_failed
+    assert at > 2
 
 
 def test_the_shipped_table() -> None:

@@ -26,6 +26,7 @@ from isthmus.data.schema import Expected
 from isthmus.data.shard_sets import read_shards, shards_in
 from isthmus.data.tables import reading
 from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.system.passing_errors import patiently
 from isthmus.system.workers import Progress
 from isthmus.wording import printable
 
@@ -65,7 +66,8 @@ def _read_path(
     progress: Progress | None,
     expected: Expected | None,
 ) -> Bundle:
-    bundle = (_read_folder if path.is_dir() else _read_file)(path, options, progress, expected)
+    read = _read_folder if path.is_dir() else _read_patiently
+    bundle = read(path, options, progress, expected)
     text = os.fspath(source)
     if isinstance(source, Path) or text.endswith(os.sep) or name_of(text) is None:  # nobody can have meant a name
         return bundle
@@ -81,6 +83,11 @@ def _exists(path: Path) -> bool:
             message = f"{printable(path)} may not be read."
             raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself the right to read it") from None
         return False
+
+
+def _read_patiently(path: Path, options: DataConfig, progress: Progress | None, expected: Expected | None) -> Bundle:
+    """A file, once more where a network disk fails for the moment."""
+    return patiently(lambda: _read_file(path, options, progress, expected))
 
 
 def _read_file(path: Path, options: DataConfig, progress: Progress | None, expected: Expected | None) -> Bundle:

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+from isthmus.system.passing_errors import patiently
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
@@ -19,6 +21,8 @@ def each(
     function: Callable[[Item], Result], items: Sequence[Item], done: Callable[[int], None]
 ) -> list[Result | Exception]:
     """`function` of every item, in order; where it failed, the exception. `done(n)` is told how many are finished.
+
+    What a network disk fails for the moment is done again.
 
     A lack of memory is no fault of an item and is raised. Ctrl-C stops after the tasks that have begun.
     """
@@ -41,7 +45,7 @@ def usable_cores() -> int:
 
 def _attempt(function: Callable[[Item], Result], item: Item) -> Result | Exception:
     try:
-        return function(item)
+        return patiently(lambda: function(item))
     except MemoryError:
         raise
     except Exception as error:
