@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 TYPER_BRINGS = {"rich"}  # typer depends on it, and its progress bars are ours
 
 NOT_INSTALLED = {"umap": ["umap-learn"]}  # an extra that brings a compiler along; no test needs it
+NOT_INSTALLED["datasets"] = ["datasets"]  # of 214 MB with Arrow: where somebody leaves it out, so are its tests
 OWNERS = NOT_INSTALLED | dict(importlib.metadata.packages_distributions())
 
 RIVALS = {"lightning", "keras", "skorch", "pythae"}  # what `isthmus bench` measures where it is; nothing installs it
