@@ -2,8 +2,8 @@
 
 `python benchmarks/streaming.py error` trains small models on digits, sorted by class, with five seeds, in memory and
 from disk with buffers of several sizes. `python benchmarks/streaming.py speed FOLDER` writes images into FOLDER, and
-passes an epoch of them through a small network in memory and from disk, the file's pages given back to the kernel
-before. The files are removed. `--gigabytes` is how large they are.
+passes them through a small network in memory and from disk, in turns, the file's pages given back to the kernel before.
+The file is removed. `--gigabytes` is how large it is; under `prlimit --data` it may exceed what the process is given.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import re
 import sys
 import tempfile
 import time
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import count, pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from isthmus.randomness import generator_for
 SEEDS, EPOCHS = range(5), 12
 BUFFERS = {"memory": None, "buffer of 400": 400, "buffer of 128": 128, "buffer of 64": 64}
 SIDE = 64  # pixels a side of the images that are timed, in color: 12 kB each
+INSIDE, STEPS = 8_192, 50  # images in memory; steps of a turn
 
 
 def errors() -> dict[str, list[float]]:
@@ -74,44 +77,57 @@ def _trained(x: np.ndarray, buffer: int | None, seed: int, test: torch.Tensor) -
         return float(torch.nn.functional.mse_loss(model(test), test))
 
 
-def speed(folder: Path, gigabytes: float, buffer_bytes: int) -> dict[str, Any]:
-    """Images a second of a small step, and the anonymous memory that it took, in memory (a tenth of the data) and from
-    disk."""
-    shape = (int(gigabytes * 1e9) // (3 * SIDE * SIDE), 3, SIDE, SIDE)
-    path = folder / "images.npy"
-    mapped = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-    rng = np.random.default_rng(0)
-    for at in range(0, len(mapped), 4096):
-        mapped[at : at + 4096] = rng.integers(0, 256, (min(4096, len(mapped) - at), *shape[1:]), dtype=np.uint8)
-    mapped.flush()
-    del mapped
-    with path.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    data = np.load(path, mmap_mode="r")
-    preprocess = Preprocess(shape[1:], "uint8", range=(0.0, 1.0))
+def speed(folder: Path, gigabytes: float, buffer_bytes: int, rounds: int) -> dict[str, Any]:
+    """Images a second of a small step in memory (some of the data) and from disk, in turns, the median of the ratios,
+    and the anonymous memory that the turns took beside that before, at first and at last."""
+    n = int(gigabytes * 1e9) // (3 * SIDE * SIDE)
+    data = np.load(written(folder / "images.npy", n), mmap_mode="r")
+    preprocess = Preprocess(data.shape[1:], "uint8", range=(0.0, 1.0))
     known = {"batch_size": 64, "augment": "none", "seed": 0, "device": torch.device("cpu")}
-    inside = Batches(torch.from_numpy(np.array(data[: len(data) // 10])), preprocess, **known)
-    found = {"images": len(data), "bytes": path.stat().st_size, "memory": timed(inside)}
-    del inside
     buffer = buffer_bytes // (3 * SIDE * SIDE)
-    found["disk"] = timed(StreamedBatches(StoredRows(data), preprocess, buffer=buffer, **known))
-    path.unlink()
-    return found
+    kinds = {
+        "memory": turns(Batches(torch.from_numpy(np.array(data[:INSIDE])), preprocess, **known)),
+        "disk": turns(StreamedBatches(StoredRows(data), preprocess, buffer=buffer, **known)),
+    }
+    before, speeds, anonymous_bytes = anonymous(), [], []
+    for _ in range(rounds + 1):
+        speeds.append({name: STEPS * 64 / next(turn) for name, turn in kinds.items()})
+        anonymous_bytes.append(anonymous() - before)
+    ratios = sorted(turn["disk"] / turn["memory"] for turn in speeds[1:])
+    found = {name: round(median(turn[name] for turn in speeds[1:])) for name in kinds}
+    about = {"images": n, "bytes": (folder / "images.npy").stat().st_size, "passed": (rounds + 1) * STEPS * 64}
+    quartiles = ratios[len(ratios) // 4], median(ratios), ratios[3 * len(ratios) // 4]
+    last = [anonymous_bytes[0], *anonymous_bytes[rounds // 2 :: max(1, rounds // 6)]]
+    return about | found | {"disk_over_memory": [round(r, 2) for r in quartiles], "anonymous_bytes": last}
 
 
-def timed(batches: AbstractBatches) -> dict[str, float]:
-    """An epoch of training steps of a small network."""
+def written(path: Path, n: int) -> Path:
+    """n random images, of which no page is in memory."""
+    some = np.random.default_rng(0).integers(0, 256, (4096, 3, SIDE, SIDE), dtype=np.uint8)
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (n, 3, SIDE, SIDE)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for at in range(0, n, len(some)):
+            file.write(some[: n - at].tobytes())
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return path
+
+
+def turns(batches: AbstractBatches) -> Iterator[float]:
+    """The seconds of STEPS training steps of a small network, each time anew, on and on through the epochs."""
     size = 3 * SIDE * SIDE
     model = torch.nn.Sequential(torch.nn.Linear(size, 64), torch.nn.SiLU(), torch.nn.Linear(64, size))
     optimizer = torch.optim.AdamW(model.parameters())
-    n, before, most, begun = 0, anonymous(), 0, time.perf_counter()
-    for rows in batches.rows(0):
-        x = batches.take(rows, generator_for(0)).flatten(1)
-        optimizer.zero_grad()
-        torch.nn.functional.mse_loss(model(x), x).backward()
-        optimizer.step()
-        n, most = n + len(rows), max(most, anonymous())
-    return {"images_per_second": n / (time.perf_counter() - begun), "anonymous_bytes": most - before}
+    rows = (rows for epoch in count() for rows in batches.rows(epoch))
+    while True:
+        begun = time.perf_counter()
+        for _ in range(STEPS):
+            x = batches.take(next(rows), generator_for(0)).flatten(1)
+            optimizer.zero_grad()
+            torch.nn.functional.mse_loss(model(x), x).backward()
+            optimizer.step()
+        yield time.perf_counter() - begun
 
 
 def anonymous() -> int:
@@ -126,10 +142,11 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--gigabytes", type=float, default=0.8)
     parser.add_argument("--buffer", type=int, default=10_000_000, help="bytes")
+    parser.add_argument("--rounds", type=int, default=20)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
-        found = errors() if asked.what == "error" else speed(Path(folder), asked.gigabytes, asked.buffer)
+        found = errors() if asked.what == "error" else speed(Path(folder), asked.gigabytes, asked.buffer, asked.rounds)
     json.dump(found, sys.stdout)
     print()
 
