@@ -23,7 +23,7 @@ def score(
         typer.Option("--false-alarms", help="Share of normal samples that may be called outliers. [0.01, if possible]"),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option("--picture", help="A .png of the strangest images, red where they do not fit.")
+        Path | None, typer.Option("--picture", help="A .png of the strangest images, or of a series over time.")
     ] = None,
     sharding: Sharding,
 ) -> None:  # fmt: skip

@@ -35,14 +35,14 @@ class Scored:
     def text(self) -> str:
         if not self.n_calibration:
             why = "there are too few validation samples to set a threshold"
-            return f"{self.n:,} scores, and no outliers: {why}. Written to {self.out}"
+            return f"{self.n:,} scores, and no outliers: {why}. Written to {self._files}"
         n_found = counted(self.n_outliers, "outlier")
         if self.groups is not None:
             found, groups = self.groups
             usual = f"; {_rounded(self.rate * groups)} would be expected if all were normal" * (not self.n_trained)
             return (
                 f"{n_found} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a rate of "
-                f"{self.rate:.2g} of groups with a false alarm{usual}. Scores written to {self.out}"
+                f"{self.rate:.2g} of groups with a false alarm{usual}. Scores written to {self._files}"
             )
         new = self.n - (self.n_trained or 0)
         expected = self.rate * new
@@ -50,8 +50,12 @@ class Scored:
         all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
         return (
             f"{n_found} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
-            f"{usual} would be expected {all_normal}. Scores written to {self.out}"
+            f"{usual} would be expected {all_normal}. Scores written to {self._files}"
         )
+
+    @property
+    def _files(self) -> str:
+        return str(self.out) + (f", the picture to {self.picture}" if self.picture else "")
 
     def as_dict(self) -> dict[str, Any]:
         about = {"out": str(self.out), "picture": str(self.picture) if self.picture else None, "n": self.n}
