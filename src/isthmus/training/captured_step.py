@@ -65,9 +65,12 @@ class CudaRecorder(AbstractRecorder):
     def record(self, work: Work, generator: torch.Generator) -> Work:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(generator)
-        # Other threads, such as that of a page that shows the training, may use the GPU meanwhile.
-        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-            stepped = work()
+        usual = torch.cuda.current_stream()
+        try:  # other threads, such as that of a page that shows the training, may use the GPU meanwhile
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                stepped = work()
+        finally:  # a capture that fails leaves its own stream the current one
+            torch.cuda.set_stream(usual)
 
         def replay() -> Stepped:
             graph.replay()
