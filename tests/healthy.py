@@ -13,7 +13,18 @@ from isthmus.evaluation.verdicts.verdicts import Verdict, judge_all
 from isthmus.settings import where_is
 
 COMMANDS = ("isthmus train", "isthmus resume", "isthmus check")
-OPTIONS = {"--config", "--recipe", "--noise", "--epochs", "--lr", "--z-size", "--set", "--label", "--shape"}
+OPTIONS = {
+    "--config",
+    "--recipe",
+    "--noise",
+    "--epochs",
+    "--lr",
+    "--z-size",
+    "--set",
+    "--label",
+    "--shape",
+    "--duplicates",
+}
 SEEDED = np.random.default_rng(0)
 
 

@@ -108,6 +108,7 @@ class DataConfig:
         "Missing values of a table: auto: the model sees and fills them; error; drop their rows; median: the training "
         "part's median of the column stands in.",
     ] = "auto"
+    duplicates: Annotated[Literal["keep", "drop"], "Samples that equal another: drop leaves them out."] = "keep"
     skip_bad_rows: Annotated[bool, "Leave out rows that cannot be read, and say how many."] = False
     skip_bad_files: Annotated[bool, "Leave out files that cannot be read, and say how many."] = False
     drop_columns: Annotated[tuple[str, ...], "Table columns to leave out."] = ()
@@ -191,7 +192,7 @@ class TrainingConfig:
     start: Annotated[
         str | None, "Start from the weights of this run or model folder, or of photo, instead of from new ones."
     ] = None
-    batch_size: Annotated[Count, "Samples a step."] = 64
+    batch_size: Annotated[Count, "Samples in a step."] = 64
     # 64: a halo of 56 pixels lies around what decides about a pixel; DnCNN trained on 40 to 50 (arXiv:1608.03981).
     patch: Annotated[Annotated[int, Ge(8), Le(4096)], "unet: pixels a side of the patches that it is trained on."] = 64
     lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3

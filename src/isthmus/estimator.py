@@ -56,7 +56,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     epochs, steps : int, default None
         Budget in passes over X, or in steps. Both None: the recipe's, but at most 50 passes (or 200 steps).
     batch_size : int, default 64
-        Samples a step.
+        Samples in a step.
     lr : float, default None
         Peak learning rate.
     noise : str, default None

@@ -89,7 +89,7 @@ def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:
     assert compare.parted([str(digit_run.path)]) == ([str(digit_run.path)], "mnist-2k")
     with pytest.raises(UsageError, match=r"table\.csv is data"):
         compare.parted(["table.csv"])
-    with pytest.raises(UsageError, match="'0,x' is no list of seeds"):
+    with pytest.raises(UsageError, match="'0,x' is not a list of seeds"):
         compare.seeds_of("0,x")
 
 

@@ -129,11 +129,11 @@ def test_a_module_of_ones_own_is_trained_judged_loaded_and_resumed(
 
 
 def test_what_a_module_gives_must_be_what_was_said(images: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are no probabilities") as caught:
+    with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are not probabilities") as caught:
         isthmus.fit(Notebook(nn.Identity), images, output="probabilities", out=tmp_path / "a", **SMALL)
     assert caught.value.fix == 'pass output="logits"'
     given = SMALL | {"likelihood": "bernoulli,output=probabilities"}
-    with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are no probabilities") as caught:
+    with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are not probabilities") as caught:
         isthmus.fit(Notebook(nn.Identity), images, out=tmp_path / "a", **given)
     assert caught.value.fix == 'pass likelihood="bernoulli"'
     assert not (tmp_path / "a").exists()

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 
 from isthmus.report import tiles
 from isthmus.report.markup import element, html, legible, numeral
-from isthmus.report.plots import Axis, Line, ReferenceLine, bar, histogram, line_chart, scatter, y_axis
+from isthmus.report.plots import Axis, Line, ReferenceLine, bar, histogram, line_chart, scatter, spot, y_axis
 from isthmus.report.run_data import CodeMoments
 from isthmus.report.sections import generated, latent_code
 from isthmus.wording import three_digits
@@ -136,7 +136,7 @@ def test_the_map_names_groups_at_their_middles() -> None:
 def test_names_at_the_edge_of_the_map_stay_inside(x: float, side: str) -> None:
     points = np.array([[0.0, 0.0], [x, 0.5], [1.0, 1.0]])
     drawn = ET.fromstring(scatter(points, [0, 1, 0], {1: "a long name"}, label="map"))
-    assert next(drawn.iter("text")).get("class") == f"group t1{side}"
+    assert next(drawn.iter("text")).get("class") == f"group{side}"
 
 
 def test_the_plane_of_the_map_is_that_of_pca() -> None:
@@ -247,3 +247,15 @@ def test_the_strongest_units_are_those_the_decoder_hears() -> None:
 
     moments = CodeMoments(np.zeros(3), np.diag([9.0, 1.0, 1.0]), np.empty((0, 3)), ())
     assert generated.strongest(Doubling(), moments, np.array([3.0, 1.0, 1.0])) == [2, 1]  # type: ignore[arg-type]
+
+
+def test_names_of_groups_do_not_cover_each_other() -> None:
+    points = np.array([[0.5, 0.5], [0.51, 0.5], [0.3, 0.5], [0.5, 0.2]])
+    names = {0: "astronaut", 1: "cat", 2: "coffee", 3: "rocket"}
+    texts = {t.text: t.get("class") for t in ET.fromstring(scatter(points, range(4), names, label="map")).iter("text")}
+    # 11 pixels a letter, on 700 pixels: "cat" lies within "astronaut"; on a phone's 330 "coffee" reaches into it
+    assert texts == {"astronaut": "group", "coffee": "group wide-only", "rocket": "group"}
+
+
+def test_thirty_groups_look_different() -> None:
+    assert len({spot(group) for group in range(30)}) == 30

@@ -62,5 +62,5 @@ def test_it_listens_on_this_machine_only() -> None:
 
 
 def test_an_address_that_is_none_is_told() -> None:
-    with pytest.raises(UsageError, match="is no address of this machine"):
+    with pytest.raises(UsageError, match="is not an address of this machine"):
         listening("not an address", 0)

@@ -30,7 +30,7 @@ def _general(flags: str, text: str, **about: Any) -> Any:
     return typer.Option(*flags.split(), help=text, rich_help_panel=GENERAL, **about)
 
 
-Json = Annotated[bool, _general("--json", "Print one JSON object; people's text goes to stderr.")]
+Json = Annotated[bool, _general("--json", "Print one JSON object; text for people goes to stderr.")]
 Quietly = Annotated[bool, _general("--quiet -q", "Print nothing but errors and the result.")]
 Threads = Annotated[int | None, _general("--threads", "Processor threads; default: all cores.", min=1)]
 Debug = Annotated[bool, _general("--debug", "Show the traceback of an error.")]

@@ -125,7 +125,7 @@ def duplicates(
 
 def probe(
     io: Io, settings: dict[str, Any], run: RunName, data: Whole = None, *,
-    k: Annotated[int, typer.Option("-k", min=1, help="Neighbors that vote.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of neighbors that vote (k).")] = 5,
     everything: Annotated[bool, typer.Option("--all", help="Take all samples, however long it takes.")] = False,
 ) -> None:  # fmt: skip
     """Measure how much of the labels the codes hold, beside PCA of the same size and the raw values.

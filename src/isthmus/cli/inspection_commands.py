@@ -49,7 +49,7 @@ def evaluate(
     *,
     target: Annotated[str | None, typer.Option("--target", help="The clean data of noisy DATA, as in train.")] = None,
     nll: Annotated[
-        int | None, typer.Option("--nll", min=1, max=1_000_000, help="Bound a VAE's -log p(x) with N draws a sample.")
+        int | None, typer.Option("--nll", min=1, max=1_000_000, help="Bound a VAE's -log p(x) with N draws per sample.")
     ] = None,
     binarize: Annotated[
         str,

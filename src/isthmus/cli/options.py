@@ -25,7 +25,7 @@ TRAINING = (
     "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
     "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",
     "training.augment", "training.start", "training.seed", "training.device", "training.threads", "training.precision",
-    "training.step", "data.target", "data.validation", "data.test", "data.limit",
+    "training.step", "data.target", "data.validation", "data.test", "data.limit", "data.duplicates",
 )  # fmt: skip
 
 IMAGES = {"gray", "resize", "crop", "patches", "alpha", "frames", "max_pixels", "range", "skip_bad_files"}

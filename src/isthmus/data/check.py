@@ -14,6 +14,7 @@ from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.read import read, read_samples
 from isthmus.data.samples import Bundle, Samples, skipped_files
 from isthmus.data.summary import Summary, facts_of, pairs_text, rows_about
+from isthmus.data.unrepeated import OPTION
 from isthmus.errors import DataError, IsthmusError, ResourceError, UsageError
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
@@ -266,7 +267,7 @@ def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[st
         share = overlap.count / test.n
         found.append(
             f"{overlap.count:,} of {test.n:,} test samples ({share:.1%}) are in the training part as well; "
-            "results on them say nothing about new data. Take them out of one of the two."
+            "results on them say nothing about new data. Take them out of one of the two, or train with {OPTION}."
         )
     if train.low == train.high:
         found.append(f"all values are {train.low:g}; there is nothing to learn. {CHECK_IT}")
@@ -275,7 +276,7 @@ def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[st
     elif train.duplicates.count:
         found.append(
             f"{counted(train.duplicates.count, 'sample')} equal to another; a split by chance puts some into both "
-            "training and test. Take them out."
+            f"training and test. Take them out, or train with {OPTION}."
         )
     few = [name for name, n in train.classes.items() if n < 2]
     if few:

@@ -26,9 +26,7 @@ def parse_shape(text: str) -> tuple[int, int, int]:
     found = re.fullmatch(r"(\d+)[x×X*](\d+)(?:[x×X*](\d+))?", text.strip())
     H, W, C = (int(part or 1) for part in found.groups()) if found else (0, 0, 0)
     if not H * W * C or C not in CHANNELS:
-        message = (
-            f"--shape {text!r} is no image shape; height x width, or height x width x channels (1, 3 or 4) is meant."
-        )
+        message = f"--shape {text!r} is not an image shape: height x width, or height x width x channels (1, 3, 4)."
         raise UsageError("USAGE-SHAPE", message, fix="write --shape 28x28 or --shape 32x32x3")
     return H, W, C
 

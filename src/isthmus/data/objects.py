@@ -100,7 +100,7 @@ def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expecte
     samples = _read_one(x, options, name, expected)
     values = plain_tensor(y) if _is_tensor(y) else np.asarray(y)
     if values.ndim != 1 and values.shape[1:] != (1,):
-        message = f"{name} is a pair, but the second has the shape {values.shape}; (X, y) has one label a sample."
+        message = f"{name} is a pair, but the second has the shape {values.shape}; (X, y) has one label per sample."
         raise UsageError("USAGE-OBJECT", message, fix="for a test part hand over {'train': …, 'test': …}")
     return _labeled(samples, values.reshape(-1))
 

@@ -35,7 +35,7 @@ class Model(AbstractModel):
             return
         self.has_code = True
         if self.likelihood.params_range is not None:
-            message = f"the network {config.network} ends without a sigmoid, so its output is no probability."
+            message = f"the network {config.network} ends without a sigmoid, so its output is not a probability."
             raise UsageError("USAGE-OUTPUT", message, fix=f"pass --loss {config.likelihood.partition(',')[0]}")
         C = preprocess.shape[0]
         width, channels = self.bottleneck.width_in(config.code_size), self.likelihood.channels_out(C)

@@ -41,7 +41,7 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
     """
     if not isinstance(module, nn.Module):
         message = f"a torch.nn.Module is needed, and a {type(module).__name__} was given."
-        raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class")
+        raise UsageError("USAGE-MODULE", message, fix="pass an instance of your class")
     ways = {"auto": (False, True)}.get(flatten, (bool(flatten),)) if isinstance(flatten, str) else (flatten,)
     encode, decode = _methods(module)
     failures, cause = [], None

@@ -169,7 +169,7 @@ def seeds_of(text: str) -> list[int]:
     """`"0,1,2"` -> `[0, 1, 2]`. Raises: UsageError."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise UsageError("USAGE-SEEDS", f"{text!r} is no list of seeds.", fix="write it as --seeds 0,1,2")
+        raise UsageError("USAGE-SEEDS", f"{text!r} is not a list of seeds.", fix="write it as --seeds 0,1,2")
     return list(dict.fromkeys(map(int, parts)))
 
 

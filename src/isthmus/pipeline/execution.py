@@ -104,7 +104,7 @@ def _restore(run: RunFolder, trainer: Trainer, found: Checkpoint) -> None:
             raise
         problems = [line.strip() for line in str(error).splitlines()[1:]]
         message = f"the module is not built like the one that {run.path} trains."
-        fix = "hand over one made as for the training"
+        fix = "pass one made as for the training"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=problems) from None
 
 
@@ -130,14 +130,14 @@ def _judge(
     seed = prepared.config.training.seed
     tell(f"{JUDGING} 1 of 6: passing the test set through the model")
     passed = pass_through(model, prepared.pairs(prepared.splits.test), seed, judged=True)
-    tell(f"{JUDGING} 2 of 6: fitting what the code must beat")
+    tell(f"{JUDGING} 2 of 6: fitting the baselines")
     rivals = rivals_of(prepared, model.z_size)
     tell(f"{JUDGING} 3 of 6: measuring, and the verdicts")
     metrics = files.finite_or_null(judge(prepared, model, monitor.history, ending, passed, rivals))
     checksums.write_json(run.path / folder.METRICS, metrics)
     tell(f"{JUDGING} 4 of 6: drawing the pictures")
     draw_pictures(run.path, prepared, model, monitor, metrics, cost_unit(model), passed)
-    tell(f"{JUDGING} 5 of 6: keeping what scores, gaps and samples need")
+    tell(f"{JUDGING} 5 of 6: saving what `score`, `impute` and `sample` need")
     latent = keep_latent(run.path, prepared, model)
     keep_evidence(run.path, prepared, model)
     keep_steps(run.path, prepared, model)

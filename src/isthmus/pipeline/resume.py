@@ -101,7 +101,7 @@ def _resume(
     if epochs is not None and config.training.schedule == "one-cycle" and run.history:
         rises = finished and run.record["ended"] != "request"
         longer = "the longer run, so the learning rate rises again" if rises else counted(epochs, "epoch")
-        display.say(f"the schedule is laid anew over {longer}.")
+        display.say(f"the schedule is planned again over {longer}.")
     with FolderLock(run.path):
         withdraw(run.path)  # what was asked of an earlier process
         refuse_links(run.path)
@@ -195,7 +195,7 @@ def _refuse_without(run: RunFolder, data: Any, target: Any, module: nn.Module | 
         raise ModelFileError("MODEL-MODULE", message, fix=fix)
     if module is not None and type(module).__name__ != own:
         message = f"{run.path} trains {f'the module {own}' if own else 'no module of your own'}"
-        message = f"{message}, and was handed a {type(module).__name__}."
+        message = f"{message}, and got a {type(module).__name__}."
         raise UsageError("USAGE-RESUME", message, fix=f"hand over {own}, as in fit" if own else "leave module= out")
 
 

@@ -136,8 +136,8 @@ def _train(
     group: AbstractGroup = ONE,
 ) -> RunFolder:
     if own is not None and not isinstance(own, nn.Module):
-        message = f"fit takes a torch.nn.Module, and was given a {type(own).__name__}."
-        raise UsageError("USAGE-MODULE", message, fix="hand over an instance of your class; isthmus.train needs none")
+        message = f"fit takes a torch.nn.Module, and got a {type(own).__name__}."
+        raise UsageError("USAGE-MODULE", message, fix="pass an instance of your class; isthmus.train needs none")
     with group.together():
         with in_turn(group, config):
             splits = prepare.read_splits(config, data, display, target)
@@ -232,7 +232,7 @@ def _check_output(model: AbstractModel, prepared: Prepared, output: str, display
     inside, what = low >= 0 and high <= 1, f"{type(model.own).__name__} gives values from {low:.3g} to {high:.3g}"
     if model.likelihood.params_range is not None and not inside:
         fix = 'pass output="logits"' if output == "probabilities" else 'pass likelihood="bernoulli"'
-        raise UsageError("USAGE-OUTPUT", f"{what}, which are no probabilities.", fix=fix)
+        raise UsageError("USAGE-OUTPUT", f"{what}, which are not probabilities.", fix=fix)
     if model.likelihood.params_range is None and inside:
         display.say(f'note: {what}, as if it ended in a sigmoid; if so, pass output="probabilities"')
 

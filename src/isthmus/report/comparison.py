@@ -99,7 +99,7 @@ def _sentence(found: Sequence[RunData], names: Sequence[str]) -> str:
     if not same_test(found):
         return "These runs were tested on different data, so their numbers cannot be compared with each other."
     if len({m.noise for m in found}) > 1:
-        return "These runs were given different noise, so their errors answer different questions."
+        return "These runs were given different noise, so their errors cannot be compared."
     errors = sorted(
         (m.metrics["test"]["mse"], n) for m, n in zip(found, names, strict=True) if finite(_value(m, ("test", "mse")))
     )
@@ -130,9 +130,7 @@ def _numbers(found: Sequence[RunData], names: Sequence[str]) -> Section:
     read = f"One row per run, measured {on}. "
     read += "The best of a column is bold; a difference in the third digit is within what another seed would change."
     if not comparable:
-        read = (
-            f"One row per run, measured {on}. None is marked as the best, because they were asked different questions."
-        )
+        read = f"One row per run, measured {on}. None is marked as the best, because they were measured differently."
     return Section("numbers", "Numbers", "numbers.html", read, {"heads": [m.name for m in measures], "rows": rows})
 
 

@@ -19,6 +19,9 @@ LEVELS_NEAR = 1.0  # times the curves' own span: levels farther away would flatt
 FAR = 100.0  # heights above the axis: what is farther away looks upright all the same
 EDGE = 0.1  # of the width; names of groups that stand nearer to the side would be cut off there
 MOST_TICKS = 6
+COLORS, SHAPES = 10, 3  # of points; more colors than ten nobody tells apart, so further groups have another shape
+WIDE, NARROW = (700, 544), (330, 352)  # pixels of a map on a desktop and on a phone
+LETTER, LINE = 11, 22  # pixels of a letter's width and of a line in a group's name, 18 pixels and bold
 
 
 @dataclass(frozen=True)
@@ -176,18 +179,45 @@ def bar(share: float, kind: str = "") -> Html:
     return html(root)
 
 
+def spot(group: int) -> str:
+    """The look of a group in style.css: one of ten colors, filled for the first ten groups, then a ring, then outlined.
+
+    >>> spot(3), spot(13), spot(23)
+    ('c3', 'c3 round-1', 'c3 round-2')
+    """
+    color, turn = f"c{group % COLORS}", group // COLORS % SHAPES
+    return f"{color} round-{turn}" if turn else color
+
+
 def scatter(points: np.ndarray, groups: Sequence[int], names: dict[int, str], *, label: str) -> Html:
-    """Points (N, 2) in [0, 1], each of its group's color, with the groups' names at their middles."""
+    """Points (N, 2) in [0, 1], each with its group's look, and the groups' names at their middles, where none would
+    cover another; the legend has them all.
+    """
     root = element("svg", {"class": "plot map", "role": "img", "aria-label": label})
     for (px, py), group in zip(points.tolist(), groups, strict=True):
         place = {"cx": _percent(px), "cy": _percent(1 - py), "r": "3"}
-        root.append(element("circle", {"class": f"dot c{group % 10}"} | place))
+        root.append(element("circle", {"class": f"dot {spot(group)}"} | place))
+    middles = {group: np.median(points[np.asarray(groups) == group], axis=0) for group in names}
+    wide, narrow = (_apart(names, middles, size) for size in (WIDE, NARROW))
     for group, name in names.items():
-        middle = np.median(points[np.asarray(groups) == group], axis=0)
+        if group not in wide:
+            continue
+        middle = middles[group]
         place = {"x": _percent(float(middle[0])), "y": _percent(1 - float(middle[1])), "dy": "6"}
         side = " first" if middle[0] < EDGE else " last" if middle[0] > 1 - EDGE else ""
-        root.append(element("text", {"class": f"group t{group % 10}{side}"} | place, name))
+        root.append(element("text", {"class": f"group{side}{'' if group in narrow else ' wide-only'}"} | place, name))
     return html(root)
+
+
+def _apart(names: dict[int, str], middles: dict[int, np.ndarray], size: tuple[int, int]) -> set[int]:
+    """The groups whose names lie on no earlier name, on a map of this size in pixels."""
+    kept: dict[int, tuple[float, float, float]] = {}
+    for group, name in names.items():
+        width, (x, y) = LETTER * len(name), middles[group] * size
+        left = x if x < EDGE * size[0] else x - width if x > (1 - EDGE) * size[0] else x - width / 2
+        if all(left + width < a or a + w < left or abs(y - b) > LINE for a, w, b in kept.values()):
+            kept[group] = (left, width, y)
+    return set(kept)
 
 
 def _percent(share: float) -> str:

@@ -110,7 +110,9 @@ class Density:
             return density
         except (KeyError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
             message = f"the density in the run folder cannot be used: {error}."
-            raise ModelFileError("LATENT-FILE", message, fix="remove RUN/latent/density, which is made anew") from None
+            raise ModelFileError(
+                "LATENT-FILE", message, fix="remove RUN/latent/density, which is made again when it is needed"
+            ) from None
 
 
 def fit_gaussian(codes: np.ndarray) -> Density:

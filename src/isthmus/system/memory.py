@@ -65,7 +65,7 @@ def parse_bytes(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
     size = float(found[1]) * (1024 if found[3] else 1000) ** UNITS[found[2].upper()] if found else 0.0
     if not 1 <= size < UNLIMITED:
-        message = f"--memory {text!r} is no size of memory."
+        message = f"--memory {text!r} is not a size of memory."
         raise UsageError("USAGE-MEMORY", message, fix="write it as --memory 800MB or --memory 1.5GB")
     return int(size)
 

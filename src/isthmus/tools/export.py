@@ -158,7 +158,7 @@ def compared(
 
 def _unequal(part: str, path: Path, what: str) -> ModelFileError:
     message = f"the {part} as ONNX does not do what the model does: {what}. {path} was not written."
-    return ModelFileError("MODEL-ONNX", message, fix="report it, with the versions that `isthmus doctor` tells")
+    return ModelFileError("MODEL-ONNX", message, fix="report it, with the versions that `isthmus doctor` prints")
 
 
 def _form(values: np.ndarray) -> str:

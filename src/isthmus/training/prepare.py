@@ -26,6 +26,7 @@ from isthmus.data.samples import Bundle, Samples
 from isthmus.data.series.series_reading import as_series, known_series, refuse_series_options
 from isthmus.data.series.series_split import divide_series
 from isthmus.data.stored_rows import StoredRows
+from isthmus.data.unrepeated import without_duplicates
 from isthmus.data.whole_images import WholeImages
 from isthmus.errors import DataError, UsageError
 from isthmus.models.abstract_model import AbstractModel
@@ -99,6 +100,8 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
         bundle = targets.of_bundle(bundle)
         paired = {role: targets.of_further(found, bundle.train) for role, found in others.items() if found is not None}
         others = others | paired
+    if options.duplicates == "drop":
+        bundle, others = without_duplicates(bundle, others)
     with allowed(options):
         return divided(bundle, options, config.training.seed, others)
 

@@ -43,7 +43,7 @@ def scored(loaded: LoadedRun, raw: np.ndarray) -> dict[str, Any]:
 def graded(p: float | None, outlier: bool, known: str, *, good: bool) -> tuple[str, str]:
     """Level and words for a p-value; a model that is not `good`, whose verdicts fail, calls nothing usual."""
     if p is None:
-        said = "Nothing was held apart to compare with, so no score can be called strange. More data to train on allows"
+        said = "Nothing was held out to compare with, so no score can be called strange. More data to train on allows"
         return "", f"{said} that."
     if outlier:
         return "warn", f"Stranger than nearly all {known} that the model knows."

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 ANSWERS = {  # status -> code and fix
     408: ("LIMIT-TIME", "send less at once"),
     413: ("LIMIT-SIZE", "send less at once"),
-    503: ("LIMIT-REQUESTS", "ask again in a moment, or close pages that are not looked at"),
+    503: ("LIMIT-REQUESTS", "try again in a moment, or close pages that you do not use"),
 }
 DRAINED, DRAIN_SECONDS = 8, 3.0  # limits' worth of bytes, and time, that a refused request may still send
 

@@ -17,7 +17,7 @@ from isthmus.web.bodies import (
 )
 
 ERRORS = {
-    400: "A request that cannot be meant: an unknown field, feature or noise.",
+    400: "A request that is not valid: an unknown field, feature or noise.",
     401: "The token is missing.",
     403: "Another host or another site.",
     408: "The request took too long to arrive.",

@@ -53,7 +53,7 @@ def _address(host: str) -> tuple[int, str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        message = f"--host {host} is no address of this machine: {error}."
+        message = f"--host {host} is not an address of this machine: {error}."
         raise UsageError("USAGE-HOST", message, fix="use 127.0.0.1, or leave --host out") from None
     family, _, _, _, sockaddr = found[0]
     return family, str(sockaddr[0])

@@ -66,7 +66,7 @@ def _refuse_overflow(raw: np.ndarray) -> None:
 
 
 def _too_far() -> DataError:
-    message = "the answer is no finite number: the input lies too far from what the model was trained on."
+    message = "the answer is not a finite number: the input lies too far from what the model was trained on."
     return DataError("DATA-VALUE", message, fix="send values nearer to those of the training data")
 
 

@@ -20,7 +20,7 @@ class ServedPhoto:
 
     def loaded(self) -> LoadedRun:
         """Raises: UsageError."""
-        message = "photo is no run: it cleans photographs, and has neither code nor data."
+        message = "photo is not a run: it cleans photographs, and has neither code nor data."
         raise UsageError("USAGE-PHOTO", message, fix="send photographs to /api/photograph, or serve a run")
 
     def networks(self) -> Networks:

@@ -55,7 +55,7 @@ def test_names_are_parted() -> None:
     assert parted("hub:a/b:0-9") == ("hub:a/b", "0-9")
     assert parted("hub:2024") == ("hub:2024", None)
     for text in ("hub:", "hub:@train", "hub:a@", "hub:a#@train"):
-        with pytest.raises(UsageError, match="is no name of a data set of the Hub"):
+        with pytest.raises(UsageError, match="is not a name of a data set on the Hub"):
             hub_name(text)
 
 

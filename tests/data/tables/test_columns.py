@@ -48,6 +48,17 @@ def test_fault_19_names_doubled_empty_or_blank() -> None:
     assert plan(["column_1", "a"], drop_columns=("column_1",)).features == (1,)
 
 
+def test_fault_166_an_index_without_a_name_that_holds_times_is_not_left_out() -> None:
+    with pytest.raises(DataError, match="name of its own") as e:
+        plan_columns(["", "a"], DataConfig(), name="t", texts=[""])
+    assert (
+        e.value.fix == "if it holds times, add --column column_1=time; if it only names the rows, --column column_1=id"
+    )
+    for options in (DataConfig(kinds=("column_1=time",)), DataConfig(time="column_1"), DataConfig(label="column_1")):
+        assert named(["", "a"], options) == ["column_1", "a"]
+    assert named(["", "a", ""], DataConfig(label="a")) == ["", "a", ""]
+
+
 def test_fault_24_columns_are_matched_by_name() -> None:
     assert match_columns(["b", "a", "c"], ["a", "b", "c"]) == [1, 0, 2]
     assert match_columns(["b", "kind", "a"], ["a", "b"], label="kind") == [2, 0]
@@ -120,5 +131,5 @@ def test_fault_138_the_fix_for_names_leaves_out_all_that_have_none_of_their_own(
         plan_columns(names, DataConfig(), name="t")
     wanted = ("column_1", "column_5", "column_4")
     assert str(e.value.fix).endswith(" ".join(f"--drop-column {column}" for column in wanted))
-    found = plan_columns(named(names, wanted), DataConfig(drop_columns=wanted), name="t")
+    found = plan_columns(named(names, DataConfig(drop_columns=wanted)), DataConfig(drop_columns=wanted), name="t")
     assert found.features == (1, 2)

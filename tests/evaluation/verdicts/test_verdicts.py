@@ -371,10 +371,13 @@ def test_targets_out_of_range() -> None:
         (100, "fail", "(10.0%), so the test flatters"),
     ],
 )
-def test_fault_41_train_and_test_overlap(n: int, level: str, words: str) -> None:
+def test_fault_41_165_train_and_test_overlap(n: int, level: str, words: str) -> None:
     found = verdict("train-test-overlap", n_overlap=n, n_duplicates=3)
     assert_found(found, level, words, "3 training images repeat an earlier one.")
-    assert found.try_next == (None if level == "pass" else "isthmus check mnist-2k")
+    expected = "isthmus train --config runs/a/config.toml --duplicates drop"
+    assert found.try_next == (None if level == "pass" else expected)
+    assert verdict("train-test-overlap", n_overlap=99, n_duplicates=1_590).try_next == "isthmus check mnist-2k"
+    assert "check" in str(verdict("train-test-overlap", n_overlap=99, options="--window 24").try_next)
 
 
 def test_tables_are_told_in_rows() -> None:

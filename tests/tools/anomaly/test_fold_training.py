@@ -65,9 +65,7 @@ def test_every_row_calibrates_once_by_a_model_that_did_not_see_it(fresh: Run, mo
         np.testing.assert_allclose(
             np.sort(fold.scores(out).score), np.sort(fold.calibration), rtol=1e-5, atol=1e-5
         )  # float32 products round by their place in a batch
-    start = (
-        "0 samples were held apart, too few for a rate of 0.02; 5 further models are trained, each without a part of "
-    )
+    start = "0 samples were held out, too few for a rate of 0.02; 5 further models are trained, each without a part of "
     assert [line.partition("(about")[0] for line in said] == [f"{start}the 72 rows "]
 
 

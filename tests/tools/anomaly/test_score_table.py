@@ -242,4 +242,4 @@ def test_fault_91_pieces_of_a_photograph_calibrate_as_one(tmp_path: Path) -> Non
     shutil.rmtree(run.path / "latent" / "anomaly")
     before = score_table.score(Run(run.path), tmp_path / "new.npy", tmp_path / "s2.csv")
     assert before.n_calibration == 36  # half of the pieces, as then
-    assert any("false alarms may come oftener than stated" in said for said in before.said)
+    assert any("false alarms may be more frequent than stated" in said for said in before.said)

@@ -50,7 +50,7 @@ def test_what_an_edit_of_a_measure_reached_is_told(digit_run: Run, tmp_path: Pat
     assert moved["reached"] == pytest.approx(change, rel=1e-3)
     kept = digit_run.prepared.splits.train.x[digit_run.latent.rows]
     assert moved["asked"] == pytest.approx(-0.5 * np.nanstd(measure("slant", kept)))
-    assert f"slant: asked {moved['asked']:+.3g}, reached {moved['reached']:+.3g} on average" in made.said
+    assert f"slant: wanted {moved['asked']:+.3g}, reached {moved['reached']:+.3g} on average" in made.said
 
 
 def test_a_column_that_the_code_cannot_hold_falls_short_and_that_is_said(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_source_in_two_parts_is_read_by_either(denoiser: Run, digits: tiny.Dig
 
 
 def test_a_scale_that_the_model_was_not_trained_with_is_refused(denoiser: Run, images_file: Path) -> None:
-    with pytest.raises(UsageError, match="--scale cannot be chosen anew: the model scales its input as in training"):
+    with pytest.raises(UsageError, match="--scale cannot be chosen again: the model scales its input as in training"):
         read_input(denoiser, images_file, {"scale": "minmax"})
     assert len(read_input(denoiser, images_file, {"scale": "auto"})) == 200
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,16 @@ def test_honest_samples_are_no_copies() -> None:
     assert not found.suspicious
     assert found.text.startswith("No sign of copying: ")
     assert f"{found.n_near} of 500 new samples" in found.text
+
+
+def test_fault_167_beside_a_test_set_unlike_training_no_copies_are_claimed() -> None:
+    train, new = cloud(2_000, 0), cloud(500, 1)
+    far = check_copies(new, train, cloud(500, 2) + 9)  # a rising series: the test lies beyond all of training
+    assert far.suspicious
+    unlike = replace(far, unlike=True)
+    assert not unlike.suspicious
+    assert not unlike.tellable
+    assert unlike.text.startswith("The test data is unlike the training data")
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])

@@ -150,7 +150,7 @@ class Carrier:
         low, high = (float(v) for v in torch.aminmax(values))
         if not np.isfinite([low, high]).all():
             without = not self.preprocess.is_image and self.preprocess.fill is None
-            fix = "remove or replace them" + "; a table's model that is trained anew fills gaps with medians" * without
+            fix = "remove or replace them" + "; a table's model that is trained again fills gaps with medians" * without
             raise DataError("DATA-VALUE", "the input holds NaN or infinite values.", fix=fix)
         if self.preprocess.range and self.preprocess.offset is None and (low < 0 or high > 1):
             message = f"float images have values from {low:g} to {high:g}; 0 to 1 are allowed."

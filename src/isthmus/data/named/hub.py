@@ -54,7 +54,7 @@ def hub_name(text: str) -> HubName:
     name, at, split = text.removeprefix(PREFIX).partition("@")
     name, sharp, subset = name.partition("#")
     if not name.strip(" /") or (at and not split) or (sharp and not subset):
-        raise UsageError("USAGE-SOURCE", f"{printable(text)} is no name of a data set of the Hub.", fix=HOW)
+        raise UsageError("USAGE-SOURCE", f"{printable(text)} is not a name of a data set on the Hub.", fix=HOW)
     return HubName(name, subset or None, split or None)
 
 

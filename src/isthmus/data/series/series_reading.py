@@ -145,7 +145,10 @@ def _skipped(column: TableColumn) -> TableColumn:
 
 
 def refuse_series_options(options: DataConfig) -> None:
-    """Raises: UsageError for options of a series where no window is asked for."""
+    """Raises: UsageError for options of a series where no window is wanted, and for one that would tear it apart."""
+    if options.window is not None and options.duplicates == "drop":
+        message = "--duplicates drop would leave gaps in a series, whose rows are not samples by themselves."
+        raise UsageError("USAGE-WINDOW", message, fix="leave --duplicates out")
     given: Sequence[str] = [f"--{name}" for name in ("stride", "time") if getattr(options, name) is not None]
     if given and options.window is None:
         message = f"{' and '.join(given)} says nothing of a table whose rows are samples by themselves."

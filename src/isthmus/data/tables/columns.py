@@ -48,7 +48,7 @@ def plan_columns(
     """
     beside = [column for column in (options.label, options.group) if column is not None]
     names = as_asked(names, [*(expected or ()), *options.drop_columns, *beside])
-    refuse_bad_names(names, options.drop_columns, name)
+    refuse_bad_names(names, options.drop_columns, name, texts)
     if expected is None:
         _refuse_several_unknown(names, options, name)
     kept = [i for i, column in enumerate(names) if column not in options.drop_columns]
@@ -119,8 +119,8 @@ def _matching_fix(missing: list[str], extra: list[str]) -> str:
     return f'rename "{near[0]}" to "{missing[0]}"' if near else "give the table the columns that are missing"
 
 
-def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str) -> None:
-    """Checks that every column has a name of its own.
+def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str, texts: Sequence[str] = ()) -> None:
+    """Checks that every column has a name of its own; `texts` are the columns that hold texts.
 
     Raises: DataError listing all that have none, or one that others have. `column_7` stands for the seventh.
     """
@@ -141,12 +141,21 @@ def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str) ->
     fix = f"give every column a name of its own, or leave {'them' if len(problems) > 1 else 'it'} out with {drop}"
     if empty == ["column_1"] and not further:
         fix = "if it only numbers the rows, as pandas writes it, leave it out with --drop-column column_1"
+        if names[0] in texts:  # the index of a data frame is often a time or a name
+            fix = "if it holds times, add --column column_1=time; if it only names the rows, --column column_1=id"
     raise DataError("DATA-HEADER", f"{name}: not every column has a name of its own.", fix=fix, problems=problems)
 
 
-def named(names: Sequence[str], dropped: Sequence[str]) -> list[str]:
-    """The names, with `column_7` for columns that are dropped under that name."""
-    return [f"column_{i + 1}" if f"column_{i + 1}" in dropped else column for i, column in enumerate(names)]
+def named(names: Sequence[str], options: DataConfig) -> list[str]:
+    """The names, with `column_7` for columns that are dropped under that name, and for one without a name that an
+    option calls so.
+    """
+    given = {options.label, options.group, options.time, *(kind.rpartition("=")[0] for kind in options.kinds)}
+    addresses = [f"column_{i + 1}" for i in range(len(names))]
+    return [
+        address if address in options.drop_columns or (address in given and not column.strip()) else column
+        for address, column in zip(addresses, names, strict=True)
+    ]
 
 
 def _label(

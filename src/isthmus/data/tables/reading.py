@@ -113,7 +113,7 @@ def _from_text(
         expected=_names_of(expected),
         guess_label=guess_label,
         by_place=dialect.names is None,
-        texts=texts if options.label is not None else (),
+        texts=texts,
     )
     findings = Findings(
         file.name,
@@ -148,7 +148,7 @@ def _from_frame(
     guess_label: bool,
     mixed: bool = False,
 ) -> Samples:
-    names = named(frame.names, options.drop_columns)
+    names = named(frame.names, options)
     texts = [column for column, kind in zip(names, frame.types, strict=True) if kind in TEXTS]
     options = _settled(options, expected, names)
     wanted = _names_of(expected)
@@ -267,7 +267,7 @@ def _turned_out_mixed(
 def names_of_header(dialect: Dialect, options: DataConfig) -> list[str]:
     if dialect.names is None:
         return [f"column_{i + 1}" for i in range(dialect.n_columns)]
-    return named(dialect.names, options.drop_columns)
+    return named(dialect.names, options)
 
 
 def counting_rows(dialect: Dialect) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from isthmus.evaluation.figures.canvas import SMALL, Page, fitted, look
+from isthmus.evaluation.figures.canvas import MUTED, SMALL, Page, fitted, look
 from isthmus.evaluation.figures.contact_sheets import (
     GAP,
+    LABEL,
     AbstractRow,
     PictureRow,
     TextRow,
@@ -70,14 +71,30 @@ class EndsRow(AbstractRow):
         page.frames([(x, y, tile[1], tile[0]) for x in ends])
 
 
+@dataclass(frozen=True)
+class EndsText(AbstractRow):
+    """Two texts, from the first column on and up to the last; of a long one the end is kept."""
+
+    title: str
+    texts: Sequence[str]
+
+    def height(self, tile: tuple[int, int]) -> int:
+        return LABEL
+
+    def draw(self, page: Page, xs: Sequence[int], y: int, tile: tuple[int, int]) -> None:
+        left, right = xs[0], xs[-1] + tile[1]
+        first, last = (fitted(text, (right - left - GAP) / 2, SMALL, keep="end") for text in self.texts)
+        page.text(first, left, y + LABEL / 2, size=SMALL, color=MUTED, ha="left")
+        page.text(last, right, y + LABEL / 2, size=SMALL, color=MUTED, ha="right")
+
+
 @look()
 def between(ends: np.ndarray, captions: Sequence[str], frames: dict[str, np.ndarray]) -> Figure:
     """Two given images (2, C, H, W) with a caption each and, a row a path, the way between their reconstructions,
     (N, C, H, W) each."""
     n = len(next(iter(frames.values())))
     shown = np.linspace(0, n - 1, min(n, MOST_COLUMNS)).round().astype(int)
-    apart = [captions[0], *[""] * (len(shown) - 2), captions[1]]
-    rows: list[AbstractRow] = [TextRow("", apart), EndsRow("given", pictures(ends))]
+    rows: list[AbstractRow] = [EndsText("", captions), EndsRow("given", pictures(ends))]
     rows += [PictureRow(path, pictures(images[shown])) for path, images in frames.items()]
     return sheet(rows, len(shown), tile_size(ends.shape[2:], len(shown))).figure
 

@@ -121,7 +121,8 @@ def differences(train: np.ndarray, test: np.ndarray, columns: tuple[str, ...] | 
     spread = np.maximum(train.std(0, dtype=np.float64), 1e-12)
     moved = (test.mean(0, dtype=np.float64) - train.mean(0, dtype=np.float64)) / spread
     wider = test.std(0, dtype=np.float64) / spread
-    far = np.maximum(np.abs(moved) / SHIFTED, np.abs(np.log2(np.maximum(wider, 1e-12))))
+    # A column that varies less than in training costs nothing more, so only a wider one counts.
+    far = np.maximum(np.abs(moved) / SHIFTED, np.log2(np.maximum(wider, 1e-12)))
     order = [int(k) for k in np.argsort(-far, kind="stable")[:3] if far[k] > 1]  # three say which; all stand in `check`
     names = [printable(columns[k]) if columns else f"column_{k + 1}" for k in order]
     moves = [f'"{n}" (mean {moved[k]:+.3g}, spread {wider[k]:.3g})' for n, k in zip(names, order, strict=True)]

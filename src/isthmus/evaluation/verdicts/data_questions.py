@@ -21,7 +21,7 @@ def value_range(case: Case) -> Verdict | None:
         text = f"Nearly all training images lie {ends}, a small part of [0, 1]; single ones reach from"
         text += f" {number(spans.low)} to {number(spans.high)}, so check those before the range is spread."
         return Verdict("value-range", "warn", text, case.facts.check())
-    text = f"The training images use a small part of [0, 1], {ends}, where costs hardly tell right from wrong."
+    text = f"The training images use a small part of [0, 1], {ends}, where the cost hardly separates right from wrong."
     if spans.high <= TWICE:
         text += " They look as if they had been divided by 255 twice."
     return Verdict("value-range", "warn", text, case.facts.train("--scale minmax"))

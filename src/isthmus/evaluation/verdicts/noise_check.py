@@ -99,7 +99,7 @@ def _about_correlation(
         return None
     return (
         "The input carries correlated noise, which this model was not trained for, so expect it to stay as if it were "
-        f"part of the picture: in flat parts neighboring pixels go together by {correlation:.2f}, in training's noise "
+        f"part of the picture: in flat parts neighboring pixels correlate by {correlation:.2f}, in training's noise "
         f"by {known:.2f}."
     )
 

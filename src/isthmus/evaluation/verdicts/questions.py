@@ -79,9 +79,9 @@ def beats_pca(case: Case) -> Verdict | None:
         return None
     if case.pca_loses_nothing:
         text = (
-            f"PCA with {k:.0f} numbers loses nothing (mean squared error {number(other)}), so it is no rival, and the"
+            f"PCA with {k:.0f} numbers loses nothing (mean squared error {number(other)}), so it is no useful baseline,"
         )
-        text += f" code is longer than the {case.sample}s need: nothing has to be compressed."
+        text += f" and the code is longer than the {case.sample}s need: nothing has to be compressed."
         return Verdict("beats-pca", "warn", text, case.facts.train(f"--z-size {max(1, round(z_size) // 2)}"))
     if case.bits is not None:
         return _beats_pca_in_bits(case, mse, other, k)
@@ -240,4 +240,12 @@ def train_test_overlap(case: Case) -> Verdict | None:
         return Verdict("train-test-overlap", "pass", f"{numbers}, too few to matter.{repeats}")
     level: Level = "fail" if share >= OVERLAP_FAIL else "warn"
     text = f"{numbers} ({share:.1%}), so the test flatters the model.{repeats}"
-    return Verdict("train-test-overlap", level, text, facts.check())
+    return Verdict("train-test-overlap", level, text, _without_repeats(case))
+
+
+def _without_repeats(case: Case) -> str | None:
+    """The command that trains without repeats; of a series, or where most samples repeat, the one that looks at it."""
+    facts, n_train = case.facts, case.metrics["data"].get("n_train", 0)
+    if 2 * (facts.n_duplicates or 0) > n_train or "--window" in facts.options:
+        return facts.check()
+    return facts.train("--duplicates drop")

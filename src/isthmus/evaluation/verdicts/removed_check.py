@@ -26,7 +26,7 @@ def removed_structure(case: Case) -> Verdict | None:
         return None
     removed, noise = block["removed"], block["estimated"]
     level, found = _found(removed, noise)
-    text = f"{found} No clean image is known, so no PSNR can be told. {_numbers(removed, noise)}"
+    text = f"{found} No clean image is known, so no PSNR can be computed. {_numbers(removed, noise)}"
     return Verdict("structure-removed", level, text, None if level == "pass" else case.train_longer())
 
 
@@ -39,7 +39,10 @@ def _found(removed: Mapping[str, float], noise: Mapping[str, Any]) -> tuple[Any,
     if ratio < TOO_LITTLE:
         return "warn", "Much of the noise was left in: less was taken away than there is in flat parts."
     if abs(max(removed["beside"], removed["below"], key=abs) - noise["lags"][0]) > OTHER_NEIGHBORS:
-        return "warn", "What was removed is unlike the noise: its neighbors go together otherwise than in flat parts."
+        return (
+            "warn",
+            "What was removed is unlike the noise: its neighboring pixels are correlated otherwise than in flat parts.",
+        )
     return "pass", "What was removed looks like noise: as strong as in flat parts, and no stronger at detail."
 
 

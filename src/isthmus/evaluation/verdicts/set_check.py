@@ -80,7 +80,7 @@ def check_set(run: RunFolder, samples: Samples, *, noisy: bool = False, scored: 
         facts = set_facts(run.path)
         scale = None if scored is not None else NeighborScore.of_run(run, facts, noisy=noisy)
     except ModelFileError as error:  # what was asked for can be done all the same
-        return SetCheck(None, f"whether the set is like the training data cannot be told: {error.message}")
+        return SetCheck(None, f"whether the set is like the training data cannot be checked: {error.message}")
     raw = np.asarray(samples.x[rows[spread(len(rows), MOST)]])
     x = as_input(raw, run.model.preprocess)
     if scored is not None:

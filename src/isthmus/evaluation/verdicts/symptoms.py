@@ -174,10 +174,17 @@ def dead_units(case: Case) -> Verdict | None:
     if not len(silent):
         return Verdict("dead-units", "pass", f"All {Z} units of the code are in use: {numbers}.")
     level: Level = "fail" if len(silent) >= MANY * Z else "warn"
-    does = f"hardly change with the {case.sample}" if effects is None else "change nothing when they are taken out"
+    does = _does_nothing(len(silent), case.sample if effects is None else None)
     text = f"{len(silent)} of {Z} units of the code {does} ({_units(silent)})"
     fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(silent)}")
     return Verdict("dead-units", level, f"{text}: {numbers}.", fix)
+
+
+def _does_nothing(n: int, sample: str | None) -> str:
+    """The verb for n units; `sample` where only their values were looked at."""
+    if sample is not None:
+        return f"hardly change{'s' if n == 1 else ''} with the {sample}"
+    return "changes nothing when it is taken out" if n == 1 else "change nothing when they are taken out"
 
 
 def without_effect(case: Case, effects: np.ndarray) -> np.ndarray:

@@ -13,7 +13,12 @@ from isthmus.evaluation.verdicts.data_facts import Spans, Swallowed
 from isthmus.wording import shell_word
 
 USUAL_STEPS = STEPS
-DIVIDING = {"--limit", "--validation", "--test"}  # which `isthmus check` has not: it looks at all of the data
+DIVIDING = {
+    "--limit",
+    "--validation",
+    "--test",
+    "--duplicates",
+}  # which `isthmus check` has not: it looks at all of the data
 SHORT = 0.25  # of the usual steps: by a quarter of its schedule a network on MNIST has long beaten the mean image
 
 

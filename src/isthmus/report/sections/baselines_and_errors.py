@@ -131,7 +131,7 @@ def _errors(x: torch.Tensor, x_hat: torch.Tensor) -> list[float]:
 def _read_rivals(run_data: RunData, found: dict[str, float]) -> str:
     ours = found.get("this model")
     others = {name: mse for name, mse in found.items() if name != "this model"}
-    said = ["An autoencoder is worth its training only if it beats two rivals that need none."]
+    said = ["An autoencoder is worth its training only if it beats two baselines that need none."]
     said.append(f"The mean {run_data.sample} is the same answer for every input;")
     said.append("PCA is the best code of the same size that straight lines alone can make.")
     nothing = [name for name, mse in others.items() if mse < NOTHING]
@@ -147,6 +147,11 @@ def _read_rivals(run_data: RunData, found: dict[str, float]) -> str:
     return " ".join(said)
 
 
+def _address(name: str) -> str:
+    """A row number with its sign, a file as it is named."""
+    return f"#{name}" if name.isdecimal() else name
+
+
 def by_class(run_data: RunData) -> Section | None:
     """The mean error of every class, and the ten test samples with the largest error."""
     errors, passed, test = run_data.errors, run_data.passed, run_data.test
@@ -159,7 +164,8 @@ def by_class(run_data: RunData) -> Section | None:
     gaps = np.abs(x - x_hat).mean(1)
     heats = [tiles.heat(gap, float(gaps.max())) for gap in gaps]
     columns = [
-        {"id": test.id_of(int(row)), "class": run_data.class_of(int(row)), "x": a, "x_hat": b, "gap": gap,
+        {"id": test.id_of(int(row)), "number": _address(test.id_of(int(row))),
+         "class": run_data.class_of(int(row)), "x": a, "x_hat": b, "gap": gap,
          "mse": numeral(float(errors[row]))}
         for row, a, b, gap in zip(worst, tiles.tiles(x), tiles.tiles(x_hat), heats, strict=True)
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from isthmus.evaluation.metrics.forward_pass import PassedSamples
 from isthmus.report.markup import numeral
 from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
-from isthmus.wording import three_digits
+from isthmus.wording import counted, three_digits
 
 MOST_VALUES = 2**23  # looked at, in rows spread evenly: 64 MB as float64, and means that more would not move
 MOST_COLUMNS = 200  # rows of the table of columns; of more the worst are told
@@ -148,13 +148,15 @@ def _read(run_data: RunData, kept: np.ndarray, names: list[str], order: np.ndarr
     n, series = about["n_test"], about.get("series")
     long = f" for its {series['window']:,} rows" if series else ""
     said = [
-        f"Each {sample} of the table has {len(names):,} columns and goes through a code of "
-        f"{run_data.metrics.get('z_size')} numbers{long}. A bar shows how much of a column's ups and downs comes back, "
+        f"Each {sample} of the table has {counted(len(names), 'column')} and goes through a code of "
+        f"{run_data.metrics.get('z_size')} numbers{long}. A bar shows how much of a column's variation comes back, "
         f"over the {n:,} test {sample}s: 100% is a perfect copy, 0% no better than always answering with the mean."
     ]
-    if known.size:
+    if known.size and known.min() < 0:
+        said.append(f"Below 0% the mean of the training {sample}s would be the better answer.")
+    if known.size > 1:
         said.append(
-            f"In the middle it is {float(np.median(known)):.1%}; least of all comes back of {names[order[0]]}, "
+            f"The median is {float(np.median(known)):.1%}; least of all comes back of {names[order[0]]}, "
             f"{float(known.min()):.1%}"
             + (", so that column shares little with the others, or is noise." if known.min() < LITTLE else ".")
         )

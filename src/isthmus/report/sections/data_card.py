@@ -78,8 +78,9 @@ def _validation(run_data: RunData) -> str:
 def _read(run_data: RunData) -> str:
     d, sample = run_data.metrics["data"], run_data.sample
     return (
-        f"The {d['n_train']:,} training {sample}s move the weights, {_validation(run_data)}, "
-        f"and the {d['n_test']:,} test {sample}s are used once, after the end: every number "
-        "on this page that does not say otherwise is from them. They chose nothing in this run; whoever resumes it, or "
-        "follows what a verdict tries, looks at them again. Duplicates between training and test would flatter it."
+        f"The network is trained on the {d['n_train']:,} training {sample}s, {_validation(run_data)}, "
+        f"and the {d['n_test']:,} test {sample}s are used once, at the end: every number "
+        "on this page is from them, unless it says otherwise. Nothing in this run was chosen by them. Resuming the "
+        "run, or trying what a verdict suggests, uses them again. Test samples that are also in the training data make "
+        "the model look better than it is."
     )

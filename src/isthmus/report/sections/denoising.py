@@ -37,7 +37,7 @@ def denoising(run_data: RunData) -> Section | None:
         return None
     content = {"table": _table(block), "pictures": _pictures(run_data), "noise": block["noise"], "n": block.get("n")}
     content |= {"measure": measure_of(block).name, "samples": f"{run_data.sample}s"}
-    return Section("denoising", "Noise in, clean out", "denoising.html", _read(run_data, block), content)
+    return Section("denoising", "Denoising: noise in, clean out", "denoising.html", _read(run_data, block), content)
 
 
 def _pictures(run_data: RunData) -> dict[str, Any] | None:
@@ -58,7 +58,7 @@ def _pictures(run_data: RunData) -> dict[str, Any] | None:
     columns, side = min(COLUMNS, len(rows)), tiles.SIDE if len(rows) <= FEW else tiles.SIDE // 2
     sheets = {name: tiles.montage(x, columns, side=side) for name, x in images.items()}
     about = {"noisy": "with noise", "denoised": "as this model gives them back", "clean": "as they were"}
-    about |= {"taken away": "less what this model makes of them, enlarged around gray"}
+    about |= {"taken away": "minus the model's output, with the contrast raised"}
     alts = {name: f"{len(rows)} test images ({each}) {about[name]}{_mean_db(images, name)}" for name in sheets}
     size = images["noisy"].shape
     lines = -(-len(rows) // columns)

@@ -105,12 +105,12 @@ def _decoded(model: Model, codes: np.ndarray) -> torch.Tensor:
 def _read(run_data: RunData, std: np.ndarray, units: list[int]) -> str:
     model, said = run_data.model, ["No image went in here: these are codes that no image has, decoded."]
     if model is not None and model.bottleneck.has_prior:
-        said.append(f"The first {DRAWN} are drawn from the distribution that training pressed the codes towards.")
+        said.append(f"The first {DRAWN} are drawn from the distribution that training pushes the codes towards.")
     elif model is not None and model.bottleneck.continuous:
         said.append(
             f"The first {DRAWN} are drawn at random around the mean of the training codes, as spread and as correlated "
-            "as those are. Nothing in this training asked that such codes give good images, so blends of several are "
-            "to be expected; the recipe vae asks for it."
+            "as those are. This training does not make such codes give good images, so blends of several are to be "
+            "expected; the recipe vae does."
         )
     if units:
         widths = f"{three_digits(float(std[units].min()))} to {three_digits(float(std[units].max()))}"

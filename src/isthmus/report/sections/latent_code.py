@@ -11,7 +11,7 @@ from isthmus.evaluation.figures.data_pictures import as_pictures
 from isthmus.evaluation.verdicts.symptoms import LEAST_CODES, dead, stuck
 from isthmus.report import tiles
 from isthmus.report.markup import legible, numeral
-from isthmus.report.plots import histogram, scatter
+from isthmus.report.plots import histogram, scatter, spot
 from isthmus.report.run_data import RunData, Section
 from isthmus.tools.exploration.projection import LEAST as LEAST_MAPPED
 from isthmus.tools.exploration.projection import project
@@ -119,7 +119,7 @@ def _map(run_data: RunData, rows: np.ndarray, points: np.ndarray) -> dict[str, A
     found = [legible(f"{run_data.class_of(int(row))} · {test.id_of(int(row))}".strip(" ·")) for row in rows]
     script: dict[str, Any] = {"points": np.round(at, 4).tolist(), "names": found}
     content: dict[str, Any] = {"map": scatter(at, labels.tolist(), names, label=label), "sprite": None}
-    content["legend"] = [{"name": name, "kind": f"c{k % 10}"} for k, name in names.items()]
+    content["legend"] = [{"name": name, "kind": spot(k)} for k, name in names.items()]
     if run_data.is_image:
         sheet, width, height = tiles.sprite(
             as_pictures(passed.inputs(rows), of=passed.model.preprocess), SPRITE_COLUMNS, THUMB
@@ -138,10 +138,12 @@ def _read(run_data: RunData, z: np.ndarray, silent: set[int], ends: set[int], pl
         f"standard deviations go from {three_digits(float(spread.min()))} to {three_digits(float(spread.max()))}."
     ]
     if silent:
-        said.append(f"{len(silent)} of {z.shape[1]} are dead, marked in red: they answer the same to everything.")
+        said.append(
+            f"{len(silent)} of {z.shape[1]} are dead, marked in red: they have the same value for every sample."
+        )
     else:
         said.append("None is dead.")
     if ends:
         said.append(f"{len(ends)} are stuck at the ends of their range, marked too: they can hardly learn any more.")
-    said.append(f"The map lays the codes out {plane}: what lies close together there, the network takes for similar.")
+    said.append(f"The map lays the codes out {plane}: points that lie close together are similar to the network.")
     return " ".join(said)

@@ -48,7 +48,7 @@ def architecture(run_data: RunData) -> Section | None:
 def _isthmus(values: int, z_size: int, sample: str) -> str:
     said = f"The orange bar is the isthmus: {values:,} values have to pass through {z_size:,}"
     if z_size >= values:
-        return f"{said}, which is no narrow place: all of them could be handed on as they are."
+        return f"{said}, which is no bottleneck: all of them could be passed on unchanged."
     return f"{said}, {values / z_size:.3g} times fewer, so the network must find what the {sample}s have in common."
 
 
@@ -100,7 +100,7 @@ def settings(run_data: RunData) -> Section:
         "facts": _facts(run_data),
     }
     read = (
-        f"The recipe {config.recipe}, and {len(changed)} settings that were given, or settled by the data and the "
+        f"The recipe {config.recipe}, and {len(changed)} settings that were given, or chosen from the data and the "
         f"machine. With the same "
         f"seed ({config.training.seed}), data, versions and threads, the command gives the same weights again."
     )
@@ -134,10 +134,10 @@ def _text(value: object) -> str:
 ENDINGS = {
     None: "not yet",
     "budget": "after all planned steps",
-    "patience": "as the validation cost did not fall any more",
+    "patience": "because the validation cost stopped falling",
     "request": "by hand, before all planned steps",
     "interrupted": "by Ctrl-C or another signal",
-    "diverged": "as the cost was no finite number",
+    "diverged": "because the cost was not a finite number",
     "failed": "by an error",
 }
 

@@ -100,9 +100,7 @@ class Detector:
         """What limits the p-values."""
         said, n = [], self.n
         if not n:
-            said.append(
-                f"no validation {self.unit} were held apart (too few), so every p-value is 1; train on more data"
-            )
+            said.append(f"no validation {self.unit} were held out (too few), so every p-value is 1; train on more data")
         elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
             folds = ", or of a table --false-alarms 0.01, for which further models are trained,"
             more = f"training on more data, or naming more with --validation{folds * self._is_table} allows a lower one"
@@ -110,8 +108,8 @@ class Detector:
             said.append(f"{least}; {more}")
         if n and not self.evidence.untouched:
             said.append(
-                "the run is from before its monitor left out the samples that calibrate: they helped to choose the "
-                "epoch, so false alarms may come a little oftener than stated; a run trained anew has no such doubt"
+                "an older version made this run: the samples that calibrate also helped to choose the epoch, "
+                "so false alarms may be slightly more frequent than stated; a new run does not have this problem"
             )
         return said
 

@@ -107,7 +107,7 @@ class Evidence:
         except (KeyError, TypeError, ValueError) as error:
             message = f"latent/{EVIDENCE} in the run folder cannot be used: {error}."
             raise ModelFileError(
-                "LATENT-FILE", message, fix=f"remove RUN/latent/{EVIDENCE}, which is made anew"
+                "LATENT-FILE", message, fix=f"remove RUN/latent/{EVIDENCE}, which is made again when it is needed"
             ) from None
 
     def _check(self, model: AbstractModel) -> None:

@@ -58,7 +58,7 @@ def _train(run: RunFolder, whole: Detector, rate: float, say: Callable[[str], ob
     seconds = _seconds(run, prepared)
     _refuse_slow(seconds, whole, rate)
     say(
-        f"{whole.n:,} {whole.unit} were held apart, too few for a rate of {rate:g}; {FOLDS} further models are "
+        f"{whole.n:,} {whole.unit} were held out, too few for a rate of {rate:g}; {FOLDS} further models are "
         f"trained, each without a part of the {len(rows):,} rows (about {seconds:.0f} s, once)"
     )
     for k, (train, out) in enumerate(fold_rows(units, FOLDS, seed)):
@@ -68,7 +68,7 @@ def _train(run: RunFolder, whole: Detector, rate: float, say: Callable[[str], ob
 
 def _refuse_slow(seconds: float, whole: Detector, rate: float) -> None:
     if seconds > LONGEST:
-        why = f"training {FOLDS} further models to hold every row apart once would take about {seconds:,.0f} s"
+        why = f"training {FOLDS} further models to hold every row out once would take about {seconds:,.0f} s"
         raise _refused(rate, whole, f"{why}, more than {LONGEST:.0f}")
 
 
@@ -102,7 +102,7 @@ def _prepared(run: RunFolder, whole: Detector, rate: float) -> Prepared:
     try:
         return run.prepared
     except DataError as error:
-        why = "to hold every row apart once, the training data is needed"
+        why = "to hold every row out once, the training data is needed"
         raise _refused(rate, whole, f"{why}: {error.message.rstrip('.')}") from None
 
 

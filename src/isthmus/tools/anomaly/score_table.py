@@ -71,8 +71,8 @@ def score(
     said += _about_groups(run, detector, samples)
     if n_trained:
         said.append(
-            f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; such score lower "
-            "than new ones do, so the rate of false alarms does not hold for them"
+            f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; these score "
+            "lower than new ones, so the rate of false alarms does not hold for them"
         )
     limit, n = detector.threshold(rate), detector.n
     drawn = None if picture is None else Path(picture)
@@ -151,8 +151,8 @@ def _about_groups(run: RunFolder, detector: Judge, samples: Samples) -> list[str
         ]
     if detector.unit == "samples" and samples.groups is not None and run.config.data.split == "shuffled":
         return [
-            "the run is from before samples that belong together were kept together: they calibrate as if each were by "
-            "itself, so false alarms may come oftener than stated; a run trained anew has no such doubt"
+            "an older version made this run, which did not keep samples that belong together in "
+            "one part, so false alarms may be more frequent than stated; a new run does not have this problem"
         ]
     return []
 

@@ -104,7 +104,7 @@ def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int
     n, m = len(detector.calibration), detector.evidence.independent
     said = []
     if not n:
-        said.append("no validation rows were held apart (too few), so every p-value is 1; train on more rows")
+        said.append("no validation rows were held out (too few), so every p-value is 1; train on more rows")
     else:
         least = f"the least p-value is {1 / (m + 1):.2g}"
         said.append(f"{n:,} rows calibrate the p-values; as they follow each other they count for {m:,.0f}, so {least}")
@@ -118,7 +118,7 @@ def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int
         )
     if n_trained:
         said.append(
-            f"{n_trained:,} of the {len(rows):,} rows are in windows that the run was trained on; such score lower "
+            f"{n_trained:,} of the {len(rows):,} rows are in windows that the run was trained on; these score lower "
             "than new ones do, so the rate of false alarms does not hold for them"
         )
     return said

@@ -79,7 +79,9 @@ class StepEvidence:
             return found
         except (KeyError, TypeError, ValueError) as error:
             message = f"latent/{STEPS} in the run folder cannot be used: {error}."
-            raise ModelFileError("LATENT-FILE", message, fix=f"remove RUN/latent/{STEPS}, which is made anew") from None
+            raise ModelFileError(
+                "LATENT-FILE", message, fix=f"remove RUN/latent/{STEPS}, which is made again when it is needed"
+            ) from None
 
 
 class StepDetector:

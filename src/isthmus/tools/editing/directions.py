@@ -58,7 +58,7 @@ def _kept(run: RunFolder, name: str) -> Feature:
     except ModelFileError as error:
         if error.code == "LATENT-STALE":
             error.message = f"the feature {name!r} was learned with other weights than {run.path} has now."
-            error.fix = f"learn it anew with `isthmus feature learn {shell_word(run.path)} {shell_word(name)} …`"
+            error.fix = f"learn it again with `isthmus feature learn {shell_word(run.path)} {shell_word(name)} …`"
         raise
 
 

@@ -154,7 +154,7 @@ def _moved(samples: Samples, before: Any, after: Any, edit: Edit, strength: floa
 def _reached(found: Mapping[str, Any], *, is_time: bool = False) -> str:
     asked, reached = found["asked"], found["reached"]
     words = [span(value) if is_time else f"{value:+.3g}" for value in (asked, reached)]
-    sentence = f"{found['name']}: asked {words[0]}, reached {words[1]} on average"
+    sentence = f"{found['name']}: wanted {words[0]}, reached {words[1]} on average"
     far = reached * asked < SHORT * asked**2
     return f"{sentence}; the code holds too little of it to be moved further" if far else sentence
 

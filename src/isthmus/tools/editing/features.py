@@ -88,7 +88,7 @@ class Feature:
             name, kind, method, unit = (str(part.about[key]) for key in ("name", "kind", "method", "unit"))
             return cls(name, kind, method, unit, **part.arrays, evidence=dict(part.about["evidence"]))
         except (KeyError, TypeError, ValueError) as error:
-            fix = "learn it anew with `isthmus feature learn`"
+            fix = "learn it again with `isthmus feature learn`"
             raise ModelFileError(
                 "LATENT-FILE", f"a feature in the run folder cannot be used: {error}.", fix=fix
             ) from None

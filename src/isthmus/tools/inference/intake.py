@@ -138,7 +138,9 @@ def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataC
     whole = {"limit": None, "validation": None, "test": None, "target": None}
     whole |= {"stream": "auto", "buffer": None, "held": None, "memory": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
-        message = f"--scale cannot be chosen anew: the model scales its input as in training ({run.config.data.scale})."
+        message = (
+            f"--scale cannot be chosen again: the model scales its input as in training ({run.config.data.scale})."
+        )
         raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
     return replace(run.config.data, **whole | _reading(run.model.preprocess) | dict(settings or {}))
 
@@ -246,7 +248,7 @@ def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:
     message = f"{samples.name}: {counted(int(gaps.sum()), 'value')} missing, and this model of before keeps no medians."
     whole = rows < len(samples)
     left_out = f"pass --missing drop ({rows:,} of {len(samples):,} rows left out), or "
-    raise DataError("DATA-MISSING", message, fix=f"{left_out * whole}train it anew: medians are kept now")
+    raise DataError("DATA-MISSING", message, fix=f"{left_out * whole}train it again: medians are kept now")
 
 
 def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> DataError:

@@ -1,4 +1,4 @@
-"""From one code to another: on the straight line, or on an arc around the middle of the codes."""
+"""From one code to another: on the straight line, or on an arc around the mean code."""
 
 from __future__ import annotations
 

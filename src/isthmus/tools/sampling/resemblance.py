@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ COMPARED = 1_000  # samples of each kind that precision and recall are told on: 
 LOOKED_UP = 500  # test samples whose nearest training sample is looked for: seconds among 60,000 digits
 NEAR = 0.01  # a sample nearer to a training sample than this share of the test samples are looks like a copy
 CHANCE = 0.001  # more near samples than honest ones have in one of a thousand sets are called copies
+ALIKE = 0.25  # of precision or recall: samples of one kind have about 0.9 of both, of a rising series it is 0
 SEEN = 0.2  # share of copies that must show, or the test samples are too few: that takes about 27 of them
 
 
@@ -34,7 +35,8 @@ class CopyCheck:
     """`rows` (n,) of the training samples nearest to each new one, and the `distances`, per value.
 
     `limit` is the distance of the `rank`-th nearest of the `n_test` test samples, with the median `test_median`;
-    `n_near` of the n new ones lie nearer.
+    `n_near` of the n new ones lie nearer. `unlike`: real training samples do not resemble the test samples either, so
+    that the distances of the two cannot be compared.
     """
 
     rows: np.ndarray
@@ -43,6 +45,7 @@ class CopyCheck:
     test_median: float
     n_test: int
     n_near: int
+    unlike: bool = False
 
     @property
     def rank(self) -> int:
@@ -50,12 +53,12 @@ class CopyCheck:
 
     @property
     def suspicious(self) -> bool:
-        return self._would_show(self.n_near)
+        return not self.unlike and self._would_show(self.n_near)
 
     @property
     def tellable(self) -> bool:
-        """Whether the test samples are enough for `suspicious` to mean something: a fifth of copies would show."""
-        return self._would_show(round(SEEN * len(self.rows) + (1 - SEEN) * self._usual))
+        """Whether the test samples let `suspicious` mean something: a fifth of copies would show."""
+        return not self.unlike and self._would_show(round(SEEN * len(self.rows) + (1 - SEEN) * self._usual))
 
     @property
     def _usual(self) -> float:
@@ -77,6 +80,9 @@ class CopyCheck:
         share = f"{near} {others:,} of {self.n_test:,} test samples are"
         usual = f"{self._usual:.0f}"
         median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
+        if self.unlike:
+            why = "The test data is unlike the training data, so it does not show whether samples are copies"
+            return f"{why} ({median})."
         if self.suspicious:
             many = f"far more than the {usual} expected by chance ({median})"
             return f"Copies? {share}, {many}. Look at them: samples close to the average may be that close as well."
@@ -149,11 +155,11 @@ def resemblance(run: RunFolder, x: np.ndarray, of: str | None = None, judge: Cla
     known = train[torch.randperm(len(train), generator=pick)[:few]]
     features, words = feature_space(run, judge)
     real_features = features(real)
+    reference = precision_recall(real_features, features(known))
+    copies = check_copies(new[:LOOKED_UP], train, test[:: max(1, len(test) // LOOKED_UP)])
+    unlike = max(reference.precision, reference.recall) < ALIKE
     return Resemblance(
-        precision_recall(real_features, features(new[:few])),
-        precision_recall(real_features, features(known)),
-        words,
-        check_copies(new[:LOOKED_UP], train, test[:: max(1, len(test) // LOOKED_UP)]),
+        precision_recall(real_features, features(new[:few])), reference, words, replace(copies, unlike=unlike)
     )
 
 

@@ -145,8 +145,8 @@ def traverse(
     moved = dict(zip(found.units.tolist(), found.movement.tolist(), strict=True))
     most = ", ".join(map(str, found.units[:5].tolist()))
     left = len(found.units) - strips.MOST_ROWS
-    said = [f"the units that move the output most: {most}"]
-    said += [f"the sheet shows {strips.MOST_ROWS}; {left} others move it less"] if left > 0 else []
+    said = [f"the units that change the output most: {most}"]
+    said += [f"the sheet shows {strips.MOST_ROWS}; {left} others change it less"] if left > 0 else []
     said += about_columns(run, target if target.suffix else target / "units.csv")
     return Made(target, len(found.units), tuple(said), {"movement": {str(k): v for k, v in moved.items()}})
 

@@ -20,6 +20,7 @@ export function setUp() {
   walker.addEventListener("input", () => mark(Number(walker.value)));
   one("#take-point").addEventListener("click", choose);
   for (const choice of all("input[name=method]")) choice.addEventListener("change", () => fetchMap(choice.value));
+  window.addEventListener("resize", showNamesApart);
   fetchMap("auto");
 }
 
@@ -34,12 +35,14 @@ function fetchMap(method) {
   });
 }
 
+// As in report/plots.py: ten colors, and another shape for every further ten classes.
+const spot = (c) => `c${c % 10}${c > 9 ? ` round-${Math.floor(c / 10) % 3}` : ""}`;
 const percent = (value) => `${(2 + 96 * value).toFixed(2)}%`;
 
 function paint() {
   const plot = one("#plot"), { points, labels, classes } = chart;
   const dots = points.map(([x, y], k) => draw("circle", {
-    cx: percent(x), cy: percent(1 - y), r: 4, class: `dot c${labels && labels[k] >= 0 && classes.length <= MANY ? labels[k] % 10 : 0}` }));
+    cx: percent(x), cy: percent(1 - y), r: 4, class: `dot ${spot(labels && labels[k] >= 0 && classes.length <= MANY ? labels[k] : 0)}` }));
   const names = !labels || classes.length > MANY || classes.length < 2 ? [] : classes.map((name, c) => {
     const inside = points.filter((_, k) => labels[k] === c);
     if (!inside.length) return "";
@@ -52,12 +55,24 @@ function paint() {
   plot.replaceChildren(...dots, draw("circle", { class: "chosen", r: 8, cx: "50%", cy: "50%", visibility: "hidden" }), ...names);
   one("#map-legend").replaceChildren(...names.filter(Boolean).map((text) => {
     const c = classes.indexOf(text.textContent);
-    return make("span", { className: "key spot" }, make("i", { className: `c${c % 10}` }), text.textContent);
+    return make("span", { className: "key spot" }, make("i", { className: spot(c) }), text.textContent);
   }));
+  showNamesApart();
   kept = false;
   const walker = one("#walker");
   walker.max = points.length - 1;
   chosen = -1;
+}
+
+// A name that would lie on an earlier one is hidden; the legend has them all.
+function showNamesApart() {
+  const shown = [];
+  for (const text of all("#plot text.group")) {
+    const box = text.getBBox();
+    const covers = shown.some((b) => box.x < b.x + b.width && b.x < box.x + box.width && box.y < b.y + b.height && b.y < box.y + box.height);
+    text.setAttribute("visibility", covers ? "hidden" : "visible");
+    if (!covers) shown.push(box);
+  }
 }
 
 function nearest(event) {
