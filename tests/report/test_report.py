@@ -260,7 +260,7 @@ def test_a_code_that_is_no_narrow_place_is_called_none(table_run: Run) -> None:
     wide = replace(run_data, metrics={**run_data.metrics, "z_size": len(HOSTILE)})
     said = [s.read for m in (run_data, wide) for s in compose(m).sections if s.id == "architecture"]
     assert f"{len(HOSTILE)} values have to pass through 4, 2.00 times fewer".replace("2.00", "2") in said[0]
-    assert f"pass through {len(HOSTILE)}, which is no narrow place" in said[1]
+    assert f"pass through {len(HOSTILE)}, which is no bottleneck" in said[1]
 
 
 def test_a_rival_without_error_is_not_divided_by(table_run: Run) -> None:

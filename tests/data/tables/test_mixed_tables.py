@@ -151,3 +151,20 @@ def test_columns_may_come_in_another_order_and_one_row_is_enough(tmp_path: Path)
     np.testing.assert_array_equal(found.x[0, :3], [schema.modeled[0].levels.index("rum"), 1, 2.5])
     with pytest.raises(DataError, match='missing: "price"'):
         read(tmp_path, "when,paid,drink\n2024-01-03,yes,rum\n", schema)
+
+
+@pytest.mark.parametrize("cells", ["1 2 2.5 3 4", "0.5 1.5 2.5 3 4"])
+def test_fault_168_a_fraction_in_a_column_of_counts_is_told_with_the_kind_that_fits(tmp_path: Path, cells: str) -> None:
+    text = "a,b\n" + "\n".join(f"{cell},{i}.5" for i, cell in enumerate(cells.split()))
+    with pytest.raises(DataError) as e:
+        read(tmp_path, text, kinds=("a=count",))
+    assert "is no count, which is a whole number from 0 on" in f"{e.value.message} {e.value.problems}"
+    assert e.value.fix == "pass --column a=number"
+    assert kinds(read(tmp_path, text, kinds=("a=number",)))["a"] == "number"
+
+
+def test_fault_168_a_model_that_knows_counts_offers_no_other_kind(tmp_path: Path) -> None:
+    known = schema_of(read(tmp_path, "a,b\n1,x\n2,y\n3,x\n4,y\n", kinds=("a=count",)))
+    with pytest.raises(DataError, match="is no count") as e:
+        read(tmp_path, "a,b\n1,x\n2.5,y\n", expected=known)
+    assert "--column" not in str(e.value.fix)

@@ -66,9 +66,9 @@ def test_a_column_that_the_code_cannot_hold_falls_short_and_that_is_said(tmp_pat
     assert moved["asked"] == pytest.approx(2 * run.prepared.splits.train.x[:, 3].std(), rel=1e-4)
     assert ("too little of it" in made.said[-1]) == (moved["reached"] < moved["asked"] / 2)
     assert edits._reached({"name": "d", "asked": 28.6, "reached": 7.05}).startswith(
-        "d: asked +28.6, reached +7.05 on average; the code holds too little"
+        "d: wanted +28.6, reached +7.05 on average; the code holds too little"
     )
-    assert edits._reached({"name": "d", "asked": -2, "reached": -1.5}) == "d: asked -2, reached -1.5 on average"
+    assert edits._reached({"name": "d", "asked": -2, "reached": -1.5}) == "d: wanted -2, reached -1.5 on average"
 
 
 def test_what_is_kept_stays_by_its_measure(digit_run: Run) -> None:

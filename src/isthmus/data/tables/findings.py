@@ -46,6 +46,8 @@ class Findings:
         self.n_bad, self.n_missing = Counter[int](), Counter[int]()
         self.first_missing: dict[int, tuple[int, str]] = {}
         self.times: dict[int, str] = {}  # of columns of times: one, as they are written
+        self.wholes: set[int] = set()  # columns of counts
+        self.counts_asked = False  # whether another kind may be named for them
         self.n_rows = self.n_rows_bad = self.n_rows_missing = self.n_kept = 0
 
     def add_cells(
@@ -126,7 +128,7 @@ class Findings:
         n_cells = sum(n for c, n in self.n_bad.items() if c not in texts) if bad else 0
         n_missing, n_columns = sum(self.n_missing.values()), len(self.n_missing)
         parts = [
-            (len(texts), f"{len(texts):,} column{'s hold' if len(texts) > 1 else ' holds'} text"),
+            (len(texts), f"{len(texts):,} column{'s hold' if len(texts) > 1 else ' holds'} {self._held(texts)}"),
             (n_cells, f"{counted(n_cells, 'cell')} {self._unusable(n_cells)}"),
             (
                 bad and len(self.ragged),
@@ -139,6 +141,9 @@ class Findings:
             ),
         ]
         return ", ".join(text for n, text in parts if n)
+
+    def _held(self, texts: list[int]) -> str:
+        return "other numbers than counts" if self.counts_asked and self._only_fractions(()) else "text"
 
     def _fix(self, bad: bool, missing: bool, texts: list[int]) -> str:
         """One command that answers all of it; where it is of one kind, with what would be left out."""
@@ -183,9 +188,16 @@ class Findings:
 
     def _common_option(self, without: Sequence[int] = ()) -> str | None:
         """The option that would read all bad cells outside of some columns, if there is one."""
+        if self.counts_asked and self.n_bad and self._only_fractions(without):
+            return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted({*self.n_bad} - {*without}))
         cells = (text for c, found in self.bad.items() if c not in without for _, text in found[:PROBED])
         wanted = {reason(text, self.style).fix for text in cells}
         return wanted.pop() if len(wanted) == 1 else None
+
+    def _only_fractions(self, without: Sequence[int]) -> bool:
+        """Whether all bad cells are numbers where a count was expected."""
+        cells = [(c, text) for c, found in self.bad.items() if c not in without for _, text in found[:PROBED]]
+        return bool(cells) and all(c in self.wholes and self.style.is_number(text.strip()) for c, text in cells)
 
     def _cell(self, column: int, row: int, text: str) -> str:
         return f'row {row:,}, column "{printable(self.columns[column])}": {_short(text)} {self._why(column, text)}'
@@ -199,11 +211,14 @@ class Findings:
         """Why a cell cannot be used, to follow it in a sentence."""
         if column in self.times:
             return f'is not a time such as "{printable(self.times[column])}"'
+        if column in self.wholes and self.style.is_number(text.strip()):
+            return "is no count, which is a whole number from 0 on"
         return reason(text, self.style).words
 
     def _text_column(self, column: int) -> str:
         row, text = self.bad[column][0]
         why, kind = self._why(column, text), "time" if column in self.times else "number"
+        kind = "count" if column in self.wholes else kind
         example = f"{_short(text)} in row {row:,}" + ("" if why == NO_NUMBER else f", which {why}")
         rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {kind}"
         return f'column "{printable(self.columns[column])}": {rows}, such as {example}'

@@ -106,6 +106,8 @@ def mixed_samples(
         raise DataError("DATA-COLUMNS", message, fix=f"say what one is: --column {first}=category")
     raw = to_raw(found.cells.select(modeled), schema, found.style)
     findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
+    findings.wholes = {list(findings.columns).index(c.name) for c in schema.columns if c.kind == "count"}
+    findings.counts_asked = not predicting
     kept = _kept(raw, found, findings, options, modeled)
     notes += (*findings.conclude(), *_about_columns(schema, findings, predicting=predicting))
     notes += _about_values(raw, found, schema, findings, options, predicting=predicting)

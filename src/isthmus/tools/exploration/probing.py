@@ -85,7 +85,7 @@ def _naming(run: RunFolder) -> str:
     schema, source = run.model.preprocess.schema, run.config.data.source
     named = [c.name for c in schema.modeled if c.kind in {"category", "yes-no"}] if schema is not None else []
     if not named or run.model.preprocess.series is not None or source == IN_MEMORY:
-        return "give images in a sub-folder a class, or a table with --label COLUMN"
+        return "give images in one sub-folder per class, or a table with --label COLUMN"
     words = (run.path, source, named[0])
     return "name a column: `isthmus probe {} {} --label {}`".format(*map(shell_word, words))
 
