@@ -10,7 +10,7 @@ import pytest
 
 from isthmus.api import Run
 from isthmus.cli.run_list import listed_runs, row_of
-from isthmus.cli.text_tables import WIDEST, aligned
+from isthmus.cli.text_tables import aligned
 from isthmus.runs.finding import list_runs, look_for_runs
 from isthmus.wording import three_digits
 
@@ -20,10 +20,12 @@ def test_numbers_end_and_words_begin_under_each_other() -> None:
     assert lines == ["         MSE  note", "vae     0.01  a", "modern  10.5  bb"]
 
 
-def test_a_wide_table_goes_on_below_and_loses_nothing() -> None:
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_a_wide_table_goes_on_below_and_loses_nothing(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     rows = [["name", *(f"column {i:02d} of many" for i in range(12))], ["a", *(f"value {i:02d}" for i in range(12))]]
     lines = aligned(rows)
-    assert max(map(len, lines)) <= WIDEST
+    assert max(map(len, lines)) <= columns
     assert all(sum(cell in line for line in lines) == 1 for row in rows for cell in row[1:])
     assert [line.split()[0] for line in lines if line] == ["name", "a"] * (lines.count("") + 1)
 

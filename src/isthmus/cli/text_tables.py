@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 
 from isthmus.wording import printable
 
-WIDEST = 100  # characters: what a terminal beside an editor holds
+WIDEST = 100  # characters where there is no terminal: what one beside an editor holds
+NARROWEST = 40  # a name and a number; what is narrower wraps
 GAP = "  "
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
     """A line a row, the first the head; the columns at the places `left` begin at the left, all others end at the
-    right. A table that is too wide goes on below, its first column repeated.
+    right. A table that is wider than the terminal goes on below, its first column repeated.
 
     >>> aligned([["name", "MSE"], ["vae", "0.01"], ["b", "10.5"]])
     ['name   MSE', 'vae   0.01', 'b     10.5']
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    blocks, width = [[0]], widths[0]
+    blocks, width, most = [[0]], widths[0], _room()
     for i in range(1, len(widths)):
         width += len(GAP) + widths[i]
-        if width > WIDEST and len(blocks[-1]) > 1:
+        if width > most and len(blocks[-1]) > 1:
             blocks.append([0])
             width = widths[0] + len(GAP) + widths[i]
         blocks[-1].append(i)
@@ -31,6 +33,11 @@ def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[s
         lines += [""] if lines else []
         lines += [_line(row, block, widths, left) for row in cells]
     return lines
+
+
+def _room() -> int:
+    """Characters in a line of the terminal, or what COLUMNS says."""
+    return max(NARROWEST, shutil.get_terminal_size((WIDEST, 24)).columns)
 
 
 def _line(row: Sequence[str], block: Sequence[int], widths: Sequence[int], left: Sequence[int]) -> str:
