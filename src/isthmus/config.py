@@ -53,7 +53,8 @@ class DataConfig:
         "The table column that says which rows belong together (a patient, a series): they are never divided.",
     ] = None
     window: Annotated[
-        Count | None, "The rows of the table are a series: N of them on end are a sample, and parts are cut in time."
+        Count | None,
+        "The rows of the table are a series: N consecutive rows are a sample, and the parts are cut in time.",
     ] = None
     stride: Annotated[
         Count | None, "Take every N-th window of a series in training; by default every one that memory allows."
@@ -77,7 +78,7 @@ class DataConfig:
     frames: Annotated[
         Literal["first", "all"], "Of animated or multi-page files: the first frame, or all as samples."
     ] = "first"
-    max_pixels: Annotated[Count | None, "Read images of up to so many pixels; 268,435,456 if not given."] = None
+    max_pixels: Annotated[Count | None, "The largest image that is read, in pixels; 268,435,456 if not given."] = None
     scale: Annotated[
         Literal["auto", "quantile", "standard", "minmax", "none"],
         "auto: images to [0, 1], tables standardized; quantile: the numbers of a table by their quantiles.",
@@ -219,7 +220,7 @@ class TrainingConfig:
         "auto"
     )
     patience: Annotated[
-        Count | None, "Stop after so many epochs without a better validation cost (constant schedule)."
+        Count | None, "Stop after this many epochs without a better validation cost (constant schedule)."
     ] = None
     stall: Annotated[
         Annotated[float, Gt(0.0), Le(1.0)] | None,

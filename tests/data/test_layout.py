@@ -30,7 +30,7 @@ def test_shape_as_people_write_it(text: str, shape: tuple[int, int, int]) -> Non
 
 @pytest.mark.parametrize("text", ["28", "28x", "0x5", "axb", "4x4x2", "-1x4", "4x4x4x4"])
 def test_shape_that_cannot_be_meant(text: str) -> None:
-    with pytest.raises(UsageError, match="is no image shape"):
+    with pytest.raises(UsageError, match="is not an image shape"):
         parse_shape(text)
 
 

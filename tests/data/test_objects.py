@@ -191,7 +191,7 @@ def test_an_endless_stream_without_a_limit_is_an_error(monkeypatch: pytest.Monke
     monkeypatch.setattr(collecting, "available_bytes", lambda: 1_500_000)
     with pytest.raises(ResourceError, match=r"gave 3,000 samples \(864\.0 kB\) and has not ended; 1\.5 MB") as caught:
         read_object(Stream(None))
-    assert caught.value.fix == "hand over fewer samples, or set a limit"
+    assert caught.value.fix == "pass fewer samples, or set a limit"
     monkeypatch.setattr(collecting, "available_bytes", lambda: None)
     monkeypatch.setattr(collecting, "MOST_ITEMS", 1500)
     with pytest.raises(ResourceError, match="gave 2,000 samples"):

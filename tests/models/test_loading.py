@@ -184,7 +184,7 @@ def test_a_wrong_module_is_told_with_everything_that_differs(own: Path, module: 
     with pytest.raises(ModelFileError, match=r"model\.safetensors does not fit: .{20}") as caught:
         load_model(own, module=module)
     assert set(problems) <= set(caught.value.problems)
-    assert caught.value.fix == "hand over Small as it was made for the training"
+    assert caught.value.fix == "pass Small as it was made for the training"
 
 
 def test_one_difference_is_told_in_the_message(own: Path) -> None:

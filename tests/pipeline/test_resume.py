@@ -69,7 +69,7 @@ def test_a_finished_run_is_not_trained_on_without_being_asked(copy: Path) -> Non
 def test_a_finished_run_is_extended_and_the_reheating_is_said(copy: Path, denoiser: Run) -> None:
     said = Said()
     run = isthmus.resume(copy, epochs=5, show=said)
-    assert any(line.startswith("the schedule is laid anew") for line in said.lines)
+    assert any(line.startswith("the schedule is planned again") for line in said.lines)
     assert tiny.costs_of(run)[:3] == tiny.costs_of(denoiser)
     assert (len(tiny.costs_of(run)), run.metrics["epochs"]) == (5, 5)
     assert tomllib.loads((copy / "config.toml").read_text())["training"]["epochs"] == 5
@@ -168,7 +168,7 @@ def test_a_module_that_is_another_is_refused_and_the_run_stays_as_it_was(images:
     with pytest.raises(UsageError, match="the module is not built like the one that") as caught:
         isthmus.resume(run.path, epochs=2, module=autoencoder(5), show=False)
     assert any("encoder.weight" in problem for problem in caught.value.problems)
-    with pytest.raises(UsageError, match="trains the module Own, and was handed a Linear"):
+    with pytest.raises(UsageError, match="trains the module Own, and got a Linear"):
         isthmus.resume(run.path, epochs=2, module=nn.Linear(784, 784), show=False)
     assert {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()} == before
     assert isthmus.resume(run.path, epochs=2, module=autoencoder(4), show=False).metrics["epochs"] == 2
@@ -178,7 +178,7 @@ def test_a_module_that_is_another_is_refused_and_the_run_stays_as_it_was(images:
 
 
 def test_a_module_for_a_run_that_has_none_is_refused(copy: Path) -> None:
-    with pytest.raises(UsageError, match="trains no module of your own, and was handed a Linear"):
+    with pytest.raises(UsageError, match="trains no module of your own, and got a Linear"):
         isthmus.resume(copy, epochs=4, module=nn.Linear(2, 2), show=False)
 
 

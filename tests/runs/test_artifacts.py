@@ -70,7 +70,7 @@ def test_a_changed_byte_is_found(artifacts: Artifacts, name: str) -> None:
     with pytest.raises(ModelFileError, match=rf"{name} is damaged") as caught:
         artifacts.get("codes")
     assert caught.value.fix is not None
-    assert "makes it anew" in caught.value.fix
+    assert "makes it again" in caught.value.fix
 
 
 def test_what_is_missing_is_named(artifacts: Artifacts) -> None:

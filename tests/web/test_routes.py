@@ -235,7 +235,7 @@ def _csv(folder: Path, rows: np.ndarray) -> Path:
         (0.01, True, True, "warn", "Stranger than nearly all images"),
         (0.9, False, False, "", "10 of 100 images that the model knows are less strange, but the model fails its own"),
         (0.01, True, False, "warn", "Stranger than nearly all images"),
-        (None, False, True, "", "Nothing was held apart"),
+        (None, False, True, "", "Nothing was held out"),
     ],
 )
 def test_what_a_score_means_is_graded_by_its_p_value_and_by_the_model(

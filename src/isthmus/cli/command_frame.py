@@ -31,7 +31,7 @@ def _general(flags: str, text: str, **about: Any) -> Any:
 
 
 Json = Annotated[bool, _general("--json", "Print one JSON object; text for people goes to stderr.")]
-Quietly = Annotated[bool, _general("--quiet -q", "Print nothing but errors and the result.")]
+Quietly = Annotated[bool, _general("--quiet -q", "Print only errors and the result.")]
 Threads = Annotated[int | None, _general("--threads", "Processor threads; default: all cores.", min=1)]
 Debug = Annotated[bool, _general("--debug", "Show the traceback of an error.")]
 EVERYWHERE = (("threads", Threads, None), ("json", Json, False), ("quiet", Quietly, False), ("debug", Debug, False))

@@ -56,7 +56,7 @@ class Collector:
     def array(self) -> np.ndarray:
         """All samples, (N, …). The pieces are given up on the way."""
         if not self.parts:
-            raise DataError("DATA-EMPTY", f"{self.name} gave no samples.", fix="hand over at least two samples")
+            raise DataError("DATA-EMPTY", f"{self.name} gave no samples.", fix="pass at least two samples")
         parts, self.parts = self.parts, []
         return np.concatenate(parts)
 
@@ -116,7 +116,7 @@ def _refuse_endless(found: Collector, free: int | None, known: int | None) -> No
     if too_large or (known is None and found.n > MOST_ITEMS):
         room = f"; {size_of(free)} of memory were free" if free is not None else ""
         message = f"{found.name} gave {found.n:,} samples ({size_of(found.n_bytes)}) and has not ended{room}."
-        fix = "hand over fewer samples, or set a limit" if known is None else "hand over fewer samples, or a memory map"
+        fix = "pass fewer samples, or set a limit" if known is None else "pass fewer samples, or a memory map"
         raise ResourceError("RESOURCE-MEMORY", message, fix=fix)
 
 

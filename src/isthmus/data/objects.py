@@ -62,7 +62,7 @@ def _from_mapping(data: Mapping[str, Any], options: DataConfig, expected: Expect
     unknown = set(data) - {"train", "test"}
     if unknown:
         message = f"the mapping has {', '.join(sorted(map(repr, unknown)))} besides 'train' and 'test'."
-        raise UsageError("USAGE-OBJECT", message, fix="hand over 'train' and 'test' only; name validation data apart")
+        raise UsageError("USAGE-OBJECT", message, fix="pass 'train' and 'test' only; name validation data apart")
     train = read_object(data["train"], options, name="train", expected=expected).train
     if data.get("test") is None:
         return Bundle(train)
@@ -92,7 +92,7 @@ def _read_one(data: Any, options: DataConfig, name: str, expected: Expected | No
     if hasattr(data, "__array__"):
         return samples_from_array(np.asarray(data), name=name, options=options, expected=expected)
     message = f"{name} is a {type(data).__module__}.{type(data).__name__}, which cannot be read."
-    raise UsageError("USAGE-OBJECT", message, fix=f"hand over {ACCEPTED}")
+    raise UsageError("USAGE-OBJECT", message, fix=f"pass {ACCEPTED}")
 
 
 def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expected | None) -> Samples:
@@ -101,14 +101,14 @@ def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expecte
     values = plain_tensor(y) if _is_tensor(y) else np.asarray(y)
     if values.ndim != 1 and values.shape[1:] != (1,):
         message = f"{name} is a pair, but the second has the shape {values.shape}; (X, y) has one label per sample."
-        raise UsageError("USAGE-OBJECT", message, fix="for a test part hand over {'train': …, 'test': …}")
+        raise UsageError("USAGE-OBJECT", message, fix="for a test part pass {'train': …, 'test': …}")
     return _labeled(samples, values.reshape(-1))
 
 
 def _from_sequence(data: Sequence[Any], options: DataConfig, name: str, expected: Expected | None) -> Samples:
     """A list of pictures, arrays, tensors, or rows of numbers."""
     if not data:
-        raise DataError("DATA-EMPTY", f"{name} is an empty list.", fix="hand over at least two samples")
+        raise DataError("DATA-EMPTY", f"{name} is an empty list.", fix="pass at least two samples")
     pictures = [item for item in data if _is_picture(item)]
     if len(pictures) == len(data):
         return samples_from_pictures(pictures, options, name=name)

@@ -199,9 +199,9 @@ def refuse_other_scale(ends: tuple[float, float] | None, dtype: str, low: float,
     black, white = ends
     wanted = f"the model takes values as it was trained on, black at {black:,.6g} and white at {white:,.6g}"
     if dtype == "uint8":
-        fix = "hand over the images as they were before they became bytes"
+        fix = "pass the images as they were before they became bytes"
         raise DataError("DATA-RANGE", f"the input are bytes, 0 to 255; {wanted}.", fix=fix)
     is_scaled = dtype.startswith("float") and low < high and within_unit(low, high)
     if is_scaled and not within_unit(black, white) and white - black > SCALED_AWAY:
-        fix = f"hand over the raw values; if 0 is black and 1 is white, x * {white - black:.6g} + {black:.6g}"
+        fix = f"pass the raw values; if 0 is black and 1 is white, x * {white - black:.6g} + {black:.6g}"
         raise DataError("DATA-RANGE", f"the input lies between {low:g} and {high:g}; {wanted}.", fix=fix)

@@ -68,7 +68,7 @@ def _load(folder: Path, module: nn.Module | None, device: str | torch.device) ->
         if isinstance(error, UsageError) and error.code == "USAGE-MEMORY":
             raise
         is_known = isinstance(error, IsthmusError)
-        fix = f"hand over {own} as it was made for the training" if own else "use the folder it was saved with"
+        fix = f"pass {own} as it was made for the training" if own else "use the folder it was saved with"
         raise ModelFileError(
             "MODEL-WEIGHTS",
             f"{path} does not fit: {error.message if is_known else str(error).strip()}",

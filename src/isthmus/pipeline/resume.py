@@ -196,7 +196,7 @@ def _refuse_without(run: RunFolder, data: Any, target: Any, module: nn.Module | 
     if module is not None and type(module).__name__ != own:
         message = f"{run.path} trains {f'the module {own}' if own else 'no module of your own'}"
         message = f"{message}, and got a {type(module).__name__}."
-        raise UsageError("USAGE-RESUME", message, fix=f"hand over {own}, as in fit" if own else "leave module= out")
+        raise UsageError("USAGE-RESUME", message, fix=f"pass {own}, as in fit" if own else "leave module= out")
 
 
 def _going_on(config: Config, epochs: int | None, data: Any, target: Any) -> Config:

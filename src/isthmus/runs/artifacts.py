@@ -137,7 +137,7 @@ class Artifacts:
         folder = shell_word(self._folder(name))
         if name in OF_TRAINING:
             return f"remove it with `rm -r {folder}`; the tools work without it"
-        return f"remove it with `rm -r {folder}`; `{self._maker(name)}` makes it anew"
+        return f"remove it with `rm -r {folder}`; `{self._maker(name)}` makes it again"
 
     @property
     def weights(self) -> str | None:

@@ -109,7 +109,7 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
 def _series_splits(config: Config, bundle: Bundle, options: DataConfig, target: Any) -> Splits:
     """A table whose rows are a series, cut in time."""
     if target is not None or options.target is not None:
-        message = "the rows of a series are no pairs, so --target says nothing of them."
+        message = "the rows of a series are not pairs, so --target says nothing of them."
         raise UsageError("USAGE-WINDOW", message, fix="leave --target out; --noise gaussian:0.3 makes a denoiser")
     series, others = as_series(bundle.train, options), {}
     for role in ("validation", "test"):

@@ -100,7 +100,7 @@ def test_fault_14_missing_values_need_a_choice() -> None:
 
 def test_fault_15_infinite_values_are_bad() -> None:
     x = np.array([[1, np.inf], [2, 5], [3, 1e300], [9, 8], [9, 9]])
-    with pytest.raises(DataError, match="2 cells are no usable numbers") as e:
+    with pytest.raises(DataError, match="2 cells are not usable numbers") as e:
         samples(x)
     assert e.value.problems[0] == 'row 0, column "1": "inf" is infinite'
     np.testing.assert_array_equal(samples(x, skip_bad_rows=True).x, x[[1, 3, 4]])

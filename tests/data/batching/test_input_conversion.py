@@ -176,7 +176,7 @@ def test_a_model_with_medians_takes_gaps() -> None:
         Carrier(np.where(np.isnan(raw), np.inf, raw), p)
     with pytest.raises(DataError, match="NaN or infinite values") as e:
         Carrier(raw, TABLE)
-    assert "trained anew fills gaps with medians" in str(e.value.fix)
+    assert "trained again fills gaps with medians" in str(e.value.fix)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_all_problems_in_the_order_of_rows_then_the_gaps() -> None:
     with pytest.raises(DataError) as e:
         found.conclude()
     assert e.value.message == (
-        "t.csv: 3 cells are no usable numbers, 1 row has too many or too few fields, "
+        "t.csv: 3 cells are not usable numbers, 1 row has too many or too few fields, "
         "3 values are missing in 2 columns. Counted."
     )
     assert e.value.problems == (
@@ -91,7 +91,7 @@ def test_one_option_for_all_is_proposed() -> None:
 def test_problems_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT", 5)
     found = findings([["x", "x"]] * 20 + [GOOD] * 80)
-    with pytest.raises(DataError, match="40 cells are no usable numbers") as e:
+    with pytest.raises(DataError, match="40 cells are not usable numbers") as e:
         found.conclude()
     assert len(e.value.problems) == 6  # five, and one example of the other column
 

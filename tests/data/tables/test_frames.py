@@ -59,7 +59,7 @@ def test_fault_14_missing_values_of_every_kind(frame: object) -> None:
 
 def test_fault_15_infinite_values() -> None:
     frame = pl.DataFrame({"a": [1.0, float("inf"), 2.0, 3.0, 4.0], "b": [1.0, 2.0, 3.0, -1e300, 4.0]})
-    with pytest.raises(DataError, match="2 cells are no usable numbers") as e:
+    with pytest.raises(DataError, match="2 cells are not usable numbers") as e:
         samples(frame)
     assert e.value.problems == (
         'row 2, column "a": "inf" is infinite',

@@ -158,13 +158,13 @@ def test_fault_168_a_fraction_in_a_column_of_counts_is_told_with_the_kind_that_f
     text = "a,b\n" + "\n".join(f"{cell},{i}.5" for i, cell in enumerate(cells.split()))
     with pytest.raises(DataError) as e:
         read(tmp_path, text, kinds=("a=count",))
-    assert "is no count, which is a whole number from 0 on" in f"{e.value.message} {e.value.problems}"
+    assert "is not a count, which is a whole number from 0 on" in f"{e.value.message} {e.value.problems}"
     assert e.value.fix == "pass --column a=number"
     assert kinds(read(tmp_path, text, kinds=("a=number",)))["a"] == "number"
 
 
 def test_fault_168_a_model_that_knows_counts_offers_no_other_kind(tmp_path: Path) -> None:
     known = schema_of(read(tmp_path, "a,b\n1,x\n2,y\n3,x\n4,y\n", kinds=("a=count",)))
-    with pytest.raises(DataError, match="is no count") as e:
+    with pytest.raises(DataError, match="is not a count") as e:
         read(tmp_path, "a,b\n1,x\n2.5,y\n", expected=known)
     assert "--column" not in str(e.value.fix)

@@ -89,7 +89,7 @@ def test_faults_of_all_chunks_in_one_error(read) -> None:
     with pytest.raises(DataError) as e:
         read("a,b,kind\n" + "\n".join(rows) + "\n", label="kind", missing="error")
     assert e.value.message == (
-        "t.csv: 1 cell is no usable number, 2 rows have too many or too few fields, 1 value is missing in 1 column. "
+        "t.csv: 1 cell is not a usable number, 2 rows have too many or too few fields, 1 value is missing in 1 column. "
         "Rows are counted as in an editor; the header is row 1."
     )
     assert e.value.problems == (
@@ -138,7 +138,7 @@ def test_fault_14_missing_values(read) -> None:
 
 
 def test_fault_15_infinite_values(read) -> None:
-    with pytest.raises(DataError, match="2 cells are no usable numbers"):
+    with pytest.raises(DataError, match="2 cells are not usable numbers"):
         read("a,b\n1,2\ninf,3\n4,1e308\n5,6\n7,8\n")
 
 
@@ -196,7 +196,7 @@ def test_fault_20_unclosed_quote(read) -> None:
 
 def test_fault_21_grouped_numbers(read) -> None:
     text = 'a,b\n"1,234",1\n"5,678",2\n9,3\n8,4\n7,5\n'
-    with pytest.raises(DataError, match="2 cells are no usable numbers") as e:
+    with pytest.raises(DataError, match="2 cells are not usable numbers") as e:
         read(text)
     assert e.value.fix == 'pass --thousands ","'
     assert read(text, thousands=",").x[:, 0].tolist() == [1234, 5678, 9, 8, 7]
@@ -311,7 +311,7 @@ def test_dropped_text_column_and_options_that_fail(read) -> None:
     found = read("a,city\n1,Rome\n2,Paris\n3,Oslo\n")
     assert found.columns == ("a",)  # texts that never come again say nothing of each other
     assert any("city  text" in note for note in found.notes)
-    with pytest.raises(UsageError, match="--shape 'big' is no image shape"):
+    with pytest.raises(UsageError, match="--shape 'big' is not an image shape"):
         read("a,b\n1,2\n3,4\n", shape="big")
 
 

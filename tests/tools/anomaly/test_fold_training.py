@@ -98,13 +98,13 @@ def test_what_was_trained_before_an_interruption_is_kept(fresh: Run, monkeypatch
 @pytest.mark.parametrize("rate", [None, 0.5, 1.5])
 def test_nothing_is_trained_where_nothing_is_gained(few: Run, rate: float | None) -> None:
     detector = Detector.of_run(few)
-    assert detector.n == 0  # of 8 rows none are held apart
+    assert detector.n == 0  # of 8 rows none are held out
     found = detector_for(few, rate) if rate != 0.5 else detector_for(few, 1 - 1e-12)
     assert isinstance(found, Detector)
 
 
 def test_fault_144_a_rate_that_all_rows_cannot_hold_is_told_with_the_least(few: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"0\.001 needs 999 normal samples held apart; this run has 72") as caught:
+    with pytest.raises(UsageError, match=r"0\.001 needs 999 normal samples held out; this run has 72") as caught:
         score_table.score(few, _source(few), tmp_path / "s.csv", false_alarms=0.001)
     assert "pass --false-alarms 0.0137, the least that can hold" in str(caught.value.fix)
 

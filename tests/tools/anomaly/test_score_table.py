@@ -140,7 +140,7 @@ def test_the_columns_to_blame_stand_beside_a_row(table_run: Run, tmp_path: Path)
 def test_too_few_to_calibrate_the_rate_that_was_asked_for(table_run: Run, digit_run: Run, tmp_path: Path) -> None:
     """1,000 rows leave 100 for validation, of which 50 calibrate; of images no further models are trained."""
     pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
-    with pytest.raises(UsageError, match=r"a rate of 0\.001 needs 999 normal samples held apart; this run has 100"):
+    with pytest.raises(UsageError, match=r"a rate of 0\.001 needs 999 normal samples held out; this run has 100"):
         score_table.score(digit_run, "mnist-2k:0-9", tmp_path / "s.csv", false_alarms=0.001)
     assert not (tmp_path / "s.csv").exists()
     scored = score_table.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv")
@@ -215,7 +215,7 @@ def test_fault_91_the_rate_is_one_of_groups_where_rows_belong_together(tmp_path:
     assert scored.as_dict()["groups"] == {"n": 100, "with_outliers": flagged}
     assert f"in {flagged} of 100 groups, at a rate of 0.1 of groups with a false alarm; 10 would be" in scored.text
     assert flagged / 100 < 0.32  # Beta(2, 19), which one draw of 20 groups in 100 passes, and 100 more groups
-    with pytest.raises(UsageError, match=r"needs 999 normal groups held apart; this run has 360"):
+    with pytest.raises(UsageError, match=r"needs 999 normal groups held out; this run has 360"):
         score_table.score(run, tmp_path / "new.csv", tmp_path / "s2.csv", false_alarms=0.001)
     new.drop("who").write_csv(tmp_path / "single.csv")
     single = score_table.score(run, tmp_path / "single.csv", tmp_path / "s3.csv", false_alarms=0.1)

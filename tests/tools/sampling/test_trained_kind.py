@@ -115,4 +115,4 @@ def test_a_table_of_a_file_gives_polars_frames_as_written(tmp_path: Path) -> Non
 def test_an_array_of_objects_is_refused_with_what_works(runs: dict[str, isthmus.Run]) -> None:
     with pytest.raises(DataError, match="object values") as told:
         runs["polars"].encode(FRAMES["polars"].select("size", "drink").to_numpy())
-    assert told.value.fix == "hand over a data frame, whose columns are found by name"
+    assert told.value.fix == "pass a data frame, whose columns are found by name"

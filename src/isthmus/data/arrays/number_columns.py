@@ -79,7 +79,7 @@ def _refuse_names(schema: Schema, name: str) -> None:
     if worded is None:
         return
     message = f'{name} is an array of numbers, and column "{printable(worded.name)}" of the run is {worded.kind}.'
-    raise DataError("DATA-TYPE", message, fix="hand over a table with the columns of the training, .csv or .parquet")
+    raise DataError("DATA-TYPE", message, fix="pass a table with the columns of the training, .csv or .parquet")
 
 
 __all__ = ["has_kinds", "samples_by_kind"]

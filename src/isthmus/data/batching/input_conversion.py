@@ -47,7 +47,7 @@ class Carrier:
             return _array(values)
         except DataError as error:
             if error.code == "DATA-TYPE" and self.preprocess.schema is not None:
-                error.fix = "hand over a data frame, whose columns are found by name"
+                error.fix = "pass a data frame, whose columns are found by name"
             raise
 
     def _arranged(self, raw: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -131,7 +131,7 @@ class Carrier:
             low, high = (int(v) for v in torch.aminmax(raw)) if raw.numel() else (0, 0)
             if low < 0 or high > 255:
                 message = f"integer images have values from {low} to {high}; 0 to 255 are allowed."
-                raise DataError("DATA-RANGE", message, fix="hand over uint8, uint16, or floats in [0, 1]")
+                raise DataError("DATA-RANGE", message, fix="pass uint8, uint16, or floats in [0, 1]")
             raw = raw.to(torch.uint8)
         if raw.dtype.is_floating_point:
             raw = raw.to(torch.float64 if self.preprocess.dtype == "float64" else torch.float32)
@@ -154,7 +154,7 @@ class Carrier:
             raise DataError("DATA-VALUE", "the input holds NaN or infinite values.", fix=fix)
         if self.preprocess.range and self.preprocess.offset is None and (low < 0 or high > 1):
             message = f"float images have values from {low:g} to {high:g}; 0 to 1 are allowed."
-            raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")
+            raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or pass uint8")
 
     def _from_frame(self, frame: Any) -> np.ndarray:
         from isthmus.data.tables.given_frames import matrix_by_name, raw_of_frame  # late: polars is slow to import
@@ -202,7 +202,7 @@ def _array(values: Any) -> np.ndarray:
         array = _floats(array)
     if array.dtype.kind not in "buif":
         held = "texts" if array.dtype.kind in "US" else f"{array.dtype} values"
-        raise DataError("DATA-TYPE", f"the input holds {held}, not numbers.", fix="hand over numbers")
+        raise DataError("DATA-TYPE", f"the input holds {held}, not numbers.", fix="pass numbers")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # PyTorch has none wider
         array = array.astype(np.float64)
     if array.dtype in (np.uint32, np.uint64):
@@ -232,7 +232,7 @@ def _unmasked(values: Any) -> Any:
 def _numbers(tensor: Tensor, white: int) -> Tensor:
     """Truths as 0 and `white`: black and white in images, 1 in tables."""
     if tensor.is_complex():
-        raise DataError("DATA-TYPE", f"the input holds {tensor.dtype} values.", fix="hand over real numbers")
+        raise DataError("DATA-TYPE", f"the input holds {tensor.dtype} values.", fix="pass real numbers")
     return tensor.to(torch.uint8) * white if tensor.dtype == torch.bool else tensor
 
 
@@ -264,7 +264,7 @@ def arrange(raw: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Callable[[Tens
 def wrong_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> DataError:
     """The error for input that the model was not made for."""
     if len(shape) == 1:
-        fix = f"hand over {shape[0]} columns, in the order of training"
+        fix = f"pass {shape[0]} columns, in the order of training"
         return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes (N, {shape[0]}).", fix=fix)
     C, H, W = shape
     form = f"(N, {C}, {H}, {W})" + (f" or (N, {H}, {W})" if C == 1 else f" or (N, {H}, {W}, {C})")

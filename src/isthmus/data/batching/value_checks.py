@@ -35,7 +35,7 @@ def refuse_other_values(samples: Samples, preprocess: Preprocess) -> None:
     by_type = preprocess.offset is None and samples.x.dtype == np.float32
     if by_type and not within_unit(low, high):
         message = f"{samples.name}: float images have values from {low:g} to {high:g}; the model takes 0 to 1."
-        raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or hand over uint8")
+        raise DataError("DATA-RANGE", message, fix="divide by 255 if they were bytes, or pass uint8")
 
 
 def refuse_out_of_range(x: Tensor, allowed: tuple[float, float] | None, *, what: str, likelihood: str) -> None:

@@ -117,8 +117,8 @@ def storable(image: np.ndarray, name: str, own_scale: bool) -> np.ndarray:
     Raises: DataError as `save_image`.
     """
     if image.ndim != 3 or 0 in image.shape:
-        message = f"{printable(name)}: an array of shape {image.shape} is no image; (C, H, W) is."
-        raise DataError("DATA-SHAPE", message, fix="hand over one image at a time, channels first")
+        message = f"{printable(name)}: an array of shape {image.shape} is not an image; (C, H, W) is."
+        raise DataError("DATA-SHAPE", message, fix="pass one image at a time, channels first")
     if image.dtype == np.uint16:
         return image
     if image.dtype.kind == "f":

@@ -72,7 +72,7 @@ def _same_columns(noisy: Samples, clean: Samples) -> Samples:
     problems = [f'"{printable(name)}": only in {clean.name}' for name in clean.columns if name not in noisy.columns]
     problems += [f'"{printable(name)}": only in {noisy.name}' for name in noisy.columns if name not in clean.columns]
     if problems:
-        message = f"{noisy.name} and {clean.name} have different columns, so their rows are no pairs."
+        message = f"{noisy.name} and {clean.name} have different columns, so their rows are not pairs."
         fix = "leave out what only one has, with --drop-column"
         raise DataError("DATA-PAIRS", message, fix=fix, problems=problems)
     order = [clean.columns.index(name) for name in noisy.columns]
@@ -84,7 +84,7 @@ def _other_shape(noisy: Samples, clean: Samples) -> DataError:
     fix = "name data of the same columns"
     if noisy.is_image and clean.is_image:
         fix = fix_for_both(noisy.shape, clean.shape) or "name images with the same channels"
-    return DataError("DATA-PAIRS", f"{shapes}, so they are no pairs.", fix=fix)
+    return DataError("DATA-PAIRS", f"{shapes}, so they are not pairs.", fix=fix)
 
 
 def have_names(noisy: Samples, clean: Samples) -> bool:
@@ -258,7 +258,7 @@ def _said(noisy: Samples, clean: Samples, rows: PairedRows, scenes: np.ndarray |
     if n_scenes < n:
         notes.append(f"{n_scenes:,} of their clean ones differ; what belongs to one of these is never divided.")
     if n_scenes < SETS:
-        notes.append(f"With {counted(n_scenes, 'scene')} the test is no independent one: its scene is trained on too.")
+        notes.append(f"With {counted(n_scenes, 'scene')} the test is not independent: its scene is trained on too.")
     if rows.problems:
         notes.append(f"{counted(len(rows.problems), 'noisy picture')} without a single clean one left out.")
     unused = (len(clean.whole) if clean.whole is not None else len(clean)) - len(np.unique(rows.clean))

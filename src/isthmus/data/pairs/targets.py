@@ -21,7 +21,7 @@ from isthmus.wording import counted
 SHARED = 0.5  # of a further set: a few equal pieces, all black or all white, are in any two sets of pictures
 LATER = (
     "give each its own clean files in the target, under names of their own, or leave --validation and --test out: a "
-    "part of the training is held apart, and `isthmus evaluate RUN NOISY --target CLEAN` measures on other pairs"
+    "part of the training is held out, and `isthmus evaluate RUN NOISY --target CLEAN` measures on other pairs"
 )
 
 

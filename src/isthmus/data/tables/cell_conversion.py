@@ -57,7 +57,7 @@ def refuse_foreign(values: np.ndarray, schema: Schema) -> None:
         holds = f"allowed are {_holds(column)}"
         problems += [f"row {i}, column {column.name!r}: {values[i, k]:g} is none of its values; {holds}" for i in wrong]
     if problems:
-        fix = "correct it, or hand over a data frame, whose cells are read as in training"
+        fix = "correct it, or pass a data frame, whose cells are read as in training"
         raise DataError("DATA-VALUE", f"{problems[0]}.", fix=fix, problems=problems if len(problems) > 1 else ())
 
 

@@ -205,14 +205,14 @@ class Findings:
     def _unusable(self, n: int) -> str:
         if self.times.keys() & self.n_bad.keys():
             return "cannot be used"
-        return "are no usable numbers" if n > 1 else "is no usable number"
+        return "are not usable numbers" if n > 1 else "is not a usable number"
 
     def _why(self, column: int, text: str) -> str:
         """Why a cell cannot be used, to follow it in a sentence."""
         if column in self.times:
             return f'is not a time such as "{printable(self.times[column])}"'
         if column in self.wholes and self.style.is_number(text.strip()):
-            return "is no count, which is a whole number from 0 on"
+            return "is not a count, which is a whole number from 0 on"
         return reason(text, self.style).words
 
     def _text_column(self, column: int) -> str:

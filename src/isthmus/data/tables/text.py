@@ -123,7 +123,7 @@ def _checked(file: InputFile, lines: Lines) -> Lines:
     at = lines.data.find(b"\0")
     if at >= 0:
         where = f"byte {lines.offset + at:,} (row {_row_at(lines, at):,})"
-        message = f"{file.name}: {where} is NUL, so this is no plain text, or it was damaged."
+        message = f"{file.name}: {where} is NUL, so this is not plain text, or it was damaged."
         raise DataError("DATA-ENCODING", message, fix="export the table again as UTF-8 text")
     if not lines.data.isascii():
         try:
@@ -153,7 +153,7 @@ def _endless(file: InputFile, lines: Lines) -> DataError:
             excerpt = line[:60].decode("utf-8", "replace").strip()
             message = f"{file.name}, row {row:,}: a quote opens here and never closes: {excerpt!r}."
             return DataError("DATA-QUOTE", message, fix=f"close or remove the quote in row {row:,}")
-    message = f"{file.name}, row {row:,}: the line is longer than {LONGEST >> 20} MB, so this is no table of text."
+    message = f"{file.name}, row {row:,}: the line is longer than {LONGEST >> 20} MB, so this is not a text table."
     return DataError("DATA-ROW", message, fix="check that the file is a table, with one sample a line")
 
 

@@ -68,7 +68,7 @@ class FoldDetectors:
         """None: the folds' models decide what is an outlier, so no one limit of the score does."""
 
     def set_scores(self, scores: np.ndarray, rate: float) -> None:
-        """None: too few rows were held apart for the whole set to be set beside them at that rate."""
+        """None: too few rows were held out for the whole set to be set beside them at that rate."""
 
     def about(self, rate: float, asked: float | None) -> list[str]:
         """What the p-values are, and how far they can be trusted."""

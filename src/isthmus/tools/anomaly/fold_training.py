@@ -1,4 +1,4 @@
-"""Trains the models of the folds, where a rate of false alarms is asked for that too few rows were held apart for."""
+"""Trains the models of the folds, where a rate of false alarms is asked for that too few rows were held out for."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def score(
 
     Of a table the three columns that the strangest rows owe most of their score to are named beside, with the nats by
     which it would fall if that column alone were as usual. `picture` is a .png of the strangest images, or of a
-    series over time, of which every row has a score. A rate that too few samples were held apart for takes models of
+    series over time, of which every row has a score. A rate that too few samples were held out for takes models of
     folds (`fold_training`); `say` hears before they are trained.
 
     Raises: UsageError for a rate that too few calibration samples can hold; as `picking.pick`.

@@ -48,7 +48,7 @@ def _like(run: RunFolder, data: Any, values: np.ndarray, where: np.ndarray) -> A
     array, names = np.array(data, dtype=np.float64), layout.table.names
     if array.ndim != 2 or array.shape[1] != len(names):
         message = f"the input has shape {np.shape(data)}; a series for this run has (N, {len(names)})."
-        raise DataError("DATA-SHAPE", message, fix="hand over its columns in the order of training, or a data frame")
+        raise DataError("DATA-SHAPE", message, fix="pass its columns in the order of training, or a data frame")
     places = [names.index(name) for name in layout.rows.names]
     array[:, places] = np.where(where, values, array[:, places])
     return array

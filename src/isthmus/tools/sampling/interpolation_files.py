@@ -96,7 +96,7 @@ def _one(run: RunFolder, given: Any, what: str) -> np.ndarray:
     raw = raw_of(run, given)
     if len(raw) != 1:
         message = f"{what} end of the way is given as {len(raw):,} samples; it is one."
-        raise UsageError("USAGE-PICK", message, fix="hand over one sample, such as x[:1]")
+        raise UsageError("USAGE-PICK", message, fix="pass one sample, such as x[:1]")
     return raw
 
 
