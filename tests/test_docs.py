@@ -169,7 +169,15 @@ def test_options_named_in_the_documents_exist() -> None:
         "--signal",
         "--data",
     }  # of torchrun, Slurm, prlimit
-    others |= {"--data", "--gigabytes", "--buffer", "--goal", "--rows", "--task", "--wheel"}  # prlimit, benchmarks, build
+    others |= {
+        "--data",
+        "--gigabytes",
+        "--buffer",
+        "--goal",
+        "--rows",
+        "--task",
+        "--wheel",
+    }  # prlimit, benchmarks, build
     named = {flag for path in DOCUMENTS for flag in re.findall(r"(?<![\w-])--[a-z][\w-]+", path.read_text("utf-8"))}
     assert named - known - others == set()
 
