@@ -20,11 +20,12 @@ from isthmus.data.batching.preprocess import FULL_SCALE
 from isthmus.data.hashing import numbers_of
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Samples
+from isthmus.data.tables import estimated_frames
 from isthmus.errors import UsageError
 from isthmus.models.autoencoder import Model
 from isthmus.models.loading import Double
 from isthmus.recipes import resolve
-from isthmus.settings import nest, where_is
+from isthmus.settings import nest, plain, where_is
 from isthmus.tools.anomaly.held_out import ENOUGH, FOLDS, HeldOutScores, too_few
 from isthmus.tools.anomaly.surprisal import Surprisal
 from isthmus.training.in_memory import fitting_budget, fold_rows, held_rows, train_in_memory
@@ -83,8 +84,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     model_ : Model, the trained network, which takes raw rows. history_ : list of dict, one an epoch.
     offset_ : float, the threshold on `score_samples`. n_iter_ : steps. n_features_in_, feature_names_in_ : as usual.
 
-    X is (n_samples, n_features), standardized inside. Images are taken too: (N, H, W), (N, H, W, C) or (N, C, H, W), or
-    rows with `settings={"shape": "28x28"}`; whole numbers up to 255 or 65,535, or floats between 0 and 1.
+    X is (n_samples, n_features), standardized inside; or a data frame with names, truths, times and gaps, each column
+    taken for what `isthmus check` says, which `inverse_transform` gives again. Images are taken too: (N, H, W),
+    (N, H, W, C), (N, C, H, W), or rows with `settings={"shape": "28x28"}`; bytes, 16 bits, or floats from 0 to 1.
 
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
@@ -134,10 +136,16 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         Raises: ValueError for X as scikit-learn does; UsageError for parameters that cannot be meant.
         """
         self._check_shares()
-        X, shape = self._rows(X, fitting=True)
-        config = self._config(len(X), shape)
-        samples = read_object(X.reshape(len(X), *shape), config.data, name="X").train
-        if hasattr(self, "feature_names_in_") and not samples.is_image:
+        if mixed := estimated_frames.is_mixed(X):
+            validate_data(self, X, skip_check_array=True)
+            config = self._config(len(X), ())
+            samples = estimated_frames.samples_of(X, config.data)
+            X, shape = samples.x, samples.shape
+        else:
+            X, shape = self._rows(X, fitting=True)
+            config = self._config(len(X), shape)
+            samples = read_object(X.reshape(len(X), *shape), config.data, name="X").train
+        if hasattr(self, "feature_names_in_") and not samples.is_image and not mixed:
             samples = replace(samples, columns=tuple(map(str, self.feature_names_in_)))
         trained = train_in_memory(config, samples, held_out=self.validation_fraction)
         self._shape, self.model_ = shape, trained.model
@@ -170,7 +178,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         """The codes of X, (n_samples, z_size), in the float type of X."""
         check_is_fitted(self)
         X, _ = self._rows(X)
-        return Double(self.model_).codes(self._x(X)).numpy().astype(_float_type(X), copy=False)
+        dtype = np.float32 if X.dtype == np.float32 else np.float64
+        return Double(self.model_).codes(self._x(X)).numpy().astype(dtype, copy=False)
 
     def inverse_transform(self, Z: Any) -> Any:
         """Samples from codes (n_samples, z_size), in the units and the form of the X of `fit`; a frame for a frame."""
@@ -180,9 +189,12 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         if codes.shape[1] != z_size:
             raise ValueError(f"Z has {codes.shape[1]} columns; the codes of this {type(self).__name__} have {z_size}.")
         raw = preprocess.to_raw(Double(self.model_).x_hat(torch.tensor(codes)), torch.float64) * self._full
+        if preprocess.schema is not None:
+            return estimated_frames.frame_back(raw.numpy(), preprocess.schema, preprocess.frame, like=Z)
         _, back = arrange(torch.empty(2, *self._shape), preprocess.shape)
         X = back(raw).numpy().astype(codes.dtype, copy=False)
-        return self._framed(X, like=Z) if X.ndim == 2 and hasattr(Z, "columns") else X
+        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X[0].size)])
+        return estimated_frames.framed(X, names, Z) if X.ndim == 2 and hasattr(Z, "columns") else X
 
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each sample is, in nats, (n_samples,): log P(an error as large) + log p(code), up to a constant.
@@ -216,12 +228,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         known = getattr(self, "feature_names_in_", None)
         if input_features is not None:
-            given = np.asarray(input_features, dtype=object)
-            if known is not None and not np.array_equal(known, given):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            if len(given) != self.n_features_in_:
-                message = f"input_features should have length equal to number of features ({self.n_features_in_})"
-                raise ValueError(f"{message}, got {len(given)}")
+            estimated_frames.refuse_names(np.asarray(input_features, dtype=object), known, self.n_features_in_)
         return np.array([f"z{i}" for i in range(self.model_.z_size)], dtype=object)
 
     def __sklearn_tags__(self) -> Tags:
@@ -239,6 +246,10 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     def _rows(self, X: Any, *, fitting: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
         """X as scikit-learn checks it, (N, D), and the shape that its samples came in."""
         shape: tuple[int, ...] = ()
+        if not fitting and (schema := self.model_.preprocess.schema) is not None:
+            if hasattr(X, "columns"):
+                validate_data(self, X, skip_check_array=True, reset=False)
+            return estimated_frames.rows_of(X, schema), self._shape
         if getattr(X, "ndim", 2) in (3, 4):
             X = np.asarray(X)
             shape = X.shape[1:]
@@ -252,28 +263,22 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     def _x(self, X: np.ndarray, model: Model | None = None) -> Tensor:
         """Network input from checked rows, of `model_` or of another that was trained on such rows."""
         preprocess = (model or self.model_).preprocess
-        return preprocess.to_x(arrange(torch.from_numpy(self._raw(X)), preprocess.shape)[0] / self._full)
+        return preprocess.to_x(arrange(torch.from_numpy(self._raw(X)), preprocess.raw_shape)[0] / self._full)
 
     def _raw(self, X: np.ndarray) -> np.ndarray:
         """Checked rows in the shape and with the digits that the training data was kept with."""
         dtype = np.float64 if self.model_.preprocess.dtype == "float64" else np.float32
         return np.array(X.reshape(len(X), *self._shape), dtype=dtype, order="C")
 
-    def _framed(self, X: np.ndarray, *, like: Any) -> Any:
-        """A frame of the same kind as `like`, with its index where it has one."""
-        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])])
-        columns, make = dict(zip(names, X.T, strict=True)), type(like)
-        return make(columns, index=like.index) if hasattr(like, "index") else make(columns)
-
     def _config(self, n: int, shape: tuple[int, ...]) -> Config:
         """The settings of this training: the recipe's, those of START, the parameters that are not None, `settings`."""
         D = self.n_features_in_
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
-        start = START | ({"data.shape": "table"} if len(shape) == 1 else {})
+        start = START | ({"data.shape": "table"} if len(shape) == 1 else {})  # () of columns of several kinds
         z_size = min(Z_SIZE, max(1, D // 2)) if self.z_size is None else self.z_size
         named = {name: getattr(self, name) for name in ("epochs", "steps", "batch_size", "lr", "noise", "likelihood")}
         named |= {"z_size": z_size, "hidden": self.hidden, "device": self.device, "seed": seed}
-        named = {name: _plain(value) for name, value in named.items() if value is not None}
+        named = {name: plain(value) for name, value in named.items() if value is not None}
         given = {where_is(name): value for name, value in (named | dict(self.settings or {})).items()}
         config = resolve(nest({"recipe": self.recipe} | start | given), where="AutoEncoder")
         scaled = config.training.epochs is None and "training.steps" not in given
@@ -288,13 +293,3 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
 
 def _outside(name: str, found: Any, allowed: str) -> UsageError:
     return UsageError("USAGE-SETTING", f"AutoEncoder: {name} is {found!r}; allowed: {allowed}.", fix=f"set {name} so")
-
-
-def _float_type(X: np.ndarray) -> type[np.floating]:
-    return np.float32 if X.dtype == np.float32 else np.float64
-
-
-def _plain(value: Any) -> Any:
-    """Python's own numbers for numpy's, which a grid search hands over."""
-    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
-    return tuple(map(_plain, value)) if several else value.item() if isinstance(value, np.generic) else value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
@@ -51,6 +51,12 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
                 )
             merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS else value
     return merged
+
+
+def plain(value: Any) -> Any:
+    """Python's own numbers for numpy's, and tuples for lists, which a grid search hands over."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(map(plain, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def nest(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -160,8 +160,16 @@ class Double:
         return _in_chunks(self._picture, z)
 
     def errors(self, x: Float[Tensor, "B ..."]) -> Tensor:
-        """The mean squared error of the reconstruction of each sample, (B,)."""
-        return _in_chunks(lambda part: (self._picture(self._code(part)) - part).square().flatten(1).mean(1), x)
+        """The mean squared error of the reconstruction of each sample, (B,); of columns of several kinds per column,
+        gaps left out.
+        """
+        return _in_chunks(self._errors, x)
+
+    def _errors(self, x: Tensor) -> Tensor:
+        known, x_hat = self.model.preprocess, self._picture(self._code(x))
+        if known.encoding is None:
+            return (x_hat - x).square().flatten(1).mean(1)
+        return known.evened(known.known_only(x, x_hat) - x).square().sum(1) / len(known.encoding.blocks)
 
     def _code(self, x: Tensor) -> Tensor:
         return self.model.bottleneck(self.model.encoder(x), sample=False).z

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from isthmus.report.run_data import RunData, Section
 from isthmus.report.sections.baselines_and_errors import by_class, rivals, sanity
+from isthmus.report.sections.column_associations import column_associations
 from isthmus.report.sections.column_errors import columns, worst_rows
 from isthmus.report.sections.data_card import data
 from isthmus.report.sections.denoising import denoising
@@ -19,8 +20,8 @@ from isthmus.report.sections.run_files import left_pictures
 
 # The order of the page: what is it worth, what does it do, how did it come about.
 ORDER: tuple[Callable[[RunData], Section | None], ...] = (
-    sanity, columns, left_pictures, training, rivals, denoising, by_class, worst_rows, code, imagined, data,
-    architecture, settings,
+    sanity, columns, column_associations, left_pictures, training, rivals, denoising, by_class, worst_rows, code,
+    imagined, data, architecture, settings,
 )  # fmt: skip
 
 

@@ -63,8 +63,11 @@ def read_table(path: Path, options: DataConfig, *, expected: Expected | None = N
         return replace(samples, notes=file.notes + notes + samples.notes)
 
 
-def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: Expected | None = None) -> Samples:
-    """The samples of a polars or pandas DataFrame, by the same rules as `read_table`.
+def samples_from_frame(
+    frame: Any, *, name: str, options: DataConfig, expected: Expected | None = None, guess_label: bool = True
+) -> Samples:
+    """The samples of a polars or pandas DataFrame, by the same rules as `read_table`; without `guess_label` no column
+    is taken for the label that is not named so.
 
     Raises: DataError with all faults by row (counted from 1) and column; UsageError for anything that is no frame.
     """
@@ -75,7 +78,9 @@ def samples_from_frame(frame: Any, *, name: str, options: DataConfig, expected: 
     else:
         message = f"{name} is a {type(frame).__name__}, not a polars or pandas DataFrame."
         raise UsageError("USAGE-FRAME", message, fix="turn it into a DataFrame or a numpy array")
-    found = _without_wrong_label(lambda guess: _from_frame(table, name, name, options, expected, guess), options)
+    found = _without_wrong_label(
+        lambda guess: _from_frame(table, name, name, options, expected, guess and guess_label), options
+    )
     schema = found.schema if found.schema is None or expected is not None else typed(found.schema, frame)
     return replace(found, schema=schema, frame=library_of(frame))
 
