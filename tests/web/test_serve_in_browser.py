@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,21 @@ def rows_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     names = "width,height,<b>depth</b>,a_name_that_is_longer_than_any_cell_of_a_phone,weight,age"
     (folder / "rows.csv").write_text("\n".join([f"{names},kind", *lines]))
     run = isthmus.train(folder / "rows.csv", noise="gaussian:0.5", out=folder / "run", label="kind", **tiny.FAST)
+    with running(run) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def mixed_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of a table whose columns are of several kinds."""
+    folder, a = tmp_path_factory.mktemp("mixed"), np.random.default_rng(0).normal(size=120)
+    lines = [
+        f"{('tea', 'rum', 'milk')[i % 3]},{value:.2f},{max(0, int(4 + 2 * value))},{'yes' if value > 0 else 'no'},"
+        f"{1 + i % 28:02}.{1 + i // 28:02}.2024,2024-03-01T{i % 24:02}:30:00+02:00"
+        for i, value in enumerate(a.tolist())
+    ]
+    (folder / "mixed.csv").write_text("\n".join(["drink,size,visits,paid,day,at", *lines]))
+    run = isthmus.train(folder / "mixed.csv", out=folder / "run", **tiny.FAST)
     with running(run) as found:
         yield found
 
@@ -205,6 +222,55 @@ def test_a_value_of_a_row_is_changed_and_the_row_rebuilt(browser: Any, rows_addr
         seen.page.wait_for_timeout(300)
         assert seen.page.evaluate(told) == after
         assert_at_home(seen, rows_address)
+
+
+FORM = "() => [...document.querySelectorAll('#row input, #row select')].map((e) => [e.localName, e.type, e.step])"
+SENT = """() => { window.sent = []; const plain = window.fetch; window.fetch = (address, about) => {
+  if (String(address).includes("reconstruct")) window.sent.push(JSON.parse(about.body).x?.[0]);
+  return plain(address, about); }; }"""
+
+
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_each_column_has_the_field_of_its_kind(browser: Any, mixed_address: str, size: str) -> None:
+    with visited(browser, mixed_address, size) as seen:
+        seen.page.wait_for_function("() => document.querySelector('#rebuilt table')?.innerText")
+        seen.page.wait_for_selector("#drawn-rows button")
+        select, number, text = ["select", "select-one", None], ["input", "number"], ["input", "text", ""]
+        assert seen.page.evaluate(FORM) == [select, [*number, "0.01"], [*number, "1"], select, text, text]
+        assert seen.page.evaluate(CUT) == []
+        rebuilt = seen.page.locator("#rebuilt td").all_inner_texts()
+        assert rebuilt[0] in {"tea", "rum", "milk"}
+        assert rebuilt[3] in {"yes", "no"}
+        assert re.fullmatch(r"\d\d\.\d\d\.202\d", rebuilt[4])
+        assert re.fullmatch(r"202\d-\d\d-\d\dT\d\d:\d\d:00\+02:00", rebuilt[5])
+        seen.assert_accessible()
+        seen.assert_fits()
+
+
+def test_fields_send_what_the_table_holds_and_gaps(browser: Any, mixed_address: str) -> None:
+    with visited(browser, mixed_address) as seen:
+        page = seen.page
+        page.wait_for_function("() => document.querySelector('#rebuilt table')?.innerText")
+        page.evaluate(SENT)
+        fields = page.locator("#row input, #row select")
+        fields.nth(0).select_option(label="milk")
+        fields.nth(1).fill("1.25")
+        fields.nth(2).fill("")  # a gap
+        fields.nth(3).select_option(label="missing")
+        fields.nth(4).fill("29.02.2024")
+        fields.nth(5).fill("2024-03-01T23:45:00+02:00")
+        page.wait_for_function("() => window.sent.length && window.sent.at(-1)[5] % 3600 === 2700")
+        sent = page.evaluate("() => window.sent.at(-1)")
+        day, at = (datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 3, 1, 21, 45, tzinfo=UTC))
+        assert sent[1:] == [1.25, None, None, day.timestamp(), at.timestamp()]
+        names = page.locator("#row select").first.locator("option").all_inner_texts()
+        assert names[1 + sent[0]] == "milk"
+        n = page.evaluate("() => window.sent.length")
+        fields.nth(4).fill("31.04.2024")  # which is no day: nothing is sent, and the field says so
+        page.wait_for_timeout(300)
+        assert page.evaluate("() => window.sent.length") == n
+        assert page.locator("#row input:invalid").count() == 1
+        assert_at_home(seen, mixed_address)
 
 
 def test_a_new_row_is_taken_to_play_with(browser: Any, rows_address: str) -> None:

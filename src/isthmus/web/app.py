@@ -32,6 +32,7 @@ STATIC = {
     "app.js": "text/javascript; charset=utf-8",
     "state.js": "text/javascript; charset=utf-8",
     "draw.js": "text/javascript; charset=utf-8",
+    "fields.js": "text/javascript; charset=utf-8",
     "map.js": "text/javascript; charset=utf-8",
     "photograph.css": "text/css; charset=utf-8",
     "photograph.js": "text/javascript; charset=utf-8",

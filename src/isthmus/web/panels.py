@@ -9,6 +9,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 
+from isthmus.data.batching.preprocess import Preprocess
+from isthmus.data.tables.times import zone_seconds
 from isthmus.errors import IsthmusError
 from isthmus.models.denoiser import Denoiser
 from isthmus.web.image_encoding import numbers, packed
@@ -17,6 +19,7 @@ from isthmus.web.map_panel import chart
 
 router = APIRouter(prefix="/api")
 _charting = threading.Lock()
+MOST_COLUMNS = 200  # that the page names: more are no form that anybody fills in
 
 
 @router.get("/about", summary="What the run folder holds at this moment.")
@@ -44,7 +47,8 @@ def model(request: Request) -> dict[str, Any]:
         "is_image": preprocess.is_image,
         "fits_png": loaded.fits_png,
         "denoises": isinstance(loaded.model, Denoiser),
-        "columns": list(preprocess.columns or ())[:200] if not preprocess.is_image else [],
+        "columns": list(preprocess.columns or ())[:MOST_COLUMNS] if not preprocess.is_image else [],
+        "fields": fields_of(preprocess),
         "z_size": loaded.model.z_size,
         "parameters": loaded.model.n_parameters,
         "noise": loaded.model.config.noise,
@@ -64,6 +68,22 @@ def pick(
     loaded: LoadedRun = request.app.state.served.loaded()
     raw, name, label = loaded.picked(row, seed)
     return {"id": name, "label": label, **packed(np.asarray(raw), "png", loaded.pictures), "exact": exact(loaded, raw)}
+
+
+def fields_of(preprocess: Preprocess) -> list[dict[str, Any]]:
+    """What each column holds and how it is written, where they are of several kinds."""
+    modeled = preprocess.schema.modeled if preprocess.schema is not None else ()
+    return [
+        {
+            "kind": column.kind,
+            "levels": list(column.levels),
+            "decimals": 0 if column.kind == "count" else column.decimals,
+            "format": column.format,
+            "zone": "+00:00" if column.zone == "UTC" else column.zone,
+            "offset": zone_seconds(column.zone),
+        }
+        for column in modeled[:MOST_COLUMNS]
+    ]
 
 
 def exact(loaded: LoadedRun, raw: np.ndarray) -> list[Any] | None:

@@ -51,6 +51,7 @@ async function play() {
   for (const part of [drawing, panels, map]) part.setUp();
   all(".play").forEach((section) => { section.hidden = false; });
   document.body.classList.toggle("table", !model.is_image);
+  document.body.classList.toggle("mixed", model.fields.length > 0);
   await drawing.pick(0);
   document.body.dataset.ready = "yes";
 }

@@ -1,5 +1,6 @@
 // The stage: a drawing, a file or a sample goes in; its code and what the decoder makes of it come out, at once.
-import { all, ask, classed, column, decibel, draw, elided, latest, make, on, one, rounded, rows, say, show, showPicture, state, tell } from "./state.js";
+import { fieldOf, setField, valueIn } from "./fields.js";
+import { all, ask, classed, column, decibel, draw, elided, latest, make, on, one, rows, say, show, showPicture, state, tell } from "./state.js";
 
 const SIDE = 280; // pixels of the canvas; the server brings them to the model's size
 const PEN = 0.085; // of the side: a stroke as thick as MNIST's are in their 28 pixels
@@ -117,22 +118,23 @@ function given(answer, label, found = {}) {
 function fields(row) {
   const box = one("#row");
   if (box.dataset.rows !== String(row.length)) {
-    rows(box, row, (k) => make("td", { className: "num" },
-      make("input", { type: "number", step: "any", "aria-label": column(k), oninput: changed })));
+    rows(box, row, (k) => make("td", { className: "num" }, fieldOf(make, state.model.fields[k], column(k), changed)));
   }
-  all("input", box).forEach((input, k) => {
-    input.value = rounded(row[k]);
+  all("input, select", box).forEach((input, k) => {
+    setField(input, row[k], state.model.fields[k]);
     input.dataset.exact = row[k]; // "null" for a gap, until something is typed
   });
 }
 
-const valueOf = ({ dataset: { exact }, value }) => (exact === "null" ? null : Number(exact ?? value));
+const valueOf = (input, k) => {
+  const { exact } = input.dataset;
+  return exact === undefined ? valueIn(input, state.model.fields[k]) : exact === "null" ? null : Number(exact);
+};
 
 function changed(event) {
   delete event.target.dataset.exact;
-  const inputs = all("input", one("#row"));
-  if (inputs.some((input) => input.dataset.exact !== "null" && !Number.isFinite(input.valueAsNumber))) return; // half typed
-  const row = inputs.map(valueOf);
+  const row = all("input, select", one("#row")).map(valueOf);
+  if (row.some(Number.isNaN)) return; // half typed
   latest("reconstruct", async (signal) => { arrived(await ask("/api/reconstruct", { x: [row] }, signal), "your row"); });
 }
 

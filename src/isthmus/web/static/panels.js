@@ -1,5 +1,5 @@
 // The panels below the stage: units, features, noise, the way between two, samples, strangeness.
-import { all, ask, classed, column, decode, latest, make, nearness, on, one, rounded, say, show, showPicture, state, tell, told } from "./state.js";
+import { all, ask, classed, column, decode, latest, make, nearness, on, one, say, show, showPicture, state, tell, told, written } from "./state.js";
 import { load } from "./draw.js";
 
 const FIRST = 8; // sliders that stand open: the strongest; more would be a wall
@@ -264,7 +264,7 @@ function setUpSamples() {
     const heads = answer.x[0].slice(0, WIDE).map((_, c) => make("th", { scope: "col", className: "num", textContent: column(c) }));
     const body = answer.x.map((row, k) => make("tr", {},
       make("td", {}, make("button", { type: "button", className: "quiet", "aria-label": `Take new sample ${k + 1}`, textContent: "Take", onclick: () => take(answer.z[k], k) })),
-      ...row.slice(0, WIDE).map((value) => make("td", { className: "num", textContent: rounded(value) }))));
+      ...row.slice(0, WIDE).map((value, c) => make("td", { className: "num", textContent: written(value, c) }))));
     one("#drawn-rows").replaceChildren(make("table", { className: "dense" }, make("thead", {}, make("tr", {}, make("td", {}), ...heads)), make("tbody", {}, ...body)));
     if (answer.x[0].length > WIDE) one("#drawn-told").textContent += ` The first ${WIDE} of ${answer.x[0].length} columns.`;
   }

@@ -1,4 +1,6 @@
 // What the page knows, and how it asks: the newest question wins, overtaken ones are dropped.
+import { writtenAs } from "./fields.js";
+
 export const state = { model: null, source: null, picture: null, input: null, z0: null, z: null, label: "" };
 const listeners = {};
 
@@ -102,7 +104,7 @@ export function showPicture(box, uri, alt = "") {
 
 function showRow(box, row) {
   if (box.dataset.rows !== String(row.length)) rows(box, row, () => make("td", { className: "num" }));
-  all("td", box).forEach((cell, k) => { cell.textContent = rounded(row[k]); });
+  all("td", box).forEach((cell, k) => { cell.textContent = written(row[k], k); });
 }
 
 // One line a column, with a cell for its value.
@@ -122,7 +124,7 @@ const LONG = 24;
 
 export const column = (k) => state.model.columns[k] || `column ${k}`;
 export const classed = (name) => (/^class/i.test(name) ? name : `class ${name}`);
-export const rounded = (value) => (value === null ? "" : Number(value.toPrecision(4))); // null is a gap
+export const written = (value, k) => writtenAs(value, state.model.fields[k]);
 const TALL = 24; // lines of a table that are shown at once; more of them scroll
 
 // How far a result is from what it should be: decibels for images, the mean squared error for rows.
