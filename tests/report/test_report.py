@@ -126,6 +126,7 @@ def test_the_sections_stand_in_the_order_of_what_people_ask(digit_run: Run, deno
     assert order(denoiser) == ["sanity", "training", "baselines", "denoising", "errors", *rest]
     assert order(table_run) == [
         "columns",
+        "associations",
         "training",
         "baselines",
         "errors",
