@@ -113,7 +113,7 @@ def impute(
     table: Annotated[str, typer.Argument(help="A table: .csv, .tsv or .parquet.")],
     *, out: Annotated[Path, typer.Option("-o", "--out", help="The full table: .csv, .tsv or .parquet.")],
 ) -> None:  # fmt: skip
-    """Fill the missing values of TABLE from its other columns, and tell how certain that is.
+    """Fill the missing values of TABLE from its other columns, and say how certain that is.
 
     \b
     Examples:

@@ -113,7 +113,7 @@ def _draw(found: Any, out: Path | None) -> Path | None:
 
 
 def info(io: Io, run: RunName) -> None:
-    """Tell what a run is: its data, settings, numbers and verdicts, and whether its model is whole.
+    """Show what a run is: its data, settings, numbers and verdicts, and whether its model is whole.
 
     `isthmus info photo` tells it of the denoiser that isthmus ships: what it was trained on, its numbers, its limits.
     """
@@ -151,7 +151,7 @@ def recipes(io: Io) -> None:
 
 
 def doctor(io: Io) -> None:
-    """Tell what this machine has: versions, devices, memory, precision, and where data is looked for."""
+    """Show what this machine has: versions, devices, memory, precision, and where data is looked for."""
     from isthmus.system.doctor import examine
 
     found = examine()

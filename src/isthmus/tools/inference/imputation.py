@@ -232,12 +232,12 @@ def _by_error(error: FillError, kind: str) -> str:
     if kind in NAMED:
         ours, constant = (f"{1 - value:.0%}" for value in (error.error, error.constant))
         if error.tells_nothing:
-            return f"by the most frequent name, {constant} right {of}; the other columns tell it no better ({ours})"
+            return f"by the most frequent name, {constant} right {of}; the other columns predict it no better ({ours})"
         return f"{ours} come out right {of}, {constant} by the most frequent name"
     unit, days = (DAY, " days") if kind == "time" else (1.0, "")
     ours, mean = (f"{number(value / unit)}{days}" for value in (error.error, error.constant))
     if error.tells_nothing:
-        return f"by the mean, off by {mean} (root mean square) {of}; the other columns tell it no better ({ours})"
+        return f"by the mean, off by {mean} (root mean square) {of}; the other columns predict it no better ({ours})"
     return f"off by {ours} (root mean square) {of}, the mean by {mean}"
 
 

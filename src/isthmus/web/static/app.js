@@ -64,7 +64,7 @@ function introduce(model) {
     ? `This network takes noise out of images of any size; here it works on pieces of ${size}. It was trained on ${model.data}, with noise (${model.noise}). It has no code: what needs one says so below.`
     : model.reasons.code
     ? `This network rebuilds ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
-    : `This network squeezes ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
+    : `This network compresses ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
   one("#code-name").textContent = `code, ${model.z_size} numbers`;
   const without = Boolean(model.reasons.code);
   for (const part of all(".code-only")) part.toggleAttribute("hidden", without);

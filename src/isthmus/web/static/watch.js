@@ -4,7 +4,7 @@ import { ask, latest, make, one, say, state } from "./state.js";
 const TOLD = {
   waiting: "Waiting for the run to begin.", running: "Training.", judging: "Trained; it is being judged.",
   paused: "Paused; everything is saved.", finishing: "Finishing: the best weights are kept, and judged.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
-  failed: "It failed; the terminal says why.", diverged: "It diverged: the cost was no number any more.", stopped: "Nothing runs here.",
+  failed: "It failed; the terminal says why.", diverged: "It diverged: the cost is no longer a number.", stopped: "Nothing runs here.",
 };
 let ready = false;
 
