@@ -136,4 +136,4 @@ def test_fault_97_requests_beyond_what_is_answered_at_once_are_told_to_come_agai
 
     asyncio.run(both())
     assert [m.get("status") for m in sent] == [503, None]
-    assert b"ask again in a moment" in sent[1]["body"]
+    assert b"try again in a moment" in sent[1]["body"]

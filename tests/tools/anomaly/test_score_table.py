@@ -168,7 +168,7 @@ def test_a_run_from_before_is_told(table_run: Run, tmp_path: Path) -> None:
     old = tiny.unscored(table_run, tmp_path / "old")
     pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
     scored = score_table.score(Run(old), tmp_path / "in.csv", tmp_path / "s.csv")
-    assert scored.said[-1].startswith("the run is from before its monitor left out the samples that calibrate")
+    assert scored.said[-1].startswith("an older version made this run: the samples that calibrate also helped")
 
 
 def test_the_command(table_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
