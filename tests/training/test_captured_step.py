@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import Tensor
@@ -12,13 +14,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import tiny
+from isthmus.config import DataConfig
+from isthmus.data.objects import read_object
 from isthmus.errors import ResourceError
 from isthmus.system.devices import pick_step
 from isthmus.training.captured_step import WARM, AbstractRecorder, CapturedStep, why_not
 from isthmus.training.step import EagerStep, Stepped
 from isthmus.training.trainer import Trainer
 
-WAITS = {"aten._local_scalar_dense.default", "aten.is_nonzero.default", "aten.nonzero.default"}
+# What waits for the device, and what copies Python's numbers to it, which waits too.
+WAITS = {f"aten.{name}.default" for name in ("_local_scalar_dense", "is_nonzero", "nonzero", "lift_fresh")}
 
 
 class Recording(TorchDispatchMode):
@@ -87,6 +92,17 @@ RUNS: dict[str, dict[str, Any]] = {
     "terms": {"epochs": 2, "terms": "contractive+mmd", "likelihood": "gaussian,variance=shared"},
     "average": {"epochs": 2, "average": 0.9, "clip": 0.05},
 }
+PATCHES = {"recipe": "photo", "epochs": None, "steps": 12, "hidden": [4, 8], "patch": 16, "batch_size": 16}
+OTHERS: dict[str, dict[str, Any]] = {
+    "photo": PATCHES,
+    "grain": PATCHES | {"noise": "grain:0-0.1,width=0.5-0.8", "augment": "soften:1.2"},
+    "jpeg": PATCHES | {"noise": "gaussian:0.1+jpeg:30-90"},
+    "no clean images": PATCHES | {"noise": "unknown"},
+    "poisson": {"epochs": 2, "noise": "poisson:30"},
+    "masked": {"epochs": 2, "recipe": "masked"},
+    "fsq": {"epochs": 2, "recipe": "fsq"},
+    "rae": {"epochs": 2, "recipe": "rae"},
+}
 
 
 def trained(ready: Any, *, capture: bool) -> tuple[Trainer, Recorder | None]:
@@ -112,6 +128,30 @@ def test_a_captured_run_equals_the_eager_one(settings: dict[str, Any], digits: t
     costs = [[row["train_cost"] for row in trainer.monitor.history] for trainer in (eager, found)]
     assert costs[1] == pytest.approx(costs[0], rel=1e-4)
     assert found.monitor.history[-1]["lr"] == pytest.approx(eager.monitor.history[-1]["lr"])
+
+
+def assert_alike(ready: Any) -> None:
+    """The captured run has the weights of the eager one, and nothing was said."""
+    (eager, _), (found, recorder) = trained(ready, capture=False), trained(ready, capture=True)
+    assert found.step.notes == []
+    assert recorder is not None
+    assert recorder.repeated > 1
+    for name, value in tiny.weights(eager.model).items():
+        torch.testing.assert_close(tiny.weights(found.model)[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("settings", OTHERS.values(), ids=OTHERS)
+def test_steps_of_every_kind_can_be_recorded(settings: dict[str, Any], digits: tiny.Digits) -> None:
+    assert_alike(tiny.prepared(digits.samples.take(np.arange(200)), **({"batch_size": 16} | settings)))
+
+
+@pytest.mark.parametrize("recipe", ["modern", "vae"])
+def test_steps_on_columns_of_several_kinds_can_be_recorded(recipe: str) -> None:
+    rng = np.random.default_rng(0)
+    columns = {"number": rng.normal(size=200), "name": rng.choice(["x", "y", "z"], 200), "yes": rng.random(200) < 0.5}
+    days = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 7, 18), "1d", eager=True)
+    frame = pl.DataFrame(columns | {"count": rng.poisson(4, 200), "day": days})
+    assert_alike(tiny.prepared(read_object(frame, DataConfig()).train, recipe=recipe, batch_size=16, epochs=2))
 
 
 def test_a_batch_that_is_not_finite_is_skipped_in_a_replay_too() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from isthmus.data.batching.encoding import Block, Encoding
 from isthmus.parts.abstract_likelihood import AbstractLikelihood, per_sample
 from isthmus.parts.codes import held_between
+from isthmus.system.device_constants import constant
 
 # A rate's logarithm: e^-8 stands for none, e^25 for more than anybody counts.
 LOG_RATE = (-8.0, 25.0)
@@ -108,17 +109,24 @@ class ColumnsLikelihood(AbstractLikelihood):
 
     def _costs(self, params: Tensor, x: Tensor) -> Tensor:
         """The weighed cost of each output, (B, P)."""
-        layout, parts = self._layout(x), self.parts
+        layout = self._layout(x)
         target, costs = x[:, layout.values], torch.zeros_like(params)
-        costs[:, parts["gaussian"]] = self._gaussian(params[:, parts["gaussian"]], target[:, parts["gaussian"]])
-        at = parts["bernoulli"]  # targets are -1 and 1, and 0 for a gap, which costs nothing
+        at = self._places("gaussian", x)
+        costs[:, at] = self._gaussian(params[:, at], target[:, at])
+        at = self._places("bernoulli", x)  # targets are -1 and 1, and 0 for a gap, which costs nothing
         costs[:, at] = target[:, at].abs() * F.softplus(-target[:, at].sign() * params[:, at])
-        if at := parts["poisson"]:
+        if self.parts["poisson"]:
+            at = self._places("poisson", x)
             costs[:, at] = self._poisson(params[:, at], target[:, at], layout)
-        for at in self.levels:
+        for level in self.levels:
+            at = constant(level, torch.int64, x.device)
             costs[:, at] = -target[:, at] * params[:, at].log_softmax(1)
         gaps = torch.where(layout.flag >= 0, x[:, layout.flag.clamp(min=0)], torch.zeros_like(target))
         return costs * (1 - gaps) * layout.weights
+
+    def _places(self, kind: str, like: Tensor) -> Tensor:
+        """Which outputs are of that kind; a list as an index would be copied to the device anew."""
+        return constant(self.parts[kind], torch.int64, like.device)
 
     def _gaussian(self, params: Tensor, target: Tensor) -> Tensor:
         if not self.learned:

@@ -120,11 +120,9 @@ class Grain(AbstractNoise):
         B, C, H, W = x.shape
         wide = (B, 1 + C, H + 2 * REACH, W + 2 * REACH)
         white = torch.randn(wide, generator=generator, device=x.device, dtype=x.dtype)
-        shared = torch.as_tensor(self.shared.draw(x, generator), dtype=x.dtype, device=x.device)
+        shared = self.shared.drawn(x, generator)
         noise = white[:, 1:] if C == 1 else shared**0.5 * white[:, :1] + (1 - shared) ** 0.5 * white[:, 1:]
-        return blurred(
-            noise, torch.as_tensor(self.width.draw(x, generator), dtype=x.dtype, device=x.device), unit="norm"
-        )
+        return blurred(noise, self.width.drawn(x, generator), unit="norm")
 
 
 class Given(AbstractCorruption):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from isthmus.parts.abstract_corruption import AbstractNoise, Shape
 from isthmus.parts.noise_level import Level
+from isthmus.system.device_constants import constant
 
 # The tables of ITU-T T.81, Annex K, which libjpeg scales by its quality.
 BRIGHTNESS = (
@@ -26,6 +28,7 @@ COLORS = (
     99, 99, 99, *[99] * 32,
 )  # fmt: skip
 TO_COLORS = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # JFIF: Y, Cb, Cr
+FROM_COLORS = np.linalg.inv(TO_COLORS).tolist()
 SIDE = 8
 
 
@@ -40,23 +43,21 @@ class Jpeg(AbstractNoise):
         if shape is not None and (len(shape) != 3 or shape[0] not in (1, 3)):
             raise ValueError("jpeg needs images in gray or in three colors")
         self.level = Level(level, low=1.0, high=100.0)
-        self.tables = torch.tensor([BRIGHTNESS, COLORS], dtype=torch.float32).reshape(2, SIDE, SIDE)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        quality = torch.as_tensor(self.level.draw(x, generator), dtype=x.dtype, device=x.device).reshape(-1, 1, 1)
+        quality = self.level.drawn(x, generator).reshape(-1, 1, 1)
         percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
-        tables = [
-            ((table * percent + 50) / 100).floor().clamp(1, 255).expand(len(x), -1, -1) for table in self.tables.to(x)
-        ]
+        usual = constant((BRIGHTNESS, COLORS), x.dtype, x.device).reshape(2, SIDE, SIDE)
+        tables = [((table * percent + 50) / 100).floor().clamp(1, 255).expand(len(x), -1, -1) for table in usual]
         pixels = (255 * x).clamp(0, 255).round()
         if x.shape[1] == 1:
             return (_rounded(pixels - 128, tables[0]) + 128).clamp(0, 255).round() / 255
-        colors = torch.tensor(TO_COLORS, dtype=x.dtype, device=x.device)
+        colors, back = (constant(matrix, x.dtype, x.device) for matrix in (TO_COLORS, FROM_COLORS))
         planes = torch.einsum("kc,bchw->bkhw", colors, pixels)
         y, small = planes[:, :1] - 128, F.avg_pool2d(planes[:, 1:], 2, ceil_mode=True, count_include_pad=False)
         small = F.interpolate(_rounded(small, tables[1]), scale_factor=2, mode="bilinear", align_corners=False)
         kept = torch.cat([_rounded(y, tables[0]) + 128, small[..., : x.shape[2], : x.shape[3]]], 1)
-        return torch.einsum("ck,bkhw->bchw", torch.linalg.inv(colors), kept).clamp(0, 255).round() / 255
+        return torch.einsum("ck,bkhw->bchw", back, kept).clamp(0, 255).round() / 255
 
 
 def _rounded(planes: Float[Tensor, "B C H W"], table: Float[Tensor, "B 8 8"]) -> Float[Tensor, "B C H W"]:

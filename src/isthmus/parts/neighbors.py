@@ -13,6 +13,7 @@ from torch import Tensor
 
 from isthmus.errors import UsageError
 from isthmus.parts.abstract_corruption import AbstractCorruption, Denoise, Pair, Shape
+from isthmus.system.device_constants import constant
 
 # Of the four pixels of a cell, counted row by row, the two that are drawn: neighbors, in every order (section 4.1).
 NEIGHBORS = ((0, 1), (0, 2), (1, 3), (2, 3), (1, 0), (2, 0), (3, 1), (3, 2))
@@ -92,7 +93,7 @@ class NeighborNoise(AbstractCorruption):
         a, b = H // (2 * k), W // (2 * k)
         cells = x[..., : 2 * a * k, : 2 * b * k].reshape(B, C, a, 2, k, b, 2, k).permute(0, 1, 2, 4, 5, 7, 3, 6)
         cells = cells.reshape(B, C, a * k * b * k, 4)
-        both = torch.tensor(NEIGHBORS, device=x.device)[drawn[..., 0]]  # (B, 1, cells, 2)
+        both = constant(NEIGHBORS, torch.int64, x.device)[drawn[..., 0]]  # (B, 1, cells, 2)
         taken = cells.gather(3, both.expand(B, C, -1, 2)).reshape(B, C, a, k, b, k, 2)
         halves = taken.reshape(B, C, a * k, b * k, 2)
         return halves[..., 0].contiguous(), halves[..., 1].contiguous()

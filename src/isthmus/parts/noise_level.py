@@ -41,3 +41,8 @@ class Level:
             return low
         shape = (len(x), *[1] * (x.ndim - 1))
         return low + (high - low) * torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+
+    def drawn(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """The same as a tensor, () or (B, 1, …)."""
+        level = self.draw(x, generator)
+        return level if isinstance(level, Tensor) else x.new_full((), level)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from isthmus.data.schema import OTHER, Schema, TableColumn
+from isthmus.system.device_constants import constant
 
 DAY, WEEK, YEAR = 86_400.0, 604_800.0, 31_556_952.0  # seconds; the year is the mean Gregorian one
 CYCLES = {DAY: "day", WEEK: "week", YEAR: "year"}
@@ -124,23 +125,23 @@ class Encoding:
 
     def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """x_hat with x where x has gaps, so that nothing is compared there."""
-        gaps = self.missing(x)[:, torch.tensor(self.column_of, device=x.device)]
+        gaps = self.missing(x)[:, constant(self.column_of, torch.int64, x.device)]
         return torch.where(gaps, x, x_hat)
 
     def evened(self, x: Tensor) -> Tensor:
         """x (B, D) of which every column varies by about 1, a time with its cycles too (1 and 1/2 a value)."""
         scale = [1 / math.sqrt(1 + len(self.blocks[k].cycles)) for k in self.column_of]
-        return x * torch.tensor(scale, dtype=x.dtype, device=x.device)
+        return x * constant(scale, x.dtype, x.device)
 
     def by_column(self, values: Tensor) -> Tensor:
         """Values of x (N, D) added up by the column that they belong to, (N, K)."""
-        place = torch.tensor(self.column_of, device=values.device)
+        place = constant(self.column_of, torch.int64, values.device)
         return values.new_zeros(len(values), len(self.blocks)).index_add_(1, place, values)
 
     def hidden(self, x: Tensor, columns: Tensor) -> Tensor:
         """x with gaps put where `columns` (B, K) is true."""
-        place = torch.tensor(self.column_of, device=x.device)
-        gap = torch.tensor(self.flags, device=x.device).to(x.dtype)
+        place = constant(self.column_of, torch.int64, x.device)
+        gap = constant(self.flags, x.dtype, x.device)
         return torch.where(columns[:, place], gap, x)
 
     def check(self, schema: Schema) -> None:

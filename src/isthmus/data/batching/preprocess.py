@@ -19,6 +19,7 @@ from isthmus.data.batching.encoding import Encoding, value_names
 from isthmus.data.schema import Expected, Schema
 from isthmus.data.series_layout import SeriesLayout
 from isthmus.errors import DataError
+from isthmus.system.device_constants import constant
 
 DTYPES = ("uint8", "uint16", "float32", "float64")  # in which data is kept
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
@@ -205,9 +206,8 @@ class Preprocess:
         return torch.float64 if self.dtype == "float64" else torch.float32
 
     def _constant(self, values: tuple[float, ...], like: Tensor) -> Tensor:
-        constant = torch.tensor(values, dtype=like.dtype, device=like.device)
-        constant = constant.repeat(like.shape[1] // len(values))  # of pairs both halves are scaled alike
-        return constant if not self.is_image else constant.reshape(-1, 1, 1)
+        found = constant(values, like.dtype, like.device).repeat(like.shape[1] // len(values))  # of pairs both halves
+        return found if not self.is_image else found.reshape(-1, 1, 1)
 
     def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """x_hat with x where x has gaps, or is not seen, so that nothing is compared there."""
