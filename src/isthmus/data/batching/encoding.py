@@ -106,7 +106,7 @@ class Encoding:
         """float32 x (B, D) of raw values (B, K) in float64."""
         rows = raw.reshape(-1, len(self.row))
         parts = [part for k, block in enumerate(self.row) for part in _encoded(rows[:, k], block)]
-        return torch.cat(parts, 1).to(torch.float32).reshape(len(raw), self.size)
+        return torch.cat(parts, 1).to(torch.float32).reshape(raw.shape[0], self.size)
 
     def to_raw(self, x: Tensor) -> Tensor:
         """Raw values (B, K) float64 of x, or of the decoder's mean; such as the column may hold, NaN for a gap."""
@@ -121,7 +121,7 @@ class Encoding:
         one = self.of_row
         rows = x.reshape(-1, one.size)
         found = [function(rows[:, at], block) for at, block in zip(one.places, self.row, strict=True)]
-        return torch.stack(found, 1).reshape(len(x), len(self.blocks))
+        return torch.stack(found, 1).reshape(x.shape[0], len(self.blocks))
 
     def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """x_hat with x where x has gaps, so that nothing is compared there."""
@@ -204,7 +204,16 @@ def _scaled(value: Tensor, block: Block) -> Tensor:
     if block.knots:
         raw, x = zip(*block.knots, strict=True)
         return _linear(value, raw, x, block.scale)
-    return (value - block.offset) * block.scale
+    return (value - _exact(block.offset, value)) * _exact(block.scale, value)
+
+
+def _exact(number: float, like: Tensor) -> Tensor | float:
+    """A constant, in ONNX of the type of `like`: one that is no tensor is written there in float32, and the log of a
+    year less its mean is then off by a thousandth of its deviation.
+    """
+    if not torch.compiler.is_exporting():
+        return number
+    return torch.tensor(number, dtype=like.dtype, device=like.device)
 
 
 def _unscaled(value: Tensor, block: Block) -> Tensor:
@@ -212,7 +221,7 @@ def _unscaled(value: Tensor, block: Block) -> Tensor:
         raw, x = zip(*block.knots, strict=True)
         value = _linear(value, x, raw, 1 / block.scale)
     else:
-        value = value / block.scale + block.offset
+        value = value / _exact(block.scale, value) + _exact(block.offset, value)
     return value.clamp(max=60.0).expm1() if block.kind == "count" else value  # 1e26: a count that nobody counts
 
 
@@ -253,10 +262,17 @@ def _in_phase(value: Tensor, x: Tensor, block: Block) -> Tensor:
     for i, cycle in sorted(enumerate(block.cycles), key=lambda pair: -pair[1]):
         if cycle == YEAR:
             continue
-        wanted = torch.atan2(x[:, 1 + 2 * i], x[:, 2 + 2 * i]) * (cycle / (2 * math.pi))
+        wanted = _angle(x[:, 1 + 2 * i], x[:, 2 + 2 * i]) * (cycle / (2 * math.pi))
         off = (wanted - (value - MONDAY) + cycle / 2) % cycle - cycle / 2
         value = value + off
     return value
+
+
+def _angle(sine: Tensor, cosine: Tensor) -> Tensor:
+    """The angle (B,) in float64. onnxruntime has it in float32 alone: a day is off by 3 ms there."""
+    if torch.compiler.is_exporting():
+        return torch.atan2(sine.float(), cosine.float()).double()
+    return torch.atan2(sine, cosine)
 
 
 def _is_gap(x: Tensor, block: Block) -> Tensor:
