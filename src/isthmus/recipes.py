@@ -101,7 +101,7 @@ def fast() -> Settings:
 
 
 def best() -> Settings:
-    """The lowest error on gray images that a quarter of an hour on two cores gives: convolutions. docs/experiments.md"""
+    """The lowest error on gray images after a quarter of an hour on two cores: convolutions. docs/experiments.md"""
     return {"model": {"network": "conv", "hidden": (32, 64)}, "training": {"steps": 42_000}}
 
 
