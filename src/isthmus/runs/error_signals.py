@@ -51,7 +51,7 @@ def error_signals(
         for x in in_order(data, model.preprocess, model.device) if len(data) else ():
             x_in = x if generator is None else model.judged_pair(x, generator).x_in
             params, code = model(x_in)
-            squares = model.likelihood.errors(params.float(), x_in).cpu().double()
+            squares = model.likelihood.errors(params.float(), x_in).cpu()
             weights = model.preprocess.weights(x_in)
             squares = squares if weights is None else squares * weights.cpu()
             logs.append(log_errors(squares) if usual is None else log_surprise(model, x_in, usual))
@@ -73,9 +73,9 @@ def passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[Te
 
 
 def gaps(model: AbstractModel, x: Tensor, x_hat: Tensor) -> Tensor:
-    """x_hat - x in float64 on the processor; 0 where x is not seen for its transparency."""
+    """x_hat - x on the processor; 0 where x is not seen for its transparency."""
     seen = model.preprocess.known_only(x, x_hat) if model.preprocess.alpha else x_hat
-    return (seen - x).cpu().double()
+    return (seen - x).cpu()
 
 
 def log_surprise(model: AbstractModel, x: Tensor, usual: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ def _encoding(model: AbstractModel) -> Encoding:
 
 def log_errors(squares: Tensor) -> np.ndarray:
     """The log of the mean over each sample's squared errors (n, ...), (n,)."""
-    return (squares.flatten(1).mean(1) + LEAST_ERROR).log().numpy()
+    return (squares.flatten(1).mean(1, dtype=torch.float64) + LEAST_ERROR).log().numpy()
 
 
 def error_nats(log_error: np.ndarray, center: float, width: float) -> np.ndarray:

@@ -154,7 +154,7 @@ def _usual_costs(model: AbstractModel, watched: Samples) -> np.ndarray:
 
 def _spread(model: AbstractModel, watched: Samples) -> np.ndarray:
     """(D,): the mean square of the error of each value."""
-    squares = sum(gaps(model, x, x_hat).square().sum(0) for x, x_hat in passes(model, watched.x))
+    squares = sum(gaps(model, x, x_hat).double().square().sum(0) for x, x_hat in passes(model, watched.x))
     return _with_floor(torch.as_tensor(squares).flatten().numpy() / len(watched))
 
 
@@ -163,7 +163,7 @@ def _of_places(model: AbstractModel, watched: Samples) -> PlaceErrors:
     shape, n = model.preprocess.shape, len(watched)
     squares, powers = (torch.zeros(2, *sides, dtype=torch.float64) for sides in (shape, shape[-2:]))
     for x, x_hat in passes(model, watched.x):
-        errors = gaps(model, x, x_hat)
+        errors = gaps(model, x, x_hat).double()
         found = fineness(errors)
         squares += torch.stack([e.square().sum(0) for e in (errors, blurred(errors, SMOOTHED))])
         powers += torch.stack([found.sum(0), found.square().sum(0)])
