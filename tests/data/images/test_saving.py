@@ -105,7 +105,7 @@ def test_floats_are_rounded_and_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((4, 4), np.uint8), r"an array of shape \(4, 4\) is no image"),
+        (np.zeros((4, 4), np.uint8), r"an array of shape \(4, 4\) is not an image"),
         (np.full((1, 2, 2), np.nan), "holds NaN or infinite pixels"),
         (np.zeros((1, 2, 2), np.int64), "pixels of type int64 cannot be saved"),
     ],

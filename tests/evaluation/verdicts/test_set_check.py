@@ -135,7 +135,7 @@ def test_runs_that_keep_less_say_less_and_read_no_data(digit_run: Run, tmp_path:
     (broken.path / "latent" / "set" / "set.safetensors").write_bytes(b"x")
     found = check_set(broken, of(x))
     assert found.unlike is None
-    assert "cannot be told" in found.text
+    assert "cannot be checked" in found.text
 
 
 def test_score_evaluate_and_reconstruct_tell_it(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.spatial.distance import cdist
 
@@ -12,6 +13,7 @@ import tiny
 from isthmus.api import Run
 from isthmus.data.images.saving import save_image
 from isthmus.errors import UsageError
+from isthmus.tools.exploration.code_map import map_codes
 from isthmus.tools.exploration.lookup import look_up
 from tiny import Digits
 
@@ -83,3 +85,20 @@ def test_rows_of_a_table_are_found_but_not_drawn(tmp_path: Path) -> None:
     assert found.columns()["distance"] == pytest.approx([0, 0], abs=1e-5)  # float32, in batches of different sizes
     with pytest.raises(UsageError, match="no picture"):
         found.draw()
+
+
+def test_columns_named_as_an_answer_is_stand_beside_it(tmp_path: Path) -> None:
+    table = pl.DataFrame(tiny.table(100, 4), schema=["distance", "rank", "x", "y"])
+    table.write_csv(tmp_path / "t.csv")
+    given: dict[str, Any] = tiny.SMALL | {"epochs": 1, "batch_size": 32, "z_size": 2}
+    run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", show=False, **given)
+    columns = look_up(run, f"{tmp_path / 't.csv'}:20", k=2).columns()
+    assert columns["rank"] == [1, 2, 1, 2]
+    rows = [int(name) for name in columns["id"]]
+    for name in ("distance", "rank"):
+        assert columns[f"{name} (value)"] == pytest.approx(table[name].to_numpy()[rows], rel=1e-5)
+    assert columns["x"] == pytest.approx(table["x"].to_numpy()[rows], rel=1e-5)
+    drawn = map_codes(run, str(tmp_path / "t.csv"), method="pca", color="x")
+    points = drawn.columns()
+    np.testing.assert_array_equal(points["x"], drawn.points[:, 0])
+    assert points["x (value)"] == pytest.approx(table["x"].to_numpy(), rel=1e-5)

@@ -17,7 +17,7 @@ from isthmus.errors import UsageError, unknown
 from isthmus.evaluation.figures import maps
 from isthmus.runs.folder import RunFolder
 from isthmus.system.progress import tell
-from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined, one_set, picture_of, thinned
+from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined, one_set, picture_of, thinned, value_name
 from isthmus.tools.exploration.projection import project, refuse_method
 from isthmus.wording import counted
 
@@ -45,7 +45,9 @@ class CodeMap:
         if s.labels is not None:
             table["label"] = [s.classes[k] if k >= 0 else "" for k in s.labels]
         table |= {"x": self.points[:, 0], "y": self.points[:, 1]}
-        return table if self.color in {PLAIN, LABEL} else table | {self.color: written_column(s, self.color)}
+        if self.color in {PLAIN, LABEL}:
+            return table
+        return table | {value_name(self.color, table): written_column(s, self.color)}
 
     def as_dict(self) -> dict[str, Any]:
         points = {k: v.tolist() if isinstance(v, np.ndarray) else list(v) for k, v in self.columns().items()}

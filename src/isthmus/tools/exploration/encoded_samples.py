@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -179,6 +179,11 @@ def picture_of(samples: Samples, rows: Any, preprocess: Preprocess) -> np.ndarra
     return shown(samples.x[rows], preprocess.ends, preprocess.alpha)
 
 
+def value_name(column: str, known: Collection[str]) -> str:
+    """The name of a column of the data beside `known` columns of an answer, of which one may have that name."""
+    return f"{column} (value)" if column in known else column
+
+
 __all__ = [
     "Coded",
     "all_parts",
@@ -190,5 +195,6 @@ __all__ = [
     "refuse_out",
     "thinned",
     "title",
+    "value_name",
     "write_result",
 ]

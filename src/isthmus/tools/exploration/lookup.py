@@ -15,7 +15,7 @@ from isthmus.evaluation.figures import neighbor_sheets
 from isthmus.evaluation.metrics.nearest import Nearest, nearest
 from isthmus.runs.folder import RunFolder
 from isthmus.system.progress import tell
-from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, picked, picture_of, title
+from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, picked, picture_of, title, value_name
 from isthmus.tools.inference.picking import is_own, parted
 from isthmus.wording import counted, label
 
@@ -37,7 +37,7 @@ class NeighborLookup:
 
     def columns(self) -> dict[str, Any]:
         """`query`, `space` (code or raw), `rank` from 1, `id`, `label` where known, `distance`; of a table the values
-        of the rows that were found.
+        of the rows that were found. A column whose name is one of these stands as "NAME (value)".
         """
         table: dict[str, list[Any]] = {key: [] for key in ("query", "space", "rank", "id", "label", "distance")}
         found_rows: list[int] = []
@@ -51,7 +51,8 @@ class NeighborLookup:
                     for key, value in zip(table, values, strict=True):
                         table[key].append(value)
         known = table if self.data.samples.labels is not None else {k: v for k, v in table.items() if k != "label"}
-        return self.cells(self.data.samples, found_rows) | known
+        cells = self.cells(self.data.samples, found_rows)
+        return known | {value_name(name, known): values for name, values in cells.items()}
 
     def as_dict(self) -> dict[str, Any]:
         table = self.columns()
