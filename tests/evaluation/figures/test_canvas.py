@@ -62,6 +62,19 @@ def test_the_same_figure_gives_the_same_bytes_without_a_date(checker):
         assert image.text == {"Software": "isthmus", "Title": "größer 桜"}
 
 
+def test_the_pixels_are_those_of_matplotlib_in_no_more_bytes(checker):
+    page = canvas.Page(300, 200)
+    page.image(np.kron(checker, np.random.default_rng(0).random((8, 8))), 20, 20, 160, 160)
+    page.text("some words", 240, 100, color=canvas.BLUE)
+    found, drawn = canvas.png(page.figure), io.BytesIO()
+    with canvas.look():
+        page.figure.savefig(drawn, format="png", dpi=canvas.DPI, pil_kwargs={"optimize": True})
+    with Image.open(io.BytesIO(found)) as image, Image.open(drawn) as expected:
+        assert (image.mode, image.info["dpi"]) == ("RGB", expected.info["dpi"])
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(expected)[..., :3])
+    assert len(found) <= len(drawn.getvalue())
+
+
 def test_save_replaces_the_old_picture_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
