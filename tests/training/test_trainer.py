@@ -414,6 +414,13 @@ def request_at(trainer: Trainer, step: int, what: str) -> Any:
     return on_step
 
 
+def test_dropout_seeds_no_device_but_the_one_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch keeps the seed of every step, and the stack at that moment, for a GPU that was not used yet."""
+    seeded = tiny.counted(monkeypatch, "torch.cuda.manual_seed_all")
+    trained(tiny.prepared(tiny.table(40), epochs=2, dropout=0.5))
+    assert seeded == []
+
+
 def test_asked_to_finish_it_closes_the_part_of_an_epoch_and_keeps_the_best_weights(tmp_path: Path) -> None:
     ready = tiny.prepared(tiny.table(), batch_size=4, epochs=4)  # 24 steps an epoch
     trainer, costs = tiny.trainer(ready, tmp_path), []

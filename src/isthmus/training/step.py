@@ -72,8 +72,13 @@ class EagerStep(AbstractStep):
 
     def shake(self, step: int) -> None:
         """Seeds PyTorch's own generator, from which dropout and modules of the user's draw."""
-        if self.shakes:
-            torch.manual_seed(seed_of(self.settings.seed, step, "layers"))
+        if not self.shakes:
+            return
+        seed = seed_of(self.settings.seed, step, "layers")
+        if self.device.type == "cpu":  # for devices that wait to be used PyTorch would note the stack, at every step
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def pair(self, rows: Tensor, generator: torch.Generator, done: float | Tensor, *, augmented: bool) -> Pair:
         """What goes in and what should come out of these samples."""
