@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,35 +18,50 @@ from isthmus.errors import UsageError
 from isthmus.pipeline import compare
 from isthmus.runs.artifacts import Artifacts
 from isthmus.settings import nest
+from isthmus.tools.sampling import classifier
 from isthmus.tools.sampling.classifier import PART
 from isthmus.tools.sampling.resemblance import Judges, resemblance
 from isthmus.tools.sampling.sampling import draw_samples
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_classifiers() -> Iterator[None]:
+    """How well they tell digits apart is tested in tests/tools/sampling; five of them would take 20 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "STEPS", 50)
+        yield
+
+
 @pytest.fixture(scope="module")
-def found(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> compare.ComparisonTable:
+def own_run(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A copy, which may keep such a classifier."""
+    return Run(shutil.copytree(digit_run.path, tmp_path_factory.mktemp("own") / "digits"))
+
+
+@pytest.fixture(scope="module")
+def found(own_run: Run, tmp_path_factory: pytest.TempPathFactory) -> compare.ComparisonTable:
     settings = nest(tiny.SMALL | {"hidden": [32], "z_size": 4, "epochs": 2})
     out = tmp_path_factory.mktemp("contest") / "out"
-    names = ["modern", "linear", str(digit_run.path)]
+    names = ["modern", "linear", str(own_run.path)]
     return compare.compare(names, "mnist-2k", out=out, seeds=[0, 1], settings=settings, show=False)
 
 
 def test_recipes_have_a_row_of_means_over_seeds_and_runs_their_own(
-    found: compare.ComparisonTable, digit_run: Run
+    found: compare.ComparisonTable, own_run: Run
 ) -> None:
-    assert [(row["name"], row["n"]) for row in found.rows] == [("modern", 2), ("linear", 2), (str(digit_run.path), 1)]
+    assert [(row["name"], row["n"]) for row in found.rows] == [("modern", 2), ("linear", 2), (str(own_run.path), 1)]
     each = [Run(found.folder / f"modern-{seed}").metrics["test"]["mse"] for seed in (0, 1)]
     assert found.rows[0]["mse"]["mean"] == pytest.approx(np.mean(each))
     assert found.rows[0]["mse"]["sd"] == pytest.approx(np.std(each, ddof=1))
-    assert found.rows[2]["parameters"] == {"mean": digit_run.metrics["parameters"], "sd": None}
+    assert found.rows[2]["parameters"] == {"mean": own_run.metrics["parameters"], "sd": None}
     assert "bce_over_floor" not in found.rows[1]  # a Gaussian likelihood
 
 
-def test_the_neighbors_are_those_of_scikit_learn(digit_run: Run) -> None:
-    latent, test = digit_run.latent, digit_run.prepared.splits.test
+def test_the_neighbors_are_those_of_scikit_learn(own_run: Run) -> None:
+    latent, test = own_run.latent, own_run.prepared.splits.test
     model = KNeighborsClassifier(5).fit(latent.codes, latent.labels)
-    expected = model.score(digit_run.model.encode(test.x), test.labels)
-    assert compare.measured(digit_run)["knn"] == pytest.approx(expected)
+    expected = model.score(own_run.model.encode(test.x), test.labels)
+    assert compare.measured(own_run)["knn"] == pytest.approx(expected)
 
 
 def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.ComparisonTable) -> None:
@@ -83,19 +100,19 @@ def test_a_recipe_that_failed_says_why_in_the_table(tmp_path: Path) -> None:
     ]
 
 
-def test_the_data_is_the_last_name_that_is_no_recipe(digit_run: Run) -> None:
+def test_the_data_is_the_last_name_that_is_no_recipe(own_run: Run) -> None:
     assert compare.parted(["modern", "vae", "table.csv"]) == (["modern", "vae"], "table.csv")
     assert compare.parted(["modern", "vae"]) == (["modern", "vae"], "mnist-2k")
-    assert compare.parted([str(digit_run.path)]) == ([str(digit_run.path)], "mnist-2k")
+    assert compare.parted([str(own_run.path)]) == ([str(own_run.path)], "mnist-2k")
     with pytest.raises(UsageError, match=r"table\.csv is data"):
         compare.parted(["table.csv"])
     with pytest.raises(UsageError, match="'0,x' is not a list of seeds"):
         compare.seeds_of("0,x")
 
 
-def test_runs_that_were_tested_on_other_data_are_not_ranked(digit_run: Run, denoiser: Run, tmp_path: Path) -> None:
+def test_runs_that_were_tested_on_other_data_are_not_ranked(own_run: Run, denoiser: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was tested on other data than"):
-        compare.compare([str(digit_run.path), str(denoiser.path)], out=tmp_path / "out", show=False)
+        compare.compare([str(own_run.path), str(denoiser.path)], out=tmp_path / "out", show=False)
 
 
 @pytest.mark.parametrize(

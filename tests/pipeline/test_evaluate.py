@@ -37,15 +37,20 @@ def of_frame(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> R
     return isthmus.train(frame, out=tmp_path_factory.mktemp("runs") / "frame", **tiny.FAST)
 
 
-def test_the_cost_that_is_told_is_that_of_the_loaded_model(denoiser: Run, images: Path) -> None:
+@pytest.fixture(scope="module")
+def on_all(denoiser: Run, images: Path) -> dict[str, Any]:
+    """What the denoiser makes of the whole file."""
+    return isthmus.evaluate(denoiser.path, images)
+
+
+def test_the_cost_that_is_told_is_that_of_the_loaded_model(denoiser: Run, on_all: dict[str, Any]) -> None:
     best = min(validation for _, validation in tiny.costs_of(denoiser))
     assert denoiser.metrics["best_epoch"] == [v for _, v in tiny.costs_of(denoiser)].index(best) + 1
     again = isthmus.evaluate(denoiser.path)
     assert again["test"] == denoiser.metrics["test"]
     assert again["baselines"] == denoiser.metrics["baselines"]
     assert again["denoising"] == denoiser.metrics["denoising"]
-    other = isthmus.evaluate(denoiser.path, images)
-    assert other["data"]["n_test"] == 200
+    assert on_all["data"]["n_test"] == 200
 
 
 def test_a_run_is_taken_as_well_as_its_folder_and_keeps_its_model(denoiser: Run) -> None:
@@ -59,14 +64,13 @@ def test_a_run_is_taken_as_well_as_its_folder_and_keeps_its_model(denoiser: Run)
 
 @pytest.mark.parametrize("kind", ["array", "tensor", "dataset"])
 def test_objects_of_python_are_measured_like_the_file_that_holds_them(
-    kind: str, denoiser: Run, digits: tiny.Digits, images: Path
+    kind: str, denoiser: Run, digits: tiny.Digits, on_all: dict[str, Any]
 ) -> None:
     x = digits.x[:200]
     data: Any = {"array": x, "tensor": torch.from_numpy(x), "dataset": TensorDataset(torch.from_numpy(x))}[kind]
     found = isthmus.evaluate(denoiser, data)
-    expected = isthmus.evaluate(denoiser, images)
-    assert found["test"] == expected["test"]
-    assert found["baselines"] == expected["baselines"]
+    assert found["test"] == on_all["test"]
+    assert found["baselines"] == on_all["baselines"]
     seen = [v for v in found["verdicts"] if v["id"] in OF_TRAINING]
     assert [(v["id"], v["level"], "try" in v) for v in seen] == [("train-test-overlap", "fail", False)]
     assert "160 of 200 test images are also in the training set" in seen[0]["text"]  # it is what the run was trained on

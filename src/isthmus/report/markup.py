@@ -49,6 +49,8 @@ def numeral(value: Any, unit: str = "") -> Html:
 
 def legible(text: str) -> str:
     """Without control characters, lone surrogates and marks that turn the direction of what follows."""
+    if text.isprintable():  # no such character is; a picture in the page is one text of 10,000 characters
+        return text
     return "".join("\ufffd" if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c for c in text)
 
 
