@@ -77,3 +77,23 @@ def test_the_type_stays_and_strength_blends(dtype: torch.dtype) -> None:
     assert none.equal(noisy.float())
     assert (half - (full + noisy.float()) / 2).abs().max() <= 1
     assert (full - noisy.float()).abs().max() > 5
+
+
+@pytest.mark.parametrize("frame", [0, 255], ids=["black bars", "white paper"])
+def test_fault_158_noise_is_seen_beside_parts_that_cannot_show_it(frame: int) -> None:
+    rng = np.random.default_rng(3)
+    clean = torch.full((3, 160, 160), 120.0)
+    noisy = clean + torch.from_numpy(rng.normal(0, 9, clean.shape)).float()
+    for picture in (clean, noisy):
+        picture[:, :50], picture[:, -50:] = frame, frame  # more than half
+    assert cells_of(noisy, clean).noise == pytest.approx(9, rel=0.05)
+    kept = keep_texture(noisy.clone(), clean.clone(), 1.0)
+    assert (kept - clean)[:, 56:104].std() < 2
+    assert (kept - clean)[:, :48].abs().max() == 0
+
+
+def test_a_drawing_on_white_paper_has_no_noise_for_its_few_edges() -> None:
+    drawing = torch.full((1, 160, 160), 255.0)
+    drawing[:, 70:74, 40:120] = torch.linspace(0, 200, 80)
+    softened = torch.from_numpy(ndimage.gaussian_filter(drawing.numpy(), (0, 1, 1)))
+    assert cells_of(drawing, softened).noise == 0

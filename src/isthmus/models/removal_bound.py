@@ -25,6 +25,12 @@ MARGIN = 1.05
 # Cells of a strip: of 200 megapixels in color 50 MB of floats, a handful of times. Blocks under 32 MB are not given
 # back to the system between small results that are kept: 16 cells took 2,149 MB in all, 32 take 373.
 STRIP = 32
+# A cell with more than this share of its values at the least or the greatest of the picture, in some color, tells
+# little of the noise: black bars, white paper, what is too dark or too bright. Noise of 8 of 255 on a retina in a black
+# frame was seen as 5.0 with such cells, and as 7.6 without; that of 14 beside white paper as 0.
+MOST_CLIPPED = 0.1
+# Of all cells: of fewer, such as the edges of a drawing on white paper, all are taken, in which there is no noise.
+LEAST_SEEN = 0.05
 
 
 def keep_texture(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"], strength: float) -> Tensor:
@@ -38,17 +44,24 @@ def keep_texture(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"],
 
 
 class Cells(NamedTuple):
-    """Of each cell (h, w): mean square and variance of what was taken out, and variance of what is left."""
+    """Of each cell (h, w): mean square and variance of what was taken out, variance of what is left, and the largest
+    share of its values, of all colors, that are the least or the greatest of the picture.
+    """
 
     square: Tensor
     removed: Tensor
     detail: Tensor
+    clipped: Tensor
 
     @property
     def noise(self) -> float:
-        """The median deviation of what was taken out, over the flattest cells."""
-        flat = self.detail.flatten().argsort()[: max(1, int(FLATTEST * self.detail.numel()))]
-        return float(self.removed.flatten()[flat].median().sqrt())
+        """The median deviation of what was taken out, over the flattest cells that may show noise."""
+        seen = self.clipped.flatten() <= MOST_CLIPPED
+        if seen.double().mean() < LEAST_SEEN:
+            seen = torch.ones_like(seen)
+        detail, removed = self.detail.flatten()[seen], self.removed.flatten()[seen]
+        flat = detail.argsort()[: max(1, int(FLATTEST * len(detail)))]
+        return float(removed[flat].median().sqrt())
 
 
 def bounded(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"]) -> Iterator[tuple[slice, Tensor]]:
@@ -68,29 +81,51 @@ def bounded(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"]) -> I
         yield inside, part[inside.start - first * CELL : inside.stop - first * CELL, :W]
 
 
-def cells_of(noisy: Tensor, clean: Tensor) -> Cells:
-    """Their cells, strip by strip; those at the right and lower edge may be smaller."""
-    found = [_cells(noisy[:, top : top + STRIP * CELL], clean[:, top : top + STRIP * CELL]) for top in _tops(noisy)]
+class Ends(NamedTuple):
+    """The least and the greatest value of each color (C,)."""
+
+    low: Tensor
+    high: Tensor
+
+
+def ends_of(picture: Shaped[Tensor, "*B C H W"]) -> Ends:
+    """Of one picture, or of several parts of one."""
+    strips = (part.movedim(-3, 0).flatten(1).float() for part in picture.split(STRIP * CELL, dim=-2))
+    low, high = zip(*((colors.amin(1), colors.amax(1)) for colors in strips), strict=True)
+    return Ends(torch.stack(low).amin(0), torch.stack(high).amax(0))
+
+
+def cells_of(noisy: Tensor, clean: Tensor, ends: Ends | None = None) -> Cells:
+    """Their cells, strip by strip; those at the right and lower edge may be smaller. `ends` are those of the whole
+    picture where `noisy` is a part of it.
+    """
+    known = ends_of(noisy) if ends is None else ends
+    strips = (slice(top, top + STRIP * CELL) for top in range(0, noisy.shape[1], STRIP * CELL))
+    found = [_cells(noisy[:, rows], clean[:, rows], known) for rows in strips]
     return Cells(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def _tops(picture: Tensor) -> range:
-    return range(0, picture.shape[1], STRIP * CELL)
-
-
-def _cells(noisy: Tensor, clean: Tensor) -> Cells:
-    left = clean.float()
-    removed = noisy.float() - left
+def _cells(noisy: Tensor, clean: Tensor, ends: Ends) -> Cells:
+    left, values = clean.float(), noisy.float()
+    removed = values - left
     square = _means(removed.square())
     return Cells(
         square.mean(0),
         (square - _means(removed).square()).clamp(min=0).mean(0),
         (_means(left.square()) - _means(left).square()).clamp(min=0).mean(0),
+        clipped_share(values, ends),
     )
+
+
+def clipped_share(values: Shaped[Tensor, "*B C H W"], ends: Ends) -> Tensor:
+    """Of each cell (*B, h, w) the share of values at the ends, of the color that has most of them there."""
+    low, high = (end[:, None, None] for end in ends)
+    at_ends = ((values == low) | (values == high)).float()
+    return avg_pool2d(at_ends, CELL, ceil_mode=True, count_include_pad=False).amax(-3)
 
 
 def _means(x: Tensor) -> Tensor:
     return avg_pool2d(x[:, None], CELL, ceil_mode=True, count_include_pad=False)[:, 0]
 
 
-__all__ = ["Cells", "bounded", "cells_of", "keep_texture"]
+__all__ = ["Cells", "Ends", "bounded", "cells_of", "clipped_share", "ends_of", "keep_texture"]

@@ -190,3 +190,27 @@ def test_a_stack_is_parsed_once_however_many_pages_it_has(tmp_path: Path, monkey
     photograph.save(frames, tmp_path / "b.tif")
     assert len(opened) == 3  # its header, its pages, and what is said beside them
     assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), pages)
+
+
+def test_pictures_in_inks_stay_so_and_a_profile_of_other_colors_is_not_carried_over(tmp_path: Path) -> None:
+    inks = RNG.integers(0, 200, (16, 24, 4), dtype=np.uint8)
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"CMYK"
+    picture = Image.fromarray(inks, mode="CMYK")
+    picture.save(tmp_path / "a.tif", icc_profile=bytes(profile))
+    found = again(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert found.mode == "CMYK"
+    assert found.info["icc_profile"] == bytes(profile)
+    np.testing.assert_array_equal(np.asarray(found)[..., 3], inks[..., 3])
+    # red, green and blue are rounded to bytes, and divided by as little as 55 of 255, what the black leaves
+    assert np.abs(np.asarray(found).astype(int) - inks).max() <= 3
+    np.testing.assert_allclose(np.asarray(found.convert("RGB")), np.asarray(picture.convert("RGB")), atol=1)
+    as_colors = again(tmp_path / "a.tif", tmp_path / "c.png")
+    assert as_colors.mode == "RGB"
+    assert "icc_profile" not in as_colors.info
+
+
+def test_an_empty_file_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(Unreadable, match=r"is empty \(0 bytes\)"):
+        Photograph(tmp_path / "a.png")

@@ -92,3 +92,11 @@ def test_noise_that_goes_with_brightness_is_no_structure() -> None:
     assert abs(look_at_removed(photons, clean).at_detail) < 0.15  # of 256 blocks by chance 0.06
     blurred = torch.from_numpy(ndimage.gaussian_filter(photons.numpy(), (0, 0, 1, 1)))
     assert look_at_removed(photons, blurred).at_detail > 0.4
+
+
+def test_fault_158_black_bars_where_nothing_was_taken_are_no_structure() -> None:
+    clean = _photograph()
+    noisy = clean + 0.05 * torch.randn(clean.shape, dtype=clean.dtype, generator=torch.Generator().manual_seed(1))
+    noisy, clean = noisy.clamp(0, 1), clean.clamp(0, 1)
+    noisy[..., :48, :], clean[..., :48, :] = 0, 0
+    assert abs(look_at_removed(noisy, clean).at_detail) < 0.2  # of 160 blocks by chance 0.08

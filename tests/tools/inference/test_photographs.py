@@ -23,8 +23,10 @@ from isthmus.cli.command_frame import run_guarded
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.images.photograph import Frame, Photograph
+from isthmus.errors import DataError
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.photo import PhotoDenoiser
+from isthmus.tools.inference.apply import denoise_with_photo
 from isthmus.tools.inference.photographs import Wish, cleaned, denoise_photographs
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import batches_of, prepare, read_splits
@@ -228,3 +230,24 @@ def test_a_picture_that_is_compared_is_not_there_twice(tmp_path: Path, monkeypat
     denoise_photographs(PhotoDenoiser().network_for, [source], source, tmp_path / "clean.png", wish)
     assert counts == [0, 0]
     assert (tmp_path / "both.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "fix"),
+    [(b"", "is empty", "copy or export"), (b"no image", "is not an image of a format", "as PNG or TIFF"),
+     (np.full((20, 30), np.nan, np.float32), "holds NaN", "np.nan_to_num"),
+     (np.zeros((20, 30), np.uint8), "at most 500 are read", "pass --max-pixels 600")],
+    ids=["empty", "text", "NaN", "large"],
+)  # fmt: skip
+def test_what_cannot_be_denoised_is_told_with_a_fix_for_that_file(
+    content: bytes | np.ndarray, said: str, fix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        Image.fromarray(content).save(path)
+    with pytest.raises(DataError, match=said) as error:
+        denoise_with_photo(path, tmp_path / "b.tif", {"max_pixels": 500 if "500" in said else None})
+    assert fix in (error.value.fix or "")
+    assert not (tmp_path / "b.tif").exists()

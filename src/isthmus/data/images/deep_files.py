@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from isthmus.data.images.tiff_structure import has_palette, pillow_reads, refuse_cut, values_of
+
 PNG, TIFF, JPEG_2000 = (
     b"\x89PNG\r\n\x1a\n",
     (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -29,7 +31,9 @@ HEAD = 32
 
 
 class Deep(NamedTuple):
-    """What is known of a frame before its pixels are read: `kind` is the format; sizes are those after turning."""
+    """What is known of a frame before its pixels are read: `kind` is the format; sizes are those after turning;
+    `stored` is the type of its numbers in the file, where that is none of images.
+    """
 
     kind: str
     frames: int
@@ -39,6 +43,7 @@ class Deep(NamedTuple):
     alpha: bool
     dtype: str
     turn: int
+    stored: str = ""
 
 
 class Planes(NamedTuple):
@@ -49,7 +54,10 @@ class Planes(NamedTuple):
 
 
 def look_deep(path: Path) -> Deep | None:
-    """What the header of the first frame says, or None for a file that Pillow reads whole, or not at all."""
+    """What the header of the first frame says, or None for a file that Pillow reads whole, or not at all.
+
+    Raises: OSError for a TIFF that ends amid its pages.
+    """
     with path.open("rb") as file:
         head = file.read(HEAD)
     if head.startswith(PNG) and head[24:25] == b"\x10" and head[25] in PNG_BANDS:
@@ -57,7 +65,10 @@ def look_deep(path: Path) -> Deep | None:
         return Deep("PNG", 1, height, width, *PNG_BANDS[head[25]], "uint16", 1)
     if head.startswith(JPEG_2000):
         return _look_jpeg_2000(path)
-    return _look_tiff(path) if head.startswith(TIFF) else None
+    if not head.startswith(TIFF):
+        return None
+    refuse_cut(path)  # of such a file some pages would be read as if they were all
+    return _look_tiff(path)
 
 
 def look_pages(path: Path, first: Deep) -> list[Deep]:
@@ -100,8 +111,8 @@ def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
 
 
 def _planes_of(page: Any, seen: Deep) -> Planes:
-    values = page.asarray()
-    is_interleaved = page.axes.endswith("S")
+    values = values_of(page)
+    is_interleaved = page.axes.endswith("S") or has_palette(page)
     return _upright(np.moveaxis(values, -1, 0) if is_interleaved else values.reshape(-1, *values.shape[-2:]), seen)
 
 
@@ -143,8 +154,7 @@ def _look_tiff(path: Path) -> Deep | None:
     try:
         with open_tiff(path) as file:
             page = file.pages[0]
-            extra, color = tuple(map(int, page.extrasamples)), int(page.photometric)
-            if _pillow_reads(str(page.dtype), int(page.bitspersample), page.samplesperpixel, extra, color):
+            if pillow_reads(file, page):
                 return None
             return _described(page, len(file.pages))
     except OSError:
@@ -152,27 +162,20 @@ def _look_tiff(path: Path) -> Deep | None:
 
 
 def _described(page: Any, n_frames: int) -> Deep | None:
-    """What the header of a TIFF's page says; None where tifffile does not know its numbers."""
+    """What the header of a TIFF's page says; None where its numbers are none that are known, or complex."""
     samples, kind, extra = page.samplesperpixel, page.dtype, tuple(map(int, page.extrasamples))
-    if kind is None:
+    if kind is None or kind.kind not in "biuf":
         return None
-    turn = page.tags["Orientation"].value if "Orientation" in page.tags else 1
-    height, width = page.imagelength, page.imagewidth
     has_alpha = samples > 1 and bool(extra) and extra[-1] in ALPHA
-    dtype = str(kind) if str(kind) in KEPT else "float32"
+    bands = 3 if has_palette(page) else samples - has_alpha
+    turn = page.tags["Orientation"].value if "Orientation" in page.tags else 1
     turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+    height, width = page.imagelength, page.imagewidth
     height, width = (width, height) if turn >= 5 else (height, width)
-    return Deep("TIFF", n_frames, height, width, samples - has_alpha, has_alpha, dtype, turn)
-
-
-def _pillow_reads(dtype: str, bits: int, samples: int, extra: tuple[int, ...], color: int) -> bool:
-    """Whether Pillow gives every band and every bit of such a page."""
-    if samples == 1:
-        return dtype in {"bool", "uint8", "float32"} or (dtype == "uint16" and bits == 16) or bits < 8
-    colors = {1: 1, 2: 3, 5: 4, 6: 3, 8: 3}.get(color)  # gray, RGB, CMYK, YCbCr, Lab
-    return dtype == "uint8" and (
-        samples == colors or (samples - 1 == colors and color != 5 and extra[-1:] in ((1,), (2,)))
-    )
+    is_small = has_palette(page) or int(page.bitspersample) < 8
+    dtype = "uint8" if is_small else str(kind) if str(kind) in KEPT else "float32"
+    stored = str(kind) if not is_small and str(kind) != dtype else ""
+    return Deep("TIFF", n_frames, height, width, bands, has_alpha, dtype, turn, stored)
 
 
 def _look_jpeg_2000(path: Path) -> Deep | None:

@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.images.deep_files import PNG, open_tiff
+from isthmus.data.images.tiff_structure import BIG, WHITE_IS_ZERO, has_inverted
 
 COPIED = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME"}  # chunks of a PNG
+# What TIFF calls compressions without loss, by their numbers; any other becomes Deflate.
+COMPRESSIONS = {1: None, 5: "lzw", 32773: "packbits", 34925: "lzma", 50000: "zstd"}
+LARGEST_CLASSIC = 2**32 - 2**25  # bytes: a file of 4 GB needs larger offsets, and its tags some room
+ASSOCIATED, PLANAR = 1, 2  # transparency that colors are multiplied by; bands one after the other
+COLORS_OF = {"miniswhite": 1, "minisblack": 1, "rgb": 3, "separated": 4}  # bands by TIFF's word for them
+NAMES = {0: "miniswhite", 5: "separated"}  # of photometric interpretations that stay
+OF_LAYOUT = {"colors", "premultiplied", "planar"}  # settings that tifffile is told in other words
+Page = tuple[np.ndarray, np.ndarray | None]  # pixels (C, H, W) and transparency (H, W)
 TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)  # of a TIFF: description, make, model, software, date, artist, rights
 
 
@@ -24,15 +33,42 @@ def is_deep(pixels: np.ndarray, has_alpha: bool) -> bool:
     )
 
 
+def save_tiff(part: Path, pages: Sequence[Page], source: Path | None, stored: str = "") -> None:
+    """Pages as `write_tiff`, with what each page of the TIFF `source` has beside its pixels, if they are as many.
+
+    Floats become numbers of the type `stored`, if it is given: those of the file that they were made of.
+    """
+    known = tiff_settings(source) if source is not None else []
+    settings = known if len(known) == len(pages) else [{"compression": "zlib"}] * len(pages)
+    kept = [(as_stored(pixels, stored), None if alpha is None else as_stored(alpha, stored)) for pixels, alpha in pages]
+    write_tiff(part, kept, settings, is_big=source is not None and _is_big(source))
+
+
+def as_stored(values: np.ndarray, stored: str) -> np.ndarray:
+    """Floats in the type `stored`, if it is given; whole numbers are rounded, and cut at the ends of their type."""
+    if not stored or values.dtype.kind != "f":
+        return values
+    kind = np.dtype(stored)
+    if kind.kind == "f":
+        return values.astype(kind)
+    ends = np.iinfo(kind)
+    return np.rint(values.astype(np.float64)).clip(ends.min, ends.max).astype(kind)
+
+
+def _is_big(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in BIG
+
+
 def tiff_settings(path: Path) -> list[dict[str, Any]]:
-    """Resolution, color profile and texts of every page, as `write_tiff` takes them."""
+    """Layout, resolution, color profile and texts of every page, as `write_tiff` takes them."""
     with open_tiff(path) as file:
         return [_settings_of(page) for page in file.pages]
 
 
 def _settings_of(page: Any) -> dict[str, Any]:
     tags = page.tags
-    found: dict[str, Any] = {"compression": None if int(page.compression) == 1 else "zlib"}
+    found: dict[str, Any] = {"compression": COMPRESSIONS.get(int(page.compression), "zlib")}
     if 34675 in tags:
         found["iccprofile"] = bytes(tags[34675].value)
     if 282 in tags and 283 in tags:
@@ -42,30 +78,48 @@ def _settings_of(page: Any) -> dict[str, Any]:
         (code, "s", 0, str(tags[code].value), True) for code in TEXT_TAGS if code in tags and code != 270
     ]
     found["description"] = str(tags[270].value) if 270 in tags else None
+    is_inverted = has_inverted(page)
+    found["colors"] = int(page.photometric) if is_inverted or int(page.photometric) != WHITE_IS_ZERO else -1
+    found["premultiplied"] = ASSOCIATED in map(int, page.extrasamples)
+    found["planar"] = int(page.planarconfig) == PLANAR
     return found
 
 
-def write_tiff(
-    part: Path, pages: Sequence[tuple[np.ndarray, np.ndarray | None]], settings: Sequence[dict[str, Any]]
-) -> None:
+def write_tiff(part: Path, pages: Sequence[Page], settings: Sequence[dict[str, Any]], *, is_big: bool = False) -> None:
     """Pages of pixels (C, H, W) and transparency (H, W) or None, each with its `tiff_settings`."""
     import tifffile
 
-    with tifffile.TiffWriter(part) as file:
+    with tifffile.TiffWriter(part, bigtiff=is_big or sum(page[0].nbytes for page in pages) > LARGEST_CLASSIC) as file:
         for (pixels, alpha), about in zip(pages, settings, strict=True):
-            planes = pixels if alpha is None else np.concatenate([pixels, alpha[None]])
-            extra = ["unspecified"] * (len(pixels) - (3 if len(pixels) == 3 else 1)) + ["unassalpha"] * (
-                alpha is not None
-            )
-            layout = {"planarconfig": "contig", "extrasamples": extra} if len(planes) > 1 else {}
-            file.write(
-                np.ascontiguousarray(planes.transpose(1, 2, 0)) if len(planes) > 1 else planes[0],
-                photometric="rgb" if len(pixels) == 3 else "minisblack",
-                metadata=None,
-                software=False,
-                **layout,
-                **about,
-            )
+            told = {name: value for name, value in about.items() if name not in OF_LAYOUT}
+            values, layout = _laid_out(pixels, alpha, about)
+            file.write(values, metadata=None, software=False, **layout, **told)
+
+
+def _laid_out(pixels: np.ndarray, alpha: np.ndarray | None, about: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+    """The values of a page as they lie in its file, and what tifffile is told of it."""
+    planes = pixels if alpha is None else np.concatenate([pixels, alpha[None]])
+    colors = _colors(pixels, about)
+    if colors == "miniswhite":
+        planes = planes.dtype.type(np.iinfo(planes.dtype).max) - planes
+    if len(planes) == 1:
+        return planes[0], {"photometric": colors}
+    extra = ["unspecified"] * (len(pixels) - COLORS_OF[colors])
+    extra += ["assocalpha" if about.get("premultiplied") else "unassalpha"] * (alpha is not None)
+    layout = {"photometric": colors, "extrasamples": extra}
+    if about.get("planar"):
+        return planes, layout | {"planarconfig": "separate"}
+    return np.ascontiguousarray(planes.transpose(1, 2, 0)), layout | {"planarconfig": "contig"}
+
+
+def _colors(pixels: np.ndarray, about: dict[str, Any]) -> str:
+    """What the bands mean, by TIFF's word: as in the file that they came from, where they are as many."""
+    bands, wanted = len(pixels), NAMES.get(about.get("colors", -1))
+    if wanted == "separated" and bands == COLORS_OF[wanted]:
+        return wanted
+    if wanted == "miniswhite" and bands == 1 and pixels.dtype.kind == "u":
+        return wanted
+    return "rgb" if bands == COLORS_OF["rgb"] else "minisblack"
 
 
 def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None, source: bytes = b"") -> bytes:

@@ -7,29 +7,35 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from isthmus.data.images.animated_files import ANIMATED, animation_settings, played
+from isthmus.data.images.carried_metadata import DEFLATE, KEPT_COMPRESSIONS, carried, info_of, png_texts
 from isthmus.data.images.deep_files import look_deep, read_frames, turned
-from isthmus.data.images.deep_saving import is_deep, jpeg_2000_bytes, png_bytes, tiff_settings, write_tiff
-from isthmus.data.images.pixels import ALPHA, FORMAT_OF, ORIENTATION, WIDE, Unreadable, opened, orientation_of
+from isthmus.data.images.deep_saving import is_deep, jpeg_2000_bytes, png_bytes, save_tiff
+from isthmus.data.images.pixels import ALPHA, FORMAT_OF, WIDE, Unreadable, opened, orientation_of, refuse_unlikely
 from isthmus.system.files import write_atomic
 
 QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
 STRIP = 2**22  # pixels that go into or out of Pillow at once: 12 MB in color
 BACK = {6: 8, 8: 6}  # the turn that undoes one; each of the others undoes itself
-CARRIED = ("icc_profile", "exif", "dpi")  # of a picture's `info`
 SEVERAL = {"TIFF", *ANIMATED}  # formats that hold more than one frame
+NOT_FINITE = "holds NaN or infinite pixels"
 LOSSLESS_WEBP, HEAD = b"VP8L", 2**16  # the mark of its pixels, and how far into the file their first frame begins
 DEEP, OPAQUE = {"TIFF", "PNG", "JPEG2000"}, {"JPEG", "BMP"}  # those that hold 16 bits, and those without transparency
+INKS, FULL_INK = {"JPEG", "TIFF"}, 255  # formats that hold cyan, magenta, yellow and black, and all of one
 
 
 class Frame(NamedTuple):
-    """Upright `pixels` (C, H, W) of uint8, uint16 or float32; transparency is `alpha` (H, W); with its `info`."""
+    """Upright `pixels` (C, H, W) of uint8, uint16 or float32; transparency is `alpha` (H, W); with its `info`.
+
+    Of a picture in inks `pixels` are its colors, and `black` (H, W) how much of that ink there is.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     info: dict[str, Any]
+    black: np.ndarray | None = None
 
 
 class Photograph:
@@ -39,6 +45,7 @@ class Photograph:
     """
 
     def __init__(self, path: Path) -> None:
+        refuse_unlikely(path)
         self.path, self.deep = path, look_deep(path)
         if self.deep is not None:
             self.format, self.n_frames, self.compression = self.deep.kind, self.deep.frames, None
@@ -77,6 +84,8 @@ class Photograph:
         """Every frame, in order."""
         if self.deep is not None:
             for number, (pixels, alpha) in enumerate(read_frames(self.path, self.deep)):
+                if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+                    raise Unreadable(NOT_FINITE)
                 yield Frame(pixels, alpha, {"frame": number})
             return
         with opened(self.path) as image:
@@ -90,10 +99,11 @@ class Photograph:
         kind = FORMAT_OF.get(target.suffix.lower(), "PNG")
         infos = [frame.info for frame in frames]
         frames = [frames[number] for number in played(infos, kind)] if len(frames) > 1 else frames
-        if any(is_deep(frame.pixels, frame.alpha is not None) for frame in frames):
+        is_own = kind == self.format == "TIFF" and self.deep is not None  # which Pillow would not have read whole
+        if is_own or any(is_deep(frame.pixels, frame.alpha is not None) for frame in frames):
             return write_atomic(target, lambda part: self._save_deep(frames, kind, part))
-        pictures = [_picture(frame) for frame in frames]
-        settings = self._settings(kind, frames[0].info)
+        pictures = [_picture(frame, kind) for frame in frames]
+        settings = self._settings(kind, frames[0].info, pictures[0].mode)
         if len(pictures) > 1:
             infos, is_transparent = [frame.info for frame in frames], any(frame.alpha is not None for frame in frames)
             settings |= {"save_all": True, "append_images": pictures[1:]}
@@ -102,28 +112,25 @@ class Photograph:
 
     def _save_deep(self, frames: list[Frame], kind: str, part: Path) -> None:
         if kind == "TIFF":
-            known = tiff_settings(self.path) if self.format == "TIFF" else []
-            settings = known if len(known) == len(frames) else [{"compression": "zlib"}] * len(frames)
-            write_tiff(part, [(frame.pixels, frame.alpha) for frame in frames], settings)
+            stored = self.deep.stored if self.deep is not None else ""
+            source = self.path if self.format == "TIFF" else None
+            save_tiff(part, [(frame.pixels, frame.alpha) for frame in frames], source, stored)
         elif kind == "JPEG2000":
             part.write_bytes(jpeg_2000_bytes(frames[0].pixels, frames[0].alpha))
         else:
-            source = self.path.read_bytes() if self.format == "PNG" else b""
-            part.write_bytes(png_bytes(frames[0].pixels, frames[0].alpha, source))
+            source_bytes = self.path.read_bytes() if self.format == "PNG" else b""
+            part.write_bytes(png_bytes(frames[0].pixels, frames[0].alpha, source_bytes))
 
-    def _settings(self, kind: str, info: dict[str, Any]) -> dict[str, Any]:
-        found = {name: info[name] for name in CARRIED if info.get(name) is not None}
+    def _settings(self, kind: str, info: dict[str, Any], mode: str) -> dict[str, Any]:
+        found = carried(info, mode)
         if kind in {"JPEG", "WEBP"}:
             found |= {"quality": QUALITY} | ({"subsampling": 0} if kind == "JPEG" else {})
         if kind == self.format == "WEBP" and self.is_lossless_webp:
             found["lossless"] = True
         if kind == "PNG" and info.get("text"):
-            text = PngImagePlugin.PngInfo()
-            for name, value in info["text"].items():
-                text.add_text(name, value)
-            found["pnginfo"] = text
+            found["pnginfo"] = png_texts(info["text"])
         if kind == "TIFF":
-            found["compression"] = self.compression if self.compression not in {None, "jpeg"} else "tiff_deflate"
+            found["compression"] = self.compression if self.compression in KEPT_COMPRESSIONS else DEFLATE
         return found
 
 
@@ -160,17 +167,11 @@ class ImageNeeds(NamedTuple):
 
 
 def _frame(image: Image.Image) -> Frame:
-    info: dict[str, Any] = {str(name): value for name, value in image.info.items()}
-    if getattr(image, "text", None) and image.format == "PNG":
-        info["text"] = {k: str(v) for k, v in image.text.items()}  # type: ignore[attr-defined]
     turn = orientation_of(image) if image.format != "TIFF" else 1  # Pillow turns a TIFF itself
-    exif = image.getexif()
-    info.pop("exif", None)
-    if len(exif):
-        exif[ORIENTATION] = 1
-        info["exif"] = exif.tobytes()
+    info = info_of(image)
     pixels, alpha = _divided(image, turn)
-    return Frame(pixels, alpha, info)
+    black = turned(np.asarray(image.getchannel("K"))[None], turn)[0] if image.mode == "CMYK" else None
+    return Frame(pixels, alpha, info, black)
 
 
 def _divided(image: Image.Image, turn: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -178,7 +179,7 @@ def _divided(image: Image.Image, turn: int) -> tuple[np.ndarray, np.ndarray | No
     if image.mode in WIDE:
         values = np.asarray(image).astype(np.uint16 if ";16" in image.mode else np.float32)
         if not np.isfinite(values).all():
-            raise Unreadable("holds NaN or infinite pixels")
+            raise Unreadable(NOT_FINITE)
         return np.ascontiguousarray(turned(values[None], turn)), None
     transparent = _is_transparent(image)
     gray = image.mode in {"1", "L", "LA", "La"}
@@ -208,15 +209,28 @@ def _is_transparent(image: Image.Image) -> bool:
     return image.mode in ALPHA or (image.mode not in WIDE and "transparency" in image.info)
 
 
-def _picture(frame: Frame) -> Image.Image:
-    """An image of Pillow, filled strip by strip."""
+def _picture(frame: Frame, kind: str) -> Image.Image:
+    """An image of Pillow for a file of `kind`, filled strip by strip."""
     C, height, width = frame.pixels.shape
     if frame.pixels.dtype != np.uint8:
         return Image.fromarray(np.ascontiguousarray(frame.pixels[0]))
-    picture = Image.new({1: "L", 3: "RGB"}[C] + "A" * (frame.alpha is not None), (width, height))
+    is_inked = frame.black is not None and C == 3 and kind in INKS
+    mode = "CMYK" if is_inked else {1: "L", 3: "RGB"}[C] + "A" * (frame.alpha is not None)
+    picture = Image.new(mode, (width, height))
     for top, bottom in _strips(height, width):
         planes = frame.pixels[:, top:bottom]
         planes = planes if frame.alpha is None else np.concatenate([planes, frame.alpha[None, top:bottom]])
+        planes = _inks(planes, frame.black[top:bottom]) if is_inked and frame.black is not None else planes
         strip = planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
-        picture.paste(Image.fromarray(np.ascontiguousarray(strip)), (0, top))
+        picture.paste(Image.fromarray(np.ascontiguousarray(strip), mode=mode if is_inked else None), (0, top))
     return picture
+
+
+def _inks(colors: np.ndarray, black: np.ndarray) -> np.ndarray:
+    """Cyan, magenta, yellow and black (4, h, w) that come out as `colors` (3, h, w) with so much black:
+    red = (255 - cyan) (255 - black) / 255.
+    """
+    light = FULL_INK - black.astype(np.float32)
+    share = colors.astype(np.float32) / np.maximum(light, 1)
+    inks = np.rint(FULL_INK * (1 - share)).clip(0, FULL_INK).astype(np.uint8)
+    return np.concatenate([inks, black[None]])

@@ -95,7 +95,7 @@ def look(path: Path, *, every_frame: bool = False) -> list[Look]:
 
     Raises: Unreadable, or what Pillow raises; `reason` puts it into words.
     """
-    _refuse_unlikely(path)
+    refuse_unlikely(path)
     if deep := look_deep(path):
         pages = look_pages(path, deep) if every_frame else [deep]
         return [_look_deeply(path, number, page) for number, page in enumerate(pages)]
@@ -229,7 +229,8 @@ def reason(path: Path, error: Exception) -> str:
     return f"is damaged or cut: {text}"
 
 
-def _refuse_unlikely(path: Path) -> None:
+def refuse_unlikely(path: Path) -> None:
+    """Raises: Unreadable for what is no file, or an empty one."""
     if not path.exists():
         raise Unreadable("is a link to a file that is not there" if path.is_symlink() else "is not there")
     if not path.is_file():  # opening a pipe would wait for ever

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from isthmus.models.removal_bound import CELL, Cells, cells_of
+from isthmus.models.removal_bound import CELL, Cells, cells_of, ends_of
 
 
 def noise_in_flat_parts(noisy: Float[np.ndarray, "N C H W"], clean: Float[np.ndarray, "N C H W"]) -> float:
@@ -19,7 +19,8 @@ def noise_in_flat_parts(noisy: Float[np.ndarray, "N C H W"], clean: Float[np.nda
     if not min(H, W):
         return 0.0
     pairs = (torch.from_numpy(np.stack(pair)[..., :H, :W]) for pair in zip(noisy, clean, strict=True))
-    found = [cells_of(*pair) for pair in pairs]
+    ends = ends_of(torch.from_numpy(noisy))
+    found = [cells_of(*pair, ends) for pair in pairs]
     return Cells(*(torch.cat([part.flatten() for part in parts]) for parts in zip(*found, strict=True))).noise
 
 

@@ -10,7 +10,9 @@ from jaxtyping import Float
 from scipy import ndimage
 from torch import Tensor
 
-BLOCK = 8  # pixels: a block of 64 values tells its variance to a sixth, and lies within or beside an edge
+from isthmus.models.removal_bound import CELL, LEAST_SEEN, MOST_CLIPPED, clipped_share, ends_of
+
+BLOCK = CELL  # 8 pixels: a block of 64 values tells its variance to a sixth, and lies within or beside an edge
 DEGREE, ENOUGH = 2, 16  # of the parabola, and blocks that it takes: fewer would follow it by chance
 DETAIL = 1.5  # pixels: what a blur of that width changes in the denoised picture is its detail
 
@@ -18,8 +20,9 @@ DETAIL = 1.5  # pixels: what a blur of that width changes in the denoised pictur
 class Removed(NamedTuple):
     """Of what was taken away, on the scale of x: its `sd`; `beside` and `below`, the correlation of its neighbors in a
     row and in a column; `with_detail`, its correlation with the detail of the denoised picture; `at_detail`, that of
-    its strength with the picture's, block by block, less what goes with their brightness. Noise that has nothing to do
-    with the picture, or with its brightness alone as that of photons has, comes to 0 in both.
+    its strength with the picture's, block by block, less what goes with their brightness; blocks that are clipped do
+    not count. Noise that has nothing to do with the picture, or with its brightness alone as that of photons has, comes
+    to 0 in both.
     """
 
     sd: float
@@ -46,7 +49,7 @@ def look_at_removed(noisy: Float[Tensor, "N C H W"], denoised: Float[Tensor, "N 
         float(beside),
         float(below),
         _correlation(removed, detail),
-        _beyond_brightness(strength[0], strength[1], denoised.double()) if strength[0].numel() else 0.0,
+        _beyond_brightness(strength[0], strength[1], denoised.double(), _seen(noisy)) if strength[0].numel() else 0.0,
     )
 
 
@@ -58,17 +61,30 @@ def _log_variances(x: Tensor) -> Tensor:
     return blocks.var((-1, -2), correction=0).mean(1).flatten(1).clamp_min(1e-12).log()
 
 
-def _beyond_brightness(removed: Tensor, detail: Tensor, picture: Tensor) -> float:
+def _seen(noisy: Tensor) -> Tensor:
+    """(N, blocks): 1 where a block may show noise, 0 where it is clipped; all 1 in an image that is nearly all so."""
+    H, W = (side // BLOCK * BLOCK for side in noisy.shape[2:])
+    shares = clipped_share(noisy[..., :H, :W].float(), ends_of(noisy)).flatten(1)
+    seen = shares <= MOST_CLIPPED
+    return (seen | (seen.double().mean(1, keepdim=True) < LEAST_SEEN)).double()
+
+
+def _beyond_brightness(removed: Tensor, detail: Tensor, picture: Tensor, seen: Tensor) -> float:
     """The correlation of strengths (N, blocks) once the part of `removed` is off that a parabola of the brightness of
-    the blocks tells; of few blocks its mean.
+    the blocks tells; of few blocks its mean. Blocks that are not `seen` do not count.
 
     Of `detail` nothing is taken off: what is left of it in a picture of few grays would be noise that was left in.
     """
     brightness = picture.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK).mean((1, -2, -1)).flatten(1)
-    powers = DEGREE + 1 if brightness.shape[1] >= ENOUGH else 1
-    basis = torch.stack([(brightness - brightness.mean(1, keepdim=True)) ** k for k in range(powers)], 2)
-    told = (basis @ (torch.linalg.pinv(basis) @ removed[..., None]))[..., 0]
-    return _correlation(removed - told, detail - detail.mean(1, keepdim=True))
+    powers = DEGREE + 1 if float(seen.sum(1).min()) >= ENOUGH else 1
+    basis = torch.stack([_centered(brightness, seen) ** k * seen for k in range(powers)], 2)
+    told = (basis @ (torch.linalg.pinv(basis) @ (removed * seen)[..., None]))[..., 0]
+    return _correlation(removed * seen - told, _centered(detail, seen))
+
+
+def _centered(values: Tensor, seen: Tensor) -> Tensor:
+    """Less their mean over what is seen; 0 elsewhere."""
+    return (values - (values * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True)) * seen
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:

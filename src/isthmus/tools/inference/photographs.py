@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.data.images.listing import list_files
 from isthmus.data.images.photograph import Frame, Photograph, suffix_of
-from isthmus.data.images.pixels import FULL, SUFFIXES, pixel_limit, reason
+from isthmus.data.images.pixels import FULL, SUFFIXES, pixel_limit
 from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError, UsageError
@@ -24,6 +24,7 @@ from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
 from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, judge_photograph, seen_of
+from isthmus.tools.inference.refused_files import Refused, not_done, refused
 from isthmus.wording import counted, printable
 
 
@@ -81,16 +82,13 @@ def denoise_photographs(
     with pixel_limit(wish.max_pixels):
         done, bad = _all(network_for, files, source, out, wish)
     if bad:
-        n, of = len(done), counted(len(files), "file")
-        message = f"{len(bad):,} of {of} could not be denoised; {n:,} were written to {printable(out)}."
-        fix = "remove what cannot be read, or save it again as PNG"
-        raise DataError("DATA-FILE", message, fix=fix, problems=[f"{printable(p)} {why}" for p, why in bad.items()])
+        raise not_done(bad, len(files), len(done), out)
     return done
 
 
 def _all(
     network_for: Callable[[np.ndarray], WholeImageModel], files: Sequence[Path], source: Path, out: Path, wish: Wish
-) -> tuple[list[CleanedFile], dict[Path, str]]:
+) -> tuple[list[CleanedFile], dict[Path, Refused]]:
     pictures = _pictures(files, source, out, wish.compared)
     if source.is_dir():
         jobs = [FileJob(path, out / path.relative_to(source), pictures.get(path)) for path in files]
@@ -137,17 +135,16 @@ def _fitting(source: Path, target: Path) -> Path:
 
 def _run(
     network_for: Callable[[np.ndarray], WholeImageModel], jobs: Sequence[FileJob], wish: Wish
-) -> tuple[list[CleanedFile], dict[Path, str]]:
-    done, bad = [], {}
+) -> tuple[list[CleanedFile], dict[Path, Refused]]:
+    done: list[CleanedFile] = []
+    bad: dict[Path, Refused] = {}
     for job in jobs:
         try:
             done.append(_denoised(network_for, job, wish))
-        except DataError as error:  # of values that the model cannot take
-            bad[job.source] = f"does not fit: {error.message}"
-        except (OSError, SyntaxError, ValueError) as error:
+        except (DataError, OSError, SyntaxError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            bad[job.source] = reason(job.source, error)
+            bad[job.source] = refused(job.source, error)
     return done, bad
 
 
