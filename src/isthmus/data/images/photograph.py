@@ -13,7 +13,16 @@ from isthmus.data.images.animated_files import ANIMATED, animation_settings, pla
 from isthmus.data.images.carried_metadata import DEFLATE, KEPT_COMPRESSIONS, carried, info_of, png_texts
 from isthmus.data.images.deep_files import look_deep, read_frames, turned
 from isthmus.data.images.deep_saving import is_deep, jpeg_2000_bytes, png_bytes, save_tiff
-from isthmus.data.images.pixels import ALPHA, FORMAT_OF, WIDE, Unreadable, opened, orientation_of, refuse_unlikely
+from isthmus.data.images.pixels import (
+    ALPHA,
+    FORMAT_OF,
+    WIDE,
+    Unreadable,
+    opened,
+    orientation_of,
+    refuse_large,
+    refuse_unlikely,
+)
 from isthmus.system.files import write_atomic
 
 QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
@@ -51,8 +60,10 @@ class Photograph:
             self.format, self.n_frames, self.compression = self.deep.kind, self.deep.frames, None
             self.is_wide, self.is_transparent = self.deep.dtype != "uint8", self.deep.alpha
             self._is_float = self.deep.dtype == "float32"
+            refuse_large(self.deep.width, self.deep.height)
             return
         with opened(path) as image:
+            refuse_large(*image.size)
             self.format = str(image.format)
             self.n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
             self.is_wide, self.is_transparent = image.mode in WIDE, _is_transparent(image)
@@ -91,6 +102,7 @@ class Photograph:
         with opened(self.path) as image:
             for number in range(self.n_frames):
                 image.seek(number)
+                refuse_large(*image.size)
                 image.load()
                 yield _frame(image)
 

@@ -111,7 +111,7 @@ def look(path: Path, *, every_frame: bool = False) -> list[Look]:
 
 
 def _look_deeply(path: Path, frame: int, seen: Deep) -> Look:
-    _refuse_large(seen.width, seen.height)
+    refuse_large(seen.width, seen.height)
     return Look(
         path=path,
         frame=frame,
@@ -128,7 +128,8 @@ def _look_deeply(path: Path, frame: int, seen: Deep) -> Look:
     )
 
 
-def _refuse_large(width: int, height: int) -> None:
+def refuse_large(width: int, height: int) -> None:
+    """Raises: Unreadable for more pixels than `pixel_limit` allows."""
     if width * height > _limit:
         raise Unreadable(_too_large(f"{width:,} x {height:,}", width * height))
 
@@ -168,7 +169,7 @@ def look_at(image: Image.Image, name: str) -> Look:
 
 def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
     width, height = image.size
-    _refuse_large(width, height)
+    refuse_large(width, height)
     # a PNG without EXIF data before its pixels would be read whole in the search for some behind them
     turn = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
     if turn >= 5 and image.format != "TIFF":  # Pillow turns a TIFF itself
