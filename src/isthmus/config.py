@@ -161,9 +161,11 @@ class ModelConfig:
         "Numbers in the code, usually 32, of large images 128; of tables as many as say most of their columns.",
     ] = None
     bottleneck: Annotated[str, "What makes the code."] = "identity"
-    likelihood: Annotated[str, "The cost: bernoulli or bce, gaussian or mse, laplace or mae; auto: by the data."] = (
-        "auto"
-    )
+    likelihood: Annotated[
+        str,
+        "The cost: bernoulli or bce, gaussian or mse, laplace or mae; auto: by the data. After gaussian or laplace, "
+        ",output=sigmoid is for images.",
+    ] = "auto"
     noise: Annotated[
         str,
         "Noise on the input, KIND:LEVEL or KIND:LOW-HIGH: gaussian, salt-and-pepper, speckle, poisson, grain, jpeg, "

@@ -35,6 +35,7 @@ CODES = [example(name, factory) for name, factory in BOTTLENECKS.items()]
 CODES += ["sigmoid+noise:0.1", "sparse+l1", "noise:0.1+gaussian", "gaussian+sigmoid", "l1+vq:4", "sigmoid+fsq:4"]
 COSTS = [example(name, factory) for name, factory in LIKELIHOODS.items()]
 COSTS += [f"{name},variance={kind}" for name in ("gaussian", "laplace") for kind in ("shared", "learned")]
+COSTS += ["gaussian,output=sigmoid", "laplace,output=sigmoid,variance=learned"]
 NOISES += ["jpeg:10-90", "masking:0.5,patch=auto", "masking:0.5,patch=auto,count=masked", "gaussian:0.5+speckle:0.1"]
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))

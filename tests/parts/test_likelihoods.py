@@ -33,6 +33,20 @@ def test_gaussian_and_laplace_equal_the_densities(shape: tuple[int, ...]) -> Non
         assert likelihood(name).nll(params, target).numpy() == pytest.approx(expected.numpy(), rel=1e-12)
 
 
+@pytest.mark.parametrize("variance", ["fixed", "learned"])
+def test_scaled_costs_whose_output_is_a_logit_are_densities_about_its_sigmoid(variance: str) -> None:
+    params, target = pair((5, 2, 4, 6))
+    raw, scale = (params, 1.0) if variance == "fixed" else (params[:, :1], params[:, 1:].clamp(-2, 2))
+    params = raw if variance == "fixed" else torch.cat([raw, scale], 1)
+    target = 3 * target[:, : raw.shape[1]] - 1  # also below black and above white
+    width = 1.0 if variance == "fixed" else scale.exp()
+    for name, density in (("gaussian", distributions.Normal), ("laplace", distributions.Laplace)):
+        part = likelihood(f"{name},variance={variance},output=sigmoid")
+        expected = -density(raw.sigmoid(), width).log_prob(target).flatten(1).sum(1)
+        assert part.nll(params, target).numpy() == pytest.approx(expected.numpy(), rel=1e-6)
+        assert torch.equal(part.mean(params), raw.sigmoid())
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bernoulli_equals_the_probability_of_black_and_white_pixels(shape: tuple[int, ...]) -> None:
     params, gray = pair(shape)

@@ -22,6 +22,14 @@ from isthmus.training import choices, notes, prepare
 IMAGE, TABLE = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0)), Preprocess((5,), "float32")
 
 
+def counts(hot: int | None = None) -> np.ndarray:
+    """20 images of counts from 100 to 4,000, with one pixel that is hot."""
+    x = np.linspace(100, 4_000, 20 * 3 * 16 * 16).astype(np.uint16).reshape(20, 3, 16, 16)
+    if hot is not None:
+        x[::2, 0, 3, 3] = hot
+    return x
+
+
 def test_nothing_is_left_on_auto(digits: tiny.Digits) -> None:
     config = tiny.prepared(digits.samples, precision="auto", augment="auto", device="auto").config
     settled = config.as_dict()
@@ -37,7 +45,10 @@ def test_nothing_is_left_on_auto(digits: tiny.Digits) -> None:
         (tiny.table(), {"likelihood": "laplace"}, "laplace"),
         (tiny.table(), {"bottleneck": "noise:0.1+gaussian"}, "gaussian,variance=shared"),
         (np.zeros((20, 1, 4, 4), np.uint8), {"scale": "standard"}, "gaussian"),
-        (np.zeros((20, 3, 4, 4), np.uint16), {}, "gaussian"),  # values beyond the range in use pass as they are
+        (counts(), {}, "gaussian,output=sigmoid"),
+        (counts(), {"bottleneck": "gaussian"}, "gaussian,variance=shared,output=sigmoid"),
+        (counts(hot=60_000), {}, "gaussian"),  # beyond the white of 99.8 % of the pixels, where no sigmoid reaches
+        (counts().astype(np.float32) - 300, {}, "gaussian,output=sigmoid"),
         (np.zeros((20, 3, 4, 4), np.uint16), {"range": "type"}, "bernoulli"),
         (np.zeros((20, 1, 4, 4), np.float32), {}, "bernoulli"),
     ],

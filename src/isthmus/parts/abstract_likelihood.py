@@ -19,6 +19,7 @@ class AbstractLikelihood(nn.Module):
     range: tuple[float, float] | None = None  # targets outside of it are refused
     params_range: tuple[float, float] | None = None  # so are networks whose output may lie outside of it
     slope, offset = 1.0, 0.0
+    logits = False  # whether params are log m / (1 - m) of the mean m
 
     def channels_out(self, C: int) -> int:
         """How many channels the decoder must give for C channels of data."""

@@ -13,6 +13,7 @@ from isthmus.errors import UsageError
 from isthmus.parts.shortcuts import SMALL, LinearCode
 
 PAIRS_KEEP = {"silu", "gelu", "relu"}
+LINES_GO_THROUGH = {"bernoulli", "gaussian", "gaussian,output=sigmoid"}  # likelihoods whose mean is x, or nearly
 SIZE = 1.5  # deviation of a unit of a pair; 1 and 2 are no better after 70 steps: docs/speedrun.md
 # Logits for a difference of 1 in x. At x = 1/2 the slope of the logit is 4, and it is larger elsewhere; of 3, 6 and 9
 # this one is best after 50, 70 and 120 steps.
@@ -57,7 +58,7 @@ def refuse_start(network: str, activation: str, bottleneck: str, likelihood: str
         ("network", network, {"mlp"}),
         ("activation", activation, PAIRS_KEEP),
         ("bottleneck", bottleneck, {"identity"}),
-        ("likelihood", likelihood, {"bernoulli", "gaussian"}),
+        ("likelihood", likelihood, LINES_GO_THROUGH),
     ):
         if given not in allowed:
             named = ", ".join(sorted(allowed))
@@ -89,4 +90,4 @@ def _read_pair(layer: nn.Linear, columns: Tensor, k: int) -> None:
     layer.weight[: len(columns), :k], layer.weight[: len(columns), k : 2 * k] = columns, -columns
 
 
-__all__ = ["refuse_start", "start_layers"]
+__all__ = ["LINES_GO_THROUGH", "refuse_start", "start_layers"]

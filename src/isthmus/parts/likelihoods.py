@@ -18,6 +18,8 @@ from isthmus.parts.column_likelihood import ColumnsLikelihood
 from isthmus.registry import build
 
 VARIANCES = ("fixed", "shared", "learned")
+OUTPUTS = ("linear", "sigmoid")
+BLACKEST = 1e-3  # a pixel that is black in every image would start at -inf; this is below 1/255, so it shows as black
 # The scale from half a gray level of 255, 0.0025, where a density says no more about bytes, to 20 times a column's
 # deviation, where no error is left to explain.
 LOG_SCALE = (-6.0, 3.0)
@@ -52,8 +54,7 @@ class BernoulliLikelihood(AbstractLikelihood):
         return params.sigmoid() if self.logits else params
 
     def from_mean(self, x: Tensor) -> Tensor:
-        # A pixel that is black in every image would start at -inf; 0.001 is below 1/255, so it shows as black.
-        return torch.logit(x, eps=1e-3) if self.logits else x
+        return torch.logit(x, eps=BLACKEST) if self.logits else x
 
 
 class LogitsCost(torch.autograd.Function):
@@ -81,17 +82,21 @@ class AbstractScaled(AbstractLikelihood):
 
     A learned scale weighs the cost against the penalties by itself; the cost is in nats then, since no scale of its own
     is left to read an error in. Source: Rybkin et al. 2021, Sigma VAE, arXiv:2006.13202, section 3.
+
+    `output="sigmoid"` reads the decoder's output as log m/(1-m) of the mean m, for images between black 0 and white 1:
+    an even background then costs the network nothing. Targets may lie beyond, means do not.
     """
 
     nats_at_mean: float  # at scale 1
     usual_unit: str  # of a fixed scale
     usual_slope: float
 
-    def __init__(self, *, variance: str = "fixed") -> None:
+    def __init__(self, *, variance: str = "fixed", output: str = "linear") -> None:
         super().__init__()
-        if variance not in VARIANCES:
-            raise ValueError(f"variance is {variance!r}, allowed are {', '.join(map(repr, VARIANCES))}")
-        self.variance = variance
+        for name, given, allowed in (("variance", variance, VARIANCES), ("output", output, OUTPUTS)):
+            if given not in allowed:
+                raise ValueError(f"{name} is {given!r}, allowed are {', '.join(map(repr, allowed))}")
+        self.variance, self.logits = variance, output == "sigmoid"
         if variance == "fixed":
             self.slope, self.offset, self.unit = self.usual_slope, self.nats_at_mean, self.usual_unit
         else:
@@ -110,16 +115,19 @@ class AbstractScaled(AbstractLikelihood):
         self, params: Float[Tensor, "B ..."], target: Float[Tensor, "B ..."], weight: Tensor | None = None
     ) -> Tensor:
         params = params.to(target.dtype)
+        error = self.mean(params) - target
         if self.variance == "fixed":
-            return per_sample(self.distance(params - target) + self.nats_at_mean, weight)
+            return per_sample(self.distance(error) + self.nats_at_mean, weight)
         log_scale = self._log_scale(params)
-        cost = self.distance((self.mean(params) - target) * (-log_scale).exp()) + log_scale + self.nats_at_mean
+        cost = self.distance(error * (-log_scale).exp()) + log_scale + self.nats_at_mean
         return per_sample(cost, weight)
 
     def mean(self, params: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        return params.chunk(2, dim=1)[0] if self.variance == "learned" else params
+        raw = params.chunk(2, dim=1)[0] if self.variance == "learned" else params
+        return raw.sigmoid() if self.logits else raw
 
     def from_mean(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        x = torch.logit(x, eps=BLACKEST) if self.logits else x
         return torch.cat([x, torch.zeros_like(x)], dim=1) if self.variance == "learned" else x
 
     def _log_scale(self, params: Tensor) -> Tensor:
@@ -130,7 +138,8 @@ class AbstractScaled(AbstractLikelihood):
 class GaussianLikelihood(AbstractScaled):
     """gaussian: squared error, (x - mean)^2 / 2 + log(2 pi) / 2 nats, the normal density of deviation 1.
 
-    variance=shared learns one deviation, variance=learned one for every value.
+    variance=shared learns one deviation, variance=learned one for every value; output=sigmoid is for images, between
+    black and white.
     """
 
     usual_unit, usual_slope, nats_at_mean = "mean squared error", 2.0, 0.5 * math.log(2 * math.pi)
@@ -142,7 +151,7 @@ class GaussianLikelihood(AbstractScaled):
 class LaplaceLikelihood(AbstractScaled):
     """laplace: absolute error, |x - mean| + log 2 nats, the Laplace density of scale 1; outliers pull less.
 
-    variance=shared learns one scale, variance=learned one for every value.
+    variance=shared learns one scale, variance=learned one for every value; output=sigmoid as in gaussian.
     """
 
     usual_unit, usual_slope, nats_at_mean = "mean absolute error", 1.0, math.log(2)

@@ -29,6 +29,7 @@ from isthmus.system.launch import launched
 from isthmus.system.lock import FolderLock
 from isthmus.system.process_group import ONE, AbstractGroup
 from isthmus.training import prepare
+from isthmus.training.choices import SIGMOID
 from isthmus.training.display import AbstractDisplay, display_of
 from isthmus.training.optimizer import plan
 from isthmus.training.prepared import IN_MEMORY, Prepared
@@ -173,7 +174,7 @@ def _ready(
     """Everything before the first step: what is settled, and the model that training starts from."""
     prepared = prepare.prepare(config, splits)
     if own is not None:
-        prepared = _for_own(prepared, output)
+        prepared = _for_own(prepared, output, config.model.likelihood)
     model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
     penalty_weights(model)
     prepared = with_threads(prepare.settle_threads(prepared, model))
@@ -210,8 +211,11 @@ def _list_skipped(run: RunFolder, prepared: Prepared, display: AbstractDisplay) 
         display.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / folder.SKIPPED}")
 
 
-def _for_own(prepared: Prepared, output: str) -> Prepared:
+def _for_own(prepared: Prepared, output: str, asked: str) -> Prepared:
+    """The same with the likelihood for the output of an own module, where `asked` is the one in the settings."""
     likelihood = prepared.config.model.likelihood
+    if asked == "auto":  # what a network of ours gives goes through a sigmoid; what an own one gives is the image
+        likelihood = likelihood.removesuffix(f",{SIGMOID}")
     if likelihood == "bernoulli" and output == "probabilities":
         likelihood = "bernoulli,output=probabilities"
     return replace(

@@ -6,12 +6,13 @@ import numpy as np
 
 from isthmus.config import TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.numeric import blocks, value_range
+from isthmus.data.numeric import blocks
 from isthmus.data.pairs.difference import difference_of
 from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.samples import Samples
 from isthmus.parts.noise_level import Level
 from isthmus.registry import alternatives, joined, parse
+from isthmus.training.prepared import TrainingStatistics
 from isthmus.wording import counted, shell_word
 
 # At 2 black and white lie half a deviation apart; of 255 steps 2 is noise that nobody sees, so 0..255 must be meant.
@@ -39,28 +40,25 @@ def about_budget(training: TrainingConfig, n: int) -> list[str]:
     return [f"{training.budget:,} steps are rounded to {whole} (--epochs says it exactly)"]
 
 
-def about_range(train: Samples, preprocess: Preprocess) -> list[str]:
+def about_range(known: TrainingStatistics) -> list[str]:
     """Says what black and white are where the data tells, and when images use so little of their range that they would
     look black, or alike.
     """
+    train, preprocess = known.train, known.preprocess
     if preprocess.ends:
-        return [_about_ends(train, preprocess, *preprocess.ends)]
+        return [_about_ends(known, *preprocess.ends)]
     if not preprocess.is_image or preprocess.offset is not None or not len(train):
         return []
     if train.x.dtype == np.float32:
-        return about_narrow(*value_range(train.x))
-    if train.x.dtype != np.uint8:
-        return []
-    return about_dark(int(value_range(train.x)[1]))
+        return about_narrow(*known.ends)
+    return about_dark(int(known.ends[1])) if train.x.dtype == np.uint8 else []
 
 
-def _about_ends(train: Samples, preprocess: Preprocess, black: float, white: float) -> str:
-    unit = " counts" if preprocess.dtype == "uint16" else ""
-    parts = [train.x] if train.whole is None else [train.whole.values]
-    least, greatest = value_range(parts[0])
+def _about_ends(known: TrainingStatistics, black: float, white: float) -> str:
+    unit = " counts" if known.preprocess.dtype == "uint16" else ""
     said = f"black is {black:,.6g} and white is {white:,.6g}{unit}"
-    slack = 1e-6 * (white - black)  # float32 has seven digits
-    if least < black - slack or greatest > white + slack:
+    if known.reaches_beyond:
+        least, greatest = known.ends
         return (
             f"{said}: 99.8 % of the training pixels lie between them. A few others reach from {least:,.6g} to "
             f"{greatest:,.6g}; they pass as they are, and are drawn black or white"

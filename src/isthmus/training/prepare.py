@@ -162,7 +162,8 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         soften_of(augment)
     else:
         shift_of(augment, preprocess)
-    said += notes.about_budget(training, n) + notes.about_range(splits.train, preprocess)
+    statistics = TrainingStatistics(splits.train, preprocess)
+    said += notes.about_budget(training, n) + notes.about_range(statistics)
     said += notes.about_noise(config.model.noise, preprocess) + notes.about_pairs(splits.train, preprocess)
     if training.batch_size > n:
         said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
@@ -175,7 +176,6 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         device=device.type,
     )
     model = settle_dropout(config.model, training, n, preprocess)
-    statistics = TrainingStatistics(splits.train, preprocess)
     model, about_code = settle_code(model, splits, statistics)
     model, about_model = settle_network(model, preprocess, n)
     said += [*about_code, *about_model]
@@ -183,7 +183,7 @@ def prepare(config: Config, splits: Splits) -> Prepared:
         model, about_noise = settle_noise(model, _some(splits.train, preprocess))
         said += about_noise
     if model.likelihood == "auto":
-        model = replace(model, likelihood=fitting_likelihood(model, preprocess))
+        model = replace(model, likelihood=fitting_likelihood(model, preprocess, beyond=statistics.reaches_beyond))
     if model.init == "auto":
         model = replace(model, init=fitting_start(model, preprocess))
     config = replace(config, data=data, model=model, training=training)
@@ -239,7 +239,7 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
     if own is None and has_shortcut(model):
         _start_at_components(model, prepared)
     if own is None and config.model.init == "components":
-        start_layers(*model.sides, prepared.rough_code(model.z_size), logits=config.model.likelihood == "bernoulli")
+        start_layers(*model.sides, prepared.rough_code(model.z_size), logits=model.likelihood.logits)
     if config.training.start is not None:
         model = start_from(model, config.training.start)
     return model.to(prepared.device)

@@ -13,6 +13,7 @@ from isthmus.config import Config
 from isthmus.data.batching.batches import in_order, resident
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
+from isthmus.data.numeric import value_range
 from isthmus.data.samples import Samples
 from isthmus.parts.refinement import step_of
 from isthmus.parts.shortcuts import LinearCode
@@ -28,6 +29,20 @@ class TrainingStatistics:
     def __init__(self, train: Samples, preprocess: Preprocess) -> None:
         self.train, self.preprocess = train, preprocess
         self._of_images: dict[int, LinearCode] = {}
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest raw value."""
+        return value_range(self.train.x if self.train.whole is None else self.train.whole.values)
+
+    @property
+    def reaches_beyond(self) -> bool:
+        """Whether a few values of images are darker than their black, or brighter than their white."""
+        if self.preprocess.ends is None:
+            return False
+        (black, white), (least, greatest) = self.preprocess.ends, self.ends
+        slack = 1e-6 * (white - black)  # float32 has seven digits
+        return least < black - slack or greatest > white + slack
 
     @cached_property
     def mean(self) -> Tensor:
