@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus import settings as configs
-from isthmus.config import SECTIONS, Config, DataConfig, ModelConfig, TrainingConfig
+from isthmus.config import SECTIONS, Config, DataConfig, ModelConfig
 from isthmus.errors import UsageError
 from isthmus.settings import build, parse_sets, read
+from isthmus.training_config import TrainingConfig
 
 # Paths and column names may hold anything; "none" stands for an unset value in the file.
 texts = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: text != "none")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from isthmus.config import DataConfig
+from isthmus.data.alike_problems import without_repeats
 from isthmus.data.check import check
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.summary import facts_of
@@ -105,6 +106,14 @@ def test_fault_13_every_bad_row_is_listed(tmp_path: Path) -> None:
     assert all('"x" is not a number' in text for text in found)
     assert findings.train is not None
     assert findings.train.n == 26
+    places = ", ".join(str(row) for row in range(4, 41, 3))  # row 1 is the header
+    assert f'rows {places}, column "b": "x" is not a number' in [text for _, text in findings.rows()]
+
+
+def test_many_rows_with_the_same_problem_are_one_line() -> None:
+    told = ['row 2, column "b": "x" is not a number', *(f'row {n:,}, "?" is bad' for n in range(990, 1_015)), "c"]
+    places = ", ".join(f"{n:,}" for n in range(990, 1_010))
+    assert without_repeats(told) == [told[0], f'rows {places} and 5 more, "?" is bad', "c"]
 
 
 def test_fault_14_missing_values_are_told_once_and_left_out(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 
 import tiny
-from isthmus.config import TrainingConfig
 from isthmus.errors import UsageError
 from isthmus.models.costs import mean_cost, objective, penalty_weights, risen, sample_costs, with_terms
 from isthmus.parts.corruptions import Pair
 from isthmus.randomness import generator_for
+from isthmus.training_config import TrainingConfig
 
 CPU = torch.device("cpu")
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from isthmus.config import ModelConfig, TrainingConfig
+from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.models.autoencoder import Model
 from isthmus.training.adamw import AdamW
 from isthmus.training.optimizer import adamw
+from isthmus.training_config import TrainingConfig
 
 BETAS = (0.9, 0.95)
 

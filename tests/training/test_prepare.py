@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import tiny
-from isthmus.config import ModelConfig, TrainingConfig
+from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import split
 from isthmus.data.objects import read_object
@@ -18,6 +18,7 @@ from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.recipes import resolve
 from isthmus.system import devices
 from isthmus.training import choices, notes, prepare
+from isthmus.training_config import TrainingConfig
 
 IMAGE, TABLE = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0)), Preprocess((5,), "float32")
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import PCA
 
 import tiny
-from isthmus.config import ModelConfig, TrainingConfig
+from isthmus.config import ModelConfig
 from isthmus.data.batching.split import split
 from isthmus.data.objects import read_object
 from isthmus.data.samples import Bundle, Samples
@@ -24,6 +24,7 @@ from isthmus.training.table_choices import (
     fitting_budget,
     fitting_widths,
 )
+from isthmus.training_config import TrainingConfig
 
 
 def settled(x: np.ndarray, model: dict[str, Any] | None = None, **training: Any) -> Prepared:

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 import tiny
-from isthmus.config import TrainingConfig
 from isthmus.errors import DivergedError, ResourceError
 from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
@@ -22,6 +21,7 @@ from isthmus.training.notes import about_budget
 from isthmus.training.optimizer import rate
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Progress, Trainer
+from isthmus.training_config import TrainingConfig
 from poison import Poisoned, poison_gradient
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from isthmus.config import DataConfig
+from isthmus.data.alike_problems import without_repeats
 from isthmus.data.hashing import Matches
 from isthmus.data.pairs.targets import read_targets
 from isthmus.data.ranges import about_dark, about_narrow
@@ -82,7 +83,7 @@ class CheckResult:
         } | ({"pairs": self.pairs.as_dict()} if self.pairs is not None else {})
 
     def rows(self) -> list[tuple[str, str]]:
-        """Titles and sentences for a printed table, the problems with every row or file at its end."""
+        """Titles and sentences for a printed table, problems at its end; rows that have the same one in one line."""
         rows = [("data", printable(self.source))]
         for title, facts in (("", self.train), ("test: ", self.test)):
             rows += (
@@ -102,9 +103,10 @@ class CheckResult:
         rows += [("warning", warning) for warning in self.warnings]
         for problem in self.problems:
             rows.append(("problem", problem.message))
-            most = SIZES_SHOWN if problem.code == "DATA-SIZE" else len(problem.problems)
-            rows += [("", text) for text in problem.problems[:most]]
-            left = len(problem.problems) - most
+            sizes = problem.code == "DATA-SIZE"
+            lines = problem.problems[:SIZES_SHOWN] if sizes else without_repeats(problem.problems)
+            rows += [("", text) for text in lines]
+            left = len(problem.problems) - SIZES_SHOWN if sizes else 0
             rows += [("", f"… and {counted(left, 'more size')}; --json lists all")] if left > 0 else []
             rows += [("fix", problem.fix)] if problem.fix else []
         return rows

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import chunk_of, in_order
 from isthmus.errors import UsageError
 from isthmus.models.abstract_model import AbstractModel, Output, evaluation
@@ -16,6 +15,7 @@ from isthmus.models.autoencoder import coded
 from isthmus.parts.corruptions import Pair
 from isthmus.parts.terms import alone
 from isthmus.randomness import generator_for
+from isthmus.training_config import TrainingConfig
 
 Weights = Mapping[str, float | Tensor]  # of the penalties, by name
 

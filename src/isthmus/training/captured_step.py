@@ -15,7 +15,6 @@ from typing import final
 import torch
 from torch import Tensor
 
-from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import AbstractBatches
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.randomness import seed_of
@@ -23,6 +22,7 @@ from isthmus.training.adamw import AdamW
 from isthmus.training.gradients import WholeGradients
 from isthmus.training.halving import HalvingGradients
 from isthmus.training.step import AbstractStep, EagerStep, Stepped
+from isthmus.training_config import TrainingConfig
 
 WARM = 3  # steps before the capture, in which libraries choose kernels and take memory: PyTorch's documentation does 3
 # What a replay may differ by from the step that it stands for: rounding, which is not measured on a GPU in bfloat16.

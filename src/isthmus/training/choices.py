@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from isthmus.config import STEPS, ModelConfig, TrainingConfig
+from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
@@ -28,6 +28,7 @@ from isthmus.training.table_choices import (
     network_input,
     wants_fitting_code,
 )
+from isthmus.training_config import STEPS, TrainingConfig
 from isthmus.wording import widths
 
 # Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost

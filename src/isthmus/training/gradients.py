@@ -8,11 +8,11 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
-from isthmus.config import TrainingConfig
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.costs import objective, penalty_weights, risen, with_terms
 from isthmus.parts.corruptions import Pair
 from isthmus.training.step_context import autocast, widest
+from isthmus.training_config import TrainingConfig
 
 
 class Learned(NamedTuple):

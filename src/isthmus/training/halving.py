@@ -8,7 +8,6 @@ from typing import final
 import torch
 from torch import Tensor
 
-from isthmus.config import TrainingConfig
 from isthmus.errors import ResourceError, UsageError
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.parts.corruptions import Pair
@@ -19,6 +18,7 @@ from isthmus.training.agreement import AgreedRequests
 from isthmus.training.dropout_slices import Dice
 from isthmus.training.gradients import AbstractGradients, Learned
 from isthmus.training.shared_gradients import SharedGradients
+from isthmus.training_config import TrainingConfig
 
 
 @final

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from isthmus.config import TrainingConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.numeric import blocks
 from isthmus.data.pairs.difference import difference_of
@@ -13,6 +12,7 @@ from isthmus.data.samples import Samples
 from isthmus.parts.noise_level import Level
 from isthmus.registry import alternatives, joined, parse
 from isthmus.training.prepared import TrainingStatistics
+from isthmus.training_config import TrainingConfig
 from isthmus.wording import counted, shell_word
 
 # At 2 black and white lie half a deviation apart; of 255 steps 2 is noise that nobody sees, so 0..255 must be meant.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from isthmus.config import TrainingConfig
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.parts.shortcuts import AbstractBeside, FixedShortcut, Shortcut
 from isthmus.training.adamw import AdamW
+from isthmus.training_config import TrainingConfig
 
 # Of the rate, for layers beside a path that stays: at 6e-3 a step of 64 x 9 weights moves a value by more than its
 # size, and in 300 steps all activations of the refinement were driven to where they let nothing through.

@@ -17,7 +17,6 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from isthmus.config import TrainingConfig
 from isthmus.errors import PeerLostError, UsageError
 from isthmus.models.abstract_model import AbstractModel, Output
 from isthmus.models.autoencoder import coded
@@ -29,6 +28,7 @@ from isthmus.training.agreement import WISHES, AgreedRequests
 from isthmus.training.dropout_slices import Dice, SlicedDropout
 from isthmus.training.gradients import AbstractGradients, Learned
 from isthmus.training.step_context import autocast
+from isthmus.training_config import TrainingConfig
 
 
 @final

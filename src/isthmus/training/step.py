@@ -9,7 +9,6 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import AbstractBatches
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.parts.corruptions import Pair
@@ -17,6 +16,7 @@ from isthmus.randomness import generator_for, seed_of
 from isthmus.training.adamw import AdamW
 from isthmus.training.gradients import Learned
 from isthmus.training.halving import HalvingGradients
+from isthmus.training_config import TrainingConfig
 
 
 class Stepped(NamedTuple):

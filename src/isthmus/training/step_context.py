@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from isthmus.config import TrainingConfig
+from isthmus.training_config import TrainingConfig
 
 
 def autocast(settings: TrainingConfig, device: torch.device) -> Any:

@@ -8,11 +8,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from isthmus.config import STEPS, Z_SIZE, ModelConfig, TrainingConfig
+from isthmus.config import Z_SIZE, ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.parts.networks import AUTO
 from isthmus.registry import parse
 from isthmus.training.components import Components
+from isthmus.training_config import STEPS, TrainingConfig
 from isthmus.wording import counted
 
 HELD = 0.95  # of the variance; the rest is mostly what columns do not share

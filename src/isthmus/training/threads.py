@@ -17,11 +17,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from isthmus.config import TrainingConfig
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.costs import objective, penalty_weights
 from isthmus.randomness import generator_for
 from isthmus.training.step_context import autocast
+from isthmus.training_config import TrainingConfig
 
 STEPS = 6  # of each kind, a few milliseconds each
 OPTIMIZER = 1.5  # times forwards and backwards: the update and the batch, on networks as small as those of tables

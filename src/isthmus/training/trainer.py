@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus.config import TrainingConfig
 from isthmus.data.batching.batches import AbstractBatches
 from isthmus.errors import DivergedError, FolderGoneError, ResourceError
 from isthmus.models.abstract_model import AbstractModel
@@ -36,6 +35,7 @@ from isthmus.training.optimizer import adamw, plan, rate
 from isthmus.training.shared_gradients import SharedGradients
 from isthmus.training.step_context import own_randomness, widest
 from isthmus.training.written_steps import write_out
+from isthmus.training_config import TrainingConfig
 
 LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
 SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops

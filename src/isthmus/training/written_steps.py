@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from isthmus.config import TrainingConfig
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.parts.dense_chain import DenseChain
 from isthmus.training.adamw import AdamW
+from isthmus.training_config import TrainingConfig
 
 
 class WrittenSteps:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from isthmus.config import STEPS
 from isthmus.evaluation.verdicts.data_facts import Spans, Swallowed
+from isthmus.training_config import STEPS
 from isthmus.wording import shell_word
 
 USUAL_STEPS = STEPS
