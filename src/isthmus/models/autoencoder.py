@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -113,13 +112,12 @@ class Model(AbstractModel):
         codes = carrier.raw.float()
         x = self._in_chunks(lambda part: self.likelihood.mean(self.decoder(part).float()), codes, scaled=True)
         dtype = getattr(torch, self.preprocess.dtype) if self.preprocess.is_image else None
-        columns = self.preprocess.columns or tuple(
-            f"{self.preprocess.unit}{i}" for i in range(math.prod(self.preprocess.raw_shape))
-        )
         raw = self.preprocess.to_raw(x, dtype)
-        if carrier.frame is not None and self.preprocess.schema is not None:
+        if carrier.frame is None:
+            return carrier.in_kind(raw, ())
+        if self.preprocess.schema is not None:
             return self._frame_like(carrier, raw)
-        return carrier.in_kind(raw, columns)
+        return carrier.table(self.preprocess.cells(raw.numpy(force=True)))
 
     def _frame_like(self, carrier: Carrier, raw: Tensor) -> Any:
         """Raw rows (N, K) as a frame of the library of the codes that were given, with its index (pandas)."""

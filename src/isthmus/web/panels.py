@@ -49,6 +49,7 @@ def model(request: Request) -> dict[str, Any]:
         "denoises": isinstance(loaded.model, Denoiser),
         "columns": list(preprocess.columns or ())[:MOST_COLUMNS] if not preprocess.is_image else [],
         "fields": fields_of(preprocess),
+        "decimals": list(preprocess.plain.decimals[:MOST_COLUMNS]) if preprocess.plain else [],
         "z_size": loaded.model.z_size,
         "parameters": loaded.model.n_parameters,
         "noise": loaded.model.config.noise,

@@ -85,7 +85,7 @@ class Carrier:
 
             return self.table(like_given(raw.numpy(force=True), self.preprocess.schema, self.frame))
         if self.frame is not None:
-            return self._frame(raw, self.preprocess.columns or [str(column) for column in self.frame.columns])
+            return self.table(self._plain(raw.flatten(1).numpy(force=True)))
         return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()
 
     def in_kind(self, values: Tensor, names: Sequence[str]) -> Any:
@@ -107,8 +107,13 @@ class Carrier:
             if self.is_named_row and self.preprocess.frame == "pandas":  # a row has no types of columns
                 return column_types.trained_frame(raw, self.preprocess.schema, "pandas")
             return make(given_columns.like_given(raw, self.preprocess.schema, self.frame))
-        names = self.preprocess.columns or [str(column) for column in self.frame.columns]
-        return make(dict(zip(names, raw.T, strict=True)))
+        return make(self._plain(raw))
+
+    def _plain(self, raw: np.ndarray) -> dict[str, Any]:
+        """Rows (M, K) of numbers that the model made, as columns by name, in the types of the frame."""
+        from isthmus.data.tables.given_columns import numbers_like  # late: polars is slow to import
+
+        return numbers_like(self.preprocess.cells(raw, [str(column) for column in self.frame.columns]), self.frame)
 
     @property
     def _keeps_type(self) -> bool:

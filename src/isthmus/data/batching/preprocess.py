@@ -7,6 +7,7 @@ training and in use, so a loaded model takes raw images and raw tables.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -14,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.batching import transparency
+from isthmus.data.batching import preprocess_fields, transparency
 from isthmus.data.batching.encoding import Encoding, value_names
+from isthmus.data.batching.plain_columns import PlainColumns
 from isthmus.data.schema import Expected, Schema
 from isthmus.data.series_layout import SeriesLayout
 from isthmus.errors import DataError
 from isthmus.system.device_constants import constant
 
-DTYPES = ("uint8", "uint16", "float32", "float64")  # in which data is kept
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 
 
@@ -40,6 +41,7 @@ class Preprocess:
     Of a table whose columns are of several kinds, `schema` says what they are and `encoding` how they become x: `shape`
     is then that of x, and a raw sample has `raw_shape`, a value a column, with NaN for a gap. Samples that are windows
     of a series have one as `series`; `schema` and `encoding` are those of whole windows then; `frame` as in `Samples`.
+    Of a table of numbers alone, `plain` says how its columns are written; None for models of before it was kept.
     """
 
     shape: tuple[int, ...]
@@ -103,6 +105,7 @@ class Preprocess:
     encoding: Encoding | None = None
     series: SeriesLayout | None = None
     frame: str = ""
+    plain: PlainColumns | None = None
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
@@ -236,20 +239,25 @@ class Preprocess:
         """Values of x (N, D) added up by the column that they belong to, (N, K)."""
         return values if self.encoding is None else self.encoding.by_column(values)
 
-    def cells(self, raw: np.ndarray) -> dict[str, Any]:
-        """Raw samples (N, *raw_shape) as columns of a table, by name; as they were written where there is a schema."""
+    def cells(self, raw: np.ndarray, names: Sequence[str] | None = None, *, made: bool = True) -> dict[str, Any]:
+        """Raw samples (N, *raw_shape) as columns of a table, by name, `names` where the model knows none; as they were
+        written where there is a schema, and with the digits of the training data where the model `made` them.
+        """
         flat = raw.reshape(len(raw), -1)
         if self.schema is not None:
             from isthmus.data.tables.cell_conversion import to_cells  # late: polars is slow to import
 
             return to_cells(flat, self.schema)
-        names = self.columns or tuple(f"{self.unit}{i}" for i in range(self.size))
+        names = self.columns or names or tuple(f"{self.unit}{i}" for i in range(self.size))
+        if self.plain is not None and made:
+            return self.plain.columns(flat, names)
         return {name: flat[:, i] for i, name in enumerate(names)}
 
     def as_dict(self) -> dict[str, Any]:
         """As a model keeps it; without `schema`, `encoding` and `alpha` where there are none, as models of before."""
-        later = {"schema": None, "encoding": None, "alpha": False, "series": None, "frame": ""}
-        about = {k: v for k, v in asdict(replace(self, encoding=None)).items() if k not in later or v != later[k]}
+        later = {"schema": None, "encoding": None, "alpha": False, "series": None, "frame": "", "plain": None}
+        kept = asdict(replace(self, encoding=None))
+        about = {k: v for k, v in kept.items() if k not in later or v != later[k]}
         if self.series is not None:  # which says the columns of its windows
             about |= {"columns": None, "schema": None}
         return about | ({} if self.encoding is None else {"encoding": self.encoding.as_dict()})
@@ -260,41 +268,6 @@ class Preprocess:
 
         Raises: ValueError for what no training leaves; TypeError for unknown names.
         """
-        restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        for name, kind in (("schema", Schema), ("encoding", Encoding), ("series", SeriesLayout)):
-            if restored.get(name) is not None:
-                restored[name] = kind.from_dict(restored[name])
-        if (series := restored.get("series")) is not None:
-            restored |= {"schema": series.windows, "columns": series.windows.names}
-        found = cls(**restored)
-        found._check()
+        found = cls(**preprocess_fields.restored(values))
+        preprocess_fields.check(vars(found), found.raw_shape)
         return found
-
-    def _check(self) -> None:
-        shape, n = self.shape, self.shape[0] if self.shape else 0
-        if len(shape) not in (1, 3) or not all(type(side) is int and side > 0 for side in shape):
-            raise ValueError(f"the shape {shape!r} is none of samples")
-        if self.dtype not in DTYPES:
-            raise ValueError(f"the type {self.dtype!r} is none of {', '.join(DTYPES)}")
-        if type(self.alpha) is not bool or (self.alpha and not (self.is_image and n > 1)):
-            raise ValueError(f"samples of shape {shape!r} hold no colors with transparency")
-        self._check_columns()
-        n = self.raw_shape[0] if self.raw_shape else 0
-        for name, wanted in (("offset", n), ("scale", n), ("fill", n), ("range", 2)):
-            numbers = getattr(self, name)
-            if numbers is not None and not (len(numbers) == wanted and all(map(math.isfinite, numbers))):
-                raise ValueError(f"{name} needs {wanted} finite numbers")
-        if self.columns is not None and len(self.columns) != math.prod(self.raw_shape):
-            raise ValueError(f"{len(self.columns)} columns are named for samples of shape {shape!r}")
-
-    def _check_columns(self) -> None:
-        """Raises: ValueError where schema and encoding do not belong together."""
-        if (self.schema is None) != (self.encoding is None):
-            raise ValueError("of schema and encoding only one is there")
-        if self.schema is None or self.encoding is None:
-            return
-        if self.shape != (self.encoding.size,) or self.columns != self.schema.names:
-            raise ValueError(f"the schema is not one of samples of shape {self.shape!r}")
-        if self.series is not None and self.encoding.repeats != self.series.window:
-            raise ValueError(f"windows of {self.encoding.repeats} rows are encoded, not of {self.series.window}")
-        self.encoding.check(self.schema)

@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.data.batching.encoding import Encoding
 from isthmus.data.batching.encoding_fit import fit_encoding
+from isthmus.data.batching.plain_columns import plain_columns
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.numeric import blocks
 from isthmus.data.ranges import UsedRange, is_scaled_by_use, used_range
@@ -45,6 +46,7 @@ def fit_preprocess(
         return _of_windows(train, series, scale, missing)
     if train.schema is not None:
         return _of_columns(train, train.schema, scale, missing)
+    plain = None if train.is_image else plain_columns(train.x)  # before medians are put into its gaps
     fill = None if train.is_image else medians(train)
     if fill is not None and not train.is_streamed and np.isnan(train.x).any():
         train = replace(train, x=np.where(np.isnan(train.x), np.array(fill, train.x.dtype), train.x))
@@ -58,6 +60,7 @@ def fit_preprocess(
         "fill": fill,
         "alpha": train.alpha,
         "frame": train.frame,
+        "plain": plain,
     }
     if scale == "auto" and range == "data" and train.is_image and (used := range_in_use(train)):
         span = used.white - used.black

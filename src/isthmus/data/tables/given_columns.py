@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,26 @@ def like_given(values: np.ndarray, schema: Schema, frame: Any) -> dict[str, Any]
     return {
         column.name: column_like(values[:, k], column, frame[column.name]) for k, column in enumerate(schema.modeled)
     }
+
+
+def numbers_like(columns: Mapping[str, np.ndarray], frame: Any) -> dict[str, Any]:
+    """Columns of numbers, each in its type in `frame`, polars or pandas, where that one holds them."""
+    given = {str(name): frame[name] for name in frame.columns}
+    return {name: _numbers_like(values, given.get(name)) for name, values in columns.items()}
+
+
+def _numbers_like(values: np.ndarray, given: Any) -> Any:
+    if isinstance(given, pl.Series):
+        plain = pl.Series(values)
+        typed = plain.cast(given.dtype, strict=False) if given.dtype.is_numeric() else plain
+        same = (typed.cast(pl.Float64) == plain).fill_null(False).all()
+        return typed if given.dtype.is_float() or same else plain
+    dtype = None if given is None else given.dtype
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "iufb":  # there are no gaps that pandas' own types are for
+        return values
+    with np.errstate(invalid="ignore", over="ignore"):
+        typed = values.astype(dtype)
+    return typed if dtype.kind == "f" or bool((typed == values).all()) else values
 
 
 def filled_frame(frame: Any, values: np.ndarray, gaps: np.ndarray, schema: Schema) -> Any:
@@ -127,4 +147,4 @@ def put(given: pl.Series, instead: pl.Series, gaps: np.ndarray) -> pl.Series:
     return pl.select(pl.when(pl.Series(gaps)).then(instead).otherwise(given).alias(given.name)).to_series()
 
 
-__all__ = ["column_like", "filled_frame", "in_type", "like_given", "put"]
+__all__ = ["column_like", "filled_frame", "in_type", "like_given", "numbers_like", "put"]

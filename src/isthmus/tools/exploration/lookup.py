@@ -68,7 +68,7 @@ class NeighborLookup:
         known = self.data.preprocess
         if samples.is_image or known.series is not None:
             return {}
-        columns = known.cells(np.asarray(samples.x[np.array(rows, dtype=np.int64)]))
+        columns = known.cells(np.asarray(samples.x[np.array(rows, dtype=np.int64)]), made=False)
         return {
             name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in columns.items()
         }

@@ -247,7 +247,7 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
         labels = {}
         if samples.labels is not None and samples.label_column:
             labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
-        columns = labels | _cells(run, samples, raw)
+        columns = labels | run.model.preprocess.cells(raw, samples.columns)
         write_table(out, columns)
         return Written(out, len(raw), (*said, *about_formulas(out, columns)))
     if not samples.is_image:
@@ -275,14 +275,6 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
     with claimed(out, image_paths(out, raw, names, **stored_as)):
         saved = save_images(out, raw, names, **stored_as)
     return Written(out, len(raw), (*said, *saved.notes))
-
-
-def _cells(run: RunFolder, samples: Samples, raw: np.ndarray) -> dict[str, Any]:
-    """Raw samples as columns of a table."""
-    if run.model.preprocess.schema is not None or samples.columns is None:
-        return run.model.preprocess.cells(raw)
-    flat = raw.reshape(len(raw), -1)
-    return {name: flat[:, i] for i, name in enumerate(samples.columns)}
 
 
 __all__ = ["Written", "decode", "denoise", "encode", "read_codes", "reconstruct", "write_samples"]

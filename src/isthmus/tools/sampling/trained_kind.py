@@ -26,7 +26,7 @@ def as_trained(run: RunFolder, raw: np.ndarray) -> Any:
         return raw
     pandas = pandas_or_none() if known.frame == "pandas" else None
     make: Any = pl.DataFrame if pandas is None else pandas.DataFrame
-    return make(dict(zip(known.columns, raw.T, strict=True)))
+    return make(known.cells(raw))
 
 
 def drawn_like_training(run: RunFolder, n: int, **settings: Any) -> Any:

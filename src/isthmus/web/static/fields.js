@@ -1,15 +1,15 @@
 // A value of a table's column as it is written, and the field in which it is changed. A value is a number: of a name its
 // place, of a time its seconds, and null for a gap. A column is {kind, levels, decimals, format, zone, offset}; undefined
-// where all columns are numbers.
+// where all columns are numbers, which may have `decimals` digits after the point.
 
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const OTHER = "(other)"; // a name that training had none for
 const PART = /%\.?\d?[A-Za-z]/g;
 const two = (number) => String(number).padStart(2, "0");
 
-export function writtenAs(value, field) {
+export function writtenAs(value, field, decimals = null) {
   if (value === null) return "";
-  if (!field) return Number(value.toPrecision(4));
+  if (!field) return decimals === null ? Number(value.toPrecision(4)) : value.toFixed(decimals);
   if (field.levels.length) return field.levels[value] ?? OTHER;
   if (field.kind === "time") return stamp(value, field);
   return field.decimals === null ? Number(value.toPrecision(6)) : value.toFixed(field.decimals);

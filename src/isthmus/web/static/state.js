@@ -124,7 +124,7 @@ const LONG = 24;
 
 export const column = (k) => state.model.columns[k] || `column ${k}`;
 export const classed = (name) => (/^class/i.test(name) ? name : `class ${name}`);
-export const written = (value, k) => writtenAs(value, state.model.fields[k]);
+export const written = (value, k) => writtenAs(value, state.model.fields[k], state.model.decimals[k]);
 const TALL = 24; // lines of a table that are shown at once; more of them scroll
 
 // How far a result is from what it should be: decibels for images, the mean squared error for rows.
