@@ -14,10 +14,16 @@ import polars as pl
 
 from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import OTHER, Schema, TableColumn
-from isthmus.data.tables.cells import Style, numbers_of_texts
+from isthmus.data.tables.cells import Style
 from isthmus.data.tables.kind_finding import allowed, missing_texts
+from isthmus.data.tables.text_cells import Columns, TextCells, columns_of
 from isthmus.data.tables.times import seconds_of, texts_of, to_seconds, to_text
 from isthmus.errors import DataError
+
+AT_ONCE = 1_024  # rows of all columns that are put side by side: of 50 columns 400 kB
+
+
+Spread = tuple[np.ndarray, np.ndarray | None]  # values of levels, and which of them each cell is; None: one a cell
 
 
 class Converted(NamedTuple):
@@ -32,19 +38,37 @@ class Converted(NamedTuple):
     unseen: dict[str, dict[str, int]]
 
 
-def to_raw(cells: pl.DataFrame, schema: Schema, style: Style) -> Converted:
-    """Raw values of cells (texts, stripped, or numbers), whose columns are named as in the schema."""
-    shape = (cells.height, len(schema.modeled))
-    found = Converted(np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool), {})
-    for k, column in enumerate(schema.modeled):
-        values, missing = _raw_column(cells[column.name], column, style)
-        fits = allowed(column, values)
-        found.values[:, k] = np.where(fits, values, np.nan)
-        found.missing[:, k] = missing
-        found.bad[:, k] = ~missing & (np.isnan(values) | ~fits)
-        if column.kind == "category" and (new := _unseen(cells[column.name], missing, column)):
-            found.unseen[column.name] = new
+def to_raw(cells: pl.DataFrame | Columns, schema: Schema, style: Style) -> Converted:
+    """Raw values of cells (texts or numbers), whose columns are named as in the schema."""
+    columns = columns_of(cells)
+    read = [_raw_column(columns[column.name], column, style) for column in schema.modeled]
+    unseen = {c.name: new for c, found in zip(schema.modeled, read, strict=True) if (new := found.unseen)}
+    missing, bad = (_marks([(getattr(part, what), part.places) for part in read]) for what in ("missing", "bad"))
+    return Converted(_side_by_side([(part.values, part.places) for part in read]), missing, bad, unseen)
+
+
+def _side_by_side(columns: Sequence[Spread]) -> np.ndarray:
+    """Columns as (n, K), some rows of all at a time, which stay in the processor's cache."""
+    found = np.empty((_length(columns[0]), len(columns)))
+    for start in range(0, len(found), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        for k, (values, places) in enumerate(columns):
+            found[some, k] = values[some] if places is None else values[places[some]]
     return found
+
+
+def _marks(columns: Sequence[Spread]) -> np.ndarray:
+    """Columns of truths as (n, K); memory is taken only for those that hold one."""
+    found = np.zeros((len(columns), _length(columns[0])), bool)
+    for k, (marks, places) in enumerate(columns):
+        if marks.any():
+            found[k] = marks if places is None else marks[places]
+    return found.T
+
+
+def _length(column: Spread) -> int:
+    values, places = column
+    return len(values if places is None else places)
 
 
 def refuse_foreign(values: np.ndarray, schema: Schema) -> None:
@@ -88,19 +112,44 @@ def _text(value: Any) -> str:
     return repr(float(value))
 
 
-def _raw_column(cells: pl.Series, column: TableColumn, style: Style) -> tuple[np.ndarray, np.ndarray]:
-    """(values, missing), both (n,)."""
-    if cells.dtype.is_numeric() and column.kind in {"number", "count"}:
-        values = cells.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return values, np.isnan(values)
-    if cells.dtype.is_temporal() and column.kind == "time":
-        return seconds_of(cells, column.format), cells.is_null().to_numpy()
-    text = as_texts(cells)
-    missing = missing_texts(text, numbers=column.kind in {"number", "count", "time"}).to_numpy()
+class _RawColumn(NamedTuple):
+    """As `Converted`, of one column, of its levels where `places` says which of them each cell is, else of its cells;
+    `unseen` are the new levels with their numbers of rows.
+    """
+
+    values: np.ndarray
+    missing: np.ndarray
+    bad: np.ndarray
+    unseen: dict[str, int]
+    places: np.ndarray | None = None
+
+
+def _raw_column(column: pl.Series | TextCells, about: TableColumn, style: Style) -> _RawColumn:
+    if isinstance(column, TextCells):
+        return _of_texts(column, about, style)
+    if column.dtype.is_numeric() and about.kind in {"number", "count"}:
+        values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return _allowed_only(values, np.isnan(values), about, {})
+    if column.dtype.is_temporal() and about.kind == "time":
+        return _allowed_only(seconds_of(column, about.format), column.is_null().to_numpy(), about, {})
+    return _of_texts(TextCells.of(as_texts(column)), about, style)
+
+
+def _of_texts(cells: TextCells, column: TableColumn, style: Style) -> _RawColumn:
+    """Each level is read once."""
+    numeric = column.kind in {"number", "count", "time"}
+    missing = missing_texts(cells.levels, numbers=numeric).to_numpy()
     read = {"number": _numbers, "count": _numbers, "time": _times, "category": _levels, "yes-no": _truths}
-    values = np.array(read[column.kind](text, column, style), np.float64)
+    values = np.array(read[column.kind](cells, column, style), np.float64)
     values[missing] = np.nan
-    return values, missing
+    new = _unseen(cells, missing, column) if column.kind == "category" else {}
+    return _allowed_only(values, missing, column, new)._replace(places=cells.places)
+
+
+def _allowed_only(values: np.ndarray, missing: np.ndarray, column: TableColumn, new: dict[str, int]) -> _RawColumn:
+    fits = allowed(column, values)
+    bad = ~missing & (np.isnan(values) | ~fits)
+    return _RawColumn(values if fits.all() else np.where(fits, values, np.nan), missing, bad, new)
 
 
 def as_texts(cells: pl.Series) -> pl.Series:
@@ -115,31 +164,32 @@ def as_texts(cells: pl.Series) -> pl.Series:
     return cells.cast(pl.String).fill_null("").str.strip_chars()
 
 
-def _numbers(text: pl.Series, column: TableColumn, style: Style) -> np.ndarray:
-    return numbers_of_texts(text, style)
+def _numbers(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:
+    return cells.numbers(style)
 
 
-def _times(text: pl.Series, column: TableColumn, style: Style) -> np.ndarray:
-    return to_seconds(text, column.format)
+def _times(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:
+    return to_seconds(cells.levels, column.format)
 
 
-def _levels(text: pl.Series, column: TableColumn, style: Style) -> np.ndarray:
+def _levels(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:
     places = {level: float(i) for i, level in enumerate(column.levels)}
-    return text.replace_strict(places, default=float(len(places)), return_dtype=pl.Float64).to_numpy()
+    return cells.levels.replace_strict(places, default=float(len(places)), return_dtype=pl.Float64).to_numpy()
 
 
-def _truths(text: pl.Series, column: TableColumn, style: Style) -> np.ndarray:
+def _truths(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:
     """By the words, whatever their case; numbers by their value, as 1.0 is 1; True and False for 1 and 0."""
     words = {level.lower(): float(i) for i, level in enumerate(column.levels)}
     if set(words) in ({"0", "1"}, {"false", "true"}):
         words |= {"false": 0.0, "true": 1.0, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
-    return text.str.to_lowercase().replace_strict(words, default=float("nan"), return_dtype=pl.Float64).to_numpy()
+    lowered = cells.levels.str.to_lowercase()
+    return lowered.replace_strict(words, default=float("nan"), return_dtype=pl.Float64).to_numpy()
 
 
-def _unseen(cells: pl.Series, missing: np.ndarray, column: TableColumn) -> dict[str, int]:
-    texts = as_texts(cells).filter(pl.Series(~missing))
-    new = texts.filter(~texts.is_in(list(column.levels))).value_counts(sort=True)
-    return dict(zip(new.to_series(0).to_list(), new.to_series(1).to_list(), strict=True)) if len(new) else {}
+def _unseen(cells: TextCells, missing: np.ndarray, column: TableColumn) -> dict[str, int]:
+    new = ~missing & ~cells.levels.is_in(list(column.levels)).to_numpy()
+    found = cells.counted(new) if new.any() else None
+    return {} if found is None else dict(zip(found.to_series(0).to_list(), found["count"].to_list(), strict=True))
 
 
 def _written(values: np.ndarray, column: TableColumn) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,7 @@ PLAIN = Style()
 NO_NUMBER, IS_DATE = "is not a number", "is a date, not a number"
 
 
+@cache
 def grouped(thousands: str, decimal: str) -> str:
     """The pattern of numbers such as 1,234 or -12.345.678,9."""
     return rf"^[-+]?\d{{1,3}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d*)?$"

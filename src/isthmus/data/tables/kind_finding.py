@@ -11,7 +11,8 @@ import polars as pl
 
 from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import Schema, TableColumn
-from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, numbers_of_texts, reason
+from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
+from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
 from isthmus.data.tables.times import TimeFormat, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 
@@ -20,7 +21,7 @@ MOSTLY = 0.95  # of the cells make a column one of numbers or times; the rest ar
 MISSING_TEXTS = ("", "na", "n/a", "#n/a", "nan", "null")
 # As they may be written, in capitals or not: to look each cell up is a fifth of the time of lowering it first.
 ANY_CASE = {
-    numbers: {"".join(letters) for word in words for letters in product(*({c, c.upper()} for c in word))}
+    numbers: pl.Series(sorted({"".join(w) for word in words for w in product(*({c, c.upper()} for c in word))}))
     for numbers, words in ((True, MISSING), (False, MISSING_TEXTS))
 }
 MOST_LEVELS = 64  # of a category: more would make it wider than the layer that reads it; the rarest become "other"
@@ -32,61 +33,77 @@ TRUTHS = {"yes": "no", "true": "false", "y": "n", "t": "f", "on": "off", "ja": "
           "sí": "no", "1": "0"}  # fmt: skip
 
 
-def find_schema(cells: pl.DataFrame, style: Style, asked: Mapping[str, str]) -> Schema:
-    """The kinds of columns of texts (stripped) or numbers; `asked` names kinds by column."""
-    return Schema(tuple(_column(cells[name], style, asked.get(name)) for name in cells.columns))
+def find_schema(cells: pl.DataFrame | Columns, style: Style, asked: Mapping[str, str]) -> Schema:
+    """The kinds of columns of texts or numbers; `asked` names kinds by column."""
+    columns = columns_of(cells)
+    return Schema(tuple(_column(name, column, style, asked.get(name)) for name, column in columns.items()))
 
 
 def missing_texts(text: pl.Series, *, numbers: bool) -> pl.Series:
     """Which texts stand for no value; of numbers and times more words do."""
-    return text.is_in(list(ANY_CASE[numbers])).fill_null(True)
+    return text.is_in(ANY_CASE[numbers]).fill_null(True)
 
 
-def _column(cells: pl.Series, style: Style, asked: str | None) -> TableColumn:
-    name = cells.name
+def _known(cells: TextCells, *, numbers: bool) -> np.ndarray:
+    """(L,) which levels stand for a value."""
+    return np.logical_not(missing_texts(cells.levels, numbers=numbers).to_numpy())
+
+
+def _column(name: str, column: pl.Series | TextCells, style: Style, asked: str | None) -> TableColumn:
     if asked in {"id", "text", "skip"}:
         return TableColumn(name, asked, "as you asked")
-    if cells.dtype == pl.Boolean:
-        cells = cells.cast(pl.String)
-    if cells.dtype.is_temporal():
-        cells = texts_of(cells)
+    if isinstance(column, pl.Series) and column.dtype.is_numeric() and asked is None:
+        return _of_numbers(name, column.cast(pl.Float64).fill_nan(None).drop_nulls().to_numpy())
+    cells = column if isinstance(column, TextCells) else TextCells.of(_as_text(column))
     if asked is not None:
-        return replace(_asked(cells, style, asked), why="as you asked")
-    if cells.dtype.is_numeric():
-        return _of_numbers(name, cells, cells.cast(pl.Float64).fill_nan(None).drop_nulls().to_numpy())
-    known = cells.filter(~missing_texts(cells, numbers=True))
-    if not len(known):
+        return replace(_asked(name, cells, style, asked), why="as you asked")
+    known = _known(cells, numbers=True)
+    if not known.any():
         return TableColumn(name, "constant", "every cell is empty")
     if (found := _without_numbers(name, cells, known)) is not None:
         return found
-    values = numbers_of_texts(known, style)
-    share = float(np.isfinite(values).mean())
-    if share >= MOSTLY and not _are_codes(known):
-        return _of_numbers(name, known, values[np.isfinite(values)])
-    if share < MOSTLY and _are_written_otherwise(known, style):
+    values = cells.numbers(style)
+    share = cells.share(np.isfinite(values), known)
+    if share >= MOSTLY and not _are_codes(cells.of_levels(known)):
+        values = cells.spread(values)
+        return _of_numbers(name, values[np.isfinite(values)])
+    if share < MOSTLY and _are_written_otherwise(cells.head(known, PROBED), style):
         return TableColumn(name, "number", "numbers that are written in another way")
-    texts = cells.filter(~missing_texts(cells, numbers=False))
-    return _of_texts(name, texts, share)
+    return _of_texts(name, cells, share)
 
 
-def _without_numbers(name: str, cells: pl.Series, known: pl.Series) -> TableColumn | None:
+def _as_text(column: pl.Series) -> pl.Series:
+    """Truths, times and numbers as texts; "" for a gap."""
+    return (texts_of(column) if column.dtype.is_temporal() else column.cast(pl.String)).fill_null("")
+
+
+def _without_numbers(name: str, cells: TextCells, known: np.ndarray) -> TableColumn | None:
     """Constant, yes-no or time, which texts of digits may be too; None for all else."""
-    if _are_many(known):
-        form = find_format(known)
-        return None if form is None else _time(name, known, form)
-    texts = cells.filter(~missing_texts(cells, numbers=False))
-    levels = texts.unique()
-    if len(levels) == 1:
-        return TableColumn(name, "constant", f'every cell is "{levels[0]}"', (str(levels[0]),))
-    if (pair := _truths(texts)) is not None:
-        return TableColumn(name, "yes-no", f"only {pair[1]} and {pair[0]}", pair)
-    form = find_format(known)
-    return None if form is None else _time(name, known, form)
+    if not _are_many(cells.of_levels(known)):
+        texts = cells.counted(_known(cells, numbers=False))
+        levels = texts[texts.columns[0]]
+        if len(levels) == 1:
+            return TableColumn(name, "constant", f'every cell is "{levels[0]}"', (str(levels[0]),))
+        if (pair := _truths(texts)) is not None:
+            return TableColumn(name, "yes-no", f"only {pair[1]} and {pair[0]}", pair)
+    form = _time_format(cells, known)
+    return None if form is None else _time(name, cells.of_levels(known), form)
 
 
 def _are_many(known: pl.Series) -> bool:
     """Whether the first cells hold more words than a constant or yes-no column has, whatever their case."""
     return known.head(PROBED).str.to_lowercase().n_unique() > MOST_WORDS
+
+
+def _time_format(cells: TextCells, known: np.ndarray) -> TimeFormat | None:
+    """As `find_format` of all known cells: of each different one where all of these are times."""
+    if find_format(cells.head(known, FORMATS)) is None:
+        return None
+    levels = cells.of_levels(known)
+    form = find_format(levels)
+    if form is not None and np.isfinite(to_seconds(levels, form.pattern)).all():
+        return form
+    return find_format(cells.all_of(known))
 
 
 def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
@@ -102,25 +119,23 @@ def _turned(pattern: str) -> str:
     return pattern.replace("%d", "%?").replace("%m", "%d").replace("%?", "%m")
 
 
-def _truths(texts: pl.Series) -> tuple[str, str] | None:
-    """("no", "yes") as they are mostly written, where a column holds these two words alone."""
-    lowered = texts.str.to_lowercase()
+def _truths(counts: pl.DataFrame) -> tuple[str, str] | None:
+    """("no", "yes") as they are mostly written, of texts with their `count`, where these are two words alone."""
+    lowered = counts.to_series(0).str.to_lowercase()
     found = set(lowered.unique().to_list())
     if len(found) != 2:
         return None
     yes = next((word for word in TRUTHS if word in found and TRUTHS[word] in found), None)
     if yes is None:
         return None
-    return (_mostly(texts.filter(lowered == TRUTHS[yes])), _mostly(texts.filter(lowered == yes)))
+    no, most = TRUTHS[yes], counts.sort("count", descending=True, maintain_order=True)
+    lowered = most.to_series(0).str.to_lowercase()
+    return str(most.filter(lowered == no)[0, 0]), str(most.filter(lowered == yes)[0, 0])
 
 
-def _mostly(texts: pl.Series) -> str:
-    return str(texts.value_counts(sort=True).to_series(0)[0])
-
-
-def _are_written_otherwise(known: pl.Series, style: Style) -> bool:
+def _are_written_otherwise(probed: pl.Series, style: Style) -> bool:
     """Whether nearly all cells are numbers in another style, 1,234 or 12 % or €5: an error with a fix, and no names."""
-    cells = known.head(PROBED).to_list()
+    cells = probed.to_list()
     found = [style.is_number(cell) or reason(cell, style).words not in (NO_NUMBER, IS_DATE) for cell in cells]
     return sum(found) >= MOSTLY * len(found)
 
@@ -129,10 +144,11 @@ def _are_codes(known: pl.Series) -> bool:
     """Whether texts of digits are no quantities: 007 and 0815 lose their zeros as numbers."""
     if not bool(known.head(PROBED).str.contains(r"^\d+$").all()):
         return False
-    return bool(known.str.contains(r"^0\d").any()) and bool(known.str.contains(r"^\d+$").all())
+    zeros = known.filter(known.str.starts_with("0"))
+    return bool(zeros.str.contains(r"^0\d").any()) and bool(known.str.contains(r"^\d+$").all())
 
 
-def _of_numbers(name: str, cells: pl.Series, values: np.ndarray) -> TableColumn:
+def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
     """A column of numbers; `values` are those that are there."""
     if not len(values):
         return TableColumn(name, "constant", "every cell is empty")
@@ -166,15 +182,20 @@ def _numbers_rows(name: str, values: np.ndarray) -> bool:
 
 def _decimals(values: np.ndarray) -> int | None:
     """The digits after the point; None where there are as many as a double holds, or an exponent."""
-    for digits in range(8):
-        if np.abs(np.round(values, digits) - values).max() <= 1e-9 * max(1.0, float(np.abs(values).max())) * 1e-3:
-            return digits
-    return None
+    allowed = 1e-12 * max(1.0, float(np.abs(values).max()))
+    some = next((d for d in range(8) if _have_digits(values[:ID_ROWS], d, allowed)), 8)  # at least as many as these
+    return next((digits for digits in range(some, 8) if _have_digits(values, digits, allowed)), None)
 
 
-def _of_texts(name: str, texts: pl.Series, share: float) -> TableColumn:
+def _have_digits(values: np.ndarray, digits: int, allowed: float) -> bool:
+    return bool(np.abs(np.round(values, digits) - values).max() <= allowed)
+
+
+def _of_texts(name: str, cells: TextCells, share: float) -> TableColumn:
     """An id, a category or a text."""
-    n, counts = len(texts), texts.value_counts(sort=True)
+    known = _known(cells, numbers=False)
+    counts, texts = cells.counted(known), cells.of_levels(known)
+    n = int(counts["count"].sum())
     beside = f"; {share:.0%} of the cells are numbers" if share >= 1 - MOSTLY else ""
     if len(counts) == n and n >= ID_ROWS and (are_named_so(name) or _evenly_numbered(texts)):
         return TableColumn(name, "id", f'names of the rows, all different, such as "{texts[0]}"')
@@ -205,25 +226,24 @@ def _evenly_numbered(texts: pl.Series) -> bool:
     return not values.null_count() and is_dense(values.to_numpy())
 
 
-def _asked(cells: pl.Series, style: Style, asked: str) -> TableColumn:
+def _asked(name: str, cells: TextCells, style: Style, asked: str) -> TableColumn:
     """A column as somebody wants it, with what has to be known of its values."""
     kind, _, pattern = asked.partition(":")
-    text = cells.cast(pl.String)
-    known = text.filter(~missing_texts(text, numbers=kind in {"number", "count", "time"}))
-    name = cells.name
+    known = _known(cells, numbers=kind in {"number", "count", "time"})
     match kind:
         case "category":
-            return _category(name, known.value_counts(sort=True))
+            return _category(name, cells.counted(known))
         case "yes-no":
-            counts = _category(name, known.value_counts(sort=True)).levels
-            pair = _truths(known) or tuple(sorted(counts[:2]))
+            counts = cells.counted(known)
+            levels = _category(name, counts).levels
+            pair = _truths(counts) or tuple(sorted(levels[:2]))
             return TableColumn(name, kind, levels=pair if len(pair) == 2 else (f"not {pair[0]}", pair[0]))
         case "time":
-            form = TimeFormat(pattern, "") if pattern else find_format(known)
+            form = TimeFormat(pattern, "") if pattern else find_format(cells.all_of(known))
             form = form or TimeFormat("%Y-%m-%d", "")
-            return TableColumn(name, kind, format=form.pattern, zone=form.zone,
-                          step=step_of(to_seconds(known, form.pattern), form.zone))  # fmt: skip
-    values = numbers_of_texts(known, style)
+            seconds = to_seconds(cells.of_levels(known), form.pattern)
+            return TableColumn(name, kind, format=form.pattern, zone=form.zone, step=step_of(seconds, form.zone))
+    values = cells.spread(np.where(known, cells.numbers(style), np.nan))
     values = values[np.isfinite(values)]
     decimals = _decimals(values) if kind == "number" and len(values) else None
     return TableColumn(name, kind, decimals=decimals)

@@ -16,12 +16,14 @@ from isthmus.data.series_layout import STAMPS
 from isthmus.data.tables.cell_conversion import Converted, as_texts, to_raw
 from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
 from isthmus.data.tables.columns import Plan
+from isthmus.data.tables.early_numbers import as_numbers, early_numbers
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import AbstractFrame, refuse_types
 from isthmus.data.tables.kind_finding import find_schema, missing_texts
 from isthmus.data.tables.label_columns import encoded_labels, grouped_rows
-from isthmus.data.tables.parsing import Parser
+from isthmus.data.tables.parsing import Parser, TextChunk
 from isthmus.data.tables.text import Lines
+from isthmus.data.tables.text_cells import Columns, columns_of
 from isthmus.data.tables.times import to_text
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
@@ -46,16 +48,54 @@ class Gathered(NamedTuple):
 
 def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
     """Every cell of a text table, its rows of a wrong length told to the findings."""
-    parts = []
+    parts = [_chunk(lines, parser) for lines in chunks]
+    found = _gathered(parts, parser)
+    return found._replace(cells=found.cells.select(pl.all().str.strip_chars()))
+
+
+def gather_columns(
+    chunks: Iterable[Lines], parser: Parser, options: DataConfig, schema: Schema | None
+) -> Gathered | None:
+    """As `gather_text`, with columns of numbers read as such where the first rows show nothing else, and the others as
+    they are, blanks around them included; None where further rows hold other cells in them, and all are to be texts.
+    """
+    parts, early = [], {}
     for lines in chunks:
-        refuse_too_large(len(lines.data) * 2, parser.findings.name, fix="leave out columns with --drop-column")
-        parts.append(parser.texts(lines))
-    cells = pl.concat([part.cells for part in parts]).rename(
-        dict(zip(parser.names, parser.findings.columns, strict=True))
-    )
+        part = _chunk(lines, parser)
+        if not parts:
+            early = _early(part.cells, parser, options, schema)
+            parser.numbers = tuple(early)
+        cells = as_numbers(part.cells, early)
+        if cells is None:
+            return None
+        parts.append(part._replace(cells=cells))
+    return _gathered(parts, parser)
+
+
+def _chunk(lines: Lines, parser: Parser) -> TextChunk:
+    refuse_too_large(len(lines.data) * 2, parser.findings.name, fix="leave out columns with --drop-column")
+    return parser.texts(lines)
+
+
+def _early(cells: pl.DataFrame, parser: Parser, options: DataConfig, schema: Schema | None) -> dict[str, TableColumn]:
+    """Which columns are read as numbers, by their names for the parser: none of which somebody said something, and none
+    where gaps are told as they are written.
+    """
+    if options.missing in {"error", "drop"} or parser.dialect.style != PLAIN:
+        return {}
+    names = dict(zip(parser.findings.columns, parser.names, strict=True))
+    said = {options.time, *asked_kinds(options.kinds)}
+    features = {parser.findings.columns[i] for i in parser.plan.features} - said
+    known = {names[column.name]: column for column in schema.columns if column.name in names} if schema else {}
+    return early_numbers(cells.select(names[name] for name in names if name in features), known)
+
+
+def _gathered(parts: Sequence[TextChunk], parser: Parser) -> Gathered:
+    cells = pl.concat([part.cells for part in parts])
     rows, places = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "places"))
-    unlabeled = parser.unlabeled(cells.rename(dict(zip(cells.columns, parser.names, strict=True))), rows)
-    return Gathered(cells.select(pl.all().str.strip_chars()), rows, places, unlabeled, parser.dialect.style)
+    unlabeled = parser.unlabeled(cells, rows)
+    cells = cells.rename(dict(zip(parser.names, parser.findings.columns, strict=True)))
+    return Gathered(cells, rows, places, unlabeled, parser.dialect.style)
 
 
 def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, findings: Findings) -> Gathered:
@@ -95,16 +135,16 @@ def mixed_samples(
     Raises: DataError with all cells that are none of their column's kind, and with gaps where `--missing error` is set.
     """
     predicting = schema is not None if predicting is None else predicting
-    features = [findings.columns[i] for i in plan.features]
+    columns = columns_of(found.cells.select([findings.columns[i] for i in plan.features]))
     if schema is None:
-        schema = _found(found, features, options, findings)
+        schema = _found(columns, found.style, options, findings)
     modeled = schema.names
     if not modeled:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
         message = f"{findings.name} has no column to learn from: {kinds}."
         first = printable(schema.columns[0].name)
         raise DataError("DATA-COLUMNS", message, fix=f"say what one is: --column {first}=category")
-    raw = to_raw(found.cells.select(modeled), schema, found.style)
+    raw = to_raw(columns, schema, found.style)
     findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
     findings.wholes = {list(findings.columns).index(c.name) for c in schema.columns if c.kind == "count"}
     findings.counts_asked = not predicting
@@ -115,12 +155,12 @@ def mixed_samples(
     if len(kept) < least:
         message = f"{findings.name}: {counted(len(kept), 'data row')}; at least {least} needed."
         raise DataError("DATA-EMPTY", message, fix="give it more rows, or leave out fewer")
-    cells = {k: None if p is None else found.cells[findings.columns[p]][kept].cast(pl.String)
+    cells = {k: None if p is None else found.cells[findings.columns[p]][kept].cast(pl.String).str.strip_chars()
              for k, p in (("label", plan.label), ("group", plan.group))}  # fmt: skip
     labels, classes, about_labels = encoded_labels(cells["label"], plan, findings, predicting)
     whole = len(kept) == findings.n_rows
     return Samples(
-        raw.values[kept], name, labels=labels, classes=classes, columns=modeled, schema=schema,
+        raw.values if whole else raw.values[kept], name, labels=labels, classes=classes, columns=modeled, schema=schema,
         ids=None if whole else tuple(map(str, found.places[kept].tolist())),
         label_column=None if plan.label is None or labels is None else findings.columns[plan.label],
         groups=grouped_rows(cells["group"], plan, findings),
@@ -134,16 +174,16 @@ def _moment(column: TableColumn) -> str:
     return str(to_text(np.array([EXAMPLE_TIME]), column.format, column.zone)[0])
 
 
-def _found(found: Gathered, features: Sequence[str], options: DataConfig, findings: Findings) -> Schema:
+def _found(columns: Columns, style: Style, options: DataConfig, findings: Findings) -> Schema:
     """The kinds of the columns; the one that orders the rows of a series is one of times or numbers, whatever else it
     may be.
     """
-    cells, asked = found.cells.select(features), _asked(options, features, findings)
-    schema, time = find_schema(cells, found.style, asked), options.time
-    if time is None or time not in features or time in asked:
+    asked = _asked(options, [*columns], findings)
+    schema, time = find_schema(columns, style, asked), options.time
+    if time is None or time not in columns or time in asked:
         return schema
     kind = next(column.kind for column in schema.columns if column.name == time)
-    return schema if kind in STAMPS else find_schema(cells, found.style, asked | {time: "number"})
+    return schema if kind in STAMPS else find_schema(columns, style, asked | {time: "number"})
 
 
 def _asked(options: DataConfig, features: Sequence[str], findings: Findings) -> dict[str, str]:
@@ -175,7 +215,7 @@ def _tell(
     findings: Findings, rows: np.ndarray, missing: np.ndarray, bad: np.ndarray, cells: pl.Series, place: int
 ) -> None:
     def show(i: int, j: int) -> str:
-        return "" if (cell := cells[int(i)]) is None else str(cell)
+        return "" if (cell := cells[int(i)]) is None else str(cell).strip()
 
     findings.add_cells(rows, missing[:, None], bad[:, None], show, [place])
 
@@ -239,4 +279,4 @@ def without_left_out(options: DataConfig, schema: Schema, names: Sequence[str]) 
     return replace(options, drop_columns=(*options.drop_columns, *here))
 
 
-__all__ = ["Gathered", "gather_frame", "gather_text", "mixed_samples", "without_left_out"]
+__all__ = ["Gathered", "gather_columns", "gather_frame", "gather_text", "mixed_samples", "without_left_out"]

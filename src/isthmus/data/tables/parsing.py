@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from isthmus.data.tables.cells import to_numbers
 from isthmus.data.tables.columns import Plan
 from isthmus.data.tables.dialects import Dialect
 from isthmus.data.tables.findings import Findings
-from isthmus.data.tables.text import Lines
+from isthmus.data.tables.text import Lines, n_bytes
 
 MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers: "none" and "-" may be classes
 
@@ -55,6 +55,7 @@ class Parser:
         self.features = [self.names[i] for i in plan.features]
         self.label = None if plan.label is None else self.names[plan.label]
         self.group = None if plan.group is None else self.names[plan.group]
+        self.numbers: Collection[str] = ()  # columns that `texts` reads as numbers, as all rows so far were
         self.beside = [i for i in (plan.label, plan.group) if i is not None]
         style = dialect.style
         self.careful = bool(style.thousands) or (style.decimal == "," and dialect.delimiter == ",")
@@ -69,21 +70,25 @@ class Parser:
         return part
 
     def texts(self, lines: Lines) -> TextChunk:
-        """Every cell of a chunk's rows of the right length, as text; the other rows go to the findings."""
+        """Every cell of a chunk's rows of the right length, as text, `numbers` as float64; the other rows go to the
+        findings.
+        """
         lines = self._with_single_blanks(lines)
         quoted = b'"' in lines.data
-        frame = self._read(lines.data, {}, quotes=quoted)
+        frame = self._read(lines.data, dict.fromkeys(self.numbers, pl.Float64), quotes=quoted)
+        if frame is None and self.numbers:  # a gap that is a word, or a cell that is no number
+            frame, self.numbers = self._read(lines.data, {}, quotes=quoted), ()
         if frame is None or frame.height != lines.count or not self._is_whole(frame, lines, quoted):
             return TextChunk(*self._as_text(lines))
         first, self.findings.n_rows = self.findings.n_rows, self.findings.n_rows + frame.height
         places = np.arange(frame.height)
-        return TextChunk(frame.select(pl.all().fill_null("")), lines.row + places, first + places)
+        return TextChunk(frame.with_columns(pl.col(pl.String).fill_null("")), lines.row + places, first + places)
 
     def _is_whole(self, frame: pl.DataFrame, lines: Lines, quoted: bool) -> bool:
         """Whether no row is short: polars fills such with null, and refuses those that are too long."""
         if quoted:
             return not frame[self.names[-1]].null_count()
-        return lines.data.count(self.dialect.delimiter.encode()) == frame.height * (frame.width - 1)
+        return n_bytes(lines.data, self.dialect.delimiter) == frame.height * (frame.width - 1)
 
     def _with_single_blanks(self, lines: Lines) -> Lines:
         if self.dialect.delimiter != " ":

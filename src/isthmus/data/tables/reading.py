@@ -23,7 +23,7 @@ from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table
 from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows
-from isthmus.data.tables.mixed_tables import gather_frame, gather_text, mixed_samples, without_left_out
+from isthmus.data.tables.mixed_tables import gather_columns, gather_frame, gather_text, mixed_samples, without_left_out
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.row_groups import table_of
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
@@ -97,8 +97,9 @@ def _without_wrong_label(read, options: DataConfig) -> Samples:
 
 
 def _from_text(
-    file: InputFile, options: DataConfig, expected: Expected | None, guess_label: bool, mixed: bool = False
-) -> Samples:
+    file: InputFile, options: DataConfig, expected: Expected | None, guess_label: bool,
+    mixed: bool = False, as_texts: bool = False,
+) -> Samples:  # fmt: skip
     file.rewind()
     chunks = chunks_of_lines(file, options.encoding or "utf-8")
     first = next((lines for lines in chunks if lines.data.strip()), None)
@@ -132,9 +133,11 @@ def _from_text(
     body = lines_after(first, dialect.header_lines)
     parser = Parser(dialect, plan, findings, options)
     if mixed or _is_mixed(plan, names, texts, options, expected):
-        cells = gather_text(chain([body], chunks), parser)
-        notes = (*dialect.notes, *plan.notes)
-        return mixed_samples(cells, plan, findings, options, stem(file.path), notes=notes, schema=_schema(expected))
+        parts, schema, notes = chain([body], chunks), _schema(expected), (*dialect.notes, *plan.notes)
+        cells = gather_text(parts, parser) if as_texts else gather_columns(parts, parser, options, schema)
+        if cells is None:
+            return _from_text(file, options, expected, guess_label, mixed=True, as_texts=True)
+        return mixed_samples(cells, plan, findings, options, stem(file.path), notes=notes, schema=schema)
     table = _parsed(file, chain([body], chunks), parser)
     if table.matrix.dtype == np.float32 and parser.loses_digits:  # which the first piece of the file did not show
         return _from_text(file, replace(options, digits="float64"), expected, guess_label)

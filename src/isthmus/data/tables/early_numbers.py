@@ -1,0 +1,71 @@
+"""Columns of a text table that are read as numbers at once, where its first rows show nothing else.
+
+A cell is then looked at once, and not as a text first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from isthmus.data.schema import TableColumn
+from isthmus.data.tables.kind_finding import allowed, missing_texts
+
+PROBED = 100  # cells of digits alone may be codes, such as 007: these are looked at as texts
+ANY = TableColumn("", "number")
+
+
+def early_numbers(cells: pl.DataFrame, known: Mapping[str, TableColumn]) -> dict[str, TableColumn]:
+    """Columns of `cells`, the first rows as texts, that hold nothing but numbers, gaps aside, and are no whole ones of
+    digits alone; of a trained model (`known`, by name) those that it knows as numbers or counts.
+    """
+    return {name: known.get(name, ANY) for name in cells.columns if _may_be(cells[name], known.get(name))}
+
+
+def _may_be(text: pl.Series, column: TableColumn | None) -> bool:
+    if column is not None and column.kind not in {"number", "count"}:
+        return False
+    known = text.str.strip_chars()
+    known = known.filter(~missing_texts(known, numbers=True))
+    if known.head(PROBED).n_unique() < PROBED // 10:  # few words may be a constant, truths or names
+        return False
+    if column is None and bool(known.head(PROBED).str.contains(r"^\d+$").all()):
+        return False
+    values = known.cast(pl.Float64, strict=False).to_frame()
+    return not values.null_count().sum_horizontal().item() and _fit(values, {text.name: column or ANY})
+
+
+def as_numbers(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> pl.DataFrame | None:
+    """`cells` with `columns` as float64, null for a gap; None where a cell is neither number nor gap."""
+    texts = [_from_text(cells[name]) for name in columns if cells[name].dtype == pl.String]
+    numbers = [series for series in texts if series is not None]
+    if len(numbers) < len(texts):
+        return None
+    cells = cells.with_columns(numbers)
+    return cells if _fit(cells, columns) else None
+
+
+def _from_text(cells: pl.Series) -> pl.Series | None:
+    """Texts as numbers, null for a gap; None where one is neither."""
+    text = cells.str.strip_chars()
+    missing = missing_texts(text, numbers=True)
+    found = pl.select(pl.when(~missing).then(text)).to_series().cast(pl.Float64, strict=False)
+    return None if found.null_count() > missing.sum() else found.alias(cells.name)
+
+
+def _fit(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> bool:
+    """Whether all values that are there are ones of their column; all columns in one pass."""
+    if not columns:
+        return True
+    some, counts = pl.col(*columns), [name for name, column in columns.items() if column.kind == "count"]
+    ends = [cells.select(end).row(0) for end in (some.min(), some.max())]
+    sums = cells.select(some.sum()).row(0)  # neither infinite nor NaN, which the least and the largest pass over
+    whole = cells.select((pl.col(name) == pl.col(name).floor()).all() for name in counts).row(0) if counts else ()
+    fits = [allowed(column, np.array(pair, np.float64)) for column, *pair in zip(columns.values(), *ends, strict=True)]
+    return all(map(math.isfinite, sums)) and all(whole) and bool(np.all(fits))
+
+
+__all__ = ["as_numbers", "early_numbers"]
