@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import nn
 
 from isthmus.config import Config, DataConfig
-from isthmus.data.batching.batches import AbstractBatches, Batches, shift_of
-from isthmus.data.batching.patches import Patches, soften_of
+from isthmus.data.batching.batches import AbstractBatches, Batches
+from isthmus.data.batching.patches import Patches
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.batching.split import Splits, align_labels
@@ -39,27 +38,14 @@ from isthmus.parts.networks import is_without_code
 from isthmus.parts.own_module import check_trainable
 from isthmus.parts.shortcuts import has_shortcut, start_linear
 from isthmus.randomness import generator_for
-from isthmus.system.devices import pick_device, pick_precision, pick_step
+from isthmus.system.devices import pick_device
 from isthmus.training import notes
-from isthmus.training.choices import (
-    fitting_likelihood,
-    fitting_shift,
-    fitting_start,
-    is_unknown,
-    passes,
-    settle_budget,
-    settle_code,
-    settle_dropout,
-    settle_network,
-    settle_noise,
-)
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared, TrainingStatistics
+from isthmus.training.settling import settle_model, settle_training
 from isthmus.training.size_trial import offering_that_of, offering_what_fits
 from isthmus.training.streamed_data import divided, memory_for_pairs, settled_streaming
 from isthmus.training.threads import pick_threads
-
-LOOKED_AT = 200  # images whose noise is estimated: 7 million pixels in pieces of 192, a second
 
 
 def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any = None) -> Splits:
@@ -141,60 +127,28 @@ def prepare(config: Config, splits: Splits) -> Prepared:
     preprocess = fit_preprocess(splits.train, data.scale, data.digits, data.range, data.missing, splits.series)
     if splits.series is not None:
         data = replace(data, time=splits.series.time, stride=splits.series.stride)
-    for samples in (splits.validation, splits.test):
-        refuse_other_values(samples, preprocess)
-    splits = replace(
-        splits, **{r: align_labels(getattr(splits, r), preprocess.classes) for r in ("validation", "test")}
-    )
-    said = [*splits.train.notes, *streaming, *notes.about_sameness(splits.train)]
-    n, device = len(splits.train), pick_device(config.training.device)
-    training, about_budget = settle_budget(config.training, config.model, n, preprocess)
-    said += about_budget
-    augment = training.augment
-    if augment == "auto" and is_without_code(config.model.network):
-        augment = "none"
-    if augment == "auto":
-        augment = fitting_shift(preprocess, passes(training, n), noisy=config.model.noise != "none")
-        if augment != "none":
-            times = f"training passes {passes(training, n):.0f} times over {n:,} images"
-            said.append(f"augmentation {augment}: {times} (--augment none: off)")
-    if is_without_code(config.model.network):
-        soften_of(augment)
-    else:
-        shift_of(augment, preprocess)
-    statistics = TrainingStatistics(splits.train, preprocess)
-    said += notes.about_budget(training, n) + notes.about_range(statistics)
-    said += notes.about_noise(config.model.noise, preprocess) + notes.about_pairs(splits.train, preprocess)
-    if training.batch_size > n:
-        said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
-    training = replace(
-        training,
-        augment=augment,
-        batch_size=min(training.batch_size, n),
-        precision=pick_precision(training.precision, device),
-        step=pick_step(training.step, device),
-        device=device.type,
-    )
-    model = settle_dropout(config.model, training, n, preprocess)
-    model, about_code = settle_code(model, splits, statistics)
-    model, about_model = settle_network(model, preprocess, n)
-    said += [*about_code, *about_model]
-    if is_unknown(model.noise):
-        model, about_noise = settle_noise(model, _some(splits.train, preprocess))
-        said += about_noise
-    if model.likelihood == "auto":
-        model = replace(model, likelihood=fitting_likelihood(model, preprocess, beyond=statistics.reaches_beyond))
-    if model.init == "auto":
-        model = replace(model, init=fitting_start(model, preprocess))
+    splits = _aligned(splits, preprocess)
+    known, device = TrainingStatistics(splits.train, preprocess), pick_device(config.training.device)
+    training, about_training = settle_training(config, known, device)
+    about_data = [*notes.about_range(known), *notes.about_noise(config.model.noise, preprocess)]
+    about_data += notes.about_pairs(splits.train, preprocess)
+    model, about_model = settle_model(config.model, training, splits, known)
+    said = [*splits.train.notes, *streaming, *notes.about_sameness(splits.train), *about_training, *about_data]
     config = replace(config, data=data, model=model, training=training)
-    prepared = Prepared(config, splits, preprocess, device, tuple(said), statistics)
+    prepared = Prepared(config, splits, preprocess, device, (*said, *about_model), known)
     check_targets(prepared)
     return prepared
 
 
-def _some(train: Samples, preprocess: Preprocess) -> torch.Tensor:
-    """Network input of at most 200 training samples, spread evenly."""
-    return preprocess.to_x(torch.from_numpy(np.array(train.x[:: max(1, len(train) // LOOKED_AT)][:LOOKED_AT])))
+def _aligned(splits: Splits, preprocess: Preprocess) -> Splits:
+    """The same with labels of validation and test as the training part numbers them.
+
+    Raises: DataError for values that cannot be meant as those of the training part.
+    """
+    for samples in (splits.validation, splits.test):
+        refuse_other_values(samples, preprocess)
+    others = {role: align_labels(getattr(splits, role), preprocess.classes) for role in ("validation", "test")}
+    return replace(splits, **others)
 
 
 def check_targets(prepared: Prepared) -> None:
