@@ -106,17 +106,33 @@ def test_names_of_few_points_stand_in_the_key_alone(rng: np.random.Generator) ->
     groups = np.repeat([0, 1], [14, 20])
     told = texts(maps.dots(rng.normal(size=(34, 2)), groups, ["oak", "elm"]))
     assert (told.count("oak"), told.count("elm")) == (1, 2)
-    many = texts(maps.dots(rng.normal(size=(60, 2)), np.arange(60) % 30, [f"class {k}" for k in range(30)]))
-    assert many.count("class 29") == 1  # has no place in the key
+    many = texts(maps.dots(rng.normal(size=(60, 2)), np.arange(60) % 40, [f"class {k}" for k in range(40)]))
+    assert many.count("class 39") == 1  # has no place in the key
 
 
 def test_many_classes_are_cut_in_the_key_and_stay_on_the_page(rng: np.random.Generator) -> None:
     n = 100
     figure = maps.dots(rng.normal(size=(1_000, 2)), np.arange(1_000) % n, [f"class {k}" for k in range(n)])
-    assert "… and 76 more" in texts(figure)
+    assert "… and 70 more" in texts(figure)
     assert_no_text_overlaps(figure)
     hues = {maps._hue(k) for k in range(24)}
     assert len(hues) == 24
+
+
+def test_thirty_classes_of_points_look_different(rng: np.random.Generator) -> None:
+    figure = maps.dots(rng.normal(size=(900, 2)), np.arange(900) % 30, [f"class {k}" for k in range(30)])
+    key = figure.axes[0].collections[-30:]
+    looks = [
+        (
+            points.get_facecolor().round(3).tobytes(),
+            points.get_edgecolor().round(3).tobytes(),
+            tuple(points.get_linewidths()),
+        )
+        for points in key
+    ]
+    assert len(set(looks)) == 30
+    assert key[3].get_facecolor()[0, :3].tolist() == pytest.approx(list(to_rgb(maps.TEN[3])))
+    assert key[13].get_edgecolor()[0, :3].tolist() == pytest.approx(list(to_rgb(maps.TEN[3])))
 
 
 def test_a_number_colors_points_and_has_a_scale(rng: np.random.Generator) -> None:

@@ -37,11 +37,12 @@ SIDE = 1_060  # pixels of the map's longer side: with the key about 1,250 wide, 
 FLATTEST = 0.5  # of a map's sides: a flatter one is given room above and below
 THUMBNAILS = ((500, 44), (2_500, 32), (math.inf, 26))  # up to so many samples: side of a small picture in pixels
 DOTS = ((300, 90), (1_500, 40), (5_000, 16), (math.inf, 7))  # up to so many: area of a point in square points
-KEY_MOST, NAMED_MOST = 24, 60  # groups that the key lists, and that are named in the map: more would overlap
+KEY_MOST, NAMED_MOST = 30, 60  # groups that the key lists, and that are named in the map: more would overlap
 NAMED_FROM = 15  # points of a group: of fewer a name would hide or be told from, the key is enough
 LONGEST = 170  # pixels of a name
 DARK = 0.1  # median border value up to which gray pictures are ink on a dark ground, like digits
 # Those of the report and the app (report/templates/style.css, in light colors): a class has one color everywhere.
+ROUNDS = 3  # looks of a point, so that thirty classes are told apart
 TEN = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3a9bd9", "#7a4fbf", "#a33b20", "#5b7f1d", "#6b7280")
 
 
@@ -77,11 +78,18 @@ def dots(
     points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "",
     none: str = "no label",
 ) -> Figure:  # fmt: skip
-    """A map of points in the colors of their groups, each named in the key and, of many points, at its middle."""
+    """A map of points in the colors of their groups, each named in the key and, of many points, at its middle.
+
+    More groups than ten have the same colors again and other points, as in the report and the app.
+    """
     places, (width, height) = _placed(points, 8)
     page = _page(width, height, names if groups is not None else ())
     order = np.random.default_rng(0).permutation(len(points))  # so that no group lies on top of all others
-    _scatter(page, places[order], color=_colors(groups, len(names), len(points))[order])
+    shown = np.full(len(points), -1) if groups is None else groups[order]
+    inks = np.tile(to_rgb(INK), (len(points), 1)) if groups is None else _ten(shown)
+    for turn in range(ROUNDS):
+        mine = np.maximum(shown, 0) // len(TEN) % ROUNDS == turn
+        _scatter(page, places[order][mine], **_drawn(inks[mine], turn))
     if groups is not None and len(names) <= NAMED_MOST:
         sizes = np.bincount(groups[groups >= 0], minlength=len(names))
         fewest = NAMED_FROM if np.count_nonzero(sizes) <= KEY_MOST else 1  # the key does not hold all of more groups
@@ -89,7 +97,7 @@ def dots(
             if sizes[k] >= fewest:
                 x, y = np.median(places[groups == k], axis=0)
                 _name(page, drawable_name(name, k), x + MARGIN, y + MARGIN)
-    _key(page, width, height, groups, names, note, none)
+    _key(page, width, height, groups, names, note, none, rounds=True)
     return page.figure
 
 
@@ -137,7 +145,7 @@ def _placed(points: np.ndarray, edge: int) -> tuple[np.ndarray, tuple[int, int]]
 def _scatter(page: Page, places: np.ndarray, **colors: Any) -> None:
     area = next(area for most, area in DOTS if len(places) <= most)
     style: dict[str, Any] = {"s": area, "alpha": 0.75, "linewidths": 0.3, "edgecolors": PAPER}
-    page.axes.scatter(places[:, 0] + MARGIN, places[:, 1] + MARGIN, **style, **colors)
+    page.axes.scatter(places[:, 0] + MARGIN, places[:, 1] + MARGIN, **(style | colors))
 
 
 def _page(width: int, height: int, names: Sequence[str]) -> Page:
@@ -147,7 +155,7 @@ def _page(width: int, height: int, names: Sequence[str]) -> Page:
 
 def _key(
     page: Page, width: int, height: int, groups: np.ndarray | None, names: Sequence[str], note: str,
-    none: str = "no label",
+    none: str = "no label", *, rounds: bool = False,
 ) -> None:  # fmt: skip
     """The groups with their colors and sizes at the right, and the note under the map."""
     page.text(note, MARGIN, height + 1.5 * MARGIN, size=SMALL, color=MUTED, ha="left")
@@ -159,7 +167,13 @@ def _key(
     entries += [(none, -1)] if (groups < 0).any() else []
     for text, k in entries:
         count = f"{np.count_nonzero(groups == k):,}"
-        page.axes.scatter([x + 6], [y], s=70, color=_colors(np.array([k]), len(names), 1), linewidths=0)
+        one = np.array([k])
+        point: dict[str, Any] = {"s": 70, "linewidths": 0}
+        if rounds:
+            point |= _drawn(_ten(one), max(k, 0) // len(TEN) % ROUNDS)
+        else:
+            point["color"] = _colors(one, len(names), 1)
+        page.axes.scatter([x + 6], [y], **point)
         room = LONGEST - 30 - text_width(count, SMALL) - 8
         shown = fitted(text, room)
         page.text(shown, x + 22, y, ha="left")
@@ -173,6 +187,19 @@ def _name(page: Page, text: str, x: float, y: float) -> None:
     """A name in the map, on a halo of paper."""
     written = page.axes.text(x, y, fitted(text, LONGEST), size=BODY * 0.6, ha="center", va="center", color=INK)
     written.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
+
+
+def _ten(groups: np.ndarray) -> np.ndarray:
+    """(n, 3) RGB, one of ten colors a sample; gray for -1."""
+    palette = np.array([to_rgb(c) for c in TEN])
+    return np.where(groups[:, None] < 0, to_rgb(HAIRLINE), palette[groups % len(TEN)])
+
+
+def _drawn(colors: np.ndarray, turn: int) -> dict[str, Any]:
+    """How points of the first ten groups (turn 0), the second and the third ten are drawn: filled, rings, outlined."""
+    if turn == 1:
+        return {"facecolors": "none", "edgecolors": colors, "linewidths": 1.4}
+    return {"color": colors} if turn == 0 else {"facecolors": colors, "edgecolors": INK, "linewidths": 0.9}
 
 
 def _colors(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
