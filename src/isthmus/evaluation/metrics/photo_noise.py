@@ -20,7 +20,7 @@ def noise_in_flat_parts(noisy: Float[np.ndarray, "N C H W"], clean: Float[np.nda
         return 0.0
     pairs = (torch.from_numpy(np.stack(pair)[..., :H, :W]) for pair in zip(noisy, clean, strict=True))
     ends = ends_of(torch.from_numpy(noisy))
-    found = [cells_of(*pair, ends) for pair in pairs]
+    found = [cells_of(pair[0], pair[1], ends) for pair in pairs]
     return Cells._make(torch.cat([part.flatten() for part in parts]) for parts in zip(*found, strict=True)).noise
 
 
