@@ -32,6 +32,7 @@ import isthmus  # noqa: E402
 import tiny  # noqa: E402
 from bare_tests import bare_tests  # noqa: E402
 from isthmus.api import Run  # noqa: E402
+from isthmus.evaluation.metrics import baselines, learned_filter  # noqa: E402
 from tiny import Digits  # noqa: E402
 
 torch.set_num_threads(1)  # a second thread on a busy machine makes these small steps ten times slower
@@ -56,6 +57,18 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """Only a power cut shows whether a file was synced; 5 to 10 ms a file are a quarter of a small training's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", os.fstat)  # which refuses what is no open file as well
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _filters_of_few_images() -> Iterator[None]:
+    """Filters beside a denoiser are chosen and learned by a tenth of what they take: half of a short training's time.
+
+    They are compared with independent ones in tests/evaluation/metrics, by so few as well.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "TUNING_IMAGES", 10)
+        patch.setattr(learned_filter, "PATCHES", 20_000)
         yield
 
 
