@@ -1,6 +1,8 @@
 """Odd rows of tables, found beside the simple ways: ADBench's files, half of the normal rows train, all else is scored.
 
 python benchmarks/odd_rows.py ADBENCH [--splits 3]      defaults; means of the tables that chose, and of the rest
+    --keep FOLDER      keeps the runs, and takes those that are there
+    --pyod             PyOD's AutoEncoder as well, where it is in the Python path
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ RATES = (0.01, 0.05, 0.1)
 Scores = dict[str, np.ndarray]
 
 
-def ours(train: np.ndarray, new: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def ours(train: np.ndarray, new: np.ndarray, seed: int, out: Path) -> tuple[np.ndarray, np.ndarray]:
     """Scores and p-values of new rows, by a run with all defaults; 64 columns are no image of 8 x 8 here."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = isthmus.train(train, out=f"{folder}/run", seed=seed, threads=1, show=False, shape="table")
-        found = Detector.of_run(run).scores(new)
+    if not out.exists():
+        np.save(f"{out}.npy", train)
+        isthmus.train(f"{out}.npy", out=out, seed=seed, threads=1, show=False, shape="table")
+    found = Detector.of_run(isthmus.Run(out)).scores(new)
     return found.score, found.p_value
 
 
@@ -46,11 +49,25 @@ def others(train: np.ndarray, new: np.ndarray, seed: int) -> Scores:
     }
 
 
+def of_pyod(train: np.ndarray, new: np.ndarray, seed: int) -> Scores:
+    """Its defaults: columns standardized, 64 and 32 hidden units, 10 epochs."""
+    from pyod.models.auto_encoder import AutoEncoder  # pyright: ignore[reportMissingImports]
+
+    return {"PyOD's AutoEncoder": AutoEncoder(random_state=seed, verbose=0).fit(train).decision_function(new)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--pyod", action="store_true")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(options, options.keep or Path(folder))
+
+
+def measure(options: argparse.Namespace, runs: Path) -> None:
     found: dict[tuple[str, str], list[float]] = {}
     alarms: dict[float, list[float]] = {rate: [] for rate in RATES}
     for split in range(options.splits):
@@ -59,8 +76,9 @@ def main() -> None:
             x, odd = kept["X"].astype(np.float32), kept["y"].astype(bool)
             rows = np.random.default_rng(split).permutation(np.flatnonzero(~odd))
             train, rest = rows[: len(rows) // 2], np.setdiff1d(np.arange(len(x)), rows[: len(rows) // 2])
-            score, p = ours(x[train], x[rest], split)
-            for way, values in ({"isthmus": score} | others(x[train], x[rest], split)).items():
+            score, p = ours(x[train], x[rest], split, runs / f"{name}-{split}")
+            ways = {"isthmus": score} | others(x[train], x[rest], split)
+            for way, values in (ways | (of_pyod(x[train], x[rest], split) if options.pyod else {})).items():
                 found.setdefault((way, name), []).append(float(roc_auc_score(odd[rest], values)))
             for rate in RATES:
                 alarms[rate].append(float(outliers(p[~odd[rest]], rate).mean()))

@@ -171,7 +171,9 @@ def test_rows_of_numbers_are_scored_by_their_distance_from_training_rows(table_r
         errors = (model.x_hat(inputs) - inputs).double().numpy()
     points = np.concatenate([model.encode(x).astype(float), near.weight * errors], 1)
     distances = np.linalg.norm(points[:, None] - near.reference[None], axis=2)
-    logs = np.log(np.sort(distances, 1)[:, :5].mean(1) / near.unit + 1e-3)
+    nearest = np.argsort(distances, 1)[:, :5]
+    logs = np.log(np.take_along_axis(distances, nearest, 1).mean(1) / near.unit + 1e-3)
+    logs -= near.log_scale[nearest].mean(1)
     watched = detector.measure.log_of(detector.evidence.watched)
     found = detector.scores(x)
     np.testing.assert_allclose(found.score, -norm.logsf(logs, watched.mean(), watched.std()), rtol=1e-3)
@@ -195,6 +197,20 @@ def test_evidence_that_lacks_what_measures_neighbors_is_refused(table_run: Run, 
     del part.arrays[name]
     with pytest.raises(ModelFileError, match="neighbors"):
         Evidence.from_part(part, table_run.model)
+
+
+def test_a_run_from_before_neighbors_had_scales_is_scored_by_the_distance_alone(table_run: Run) -> None:
+    part = Artifacts(table_run.path).get(PART)
+    before = Evidence.from_part(part, table_run.model).measure
+    del part.arrays["log_scale"]
+    after = Evidence.from_part(part, table_run.model).measure
+    assert isinstance(before, RowDistances)
+    assert isinstance(after, RowDistances)
+    z, errors = np.zeros((3, table_run.model.z_size)), np.zeros((3, len(before.spread)))
+    distance, scaled = (each.neighbors.measured(z, errors)[0, 0] for each in (after, before))
+    reference = before.neighbors.reference
+    nearest = np.argsort(np.linalg.norm(reference, axis=1))[:5]
+    assert scaled == pytest.approx(distance - before.neighbors.log_scale[nearest].mean(), rel=1e-6)
 
 
 def test_evidence_of_another_model_is_refused(table_run: Run) -> None:

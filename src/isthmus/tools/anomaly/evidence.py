@@ -40,7 +40,7 @@ from isthmus.training.prepared import Prepared
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
 FEW = 50  # images from which on a pixel is mostly judged by its own, less by all
 SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
-KNOWN = {"watched", "log_error", "spread", "usual", "z", "groups"} | OF_PLACES | OF_NEIGHBORS
+KNOWN = {"watched", "log_error", "spread", "usual", "z", "groups", "log_scale"} | OF_PLACES | OF_NEIGHBORS
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
 
 

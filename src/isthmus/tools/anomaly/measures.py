@@ -200,12 +200,14 @@ class RowDistances(AbstractMeasure):
 
     def arrays(self) -> dict[str, np.ndarray]:
         scale = np.array([self.neighbors.weight, self.neighbors.unit])
-        return {"spread": self.spread, "reference": self.neighbors.reference, "scale": scale}
+        known = {"reference": self.neighbors.reference, "scale": scale, "log_scale": self.neighbors.log_scale}
+        return {"spread": self.spread} | known
 
     def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
         D, rows = model.preprocess.size, len(self.neighbors.reference)
-        found = [_shape(part) for part in (self.spread, self.neighbors.reference, watched.near, held.near)]
-        wanted = [(D,), (rows, D + model.z_size), (len(watched.log_error), 2), (len(held.log_error), 2)]
+        parts = self.spread, self.neighbors.reference, self.neighbors.log_scale, watched.near, held.near
+        found = [_shape(part) for part in parts]
+        wanted = [(D,), (rows, D + model.z_size), (rows,), (len(watched.log_error), 2), (len(held.log_error), 2)]
         fits = found == wanted and rows > NEIGHBORS
         return "" if fits else "what it holds of neighbors is not of this model's sizes"
 
@@ -239,7 +241,8 @@ def measure_of(arrays: Arrays, model: AbstractModel) -> AbstractMeasure:
         return PlaceErrors(spread, arrays["smoothed"], arrays["fine"], model.preprocess.shape)
     if names >= OF_NEIGHBORS:
         weight, unit = map(float, arrays["scale"])
-        return RowDistances(spread, NeighborDistance(arrays["reference"], weight, unit))
+        log_scale = arrays.get("log_scale", np.zeros(len(arrays["reference"])))
+        return RowDistances(spread, NeighborDistance(arrays["reference"], weight, unit, log_scale))
     return PlainErrors(spread) if model.preprocess.encoding is None else HiddenColumns(spread)
 
 

@@ -15,9 +15,14 @@ from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.error_signals import ErrorSignals, error_signals, has_density
 
 NEIGHBORS = 5  # 3 and 10 rank alike on the tables that chose; 1 follows single rows
-# The error counts so that on validation rows it varies half as much as the code, and never less than itself: at 0.35 it
-# ranks worse, at 0.7 and 1 alike but worse on tables where the code decides. docs/experiments.md, "Odd rows".
-SHARE = 0.5
+# The error counts so that on validation rows it varies this much beside the code, and never less than itself: 0.1 to
+# 0.25 rank alike on the tables that chose, 0.05 loses rows that lie off a plane. docs/experiments.md, "Odd rows".
+SHARE = 0.15
+# A distance is divided by the root of what is usual right there: half way, in logs, between the distance itself and its
+# ratio to that of the neighbors. 0.35 and 0.65 rank alike, at 0.8 and 1 rows in sparse places are lost.
+POWER = 0.5
+FEW = 50  # training rows at which half of that power is taken: the less they are, the less five of them tell of a place
+LEAST_SCALE = 0.1  # of the usual distance is that of each row at least: five equal rows make no place endlessly dense
 MOST_ROWS, MOST_VALUES = 10_000, 2**22  # of training rows that are kept: 54,000 rows of 10 columns score in seconds
 FLOOR = 1e-3  # of the usual distance is added to each: a row that equals five others is not endlessly usual
 Points = Float[np.ndarray, "N D"]
@@ -29,12 +34,17 @@ class NeighborDistance:
 
     A code and an error say where a row lies: together, at weight 1, where it lies among all rows. So at weight 1 the
     distance is nearly that in the table itself; above it counts more what the code cannot tell. `unit` is the usual
-    distance, of rows that did not train.
+    distance, of rows that did not train. `log_scale` (R,) is the log of what a distance is divided by near each row of
+    `reference`, by how far that row lies from its own neighbors; 0 for runs from before that.
+
+    Source: the distance beside that of the neighbors, at power 1, is a form of the local outlier factor, Breunig et al.
+    2000, LOF: identifying density-based local outliers, SIGMOD, section 4.
     """
 
     reference: np.ndarray
     weight: float
     unit: float
+    log_scale: np.ndarray
 
     @classmethod
     def build(cls, train: tuple[Points, Points], watched: tuple[Points, Points]) -> NeighborDistance | None:
@@ -43,23 +53,35 @@ class NeighborDistance:
             return None
         code, error = watched[0].var(0).sum(), np.square(watched[1]).sum(1).mean()
         weight = max(1.0, SHARE * float(np.sqrt(code / max(error, 1e-12))))
-        found = cls(_joined(*train, weight).astype(np.float32), weight, 1.0)
-        distances = found._nearest(_joined(*watched, weight))[0].mean(1)
-        return cls(found.reference, weight, float(distances.mean()) or 1.0)
+        reference = _joined(*train, weight).astype(np.float32)
+        unit = float(_nearest(reference, _joined(*watched, weight))[0].mean()) or 1.0
+        return cls(reference, weight, unit, log_scales(reference, unit))
 
     def measured(self, z: Points, errors: Points) -> Float[np.ndarray, "N 2"]:
-        """The log of each row's mean distance over the usual one, and the share of the error in its square."""
+        """The log of each row's mean distance over the usual one, less the mean of its neighbors' `log_scale`; and the
+        share of the error in the square of the distance.
+        """
         if not len(z):
             return np.zeros((0, 2))
         points = _joined(z, errors, self.weight)
-        distances, rows = self._nearest(points)
+        distances, rows = _nearest(self.reference, points)
         own = np.square(points[:, None, z.shape[1] :] - self.reference[rows][:, :, z.shape[1] :]).sum((1, 2))
         share = own / np.maximum(np.square(distances).sum(1), 1e-30)
-        return np.stack([np.log(distances.mean(1) / self.unit + FLOOR), share.clip(0, 1)], 1)
+        logs = np.log(distances.mean(1) / self.unit + FLOOR) - self.log_scale[rows].mean(1)
+        return np.stack([logs, share.clip(0, 1)], 1)
 
-    def _nearest(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
-        found = NearestNeighbors(n_neighbors=NEIGHBORS, algorithm="brute").fit(self.reference.astype(np.float64))
-        return found.kneighbors(points)
+
+def log_scales(reference: Points, unit: float) -> Float[np.ndarray, " N"]:
+    """power * log(mean distance of each row from its nearest others, over `unit`), power = POWER N / (N + FEW)."""
+    N = len(reference)
+    own = _nearest(reference, None)[0].mean(1) / unit
+    return POWER * N / (N + FEW) * np.log(np.maximum(own, LEAST_SCALE))
+
+
+def _nearest(reference: Points, points: Points | None) -> tuple[np.ndarray, np.ndarray]:
+    """Distances and rows of `reference`; of its own rows from the others where there are no `points`."""
+    found = NearestNeighbors(n_neighbors=NEIGHBORS, algorithm="brute").fit(reference.astype(np.float64))
+    return found.kneighbors(points)
 
 
 def rows_kept(n: int, width: int) -> slice:
@@ -97,4 +119,4 @@ def neighbors_of(model: AbstractModel, train: Samples, watched: Samples) -> Neig
     return NeighborDistance.build((own.z, errors), (others.z, their_errors))
 
 
-__all__ = ["NEIGHBORS", "NeighborDistance", "near_signals", "neighbors_of", "rows_kept"]
+__all__ = ["NEIGHBORS", "NeighborDistance", "log_scales", "near_signals", "neighbors_of", "rows_kept"]
