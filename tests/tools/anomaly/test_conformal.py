@@ -61,6 +61,8 @@ def test_a_rate_that_too_few_can_hold_is_refused_with_what_is_possible() -> None
         settled_rate(0.01, 98)
     assert str(caught.value.fix).startswith("pass --false-alarms 0.0102,")
     assert settled_rate(0.0102, 98) == 0.0102
+    assert settled_rate(None, 4.0) == 0.2
+    assert settled_rate(None, 2.8) == 1 / 3.8  # so many independent scores
     with pytest.raises(UsageError, match="lies between 0 and 1; 1 does not"):
         settled_rate(1.0, 98)
 

@@ -16,7 +16,7 @@ import isthmus
 from isthmus.api import Run
 from isthmus.errors import DataError, ModelFileError, UsageError
 from isthmus.tools.anomaly.score_table import score
-from isthmus.tools.anomaly.step_detector import STEPS
+from isthmus.tools.anomaly.step_detector import STEPS, StepDetector
 from isthmus.tools.inference.apply import denoise, encode, reconstruct
 from isthmus.tools.inference.imputation import impute
 
@@ -69,6 +69,28 @@ def test_false_alarms_on_new_rows_hold_the_rate(trained: tuple[Run, Path], tmp_p
         shares.append(pl.read_csv(tmp_path / "scores.csv")["outlier"].mean())
     # 39 rows calibrate: the rate that they give scatters by half of itself.
     assert np.mean(shares) < 0.2
+
+
+def test_a_short_series_takes_its_least_p_value_as_the_rate_and_says_what_to_do(
+    trained: tuple[Run, Path], tmp_path: Path
+) -> None:
+    run, _ = trained
+    far = written(tmp_path / "far.csv", odd=True, seed=1)
+    found = score(run, far, tmp_path / "scores.csv")
+    least = float(pl.read_csv(tmp_path / "scores.csv")["p_value"].min())  # pyright: ignore
+    worth = StepDetector.of_run(run).evidence.independent
+    assert least == pytest.approx(1 / (worth + 1))
+    assert found.rate == pytest.approx(least)
+    assert found.n_outliers > 0
+    told = next(sentence for sentence in found.said if "they count for" in sentence)
+    assert f"the least p-value is {least:.2g}" in told
+    assert f"takes about {np.ceil(99 / worth):.0f} times as many rows" in told
+    assert "--validation" in told
+    with pytest.raises(UsageError) as caught:
+        score(run, far, tmp_path / "scores.csv", false_alarms=0.01)
+    lowest = float(str(caught.value.fix).split()[2].rstrip(","))
+    again = score(run, far, tmp_path / "scores.csv", false_alarms=lowest)
+    assert again.n_outliers == found.n_outliers
 
 
 def test_frames_in_any_order_score_as_the_file_does(trained: tuple[Run, Path], tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def threshold(calibration: np.ndarray, rate: float) -> float:
     return float(np.sort(calibration)[-k]) if 0 < k <= len(calibration) else math.inf if k < 1 else -math.inf
 
 
-def settled_rate(asked: float | None, n: int, unit: str = "samples") -> float:
+def settled_rate(asked: float | None, n: float, unit: str = "samples") -> float:
     """The rate of false alarms that n calibration scores can hold: the one asked for, or by default 0.01. `unit` names
     what has one score: samples or groups.
 
@@ -71,7 +71,7 @@ def settled_rate(asked: float | None, n: int, unit: str = "samples") -> float:
         raise UsageError("USAGE-RATE", message, fix="pass --false-alarms 0.01 for one in a hundred")
     if asked + ROUNDING < least:
         needed = math.ceil(1 / asked - ROUNDING) - 1
-        message = f"a rate of {asked:g} needs {needed:,} normal {unit} held out; this run has {n:,}."
+        message = f"a rate of {asked:g} needs {needed:,} normal {unit} held out; this run has {round(n, 1):,}."
         possible = math.ceil(least * 10_000) / 10_000
         more = "train on more data, or name more with --validation"
         fix = f"pass --false-alarms {possible:g}, the least that can hold, or {more}" if n else more

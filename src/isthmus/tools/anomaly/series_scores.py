@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from isthmus.evaluation.figures import figures
 from isthmus.evaluation.figures.timeline import Timeline, draw_timeline, timeline_title
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.training_rows import training_rows
-from isthmus.tools.anomaly.conformal import outliers, settled_rate
+from isthmus.tools.anomaly.conformal import USUAL_RATE, outliers, settled_rate
 from isthmus.tools.anomaly.dependent_scores import dependent_threshold
 from isthmus.tools.anomaly.detector import Scores
 from isthmus.tools.anomaly.scored import Scored
@@ -41,7 +42,7 @@ def score_series(
     Raises: UsageError for a rate that too few rows can hold, and for rows that are picked; as `read_rows`.
     """
     detector = StepDetector.of_run(run)
-    rate = settled_rate(false_alarms, int(detector.evidence.independent), "independent rows")
+    rate = settled_rate(false_alarms, detector.evidence.independent, "independent rows")
     refuse_picked(source)
     rows = read_rows(run, source, settings)
     found = detector.scores(rows)
@@ -101,13 +102,7 @@ def _trained_on(run: RunFolder, detector: StepDetector, rows: SeriesRows) -> int
 
 def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int | None) -> list[str]:
     """What limits the p-values, and which rows have scores of another kind."""
-    n, m = len(detector.calibration), detector.evidence.independent
-    said = []
-    if not n:
-        said.append("no validation rows were held out (too few), so every p-value is 1; train on more rows")
-    else:
-        least = f"the least p-value is {1 / (m + 1):.2g}"
-        said.append(f"{n:,} rows calibrate the p-values; as they follow each other they count for {m:,.0f}, so {least}")
+    said = [_about_p_values(len(detector.calibration), detector.evidence.independent)]
     lengths = np.diff([*rows.starts.tolist(), len(rows)])
     short = int(lengths[lengths < detector.layout.window].sum())
     if short:
@@ -122,6 +117,23 @@ def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int
             "than new ones do, so the rate of false alarms does not hold for them"
         )
     return said
+
+
+def _about_p_values(n: int, independent: float) -> str:
+    """Which p-values n rows that calibrate allow, and what to do where no row can be called odd at the usual rate."""
+    if not n:
+        return "no validation rows were held out (too few), so every p-value is 1; train on more rows"
+    least = 1 / (independent + 1)
+    said = f"{n:,} rows calibrate the p-values; as they follow each other they count for {round(independent, 1):,}"
+    said += f", so the least p-value is {least:.2g}"
+    if least <= USUAL_RATE:
+        return said
+    times = math.ceil((1 / USUAL_RATE - 1) / independent)
+    return (
+        f"{said}, and at a lower rate of false alarms no row can be an outlier. Scores still tell which rows are the "
+        f"strangest. A rate of {USUAL_RATE:g} takes about {times:,} times as many rows that calibrate: train on a "
+        "longer series, a twentieth of which calibrates, or name other rows with --validation, half of which do"
+    )
 
 
 def _timeline(detector: StepDetector, rows: SeriesRows, found: StepScores, flags: np.ndarray, limit: float) -> Timeline:
