@@ -174,6 +174,7 @@ def test_options_named_in_the_documents_exist() -> None:
         "--gigabytes",
         "--buffer",
         "--goal",
+        "--pyod",
         "--rows",
         "--task",
         "--wheel",

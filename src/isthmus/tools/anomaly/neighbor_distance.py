@@ -14,12 +14,12 @@ from isthmus.data.samples import Samples
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.error_signals import ErrorSignals, error_signals, has_density
 
-NEIGHBORS = 5  # 3 and 10 rank alike on the tables that chose; 1 follows single rows
+NEIGHBORS = 5  # 3 and 8 rank alike on the tables that chose; 1 follows single rows
 # The error counts so that on validation rows it varies this much beside the code, and never less than itself: 0.1 to
 # 0.25 rank alike on the tables that chose, 0.05 loses rows that lie off a plane. docs/experiments.md, "Odd rows".
 SHARE = 0.15
 # A distance is divided by the root of what is usual right there: half way, in logs, between the distance itself and its
-# ratio to that of the neighbors. 0.35 and 0.65 rank alike, at 0.8 and 1 rows in sparse places are lost.
+# ratio to that of the neighbors. 0.35 and 0.65 rank alike, at 0.8 and 1 rows far from all others are lost.
 POWER = 0.5
 FEW = 50  # training rows at which half of that power is taken: the less they are, the less five of them tell of a place
 LEAST_SCALE = 0.1  # of the usual distance is that of each row at least: five equal rows make no place endlessly dense
