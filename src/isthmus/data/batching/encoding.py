@@ -207,13 +207,11 @@ def _scaled(value: Tensor, block: Block) -> Tensor:
     return (value - _exact(block.offset, value)) * _exact(block.scale, value)
 
 
-def _exact(number: float, like: Tensor) -> Tensor | float:
-    """A constant, in ONNX of the type of `like`: one that is no tensor is written there in float32, and the log of a
-    year less its mean is then off by a thousandth of its deviation.
+def _exact(number: float, like: Tensor) -> Tensor:
+    """A constant of the type of `like`: ONNX writes one that is no tensor in float32, and the log of a year less its
+    mean is then off by a thousandth of its deviation.
     """
-    if not torch.compiler.is_exporting():
-        return number
-    return torch.tensor(number, dtype=like.dtype, device=like.device)
+    return constant((number,), like.dtype, like.device)
 
 
 def _unscaled(value: Tensor, block: Block) -> Tensor:
