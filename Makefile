@@ -21,12 +21,13 @@ run: $(VENV)/run.stamp
 	@$(BIN)/isthmus train --noise gaussian:0.5
 	@echo && $(BIN)/isthmus runs
 
+# With worksteal the tests of a file stay in one process, which makes what they share once, until another has none left.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Old releases call what newer ones of their own dependencies deprecate; people see none of it, so it is no error here.
 test-lowest: $(LOWEST)/stamp
-	$(LOWEST)/bin/python -m pytest -n auto -W ignore::DeprecationWarning $(SHORT)
+	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal -W ignore::DeprecationWarning $(SHORT)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
