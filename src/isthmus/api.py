@@ -16,7 +16,7 @@ from isthmus.training.monitor import TrainingMonitor
 if TYPE_CHECKING:
     from torch import nn
 
-    from isthmus.tools.anomaly.detector import Scores
+    from isthmus.tools.anomaly.explained_scores import ExplainedScores
     from isthmus.tools.exploration.code_map import CodeMap
     from isthmus.tools.exploration.duplicates import Duplicates
     from isthmus.tools.exploration.lookup import NeighborLookup
@@ -106,19 +106,18 @@ class Run(RunFolder):
         refuse_editing(self.current())
         return known_names(self)
 
-    def score(self, x: Any, *, false_alarms: float | None = None) -> Scores:
+    def score(self, x: Any, *, false_alarms: float | None = None) -> ExplainedScores:
         """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,); of a
         series every row of it. p-values as small as `false_alarms` may take models of folds, which are trained once.
+        Of a table `.blame` says which columns each row owes its score to, (N, K), in nats.
         """
-        from isthmus.tools.anomaly.fold_training import detector_for
+        from isthmus.tools.anomaly.explained_scores import explained_scores
         from isthmus.tools.anomaly.series_scores import scores_of
-        from isthmus.tools.inference.intake import raw_of
 
         run = self.current()
         if run.model.preprocess.series is not None:
             return scores_of(run, x)
-        raw = raw_of(run, x)
-        return detector_for(run, false_alarms).scores(raw)
+        return explained_scores(run, x, false_alarms)
 
     def impute(self, x: Any, *, draws: int | None = None, seed: int = 0) -> Any:
         """A table like x (frame or array) with its gaps filled, every other cell as it was; with `draws` a list of that

@@ -21,7 +21,7 @@ MOSTLY = 0.95  # of the cells make a column one of numbers or times; the rest ar
 MISSING_TEXTS = ("", "na", "n/a", "#n/a", "nan", "null")
 # As they may be written, in capitals or not: to look each cell up is a fifth of the time of lowering it first.
 ANY_CASE = {
-    numbers: pl.Series(sorted({"".join(w) for word in words for w in product(*({c, c.upper()} for c in word))}))
+    numbers: sorted({"".join(w) for word in words for w in product(*({c, c.upper()} for c in word))})
     for numbers, words in ((True, MISSING), (False, MISSING_TEXTS))
 }
 MOST_LEVELS = 64  # of a category: more would make it wider than the layer that reads it; the rarest become "other"

@@ -75,9 +75,9 @@ class Detector:
         return self.measure.has_local
 
     @property
-    def n_compared(self) -> int:
-        """How many training rows each row is set beside."""
-        return self.measure.n_compared
+    def blame_values(self) -> int:
+        """What it takes to blame one row, see `AbstractMeasure`."""
+        return self.measure.blame_values(self.model)
 
     @property
     def _is_table(self) -> bool:

@@ -60,9 +60,9 @@ class FoldDetectors:
         return self.whole.heat(raw)
 
     @property
-    def n_compared(self) -> int:
-        """As `Detector.n_compared`."""
-        return self.whole.n_compared
+    def blame_values(self) -> int:
+        """As `Detector.blame_values`."""
+        return self.whole.blame_values
 
     def threshold(self, rate: float) -> None:
         """None: the folds' models decide what is an outlier, so no one limit of the score does."""

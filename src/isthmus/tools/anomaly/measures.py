@@ -24,6 +24,9 @@ from isthmus.tools.anomaly.neighbor_distance import NEIGHBORS, NeighborDistance,
 Arrays = Mapping[str, np.ndarray]
 
 
+ALTERNATIVES = 8  # about so many of each column: the reconstruction and some quantiles
+COMPARED = 8  # rows to be compared with take as long as a value through the model
+COPIED = 4  # values of an encoded row as well: most are zeros of names
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -31,12 +34,10 @@ class AbstractMeasure(ABC):
     """What is measured of samples, and kept of those that are usual.
 
     `takes_density`: whether the density of the codes counts too. `has_local`: whether a strange place counts.
-    `n_compared`: how many training rows each row is set beside.
     """
 
     takes_density: bool
     has_local: bool
-    n_compared: int
 
     @abstractmethod
     def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
@@ -62,6 +63,11 @@ class AbstractMeasure(ABC):
     def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
         """For each column what rows x (N, D) could be if it alone were otherwise, (N, A, D); `usual` (Q, D)."""
 
+    def blame_values(self, model: AbstractModel) -> int:
+        """About how many values go through the model to blame one row of a table, each column for itself."""
+        D = model.preprocess.size
+        return D * ALTERNATIVES * D
+
     @abstractmethod
     def heat(self, errors: Tensor) -> Tensor:
         """Of errors (n, *shape) how large they are beside the usual ones."""
@@ -72,7 +78,7 @@ class PlainErrors(AbstractMeasure):
     """Errors as they are: of runs from before, of tables with a large code. `spread` (D,) are usual squared errors."""
 
     spread: np.ndarray
-    takes_density, has_local, n_compared = True, False, 0
+    takes_density, has_local = True, False
 
     def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
         return error_signals(model, data)
@@ -108,7 +114,7 @@ class PlaceErrors(AbstractMeasure):
     smoothed: np.ndarray
     fine: np.ndarray
     shape: tuple[int, ...]
-    takes_density, has_local, n_compared = True, True, 0
+    takes_density, has_local = True, True
 
     @cached_property
     def local(self) -> LocalErrors:
@@ -151,7 +157,7 @@ class HiddenColumns(AbstractMeasure):
     """
 
     usual: np.ndarray
-    takes_density, has_local, n_compared = False, False, 0
+    takes_density, has_local = False, False
 
     def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
         return error_signals(model, data, usual=self.usual)
@@ -179,6 +185,11 @@ class HiddenColumns(AbstractMeasure):
             hidden[:, k] = True
             yield encoding.hidden(x, hidden)[:, None]
 
+    def blame_values(self, model: AbstractModel) -> int:
+        """Each column is hidden beside each other one."""
+        K = len(self.usual)
+        return K * K * max(ALTERNATIVES, model.preprocess.size // COPIED)
+
     def heat(self, errors: Tensor) -> Tensor:
         raise NotImplementedError("columns of several kinds have no places")
 
@@ -191,9 +202,8 @@ class RowDistances(AbstractMeasure):
     neighbors: NeighborDistance
     takes_density, has_local = False, False
 
-    @property
-    def n_compared(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return len(self.neighbors.reference)
+    def blame_values(self, model: AbstractModel) -> int:
+        return max(super().blame_values(model), model.preprocess.size * len(self.neighbors.reference) // COMPARED)
 
     def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
         return near_signals(model, data, self.neighbors)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from isthmus.data.batching.batches import resident
 from isthmus.data.samples import Samples
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.error_signals import ErrorSignals, error_signals, has_density
+from isthmus.tools.anomaly.nearest_rows import NearestRows
 
 NEIGHBORS = 5  # 3 and 8 rank alike on the tables that chose; 1 follows single rows
 # The error counts so that on validation rows it varies this much beside the code, and never less than itself: 0.1 to
@@ -54,7 +55,8 @@ class NeighborDistance:
         code, error = watched[0].var(0).sum(), np.square(watched[1]).sum(1).mean()
         weight = max(1.0, SHARE * float(np.sqrt(code / max(error, 1e-12))))
         reference = _joined(*train, weight).astype(np.float32)
-        unit = float(_nearest(reference, _joined(*watched, weight))[0].mean()) or 1.0
+        near = NearestRows(reference, NEIGHBORS).of(_joined(*watched, weight))[0]
+        unit = float(near.mean()) or 1.0
         return cls(reference, weight, unit, log_scales(reference, unit))
 
     def measured(self, z: Points, errors: Points) -> Float[np.ndarray, "N 2"]:
@@ -64,24 +66,23 @@ class NeighborDistance:
         if not len(z):
             return np.zeros((0, 2))
         points = _joined(z, errors, self.weight)
-        distances, rows = _nearest(self.reference, points)
+        distances, rows = self.search.of(points)
         own = np.square(points[:, None, z.shape[1] :] - self.reference[rows][:, :, z.shape[1] :]).sum((1, 2))
         share = own / np.maximum(np.square(distances).sum(1), 1e-30)
         logs = np.log(distances.mean(1) / self.unit + FLOOR) - self.log_scale[rows].mean(1)
         return np.stack([logs, share.clip(0, 1)], 1)
 
+    @cached_property
+    def search(self) -> NearestRows:
+        return NearestRows(self.reference, NEIGHBORS)
+
 
 def log_scales(reference: Points, unit: float) -> Float[np.ndarray, " N"]:
     """power * log(mean distance of each row from its nearest others, over `unit`), power = POWER N / (N + FEW)."""
     N = len(reference)
-    own = _nearest(reference, None)[0].mean(1) / unit
+    near = NearestRows(reference, NEIGHBORS + 1).of(reference.astype(np.float64))[0]  # the first is 0, to itself
+    own = near[:, 1:].mean(1) / unit
     return POWER * N / (N + FEW) * np.log(np.maximum(own, LEAST_SCALE))
-
-
-def _nearest(reference: Points, points: Points | None) -> tuple[np.ndarray, np.ndarray]:
-    """Distances and rows of `reference`; of its own rows from the others where there are no `points`."""
-    found = NearestNeighbors(n_neighbors=NEIGHBORS, algorithm="brute").fit(reference.astype(np.float64))
-    return found.kneighbors(points)
 
 
 def rows_kept(n: int, width: int) -> slice:

@@ -31,8 +31,8 @@ from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.wording import counted
 
 BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
-MOST_BLAMED = 1_000  # rows that are explained, the strangest first
-BLAME_VALUES = 2**27  # values sent through the model for that: some seconds. Wide tables have fewer rows explained
+MOST_BLAMED = 10_000  # rows that are explained, the strangest first
+BLAME_VALUES = 2**27  # values sent through the model for that: ten seconds. Wide tables have fewer rows explained
 PICTURED = 20
 Judge = Detector | FoldDetectors
 
@@ -114,7 +114,7 @@ def _blame(detector: Judge, samples: Samples, found: Scores) -> dict[str, Any]:
         return {}
     N, D = samples.x.shape
     names = samples.columns or tuple(f"x{i}" for i in range(D))
-    most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // (D * max(D * 8, detector.n_compared))))
+    most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // detector.blame_values))
     rows = np.argsort(-found.score, kind="stable")[:most]
     tell(f"finding the columns to blame for the {most:,} strangest rows, by column")
     amounts = detector.blame(samples.x[rows])

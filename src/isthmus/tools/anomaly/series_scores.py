@@ -19,6 +19,7 @@ from isthmus.runs.training_rows import training_rows
 from isthmus.tools.anomaly.conformal import USUAL_RATE, outliers, settled_rate
 from isthmus.tools.anomaly.dependent_scores import dependent_threshold
 from isthmus.tools.anomaly.detector import Scores
+from isthmus.tools.anomaly.explained_scores import ExplainedScores, blame_like
 from isthmus.tools.anomaly.scored import Scored
 from isthmus.tools.anomaly.step_detector import StepDetector, StepScores
 from isthmus.tools.inference.intake import read_rows
@@ -59,12 +60,13 @@ def score_series(
     return Scored(out, drawn, n, int(flags.sum()), rate, limit, len(detector.calibration), said, n_trained)
 
 
-def scores_of(run: RunFolder, data: Any) -> Scores:
+def scores_of(run: RunFolder, data: Any) -> ExplainedScores:
     """Of every row of an object of Python, in the order given; `code` and `local` are 0 throughout."""
     rows = read_rows(run, data)
-    found = StepDetector.of_run(run).scores(rows)
-    none = np.zeros(len(rows))
-    return Scores(found.score, found.score, none, found.p_value, none)
+    detector = StepDetector.of_run(run)
+    found, none = detector.scores(rows), np.zeros(len(rows))
+    scores = Scores(found.score, found.score, none, found.p_value, none)
+    return ExplainedScores.of(scores, lambda: blame_like(data, found.blame, detector.layout.rows.names))
 
 
 def score_columns(detector: StepDetector, rows: SeriesRows, found: StepScores, flags: np.ndarray) -> dict[str, Any]:

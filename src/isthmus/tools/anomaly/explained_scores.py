@@ -1,0 +1,79 @@
+"""`ExplainedScores`: what `Run.score` gives, scores with the columns to blame, which are found when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus.data.batching.input_conversion import Carrier
+from isthmus.errors import UsageError
+from isthmus.runs.folder import RunFolder
+from isthmus.tools.anomaly.detector import Scores
+from isthmus.tools.anomaly.fold_training import detector_for
+
+
+class ExplainedScores(Scores):
+    """`Scores` with `blame`, which is computed once it is first asked for."""
+
+    _explain: Callable[[], Any]
+
+    @classmethod
+    def of(cls, scores: Scores, explain: Callable[[], Any]) -> ExplainedScores:
+        found = cls(*scores)
+        found._explain = explain
+        return found
+
+    @cached_property
+    def blame(self) -> Any:
+        """(N, K) of rows of a table: the nats by which the score of each would fall if that column alone, by its name
+        in the table, were as the others want it or usual. A frame where one was scored, an array of float64 otherwise;
+        of 10,000 rows it takes seconds.
+
+        Raises: UsageError for images, which have no columns.
+        """
+        return self._explain()
+
+
+def explained_scores(run: RunFolder, given: Any, false_alarms: float | None = None) -> ExplainedScores:
+    """Of raw samples of any kind that `Model.encode` takes.
+
+    Raises: as `Model.encode`, and as `detector_for`.
+    """
+    known = run.model.preprocess
+    carrier, detector = Carrier(given, known), detector_for(run, false_alarms)
+    raw = carrier.raw.cpu().numpy()
+
+    def explain() -> Any:
+        _refuse_images(run)
+        names = known.columns or [f"x{i}" for i in range(raw.shape[1])]
+        blame = detector.blame(raw) if len(raw) else np.zeros(raw.shape)
+        return blame if carrier.frame is None else carrier.in_kind(torch.from_numpy(blame), names)
+
+    return ExplainedScores.of(detector.scores(raw), explain)
+
+
+def blame_like(given: Any, blame: np.ndarray, names: Sequence[str]) -> Any:
+    """Nats (N, K) as a frame of the library of `given`, with its index (pandas); as they are where it is no frame."""
+    from isthmus.data.tables.given_frames import as_frame  # late: polars is slow to import
+
+    frame = as_frame(given)
+    if frame is None:
+        return blame
+    columns = dict(zip(names, blame.T, strict=True))
+    index = getattr(frame, "index", None)
+    make: Any = type(frame)
+    return make(columns) if index is None else make(columns, index=index)
+
+
+def _refuse_images(run: RunFolder) -> None:
+    if run.model.preprocess.is_image:
+        message = "images have no columns to blame."
+        fix = f"see where they are strange with `isthmus score {run.path} IMAGES -o scores.csv --picture strange.png`"
+        raise UsageError("USAGE-BLAME", message, fix=fix)
+
+
+__all__ = ["ExplainedScores", "blame_like", "explained_scores"]
