@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.tables.given_frames import as_frame
 from isthmus.errors import UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.detector import Scores
@@ -58,8 +59,6 @@ def explained_scores(run: RunFolder, given: Any, false_alarms: float | None = No
 
 def blame_like(given: Any, blame: np.ndarray, names: Sequence[str]) -> Any:
     """Nats (N, K) as a frame of the library of `given`, with its index (pandas); as they are where it is no frame."""
-    from isthmus.data.tables.given_frames import as_frame  # late: polars is slow to import
-
     frame = as_frame(given)
     if frame is None:
         return blame
