@@ -232,6 +232,18 @@ def test_a_picture_that_is_compared_is_not_there_twice(tmp_path: Path, monkeypat
     assert (tmp_path / "both.png").is_file()
 
 
+def test_black_and_white_alone_is_left_as_it_is_unless_a_strength_is_given(tmp_path: Path) -> None:
+    dots = np.random.default_rng(0).random((40, 50)) < 0.5
+    Image.fromarray(dots).save(tmp_path / "a.tif", compression="group4")
+    left = denoise_with_photo(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "a.tif").read_bytes()
+    assert "black and white alone, without grays: better left alone" in left.said[0]
+    made = denoise_with_photo(tmp_path / "a.tif", tmp_path / "c.tif", strength=1.0)
+    assert made.said == ("black and white alone, without grays: the denoised picture has grays",)
+    with Image.open(tmp_path / "c.tif") as found:
+        assert found.mode == "L"
+
+
 @pytest.mark.parametrize(
     ("content", "said", "fix"),
     [(b"", "is empty", "copy or export"), (b"no image", "is not an image of a format", "as PNG or TIFF"),

@@ -56,6 +56,7 @@ class Photograph:
     def __init__(self, path: Path) -> None:
         refuse_unlikely(path)
         self.path, self.deep = path, look_deep(path)
+        self.is_bilevel = False  # whether it holds black and white alone
         if self.deep is not None:
             self.format, self.n_frames, self.compression = self.deep.kind, self.deep.frames, None
             self.is_wide, self.is_transparent = self.deep.dtype != "uint8", self.deep.alpha
@@ -69,6 +70,7 @@ class Photograph:
             self.is_wide, self.is_transparent = image.mode in WIDE, _is_transparent(image)
             self._is_float = image.mode in {"I", "F"}
             self.compression = image.info.get("compression") if image.format == "TIFF" else None
+            self.is_bilevel = image.mode == "1"
 
     @property
     def needs_tiff(self) -> bool:

@@ -29,6 +29,11 @@ MOST_PIXELS = 2**28  # what telephones take, 200 million, and a third more: 0.8 
 _limit = MOST_PIXELS  # in force; see `pixel_limit`
 ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 ask for a turn or a flip, 5 to 8 swap height and width
 WIDE = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I;16N": "uint16", "I": "float32", "F": "float32"}
+MODE_OF = {  # by bands, transparency and type: Pillow's mode, or what is said of those that it has none for
+    (1, False, "uint8"): "L", (1, True, "uint8"): "LA", (3, False, "uint8"): "RGB", (3, True, "uint8"): "RGBA",
+    (1, False, "uint16"): "I;16", (1, False, "float32"): "F", (3, False, "uint16"): "RGB with 16 bits",
+    (3, True, "uint16"): "RGB with alpha and 16 bits", (1, True, "uint16"): "gray with alpha and 16 bits",
+}  # fmt: skip
 GRAY = {"1", "L", "LA", "La", *WIDE}
 ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 FULL = {"uint8": 255, "uint16": 65535, "float32": 1.0}
@@ -118,7 +123,7 @@ def _look_deeply(path: Path, frame: int, seen: Deep) -> Look:
         frames=seen.frames,
         height=seen.height,
         width=seen.width,
-        mode=f"{seen.bands} bands of {seen.dtype}",
+        mode=MODE_OF.get((seen.bands, seen.alpha, seen.dtype), f"{seen.bands} bands of {seen.dtype}"),
         color=seen.bands > 1,
         alpha=seen.alpha,
         dtype=seen.dtype,

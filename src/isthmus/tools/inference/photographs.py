@@ -43,11 +43,14 @@ def photographs_of(source: Path) -> list[Path]:
 
 
 class CleanedFile(NamedTuple):
-    """What became of a file: how its noise was judged, and whether it was left as it was."""
+    """What became of a file: how its noise was judged, and whether it was left as it was; `is_bilevel`: it held black
+    and white alone.
+    """
 
     path: Path
     judgment: Judgment
     is_left: bool
+    is_bilevel: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         found = self.judgment
@@ -155,7 +158,7 @@ def _denoised(network_for: Callable[[np.ndarray], WholeImageModel], job: FileJob
     found, unit = None, _unit_of(frames[0].pixels)
     if wish.leaves_clean or wish.strength < 1:  # else the cleaned picture itself tells, without a pass of its own
         found = judge_photograph(model, in_unit(model, frames[0].pixels)[0])._replace(is_lossy=photograph.is_lossy)
-    is_left = wish.leaves_clean and found is not None and found.is_clean
+    is_left = wish.leaves_clean and found is not None and (found.is_clean or photograph.is_bilevel)
     if is_left:
         _copy(photograph, frames, job)
     else:  # the pixels that were read are written over, so that they are not there twice
@@ -167,7 +170,7 @@ def _denoised(network_for: Callable[[np.ndarray], WholeImageModel], job: FileJob
     if job.compared is not None:
         _compare(photograph, frames, unit, job.compared)
     assert found is not None
-    return CleanedFile(job.target, found, is_left)
+    return CleanedFile(job.target, found, is_left, photograph.is_bilevel)
 
 
 def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
@@ -258,8 +261,8 @@ def told(done: Sequence[CleanedFile], strength: float) -> tuple[str, ...]:
     said = [f"noise found: {_level(min(noise))} to {_level(max(noise))} of 255, in flat parts"]
     if left:
         said.append(
-            f"{counted(len(left), 'file')} with hardly any noise left as they were, e.g. {left[0].path.name}; "
-            "--strength 1 denoises them too"
+            f"{counted(len(left), 'file')} with hardly any noise, or without grays, left as they were, e.g. "
+            f"{left[0].path.name}; --strength 1 denoises them too"
         )
     if lost:
         said.append(
@@ -270,6 +273,13 @@ def told(done: Sequence[CleanedFile], strength: float) -> tuple[str, ...]:
 
 
 def _about_one(found: CleanedFile, strength: float) -> tuple[str, ...]:
+    if found.is_bilevel:
+        said = "black and white alone, without grays"
+        return (
+            (f"{said}: better left alone, so it is as it was (--strength 1 denoises it)",)
+            if found.is_left
+            else (f"{said}: the denoised picture has grays",)
+        )
     level = f"noise of {_level(found.judgment.noise)} of 255 in flat parts"
     if found.is_left:
         return (f"hardly any noise ({level}): better left alone, so it is as it was (--strength 1 denoises it)",)
