@@ -48,7 +48,7 @@ def test_strips_make_no_difference(shape: tuple[int, int, int], monkeypatch: pyt
     noisy, clean = (torch.from_numpy(rng.normal(100, 20, shape)).float() for _ in range(2))
     whole = weights(noisy, clean)
     assert whole.shape == shape[1:]
-    monkeypatch.setattr(removal_bound, "STRIP", 1)
+    monkeypatch.setattr(removal_bound, "BLOCK", 1)  # a row of cells
     np.testing.assert_allclose(weights(noisy, clean), whole, rtol=1e-5)
 
 

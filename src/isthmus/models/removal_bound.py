@@ -16,15 +16,16 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from isthmus.models.blending import blend
 
+FLOAT = 4  # bytes
 CELL = 8  # pixels a side: 64 values tell their deviation to a tenth
 FLATTEST = 0.25  # of the cells of the clean picture: sky, walls, skin, whatever is out of focus
 # Of the deviation of the noise. On the validation strips of the free photographs, under grain of 4 of 255 that went
 # through JPEG, it gains 2.72 dB, at worst -0.32 (1: 2.68, -0.20; 1.1: 2.73, -0.45; no bound: 2.43, -2.87); under that
 # of 16 6.84 (1: 6.59; 1.1: 6.96; no bound: 7.10).
 MARGIN = 1.05
-# Cells of a strip: of 200 megapixels in color 50 MB of floats, a handful of times. Blocks under 32 MB are not given
-# back to the system between small results that are kept: 16 cells took 2,149 MB in all, 32 take 373.
-STRIP = 32
+# Bytes of the floats of a strip at least: above 32 MB the C library gives blocks back to the system at once. Of 200
+# megapixels in color, strips of 13 MB left holes in memory that took 6 GB.
+BLOCK = 36 * 2**20
 # A cell with more than this share of its values at the least or the greatest of the picture, in some color, tells
 # little of the noise: black bars, white paper, what is too dark or too bright. Noise of 8 of 255 on a retina in a black
 # frame was seen as 5.0 with such cells, and as 7.6 without; that of 14 beside white paper as 0.
@@ -74,10 +75,11 @@ def bounded(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"]) -> I
     near = avg_pool2d(cells.square[None, None], 3, stride=1, padding=1, count_include_pad=False)
     weight = (allowed / near.clamp(min=1e-30)).clamp(max=1)
     (H, W), rows = noisy.shape[1:], near.shape[2]
-    for top in range(0, rows, STRIP):
-        first, last = max(0, top - 1), min(rows, top + STRIP + 1)
+    step = cell_rows(noisy)
+    for top in range(0, rows, step):
+        first, last = max(0, top - 1), min(rows, top + step + 1)
         part = interpolate(weight[:, :, first:last], scale_factor=CELL, mode="bilinear")[0, 0]
-        inside = slice(top * CELL, min(H, (top + STRIP) * CELL))
+        inside = slice(top * CELL, min(H, (top + step) * CELL))
         yield inside, part[inside.start - first * CELL : inside.stop - first * CELL, :W]
 
 
@@ -88,32 +90,47 @@ class Ends(NamedTuple):
     high: Tensor
 
 
+def cell_rows(picture: Shaped[Tensor, "*B C H W"]) -> int:
+    """Rows of cells that make a strip."""
+    return -(-BLOCK // (FLOAT * CELL * picture.shape[-3] * picture.shape[-1]))
+
+
 def ends_of(picture: Shaped[Tensor, "*B C H W"]) -> Ends:
     """Of one picture, or of several parts of one."""
-    strips = (part.movedim(-3, 0).flatten(1).float() for part in picture.split(STRIP * CELL, dim=-2))
-    low, high = zip(*((colors.amin(1), colors.amax(1)) for colors in strips), strict=True)
-    return Ends(torch.stack(low).amin(0), torch.stack(high).amax(0))
+    low = torch.full((picture.shape[-3],), torch.inf)
+    high = -low
+    for part in picture.split(cell_rows(picture) * CELL, dim=-2):
+        colors = part.movedim(-3, 0).flatten(1).float()
+        low.copy_(torch.minimum(low, colors.amin(1)))
+        high.copy_(torch.maximum(high, colors.amax(1)))
+    return Ends(low, high)
 
 
 def cells_of(noisy: Tensor, clean: Tensor, ends: Ends | None = None) -> Cells:
     """Their cells, strip by strip; those at the right and lower edge may be smaller. `ends` are those of the whole
     picture where `noisy` is a part of it.
     """
-    known = ends_of(noisy) if ends is None else ends
-    strips = (slice(top, top + STRIP * CELL) for top in range(0, noisy.shape[1], STRIP * CELL))
-    found = [_cells(noisy[:, rows], clean[:, rows], known) for rows in strips]
-    return Cells(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    known, step = ends_of(noisy) if ends is None else ends, cell_rows(noisy)
+    h, w = (-(-side // CELL) for side in noisy.shape[1:])
+    found = Cells(*(torch.empty(h, w) for _ in Cells._fields))
+    for row in range(0, h, step):
+        rows = slice(row * CELL, (row + step) * CELL)
+        for whole, part in zip(found, _cells(noisy[:, rows], clean[:, rows], known), strict=True):
+            whole[row : row + step] = part
+    return found
 
 
 def _cells(noisy: Tensor, clean: Tensor, ends: Ends) -> Cells:
     left, values = clean.float(), noisy.float()
+    clipped = clipped_share(values, ends)
     removed = values - left
+    del values
     square = _means(removed.square())
     return Cells(
         square.mean(0),
         (square - _means(removed).square()).clamp(min=0).mean(0),
         (_means(left.square()) - _means(left).square()).clamp(min=0).mean(0),
-        clipped_share(values, ends),
+        clipped,
     )
 
 

@@ -30,8 +30,9 @@ from isthmus.evaluation.figures.before_after import detail_of, reduced
 from isthmus.evaluation.figures.data_pictures import drawn_between, laid_on_board
 from isthmus.models.blending import blended
 from isthmus.models.denoiser import Denoiser
+from isthmus.tools.inference.cleaned_files import CleanedFile, told
 from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, seen_of
-from isthmus.tools.inference.photographs import CleanedFile, cleaned, in_unit, told
+from isthmus.tools.inference.photographs import cleaned, in_unit
 from isthmus.web.limits import Limits, TooMuch
 
 VIEW = 1_400  # pixels across of what the page shows: more than fit beside its margins
@@ -152,7 +153,11 @@ def about(found: CleanedPhotograph, networks: Networks) -> dict[str, Any]:
     clean = found.judgment.is_clean and networks.leaves_clean
     file = CleanedFile(found.photograph.path, found.judgment, is_left=False)
     C, H, W = first.pixels.shape
-    said = told([file], 1.0) if not clean else ("hardly any noise: this photograph is better left alone",)
+    said = (
+        told([file], 1.0, tells_noise=networks.leaves_clean)
+        if not clean
+        else ("hardly any noise: this photograph is better left alone",)
+    )
     return {
         "key": found.key,
         "height": H,

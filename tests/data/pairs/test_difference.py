@@ -128,3 +128,14 @@ def test_check_tells_it_and_lists_what_has_no_clean_one(tmp_path: Path) -> None:
     found = check(tmp_path / "noisy.npy", DataConfig(target=str(tmp_path / "clean.npy")))
     assert [problem.code for problem in found.problems] == ["DATA-PAIRS"]
     assert found.pairs is None
+
+
+def test_the_level_of_255_is_that_of_the_range_in_use() -> None:
+    """Of floats up to 65,535, and of 12 bits in 16."""
+    for white, dtype in ((65535.0, np.float32), (4095.0, np.uint16)):
+        x = scenes() * white
+        noisy = x + 0.3 * noise(x.shape) * white
+        found = found_in(x.astype(dtype), noisy.astype(dtype))
+        assert found.sd_255 == pytest.approx(255 * found.sd)
+        assert found.sd_raw == pytest.approx(0.3 * SIGMA * white, rel=0.01)
+        assert found.sd == pytest.approx(0.3 * SIGMA * white / np.ptp(x), rel=0.02)  # rounding to whole numbers

@@ -212,3 +212,25 @@ def test_fault_148_a_denoiser_of_pieces_puts_them_together(tmp_path: Path) -> No
     assert both.is_file()
     with pytest.raises(UsageError, match="--strength is for image files"):
         apply.denoise(run, tmp_path / "1.jpg", tmp_path.parent / "out.npy", strength=0.5)
+
+
+@pytest.mark.parametrize("name", ["first", "last"])
+def test_arrays_keep_the_order_of_their_axes(name: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (8, 2, 24, 40), dtype=np.uint8)
+    np.save(tmp_path / "first.npy", x)
+    np.save(tmp_path / "last.npy", x.transpose(0, 2, 3, 1))
+    run = isthmus.train(
+        tmp_path / "first.npy",
+        noise="gaussian:0.1",
+        hidden=[4],
+        z_size=2,
+        steps=2,
+        threads=1,
+        show=False,
+        out=tmp_path / "run",
+    )
+    expected = run.denoise(x)
+    written = apply.denoise(run, tmp_path / f"{name}.npy", tmp_path / "out.npy")
+    found = np.load(written.path)
+    assert found.shape == np.load(tmp_path / f"{name}.npy").shape
+    np.testing.assert_array_equal(found if name == "first" else found.transpose(0, 3, 1, 2), expected)

@@ -24,9 +24,12 @@ from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.images.photograph import Frame, Photograph
 from isthmus.errors import DataError
+from isthmus.evaluation.metrics.removed import Removed
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.photo import PhotoDenoiser
 from isthmus.tools.inference.apply import denoise_with_photo
+from isthmus.tools.inference.cleaned_files import CleanedFile, told
+from isthmus.tools.inference.photo_judgment import Judgment
 from isthmus.tools.inference.photographs import Wish, cleaned, denoise_photographs
 from isthmus.training.display import Quiet
 from isthmus.training.prepare import batches_of, prepare, read_splits
@@ -263,3 +266,11 @@ def test_what_cannot_be_denoised_is_told_with_a_fix_for_that_file(
         denoise_with_photo(path, tmp_path / "b.tif", {"max_pixels": 500 if "500" in said else None})
     assert fix in (error.value.fix or "")
     assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_network_that_finds_little_noise_does_not_say_that_there_is_little() -> None:
+    judgment = Judgment(0.001, Removed(0.001, 0.0, 0.0, 0.0, 0.0))
+    file = CleanedFile(Path("a.png"), judgment, is_left=False)
+    assert told([file], 1.0) == ("hardly any noise (noise of 0.3 of 255 in flat parts): denoising can only blur it",)
+    assert told([file], 1.0, tells_noise=False) == ("noise of 0.3 of 255 in flat parts, all that this network finds",)
+    assert told([file, file], 1.0, tells_noise=False)[0].startswith("what goes at full strength: 0.3 to 0.3 of 255")

@@ -16,6 +16,7 @@ from isthmus.errors import DataError
 from isthmus.randomness import seed_of
 from isthmus.wording import counted
 
+EVERY_FRAME = "--frames all"  # what the note says of files of which one frame was read
 TEST_SHARE = 0.1
 VALIDATION_SHARE = 0.1
 FEWEST_CALIBRATING = 9  # with fewer no p-value is below 0.1, and all that there are do more good to the choice of epoch
@@ -67,7 +68,7 @@ def split(
             "DATA-COUNT",
             f"{train.name} has {counted(len(train), 'sample')}; "
             f"training, validation and test need at least {n_needed}.",
-            fix="give more data, or name other data with --validation and --test",
+            fix=_fix_for_few(train),
         )
     _refuse_few_groups(train, n_needed - 1)
     order, ends = _shuffled(train, generator, least=n_needed - 1, stratified=rule == "stratified")
@@ -88,6 +89,12 @@ def split(
     for role in ("validation", "test"):
         _same_kind(splits.train, getattr(splits, role), role)
     return splits
+
+
+def _fix_for_few(train: Samples) -> str:
+    """Files of which only the first page was read may hold enough."""
+    more = "give more data, or name other data with --validation and --test"
+    return f"pass {EVERY_FRAME}, or {more}" if any(EVERY_FRAME in note for note in train.notes) else more
 
 
 def _refuse_few_groups(train: Samples, least: int) -> None:

@@ -11,7 +11,7 @@ from isthmus.config import DataConfig
 from isthmus.data.images.image_decoding import Reading
 from isthmus.data.images.image_folder import form_of, left_out, listed_files, problems_of, settle_bad
 from isthmus.data.images.image_notes import notes_on
-from isthmus.data.images.pixels import Form, pixel_limit
+from isthmus.data.images.pixels import Form, frame_name, pixel_limit
 from isthmus.data.samples import Samples
 from isthmus.data.whole_images import WholeImages
 from isthmus.data.whole_samples import piece_name
@@ -27,16 +27,16 @@ SMALLEST = 16  # pixels a side: of smaller ones a network that halves the sides 
 def read_whole(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:
     """Every image under a folder in natural order, or one image file, at its own size, as `Samples.whole`.
 
-    x holds pieces of them in one size, for judging; those of one image stay together. Types and
-    colors are as in `read_images`.
+    x holds pieces of them in one size, for judging; those of one image stay together, and
+    those of all frames of one file among others. Types and colors are as in `read_images`.
 
-    Raises: DataError as `read_images`; UsageError beside --crop, --patches or --frames all.
+    Raises: DataError as `read_images`; UsageError beside --crop or --patches.
     """
     _refuse_cuts(options)
     reading = Reading(listed_files(path), progress)
     with warnings.catch_warnings(), pixel_limit(options.max_pixels):
         warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
-        reading.look_all(every_frame=False)
+        reading.look_all(options.frames == "all")
         for owner, seen in zip(reading.owners, reading.looks, strict=True):
             if min(seen.height, seen.width) < SMALLEST:
                 why = f"has {seen.width} x {seen.height} pixels; {SMALLEST} a side are needed"
@@ -56,7 +56,7 @@ def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
     sizes = [form.size or (reading.looks[i].height, reading.looks[i].width) for i in good]
     n_bytes = sum(h * w for h, w in sizes) * form.channels * np.dtype(form.dtype).itemsize
     refuse_too_large(2 * n_bytes, f"reading {counted(len(good), 'image')}", fix="read fewer, or pass --resize")
-    names = [reading.listing.ids[reading.owners[i]] for i in good]
+    names = [_name(reading, i) for i in good]
     whole, place = WholeImages.empty(sizes, form.channels, form.dtype, names), {look: k for k, look in enumerate(good)}
 
     def put(look: int, pixels: np.ndarray) -> None:
@@ -66,6 +66,12 @@ def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
     reading.decode_each(form, put)
     kept = [i for i in reading.good_looks() if i in place]
     return whole.take([place[i] for i in kept]), [reading.owners[i] for i in kept]
+
+
+def _name(reading: Reading, look: int) -> str:
+    owner, seen = reading.owners[look], reading.looks[look]
+    name = reading.listing.ids[owner]
+    return frame_name(name, seen) if reading.owners.count(owner) > 1 else name
 
 
 def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owners: list[int]) -> Samples:
@@ -87,7 +93,7 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
         classes=listing.classes,
         ids=tuple(names),
         notes=tuple(notes),
-        groups=image,
+        groups=image if len(set(owners)) == 1 else np.array(owners, np.int64)[image],
         owner=image,
         skipped=tuple(problems_of(reading)),
         whole=whole,
@@ -97,8 +103,7 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
 
 
 def _refuse_cuts(options: DataConfig) -> None:
-    frames = None if options.frames == "first" else options.frames
-    for flag, given in (("--crop", options.crop), ("--patches", options.patches), ("--frames", frames)):
+    for flag, given in (("--crop", options.crop), ("--patches", options.patches)):
         if given is not None:
             message = f"{flag} {given} asks for parts of files; this network takes each image whole."
             raise UsageError("USAGE-CUT", message, fix=f"leave {flag} out")

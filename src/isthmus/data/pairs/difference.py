@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.images.pixels import FULL
 from isthmus.data.samples import Samples
 from isthmus.wording import counted, number
 
@@ -27,11 +26,11 @@ SWAPPED = 1.1  # times as much finest detail in the target as in the data: then 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of `n` pairs: noise `sd` and `mean` on the scale of network input, `sd_255` where white is 255, `sd_raw` in raw
-    units. `beside`, `below` and `channels`: the correlation of the noise of neighbors in a row, in a column, and of the
-    channels of a pixel; None where there are none. `shift`: by how many pixels (down, right) most targets lie from
-    their noisy ones, of the pairs of which it can be told; `n_shifted` are not in place. `fine`: of noisy and clean
-    ones the mean finest detail. `ranges`: lowest and highest raw value of noisy and of clean ones.
+    """Of `n` pairs: noise `sd` and `mean` on the scale of network input, `sd_255` of images with white at 255, `sd_raw`
+    in raw units. `beside`, `below` and `channels`: the correlation of the noise of neighbors in a row, in a column, and
+    of the channels of a pixel; None where there are none. `shift`: by how many pixels (down, right) most targets lie
+    from their noisy ones, of the pairs of which it can be told; `n_shifted` are not in place. `fine`: of noisy and
+    clean ones the mean finest detail. `ranges`: lowest and highest raw value of noisy and of clean ones.
     """
 
     n: int
@@ -134,14 +133,13 @@ class _Sums:
     def difference(self, pairs: Samples) -> Difference:
         mean, variance, raw, beside, below, channels, colored = self.moments / max(self.n, 1)
         image = pairs.is_image
-        full = FULL.get(str(pairs.x.dtype)) if image else None
         scale = 1 / variance if variance > 0 else 0.0
         usual = max(set(self.shifts), key=self.shifts.count) if self.shifts else None
         low, high = ((float(a), float(b)) for a, b in self.ranges)
         return Difference(
             n=self.n,
             sd=math.sqrt(variance),
-            sd_255=None if full is None else math.sqrt(raw) * 255 / full,
+            sd_255=255 * math.sqrt(variance) if image else None,
             sd_raw=math.sqrt(raw),
             mean=float(mean),
             beside=float(beside * scale) if image else None,

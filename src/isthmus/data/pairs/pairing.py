@@ -210,8 +210,8 @@ def _of_whole(noisy: Samples, clean: Samples, a: WholeImages, b: WholeImages, le
 
 
 def _whole_rows(a: WholeImages, b: WholeImages) -> PairedRows:
-    found = match_names(a.names, b.names) if len(a) > 1 or len(b) > 1 else None
-    matched = (0,) if found is None else found.rows
+    found = None if _are_one_file_each(a, b) else match_names(a.names, b.names)
+    matched = range(len(a)) if found is None else found.rows
     problems = [] if found is None else list(found.problems)
     good = []
     for i, j in enumerate(matched):
@@ -222,6 +222,21 @@ def _whole_rows(a: WholeImages, b: WholeImages) -> PairedRows:
             problems.append(f"{printable(a.names[i])}: {sizes[0]} pixels, {printable(b.names[j])} {sizes[1]}")
     chosen = np.array(good, np.int64).reshape(-1, 2)
     return PairedRows(chosen[:, 0], chosen[:, 1], tuple(problems))
+
+
+def _are_one_file_each(a: WholeImages, b: WholeImages) -> bool:
+    """Whether they are a pair by themselves, page by page, whatever they are called.
+
+    Raises: DataError for other numbers of pages.
+    """
+    names = [{name.partition("#")[0] for name in each.names} for each in (a, b)]
+    if any(len(files) > 1 for files in names):
+        return False
+    if len(a) != len(b):
+        held = (f"{printable(min(files))} holds {len(of):,}" for files, of in zip(names, (a, b), strict=True))
+        message = f"{' and '.join(held)} pages, and those of two files are matched by position."
+        raise DataError("DATA-PAIRS", message, fix="name a target with a page for each, in the same order")
+    return True
 
 
 def _joined(a: WholeImages, b: WholeImages, rows: PairedRows) -> WholeImages:
@@ -252,7 +267,8 @@ def _same_images(whole: WholeImages, chosen: np.ndarray) -> np.ndarray:
 
 def _said(noisy: Samples, clean: Samples, rows: PairedRows, scenes: np.ndarray | None) -> dict[str, Sequence[str]]:
     """The notes and the list of what was left out."""
-    how = "name" if noisy.whole is not None or have_names(noisy, clean) else "position"
+    whole = None if noisy.whole is None or clean.whole is None else not _are_one_file_each(noisy.whole, clean.whole)
+    how = "name" if (have_names(noisy, clean) if whole is None else whole) else "position"
     n, n_scenes = len(rows.noisy), len(rows.noisy) if scenes is None else len(np.unique(scenes))
     notes = [f"{counted(n, 'pair')} of {noisy.name} and {clean.name}, matched by {how}."]
     if n_scenes < n:

@@ -28,8 +28,9 @@ from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.progress import tell
 from isthmus.system.workers import Progress
+from isthmus.tools.inference.cleaned_files import told
 from isthmus.tools.inference.frame_saving import save_frames
-from isthmus.tools.inference.photographs import Wish, denoise_photographs, photographs_of, told
+from isthmus.tools.inference.photographs import Wish, denoise_photographs, photographs_of
 from isthmus.tools.inference.picking import pick
 from isthmus.tools.inference.rows_given_back import reconstruct_series
 from isthmus.tools.inference.written import TABLES, Written, keep_inputs
@@ -135,7 +136,7 @@ def denoise_with_photo(
     model, source, out = PhotoDenoiser(), Path(source), Path(out)
     files = photographs_of(source)
     if files:
-        wish = Wish(_given(strength), strength is None, compared, progress, (settings or {}).get("max_pixels"))
+        wish = Wish(_given(strength), strength is None, compared, progress, (settings or {}).get("max_pixels"), True)
         return _files(model.network_for, files, source, out, wish)
     refuse_inputs(out, source)
     if source.suffix == ".npy" and out.suffix == ".npy" and source.is_file():
@@ -156,7 +157,7 @@ def _files(
 ) -> Written:
     done = denoise_photographs(network_for, files, source, out, wish)
     place = out if source.is_dir() else done[0].path
-    return Written(place, len(done), told(done, wish.strength), files=tuple(done))
+    return Written(place, len(done), told(done, wish.strength, tells_noise=wish.tells_noise), files=tuple(done))
 
 
 def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[str, ...] = ()) -> Written:
@@ -241,7 +242,8 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
     """Raw samples to `out`: .npy, a table, one image file, or a folder of images under their own names."""
     raw, said = np.asarray(raw), samples.notes
     if out.suffix == ".npy":
-        write_atomic(out, lambda part: np.save(part, raw, allow_pickle=False))
+        ordered = _in_order_of(source, raw)
+        write_atomic(out, lambda part: np.save(part, ordered, allow_pickle=False))
         return Written(out, len(raw), said)
     if out.suffix in TABLES:
         labels = {}
@@ -275,6 +277,14 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
     with claimed(out, image_paths(out, raw, names, **stored_as)):
         saved = save_images(out, raw, names, **stored_as)
     return Written(out, len(raw), (*said, *saved.notes))
+
+
+def _in_order_of(source: Path, raw: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) with their channels last where the array that they were made of has them there."""
+    if raw.ndim != 4 or source.suffix != ".npy" or not source.is_file():
+        return raw
+    last, given = np.moveaxis(raw, 1, -1), np.load(source, mmap_mode="r", allow_pickle=False).shape
+    return last if given != raw.shape and given in {last.shape, last.shape[1:]} else raw
 
 
 __all__ = ["Written", "decode", "denoise", "encode", "read_codes", "reconstruct", "write_samples"]

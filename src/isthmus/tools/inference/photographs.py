@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from isthmus.models.piecewise import WholeImageModel
 from isthmus.system.files import write_atomic
 from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
 from isthmus.system.workers import Progress
-from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, judge_photograph, seen_of
+from isthmus.tools.inference.cleaned_files import CleanedFile
+from isthmus.tools.inference.photo_judgment import judge_cleaned, judge_photograph, seen_of
 from isthmus.tools.inference.refused_files import Refused, not_done, refused
 from isthmus.wording import counted, printable
 
@@ -42,25 +43,10 @@ def photographs_of(source: Path) -> list[Path]:
     return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
-class CleanedFile(NamedTuple):
-    """What became of a file: how its noise was judged, and whether it was left as it was; `is_bilevel`: it held black
-    and white alone.
-    """
-
-    path: Path
-    judgment: Judgment
-    is_left: bool
-    is_bilevel: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        found = self.judgment
-        about = {"out": str(self.path), "noise": found.noise, "left": self.is_left}
-        return about | {"structure_removed": found.took_structure and not self.is_left}
-
-
 class Wish(NamedTuple):
     """How files are to be denoised: `strength` from 0 to 1; whether those with hardly any noise are left alone; where
-    the pictures of before and after go, if anywhere; how many pixels a file may have.
+    the pictures of before and after go, if anywhere; how many pixels a file may have; whether what the network takes
+    out of flat parts is all the noise there is, as of the one that is shipped.
     """
 
     strength: float = 1.0
@@ -68,6 +54,7 @@ class Wish(NamedTuple):
     compared: Path | None = None
     progress: Progress | None = None
     max_pixels: int | None = None
+    tells_noise: bool = False
 
 
 def denoise_photographs(
@@ -248,48 +235,3 @@ def in_unit(
 
 def _between(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     return (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1.0)
-
-
-def told(done: Sequence[CleanedFile], strength: float) -> tuple[str, ...]:
-    """Sentences about the noise that was found, files that were left alone, and structure that was removed."""
-    if not done:
-        return ()
-    if len(done) == 1:
-        return _about_one(done[0], strength)
-    noise = [found.judgment.noise for found in done]
-    left, lost = [f for f in done if f.is_left], [f for f in done if not f.is_left and f.judgment.took_structure]
-    said = [f"noise found: {_level(min(noise))} to {_level(max(noise))} of 255, in flat parts"]
-    if left:
-        said.append(
-            f"{counted(len(left), 'file')} with hardly any noise, or without grays, left as they were, e.g. "
-            f"{left[0].path.name}; --strength 1 denoises them too"
-        )
-    if lost:
-        said.append(
-            f"structure was removed in {counted(len(lost), 'file')}, e.g. {lost[0].path.name}; --strength 0.5 "
-            "keeps half of it"
-        )
-    return tuple(said)
-
-
-def _about_one(found: CleanedFile, strength: float) -> tuple[str, ...]:
-    if found.is_bilevel:
-        said = "black and white alone, without grays"
-        return (
-            (f"{said}: better left alone, so it is as it was (--strength 1 denoises it)",)
-            if found.is_left
-            else (f"{said}: the denoised picture has grays",)
-        )
-    level = f"noise of {_level(found.judgment.noise)} of 255 in flat parts"
-    if found.is_left:
-        return (f"hardly any noise ({level}): better left alone, so it is as it was (--strength 1 denoises it)",)
-    if found.judgment.is_clean:
-        return (f"hardly any noise ({level}): denoising can only blur it",)
-    said = [f"{level}, {'taken out' if strength == 1 else f'of which {strength:.0%} was taken out'}"]
-    if found.judgment.took_structure:
-        said.append("structure was removed: more went where the picture has detail; --strength 0.5 keeps half")
-    return tuple(said)
-
-
-def _level(noise: float) -> str:
-    return f"{255 * noise:.1f}"

@@ -9,7 +9,7 @@ from typing import Any
 from isthmus.evaluation.verdicts.set_check import SetCheck
 from isthmus.runs.folder import RunFolder
 from isthmus.system.outputs import refuse_inputs
-from isthmus.tools.inference.photographs import CleanedFile
+from isthmus.tools.inference.cleaned_files import CleanedFile
 
 TABLES = {".csv", ".parquet"}
 

@@ -1,0 +1,82 @@
+"""What became of photographs that were denoised, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from isthmus.tools.inference.photo_judgment import Judgment
+from isthmus.wording import counted
+
+
+class CleanedFile(NamedTuple):
+    """What became of a file: how its noise was judged, and whether it was left as it was; `is_bilevel`: it held black
+    and white alone.
+    """
+
+    path: Path
+    judgment: Judgment
+    is_left: bool
+    is_bilevel: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        found = self.judgment
+        about = {"out": str(self.path), "noise": found.noise, "left": self.is_left}
+        return about | {"structure_removed": found.took_structure and not self.is_left}
+
+
+def told(done: Sequence[CleanedFile], strength: float, *, tells_noise: bool = True) -> tuple[str, ...]:
+    """Sentences about the noise that was found, files that were left alone, and structure that was removed.
+
+    Of a network that does not tell all the noise there is (`tells_noise`) only what it took out is said.
+    """
+    if not done:
+        return ()
+    if len(done) == 1:
+        return _about_one(done[0], strength, tells_noise)
+    noise = [found.judgment.noise for found in done]
+    left, lost = [f for f in done if f.is_left], [f for f in done if not f.is_left and f.judgment.took_structure]
+    what = "noise found" if tells_noise else "what goes at full strength"
+    said = [f"{what}: {_level(min(noise))} to {_level(max(noise))} of 255, in flat parts"]
+    if left:
+        said.append(
+            f"{counted(len(left), 'file')} with hardly any noise, or without grays, left as they were, e.g. "
+            f"{left[0].path.name}; --strength 1 denoises them too"
+        )
+    if lost:
+        said.append(
+            f"structure was removed in {counted(len(lost), 'file')}, e.g. {lost[0].path.name}; --strength 0.5 "
+            "keeps half of it"
+        )
+    return tuple(said)
+
+
+def _about_one(found: CleanedFile, strength: float, tells_noise: bool) -> tuple[str, ...]:
+    if found.is_bilevel:
+        return (_about_bilevel(found.is_left),)
+    level = f"noise of {_level(found.judgment.noise)} of 255 in flat parts"
+    if found.is_left:
+        return (f"hardly any noise ({level}): better left alone, so it is as it was (--strength 1 denoises it)",)
+    if found.judgment.is_clean:
+        if not tells_noise:  # or this network takes little of it out
+            return (f"{level}, all that this network finds",)
+        return (f"hardly any noise ({level}): denoising can only blur it",)
+    said = [f"{level}, {'taken out' if strength == 1 else f'of which {strength:.0%} was taken out'}"]
+    if found.judgment.took_structure:
+        said.append("structure was removed: more went where the picture has detail; --strength 0.5 keeps half")
+    return tuple(said)
+
+
+def _about_bilevel(is_left: bool) -> str:
+    said = "black and white alone, without grays"
+    if is_left:
+        return f"{said}: better left alone, so it is as it was (--strength 1 denoises it)"
+    return f"{said}: the denoised picture has grays"
+
+
+def _level(noise: float) -> str:
+    return f"{255 * noise:.1f}"
+
+
+__all__ = ["CleanedFile", "told"]
