@@ -77,3 +77,16 @@ def test_kinds_that_are_asked_for_are_taken() -> None:
         asked_kinds(["a=categry"])
     with pytest.raises(UsageError, match="names no kind"):
         asked_kinds(["product"])
+
+
+def test_names_beyond_those_that_are_told_apart_are_counted() -> None:
+    found = column([f"name {i % 90}" for i in range(900)])
+    assert (found.kind, found.pooled, found.why) == (
+        "category",
+        True,
+        "90 names, of which 64 are told apart, the rest are one",
+    )
+
+
+def test_fault_146_names_of_several_lines_are_names() -> None:
+    assert column([f"line\none {i % 3}" for i in range(60)]).levels == ("line\none 0", "line\none 1", "line\none 2")

@@ -168,3 +168,16 @@ def test_fault_168_a_model_that_knows_counts_offers_no_other_kind(tmp_path: Path
     with pytest.raises(DataError, match="is not a count") as e:
         read(tmp_path, "a,b\n1,x\n2.5,y\n", expected=known)
     assert "--column" not in str(e.value.fix)
+
+
+def test_fault_139_codes_among_numbers_keep_their_zeros(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    codes = [f"{code:04d}" for code in rng.integers(0, 6, 80)]
+    pl.DataFrame({"code": codes, "size": rng.normal(size=80).round(2)}).write_csv(tmp_path / "codes.csv")
+    found = read_table(tmp_path / "codes.csv", DataConfig())
+    assert found.schema is not None
+    assert found.schema.columns[0].kind == "category"
+    assert to_cells(found.x, found.schema)["code"] == codes
+    padded = pl.DataFrame({"a": codes, "b": codes[::-1], "size": rng.normal(size=80).round(2)})
+    padded.write_csv(tmp_path / "padded.csv")  # most columns: so all numbers are written there
+    assert read_table(tmp_path / "padded.csv", DataConfig()).schema is None

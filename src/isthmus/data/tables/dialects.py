@@ -63,13 +63,32 @@ def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
 
 def text_columns(head: Lines, dialect: Dialect) -> list[str]:
     """The columns whose cells in the first rows are mostly no numbers, gaps aside."""
+    known = _first_cells(head, dialect)
+    return [name for name, found in known.items() if found and not _mostly_numbers(found, dialect.style)]
+
+
+def code_columns(head: Lines, dialect: Dialect) -> list[str]:
+    """The columns that look in the first rows like codes such as 007; none where most columns do: there it is how all
+    numbers are written.
+    """
+    known = _first_cells(head, dialect)
+    found = [
+        name for name, cells in known.items() if cells and all(map(str.isdecimal, cells)) and any(map(_is_code, cells))
+    ]
+    return found if 2 * len(found) <= dialect.n_columns else []
+
+
+def _is_code(cell: str) -> bool:
+    return len(cell) > 1 and cell.startswith("0")
+
+
+def _first_cells(head: Lines, dialect: Dialect) -> dict[str, list[str]]:
+    """The cells of the first rows by the names of their columns, stripped, gaps aside."""
     lines = head.data.decode().split("\n")[dialect.header_lines :]
     rows, _ = split(_probed(lines[:PROBED]), dialect.delimiter)
-    cells = [[row[j] for row in rows if j < len(row)] for j in range(dialect.n_columns)]
-    names = dialect.names or ()
-    known = [[cell for cell in found if cell.strip().lower() not in MISSING] for found in cells]
-    pairs = zip(names, known, strict=False)
-    return [name for name, found in pairs if found and not _mostly_numbers(found, dialect.style)]
+    cells = [[row[j].strip() for row in rows if j < len(row)] for j in range(dialect.n_columns)]
+    known = [[cell for cell in found if cell.lower() not in MISSING] for found in cells]
+    return dict(zip(dialect.names or (), known, strict=False))
 
 
 def _probed(lines: list[str]) -> list[str]:

@@ -137,6 +137,7 @@ def _are_written_otherwise(probed: pl.Series, style: Style) -> bool:
     """Whether nearly all cells are numbers in another style, 1,234 or 12 % or €5: an error with a fix, and no names."""
     cells = probed.to_list()
     found = [style.is_number(cell) or reason(cell, style).words not in (NO_NUMBER, IS_DATE) for cell in cells]
+    found = [number and "\n" not in cell for number, cell in zip(found, cells, strict=True)]  # in text that is quoted
     return sum(found) >= MOSTLY * len(found)
 
 
@@ -203,7 +204,9 @@ def _of_texts(name: str, cells: TextCells, share: float) -> TableColumn:
     if repeated < REPEATED * n:
         what = "all different" if len(counts) == n else f"{len(counts):,} different"
         return TableColumn(name, "text", f"texts, {what} in {n:,} rows{beside}; left out")
-    return replace(_category(name, counts), why=f"{len(counts):,} names{beside}")
+    found = _category(name, counts)
+    told = f", of which {len(found.levels)} are told apart, the rest are one" if found.pooled else ""
+    return replace(found, why=f"{len(counts):,} names{told}{beside}")
 
 
 def _category(name: str, counts: pl.DataFrame) -> TableColumn:

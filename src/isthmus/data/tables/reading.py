@@ -18,7 +18,7 @@ from isthmus.data.samples import Samples
 from isthmus.data.schema import Expected, Schema
 from isthmus.data.tables.column_types import library_of, typed
 from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
-from isthmus.data.tables.dialects import Dialect, find_dialect, text_columns
+from isthmus.data.tables.dialects import Dialect, code_columns, find_dialect, text_columns
 from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table
 from isthmus.data.tables.growing_matrix import GrowingMatrix
@@ -132,7 +132,8 @@ def _from_text(
     )
     body = lines_after(first, dialect.header_lines)
     parser = Parser(dialect, plan, findings, options)
-    if mixed or _is_mixed(plan, names, texts, options, expected):
+    others = [*texts, *code_columns(first, dialect)]
+    if mixed or _is_mixed(plan, names, others, options, expected):
         parts, schema, notes = chain([body], chunks), _schema(expected), (*dialect.notes, *plan.notes)
         cells = gather_text(parts, parser) if as_texts else gather_columns(parts, parser, options, schema)
         if cells is None:
