@@ -90,3 +90,9 @@ def test_names_beyond_those_that_are_told_apart_are_counted() -> None:
 
 def test_fault_146_names_of_several_lines_are_names() -> None:
     assert column([f"line\none {i % 3}" for i in range(60)]).levels == ("line\none 0", "line\none 1", "line\none 2")
+
+
+def test_codes_that_may_be_numbers_say_how() -> None:
+    codes = [f"{i % 12:03d}" for i in range(60)]
+    assert column(codes).why == "12 names; digits with zeros in front; if they are numbers, --column c=number"
+    assert column(codes, "number").kind == "number"

@@ -198,6 +198,8 @@ def _of_texts(name: str, cells: TextCells, share: float) -> TableColumn:
     counts, texts = cells.counted(known), cells.of_levels(known)
     n = int(counts["count"].sum())
     beside = f"; {share:.0%} of the cells are numbers" if share >= 1 - MOSTLY else ""
+    if share >= MOSTLY:
+        beside = f"; digits with zeros in front; if they are numbers, --column {name}=number"
     if len(counts) == n and n >= ID_ROWS and (are_named_so(name) or _evenly_numbered(texts)):
         return TableColumn(name, "id", f'names of the rows, all different, such as "{texts[0]}"')
     repeated = counts.filter(pl.col("count") > 1)["count"].sum()
