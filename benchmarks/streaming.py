@@ -115,7 +115,7 @@ def written(path: Path, n: int) -> Path:
 
 
 def turns(batches: AbstractBatches) -> Iterator[float]:
-    """The seconds of STEPS training steps of a small network, each time anew, on and on through the epochs."""
+    """The seconds of STEPS training steps of a small network, each time again, on and on through the epochs."""
     size = 3 * SIDE * SIDE
     model = torch.nn.Sequential(torch.nn.Linear(size, 64), torch.nn.SiLU(), torch.nn.Linear(64, size))
     optimizer = torch.optim.AdamW(model.parameters())

@@ -75,7 +75,7 @@ def orders(rng: np.random.Generator, n: int) -> pl.DataFrame:
 def test_what_a_page_says_can_be_done_from_top_to_bottom(
     page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In this process, since every start would import PyTorch anew: 2 to 3 s, twice as long as most commands take."""
+    """In this process, since every start would import PyTorch again: 2 to 3 s, twice as long as most commands take."""
     monkeypatch.chdir(desk)
     monkeypatch.setattr(classifier, "STEPS", 50)  # of 1,000: what judges drawn samples here need not judge well
     for line in commands(page):

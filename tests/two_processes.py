@@ -74,7 +74,7 @@ def begun(*works: Work) -> list[tuple[int, int]]:
 
 
 def program(what: str, folder: Path) -> Any:
-    """What this program, started anew, finds of `what`."""
+    """What this program, started again, finds of `what`."""
     done = subprocess.run([sys.executable, __file__, what, folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

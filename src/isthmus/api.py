@@ -31,7 +31,7 @@ class Run(RunFolder):
     """A run folder with what it is for. `x` are raw samples (N, *shape), as those that it was trained on, in any kind
     that `Model.encode` takes: arrays, tensors, data frames with their columns by name.
 
-    A method that finds the run trained on since it was opened reads it anew, and warns; see `RunFolder.current`.
+    A method that finds the run trained on since it was opened reads it again, and warns; see `RunFolder.current`.
 
     A `source` is named as on the command line: a path, the name of a data set, or rows of either, "mnist-2k:0-9"; or it
     is data as `score` takes it, with labels in a frame's column or as (X, y).

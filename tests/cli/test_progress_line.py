@@ -31,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def seen(text: str) -> str:
-    """What a terminal shows after all of it: every return of the carriage begins the line anew."""
+    """What a terminal shows after all of it: every return of the carriage begins the line again."""
     line: list[str] = []
     for part in text.split("\r"):
         line[: len(part)] = part

@@ -1,4 +1,4 @@
-"""Sets of whole images whose pieces are of different sizes are cut anew, each keeping its labels and its images."""
+"""Sets of whole images whose pieces are of different sizes are cut again, each keeping its labels and its images."""
 
 from __future__ import annotations
 

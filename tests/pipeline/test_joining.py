@@ -1,4 +1,4 @@
-"""Trainings of two processes, begun, stopped, killed, failed and gone on with."""
+"""Trainings of two processes, begun, stopped, killed, failed and continued."""
 
 from __future__ import annotations
 

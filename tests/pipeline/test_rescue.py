@@ -1,4 +1,4 @@
-"""A run folder that is lost while it is trained in: it is not made anew, and what was trained is saved nearby."""
+"""A run folder that is lost while it is trained in: it is not made again, and what was trained is saved nearby."""
 
 from __future__ import annotations
 

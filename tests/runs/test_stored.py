@@ -128,7 +128,7 @@ def test_fault_121_edited_settings_are_told_and_allowed(copy: Path) -> None:
     assert run.is_edited
     (copy / "config.toml").write_text(f"# mine\n{text.replace('epochs = 3', 'epochs = 4')}")
     assert len(isthmus.resume(copy, show=False).history) == 4
-    assert not Run(copy).is_edited  # the resume has written them anew
+    assert not Run(copy).is_edited  # the resume has written them again
     assert is_vouched(copy)
 
 

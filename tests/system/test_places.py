@@ -1,4 +1,4 @@
-"""No link in a run folder is followed by a writer, and a run folder that is gone is not made anew."""
+"""No link in a run folder is followed by a writer, and a run folder that is gone is not made again."""
 
 from __future__ import annotations
 

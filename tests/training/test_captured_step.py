@@ -43,8 +43,8 @@ class Recording(TorchDispatchMode):
     def repeat(self) -> None:
         with torch.no_grad():
             for func, args, kwargs, given in self.operations:
-                anew = func(*args, **kwargs)
-                for kept, found in zip(tree_leaves(given), tree_leaves(anew), strict=True):
+                again = func(*args, **kwargs)
+                for kept, found in zip(tree_leaves(given), tree_leaves(again), strict=True):
                     if isinstance(kept, Tensor) and kept.data_ptr() != found.data_ptr():
                         kept.copy_(found)
 

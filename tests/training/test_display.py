@@ -80,8 +80,8 @@ def test_a_terminal_ends_with_the_last_epoch_in_words() -> None:
 
 def test_a_terminal_survives_an_error_amid_training() -> None:
     terminal = Terminal(Screen())
-    with pytest.raises(RuntimeError, match="amid"), terminal.training(Progress(2, 2)):
-        raise RuntimeError("amid")
+    with pytest.raises(RuntimeError, match="within"), terminal.training(Progress(2, 2)):
+        raise RuntimeError("within")
     shown(terminal)
     assert "epoch 4/4" in terminal.stream.getvalue()  # type: ignore[attr-defined]
 

@@ -155,7 +155,7 @@ def test_released_weights_keep_their_values_and_are_counted_as_changed() -> None
         assert p._version > version
         assert p.untyped_storage().nbytes() == p.nbytes
     backward(model, 1)
-    optimizer.step(1.0)  # gathers them anew
+    optimizer.step(1.0)  # gathers them again
     assert not torch.equal(next(model.parameters()), values[0])
 
 

@@ -78,7 +78,7 @@ def test_fault_54_an_interrupted_run_goes_on_to_the_same_end(
 ) -> None:
     ready = tiny.prepared(digits.samples, batch_size=16, **settings)
     whole = trained(ready)
-    for step in (stops := [8, 28, 40]):  # amid the first epoch of 20 steps, amid the second, and between two
+    for step in (stops := [8, 28, 40]):  # within the first epoch of 20 steps, within the second, and between two
         part = resumed(ready, tmp_path)
         progress = tiny.run(part, stop_at(step))
         assert (progress.stopped_by, progress.exit_code, progress.step) == ("interrupted", 143, step)

@@ -21,7 +21,7 @@ Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser
 def report(io: Io, run: Runs, *, out: File = None, open_it: Open = False) -> None:
     """Write the page of a run, one file that opens offline; of several runs a comparison.
 
-    Every training writes the page of its run; this writes it anew.
+    Every training writes the page of its run; this writes it again.
 
     \b
     Examples:

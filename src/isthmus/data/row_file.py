@@ -80,7 +80,7 @@ class RowFile:
         return found
 
     def _once(self, n: int, at: int) -> bytes:
-        """n bytes from byte `at` on, fewer where the file ends. Raises: OSError; the next call opens the file anew."""
+        """n bytes from byte `at` on, fewer where the file ends. Raises: OSError; the next call opens the file again."""
         parts, left = [], n
         try:
             handle = self._opened()

@@ -24,7 +24,7 @@ def piece_name(name: str, corner: Corner) -> str:
 
 
 def of_one_size(sets: Sequence[Samples | None]) -> list[Samples | None]:
-    """The sets, those of whole images cut anew where their pieces are of different sizes: to the smallest of them."""
+    """The sets, those of whole images cut again where their pieces are of different sizes: to the smallest of them."""
     sides = {samples.shape[1] for samples in sets if samples is not None and samples.whole is not None}
     if len(sides) < 2:
         return list(sets)
@@ -53,5 +53,5 @@ def cut_anew(samples: Samples, side: int) -> Samples:
         **{name: None if each is None else each[first][image] for name, each in of_images.items()},
         ids=tuple(piece_name(whole.names[i], corner) for i, corner in zip(owners.tolist(), corners, strict=True)),
         owner=owners,
-        notes=(*samples.notes, f"{samples.name}: cut anew, into {len(x):,} pieces of {side} x {side} pixels."),
+        notes=(*samples.notes, f"{samples.name}: cut again, into {len(x):,} pieces of {side} x {side} pixels."),
     )

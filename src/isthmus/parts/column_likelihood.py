@@ -125,7 +125,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         return costs * (1 - gaps) * layout.weights
 
     def _places(self, kind: str, like: Tensor) -> Tensor:
-        """Which outputs are of that kind; a list as an index would be copied to the device anew."""
+        """Which outputs are of that kind; a list as an index would be copied to the device again."""
         return constant(self.parts[kind], torch.int64, like.device)
 
     def _gaussian(self, params: Tensor, target: Tensor) -> Tensor:

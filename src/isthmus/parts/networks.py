@@ -100,7 +100,7 @@ def network(
 
 @torch.no_grad()
 def initialize(module: nn.Module, activation: str, generator: torch.Generator, *, scheme: str) -> None:
-    """Draws all weights anew from `generator`.
+    """Draws all weights again from `generator`.
 
     `"orthogonal"`: rows of length gain, at right angles (Saxe et al. 2014, arXiv:1312.6120), zero biases.
     `"he-normal"`: N(0, gain^2 / fan_in), zero biases. `"framework"`: the distribution of PyTorch's own start, uniform

@@ -13,7 +13,7 @@ COUNTS = "count"  # the unit of raw values that a level may be given in
 
 
 class Level:
-    """A noise level: one number, or `LOW-HIGH` for a level drawn anew for every sample.
+    """A noise level: one number, or `LOW-HIGH` for a level drawn again for every sample.
 
     `200counts` is in units of the raw data, of which one is `unit` of x.
     """

@@ -50,7 +50,7 @@ def evaluate(
     trained on data in memory is measured as at its end where it is given that data once more.
     Where the training data cannot be had, the baselines, which are made from it, are absent. `nll` draws a sample add
     the importance-weighted bound of a VAE, under `bound`; `binarize` says whether its pixels are made black and white
-    before: "none", "threshold" or "sample". `settings` are reading options for `data` that were given anew, such as
+    before: "none", "threshold" or "sample". `settings` are reading options for `data` that were given again, such as
     `{"resize": "28"}`.
 
     Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.

@@ -71,7 +71,7 @@ def carry_out(
 
 
 def _one(path: Path, job: Job, data: str, show: AbstractDisplay) -> RunFolder:
-    """The run of a job: as it is, gone on with, or begun."""
+    """The run of a job: as it is, continued, or begun."""
     if _finished(path):
         return RunFolder(path)
     quiet = _Within(show)

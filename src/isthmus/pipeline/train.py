@@ -186,7 +186,7 @@ def _ready(
 
 
 def _begun_before(out: str | Path | None) -> str | None:
-    """The run that these processes had begun before their launcher started them anew, as one had failed."""
+    """The run that these processes had begun before their launcher started them again, as one had failed."""
     launch = launched()
     if launch is None or not launch.attempt:
         return None

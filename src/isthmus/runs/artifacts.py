@@ -23,7 +23,7 @@ from isthmus.wording import shell_word
 
 T = TypeVar("T")
 FOLDER, MODEL = "latent", "model"
-# What makes a part anew once it was removed; the others come back when the tool that needs them is used again.
+# What makes a part again once it was removed; the others come back when the tool that needs them is used again.
 MAKERS = {
     "codes": "isthmus sample {run} -o OUT",
     "density": "isthmus sample {run} -o OUT",
@@ -77,7 +77,7 @@ class Artifacts:
         return files.write_folder(folder, contents, within=self.run_path)
 
     def keep(self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
-        """As `put`, for what can be made anew: where it cannot be written, or no longer fits, it is not kept."""
+        """As `put`, for what can be made again: where it cannot be written, or no longer fits, it is not kept."""
         with suppress(ResourceError, FolderInUseError):
             self.put(name, about, arrays)
 

@@ -39,7 +39,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any], *, within: Path | Non
     """Calls `write(temporary path beside path)`, flushes to disk and renames: the old file or the new, never neither.
 
     The temporary file keeps the suffix, as writers choose their format by it. `within` is the run folder that `path`
-    belongs to: it is not made anew where it is gone (`places.guard`).
+    belongs to: it is not made again where it is gone (`places.guard`).
 
     Raises: ResourceError that names the path, for a full disk or a missing permission; as `places.guard`.
     """

@@ -16,7 +16,7 @@ NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torch.dist
 class Launch:
     """This process is number `rank` of `size`, from 0, and number `local_rank` of the `local_size` on this machine.
 
-    `attempt` counts how often the launcher has started them anew after one of them had failed; `name` is one that it
+    `attempt` counts how often the launcher has started them again after one of them had failed; `name` is one that it
     keeps then.
     """
 

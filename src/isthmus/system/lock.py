@@ -30,7 +30,7 @@ class FolderLock:
     """`with FolderLock(run):` — nobody else trains into `run` meanwhile.
 
     The file says who holds it (pid, host, since), for people; the lock itself is the kernel's, so a killed process
-    leaves nothing to clean up. Inside, `files` makes `run` not anew where it is deleted or moved.
+    leaves nothing to clean up. Inside, `files` does not make `run` again where it is deleted or moved.
 
     Raises: FolderInUseError naming the other process; ModelFileError where a link stands in the file's place.
     """

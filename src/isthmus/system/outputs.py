@@ -50,7 +50,7 @@ def refuse_existing(path: Path, asked: Path) -> None:
 
 @contextmanager
 def claimed(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
-    """While it lasts `paths`, all in `folder`, are written; what isthmus wrote there before may be written anew.
+    """While it lasts `paths`, all in `folder`, are written; what isthmus wrote there before may be written again.
 
     One that is not written after all is forgotten.
 

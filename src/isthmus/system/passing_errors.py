@@ -14,7 +14,7 @@ T = TypeVar("T")
 PASSING = {errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EINTR}
 # Windows: access denied, a sharing violation, a lock. A scanner or an indexer that looks at a new file holds it open.
 HELD_OPEN = {5, 32, 33}
-LIMIT = 10.0  # seconds: attributes are kept for 3 to 60 s by clients of NFS, but a new open asks the server anew
+LIMIT = 10.0  # seconds: attributes are kept for 3 to 60 s by clients of NFS, but a new open asks the server again
 PAUSE = 0.05  # seconds before the first repetition, twice as long before each further one
 
 

@@ -38,7 +38,7 @@ def release(folder: Path) -> None:
 
 
 def guard(path: Path, within: Path | None = None) -> Path | None:
-    """Checks that `path` may be written, and gives the run folder around it, which must not be made anew.
+    """Checks that `path` may be written, and gives the run folder around it, which must not be made again.
 
     That is `within`, or a folder that this process has locked; otherwise None, though a run folder that `path` lies in
     is looked at for links.
@@ -63,7 +63,7 @@ def guard(path: Path, within: Path | None = None) -> Path | None:
 def refuse_gone(folder: Path) -> None:
     """Raises: FolderGoneError where the folder is not there, or is another one than this process has locked."""
     if is_gone(folder):
-        message = f"{folder} is not there any more: it was deleted or moved, and it is not made anew."
+        message = f"{folder} is not there any more: it was deleted or moved, and it is not made again."
         raise FolderGoneError("RUN-GONE", message, fix="put it back, or leave run folders where they are while in use")
 
 

@@ -40,7 +40,7 @@ def withdraw(folder: Path) -> None:
 
 
 class Requests:
-    """What a training was asked, as it knows by now; `look` asks anew, at most twice a second.
+    """What a training was asked, as it knows by now; `look` asks again, at most twice a second.
 
     Without a folder nothing is ever asked. With `finish` it is asked to finish from the beginning.
     """

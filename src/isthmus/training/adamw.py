@@ -1,6 +1,6 @@
 """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with our groups of parameters, each in one tensor.
 
-The update is PyTorch's own kernel. Its class is not used: it gathers its lists anew at every step, takes a kernel call
+The update is PyTorch's own kernel. Its class is not used: it gathers its lists again at every step, takes a kernel call
 for each small tensor, and its first use imports PyTorch's compiler, 2 seconds of a processor's time in every run.
 """
 
@@ -76,7 +76,7 @@ class AdamW:
             group.refresh_low()
 
     def release(self) -> None:
-        """Gives each parameter a memory of its own again; a further step gathers them anew."""
+        """Gives each parameter a memory of its own again; a further step gathers them again."""
         for group in self.groups:
             group.release()
 

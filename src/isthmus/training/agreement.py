@@ -30,7 +30,7 @@ class AgreedRequests:
         return self.pending == FINISH
 
     def look(self) -> None:
-        """Asks anew what is wanted of this process."""
+        """Asks again what is wanted of this process."""
         self.own.look()
 
     def wait(self, stop: object) -> None:

@@ -1,7 +1,7 @@
 """A step that is captured once and replayed: one start of a CUDA graph in the place of some hundred operations.
 
 A graph repeats what was recorded, on the same memory. So whatever changes from step to step has a tensor of its own,
-filled before each replay, and the generator is seeded anew: a replay draws what the step would have drawn otherwise.
+filled before each replay, and the generator is seeded again: a replay draws what the step would have drawn otherwise.
 
 Source: https://docs.pytorch.org/docs/stable/notes/cuda.html, CUDA graphs.
 """

@@ -38,7 +38,7 @@ class Checkpoints:
     def save(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
         """Commits named groups of tensors (a .safetensors file each) and a JSON state.
 
-        The folder above must be there: a run that was deleted is not made anew.
+        The folder above must be there: a run that was deleted is not made again.
 
         Raises: ResourceError if the disk is full or not writable; the checkpoints before stay as they were. As
         `places.guard` where the folder above is gone, or a link stands on the way.

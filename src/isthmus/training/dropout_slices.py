@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @final
 class SlicedDropout:
-    """The dropout layers of `model`. Inside `of(own, B)` each is given its samples amid a batch of B, so that it draws
+    """The dropout layers of `model`. Inside `of(own, B)` each is given its samples of a batch of B, so that it draws
     for all of them; layers that are handed something else than a row a sample draw as they are.
     """
 

@@ -163,7 +163,7 @@ class FlatGroup:
         return [dict(zip((*STATE, "step"), values, strict=True)) for values in named]
 
     def restore(self, states: Sequence[dict[str, Tensor]]) -> None:
-        """Takes up what `state` gave; a parameter without one starts anew."""
+        """Takes up what `state` gave; a parameter without one starts again."""
         for values, own in zip(states, self.state(), strict=True):
             for name, tensor in own.items():
                 tensor.copy_(values[name]) if name in values else tensor.zero_()

@@ -48,7 +48,7 @@ class TrainingMonitor:
         self.best_value = math.inf  # times sign: always lower is better
         self.best_weights: dict[str, Tensor] = {}
         self._begun_at: int | None = None if start_below is not None else 0
-        self._made = self.out is not None and self.out.is_dir()  # a folder that was there is not made anew
+        self._made = self.out is not None and self.out.is_dir()  # a folder that was there is not made again
 
     @property
     def epoch(self) -> int:
@@ -104,7 +104,7 @@ class TrainingMonitor:
     def save_checkpoint(self, tensors: Mapping[str, Mapping[str, Tensor]] | None = None, **state: Any) -> Path | None:
         """Commits weights, best weights and history into `out`, and writes `history.csv`.
 
-        A loop may add groups of `tensors` (its optimizer's) and `state`: its step, and its batch amid an epoch.
+        A loop may add groups of `tensors` (its optimizer's) and `state`: its step, and its batch within an epoch.
         """
         if self.out is None:
             return None

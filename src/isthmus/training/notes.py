@@ -31,7 +31,7 @@ def about_budget(training: TrainingConfig, n: int) -> list[str]:
     """Says where a budget in steps is far from whole epochs, of which training consists beyond the first."""
     per_epoch = -(-n // training.batch_size)
     if training.epochs is None and training.budget < per_epoch:
-        return []  # it ends amid the first
+        return []  # it ends within the first
     epochs = max(1, round(training.budget / per_epoch))
     off = abs(epochs * per_epoch - training.budget) / training.budget
     if training.epochs is not None or off <= 0.1:  # a tenth more or less is what nobody asks about

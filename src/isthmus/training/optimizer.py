@@ -65,7 +65,7 @@ def _by_rate(group: Group, slow: set[int]) -> list[Group]:
 def plan(settings: TrainingConfig, batches: int) -> tuple[int, int]:
     """(epochs, steps in each) where a pass over the data takes so many batches.
 
-    Epochs are whole, so that each sample counts alike; a budget below one pass ends amid it.
+    Epochs are whole, so that each sample counts alike; a budget below one pass ends within it.
     """
     if settings.epochs is None and settings.budget < batches:
         return 1, settings.budget

@@ -74,7 +74,7 @@ class TrainingStatistics:
 class Prepared:
     """All that is settled before the first step. `config` has no `auto` left; `said` are sentences for people.
 
-    `training_statistics` are handed on to the same data under other settings; of other data they are made anew.
+    `training_statistics` are handed on to the same data under other settings; of other data they are made again.
     """
 
     config: Config

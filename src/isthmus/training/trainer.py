@@ -117,8 +117,8 @@ class Trainer:
     def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: OnStep) -> Progress:
         """Trains to the end of the budget, of the patience, to a request or a signal; restores the best weights.
 
-        `on_epoch` gets the logged row, `on_step` is called every few steps. Where it is asked to finish amid an epoch,
-        the part of it that was trained is closed as an epoch of its own.
+        `on_epoch` gets the logged row, `on_step` is called every few steps. Asked to finish within an epoch,
+        it closes the part of it that was trained as an epoch of its own.
 
         Raises: DivergedError if the cost is not finite. The last checkpoint stays.
         """
@@ -172,7 +172,7 @@ class Trainer:
         self._save(force=self.is_done or self.requests.finishes)
 
     def _halt(self, stop: StopSignals) -> None:
-        """Saves amid an epoch: to end there after a signal, or to wait for as long as a pause takes."""
+        """Saves within an epoch: to end there after a signal, or to wait for as long as a pause takes."""
         self._save(force=True)
         if stop:
             self.progress.stopped_by, self.progress.exit_code = "interrupted", stop.exit_code
@@ -201,7 +201,7 @@ class Trainer:
                     self.requests.look()
             if progress.batch % LOOK_EVERY:  # stopped between two looks
                 self._look(rows, cost_sum)
-        finally:  # also where another process has ended amid a step, after which all steps before are saved
+        finally:  # also where another process has ended within a step, after which all steps before are saved
             progress.train_seconds += time.perf_counter() - begun
             progress.cost_sum = float(cost_sum)
             progress.penalty_sums = {name: float(value) for name, value in progress.penalty_sums.items()}

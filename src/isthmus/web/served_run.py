@@ -26,7 +26,7 @@ class ServedRun:
         self._lock = threading.Lock()
 
     def loaded(self) -> LoadedRun:
-        """The run, opened anew once it was trained on. Raises: ModelFileError while there is no trained model."""
+        """The run, opened again once it was trained on. Raises: ModelFileError while there is no trained model."""
         with self._lock:
             if self._bench is None or self._bench.run.is_replaced():
                 self._bench = LoadedRun(RunFolder(self.path))

@@ -1,6 +1,6 @@
 """How far a training is, read from its run folder alone: state, curves, and the sanity check of its last checkpoint.
 
-The training is another process, which knows nothing of this one; a server that starts anew reads the same folder.
+The training is another process, which knows nothing of this one; a server that starts again reads the same folder.
 """
 
 from __future__ import annotations

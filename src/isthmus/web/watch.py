@@ -49,7 +49,7 @@ def finish(request: Request) -> dict[str, Any]:
 async def _events(request: Request) -> AsyncIterator[str]:
     served, seen, quiet = request.app.state.served, None, 0.0
     found = _progress(request)
-    yield "retry: 1000\n\n"  # a browser tries again after a second, and gets everything anew
+    yield "retry: 1000\n\n"  # a browser tries again after a second, and gets everything again
     while not _closing(request) and not await request.is_disconnected():
         now = await run_in_threadpool(_stamp, served, found)
         if now != seen:

@@ -14,7 +14,7 @@ def cloud(n: int, center: float = 0.0, seed: int = 0, size: int = 6) -> torch.Te
 
 
 def by_scikit_learn(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[float, float]:
-    """Equations 1 and 2 of arXiv:1904.06991, written down anew."""
+    """Equations 1 and 2 of arXiv:1904.06991, written down again."""
 
     def covered(queries: np.ndarray, centers: np.ndarray) -> float:
         radii = NearestNeighbors(n_neighbors=k + 1).fit(centers).kneighbors(centers)[0][:, -1]

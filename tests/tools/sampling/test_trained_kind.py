@@ -59,7 +59,7 @@ def types(frame: Any) -> dict[str, Any]:
 
 @BOTH
 def test_rows_that_are_made_have_the_types_of_training(runs: dict[str, isthmus.Run], kind: str) -> None:
-    run, frame = isthmus.Run(runs[kind].path), FRAMES[kind]  # opened anew: types are kept with the model
+    run, frame = isthmus.Run(runs[kind].path), FRAMES[kind]  # opened again: types are kept with the model
     z = run.encode(frame)
     made = [run.sample(5), run.decode(z), run.decode(np.asarray(z)), run.interpolate(frame[:1], frame[1:2], steps=3)]
     for found in [*made, run.reconstruct(frame), run.impute(frame)]:

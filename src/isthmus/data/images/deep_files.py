@@ -56,7 +56,7 @@ class Planes(NamedTuple):
 def look_deep(path: Path) -> Deep | None:
     """What the header of the first frame says, or None for a file that Pillow reads whole, or not at all.
 
-    Raises: OSError for a TIFF that ends amid its pages.
+    Raises: OSError for a TIFF that ends within its pages.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)

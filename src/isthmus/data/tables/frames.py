@@ -136,7 +136,7 @@ def _moments(column: Any) -> pl.Series:
 
 class Table(NamedTuple):
     """Features (N, k) as uint8, float32 or float64, labels as text, numbers of the rows kept, which columns have whole
-    numbers that float32 rounds, and groups as text. `loses_digits` says that it is to be read anew, as float64.
+    numbers that float32 rounds, and groups as text. `loses_digits` says that it is to be read again, as float64.
     """
 
     matrix: np.ndarray

@@ -169,7 +169,7 @@ def about_out_of_date(run: RunFolder) -> list[str]:
         return []
     names, them = ", ".join(old), "them" if len(old) > 1 else "it"
     how = f"`isthmus feature learn {shell_word(run.path)} NAME …`"
-    return [f"left out: {names}, learned before {run.path} was trained on; {how} learns {them} anew"]
+    return [f"left out: {names}, learned before {run.path} was trained on; {how} learns {them} again"]
 
 
 def usual_out(run: RunFolder) -> Path:

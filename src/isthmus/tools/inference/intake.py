@@ -35,7 +35,7 @@ def read_input(
     `target`, what should come out of it, pairs of both.
 
     Tables are matched by column name; gray images become color ones for a color model and the other way round, which
-    the notes say. `settings` are reading options that were given anew, such as `{"resize": "28"}`.
+    the notes say. `settings` are reading options that were given again, such as `{"resize": "28"}`.
 
     Raises: DataError for other sizes or columns, with the fix.
     """
@@ -134,7 +134,7 @@ def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) 
 
 
 def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
-    """How data for the run is read: as its training data was, but for what is given anew."""
+    """How data for the run is read: as its training data was, but for what is given again."""
     whole = {"limit": None, "validation": None, "test": None, "target": None}
     whole |= {"stream": "auto", "buffer": None, "held": None, "memory": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:

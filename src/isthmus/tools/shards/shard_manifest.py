@@ -23,7 +23,7 @@ FORMAT = 1
 class ShardManifest:
     """What the folder `out` holds: the `about` of its making, and an entry for each shard that was written whole.
 
-    `about` has the task, the run, the checksum of its weights and the options; what was made otherwise is made anew.
+    `about` has the task, the run, the checksum of its weights and the options; what was made otherwise is made again.
     """
 
     out: Path
@@ -82,7 +82,7 @@ def _made_by(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The manifest; empty where there is none that can be understood, so that all is written anew."""
+    """The manifest; empty where there is none that can be understood, so that all is written again."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         entries = known["shards"].values()

@@ -1,4 +1,4 @@
-// A training as it goes on: the server reads the run folder and sends what is new; after a break all is sent anew.
+// A training as it goes on: the server reads the run folder and sends what is new; after a break all is sent again.
 import { ask, latest, make, one, say, state } from "./state.js";
 
 const TOLD = {
