@@ -24,7 +24,8 @@ class TableColumn:
     written, and the one value of a constant. `decimals` are the digits after the point of a number (None: as many as
     it takes). `format` is how a time is written, `zone` what follows it (`Z`, `+01:00`), and `step` the seconds that
     its values are multiples of. `pooled` says that levels too rare to learn were put together as `OTHER`. `dtype` is
-    the type of the column in a frame (`data/tables/column_types.py`), "" where it is one of a file.
+    the type of the column in a frame (`data/tables/column_types.py`), "" where it is one of a file. `template` is what
+    stands around the numbers of a column, `#` being the number: `$#`, `# kg`; "" for plain ones.
     """
 
     name: str
@@ -37,6 +38,7 @@ class TableColumn:
     step: float = 1.0
     pooled: bool = False
     dtype: str = ""
+    template: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,24 @@ Expected = Sequence[str] | Schema  # the columns of a trained model: their names
 
 
 def _check(column: TableColumn) -> None:
-    texts = (column.name, column.kind, column.why, column.format, column.zone, column.dtype, *column.levels)
+    texts = (
+        column.name,
+        column.kind,
+        column.why,
+        column.format,
+        column.zone,
+        column.dtype,
+        column.template,
+        *column.levels,
+    )
     if not all(isinstance(text, str) for text in texts) or column.kind not in (*KINDS, "constant"):
         raise ValueError(f"the schema holds a column of the kind {column.kind!r}")
     if not (isinstance(column.step, int | float) and math.isfinite(column.step) and column.step > 0):
         raise ValueError(f"the step of times {column.step!r} is no positive number")
     if column.decimals is not None and not (type(column.decimals) is int and 0 <= column.decimals <= 20):
         raise ValueError(f"{column.decimals!r} are no digits after the point")
+    if column.template and column.template.count("#") != 1:
+        raise ValueError(f"{column.template!r} does not say where the number of a column stands")
     if column.kind == "yes-no" and len(column.levels) != 2:
         raise ValueError(f"a yes-no column has {len(column.levels)} levels")
 

@@ -16,6 +16,7 @@ from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import OTHER, Schema, TableColumn
 from isthmus.data.tables.cells import Style
 from isthmus.data.tables.kind_finding import allowed, missing_texts
+from isthmus.data.tables.number_units import numbers_with
 from isthmus.data.tables.text_cells import Columns, TextCells, columns_of
 from isthmus.data.tables.times import seconds_of, texts_of, to_seconds, to_text
 from isthmus.errors import DataError
@@ -165,7 +166,7 @@ def as_texts(cells: pl.Series) -> pl.Series:
 
 
 def _numbers(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:
-    return cells.numbers(style)
+    return numbers_with(cells.levels, column.template, style) if column.template else cells.numbers(style)
 
 
 def _times(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:

@@ -44,11 +44,12 @@ def library_of(frame: Any) -> str:
 
 
 def typed(schema: Schema, frame: Any) -> Schema:
-    """The schema with the types that its columns have in a frame."""
+    """The schema with the types that its columns have in a frame, but for numbers that are texts there, such as $12."""
     if isinstance(frame, pl.LazyFrame):
         frame = frame.head(0).collect()
     texts = {str(name): text_of(frame[name]) for name in frame.columns}
-    return Schema(tuple(replace(column, dtype=texts.get(column.name, "")) for column in schema.columns))
+    kept = {column.name: "" if column.template else texts.get(column.name, "") for column in schema.columns}
+    return Schema(tuple(replace(column, dtype=kept[column.name]) for column in schema.columns))
 
 
 def text_of(column: Any) -> str:

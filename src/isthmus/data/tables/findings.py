@@ -9,8 +9,10 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.numeric import blocks
+from isthmus.data.schema import asked_kinds
 from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.tables.columns import quoted
+from isthmus.data.tables.number_units import template_of
 from isthmus.errors import DataError
 from isthmus.wording import counted, plural, printable
 
@@ -47,6 +49,7 @@ class Findings:
         self.first_missing: dict[int, tuple[int, str]] = {}
         self.times: dict[int, str] = {}  # of columns of times: one, as they are written
         self.wholes: set[int] = set()  # columns of counts
+        self.templates: dict[int, str] = {}  # of columns of numbers that are written as $12: `TableColumn.template`
         self.counts_asked = False  # whether another kind may be named for them
         self.n_rows = self.n_rows_bad = self.n_rows_missing = self.n_kept = 0
 
@@ -190,9 +193,17 @@ class Findings:
         """The option that would read all bad cells outside of some columns, if there is one."""
         if self.counts_asked and self.n_bad and self._only_fractions(without):
             return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted({*self.n_bad} - {*without}))
-        cells = (text for c, found in self.bad.items() if c not in without for _, text in found[:PROBED])
+        examples = {c: [text for _, text in found[:PROBED]] for c, found in self.bad.items() if c not in without}
+        if examples and all(self._may_be_numbers(c, texts) for c, texts in examples.items()):
+            return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted(examples))
+        cells = (text for texts in examples.values() for text in texts)
         wanted = {reason(text, self.style).fix for text in cells}
         return wanted.pop() if len(wanted) == 1 else None
+
+    def _may_be_numbers(self, column: int, texts: Sequence[str]) -> bool:
+        """Whether the bad cells are numbers with a unit around them, which reading as numbers was not yet asked for."""
+        asked = asked_kinds(self.options.kinds).get(self.columns[column])
+        return asked is None and column not in self.times and template_of(texts, self.style) is not None
 
     def _only_fractions(self, without: Sequence[int]) -> bool:
         """Whether all bad cells are numbers where a count was expected."""
@@ -211,6 +222,8 @@ class Findings:
         """Why a cell cannot be used, to follow it in a sentence."""
         if column in self.times:
             return f'is not a time such as "{printable(self.times[column])}"'
+        if column in self.templates:
+            return f'is not a number such as "{printable(self.templates[column].replace("#", "12"))}"'
         if column in self.wholes and self.style.is_number(text.strip()):
             return "is not a count, which is a whole number from 0 on"
         return reason(text, self.style).words

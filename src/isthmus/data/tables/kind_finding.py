@@ -12,6 +12,7 @@ import polars as pl
 from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
+from isthmus.data.tables.number_units import numbers_with, template_of
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
 from isthmus.data.tables.times import TimeFormat, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
@@ -56,7 +57,8 @@ def _column(name: str, column: pl.Series | TextCells, style: Style, asked: str |
         return _of_numbers(name, column.cast(pl.Float64).fill_nan(None).drop_nulls().to_numpy())
     cells = column if isinstance(column, TextCells) else TextCells.of(_as_text(column))
     if asked is not None:
-        return replace(_asked(name, cells, style, asked), why="as you asked")
+        found = _asked(name, cells, style, asked)
+        return replace(found, why=f"as you asked{_written_as(found.template)}")
     known = _known(cells, numbers=True)
     if not known.any():
         return TableColumn(name, "constant", "every cell is empty")
@@ -70,6 +72,12 @@ def _column(name: str, column: pl.Series | TextCells, style: Style, asked: str |
     if share < MOSTLY and _are_written_otherwise(cells.head(known, PROBED), style):
         return TableColumn(name, "number", "numbers that are written in another way")
     return _of_texts(name, cells, share)
+
+
+def _written_as(template: str) -> str:
+    """How numbers are written, and that they come back without it."""
+    shown = "in brackets where they are negative" if template == "#" else f'written as "{template.replace("#", "12")}"'
+    return f", {shown}; given back as plain numbers" if template else ""
 
 
 def _as_text(column: pl.Series) -> pl.Series:
@@ -200,6 +208,8 @@ def _of_texts(name: str, cells: TextCells, share: float) -> TableColumn:
     beside = f"; {share:.0%} of the cells are numbers" if share >= 1 - MOSTLY else ""
     if share >= MOSTLY:
         beside = f"; digits with zeros in front; if they are numbers, --column {name}=number"
+    elif template := template_of(texts.head(PROBED).to_list(), Style()):
+        beside = f'; if they are numbers such as "{template.replace("#", "12")}", --column {name}=number'
     if len(counts) == n and n >= ID_ROWS and (are_named_so(name) or _evenly_numbered(texts)):
         return TableColumn(name, "id", f'names of the rows, all different, such as "{texts[0]}"')
     repeated = counts.filter(pl.col("count") > 1)["count"].sum()
@@ -248,10 +258,12 @@ def _asked(name: str, cells: TextCells, style: Style, asked: str) -> TableColumn
             form = form or TimeFormat("%Y-%m-%d", "")
             seconds = to_seconds(cells.of_levels(known), form.pattern)
             return TableColumn(name, kind, format=form.pattern, zone=form.zone, step=step_of(seconds, form.zone))
-    values = cells.spread(np.where(known, cells.numbers(style), np.nan))
+    template = template_of(cells.head(known, PROBED).to_list(), style) or ""
+    numbers = numbers_with(cells.levels, template, style) if template else cells.numbers(style)
+    values = cells.spread(np.where(known, numbers, np.nan))
     values = values[np.isfinite(values)]
     decimals = _decimals(values) if kind == "number" and len(values) else None
-    return TableColumn(name, kind, decimals=decimals)
+    return TableColumn(name, kind, decimals=decimals, template=template)
 
 
 def allowed(column: TableColumn, values: np.ndarray) -> np.ndarray:

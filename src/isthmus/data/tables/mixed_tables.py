@@ -147,6 +147,7 @@ def mixed_samples(
     raw = to_raw(columns, schema, found.style)
     findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
     findings.wholes = {list(findings.columns).index(c.name) for c in schema.columns if c.kind == "count"}
+    findings.templates = {list(findings.columns).index(c.name): c.template for c in schema.columns if c.template}
     findings.counts_asked = not predicting
     kept = _kept(raw, found, findings, options, modeled)
     notes += (*findings.conclude(), *_about_columns(schema, findings, predicting=predicting))
