@@ -13,6 +13,7 @@ import torch
 
 from isthmus.config import SPELLED, DataConfig
 from isthmus.data.arrays.array_files import read_npy
+from isthmus.data.images.pixels import FORMATS
 from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
 from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import read_table
@@ -32,6 +33,7 @@ from isthmus.tools.inference.cleaned_files import told
 from isthmus.tools.inference.frame_saving import save_frames
 from isthmus.tools.inference.photographs import Wish, denoise_photographs, photographs_of
 from isthmus.tools.inference.picking import pick
+from isthmus.tools.inference.refused_files import SAVE_AGAIN
 from isthmus.tools.inference.rows_given_back import reconstruct_series
 from isthmus.tools.inference.written import TABLES, Written, keep_inputs
 from isthmus.wording import counted, printable
@@ -143,9 +145,16 @@ def denoise_with_photo(
         images = np.load(source, allow_pickle=False)
         write_atomic(out, lambda part: np.save(part, model.denoise(images, _given(strength)), allow_pickle=False))
         return Written(out, 1 if images.ndim == 2 else len(images), ())
+    raise _nothing_to_clean(source)
+
+
+def _nothing_to_clean(source: Path) -> DataError:
+    if source.is_file() and source.suffix != ".npy":
+        message = f"{printable(source)} is not an image of a format that is read ({', '.join(FORMATS)})."
+        return DataError("DATA-FILE", message, fix=SAVE_AGAIN)
     what = "there is nothing" if not source.exists() else "there are no image files"
     message = f"{what} at {printable(source)} that photo could denoise."
-    raise DataError("DATA-FILE", message, fix="name an image, a folder of images, or a .npy array with a .npy for -o")
+    return DataError("DATA-FILE", message, fix="name an image, a folder of images, or a .npy array with a .npy for -o")
 
 
 def _given(strength: float | None) -> float:

@@ -15,7 +15,7 @@ from isthmus.wording import printable
 MOVE_AWAY = "take these files out of the folder"
 FILL = "fill these pixels, for example with np.nan_to_num"
 COPY_AGAIN = "copy or export the file again"
-SAVE_ANEW = "save it as PNG or TIFF"
+SAVE_AGAIN = "save it as PNG or TIFF"
 
 
 class Refused(NamedTuple):
@@ -43,7 +43,7 @@ def refused(path: Path, error: Exception) -> Refused:
     if larger := re.search(r"--max-pixels \d+", why):
         return Refused(why, f"pass {larger[0]}")
     fixes = {NOT_FINITE: FILL, "is damaged or cut": COPY_AGAIN, "is empty": COPY_AGAIN}
-    return Refused(why, next((fix for begin, fix in fixes.items() if why.startswith(begin)), SAVE_ANEW))
+    return Refused(why, next((fix for begin, fix in fixes.items() if why.startswith(begin)), SAVE_AGAIN))
 
 
 __all__ = ["Refused", "not_done", "refused"]
