@@ -30,8 +30,8 @@ from isthmus.tools.editing.directions import (
 from isthmus.tools.editing.features import Feature
 from isthmus.tools.editing.levels import levels_of, turned
 from isthmus.tools.editing.present_features import have_already, sentence
-from isthmus.tools.inference.apply import write_samples
 from isthmus.tools.inference.picking import parted, pick
+from isthmus.tools.inference.sample_writing import write_samples
 from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.classifier import classifier_of
 from isthmus.tools.sampling.made import Made, visible

@@ -14,7 +14,6 @@ import torch
 from isthmus.config import SPELLED, DataConfig
 from isthmus.data.arrays.array_files import read_npy
 from isthmus.data.images.pixels import FORMATS
-from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
 from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import read_table
 from isthmus.data.tables.writing import about_formulas, without_apostrophes, write_table
@@ -26,15 +25,15 @@ from isthmus.models.photo import PhotoDenoiser
 from isthmus.models.piecewise import PiecewiseModel, WholeImageModel
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
-from isthmus.system.outputs import claimed, refuse_existing, refuse_inputs
+from isthmus.system.outputs import refuse_inputs
 from isthmus.system.progress import tell
 from isthmus.system.workers import Progress
 from isthmus.tools.inference.cleaned_files import told
-from isthmus.tools.inference.frame_saving import save_frames
 from isthmus.tools.inference.photographs import Wish, denoise_photographs, photographs_of
 from isthmus.tools.inference.picking import pick
 from isthmus.tools.inference.refused_files import SAVE_AGAIN
 from isthmus.tools.inference.rows_given_back import reconstruct_series
+from isthmus.tools.inference.sample_writing import write_samples
 from isthmus.tools.inference.written import TABLES, Written, keep_inputs
 from isthmus.wording import counted, printable
 
@@ -247,53 +246,4 @@ def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | N
     return np.asarray(z, np.float32), ids
 
 
-def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source: Path) -> Written:
-    """Raw samples to `out`: .npy, a table, one image file, or a folder of images under their own names."""
-    raw, said = np.asarray(raw), samples.notes
-    if out.suffix == ".npy":
-        ordered = _in_order_of(source, raw)
-        write_atomic(out, lambda part: np.save(part, ordered, allow_pickle=False))
-        return Written(out, len(raw), said)
-    if out.suffix in TABLES:
-        labels = {}
-        if samples.labels is not None and samples.label_column:
-            labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
-        columns = labels | run.model.preprocess.cells(raw, samples.columns)
-        write_table(out, columns)
-        return Written(out, len(raw), (*said, *about_formulas(out, columns)))
-    if not samples.is_image:
-        raise UsageError(
-            "USAGE-OUT",
-            f"a table cannot be written as {out.suffix or 'a folder'}.",
-            fix="name a .csv or .parquet file with -o",
-        )
-    stored_as, raw = run.model.preprocess.stored_as, run.model.preprocess.as_kept(raw)
-    if out.suffix and len(raw) == 1 and not source.is_dir():
-        target = lossless_path(out, raw[0], **stored_as)
-        refuse_inputs(target, source)
-        refuse_existing(target, out)
-        return Written(save_image(out, raw[0], **stored_as), 1, said)
-    if saved := save_frames(run.model.preprocess, samples, raw, out, source):
-        return Written(saved, len(raw), said)
-    if out.suffix and not out.is_dir():
-        raise UsageError(
-            "USAGE-OUT",
-            f"{counted(len(raw), 'image')} cannot be written into one {out.suffix} file.",
-            fix="name a folder, a .npy or a .csv file with -o",
-        )
-    ids = [samples.id_of(i) for i in range(len(raw))]
-    names = [name if Path(name).suffix else f"{name}.png" for name in ids]
-    with claimed(out, image_paths(out, raw, names, **stored_as)):
-        saved = save_images(out, raw, names, **stored_as)
-    return Written(out, len(raw), (*said, *saved.notes))
-
-
-def _in_order_of(source: Path, raw: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) with their channels last where the array that they were made of has them there."""
-    if raw.ndim != 4 or source.suffix != ".npy" or not source.is_file():
-        return raw
-    last, given = np.moveaxis(raw, 1, -1), np.load(source, mmap_mode="r", allow_pickle=False).shape
-    return last if given != raw.shape and given in {last.shape, last.shape[1:]} else raw
-
-
-__all__ = ["Written", "decode", "denoise", "encode", "read_codes", "reconstruct", "write_samples"]
+__all__ = ["decode", "denoise", "denoise_with_photo", "encode", "read_codes", "reconstruct"]

@@ -17,8 +17,8 @@ from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.system.outputs import claimed, free_path
 from isthmus.system.progress import tell
-from isthmus.tools.inference.apply import write_samples
 from isthmus.tools.inference.picking import parted, pick_one
+from isthmus.tools.inference.sample_writing import write_samples
 from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.interpolation import refuse_discrete
 from isthmus.tools.sampling.made import Made, about_columns, refuse_suffix, visible
