@@ -67,6 +67,13 @@ def test_whole_numbers_stay_within_what_they_count() -> None:
     assert [values.dtype.kind for values in columns.values()] == ["i", "i", "i", "f"]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.float32])
+def test_arrays_of_any_type_and_without_rows_are_taken(dtype: type) -> None:
+    x = np.array([[0, 3], [1, 200]], dtype)
+    assert plain_columns(x) == PlainColumns((0, 0), (0.0, 0.0), (1.0, None))
+    assert plain_columns(x[:0]).decimals == (0, 0)
+
+
 def test_a_model_keeps_them_and_one_of_before_goes_without() -> None:
     p = fit_preprocess(Samples(np.array([[1, 0.5], [2, 1.5], [4, 0.5]], np.float32), "t"), "auto")
     assert p.plain == PlainColumns((0, 1), (0.0, None), (None, None))

@@ -70,8 +70,9 @@ def plain_columns(x: np.ndarray) -> PlainColumns:
     for part in (x[:PROBED], *blocks(x)):
         while (more := ~_are_written(part, decimals)).any():
             decimals[more] += 1
-        least = np.fmin(least, np.fmin.reduce(part, axis=0, initial=np.inf))
-        most = np.fmax(most, np.fmax.reduce(part, axis=0, initial=-np.inf))
+        if len(part):
+            least = np.fmin(least, np.fmin.reduce(part, axis=0))
+            most = np.fmax(most, np.fmax.reduce(part, axis=0))
     counts = (decimals == 0) & (least >= 0)
     return PlainColumns(
         tuple(int(d) if d <= MOST_DECIMALS else None for d in decimals),
