@@ -14,6 +14,7 @@ from isthmus.data.read import read
 from isthmus.data.tables.cells import PLAIN, Style
 from isthmus.data.tables.number_units import numbers_with, template_of
 from isthmus.errors import DataError
+from isthmus.tools.inference.imputation import impute
 
 
 def test_what_was_written_around_numbers_is_taken_away() -> None:
@@ -46,6 +47,8 @@ def test_what_was_written_around_numbers_is_taken_away() -> None:
         ["2026-01-02", "2026-01-03"],
         ["oak", "elm"],
         ["1.5 kg", "200 g"],
+        ["1.5e5", "2.5e5"],  # the e5 is of the number
+        ["1.5E-05", "0.1"],
         [],
     ],
 )
@@ -84,3 +87,40 @@ def test_fault_21_another_currency_than_in_training_is_refused(tmp_path: Path) -
     assert run.sample(3)["price"].dtype == pl.Float64
     with pytest.raises(DataError, match=r'row 1, column "price": "€5.00" is not a number such as "\$12"'):
         run.encode(frame.head(3).with_columns(price=pl.Series(["€5.00", "$5.00", "$6.00"])))
+
+
+def test_fault_21_exponents_are_no_units(tmp_path: Path) -> None:
+    path = tmp_path / "small.csv"
+    path.write_text("\n".join(["size,tree", *(f"{i}.5e-05,{'oak' if i % 2 else 'elm'}" for i in range(1, 41))]) + "\n")
+    found = read(path, DataConfig(kinds=("size=number",))).train
+    np.testing.assert_array_equal(found.x[:, 0], [float(f"{i}.5e-05") for i in range(1, 41)])
+
+
+@pytest.mark.parametrize(("ending", "shown"), [("K", "12 K"), (" %", "12%"), (" Mio", "12 Mio")])
+def test_fault_21_numbers_at_two_scales_are_told(tmp_path: Path, ending: str, shown: str) -> None:
+    """1.5K beside 900: whether the 900 are thousands too, nobody can say; 0 is 0 at any scale."""
+    path = tmp_path / "sales.csv"
+    rows = [f"{'oak' if i % 2 else 'elm'},{i}.5{ending}" for i in range(120)]
+    path.write_text("\n".join(["tree,sold", *rows, "oak,0", "elm,900"]) + "\n")
+    asked = DataConfig(kinds=("sold=number",))
+    with pytest.raises(DataError, match=f'row 123, column "sold": "900" is not a number such as "{shown}"'):
+        read(path, asked)
+    path.write_text("\n".join(["tree,sold", *rows, "oak,0"]) + "\n")
+    assert read(path, asked).train.x[:, 1].tolist() == [*(i + 0.5 for i in range(120)), 0]
+
+
+def test_fault_21_gaps_are_filled_as_the_column_is_written(tmp_path: Path) -> None:
+    """A plain 51.2 beside percentages would be 5,120 % for a spreadsheet."""
+    rng = np.random.default_rng(0)
+    shares = ["" if i % 9 == 0 else f"{v:.1f} %" for i, v in enumerate(rng.normal(50, 9, 90))]
+    table = pl.DataFrame({"share": shares, "size": rng.normal(size=90).round(2)})
+    table.write_csv(tmp_path / "shop.csv")
+    run = isthmus.train(tmp_path / "shop.csv", out=tmp_path / "run", kinds=["share=number"], steps=5, threads=1)
+    impute(run, tmp_path / "shop.csv", tmp_path / "filled.csv")
+    pandas = pytest.importorskip("pandas")
+    frames = table, pandas.DataFrame(table.to_dict(as_series=False))
+    cells = [run.impute(frame)["share"].to_list() for frame in frames]
+    for found in (pl.read_csv(tmp_path / "filled.csv")["share"].to_list(), *cells):
+        assert [cell for cell, given in zip(found, shares, strict=True) if given] == [cell for cell in shares if cell]
+        assert all(cell.endswith("%") and 0 < float(cell.rstrip(" %")) < 100 for cell in found)
+    assert np.isfinite(run.score(run.impute(table)).score).all()

@@ -10,6 +10,7 @@ import polars as pl
 
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cell_conversion import to_texts
+from isthmus.data.tables.number_units import written_with
 from isthmus.data.tables.times import moments_of
 
 
@@ -47,12 +48,21 @@ def filled_frame(frame: Any, values: np.ndarray, gaps: np.ndarray, schema: Schem
         if not gaps[:, k].any():
             continue
         given: Any = frame[column.name]
-        instead = column_like(values[:, k], column, given)
+        instead = _beside_given(column_like(values[:, k], column, given), column)
         if isinstance(found, pl.DataFrame):
             found = found.with_columns(put(given, instead, gaps[:, k]).alias(column.name))
         else:
             found[column.name] = given.astype(instead.dtype).where(~gaps[:, k], instead)
     return found
+
+
+def _beside_given(made: Any, column: TableColumn) -> Any:
+    """Numbers as texts (polars, pandas) written as the others of their column are, $12; anything else as it is."""
+    is_polars = isinstance(made, pl.Series)
+    if not column.template or (is_polars and made.dtype != pl.String):
+        return made
+    texts = [written_with(value, column.template) if isinstance(value, str) else value for value in made.to_list()]
+    return pl.Series(made.name, texts, dtype=pl.String) if is_polars else type(made)(texts, made.index, name=made.name)
 
 
 def column_like(values: np.ndarray, column: TableColumn, given: Any) -> Any:

@@ -18,7 +18,11 @@ from isthmus.data.tables.cells import CURRENCY, Style, numbers_of_texts
 MOSTLY = 0.95  # of the cells have the same around them, else it says nothing of the column
 CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|KRW|TRY|Rs|kr|zł"
 _MONEY = rf"(?:[A-Z]{{0,2}}[{CURRENCY}]|{CODES})"
-_LETTERS = r"[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/·*^-]{0,9}"  # of a unit of measurement
+# Of a unit of measurement; the e5 of 1.5e5 is none.
+_LETTERS = r"(?![eE]-?\d)[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/·*^-]{0,9}"
+# Endings that say how large the number is: 1.5K is no 1.5, and 5% may stand beside 0.05. Of a column in which some
+# numbers have such an ending and others have none, it is not known how these are meant.
+SCALES = {"%", "‰", "k", "K", "M", "G", "B", "T", "mn", "bn", "Mio", "Mrd"}
 _NUMBER = r"\d(?:[\d.,'\u00a0\u202f ]*\d)?\.?|\.\d+"
 _CELL = re.compile(
     rf"(?P<open>\()?(?P<sign>[-+−])?(?P<before>{_MONEY})?\s*(?P<inner>[-+−])?(?P<number>{_NUMBER})"
@@ -52,26 +56,35 @@ def _template(match: re.Match[str]) -> str:
 def numbers_with(levels: pl.Series, template: str, style: Style) -> np.ndarray:
     """(L,) float64 of texts with or without what the template says, NaN where one is no such number.
 
-    Brackets, and a minus before or after the sign of a currency, make it negative. Money may group its thousands.
+    Brackets, and a minus before or after the sign of a currency, make it negative. Money may group its thousands. Where
+    some end as one of `SCALES`, all must, but 0, which is the same at any scale.
     """
     before, _, after = (part.strip() for part in template.partition("#"))
     if re.fullmatch(_MONEY, before or after) and style.thousands is None:
         style = style._replace(thousands="," if style.decimal == "." else ".")
     around = rf"^(\()?\s*([-+−])?\s*(?:{re.escape(before)})?\s*([-+−])?\s*([\d.,'\x{{a0}}\x{{202f}} ]*?)\s*"
-    around += rf"(?:{re.escape(after)})?\s*(\))?$"
+    around += rf"({re.escape(after)})?\s*(\))?$"
     parts = levels.to_frame("cell").select(
         opened=pl.col("cell").str.extract(around, 1).is_not_null(),
         first=pl.col("cell").str.extract(around, 2),
         second=pl.col("cell").str.extract(around, 3),
         number=pl.col("cell").str.extract(around, 4),
-        closed=pl.col("cell").str.extract(around, 5).is_not_null(),
+        ended=pl.col("cell").str.extract(around, 5).is_not_null(),
+        closed=pl.col("cell").str.extract(around, 6).is_not_null(),
     )
     values = numbers_of_texts(parts["number"].fill_null(""), style)
     signs = [parts[name].fill_null("").to_numpy() for name in ("first", "second")]
     opened, closed = parts["opened"].to_numpy(), parts["closed"].to_numpy()
     negative = opened | np.isin(signs[0], ("-", "−")) | np.isin(signs[1], ("-", "−"))
     odd = (opened != closed) | ((signs[0] != "") & (signs[1] != "")) | (opened & ((signs[0] != "") | (signs[1] != "")))
+    if after in SCALES and parts["ended"].any():
+        odd |= ~parts["ended"].to_numpy() & (values != 0)
     return np.where(odd, np.nan, np.where(negative, -values, values))
 
 
-__all__ = ["numbers_with", "template_of"]
+def written_with(number: str, template: str) -> str:
+    """A number as a column writes its own, `""` for a gap; as it is without a template."""
+    return template.replace("#", number) if template and number else number
+
+
+__all__ = ["numbers_with", "template_of", "written_with"]

@@ -19,6 +19,7 @@ from isthmus.data.tables.cell_conversion import to_raw, to_texts
 from isthmus.data.tables.cell_reading import read_cells
 from isthmus.data.tables.cells import Style
 from isthmus.data.tables.given_columns import filled_frame, in_type, put
+from isthmus.data.tables.number_units import written_with
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled, linear_fill
@@ -209,8 +210,8 @@ def _filled(cells: pl.Series, made: np.ndarray, gaps: np.ndarray, column: TableC
     if cells.dtype != pl.String:
         return put(cells, in_type(made, column, cells.dtype), gaps)
     comma = style.decimal == "," and column.kind == "number"
-    texts = to_texts(made, column)
-    return put(cells, pl.Series([text.replace(".", ",") for text in texts] if comma else texts), gaps)
+    texts = [text.replace(".", ",") if comma else text for text in to_texts(made, column)]
+    return put(cells, pl.Series([written_with(text, column.template) for text in texts], dtype=pl.String), gaps)
 
 
 def sentences(
