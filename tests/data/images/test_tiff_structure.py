@@ -34,6 +34,9 @@ LAYOUTS: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "signed": ((DEEP[0].astype(np.int16) - 1024), {}),
     "32 bits": (DEEP[0].astype(np.uint32) * 4097, {}),
     "signed bytes": (GRAY.view(np.int8), {}),
+    "64 bits, up to the largest": (np.where(DEEP[0] > 4000, np.uint64(2**64 - 1), DEEP[0]).astype(np.uint64), {}),
+    "64 bits, signed": (np.where(DEEP[0] > 4000, np.int64(2**63 - 1), DEEP[0]).astype(np.int64), {}),
+    "colors and near infrared": (DEEP[[0, 1, 2, 0]], {"photometric": "rgb", "extrasamples": ["unspecified"]}),
     "double": (DEEP[0] / 7.0, {}),
     "half": ((DEEP[0] / 4096).astype(np.float16), {}),
 }  # fmt: skip
@@ -134,3 +137,9 @@ def test_fault_157_pages_that_go_round_in_a_circle_are_told(tmp_path: Path) -> N
     (tmp_path / "b.tif").write_bytes(data)
     with pytest.raises(OSError, match="page 4 is an earlier one again"):
         refuse_cut(tmp_path / "b.tif")
+
+
+def test_white_of_12_bits_is_4095(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", DEEP[0, :, :44], bitspersample=12, photometric="miniswhite")
+    (frame,) = Photograph(tmp_path / "a.tif").frames()
+    np.testing.assert_array_equal(frame.pixels[0], 4095 - DEEP[0, :, :44])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import isthmus
 import tiny
 from isthmus.api import Run
 from isthmus.errors import UsageError
+from isthmus.tools.anomaly.detector import Scores
 from isthmus.tools.anomaly.score_table import score
 
 SETTINGS: dict[str, Any] = tiny.SMALL | {"epochs": 2, "batch_size": 16}
@@ -68,6 +70,24 @@ def test_it_is_found_once_and_only_if_asked(made: tuple[Run, pl.DataFrame, Path]
     assert (len(found), asked) == (5, [])  # five arrays, as before
     assert found.blame is found.blame
     assert asked == [4]
+
+
+@pytest.mark.parametrize("made", ["numbers"], indirect=True)
+def test_blame_is_of_what_was_scored(made: tuple[Run, pl.DataFrame, Path]) -> None:
+    """Whatever the caller writes into the array before it is asked for."""
+    run, frame, _ = made
+    x = np.array(frame[:4].to_numpy(), np.float32, order="C")  # as the model takes it, without a copy
+    expected, found = run.score(x.copy()).blame, run.score(x)
+    x[:] = 9e3
+    np.testing.assert_array_equal(found.blame, expected)
+
+
+def test_scores_go_to_another_process(made: tuple[Run, pl.DataFrame, Path]) -> None:
+    run, frame, _ = made
+    found = run.score(frame[:4])
+    sent = pickle.loads(pickle.dumps(found))  # noqa: S301 - as joblib and multiprocessing do
+    assert type(sent) is Scores
+    np.testing.assert_array_equal(sent.score, found.score)
 
 
 def test_images_have_no_columns(digit_run: Run, digits: Any) -> None:

@@ -18,7 +18,7 @@ COMPRESSIONS = {1: None, 5: "lzw", 32773: "packbits", 34925: "lzma", 50000: "zst
 LARGEST_CLASSIC = 2**32 - 2**25  # bytes: a file of 4 GB needs larger offsets, and its tags some room
 ASSOCIATED, PLANAR = 1, 2  # transparency that colors are multiplied by; bands one after the other
 COLORS_OF = {"miniswhite": 1, "minisblack": 1, "rgb": 3, "separated": 4}  # bands by TIFF's word for them
-NAMES = {0: "miniswhite", 5: "separated"}  # of photometric interpretations that stay
+NAMES = {0: "miniswhite", 2: "rgb", 5: "separated"}  # of photometric interpretations that stay
 OF_LAYOUT = {"colors", "premultiplied", "planar"}  # settings that tifffile is told in other words
 Page = tuple[np.ndarray, np.ndarray | None]  # pixels (C, H, W) and transparency (H, W)
 TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)  # of a TIFF: description, make, model, software, date, artist, rights
@@ -51,8 +51,10 @@ def as_stored(values: np.ndarray, stored: str) -> np.ndarray:
     kind = np.dtype(stored)
     if kind.kind == "f":
         return values.astype(kind)
-    ends = np.iinfo(kind)
-    return np.rint(values.astype(np.float64)).clip(ends.min, ends.max).astype(kind)
+    ends, rounded = np.iinfo(kind), np.rint(values.astype(np.float64))
+    below = np.nextafter(2.0 ** (ends.bits - (kind.kind == "i")), 0)  # the largest of 64 bits is no double
+    found = rounded.clip(ends.min, min(ends.max, below)).astype(kind)
+    return np.where(rounded >= ends.max, kind.type(ends.max), found)
 
 
 def _is_big(path: Path) -> bool:
@@ -113,9 +115,9 @@ def _laid_out(pixels: np.ndarray, alpha: np.ndarray | None, about: dict[str, Any
 
 
 def _colors(pixels: np.ndarray, about: dict[str, Any]) -> str:
-    """What the bands mean, by TIFF's word: as in the file that they came from, where they are as many."""
+    """What the bands mean, by TIFF's word: as in the file that they came from, where they are as many or more."""
     bands, wanted = len(pixels), NAMES.get(about.get("colors", -1))
-    if wanted == "separated" and bands == COLORS_OF[wanted]:
+    if wanted in {"rgb", "separated"} and bands >= COLORS_OF[wanted]:
         return wanted
     if wanted == "miniswhite" and bands == 1 and pixels.dtype.kind == "u":
         return wanted

@@ -104,7 +104,7 @@ def values_of(page: Any) -> np.ndarray:
     if bits < BITS:
         values = values.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
     if color == WHITE_IS_ZERO and values.dtype.kind == "u":
-        return values.dtype.type(np.iinfo(values.dtype).max) - values
+        return values.dtype.type(2 ** max(bits, BITS) - 1) - values  # of 12 bits in 16, 4095
     return values
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +58,8 @@ def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
     sizes = [form.size or (reading.looks[i].height, reading.looks[i].width) for i in good]
     n_bytes = sum(h * w for h, w in sizes) * form.channels * np.dtype(form.dtype).itemsize
     refuse_too_large(2 * n_bytes, f"reading {counted(len(good), 'image')}", fix="read fewer, or pass --resize")
-    names = [_name(reading, i) for i in good]
+    frames = Counter(reading.owners)
+    names = [_name(reading, i, frames) for i in good]
     whole, place = WholeImages.empty(sizes, form.channels, form.dtype, names), {look: k for k, look in enumerate(good)}
 
     def put(look: int, pixels: np.ndarray) -> None:
@@ -68,10 +71,11 @@ def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
     return whole.take([place[i] for i in kept]), [reading.owners[i] for i in kept]
 
 
-def _name(reading: Reading, look: int) -> str:
+def _name(reading: Reading, look: int, frames: Mapping[int, int]) -> str:
+    """Of an image, with its number where its file has several `frames`."""
     owner, seen = reading.owners[look], reading.looks[look]
     name = reading.listing.ids[owner]
-    return frame_name(name, seen) if reading.owners.count(owner) > 1 else name
+    return frame_name(name, seen) if frames[owner] > 1 else name
 
 
 def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owners: list[int]) -> Samples:

@@ -28,6 +28,10 @@ class ExplainedScores(Scores):
         found._explain = explain
         return found
 
+    def __reduce__(self) -> tuple[type[Scores], tuple[np.ndarray, ...]]:
+        """Kept in a file, or sent to another process, they are plain `Scores`: the model does not go with them."""
+        return Scores, tuple(self)
+
     @cached_property
     def blame(self) -> Any:
         """(N, K) of rows of a table: the nats by which the score of each would fall if that column alone, by its name
@@ -47,6 +51,8 @@ def explained_scores(run: RunFolder, given: Any, false_alarms: float | None = No
     known = run.model.preprocess
     carrier, detector = Carrier(given, known), detector_for(run, false_alarms)
     raw = carrier.raw.cpu().numpy()
+    if not known.is_image:
+        raw = raw.copy()  # whatever is written into the array later, what is blamed is what was scored
 
     def explain() -> Any:
         _refuse_images(run)
