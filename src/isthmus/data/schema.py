@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -109,7 +110,7 @@ def _check(column: TableColumn) -> None:
         raise ValueError(f"the step of times {column.step!r} is no positive number")
     if column.decimals is not None and not (type(column.decimals) is int and 0 <= column.decimals <= 20):
         raise ValueError(f"{column.decimals!r} are no digits after the point")
-    if column.template and column.template.count("#") != 1:
+    if column.template and not re.fullmatch(r"[^#]*#([.,]#)?[^#]*", column.template):
         raise ValueError(f"{column.template!r} does not say where the number of a column stands")
     if column.kind == "yes-no" and len(column.levels) != 2:
         raise ValueError(f"a yes-no column has {len(column.levels)} levels")

@@ -12,7 +12,7 @@ import isthmus
 from isthmus.config import DataConfig
 from isthmus.data.read import read
 from isthmus.data.tables.cells import PLAIN, Style
-from isthmus.data.tables.number_units import numbers_with, template_of
+from isthmus.data.tables.number_units import example_of, numbers_with, template_of, written_with
 from isthmus.errors import DataError
 from isthmus.tools.inference.imputation import impute
 
@@ -22,13 +22,15 @@ def test_what_was_written_around_numbers_is_taken_away() -> None:
     ways = {
         "$#": (PLAIN, lambda v: f"{'-' if v < 0 else ''}${abs(v):,.2f}"),
         "£#": (PLAIN, lambda v: f"£{v:.2f}"),
-        "EUR#": (PLAIN, lambda v: f"EUR {v:,.2f}"),
-        "#%": (PLAIN, lambda v: f"{v:.2f} %"),
-        "# kg": (PLAIN, lambda v: f"{v:.2f}kg"),
+        "EUR #": (PLAIN, lambda v: f"EUR {v:,.2f}"),
+        "# %": (PLAIN, lambda v: f"{v:.2f} %"),
+        "#kg": (PLAIN, lambda v: f"{v:.2f}kg"),
         "# m/s²": (PLAIN, lambda v: f"{v:.2f} m/s²"),
         "#": (PLAIN, lambda v: f"({-v:.2f})" if v < 0 else f"{v:.2f}"),
         "US$#": (PLAIN, lambda v: f"(US${-v:.2f})" if v < 0 else f"US${v:.2f}"),
-        "#€": (Style(","), lambda v: f"{v:,.2f} €".translate(str.maketrans(",.", ".,"))),
+        "#,# €": (PLAIN, lambda v: f"{v:,.2f} €".translate(str.maketrans(",.", ".,"))),
+        "#,# kg": (PLAIN, lambda v: f"{v:.2f} kg".replace(".", ",")),
+        "# €": (Style(","), lambda v: f"{v:,.2f} €".translate(str.maketrans(",.", ".,"))),
     }
     for template, (style, written) in ways.items():
         cells = [written(float(value)) for value in values]
@@ -49,6 +51,7 @@ def test_what_was_written_around_numbers_is_taken_away() -> None:
         ["1.5 kg", "200 g"],
         ["1.5e5", "2.5e5"],  # the e5 is of the number
         ["1.5E-05", "0.1"],
+        ["1.234 €", "12.500 €"],  # thousands, or three digits after the mark
         [],
     ],
 )
@@ -96,7 +99,7 @@ def test_fault_21_exponents_are_no_units(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.x[:, 0], [float(f"{i}.5e-05") for i in range(1, 41)])
 
 
-@pytest.mark.parametrize(("ending", "shown"), [("K", "12 K"), (" %", "12%"), (" Mio", "12 Mio")])
+@pytest.mark.parametrize(("ending", "shown"), [("K", "12K"), (" %", "12 %"), (" Mio", "12 Mio")])
 def test_fault_21_numbers_at_two_scales_are_told(tmp_path: Path, ending: str, shown: str) -> None:
     """1.5K beside 900: whether the 900 are thousands too, nobody can say; 0 is 0 at any scale."""
     path = tmp_path / "sales.csv"
@@ -124,3 +127,18 @@ def test_fault_21_gaps_are_filled_as_the_column_is_written(tmp_path: Path) -> No
         assert [cell for cell, given in zip(found, shares, strict=True) if given] == [cell for cell in shares if cell]
         assert all(cell.endswith("%") and 0 < float(cell.rstrip(" %")) < 100 for cell in found)
     assert np.isfinite(run.score(run.impute(table)).score).all()
+
+
+def test_a_decimal_comma_of_one_column_is_kept_with_the_model() -> None:
+    cells = pl.Series(["8,93 €", "1.234,50 €", "-3,00 €", "7 €", "8.93", "8.93 €"])
+    found = numbers_with(cells, "#,#€", PLAIN)
+    assert found[:5].tolist() == [8.93, 1234.5, -3, 7, 8.93]  # plain numbers are written as the table writes them
+    assert np.isnan(found[5])
+    assert [example_of(template) for template in ("#,#€", "$#", "#.# kg")] == ["12,50€", "$12", "12.50 kg"]
+
+
+def test_a_number_is_written_as_its_column_writes_them() -> None:
+    ways = {"$#": "-$12.5", "#%": "-12.5%", "# kg": "-12.5 kg", "#": "(12.5)", "#,#€": "-12,5€", "": "-12.5"}
+    assert {template: written_with("-12.5", template) for template in ways} == ways
+    assert written_with("12.5", "#") == "12.5"
+    assert written_with("", "$#") == ""

@@ -12,7 +12,7 @@ from isthmus.data.numeric import blocks
 from isthmus.data.schema import asked_kinds
 from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.tables.columns import quoted
-from isthmus.data.tables.number_units import template_of
+from isthmus.data.tables.number_units import example_of, template_of
 from isthmus.errors import DataError
 from isthmus.wording import counted, plural, printable
 
@@ -223,7 +223,7 @@ class Findings:
         if column in self.times:
             return f'is not a time such as "{printable(self.times[column])}"'
         if column in self.templates:
-            return f'is not a number such as "{printable(self.templates[column].replace("#", "12"))}"'
+            return f'is not a number such as "{printable(example_of(self.templates[column]))}"'
         if column in self.wholes and self.style.is_number(text.strip()):
             return "is not a count, which is a whole number from 0 on"
         return reason(text, self.style).words

@@ -12,7 +12,7 @@ import polars as pl
 from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
-from isthmus.data.tables.number_units import numbers_with, template_of
+from isthmus.data.tables.number_units import example_of, numbers_with, template_of
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
 from isthmus.data.tables.times import TimeFormat, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
@@ -76,7 +76,7 @@ def _column(name: str, column: pl.Series | TextCells, style: Style, asked: str |
 
 def _written_as(template: str) -> str:
     """How numbers are written, and that they come back without it."""
-    shown = "in brackets where they are negative" if template == "#" else f'written as "{template.replace("#", "12")}"'
+    shown = "in brackets where they are negative" if template == "#" else f'written as "{example_of(template)}"'
     return f", {shown}; given back as plain numbers" if template else ""
 
 
@@ -209,7 +209,7 @@ def _of_texts(name: str, cells: TextCells, share: float) -> TableColumn:
     if share >= MOSTLY:
         beside = f"; digits with zeros in front; if they are numbers, --column {name}=number"
     elif template := template_of(texts.head(PROBED).to_list(), Style()):
-        beside = f'; if they are numbers such as "{template.replace("#", "12")}", --column {name}=number'
+        beside = f'; if they are numbers such as "{example_of(template)}", --column {name}=number'
     if len(counts) == n and n >= ID_ROWS and (are_named_so(name) or _evenly_numbered(texts)):
         return TableColumn(name, "id", f'names of the rows, all different, such as "{texts[0]}"')
     repeated = counts.filter(pl.col("count") > 1)["count"].sum()

@@ -1,7 +1,7 @@
 """Numbers with something around them: amounts of money, percentages, quantities such as 70.1 kg.
 
 A template says what stands around the numbers of a column, `#` being the number: `$#`, `#%`, `# kg`, or `#` alone
-where only brackets stand around negative ones, as in accounts.
+where only brackets stand around negative ones, as in accounts. `#,#€` has another decimal mark than the table.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ _LETTERS = r"(?![eE]-?\d)[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/·*^-]{0,9}"
 # Endings that say how large the number is: 1.5K is no 1.5, and 5% may stand beside 0.05. Of a column in which some
 # numbers have such an ending and others have none, it is not known how these are meant.
 SCALES = {"%", "‰", "k", "K", "M", "G", "B", "T", "mn", "bn", "Mio", "Mrd"}
+MINUS = ["-", "−"]
 _NUMBER = r"\d(?:[\d.,'\u00a0\u202f ]*\d)?\.?|\.\d+"
 _CELL = re.compile(
-    rf"(?P<open>\()?(?P<sign>[-+−])?(?P<before>{_MONEY})?\s*(?P<inner>[-+−])?(?P<number>{_NUMBER})"
+    rf"(?P<open>\()?(?P<sign>[-+−])?(?P<before>{_MONEY})?(?P<gap>\s*)(?P<inner>[-+−])?(?P<number>{_NUMBER})"
     rf"(?P<blank>\s*)(?P<after>%|‰|{_MONEY}|{_LETTERS})?(?P<close>\))?"
 )
 
@@ -33,11 +34,12 @@ _CELL = re.compile(
 def template_of(cells: Sequence[str], style: Style) -> str | None:
     """What nearly all of these cells have around their numbers; None where they are no numbers, or plain ones.
 
-    Letters count only after a blank or a fraction: 12A may be a name, 12 A and 12.5A are none.
+    Letters count only after a blank or a fraction: 12A may be a name, 12 A and 12.5A are none. Nor is money read of
+    which nobody can say whether 1.234 is a thousand.
     """
     found = [_CELL.fullmatch(cell.strip()) for cell in cells]
     around = Counter(_template(match) for match in found if match is not None)
-    apart = any(match and (match["blank"] or style.decimal in match["number"]) for match in found)
+    apart = any(match and (match["blank"] or re.search(r"[.,]", match["number"])) for match in found)
     known = [(template, n) for template, n in around.most_common() if template != "#"]
     bracketed = any(match and match["open"] and match["close"] for match in found)
     template, n = known[0] if known else ("#", 0)
@@ -45,46 +47,93 @@ def template_of(cells: Sequence[str], style: Style) -> str | None:
         return None
     if n + around["#"] < MOSTLY * len(cells) or (re.search(r"[A-Za-zµμ°Ω]$", template) and not apart):
         return None
-    return template
+    matches = [match for match in found if match is not None]
+    return _with_mark(_with_blanks(template, matches), [match["number"] for match in matches], style)
 
 
 def _template(match: re.Match[str]) -> str:
-    after = match["after"] or ""
-    return f"{match['before'] or ''}#{' ' if after[:1].isalpha() else ''}{after}"
+    return f"{match['before'] or ''}#{match['after'] or ''}"
+
+
+def _with_blanks(template: str, matches: Sequence[re.Match[str]]) -> str:
+    """The template with the blanks that most cells have."""
+    before, after = template.split("#")
+    gaps = [bool(match["gap"]) for match in matches if match["before"] == before]
+    blanks = [bool(match["blank"]) for match in matches if match["after"] == after]
+    return f"{before}{' ' * (2 * sum(gaps) > len(gaps))}#{' ' * (2 * sum(blanks) > len(blanks))}{after}"
+
+
+def _with_mark(template: str, numbers: Sequence[str], style: Style) -> str | None:
+    """The template with the decimal mark that the numbers have, where it is not that of the table."""
+    marked = [number for number in numbers if "." in number]
+    grouped = bool(marked) and all(re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+", number) for number in marked)
+    if _is_money(template) and style.decimal == "." and grouped and not any("," in number for number in numbers):
+        return None
+    other = "," if style.decimal == "." else "."
+    for tried in (template, template.replace("#", f"#{other}#")):
+        read = sum(_style(tried, style).is_number(number) for number in numbers)
+        if read >= MOSTLY * len(numbers):
+            return tried
+    return template
+
+
+def _is_money(template: str) -> bool:
+    before, _, after = (part.strip() for part in _around(template))
+    return bool(re.fullmatch(_MONEY, before or after))
+
+
+def _around(template: str) -> tuple[str, str, str]:
+    """What stands before the number, its decimal mark where it is another than the table's, what stands after it."""
+    found = re.fullmatch(r"(.*?)#(?:([.,])#)?(.*)", template)
+    assert found is not None
+    return found[1], found[2] or "", found[3]
+
+
+def _style(template: str, style: Style) -> Style:
+    """How the numbers of the template are written. Money may group its thousands."""
+    mark = _around(template)[1]
+    style = Style(mark) if mark else style
+    if _is_money(template) and style.thousands is None:
+        style = style._replace(thousands="," if style.decimal == "." else ".")
+    return style
+
+
+def example_of(template: str) -> str:
+    """A number as the template writes it: $12, 12.50 €."""
+    return re.sub(r"#([.,])#", r"12\g<1>50", template).replace("#", "12")
 
 
 def numbers_with(levels: pl.Series, template: str, style: Style) -> np.ndarray:
-    """(L,) float64 of texts with or without what the template says, NaN where one is no such number.
+    """(L,) float64 of texts with what the template says, or plain numbers; NaN where one is neither.
 
-    Brackets, and a minus before or after the sign of a currency, make it negative. Money may group its thousands. Where
-    some end as one of `SCALES`, all must, but 0, which is the same at any scale.
+    Brackets, and a minus before or after the sign of a currency, make a number negative. Where some end as one of
+    `SCALES`, all must, but 0, which is the same at any scale.
     """
-    before, _, after = (part.strip() for part in template.partition("#"))
-    if re.fullmatch(_MONEY, before or after) and style.thousands is None:
-        style = style._replace(thousands="," if style.decimal == "." else ".")
+    before, _, after = (part.strip() for part in _around(template))
     around = rf"^(\()?\s*([-+−])?\s*(?:{re.escape(before)})?\s*([-+−])?\s*([\d.,'\x{{a0}}\x{{202f}} ]*?)\s*"
     around += rf"({re.escape(after)})?\s*(\))?$"
-    parts = levels.to_frame("cell").select(
-        opened=pl.col("cell").str.extract(around, 1).is_not_null(),
-        first=pl.col("cell").str.extract(around, 2),
-        second=pl.col("cell").str.extract(around, 3),
-        number=pl.col("cell").str.extract(around, 4),
-        ended=pl.col("cell").str.extract(around, 5).is_not_null(),
-        closed=pl.col("cell").str.extract(around, 6).is_not_null(),
-    )
-    values = numbers_of_texts(parts["number"].fill_null(""), style)
-    signs = [parts[name].fill_null("").to_numpy() for name in ("first", "second")]
-    opened, closed = parts["opened"].to_numpy(), parts["closed"].to_numpy()
-    negative = opened | np.isin(signs[0], ("-", "−")) | np.isin(signs[1], ("-", "−"))
-    odd = (opened != closed) | ((signs[0] != "") & (signs[1] != "")) | (opened & ((signs[0] != "") | (signs[1] != "")))
-    if after in SCALES and parts["ended"].any():
-        odd |= ~parts["ended"].to_numpy() & (values != 0)
-    return np.where(odd, np.nan, np.where(negative, -values, values))
+    cell = pl.col("cell")
+    parts = levels.to_frame("cell").select(cell.str.extract(around, k).fill_null("").alias(f"{k}") for k in range(1, 7))
+    opened, first, second, number, ended, closed = parts.get_columns()
+    values = numbers_of_texts(number, _style(template, style))
+    signed = sum((part != "").to_numpy().astype(int) for part in (opened, first, second))
+    negative = (opened != "").to_numpy() | first.is_in(MINUS).to_numpy() | second.is_in(MINUS).to_numpy()
+    odd = ((opened == "") != (closed == "")).to_numpy() | (signed > 1)
+    values = np.where(odd, np.nan, np.where(negative, -values, values))
+    plain = numbers_of_texts(levels, style)
+    values = np.where(np.isnan(plain), values, plain)
+    mixed = after in SCALES and bool((ended != "").any())
+    return np.where(mixed & (ended == "").to_numpy() & (values != 0), np.nan, values)
 
 
 def written_with(number: str, template: str) -> str:
     """A number as a column writes its own, `""` for a gap; as it is without a template."""
-    return template.replace("#", number) if template and number else number
+    if not template or not number:
+        return number
+    before, mark, after = _around(template)
+    sign, number = ("-", number[1:]) if number.startswith("-") else ("", number)
+    number = re.sub("[.,]", mark, number) if mark else number
+    return f"({number})" if sign and template == "#" else f"{sign}{before}{number}{after}"
 
 
-__all__ = ["numbers_with", "template_of", "written_with"]
+__all__ = ["example_of", "numbers_with", "template_of", "written_with"]
