@@ -74,6 +74,12 @@ def test_formats_stay(asked: Any, kind: str) -> None:
     assert opened(asked.get("/api/photograph/file", params={"key": found["key"]}).content).format == kind
 
 
+def test_black_and_white_alone_is_better_left_alone_as_with_the_command(asked: Any) -> None:
+    found = sent(asked, packed(RNG.random((40, 50)) < 0.5)).json()
+    assert found["better_left_alone"]
+    assert found["said"] == ["black and white alone, without grays: the denoised picture has grays"]
+
+
 def test_a_clean_one_is_better_left_alone_and_said_so(asked: Any) -> None:
     found = sent(asked, packed(smooth(70, 90, 0))).json()
     assert found["better_left_alone"]

@@ -150,12 +150,13 @@ def about(found: CleanedPhotograph, networks: Networks) -> dict[str, Any]:
     ends = networks.network_for(first.pixels).preprocess.ends
     x, y = (_shown(frame, first.pixels, ends) for frame in (first, last))
     detail = detail_of(x, y)
-    clean = found.judgment.is_clean and networks.leaves_clean
-    file = CleanedFile(found.photograph.path, found.judgment, is_left=False)
+    is_bilevel = found.photograph.is_bilevel
+    clean = (found.judgment.is_clean or is_bilevel) and networks.leaves_clean  # as the command leaves alone
+    file = CleanedFile(found.photograph.path, found.judgment, False, is_bilevel)
     C, H, W = first.pixels.shape
     said = (
         told([file], 1.0, tells_noise=networks.leaves_clean)
-        if not clean
+        if not clean or is_bilevel
         else ("hardly any noise: this photograph is better left alone",)
     )
     return {

@@ -235,6 +235,20 @@ def test_a_picture_that_is_compared_is_not_there_twice(tmp_path: Path, monkeypat
     assert (tmp_path / "both.png").is_file()
 
 
+@pytest.mark.parametrize(("given", "wanted"), [("a.jpeg", "b.jpg"), ("a.JPG", "b.jpe"), ("a.tif", "b.tiff")])
+def test_what_is_left_alone_is_the_same_file_under_another_suffix_of_its_format(
+    given: str, wanted: str, tmp_path: Path
+) -> None:
+    """Decoded and encoded again a JPEG would be another picture, of which it is said that it is as it was."""
+    Image.new("RGB", (40, 50), (90, 120, 60)).save(tmp_path / given)
+    left = denoise_with_photo(tmp_path / given, tmp_path / wanted)
+    assert "better left alone, so it is as it was" in left.said[0]
+    assert (tmp_path / wanted).read_bytes() == (tmp_path / given).read_bytes()
+    denoise_with_photo(tmp_path / given, tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as found:
+        assert found.format == "PNG"
+
+
 def test_black_and_white_alone_is_left_as_it_is_unless_a_strength_is_given(tmp_path: Path) -> None:
     dots = np.random.default_rng(0).random((40, 50)) < 0.5
     Image.fromarray(dots).save(tmp_path / "a.tif", compression="group4")

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.data.images.listing import list_files
 from isthmus.data.images.photograph import Frame, Photograph, suffix_of
-from isthmus.data.images.pixels import FULL, SUFFIXES, pixel_limit
+from isthmus.data.images.pixels import FORMAT_OF, FULL, SUFFIXES, pixel_limit
 from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError, UsageError
@@ -162,10 +162,19 @@ def _denoised(network_for: Callable[[np.ndarray], WholeImageModel], job: FileJob
 
 def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
     """The file itself, byte by byte; where another format was asked for, its pixels."""
-    if job.source.suffix.lower() == job.target.suffix.lower():
+    if _have_one_format(photograph, job):
         write_atomic(job.target, lambda part: shutil.copyfile(job.source, part))
     else:
         photograph.save(frames, job.target)
+
+
+def _have_one_format(photograph: Photograph, job: FileJob) -> bool:
+    """Whether both names have one suffix, or are those of the format that is there, .jpeg and .jpg. Suffixes of JPEG
+    2000 stand for files of two structures.
+    """
+    suffixes = {path.suffix.lower() for path in (job.source, job.target)}
+    own = "JPEG" if photograph.format == "MPO" else photograph.format
+    return len(suffixes) == 1 or {FORMAT_OF.get(suffix) for suffix in suffixes} == {own} != {"JPEG2000"}
 
 
 def _compare(photograph: Photograph, frames: list[Frame], unit: Unit, target: Path) -> None:
