@@ -66,6 +66,16 @@ def test_fault_47_the_batch_size_is_lowered_to_the_data_and_said() -> None:
     assert not any("batch size" in line for line in tiny.prepared(tiny.table(100), batch_size=64).said)
 
 
+def test_fault_42_tables_beyond_a_sigmoid_are_refused() -> None:
+    """Standardized columns are below 0 in half of the rows, where no mean of a sigmoid reaches."""
+    with pytest.raises(DataError, match="but the gaussian,output=sigmoid cost needs 0 to 1") as caught:
+        tiny.prepared(tiny.table(40), likelihood="gaussian,output=sigmoid")
+    assert "--scale minmax" in str(caught.value.fix)
+    for settings in ({"likelihood": "gaussian,output=sigmoid", "scale": "minmax"}, {"likelihood": "gaussian"}):
+        ready = tiny.prepared(tiny.table(40), **settings)
+        assert ready.config.model.likelihood == settings["likelihood"]
+
+
 @pytest.mark.parametrize("role", ["train", "validation", "test"])
 def test_fault_42_targets_outside_of_the_range_are_refused_in_every_set(role: str) -> None:
     inside = Samples(np.linspace(0, 1, 60, dtype=np.float32).reshape(30, 2), "inside")

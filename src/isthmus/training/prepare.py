@@ -152,7 +152,10 @@ def _aligned(splits: Splits, preprocess: Preprocess) -> Splits:
 
 
 def check_targets(prepared: Prepared) -> None:
-    """Refuses values outside of the likelihood's range, in all three sets, before the first epoch."""
+    """Refuses values outside of the likelihood's range, in all three sets, before the first epoch.
+
+    Of means that go through a sigmoid that is 0 to 1, but for the few pixels beyond the black and white of images.
+    """
     if (
         prepared.preprocess.is_image
         and prepared.preprocess.offset is None
@@ -161,9 +164,10 @@ def check_targets(prepared: Prepared) -> None:
         return  # bytes over 255 cannot be outside [0, 1]
     for role in ("train", "validation", "test"):
         samples: Samples = getattr(prepared.splits, role)
-        text = prepared.config.model.likelihood
-        allowed, what = likelihood(text).range, f"the {role} data"
-        refuse_out_of_range(prepared.tensor(samples), allowed, what=what, likelihood=text.partition(",")[0])
+        text, what = prepared.config.model.likelihood, f"the {role} data"
+        cost = likelihood(text)
+        allowed = (0.0, 1.0) if cost.logits and prepared.preprocess.ends is None else cost.range
+        refuse_out_of_range(prepared.tensor(samples), allowed, what=what, likelihood=text)
 
 
 def settle_threads(prepared: Prepared, model: AbstractModel) -> Prepared:
