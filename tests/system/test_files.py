@@ -156,6 +156,24 @@ def test_rights_are_those_of_the_umask_not_of_temporary_files(tmp_path: Path) ->
     assert modes == [0o640, 0o750, 0o640]
 
 
+def test_the_disk_holds_all_of_a_file_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut the old file is there or the new one, never an empty one of that name."""
+    target, calls, replace = tmp_path / "model.bin", [], os.replace
+
+    def synced(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        calls.append(("sync", found.st_ino, found.st_size))
+
+    def renamed(*args: Any, **kwargs: Any) -> None:
+        calls.append(("rename",))
+        replace(*args, **kwargs)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    files.write_text(target, "x" * 100_000)
+    assert calls == [("sync", target.stat().st_ino, 100_000), ("rename",)]
+
+
 def test_a_writer_sees_the_suffix_of_the_file(tmp_path: Path) -> None:
     seen = []
     files.write_atomic(tmp_path / "a.tar.png", lambda part: seen.append(part.suffix))
