@@ -10,6 +10,7 @@ import polars as pl
 
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cell_conversion import to_texts
+from isthmus.data.tables.cells import Style
 from isthmus.data.tables.number_units import written_with
 from isthmus.data.tables.times import moments_of
 
@@ -70,6 +71,15 @@ def column_like(values: np.ndarray, column: TableColumn, given: Any) -> Any:
     if isinstance(given, pl.Series):
         return in_type(values, column, given.dtype).alias(given.name)
     return _of_pandas(values, column, given)
+
+
+def as_cells(values: np.ndarray, column: TableColumn, dtype: pl.DataType, style: Style) -> pl.Series:
+    """Raw values (n,) as the cells of a file's column are: of a type, or texts in its way of writing."""
+    if dtype != pl.String:
+        return in_type(values, column, dtype)
+    comma = style.decimal == "," and column.kind == "number"
+    texts = [text.replace(".", ",") if comma else text for text in to_texts(values, column)]
+    return pl.Series([written_with(text, column.template) for text in texts], dtype=pl.String)
 
 
 def in_type(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.Series:
@@ -157,4 +167,4 @@ def put(given: pl.Series, instead: pl.Series, gaps: np.ndarray) -> pl.Series:
     return pl.select(pl.when(pl.Series(gaps)).then(instead).otherwise(given).alias(given.name)).to_series()
 
 
-__all__ = ["column_like", "filled_frame", "in_type", "like_given", "numbers_like", "put"]
+__all__ = ["as_cells", "column_like", "filled_frame", "in_type", "like_given", "numbers_like", "put"]

@@ -12,12 +12,11 @@ import polars as pl
 from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
-from isthmus.data.tables.number_units import example_of, numbers_with, template_of
+from isthmus.data.tables.number_units import MOSTLY, example_of, numbers_with, template_of
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
 from isthmus.data.tables.times import TimeFormat, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 
-MOSTLY = 0.95  # of the cells make a column one of numbers or times; the rest are errors, told with their rows
 # Cells of a column of texts that are none; fewer than for numbers, where "none" and "-" can be no value.
 MISSING_TEXTS = ("", "na", "n/a", "#n/a", "nan", "null")
 # As they may be written, in capitals or not: to look each cell up is a fifth of the time of lowering it first.

@@ -15,7 +15,7 @@ import polars as pl
 
 from isthmus.data.tables.cells import CURRENCY, Style, numbers_of_texts
 
-MOSTLY = 0.95  # of the cells have the same around them, else it says nothing of the column
+MOSTLY = 0.95  # of the cells say what a column is, and what is around its numbers; the rest are told as errors
 CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|KRW|TRY|Rs|kr|zł"
 _MONEY = rf"(?:[A-Z]{{0,2}}[{CURRENCY}]|{CODES})"
 # Of a unit of measurement; the e5 of 1.5e5 is none.
@@ -136,4 +136,4 @@ def written_with(number: str, template: str) -> str:
     return f"({number})" if sign and template == "#" else f"{sign}{before}{number}{after}"
 
 
-__all__ = ["example_of", "numbers_with", "template_of", "written_with"]
+__all__ = ["MOSTLY", "example_of", "numbers_with", "template_of", "written_with"]

@@ -206,8 +206,9 @@ def _colors(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
     """(n, 3) RGB, a color a sample: that of its group, gray for none, ink where there are no groups."""
     if groups is None:
         return np.tile(to_rgb(INK), (n, 1))
-    palette = [to_rgb(c) for c in TEN] if n_groups <= len(TEN) else [_hue(k) for k in range(n_groups)]
-    return np.array([*palette, to_rgb(HAIRLINE)])[groups]  # -1 is the last
+    if n_groups <= len(TEN):
+        return _ten(groups)
+    return np.array([*(_hue(k) for k in range(n_groups)), to_rgb(HAIRLINE)])[groups]  # -1 is the last
 
 
 def _hue(k: int) -> tuple[float, float, float]:

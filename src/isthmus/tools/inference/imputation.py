@@ -15,11 +15,10 @@ from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.kinds import kind_of_file
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.series.series_rows import SeriesRows, as_given
-from isthmus.data.tables.cell_conversion import to_raw, to_texts
+from isthmus.data.tables.cell_conversion import to_raw
 from isthmus.data.tables.cell_reading import read_cells
 from isthmus.data.tables.cells import Style
-from isthmus.data.tables.given_columns import filled_frame, in_type, put
-from isthmus.data.tables.number_units import written_with
+from isthmus.data.tables.given_columns import as_cells, filled_frame, put
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled, linear_fill
@@ -207,11 +206,7 @@ def _write_cells(
 
 def _filled(cells: pl.Series, made: np.ndarray, gaps: np.ndarray, column: TableColumn, style: Style) -> pl.Series:
     """The cells of a column with what was made for its gaps, in the column's own way of writing."""
-    if cells.dtype != pl.String:
-        return put(cells, in_type(made, column, cells.dtype), gaps)
-    comma = style.decimal == "," and column.kind == "number"
-    texts = [text.replace(".", ",") if comma else text for text in to_texts(made, column)]
-    return put(cells, pl.Series([written_with(text, column.template) for text in texts], dtype=pl.String), gaps)
+    return put(cells, as_cells(made, column, cells.dtype, style), gaps)
 
 
 def sentences(

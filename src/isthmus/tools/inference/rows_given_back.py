@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 
 from isthmus.data.batching.batches import resident
 from isthmus.data.kinds import kind_of_file
-from isthmus.data.schema import TableColumn
 from isthmus.data.series.series_rows import SeriesRows, as_given
 from isthmus.data.series.windowing import RowMeans, all_windows
-from isthmus.data.tables.cell_conversion import to_texts
 from isthmus.data.tables.cell_reading import read_cells
-from isthmus.data.tables.cells import Style
-from isthmus.data.tables.given_columns import in_type
+from isthmus.data.tables.given_columns import as_cells
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.models.abstract_model import AbstractModel, evaluation
@@ -77,7 +73,7 @@ def _as_written(
     refuse_left_out(rows, cells.height)
     columns: dict[str, Any] = {name: cells[name] for name in cells.columns}
     for k, column in enumerate(layout.rows.modeled):
-        columns[column.name] = _written(values[:, k], column, cells[column.name].dtype, style)
+        columns[column.name] = as_cells(values[:, k], column, cells[column.name].dtype, style)
     return columns
 
 
@@ -86,15 +82,6 @@ def refuse_left_out(rows: SeriesRows, n_rows: int) -> None:
     if len(rows) != n_rows:
         message = f"{counted(n_rows - len(rows), 'row')} of {rows.table.name} cannot be read, so not all come back."
         raise DataError("DATA-ROW", message, fix="mend them, and leave --skip-bad-rows and --missing drop out")
-
-
-def _written(values: np.ndarray, column: TableColumn, dtype: pl.DataType, style: Style) -> pl.Series:
-    """The values of a column as its cells are: of a type, or texts in its way of writing."""
-    if dtype != pl.String:
-        return in_type(values, column, dtype)
-    comma = style.decimal == "," and column.kind == "number"
-    texts = to_texts(values, column)
-    return pl.Series([text.replace(".", ",") for text in texts] if comma else texts)
 
 
 __all__ = ["reconstruct_series", "refuse_left_out", "rows_given_back"]
