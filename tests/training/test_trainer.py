@@ -192,7 +192,7 @@ def test_a_budget_below_one_pass_ends_amid_it(digits: tiny.Digits) -> None:
 def test_steps_that_are_rounded_are_told(steps: int, told: list[str], digits: tiny.Digits) -> None:
     n = len(tiny.prepared(digits.samples).splits.train)
     assert -(-n // 16) == 20
-    said = about_budget(TrainingConfig(steps=steps, batch_size=16), n)
+    said = about_budget(TrainingConfig(steps=steps, batch_size=16), 20)
     assert [line.partition(" (")[0] for line in said] == told
 
 

@@ -11,6 +11,7 @@ from isthmus.data.ranges import about_dark, about_narrow
 from isthmus.data.samples import Samples
 from isthmus.parts.noise_level import Level
 from isthmus.registry import alternatives, joined, parse
+from isthmus.training.optimizer import plan
 from isthmus.training.prepared import TrainingStatistics
 from isthmus.training_config import TrainingConfig
 from isthmus.wording import counted, shell_word
@@ -27,16 +28,17 @@ def about_sameness(train: Samples) -> list[str]:
     return [f"{same}: there is nothing to learn from; check that this is the data you meant"]
 
 
-def about_budget(training: TrainingConfig, n: int) -> list[str]:
-    """Says where a budget in steps is far from whole epochs, of which training consists beyond the first."""
-    per_epoch = -(-n // training.batch_size)
-    if training.epochs is None and training.budget < per_epoch:
-        return []  # it ends within the first
-    epochs = max(1, round(training.budget / per_epoch))
-    off = abs(epochs * per_epoch - training.budget) / training.budget
-    if training.epochs is not None or off <= 0.1:  # a tenth more or less is what nobody asks about
+def about_budget(training: TrainingConfig, per_pass: int) -> list[str]:
+    """Says where a budget in steps is far from whole epochs of `per_pass` steps, of which training consists beyond the
+    first.
+    """
+    if training.epochs is not None or not per_pass:
         return []
-    whole = f"{counted(epochs, 'epoch')} of {counted(per_epoch, 'step')}"
+    epochs, steps = plan(training, per_pass)
+    off = abs(epochs * steps - training.budget) / training.budget
+    if off <= 0.1:  # a tenth more or less is what nobody asks about
+        return []
+    whole = f"{counted(epochs, 'epoch')} of {counted(steps, 'step')}"
     return [f"{training.budget:,} steps are rounded to {whole} (--epochs says it exactly)"]
 
 

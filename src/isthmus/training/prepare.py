@@ -26,7 +26,6 @@ from isthmus.data.series.series_reading import as_series, known_series, refuse_s
 from isthmus.data.series.series_split import divide_series
 from isthmus.data.stored_rows import StoredRows
 from isthmus.data.unrepeated import without_duplicates
-from isthmus.data.whole_images import WholeImages
 from isthmus.errors import DataError, UsageError
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.building import build_model
@@ -40,6 +39,7 @@ from isthmus.parts.shortcuts import has_shortcut, start_linear
 from isthmus.randomness import generator_for
 from isthmus.system.devices import pick_device
 from isthmus.training import notes
+from isthmus.training.data_pass import drawn_from
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import Prepared, TrainingStatistics
 from isthmus.training.settling import settle_model, settle_training
@@ -228,10 +228,9 @@ def batches_of(prepared: Prepared, slice_of: SliceOf | None = None) -> AbstractB
 def _patches_of(prepared: Prepared) -> Patches:
     """Patches of whole images where those were kept, else of the samples themselves."""
     t, train = prepared.config.training, prepared.splits.train
-    whole = train.whole if train.whole is not None else WholeImages.of_array(train.both)
-    known = train.owner if train.whole is not None and train.owner is not None else np.arange(len(train))
+    whole, chosen = drawn_from(train)
     settings = {"patch": t.patch, "augment": t.augment, "batch_size": t.batch_size, "seed": t.seed}
-    return Patches(whole, np.unique(known), prepared.preprocess, **settings, device=prepared.device)
+    return Patches(whole, chosen, prepared.preprocess, **settings, device=prepared.device)
 
 
 def _trained_on(prepared: Prepared) -> Preprocess:

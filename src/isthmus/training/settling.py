@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isthmus.config import Config, ModelConfig
-from isthmus.data.batching.batches import shift_of
+from isthmus.data.batching.batches import batches_of_pass, shift_of
 from isthmus.data.batching.patches import soften_of
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
@@ -29,6 +29,7 @@ from isthmus.training.choices import (
     settle_network,
     settle_noise,
 )
+from isthmus.training.data_pass import samples_of_pass
 from isthmus.training.prepared import TrainingStatistics
 from isthmus.training_config import TrainingConfig
 
@@ -42,12 +43,13 @@ def settle_training(
 
     Raises: UsageError for an augmentation that the data cannot take, or a device or precision that is not there.
     """
-    n = len(known.train)
+    n = samples_of_pass(config.model, config.training, known.train)
     training, said = settle_budget(config.training, config.model, n, known.preprocess)
     training, about_augmentation = _settle_augmentation(training, config.model, n, known.preprocess)
-    said += about_augmentation + notes.about_budget(training, n)
+    said += about_augmentation + notes.about_budget(training, batches_of_pass(n, training.batch_size) if n else 0)
     if training.batch_size > n:
-        said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more training samples")
+        what = "patches in a pass" if is_without_code(config.model.network) else "training samples"
+        said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more {what}")
     precision, step = pick_precision(training.precision, device), pick_step(training.step, device)
     size = min(training.batch_size, n)
     return replace(training, batch_size=size, precision=precision, step=step, device=device.type), said

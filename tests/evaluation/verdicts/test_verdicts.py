@@ -94,19 +94,29 @@ def test_a_run_of_few_steps_is_told_the_epochs_of_the_usual_budget() -> None:
     bad, config = metrics(test__mse=0.07), "isthmus train --config runs/a/config.toml"
     one = history([0.26], lr=6e-3)
     go_on = "isthmus resume runs/a"
-    assert verdict("cost-never-fell", of=bad, rows=one, epochs=1, steps=25).try_next == f"{go_on} --epochs 320"
-    assert verdict("cost-never-fell", of=bad, rows=one, epochs=1, steps=860).try_next == f"{go_on} --epochs 9"
+    few, many = ({"epochs": 1, "steps": n, "steps_of_pass": n} for n in (25, 860))
+    assert verdict("cost-never-fell", of=bad, rows=one, **few).try_next == f"{go_on} --epochs 320"
+    assert verdict("cost-never-fell", of=bad, rows=one, **many).try_next == f"{go_on} --epochs 9"
     assert verdict("cost-never-fell", of=bad, rows=one, epochs=9, steps=7740).try_next == f"{config} --lr 0.002"
     fast = verdict("learning-rate", of=bad, rows=history([0.26], lr=3.0), steps=25)
     assert fast.try_next == f"{config} --lr 0.006"
     nan = history([math.nan], lr=6e-3)
     assert str(verdict("cost-never-fell", rows=nan, epochs=1, steps=25).try_next).endswith("--lr 0.002")
     worse = metrics(test__mse=0.0208)
-    assert verdict("beats-pca", of=worse, epochs=1, best_epoch=1, steps=860).try_next == f"{go_on} --epochs 9"
-    again = verdict("beats-pca", of=worse, epochs=12, best_epoch=12, steps=12 * 860)
+    assert verdict("beats-pca", of=worse, best_epoch=1, **many).try_next == f"{go_on} --epochs 9"
+    again = verdict("beats-pca", of=worse, best_epoch=12, **many | {"epochs": 12, "steps": 12 * 860})
     assert again.try_next == f"{go_on} --epochs 24"
-    tiny_run = {"train_cost": 0.0700, "test_cost": 0.0702, "epochs": 2, "steps": 50}
+    tiny_run = {"train_cost": 0.0700, "test_cost": 0.0702, "epochs": 2, "steps": 50, "steps_of_pass": 25}
     assert str(verdict("stopped-too-early", rows=FALLING[:2], **tiny_run).try_next).endswith("--epochs 320")
+
+
+def test_fault_164_more_epochs_are_counted_in_whole_passes() -> None:
+    """100 steps of 1,281 in a pass over patches: 8,000 are 6 passes, of which what the steps took says the time."""
+    begun = {"epochs": 1, "steps": 100, "steps_of_pass": 1281, "train_cost": 0.0700, "test_cost": 0.0702}
+    found = verdict("stopped-too-early", of=metrics(seconds=60.0, epochs=1), rows=FALLING[:1], **begun)
+    assert found.text.startswith("100 steps, 8% of a pass over the data, may be few: ")
+    assert found.try_next == "isthmus resume runs/a --epochs 6"
+    assert "takes about 64 minutes" in found.text  # (6 - 1) * 1,281 steps of 0.6 s
 
 
 def test_other_recipes_are_not_told_to_be_the_modern_one() -> None:

@@ -57,6 +57,12 @@ def as_x(batch: Tensor, preprocess: Preprocess) -> Tensor:
     return preprocess.to_x(batch) if batch.dtype == torch.uint8 else batch
 
 
+def batches_of_pass(n_samples: int, batch_size: int) -> int:
+    """How many batches a pass over so many samples takes; a single last sample joins the batch before it."""
+    whole, rest = divmod(n_samples, min(batch_size, n_samples))
+    return max(1, whole + (rest > 1 or (rest == 1 and not whole)))
+
+
 class AbstractBatches(ABC):
     """Shuffled training batches of x, a new order every epoch, of `n_samples` samples.
 
@@ -69,8 +75,7 @@ class AbstractBatches(ABC):
         self.batch_size = min(batch_size, n_samples)
 
     def __len__(self) -> int:
-        whole, rest = divmod(self.n_samples, self.batch_size)
-        return max(1, whole + (rest > 1 or (rest == 1 and not whole)))
+        return batches_of_pass(self.n_samples, self.batch_size)
 
     def rows(self, epoch: int) -> list[Tensor]:
         """Which samples each batch of the epoch holds; from (seed, epoch) alone."""

@@ -38,8 +38,8 @@ class Patches(AbstractBatches):
         device: torch.device,
     ) -> None:
         sizes = whole.sizes[chosen]
-        self.patch = min(patch, int(sizes.min()))
-        often = -(-sizes.prod(1) // self.patch**2)
+        self.patch = side_of_patches(sizes, patch)
+        often = patches_of_pass(sizes, patch)
         self.owner = torch.from_numpy(np.repeat(np.arange(len(chosen)), often)).to(device)
         super().__init__(len(self.owner), batch_size=batch_size, seed=seed, device=device)
         self.whole, self.preprocess, self.soften = whole, preprocess, soften_of(augment)
@@ -70,6 +70,18 @@ class Patches(AbstractBatches):
         columns = torch.where(flip_columns, turned, ahead)[:, None, :].expand(-1, self.patch, -1)
         swap = swap[:, :, None]
         return torch.where(swap, columns, rows), torch.where(swap, rows, columns)
+
+
+def side_of_patches(sizes: np.ndarray, patch: int) -> int:
+    """Pixels a side of patches of images of `sizes` (n, 2): `patch`, or as many as the smallest image has."""
+    return min(patch, int(sizes.min()))
+
+
+def patches_of_pass(sizes: np.ndarray, patch: int) -> np.ndarray:
+    """How often (n,) each of the images of `sizes` (n, 2) is drawn from in a pass: as patches beside each other would
+    cover it.
+    """
+    return -(-sizes.prod(1) // side_of_patches(sizes, patch) ** 2)
 
 
 def soften_of(augment: str) -> float:

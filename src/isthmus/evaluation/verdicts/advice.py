@@ -88,11 +88,12 @@ def _seconds(command: str, case: Case) -> float | None:
     again, further = command.startswith("isthmus train --config"), command.startswith("isthmus resume")
     if not seconds or not epochs:
         return None
+    whole = facts.whole_epochs or epochs
     named = re.search(r"--epochs (\d+)", command)
     if further and named:
-        return seconds / epochs * (int(named[1]) - epochs)
+        return seconds / whole * (int(named[1]) - epochs)
     if again:
-        return seconds / epochs * (int(named[1]) if named else epochs)
+        return seconds / whole * (int(named[1]) if named else whole)
     if "--recipe modern" in command and facts.recipe == "seed" and facts.steps:
         return seconds / facts.steps * USUAL_STEPS
     return None

@@ -25,6 +25,7 @@ from isthmus.models.autoencoder import coded
 from isthmus.models.costs import penalty_weights, sample_costs
 from isthmus.randomness import generator_for
 from isthmus.system import files
+from isthmus.training.data_pass import steps_of, steps_of_pass
 from isthmus.training.noise_estimate import estimate_noise
 from isthmus.training.prepared import IN_MEMORY, Prepared
 
@@ -137,6 +138,7 @@ def about_series(prepared: Prepared) -> dict[str, Any]:
 def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dict[str, Any]) -> Facts:
     """What the verdicts need besides the metrics."""
     config = prepared.config
+    per_pass = steps_of_pass(config.model, config.training, prepared.splits.train)
     test_floors = passed.values["bce_floor"] if "bce_floor" in passed.values else floors(model, passed.data)
     test_costs = passed.costs.double() if has_floor(model) else passed.errors
     return Facts(
@@ -145,7 +147,8 @@ def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dic
         starts_at_components=config.model.init == "components",
         best_epoch=ending.get("best_epoch") or 0,
         epochs=ending.get("epochs") or 0,
-        steps=(ending.get("epochs") or 0) * -(-len(prepared.splits.train) // config.training.batch_size) or None,
+        steps=steps_of(ending.get("epochs") or 0, config.training, per_pass) or None,
+        steps_of_pass=per_pass or None,
         path=ending.get("path") or "",
         options=reading_options(config.data),
         from_python=model.own is not None or IN_MEMORY in (config.data.source, config.data.target),

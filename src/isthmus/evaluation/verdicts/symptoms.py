@@ -151,7 +151,7 @@ def _early_one_cycle(case: Case, costs: list[float]) -> Verdict | None:
     young = "it has hardly begun to memorize, so a longer run may do better"
     if gap.ratio > YOUNG:
         young = f"a longer run may do better, though {case.tested} cannot tell how much it has memorized"
-    text = f"{counted(facts.epochs, 'epoch')} may be few: {young}"
+    text = f"{facts.length} may be few: {young}"
     return Verdict("stopped-too-early", "warn", f"{text} ({numbers}).", facts.longer())
 
 

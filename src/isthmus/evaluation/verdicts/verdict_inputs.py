@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.evaluation.verdicts.data_facts import Spans, Swallowed
 from isthmus.training_config import STEPS
-from isthmus.wording import shell_word
+from isthmus.wording import counted, shell_word
 
 USUAL_STEPS = STEPS
 DIVIDING = {
@@ -48,7 +48,8 @@ class Facts:
     samples by class. `unit_effects` (Z,) is by how much the test error grows with each unit held at its mean.
     `weights` are the penalties' weights, each beside the usual one.
 
-    `steps` were trained in all the epochs. `path` is the run folder; `options` are data options of the command
+    `steps` were trained in all the epochs, and a pass over the training data takes `steps_of_pass`; a short training
+    has one epoch that ends within it. `path` is the run folder; `options` are data options of the command
     line, such as "--label y --shape 28x28"; `from_python` says that no command repeats the run, as with a module of
     one's own or data in memory.
     """
@@ -66,6 +67,7 @@ class Facts:
     schedule: str = "one-cycle"
     stopped_by: str = "budget"
     steps: int | None = None
+    steps_of_pass: int | None = None
     train_cost: float | None = None
     test_cost: float | None = None
     train_cost_sem: float | None = None
@@ -115,9 +117,21 @@ class Facts:
         return self.steps is not None and self.steps < SHORT * USUAL_STEPS
 
     @property
+    def whole_epochs(self) -> float | None:
+        """How many passes over the data the steps were; under 1 of a training that ended within its first."""
+        return self.steps / self.steps_of_pass if self.steps and self.steps_of_pass else None
+
+    @property
+    def length(self) -> str:
+        """How long was trained, in words: "20 epochs"."""
+        if self.whole_epochs is None or self.whole_epochs >= 1:
+            return counted(self.epochs, "epoch")
+        return f"{counted(self.steps or 0, 'step')}, {self.whole_epochs:.0%} of a pass over the data,"
+
+    @property
     def more_epochs(self) -> int:
         """The epochs to try where more may help: those of the usual budget, and at least twice those there were."""
-        usual = round(USUAL_STEPS * self.epochs / self.steps) if self.steps else 0
+        usual = round(USUAL_STEPS / self.steps_of_pass) if self.steps_of_pass else 0
         return max(2 * self.epochs, usual)
 
     def train(self, changes: str, *, recipe: str | None = None) -> str | None:
