@@ -108,6 +108,18 @@ def test_numbers_with_gaps_are_taken_from_a_frame_and_not_from_an_array() -> Non
         small().fit(X.to_numpy())
 
 
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_fault_149_what_is_said_of_columns_of_numbers_is_done_in_a_frame(make) -> None:
+    X = make({"a": np.where(np.arange(N) % 9, np.round(10 * A), -999.0), "b": np.arange(N) % 3})
+    estimator = AutoEncoder(1, steps=5, settings={"null_values": ["a=-999"], "kinds": ["b=category"]}).fit(X)
+    schema = estimator.model_.preprocess.schema
+    assert schema is not None
+    assert [(column.kind, column.nulls) for column in schema.columns] == [("number", ("-999",)), ("category", ())]
+    back = estimator.inverse_transform(estimator.transform(X))
+    assert min(back["a"]) > -999
+    assert set(back["b"]) <= {0, 1, 2}
+
+
 def test_what_is_wrong_is_said_as_scikit_learn_does(fitted: dict[str, AutoEncoder]) -> None:
     X = FRAMES["pandas"]
     with pytest.raises(ValueError, match="fit was given a data frame with columns of several kinds"):

@@ -103,6 +103,11 @@ class DataConfig:
         "Missing values of a table: auto: the model sees and fills them; error; drop their rows; median: the training "
         "part's median of the column stands in.",
     ] = "auto"
+    null_values: Annotated[
+        tuple[str, ...],
+        "Words that stand for no value besides the usual ones (empty, NA, null …), for all columns or for one: "
+        "WORD or NAME=WORD, such as n/k or age=-999.",
+    ] = ()
     duplicates: Annotated[Literal["keep", "drop"], "Samples that equal another: drop leaves them out."] = "keep"
     skip_bad_rows: Annotated[bool, "Leave out rows that cannot be read, and say how many."] = False
     skip_bad_files: Annotated[bool, "Leave out files that cannot be read, and say how many."] = False

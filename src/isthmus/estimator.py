@@ -136,7 +136,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         Raises: ValueError for X as scikit-learn does; UsageError for parameters that cannot be meant.
         """
         self._check_shares()
-        if mixed := estimated_frames.is_mixed(X):
+        if mixed := estimated_frames.is_mixed(X, self.settings or {}):
             validate_data(self, X, skip_check_array=True)
             config = self._config(len(X), ())
             samples = estimated_frames.samples_of(X, config.data)

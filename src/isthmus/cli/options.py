@@ -15,8 +15,8 @@ from isthmus.config import SECTIONS, SPELLED, help_of, hints_of, is_list
 READING = (
     "label", "group", "window", "stride", "time", "shape", "gray", "resize", "crop", "patches", "alpha", "frames",
     "max_pixels", "scale",
-    "range", "key", "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds", "skip_bad_rows",
-    "skip_bad_files", "drop_columns", "allow_trailing", "data_dir", "memory",
+    "range", "key", "delimiter", "decimal", "encoding", "header", "thousands", "missing", "null_values", "kinds",
+    "skip_bad_rows", "skip_bad_files", "drop_columns", "allow_trailing", "data_dir", "memory",
 )  # fmt: skip
 USING = tuple(
     name for name in READING if name not in {"scale", "range", "kinds", "window", "stride", "time"}
@@ -30,8 +30,8 @@ TRAINING = (
 
 IMAGES = {"gray", "resize", "crop", "patches", "alpha", "frames", "max_pixels", "range", "skip_bad_files"}
 TABLES = {
-    "label", "group", "shape", "scale", "delimiter", "decimal", "encoding", "header", "thousands", "missing", "kinds",
-    "skip_bad_rows", "drop_columns", "allow_trailing", "window", "stride", "time",
+    "label", "group", "shape", "scale", "delimiter", "decimal", "encoding", "header", "thousands", "missing",
+    "null_values", "kinds", "skip_bad_rows", "drop_columns", "allow_trailing", "window", "stride", "time",
 }  # fmt: skip
 HEADINGS = {"data": "Data", "model": "Model", "training": "Training"}
 
@@ -66,7 +66,7 @@ def _option(name: str, address: str) -> inspect.Parameter:
         flags = ["--header/--no-header"]
     elif hint is bool:
         kind, flags = bool, [flag]
-    elif key in {"drop_columns", "kinds"}:
+    elif key in {"drop_columns", "kinds", "null_values"}:
         kind = list[str]
     elif is_list(section, key):
         kind = str

@@ -27,6 +27,7 @@ class TableColumn:
     its values are multiples of. `pooled` says that levels too rare to learn were put together as `OTHER`. `dtype` is
     the type of the column in a frame (`data/tables/column_types.py`), "" where it is one of a file. `template` is what
     stands around the numbers of a column, `#` being the number: `$#`, `# kg`; "" for plain ones.
+    `nulls` are words that stand for no value in it because somebody said so.
     """
 
     name: str
@@ -40,6 +41,7 @@ class TableColumn:
     pooled: bool = False
     dtype: str = ""
     template: str = ""
+    nulls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ class Schema:
 
         Raises: ValueError for what no reading gives; TypeError and KeyError for other contents.
         """
-        given: list[dict[str, Any]] = [{**about, "levels": tuple(about["levels"])} for about in values["columns"]]
+        lists = ("levels", "nulls")
+        given: list[dict[str, Any]] = [
+            {**about, **{name: tuple(about.get(name, ())) for name in lists}} for about in values["columns"]
+        ]
         columns = tuple(TableColumn(**about) for about in given)
         for column in columns:
             _check(column)
@@ -103,6 +108,7 @@ def _check(column: TableColumn) -> None:
         column.dtype,
         column.template,
         *column.levels,
+        *column.nulls,
     )
     if not all(isinstance(text, str) for text in texts) or column.kind not in (*KINDS, "constant"):
         raise ValueError(f"the schema holds a column of the kind {column.kind!r}")

@@ -22,6 +22,7 @@ from isthmus.data.layout import (
 from isthmus.data.numeric import are_whole, blocks, converted, has_nan
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
+from isthmus.data.sentinels import about_sentinel
 from isthmus.errors import DataError
 from isthmus.wording import listed, shell_word
 
@@ -126,6 +127,7 @@ def _about_table(matrix: np.ndarray, origin: Origin) -> tuple[str, ...]:
         )
         notes.append(f"{origin.display_name}: {which}; scaled by 1, and nothing to learn from.")
     notes += _about_identifiers(matrix, names, origin)
+    notes += _about_sentinels(matrix, names, origin)
     notes += _about_pixels(matrix, origin)
     return tuple(notes)
 
@@ -159,6 +161,15 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
             sentence = f"holds only the whole numbers {low} to {high}"
             notes.append(f"{origin.display_name}: column {listed([names[column]])} {sentence}; {advice}.")
     return notes
+
+
+def _about_sentinels(matrix: np.ndarray, names: Sequence[str], origin: Origin) -> list[str]:
+    if matrix.dtype == np.uint8:
+        return []
+    told = [(name, about_sentinel(name, matrix[:, i])) for i, name in enumerate(names)]
+    return [
+        f"{origin.display_name}: column {listed([name])}: {text.removeprefix('; ')}." for name, text in told if text
+    ]
 
 
 def are_named_so(name: str) -> bool:

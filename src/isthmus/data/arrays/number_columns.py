@@ -32,7 +32,7 @@ def has_kinds(x: np.ndarray, options: DataConfig, expected: Expected | None) -> 
         return x.shape[1] == len(expected.columns)  # else its number of columns is what is wrong
     if expected is not None or options.shape not in {None, TABLE}:
         return False
-    if options.kinds or options.scale == "quantile":
+    if options.kinds or options.null_values or options.scale == "quantile":
         return True
     gaps = options.missing == "auto" and x.dtype.kind == "f" and bool(np.isnan(x).any())
     return gaps and (options.shape == TABLE or guess_shape(x, None) is None)
@@ -50,7 +50,8 @@ def samples_by_kind(x: np.ndarray, name: str, options: DataConfig, expected: Exp
     names = [str(i) for i in range(x.shape[1])] if known is None else [column.name for column in known.columns]
     cells = pl.DataFrame({key: np.ascontiguousarray(x[:, i], np.float64) for i, key in enumerate(names)})
     counting = "Rows and columns are counted from 0, as numpy does."
-    findings, places = Findings(name, names, options, counting=counting), np.arange(len(x))
+    findings, places = Findings(name, names, options, counting=counting, known=known), np.arange(len(x))
+    cells = findings.nulls.blanked(cells, names)
     findings.n_rows = len(x)
     found = Gathered(cells, places, places, np.zeros(len(x), bool), PLAIN)
     schema = known or _schema(cells, options, name)

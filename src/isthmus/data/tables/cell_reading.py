@@ -18,7 +18,7 @@ from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import ParquetFrame
 from isthmus.data.tables.mixed_tables import gather_frame, gather_text
 from isthmus.data.tables.parsing import Parser
-from isthmus.data.tables.reading import counting_rows, lines_after, names_of_header
+from isthmus.data.tables.reading import names_of_header
 from isthmus.data.tables.text import chunks_of_lines, find_encoding
 
 
@@ -41,9 +41,9 @@ def read_cells(path: Path, options: DataConfig, schema: Schema) -> tuple[pl.Data
         dialect = find_dialect(first, options, name=file.name)
         names = as_asked(names_of_header(dialect, options), schema.names)
         plan = Plan(tuple(range(len(names))), None, False)
-        findings = Findings(file.name, names, options, counting=counting_rows(dialect), style=dialect.style)
+        findings = Findings(file.name, names, options, counting=dialect.counting, style=dialect.style)
         found = gather_text(
-            chain([lines_after(first, dialect.header_lines)], chunks), Parser(dialect, plan, findings, options)
+            chain([first.after(dialect.header_lines)], chunks), Parser(dialect, plan, findings, options)
         )
         findings.conclude()
         return found.cells, dialect.style

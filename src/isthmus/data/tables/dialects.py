@@ -40,6 +40,12 @@ class Dialect(NamedTuple):
     label: str | None
     notes: tuple[str, ...]
 
+    @property
+    def counting(self) -> str:
+        """A sentence on how rows are counted."""
+        header = f"; the header is row {self.header_lines}" if self.names else ""
+        return f"Rows are counted as in an editor{header}."
+
 
 def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
     """The dialect by the options, and for what they leave open by the first rows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,24 +16,34 @@ from isthmus.data.tables.column_types import library_of, trained_frame
 from isthmus.data.tables.given_frames import as_frame, raw_of_frame
 from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import DataError, UsageError
+from isthmus.settings import where_is
 
-WORDS = {"--column": "settings={'column': ['NAME=KIND']}", "--drop-column": "X.drop(columns=[…])"}
+WORDS = {"--column": "settings={'kinds': ['NAME=KIND']}", "--drop-column": "X.drop(columns=[…])"}
+WORDS |= {"--null-values": "settings={'null_values': ['WORD']}"}
+BY_COLUMN = {"data.kinds", "data.null_values"}  # settings under which columns are read by their kinds
 
 
-def is_mixed(X: Any) -> bool:
-    """Whether X is a frame (polars, pandas) with columns that are no numbers, or with gaps.
+def is_mixed(X: Any, settings: Mapping[str, Any]) -> bool:
+    """Whether X is a frame (polars, pandas) with columns that are no numbers, or with gaps, or one whose columns
+    `settings` say something of.
 
     Raises: TypeError for sparse columns of pandas, with what works.
     """
+    asked = any(where_is(name) in BY_COLUMN or value == "quantile" for name, value in settings.items())
     if isinstance(X, pl.LazyFrame | pl.DataFrame):
         frame = X.lazy().collect()
         numeric = all(dtype.is_numeric() for dtype in frame.dtypes)
-        return not numeric or bool(sum(frame.null_count().row(0)) or any(s.is_nan().any() for s in _floats(frame)))
+        return (
+            asked
+            or not numeric
+            or bool(sum(frame.null_count().row(0)) or any(s.is_nan().any() for s in _floats(frame)))
+        )
     if not (hasattr(X, "iloc") and hasattr(X, "columns")):
         return False
     if any("Sparse" in str(dtype) for dtype in X.dtypes):
         raise TypeError("X holds sparse columns, but dense ones are required. fix: X.sparse.to_dense()")
-    return any(getattr(dtype, "kind", "O") not in "iuf" for dtype in X.dtypes) or bool(X.isna().to_numpy().any())
+    numeric = all(getattr(dtype, "kind", "O") in "iuf" for dtype in X.dtypes)
+    return asked or not numeric or bool(X.isna().to_numpy().any())
 
 
 def _floats(frame: pl.DataFrame) -> Iterator[pl.Series]:

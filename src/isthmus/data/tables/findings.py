@@ -9,9 +9,11 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.numeric import blocks
-from isthmus.data.schema import asked_kinds
+from isthmus.data.schema import Schema, asked_kinds
 from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.tables.columns import quoted
+from isthmus.data.tables.null_hints import words_option
+from isthmus.data.tables.null_values import NullValues
 from isthmus.data.tables.number_units import example_of, template_of
 from isthmus.errors import DataError
 from isthmus.wording import counted, plural, printable
@@ -27,7 +29,8 @@ class Findings:
     """Bad cells, missing values and rows of the wrong length of one table.
 
     `counting` says how rows are counted; `label` and `group` are the places of columns whose gaps no median can fill.
-    `style` is how numbers are read, for the reasons given.
+    `style` is how numbers are read, for the reasons given; `known` are the columns of a trained model, with words that
+    stand for no value.
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class Findings:
         label: int | None = None,
         group: int | None = None,
         style: Style = PLAIN,
+        known: Schema | None = None,
     ) -> None:
+        self.nulls = NullValues(options.null_values, columns, known)
         self.name, self.columns, self.options, self.counting, self.style = name, columns, options, counting, style
         self.label, self.group = label, group
         self.ragged: list[tuple[int, str]] = []
@@ -196,7 +201,9 @@ class Findings:
         examples = {c: [text for _, text in found[:PROBED]] for c, found in self.bad.items() if c not in without}
         if examples and all(self._may_be_numbers(c, texts) for c, texts in examples.items()):
             return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted(examples))
-        cells = (text for texts in examples.values() for text in texts)
+        cells = [text for texts in examples.values() for text in texts]
+        if (option := words_option(cells, self.style)) is not None:
+            return option
         wanted = {reason(text, self.style).fix for text in cells}
         return wanted.pop() if len(wanted) == 1 else None
 

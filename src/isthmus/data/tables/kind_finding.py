@@ -11,7 +11,9 @@ import polars as pl
 
 from isthmus.data.numeric import LARGEST
 from isthmus.data.schema import Schema, TableColumn
+from isthmus.data.sentinels import about_sentinel
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
+from isthmus.data.tables.null_hints import about_words
 from isthmus.data.tables.number_units import MOSTLY, example_of, numbers_with, template_of
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
 from isthmus.data.tables.times import TimeFormat, find_format, step_of, texts_of, to_seconds
@@ -70,7 +72,7 @@ def _column(name: str, column: pl.Series | TextCells, style: Style, asked: str |
         return _of_numbers(name, values[np.isfinite(values)])
     if share < MOSTLY and _are_written_otherwise(cells.head(known, PROBED), style):
         return TableColumn(name, "number", "numbers that are written in another way")
-    return _of_texts(name, cells, share)
+    return _of_texts(name, cells, share, style)
 
 
 def _written_as(template: str) -> str:
@@ -169,11 +171,10 @@ def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
     if whole and _numbers_rows(name, values):
         return TableColumn(name, "id", "whole numbers, all different, that count or name the rows")
     if whole and values.min() >= 0:
-        return TableColumn(
-            name, "count", f"whole numbers from {values.min():g} to {values.max():g}{_few(name, values)}"
-        )
-    decimals = _decimals(values)
-    return TableColumn(name, "number", f"numbers from {values.min():.6g} to {values.max():.6g}", decimals=decimals)
+        told = about_sentinel(name, values) or _few(name, values)
+        return TableColumn(name, "count", f"whole numbers from {values.min():g} to {values.max():g}{told}")
+    why = f"numbers from {values.min():.6g} to {values.max():.6g}{about_sentinel(name, values)}"
+    return TableColumn(name, "number", why, decimals=_decimals(values))
 
 
 def _few(name: str, values: np.ndarray) -> str:
@@ -199,12 +200,15 @@ def _have_digits(values: np.ndarray, digits: int, allowed: float) -> bool:
     return bool(np.abs(np.round(values, digits) - values).max() <= allowed)
 
 
-def _of_texts(name: str, cells: TextCells, share: float) -> TableColumn:
+def _of_texts(name: str, cells: TextCells, share: float, style: Style) -> TableColumn:
     """An id, a category or a text."""
     known = _known(cells, numbers=False)
     counts, texts = cells.counted(known), cells.of_levels(known)
     n = int(counts["count"].sum())
-    beside = f"; {share:.0%} of the cells are numbers" if share >= 1 - MOSTLY else ""
+    beside = ""
+    if share >= 1 - MOSTLY:
+        others = cells.all_of(known & np.isnan(cells.numbers(style)))
+        beside = f"; {share:.0%} of the cells are numbers{about_words(others, style)}"
     if share >= MOSTLY:
         beside = f"; digits with zeros in front; if they are numbers, --column {name}=number"
     elif template := template_of(texts.head(PROBED).to_list(), Style()):

@@ -137,7 +137,7 @@ def mixed_samples(
     predicting = schema is not None if predicting is None else predicting
     columns = columns_of(found.cells.select([findings.columns[i] for i in plan.features]))
     if schema is None:
-        schema = _found(columns, found.style, options, findings)
+        schema = findings.nulls.kept_in(_found(columns, found.style, options, findings))
     modeled = schema.names
     if not modeled:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
@@ -151,6 +151,7 @@ def mixed_samples(
     findings.counts_asked = not predicting
     kept = _kept(raw, found, findings, options, modeled)
     notes += (*findings.conclude(), *_about_columns(schema, findings, predicting=predicting))
+    notes += () if predicting else findings.nulls.unmet(findings.name)
     notes += _about_values(raw, found, schema, findings, options, predicting=predicting)
     least = 1 if predicting else 2
     if len(kept) < least:

@@ -58,7 +58,7 @@ class Parser:
         self.numbers: Collection[str] = ()  # columns that `texts` reads as numbers, as all rows so far were
         self.beside = [i for i in (plan.label, plan.group) if i is not None]
         style = dialect.style
-        self.careful = bool(style.thousands) or (style.decimal == "," and dialect.delimiter == ",")
+        self.careful = bool(style.thousands or findings.nulls) or (style.decimal == "," and dialect.delimiter == ",")
 
     def parse(self, lines: Lines) -> ParsedChunk:
         """The rows of a chunk."""
@@ -79,10 +79,16 @@ class Parser:
         if frame is None and self.numbers:  # a gap that is a word, or a cell that is no number
             frame, self.numbers = self._read(lines.data, {}, quotes=quoted), ()
         if frame is None or frame.height != lines.count or not self._is_whole(frame, lines, quoted):
-            return TextChunk(*self._as_text(lines))
+            found = TextChunk(*self._as_text(lines))
+            return found._replace(cells=self._blanked(found.cells))
         first, self.findings.n_rows = self.findings.n_rows, self.findings.n_rows + frame.height
         places = np.arange(frame.height)
-        return TextChunk(frame.with_columns(pl.col(pl.String).fill_null("")), lines.row + places, first + places)
+        cells = self._blanked(frame.with_columns(pl.col(pl.String).fill_null("")))
+        return TextChunk(cells, lines.row + places, first + places)
+
+    def _blanked(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """The cells without the words that stand for no value because somebody said so."""
+        return self.findings.nulls.blanked(cells, self.findings.columns, self.dialect.style)
 
     def _is_whole(self, frame: pl.DataFrame, lines: Lines, quoted: bool) -> bool:
         """Whether no row is short: polars fills such with null, and refuses those that are too long."""
@@ -144,6 +150,7 @@ class Parser:
     def _careful(self, lines: Lines) -> ParsedChunk:
         """The rows without fault; the faults go to the findings."""
         text, rows, places = self._as_text(lines)
+        text = self._blanked(text)
         numbers = to_numbers(text.select(self.features), self.dialect.style)
         show = self._shower(text, self.features)
         self.findings.add_cells(rows, numbers.missing, numbers.bad, show, self.plan.features)

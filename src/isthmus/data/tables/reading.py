@@ -24,6 +24,7 @@ from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame,
 from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows
 from isthmus.data.tables.mixed_tables import gather_columns, gather_frame, gather_text, mixed_samples, without_left_out
+from isthmus.data.tables.nulled_frame import NulledFrame
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.row_groups import table_of
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
@@ -125,12 +126,13 @@ def _from_text(
         file.name,
         names,
         options,
-        counting=counting_rows(dialect),
+        counting=dialect.counting,
         label=plan.label,
         group=plan.group,
         style=dialect.style,
+        known=_schema(expected),
     )
-    body = lines_after(first, dialect.header_lines)
+    body = first.after(dialect.header_lines)
     parser = Parser(dialect, plan, findings, options)
     others = [*texts, *code_columns(first, dialect)]
     if mixed or _is_mixed(plan, names, others, options, expected):
@@ -162,13 +164,13 @@ def _from_frame(
     options = _settled(options, expected, names)
     wanted = _names_of(expected)
     plan = plan_columns(names, options, name=file_name, expected=wanted, guess_label=guess_label, texts=texts)
-    findings = Findings(
-        file_name, names, options, counting="Rows are counted from 1.", label=plan.label, group=plan.group
-    )
+    counting, known = "Rows are counted from 1.", _schema(expected)
+    findings = Findings(file_name, names, options, counting=counting, label=plan.label, group=plan.group, known=known)
+    frame = NulledFrame.of(frame, findings)
     others = [n for n, kind in zip(names, frame.types, strict=True) if kind.is_temporal()]
     if mixed or _is_mixed(plan, names, others, options, expected):
         cells = gather_frame(frame, names, plan, findings)
-        return mixed_samples(cells, plan, findings, options, name, notes=plan.notes, schema=_schema(expected))
+        return mixed_samples(cells, plan, findings, options, name, notes=plan.notes, schema=known)
     table = table_of(frame, plan, findings, options)
     if table.loses_digits:
         return _from_frame(frame, name, file_name, replace(options, digits="float64"), expected, guess_label)
@@ -257,7 +259,7 @@ def _is_mixed(
     """Whether columns are to be read by their kinds, so far as the first rows and the options show it."""
     if expected is not None or options.shape not in {None, TABLE}:
         return isinstance(expected, Schema)
-    asked = bool(options.kinds) or options.scale == "quantile" or options.window is not None
+    asked = bool(options.kinds or options.null_values) or options.scale == "quantile" or options.window is not None
     return asked or bool({names[i] for i in plan.features} & {*others})
 
 
@@ -277,19 +279,6 @@ def names_of_header(dialect: Dialect, options: DataConfig) -> list[str]:
     if dialect.names is None:
         return [f"column_{i + 1}" for i in range(dialect.n_columns)]
     return named(dialect.names, options)
-
-
-def counting_rows(dialect: Dialect) -> str:
-    header = f"; the header is row {dialect.header_lines}" if dialect.names else ""
-    return f"Rows are counted as in an editor{header}."
-
-
-def lines_after(lines: Lines, n: int) -> Lines:
-    """The lines without the first `n`."""
-    at = 0
-    for _ in range(n):
-        at = lines.data.find(b"\n", at) + 1 or len(lines.data)
-    return Lines(lines.data[at:], lines.row + n, lines.offset + at)
 
 
 def _about_digits(table: Table, columns: Sequence[str], name: str) -> tuple[str, ...]:

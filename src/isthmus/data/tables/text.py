@@ -33,6 +33,13 @@ class Lines(NamedTuple):
     def count(self) -> int:
         return self.data.count(b"\n") + (not self.data.endswith(b"\n") and bool(self.data))
 
+    def after(self, n: int) -> Lines:
+        """The lines without the first `n`."""
+        at = 0
+        for _ in range(n):
+            at = self.data.find(b"\n", at) + 1 or len(self.data)
+        return Lines(self.data[at:], self.row + n, self.offset + at)
+
 
 def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, ...]]:
     """The text encoding by `--encoding` or by the mark at the beginning, and what to say about it.

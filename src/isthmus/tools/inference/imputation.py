@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from isthmus.data.tables.cell_conversion import to_raw
 from isthmus.data.tables.cell_reading import read_cells
 from isthmus.data.tables.cells import Style
 from isthmus.data.tables.given_columns import as_cells, filled_frame, put
+from isthmus.data.tables.null_values import NullValues
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
 from isthmus.runs.fill_errors import FillError, can_draw, drawn, fill_errors, filled, linear_fill
@@ -190,8 +191,10 @@ def _write_cells(
     """Writes all cells of a table, those of columns that the model does not know too; gives its raw rows (N, K).
     `made` (N, K) is what was made of them already.
     """
-    cells, style = read_cells(source, reading_options(run, settings), schema)
-    raw = to_raw(cells.select(schema.names), schema, style).values
+    options = reading_options(run, settings)
+    cells, style = read_cells(source, replace(options, null_values=()), schema)
+    nulls = NullValues(options.null_values, schema.names, schema)
+    raw = to_raw(nulls.blanked(cells.select(schema.names), schema.names, style), schema, style).values
     made, gaps = answered(run, raw) if made is None else made, np.isnan(raw)
     if len(made) != len(raw):
         message = f"{counted(len(raw) - len(made), 'row')} of {source.name} cannot be read, so not all can be filled."

@@ -142,7 +142,9 @@ def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataC
             f"--scale cannot be chosen again: the model scales its input as in training ({run.config.data.scale})."
         )
         raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
-    return replace(run.config.data, **whole | _reading(run.model.preprocess) | dict(settings or {}))
+    given = dict(settings or {})
+    given["null_values"] = (*run.config.data.null_values, *given.get("null_values", ()))  # those of training still hold
+    return replace(run.config.data, **whole | _reading(run.model.preprocess) | given)
 
 
 @contextmanager

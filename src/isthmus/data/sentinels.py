@@ -1,0 +1,40 @@
+"""Numbers that may stand for no value, such as -999 far from all others of a column."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isthmus.wording import shell_word
+
+NINES = {sign * (10.0**digits - 1) for digits in range(1, 11) for sign in (1, -1)}  # 9, -99, 9999 …
+LEAST = 3  # cells that hold it: one alone is rather a mistake
+
+
+def sentinel(values: np.ndarray) -> float | None:
+    """The least or largest of values (n,), NaN aside, where it is written with nines alone, comes LEAST times, and lies
+    farther from all others than these lie apart.
+
+    >>> sentinel(np.array([18.0, 44.0, 93.0, -999.0, -999.0, -999.0]))
+    -999.0
+    """
+    values = values[np.isfinite(values)]
+    ends = [float(end) for end in (values.min(), values.max())] if len(values) else []
+    for end in ends:
+        if end not in NINES or np.count_nonzero(values == end) < LEAST:
+            continue
+        others = values[values != end]
+        if len(others) and np.ptp(others) > 0 and np.abs(others - end).min() > np.ptp(others):
+            return end
+    return None
+
+
+def about_sentinel(name: str, values: np.ndarray) -> str:
+    """What to type where the numbers of a column hold a `sentinel`, to follow a sentence; "" where they hold none."""
+    found = sentinel(values)
+    if found is None:
+        return ""
+    far = f"{found:.0f} in {np.count_nonzero(values == found):,} rows is far from all others"
+    return f"; {far}; if it stands for no value, --null-values {shell_word(f'{name}={found:.0f}')}"
+
+
+__all__ = ["about_sentinel", "sentinel"]

@@ -1,0 +1,84 @@
+"""Words that stand for no value because somebody said so, `--null-values -999`, beside those that always do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from isthmus.data.schema import Schema
+from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
+from isthmus.data.tables.times import texts_of
+from isthmus.wording import listed
+
+EXACT = 2.0**53  # up to which every whole number is a double of its own
+
+
+class NullValues:
+    """By column, the `words` that stand for no value in it. `asked` are words for all columns (`n/k`) and for one
+    (`age=-999`, where the table has a column `age`); those that a trained model keeps (`known`) come beside.
+    """
+
+    def __init__(self, asked: Sequence[str], names: Sequence[str], known: Schema | None = None) -> None:
+        self._asked = {text: _divided(text, names) for text in asked}
+        kept = {} if known is None else {column.name: column.nulls for column in known.columns}
+        own = {name: [w for column, w in self._asked.values() if column in {None, name}] for name in names}
+        self.words = {name: tuple(dict.fromkeys([*kept.get(name, ()), *own[name]])) for name in names}
+        self._met: set[tuple[str, str]] = set()
+
+    def __bool__(self) -> bool:
+        return any(self.words.values())
+
+    def blanked(self, cells: pl.DataFrame, names: Sequence[str], style: Style = PLAIN) -> pl.DataFrame:
+        """The cells with null, in texts "", where they stand for no value; `names` are those of the table's columns."""
+        pairs = zip(cells.get_columns(), names, strict=True)
+        return cells.with_columns([self._blanked(column, name, style) for column, name in pairs if self.words[name]])
+
+    def _blanked(self, column: pl.Series, name: str, style: Style) -> pl.Series:
+        found = [(word, is_null(column, word, style)) for word in self.words[name]]
+        self._met |= {(name, word) for word, marks in found if marks.any()}
+        gaps = pl.select(pl.any_horizontal([marks for _, marks in found])).to_series()
+        instead = pl.lit("") if column.dtype == pl.String else None
+        blanked = pl.when(gaps).then(instead).otherwise(column).cast(column.dtype)
+        return pl.select(blanked.alias(column.name)).to_series()
+
+    def kept_in(self, schema: Schema) -> Schema:
+        """The schema with the words of each of its columns."""
+        return Schema(tuple(replace(column, nulls=self.words[column.name]) for column in schema.columns))
+
+    def unmet(self, table: str) -> tuple[str, ...]:
+        """A sentence about words that no cell of the table is, which may be misspelled."""
+        met = {(name, word) for column, word in self._met for name in (column, None)}
+        left = [text for text, pair in self._asked.items() if pair not in met]
+        return (f"{table}: no cell stands for {listed(left)}, named by --null-values.",) if left else ()
+
+
+def _divided(text: str, names: Sequence[str]) -> tuple[str | None, str]:
+    """`age=-999` -> ("age", "-999") where there is such a column; else the word for all columns, (None, text)."""
+    name, equals, word = text.rpartition("=")
+    return (name, word.strip()) if equals and name in names else (None, text.strip())
+
+
+def is_null(column: pl.Series, word: str, style: Style = PLAIN) -> pl.Series:
+    """Which cells (n,) are the word: numbers by their value, -999 as -999.0; texts but for blanks around them; of times
+    their text, of a midnight also its date alone.
+    """
+    number = float(word) if PLAIN.is_number(word) else math.nan
+    if column.dtype.is_nested() or (column.dtype.is_numeric() and math.isnan(number)):
+        return pl.repeat(False, len(column), dtype=pl.Boolean, eager=True)
+    by_value = abs(number) < EXACT  # never of NaN
+    if column.dtype.is_numeric() and by_value:
+        return (column.cast(pl.Float64) == number).fill_null(False)
+    text = texts_of(column) if column.dtype.is_temporal() and column.dtype != pl.Duration else column.cast(pl.String)
+    text = text.str.strip_chars()
+    same = text == word
+    if column.dtype.is_temporal():
+        same |= text.str.replace(r"[ T]00:00:00.*$", "") == word
+    elif by_value:  # but 007 is a name, and not 7
+        same |= pl.Series(numbers_of_texts(text, style) == number) & ~text.str.contains(r"^0\d")
+    return same.fill_null(False)
+
+
+__all__ = ["NullValues", "is_null"]
