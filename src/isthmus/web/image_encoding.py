@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from isthmus.data.images.pixel_conversion import convert
-from isthmus.data.images.pixels import FORMATS, Form, Unreadable, look_at
+from isthmus.data.images.pixels import FORMATS, Form, look_at
+from isthmus.data.images.unreadable import Unreadable
 from isthmus.errors import DataError
 from isthmus.web.limits import Limits, TooMuch
 

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
 from isthmus.data.images.photograph import Photograph, suffix_of
-from isthmus.data.images.pixels import Unreadable
+from isthmus.data.images.unreadable import Unreadable
 
 RNG = np.random.default_rng(0)
 MODES = {"L": (9, 13), "RGB": (9, 13, 3), "LA": (9, 13, 2), "RGBA": (9, 13, 4)}

@@ -13,6 +13,7 @@ from PIL import Image
 from isthmus.data.images.photograph import Photograph
 from isthmus.data.images.pixels import look
 from isthmus.data.images.tiff_structure import refuse_cut
+from isthmus.data.images.unreadable import Unreadable
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (33, 45), dtype=np.uint8)
@@ -143,3 +144,31 @@ def test_white_of_12_bits_is_4095(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", DEEP[0, :, :44], bitspersample=12, photometric="miniswhite")
     (frame,) = Photograph(tmp_path / "a.tif").frames()
     np.testing.assert_array_equal(frame.pixels[0], 4095 - DEEP[0, :, :44])
+
+
+@pytest.mark.parametrize("color", ["cielab", "icclab", "ycbcr", "cfa", "logluv"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_fault_169_colors_that_are_not_read_are_never_taken_for_red_green_and_blue(
+    color: str, dtype: str, tmp_path: Path
+) -> None:
+    shape = (9, 13) if color == "cfa" else (9, 13, 3)
+    about: Any = {"photometric": color, "bigtiff": True}
+    tifffile.imwrite(tmp_path / "a.tif", RNG.integers(0, 200, shape).astype(dtype), **about)
+    for read in (look, Photograph):
+        with pytest.raises(Unreadable, match=f"(?i)is a TIFF of .*{color}.* save it as RGB or gray"):
+            read(tmp_path / "a.tif")
+
+
+def test_lab_of_8_bits_is_brought_to_rgb(tmp_path: Path) -> None:
+    """White, black and a middle gray, whose L* is 53.6 of 100: 137 of 255. CIE 15."""
+    lab = np.array([[[255, 0, 0], [0, 0, 0], [137, 0, 0]]], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", np.repeat(lab, 9, 0), photometric="cielab")
+    frame = next(Photograph(tmp_path / "a.tif").frames())
+    assert np.abs(frame.pixels[:, 0].astype(int) - np.array([255, 0, 128])).max() <= 2  # 8 bits of L*
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+def test_black_and_white_alone_is_seen_in_every_tiff(is_big: bool, tmp_path: Path) -> None:
+    for name, values in (("two", GRAY > 128), ("many", GRAY)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", values, photometric="minisblack", bigtiff=is_big)
+        assert Photograph(tmp_path / f"{name}.tif").is_bilevel == (name == "two")

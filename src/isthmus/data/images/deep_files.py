@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.data.images.tiff_structure import has_palette, pillow_reads, refuse_cut, values_of
+from isthmus.data.images.tiff_structure import (
+    has_palette,
+    is_bilevel,
+    pillow_reads,
+    refuse_colors,
+    refuse_cut,
+    values_of,
+)
 
 PNG, TIFF, JPEG_2000 = (
     b"\x89PNG\r\n\x1a\n",
@@ -32,7 +39,8 @@ HEAD = 32
 
 class Deep(NamedTuple):
     """What is known of a frame before its pixels are read: `kind` is the format; sizes are those after turning;
-    `stored` is the type of its numbers in the file, where that is none of images.
+    `stored` is the type of its numbers in the file, where that is none of images; `is_bilevel` says that it holds black
+    and white alone.
     """
 
     kind: str
@@ -44,6 +52,7 @@ class Deep(NamedTuple):
     dtype: str
     turn: int
     stored: str = ""
+    is_bilevel: bool = False
 
 
 class Planes(NamedTuple):
@@ -56,7 +65,7 @@ class Planes(NamedTuple):
 def look_deep(path: Path) -> Deep | None:
     """What the header of the first frame says, or None for a file that Pillow reads whole, or not at all.
 
-    Raises: OSError for a TIFF that ends within its pages.
+    Raises: OSError for a TIFF that ends within its pages; Unreadable for one in colors that are not read.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -156,6 +165,7 @@ def _look_tiff(path: Path) -> Deep | None:
             page = file.pages[0]
             if pillow_reads(file, page):
                 return None
+            refuse_colors(page)
             return _described(page, len(file.pages))
     except OSError:
         return None  # Pillow tells what is wrong with it
@@ -175,7 +185,7 @@ def _described(page: Any, n_frames: int) -> Deep | None:
     is_small = has_palette(page) or int(page.bitspersample) < 8
     dtype = "uint8" if is_small else str(kind) if str(kind) in KEPT else "float32"
     stored = str(kind) if not is_small and str(kind) != dtype else ""
-    return Deep("TIFF", n_frames, height, width, bands, has_alpha, dtype, turn, stored)
+    return Deep("TIFF", n_frames, height, width, bands, has_alpha, dtype, turn, stored, is_bilevel(page))
 
 
 def _look_jpeg_2000(path: Path) -> Deep | None:

@@ -33,13 +33,16 @@ def is_deep(pixels: np.ndarray, has_alpha: bool) -> bool:
     )
 
 
-def save_tiff(part: Path, pages: Sequence[Page], source: Path | None, stored: str = "") -> None:
-    """Pages as `write_tiff`, with what each page of the TIFF `source` has beside its pixels, if they are as many.
+def save_tiff(
+    part: Path, pages: Sequence[Page], source: Path | None, stored: str = "", about: dict[str, Any] | None = None
+) -> None:
+    """Pages as `write_tiff`, with what each page of the TIFF `source` has beside its pixels, if they are as many; else
+    each with the settings `about`.
 
     Floats become numbers of the type `stored`, if it is given: those of the file that they were made of.
     """
     known = tiff_settings(source) if source is not None else []
-    settings = known if len(known) == len(pages) else [{"compression": "zlib"}] * len(pages)
+    settings = known if len(known) == len(pages) else [about or {"compression": "zlib"}] * len(pages)
     kept = [(as_stored(pixels, stored), None if alpha is None else as_stored(alpha, stored)) for pixels, alpha in pages]
     write_tiff(part, kept, settings, is_big=source is not None and _is_big(source))
 
@@ -124,17 +127,17 @@ def _colors(pixels: np.ndarray, about: dict[str, Any]) -> str:
     return "rgb" if bands == COLORS_OF["rgb"] else "minisblack"
 
 
-def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None, source: bytes = b"") -> bytes:
-    """A PNG of 8 or 16 bits of pixels (C, H, W), with the metadata of the PNG file `source`."""
+def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None, chunks: bytes = b"") -> bytes:
+    """A PNG of 8 or 16 bits of pixels (C, H, W), with `chunks` of metadata."""
     import imagecodecs
 
     planes = pixels if alpha is None else np.concatenate([pixels, alpha[None]])
     made = imagecodecs.png_encode(np.ascontiguousarray(planes.transpose(1, 2, 0).squeeze()))
     head = len(PNG) + 25  # the signature and IHDR, which comes first
-    return bytes(made[:head]) + _chunks(source) + bytes(made[head:])
+    return bytes(made[:head]) + chunks + bytes(made[head:])
 
 
-def _chunks(source: bytes) -> bytes:
+def chunks_of(source: bytes) -> bytes:
     """The chunks of metadata of a PNG file, as they are; those behind the pixels too."""
     found, at = [], len(PNG)
     while source.startswith(PNG) and at + 12 <= len(source):

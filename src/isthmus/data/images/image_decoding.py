@@ -10,8 +10,9 @@ import numpy as np
 from isthmus.data.images.deep_files import read_planes
 from isthmus.data.images.listing import Listing
 from isthmus.data.images.pixel_conversion import decode
-from isthmus.data.images.pixels import Form, Look, Unreadable, look, opened, reason
+from isthmus.data.images.pixels import Form, Look, look, opened, reason
 from isthmus.data.images.transforms import Cut, cut_out
+from isthmus.data.images.unreadable import Unreadable
 from isthmus.data.whole_images import Corner
 from isthmus.system.scratch import room
 from isthmus.system.workers import Progress, each

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from isthmus.data.images.animated_files import ANIMATED, animation_settings, played
 from isthmus.data.images.carried_metadata import DEFLATE, KEPT_COMPRESSIONS, carried, info_of, png_texts
 from isthmus.data.images.deep_files import look_deep, read_frames, turned
-from isthmus.data.images.deep_saving import is_deep, jpeg_2000_bytes, png_bytes, save_tiff
+from isthmus.data.images.deep_metadata import deep_info, png_chunks, tiff_settings_of
+from isthmus.data.images.deep_saving import chunks_of, is_deep, jpeg_2000_bytes, png_bytes, save_tiff
 from isthmus.data.images.pixels import (
     ALPHA,
     FORMAT_OF,
     WIDE,
-    Unreadable,
     opened,
     orientation_of,
     refuse_large,
     refuse_unlikely,
 )
+from isthmus.data.images.unreadable import Unreadable
 from isthmus.system.files import write_atomic
 
 QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
@@ -60,7 +61,7 @@ class Photograph:
         if self.deep is not None:
             self.format, self.n_frames, self.compression = self.deep.kind, self.deep.frames, None
             self.is_wide, self.is_transparent = self.deep.dtype != "uint8", self.deep.alpha
-            self._is_float = self.deep.dtype == "float32"
+            self._is_float, self.is_bilevel = self.deep.dtype == "float32", self.deep.is_bilevel
             refuse_large(self.deep.width, self.deep.height)
             return
         with opened(path) as image:
@@ -117,23 +118,30 @@ class Photograph:
         if is_own or any(is_deep(frame.pixels, frame.alpha is not None) for frame in frames):
             return write_atomic(target, lambda part: self._save_deep(frames, kind, part))
         pictures = [_picture(frame, kind) for frame in frames]
-        settings = self._settings(kind, frames[0].info, pictures[0].mode)
+        settings = [
+            self._settings(kind, frame.info, picture.mode) for frame, picture in zip(frames, pictures, strict=True)
+        ]
+        if len(pictures) > 1 and kind == "TIFF":
+            return write_atomic(target, lambda part: _save_pages(part, pictures, settings))
         if len(pictures) > 1:
             infos, is_transparent = [frame.info for frame in frames], any(frame.alpha is not None for frame in frames)
-            settings |= {"save_all": True, "append_images": pictures[1:]}
-            settings |= animation_settings(infos, kind, self.format, is_transparent=is_transparent)
-        return write_atomic(target, lambda part: pictures[0].save(part, format=kind, **settings))
+            settings[0] |= {"save_all": True, "append_images": pictures[1:]}
+            settings[0] |= animation_settings(infos, kind, self.format, is_transparent=is_transparent)
+        return write_atomic(target, lambda part: pictures[0].save(part, format=kind, **settings[0]))
 
     def _save_deep(self, frames: list[Frame], kind: str, part: Path) -> None:
+        pixels, alpha, bands = frames[0].pixels, frames[0].alpha, len(frames[0].pixels)
         if kind == "TIFF":
             stored = self.deep.stored if self.deep is not None else ""
             source = self.path if self.format == "TIFF" else None
-            save_tiff(part, [(frame.pixels, frame.alpha) for frame in frames], source, stored)
+            about = tiff_settings_of(deep_info(self.path, self.format), bands) if source is None else None
+            save_tiff(part, [(frame.pixels, frame.alpha) for frame in frames], source, stored, about)
         elif kind == "JPEG2000":
-            part.write_bytes(jpeg_2000_bytes(frames[0].pixels, frames[0].alpha))
+            part.write_bytes(jpeg_2000_bytes(pixels, alpha))
+        elif self.format == "PNG":
+            part.write_bytes(png_bytes(pixels, alpha, chunks_of(self.path.read_bytes())))
         else:
-            source_bytes = self.path.read_bytes() if self.format == "PNG" else b""
-            part.write_bytes(png_bytes(frames[0].pixels, frames[0].alpha, source_bytes))
+            part.write_bytes(png_bytes(pixels, alpha, png_chunks(deep_info(self.path, self.format), bands)))
 
     def _settings(self, kind: str, info: dict[str, Any], mode: str) -> dict[str, Any]:
         found = carried(info, mode)
@@ -217,6 +225,14 @@ def _filled(image: Image.Image, mode: str, turn: int) -> np.ndarray:
 def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
     step = max(1, STRIP // width)
     return ((top, min(top + step, height)) for top in range(0, height, step))
+
+
+def _save_pages(part: Path, pictures: list[Image.Image], settings: list[dict[str, Any]]) -> None:
+    """A TIFF of pages, each saved with its own settings; Pillow's `save_all` gives all those of the first."""
+    with TiffImagePlugin.AppendingTiffWriter(str(part), new=True) as file:
+        for picture, about in zip(pictures, settings, strict=True):
+            picture.save(cast(Any, file), format="TIFF", **about)
+            file.newFrame()
 
 
 def _is_transparent(image: Image.Image) -> bool:

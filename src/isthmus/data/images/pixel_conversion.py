@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from isthmus.data.images.deep_files import Planes, read_planes
-from isthmus.data.images.pixels import FULL, Form, Look, Unreadable, opened, orientation_of
+from isthmus.data.images.pixels import FULL, Form, Look, opened, orientation_of
+from isthmus.data.images.unreadable import Unreadable
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in gray, as Pillow has it: ITU-R BT.601
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from isthmus.data.images.deep_files import Deep, look_deep, look_pages
+from isthmus.data.images.unreadable import Unreadable
 
 SUFFIXES_OF = {
     "PNG": (".png",),
@@ -45,10 +46,6 @@ KNOWN_HEADS = {
     b"ftypav": "AVIF",
     b"DICM": "DICOM",
 }
-
-
-class Unreadable(ValueError):
-    """A file that cannot be used as an image; the text says why, to follow the file's name."""
 
 
 class Look(NamedTuple):

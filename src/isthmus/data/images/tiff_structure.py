@@ -8,10 +8,23 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from isthmus.data.images.unreadable import Unreadable
+
 BIG = {b"II+\0", b"MM\0+"}  # BigTIFF, of which Pillow reads no EXIF data, and nothing in the order of Motorola
 BITS, TOGETHER = 8, 1  # of a byte; the layout whose bands of a pixel follow each other
-WHITE_IS_ZERO, PALETTE, CMYK = 0, 3, 5  # photometric interpretations
+WHITE_IS_ZERO, PALETTE, CMYK, CFA = 0, 3, 5, 32803  # photometric interpretations
 COLORS = {1: 1, 2: 3, 5: 4, 6: 3, 8: 3}  # samples by photometric interpretation: gray, RGB, CMYK, YCbCr, Lab
+# Colors that would be taken for others, by their numbers, where Pillow does not read them. JPEG makes RGB of its YCbCr.
+YCBCR, JPEGS = 6, {6, 7}
+NOT_READ = {
+    6: "YCbCr",
+    8: "CIELab",
+    9: "ICCLab",
+    10: "ITULab",
+    32803: "a camera's raw mosaic (CFA)",
+    32844: "LogL",
+    32845: "LogLuv",
+}
 # Compressions that every build of Pillow unpacks, by their numbers: none, CCITT, LZW, JPEG, PackBits, Deflate, LZMA.
 UNPACKED_BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925}
 # Where and in which form the pixels lie: sizes, bits, strips, tiles, color layout, palette, page and thumbnail marks,
@@ -81,11 +94,20 @@ def pillow_reads(file: Any, page: Any) -> bool:
         return False
     dtype, bits, color = str(page.dtype), int(page.bitspersample), int(page.photometric)
     samples, extra = page.samplesperpixel, tuple(map(int, page.extrasamples))
+    if color == CFA:
+        return False
     if samples == 1:
         return dtype in {"bool", "uint8", "float32"} or (dtype == "uint16" and bits == 16) or bits < BITS
     colors = COLORS.get(color)
     is_known = samples == colors or (samples - 1 == colors and color != CMYK and extra[-1:] in ((1,), (2,)))
     return dtype == "uint8" and is_known and int(page.planarconfig) == TOGETHER
+
+
+def refuse_colors(page: Any) -> None:
+    """Raises: Unreadable for a page that Pillow does not read, in colors that would come out as if they were others."""
+    color = int(page.photometric)
+    if color in NOT_READ and not (color == YCBCR and int(page.compression) in JPEGS):
+        raise Unreadable(f"is a TIFF of {NOT_READ[color]} in a form that is not read; save it as RGB or gray")
 
 
 def values_of(page: Any) -> np.ndarray:
@@ -113,9 +135,25 @@ def has_inverted(page: Any) -> bool:
     return int(page.photometric) == WHITE_IS_ZERO and page.dtype is not None and page.dtype.kind == "u"
 
 
+def is_bilevel(page: Any) -> bool:
+    """Whether it holds black and white alone."""
+    return int(page.bitspersample) == 1 and page.samplesperpixel == 1 and not has_palette(page)
+
+
 def has_palette(page: Any) -> bool:
     """Whether its values are places in a palette, so that it is in color."""
     return int(page.photometric) == PALETTE and page.colormap is not None
 
 
-__all__ = ["BIG", "STORAGE", "WHITE_IS_ZERO", "has_inverted", "has_palette", "pillow_reads", "refuse_cut", "values_of"]
+__all__ = [
+    "BIG",
+    "STORAGE",
+    "WHITE_IS_ZERO",
+    "has_inverted",
+    "has_palette",
+    "is_bilevel",
+    "pillow_reads",
+    "refuse_colors",
+    "refuse_cut",
+    "values_of",
+]

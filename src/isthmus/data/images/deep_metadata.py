@@ -1,0 +1,86 @@
+"""Color profile, resolution and texts of an image that Pillow reads only in part, for a file of another format."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from isthmus.data.images.carried_metadata import fits_profile, info_of
+from isthmus.data.images.deep_saving import TEXT_TAGS, tiff_settings
+from isthmus.data.images.pixels import opened
+
+CENTIMETERS, INCHES = 3, 2  # units of a TIFF's resolution; 1: none
+INCH_CM, INCH_M = 2.54, 0.0254
+DESCRIPTION = 270  # the tag of a TIFF and of EXIF data
+EXIF_MARK = b"Exif\0\0"  # what precedes EXIF data in a JPEG, and not in a PNG
+PROFILE_NAME = b"ICC profile\0\0"  # and the method of compression, Deflate
+
+
+def deep_info(path: Path, kind: str) -> dict[str, Any]:
+    """`icc_profile`, `dpi` and `exif` as far as the first frame of a TIFF or PNG has them, as Pillow's `info`."""
+    if kind == "TIFF":
+        return _of_tiff(tiff_settings(path)[0])
+    if kind != "PNG":
+        return {}
+    with opened(path) as image:
+        info = info_of(image)
+    return {name: info[name] for name in ("icc_profile", "dpi", "exif") if info.get(name)}
+
+
+def _of_tiff(settings: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "iccprofile" in settings:
+        found["icc_profile"] = settings["iccprofile"]
+    unit = settings.get("resolutionunit")
+    if unit in (CENTIMETERS, INCHES):
+        inch = INCH_CM if unit == CENTIMETERS else 1
+        found["dpi"] = tuple(inch * above / max(below, 1) for above, below in settings["resolution"])
+    exif = Image.Exif()
+    for code, _, _, text, _ in settings["extratags"]:
+        exif[code] = text
+    if settings["description"]:
+        exif[DESCRIPTION] = settings["description"]
+    return found | ({"exif": exif.tobytes()} if len(exif) else {})
+
+
+def png_chunks(info: dict[str, Any], bands: int) -> bytes:
+    """The same as chunks of a PNG of so many bands; a profile of other colors than its own would spoil it."""
+    profile, dpi, exif = (info.get(name) for name in ("icc_profile", "dpi", "exif"))
+    found = b""
+    if profile and fits_profile(profile, "RGB" if bands > 1 else "L"):
+        found += _chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile))
+    if dpi:
+        found += _chunk(b"pHYs", struct.pack(">IIB", *(round(value / INCH_M) for value in dpi), 1))
+    return found + (_chunk(b"eXIf", exif.removeprefix(EXIF_MARK)) if exif else b"")
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def tiff_settings_of(info: dict[str, Any], bands: int) -> dict[str, Any]:
+    """The same as `deep_saving.write_tiff` takes it."""
+    profile, dpi = info.get("icc_profile"), info.get("dpi")
+    found: dict[str, Any] = {"compression": "zlib"}
+    if profile and fits_profile(profile, "RGB" if bands > 1 else "L"):
+        found["iccprofile"] = profile
+    if dpi:
+        found |= {"resolution": tuple(map(float, dpi)), "resolutionunit": INCHES}
+    if info.get("exif"):
+        found |= _texts(info["exif"])
+    return found
+
+
+def _texts(exif_bytes: bytes) -> dict[str, Any]:
+    exif = Image.Exif()
+    exif.load(exif_bytes)
+    texts = {code: exif[code] for code in TEXT_TAGS if isinstance(exif.get(code), str)}
+    description = texts.pop(DESCRIPTION, None)
+    return {"description": description, "extratags": [(code, "s", 0, text, True) for code, text in texts.items()]}
+
+
+__all__ = ["deep_info", "png_chunks", "tiff_settings_of"]
