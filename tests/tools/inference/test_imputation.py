@@ -127,6 +127,24 @@ def test_frames_are_filled_and_keep_their_types(trained: tuple[isthmus.Run, Path
         run.impute(frame, draws=3)
 
 
+@pytest.mark.parametrize("dtype", [pl.Categorical(), pl.Enum(list(PRICES))])
+def test_fault_153_names_in_a_type_of_their_own_and_lists_stay_what_they_are(trained, tmp_path: Path, dtype) -> None:
+    run, table = trained
+    frame = pl.read_csv(table).with_columns(pl.col("drink").cast(dtype), pl.col("price").cast(pl.Decimal(9, 2)))
+    frame = frame.with_columns(id=pl.concat_list("count", "count"), count=pl.col("count").cast(pl.UInt8))
+    frame.write_parquet(tmp_path / "gaps.parquet")
+    impute(run, tmp_path / "gaps.parquet", tmp_path / "full.parquet", {"drop_columns": ("id",)})
+    full = pl.read_parquet(tmp_path / "full.parquet")
+    assert full.schema == frame.schema
+    assert not full.null_count().sum_horizontal().item()
+    for name in frame.columns:
+        known = frame[name].is_not_null()
+        assert full[name].filter(known).to_list() == frame[name].filter(known).to_list()
+    with pytest.raises(UsageError, match='column "id" holds several values in a cell') as caught:
+        impute(run, tmp_path / "gaps.parquet", tmp_path / "full.csv", {"drop_columns": ("id",)})
+    assert caught.value.fix == "name a .parquet file with -o"
+
+
 def test_parquet_keeps_its_types_and_names(trained: tuple[isthmus.Run, Path], tmp_path: Path) -> None:
     run, table = trained
     frame = pl.read_csv(table).with_columns(paid=pl.col("paid") == "yes")

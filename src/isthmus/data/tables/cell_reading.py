@@ -16,23 +16,24 @@ from isthmus.data.tables.columns import Plan, as_asked
 from isthmus.data.tables.dialects import find_dialect
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import ParquetFrame
-from isthmus.data.tables.mixed_tables import gather_frame, gather_text
+from isthmus.data.tables.mixed_tables import CELL_BYTES, LEAVE_OUT, gather_text
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.reading import names_of_header
 from isthmus.data.tables.text import chunks_of_lines, find_encoding
+from isthmus.system.memory import refuse_too_large
 
 
 def read_cells(path: Path, options: DataConfig, schema: Schema) -> tuple[pl.DataFrame, Style]:
-    """Every cell of a table, all of its columns, stripped texts or numbers, and how its numbers are written.
+    """Every cell of a table, all of its columns, and how its numbers are written: of a text stripped texts or numbers,
+    of a Parquet file columns of its own types.
 
     Raises: DataError for rows of a wrong length, unless they are to be skipped, or columns of no cells.
     """
     with InputFile(path) as file:
         if file.head.startswith(PARQUET) and not file.gzipped:
             frame = ParquetFrame(path)
-            plan = Plan(tuple(range(len(frame.names))), None, False)
-            findings = Findings(path.name, frame.names, options, counting="Rows are counted from 1.")
-            return gather_frame(frame, frame.names, plan, findings).cells, PLAIN
+            refuse_too_large(frame.n_rows * len(frame.names) * CELL_BYTES, path.name, fix=LEAVE_OUT)
+            return frame.block(range(len(frame.names))), PLAIN
         options = replace(options, encoding=find_encoding(file, options.encoding)[0])
         file.rewind()
         chunks = chunks_of_lines(file, options.encoding or "utf-8")

@@ -31,6 +31,7 @@ from isthmus.wording import counted, listed, printable
 
 MOST_LINES = 40  # columns told one by one; of more their numbers by kind
 EXAMPLE_TIME = 1_767_205_800.0  # 2025-12-31 18:30, of which no part can be taken for another
+LEAVE_OUT = "leave out columns with --drop-column"
 CELL_BYTES = 24  # of memory for a cell as text and as a number
 
 
@@ -73,7 +74,7 @@ def gather_columns(
 
 
 def _chunk(lines: Lines, parser: Parser) -> TextChunk:
-    refuse_too_large(len(lines.data) * 2, parser.findings.name, fix="leave out columns with --drop-column")
+    refuse_too_large(len(lines.data) * 2, parser.findings.name, fix=LEAVE_OUT)
     return parser.texts(lines)
 
 
@@ -106,9 +107,9 @@ def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, finding
     refuse_types(frame, plan, findings.name, times=True)
     beside = [i for i in (plan.label, plan.group) if i is not None]
     places = [*plan.features, *beside]
-    refuse_too_large(frame.n_rows * len(places) * CELL_BYTES, findings.name, fix="leave out columns with --drop-column")
+    refuse_too_large(frame.n_rows * len(places) * CELL_BYTES, findings.name, fix=LEAVE_OUT)
     block = frame.block(places)
-    cells = pl.DataFrame([_plain(s).alias(names[i]) for s, i in zip(block.get_columns(), places, strict=True)])
+    cells = pl.DataFrame([plain_cells(s).alias(names[i]) for s, i in zip(block.get_columns(), places, strict=True)])
     findings.n_rows, rows = frame.n_rows, np.arange(frame.n_rows)
     unlabeled = np.zeros(frame.n_rows, bool)
     for place in beside:
@@ -119,7 +120,8 @@ def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, finding
     return Gathered(cells, rows + 1, rows, unlabeled, PLAIN)
 
 
-def _plain(column: pl.Series) -> pl.Series:
+def plain_cells(column: pl.Series) -> pl.Series:
+    """A column of a frame as kinds are read from it: numbers, truths and times as they are, all else as text."""
     if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:
         return column
     return column.cast(pl.String).fill_null("").str.strip_chars()
@@ -281,4 +283,7 @@ def without_left_out(options: DataConfig, schema: Schema, names: Sequence[str]) 
     return replace(options, drop_columns=(*options.drop_columns, *here))
 
 
-__all__ = ["Gathered", "gather_columns", "gather_frame", "gather_text", "mixed_samples", "without_left_out"]
+__all__ = [
+    "CELL_BYTES", "LEAVE_OUT", "Gathered", "gather_columns", "gather_frame", "gather_text", "mixed_samples",
+    "plain_cells", "without_left_out",
+]  # fmt: skip
