@@ -27,7 +27,8 @@ class TableColumn:
     its values are multiples of. `pooled` says that levels too rare to learn were put together as `OTHER`. `dtype` is
     the type of the column in a frame (`data/tables/column_types.py`), "" where it is one of a file. `template` is what
     stands around the numbers of a column, `#` being the number: `$#`, `# kg`; "" for plain ones.
-    `nulls` are words that stand for no value in it because somebody said so.
+    `nulls` are words that stand for no value in it because somebody said so. `bare` are the letters of `format` that
+    are written without a zero in front, as in 3/8/2021 ("dm").
     """
 
     name: str
@@ -42,6 +43,7 @@ class TableColumn:
     dtype: str = ""
     template: str = ""
     nulls: tuple[str, ...] = ()
+    bare: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def _check(column: TableColumn) -> None:
         column.zone,
         column.dtype,
         column.template,
+        column.bare,
         *column.levels,
         *column.nulls,
     )
@@ -118,6 +121,8 @@ def _check(column: TableColumn) -> None:
         raise ValueError(f"{column.decimals!r} are no digits after the point")
     if column.template and not re.fullmatch(r"[^#]*#([.,]#)?[^#]*", column.template):
         raise ValueError(f"{column.template!r} does not say where the number of a column stands")
+    if not set(column.bare) <= {*"dmHI"}:
+        raise ValueError(f"{column.bare!r} are no letters of a time that may lack a zero in front")
     if column.kind == "yes-no" and len(column.levels) != 2:
         raise ValueError(f"a yes-no column has {len(column.levels)} levels")
 

@@ -8,6 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from isthmus.data.schema import Schema
+from isthmus.data.tables.cell_conversion import to_texts
+from isthmus.data.tables.cells import PLAIN
+from isthmus.data.tables.kind_finding import find_schema
 from isthmus.data.tables.times import _shapes, find_format, step_of, to_seconds, to_text
 
 
@@ -31,6 +35,44 @@ def test_a_format_is_found_and_texts_come_back(texts: list[str], pattern: str, z
     assert found is not None
     assert (found.pattern, found.zone) == (pattern, zone)
     assert to_text(to_seconds(series, pattern), pattern, zone) == texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "bare"),
+    [
+        (["3/8/2021 9:05", "12/31/2021 14:30", "3/8/2021 0:00"], "dmH"),
+        (["3/8/2021 9:05 AM", "12/31/2021 11:30 PM"], "dmI"),
+        (["3.8.2021", "31.12.2021"], "dm"),
+        (["2021-03-08 9:05", "2021-12-31 14:30"], "H"),
+        (["03/08/2021", "12/31/2021"], ""),
+        (["8:52:00", "12:00:00"], "H"),
+        (["12/31/2021", "10/10/2021"], ""),
+    ],
+)
+def test_fault_159_times_without_zeros_in_front_come_back_so(texts: list[str], bare: str) -> None:
+    series = pl.Series(texts)
+    column = find_schema(series.alias("when").to_frame(), PLAIN, {}).columns[0]
+    assert (column.kind, column.bare) == ("time", bare)
+    assert Schema.from_dict(Schema((column,)).as_dict()).columns == (column,)
+    assert to_texts(to_seconds(series, column.format), column) == texts
+
+
+@pytest.mark.parametrize("clock", ["10:00:05", "10:00:05.125"])
+def test_fault_159_zones_of_hours_alone_as_databases_write_them(clock: str) -> None:
+    texts = [f"2024-01-02 {clock}+00", f"2024-05-02 {clock}-05"]
+    expected = [datetime.fromisoformat(text).timestamp() for text in texts]
+    found = find_format(pl.Series(texts))
+    assert found is not None
+    assert to_seconds(pl.Series(texts), found.pattern).tolist() == expected
+    one = find_format(pl.Series(texts[:1] * 2))
+    assert one is not None
+    assert to_text(to_seconds(pl.Series(texts[:1]), one.pattern), one.pattern, one.zone) == texts[:1]
+
+
+@pytest.mark.parametrize("texts", [["10:00-12", "14:30-18"], ["2024-01-02", "2024-05-12"]])
+def test_ranges_and_dates_have_no_zone(texts: list[str]) -> None:
+    found = find_format(pl.Series(texts))
+    assert found is None or not found.zone
 
 
 def test_seconds_are_those_of_python() -> None:

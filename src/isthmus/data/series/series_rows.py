@@ -201,8 +201,12 @@ def _break(rows: SeriesRows, stamps: np.ndarray, i: int, column: TableColumn) ->
     return f"{counted(n, 'row')} missing between {before} and {after}"
 
 
+def _texts(stamps: np.ndarray, column: TableColumn) -> list[str]:
+    return to_text(stamps, column.format, column.zone, column.bare)
+
+
 def _text(stamp: float, column: TableColumn) -> str:
-    return to_text(np.array([stamp]), column.format, column.zone)[0] if column.kind == "time" else f"{stamp:.10g}"
+    return _texts(np.array([stamp]), column)[0] if column.kind == "time" else f"{stamp:.10g}"
 
 
 def _distance(apart: float, column: TableColumn) -> str:
@@ -221,7 +225,7 @@ def stamp_texts(rows: SeriesRows, layout: SeriesLayout) -> list[str] | None:
     if column is None or columns is None:
         return None
     stamps = rows.table.x[:, columns.index(column.name)]
-    return to_text(stamps, column.format, column.zone) if column.kind == "time" else [f"{v:.15g}" for v in stamps]
+    return _texts(stamps, column) if column.kind == "time" else [f"{v:.15g}" for v in stamps]
 
 
 def as_given(rows: SeriesRows, values: np.ndarray) -> np.ndarray:

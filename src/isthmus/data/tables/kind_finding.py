@@ -16,7 +16,7 @@ from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
 from isthmus.data.tables.null_hints import about_words
 from isthmus.data.tables.number_units import MOSTLY, example_of, numbers_with, template_of
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
-from isthmus.data.tables.times import TimeFormat, find_format, step_of, texts_of, to_seconds
+from isthmus.data.tables.times import TimeFormat, bare_numbers, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 
 # Cells of a column of texts that are none; fewer than for numbers, where "none" and "-" can be no value.
@@ -121,7 +121,12 @@ def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
     if form.ambiguous:
         shown = form.pattern.replace("%", "")
         why += f", read as {shown}; {_turned(form.pattern)} fits as well: --column {name}=time:{_turned(form.pattern)}"
-    return TableColumn(name, "time", why, format=form.pattern, zone=form.zone, step=step_of(seconds, form.zone))
+    return replace(_written_so(name, known, form, seconds), why=why)
+
+
+def _written_so(name: str, known: pl.Series, form: TimeFormat, seconds: np.ndarray) -> TableColumn:
+    step, bare = step_of(seconds, form.zone), bare_numbers(known, form)
+    return TableColumn(name, "time", format=form.pattern, zone=form.zone, step=step, bare=bare)
 
 
 def _turned(pattern: str) -> str:
@@ -260,7 +265,7 @@ def _asked(name: str, cells: TextCells, style: Style, asked: str) -> TableColumn
             form = TimeFormat(pattern, "") if pattern else find_format(cells.all_of(known))
             form = form or TimeFormat("%Y-%m-%d", "")
             seconds = to_seconds(cells.of_levels(known), form.pattern)
-            return TableColumn(name, kind, format=form.pattern, zone=form.zone, step=step_of(seconds, form.zone))
+            return _written_so(name, cells.of_levels(known), form, seconds)
     template = template_of(cells.head(known, PROBED).to_list(), style) or ""
     numbers = numbers_with(cells.levels, template, style) if template else cells.numbers(style)
     values = cells.spread(np.where(known, numbers, np.nan))

@@ -175,7 +175,7 @@ def mixed_samples(
 
 def _moment(column: TableColumn) -> str:
     """A time as a column of times writes them."""
-    return str(to_text(np.array([EXAMPLE_TIME]), column.format, column.zone)[0])
+    return str(to_text(np.array([EXAMPLE_TIME]), column.format, column.zone, column.bare)[0])
 
 
 def _found(columns: Columns, style: Style, options: DataConfig, findings: Findings) -> Schema:

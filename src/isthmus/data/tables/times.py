@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,10 @@ DATES = (
 )  # fmt: skip
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S%.3f", "%H:%M:%S%.6f", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 BETWEEN = (" ", "T")
-ZONE = r"(Z|[+-]\d{2}:?\d{2})$"  # behind a clock; `10:00-12:00` would be two, so a date must stand before it
+# Behind a clock; of hours alone, as databases write it, behind one with seconds: 10:00-12 is a range.
+ZONE = r"(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$"
+ZONED = r"\d{1,2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$|\d{1,2}:\d{2}:\d{2}\S*[+-]\d{2}$"
+BARE = "dmHI"  # numbers of a time that may be written without a zero in front: 3/8/2021 9:05
 PLAIN_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 ENOUGH = 0.95  # of the cells, as for numbers: the rest are errors with their rows
 PROBED = 200  # cells that show which formats may be meant, before all are read
@@ -116,8 +119,8 @@ def _micro(moments: pl.Series) -> pl.Series:
     return moments.cast(pl.Datetime("us", getattr(moments.dtype, "time_zone", None))).dt.epoch("us")
 
 
-def to_text(seconds: np.ndarray, pattern: str, zone: str) -> list[str]:
-    """Seconds (n,) as they came, "" for NaN."""
+def to_text(seconds: np.ndarray, pattern: str, zone: str, bare: str = "") -> list[str]:
+    """Seconds (n,) as they came, "" for NaN; `bare` are the letters of the pattern without a zero in front."""
     there = np.isfinite(seconds)
     offset = zone_seconds(zone)
     clock = "%d" not in pattern
@@ -125,7 +128,18 @@ def to_text(seconds: np.ndarray, pattern: str, zone: str) -> list[str]:
     shifted = np.clip(shifted % DAY if clock else shifted, FIRST_YEAR, LAST_YEAR - 1)
     moments = pl.Series((shifted * 1e6).round().astype(np.int64)).cast(pl.Datetime("us"))
     suffix = "+00:00" if zone == "UTC" else zone
+    pattern = re.sub(rf"%([{bare}])", r"%-\1", pattern) if bare else pattern
     return [t + suffix if known else "" for t, known in zip(moments.dt.strftime(pattern), there, strict=True)]
+
+
+def bare_numbers(text: pl.Series, form: TimeFormat) -> str:
+    """Which numbers of these times have no zero in front, as `to_text` takes them: with which most come back."""
+    texts, seconds = text.head(PROBED).to_list(), to_seconds(text.head(PROBED), form.pattern)
+    letters = [letter for letter in BARE if f"%{letter}" in form.pattern]
+    tried = ["".join(some) for n in range(len(letters) + 1) for some in combinations(letters, n)]  # the fewest first
+    made = (to_text(seconds, form.pattern, form.zone, bare) for bare in tried)
+    same = [sum(a == b for a, b in zip(those, texts, strict=True)) for those in made]
+    return tried[same.index(max(same))]
 
 
 def step_of(seconds: np.ndarray, zone: str) -> float:
@@ -140,7 +154,7 @@ def zone_seconds(zone: str) -> int:
     if zone in {"", "Z", "UTC"}:
         return 0
     digits = zone[1:].replace(":", "")
-    return (-1 if zone[0] == "-" else 1) * (int(digits[:2]) * 3600 + int(digits[2:4]) * 60)
+    return (-1 if zone[0] == "-" else 1) * (int(digits[:2]) * 3600 + int(digits[2:4] or 0) * 60)
 
 
 def _patterns() -> Iterator[str]:
@@ -191,7 +205,7 @@ def _divided(text: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _has_zone(text: pl.Series) -> bool:
-    return bool(text.str.contains(r"\d{1,2}:\d{2}.*" + ZONE).any())
+    return bool(text.str.contains(ZONED).any())
 
 
 def _share(text: pl.Series, pattern: str) -> float:
@@ -210,6 +224,6 @@ def _read(text: pl.Series, pattern: str) -> pl.Series:
 
 
 __all__ = [
-    "TimeFormat", "find_format", "moments_of", "seconds_of", "step_of", "texts_of", "to_seconds", "to_text",
-    "zone_seconds",
+    "TimeFormat", "bare_numbers", "find_format", "moments_of", "seconds_of", "step_of", "texts_of", "to_seconds",
+    "to_text", "zone_seconds",
 ]  # fmt: skip
