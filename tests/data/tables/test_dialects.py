@@ -31,6 +31,14 @@ def test_fault_16_delimiter_and_decimal_mark_are_found(delimiter: str, decimal: 
     assert bool(found.notes) == (delimiter != ",")
 
 
+@pytest.mark.parametrize("delimiter", ["\t", ";", "|"])
+def test_fault_16_commas_that_group_thousands_divide_no_cells(delimiter: str) -> None:
+    rows = [["amount", "rate", "kind"], *[[f"{2 + i % 7},455,885.00", f"{i}.5", "cat"] for i in range(20)]]
+    text = "\n".join(delimiter.join(row) for row in rows) + "\n"
+    found = dialect(text)
+    assert (found.delimiter, found.names) == (delimiter, ("amount", "rate", "kind"))
+
+
 def test_fault_16_the_reading_is_said() -> None:
     assert dialect("a;b\n1,5;2\n").notes == (
         "t.csv: cells are read as divided by semicolons, and numbers with a decimal comma; --delimiter says otherwise.",

@@ -140,3 +140,24 @@ def test_words_beside_numbers_are_offered_as_no_values(tmp_path, cells, offered)
         schema = read_table(path, DataConfig(null_values=words)).schema
         assert schema is not None
         assert schema.columns[0].kind == "number"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_fault_160_new_rows_without_a_label_are_read_without_labels(tmp_path, suffix):
+    def write(labels: list[str | None]) -> None:
+        frame = pl.DataFrame({"size": SIZES, "city": CITIES, "kind": labels})
+        path = tmp_path / f"a.{suffix}"
+        (frame.write_csv if suffix == "csv" else frame.write_parquet)(path)
+
+    options = DataConfig(label="kind")
+    write(["x", "y"] * (N // 2))
+    known = read_table(tmp_path / f"a.{suffix}", options)
+    assert known.labels is not None
+    for labels in (["x", None] * (N // 2), [None] * N):
+        write(labels)
+        with pytest.raises(DataError, match=r'column "kind"'):  # to train on
+            read_table(tmp_path / f"a.{suffix}", options)
+        found = read_table(tmp_path / f"a.{suffix}", options, expected=known.schema)
+        assert found.labels is None
+        assert 'column "kind" has gaps, so the labels are left out' in " ".join(found.notes)
+        np.testing.assert_array_equal(found.x, known.x)

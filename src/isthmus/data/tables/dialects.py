@@ -23,6 +23,7 @@ CANDIDATES = (",", ";", "\t", "|")  # and blanks, where they divide the rows bet
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " ", "blank": " "}
 SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "blanks"}
 MOST_CLASSES = 100  # labels beside pixels are small numbers; EMNIST has 62 classes
+OTHER_HEADER = 0.01  # of the score of a delimiter that divides the first row into other cells
 COUNTED = 8  # a first row 0, 1, 2, … of so many cells counts the columns; a shorter one may be data
 
 
@@ -138,7 +139,10 @@ def _find_delimiter(lines: list[str]) -> str:
 
 
 def _score(lines: list[str], delimiter: str) -> float:
-    """0 if it divides nothing; up to 2 if all rows have as many cells and all cells below the first row are numbers."""
+    """0 if it divides nothing; up to 2 if all rows have as many cells and all cells below the first row are numbers.
+
+    Far less where the first row has other cells than the rows below: commas may group their thousands.
+    """
     rows, _ = split(lines, delimiter)
     (n_cells, often), *_ = Counter(map(len, rows)).most_common(1)
     if n_cells == 1:
@@ -146,7 +150,8 @@ def _score(lines: list[str], delimiter: str) -> float:
     body = [cell for row in rows[1:] or rows for cell in row]
     styles = [PLAIN] if delimiter == "," else [PLAIN, Style(",")]
     numbers = max(sum(style.is_number(cell) for cell in body) for style in styles)
-    return often / len(rows) * (1 + numbers / max(1, len(body)))
+    fits = 1.0 if len(rows[0]) in {n_cells, n_cells - 1} else OTHER_HEADER  # R names no column of row names
+    return fits * often / len(rows) * (1 + numbers / max(1, len(body)))
 
 
 def _find_style(rows: list[list[str]], delimiter: str, options: DataConfig, name: str) -> Style:

@@ -45,6 +45,7 @@ class Findings:
         style: Style = PLAIN,
         known: Schema | None = None,
     ) -> None:
+        self.known = known
         self.nulls = NullValues(options.null_values, columns, known)
         self.name, self.columns, self.options, self.counting, self.style = name, columns, options, counting, style
         self.label, self.group = label, group
@@ -94,7 +95,9 @@ class Findings:
         """
         texts = self.text_columns()
         refused_bad = bool(texts) or (bool(self.ragged or self.n_bad) and not self.options.skip_bad_rows)
-        refused_missing = bool(self.n_missing) and self.options.missing in {"auto", "error"}
+        refused_missing = bool(self.n_missing) and self.options.missing in (
+            {"error"} if self.known else {"auto", "error"}
+        )
         if refused_bad or refused_missing:
             raise self._error(refused_bad, refused_missing, texts)
         notes = []

@@ -23,7 +23,7 @@ def encoded_labels(
     if labels is None or plan.label is None:
         return None, (), ()
     what = f'{findings.name}: column "{printable(findings.columns[plan.label])}"'
-    if findings.n_missing[plan.label] and findings.options.missing == "median":
+    if findings.n_missing[plan.label] and findings.options.missing != "drop":
         if predicting:
             return None, (), (f"{what} has gaps, so the labels are left out.",)
         raise DataError("DATA-LABEL", f"{what} has gaps, and a label has no median.", fix="pass --missing drop")
@@ -45,7 +45,7 @@ def grouped_rows(groups: pl.Series | None, plan: Plan, findings: Findings) -> np
     """(N,) a number for each group. Raises: DataError for rows without one."""
     if groups is None or plan.group is None:
         return None
-    if findings.n_missing[plan.group] and findings.options.missing == "median":
+    if findings.n_missing[plan.group] and findings.options.missing != "drop":
         what = f'{findings.name}: column "{printable(findings.columns[plan.group])}"'
         raise DataError("DATA-GROUP", f"{what} has gaps, and a group has no median.", fix="pass --missing drop")
     return groups.str.strip_chars().rank("dense").to_numpy().astype(np.int64) - 1

@@ -159,10 +159,17 @@ def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[Non
         if error.code == "DATA-BANDS":
             _name_channels(error, run.model.preprocess, asked=bool((settings or {}).get("gray")))
         if error.code in {"DATA-ROW", "DATA-TYPE"} and "--drop-column" in str(error.fix):  # then one would be missing
-            error.fix = "put numbers into these columns, which the model takes"
+            error.fix = _as_in_training(error)
         if error.code == "DATA-COLUMNS" and error.fix == OTHER_TABLE:
             error.fix = f"{OTHER_TABLE}, which was on {printable(run.config.data.source)}"
         raise
+
+
+def _as_in_training(error: DataError) -> str:
+    """What to do with columns of texts that the model takes."""
+    if any(" hold no time" in text for text in (error.message, *error.problems)):
+        return "write the times of these columns as in training"
+    return "put numbers into these columns, which the model takes"
 
 
 def _name_channels(error: DataError, preprocess: Preprocess, *, asked: bool) -> None:
