@@ -86,3 +86,12 @@ def test_a_run_that_was_extended_is_judged_by_its_last_cycle() -> None:
     flat = [{"epoch": 20 + i, "train_cost": 0.087, "validation_cost": 0.087, "lr": 0.003 - i * 1e-4} for i in range(20)]
     assert verdict("stopped-too-early", rows=rows, train_cost=0.085).level == "warn"
     assert verdict("stopped-too-early", rows=rows + flat, epochs=40, train_cost=0.085).level == "pass"
+
+
+def test_fault_164_more_epochs_are_counted_in_whole_passes() -> None:
+    """100 steps of 1,281 in a pass over patches: 8,000 are 6 passes, of which what the steps took says the time."""
+    begun = {"epochs": 1, "steps": 100, "steps_of_pass": 1281, "train_cost": 0.0700, "test_cost": 0.0702}
+    found = verdict("stopped-too-early", of=metrics(seconds=60.0, epochs=1), rows=FALLING[:1], **begun)
+    assert found.text.startswith("100 steps, 8% of a pass over the data, may be few: ")
+    assert found.try_next == "isthmus resume runs/a --epochs 6"
+    assert "takes about 64 minutes" in found.text  # (6 - 1) * 1,281 steps of 0.6 s

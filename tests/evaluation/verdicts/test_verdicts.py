@@ -110,15 +110,6 @@ def test_a_run_of_few_steps_is_told_the_epochs_of_the_usual_budget() -> None:
     assert str(verdict("stopped-too-early", rows=FALLING[:2], **tiny_run).try_next).endswith("--epochs 320")
 
 
-def test_fault_164_more_epochs_are_counted_in_whole_passes() -> None:
-    """100 steps of 1,281 in a pass over patches: 8,000 are 6 passes, of which what the steps took says the time."""
-    begun = {"epochs": 1, "steps": 100, "steps_of_pass": 1281, "train_cost": 0.0700, "test_cost": 0.0702}
-    found = verdict("stopped-too-early", of=metrics(seconds=60.0, epochs=1), rows=FALLING[:1], **begun)
-    assert found.text.startswith("100 steps, 8% of a pass over the data, may be few: ")
-    assert found.try_next == "isthmus resume runs/a --epochs 6"
-    assert "takes about 64 minutes" in found.text  # (6 - 1) * 1,281 steps of 0.6 s
-
-
 def test_other_recipes_are_not_told_to_be_the_modern_one() -> None:
     found = verdict("beats-pca", of=metrics(test__mse=0.0208), recipe="vae")
     assert found.try_next == "isthmus resume runs/a --epochs 40"
