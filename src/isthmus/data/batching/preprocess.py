@@ -239,15 +239,19 @@ class Preprocess:
         """Values of x (N, D) added up by the column that they belong to, (N, K)."""
         return values if self.encoding is None else self.encoding.by_column(values)
 
-    def cells(self, raw: np.ndarray, names: Sequence[str] | None = None, *, made: bool = True) -> dict[str, Any]:
+    def cells(
+        self, raw: np.ndarray, names: Sequence[str] | None = None, *, made: bool = True, typed: bool = False
+    ) -> dict[str, Any]:
         """Raw samples (N, *raw_shape) as columns of a table, by name, `names` where the model knows none; as they were
-        written where there is a schema, and with the digits of the training data where the model `made` them.
+        written where there is a schema, and with the digits of the training data where the model `made` them. `typed`
+        says that a file keeps types: columns of several kinds are then polars columns in those of the training data.
         """
         flat = raw.reshape(len(raw), -1)
         if self.schema is not None:
-            from isthmus.data.tables.cell_conversion import to_cells  # late: polars is slow to import
+            from isthmus.data.tables import cell_conversion, column_types  # late: polars is slow to import
 
-            return to_cells(flat, self.schema)
+            made_of = column_types.typed_cells if typed else cell_conversion.to_cells
+            return dict(made_of(flat, self.schema))
         names = self.columns or names or tuple(f"{self.unit}{i}" for i in range(self.size))
         if self.plain is not None and made:
             return self.plain.columns(flat, names)

@@ -26,6 +26,7 @@ PLAIN = (
     *("Boolean", "Categorical", "Date", "Float32", "Float64", "Int8", "Int16", "Int32", "Int64", "Int128"),
     *("Null", "String", "Time", "UInt8", "UInt16", "UInt32", "UInt64"),
 )
+OF_PANDAS = {"bool": "Boolean", "boolean": "Boolean", "datetime64[us]": "Datetime", "datetime64[ns]": "Datetime"}
 # What objects of a column of pandas are, whose type says nothing: an example of each
 EXAMPLES = {
     "bool": True,
@@ -77,16 +78,20 @@ def _of_objects(column: Any) -> str:
     return type(known.iloc[0]).__name__ if len(known) else "str"
 
 
+def typed_cells(raw: np.ndarray, schema: Schema) -> dict[str, pl.Series]:
+    """Raw rows (N, K) as polars columns by name, of the types that a run was trained on."""
+    return like_given(raw, schema, {column.name: _polars_column(column) for column in schema.modeled})
+
+
 def trained_frame(raw: np.ndarray, schema: Schema, library: str, wanted: str = "") -> Any:
     """Raw rows (N, K) as a frame of the types that a run was trained on, with a `library` of "" on a file. A frame of
     the library `wanted` where that is named, else of the one that it was trained on; polars where there is no pandas.
     """
     pandas = pandas_or_none() if library == "pandas" else None
     if pandas is None:
-        empty: dict[str, Any] = {column.name: _polars_column(column) for column in schema.modeled}
-        found: Any = pl.DataFrame(like_given(raw, schema, empty))
+        found: Any = pl.DataFrame(typed_cells(raw, schema))
     else:
-        empty = {column.name: _pandas_column(column.dtype, pandas) for column in schema.modeled}
+        empty: dict[str, Any] = {column.name: _pandas_column(column.dtype, pandas) for column in schema.modeled}
         found = pandas.DataFrame(like_given(raw, schema, empty))
     return found if wanted in {"", library_of(found)} else _converted(found, wanted)
 
@@ -111,6 +116,7 @@ def _converted(frame: Any, wanted: str) -> Any:
 def _polars_column(column: TableColumn) -> pl.Series:
     """An empty column of the type that is kept; of one of a file numbers, whole ones or texts."""
     name, arguments = _parted(column.dtype)
+    name = OF_PANDAS.get(name, name)
     if name in ARGUMENTS or name in PLAIN:
         with suppress(TypeError, ValueError, AttributeError, pl.exceptions.PolarsError):
             return pl.Series([], dtype=getattr(pl, name)(**arguments))
@@ -139,4 +145,4 @@ def _parted(text: str) -> tuple[str, dict[str, Any]]:
     return name, {k: v for k, v in arguments.items() if k in (*ARGUMENTS.get(name, ()), "of")}
 
 
-__all__ = ["library_of", "pandas_or_none", "text_of", "trained_frame", "typed"]
+__all__ = ["library_of", "pandas_or_none", "text_of", "trained_frame", "typed", "typed_cells"]

@@ -35,6 +35,11 @@ class AbstractFrame(ABC):
     types: list[pl.DataType]
     n_rows: int
 
+    @property
+    def empty(self) -> pl.DataFrame:
+        """A frame of its columns without rows."""
+        return pl.DataFrame(schema=dict(zip(self.names, self.types, strict=True)))
+
     @abstractmethod
     def block(self, places: Sequence[int]) -> pl.DataFrame: ...
 

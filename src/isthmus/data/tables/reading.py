@@ -51,9 +51,10 @@ def read_table(path: Path, options: DataConfig, *, expected: Expected | None = N
     with InputFile(path) as file:
         if file.head.startswith(PARQUET) and not file.gzipped:
             frame = ParquetFrame(path)
-            return _without_wrong_label(
+            found = _without_wrong_label(
                 lambda guess: _from_frame(frame, stem(path), path.name, options, expected, guess), options
             )
+            return _with_types(found, frame.empty, expected)
         if path.suffix.lower() == ".parquet":
             raise wrong_content(path, file.head, "a Parquet table")
         if is_known(file.head):
@@ -82,8 +83,14 @@ def samples_from_frame(
     found = _without_wrong_label(
         lambda guess: _from_frame(table, name, name, options, expected, guess and guess_label), options
     )
-    schema = found.schema if found.schema is None or expected is not None else typed(found.schema, frame)
-    return replace(found, schema=schema, frame=library_of(frame))
+    return replace(_with_types(found, frame, expected), frame=library_of(frame))
+
+
+def _with_types(found: Samples, frame: Any, expected: Expected | None) -> Samples:
+    """The samples, whose schema knows the types of a frame; that of a trained model has its own."""
+    if found.schema is None or expected is not None:
+        return found
+    return replace(found, schema=typed(found.schema, frame))
 
 
 def _without_wrong_label(read, options: DataConfig) -> Samples:

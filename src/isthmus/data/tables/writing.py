@@ -10,7 +10,7 @@ import polars as pl
 
 from isthmus.errors import UsageError
 from isthmus.system.files import write_atomic
-from isthmus.wording import counted
+from isthmus.wording import counted, listed
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs cells that begin so; tab and CR hide what follows
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # a class called -1 does no harm, and is to be read back as it was
@@ -31,6 +31,7 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> Pat
         case ".parquet":
             return write_atomic(path, frame.write_parquet)
         case ".csv" | ".tsv" as suffix:
+            _refuse_nested(frame, suffix)
             safe = _without_formulas(frame)
             return write_atomic(path, lambda part: safe.write_csv(part, separator=SEPARATORS[suffix]))
         case suffix:
@@ -40,6 +41,19 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> Pat
 
 
 FIX = "name it .csv, .tsv or .parquet"
+
+
+def keeps_types(path: Path) -> bool:
+    """Whether a table of that name has types of columns, and not only texts."""
+    return path.suffix.lower() == ".parquet"
+
+
+def _refuse_nested(frame: pl.DataFrame, suffix: str) -> None:
+    """Raises: UsageError for columns of lists, which text files cannot hold."""
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    if nested:
+        message = f"column {listed(nested)} holds several values in a cell, which {suffix} files cannot."
+        raise UsageError("USAGE-OUT", message, fix="name a .parquet file with -o")
 
 
 def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> tuple[str, ...]:

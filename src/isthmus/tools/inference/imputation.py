@@ -30,7 +30,7 @@ from isthmus.system.progress import tell
 from isthmus.tools.inference.intake import read_input, read_rows, reading_options
 from isthmus.tools.inference.rows_given_back import rows_given_back
 from isthmus.tools.inference.written import TABLES, keep_inputs
-from isthmus.wording import counted, listed, number, printable
+from isthmus.wording import counted, number, printable
 
 DAY = 86_400.0  # seconds: errors of times are told in days
 DRAWS = 20  # of a model that can draw: a deviation is then known to a sixth
@@ -194,7 +194,6 @@ def _write_cells(
     """
     options = reading_options(run, settings)
     cells, style = read_cells(source, replace(options, null_values=()), schema)
-    _refuse_nested(cells, target)
     nulls = NullValues(options.null_values, schema.names, schema)
     known = pl.DataFrame([plain_cells(cells[name]) for name in schema.names])
     raw = to_raw(nulls.blanked(known, schema.names, style), schema, style).values
@@ -208,14 +207,6 @@ def _write_cells(
     columns: dict[str, Any] = {name: cells[name] for name in cells.columns}
     write_table(target, columns)
     return raw, about_formulas(target, columns)
-
-
-def _refuse_nested(cells: pl.DataFrame, target: Path) -> None:
-    """Raises: UsageError for columns of lists, which only Parquet holds."""
-    nested = [name for name, dtype in cells.schema.items() if dtype.is_nested()]
-    if nested and target.suffix.lower() != ".parquet":
-        message = f"column {listed(nested)} holds several values in a cell, which {target.suffix} files cannot."
-        raise UsageError("USAGE-OUT", message, fix="name a .parquet file with -o")
 
 
 def _filled(cells: pl.Series, made: np.ndarray, gaps: np.ndarray, column: TableColumn, style: Style) -> pl.Series:

@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.data.images.saving import image_paths, lossless_path, save_image, save_images
 from isthmus.data.samples import Samples
-from isthmus.data.tables.writing import about_formulas, write_table
+from isthmus.data.tables.writing import about_formulas, keeps_types, write_table
 from isthmus.errors import UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
@@ -30,7 +30,7 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
         labels = {}
         if samples.labels is not None and samples.label_column:
             labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
-        columns = labels | run.model.preprocess.cells(raw, samples.columns)
+        columns = labels | run.model.preprocess.cells(raw, samples.columns, typed=keeps_types(out))
         write_table(out, columns)
         return Written(out, len(raw), (*said, *about_formulas(out, columns)))
     if not samples.is_image:

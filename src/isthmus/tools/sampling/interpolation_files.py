@@ -11,7 +11,7 @@ import numpy as np
 from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
-from isthmus.data.tables.writing import write_table
+from isthmus.data.tables.writing import keeps_types, write_table
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures import figures, strips
 from isthmus.evaluation.figures.animation import write_animation
@@ -107,7 +107,7 @@ def _write_ways(
     if out.suffix in TABLES:
         columns: dict[str, Any] = {"path": [p for p in ways for _ in range(steps)], "step": [*range(steps)] * len(ways)}
         flat = np.concatenate(list(ways.values())).reshape(steps * len(ways), -1)
-        write_table(out, columns | run.model.preprocess.cells(flat))
+        write_table(out, columns | run.model.preprocess.cells(flat, typed=keeps_types(out)))
         return ()
     first = next(iter(ways.values()))
     if out.suffix == ".npy":

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from isthmus.data.batching.preprocess import Preprocess
-from isthmus.data.tables.writing import write_table
+from isthmus.data.tables.writing import keeps_types, write_table
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures.column_effects import MOST_UNITS, draw_column_effects
 from isthmus.models.autoencoder import Model
@@ -86,7 +86,7 @@ def write_sweep(preprocess: Preprocess, found: Sweep, out: Path) -> None:
         "value": found.values.ravel(),
     }
     if not preprocess.is_image:
-        columns |= preprocess.cells(found.x.reshape(U * Q, -1))
+        columns |= preprocess.cells(found.x.reshape(U * Q, -1), typed=keeps_types(out))
     write_table(out, columns)
 
 
