@@ -37,6 +37,16 @@ def read(frame: Any) -> tuple[np.ndarray, Schema]:
     return found.x, found.schema
 
 
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
+def test_fault_153_a_column_without_a_cell_is_filled_in_a_type_of_its_kind(make: Any) -> None:
+    values, schema = read(FRAME.select("count", "price", "drink"))
+    empty = make({"count": [None] * N, "price": [None] * N, "drink": [None] * N})
+    filled = filled_frame(empty, values, np.ones_like(values, bool), schema)
+    for name in ("count", "price", "drink"):
+        assert [*filled[name]] == FRAME[name].to_list()
+        assert {type(cell) for cell in filled[name].to_list()} == {type(cell) for cell in FRAME[name].to_list()}
+
+
 def with_gaps(frame: pl.DataFrame) -> pl.DataFrame:
     gaps = np.random.default_rng(1).random(frame.shape) < 0.2
     return frame.select(pl.when(pl.Series(~gaps[:, j])).then(pl.col(n)).alias(n) for j, n in enumerate(frame.columns))

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from isthmus.data.schema import Schema, TableColumn
-from isthmus.data.tables.given_columns import like_given
+from isthmus.data.tables.given_columns import like_given, usual_type
 
 MOST_CATEGORIES = 10_000  # that are kept with a model: names beyond come back as texts
 ARGUMENTS = {
@@ -120,9 +120,7 @@ def _polars_column(column: TableColumn) -> pl.Series:
     if name in ARGUMENTS or name in PLAIN:
         with suppress(TypeError, ValueError, AttributeError, pl.exceptions.PolarsError):
             return pl.Series([], dtype=getattr(pl, name)(**arguments))
-    if column.kind not in {"number", "count"}:
-        return pl.Series([], dtype=pl.String)
-    return pl.Series([], dtype=pl.Int64 if column.kind == "count" or column.decimals == 0 else pl.Float64)
+    return pl.Series([], dtype=usual_type(column))
 
 
 def _pandas_column(text: str, pandas: Any) -> Any:

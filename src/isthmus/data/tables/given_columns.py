@@ -83,7 +83,10 @@ def as_cells(values: np.ndarray, column: TableColumn, dtype: pl.DataType, style:
 
 
 def in_type(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.Series:
-    """Raw values (n,) in a type of polars, null for a gap; another type where this one cannot hold them."""
+    """Raw values (n,) in a type of polars, null for a gap; another type where this one cannot hold them, or where it is
+    that of a column without a cell.
+    """
+    dtype = usual_type(column) if dtype == pl.Null else dtype
     if column.kind in {"number", "count"}:
         return _numbers(values, column, dtype)
     if column.kind == "time" and dtype.is_temporal():
@@ -95,6 +98,13 @@ def in_type(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.S
         typed = texts.cast(dtype, strict=False)
         return typed if typed.null_count() == texts.null_count() else texts
     return texts
+
+
+def usual_type(column: TableColumn) -> pl.DataType:
+    """Numbers, whole ones or texts, for a column of which no type is known."""
+    if column.kind not in {"number", "count"}:
+        return pl.String()
+    return pl.Int64() if column.kind == "count" or column.decimals == 0 else pl.Float64()
 
 
 def _numbers(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.Series:
@@ -118,7 +128,7 @@ def _of_pandas(values: np.ndarray, column: TableColumn, given: Any) -> Any:
     make, kind = type(given), getattr(given.dtype, "kind", "O")
     if kind == "M" and column.kind == "time":
         return _moments(values, given)
-    types = {"b": pl.Boolean(), "i": pl.Int64(), "u": pl.UInt64(), "f": pl.Float64(), "O": _of_objects(given)}
+    types = {"b": pl.Boolean(), "i": pl.Int64(), "u": pl.UInt64(), "f": pl.Float64(), "O": _of_objects(given, column)}
     found = in_type(values, column, types.get(kind, pl.String())).to_list()
     index = given.index if len(given) == len(found) else None
     if hasattr(given.dtype, "categories"):
@@ -133,11 +143,14 @@ def _of_pandas(values: np.ndarray, column: TableColumn, given: Any) -> Any:
     return typed if int(typed.isna().sum()) == _n_none(found) else make(found, index=index, name=given.name)
 
 
-def _of_objects(given: Any) -> pl.DataType:
+def _of_objects(given: Any, column: TableColumn) -> pl.DataType:
     """The type of the Python objects in a pandas column, by the first that is there; text for all others."""
-    known = given[given.notna()] if str(given.dtype) == "object" else given[:0]
-    kind = type(known.iloc[0]).__name__ if len(known) else "str"
-    zoned = getattr(known.iloc[0], "tzinfo", None) is not None if len(known) else False
+    if str(given.dtype) != "object":
+        return pl.String()
+    known = given[given.notna()]
+    if not len(known):
+        return usual_type(column)
+    kind, zoned = type(known.iloc[0]).__name__, getattr(known.iloc[0], "tzinfo", None) is not None
     types = {"bool": pl.Boolean(), "date": pl.Date(), "datetime": pl.Datetime(), "time": pl.Time()}
     types |= {"int": pl.Int64(), "float": pl.Float64()}
     return types.get(kind, pl.String()) if not zoned else pl.String()
@@ -167,4 +180,4 @@ def put(given: pl.Series, instead: pl.Series, gaps: np.ndarray) -> pl.Series:
     return pl.select(pl.when(pl.Series(gaps)).then(instead).otherwise(given).alias(given.name)).to_series()
 
 
-__all__ = ["as_cells", "column_like", "filled_frame", "in_type", "like_given", "numbers_like", "put"]
+__all__ = ["as_cells", "column_like", "filled_frame", "in_type", "like_given", "numbers_like", "put", "usual_type"]
