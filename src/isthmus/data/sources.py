@@ -156,6 +156,8 @@ def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
     named = [entry for entry in entries if entry.suffix.lower() in set(BY_SUFFIX) - SUFFIXES]
     message = f"{printable(path)} holds no images but {len(named):,} tables or arrays whose names differ "
     message += "in more than their numbers; such are not read as one set."
+    if len(named) == 1:
+        message = f"{printable(path)} holds no images but one table or array; a folder of such is read as several."
     names = [printable(entry.name) for entry in named]
     raise DataError("DATA-EMPTY", message, fix=f"name one: {printable(named[0])}", problems=names)
 

@@ -184,3 +184,22 @@ def test_fault_52_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch:
         save_image(path, pixels(1))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.TIFF"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_fault_171_floats_in_a_tiff_stay_floats(name: str, channels: int, tmp_path: Path) -> None:
+    image = np.linspace(-0.1, 1.1, channels * 20, dtype=np.float32).reshape(channels, 4, 5)
+    (path,) = save_images(tmp_path, image[None], [name]).paths
+    assert path.name == name
+    found = tifffile.imread(path)
+    assert found.dtype == np.float32
+    expected = np.clip(image, 0, 1)
+    assert np.array_equal(
+        found if channels == 1 else np.moveaxis(found, -1, 0), expected[0] if channels == 1 else expected
+    )
+
+
+def test_floats_in_a_png_have_8_bits(tmp_path: Path) -> None:
+    path = save_image(tmp_path / "a.png", np.full((1, 4, 5), 0.5, np.float32))
+    assert set(np.asarray(Image.open(path)).ravel().tolist()) == {128}  # 127.5, rounded to even

@@ -92,8 +92,7 @@ def test_beats_pca_tries_what_fits_the_reason() -> None:
 def test_a_run_of_few_steps_is_told_the_epochs_of_the_usual_budget() -> None:
     """The modern recipe takes 8,000 steps: 320 epochs of 25 steps, 9 of 860."""
     bad, config = metrics(test__mse=0.07), "isthmus train --config runs/a/config.toml"
-    one = history([0.26], lr=6e-3)
-    go_on = "isthmus resume runs/a"
+    one, go_on = history([0.26], lr=6e-3), "isthmus resume runs/a"
     few, many = ({"epochs": 1, "steps": n, "steps_of_pass": n} for n in (25, 860))
     assert verdict("cost-never-fell", of=bad, rows=one, **few).try_next == f"{go_on} --epochs 320"
     assert verdict("cost-never-fell", of=bad, rows=one, **many).try_next == f"{go_on} --epochs 9"

@@ -11,7 +11,10 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
 from isthmus.api import Run
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
+from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
+from isthmus.evaluation.metrics.strokes import MEASURES
 from isthmus.runs.latent import Latent
 from isthmus.tools.editing import directions
 
@@ -133,3 +136,16 @@ def test_only_small_gray_pictures_have_strokes_to_measure() -> None:
     shapes = {(1, 28, 28): 4, (1, 64, 64): 4, (3, 28, 28): 0, (1, 128, 96): 0, (4, 32, 32): 0}
     found = {shape: len(directions.measures_of(SimpleNamespace(shape=shape))) for shape in shapes}  # type: ignore[arg-type]
     assert found == shapes
+
+
+@pytest.mark.parametrize("name", ["thickness", "slant", "width", "height"])
+def test_fault_172_a_measure_is_the_same_whatever_value_is_black(name: str) -> None:
+    """A shape of 0 to 1, and the same as CT values from -1,000 to 700 and as counts of 16 bits from 200 on."""
+    shape = np.zeros((2, 1, 20, 20), np.float32)
+    shape[0, 0, 4:15, 7:10], shape[1, 0, 6:12, 3:15] = 1, 0.75
+    shape[0, 0, 14, 10:13] = 1
+    expected = MEASURES[name](shape)
+    for raw in (shape * 1700 - 1000, (shape * 4000 + 200).astype(np.uint16)):
+        samples = Samples(raw, "x")
+        found = directions.numbers(name, samples, fit_preprocess(samples, "auto"))
+        np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from isthmus.data.images.deep_files import read_planes
+from isthmus.data.images.image_notes import is_dark
 from isthmus.data.images.listing import Listing
 from isthmus.data.images.pixel_conversion import decode
 from isthmus.data.images.pixels import Form, Look, look, opened, reason
@@ -29,6 +30,7 @@ class Reading:
     bad: dict[int, str] = field(default_factory=dict)
     pieces: list[tuple[int, Corner | None]] = field(default_factory=list)  # of each sample: its look, and where it lay
     starts: list[int] = field(default_factory=list)  # the first sample of each look, and the number of all
+    dark: list[int] = field(default_factory=list)  # looks of 16 bits, read beside others, with values of 12 bits alone
 
     def look_all(self, every_frame: bool) -> None:
         """Reads the headers."""
@@ -73,6 +75,8 @@ class Reading:
             pixels = decode(seen, form)
             if pixels.shape[1:] != (form.size or (seen.height, seen.width)):
                 raise Unreadable(f"has {pixels.shape[2]} x {pixels.shape[1]} pixels, other than its header says")
+            if form.is_mixed and seen.dtype == "uint16" and is_dark(pixels):
+                self.dark.append(i)
             use(i, pixels)
 
         self._note_failures(each(decoded, range(len(self.looks)), self._progress(1)))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from isthmus.config import DataConfig
 from isthmus.data.images.image_decoding import Reading
-from isthmus.data.images.image_notes import notes_on
+from isthmus.data.images.image_notes import dark_notes, notes_on
 from isthmus.data.images.listing import Listing, list_files
 from isthmus.data.images.mixed_sizes import mixed_sizes, ways_for
 from isthmus.data.images.pixel_conversion import convert
@@ -56,6 +56,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
     if len(rows) < len(x):
         _refuse_bad(path, reading, options)
         x = rows_of(x, rows, printable(path.name))
+    notes += dark_notes(dark_names(reading), len(reading.good_looks()))
     notes += [left_out(reading)] if reading.bad else []
     n_images = len({reading.pieces[row][0] for row in rows})
     notes += [cut_note(path.name, cut, n_images, len(rows))] if cut is not None else []
@@ -160,6 +161,7 @@ def form_of(good: Sequence[Look], options: DataConfig) -> Form:
         size=parse_size(options.resize) if options.resize else None,
         alpha=keep_alpha,
         by_type=options.range == "type" and options.scale == "auto",
+        is_mixed=len({seen.dtype for seen in good}) > 1,
     )
 
 
@@ -218,6 +220,11 @@ def _as_well(reading: Reading, options: DataConfig) -> str:
 def problems_of(reading: Reading) -> list[str]:
     """The files that cannot be used, each with its fault."""
     return [f"{printable(reading.listing.ids[i])} {why}" for i, why in sorted(reading.bad.items())]
+
+
+def dark_names(reading: Reading) -> list[str]:
+    """The files of `Reading.dark`, each once."""
+    return list(dict.fromkeys(reading.listing.ids[reading.owners[i]] for i in sorted(reading.dark)))
 
 
 def left_out(reading: Reading) -> str:

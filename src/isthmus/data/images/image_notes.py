@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from isthmus.data.images.pixels import Form, Look
-from isthmus.wording import counted
+import numpy as np
+
+from isthmus.data.images.pixels import FULL, Form, Look
+from isthmus.data.ranges import TWELVE_BITS
+from isthmus.wording import counted, printable
 
 MODE_NAMES = {
     "1": "1-bit", "L": "gray", "LA": "gray with alpha", "P": "palette", "PA": "palette with alpha", "RGB": "RGB",
     "RGBA": "RGB with alpha", "CMYK": "CMYK", "YCbCr": "YCbCr", "LAB": "Lab", "HSV": "HSV", "F": "float",
     "I": "32-bit gray", "RGB of 16 bits": "RGB with 16 bits", "RGBA of 16 bits": "RGB with alpha and 16 bits",
 }  # fmt: skip
+CONVERTED = {"1-bit", "palette", "palette with alpha", "CMYK", "YCbCr", "Lab", "HSV", "32-bit gray"}
 
 
 def notes_on(good: Sequence[Look], form: Form) -> list[str]:
@@ -28,7 +32,8 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
         form.dtype
     ]
     notes = []
-    if len(modes) > 1 or next(iter(modes)) not in ("gray", "16-bit gray", "float", target):
+    is_changed = len({(seen.n_bands, seen.alpha, seen.dtype) for seen in good} | {(bands, form.alpha, form.dtype)}) > 1
+    if len(modes) > 1 or (is_changed or next(iter(modes)) in CONVERTED):
         counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.most_common())
         notes.append(f"Images by mode: {counts}; all are read as {target}.")
     n_alpha = sum(seen.alpha for seen in good)
@@ -42,6 +47,23 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
         notes.append(f"{counted(n_cut, 'color image')} with 16 bits a channel, of which the upper 8 are read.")
     n_turned = sum(seen.rotated for seen in good)
     return [*notes, f"{counted(n_turned, 'image')} turned as the EXIF data says."] if n_turned else notes
+
+
+def is_dark(pixels: np.ndarray) -> bool:
+    """Whether images of 16 bits, in whatever type they were brought to, hold no value beyond 12 bits."""
+    return float(pixels.max()) <= TWELVE_BITS * FULL[str(pixels.dtype)] / FULL["uint16"]
+
+
+def dark_notes(names: Sequence[str], n: int) -> list[str]:
+    """What is said of images of 16 bits, by their names, that use 12 of them beside others; there are `n` in all."""
+    if not names or len(names) == n:
+        return []
+    hold = "hold" if len(names) > 1 else "holds"
+    return [
+        f"{len(names):,} of {counted(n, 'image')} {hold} 16 bits and no value above {TWELVE_BITS:,}, e.g. "
+        f"{printable(names[0])}: beside the others, whose white is that of their type, they are nearly black. "
+        "If they are of 12 bits, multiply their values by 16, or keep them in a folder of their own."
+    ]
 
 
 def _size_notes(good: Sequence[Look], size: tuple[int, int] | None) -> list[str]:

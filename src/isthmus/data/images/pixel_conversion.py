@@ -19,7 +19,7 @@ LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in gray, as Pillow has it
 def decode(seen: Look, form: Form) -> np.ndarray:
     """The pixels as (C, H, W) in `form`.
 
-    Raises: as `look`; Unreadable also for pixels that are not finite, and for floats outside of [0, 1] `by_type`.
+    Raises: as `look`; Unreadable also for pixels that are not finite, and for floats beyond [0, 1] that `form` refuses.
     """
     if seen.deep is not None:
         return from_planes(read_planes(seen.path, seen.deep, seen.frame), form)
@@ -88,8 +88,9 @@ def _refuse_values(pixels: np.ndarray, form: Form) -> None:
     low, high = float(pixels.min()), float(pixels.max())
     if not np.isfinite([low, high]).all():
         raise Unreadable("holds NaN or infinite pixels")
-    if form.by_type and not (low >= 0 and high <= 1):
-        raise Unreadable(f"has values from {low:g} to {high:g}; float images must stay within 0 to 1")
+    if (form.by_type or form.is_mixed) and not (low >= 0 and high <= 1):
+        others = " beside images of whole numbers" * form.is_mixed
+        raise Unreadable(f"has values from {low:g} to {high:g}; float images{others} must stay within 0 to 1")
 
 
 def _as_type(values: np.ndarray, dtype: str) -> np.ndarray:

@@ -81,7 +81,8 @@ def frame_name(name: str, seen: Look) -> str:
 class Form(NamedTuple):
     """What all images of a set are brought to. `channels`: 1 gray, 3 RGB, others bands; one more where `alpha` is kept.
 
-    Floats beyond [0, 1] are refused where `by_type`.
+    Floats beyond [0, 1] are refused where `by_type`, and where the files are of several types (`is_mixed`), since
+    nobody knows which of their values is as bright as white of the others.
     """
 
     channels: int
@@ -90,6 +91,7 @@ class Form(NamedTuple):
     size: tuple[int, int] | None
     alpha: bool = False
     by_type: bool = True
+    is_mixed: bool = False
 
 
 def look(path: Path, *, every_frame: bool = False) -> list[Look]:

@@ -32,13 +32,13 @@ class Saved(NamedTuple):
 def save_image(path: Path, image: np.ndarray, *, own_scale: bool = False, alpha: bool = False) -> Path:
     """One image (C, H, W) of uint8, uint16 or floats, as PNG unless the suffix names another lossless format.
 
-    Floats are cut to [0, 1] and rounded to 8 bits; where they are on a scale of their own (`own_scale`), and images of
-    other bands than gray or colors, become a TIFF of their own type. `alpha` says that the last channel is
-    transparency. Returns the path written, whose suffix may differ from the one asked for.
+    Floats are cut to [0, 1], and rounded to 8 bits unless the file is a TIFF; where they are on a scale of their own
+    (`own_scale`), and images of other bands than gray or colors, become a TIFF of their own type. `alpha` says that the
+    last channel is transparency. Returns the path written, whose suffix may differ from the one asked for.
 
     Raises: DataError for other shapes and for NaN; ResourceError if it cannot be written.
     """
-    pixels = storable(image, path.name, own_scale)
+    pixels = storable(image, path.name, own_scale, is_tiff=path.suffix.lower() in TIFFS)
     target = lossless_path(path, image, own_scale=own_scale, alpha=alpha)
     kind = target.suffix.lower()
     bands, opacity = (pixels[:-1], pixels[-1]) if alpha else (pixels, None)
@@ -81,7 +81,7 @@ def image_paths(
     taken: set[str] = set()
     paths = []
     for name, image in zip(names, images, strict=True):
-        pixels = storable(image, name, own_scale)
+        pixels = storable(image, name, own_scale, is_tiff=Path(name).suffix.lower() in TIFFS)
         kept = lossless_path(Path(safe_name(name)), pixels, own_scale=own_scale, alpha=alpha)
         below = _free_name(PurePosixPath(kept.as_posix()), taken)
         taken.add(str(below).casefold())
@@ -111,8 +111,9 @@ def save_images(
     return Saved(tuple(paths), tuple(_notes(folder, paths, wanted)))
 
 
-def storable(image: np.ndarray, name: str, own_scale: bool) -> np.ndarray:
-    """(C, H, W) as uint8, as uint16, or as float32 on a scale of its own; `name` is told of what cannot be stored.
+def storable(image: np.ndarray, name: str, own_scale: bool, *, is_tiff: bool = False) -> np.ndarray:
+    """(C, H, W) as uint8, as uint16, or as float32: on a scale of its own, or within [0, 1] for a TIFF, which holds
+    floats. `name` is told of what cannot be stored.
 
     Raises: DataError as `save_image`.
     """
@@ -127,6 +128,8 @@ def storable(image: np.ndarray, name: str, own_scale: bool) -> np.ndarray:
             raise DataError("DATA-VALUE", message, fix="look for the cause in the model: it was trained on other data")
         if own_scale:
             return image.astype(np.float32)
+        if is_tiff:
+            return image.astype(np.float32).clip(0, 1)
         return (image * 255).round().clip(0, 255).astype(np.uint8)
     if image.dtype != np.uint8:
         message = f"{printable(name)}: pixels of type {image.dtype} cannot be saved; uint8, uint16 and floats can."

@@ -11,8 +11,8 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.images.image_decoding import Reading
-from isthmus.data.images.image_folder import form_of, left_out, listed_files, problems_of, settle_bad
-from isthmus.data.images.image_notes import notes_on
+from isthmus.data.images.image_folder import dark_names, form_of, left_out, listed_files, problems_of, settle_bad
+from isthmus.data.images.image_notes import dark_notes, notes_on
 from isthmus.data.images.pixels import Form, frame_name, pixel_limit
 from isthmus.data.samples import Samples
 from isthmus.data.whole_images import WholeImages
@@ -89,6 +89,7 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
     notes += [f"{counted(few, 'image')} smaller than that left out; the others would be judged on as little."] * (
         few > 0
     )
+    notes += dark_notes(dark_names(reading), len(whole))
     notes += [left_out(reading)] if reading.bad else []
     return Samples(
         x=x,

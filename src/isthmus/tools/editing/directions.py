@@ -207,14 +207,15 @@ def of_measure(run: RunFolder, name: str) -> Feature:
     """
     refuse_columns_of_names(run, name)
     latent, train = run.latent, run.prepared.splits.train
-    feature = of_numbers(name, latent.codes, numbers(name, train.take(latent.rows)))
+    feature = of_numbers(name, latent.codes, numbers(name, train.take(latent.rows), run.model.preprocess))
     if is_time(train, name):
         unit = f"one standard deviation of {name}, {span(feature.evidence['sd'])}"
         feature = replace(feature, unit=unit)
     z, shift = latent.codes[:: -(-len(latent.codes) // TRIED)], feature.shift
 
     def decoded(codes: np.ndarray) -> np.ndarray:
-        return numbers(name, replace(train, x=np.asarray(run.coder.decode(codes.astype(np.float32)))))
+        x = np.asarray(run.coder.decode(codes.astype(np.float32)))
+        return numbers(name, replace(train, x=x), run.model.preprocess)
 
     before, length = decoded(z), 1.0
     for _ in range(ROUNDS):
@@ -226,10 +227,14 @@ def of_measure(run: RunFolder, name: str) -> Feature:
     return replace(feature, shift=length * shift)
 
 
-def numbers(name: str, samples: Samples) -> np.ndarray:
-    """A measure of each image, or a column of each row, (N,). Raises: UsageError for an unknown name."""
+def numbers(name: str, samples: Samples, preprocess: Preprocess) -> np.ndarray:
+    """A measure of each image, or a column of each row, (N,). Raises: UsageError for an unknown name.
+
+    What is as dark as the images' black, such as -1,000 of CT values, has no part in a measure.
+    """
     if samples.is_image:
-        return measure(name, samples.x)
+        black = preprocess.ends[0] if preprocess.ends else 0.0
+        return measure(name, np.maximum(samples.x.astype(np.float32) - black, 0) if black else samples.x)
     columns = samples.columns or ()
     if name not in columns:
         raise unknown("column", name, columns)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.evaluation.figures import figures
@@ -120,7 +121,7 @@ def edit(
     written = write_samples(run, kept, edited, Path(out), Path(source))
     said = [*written.said, f"strength {strength:g} of: {edit.words}"]
     said += [sentence(int(alone.sum()), len(alone))] if alone.any() else []
-    moved = _moved(samples, run.coder.decode(z), edited, edit, strength)
+    moved = _moved(samples, run.coder.decode(z), edited, edit, strength, run.model.preprocess)
     said += [_reached(found, is_time=is_time(samples, found["name"])) for found in moved]
     levels = [known.get(str(feature.evidence.get("level"))) for _, feature in edit.parts]
     said += [turned(level, run.coder.decode(z), edited) for level in levels if level is not None]
@@ -134,7 +135,9 @@ def edit(
     return Made(written.path, written.n, tuple(said), about)
 
 
-def _moved(samples: Samples, before: Any, after: Any, edit: Edit, strength: float) -> list[dict[str, Any]]:
+def _moved(
+    samples: Samples, before: Any, after: Any, edit: Edit, strength: float, preprocess: Preprocess
+) -> list[dict[str, Any]]:
     """By how much each column or measure of the edit was to move, and did on average, from the reconstructions on."""
     asked: dict[str, float] = {}
     for sign, feature in edit.parts:
@@ -143,7 +146,8 @@ def _moved(samples: Samples, before: Any, after: Any, edit: Edit, strength: floa
             asked[name] = asked.get(name, 0.0) + sign * strength * float(feature.evidence["sd"])
     found = []
     for name, wanted in asked.items():
-        ways = [numbers(name, replace(samples, x=np.asarray(x))).astype(np.float64) for x in (after, before)]
+        sides = [replace(samples, x=np.asarray(x)) for x in (after, before)]
+        ways = [numbers(name, side, preprocess).astype(np.float64) for side in sides]
         difference = ways[0] - ways[1]
         known = difference[np.isfinite(difference)]
         if len(known):

@@ -113,11 +113,12 @@ def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> 
 def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
     """R^2 of the readout, scaled on the training codes, for the test samples; and what an edit of them moves."""
     test = run.prepared.splits.test
-    y, z = directions.numbers(name, test), run.coder.encode(test.x)
+    preprocess = run.model.preprocess
+    y, z = directions.numbers(name, test, preprocess), run.coder.encode(test.x)
     there = np.isfinite(y)
     predicted = feature.evidence["mean"] + (z[there] - feature.origin) @ np.asarray(feature.readout)
     after, before = (
-        directions.numbers(name, replace(test, x=np.asarray(run.coder.decode(codes))))
+        directions.numbers(name, replace(test, x=np.asarray(run.coder.decode(codes))), preprocess)
         for codes in (feature.apply(z).astype(np.float32), z)
     )
     moved = float(np.nanmean(after - before) / feature.evidence["sd"])

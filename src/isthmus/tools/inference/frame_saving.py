@@ -26,7 +26,8 @@ def save_frames(preprocess: Preprocess, samples: Samples, raw: np.ndarray, out: 
     if photograph is None:
         return None
     own_scale, C = preprocess.ends is not None, raw.shape[1] - preprocess.alpha
-    kept = [storable(image, out.name, own_scale) for image in raw]
+    is_tiff = FORMAT_OF[out.suffix.lower()] == "TIFF"
+    kept = [storable(image, out.name, own_scale, is_tiff=is_tiff) for image in raw]
     infos = [frame.info for frame in photograph.frames()]
     frames = [
         Frame(image[:C], image[C] if preprocess.alpha else None, info) for image, info in zip(kept, infos, strict=True)
