@@ -157,9 +157,11 @@ def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
     message = f"{printable(path)} holds no images but {len(named):,} tables or arrays whose names differ "
     message += "in more than their numbers; such are not read as one set."
     if len(named) == 1:
-        message = f"{printable(path)} holds no images but one table or array; a folder of such is read as several."
+        message = f"{printable(path)} holds no images but a table or array; one that stands alone is named itself."
     names = [printable(entry.name) for entry in named]
-    raise DataError("DATA-EMPTY", message, fix=f"name one: {printable(named[0])}", problems=names)
+    raise DataError(
+        "DATA-EMPTY", message, fix=f"name {'it' if len(named) == 1 else 'one'}: {printable(named[0])}", problems=names
+    )
 
 
 def _unknown(text: str, path: Path) -> DataError:
