@@ -161,3 +161,14 @@ def test_fault_160_new_rows_without_a_label_are_read_without_labels(tmp_path, su
         assert found.labels is None
         assert 'column "kind" has gaps, so the labels are left out' in " ".join(found.notes)
         np.testing.assert_array_equal(found.x, known.x)
+
+
+@pytest.mark.parametrize("rows", [2, 40])
+def test_other_words_for_yes_and_no_are_told_as_such_and_not_offered_as_no_values(tmp_path, rows):
+    path, truths = tmp_path / "a.csv", ["ja", "nein"] * 30
+    path.write_text("size,paid\n" + "".join(f"{i}.5,{word}\n" for i, word in enumerate(truths)))
+    schema = read_table(path, DataConfig()).schema
+    path.write_text("size,paid\n" + "".join(f"{i}.5,{'yes' if i < rows else w}\n" for i, w in enumerate(truths)))
+    with pytest.raises(DataError, match=r'"yes".* is neither "nein" nor "ja"') as caught:
+        read_table(path, DataConfig(), expected=schema)
+    assert "--null-values" not in str(caught.value.fix)

@@ -93,3 +93,29 @@ def test_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_packed_text(tmp_path: Path) -> None:
     found = chunks(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n" * 100), size=50)
     assert b"".join(part.data for part in found) == b"a,b\n" * 100
+
+
+@pytest.mark.parametrize(
+    ("encoding", "asked", "found", "told"),
+    [
+        ("utf-8", "cp1252", "utf-8", "is UTF-8, not cp1252; it is read as such"),
+        ("utf-8", "latin-1", "utf-8", "is UTF-8, not latin-1"),
+        ("utf-8-sig", "cp1252", "utf-8", ""),
+        ("utf-16", "cp1252", "utf-16", "is UTF-16; it is read as such"),
+        ("cp1252", "cp1252", "cp1252", ""),
+        ("gbk", "gbk", "gbk", ""),
+    ],
+)
+def test_fault_17_a_file_in_another_encoding_than_asked_for_is_read_in_its_own(
+    tmp_path: Path, encoding: str, asked: str, found: str, told: str
+) -> None:
+    path = tmp_path / "a.csv"
+    words = "Größe" if encoding != "gbk" else "大小"
+    path.write_bytes((f"name,{words}\n" + "x,1\n" * 400 + f"{words},2\n").encode(encoding))
+    with InputFile(path) as file:
+        name, notes = find_encoding(file, asked)
+        assert name == found
+        assert (told in notes[0]) if told else not notes
+        file.rewind()
+        text = b"".join(lines.data for lines in chunks_of_lines(file, name)).decode()
+    assert text == f"name,{words}\n" + "x,1\n" * 400 + f"{words},2\n"

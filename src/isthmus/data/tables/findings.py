@@ -54,6 +54,7 @@ class Findings:
         self.n_bad, self.n_missing = Counter[int](), Counter[int]()
         self.first_missing: dict[int, tuple[int, str]] = {}
         self.times: dict[int, str] = {}  # of columns of times: one, as they are written
+        self.truths: dict[int, tuple[str, ...]] = {}  # of columns of yes and no: the two words
         self.wholes: set[int] = set()  # columns of counts
         self.templates: dict[int, str] = {}  # of columns of numbers that are written as $12: `TableColumn.template`
         self.counts_asked = False  # whether another kind may be named for them
@@ -205,7 +206,8 @@ class Findings:
         if examples and all(self._may_be_numbers(c, texts) for c, texts in examples.items()):
             return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted(examples))
         cells = [text for texts in examples.values() for text in texts]
-        if (option := words_option(cells, self.style)) is not None:
+        worded = examples.keys() & {*self.text_columns(), *self.truths}  # whose words are values, if other ones
+        if not worded and (option := words_option(cells, self.style)) is not None:
             return option
         wanted = {reason(text, self.style).fix for text in cells}
         return wanted.pop() if len(wanted) == 1 else None
@@ -224,7 +226,7 @@ class Findings:
         return f'row {row:,}, column "{printable(self.columns[column])}": {_short(text)} {self._why(column, text)}'
 
     def _unusable(self, n: int) -> str:
-        if self.times.keys() & self.n_bad.keys():
+        if (self.times.keys() | self.truths.keys()) & self.n_bad.keys():
             return "cannot be used"
         return "are not usable numbers" if n > 1 else "is not a usable number"
 
@@ -232,6 +234,8 @@ class Findings:
         """Why a cell cannot be used, to follow it in a sentence."""
         if column in self.times:
             return f'is not a time such as "{printable(self.times[column])}"'
+        if column in self.truths:
+            return "is neither " + " nor ".join(f'"{printable(word)}"' for word in self.truths[column])
         if column in self.templates:
             return f'is not a number such as "{printable(example_of(self.templates[column]))}"'
         if column in self.wholes and self.style.is_number(text.strip()):
@@ -241,7 +245,7 @@ class Findings:
     def _text_column(self, column: int) -> str:
         row, text = self.bad[column][0]
         why, kind = self._why(column, text), "time" if column in self.times else "number"
-        kind = "count" if column in self.wholes else kind
+        kind = "count" if column in self.wholes else "yes or no" if column in self.truths else kind
         example = f"{_short(text)} in row {row:,}" + ("" if why == NO_NUMBER else f", which {why}")
         rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {kind}"
         return f'column "{printable(self.columns[column])}": {rows}, such as {example}'

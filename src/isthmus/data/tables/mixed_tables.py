@@ -148,6 +148,7 @@ def mixed_samples(
         raise DataError("DATA-COLUMNS", message, fix=f"say what one is: --column {first}=category")
     raw = to_raw(columns, schema, found.style)
     findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
+    findings.truths = {list(findings.columns).index(c.name): c.levels for c in schema.columns if c.kind == "yes-no"}
     findings.wholes = {list(findings.columns).index(c.name) for c in schema.columns if c.kind == "count"}
     findings.templates = {list(findings.columns).index(c.name): c.template for c in schema.columns if c.template}
     findings.counts_asked = not predicting

@@ -21,6 +21,8 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+ONE_BYTE = ("cp125", "iso8859", "latin", "mac")  # encodings with one byte for each letter
+
 
 class Lines(NamedTuple):
     """Whole lines as UTF-8; `row` is the number of the first, counted from 1, `offset` its first byte in the file."""
@@ -42,16 +44,22 @@ class Lines(NamedTuple):
 
 
 def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, ...]]:
-    """The text encoding by `--encoding` or by the mark at the beginning, and what to say about it.
+    """The text encoding by the mark at the beginning or by `--encoding`, and what to say about it.
+
+    What is asked for may be that of the training, and new data another: a mark says for sure, and text that is UTF-8
+    beyond ASCII is hardly ever one of an encoding with a byte for each letter.
 
     Raises: UsageError for an unknown encoding; DataError for what looks like UTF-16 without a mark.
     """
-    if option:
-        return _known(option), ()
+    asked = _known(option) if option else None
     for mark, encoding in MARKS:
         if file.head.startswith(mark):
-            notes = () if encoding == "utf-8" else (f"{file.name} is {encoding.upper()}; it is read as such.",)
+            notes = () if encoding in {"utf-8", asked} else (f"{file.name} is {encoding.upper()}; it is read as such.",)
             return encoding, notes
+    if asked is not None and asked.startswith(ONE_BYTE) and _is_utf8(file):
+        return "utf-8", (f"{file.name} is UTF-8, not {option}; it is read as such.",)
+    if asked is not None:
+        return asked, ()
     at = file.head.find(b"\0")
     if at >= 0:
         halves = [file.head[i::2].count(0) / max(1, len(file.head[i::2])) for i in (0, 1)]
@@ -60,6 +68,17 @@ def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, 
             message = f"{file.name}: byte {at:,} is NUL; every second byte is, so it looks like UTF-16."
             raise DataError("DATA-ENCODING", message, fix=f"pass --encoding {guess}")
     return "utf-8", ()
+
+
+def _is_utf8(file: InputFile) -> bool:
+    """Whether the first piece holds letters beyond ASCII, all of them in UTF-8."""
+    file.rewind()
+    piece = file.read(CHUNK)
+    file.rewind()
+    try:
+        return not piece.isascii() and bool(codecs.getincrementaldecoder("utf-8")().decode(piece))  # cut letters aside
+    except UnicodeDecodeError:
+        return False
 
 
 def _known(encoding: str) -> str:

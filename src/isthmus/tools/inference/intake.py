@@ -167,8 +167,8 @@ def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[Non
 
 def _as_in_training(error: DataError) -> str:
     """What to do with columns of texts that the model takes."""
-    if any(" hold no time" in text for text in (error.message, *error.problems)):
-        return "write the times of these columns as in training"
+    if any(f" hold no {kind}" in text for kind in ("time", "yes or no") for text in (error.message, *error.problems)):
+        return "write the cells of these columns as in training"
     return "put numbers into these columns, which the model takes"
 
 
