@@ -203,5 +203,6 @@ def refuse_other_scale(ends: tuple[float, float] | None, dtype: str, low: float,
         raise DataError("DATA-RANGE", f"the input are bytes, 0 to 255; {wanted}.", fix=fix)
     is_scaled = dtype.startswith("float") and low < high and within_unit(low, high)
     if is_scaled and not within_unit(black, white) and white - black > SCALED_AWAY:
-        fix = f"pass the raw values; if 0 is black and 1 is white, x * {white - black:.6g} + {black:.6g}"
+        offset = f"{'-' if black < 0 else '+'} {abs(black):.6g}"
+        fix = f"pass the raw values; if 0 is black and 1 is white, x * {white - black:.6g} {offset}"
         raise DataError("DATA-RANGE", f"the input lies between {low:g} and {high:g}; {wanted}.", fix=fix)

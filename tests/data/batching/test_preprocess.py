@@ -58,6 +58,9 @@ def test_what_cannot_be_counts_is_refused() -> None:
     with pytest.raises(DataError, match=r"the input lies between 0 and 0\.9") as caught:
         refuse_other_scale(p.ends, "float32", 0, 0.9)
     assert caught.value.fix == "pass the raw values; if 0 is black and 1 is white, x * 3780 + 110"
+    with pytest.raises(DataError) as caught:
+        refuse_other_scale((-1000.0, 700.0), "float32", 0, 0.9)
+    assert str(caught.value.fix).endswith("x * 1700 - 1000")
     for dtype, low, high in (("float32", 100, 4000), ("int16", 0, 200), ("uint16", 0, 0)):
         assert refuse_other_scale(p.ends, dtype, low, high) is None
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -10,11 +12,24 @@ from PIL import Image
 
 import isthmus
 import tiny
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
+from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
+from isthmus.evaluation.figures import strips
 from isthmus.models.autoencoder import Model
+from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent
-from isthmus.tools.sampling.synthesis import traverse
-from isthmus.tools.sampling.traversal import BASES, ENDS, QUANTILES, column_effects, movements, sweep_units, usual_code
+from isthmus.tools.sampling.synthesis import _sweep_sheet, traverse
+from isthmus.tools.sampling.traversal import (
+    BASES,
+    ENDS,
+    QUANTILES,
+    Sweep,
+    column_effects,
+    movements,
+    sweep_units,
+    usual_code,
+)
 from isthmus.training import prepare
 
 
@@ -86,3 +101,17 @@ def test_what_units_do_to_columns_is_counted_by_kind(tmp_path: Path) -> None:
     traverse(run, tmp_path / "units.png")
     with Image.open(tmp_path / "units.png") as picture:
         assert picture.size[0] > 200
+
+
+def test_a_sheet_of_transparent_pictures_is_drawn_on_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three units at every quantile, in color with transparency: opaque parts keep their color, (U, Q, 3, H, W)."""
+    raw = np.full((3, len(QUANTILES), 4, 8, 8), 255, np.uint8)
+    raw[:, :, 1] = 51
+    samples = Samples(raw[0], "sprites", alpha=True, says_alpha=True)
+    run = SimpleNamespace(model=SimpleNamespace(preprocess=fit_preprocess(samples, "auto")))
+    drawn: list[np.ndarray] = []
+    monkeypatch.setattr(strips, "sweeps", lambda x, *about: drawn.append(x))
+    units = np.arange(3)
+    _sweep_sheet(cast(RunFolder, run), Sweep(units, units / 3, np.zeros((3, len(QUANTILES))), raw, np.zeros(3)))
+    assert drawn[0].shape == (3, len(QUANTILES), 3, 8, 8)
+    np.testing.assert_allclose(drawn[0][1, 2, :, 0, 0], [1, 0.2, 1], rtol=1e-6)

@@ -168,7 +168,8 @@ def _notes(folder: Path, paths: list[Path], wanted: list[str]) -> list[str]:
     if changed:
         name, path = changed[0]
         example = f"{printable(name)} as {printable(path.relative_to(folder))}"
+        are = "is" if len(changed) == 1 else "are"
         notes.append(
-            f"{len(changed):,} of {len(paths):,} images are saved under another name or format, e.g. {example}."
+            f"{len(changed):,} of {len(paths):,} images {are} saved under another name or format, e.g. {example}."
         )
     return notes

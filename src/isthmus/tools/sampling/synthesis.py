@@ -155,7 +155,8 @@ def _sweep_sheet(run: RunFolder, found: Sweep) -> Any:
     if run.model.preprocess.schema is not None:
         return column_sheet(run.coder, run.latent, found)
     U, Q, *shape = found.x[: strips.MOST_ROWS].shape
-    x = visible(run, found.x[:U].reshape(U * Q, *shape)).reshape(U, Q, *shape)
+    seen = visible(run, found.x[:U].reshape(U * Q, *shape))  # without transparency, which is laid on something
+    x = seen.reshape(U, Q, *seen.shape[1:])
     return strips.sweeps(x, found.units.tolist(), found.movement.tolist(), found.values, QUANTILES)
 
 
