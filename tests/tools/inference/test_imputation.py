@@ -55,6 +55,15 @@ def test_gaps_are_filled_and_all_other_cells_stay(trained: tuple[isthmus.Run, Pa
     assert any('27 cells of column "price" filled: off by' in sentence for sentence in found.said)
 
 
+def test_fault_153_empty_cells_of_columns_that_are_left_out_are_told(trained, tmp_path: Path) -> None:
+    run, table = trained
+    text = table.read_text().replace("R0003,", ",").replace("R0007,", ",")
+    (tmp_path / "some.csv").write_text(text)
+    told = 'not filled: 2 empty cells in columns left out by the model, "id"'
+    assert told in impute(run, tmp_path / "some.csv", tmp_path / "full.csv").said
+    assert not any("not filled" in sentence for sentence in impute(run, table, tmp_path / "full.csv").said)
+
+
 def test_hidden_cells_are_told_better_than_by_a_constant(trained: tuple[isthmus.Run, Path]) -> None:
     run, _ = trained
     errors = fill_errors(run.path, run.model.weights_sha256)

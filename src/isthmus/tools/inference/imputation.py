@@ -30,7 +30,7 @@ from isthmus.system.progress import tell
 from isthmus.tools.inference.intake import read_input, read_rows, reading_options
 from isthmus.tools.inference.rows_given_back import rows_given_back
 from isthmus.tools.inference.written import TABLES, keep_inputs
-from isthmus.wording import counted, number, printable
+from isthmus.wording import counted, listed, number, printable
 
 DAY = 86_400.0  # seconds: errors of times are told in days
 DRAWS = 20  # of a model that can draw: a deviation is then known to a sixth
@@ -206,7 +206,19 @@ def _write_cells(
             cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps[:, k], column, style))
     columns: dict[str, Any] = {name: cells[name] for name in cells.columns}
     write_table(target, columns)
-    return raw, about_formulas(target, columns)
+    return raw, (*_about_left_out(cells, schema), *about_formulas(target, columns))
+
+
+def _about_left_out(cells: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
+    """A sentence about empty cells that stay, as the model does not know their columns; none where there are none."""
+    others = [cells[name] for name in cells.columns if name not in schema.names]
+    gaps = {s.name: s.null_count() + (int((s == "").sum()) if s.dtype == pl.String else 0) for s in others}
+    left = [name for name, n in gaps.items() if n]
+    if not left:
+        return ()
+    return (
+        f"not filled: {counted(sum(gaps.values()), 'empty cell')} in columns left out by the model, {listed(left)}",
+    )
 
 
 def _filled(cells: pl.Series, made: np.ndarray, gaps: np.ndarray, column: TableColumn, style: Style) -> pl.Series:
