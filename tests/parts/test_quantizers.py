@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,8 +11,10 @@ from torch import Tensor
 import tiny
 from contract import assert_close, seeded
 from isthmus.errors import UsageError
+from isthmus.models.footprint import footprint
 from isthmus.parts.bottlenecks import bottleneck
 from isthmus.parts.quantizers import FSQ, VQ
+from isthmus.training import prepare
 
 
 def vq(codes: int, *, width: int, z_size: int, **settings: float) -> VQ:
@@ -197,3 +200,11 @@ def test_fsq_equals_the_package_vector_quantize_pytorch(levels: str) -> None:
     assert_close(code.z, value.reshape(code.z.shape).detach())
     assert torch.equal(code.aux["indices"], indices.long())
     torch.testing.assert_close(ours.codes(indices.long()), theirs.indices_to_codes(indices).reshape(400, -1))
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("text", ["vq", "fsq"])
+def test_models_of_images_with_a_quantized_code_are_counted_before_they_are_built(network: str, text: str) -> None:
+    images = tiny.prepared(np.zeros((40, 3, 16, 16), np.uint8), network=network, bottleneck=text, z_size=8)
+    found = footprint(images.config.model, images.preprocess)
+    assert found.n_weights == prepare.fresh_model(images).n_parameters

@@ -48,7 +48,7 @@ class Footprint:
 def footprint(config: ModelConfig, preprocess: Preprocess) -> Footprint:
     """The size of the model that `config` describes; counted on a model without memory."""
     with torch.device("meta"), Undrawn(), torch.no_grad():
-        model = build_model(config, preprocess)
+        model = build_model(config, preprocess).to("meta")  # also what a part draws itself, such as a codebook
         n_values = _linear_values(model)
         if n_values is None:
             n_values = _passed_values(model)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from einops import rearrange
@@ -20,6 +21,11 @@ USUAL_WIDTH = 4  # of a token: 8 tokens of 512 codewords are 72 bits, where 32 n
 DEAD = 0.03  # of the usual count: a codeword that is not used at all gets there in 350 steps at a decay of 0.99
 AT_ONCE = 2**24  # distances, 64 MB of float32
 MOST_CODES = 65_536  # beyond, neither could a data set fill the codebook nor a step afford the distances
+
+
+def _in_full(device: torch.device) -> AbstractContextManager[object]:
+    """No bfloat16 inside; where sizes alone are counted, on the device "meta", there is none to turn off."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 class VQ(AbstractBottleneck):
@@ -72,7 +78,7 @@ class VQ(AbstractBottleneck):
         """The index of the codeword nearest to each token; by the squared distance without its constant part."""
         codebook = self.codebook.to(tokens.dtype)
         lengths = codebook.square().sum(1)
-        with torch.autocast(tokens.device.type, enabled=False):  # two digits would choose wrong neighbors
+        with _in_full(tokens.device):  # two digits would choose wrong neighbors
             # Exported graphs hold no loop over parts, whose number the size of a batch decides.
             exporting = torch.compiler.is_compiling()
             parts = (tokens,) if exporting else tokens.split(max(1, AT_ONCE // self.n_codes))
@@ -83,7 +89,7 @@ class VQ(AbstractBottleneck):
         self, tokens: Float[Tensor, "N D"], indices: Int[Tensor, " N"], generator: torch.Generator | None
     ) -> None:
         """One step of the running means, and fresh starts for codewords that are out of use; all on the device."""
-        with torch.autocast(tokens.device.type, enabled=False):
+        with _in_full(tokens.device):
             tokens = tokens.to(self.codebook.dtype)
             begun = (self.counts > 0).any()  # before, what the random codewords won says nothing about their use
             chosen = tokens.new_zeros(len(tokens), self.n_codes).scatter_(1, indices[:, None], 1.0)
