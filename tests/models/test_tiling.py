@@ -24,6 +24,19 @@ def test_every_pixel_is_kept_once_and_every_tile_begins_on_the_grid(H: int, W: i
     assert (kept == 1).all()
 
 
+@pytest.mark.parametrize(("H", "W", "tile"), [(40, 33, 16), (300, 410, 64), (65, 9, 20)])
+def test_tiles_are_about_alike_and_none_is_larger_than_the_first(H: int, W: int, tile: int) -> None:
+    pieces = list(tiles_of(H, W, Tiling(10, 4, tile)))
+    for axis, end in ((0, H), (1, W)):
+        inner = {piece.inner[axis].start: piece.inner[axis] for piece in pieces}
+        assert len(inner) == -(-end // tile), "no more tiles than that many pixels need"
+        lengths = [part.stop - part.start for part in inner.values()]
+        assert max(lengths) <= tile
+        assert max(lengths) - sum(lengths) / len(lengths) < 4, "within the stride of the mean"
+        outer = [piece.outer[axis].stop - piece.outer[axis].start for piece in pieces]
+        assert max(outer) == outer[0]
+
+
 @pytest.mark.parametrize("sides", [(150, 131), (97, 260)])
 def test_tiles_give_what_the_whole_image_gives(sides: tuple[int, int]) -> None:
     network, x = redraw(UNet(1, (4, 6, 8))).double(), drawn(1, 1, *sides, dtype=torch.float64)

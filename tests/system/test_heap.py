@@ -1,0 +1,49 @@
+"""Freed memory stays with the process for as long as it was asked to, and no longer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from isthmus.system import heap
+from isthmus.system.heap import kept_memory
+
+SIZE = 96 * 2**20  # above what glibc ever keeps by itself
+# In a process of its own, whose memory has no holes that others left.
+MEASURED = f"""
+import json
+from isthmus.system.heap import kept_memory
+from isthmus.system.memory import resident_bytes
+
+def used():
+    bytearray(b"1") * {SIZE}
+    return resident_bytes()
+
+found = [resident_bytes(), used()]
+with kept_memory():
+    found += [used(), used()]
+print(json.dumps([*found, resident_bytes(), used()]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are left as they are")
+def test_memory_that_is_freed_is_kept_within_and_given_back_at_the_end() -> None:
+    told = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True).stdout
+    before, *found = json.loads(told)
+    outside, first, second, after, later = (amount - before for amount in found)
+    assert outside < 0.5 * SIZE
+    assert first > 0.9 * SIZE
+    assert second < first + 0.5 * SIZE, "the second took the place of the first"
+    assert after < 0.5 * SIZE
+    assert later < 0.5 * SIZE, "afterwards nothing is kept"
+
+
+def test_where_the_c_library_has_no_such_call_all_goes_on_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap.sys, "platform", "win32")
+    done = []
+    with kept_memory():
+        done.append(1)
+    assert done == [1]
