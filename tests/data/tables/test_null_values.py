@@ -1,6 +1,6 @@
 """Words that stand for no value because somebody said so: found by text or by value, kept with the model, offered."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -108,6 +108,11 @@ def test_fault_149_words_that_no_cell_is_are_told(tmp_path):
         (pl.Series([datetime(1900, 1, 1), datetime(1900, 1, 1, 5)]), "1900-01-01", [True, False]),
         (pl.Series([True, False]), "true", [True, False]),
         (pl.Series([[1], [2]]), "1", [False, False]),
+        (pl.Series([-999.9, 1], dtype=pl.Float32), "-999.9", [True, False]),
+        (pl.Series([1e20, 1.0, float("inf")]), "1.0E+20", [True, False, False]),
+        (pl.Series([float("inf"), 1.0], dtype=pl.Float32), "1e300", [False, False]),
+        (pl.Series([timedelta(1)]), "1", [False]),
+        (pl.Series([b"\xff"]), "1", [False]),
     ],
 )
 def test_a_cell_is_a_word_by_its_text_or_its_value(column, word, expected):

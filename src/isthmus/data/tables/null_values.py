@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from isthmus.data.schema import Schema
@@ -14,6 +15,7 @@ from isthmus.data.tables.times import texts_of
 from isthmus.wording import listed
 
 EXACT = 2.0**53  # up to which every whole number is a double of its own
+WORDLESS = (pl.Duration, pl.Binary, pl.Object)  # types whose cells are written in no way that a word could be
 
 
 class NullValues:
@@ -65,20 +67,33 @@ def is_null(column: pl.Series, word: str, style: Style = PLAIN) -> pl.Series:
     """Which cells (n,) are the word: numbers by their value, -999 as -999.0; texts but for blanks around them; of times
     their text, of a midnight also its date alone.
     """
-    number = float(word) if PLAIN.is_number(word) else math.nan
-    if column.dtype.is_nested() or (column.dtype.is_numeric() and math.isnan(number)):
+    number, dtype = _value_of(word, style), column.dtype
+    if dtype.is_nested() or dtype in WORDLESS or (dtype.is_numeric() and math.isnan(number)):
         return pl.repeat(False, len(column), dtype=pl.Boolean, eager=True)
     by_value = abs(number) < EXACT  # never of NaN
-    if column.dtype.is_numeric() and by_value:
-        return (column.cast(pl.Float64) == number).fill_null(False)
-    text = texts_of(column) if column.dtype.is_temporal() and column.dtype != pl.Duration else column.cast(pl.String)
+    if dtype.is_float() or (dtype.is_numeric() and by_value):
+        return column.cast(pl.Float64).is_in(_as_stored(number)).fill_null(False)
+    text = texts_of(column) if dtype.is_temporal() else column.cast(pl.String)
     text = text.str.strip_chars()
     same = text == word
-    if column.dtype.is_temporal():
+    if dtype.is_temporal():
         same |= text.str.replace(r"[ T]00:00:00.*$", "") == word
     elif by_value:  # but 007 is a name, and not 7
         same |= pl.Series(numbers_of_texts(text, style) == number) & ~text.str.contains(r"^0\d")
     return same.fill_null(False)
+
+
+def _value_of(word: str, style: Style) -> float:
+    """The number that a word is, written as those of the table or with a point; NaN where it is none."""
+    way = next((way for way in (style, PLAIN) if way.is_number(word)), None)
+    return math.nan if way is None else float(numbers_of_texts(pl.Series([word], dtype=pl.String), way)[0])
+
+
+def _as_stored(number: float) -> list[float]:
+    """A number as 64 bits hold it and as 32 do: -999.9 in float32 is -999.9000244."""
+    with np.errstate(over="ignore"):
+        single = float(np.float32(number))
+    return [number, single] if math.isfinite(single) else [number]
 
 
 __all__ = ["NullValues", "is_null"]
