@@ -67,3 +67,36 @@ def test_every_page_keeps_its_own_texts_and_resolution(tmp_path: Path) -> None:
         assert [page.description for page in found] == ["page 0", "page 1", "page 2"]
         assert [page.resolution for page in found] == [(100, 100), (101, 101), (102, 102)]
         assert np.array_equal(back.asarray(), pages)
+
+
+def test_fault_173_a_page_without_a_profile_has_none_of_the_page_before(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        about: dict[str, Any] = {"iccprofile": PROFILE, "resolution": (300, 300), "resolutionunit": INCHES}
+        for one in (about, {}):
+            pixels = RNG.integers(0, 256, (9, 13, 3), dtype=np.uint8)
+            file.write(pixels, photometric="rgb", metadata=None, **one)
+    with tifffile.TiffFile(again(tmp_path / "a.tif", tmp_path / "b.tif")) as back:
+        found: list[Any] = list(back.pages)
+        assert [page.iccprofile for page in found] == [PROFILE, None]
+        assert [282 in page.tags and page.resolution for page in found] in ([(300, 300), False], [(300, 300), (1, 1)])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_fault_173_texts_beyond_ascii_come_through(dtype: str, tmp_path: Path) -> None:
+    pixels, text = RNG.integers(0, 256, (9, 13, 3)).astype(dtype), "2 µm, größer"
+    about: dict[str, Any] = {"photometric": "rgb", "metadata": None, "extratags": [(ARTIST, "s", 0, "Åsa".encode(), 1)]}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, description=text.encode(), **about)
+    again(tmp_path / "a.tif", tmp_path / "b.png")
+    for source, target in (("a.tif", "c.tif"), ("b.png", "d.tif")):
+        with tifffile.TiffFile(again(tmp_path / source, tmp_path / target)) as back:
+            page: Any = back.pages[0]
+            assert (page.tags[DESCRIPTION].value, page.tags[ARTIST].value) == (text, "Åsa")
+
+
+def test_fault_173_a_resolution_that_a_png_cannot_hold_stays_behind(tmp_path: Path) -> None:
+    pixels, finest = RNG.integers(0, 65536, (9, 13, 3), dtype=np.uint16), (2**32 - 1, 1)
+    tifffile.imwrite(
+        tmp_path / "a.tif", pixels, photometric="rgb", resolution=(finest, finest), resolutionunit="CENTIMETER"
+    )
+    with Image.open(again(tmp_path / "a.tif", tmp_path / "b.png")) as png:
+        assert "dpi" not in png.info

@@ -30,7 +30,7 @@ def folder(path: Path, *most: int) -> Path:
 
 
 @pytest.mark.parametrize("read", [read_images, read_whole])
-def test_fault_170_12_bits_among_bytes_are_told(read, tmp_path: Path) -> None:
+def test_fault_170_twelve_bits_among_bytes_are_told(read, tmp_path: Path) -> None:
     notes = read(folder(tmp_path, 255, 255, 4095, 255), DataConfig()).notes
     (told,) = [note for note in notes if "nearly black" in note]
     assert told.startswith("1 of 4 images holds 16 bits and no value above 4,095, e.g. 2.png: ")

@@ -172,3 +172,11 @@ def test_black_and_white_alone_is_seen_in_every_tiff(is_big: bool, tmp_path: Pat
     for name, values in (("two", GRAY > 128), ("many", GRAY)):
         tifffile.imwrite(tmp_path / f"{name}.tif", values, photometric="minisblack", bigtiff=is_big)
         assert Photograph(tmp_path / f"{name}.tif").is_bilevel == (name == "two")
+
+
+def test_fault_169_colors_of_a_later_page_are_not_taken_for_others(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for color in ("rgb", "cielab"):
+            file.write(RNG.integers(0, 200, (9, 13, 3), dtype=np.uint16), photometric=color, metadata=None)
+    with pytest.raises(Unreadable, match="is a TIFF of CIELab"):
+        list(Photograph(tmp_path / "a.tif").frames())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from isthmus.data.images.pixels import ORIENTATION
 from isthmus.data.images.tiff_structure import STORAGE
@@ -13,6 +13,7 @@ CARRIED = ("icc_profile", "exif", "dpi")  # of a picture's `info`
 NO_DPI = (1, 1)  # what Pillow says of a TIFF without a resolution
 SPACE = slice(16, 20)  # where an ICC profile names the color space of its pixels
 SPACE_OF = {b"RGB ": {"RGB", "RGBA"}, b"GRAY": {"L", "LA", "I;16"}, b"CMYK": {"CMYK"}}
+PILLOWS = "latin-1"  # in which Pillow reads the texts of EXIF data, whatever they are written in
 DEFLATE = "tiff_deflate"
 # Of a TIFF without loss; any other, or one for black and white alone, becomes Deflate.
 KEPT_COMPRESSIONS = {"raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", DEFLATE, "lzma", "zstd"}
@@ -31,8 +32,25 @@ def info_of(image: Image.Image) -> dict[str, Any]:
         del exif[tag]
     if len(exif):
         exif[ORIENTATION] = 1
-        info["exif"] = exif.tobytes()
+        info["exif"] = with_bytes(exif).tobytes()
     return info
+
+
+def with_bytes(exif: Image.Exif) -> Image.Exif:
+    """The same EXIF data, its texts as bytes: Pillow reads them as Latin-1, and writes those beyond ASCII as "?"."""
+    parts = [exif.get_ifd(code) for code in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if code in exif]
+    for part in (exif, *parts):
+        for tag, value in [*part.items()]:
+            if isinstance(value, str):
+                part[tag] = value.encode(PILLOWS, "replace")
+    return exif
+
+
+def exif_of(data: bytes) -> Image.Exif:
+    """EXIF data as Pillow writes it into a TIFF without loss, see `with_bytes`."""
+    exif = Image.Exif()
+    exif.load(data)
+    return with_bytes(exif)
 
 
 def carried(info: dict[str, Any], mode: str) -> dict[str, Any]:
@@ -58,4 +76,7 @@ def png_texts(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
     return made
 
 
-__all__ = ["DEFLATE", "KEPT_COMPRESSIONS", "carried", "fits_profile", "info_of", "png_texts"]
+__all__ = [
+    "DEFLATE", "KEPT_COMPRESSIONS", "carried", "exif_of", "fits_profile", "info_of", "png_texts",
+    "with_bytes",
+]  # fmt: skip

@@ -107,7 +107,7 @@ def read_frames(path: Path, first: Deep) -> Iterator[Planes]:
 def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
     """The pixels of a file that `look_deep` knows, upright.
 
-    Raises: OSError, ValueError and the like for damaged files.
+    Raises: OSError, ValueError and the like for damaged files; Unreadable for colors that are not read.
     """
     if seen.kind == "TIFF":
         with open_tiff(path) as file:
@@ -120,6 +120,7 @@ def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
 
 
 def _planes_of(page: Any, seen: Deep) -> Planes:
+    refuse_colors(page)  # `look_deep` sees the first page alone
     values = values_of(page)
     is_interleaved = page.axes.endswith("S") or has_palette(page)
     return _upright(np.moveaxis(values, -1, 0) if is_interleaved else values.reshape(-1, *values.shape[-2:]), seen)

@@ -9,12 +9,13 @@ from typing import Any
 
 from PIL import Image
 
-from isthmus.data.images.carried_metadata import fits_profile, info_of
+from isthmus.data.images.carried_metadata import exif_of, fits_profile, info_of
 from isthmus.data.images.deep_saving import TEXT_TAGS, tiff_settings
 from isthmus.data.images.pixels import opened
 
 CENTIMETERS, INCHES = 3, 2  # units of a TIFF's resolution; 1: none
 INCH_CM, INCH_M = 2.54, 0.0254
+MOST_A_METER = 2**32 - 1  # pixels, of a PNG; a microscope's TIFF may have more
 DESCRIPTION = 270  # the tag of a TIFF and of EXIF data
 EXIF_MARK = b"Exif\0\0"  # what precedes EXIF data in a JPEG, and not in a PNG
 PROFILE_NAME = b"ICC profile\0\0"  # and the method of compression, Deflate
@@ -53,7 +54,7 @@ def png_chunks(info: dict[str, Any], bands: int) -> bytes:
     found = b""
     if profile and fits_profile(profile, "RGB" if bands > 1 else "L"):
         found += _chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile))
-    if dpi:
+    if dpi and max(dpi) / INCH_M <= MOST_A_METER:
         found += _chunk(b"pHYs", struct.pack(">IIB", *(round(value / INCH_M) for value in dpi), 1))
     return found + (_chunk(b"eXIf", exif.removeprefix(EXIF_MARK)) if exif else b"")
 
@@ -76,9 +77,8 @@ def tiff_settings_of(info: dict[str, Any], bands: int) -> dict[str, Any]:
 
 
 def _texts(exif_bytes: bytes) -> dict[str, Any]:
-    exif = Image.Exif()
-    exif.load(exif_bytes)
-    texts = {code: exif[code] for code in TEXT_TAGS if isinstance(exif.get(code), str)}
+    exif = exif_of(exif_bytes)
+    texts = {code: exif[code] for code in TEXT_TAGS if isinstance(exif.get(code), bytes)}
     description = texts.pop(DESCRIPTION, None)
     return {"description": description, "extratags": [(code, "s", 0, text, True) for code, text in texts.items()]}
 

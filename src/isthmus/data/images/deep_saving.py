@@ -79,10 +79,11 @@ def _settings_of(page: Any) -> dict[str, Any]:
     if 282 in tags and 283 in tags:
         found["resolution"] = tuple(tags[code].value for code in (282, 283))
         found["resolutionunit"] = int(tags[296].value) if 296 in tags else 2
-    found["extratags"] = [
-        (code, "s", 0, str(tags[code].value), True) for code in TEXT_TAGS if code in tags and code != 270
-    ]
-    found["description"] = str(tags[270].value) if 270 in tags else None
+    texts = {
+        code: str(tags[code].value).encode() for code in TEXT_TAGS if code in tags
+    }  # tifffile takes ASCII or bytes
+    found["description"] = texts.pop(270, None)
+    found["extratags"] = [(code, "s", 0, text, True) for code, text in texts.items()]
     is_inverted = has_inverted(page)
     found["colors"] = int(page.photometric) if is_inverted or int(page.photometric) != WHITE_IS_ZERO else -1
     found["premultiplied"] = ASSOCIATED in map(int, page.extrasamples)

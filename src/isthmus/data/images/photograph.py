@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from isthmus.data.images.animated_files import ANIMATED, animation_settings, played
-from isthmus.data.images.carried_metadata import DEFLATE, KEPT_COMPRESSIONS, carried, info_of, png_texts
+from isthmus.data.images.carried_metadata import DEFLATE, KEPT_COMPRESSIONS, carried, exif_of, info_of, png_texts
 from isthmus.data.images.deep_files import look_deep, read_frames, turned
 from isthmus.data.images.deep_metadata import deep_info, png_chunks, tiff_settings_of
 from isthmus.data.images.deep_saving import chunks_of, is_deep, jpeg_2000_bytes, png_bytes, save_tiff
@@ -104,6 +104,8 @@ class Photograph:
             return
         with opened(self.path) as image:
             for number in range(self.n_frames):
+                if number and image.format == "TIFF":  # else a page without a profile has that of the page before
+                    image.info.clear()
                 image.seek(number)
                 refuse_large(*image.size)
                 image.load()
@@ -152,6 +154,7 @@ class Photograph:
         if kind == "PNG" and info.get("text"):
             found["pnginfo"] = png_texts(info["text"])
         if kind == "TIFF":
+            found |= {"exif": exif_of(found["exif"])} if "exif" in found else {}
             found["compression"] = self.compression if self.compression in KEPT_COMPRESSIONS else DEFLATE
         return found
 
