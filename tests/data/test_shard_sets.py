@@ -126,3 +126,15 @@ def test_larger_files_than_memory_are_read_by_groups_of_rows(tmp_path: Path) -> 
         samples = read(path).train
     assert (is_mapped(samples.x), samples.x.dtype) == (True, np.float64)
     np.testing.assert_array_equal(samples.x[:, :3], TABLE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"), [({"null_values": ("-999",)}, "--null-values"), ({"kinds": ("a=number",)}, "--column")]
+)
+def test_fault_152_options_for_columns_of_one_file_are_named(settings: dict, left: str, tmp_path: Path) -> None:
+    for k in range(2):
+        pl.DataFrame({"a": [1.5, -999.0, 3.0], "b": [1.0, 2.0, 4.5]}).write_parquet(tmp_path / f"p{k}.parquet")
+    with pytest.raises(DataError, match="one file only") as caught:
+        read(tmp_path, DataConfig(**settings))
+    assert caught.value.fix == f"put the tables together in one file, or leave {left} out"
+    assert len(read(tmp_path).train) == 6

@@ -94,7 +94,7 @@ def _tables(
     as_table = replace(options, shape=TABLE)
     if expected is None:
         first = read_table(shards[0], as_table)
-        _refuse_kinds(path, first)
+        _refuse_kinds(path, first, options)
         expected = first.columns or ()
         as_table = replace(as_table, label=first.label_column or options.label)
     parts: list[Samples] = []
@@ -107,7 +107,7 @@ def _tables(
     )
     for done, shard in enumerate(shards):
         part = read_table(shard, as_table, expected=expected)
-        _refuse_kinds(path, part)
+        _refuse_kinds(path, part, options)
         if part.x.dtype == np.float64 and wide is np.float32:
             return _tables(path, shards, replace(options, digits="float64"), progress, expected)
         _refuse_gaps(shard, part, options)
@@ -176,10 +176,12 @@ def _names(shards: Sequence[Path], parts: Sequence[Samples] | Sequence[np.ndarra
     return ShardRowNames([shard.name.partition(".")[0] for shard in shards], starts, ids)
 
 
-def _refuse_kinds(path: Path, part: Samples) -> None:
+def _refuse_kinds(path: Path, part: Samples, options: DataConfig) -> None:
     if part.schema is not None:
+        asked = {"--null-values": options.null_values, "--column": options.kinds}
+        others = " and ".join(option for option, given in asked.items() if given) or "columns"
         message = f"{printable(path.name)}: columns of several kinds, or with gaps, are read from one file only."
-        raise DataError("DATA-SHARDS", message, fix="put the tables together in one file, or leave columns out")
+        raise DataError("DATA-SHARDS", message, fix=f"put the tables together in one file, or leave {others} out")
 
 
 def _refuse_gaps(shard: Path, part: Samples, options: DataConfig) -> None:

@@ -127,7 +127,7 @@ def _about_table(matrix: np.ndarray, origin: Origin) -> tuple[str, ...]:
         )
         notes.append(f"{origin.display_name}: {which}; scaled by 1, and nothing to learn from.")
     notes += _about_identifiers(matrix, names, origin)
-    notes += _about_sentinels(matrix, names, origin)
+    notes += _about_sentinels(matrix, origin.columns or [str(i) for i in range(matrix.shape[1])], origin)
     notes += _about_pixels(matrix, origin)
     return tuple(notes)
 
@@ -164,6 +164,7 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
 
 
 def _about_sentinels(matrix: np.ndarray, names: Sequence[str], origin: Origin) -> list[str]:
+    """`names` are those that --null-values takes: of an array the places of its columns."""
     if matrix.dtype == np.uint8:
         return []
     told = [(name, about_sentinel(name, matrix[:, i])) for i, name in enumerate(names)]

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from isthmus.config import DataConfig
-from isthmus.data.schema import Schema
-from isthmus.data.tables.given_columns import filled_frame, like_given
+from isthmus.data.schema import Schema, TableColumn
+from isthmus.data.tables.given_columns import filled_frame, in_type, like_given
 from isthmus.data.tables.reading import samples_from_frame
 
 N = 40
@@ -102,3 +102,12 @@ def test_frames_with_times_fit_runs_of_texts_and_the_other_way_round() -> None:
     _, schema = read(texts)
     raw = samples_from_frame(FRAME.select("moment", "price"), name="f", options=DataConfig(), expected=schema).x
     np.testing.assert_array_equal(raw[:, 0], FRAME["moment"].dt.epoch("us").to_numpy() / 1e6)
+
+
+def test_a_number_beyond_its_decimals_is_a_float() -> None:
+    """As a model may make it: 9999.99 is the most that Decimal(6, 2) holds."""
+    column = TableColumn("price", "number", decimals=2)
+    for values in ([9999.99, np.nan, -9999.99], [10_000.0, 1.25, np.nan]):
+        made = in_type(np.array(values), column, pl.Decimal(6, 2))
+        assert (made.dtype == pl.Decimal(6, 2)) == (max(values) < 10_000)
+        np.testing.assert_array_equal(made.cast(pl.Float64).fill_null(np.nan), values)

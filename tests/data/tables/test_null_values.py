@@ -7,9 +7,13 @@ import polars as pl
 import pytest
 
 from isthmus.config import DataConfig
-from isthmus.data.schema import Schema
+from isthmus.data.arrays.ndarrays import samples_from_array
+from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.batching.preprocess_fitting import fit_preprocess
+from isthmus.data.samples import Samples
+from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cells import Style
-from isthmus.data.tables.null_values import NullValues, is_null
+from isthmus.data.tables.null_values import NullValues, blanked_raw, is_null
 from isthmus.data.tables.reading import read_table, samples_from_frame
 from isthmus.errors import DataError
 
@@ -177,3 +181,37 @@ def test_other_words_for_yes_and_no_are_told_as_such_and_not_offered_as_no_value
     with pytest.raises(DataError, match=r'"yes".* is neither "nein" nor "ja"') as caught:
         read_table(path, DataConfig(), expected=schema)
     assert "--null-values" not in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int64"])
+def test_fault_174_numbers_of_arrays_are_gaps_however_they_are_kept(dtype):
+    word = "-999.9" if dtype.startswith("float") else "-999"
+    x = np.arange(40.0).reshape(20, 2)
+    x[::3, 1] = float(word)
+    gaps = np.isnan(samples_from_array(x.astype(dtype), name="x", options=DataConfig(null_values=(word,))).x)
+    np.testing.assert_array_equal(gaps, x < 0)
+    options = DataConfig(null_values=(f"b={word}",), missing="median")  # of a run whose columns are all numbers
+    found = samples_from_array(x.astype(dtype), name="x", options=options, expected=("a", "b"))
+    np.testing.assert_array_equal(np.isnan(found.x), x < 0)
+    pixels = np.tile(x, (1, 8)).astype(dtype)
+    with pytest.raises(DataError, match="missing"):  # images have no gaps
+        samples_from_array(pixels, name="x", options=DataConfig(null_values=(word,), shape="4x4"))
+
+
+def test_fault_174_the_option_for_a_number_of_an_array_works_on_it():
+    x = np.arange(80.0).reshape(40, 2)
+    x[::3, 1] = -999
+    told = " ".join(samples_from_array(x, name="x", options=DataConfig()).notes)
+    word = told.partition("--null-values ")[2].rstrip(".")
+    found = samples_from_array(x, name="x", options=DataConfig(null_values=(word,)))
+    np.testing.assert_array_equal(np.isnan(found.x), x < 0)
+
+
+def test_fault_174_a_trained_model_blanks_its_words_in_arrays_of_python():
+    schema = Schema((TableColumn("a", "number"), TableColumn("b", "count", nulls=("-999",))))
+    for dtype in ("int64", "float32"):
+        raw = np.array([[-999, 1], [2, -999], [3, 4]], dtype)
+        np.testing.assert_array_equal(blanked_raw(raw, schema), [[-999, 1], [2, np.nan], [3, 4]])
+        train = Samples(np.arange(8.0).reshape(4, 2), "x", columns=("a", "b"), schema=schema)
+        carried = Carrier(raw, fit_preprocess(train, "auto")).raw.numpy()
+        np.testing.assert_array_equal(carried, [[-999, 1], [2, np.nan], [3, 4]])

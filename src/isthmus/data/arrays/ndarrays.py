@@ -15,8 +15,9 @@ from isthmus.data.layout import TABLE, images_from_array, parse_shape
 from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, loses_digits, table_type, value_range
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
-from isthmus.data.schema import Expected
+from isthmus.data.schema import Expected, Schema
 from isthmus.data.tables.findings import Findings, kept_gaps
+from isthmus.data.tables.null_values import NullValues
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError
 from isthmus.wording import listed
@@ -69,6 +70,7 @@ def _from_rows(x: np.ndarray, name: str, options: DataConfig, expected: Expected
         return replace(samples, notes=(note, *samples.notes))
     if has_kinds(x, options, expected):
         return samples_by_kind(x, name, options, expected)
+    x = _blanked(x, options, expected)
     if expected is not None and options.missing == "auto":  # a trained model fills gaps with its medians
         options = replace(options, missing="median")
     declared = x.dtype in (np.uint8, np.uint16)
@@ -80,6 +82,13 @@ def _from_rows(x: np.ndarray, name: str, options: DataConfig, expected: Expected
         return samples_from_matrix(matrix, Origin(name, notes=notes, declared=declared), options)
     matrix, origin = _finite(x, name, options, predicting=expected is not None)
     return samples_from_matrix(matrix, origin, options)
+
+
+def _blanked(x: np.ndarray, options: DataConfig, expected: Expected | None) -> np.ndarray:
+    """Rows (N, D) with NaN in the place of numbers that stand for no value because somebody said so."""
+    known = [] if expected is None or isinstance(expected, Schema) else list(expected)
+    names = known if len(known) == x.shape[1] else [str(i) for i in range(x.shape[1])]
+    return NullValues(options.null_values, names).blanked_rows(x, names) if options.null_values else x
 
 
 def _finite(x: np.ndarray, name: str, options: DataConfig, *, predicting: bool) -> tuple[np.ndarray, Origin]:

@@ -143,7 +143,10 @@ class Carrier:
             self._check_floats(raw)
         if self.preprocess.schema is not None and self.frame is None:  # a frame was read by its columns
             from isthmus.data.tables.cell_conversion import refuse_foreign  # late: polars is slow to import
+            from isthmus.data.tables.null_values import blanked_raw
 
+            if any(column.nulls for column in self.preprocess.schema.modeled):
+                raw = torch.from_numpy(blanked_raw(raw.numpy(force=True), self.preprocess.schema)).to(raw.device)
             refuse_foreign(raw.numpy(force=True), self.preprocess.schema)
         return raw
 

@@ -113,11 +113,11 @@ def _numbers(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.
     if not dtype.is_numeric():  # numbers that are kept as texts
         texts = [text or None for text in to_texts(values, column)]
         return pl.Series(texts, dtype=pl.String)
-    if dtype.is_integer():
-        typed = rounded.cast(dtype, strict=False)
-        same = bool((typed.cast(pl.Float64) == rounded).fill_null(True).all())
-        return typed if same and typed.null_count() == rounded.null_count() else rounded
-    return rounded.cast(dtype)
+    if isinstance(dtype, pl.Decimal) and bool((rounded.abs() >= 10.0 ** (dtype.precision - dtype.scale)).any()):
+        return rounded  # such a cast is an error in polars, or a gap
+    typed = rounded.cast(dtype, strict=False)
+    same = not dtype.is_integer() or bool((typed.cast(pl.Float64) == rounded).fill_null(True).all())
+    return typed if same and typed.null_count() == rounded.null_count() else rounded
 
 
 def _rounded(values: np.ndarray, column: TableColumn) -> np.ndarray:

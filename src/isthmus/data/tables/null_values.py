@@ -38,10 +38,24 @@ class NullValues:
         pairs = zip(cells.get_columns(), names, strict=True)
         return cells.with_columns([self._blanked(column, name, style) for column, name in pairs if self.words[name]])
 
-    def _blanked(self, column: pl.Series, name: str, style: Style) -> pl.Series:
+    def blanked_rows(self, x: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Rows (N, D) with NaN where a number stands for no value, as floats; the same array where none does."""
+        columns = {i: pl.Series(np.asarray(x[:, i], np.float64)) for i, name in enumerate(names) if self.words[name]}
+        gaps = {i: self._gaps(column, names[i], PLAIN) for i, column in columns.items()}
+        gaps = {i: marks.to_numpy() for i, marks in gaps.items() if marks.any()}
+        found = x.astype(np.result_type(x.dtype, np.float32)) if gaps else x
+        for i, marks in gaps.items():
+            found[marks, i] = np.nan
+        return found
+
+    def _gaps(self, column: pl.Series, name: str, style: Style) -> pl.Series:
+        """Which cells (n,) of a column stand for no value."""
         found = [(word, is_null(column, word, style)) for word in self.words[name]]
         self._met |= {(name, word) for word, marks in found if marks.any()}
-        gaps = pl.select(pl.any_horizontal([marks for _, marks in found])).to_series()
+        return pl.select(pl.any_horizontal([marks for _, marks in found])).to_series()
+
+    def _blanked(self, column: pl.Series, name: str, style: Style) -> pl.Series:
+        gaps = self._gaps(column, name, style)
         instead = pl.lit("") if column.dtype == pl.String else None
         blanked = pl.when(gaps).then(instead).otherwise(column).cast(column.dtype)
         return pl.select(blanked.alias(column.name)).to_series()
@@ -55,6 +69,15 @@ class NullValues:
         met = {(name, word) for column, word in self._met for name in (column, None)}
         left = [text for text, pair in self._asked.items() if pair not in met]
         return (f"{table}: no cell stands for {listed(left)}, named by --null-values.",) if left else ()
+
+
+def blanked_raw(raw: np.ndarray, schema: Schema) -> np.ndarray:
+    """Raw rows (N, K) with NaN where a number of a column is one of the words that a trained model keeps; what stands
+    for names and times is no cell.
+    """
+    numbers = tuple(column for column in schema.modeled if column.kind in {"number", "count"})
+    nulls = NullValues((), schema.names, Schema(numbers))
+    return nulls.blanked_rows(raw, schema.names)
 
 
 def _divided(text: str, names: Sequence[str]) -> tuple[str | None, str]:
@@ -96,4 +119,4 @@ def _as_stored(number: float) -> list[float]:
     return [number, single] if math.isfinite(single) else [number]
 
 
-__all__ = ["NullValues", "is_null"]
+__all__ = ["NullValues", "blanked_raw", "is_null"]
