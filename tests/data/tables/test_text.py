@@ -103,6 +103,8 @@ def test_packed_text(tmp_path: Path) -> None:
         ("utf-8-sig", "cp1252", "utf-8", ""),
         ("utf-16", "cp1252", "utf-16", "is UTF-16; it is read as such"),
         ("cp1252", "cp1252", "cp1252", ""),
+        ("utf-8", "cp850", "utf-8", "is UTF-8, not cp850"),
+        ("cp850", "cp850", "cp850", ""),
         ("gbk", "gbk", "gbk", ""),
     ],
 )
@@ -119,3 +121,14 @@ def test_fault_17_a_file_in_another_encoding_than_asked_for_is_read_in_its_own(
         file.rewind()
         text = b"".join(lines.data for lines in chunks_of_lines(file, name)).decode()
     assert text == f"name,{words}\n" + "x,1\n" * 400 + f"{words},2\n"
+
+
+def test_fault_17_another_encoding_shows_wherever_its_first_letter_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isthmus.data.tables.text.CHUNK", 64)
+    for encoding in ("utf-8", "cp1252"):
+        (tmp_path / "a.csv.gz").write_bytes(gzip.compress(("x,1\n" * 400 + "Köln,2\n").encode(encoding)))
+        with InputFile(tmp_path / "a.csv.gz") as file:
+            assert find_encoding(file, "cp1252")[0] == encoding
+            assert file.read(4) == b"x,1\n"

@@ -21,7 +21,8 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-ONE_BYTE = ("cp125", "iso8859", "latin", "mac")  # encodings with one byte for each letter
+# Encodings with one byte for each letter, cp437 and cp850 of old systems among them; cp932 and the like have two.
+ONE_BYTE = ("cp125", "cp4", "cp7", "cp8", "iso8859", "koi8", "latin", "mac")
 
 
 class Lines(NamedTuple):
@@ -71,12 +72,13 @@ def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, 
 
 
 def _is_utf8(file: InputFile) -> bool:
-    """Whether the first piece holds letters beyond ASCII, all of them in UTF-8."""
+    """Whether the first piece with letters beyond ASCII has all of them in UTF-8."""
     file.rewind()
-    piece = file.read(CHUNK)
+    pieces = iter(lambda: file.read(CHUNK), b"")
+    piece = next((piece for piece in pieces if not piece.isascii()), b"")
     file.rewind()
     try:
-        return not piece.isascii() and bool(codecs.getincrementaldecoder("utf-8")().decode(piece))  # cut letters aside
+        return bool(codecs.getincrementaldecoder("utf-8")().decode(piece))  # a letter that is cut at the end aside
     except UnicodeDecodeError:
         return False
 
