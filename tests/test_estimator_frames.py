@@ -120,6 +120,22 @@ def test_fault_149_what_is_said_of_columns_of_numbers_is_done_in_a_frame(make) -
     assert set(back["b"]) <= {0, 1, 2}
 
 
+@pytest.mark.parametrize("settings", [{"null_values": ["-999"]}, {"kinds": ["0=number"]}, {"scale": "quantile"}])
+def test_fault_174_arrays_whose_columns_have_kinds_are_used_as_they_were_fitted(settings: dict[str, Any]) -> None:
+    X = np.stack([A, np.where(np.arange(N) % 9, 10 * A, -999.0)], 1)
+    of_array, of_frame = (
+        AutoEncoder(1, steps=5, random_state=0, settings=settings).fit(given)
+        for given in (X, pl.DataFrame(X, ["0", "1"]))
+    )
+    given, frame = X, pl.DataFrame(X, ["0", "1"])
+    np.testing.assert_allclose(of_array.transform(given), of_frame.transform(frame))
+    np.testing.assert_allclose(of_array.score_samples(given), of_frame.score_samples(frame))
+    back = of_array.inverse_transform(of_array.transform(given))
+    assert isinstance(back, np.ndarray)
+    np.testing.assert_allclose(back, of_frame.inverse_transform(of_frame.transform(frame)), atol=0.01)
+    assert "null_values" not in settings or back.min() > -999
+
+
 def test_what_is_wrong_is_said_as_scikit_learn_does(fitted: dict[str, AutoEncoder]) -> None:
     X = FRAMES["pandas"]
     with pytest.raises(ValueError, match="fit was given a data frame with columns of several kinds"):

@@ -145,10 +145,11 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
             X, shape = self._rows(X, fitting=True)
             config = self._config(len(X), shape)
             samples = read_object(X.reshape(len(X), *shape), config.data, name="X").train
+            X = X if samples.schema is None else samples.x  # without what stands for no value
         if hasattr(self, "feature_names_in_") and not samples.is_image and not mixed:
             samples = replace(samples, columns=tuple(map(str, self.feature_names_in_)))
         trained = train_in_memory(config, samples, held_out=self.validation_fraction)
-        self._shape, self.model_ = shape, trained.model
+        self._shape, self._of_frame, self.model_ = shape, mixed, trained.model
         self.history_, self.n_iter_ = trained.history, trained.steps
         self._calibrate(config, samples, X)
         return self
@@ -189,9 +190,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         if codes.shape[1] != z_size:
             raise ValueError(f"Z has {codes.shape[1]} columns; the codes of this {type(self).__name__} have {z_size}.")
         raw = preprocess.to_raw(Double(self.model_).x_hat(torch.tensor(codes)), torch.float64) * self._full
-        if preprocess.schema is not None:
+        if preprocess.schema is not None and self._of_frame:
             return estimated_frames.frame_back(raw.numpy(), preprocess.schema, preprocess.frame, like=Z)
-        _, back = arrange(torch.empty(2, *self._shape), preprocess.shape)
+        _, back = arrange(torch.empty(2, *self._shape), preprocess.raw_shape)
         X = back(raw).numpy().astype(codes.dtype, copy=False)
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X[0].size)])
         return estimated_frames.framed(X, names, Z) if X.ndim == 2 and hasattr(Z, "columns") else X
@@ -246,7 +247,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     def _rows(self, X: Any, *, fitting: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
         """X as scikit-learn checks it, (N, D), and the shape that its samples came in."""
         shape: tuple[int, ...] = ()
-        if not fitting and (schema := self.model_.preprocess.schema) is not None:
+        schema = None if fitting else self.model_.preprocess.schema
+        if schema is not None and self._of_frame:
             if hasattr(X, "columns"):
                 validate_data(self, X, skip_check_array=True, reset=False)
             return estimated_frames.rows_of(X, schema), self._shape
@@ -258,7 +260,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
             X = X.reshape(len(X), -1)
         kept = [np.float64, np.float32, np.uint8, np.uint16]  # all else becomes float64
         X = validate_data(self, X, reset=fitting, dtype=kept, ensure_min_samples=2 if fitting else 1)
-        return X, shape or X.shape[1:]
+        return X if schema is None else estimated_frames.blanked_raw(X, schema), shape or X.shape[1:]
 
     def _x(self, X: np.ndarray, model: Model | None = None) -> Tensor:
         """Network input from checked rows, of `model_` or of another that was trained on such rows."""

@@ -188,8 +188,10 @@ def test_fault_174_numbers_of_arrays_are_gaps_however_they_are_kept(dtype):
     word = "-999.9" if dtype.startswith("float") else "-999"
     x = np.arange(40.0).reshape(20, 2)
     x[::3, 1] = float(word)
-    gaps = np.isnan(samples_from_array(x.astype(dtype), name="x", options=DataConfig(null_values=(word,))).x)
-    np.testing.assert_array_equal(gaps, x < 0)
+    found = samples_from_array(x.astype(dtype), name="x", options=DataConfig(null_values=(word,)))
+    np.testing.assert_array_equal(np.isnan(found.x), x < 0)
+    assert found.schema is not None
+    assert {column.nulls for column in found.schema.columns} == {(word,)}
     options = DataConfig(null_values=(f"b={word}",), missing="median")  # of a run whose columns are all numbers
     found = samples_from_array(x.astype(dtype), name="x", options=options, expected=("a", "b"))
     np.testing.assert_array_equal(np.isnan(found.x), x < 0)

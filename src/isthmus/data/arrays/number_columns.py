@@ -54,7 +54,7 @@ def samples_by_kind(x: np.ndarray, name: str, options: DataConfig, expected: Exp
     cells = findings.nulls.blanked(cells, names)
     findings.n_rows = len(x)
     found = Gathered(cells, places, places, np.zeros(len(x), bool), PLAIN)
-    schema = known or _schema(cells, options, name)
+    schema = known or findings.nulls.kept_in(_schema(cells, options, name))
     plan = Plan(tuple(range(len(names))), None, False)
     return mixed_samples(found, plan, findings, options, name, schema=schema, predicting=known is not None)
 

@@ -14,6 +14,7 @@ from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema
 from isthmus.data.tables.column_types import library_of, trained_frame
 from isthmus.data.tables.given_frames import as_frame, raw_of_frame
+from isthmus.data.tables.null_values import blanked_raw
 from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import DataError, UsageError
 from isthmus.settings import where_is
@@ -109,4 +110,4 @@ def _as_value_error() -> Iterator[None]:
         raise ValueError("\n".join([error.message, *error.problems[:10], f"fix: {fix}"])) from error
 
 
-__all__ = ["frame_back", "framed", "is_mixed", "refuse_names", "rows_of", "samples_of"]
+__all__ = ["blanked_raw", "frame_back", "framed", "is_mixed", "refuse_names", "rows_of", "samples_of"]
