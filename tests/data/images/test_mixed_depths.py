@@ -44,11 +44,18 @@ def test_other_depths_are_not_called_dark(most: tuple[int, ...], tmp_path: Path)
     assert not [note for note in notes if "nearly black" in note]
 
 
-def test_fault_170_floats_of_another_range_beside_bytes_are_refused(tmp_path: Path) -> None:
-    tifffile.imwrite(folder(tmp_path, 255, 255) / "ct.tif", RNG.uniform(-1000, 700, SHAPE).astype(np.float32))
+def test_fault_170_twelve_bits_are_seen_beside_transparency(tmp_path: Path) -> None:
+    values = np.concatenate([RNG.integers(0, 4096, (*SHAPE, 3)), np.full((*SHAPE, 1), 65535)], 2).astype(np.uint16)
+    tifffile.imwrite(folder(tmp_path, 255) / "1.tif", values, photometric="rgb", extrasamples=["unassalpha"])
+    assert [note for note in read_images(tmp_path, DataConfig(alpha="keep")).notes if "nearly black" in note]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_fault_170_floats_of_another_range_beside_bytes_are_refused(dtype: type, tmp_path: Path) -> None:
+    tifffile.imwrite(folder(tmp_path, 255, 255) / "ct.tif", RNG.uniform(-1000, 700, SHAPE).astype(dtype))
     with pytest.raises(DataError, match="1 of 3 files") as refused:
         read_images(tmp_path, DataConfig())
-    assert "beside images of whole numbers must stay within 0 to 1" in refused.value.problems[0]
+    assert "images of floats or 32 bits beside others must stay within 0 to 1" in refused.value.problems[0]
     assert len(read_images(tmp_path, DataConfig(skip_bad_files=True)).x) == 2  # as the fix says
 
 

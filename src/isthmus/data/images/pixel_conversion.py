@@ -89,8 +89,8 @@ def _refuse_values(pixels: np.ndarray, form: Form) -> None:
     if not np.isfinite([low, high]).all():
         raise Unreadable("holds NaN or infinite pixels")
     if (form.by_type or form.is_mixed) and not (low >= 0 and high <= 1):
-        others = " beside images of whole numbers" * form.is_mixed
-        raise Unreadable(f"has values from {low:g} to {high:g}; float images{others} must stay within 0 to 1")
+        which = "images of floats or 32 bits beside others" if form.is_mixed else "float images"
+        raise Unreadable(f"has values from {low:g} to {high:g}; {which} must stay within 0 to 1")
 
 
 def _as_type(values: np.ndarray, dtype: str) -> np.ndarray:
