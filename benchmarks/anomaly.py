@@ -1,12 +1,12 @@
-"""One digit as normal: mean AUROC over the ten, beside PyOD's AutoEncoder and scikit-learn's IsolationForest.
+"""One digit is normal: mean AUROC over all ten digits, compared with PyOD's AutoEncoder and IsolationForest.
 
     ISTHMUS_DATA=… python benchmarks/anomaly.py [--classes 0,1,2] [--seeds 0] [--steps 8000] [--others] [--out FOLDER]
 
-For each digit a run is trained on the training images of that digit alone, with the settings of the default recipe,
-the same for all. All 10,000 test images are scored by `isthmus score`; the other nine digits are what is to be found.
-No anomaly and no label is seen in training or calibration. The form of the score was found while looking at the results
-of digits 2, 5 and 8, so the mean over the other seven is told too. `--others` needs `pip install pyod`, which is not
-installed with isthmus; without it PyOD is left out and said so.
+For each digit, a run is trained on the training images of that digit only, always with the settings of the default
+recipe. `isthmus score` scores all 10,000 test images; the other nine digits are the anomalies to find. Training and
+calibration see no anomalies and no labels. The form of the score was chosen by looking at the results for digits 2, 5
+and 8, so the mean over the other seven is printed too. `--others` compares with scikit-learn's IsolationForest and
+PyOD. PyOD needs `pip install pyod` and is not installed with isthmus; without it, a message says that it is left out.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ import isthmus
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.score_table import score
 
-LOOKED_AT = (2, 5, 8)  # by whose test images the form of the score was chosen: no judges of it
+LOOKED_AT = (2, 5, 8)  # the form of the score was chosen on the test images of these digits, so they cannot judge it
 
 
 def ours(normal: np.ndarray, test: Path, inliers: Path, folder: Path, steps: int, seed: int) -> pl.DataFrame:
-    """The scores of all test images by a run that has seen one digit only."""
+    """The scores of all test images from a run that was trained on one digit only."""
     run = isthmus.train(
         normal, test=str(inliers), steps=steps, seed=seed, threads=1, show=False, out=folder / "run"
-    )  # of the test images the run's own measures see the normal ones; nothing is chosen by them
+    )  # the run's own metrics use only the normal test images; nothing is chosen by them
     score(RunFolder(run.path), test, folder / "scores.parquet")
     return pl.read_parquet(folder / "scores.parquet")
 
@@ -46,7 +46,7 @@ def forest(normal: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
 
 
 def pyod(normal: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
-    """PyOD's AutoEncoder as it comes, on pixels in [0, 1]."""
+    """PyOD's AutoEncoder with its defaults, on pixels in [0, 1]."""
     from pyod.models.auto_encoder import AutoEncoder  # pyright: ignore[reportMissingImports]
 
     with warnings.catch_warnings():

@@ -1,10 +1,11 @@
-"""`conv` beside principal components, on patches of photographs in color.
+"""`conv` compared with principal components, on patches of color photographs.
 
 python benchmarks/color.py cut PHOTOS OUT              patches of 64 x 64: train.npy, validation.npy, test.npy in OUT
 python benchmarks/color.py train OUT RUN --steps 4000  trains as `isthmus train` does by default
 
-`PHOTOS` is a folder of photographs, such as `benchmarks/photo_weights.py collect` makes. Photographs whose names begin
-with a word of TEST or VALIDATION train nothing; all sizes of one photograph stay on one side.
+`PHOTOS` is a folder of photographs, such as the one that `benchmarks/photo_weights.py collect` creates. Photographs
+whose names begin with a word of TEST or VALIDATION are not used for training; all sizes of one photograph are in one
+set.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def role_of(path: Path) -> str:
 
 
 def patches(paths: list[Path], n: int, generator: np.random.Generator) -> np.ndarray:
-    """(n, SIDE, SIDE, 3) bytes from random places, from each photograph by the square root of its pixels."""
+    """(n, SIDE, SIDE, 3) bytes from random places; the number per photograph grows with the root of its pixels."""
     images = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
     share = np.sqrt([image.shape[0] * image.shape[1] for image in images])
     found = np.empty((n, SIDE, SIDE, 3), np.uint8)
@@ -54,7 +55,7 @@ def cut(photos: Path, out: Path) -> None:
 
 
 def train(data: Path, run_path: Path, steps: int | None, seed: int) -> None:
-    """Trains with the default settings, and prints the test error beside that of as many components."""
+    """Trains with the default settings, and prints the test error next to that of as many components."""
     validation, test = (str(data / f"{role}.npy") for role in ("validation", "test"))
     begun = time.process_time(), time.perf_counter()
     settings = {"steps": steps, "seed": seed, "threads": 1}

@@ -1,4 +1,4 @@
-"""The estimator beside IsolationForest: the share of new normal rows that is called an outlier, and how odd rows rank.
+"""The estimator and IsolationForest: the share of new normal rows called outliers, and how high odd rows rank.
 
 python benchmarks/contamination.py
 """

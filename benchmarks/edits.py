@@ -1,9 +1,10 @@
-"""How often edits succeed: every ordered pair of classes, by each method, on test images that nothing was learned from.
+"""How often edits succeed: every ordered pair of classes, each method, on test images that nothing was learned from.
 
     ISTHMUS_DATA=… python benchmarks/edits.py RUN [RUN …]
 
-Success: a classifier trained on real images takes the edited image for the target. Identity: distance from the original
-over that of the original from a random test image of the target class.
+Success: a classifier trained on real images assigns the edited image to the target class. Identity: the distance
+between the edited image and the original, divided by the distance between the original and a random test image of the
+target class.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""False alarms where few rows are there: tables of 250 normal rows, p-values by the rows held apart and by folds.
+"""False alarms with few rows: tables of 250 normal rows, p-values from held-out rows and from folds.
 
 python benchmarks/few_rows.py ADBENCH [--rows 250] [--splits 8]      defaults; new normal rows of three tables, odd rows
 """
@@ -16,13 +16,13 @@ import isthmus
 from isthmus.tools.anomaly.conformal import outliers
 from isthmus.tools.anomaly.fold_training import detector_for
 
-TABLES = ("2_annthyroid", "23_mammography", "28_pendigits")  # thousands of normal rows each, so that shares are sure
+TABLES = ("2_annthyroid", "23_mammography", "28_pendigits")  # thousands of normal rows each, so that shares are precise
 RATES = (0.01, 0.05, 0.1)
-MOST = 2_000  # new normal rows a draw
+MOST = 2_000  # new normal rows per draw
 
 
 def measured(x: np.ndarray, odd: np.ndarray, n: int, seed: int) -> dict[str, list[float]]:
-    """Shares of new normal rows, and of odd ones, that are outliers at each rate; seconds that the folds took."""
+    """Shares of new normal rows and of odd rows that are outliers at each rate; seconds that the folds took."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(~odd))
     new, found = x[rows[n : n + MOST]], {}
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,10 @@
-"""Steps a second on a GPU: eager, captured by isthmus, and a captured loop written by hand; in turns, as ratios.
+"""Steps per second on a GPU: eager, captured by isthmus, and a captured loop written by hand; in turns, as ratios.
 
     python benchmarks/gpu_step.py [--steps 400] [--rounds 5] [--batch-size 64]
 
-The notebook's network on random images that lie on the GPU. Also told: the greatest difference of the weights after
-the same steps, eager and captured. The second number is to be at most 1.2 times the third. Not run so far: no GPU was
-at hand.
+The notebook's network on random images in GPU memory. It also prints the greatest difference between the weights after
+the same steps, eager and captured. The second number should be at most 1.2 times the third. Not run so far: no GPU was
+available.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def ours(step: str, batch_size: int) -> tuple[Trainer, Callable[[int], None]]:
 
 
 def by_hand(batch_size: int) -> Callable[[int], None]:
-    """The least that trains: one graph with a row index as its only input, PyTorch's capturable AdamW."""
+    """The shortest training loop: one graph with a row index as its only input, PyTorch's capturable AdamW."""
     data = torch.randint(0, 256, (60_000, 784), dtype=torch.uint8, device="cuda")
     sides = [*SIZES, *SIZES[-2::-1]]
     layers = [layer for a, b in itertools.pairwise(sides) for layer in (nn.Linear(a, b), nn.SiLU())]

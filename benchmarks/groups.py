@@ -1,4 +1,4 @@
-"""False alarms among samples that belong together: as groups, and as if each row were by itself.
+"""False alarms among samples that belong together: as groups, and as if the rows were independent.
 
 python benchmarks/groups.py
 """
@@ -18,7 +18,7 @@ ROWS, RATE, TRAININGS = 20, 0.05, 12
 
 
 def patients(n: int, seed: int) -> pl.DataFrame:
-    """Rows of n patients, each about a level of its own; the last column is nearly the sum of the others."""
+    """Rows of n patients, each around its own level; the last column is nearly the sum of the others."""
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(n, 1, 3)) + 0.3 * rng.normal(size=(n, ROWS, 3))).reshape(-1, 3)
     frame = pl.DataFrame(x, schema=["a", "b", "c"])

@@ -1,4 +1,4 @@
-"""Hidden cells filled, beside the usual ways to fill them; and odd rows and changed cells found, on mixed tables.
+"""Filling hidden cells, compared with the usual methods; finding odd rows and changed cells; on mixed tables.
 
 python benchmarks/hidden_cells.py fill TABLE.csv … wine diabetes      3 seeds, a tenth of the cells of test rows hidden
 python benchmarks/hidden_cells.py blame orders.csv [orders.odd.txt]   12 changed cells, and the rows that are odd
@@ -29,7 +29,7 @@ from isthmus.tools.inference.imputation import answered
 
 NAMED = {"category", "yes-no"}
 CHANGED = ("price", "shipping", "count", "temperature", "product", "region")  # of orders.csv, two cells each
-FAR = 3.0  # deviations that a number is moved by
+FAR = 3.0  # deviations by which a number is moved
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def frame_of(table: str) -> pl.DataFrame:
-    """A table by path, or by its name in scikit-learn, with its target as one more column."""
+    """A table by its path, or by its name in scikit-learn with the target as an additional column."""
     if table in {"wine", "diabetes"}:
         found = {"wine": load_wine, "diabetes": load_diabetes}[table]()
         columns = {str(name): found.data[:, i] for i, name in enumerate(found.feature_names)}
@@ -61,7 +61,7 @@ def frame_of(table: str) -> pl.DataFrame:
 
 
 def fill(table: str, seeds: int, settings: dict[str, Any]) -> None:
-    """Prints the mean RMSE (in deviations) of numbers and accuracy of names, and each column's."""
+    """Prints the mean RMSE (in standard deviations) of numbers, the mean accuracy of names, and both per column."""
     frame, by_way = frame_of(table), dict[str, list[dict[str, float]]]()
     for seed in range(seeds):
         for way, scores in one_seed(frame, seed, settings).items():
@@ -73,12 +73,12 @@ def fill(table: str, seeds: int, settings: dict[str, Any]) -> None:
 
 
 def one_seed(frame: pl.DataFrame, seed: int, settings: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Scores of every way on the hidden cells of a fifth of the rows."""
+    """Scores of every method on the hidden cells of a fifth of the rows."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(frame))
     test, train = frame[order[: len(frame) // 5].tolist()], frame[order[len(frame) // 5 :].tolist()]
     with tempfile.TemporaryDirectory() as folder:
-        # A table of numbers without gaps would be trained to see no gap; a kind that is named says that it should.
+        # A table of numbers without gaps would be trained without gaps; a named kind makes it train with them.
         kinds: dict[str, Any] = {} if pl.String in frame.dtypes else {"kinds": (f"{frame.columns[0]}=number",)}
         run = isthmus.train({"train": train, "test": test}, out=f"{folder}/run", seed=seed, threads=1, show=False,
                             **kinds, **settings)  # fmt: skip
@@ -98,12 +98,12 @@ def raw_of(frame: pl.DataFrame, schema: Schema) -> np.ndarray:
 def scores(
     answer: np.ndarray, truth: np.ndarray, holed: np.ndarray, known: np.ndarray, schema: Schema
 ) -> dict[str, float]:
-    """ "RMSE" and "accuracy" in the mean over columns, then each column's own."""
+    """ "RMSE" and "accuracy", first the mean over columns, then the value of each column."""
     hidden, found = np.isnan(holed) & ~np.isnan(truth), dict[str, float]()
     kinds = {column.name: column.kind in NAMED for column in schema.modeled}
     for k, column in enumerate(schema.modeled):
         at = hidden[:, k]
-        if not at.any():  # few rows: chance hid none of it
+        if not at.any():  # few rows: by chance none of its cells was hidden
             found[column.name] = float("nan")
         elif kinds[column.name]:
             found[column.name] = float((answer[at, k] == truth[at, k]).mean())
@@ -124,10 +124,10 @@ def by_median(known: np.ndarray, holed: np.ndarray, schema: Schema) -> np.ndarra
 
 
 def by_imputer(make: Callable[[], Any]) -> Callable[[np.ndarray, np.ndarray, Schema], np.ndarray]:
-    """An imputer of scikit-learn on standardized numbers and names as 0 and 1, whose largest value is the answer.
+    """An imputer of scikit-learn on standardized numbers and names coded as 0 and 1; the largest value is the answer.
 
-    The most frequent name has no value of its own: all that are missing at once would tell each other, for they sum to
-    1, and IterativeImputer would stay where it starts, at the shares.
+    The most frequent name has no column of its own. With one, the values that are missing together would determine each
+    other, because they sum to 1, and IterativeImputer would stay at its starting point, the shares.
     """
 
     def answer(known: np.ndarray, holed: np.ndarray, schema: Schema) -> np.ndarray:
@@ -155,7 +155,7 @@ def by_imputer(make: Callable[[], Any]) -> Callable[[np.ndarray, np.ndarray, Sch
 
 
 def _largest(shares: np.ndarray) -> np.ndarray:
-    """The place of the name with the largest share (N,), of shares (N, L - 1) without those of the first name."""
+    """The index of the name with the largest share (N,), from shares (N, L - 1) without those of the first name."""
     return np.concatenate([1 - shares.sum(1, keepdims=True), shares], 1).argmax(1)
 
 
@@ -167,7 +167,7 @@ RIVALS = {
 
 
 def blame(table: Path, odd: list[int]) -> None:
-    """Trains on the whole table with 12 cells changed; prints which of them are blamed, and the odd rows' AUROC."""
+    """Trains on the whole table with 12 cells changed; prints which of them are blamed, and the AUROC of odd rows."""
     frame, rng = pl.read_csv(table, infer_schema=False), np.random.default_rng(0)
     rows = rng.permutation([i for i in range(len(frame)) if i not in odd])[:12]
     changed = {int(row): CHANGED[i % len(CHANGED)] for i, row in enumerate(rows)}
@@ -194,7 +194,7 @@ def blame(table: Path, odd: list[int]) -> None:
 
 
 def with_cell(frame: pl.DataFrame, row: int, column: str, rng: np.random.Generator) -> pl.DataFrame:
-    """The table with one cell changed: a number moved by FAR deviations, upwards if it would be negative; a name to
+    """The table with one cell changed: a number moves by FAR deviations, up if it would be negative; a name becomes
     another one.
     """
     cells = frame[column].to_list()

@@ -2,9 +2,9 @@
 
     python benchmarks/make_mnist_2k.py FOLDER [-o mnist-2k.csv.gz]
 
-FOLDER holds `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, gzip or not. The file comes out with the same
-content every time: Python guarantees `random.Random(seed).random()` across versions (numpy does not guarantee its
-streams), and the gzip header carries neither time nor name.
+FOLDER holds `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, gzip or not. The output has the same content
+every time: Python guarantees `random.Random(seed).random()` across versions (numpy does not guarantee its
+streams), and the gzip header contains neither time nor name.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def draw(labels: np.ndarray) -> list[int]:
 
 
 def table(images: np.ndarray, labels: np.ndarray) -> bytes:
-    """The CSV text: a header, then label and 784 pixels a row."""
+    """The CSV text: a header, then one row per image with its label and 784 pixels."""
     text = io.StringIO()
     text.write(",".join(["label", *(f"pixel{i}" for i in range(images.shape[1]))]) + "\n")
     np.savetxt(text, np.column_stack([labels, images]), fmt="%d", delimiter=",")

@@ -1,4 +1,4 @@
-"""Make the screenshots of the README: the page of a run and the app, as they look on a desktop and on a phone.
+"""Make the screenshots of the README: the page of a run and the app, as they look on a desktop and a phone.
 
 python benchmarks/make_screenshots.py                    trains a denoiser in a temporary folder, 2 minutes
 python benchmarks/make_screenshots.py RUN                takes the page of a finished run
@@ -28,7 +28,7 @@ PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 
 
 class Shot(NamedTuple):
-    """A window of width x height, from the section `at` on, in light or dark."""
+    """A window of width x height that starts at the section `at`, in light or dark."""
 
     name: str
     size: tuple[int, int]
@@ -62,7 +62,7 @@ def take_app(browser: Any, run: Path) -> None:
 
 
 def draw_a_three(page: Any) -> None:
-    """Draws as a hand would, and waits until everything has answered."""
+    """Draws as a person would, and waits until everything has responded."""
     page.wait_for_selector("#drawn img", timeout=120_000)
     page.locator("input[value=tsne]").check()
     page.wait_for_function("() => document.querySelector('#map-told').textContent.includes('t-SNE')", timeout=120_000)

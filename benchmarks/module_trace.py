@@ -1,4 +1,4 @@
-"""The data flow of a command: which modules of the package it enters, in order, and how often it passes between them.
+"""The data flow of a command: which modules of the package it enters, in order, and how often one calls another.
 
     python benchmarks/module_trace.py train photos/ --epochs 2 --out runs/traced
     python benchmarks/module_trace.py score runs/traced photos/ -o scores.csv
@@ -36,7 +36,7 @@ class ModuleTrace:
 
     @staticmethod
     def _importing(frame: FrameType | None) -> bool:
-        """Whether it was called while a module is being imported: a decorator, a default, a check of a field."""
+        """Whether the call happened while a module was imported: a decorator, a default, a check of a field."""
         while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
             if frame.f_code.co_name == "<module>" and not frame.f_code.co_filename.endswith("__main__.py"):
                 return True

@@ -1,8 +1,8 @@
-"""Odd rows of tables, found beside the simple ways: ADBench's files, half of the normal rows train, all else is scored.
+"""Finding odd rows in tables, compared with simple methods: ADBench, half of the normal rows train, the rest is scored.
 
-python benchmarks/odd_rows.py ADBENCH [--splits 3]      defaults; means of the tables that chose, and of the rest
-    --keep FOLDER      keeps the runs, and takes those that are there
-    --pyod             PyOD's AutoEncoder as well, where it is in the Python path
+python benchmarks/odd_rows.py ADBENCH [--splits 3]      defaults; means of the tables used for choices, and of the rest
+    --keep FOLDER      keeps the runs, and uses those that exist already
+    --pyod             also PyOD's AutoEncoder, if it is in the Python path
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Scores = dict[str, np.ndarray]
 
 
 def ours(train: np.ndarray, new: np.ndarray, seed: int, out: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and p-values of new rows, by a run with all defaults; 64 columns are no image of 8 x 8 here."""
+    """Scores and p-values of new rows, by a run with all defaults; 64 columns are not an image of 8 x 8 here."""
     if not out.exists():
         np.save(f"{out}.npy", train)
         isthmus.train(f"{out}.npy", out=out, seed=seed, threads=1, show=False, shape="table")
@@ -36,7 +36,7 @@ def ours(train: np.ndarray, new: np.ndarray, seed: int, out: Path) -> tuple[np.n
 
 
 def others(train: np.ndarray, new: np.ndarray, seed: int) -> Scores:
-    """Of standardized columns: the mean distance from 5 neighbors, and the rest as scikit-learn has them."""
+    """On standardized columns: the mean distance to 5 neighbors, and the other scores with default settings."""
     deviation = train.std(0)
     x, y = ((part - train.mean(0)) / np.where(deviation > 0, deviation, 1) for part in (train, new))
     pca = PCA(0.95, svd_solver="full").fit(x)
@@ -50,7 +50,7 @@ def others(train: np.ndarray, new: np.ndarray, seed: int) -> Scores:
 
 
 def of_pyod(train: np.ndarray, new: np.ndarray, seed: int) -> Scores:
-    """Its defaults: columns standardized, 64 and 32 hidden units, 10 epochs."""
+    """PyOD's defaults: standardized columns, 64 and 32 hidden units, 10 epochs."""
     from pyod.models.auto_encoder import AutoEncoder  # pyright: ignore[reportMissingImports]
 
     return {"PyOD's AutoEncoder": AutoEncoder(random_state=seed, verbose=0).fit(train).decision_function(new)}

@@ -1,11 +1,11 @@
-"""What pairs and noisy pictures alone are worth beside noise drawn anew on clean ones: same network, same steps.
+"""Training on pairs, on noisy pictures alone, and on clean ones with fresh noise: same network, same steps.
 
     python benchmarks/pairs.py PHOTOS [--images 100] [--steps 1500] [--widths 16,24,32] [--sigma 0.098] [--out FILE]
 
-PHOTOS is a folder of gray photographs without noise; the last 20 are the test, the 10 before them choose the epoch. Of
-the training photographs one noisy copy each is made, once. Trained are: on clean ones under noise drawn anew in every
-step (what `--noise gaussian:SIGMA` does), on the pairs of noisy and clean ones (`--target`), and on the noisy ones
-alone (`--noise unknown`). Told is the mean PSNR on whole test photographs under the same noise.
+PHOTOS is a folder of gray photographs without noise. The last 20 are the test set, the 10 before them choose the epoch.
+Each training photograph gets one fixed noisy copy. Three models are trained: on clean photographs with fresh noise in
+every step (as `--noise gaussian:SIGMA` does), on the pairs of noisy and clean photographs (`--target`), and on the
+noisy ones alone (`--noise unknown`). The output is the mean PSNR on whole test photographs with the same noise.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from isthmus.training import prepare
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.trainer import Trainer
 
-SIDE = 180  # pixels of the photographs of train400
+SIDE = 180  # side in pixels of the photographs of train400
 
 
 def photographs(folder: Path, n: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def noisy(x: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 
 def trained(train: Samples, validation: Samples, noise: str, options: argparse.Namespace) -> AbstractModel:
-    """The weights of the epoch that costs least on validation samples."""
+    """The weights of the epoch with the lowest cost on validation samples."""
     model = {"noise": noise, "hidden": [int(w) for w in options.widths.split(",")]}
     training = {"steps": options.steps, "batch_size": 8, "seed": options.seed, "threads": 1, "device": "cpu"}
     data = {"target": "clean"} if noise == "pairs" else {}

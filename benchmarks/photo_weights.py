@@ -1,12 +1,12 @@
-"""Make the denoiser of photographs that the package ships, from photographs under free licenses.
+"""Make the photograph denoiser that the package includes, from photographs under free licenses.
 
 python benchmarks/photo_weights.py collect PHOTOS             fetches two Debian packages, shrinks, cuts: 60 MB of PNG
 python benchmarks/photo_weights.py train PHOTOS RUN           a color denoiser; hours on two cores, minutes on a GPU
 python benchmarks/photo_weights.py train PHOTOS RUN --gray --start COLOR    the same in gray, from that one's weights
 python benchmarks/photo_weights.py keep COLOR GRAY            writes both into the package, as float16
 
-Every photograph is shrunk by two or more, so that nothing of its own grain and of its JPEG blocks is left. A strip of
-each (its right fifth) trains nothing: it chooses the epoch. Authors and licenses stand in `NOTICE`.
+Every photograph is shrunk by a factor of two or more, so that nothing of its own grain and its JPEG blocks is left. A
+strip of each (its right fifth) is not used for training: it chooses the epoch. Authors and licenses are in `NOTICE`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import isthmus
 from isthmus.models.photo import FOLDER
 from isthmus.tools.inference.photo_judgment import judge_photograph
 
-# Package of Debian 12, files in it, and by how much they are shrunk: large ones twice, as patches of another scale.
+# Debian 12 package, files in it, and the factors they are shrunk by: large ones twice, for patches of another scale.
 PACKAGES = {
     "lomiri-wallpapers-16.04": {
         "Bridge_by_Sander_Klootwijk.jpg": (3, 6),
@@ -44,13 +44,13 @@ PACKAGES = {
     },
     "lomiri-wallpapers-20.04": {"Kleiber_by_Lukas_Baubkus.jpg": (3, 6)},
 }
-LIBRARIES = {  # photographs that scikit-image and scikit-learn ship, by their own licenses free to use
+LIBRARIES = {  # photographs included in scikit-image and scikit-learn, free to use by their own licenses
     ("skimage", "data"): ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"),
     ("sklearn", "datasets/images"): ("china.jpg", "flower.jpg"),
 }
 RATE = 1.2e-3  # that of the recipe
-SHOWN = 256  # pixels a side of the pieces for validation
-STRIP = 0.2  # of the width of each photograph chooses the epoch
+SHOWN = 256  # side in pixels of the pieces for validation
+STRIP = 0.2  # of the width of each photograph is for choosing the epoch
 
 # Levels up to 55 of 255, the usual range of blind denoisers (Zhang et al. 2017, arXiv:1608.03981); grain up to 0.08,
 # four times that of telephones in dim light. Half of the color patches went through JPEG, as what cameras hand over
@@ -61,7 +61,7 @@ _WIDE = "gaussian:0-0.22,clip=false"
 _CAMERA = f"grain:0-0.05,{_GRAIN}+{_JPEG}"
 NOISE = f"{_WIDE}|grain:0-0.08,{_GRAIN}|{_CAMERA}|gaussian:0-0.06,clip=false+{_JPEG}"
 GRAY_NOISE = f"{_WIDE}|{_WIDE}|grain:0-0.08,{_GRAIN}|{_CAMERA}"
-SOFTEN = "soften:1.2"  # as sharp as shrunk pictures is no photograph of a telephone at its full size
+SOFTEN = "soften:1.2"  # no phone photograph is as sharp at its full size as shrunk pictures are
 
 
 def collect(folder: Path) -> None:
@@ -84,7 +84,7 @@ def collect(folder: Path) -> None:
 
 
 def _write(folder: Path, name: str, image: Image.Image) -> None:
-    """The left part trains, a piece of the strip at the right chooses."""
+    """The left part is for training, a piece of the strip at the right for choosing the epoch."""
     width, height = image.size
     edge = width - max(round(STRIP * width), min(SHOWN, width // 3))
     image.crop((0, 0, edge, height)).save(folder / "train" / f"{name}.png")
@@ -95,7 +95,7 @@ def _write(folder: Path, name: str, image: Image.Image) -> None:
 
 
 def train(photos: Path, out: Path, *, gray: bool, steps: int, threads: int, start: str | None) -> None:
-    """A run of the recipe `photo` on what `collect` wrote; of going on, at half the rate."""
+    """A run of the recipe `photo` on the output of `collect`; at half the rate when it starts from other weights."""
     isthmus.train(
         photos / "train",
         recipe="photo",
@@ -121,7 +121,7 @@ def keep(color: Path, gray: Path) -> None:
 
 
 def levels(photos: Path) -> None:
-    """Prints what `noise_in_flat_parts` finds in the photographs as they are, and under faint noise."""
+    """Prints what `noise_in_flat_parts` finds in the photographs as they are, and with faint noise."""
     generator = np.random.default_rng(0)
     for sigma in (0, 1, 2, 3):
         found = []

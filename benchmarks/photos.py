@@ -1,10 +1,10 @@
-"""Photographs: what a denoiser reaches on Set12, Kodak and PolyU, beside non-local means and doing nothing.
+"""Photographs: a denoiser on Set12, Kodak and PolyU, compared with non-local means and with doing nothing.
 
-python benchmarks/photos.py PHOTOS                 the shipped denoiser; PHOTOS holds set12/, kodak12/ and polyu/
+python benchmarks/photos.py PHOTOS                 the included denoiser; PHOTOS holds set12/, kodak12/ and polyu/
 python benchmarks/photos.py PHOTOS --run RUN       a run of the recipe photo, in gray or in color
-python benchmarks/photos.py PHOTOS --every 8       of PolyU's 100 crops every eighth
+python benchmarks/photos.py PHOTOS --every 8       every eighth of PolyU's 100 crops
 
-Noise is added to floats and not cut, as the published numbers have it; the same noise for every denoiser.
+Noise is added to floats and not clipped, as for the published numbers; every denoiser gets the same noise.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Clean = Callable[[np.ndarray], np.ndarray]
 
 
 def psnr_db(x: np.ndarray, x_hat: np.ndarray) -> float:
-    """Of images in [0, 1]."""
+    """The PSNR of images in [0, 1]."""
     return float(10 * np.log10(1 / np.square(x - x_hat.clip(0, 1)).mean()))
 
 
 def network(model: Denoiser) -> Clean:
-    """The network itself on (H, W, C) floats, which may lie beyond [0, 1]."""
+    """The network itself on (H, W, C) floats, which may be outside [0, 1]."""
 
     @torch.no_grad()
     def clean(x: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def network(model: Denoiser) -> Clean:
 
 
 def non_local_means(sigma: float) -> Clean:
-    """scikit-image's, with the settings of its example for a known level."""
+    """scikit-image's non-local means, with the settings of its example for a known noise level."""
     settings: dict[str, Any] = {"h": 0.8 * sigma, "sigma": sigma, "patch_size": 5, "patch_distance": 6}
 
     def clean(x: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def non_local_means(sigma: float) -> Clean:
 
 
 def gaussian(folder: Path, mode: str, level: float, cleaners: dict[str, Clean]) -> None:
-    """Prints the mean over a folder under noise of `level` of 255."""
+    """Prints the mean PSNR over a folder with noise of `level` of 255."""
     found: dict[str, list[float]] = {name: [] for name in ("noisy", *cleaners)}
     for path in sorted(folder.iterdir()):
         pixels = np.asarray(Image.open(path).convert(mode), np.float64) / 255

@@ -1,13 +1,14 @@
-"""Images a second that two processes with one thread each train, over those of one process with two threads.
+"""Training speed in images per second: two processes of one thread each, compared with one of two threads.
 
     python benchmarks/processes.py --rounds 12
 
-Both train the default network on MNIST-sized images, 1,024 a step, and take turns of five steps, so that what else
-runs on the machine disturbs both; the ratio is the median over the rounds. No data set and no launcher is needed.
+Both train the default network on MNIST-sized images, 1,024 per step, and take turns of five steps, so that other
+programs on the machine disturb both equally. The ratio is the median over the rounds. No data set and no launcher is
+needed.
 
-On a busy machine two threads wait for each other far longer than two processes do, and the ratio flatters the
-processes. So the time on the processor is told too: of one process with one thread, and of both of two. Their ratio is
-what dividing the work costs, and 1 would be nothing.
+On a busy machine, two threads wait for each other far longer than two processes do, so the ratio makes the processes
+look better than they are. Therefore, the speed per second of processor time is printed too: for one process with one
+thread, and for both of two processes. Their ratio is the cost of dividing the work; 1 would mean no cost.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ SETTINGS = {"batch_size": BATCH, "device": "cpu", "precision": "float32", "augme
 
 
 def ready() -> Prepared:
-    """Noise of MNIST's size: how long a step takes does not depend on the pixels."""
+    """Noise of MNIST's size: the time of a step does not depend on the pixel values."""
     x = np.random.default_rng(0).integers(0, 256, (12 * BATCH, 1, 28, 28), dtype=np.uint8)
     config = resolve({"training": SETTINGS})
     return prepare.prepare(config, split(Bundle(Samples(x, "noise")), seed=0))
 
 
 def serve(work: Connection, prepared: Prepared, threads: int, about: dict[str, str]) -> None:
-    """Trains a turn whenever it is told to, and says how many seconds that took."""
+    """Trains for one turn on every request, and answers with the seconds that it took."""
     os.environ.update(about)
     with joined() as group:
         torch.set_num_threads(threads)
@@ -63,7 +64,7 @@ def serve(work: Connection, prepared: Prepared, threads: int, about: dict[str, s
 
 
 def forked(prepared: Prepared, threads: int, about: dict[str, str]) -> Connection:
-    """A process of its own, before PyTorch has any threads here."""
+    """A separate process, forked before PyTorch has any threads here."""
     here, there = Pipe()
     if not os.fork():
         serve(there, prepared, threads, about)
@@ -77,7 +78,7 @@ def launched(rank: int, port: int) -> dict[str, str]:
 
 
 def turn(processes: list[Connection]) -> tuple[float, float]:
-    """Images a second of one turn, and a second on the processor."""
+    """Images per second of one turn, by the clock and per second of processor time."""
     for process in processes:
         process.send(True)
     seconds, used = zip(*(process.recv() for process in processes), strict=True)

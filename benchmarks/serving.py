@@ -1,8 +1,8 @@
-"""How fast and how steady the app of `isthmus serve` is: one image, a slider's way, memory over thousands of requests.
+"""How fast and stable the app of `isthmus serve` is: one image, moving a slider, memory over thousands of requests.
 
     python benchmarks/serving.py RUN [--requests 5000]
 
-The server is a process of its own, asked over its socket as a browser would, one connection kept open.
+The server is a separate process. Requests go over its socket as from a browser, with one connection kept open.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Rows a second that two workers encode into shards of Parquet, over those that two processes pass through the encoder.
+"""Rows per second: two workers that encode Parquet shards, compared with two processes that only run the encoder.
 
     python benchmarks/shards.py FOLDER --rows 200000
 
-Both take turns of some shards, so that what else runs on the machine disturbs both; the ratio is the median over the
-turns. Processes are started and libraries imported before. The rows are random images of MNIST's size in `.npy` files
-of 10,000, the network is the default one. The most memory that a worker held is told as well, and the time on the
-processor, which depends less on what else runs. What is written into FOLDER is removed.
+Both take turns of several shards, so that other programs on the machine disturb both equally; the ratio is the median
+over the turns. Processes are started and libraries imported before the measurement. The rows are random images of
+MNIST's size in `.npy` files of 10,000; the network is the default one. The peak memory of a worker is printed too, and
+the speed by processor time, which depends less on other programs. Files written into FOLDER are removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.system.processes import process_pool
 from isthmus.tools.shards import ShardTask, process_shard, weights_of
 
-ROWS, TURN, WORKERS = 10_000, 4, 2  # rows of a shard, shards of a turn
+ROWS, TURN, WORKERS = 10_000, 4, 2  # rows per shard, shards per turn
 
 
 def made(folder: Path, n: int) -> tuple[RunFolder, list[Path]]:
@@ -44,7 +44,7 @@ def made(folder: Path, n: int) -> tuple[RunFolder, list[Path]]:
 
 
 def forward(run: str, n: int) -> tuple[float, float]:
-    """Seconds, and those on the processor, of the pure pass of n rows that are in memory already."""
+    """Seconds, and seconds of processor time, of the encoder alone for n rows that are in memory already."""
     torch.set_num_threads(1)
     model = RunFolder(run).model.eval()
     x = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (n, 1, 28, 28), dtype=np.uint8))
@@ -56,7 +56,7 @@ def forward(run: str, n: int) -> tuple[float, float]:
 
 
 def shard(task: ShardTask) -> tuple[int, float, int]:
-    """Rows written, seconds on the processor, and the most bytes of memory that this worker ever held."""
+    """Rows written, seconds of processor time, and the peak memory of this worker in bytes."""
     used = time.process_time()
     result = process_shard(task)
     assert result.error is None, result.error
@@ -64,14 +64,14 @@ def shard(task: ShardTask) -> tuple[int, float, int]:
 
 
 def written(pool: Executor, tasks: list[ShardTask]) -> tuple[float, float, int]:
-    """Rows a second, rows a second on a processor, and the most memory of a worker."""
+    """Rows per second, rows per second of processor time, and the peak memory of a worker."""
     begun = time.perf_counter()
     n, used, held = zip(*pool.map(shard, tasks), strict=True)
     return sum(n) / (time.perf_counter() - begun), sum(n) / sum(used), max(held)
 
 
 def passed(pool: Executor, run: str, n: int) -> tuple[float, float]:
-    """Rows a second of both processes at once, and rows a second on a processor."""
+    """Rows per second of both processes together, and rows per second of processor time."""
     seconds, used = zip(*pool.map(forward, [run] * WORKERS, [n // WORKERS] * WORKERS), strict=True)
     return n / max(seconds), n / sum(used)
 
@@ -109,7 +109,7 @@ def measured(folder: Path, n: int, task: str) -> dict[str, Any]:
 
 
 def quartiles(written: Sequence[float], passed: Sequence[float]) -> list[float]:
-    """Those of the ratios, with the median between."""
+    """The quartiles of the ratios, with the median between them."""
     ratios = sorted(a / b for a, b in zip(written, passed, strict=True))
     return [round(ratios[k], 2) for k in (len(ratios) // 4, len(ratios) // 2, 3 * len(ratios) // 4)]
 

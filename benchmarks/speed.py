@@ -2,10 +2,10 @@
 
     ISTHMUS_DATA=… python benchmarks/speed.py [--rounds 5] [--images 12800] [--threads N]
 
-Rounds are interleaved, so that whatever else the machine does hits all alike; medians and ratios are printed. The
-notebook's stack is torchvision's MNIST with Grayscale and ToTensor, batched in two workers. Where torchvision is not
-installed, its place is taken by the same work written out (a PIL image of every sample, gray, a tensor), which takes
-62 microseconds a sample where torchvision itself takes 75 to 92, timed in turns on one core.
+Rounds are interleaved, so that other programs on the machine disturb all three equally; medians and ratios are printed.
+The notebook's stack is torchvision's MNIST with Grayscale and ToTensor, batched by two workers. If torchvision is not
+installed, the same work is done by code in this file (a PIL image of every sample, gray, a tensor). That takes 62
+microseconds per sample, and torchvision itself takes 75 to 92, timed in turns on one core.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ToTensor:
 
 
 class PilImages(Dataset):
-    """What torchvision's MNIST does for every sample: a tensor to a PIL image, the transforms, the label beside it."""
+    """What torchvision's MNIST does for every sample: a tensor to a PIL image, the transforms, and the label."""
 
     def __init__(self, images: np.ndarray) -> None:
         self.data, self.targets = torch.from_numpy(images), torch.zeros(len(images), dtype=torch.long)
@@ -68,7 +68,7 @@ class PilImages(Dataset):
 
 
 def notebook_data(images: np.ndarray) -> Dataset:
-    """torchvision's MNIST with the notebook's transforms, or what they do."""
+    """torchvision's MNIST with the notebook's transforms, or the same work without torchvision."""
     try:
         from torchvision import datasets, transforms  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -90,7 +90,7 @@ def network(activation: str, code: nn.Module, output: nn.Module) -> nn.Sequentia
 
 
 def notebook(images: np.ndarray) -> float:
-    """Images a second of the notebook's stack, after its workers have started."""
+    """Images per second of the notebook's stack, after its workers have started."""
     model = network("sigmoid", nn.Sigmoid(), nn.Sigmoid())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loader = DataLoader(notebook_data(images), batch_size=BATCH, shuffle=True, num_workers=2)
@@ -109,7 +109,7 @@ def notebook(images: np.ndarray) -> float:
 
 
 def bare(images: np.ndarray, activation: str) -> float:
-    """Images a second of the shortest loop over one tensor that trains the same network, fused AdamW, float32."""
+    """Images per second of the shortest loop over one tensor that trains the same network, fused AdamW, float32."""
     seed = activation == "sigmoid"  # with the notebook's criterion: cross-entropy of probabilities
     cost = F.binary_cross_entropy if seed else F.binary_cross_entropy_with_logits
     model = network(activation, nn.Sigmoid() if seed else nn.Identity(), nn.Sigmoid() if seed else nn.Identity())
@@ -125,7 +125,7 @@ def bare(images: np.ndarray, activation: str) -> float:
 
 
 def ours(config: Config, splits: prepare.Splits) -> float:
-    """Images a second that a run of isthmus itself reports, training steps only."""
+    """Images per second as reported by a run of isthmus, training steps only."""
     prepared = prepare.prepare(config, splits)
     model = prepare.fresh_model(prepared)
     validation = prepared.tensor(splits.validation)[:100]

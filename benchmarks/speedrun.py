@@ -1,11 +1,12 @@
-"""Time to the notebook's quality: `--recipe fast` until test BCE 0.0940 on MNIST, beside the notebook's own stack.
+"""Time to the notebook's quality: `--recipe fast` until test BCE 0.0940 on MNIST, compared with the notebook's stack.
 
     ISTHMUS_DATA=… python benchmarks/speedrun.py [--seeds 10] [--threads 1] [--recipe fast] [--goal 0.0940]
 
-The notebook's stack takes 40 epochs to 0.0940, and its ReLU reading 30 to 0.0810 (`--goal 0.0810`); its pace is
-measured here, in turns with ours, and the time of all epochs follows from it. Ours counts the start of the layers from
-the data and all steps; reading the data and judging are told beside it. `--validation` judges by the validation part
-instead, for choosing the number of steps.
+The notebook's stack needs 40 epochs to reach 0.0940, and its ReLU version 30 to reach 0.0810 (`--goal 0.0810`). Its
+speed is measured here, in turns with isthmus, and the time of all epochs is computed from it. The time of isthmus
+includes the initialization of the layers from the data and all steps. It does not include reading the data, whose time
+is printed separately, or evaluation. `--validation` evaluates on the validation part instead, for choosing the number
+of steps.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from isthmus.training.optimizer import plan
 from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Trainer
 
-EPOCHS = {0.0940: 40, 0.0810: 30}  # of the notebook's text to the first, of its ReLU reading to the second
-# What the recipe is changed in for the goal; both were chosen on the validation part (docs/speedrun.md).
+EPOCHS = {0.0940: 40, 0.0810: 30}  # the notebook's text reaches the first, its ReLU version the second
+# Changes of the recipe for each goal; both were chosen on the validation part (docs/speedrun.md).
 CHANGES: dict[float, dict[str, object]] = {0.0940: {}, 0.0810: {"steps": 400, "lr": 7e-3, "betas": (0.8, 0.93)}}
 
 
 def record(ready: Prepared, seed: int, *, validation: bool) -> tuple[float, float, float]:
-    """(seconds of the start, seconds of the steps, BCE afterwards) of one seed."""
+    """(seconds of the initialization, seconds of the steps, BCE afterward) of one seed."""
     training = replace(ready.config.training, seed=seed)
     ready = replace(ready, config=replace(ready.config, training=training))
     begun = time.perf_counter()

@@ -1,10 +1,10 @@
-"""What a step takes beside its matrix products, with the dense layers written out and as PyTorch's graph has them.
+"""The time of a step without its matrix products, with dense layers written out and in PyTorch's graph.
 
     python benchmarks/step.py [--precision bfloat16] [--rounds 20] [--steps 8]
 
 Two trainers of the notebook's network on random images, batch 64, one thread, take turns under PyTorch's profiler. The
-time is this thread's own on the processor; told are the medians, and the operations and copies of a step. The products
-are left out, since a processor without bfloat16 takes twenty times as long for them as one that has it.
+time is the processor time of this thread. The output is the medians, and the operations and copies per step. The
+products are left out, because a processor without bfloat16 needs twenty times as long for them as one with it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def trainer(ready: Prepared, *, written: bool) -> Trainer:
 
 
 def of_steps(trained: Trainer, steps: int) -> tuple[float, float, float]:
-    """(milliseconds beside the products, operations, copies) of a step."""
+    """(milliseconds without the products, operations, copies) of a step."""
     rows = trained.batches.rows(0)
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         begun = time.thread_time()

@@ -1,9 +1,9 @@
-"""Training from disk beside training in memory: the same error, also on data sorted by class, and the speed.
+"""Training from disk compared with training in memory: the error, also on data sorted by class, and the speed.
 
 `python benchmarks/streaming.py error` trains small models on digits, sorted by class, with five seeds, in memory and
 from disk with buffers of several sizes. `python benchmarks/streaming.py speed FOLDER` writes images into FOLDER, and
-passes them through a small network in memory and from disk, in turns, the file's pages given back to the kernel before.
-The file is removed. `--gigabytes` is how large it is; under `prlimit --data` it may exceed what the process is given.
+trains a small network on them in memory and from disk, in turns; before each turn, the file's pages are released.
+The file is removed at the end. `--gigabytes` sets its size, which may exceed the memory limit of `prlimit --data`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from isthmus.randomness import generator_for
 
 SEEDS, EPOCHS = range(5), 12
 BUFFERS = {"memory": None, "buffer of 400": 400, "buffer of 128": 128, "buffer of 64": 64}
-SIDE = 64  # pixels a side of the images that are timed, in color: 12 kB each
-INSIDE, STEPS = 8_192, 50  # images in memory; steps of a turn
+SIDE = 64  # side in pixels of the images that are timed, in color: 12 kB each
+INSIDE, STEPS = 8_192, 50  # images in memory; steps per turn
 
 
 def errors() -> dict[str, list[float]]:
-    """Errors on 400 held-out digits by where the 1,600 others, sorted by class, are; one a seed."""
+    """Errors on 400 held-out digits for each place of the 1,600 others, which are sorted by class; one per seed."""
     samples = read("mnist-2k").train
     order = np.random.default_rng(0).permutation(len(samples))
     rows = order[400:][np.argsort(samples.labels[order[400:]], kind="stable")]
@@ -53,7 +53,7 @@ def errors() -> dict[str, list[float]]:
 
 
 def _trained(x: np.ndarray, buffer: int | None, seed: int, test: torch.Tensor) -> float:
-    """The squared error on `test` after EPOCHS under a decaying rate, by the package's batches."""
+    """The squared error on `test` after EPOCHS with a decaying rate, with the package's batches."""
     preprocess = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0))
     known = {"batch_size": 64, "augment": "none", "seed": seed, "device": torch.device("cpu")}
     batches: AbstractBatches = Batches(torch.from_numpy(x), preprocess, **known)
@@ -78,8 +78,8 @@ def _trained(x: np.ndarray, buffer: int | None, seed: int, test: torch.Tensor) -
 
 
 def speed(folder: Path, gigabytes: float, buffer_bytes: int, rounds: int) -> dict[str, Any]:
-    """Images a second of a small step in memory (some of the data) and from disk, in turns, the median of the ratios,
-    and the anonymous memory that the turns took beside that before, at first and at last."""
+    """Images per second of a small step in memory (part of the data) and from disk, in turns, the median of the ratios,
+    and the anonymous memory that the turns added, in the first and in the last turn."""
     n = int(gigabytes * 1e9) // (3 * SIDE * SIDE)
     data = np.load(written(folder / "images.npy", n), mmap_mode="r")
     preprocess = Preprocess(data.shape[1:], "uint8", range=(0.0, 1.0))
@@ -102,7 +102,7 @@ def speed(folder: Path, gigabytes: float, buffer_bytes: int, rounds: int) -> dic
 
 
 def written(path: Path, n: int) -> Path:
-    """n random images, of which no page is in memory."""
+    """n random images, with no page of them in memory."""
     some = np.random.default_rng(0).integers(0, 256, (4096, 3, SIDE, SIDE), dtype=np.uint8)
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (n, 3, SIDE, SIDE)}
@@ -115,7 +115,7 @@ def written(path: Path, n: int) -> Path:
 
 
 def turns(batches: AbstractBatches) -> Iterator[float]:
-    """The seconds of STEPS training steps of a small network, each time again, on and on through the epochs."""
+    """Yields the seconds of the next STEPS training steps of a small network, epoch after epoch."""
     size = 3 * SIDE * SIDE
     model = torch.nn.Sequential(torch.nn.Linear(size, 64), torch.nn.SiLU(), torch.nn.Linear(64, size))
     optimizer = torch.optim.AdamW(model.parameters())
@@ -131,7 +131,7 @@ def turns(batches: AbstractBatches) -> Iterator[float]:
 
 
 def anonymous() -> int:
-    """Bytes of memory of this process that are no file's."""
+    """Bytes of memory of this process that are not backed by a file."""
     found = re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024 if found else 0
 

@@ -1,10 +1,11 @@
-"""Settings of a plain autoencoder on tables of numbers, beside PCA with as many numbers: where the defaults come from.
+"""Settings of a plain autoencoder on tables of numbers, compared with PCA of the same size: source of the defaults.
 
 python benchmarks/table_defaults.py                      wine, breast cancer, diabetes and iris of scikit-learn
-python benchmarks/table_defaults.py ADBENCH     and the normal rows of those files of ADBench that choose
+python benchmarks/table_defaults.py ADBENCH     also the normal rows of the ADBench files used for choices
 
-For each setting the squared error of the 30 % of the rows that did not train, over that of PCA: geometric mean over
-tables and seeds. ADBench's files whose name has an even SHA-256 choose; the others are left for telling.
+For each setting: the squared error on the 30 % of the rows that were not used for training, divided by that of PCA, as
+the geometric mean over tables and seeds. ADBench files whose name has an even SHA-256 are used for choices; the others
+are kept for the final results.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ LEAST_STEPS = 300
 
 
 def chooses(name: str) -> bool:
-    """Whether a table of ADBench, by its name without the number, was used for choosing."""
+    """Whether an ADBench table was used for choices, by its name without the number."""
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2 == 0
 
 
@@ -58,7 +59,7 @@ def tables(folder: Path | None) -> dict[str, np.ndarray]:
 
 
 def components(train: np.ndarray) -> int:
-    """How many hold 95 % of the variance, fewer than columns and at most 32: the default size of the code."""
+    """How many components hold 95 % of the variance, fewer than the columns and at most 32: the default code size."""
     needed = PCA(0.95, svd_solver="full").fit(_standard(train, train)).n_components_
     return max(1, min(needed, train.shape[1] - 1, 32))
 

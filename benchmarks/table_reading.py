@@ -1,4 +1,4 @@
-"""How long a CSV of mixed columns takes to be read with the kinds of its columns, beside polars reading it as text.
+"""The time to read a CSV of mixed columns with the kinds of its columns, compared with polars reading it as text.
 
 python benchmarks/table_reading.py [ROWS]        200,000 by default, 50 columns
 """

@@ -1,12 +1,12 @@
-"""Small faults in textures: AUROC by image and by pixel of `isthmus score`, beside nearest neighbors and PCA.
+"""Small faults in textures: AUROC by image and by pixel of `isthmus score`, nearest neighbors and PCA.
 
     python benchmarks/textures.py [--textures brick,grass,gravel] [--seeds 0] [--steps 8000] [--out FOLDER]
 
-Each texture (512 x 512 gray pixels, from scikit-image, or a picture that `--textures` names) is divided by rows: of the
-upper half windows of 32 pixels train, an eighth validates, the rest is the test. A run of the default recipe sees the
-windows of one texture alone. Every test window is scored as it is, and with a scratch, a stain and a missing part
-planted. No fault is seen in training or calibration. The form of the score was chosen on other textures
-(docs/experiments.md).
+Each texture (512 x 512 gray pixels, from scikit-image, or a picture that `--textures` names) is divided by rows.
+Windows of 32 pixels from the upper half are for training, an eighth is for validation, and the rest is the test set.
+A run of the default recipe is trained on the windows of one texture only. Every test window is scored as it is, and
+with a scratch, a stain and a missing part planted in it. Training and calibration see no faults. The form of the score
+was chosen on other textures (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import isthmus
 from isthmus.tools.anomaly.detector import Detector
 
 SIDE, TRAIN_STRIDE, TEST_STRIDE = 32, 8, 16
-COMPONENTS = 32  # as many as the run's code has numbers
-PATCH, REFERENCES = 7, 5_000  # of the nearest neighbors of patches: pixels a side, and patches of training windows
-Planted = tuple[np.ndarray, np.ndarray, float]  # pixels of the fault, how far each is covered, and by which gray
+COMPONENTS = 32  # as many as the code of the run has numbers
+PATCH, REFERENCES = 7, 5_000  # for nearest patches: side in pixels, and number of patches from training windows
+Planted = tuple[np.ndarray, np.ndarray, float]  # pixels of the fault, the opacity at each, and its gray level
 
 
 class Windows(NamedTuple):
@@ -43,7 +43,7 @@ class Windows(NamedTuple):
 
 
 def scratch(_: np.ndarray, rng: np.random.Generator) -> Planted:
-    """A line 12 to 24 pixels long and 1 or 2 wide, that covers 0.6 to 0.9 of what lies under it, black or white."""
+    """A line 12 to 24 pixels long and 1 or 2 wide, black or white, with an opacity of 0.6 to 0.9."""
     length, width, angle = rng.uniform(12, 24), rng.integers(1, 3), rng.uniform(0, np.pi)
     along, across = _axes(rng.uniform(8, 24, 2), angle)
     distance = np.hypot(np.maximum(np.abs(along) - length / 2, 0), across)
@@ -52,7 +52,7 @@ def scratch(_: np.ndarray, rng: np.random.Generator) -> Planted:
 
 
 def stain(_: np.ndarray, rng: np.random.Generator) -> Planted:
-    """An ellipse of radii of 3 to 6 pixels with soft edges, that covers 0.35 to 0.6, black or white."""
+    """An ellipse with radii of 3 to 6 pixels and soft edges, black or white, with an opacity of 0.35 to 0.6."""
     center, radii, angle = rng.uniform(7, 25, 2), rng.uniform(3, 6, 2), rng.uniform(0, np.pi)
     along, across = _axes(center, angle)
     inside = np.hypot(along / radii[0], across / radii[1]) <= 1
@@ -60,7 +60,7 @@ def stain(_: np.ndarray, rng: np.random.Generator) -> Planted:
 
 
 def missing(x: np.ndarray, rng: np.random.Generator) -> Planted:
-    """A rectangle of 6 to 10 pixels a side in the mean gray of the window: nothing to see but that the texture ends."""
+    """A rectangle of 6 to 10 pixels a side in the mean gray of the window: only the texture is missing."""
     h, w = rng.integers(6, 11, 2)
     top, left = rng.integers(2, SIDE - h - 1), rng.integers(2, SIDE - w - 1)
     inside = np.zeros((SIDE, SIDE), bool)
@@ -83,14 +83,14 @@ def windows(image: np.ndarray, stride: int) -> np.ndarray:
 
 
 def parts(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows for training, validation and the test, of rows that do not overlap."""
+    """Windows for training, validation and test, from rows that do not overlap."""
     first, second = (int(share * len(image)) // SIDE * SIDE for share in (0.5, 0.625))
     upper, middle, lower = image[:first], image[first:second], image[second:]
     return windows(upper, TRAIN_STRIDE), windows(middle, TRAIN_STRIDE), windows(lower, TEST_STRIDE)
 
 
 def planted(test: np.ndarray, seed: int) -> Windows:
-    """Each window as it is, and with each kind of fault."""
+    """Each window without a fault, and with each kind of fault."""
     rng = np.random.default_rng(seed)
     x, faults, kinds = [*test], [np.zeros((SIDE, SIDE), bool)] * len(test), [""] * len(test)
     for kind, make in KINDS.items():
@@ -118,14 +118,14 @@ def ours(train: np.ndarray, validation: np.ndarray, x: np.ndarray, folder: Path,
 
 
 def principal(train: np.ndarray, x: np.ndarray, seed: int) -> Found:
-    """Squared errors of the reconstruction from 32 components; of an image their mean."""
+    """Squared errors of the reconstruction from 32 components; for an image, their mean."""
     found = PCA(COMPONENTS, random_state=seed).fit(_rows(train))
     squares = np.square(_rows(x) - found.inverse_transform(found.transform(_rows(x)))).reshape(x.shape)
     return squares.mean((1, 2)), squares
 
 
 def nearest_windows(train: np.ndarray, x: np.ndarray) -> Found:
-    """The nearest training window: of an image its squared distance, of a pixel its share in that."""
+    """The nearest training window: its squared distance for an image, the share of that for a pixel."""
     rows, known = _rows(x), _rows(train)
     nearest = (np.square(known).sum(1) - 2 * rows @ known.T).argmin(1)
     squares = np.square(rows - known[nearest]).reshape(x.shape)
@@ -156,7 +156,7 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 
 def measured(found: Found, of: Windows, kinds: tuple[str, ...]) -> tuple[float, float]:
-    """AUROC of windows with these faults against those as they are, and of faulty pixels against others in them."""
+    """AUROC of windows with these faults against those without, and of faulty pixels against other pixels in them."""
     strange = np.isin(of.kind, kinds)
     shown = strange | (of.kind == "")
     by_pixel = roc_auc_score(of.fault[strange].ravel(), found[1][strange].ravel())
@@ -164,7 +164,7 @@ def measured(found: Found, of: Windows, kinds: tuple[str, ...]) -> tuple[float, 
 
 
 def image_of(name: str) -> np.ndarray:
-    """A texture of scikit-image's by name, or a picture by path, in gray."""
+    """A texture of scikit-image by its name, or a picture by its path, in gray."""
     if Path(name).is_file():
         return np.asarray(Image.open(name).convert("L"))
     import skimage.data

@@ -1,4 +1,4 @@
-"""A folder of images, one sub-folder a class, from pictures to codes in a table."""
+"""A folder of images with one subfolder per class: from pictures to codes in a table."""
 
 from pathlib import Path
 

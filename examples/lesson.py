@@ -1,9 +1,9 @@
-"""The teaching notebook retold: same sections, same order. The notebook of the same name holds these cells."""
+"""The teaching notebook with isthmus: same sections, same order. The notebook of the same name has these cells."""
 
 # %% Import packages
 import isthmus
 
-# %% Dataset: 2,000 digits that the package ships (or "mnist", "emnist/letters", a folder of images, a table)
+# %% Dataset: 2,000 digits that the package includes (or "mnist", "emnist/letters", a folder of images, a table)
 bundle = isthmus.read("mnist-2k")
 print(f"{len(bundle.train):,} images of {bundle.train.shape}, classes {', '.join(bundle.train.classes)}")
 
@@ -23,11 +23,11 @@ print(f"images {digits.shape} -> codes {z.shape} -> images {x_hat.shape}; see {r
 # %% Denoising autoencoder: noise on the input, clean target
 denoiser = isthmus.train("mnist-2k", recipe="modern", noise="gaussian:0.5", out="runs/lesson-denoiser", **settings)
 
-# %% Noisy beside denoised, and the sanity check with denoising: noisy, code, denoised, clean
+# %% Noisy and denoised side by side, and the sanity check with denoising: noisy, code, denoised, clean
 quality = denoiser.metrics["denoising"]
 print(f"noisy {quality['noisy']['psnr_db']:.1f} dB, denoised {quality['denoised']['psnr_db']:.1f} dB")
 print(f"see {denoiser.show('denoising')}")
 
-# %% And the verdicts in plain words
+# %% The verdicts in plain words
 for verdict in run.metrics["verdicts"]:
     print(f"{verdict['level']}: {verdict['text']}")

@@ -23,7 +23,7 @@ def make(script: str) -> nbformat.NotebookNode:
     for heading, code in re.findall(r"^# %% (.+)\n((?:(?!# %%).*\n?)*)", script, flags=re.MULTILINE):
         cells += [new_markdown_cell(f"## {heading}"), new_code_cell(code.strip())]
     for number, cell in enumerate(cells):
-        cell.id = f"cell-{number:02}"  # the same every time, where nbformat would draw one
+        cell.id = f"cell-{number:02}"  # the same every time; nbformat would use a random id
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
 

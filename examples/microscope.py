@@ -1,7 +1,7 @@
-"""A denoiser from your own pictures: from pairs of noisy and clean ones, and from noisy ones alone.
+"""A denoiser trained on your own pictures: on pairs of noisy and clean ones, and on noisy ones alone.
 
-python examples/microscope.py                  draws pictures of cells in 12 bits, as a camera counts them
-python examples/microscope.py NOISY CLEAN      with two folders of yours; equal names belong together
+python examples/microscope.py                  draws 12-bit pictures of cells, as a camera records them
+python examples/microscope.py NOISY CLEAN      with two folders of your own; files of the same name are a pair
 """
 
 import sys
@@ -15,7 +15,7 @@ import isthmus
 
 
 def draw_cells(folder: Path, n: int = 40, side: int = 96) -> None:
-    """Round cells of many sizes on a dark ground; each picture once with the noise of a camera and once without."""
+    """Round cells of many sizes on a dark background; each picture once with camera noise and once without."""
     rng = np.random.default_rng(0)
     for name in ("noisy", "clean"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ else:
     draw_cells(Path("cells"))
     noisy, clean = Path("cells/noisy"), Path("cells/clean")
 
-# Far more steps for a denoiser that is to be used: leave `steps` and `patch` out.
+# A denoiser for real use needs far more steps: leave out `steps` and `patch`.
 settings = {"recipe": "photo", "steps": 150, "patch": 32, "batch_size": 8, "show": False}
 
 run = isthmus.train(noisy, target=clean, out="runs/pairs", **settings)
@@ -45,7 +45,7 @@ print(
 )
 print(f"look at {run.path / 'report.html'}, or clean others: isthmus denoise runs/pairs OTHERS -o CLEAN")
 
-# Where nobody has clean pictures: learned from halves of the noisy ones, and judged by what was taken away.
+# Without clean pictures: it learns from halves of the noisy ones, and is judged by what it removes.
 alone = isthmus.train(noisy, noise="unknown", out="runs/noisy-alone", **settings)
 for verdict in alone.metrics["verdicts"]:
     print(f"noisy alone: {verdict['level']}: {verdict['text']}")

@@ -1,4 +1,4 @@
-"""A table as people have it, with names, counts, times and gaps: odd rows, filled gaps, edited rows.
+"""A typical table with names, counts, times and gaps: odd rows, filled gaps, edited rows.
 
 python examples/orders.py                draws 400 orders
 """
@@ -14,7 +14,7 @@ PRICES = {"tea": 2.0, "milk": 5.0, "rum": 9.0}
 
 
 def draw_orders(path: Path, n: int = 400) -> Path:
-    """Orders whose price follows from drink and count; every ninth price is missing, and order 40 costs too much."""
+    """Orders whose price depends on drink and count; every ninth price is missing, and order 40 costs too much."""
     rng = np.random.default_rng(0)
     drinks, counts = rng.choice([*PRICES], n), rng.integers(1, 6, n)
     price = np.array([PRICES[drink] for drink in drinks]) * counts + rng.normal(0, 0.1, n)

@@ -1,4 +1,4 @@
-"""Your own nn.Module, trained, judged, saved and brought back; here the notebook's class, its code left linear."""
+"""Your own nn.Module: train, judge, save and load it; here it is the notebook's class with a linear code."""
 
 import torch
 from torch import nn

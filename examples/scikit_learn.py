@@ -1,4 +1,4 @@
-"""An autoencoder in scikit-learn's own machinery: a pipeline, a grid search, outliers; here on a table of wines."""
+"""An autoencoder in scikit-learn: a pipeline, a grid search, outliers; here on a table of wines."""
 
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +24,7 @@ print(codes.fit_transform(X_train).head(3))
 print(codes.inverse_transform(codes.transform(X_test))[["alcohol", "ash", "hue"]].head(3))
 
 spoilt = X_test.copy()
-spoilt["alcohol"] = X_test["alcohol"].to_numpy()[::-1]  # a column in the wrong order: each value alone is as usual
+spoilt["alcohol"] = X_test["alcohol"].to_numpy()[::-1]  # one column in the wrong order: each value by itself is normal
 for name, wines in (("as they are", X_test), ("one column reversed", spoilt)):
     share, score = (codes.predict(wines) == -1).mean(), codes.score_samples(wines).mean()
     print(f"wines {name}: {share:.0%} outliers, mean score {score:.2f}")

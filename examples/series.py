@@ -1,7 +1,7 @@
-"""Hours of a meter: which of them do not fit, and what stood in the gaps.
+"""Hourly data of a meter: which hours are unusual, and which values fill the gaps.
 
 python examples/series.py                draws 1,500 hours of load and temperature
-python examples/series.py TABLE          with a table of yours, one column of which holds times
+python examples/series.py TABLE          with your own table, which has a column of times
 """
 
 import sys
@@ -15,7 +15,7 @@ import isthmus
 
 
 def draw_hours(path: Path, *, odd: bool) -> Path:
-    """A load that follows the hour of the day and the temperature; with a spike, a flat stretch, and ten gaps."""
+    """A load that depends on the hour of the day and the temperature, with a spike, a flat section and ten gaps."""
     rng, hour = np.random.default_rng(int(odd)), np.arange(1500)
     temperature = 15 + 5 * np.sin(2 * np.pi * hour / 24 - 1) + rng.normal(0, 0.5, 1500)
     load = 10 + 3 * np.sin(2 * np.pi * hour / 24) + 0.3 * (temperature - 15) + rng.normal(0, 0.2, 1500)
@@ -36,7 +36,7 @@ if len(sys.argv) > 1:
 else:
     train, new = draw_hours(Path("hours.csv"), odd=False), draw_hours(Path("new.csv"), odd=True)
 
-# More epochs for a model that is to be used: leave `epochs` out.
+# A model for real use needs more epochs: leave out `epochs`.
 run = isthmus.train(train, window=24, epochs=40, out="runs/hours", show=False)
 for name, numbers in run.metrics["filling"].items():
     print(f"a hidden row, filled by {name}: squared error {numbers['mse']:.3f} of the columns' variance")

@@ -1,4 +1,4 @@
-"""A table of plain numbers: standardized, squared error, reconstructed in its own units."""
+"""A table of plain numbers: standardized columns, squared error, reconstruction in the original units."""
 
 from pathlib import Path
 
