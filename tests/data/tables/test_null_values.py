@@ -170,6 +170,12 @@ def test_fault_160_new_rows_without_a_label_are_read_without_labels(tmp_path, su
         assert found.labels is None
         assert 'column "kind" has gaps, so the labels are left out' in " ".join(found.notes)
         np.testing.assert_array_equal(found.x, known.x)
+    for expected in (known.schema, ("size",)):  # of a run that left rows with gaps out
+        left = ("city",) if expected == ("size",) else ()
+        options = DataConfig(label="kind", missing="drop", drop_columns=left)
+        with pytest.raises(DataError, match="0 data rows") as caught:
+            read_table(tmp_path / f"a.{suffix}", options, expected=expected)
+        assert caught.value.fix == "pass --missing auto, with which rows need no label"
 
 
 @pytest.mark.parametrize("rows", [2, 40])

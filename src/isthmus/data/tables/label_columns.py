@@ -9,7 +9,7 @@ from isthmus.data.labels import class_name, refuse_quantity, why_no_classes
 from isthmus.data.tables.columns import Plan
 from isthmus.data.tables.findings import Findings
 from isthmus.errors import DataError
-from isthmus.wording import printable
+from isthmus.wording import counted, printable
 
 
 class NoClasses(Exception):
@@ -39,6 +39,18 @@ def encoded_labels(
     refuse_quantity(classes, len(column), what)
     codes = column.rank("dense").to_numpy().astype(np.int64) - 1  # ranks follow the sorted classes
     return codes, tuple(map(class_name, classes)), ()
+
+
+def refuse_few(n: int, findings: Findings, plan: Plan, *, predicting: bool) -> None:
+    """Raises: DataError where `n` rows are left, fewer than a training or a use needs."""
+    least = 1 if predicting else 2
+    if n >= least:
+        return
+    fix = "give it more rows" if findings.n_rows == n else "leave out fewer rows"
+    unlabeled = 0 if plan.label is None else findings.n_missing[plan.label]
+    if predicting and 0 < unlabeled == findings.n_rows:
+        fix = "pass --missing auto, with which rows need no label"
+    raise DataError("DATA-EMPTY", f"{findings.name}: {counted(n, 'data row')}; at least {least} needed.", fix=fix)
 
 
 def grouped_rows(groups: pl.Series | None, plan: Plan, findings: Findings) -> np.ndarray | None:

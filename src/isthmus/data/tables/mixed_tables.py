@@ -20,7 +20,7 @@ from isthmus.data.tables.early_numbers import as_numbers, early_numbers
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import AbstractFrame, refuse_types
 from isthmus.data.tables.kind_finding import find_schema, missing_texts
-from isthmus.data.tables.label_columns import encoded_labels, grouped_rows
+from isthmus.data.tables.label_columns import encoded_labels, grouped_rows, refuse_few
 from isthmus.data.tables.parsing import Parser, TextChunk
 from isthmus.data.tables.text import Lines
 from isthmus.data.tables.text_cells import Columns, columns_of
@@ -156,10 +156,7 @@ def mixed_samples(
     notes += (*findings.conclude(), *_about_columns(schema, findings, predicting=predicting))
     notes += () if predicting else findings.nulls.unmet(findings.name)
     notes += _about_values(raw, found, schema, findings, options, predicting=predicting)
-    least = 1 if predicting else 2
-    if len(kept) < least:
-        message = f"{findings.name}: {counted(len(kept), 'data row')}; at least {least} needed."
-        raise DataError("DATA-EMPTY", message, fix="give it more rows, or leave out fewer")
+    refuse_few(len(kept), findings, plan, predicting=predicting)
     cells = {k: None if p is None else found.cells[findings.columns[p]][kept].cast(pl.String).str.strip_chars()
              for k, p in (("label", plan.label), ("group", plan.group))}  # fmt: skip
     labels, classes, about_labels = encoded_labels(cells["label"], plan, findings, predicting)

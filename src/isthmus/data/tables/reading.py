@@ -22,7 +22,7 @@ from isthmus.data.tables.dialects import Dialect, code_columns, find_dialect, te
 from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table
 from isthmus.data.tables.growing_matrix import GrowingMatrix
-from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows
+from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows, refuse_few
 from isthmus.data.tables.mixed_tables import gather_columns, gather_frame, gather_text, mixed_samples, without_left_out
 from isthmus.data.tables.nulled_frame import NulledFrame
 from isthmus.data.tables.parsing import Parser
@@ -30,7 +30,7 @@ from isthmus.data.tables.row_groups import table_of
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError, UsageError
-from isthmus.wording import counted, listed
+from isthmus.wording import listed
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
@@ -217,13 +217,7 @@ def _assembled(
     """Samples of a table that was read, once nothing stands against it."""
     notes += findings.conclude()
     predicting = expected is not None
-    least = 1 if predicting else 2
-    if len(table.kept) < least:
-        n = len(table.kept)
-        message = f"{findings.name}: {counted(n, 'data row')}; at least {least} needed."
-        raise DataError(
-            "DATA-EMPTY", message, fix="give it more rows" if findings.n_rows == n else "leave out fewer rows"
-        )
+    refuse_few(len(table.kept), findings, plan, predicting=predicting)
     gap_notes = kept_gaps(table.matrix, findings, plan.features, predicting=predicting)
     columns = (
         tuple(_names_of(expected) or ()) if expected is not None else tuple(findings.columns[i] for i in plan.features)
