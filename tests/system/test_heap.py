@@ -47,3 +47,16 @@ def test_where_the_c_library_has_no_such_call_all_goes_on_as_before(monkeypatch:
     with kept_memory():
         done.append(1)
     assert done == [1]
+
+
+def test_where_the_c_library_keeps_no_more_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    def refuses(*asked: int) -> int:
+        called.append(asked)
+        return 0
+
+    monkeypatch.setattr(heap, "_glibc", lambda _: refuses)
+    with kept_memory():
+        assert called == [(heap.M_MMAP_THRESHOLD, heap.KEPT)]
+    assert len(called) == 1

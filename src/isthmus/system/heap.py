@@ -22,10 +22,9 @@ def kept_memory() -> Iterator[None]:
     For work that asks for the same sizes again and again; anything else leaves holes, which are given back at the end.
     """
     mallopt, trim = _glibc("mallopt"), _glibc("malloc_trim")
-    if mallopt is None or trim is None:
+    if mallopt is None or trim is None or not mallopt(M_MMAP_THRESHOLD, KEPT):  # an older glibc takes 32 MB at most
         yield
         return
-    mallopt(M_MMAP_THRESHOLD, KEPT)
     mallopt(M_TRIM_THRESHOLD, KEPT)
     try:
         yield

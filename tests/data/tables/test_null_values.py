@@ -223,3 +223,19 @@ def test_fault_174_a_trained_model_blanks_its_words_in_arrays_of_python():
         train = Samples(np.arange(8.0).reshape(4, 2), "x", columns=("a", "b"), schema=schema)
         carried = Carrier(raw, fit_preprocess(train, "auto")).raw.numpy()
         np.testing.assert_array_equal(carried, [[-999, 1], [2, np.nan], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("a=-1", [("-1",), (), ()]),
+        ("a=b=-1", [(), ("-1",), ()]),
+        ("a=n=k", [("n=k",), (), ()]),
+        ("c= =", [(), (), ("=",)]),
+        ("d=-1", [("d=-1",)] * 3),
+        ("=", [("=",)] * 3),
+    ],
+)
+def test_a_word_of_one_column_is_divided_where_a_name_ends(asked, words):
+    names = ["a", "a=b", "c"]
+    assert NullValues((asked,), names).words == dict(zip(names, words, strict=True))

@@ -16,7 +16,7 @@ from isthmus.data.batching.preprocess_fitting import fit_preprocess
 from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError
-from isthmus.tools.inference.intake import fitting, read_input, read_parts
+from isthmus.tools.inference.intake import fitting, read_input, read_parts, reading_options
 
 RNG = np.random.default_rng(0)
 
@@ -83,6 +83,13 @@ def test_a_scale_that_the_model_was_not_trained_with_is_refused(denoiser: Run, i
 def images_file(denoiser: Run) -> Path:
     """The file that the denoiser was trained on."""
     return Path(denoiser.config.data.source)
+
+
+@pytest.mark.parametrize("given", ["n/k", ["n/k"], ("n/k",)])
+def test_words_for_no_value_come_beside_those_of_the_training(
+    denoiser: Run, given: str | list[str] | tuple[str]
+) -> None:
+    assert reading_options(denoiser, {"null_values": given}).null_values == ("n/k",)
 
 
 def test_rows_of_a_table_come_as_the_run_read_them(tmp_path: Path) -> None:

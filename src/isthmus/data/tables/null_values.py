@@ -81,9 +81,12 @@ def blanked_raw(raw: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def _divided(text: str, names: Sequence[str]) -> tuple[str | None, str]:
-    """`age=-999` -> ("age", "-999") where there is such a column; else the word for all columns, (None, text)."""
-    name, equals, word = text.rpartition("=")
-    return (name, word.strip()) if equals and name in names else (None, text.strip())
+    """`age=-999` -> ("age", "-999") where there is such a column; else the word for all columns, (None, text).
+
+    Of several such columns it is the one with the longest name.
+    """
+    places = [i for i, letter in enumerate(text) if letter == "=" and text[:i] in names]
+    return (text[: places[-1]], text[places[-1] + 1 :].strip()) if places else (None, text.strip())
 
 
 def is_null(column: pl.Series, word: str, style: Style = PLAIN) -> pl.Series:

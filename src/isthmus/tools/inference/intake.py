@@ -143,7 +143,9 @@ def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataC
         )
         raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
     given = dict(settings or {})
-    given["null_values"] = (*run.config.data.null_values, *given.get("null_values", ()))  # those of training still hold
+    words = given.get("null_values", ())
+    words = (words,) if isinstance(words, str) else words
+    given["null_values"] = (*run.config.data.null_values, *words)  # those of training still hold
     return replace(run.config.data, **whole | _reading(run.model.preprocess) | given)
 
 
