@@ -20,7 +20,7 @@ TAKEN = (("sanity.png", "curves.png", "worst.png", "architecture.svg"), ("denois
 
 
 def take(run: Path, name: str) -> int:
-    """Copies one picture; a PNG with a palette of 256 colors, which is all these need. Its bytes."""
+    """Copies one picture as a PNG with a palette of 256 colors, all that these need; returns its size in bytes."""
     target = PICTURES / name
     if target.suffix == ".png":
         with Image.open(run / name) as image:

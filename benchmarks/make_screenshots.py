@@ -81,7 +81,7 @@ def draw_a_three(page: Any) -> None:
 
 
 def take(browser: Any, page_of: Path | str, shot: Shot, prepare: Any = None) -> int:
-    """Writes one screenshot with a palette of 256 colors, which these pages do not exceed by much. Its bytes."""
+    """Writes one screenshot in 256 colors, little fewer than these pages have; returns its size in bytes."""
     width, height = shot.size
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.scheme)
     page = context.new_page()

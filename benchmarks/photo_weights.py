@@ -53,10 +53,10 @@ SHOWN = 256  # side in pixels of the pieces for validation
 STRIP = 0.2  # of the width of each photograph is for choosing the epoch
 
 # Levels up to 55 of 255, the usual range of blind denoisers (Zhang et al. 2017, arXiv:1608.03981); grain up to 0.08,
-# four times that of telephones in dim light. Half of the color patches went through JPEG, as what cameras hand over
-# did; a quarter of the gray ones, since most gray pictures come from instruments.
-_GRAIN = "width=0.5-1,shared=0.3-1,clip=false"  # what cameras make of their noise differs
-_JPEG = "jpeg:75-98"  # from small files of the web to those of cameras
+# four times that of phones in dim light. Half of the color patches are JPEG-compressed, like the output of cameras;
+# only a quarter of the gray ones are, because most gray pictures come from instruments.
+_GRAIN = "width=0.5-1,shared=0.3-1,clip=false"  # cameras process their noise differently
+_JPEG = "jpeg:75-98"  # from small web files to camera files
 _WIDE = "gaussian:0-0.22,clip=false"
 _CAMERA = f"grain:0-0.05,{_GRAIN}+{_JPEG}"
 NOISE = f"{_WIDE}|grain:0-0.08,{_GRAIN}|{_CAMERA}|gaussian:0-0.06,clip=false+{_JPEG}"
