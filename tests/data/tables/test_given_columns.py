@@ -12,7 +12,7 @@ import pytest
 
 from isthmus.config import DataConfig
 from isthmus.data.schema import Schema, TableColumn
-from isthmus.data.tables.given_columns import filled_frame, in_type, like_given
+from isthmus.data.tables.given_columns import column_like, filled_frame, in_type, like_given
 from isthmus.data.tables.reading import samples_from_frame
 
 N = 40
@@ -111,3 +111,19 @@ def test_a_number_beyond_its_decimals_is_a_float() -> None:
         made = in_type(np.array(values), column, pl.Decimal(6, 2))
         assert (made.dtype == pl.Decimal(6, 2)) == (max(values) < 10_000)
         np.testing.assert_array_equal(made.cast(pl.Float64).fill_null(np.nan), values)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
+def test_times_beyond_those_that_a_type_holds_are_the_nearest_ones(unit: Any, zone: str | None) -> None:
+    column, values = TableColumn("at", "time", format="%Y-%m-%d"), np.array([1e13, -1e13, 0.0, np.nan])
+    given = pd.Series(pd.to_datetime([0]).tz_localize(zone).as_unit(unit))
+    for made in (
+        in_type(values, column, pl.Datetime(unit, zone)).to_list(),
+        column_like(values, column, given).to_list(),
+    ):
+        years = [moment.year for moment in made[:3]]
+        assert years == ([2262, 1677, 1970] if unit == "ns" else [9999, 1, 1970])
+        assert pd.isna(made[3])
+    days = in_type(values, column, pl.Date()).to_list()
+    assert days == [date(9999, 12, 31), date(1, 1, 1), date(1970, 1, 1), None]

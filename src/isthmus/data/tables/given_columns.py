@@ -12,7 +12,7 @@ from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.cell_conversion import to_texts
 from isthmus.data.tables.cells import Style
 from isthmus.data.tables.number_units import written_with
-from isthmus.data.tables.times import moments_of
+from isthmus.data.tables.times import held_by, moments_of
 
 
 def like_given(values: np.ndarray, schema: Schema, frame: Any) -> dict[str, Any]:
@@ -158,12 +158,13 @@ def _of_objects(given: Any, column: TableColumn) -> pl.DataType:
 
 def _moments(values: np.ndarray, given: Any) -> Any:
     """Of a pandas column of moments, in its time zone."""
-    known = np.isfinite(values)
+    known, zone = np.isfinite(values), given.dt.tz
+    unit = getattr(given.dtype, "unit", None) or np.datetime_data(given.dtype)[0]
+    values = held_by(values, unit, has_zone=zone is not None)
     micro = (np.where(known, values, 0.0) * 1e6).round().astype(np.int64)
     moments = np.where(known, micro.astype("datetime64[us]"), np.datetime64("NaT"))
     index = given.index if len(given) == len(values) else None
     found = type(given)(moments, index=index, name=given.name)
-    zone = given.dt.tz
     found = found if zone is None else found.dt.tz_localize("UTC").dt.tz_convert(zone)
     return found.astype(given.dtype)
 

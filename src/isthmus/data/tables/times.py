@@ -29,6 +29,7 @@ NAME = r"\s*[^\W\d]+\.?"
 SHAPES = {"%b": NAME, "%B": NAME, "%p": NAME, "%.3f": r"(\.\d+)?", "%.6f": r"(\.\d+)?", "%.f": r"(\.\d+)?"}
 FEW = 20  # of those cells, that leave out most formats: with 11 wrong ones among 200, all 20 are wrong once in 1e28
 DAY = 86_400
+YEAR_1, NANOSECONDS_END = -62_135_596_800, 9_223_372_036  # seconds; the second of 64 bits of nanoseconds, in 2262
 FIRST_YEAR, LAST_YEAR = -30_610_224_000, 253_402_300_800  # seconds of the years 1000 and 10000: others are misread
 
 
@@ -102,6 +103,9 @@ def seconds_of(moments: pl.Series, pattern: str) -> np.ndarray:
 def moments_of(seconds: np.ndarray, dtype: pl.DataType) -> pl.Series:
     """Seconds (n,) as a frame's column of that temporal type; null for NaN."""
     known = np.isfinite(seconds)
+    seconds = held_by(
+        seconds, getattr(dtype, "time_unit", "us"), has_zone=getattr(dtype, "time_zone", None) is not None
+    )
     micro = pl.Series((np.where(known, seconds, 0.0) * 1e6).round().astype(np.int64))
     if dtype == pl.Time:
         found = (micro % (DAY * 1_000_000) * 1_000).cast(pl.Time)
@@ -110,6 +114,12 @@ def moments_of(seconds: np.ndarray, dtype: pl.DataType) -> pl.Series:
     else:
         found = micro.cast(pl.Datetime("us", getattr(dtype, "time_zone", None))).cast(dtype)
     return pl.select(pl.when(pl.Series(known)).then(found)).to_series()
+
+
+def held_by(seconds: np.ndarray, unit: str, *, has_zone: bool) -> np.ndarray:
+    """Seconds (n,) as the nearest ones that a type of that unit holds, as a model may make any; NaN stays."""
+    least, most = (-NANOSECONDS_END, NANOSECONDS_END) if unit == "ns" else (YEAR_1, LAST_YEAR - 1)
+    return np.clip(seconds, least + DAY * has_zone, most - DAY * has_zone)
 
 
 def _micro(moments: pl.Series) -> pl.Series:
@@ -224,6 +234,6 @@ def _read(text: pl.Series, pattern: str) -> pl.Series:
 
 
 __all__ = [
-    "TimeFormat", "bare_numbers", "find_format", "moments_of", "seconds_of", "step_of", "texts_of", "to_seconds",
-    "to_text", "zone_seconds",
+    "TimeFormat", "bare_numbers", "find_format", "held_by", "moments_of", "seconds_of", "step_of", "texts_of",
+    "to_seconds", "to_text", "zone_seconds",
 ]  # fmt: skip
