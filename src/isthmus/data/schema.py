@@ -80,9 +80,9 @@ class Schema:
 
         Raises: ValueError for what no reading gives; TypeError and KeyError for other contents.
         """
-        lists = ("levels", "nulls")
         given: list[dict[str, Any]] = [
-            {**about, **{name: tuple(about.get(name, ())) for name in lists}} for about in values["columns"]
+            {**about, "levels": tuple(about["levels"]), "nulls": tuple(about.get("nulls", ()))}
+            for about in values["columns"]
         ]
         columns = tuple(TableColumn(**about) for about in given)
         for column in columns:

@@ -239,3 +239,12 @@ def test_fault_174_a_trained_model_blanks_its_words_in_arrays_of_python():
 def test_a_word_of_one_column_is_divided_where_a_name_ends(asked, words):
     names = ["a", "a=b", "c"]
     assert NullValues((asked,), names).words == dict(zip(names, words, strict=True))
+
+
+def test_a_schema_of_an_earlier_version_has_no_words_but_levels():
+    kept = Schema((TableColumn("a", "number", nulls=("-1",)),)).as_dict()
+    del kept["columns"][0]["nulls"]
+    assert Schema.from_dict(kept).columns == (TableColumn("a", "number"),)
+    del kept["columns"][0]["levels"]
+    with pytest.raises(KeyError):
+        Schema.from_dict(kept)
