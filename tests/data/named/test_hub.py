@@ -158,7 +158,7 @@ def test_fault_155_the_extra_that_is_missing_is_told(monkeypatch: pytest.MonkeyP
         ("ValueError", "DATA-HUB", "cannot be loaded: Config name is missing."),
     ],
 )
-def test_fault_156_what_the_hub_does_not_give_is_told(
+def test_fault_32_what_the_hub_does_not_give_is_told(
     hub: Any, monkeypatch: pytest.MonkeyPatch, kind: str, code: str, text: str
 ) -> None:
     error = getattr(hub.exceptions, kind, None) or {"ConnectionError": ConnectionError, "ValueError": ValueError}[kind]
@@ -172,6 +172,6 @@ def test_fault_156_what_the_hub_does_not_give_is_told(
     assert caught.value.code == code
 
 
-def test_fault_156_a_split_that_is_not_there_is_told_with_those_that_are(hub: Any, pictures: Path) -> None:
+def test_fault_32_a_split_that_is_not_there_is_told_with_those_that_are(hub: Any, pictures: Path) -> None:
     with pytest.raises(DataError, match=r'Unknown split "tset"\. Should be one of \[.train., .test.\]'):
         read(f"hub:{pictures}@tset")

@@ -47,6 +47,6 @@ def test_what_was_fetched_once_is_read_again_without_the_hub(found: Any) -> None
         ("away", "DATA-DOWNLOAD", "there is no such folder here, and the Hugging Face Hub cannot be reached."),
     ],
 )
-def test_fault_156_what_the_hub_answers_is_told_in_words(name: str, code: str, said: str, found: Any) -> None:
+def test_fault_32_what_the_hub_answers_is_told_in_words(name: str, code: str, said: str, found: Any) -> None:
     assert (found[name]["code"], found[name]["exit_code"]) == (code, 3)
     assert said in found[name]["message"]
