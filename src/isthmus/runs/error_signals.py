@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.special import log_ndtr
 from torch import Tensor
 
 from isthmus.data.batching.batches import in_order, resident
@@ -113,7 +113,7 @@ def log_errors(squares: Tensor) -> np.ndarray:
 
 def error_nats(log_error: np.ndarray, center: float, width: float) -> np.ndarray:
     """-log P(a usual sample's error is as large), where the logarithms of usual errors are normal."""
-    return -norm.logsf((log_error - center) / width)
+    return -log_ndtr((center - log_error) / width)
 
 
 def has_density(model: AbstractModel) -> bool:

@@ -91,10 +91,10 @@ def _is_heavy(values: np.ndarray, spread: float) -> bool:
 
 def _knots(values: np.ndarray) -> tuple[tuple[float, float], ...]:
     """Quantiles and the normal deviations where they belong; equal values share the middle of theirs."""
-    from scipy.stats import norm  # late: 0.2 s that most tables do without
+    from scipy.special import ndtr  # late: 0.1 s that most tables do without
 
     x = np.linspace(-LAST_KNOT, LAST_KNOT, KNOTS)
-    raw = np.quantile(values, norm.cdf(x))
+    raw = np.quantile(values, ndtr(x))
     places = np.unique(raw)
     if len(places) < 2:
         return ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 ROUNDING = 1e-9  # 0.01 times 100 is to count as one
 # Of the set must be strange beyond what chance explains. A few strange samples in a set are what scores are for, and no
@@ -33,11 +32,13 @@ def excess(calibration: np.ndarray, found: np.ndarray, share: float) -> Excess:
     >>> excess(np.arange(99.0), np.array([200.0, 0.0, 300.0]), 0.01).seen
     2
     """
+    from scipy.stats import betabinom  # late: half a second that few commands need
+
     n, m = len(calibration), len(found)
     k = min(max(1, int(share * (n + 1) + ROUNDING)), n)
     seen = int((found > np.partition(calibration, n - k)[n - k]).sum())
     usual = k / (n + 1)
-    tail = float(stats.betabinom.sf(seen - 1, m, k, n + 1 - k))
+    tail = float(betabinom.sf(seen - 1, m, k, n + 1 - k))
     return Excess(seen, usual * m, tail, (seen / m - usual) / (1 - usual))
 
 

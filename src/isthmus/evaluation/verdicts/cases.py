@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from scipy import stats
+from scipy import special
 
 from isthmus.evaluation.verdicts.verdict_inputs import Facts
 from isthmus.wording import counted
@@ -22,7 +22,7 @@ FEW_SAMPLES = 32  # to train on: half of one usual batch; a usual code of 32 num
 USUAL_LR = 6e-3  # the modern recipe's peak; rates above it may diverge, rates below a tenth of it hardly move
 NEGLIGIBLE = 0.01  # of the mean image's error: memorizing no longer matters where 99 % is explained
 LOWERED = USUAL_LR / 3 * 1.01  # where a third of the rate was tried, with the digit that it is written with
-SURE = float(stats.norm.sf(2))  # one-sided: two standard errors, of however many samples
+SURE = float(special.ndtr(-2))  # one-sided: two standard errors, of however many samples
 DROPOUT = 0.2  # of the hidden units: twice what tables of few rows have by themselves
 LITTLE = 0.5  # of what varies: the code loses more than it keeps
 LOSSLESS = 1e-6  # of the mean sample's error: float32 keeps seven digits, so nothing is lost
@@ -74,7 +74,7 @@ class Gap(NamedTuple):
         """
         if self.n < 2:
             return False
-        errors = 2.0 if math.isinf(self.n) else float(stats.t.isf(SURE, self.n - 1))
+        errors = 2.0 if math.isinf(self.n) else -float(special.stdtrit(self.n - 1, SURE))
         return self.test - times * self.train > errors * math.hypot(times * self.train_sem, self.test_sem)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from isthmus.runs.set_facts import SetFacts, column_sizes
 from isthmus.wording import number
@@ -60,7 +60,7 @@ def _by_chance(sizes: np.ndarray, column: np.ndarray, larger: bool) -> float:
     """The probability of so many values beyond the training data's last or first twentieth."""
     size = np.abs(column[~np.isnan(column)])
     beyond = size > sizes[-1] if larger else size < sizes[0]
-    return float(stats.binom.sf(int(beyond.sum()) - 1, len(size), END))
+    return float(special.bdtrc(int(beyond.sum()) - 1, len(size), END))
 
 
 def _times(factor: float) -> str:
@@ -77,7 +77,7 @@ def moved_columns(facts: SetFacts, rows: np.ndarray, alarm: float) -> dict[int, 
     known = np.where(facts.deviation > 0, facts.deviation, np.inf)  # of a constant column nothing can be measured
     shift = (mean - facts.mean) / known
     times = np.where(facts.deviation > 0, wide / known, 1.0)
-    chance = float(stats.norm.isf(alarm / 2 / rows.shape[1])) * np.sqrt(1 / n + 1 / facts.n_rows)
+    chance = -float(special.ndtri(alarm / 2 / rows.shape[1])) * np.sqrt(1 / n + 1 / facts.n_rows)
     spread = (n >= FEWEST_SPREAD) & ((times >= SPREAD) | (times <= 1 / SPREAD))
     found = {}
     for i in map(int, np.argsort(-np.abs(shift), kind="stable")):

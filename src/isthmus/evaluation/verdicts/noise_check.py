@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from isthmus.evaluation.metrics.flat_noise import flat_moments
@@ -88,7 +88,7 @@ def _about_correlation(
     (_, usual, rough), usual_covariance = estimates["clean_variance"], estimates["clean_covariance"][1]
     variance, covariance = flat_moments(x)
     middle, n = float(variance.median()), len(variance)
-    many = float(stats.binom.sf(int((variance > usual).sum()) - 1, n, 0.5)) < ALARM
+    many = float(special.bdtrc(int((variance > usual).sum()) - 1, n, 0.5)) < ALARM
     if middle <= TWICE**2 * (usual if many else rough):
         return None
     added = middle - usual

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from isthmus.evaluation.metrics.exceedance import excess
@@ -81,7 +81,7 @@ def _gains(before: np.ndarray, after: np.ndarray, *, sure: bool, alarm: float) -
     better, n = int((after < before).sum()), len(before)
     if sure:
         return better >= NEARLY_ALL * n
-    return better >= BETTER * n and float(stats.binom.sf(better - 1, n, 0.5)) < alarm / TRIED
+    return better >= BETTER * n and float(special.bdtrc(better - 1, n, 0.5)) < alarm / TRIED
 
 
 def _single(x: Tensor, facts: SetFacts | None, *, bounded: bool) -> Iterator[tuple[str, Tensor]]:

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import norm
+from scipy.special import log_ndtr
 from torch import Tensor
 
 from isthmus.runs.error_signals import LEAST_ERROR
@@ -90,7 +90,7 @@ def local_nats(peaks: np.ndarray, usual: np.ndarray) -> np.ndarray:
     strangest P = 1 - (1 - p)^K.
     """
     width = np.where(np.ptp(usual, axis=0) > 0, usual.std(0), 1.0)
-    log_p = norm.logsf((peaks - usual.mean(0)) / width).min(1, initial=0.0)
+    log_p = log_ndtr((usual.mean(0) - peaks) / width).min(1, initial=0.0)
     p, K = np.exp(log_p), usual.shape[1]
     return -log_p - np.log(sum((1 - p) ** k for k in range(K)))  # 1 - (1 - p)^K = p (1 + (1 - p) + …)
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from isthmus.data.images.pixels import FORMAT_OF, FULL, SUFFIXES, pixel_limit
 from isthmus.data.numeric import value_range
 from isthmus.data.ranges import within_unit
 from isthmus.errors import DataError, UsageError
-from isthmus.evaluation.figures import canvas as figures
-from isthmus.evaluation.figures.before_after import Unit, as_it_is, before_after, place_of_detail, shown_of
 from isthmus.models.denoiser import refuse_strength
 from isthmus.models.piecewise import WholeImageModel
 from isthmus.system.files import write_atomic
@@ -27,6 +25,9 @@ from isthmus.tools.inference.cleaned_files import CleanedFile
 from isthmus.tools.inference.photo_judgment import judge_cleaned, judge_photograph, seen_of
 from isthmus.tools.inference.refused_files import Refused, not_done, refused
 from isthmus.wording import counted, printable
+
+if TYPE_CHECKING:
+    from isthmus.evaluation.figures.before_after import Unit
 
 
 class FileJob(NamedTuple):
@@ -181,17 +182,20 @@ def _compare(photograph: Photograph, frames: list[Frame], unit: Unit, target: Pa
     """Draws the first frame as its file has it beside what was made of it. The file is read again, and `frames` are
     empty by then, so that a large picture is not there twice.
     """
+    from isthmus.evaluation.figures.before_after import before_after, place_of_detail, shown_of  # late: matplotlib
+    from isthmus.evaluation.figures.canvas import save
+
     place = place_of_detail(frames[0].pixels, unit)
     after = shown_of(frames[0].pixels, place, unit)
     frames.clear()
     before = shown_of(next(iter(photograph.frames())).pixels, place, unit)
-    figures.save(before_after(before, after, name=photograph.path.name), target)
+    save(before_after(before, after, name=photograph.path.name), target)
 
 
 def _unit_of(pixels: np.ndarray) -> Unit:
     """What brings parts of a picture to where they can be drawn."""
     ends = in_unit(None, pixels[:, :1, :1], of=pixels)[1]
-    return as_it_is if ends is None else lambda part: _between(part, *ends)
+    return (lambda part: part) if ends is None else lambda part: _between(part, *ends)
 
 
 def cleaned(model: WholeImageModel, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:

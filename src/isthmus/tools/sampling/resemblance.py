@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.stats import betabinom
 from torch import Tensor
 
 from isthmus.errors import DataError
@@ -66,6 +65,8 @@ class CopyCheck:
         return len(self.rows) * self.rank / (self.n_test + 1)
 
     def _would_show(self, n_near: int) -> bool:
+        from scipy.stats import betabinom  # late: half a second that few commands need
+
         # of samples like the test's, how many lie below its k-th smallest distance: beta-binomial, with B(k, m + 1 - k)
         chance = betabinom.sf(n_near - 1, len(self.rows), self.rank, self.n_test + 1 - self.rank)
         return bool(chance < CHANCE)
