@@ -155,6 +155,7 @@ def test_options_named_in_the_documents_exist() -> None:
         "--others",
         "--requests",
         "--rounds",
+        "--run",
         "--images",
         "--splits",
         "--help",
