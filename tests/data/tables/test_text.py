@@ -132,3 +132,12 @@ def test_fault_17_another_encoding_shows_wherever_its_first_letter_stands(
         with InputFile(tmp_path / "a.csv.gz") as file:
             assert find_encoding(file, "cp1252")[0] == encoding
             assert file.read(4) == b"x,1\n"
+
+
+@pytest.mark.parametrize("after", ["", "\nx,1\n"])
+def test_fault_17_half_a_letter_of_utf_8_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+    text = "x,1\n" * 15 + "café"
+    monkeypatch.setattr("isthmus.data.tables.text.CHUNK", len(text))  # é of cp1252 begins a letter of UTF-8
+    (tmp_path / "a.csv").write_bytes((text + after).encode("cp1252"))
+    with InputFile(tmp_path / "a.csv") as file:
+        assert find_encoding(file, "cp1252") == ("cp1252", ())

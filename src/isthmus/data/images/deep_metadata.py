@@ -10,13 +10,12 @@ from typing import Any
 from PIL import Image
 
 from isthmus.data.images.carried_metadata import exif_of, fits_profile, info_of
-from isthmus.data.images.deep_saving import TEXT_TAGS, tiff_settings
+from isthmus.data.images.deep_saving import DESCRIPTION, TEXT_TAGS, tiff_settings
 from isthmus.data.images.pixels import opened
 
 CENTIMETERS, INCHES = 3, 2  # units of a TIFF's resolution; 1: none
 INCH_CM, INCH_M = 2.54, 0.0254
 MOST_A_METER = 2**32 - 1  # pixels, of a PNG; a microscope's TIFF may have more
-DESCRIPTION = 270  # the tag of a TIFF and of EXIF data
 EXIF_MARK = b"Exif\0\0"  # what precedes EXIF data in a JPEG, and not in a PNG
 PROFILE_NAME = b"ICC profile\0\0"  # and the method of compression, Deflate
 

@@ -21,7 +21,8 @@ COLORS_OF = {"miniswhite": 1, "minisblack": 1, "rgb": 3, "separated": 4}  # band
 NAMES = {0: "miniswhite", 2: "rgb", 5: "separated"}  # of photometric interpretations that stay
 OF_LAYOUT = {"colors", "premultiplied", "planar"}  # settings that tifffile is told in other words
 Page = tuple[np.ndarray, np.ndarray | None]  # pixels (C, H, W) and transparency (H, W)
-TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)  # of a TIFF: description, make, model, software, date, artist, rights
+DESCRIPTION = 270  # the tag of a TIFF and of EXIF data
+TEXT_TAGS = (DESCRIPTION, 271, 272, 305, 306, 315, 33432)  # and make, model, software, date, artist, rights
 
 
 def is_deep(pixels: np.ndarray, has_alpha: bool) -> bool:
@@ -82,7 +83,7 @@ def _settings_of(page: Any) -> dict[str, Any]:
     texts = {
         code: str(tags[code].value).encode() for code in TEXT_TAGS if code in tags
     }  # tifffile takes ASCII or bytes
-    found["description"] = texts.pop(270, None)
+    found["description"] = texts.pop(DESCRIPTION, None)
     found["extratags"] = [(code, "s", 0, text, True) for code, text in texts.items()]
     is_inverted = has_inverted(page)
     found["colors"] = int(page.photometric) if is_inverted or int(page.photometric) != WHITE_IS_ZERO else -1

@@ -33,7 +33,7 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
     ]
     notes = []
     is_changed = len({(seen.n_bands, seen.alpha, seen.dtype) for seen in good} | {(bands, form.alpha, form.dtype)}) > 1
-    if len(modes) > 1 or (is_changed or next(iter(modes)) in CONVERTED):
+    if len(modes) > 1 or is_changed or next(iter(modes)) in CONVERTED:
         counts = ", ".join(f"{n:,} {mode}" for mode, n in modes.most_common())
         notes.append(f"Images by mode: {counts}; all are read as {target}.")
     n_alpha = sum(seen.alpha for seen in good)

@@ -72,15 +72,15 @@ def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, 
 
 
 def _is_utf8(file: InputFile) -> bool:
-    """Whether the first piece with letters beyond ASCII has all of them in UTF-8."""
-    file.rewind()
-    pieces = iter(lambda: file.read(CHUNK), b"")
-    piece = next((piece for piece in pieces if not piece.isascii()), b"")
+    """Whether the first piece with whole letters beyond ASCII has all of them in UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()  # keeps the bytes of a letter that a piece cuts
     file.rewind()
     try:
-        return bool(codecs.getincrementaldecoder("utf-8")().decode(piece))  # a letter that is cut at the end aside
+        return any(not decoder.decode(piece).isascii() for piece in iter(lambda: file.read(CHUNK), b""))
     except UnicodeDecodeError:
         return False
+    finally:
+        file.rewind()
 
 
 def _known(encoding: str) -> str:
