@@ -106,7 +106,7 @@ def test_fault_87_an_open_run_that_was_trained_on_says_so_and_reads_itself_anew(
     opened = Run(run)
     before = opened.encode(ROWS[:9])
     apart = trained_on(run)
-    with pytest.warns(RuntimeWarning, match="trained on since it was opened"):
+    with pytest.warns(RuntimeWarning, match="trained further after it was opened"):
         found = opened.encode(ROWS[:9])
     np.testing.assert_array_equal(found, Run(apart).encode(ROWS[:9]))
     assert np.abs(found - before).max() > 0.1
@@ -125,7 +125,7 @@ def test_fault_87_numbers_of_an_open_run_are_those_that_the_folder_holds_now(run
 def test_fault_87_a_run_that_was_handed_its_model_notices_too(run: Path) -> None:
     longer = isthmus.resume(run, epochs=2, show=False)  # the model as it came out of the training
     apart = trained_on(run)
-    with pytest.warns(RuntimeWarning, match="trained on since"):
+    with pytest.warns(RuntimeWarning, match="trained further after"):
         measured = isthmus.evaluate(longer)
     assert measured["test"] == isthmus.evaluate(apart)["test"]
     np.testing.assert_array_equal(longer.sample(3), Run(apart).sample(3))

@@ -142,7 +142,7 @@ def test_the_settings_of_a_run_on_data_in_memory_need_data_to_train_again(
 def test_where_the_training_data_is_gone_only_the_baselines_are(copy: Path, images: Path, digits: tiny.Digits) -> None:
     away = images.rename(images.with_name("away.npy"))
     try:
-        with pytest.raises(DataError, match="cannot be read any more"):
+        with pytest.raises(DataError, match="can no longer be read"):
             isthmus.evaluate(copy)
         found = isthmus.evaluate(copy, digits.x[:50])
     finally:

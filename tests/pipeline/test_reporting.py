@@ -52,7 +52,7 @@ def without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: tiny.D
 def test_without_its_data_the_page_shows_what_the_run_left_and_says_what_is_missing(without_data: Run) -> None:
     written = reporting.report(without_data)
     assert len(written.missing) == 1
-    assert "cannot be read any more" in written.missing[0]
+    assert "can no longer be read" in written.missing[0]
     page = Page(written.path)
     assert_asks_for_nothing(page)
     assert_readable_by_everybody(page)

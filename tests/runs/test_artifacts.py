@@ -54,7 +54,7 @@ def test_a_part_made_with_other_weights_counts_as_not_there(artifacts: Artifacts
     assert artifacts.has("codes")
     weights(artifacts.run_path, "b" * 64)
     assert not artifacts.has("codes")
-    with pytest.raises(ModelFileError, match="codes was made with other weights"):
+    with pytest.raises(ModelFileError, match="codes was made with different weights"):
         artifacts.get("codes")
     artifacts.put("codes", {"again": True})
     assert artifacts.get("codes").about["again"] is True
@@ -70,7 +70,7 @@ def test_a_changed_byte_is_found(artifacts: Artifacts, name: str) -> None:
     with pytest.raises(ModelFileError, match=rf"{name} is damaged") as caught:
         artifacts.get("codes")
     assert caught.value.fix is not None
-    assert "makes it again" in caught.value.fix
+    assert "recreates it" in caught.value.fix
 
 
 def test_what_is_missing_is_named(artifacts: Artifacts) -> None:
@@ -90,7 +90,7 @@ def test_a_part_whose_description_is_gone_is_there_but_damaged(artifacts: Artifa
 
 @pytest.mark.parametrize("name", ["", "..", "../codes", "a/b/c", "/etc", "features/", ".hidden", "a\nb", "x" * 90])
 def test_names_cannot_lead_out_of_the_folder(artifacts: Artifacts, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be the name of something in latent/"):
+    with pytest.raises(UsageError, match="is not a valid name for a part of latent/"):
         artifacts.put(name, {})
 
 
@@ -100,13 +100,13 @@ def test_fault_87_a_part_of_weights_that_were_replaced_is_refused_or_not_kept(ar
     weights(artifacts.run_path, "b" * 64)
     assert opened.get("codes").about["of"] == "a"  # it still fits the weights in memory
     assert not artifacts.has("codes")
-    with pytest.raises(FolderInUseError, match="was trained on while latent/feature was made of its weights before"):
+    with pytest.raises(FolderInUseError, match="was trained further while latent/feature was being made"):
         opened.put("feature", {})
     opened.keep("codes", {"of": "old"})
     artifacts.put("codes", {"of": "b"})
     opened.keep("codes", {"of": "old"})
     assert artifacts.get("codes").about["of"] == "b"
-    with pytest.raises(ModelFileError, match="made with other weights than those that are in use"):
+    with pytest.raises(ModelFileError, match="made with different weights than those in use"):
         opened.get("codes")
 
 

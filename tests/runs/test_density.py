@@ -131,7 +131,7 @@ def test_a_class_of_one_has_no_density() -> None:
     codes, groups = four_clouds(100)
     groups[0] = 9
     found = fit_by_class(codes, groups, seed=0)
-    with pytest.raises(DataError, match="cannot be fitted to 1 code; two are the fewest"):
+    with pytest.raises(DataError, match="cannot be fitted to 1 code; at least two are needed"):
         found.of_group(9, 1)
     with pytest.raises(DataError, match="cannot be fitted to 1 code;"):
         fit_gaussian(codes[:1])

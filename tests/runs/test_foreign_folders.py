@@ -123,10 +123,10 @@ def test_fault_63_what_a_later_isthmus_wrote_is_named_and_never_replaced(part: s
 @pytest.mark.parametrize(
     ("part", "maker"),
     [
-        ("anomaly", "`isthmus score a INPUT -o OUT` makes it again"),
-        ("codes", "`isthmus sample a -o OUT` makes it again"),
-        ("map", "`isthmus serve a` makes it again"),
-        ("features/thick", "`isthmus feature learn a thick …` makes it again"),
+        ("anomaly", "`isthmus score a INPUT -o OUT` recreates it"),
+        ("codes", "`isthmus sample a -o OUT` recreates it"),
+        ("map", "`isthmus serve a` recreates it"),
+        ("features/thick", "`isthmus feature learn a thick …` recreates it"),
         ("set", "the tools work without it"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_model_without_a_code_keeps_nothing_and_says_why(tmp_path: Path, ready
     own = prepare.fresh_model(ready, OnlyForward())
     assert keep_latent(tmp_path, ready, own) is None
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UsageError, match="OnlyForward has only forward"):
+    with pytest.raises(UsageError, match="OnlyForward has only a forward method"):
         Latent.build(ready, own)
 
 

@@ -95,5 +95,5 @@ def test_one_of_another_size_is_refused(run: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(run.path, tmp_path / "run")
     part = Artifacts(copy, run.model.weights_sha256).get(PART)
     Artifacts(copy, run.model.weights_sha256).put(PART, part.about, {"mean": np.zeros(2), "covariance": np.eye(2)})
-    with pytest.raises(ModelFileError, match="not of this model's sizes"):
+    with pytest.raises(ModelFileError, match="do not match the model's size"):
         linear_fill(copy, run.model)

@@ -40,10 +40,10 @@ ODD = [
 HISTORIES = {
     "epoch,a\n1,x\n": "line 2: could not convert string to float: 'x'",
     "epoch,a\n1,2,3\n": "line 2: 3 cells for 2 columns",
-    "epoch,a\n1\n": "line 2: 1 cells for 2 columns",
+    "epoch,a\n1\n": "line 2: 1 cell for 2 columns",
     "epoch,a\n1,0.5\n3,0.5\n": "line 3: epoch 3 where 2 should be",
     "epoch,a\nx,0.5\n": "line 2: invalid literal",
-    "epoc,a\n1,0.5\n": "line 1: its first line names no epoch",
+    "epoc,a\n1,0.5\n": "line 1: the header has no epoch column",
     "epoch,a,a\n1,0,0\n": "line 1: .* or a column twice",
     'epoch,a\n1,"0.5\n': "line 1: unexpected end of data",
     "": "line 1: it is empty",
@@ -93,7 +93,7 @@ def test_fault_120_every_flipped_bit_of_a_history_is_an_error_or_numbers(tmp_pat
 def test_fault_121_what_a_manifest_vouches_for_is_never_blamed(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     assert not is_vouched(tmp_path)
-    told = r"run\.json does not hold what isthmus writes there \(KeyError: 'mse'\)"
+    told = r"run\.json does not have the contents that isthmus writes \(KeyError: 'mse'\)"
     with pytest.raises(ModelFileError, match=told), blaming(tmp_path):
         _ = {}["mse"]
     write_text(tmp_path / "run.json", "{}")
@@ -161,4 +161,4 @@ def test_fault_99_a_run_folder_that_may_not_be_entered_is_named(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ModelFileError, match=r"closed cannot be read: Permission denied\.") as caught:
         find(tmp_path / "closed")
-    assert (caught.value.exit_code, caught.value.fix) == (4, "give yourself the right to read it")
+    assert (caught.value.exit_code, caught.value.fix) == (4, "give yourself permission to read it")

@@ -1,4 +1,4 @@
-"""`Artifacts`: the folder `latent/` of a run, in parts that are written, verified and found out of date one by one."""
+"""`Artifacts`: the folder `latent/` of a run. Each part is written, verified, and checked for staleness on its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from isthmus.wording import shell_word
 
 T = TypeVar("T")
 FOLDER, MODEL = "latent", "model"
-# What makes a part again once it was removed; the others come back when the tool that needs them is used again.
+# The command that recreates a part after it was removed.
 MAKERS = {
     "codes": "isthmus sample {run} -o OUT",
     "density": "isthmus sample {run} -o OUT",
@@ -33,12 +33,12 @@ MAKERS = {
     "map": "isthmus serve {run}",
     "features": "isthmus feature learn {run} {name} …",
 }
-# What only a training writes: without it the tools work, and say less.
+# Written only by training. Without these parts the tools still work, but report less.
 OF_TRAINING = {"set", "training_rows"}
 
 
 class Artifact(NamedTuple):
-    """What lies in one part: plain values, and arrays by name."""
+    """The contents of one part: plain values, and arrays by name."""
 
     about: dict[str, Any]
     arrays: dict[str, np.ndarray]
@@ -47,12 +47,12 @@ class Artifact(NamedTuple):
 class Artifacts:
     """The parts of RUN/latent/: `codes`, `density`, `features/slant` …, each a folder with its own manifest.
 
-    So adding one never rewrites another. A part remembers the weights that it was made with; for other ones it counts
-    as not there.
+    Adding a part therefore never rewrites another. A part records the weights that it was made with; with any other
+    weights it counts as missing.
 
-    `weights`: the SHA-256 of those in memory that parts are made with and used beside (`Model.weights_sha256`; "" for
-    weights that lie in no file, which no part fits). Without it, those that lie in the folder at each call: for who has
-    no model in memory, or what does not depend on it.
+    `weights`: the SHA-256 of the model in memory (`Model.weights_sha256`; "" for weights that were never saved, which
+    match no part). None means the weights that are in the folder at each call: for callers without a model in memory,
+    and for parts that do not depend on the model.
     """
 
     def __init__(self, run_path: str | Path, weights: str | None = None) -> None:
@@ -60,10 +60,10 @@ class Artifacts:
         self.folder = self.run_path / FOLDER
 
     def put(self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Path:
-        """Writes a part, over an older one of that name, atomically. `about` holds plain values, finite or None.
+        """Writes a part atomically and replaces an older one of that name. `about` holds plain values, finite or None.
 
-        Raises: UsageError for a name that is no file name; FolderInUseError where the folder holds other weights by
-        now; ResourceError if it cannot be written, or the run is gone; ModelFileError for a link on the way.
+        Raises: UsageError for a name that is not a valid file name; FolderInUseError if the weights in the folder have
+        changed; ResourceError if it cannot be written, or the run is gone; ModelFileError if its path has a link.
         """
         folder = self._folder(name)
         refuse_gone(self.run_path)
@@ -77,19 +77,19 @@ class Artifacts:
         return files.write_folder(folder, contents, within=self.run_path)
 
     def keep(self, name: str, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
-        """As `put`, for what can be made again: where it cannot be written, or no longer fits, it is not kept."""
+        """Like `put`, for a part that can be recreated: it is skipped if it cannot be written or no longer fits."""
         with suppress(ResourceError, FolderInUseError):
             self.put(name, about, arrays)
 
     def get(self, name: str) -> Artifact:
-        """The part, once its manifest was verified.
+        """The part, after its manifest has been verified.
 
-        Raises: ModelFileError where it is missing, damaged, or made with other weights.
+        Raises: ModelFileError if it is missing, damaged, or was made with other weights.
         """
         folder = self._folder(name)
         self._refuse_in_the_way(folder)
         if not folder.is_dir():
-            fix = f"make it with `{self._maker(name)}`"
+            fix = f"create it with `{self._maker(name)}`"
             raise ModelFileError("LATENT-MISSING", f"{self.run_path} has no {FOLDER}/{name}.", fix=fix)
         fix = self.remedy(name)
         try:
@@ -100,13 +100,13 @@ class Artifacts:
         except (OSError, ValueError, TypeError, SafetensorError) as error:
             raise ModelFileError("LATENT-FILE", f"{folder} cannot be read: {error}.", fix=fix) from None
         if part.about.get("weights") != self.weights:
-            where = f"those in {self.run_path / MODEL}" if self._weights is None else "those that are in use"
-            message = f"{folder} was made with other weights than {where}."
+            where = f"those in {self.run_path / MODEL}" if self._weights is None else "those in use now"
+            message = f"{folder} was made with different weights than {where}."
             raise ModelFileError("LATENT-STALE", message, fix=fix)
         return part
 
     def read(self, name: str, parse: Callable[[Artifact], T]) -> T:
-        """What `parse` makes of a part. Raises: as `get` and `parse`, with the fix for this part."""
+        """The part, passed through `parse`. Raises: like `get` and `parse`, with the fix for this part."""
         part = self.get(name)
         try:
             return parse(part)
@@ -115,7 +115,7 @@ class Artifacts:
             raise
 
     def has(self, name: str) -> bool:
-        """Whether there is such a part, made with these weights; a damaged one is an error of `get`."""
+        """Whether the part exists and was made with these weights. A damaged part counts: `get` reports it."""
         folder = self._folder(name)
         self._refuse_in_the_way(folder)
         try:
@@ -127,21 +127,21 @@ class Artifacts:
             return True
 
     def names(self, within: str = "") -> list[str]:
-        """The parts there are, sorted; of `within="features"` those below it, without that word."""
+        """The names of all parts, sorted; with `within="features"`, those below it, without the prefix."""
         folder = self._folder(within) if within else self.folder
         self._refuse_in_the_way(folder)
         return sorted(path.parent.name for path in folder.glob(f"*/{files.MANIFEST}") if path.parent.name[0] != ".")
 
     def remedy(self, name: str) -> str:
-        """What to do about a part that cannot be used."""
+        """The fix for a part that cannot be used."""
         folder = shell_word(self._folder(name))
         if name in OF_TRAINING:
             return f"remove it with `rm -r {folder}`; the tools work without it"
-        return f"remove it with `rm -r {folder}`; `{self._maker(name)}` makes it again"
+        return f"remove it with `rm -r {folder}`; `{self._maker(name)}` recreates it"
 
     @property
     def weights(self) -> str | None:
-        """SHA-256 of the weights that parts are made with."""
+        """SHA-256 of the weights that belong to the parts."""
         return self._in_folder if self._weights is None else self._weights
 
     @property
@@ -150,8 +150,8 @@ class Artifacts:
 
     def _refuse_other_weights(self, name: str) -> None:
         if self.weights != self._in_folder:
-            message = f"{self.run_path} was trained on while {FOLDER}/{name} was made of its weights before."
-            fix = "do it again: the run is then opened with its new weights"
+            message = f"{self.run_path} was trained further while {FOLDER}/{name} was being made from its old weights."
+            fix = "run it again: the new weights are then used"
             raise FolderInUseError("RUN-CHANGED", message, fix=fix)
 
     def _maker(self, name: str) -> str:
@@ -160,7 +160,7 @@ class Artifacts:
         return maker.format(run=shell_word(self.run_path), name=shell_word(below))
 
     def _refuse_in_the_way(self, folder: Path) -> None:
-        """Raises: ModelFileError for a link, or for what is no folder, on the way from the run to a part."""
+        """Raises: ModelFileError if the path from the run to a part has a link, or something that is not a folder."""
         for place in (folder, *folder.parents):
             if place == self.run_path:
                 break
@@ -170,6 +170,6 @@ class Artifacts:
     def _folder(self, name: str) -> Path:
         pieces = name.split("/")
         if len(pieces) > 2 or not all(re.fullmatch(r"\w[\w .+-]{0,79}", piece) for piece in pieces):
-            message = f"{name!r} cannot be the name of something in {FOLDER}/."
+            message = f"{name!r} is not a valid name for a part of {FOLDER}/."
             raise UsageError("USAGE-NAME", message, fix="use letters, digits, spaces, and . + - _")
         return self.folder.joinpath(*pieces)

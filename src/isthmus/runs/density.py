@@ -1,4 +1,4 @@
-"""`Density`: a mixture of Gaussians fitted to codes, to draw new ones from and to say how usual a code is."""
+"""`Density`: a mixture of Gaussians fitted to codes, used to draw new codes and to compute the density at a code."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from isthmus.system.progress import tell
 from isthmus.wording import counted
 
 PART = "density"
-MOST_COMPONENTS = 128  # with 10,000 codes of 32 numbers the validation likelihood turns at 16 to 64
-HELD_OUT = 0.2  # share of the codes on which the number of components is chosen
-FEWEST = 8  # codes a component at least: with fewer, its covariance is nothing but the added ridge
-# Added to each variance, as a share of the code's own: on 10,000 codes of MNIST 0.01 and 0.001 chose the same number of
-# components, on 1,600 the larger was better by 0.4 nats.
+MOST_COMPONENTS = 128  # with 10,000 codes of 32 numbers, the validation likelihood peaks at 16 to 64 components
+HELD_OUT = 0.2  # share of the codes used to choose the number of components
+FEWEST = 8  # fewest codes per component: with fewer, its covariance is little more than the added ridge
+# Added to each variance, relative to the variance of the codes. With 10,000 codes of MNIST, 0.01 and 0.001 chose the
+# same number of components; with 1,600 codes, 0.01 was better by 0.4 nats.
 RIDGE = 0.01
-MOST_VALUES = 2**25  # in all covariances together, 256 MB
+MOST_VALUES = 2**25  # in all covariances together: 256 MB
 ARRAYS = ("weights", "means", "covariances", "groups")
 
 
 @dataclass(frozen=True)
 class Density:
-    """sum_k weights[k] N(means[k], covariances[k]); one Gaussian is a mixture of one.
+    """sum_k weights[k] N(means[k], covariances[k]); a single Gaussian is a mixture with K = 1.
 
-    `weights` (K,), `means` (K, Z) and `covariances` (K, Z, Z) are float64. `groups` (K,) says which class a component
-    was fitted to, -1 for none. `tried` holds the nats a code, on codes held out, for each number of components that
-    was tried. `n` is the number of codes.
+    `weights` (K,), `means` (K, Z) and `covariances` (K, Z, Z) are float64. `groups` (K,) is the class that each
+    component was fitted to, -1 for none. `tried` holds, for each number of components that was tried, the mean log
+    density of held-out codes in nats. `n` is the number of codes.
     """
 
     weights: np.ndarray
@@ -59,7 +59,7 @@ class Density:
         return f"{kind} fitted to {self.n:,} training codes"
 
     def draw(self, n: int, generator: torch.Generator, temperature: float = 1.0) -> Float[Tensor, "n Z"]:
-        """n codes, float32; `temperature` scales the deviations from the component's mean, 0 gives the means alone."""
+        """n codes, float32; `temperature` scales the deviations from the component's mean: 0 draws only means."""
         Z = self.means.shape[1]
         weights = torch.from_numpy(self.weights)
         components = torch.multinomial(weights, n, replacement=True, generator=generator)
@@ -80,7 +80,7 @@ class Density:
         return np.asarray(logsumexp(parts, axis=0))
 
     def of_group(self, group: int, n: int) -> Density:
-        """That of one class alone, which had n codes. Raises: DataError if nothing was fitted to it."""
+        """The density of one class, which had n codes. Raises: DataError if no component was fitted to it."""
         rows = self.groups == group
         if not rows.any():
             raise _too_few(n)
@@ -92,18 +92,18 @@ class Density:
         return np.linalg.cholesky(self.covariances)
 
     def as_part(self) -> Artifact:
-        """What is kept of it in the run folder."""
+        """The form in which it is saved in the run folder."""
         about = {"n": self.n, "tried": {str(K): nats for K, nats in self.tried.items()}}
         return Artifact(about, {name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
     def from_part(cls, part: Artifact, z_size: int) -> Density:
-        """Raises: ModelFileError where the arrays are not those of a density of codes of that size."""
+        """Raises: ModelFileError if the arrays are not a density of codes of that size."""
         try:
             K = len(part.arrays["weights"])
             shapes = {"weights": (K,), "means": (K, z_size), "covariances": (K, z_size, z_size), "groups": (K,)}
             if {name: value.shape for name, value in part.arrays.items()} != shapes:
-                raise ValueError("the shapes of its arrays do not fit together")
+                raise ValueError("the shapes of its arrays do not match")
             tried = {int(k): float(nats) for k, nats in part.about["tried"].items()}
             density = cls(**part.arrays, n=int(part.about["n"]), tried=tried)
             density._factors()
@@ -111,12 +111,12 @@ class Density:
         except (KeyError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
             message = f"the density in the run folder cannot be used: {error}."
             raise ModelFileError(
-                "LATENT-FILE", message, fix="remove RUN/latent/density, which is made again when it is needed"
+                "LATENT-FILE", message, fix="remove RUN/latent/density; it is recreated when it is needed"
             ) from None
 
 
 def fit_gaussian(codes: np.ndarray) -> Density:
-    """One Gaussian of codes (N, Z), its covariance shrunk towards equal variances as far as N is small.
+    """One Gaussian fitted to codes (N, Z). The fewer the codes, the more its covariance is shrunk to equal variances.
 
     Source: Ledoit and Wolf 2004, A well-conditioned estimator for large-dimensional covariance matrices.
 
@@ -126,16 +126,16 @@ def fit_gaussian(codes: np.ndarray) -> Density:
         raise _too_few(len(codes))
     codes, mean, scale = _standardized(codes)
     covariance = ledoit_wolf(codes)[0]
-    covariance[np.diag_indices_from(covariance)] += 1e-9  # units that never move are constant, and stay so
+    covariance[np.diag_indices_from(covariance)] += 1e-9  # constant units stay constant
     covariance = covariance * np.outer(scale, scale)
     return Density(np.ones(1), mean[None], covariance[None], np.array([-1]), len(codes))
 
 
 def fit_mixture(codes: np.ndarray, seed: int, most: int = MOST_COMPONENTS, groups: np.ndarray | None = None) -> Density:
-    """The mixture of Gaussians whose number of components is best for codes that were held out.
+    """The mixture of Gaussians with the number of components that fits held-out codes best.
 
-    1, 2, 4 … `most` components are tried until more do no better; then the best number is fitted to all codes. One
-    component is `fit_gaussian`. Codes of one of the `groups` (N,) are held out together.
+    1, 2, 4 … `most` components are tried until more are no better; then the best number is fitted to all codes. For one
+    component, `fit_gaussian` is used. Codes of the same group (`groups`, (N,)) are held out together.
 
     Raises: DataError for fewer than two codes.
     """
@@ -152,21 +152,21 @@ def fit_mixture(codes: np.ndarray, seed: int, most: int = MOST_COMPONENTS, group
 
 
 def _held_out(n: int, groups: np.ndarray | None, seed: int) -> np.ndarray:
-    """(n,) bool: the codes that choose the number of components; none where there is but one group."""
+    """(n,) bool: the codes used to choose the number of components; none if there is only one group."""
     _, group_of, sizes = np.unique(np.arange(n) if groups is None else groups, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed_of(seed, "density")).permutation(len(sizes))
     chosen = np.cumsum(sizes[order]) <= round(HELD_OUT * n)
-    if groups is not None and len(order) > 1 and not chosen.any():  # the first alone is larger than that
+    if groups is not None and len(order) > 1 and not chosen.any():  # even the first group is too large
         chosen[0] = True
     return np.isin(group_of, order[chosen])
 
 
 def fit_by_class(codes: np.ndarray, labels: np.ndarray, seed: int, groups: np.ndarray | None = None) -> Density:
-    """A mixture for the codes of each class, weighted by its share; `labels` (N,) are numbers, -1 for no class.
+    """One mixture per class, weighted by the share of the class; `labels` (N,) are integers, -1 for no class.
 
-    On codes held out it is as good as one mixture of all, better where codes are few, and fitted in a tenth of the
-    time. Classes of a single code are left out; of too many classes one mixture of all is made. `groups` (N,) as for
-    `fit_mixture`.
+    On held-out codes it is as good as one mixture of all classes, better with few codes, and fitted in a tenth of the
+    time. Classes with a single code are left out. With too many classes, one mixture of all is fitted. `groups` (N,) as
+    for `fit_mixture`.
     """
     found, counts = np.unique(labels, return_counts=True)
     large = [int(label) for label, count in zip(found, counts, strict=True) if count > 1]
@@ -188,7 +188,7 @@ def fit_by_class(codes: np.ndarray, labels: np.ndarray, seed: int, groups: np.nd
 
 
 def most_components(z_size: int) -> int:
-    """How many covariances of such codes can be kept."""
+    """The largest number of covariances of codes of that size that can be kept."""
     return max(1, min(MOST_COMPONENTS, MOST_VALUES // z_size**2))
 
 
@@ -196,17 +196,17 @@ def _fitted(codes: np.ndarray, components: int, seed: int) -> Density:
     if components == 1:
         return fit_gaussian(codes)
     codes, mean, scale = _standardized(codes)
-    state = seed_of(seed, "density", components) % 2**32  # as much as scikit-learn takes
+    state = seed_of(seed, "density", components) % 2**32  # the range that scikit-learn accepts
     mixture = GaussianMixture(components, reg_covar=RIDGE, random_state=state)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # what is not quite converged is a density all the same
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a fit that has not quite converged is still a density
         mixture.fit(codes)
     means, covariances = mixture.means_ * scale + mean, mixture.covariances_ * np.outer(scale, scale)
     return Density(np.asarray(mixture.weights_), means, covariances, np.full(components, -1), len(codes))
 
 
 def _standardized(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(codes with mean 0 and deviation 1, their mean, their deviation): so a ridge means the same for each unit."""
+    """(codes with mean 0 and deviation 1, their mean, their deviation), so that a ridge is the same for each unit."""
     codes = np.asarray(codes, np.float64)
     mean, scale = codes.mean(0), codes.std(0)
     scale = np.where(scale > 1e-6 * np.abs(mean) + 1e-12, scale, 1e-6)  # a dead unit: float32 has seven digits
@@ -214,7 +214,7 @@ def _standardized(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _too_few(n: int) -> DataError:
-    message = f"a density cannot be fitted to {counted(n, 'code')}; two are the fewest."
+    message = f"a density cannot be fitted to {counted(n, 'code')}; at least two are needed."
     return DataError("DATA-COUNT", message, fix="choose a class with more training samples, or leave out --class")
 
 
@@ -225,11 +225,11 @@ def _log_normal(z: np.ndarray, mean: np.ndarray, factor: np.ndarray) -> np.ndarr
 
 
 def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
-    """The Gaussian or mixture of the run's training codes, or of those of one class.
+    """The Gaussian or mixture fitted to the run's training codes, or to those of one class.
 
-    A mixture is fitted when it is first asked for (MNIST's 2 s, without labels 20 s) and kept in latent/density.
+    A mixture is fitted when it is first needed (MNIST: 2 s, without labels 20 s) and kept in latent/density.
 
-    Raises: UsageError for an unknown class; DataError if the class has less than two codes.
+    Raises: UsageError for an unknown class; DataError if the class has fewer than two codes.
     """
     latent = run.latent
     group = None if of is None else class_of(latent, of)
@@ -256,7 +256,7 @@ def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
 
 
 def class_of(latent: Latent, name: str) -> int:
-    """The number of a class. Raises: UsageError with the nearest one, or where the data had no labels."""
+    """The index of a class. Raises: UsageError with the most similar name, or if the data had no labels."""
     if latent.labels is None:
         message = f"the run's data has no labels, so there is no class {name!r} to draw from."
         raise UsageError("USAGE-CLASS", message, fix="leave out --class, or train with --label COLUMN")

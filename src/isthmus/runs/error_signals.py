@@ -1,4 +1,4 @@
-"""The two signals that tell how strange samples are to a model: the error of their reconstruction, and their code."""
+"""The two signals that anomaly scores are computed from: the reconstruction error of a sample, and its code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from isthmus.models.abstract_model import AbstractModel, evaluation
 from isthmus.runs.latent import MOST_NUMBERS
 
 EVIDENCE = "anomaly"  # the part of RUN/latent/ that holds the signals of validation samples
-LEAST_ERROR = 1e-12  # a mean squared error that float32 cannot tell from none
+LEAST_ERROR = 1e-12  # a mean squared error that float32 cannot tell from zero
 
 
 class ErrorSignals(NamedTuple):
-    """Of n samples: `log_error` (n,), log of the mean squared error; `z` (n, Z), None where no density is fitted.
+    """Signals of n samples: `log_error` (n,), log of the mean squared error; `z` (n, Z), None if no density is fitted.
 
-    `peaks` (n, K) is what was asked of the errors of single values, None where nothing was; `near` (n, 2) what
-    `NeighborDistance` measures of rows of numbers.
+    `peaks` (n, K) is the result of the caller's `peaks` function on the errors of single values, or None; `near` (n, 2)
+    is what `NeighborDistance` measures for rows of numbers.
     """
 
     log_error: np.ndarray
@@ -36,14 +36,15 @@ def error_signals(
     model: AbstractModel, data: Tensor, generator: torch.Generator | None = None, usual: np.ndarray | None = None,
     peaks: Callable[[Tensor], np.ndarray] | None = None,
 ) -> ErrorSignals:  # fmt: skip
-    """Of a resident tensor or of network input (n, *shape), by a pass that draws nothing.
+    """Signals of a resident tensor or of network input (n, *shape), by a deterministic pass.
 
-    Where columns are of several kinds and `usual` (K,) is given, the error is the mean over the columns there are of
-    what each costs where it is hidden, over its usual cost: what the others say of it. A cell that the network sees it
-    mostly copies, right or wrong.
+    If columns are of several kinds and `usual` (K,) is given, the error is a mean over the known columns: the cost of
+    each when it is hidden and predicted from the others, divided by its usual cost. A cell that the network sees is
+    mostly copied, right or wrong.
 
-    With a generator the samples get the noise of the training before. The error is that between what goes in and what
-    comes out, noise included: at use nothing else is known. `peaks` makes (B, K) of the `gaps` of a batch.
+    With a generator, the noise of the training is added to the samples first. The error is that between input and
+    output, noise included, because nothing else is known when the model is used. `peaks` turns the `gaps` of a batch
+    into (B, K).
     """
     logs, codes = [np.zeros(0)], [np.zeros((0, model.z_size), np.float32)]
     found = [] if peaks is None else [peaks(torch.zeros((0, *model.preprocess.shape), dtype=torch.float64))]
@@ -64,7 +65,7 @@ def error_signals(
 
 
 def passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-    """(x, x_hat) of all samples, chunk by chunk on the device, without noise and without drawing."""
+    """(x, x_hat) of all samples, chunk by chunk on the device, without noise or random draws."""
     if isinstance(data, np.ndarray):
         data = resident(data, model.preprocess, model.device)
     with torch.no_grad(), evaluation(model):
@@ -73,13 +74,13 @@ def passes(model: AbstractModel, data: Tensor | np.ndarray) -> Iterator[tuple[Te
 
 
 def gaps(model: AbstractModel, x: Tensor, x_hat: Tensor) -> Tensor:
-    """x_hat - x on the processor; 0 where x is not seen for its transparency."""
+    """x_hat - x on the CPU; 0 where x is transparent."""
     seen = model.preprocess.known_only(x, x_hat) if model.preprocess.alpha else x_hat
     return (seen - x).cpu()
 
 
 def log_surprise(model: AbstractModel, x: Tensor, usual: np.ndarray) -> np.ndarray:
-    """The log of the mean over a row's columns of its `hidden_costs` over the usual ones, (n,)."""
+    """The log of the mean, over the columns of a row, of `hidden_costs` divided by the usual costs, (n,)."""
     encoding = _encoding(model)
     there = (~encoding.missing(x)).sum(1).clamp(min=1).cpu()
     costs = hidden_costs(model, x) / torch.from_numpy(usual)
@@ -87,8 +88,8 @@ def log_surprise(model: AbstractModel, x: Tensor, usual: np.ndarray) -> np.ndarr
 
 
 def hidden_costs(model: AbstractModel, x: Tensor) -> Tensor:
-    """What each column of x (n, D) costs where it alone is hidden from the model, (n, K) float64 on the processor; 0
-    for a gap. The model is in evaluation mode.
+    """The cost of each column of x (n, D) when only that column is hidden from the model, (n, K) float64 on the CPU; 0
+    for a gap. The model must be in evaluation mode.
     """
     encoding = _encoding(model)
     K, found = len(encoding.blocks), []
@@ -107,17 +108,17 @@ def _encoding(model: AbstractModel) -> Encoding:
 
 
 def log_errors(squares: Tensor) -> np.ndarray:
-    """The log of the mean over each sample's squared errors (n, ...), (n,)."""
+    """The log of each sample's mean squared error, (n,), from squared errors (n, ...)."""
     return (squares.flatten(1).mean(1, dtype=torch.float64) + LEAST_ERROR).log().numpy()
 
 
 def error_nats(log_error: np.ndarray, center: float, width: float) -> np.ndarray:
-    """-log P(a usual sample's error is as large), where the logarithms of usual errors are normal."""
+    """-log P(a normal sample's error is as large), if the logarithms of such errors are normally distributed."""
     return -log_ndtr((center - log_error) / width)
 
 
 def has_density(model: AbstractModel) -> bool:
-    """Whether the model has a code of so few numbers that a density can be fitted to it."""
+    """Whether the model has a code that is small enough to fit a density to."""
     return model.has_code and model.z_size <= MOST_NUMBERS
 
 

@@ -1,4 +1,4 @@
-"""How well a run fills gaps: its error on validation cells that were hidden from it, by column, kept with the run."""
+"""How well a run fills gaps: its error on hidden validation cells, by column, saved with the run."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from isthmus.runs.linear_fill import LinearFill
 from isthmus.training.prepared import Prepared
 
 PART = "fill_errors"
-MOST_ROWS = 5_000  # of validation, as many as it mostly has
+MOST_ROWS = 5_000  # validation rows: few runs have more
 NAMED = {"category", "yes-no"}
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the linear answer: finer ones differ by less than some tens of cells can tell
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the linear answer: finer steps differ by less than a few dozen cells can show
 CPU = torch.device("cpu")
 
 
 class FillError(NamedTuple):
-    """Of one column: `error` is the root mean square of what was filled in, in its own unit, of names the share that
-    was wrong; `constant` is that of the training part's mean, or most frequent name, which is `usual`; `n` cells tell
-    it.
+    """The error of one column, measured on `n` cells. `error` is the root mean square error of the filled values in the
+    unit of the column, or the share of wrong names. `constant` is the error of always filling in `usual`, the mean or
+    the most frequent name of the training data.
     """
 
     error: float
     constant: float
     n: int
-    usual: float = math.nan  # which runs of before do not keep
-    linear: float = 0.0  # the share of the linear answer in what is filled in; the rest is the network's
+    usual: float = math.nan  # older runs do not have it
+    linear: float = 0.0  # the weight of the linear answer in the filled value; the rest is the network's
 
     @property
     def tells_nothing(self) -> bool:
-        """Whether the other columns tell so little of it that the constant is the better answer."""
+        """Whether the other columns say so little about this one that the constant is the better answer."""
         return self.error >= self.constant and not math.isnan(self.usual)
 
 
 def filled(
     model: AbstractModel, raw: np.ndarray, linear: LinearFill | None = None, shares: Sequence[float] = ()
 ) -> np.ndarray:
-    """Raw rows (N, K) with what the model makes of their gaps (NaN); by column the share of the linear answer in it."""
+    """Raw rows (N, K) with their gaps (NaN) filled by the model; `shares` is the linear answer's weight by column."""
     x = resident(raw, model.preprocess, model.device)
     made = _x_hat(model, x)
     if linear is not None and any(shares):
@@ -66,7 +66,7 @@ def _x_hat(model: AbstractModel, x: Tensor) -> Tensor:
 
 
 def _mixed(model: AbstractModel, made: Tensor, other: Tensor, shares: Sequence[float]) -> Tensor:
-    """Both answers (N, D) as x, mixed by column (K shares of the second)."""
+    """A weighted mean of both answers (N, D), with K weights by column for the second."""
     share = torch.tensor([shares[k] for k in _encoding(model).column_of], dtype=made.dtype)
     return (1 - share) * made + share * other
 
@@ -77,13 +77,13 @@ def _encoding(model: AbstractModel) -> Encoding:
 
 
 def can_draw(model: AbstractModel) -> bool:
-    """Whether gaps can be drawn, not only told by one answer: a code that is drawn, and learned deviations."""
+    """Whether gaps can be filled by random draws: this needs a stochastic code and learned deviations."""
     likelihood = model.likelihood
     return isinstance(likelihood, ColumnsLikelihood) and likelihood.learned and model.bottleneck.draws
 
 
 def drawn(model: AbstractModel, raw: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
-    """`filled`, n times, each time with a code drawn for each row, and with values drawn from what the decoder says."""
+    """`filled`, n times: each time a code is drawn for each row, then values from the distribution it decodes to."""
     assert isinstance(model.likelihood, ColumnsLikelihood)
     x = resident(raw, model.preprocess, model.device)
     with torch.no_grad(), evaluation(model):
@@ -97,7 +97,7 @@ def drawn(model: AbstractModel, raw: np.ndarray, n: int, seed: int) -> Iterator[
 
 
 def keep_fill_errors(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
-    """Measures and writes RUN/latent/fill_errors/ for a table whose columns are of several kinds; else nothing."""
+    """Measures and writes RUN/latent/fill_errors/ for a table with columns of several kinds; otherwise does nothing."""
     if model.preprocess.schema is None:
         return
     train = prepared.splits.train
@@ -116,8 +116,8 @@ def _linear(model: AbstractModel, train: Samples) -> LinearFill | None:
 def measured(
     model: AbstractModel, train: Samples, held: Samples, linear: LinearFill | None = None
 ) -> dict[str, FillError]:
-    """By column, each hidden by itself in all rows of `held` that have it; with the share of the linear answer that
-    fills these cells best, of SHARES.
+    """The error of each column, when only that column is hidden in all rows of `held` that have it. The weight of the
+    linear answer is the one of SHARES that fills these cells best.
     """
     assert model.preprocess.schema is not None
     if model.preprocess.series is not None:
@@ -143,7 +143,7 @@ def measured(
 
 
 def _of_windows(model: AbstractModel, series: SeriesLayout, train: Samples, held: Samples) -> dict[str, FillError]:
-    """By column of a row, which is hidden in one row of each window, in turn the first, the second …"""
+    """The error of each column, when it is hidden in one row of each window: in turn the first, the second …"""
     found, raw = {}, held.x[:MOST_ROWS].reshape(-1, series.window, series.n_columns)
     row = np.arange(len(raw)) % series.window
     for k, column in enumerate(series.rows.modeled):
@@ -162,7 +162,7 @@ def _of_windows(model: AbstractModel, series: SeriesLayout, train: Samples, held
 
 
 def linear_fill(run_path: str | Path, model: AbstractModel) -> LinearFill | None:
-    """The linear answer that a run keeps; None of runs from before. Raises: ModelFileError where it is damaged."""
+    """The linear answer saved with a run; None for older runs. Raises: ModelFileError if it is damaged."""
     kept, size = Artifacts(run_path, model.weights_sha256), _encoding(model).flags.count(False)
     arrays = kept.get(PART).arrays if kept.has(PART) else {}
     if "mean" not in arrays and "covariance" not in arrays:
@@ -170,14 +170,14 @@ def linear_fill(run_path: str | Path, model: AbstractModel) -> LinearFill | None
     mean, covariance = arrays.get("mean"), arrays.get("covariance")
     if mean is None or covariance is None or mean.shape != (size,) or covariance.shape != (size, size):
         message = (
-            f"latent/{PART} in {run_path} cannot be used: its means and covariances are not of this model's sizes."
+            f"latent/{PART} in {run_path} cannot be used: its means and covariances do not match the model's size."
         )
         raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}")
     return LinearFill(mean, covariance)
 
 
 def fill_errors(run_path: str | Path, weights: str | None) -> dict[str, FillError]:
-    """What a run keeps; empty where it keeps nothing. Raises: ModelFileError where it is damaged."""
+    """The errors saved with a run; empty if there are none. Raises: ModelFileError if they are damaged."""
     kept = Artifacts(run_path, weights)
     if not kept.has(PART):
         return {}
@@ -192,7 +192,7 @@ def fill_errors(run_path: str | Path, weights: str | None) -> dict[str, FillErro
 
 
 def _usual(values: np.ndarray, column: TableColumn) -> float:
-    """The most frequent name, or the mean as the column would hold it."""
+    """The most frequent name, or the mean, rounded as the column's values are."""
     known = values[~np.isnan(values)]
     if not len(known):
         return 0.0

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 HOME = Path("runs")
-PLAN = "plan.json"  # of a comparison or a sweep, whose runs lie in folders beside it
+PLAN = "plan.json"  # of a comparison or a sweep; its runs are in folders next to it
 PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"}
 
 
 def new_folder(out: str | Path | None, name: str) -> Path:
     """The folder for a new run: `out`, which must be new or empty, or the next free `runs/NAME-3`.
 
-    Raises: FolderInUseError if `out` holds something already; nothing there is touched.
+    Raises: FolderInUseError if `out` is not empty; nothing in it is touched.
     """
     if out is not None:
         path = Path(out)
@@ -36,11 +36,11 @@ def new_folder(out: str | Path | None, name: str) -> Path:
             raise FolderInUseError(
                 "FOLDER-EXISTS",
                 f"{path} exists and is not empty.",
-                fix=f"go on with it (`isthmus resume {shell_word(path)}`), or name another folder with --out",
+                fix=f"continue that run (`isthmus resume {shell_word(path)}`), or name another folder with --out",
             )
         return path
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
-    stem = stem[:80]  # file systems stop at 255 bytes, and the name may hold letters of four
+    stem = stem[:80]  # file systems allow 255 bytes, and a character can take four
     taken = [int(m[1]) for p in HOME.glob(f"{stem}-*") if (m := re.fullmatch(re.escape(stem) + r"-(\d+)", p.name))]
     while True:
         path = HOME / f"{stem}-{max(taken, default=0) + 1}"
@@ -56,7 +56,7 @@ def new_folder(out: str | Path | None, name: str) -> Path:
 def find(name: str | Path) -> RunFolder:
     """The run folder `name`: a path, a name under `runs/`, or `latest`.
 
-    Raises: UsageError if there is no such run, with the runs there are; ModelFileError for a pickle or a foreign file.
+    Raises: UsageError that lists existing runs if there is no such run; ModelFileError for a pickle or another file.
     """
     if str(name) == "latest":
         runs = list_runs()
@@ -68,9 +68,9 @@ def find(name: str | Path) -> RunFolder:
             return RunFolder(path)
         if os.path.isfile(path):
             raise _foreign(path)
-        if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):  # what it holds cannot be seen
+        if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):  # its contents cannot be listed
             message = f"{path} cannot be read: {os.strerror(errno.EACCES)}."
-            raise ModelFileError("RUN-FILE", message, fix="give yourself the right to read it")
+            raise ModelFileError("RUN-FILE", message, fix="give yourself permission to read it")
     names = [run.path.name for run in list_runs()]
     known = ", ".join(get_close_matches(str(name), names, n=3) or names[-5:])
     fix = f"use one of: {known}, or latest" if known else "train one with `isthmus train`"
@@ -79,18 +79,18 @@ def find(name: str | Path) -> RunFolder:
 
 def _foreign(path: Path) -> ModelFileError:
     if path.suffix.lower() in PICKLED or _holds_pickle(path):
-        message = f"{path} is a pickle, which can run code when it is opened; isthmus never opens one."
+        message = f"{path} is a pickle file. Opening one can run arbitrary code, so isthmus never does."
         fix = "load it in your own program and save its state_dict with safetensors, or train again with isthmus"
         return ModelFileError("MODEL-PICKLE", message, fix=fix)
     return ModelFileError(
-        "MODEL-FOREIGN", f"{path} is a file, not a run folder.", fix="name the folder that `isthmus train` made"
+        "MODEL-FOREIGN", f"{path} is a file, not a run folder.", fix="name a folder that `isthmus train` created"
     )
 
 
 def _holds_pickle(path: Path) -> bool:
-    """Whether it is a pickle under another name: bare, or in the zip archive that `torch.save` writes."""
+    """Whether it is a pickle with another extension: bare, or in the zip archive that `torch.save` writes."""
     with path.open("rb") as file:
-        if file.read(1) == b"\x80":  # how every pickle since protocol 2 begins
+        if file.read(1) == b"\x80":  # every pickle since protocol 2 starts with this byte
             return True
     if not zipfile.is_zipfile(path):
         return False
@@ -99,21 +99,21 @@ def _holds_pickle(path: Path) -> bool:
 
 
 def is_photo(name: str | Path) -> bool:
-    """Whether `photo` is named, and no run or folder of that name is there, which would come first."""
+    """Whether `name` is `photo` and no run or folder has that name; such a run or folder would take precedence."""
     return str(name) == PHOTO and not any(os.path.lexists(path) for path in (Path(PHOTO), HOME / PHOTO))
 
 
 class Found(NamedTuple):
-    """The runs in a folder, oldest first, and what is wrong with those that cannot be told."""
+    """The runs that were found, oldest first, and the errors of those that cannot be read."""
 
     runs: list[RunFolder]
     broken: dict[Path, ModelFileError]
 
 
 def look_for_runs(*, series: bool = False) -> Found:
-    """All runs under `runs/` and in the folders beside it: a broken one neither hides nor stops the others.
+    """All runs under `runs/` and in the folders next to it. A broken run does not hide the others.
 
-    With `series` those within a comparison or a sweep as well.
+    `series`: include the runs of comparisons and sweeps.
     """
     runs, broken = [], {}
     places = [*HOME.glob(f"*/{RECORD}"), *Path().glob(f"*/{RECORD}")]
@@ -130,20 +130,20 @@ def look_for_runs(*, series: bool = False) -> Found:
 
 
 def list_runs() -> list[RunFolder]:
-    """The runs under `runs/` and in the folders beside it whose record can be read, oldest first."""
+    """The runs with a readable record, under `runs/` and in the folders next to it, oldest first."""
     return look_for_runs().runs
 
 
 def _changed(path: Path) -> float:
-    with suppress(OSError):  # it was removed while we looked
+    with suppress(OSError):  # it was removed in the meantime
         return path.lstat().st_mtime
     return 0.0
 
 
 def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> Any:
-    """The trained model of a run folder, a model folder, `latest`, or `photo`, the denoiser that the package ships.
+    """The trained model of a run folder, a model folder, `latest`, or `photo`, the denoiser shipped with the package.
 
-    `module`: an instance of your own class, where the run was made by `isthmus.fit(module, …)`.
+    `module`: an instance of your own class, if the run was trained with `isthmus.fit(module, …)`.
 
     Raises: ModelFileError, UsageError.
 

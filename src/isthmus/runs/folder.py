@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SKIPPED = "skipped.txt"
 CHECKPOINT = "checkpoint"
-DONE = {"budget", "patience", "request"}  # how a training ends that came to its end, or was asked to
+DONE = {"budget", "patience", "request"}  # how a completed training ends
 
 
 class RunFolder:
-    """A run folder. `model`, `history`, `metrics`, `latent` … are read when they are first asked for.
+    """A run folder. `model`, `history`, `metrics`, `latent` … are read on first access.
 
-    `module`: an instance of the class that was trained, where that is a caller's own. `model` and `prepared`: the
-    trained model and its data, from whoever has them already, so that they are not read again.
+    `module`: an instance of the trained class, if it is the caller's own. `model` and `prepared`: the trained model and
+    its data, if the caller already has them, so that they are not read again.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class RunFolder:
 
     @property
     def has_model(self) -> bool:
-        """Whether a trained model lies in the folder. Raises: ModelFileError for a link or a file in its place."""
+        """Whether the folder has a trained model. Raises: ModelFileError for a link or a file in its place."""
         refuse_link(self.path / MODEL)
         refuse_other_kinds(self.path / MODEL)
         return standing(self.path / MODEL).is_dir()
 
     @property
     def coder(self) -> Model:
-        """The trained model, where it has a code. Raises: UsageError for a denoiser, which has none; as `model`."""
+        """The trained model, if it has a code. Raises: UsageError for a denoiser, which has none; like `model`."""
         from isthmus.models.autoencoder import coded  # late: PyTorch is slow to import
 
         return coded(self.model)
@@ -96,12 +96,12 @@ class RunFolder:
             return configs.build(configs.parse(text, str(path)), where=str(path))
         except UnicodeDecodeError as error:
             raise checksums.unreadable(path, error) from None
-        except UsageError as error:  # most likely damaged, or of another version
+        except UsageError as error:  # most likely damaged, or from another version
             raise ModelFileError("RUN-FILE", f"{path} cannot be used: {error.message}", fix=error.fix) from None
 
     @property
     def is_edited(self) -> bool:
-        """Whether `config.toml` was changed by somebody else than isthmus; only its manifest knows."""
+        """Whether `config.toml` was changed outside isthmus, according to the manifest."""
         return checksums.look(self.path / CONFIG)[1] is False
 
     @property
@@ -113,11 +113,11 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """`metrics.json` as it lies in the folder now; empty before the run has been judged."""
+        """The current `metrics.json`; empty before the run has been evaluated."""
         return self._read_once(METRICS, read_metrics, {})
 
     def _read_once(self, name: str, read: Callable[[Path], T], absent: T) -> T:
-        """What a file of the folder holds; it is read again once another file lies in its place."""
+        """The contents of a file in the folder; it is read again after the file has changed."""
         try:
             about = os.lstat(self.path / name)
         except OSError:
@@ -128,23 +128,23 @@ class RunFolder:
         return self._read[name][1]
 
     def refuse_broken(self) -> None:
-        """Reads record, metrics and history, and looks at the settings, unparsed. Raises: ModelFileError for the first
-        that is broken."""
+        """Reads record, metrics and history, and checks the settings without parsing them. Raises: ModelFileError for
+        the first broken one."""
         _ = self.record, self.metrics, self.history, self.is_edited
 
     @property
     def is_judged(self) -> bool:
-        """Whether metrics and pictures are those of the trained model."""
+        """Whether metrics and pictures belong to the trained model."""
         return bool(self.record.get("judged", True) and self.metrics)
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """A dict an epoch, from `history.csv` as it lies in the folder now."""
+        """One dict per epoch, from the current `history.csv`."""
         return self._read_once(HISTORY, read_history, [])
 
     @cached_property
     def prepared(self) -> Prepared:
-        """The data it was trained on, read again, with the settings. Raises: DataError if it is gone or has changed."""
+        """The training data, read again, with the settings. Raises: DataError if the data is gone or has changed."""
         from isthmus.runs.training_data import read_again  # late: PyTorch is slow to import
 
         if self.given_prepared is not None:
@@ -154,9 +154,9 @@ class RunFolder:
 
     @cached_property
     def latent(self) -> Latent:
-        """Moments and samples of its training codes, from `latent/`, or made of the training data where that is there.
+        """Moments and samples of its training codes, from `latent/`, or computed from the training data if it is there.
 
-        Raises: UsageError for a model without a code, DataError where the data is needed and cannot be read.
+        Raises: UsageError for a model without a code, DataError if the data is needed and cannot be read.
         """
         from isthmus.runs.latent import Latent, refuse_without_code  # late: PyTorch is slow to import
 
@@ -164,25 +164,25 @@ class RunFolder:
         if Latent.is_kept(self.path, self.weights):
             return Latent.load(self.path, self.weights)
         latent = Latent.build(self.prepared, self.coder)
-        with suppress(ResourceError, FolderInUseError):  # the disk is full, or the run was trained on
+        with suppress(ResourceError, FolderInUseError):  # the disk is full, or the run was trained further
             latent.write(self.path, self.weights)
         return latent
 
     @property
     def artifacts(self) -> Artifacts:
-        """What tools keep in `latent/`, of the weights that `model` has. Raises: as `model`."""
+        """The parts in `latent/` that belong to the weights of `model`. Raises: like `model`."""
         from isthmus.runs.artifacts import Artifacts  # late: PyTorch is slow to import
 
         return Artifacts(self.path, self.weights)
 
     @property
     def weights(self) -> str:
-        """SHA-256 of the weights that `model` has, which is not what the folder holds once the run was trained on; ""
-        for weights that lie in no file. Raises: as `model`."""
+        """SHA-256 of the weights of `model`; those in the folder differ after further training. "" for weights that
+        were never saved. Raises: like `model`."""
         return self.model.weights_sha256 or ""
 
     def is_replaced(self) -> bool:
-        """Whether the folder holds other weights than `model`, which was read before, and nobody trains there now."""
+        """Whether the weights in the folder were replaced after `model` was read, and no training is running there."""
         model = self.given_model or self.__dict__.get("model")
         if model is None:
             return False
@@ -192,21 +192,23 @@ class RunFolder:
         return found not in (None, model.saved_as) and not is_held(self.path)
 
     def current(self) -> Self:
-        """This run with the weights that its folder holds now: what was read before is forgotten if they were replaced
-        since, and a warning says so. Data that was handed over stays, as a run goes on with no other."""
+        """This run with the weights that its folder holds now: if they were replaced since they were read, a warning
+        says so and everything is read again. Data that the caller passed stays, because a run never changes its data.
+        """
         if self.is_replaced():
             self.given_model = self._record = None
             for name in ("model", "config", "prepared", "latent"):
                 self.__dict__.pop(name, None)
             message = (
-                f"{self.path} was trained on since it was opened: its new weights are used; older codes do not fit"
+                f"{self.path} was trained further after it was opened; its new weights are used, and older codes do not"
+                " match them"
             )
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         return self
 
     @property
     def how_to_go_on(self) -> str:
-        """The command, or the call where data or module are the caller's, that goes on with the run."""
+        """The command that resumes the run, or the Python call if data or module are the caller's."""
         from isthmus.training.prepared import IN_MEMORY  # late: PyTorch is slow to import
 
         about = self.config.data

@@ -1,4 +1,4 @@
-"""`Latent`: what a trained run knows about the codes of its training data, so that its tools need no data."""
+"""`Latent`: what a run stores about the codes of its training data, so that its tools work without the data."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from isthmus.runs.artifacts import Artifacts
 from isthmus.training.prepared import Prepared
 
 PART = "codes"
-MOST_CODES = 10_000  # codes that are kept: 1.3 MB at 32 numbers; a nearest neighbor among them takes milliseconds
-MOST_NUMBERS = 2_048  # of a longer code the covariance would fill hundreds of MB
+MOST_CODES = 10_000  # codes kept: 1.3 MB at 32 numbers; finding a nearest neighbor among them takes milliseconds
+MOST_NUMBERS = 2_048  # the covariance of a longer code would take hundreds of MB
 
 
 @dataclass(frozen=True)
 class Latent:
-    """Moments of all training codes, and at most 10,000 of the codes themselves, evenly over the classes.
+    """Moments of all training codes, and at most 10,000 of the codes themselves, balanced over the classes.
 
-    `mean`, `std` (Z,) and `covariance` (Z, Z) are float64 and of all `n` samples; so are `class_means` (K, Z; NaN for a
-    class without samples), `class_counts` (K,) and `class_covariance` (Z, Z), pooled within the classes. `codes`
-    (M, Z) float32 are those of the training samples `rows` (M,), called `ids`; `labels` (M,) count in `classes`, -1
-    stands for none. Without labels in the data, `labels` and `class_covariance` are None and K is 0. `groups` (M,) are
-    alike for samples that belong together; None where each is by itself.
+    `mean`, `std` (Z,) and `covariance` (Z, Z) are float64 and computed from all `n` samples; so are `class_means`
+    (K, Z; NaN for a class without samples), `class_counts` (K,) and `class_covariance` (Z, Z), pooled within the
+    classes. `codes` (M, Z) float32 belong to the training samples `rows` (M,), named `ids`; `labels` (M,) are indices
+    into `classes`, -1 for none. If the data has no labels, `labels` and `class_covariance` are None and K is 0.
+    `groups` (M,) are equal for samples that belong together; None if there are no groups.
     """
 
     n: int
@@ -56,9 +56,9 @@ class Latent:
 
     @classmethod
     def build(cls, prepared: Prepared, model: Model) -> Latent:
-        """From the training data, by the deterministic `model.encode`.
+        """Computed from the training data with the deterministic `model.encode`.
 
-        Raises: UsageError if the model has no code, or one of more than 2,048 numbers.
+        Raises: UsageError if the model has no code, or a code of more than 2,048 numbers.
         """
         refuse_without_code(model)
         train = prepared.splits.train
@@ -89,7 +89,7 @@ class Latent:
         )
 
     def write(self, run_path: str | Path, weights: str | None = None) -> Path:
-        """Into RUN/latent/codes/, beside what other tools keep there; `weights` as for `Artifacts`."""
+        """Writes RUN/latent/codes/, next to the parts of other tools; `weights` as for `Artifacts`."""
         about = {"n": self.n, "ids": self.ids, "classes": self.classes}
         arrays = {name: getattr(self, name) for name in self._shapes()}
         return Artifacts(run_path, weights).put(
@@ -98,12 +98,12 @@ class Latent:
 
     @staticmethod
     def is_kept(run_path: str | Path, weights: str | None = None) -> bool:
-        """Whether a run keeps what these weights (as for `Artifacts`) made of the training data."""
+        """Whether the run has stored codes made with these weights (as for `Artifacts`)."""
         return Artifacts(run_path, weights).has(PART)
 
     @classmethod
     def load(cls, run_path: str | Path, weights: str | None = None) -> Latent:
-        """What `write` wrote. Raises: ModelFileError where it is missing, damaged or of other weights."""
+        """What `write` wrote. Raises: ModelFileError if it is missing, damaged or from other weights."""
         kept = Artifacts(run_path, weights)
         about, arrays = kept.get(PART)
         try:
@@ -116,7 +116,7 @@ class Latent:
                     raise ValueError(f"{name} has the shape {value.shape} instead of {shape}")
             return latent
         except (KeyError, TypeError, ValueError) as error:
-            message = f"{run_path}/latent/{PART} does not fit: {error}."
+            message = f"{run_path}/latent/{PART} cannot be used: {error}."
             raise ModelFileError("LATENT-FILE", message, fix=kept.remedy(PART)) from None
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -126,7 +126,7 @@ class Latent:
 
 
 def keep_latent(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> Latent | None:
-    """Builds the `Latent` of a run that has just been trained, and writes it; None for a model that cannot have one."""
+    """Builds and writes the `Latent` of a newly trained run; None for a model without one."""
     if not model.has_code or model.z_size > MOST_NUMBERS:
         return None
     latent = Latent.build(prepared, coded(model))
@@ -135,24 +135,24 @@ def keep_latent(run_path: str | Path, prepared: Prepared, model: AbstractModel) 
 
 
 def refuse_without_code(model: AbstractModel) -> None:
-    """Raises: UsageError that says why the tools of the code cannot work on this model."""
+    """Raises: UsageError if tools that need codes cannot work on this model; it says why."""
     model = coded(model)
     if not model.has_code:
-        message = f"{type(model.own).__name__} has only forward, so there is no code for this tool to work on."
+        message = f"{type(model.own).__name__} has only a forward method, so there is no code for this tool to use."
         raise UsageError("USAGE-CODE", message, fix="give the module encode and decode methods, and train it again")
     if model.z_size > MOST_NUMBERS:
-        message = f"a code of {model.z_size:,} numbers is too long for this tool; up to {MOST_NUMBERS:,} can be."
+        message = f"a code of {model.z_size:,} numbers is too long for this tool; it takes at most {MOST_NUMBERS:,}."
         raise UsageError("USAGE-CODE", message, fix="train with a smaller --z-size")
 
 
 def spread_rows(n: int, labels: np.ndarray | None, seed: int, most: int = MOST_CODES) -> np.ndarray:
-    """At most `most` of n rows, drawn evenly over the classes, in ascending order."""
+    """At most `most` of n row numbers, drawn evenly from the classes, in ascending order."""
     order = torch.randperm(n, generator=generator_for(seed, "latent")).numpy()
     return np.sort(evenly(order, labels, most))
 
 
 class Moments:
-    """Counts, means and covariances of codes that come in chunks, whole and by class, in float64."""
+    """Counts, means and covariances of codes that arrive in chunks, overall and by class, in float64."""
 
     def __init__(self, z_size: int, n_classes: int) -> None:
         self.n, self.origin = 0, np.zeros(z_size)
@@ -163,7 +163,7 @@ class Moments:
     def add(self, z: np.ndarray, labels: np.ndarray | None) -> None:
         z = z.astype(np.float64)
         if self.n == 0:
-            self.origin = z.mean(0)  # sums of squares far from zero would lose their digits
+            self.origin = z.mean(0)  # sums of squares far from zero lose precision
         z = z - self.origin
         self.n += len(z)
         self.total += z.sum(0)
@@ -180,7 +180,7 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Over all, divided by n - 1."""
+        """Covariance of all codes, divided by n - 1."""
         return (self.squares - np.outer(self.total, self.total) / self.n) / max(self.n - 1, 1)
 
     @property
@@ -190,7 +190,7 @@ class Moments:
 
     @property
     def class_covariance(self) -> np.ndarray:
-        """Pooled within the classes, divided by n less the number of classes that have samples."""
+        """Pooled within the classes, divided by n minus the number of classes that have samples."""
         there = self.class_counts > 0
         between = (self.totals[there] / self.class_counts[there, None]).T @ self.totals[there]
         freedom = self.class_counts.sum() - np.count_nonzero(there)

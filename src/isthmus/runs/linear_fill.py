@@ -1,6 +1,4 @@
-"""`LinearFill`: the best linear answer to gaps, what columns have to be by those that are there, from means and
-covariances alone.
-"""
+"""`LinearFill`: the best linear prediction of missing values from the known columns, by means and covariances alone."""
 
 from __future__ import annotations
 
@@ -12,16 +10,16 @@ from torch import Tensor
 
 from isthmus.data.batching.encoding import Encoding
 
-MOST_VALUES = 512  # of x: more are too many for a covariance that is inverted for every pattern of gaps
-# Added to each variance, of values that vary by about 1: names as 0 and 1 sum to 1, so that their covariance has no
-# inverse; ten times as much or as little changes the answers to hidden validation cells by less than chance.
+MOST_VALUES = 512  # of x: a larger covariance takes too long to invert for every pattern of gaps
+# Added to each variance, of values that vary by about 1. One-hot names sum to 1, so their covariance has no inverse.
+# Ten times as much or as little changes the answers for hidden validation cells by less than chance does.
 RIDGE = 0.01
 
 
 @dataclass(frozen=True)
 class LinearFill:
-    """`mean` (E,) and `covariance` (E, E) of the values of x that are no flags, of training rows; a pair of values
-    counts where both are there.
+    """`mean` (E,) and `covariance` (E, E) of the values of x that are not flags, from training rows. Each pair of
+    values uses the rows in which both are known.
     """
 
     mean: np.ndarray
@@ -29,7 +27,7 @@ class LinearFill:
 
     @classmethod
     def fit(cls, x: Tensor, encoding: Encoding) -> LinearFill | None:
-        """Of network input (N, D); None of too many columns."""
+        """Fits network input (N, D); None if there are too many values."""
         place, _ = _places(encoding)
         if len(place) > MOST_VALUES:
             return None
@@ -41,7 +39,7 @@ class LinearFill:
         return cls(mean, _positive(centered.T @ centered / both))
 
     def x_hat(self, x: Tensor, encoding: Encoding) -> Tensor:
-        """x (N, D) with its gaps filled: E[gap | what is there], as if all values were jointly normal.
+        """x (N, D) with its gaps filled by E[gap | known values], as if all values were jointly normal.
 
         Source: Anderson 2003, An introduction to multivariate statistical analysis, theorem 2.5.1.
         """
@@ -63,20 +61,20 @@ class LinearFill:
 
 
 def _places(encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:
-    """Which values of x are no flags, and the column of each."""
+    """The positions of the values of x that are not flags, and the column of each."""
     place = np.flatnonzero(~np.array(encoding.flags))
     return place, np.array(encoding.column_of)[place]
 
 
 def _values(x: Tensor, encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:
-    """Those values (N, E), and 1 where they are there, else 0."""
+    """Those values (N, E), and 1 where they are known, else 0."""
     place, column = _places(encoding)
     there = (~encoding.missing(x))[:, torch.from_numpy(column)]
     return x[:, torch.from_numpy(place)].double().numpy(), there.double().numpy()
 
 
 def _positive(matrix: np.ndarray) -> np.ndarray:
-    """The nearest symmetric matrix without negative eigenvalues, which pairs of other rows each may bring."""
+    """The nearest symmetric matrix without negative eigenvalues; covariances by pairs of columns can have some."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return vectors * np.maximum(values, 0) @ vectors.T
 

@@ -1,4 +1,4 @@
-"""`run.json`: the command, versions, hardware, seed and data of a run, so that it can be repeated and told apart."""
+"""`run.json`: the command, versions, hardware, seed and data of a run, so that it can be repeated and identified."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKAGES = ("torch", "numpy", "safetensors", "polars", "scikit-learn")
 
 
 def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, Any]:
-    """What is known before the first step."""
+    """The record as known before the first step."""
     data = digests(prepared.splits)
     return {
         "format": files.FORMAT,
@@ -46,13 +46,13 @@ def new_record(prepared: Prepared, command: Sequence[str] | None) -> dict[str, A
 
 
 def versions() -> dict[str, str]:
-    """Of isthmus, Python and the packages that numbers come from."""
+    """Versions of isthmus, Python and the packages that results depend on."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"isthmus": __version__, "python": platform.python_version(), "platform": sys.platform} | found
 
 
 def as_recorded(config: Config) -> dict[str, Any]:
-    """The settings as `run.json` holds them, beside `config.toml`, so that an edit of that file is noticed."""
+    """The settings as stored in `run.json`, so that an edit of `config.toml` is noticed."""
     return json.loads(json.dumps(files.finite_or_null(config.as_dict())))
 
 
@@ -69,12 +69,12 @@ def _digest(x: np.ndarray) -> dict[str, Any]:
 
 
 def data_fingerprint(digests_found: dict[str, dict[str, Any]]) -> str:
-    """SHA-256 of the `digests` of three sets: the same data in the same order gives the same words."""
+    """SHA-256 of the `digests` of three sets: the same data in the same order gives the same value."""
     return hashlib.sha256(json.dumps(digests_found, sort_keys=True).encode()).hexdigest()
 
 
 def hardware(prepared: Prepared) -> dict[str, Any]:
-    """What the run is computed on."""
+    """The hardware that the run uses."""
     device, threads = prepared.device, prepared.config.training.threads
     found = {
         "machine": platform.machine(),

@@ -1,4 +1,4 @@
-"""What a run keeps of its data so that a whole new set can be set beside it: levels of images, sizes of columns."""
+"""What a run keeps about its data so that a new data set can be compared: levels of images, sizes of columns."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from isthmus.runs.error_signals import ErrorSignals, error_signals
 from isthmus.training.prepared import Prepared
 
 PART = "set"
-MOST = 1_000  # samples that are looked at: a share of one half is known to 1.6 % then, in a fraction of a second
-MOST_ROWS = 10_000  # rows of the training part for the columns: their quantiles are known to half a percent then
-MOST_VALUES = 2**25  # fewer samples where they are large: 128 MB of float32
-# Of the pixels of an image: where black and white lie. Not the very ends, since a single dead pixel would be those.
+MOST = 1_000  # samples used: enough to know a share of one half to 1.6 %, in a fraction of a second
+MOST_ROWS = 10_000  # training rows used for the columns: enough to know their quantiles to half a percent
+MOST_VALUES = 2**25  # fewer samples are used if they are large: 128 MB of float32
+# Quantiles of the pixels of an image that count as black and white. Not 0 and 1, which one dead pixel would decide.
 DARK, LIGHT = 0.01, 0.99
 SIZES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the absolute values of a column
 
 
 class SetFacts(NamedTuple):
-    """Of validation images: `dark` and `light` (n,), between which 98 % of the pixels lie, as network input.
+    """For validation images: `dark` and `light` (n,), between which 98 % of the pixels lie, as network input.
 
-    Of the training rows of a table: quantiles `sizes` (5, D) of the absolute values of each column, its `mean` and
-    `deviation` (D,), in raw units. Of a denoiser: what noisy validation samples gave, `watched` errors and the `noisy`
-    ones that nothing was chosen by; both None for other models.
+    For the training rows of a table: quantiles `sizes` (5, D) of the absolute values of each column, its `mean` and
+    `deviation` (D,), in raw units. For a denoiser, results of noisy validation samples: `watched`, the errors of the
+    half that chose the best epoch, and `noisy`, those of the half that chose nothing; both None for other models.
     """
 
     dark: np.ndarray
@@ -47,7 +47,7 @@ class SetFacts(NamedTuple):
 
 
 def keep_set_facts(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
-    """Writes RUN/latent/set/ for a run that has just been trained."""
+    """Writes RUN/latent/set/ for a newly trained run."""
     splits, training = prepared.splits, prepared.config.training
     image = prepared.preprocess.is_image
     validation = splits.validation
@@ -65,7 +65,7 @@ def keep_set_facts(run_path: str | Path, prepared: Prepared, model: AbstractMode
 
 
 def set_facts(run_path: str | Path) -> SetFacts | None:
-    """What the run keeps; None for runs from before this was kept. Raises: ModelFileError where it is damaged."""
+    """What the run keeps; None for older runs. Raises: ModelFileError if it is damaged."""
     kept = Artifacts(run_path)
     if not kept.has(PART):
         return None
@@ -92,20 +92,20 @@ def spread(n: int, most: int) -> np.ndarray:
 
 
 def as_input(raw: np.ndarray, preprocess: Preprocess) -> Tensor:
-    """Network input (n, *shape) of at most 1,000 raw samples, evenly spaced; of fewer where one has many values."""
+    """Network input (n, *shape) of at most 1,000 raw samples, evenly spaced; fewer if a sample has many values."""
     rows = spread(len(raw), min(MOST, max(1, MOST_VALUES // preprocess.size)))
     return preprocess.to_x(torch.from_numpy(np.array(raw[rows])))
 
 
 def levels(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """(dark, light), both (n,), of images x (n, C, H, W): the first and the last hundredth of their pixels' values."""
+    """(dark, light), both (n,): the 1st and the 99th percentile of the pixel values of images x (n, C, H, W)."""
     pixels = np.sort(x.flatten(1).numpy(), axis=1)
     last = pixels.shape[1] - 1
     return pixels[:, round(DARK * last)], pixels[:, round(LIGHT * last)]
 
 
 def column_sizes(rows: np.ndarray) -> np.ndarray:
-    """Quantiles (5, D) of the absolute values of columns (N, D), in float64; NaN for one of nothing but gaps."""
+    """Quantiles (5, D) of the absolute values of columns (N, D), in float64; NaN for a column that is all gaps."""
     there = np.abs(np.asarray(rows, np.float64))
     empty = np.isnan(there).all(0)
     there[:, empty] = 0.0

@@ -1,4 +1,4 @@
-"""What state a run folder is in, and what becomes of one whose run failed before it had begun."""
+"""The state of a run folder, and the removal of one whose run failed before anything was trained."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from isthmus.wording import shell_word
 
 
 def has_begun(path: Path) -> bool:
-    """Whether anything trained is kept in the run folder."""
+    """Whether anything trained has been saved in the run folder."""
     return any(path.glob(f"{CHECKPOINT}/*")) or (path / MODEL).is_dir()
 
 
 @contextmanager
 def kept_if_begun(path: Path) -> Iterator[None]:
-    """Around a new run: if it fails before anything trained was saved, the folder is taken away again.
+    """Wraps a new run: if it fails before anything trained was saved, its folder is removed.
 
-    Only what a run writes before its first checkpoint is removed. A run that diverged stays: its record says why. So
-    does what somebody put in the place of the folder meanwhile.
+    Only files that a run writes before its first checkpoint are removed. A run that diverged stays: its record says
+    why. So does anything that somebody else put in the place of the folder in the meantime.
     """
     try:
         yield
@@ -34,7 +34,7 @@ def kept_if_begun(path: Path) -> Iterator[None]:
                 with suppress(OSError):
                     (path / name).unlink()
             for folder in (path / CHECKPOINT, path):
-                with suppress(OSError):  # there is something else in it, or the disk has failed
+                with suppress(OSError):  # it holds other files, or the disk has failed
                     folder.rmdir()
         raise
 
@@ -47,8 +47,8 @@ def _ended(path: Path) -> str | None:
 
 
 def damage(run: RunFolder) -> ModelFileError | None:
-    """What is wrong with the trained model of a run: a file missing, cut or changed; None where it is whole, or where
-    the run has not come so far as to have one."""
+    """What is wrong with the trained model of a run: a file is missing, truncated or changed. None if it is intact, or
+    if the run does not have a model yet."""
     folder = run.path / MODEL
     try:
         is_there = run.has_model
@@ -59,7 +59,7 @@ def damage(run: RunFolder) -> ModelFileError | None:
             return None
         config = shell_word(run.path / CONFIG)
         fix = f"use another copy of it, or train again with `isthmus train --config {config}`"
-        return ModelFileError("MODEL-MISSING", f"{run.path} was trained to its end, and {MODEL}/ is gone.", fix=fix)
+        return ModelFileError("MODEL-MISSING", f"{run.path} finished its training, but {MODEL}/ is gone.", fix=fix)
     try:
         files.steadily(folder, files.verify_folder)
     except ModelFileError as error:

@@ -1,4 +1,4 @@
-"""What the files of a run folder hold: record, metrics and history read, and checked before anybody works with them."""
+"""Reads and checks the files of a run folder: record, metrics and history."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 from isthmus.errors import IsthmusError, ModelFileError
 from isthmus.system import checksums, files, regular
 from isthmus.system.places import RECORD
+from isthmus.wording import counted
 
 CONFIG, METRICS, HISTORY, MODEL = "config.toml", "metrics.json", "history.csv", "model"
-JUDGED = ("data", "test", "baselines", "verdicts")  # of metrics.json: what everything that shows a run stands on
-WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)  # what comes of nulls and other types
+JUDGED = ("data", "test", "baselines", "verdicts")  # keys of metrics.json that every view of a run needs
+WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)  # raised by nulls and wrong types
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -24,35 +25,36 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """`metrics.json`, with the blocks that every command looks at. Raises: ModelFileError."""
+    """`metrics.json`, with the blocks that every command needs. Raises: ModelFileError."""
     metrics = _object(path)
     try:
         if missing := [key for key in JUDGED if key not in metrics]:
             raise ValueError(f"it has no {', '.join(map(repr, missing))}")
         shape = metrics["data"]["shape"]
         _expect(
-            isinstance(shape, list) and shape and all(type(n) is int for n in shape), "data.shape is no list of sizes"
+            isinstance(shape, list) and shape and all(type(n) is int for n in shape),
+            "data.shape is not a list of sizes",
         )
-        _expect(isinstance(metrics["test"], dict), "test holds no numbers by name")
-        _expect(all(isinstance(block, dict) for block in metrics["baselines"].values()), "baselines hold no numbers")
+        _expect(isinstance(metrics["test"], dict), "test is not an object of numbers")
+        _expect(all(isinstance(block, dict) for block in metrics["baselines"].values()), "baselines have no numbers")
         told = [(v["id"], v["level"], v["text"]) for v in metrics["verdicts"]]
-        _expect(all(isinstance(word, str) for words in told for word in words), "verdicts are no texts")
+        _expect(all(isinstance(word, str) for words in told for word in words), "verdicts are not text")
     except WRONG as error:
         raise checksums.unreadable(path, _in_words(error)) from None
     return metrics
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """`history.csv`, a dict an epoch; none before the first. Raises: ModelFileError that names the line."""
+    """`history.csv`, one dict per epoch; empty before the first. Raises: ModelFileError that names the line."""
     text = _text(path)
     line = 1
     try:
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         names = next(rows)
-        _expect("epoch" in names and len({*names}) == len(names), "its first line names no epoch, or a column twice")
+        _expect("epoch" in names and len({*names}) == len(names), "the header has no epoch column, or a column twice")
         history = []
         for line, cells in enumerate(rows, start=2):
-            _expect(len(cells) == len(names), f"{len(cells)} cells for {len(names)} columns")
+            _expect(len(cells) == len(names), f"{counted(len(cells), 'cell')} for {len(names)} columns")
             history.append(
                 {k: int(v) if k == "epoch" else float(v or "nan") for k, v in zip(names, cells, strict=True)}
             )
@@ -63,16 +65,16 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 
 def is_vouched(folder: Path) -> bool:
-    """Whether a manifest says of record, metrics and history, those that there are, that they are as written."""
+    """Whether a manifest confirms that record, metrics and history, if present, are as they were written."""
     found = [path for name in (RECORD, METRICS, HISTORY) if regular.is_file(path := folder / name)]
     return all(checksums.look(path)[1] for path in found)
 
 
 @contextmanager
 def blaming(folder: Path) -> Iterator[None]:
-    """Around work on a run: what fails because its files hold something else than isthmus writes is told as that.
+    """Wraps work on a run: an error caused by files with unexpected contents is reported as a bad file.
 
-    Only where no manifest vouches for them, as in runs of older versions: otherwise the mistake is ours.
+    Only if no manifest confirms the files, as in runs of older versions; otherwise the bug is in isthmus.
 
     Raises: ModelFileError that names the files.
     """
@@ -84,7 +86,7 @@ def blaming(folder: Path) -> Iterator[None]:
         if is_vouched(folder):
             raise
         names = " or ".join(str(path) for name in (METRICS, RECORD) if regular.is_file(path := folder / name))
-        message = f"{names} does not hold what isthmus writes there ({type(error).__name__}: {error})."
+        message = f"{names} does not have the contents that isthmus writes ({type(error).__name__}: {error})."
         raise ModelFileError("RUN-FILE", message, fix="use another copy of the run") from error
 
 
@@ -92,9 +94,9 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         value = regular.parse_json(checksums.read_bytes(path))
         if not isinstance(value, dict):
-            raise ValueError("it holds no object")
+            raise ValueError("it is not a JSON object")
         version = value.get("format", 0)
-        _expect(type(version) is int, "its format is no number")
+        _expect(type(version) is int, "its format is not an integer")
     except ValueError as error:
         raise checksums.unreadable(path, error) from None
     files.refuse_newer(path, version, value.get("versions"))
@@ -114,7 +116,7 @@ def _expect(fine: object, otherwise: str) -> None:
 
 
 def _in_words(error: Exception) -> Exception:
-    return error if isinstance(error, ValueError) else ValueError("a part of it is missing, or of another type")
+    return error if isinstance(error, ValueError) else ValueError("a part of it is missing or has the wrong type")
 
 
 __all__ = ["CONFIG", "HISTORY", "METRICS", "MODEL", "RECORD", "blaming", "is_vouched", "read_history"]

@@ -1,4 +1,4 @@
-"""The data that a run was trained on, read once more."""
+"""Reads the data that a run was trained on again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus.training.prepared import IN_MEMORY, Prepared
 
 
 class ReadOnce:
-    """Data of runs that are looked at together: read once for all that name the same and divide it alike."""
+    """Data of several runs: read once for all runs with the same data settings and seed."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Splits] = {}
@@ -37,25 +37,27 @@ def read_again(
     preprocess: Preprocess,
     read: ReadOnce | None = None,
 ) -> Prepared:
-    """Settings and data of a finished run, as they were when it began; the model's own preprocessing.
+    """Settings and data of a finished run, as they were when it started, with the model's own preprocessing.
 
-    `read`: what several runs share.
+    `read`: a reader that several runs share.
 
-    Raises: DataError if the data was handed over in memory, cannot be read any more, or has changed.
+    Raises: DataError if the data was passed in memory, can no longer be read, or has changed.
     """
     source = IN_MEMORY if config.data.target == IN_MEMORY else config.data.source
-    config = replace(config, training=replace(config.training, device="auto"))  # that of its training may be elsewhere
+    config = replace(
+        config, training=replace(config.training, device="auto")
+    )  # this machine may not have the original device
     if source == IN_MEMORY:
-        message = f"{run_path} was trained on data in memory, which is not kept with it."
+        message = f"{run_path} was trained on data in memory, which was not saved."
         raise DataError("DATA-GONE", message, fix="train with a path or a name, so that the data can be read again")
     try:
         splits = (read or ReadOnce())(config)
     except IsthmusError as error:
-        message = f"the data that {run_path} was trained on cannot be read any more: {error.message}"
-        raise DataError("DATA-GONE", message, fix=f"bring {source} back to where it was") from None
+        message = f"the data that {run_path} was trained on can no longer be read: {error.message}"
+        raise DataError("DATA-GONE", message, fix=f"put {source} back where it was") from None
     if record.get("data", digests(splits)) != digests(splits):  # early runs have no such record
-        message = f"{source} is not what {run_path} was trained on; it has changed since."
-        raise DataError("DATA-CHANGED", message, fix="bring the old data back, or train again")
+        message = f"{source} has changed since {run_path} was trained on it."
+        raise DataError("DATA-CHANGED", message, fix="restore the old data, or train again")
     return replace(prepare.prepare(config, splits), preprocess=preprocess)
 
 

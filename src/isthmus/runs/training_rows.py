@@ -1,4 +1,4 @@
-"""The training samples of a run as numbers, kept so that scoring recognizes them without reading the data again."""
+"""Hashes of the training samples of a run, so that scoring recognizes them without reading the data again."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
 from isthmus.runs.artifacts import Artifacts
 
-ROUNDED = 0.05  # of a step: what single precision or six decimals leave of a value of 16 bits or of 8
+ROUNDED = 0.05  # of a step: the rounding error of single precision or six decimals in a 16-bit or 8-bit value
 PART = "training_rows"
 
 
 class TrainingRows(NamedTuple):
-    """`numbers` (N,) uint64 of the training samples, and the `shape` and `dtype` of one."""
+    """`numbers` (N,) uint64, the hashes of the training samples, and the `shape` and `dtype` of a sample."""
 
     numbers: np.ndarray
     shape: tuple[int, ...]
     dtype: np.dtype
 
     def holds(self, x: np.ndarray) -> np.ndarray:
-        """Which raw samples x (M, *shape) were trained on, (M,) bool."""
+        """Whether each raw sample of x (M, *shape) was trained on, (M,) bool."""
         if x.shape[1:] != self.shape:
             return np.zeros(len(x), bool)
         same, exact = _in_type(x, self.dtype) if len(self.shape) == 3 else (x, np.ones(len(x), bool))
@@ -33,14 +33,14 @@ class TrainingRows(NamedTuple):
 
 
 def _in_type(x: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Images (M, C, H, W) in another type of the same range, and which of them fit there exactly, (M,) bool.
+    """Images (M, C, H, W) converted to another dtype, and whether each is exact in it, (M,) bool.
 
-    White is 255, 65,535, or 1 in floats, so a picture may be kept in any of them.
+    White is 255, 65,535, or 1 in floats, so the same picture can be stored in any of these types.
     """
     full, wanted = (FULL.get(str(kind), 1) for kind in (x.dtype, dtype))
     if full == wanted:
         return x, np.ones(len(x), bool)
-    values = np.nan_to_num(x.astype(np.float64) * (wanted / full), nan=-1.0, posinf=-1.0, neginf=-1.0)  # no picture's
+    values = np.nan_to_num(x.astype(np.float64) * (wanted / full), nan=-1.0, posinf=-1.0, neginf=-1.0)  # not a pixel
     if dtype.kind == "f":
         return values.astype(dtype), np.ones(len(x), bool)
     whole = values.round()
@@ -50,16 +50,16 @@ def _in_type(x: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
 
 
 def keep_training_rows(run_path: str | Path, train: Samples) -> None:
-    """Writes RUN/latent/training_rows/ for a run that has just been trained: 8 bytes a sample."""
+    """Writes RUN/latent/training_rows/ for a newly trained run: 8 bytes per sample."""
     about = {"shape": list(train.shape), "dtype": train.x.dtype.str}
-    # Whatever the weights: a run goes on with the data that it began with.
+    # This does not depend on the weights: a run never changes its data.
     Artifacts(run_path).put(PART, about, {"numbers": train.numbers.view(np.int64)})
 
 
 def training_rows(run_path: str | Path) -> TrainingRows | None:
-    """What the run keeps of its training samples; None for runs from before this was kept.
+    """The hashes saved with the run; None for older runs.
 
-    Raises: ModelFileError where it is damaged.
+    Raises: ModelFileError if they are damaged.
     """
     kept = Artifacts(run_path)
     if not kept.has(PART):

@@ -122,7 +122,7 @@ def test_fault_144_data_that_is_gone_is_told(fresh: Run, tmp_path: Path) -> None
     source = Path(_source(fresh))
     moved = source.rename(source.with_name("moved.csv"))
     try:
-        with pytest.raises(UsageError, match=r"the training data is needed: .* cannot be read any more"):
+        with pytest.raises(UsageError, match=r"the training data is needed: .* can no longer be read"):
             score_table.score(fresh, new, tmp_path / "s.csv", false_alarms=0.02)
     finally:
         moved.rename(source)

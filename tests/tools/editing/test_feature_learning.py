@@ -157,7 +157,7 @@ def test_fault_87_features_of_a_run_that_was_trained_on_are_left_out_of_the_list
     with pytest.raises(ModelFileError, match="'more a' was learned with other weights than") as caught:
         Run(opened.path).edit(tiny.table(3), add="more a")
     assert "isthmus feature learn" in str(caught.value.fix)
-    with pytest.raises(FolderInUseError, match="was trained on while latent/features/more b was made"):
+    with pytest.raises(FolderInUseError, match="was trained further while latent/features/more b was being made"):
         feature_learning.learn(opened, "more b", {"column": "b"})
     feature_learning.learn(Run(opened.path), "more a", {"column": "a"})
     assert [f.name for f in directions.learned(Run(opened.path))] == ["more a"]

@@ -83,7 +83,7 @@ def test_a_moved_run_without_its_data_still_draws(clouds: Run, tmp_path: Path) -
     config = (run.path / "config.toml").read_text()
     (run.path / "config.toml").write_text(config.replace("table.csv", "gone.csv"))
     np.testing.assert_array_equal(draw_samples(run, 5, of="b").x, draw_samples(clouds, 5, of="b").x)
-    with pytest.raises(DataError, match="cannot be read any more"):
+    with pytest.raises(DataError, match="can no longer be read"):
         _ = run.prepared
 
 
