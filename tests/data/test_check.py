@@ -265,7 +265,7 @@ def test_fault_an_image_with_a_hidden_name_is_not_left_out_without_a_word(tmp_pa
     assert found.train is not None
     assert found.train.n == 2
     assert [n for n in found.notes if "hidden" in n] == [
-        "1 image with a hidden name left out, e.g. ..hidden.png; rename to have it read."
+        "1 image with a hidden name left out, e.g. ..hidden.png; rename hidden images to read them."
     ]
 
 
@@ -304,4 +304,4 @@ def test_fault_36_the_size_that_mixed_images_are_looked_at_is_told_as_no_size_of
     assert findings.problems[0].problems[1] == "3 x 3: 1 image, e.g. b/1.png"
     asked = check(tmp_path, DataConfig(resize="6x6"))
     assert said(asked, "samples") == ["3 gray images of 6 x 6 pixels"]
-    assert "1 image brought to 6 x 6 pixels (height x width)." in asked.notes
+    assert "1 image resized to 6 x 6 pixels (height x width)." in asked.notes

@@ -180,5 +180,5 @@ def test_fault_33_a_run_lists_all_files_that_were_skipped(digits: tiny.Digits, t
     run = isthmus.train(folder, out=tmp_path / "b", skip_bad_files=True, **SMALL | {"epochs": 1, "show": said})
     listed = (run.path / "skipped.txt").read_text().splitlines()
     assert [line.partition(" ")[0] for line in listed] == [f"cut{i:02}.png" for i in range(12)]
-    assert all("is damaged or cut" in line for line in listed)
+    assert all("is damaged or truncated" in line for line in listed)
     assert any(line.endswith("skipped.txt") and "(12)" in line for line in said.lines)

@@ -33,15 +33,15 @@ def offered(path: Path, network: str = "auto", **data: str) -> str:
 
 def test_fault_136_only_sizes_that_the_network_takes_are_offered(tmp_path: Path) -> None:
     path = folder(tmp_path / "p", (12, 90), (12, 90), (14, 200), (12, 90))
-    assert offered(path).startswith("pass --resize 9x64 to bring all to one size, --crop 12x64 ")
-    assert offered(path, "conv") == "pass --resize 16x64 to bring all to one size"
+    assert offered(path).startswith("pass --resize 9x64 to resize all to one size, --crop 12x64 ")
+    assert offered(path, "conv") == "pass --resize 16x64 to resize all to one size"
 
 
 def test_fault_136_for_validation_images_the_size_of_the_training_is_offered(tmp_path: Path) -> None:
     train = folder(tmp_path / "train", *[(20, 24)] * 5)
     other = folder(tmp_path / "other", (30, 30), (24, 20))
     fix = offered(train, validation=str(other))
-    assert fix == "pass --resize 20x24 to bring all to one size, that of the training images"
+    assert fix == "pass --resize 20x24 to resize all to one size, that of the training images"
 
 
 def test_fault_136_a_size_that_memory_does_not_hold_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,7 +210,7 @@ def _difference(pairs: Samples, options: DataConfig) -> Difference:
 
 
 def _as_if(notes: list[str]) -> list[str]:
-    return [re.sub(r" brought to (\d+ x \d+ pixels)", r" resized to \1 for this picture", n) for n in notes]
+    return [re.sub(r" resized to (\d+ x \d+ pixels)", r" resized to \1 for this picture", n) for n in notes]
 
 
 def _read_leniently(

@@ -57,7 +57,7 @@ def test_fault_05_npy_shorter_or_longer_than_its_header(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"promises 338 bytes .* has 337, so it was cut"):
         read_npy(path, OPTIONS)
     path.write_bytes(whole + b"xy")
-    with pytest.raises(DataError, match="bytes follow after the 338"):
+    with pytest.raises(DataError, match="more bytes follow the 338"):
         read_npy(path, OPTIONS)
     assert len(read_npy(path, DataConfig(allow_trailing=True))) == 5
 
@@ -96,13 +96,13 @@ def test_samples_with_worded_labels(tmp_path: Path, names: tuple[str, str]) -> N
 def test_positional_arrays_and_a_lone_one(tmp_path: Path) -> None:
     two = read_npz(npz(tmp_path / "a.npz", arr_0=IMAGES, arr_1=np.arange(5)), OPTIONS).train
     assert two.classes == ("0", "1", "2", "3", "4")
-    assert "arr_1, one value a sample of arr_0, is taken as the labels" in two.notes[0]
+    assert "arr_1 has one value per sample of arr_0 and is used as the labels" in two.notes[0]
     assert len(read_npz(npz(tmp_path / "b.npz", faces=IMAGES), OPTIONS).train) == 5
 
 
 def test_fault_28_several_arrays_and_no_choice(tmp_path: Path) -> None:
     path = npz(tmp_path / "a.npz", a=IMAGES, b=IMAGES[:3], c=np.zeros(2))
-    with pytest.raises(DataError, match="holds 3 arrays, and nothing says which are the samples") as e:
+    with pytest.raises(DataError, match="holds 3 arrays, and it is unclear which one holds the samples") as e:
         read_npz(path, OPTIONS)
     assert e.value.problems == ("a: 5 x 6 x 7, uint8", "b: 3 x 6 x 7, uint8", "c: 2, float64")
     assert e.value.fix == "pass --key a or --key b or --key c"

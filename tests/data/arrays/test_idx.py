@@ -128,11 +128,11 @@ def test_fault_01_label_file_passed_as_images(tmp_path: Path, images: Path) -> N
 def test_fault_02_header_empty_or_cut(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a is empty \(0 bytes\)"):
         read_idx(written(tmp_path / "a", b""), OPTIONS)
-    with pytest.raises(DataError, match="file has 9 bytes, an IDX image header needs 16"):
+    with pytest.raises(DataError, match="file has 9 bytes, but an IDX image header needs 16"):
         read_idx(written(tmp_path / "b", idx_bytes(IMAGES)[:9]), OPTIONS)
-    with pytest.raises(DataError, match="file has 2 bytes, an IDX image header needs 16"):
+    with pytest.raises(DataError, match="file has 2 bytes, but an IDX image header needs 16"):
         read_idx(written(tmp_path / "c", b"\0\0"), OPTIONS)
-    with pytest.raises(DataError, match=r"is no IDX file: its magic number is 1633837924"):
+    with pytest.raises(DataError, match=r"is not an IDX file: its magic number is 1633837924"):
         read_idx(written(tmp_path / "d", b"abcdefgh"), OPTIONS)
     with pytest.raises(DataError, match="its header says 0 x 4 x 5, so it holds no images"):
         read_idx(written(tmp_path / "e", idx_bytes(IMAGES[:0])), OPTIONS)
@@ -148,7 +148,7 @@ def test_fault_03_shorter_than_the_header_says(tmp_path: Path, name: str) -> Non
 @pytest.mark.parametrize("name", ["a", "a.gz"])
 def test_fault_04_trailing_bytes(tmp_path: Path, name: str) -> None:
     path = written(tmp_path / name, idx_bytes(IMAGES) + b"xyz")
-    with pytest.raises(DataError, match="follow after the 216 that its header promises") as e:
+    with pytest.raises(DataError, match="follow the 216 that its header declares") as e:
         read_idx(path, OPTIONS)
     assert "--allow-trailing" in str(e.value.fix)
     samples = read_idx(path, DataConfig(allow_trailing=True))
@@ -185,7 +185,7 @@ def test_fault_06_cut_gzip(tmp_path: Path) -> None:
 def test_fault_09_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     bomb = bytes([0, 0, 8, 3]) + struct.pack(">3I", 10, 4, 5) + bytes(20_000_000)
     path = written(tmp_path / "bomb.gz", bomb)
-    with pytest.raises(DataError, match="bytes follow after the 216"):
+    with pytest.raises(DataError, match="bytes follow the 216"):
         read_idx(path, OPTIONS)
 
 

@@ -60,14 +60,14 @@ def test_windows_as_a_table() -> None:
 
 
 def test_shape_that_contradicts_the_images() -> None:
-    with pytest.raises(DataError, match="holds images of 8x9x1 already, but --shape 9x8"):
+    with pytest.raises(DataError, match="already holds images of 8x9x1, but --shape 9x8"):
         samples(IMAGES, shape="9x8")
     assert samples(IMAGES, shape="8x9").shape == (1, 8, 9)
 
 
 @pytest.mark.parametrize("array", [np.zeros(5), np.zeros((0, 4)), np.zeros((1, 2, 3, 4, 5)), 3.0])
 def test_shapes_that_fit_nothing(array: object) -> None:
-    with pytest.raises(DataError, match="x has the shape"):
+    with pytest.raises(DataError, match="x has shape"):
         samples(array)
 
 
@@ -75,7 +75,7 @@ def test_shapes_that_fit_nothing(array: object) -> None:
     ("array", "words"),
     [
         (np.zeros((2, 2), complex), "complex numbers"),
-        (np.array([["a", "b"]]), "texts"),
+        (np.array([["a", "b"]]), "strings"),
         (np.array([[{}, 1]], object), "Python objects"),
     ],
 )
@@ -107,7 +107,7 @@ def test_fault_15_infinite_values_are_bad() -> None:
 
 
 def test_nothing_left() -> None:
-    with pytest.raises(DataError, match="no row is left"):
+    with pytest.raises(DataError, match="no rows are left"):
         samples(np.full((2, 2), np.nan), missing="drop")
 
 

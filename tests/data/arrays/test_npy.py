@@ -39,7 +39,7 @@ def test_what_numpy_saved(dtype: str, order: str) -> None:
     ("array", "words"),
     [
         (np.array([{}], object), "holds Python objects"),
-        (np.array(["a"]), "holds texts"),
+        (np.array(["a"]), "holds strings"),
         (np.zeros(2, complex), "holds complex numbers"),
         (np.zeros(2, "M8[s]"), "holds dates"),
         (np.zeros(2, "m8[s]"), "holds time spans"),
@@ -75,7 +75,7 @@ def test_cut_and_trailing() -> None:
     whole = saved(np.arange(10))
     with pytest.raises(DataError, match="so it was cut"):
         loaded(whole[:-1], most_bytes=1000)
-    with pytest.raises(DataError, match="bytes follow after the 208") as e:
+    with pytest.raises(DataError, match="more bytes follow the 208") as e:
         loaded(whole + b"x")
     assert "--allow-trailing" in str(e.value.fix)
     np.testing.assert_array_equal(loaded(whole + b"x", allow_trailing=True), np.arange(10))
@@ -98,5 +98,5 @@ def test_changed_bytes_give_an_error_or_an_array(data: st.DataObject) -> None:
 def test_masked_values_become_nan_and_ragged_lists_are_refused() -> None:
     np.testing.assert_array_equal(plain(np.ma.masked_equal([1, 2, 3], 2)), [1, np.nan, 3])
     np.testing.assert_array_equal(plain(np.ma.array([1, 2])), [1, 2])
-    with pytest.raises(DataError, match="the values make no array"):
+    with pytest.raises(DataError, match="the values do not form an array"):
         plain([[1, 2], [3]])

@@ -26,7 +26,7 @@ def test_no_band_is_ever_dropped(tmp_path: Path, bands: int, planar: str) -> Non
     tifffile.imwrite(tmp_path / "a.tif", np.ascontiguousarray(given), planarconfig=planar, **settings)
     np.testing.assert_array_equal(read_images(tmp_path, DataConfig()).x[0], x)
     Image.fromarray(np.zeros((10, 14), np.uint8)).save(tmp_path / "gray.png")
-    with pytest.raises(DataError, match=f"different numbers of bands: 1 image of 1 band, 1 image of {bands} bands"):
+    with pytest.raises(DataError, match=f"different numbers of bands: 1 image with 1 band, 1 image with {bands} bands"):
         read_images(tmp_path, DataConfig())
 
 

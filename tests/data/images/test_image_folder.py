@@ -94,7 +94,7 @@ def test_fault_33_truncated_images_are_all_listed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="13 of 15 files under") as caught:
         read_images(tmp_path, OPTIONS)
     assert len(caught.value.problems) == 13
-    assert re.match(r"0\.png is damaged or cut: .*truncated", caught.value.problems[0])
+    assert re.match(r"0\.png is damaged or truncated: .*truncated", caught.value.problems[0])
     assert "… and 3 more" in str(caught.value)
     assert "--skip-bad-files (2 images would be left)" in (caught.value.fix or "")
 
@@ -109,7 +109,7 @@ def test_fault_33_skip_bad_files_keeps_the_good_ones(tmp_path: Path) -> None:
     assert samples.labels is not None
     assert samples.labels.tolist() == [0, 1]
     np.testing.assert_array_equal(samples.x, np.stack([noisy[None]] * 2))
-    assert samples.notes[-1].startswith("1 file left out: a/2.png is damaged or cut")
+    assert samples.notes[-1].startswith("1 file left out: a/2.png is damaged or truncated")
 
 
 def test_fault_34_empty_and_foreign_files(tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_fault_34_empty_and_foreign_files(tmp_path: Path) -> None:
     assert caught.value.code == "DATA-FILE"
     assert caught.value.exit_code == 3
     assert caught.value.problems == (
-        "drawing.png is not an image of a format that is read (it is SVG)",
+        "drawing.png is not an image in a supported format (it is SVG)",
         "empty.png is empty (0 bytes)",
-        "readme.txt is not an image of a format that is read (it starts with b'words')",
-        "text.png is not an image of a format that is read (it starts with b'not an i')",
+        "readme.txt is not an image in a supported format (it starts with b'words')",
+        "text.png is not an image in a supported format (it starts with b'not an i')",
     )
     assert len(read_images(tmp_path, DataConfig(skip_bad_files=True))) == 1
 
@@ -147,7 +147,7 @@ def test_fault_34_broken_link_and_pipe_do_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(DataError, match="3 of 4 files") as caught:
         read_images(tmp_path, OPTIONS)
-    assert caught.value.problems[0] == "link.png is a link to a file that is not there"
+    assert caught.value.problems[0] == "link.png is a link to a file that does not exist"
     assert caught.value.problems[1] == "pipe.png is not a file"
 
 
@@ -158,9 +158,7 @@ def test_fault_35_bomb_is_refused_from_its_header(tmp_path: Path, side: int) -> 
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + PIXELS
     )
-    with pytest.raises(
-        DataError, match=r"declares .* pixels; at most 268,435,456 are read \(--max-pixels \d+ reads it\)"
-    ):
+    with pytest.raises(DataError, match=r"declares .* pixels; the limit is 268,435,456 \(--max-pixels \d+ raises it\)"):
         read_images(path, OPTIONS)
 
 
@@ -170,14 +168,14 @@ def test_fault_35_the_limit_of_pixels_may_be_set(tmp_path: Path) -> None:
     assert len(read_images(path, DataConfig(max_pixels=n))) == 1
     with pytest.raises(DataError) as caught:
         read_images(path, DataConfig(max_pixels=n - 1))
-    assert f"at most {n - 1} are read (--max-pixels {n} reads it)" in str(caught.value)
+    assert f"the limit is {n - 1} (--max-pixels {n} raises it)" in str(caught.value)
     assert Image.MAX_IMAGE_PIXELS == 89_478_485  # Pillow's own limit is back
 
 
 def test_fault_35_only_listed_formats_are_opened(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(GRAY).save(path, format="PPM")  # valid for Pillow, not on our list
-    with pytest.raises(DataError, match="not an image of a format that is read"):
+    with pytest.raises(DataError, match="not an image in a supported format"):
         read_images(path, OPTIONS)
 
 
@@ -189,7 +187,7 @@ def test_fault_36_mixed_sizes_are_counted_with_examples(tmp_path: Path) -> None:
         read_images(tmp_path, OPTIONS)
     assert caught.value.problems == ("3 x 4: 3 images, e.g. a.png, b.png", "3 x 9: 1 image, e.g. wide.png")
     assert caught.value.fix == (
-        "pass --resize 3x4 to bring all to one size, --crop 3x4 to cut out the middle of each, or --patches 3x4 to cut "
+        "pass --resize 3x4 to resize all to one size, --crop 3x4 to keep the center of each, or --patches 3x4 to cut "
         "each into pieces"
     )
 
@@ -200,7 +198,7 @@ def test_resize_brings_all_to_one_size(tmp_path: Path) -> None:
     samples = read_images(tmp_path, DataConfig(resize="6x5"))
     expected = np.stack([np.full((1, 6, 5), value, np.uint8) for value in (77, 200)])
     np.testing.assert_array_equal(samples.x, expected)  # a flat image stays flat at every size
-    assert samples.notes == ("2 images brought to 6 x 5 pixels (height x width); 2 of them out of proportion.",)
+    assert samples.notes == ("2 images resized to 6 x 5 pixels (height x width); this distorts 2 of them.",)
 
 
 def test_resize_keeps_16_bits_and_equals_pillow(tmp_path: Path) -> None:
@@ -232,9 +230,7 @@ def test_fault_37_eight_and_sixteen_bits_are_scaled_by_range(tmp_path: Path) -> 
     samples = read_images(tmp_path, OPTIONS)
     assert samples.x.dtype == np.uint16
     assert (samples.x == 65535).all()
-    assert samples.notes == (
-        "Images by mode: 1 gray, 1 16-bit gray; all are read as gray of 16 bits, scaled by range.",
-    )
+    assert samples.notes == ("Images by mode: 1 gray, 1 16-bit gray; all are read as 16-bit gray, scaled by range.",)
 
 
 def test_fault_37_sixteen_bit_color_keeps_sixteen_bits(tmp_path: Path) -> None:
@@ -315,7 +311,9 @@ def test_fault_38_frames_first_or_all(tmp_path: Path) -> None:
     save(tmp_path, "b.png", np.full((2, 3), 40, np.uint8))
     first = read_images(tmp_path, OPTIONS)
     assert first.x[:, 0, 0, 0].tolist() == [10, 40]
-    assert first.notes == ("1 file with several frames or pages; the first is read (--frames all reads every one).",)
+    assert first.notes == (
+        "1 file with several frames or pages; only the first is read (--frames all reads every one).",
+    )
     every = read_images(tmp_path, DataConfig(frames="all"))
     assert every.x[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
     assert every.ids == ("a.tif#0", "a.tif#1", "a.tif#2", "b.png")
@@ -360,7 +358,7 @@ def test_fault_39_nested_folders_are_stated(tmp_path: Path) -> None:
     save(tmp_path, "dogs/2.png", GRAY)
     samples = read_images(tmp_path, OPTIONS)
     assert samples.classes == ("cats", "dogs")
-    assert samples.notes == ("Files lie up to 2 folders deep; the first sub-folder is the class.",)
+    assert samples.notes == ("Files are nested up to 2 folders deep; the first sub-folder is the class.",)
 
 
 def test_fault_39_images_beside_sub_folders_make_no_classes(tmp_path: Path) -> None:
@@ -368,7 +366,7 @@ def test_fault_39_images_beside_sub_folders_make_no_classes(tmp_path: Path) -> N
         save(tmp_path, name, GRAY)
     samples = read_images(tmp_path, OPTIONS)
     assert samples.labels is None
-    assert samples.notes == ("1 image beside the sub-folders, so these are not taken as classes.",)
+    assert samples.notes == ("1 image found next to the sub-folders, so these are not used as classes.",)
 
 
 def test_fault_39_a_text_beside_sub_folders_takes_no_class_away(tmp_path: Path) -> None:
@@ -387,7 +385,7 @@ def test_fault_39_symlink_loop_is_left(tmp_path: Path) -> None:
     (tmp_path / "more").symlink_to(tmp_path / "dogs")  # no loop: read as it stands
     samples = read_images(tmp_path, OPTIONS)
     assert samples.ids == ("cats/1.png", "dogs/1.png", "more/1.png")
-    assert samples.notes == ("The link cats/again leads back to a folder above it and is not followed.",)
+    assert samples.notes == ("The link cats/again points back to a folder above it and is not followed.",)
 
 
 def test_fault_41_names_that_differ_only_by_case_are_told(tmp_path: Path) -> None:

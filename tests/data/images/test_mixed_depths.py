@@ -33,7 +33,7 @@ def folder(path: Path, *most: int) -> Path:
 def test_fault_170_twelve_bits_among_bytes_are_told(read, tmp_path: Path) -> None:
     notes = read(folder(tmp_path, 255, 255, 4095, 255), DataConfig()).notes
     (told,) = [note for note in notes if "nearly black" in note]
-    assert told.startswith("1 of 4 images holds 16 bits and no value above 4,095, e.g. 2.png: ")
+    assert told.startswith("1 of 4 images has 16 bits but no value above 4,095, e.g. 2.png: ")
     assert "multiply their values by 16" in told
     assert told in check(tmp_path).notes
 
@@ -55,7 +55,7 @@ def test_fault_170_floats_of_another_range_beside_bytes_are_refused(dtype: type,
     tifffile.imwrite(folder(tmp_path, 255, 255) / "ct.tif", RNG.uniform(-1000, 700, SHAPE).astype(dtype))
     with pytest.raises(DataError, match="1 of 3 files") as refused:
         read_images(tmp_path, DataConfig())
-    assert "images of floats or 32 bits beside others must stay within 0 to 1" in refused.value.problems[0]
+    assert "float or 32-bit images next to others must stay within 0 to 1" in refused.value.problems[0]
     assert len(read_images(tmp_path, DataConfig(skip_bad_files=True)).x) == 2  # as the fix says
 
 

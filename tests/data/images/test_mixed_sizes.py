@@ -54,9 +54,9 @@ def test_proportions_are_kept_as_far_as_whole_pixels_allow() -> None:
 def test_what_does_not_fit_is_not_offered_and_never_is_nothing_offered() -> None:
     error = MixedSizes("m", 1, ways_for(Counter({(640, 64): 3, (8, 8): 1})), [])
     error.offer_what(lambda shape: min(shape[1:]) >= LEAST_SIDE)
-    assert error.fix == "pass --resize 64x16 to bring all to one size"
+    assert error.fix == "pass --resize 64x16 to resize all to one size"
     error.offer_what(lambda shape: False)
-    assert error.fix == "pass --resize 64x16 to bring all to one size"
+    assert error.fix == "pass --resize 64x16 to resize all to one size"
 
 
 def test_the_least_side_is_that_of_convolutions() -> None:
@@ -68,6 +68,6 @@ def test_fault_136_damaged_files_and_several_sizes_are_answered_by_one_command(t
     (tmp_path / "empty.png").touch()
     with pytest.raises(DataError, match="1 of 4 files") as caught:
         read_images(tmp_path, DataConfig())
-    fix = "pass --skip-bad-files (3 images would be left, of 2 sizes: add --resize 30x20), or remove these files"
+    fix = "pass --skip-bad-files (3 images would be left, in 2 sizes: also pass --resize 30x20), or remove these files"
     assert caught.value.fix == fix
     assert len(read_images(tmp_path, DataConfig(skip_bad_files=True, resize="30x20"))) == 3

@@ -46,7 +46,7 @@ def test_fault_137_what_is_offered_gives_the_shape_wanted(given: tuple[int, ...]
 
 @pytest.mark.parametrize(("given", "wanted"), [((12, 6, 6), (3, 6, 6)), ((2, 8, 8), (1, 6, 6)), ((3, 6, 6), (4, 6, 6))])
 def test_fault_137_no_option_is_offered_that_does_not_help(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    assert fix_for_model(given, wanted).startswith(f"name images with {wanted[0]} channel")
+    assert fix_for_model(given, wanted).startswith(f"pass images with {wanted[0]} channel")
 
 
 def test_fault_137_two_sets_are_made_alike_by_the_options_offered() -> None:

@@ -124,7 +124,7 @@ def test_fault_157_a_cut_stack_is_never_taken_for_a_shorter_one(bigtiff: bool, t
     refuse_cut(tmp_path / "a.tif")
     for at in range(10, len(whole) - 1, 97):
         (tmp_path / "b.tif").write_bytes(whole[:at])
-        with pytest.raises(OSError, match=r"behind the end|the file has|the file ends|truncated"):
+        with pytest.raises(OSError, match=r"past the end|the file has|the file ends|truncated"):
             list(Photograph(tmp_path / "b.tif").frames())
 
 
@@ -136,7 +136,7 @@ def test_fault_157_pages_that_go_round_in_a_circle_are_told(tmp_path: Path) -> N
     n = int.from_bytes(data[last : last + 2], "little")
     data[last + 2 + 12 * n : last + 6 + 12 * n] = first.to_bytes(4, "little")
     (tmp_path / "b.tif").write_bytes(data)
-    with pytest.raises(OSError, match="page 4 is an earlier one again"):
+    with pytest.raises(OSError, match="page 4 points back to an earlier page"):
         refuse_cut(tmp_path / "b.tif")
 
 
@@ -155,7 +155,7 @@ def test_fault_169_colors_that_are_not_read_are_never_taken_for_red_green_and_bl
     about: Any = {"photometric": color, "bigtiff": True}
     tifffile.imwrite(tmp_path / "a.tif", RNG.integers(0, 200, shape).astype(dtype), **about)
     for read in (look, Photograph):
-        with pytest.raises(Unreadable, match=f"(?i)is a TIFF of .*{color}.* save it as RGB or gray"):
+        with pytest.raises(Unreadable, match=f"(?i)is a TIFF in .*{color}.* save it as RGB or gray"):
             read(tmp_path / "a.tif")
 
 
@@ -178,5 +178,5 @@ def test_fault_169_colors_of_a_later_page_are_not_taken_for_others(tmp_path: Pat
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for color in ("rgb", "cielab"):
             file.write(RNG.integers(0, 200, (9, 13, 3), dtype=np.uint16), photometric=color, metadata=None)
-    with pytest.raises(Unreadable, match="is a TIFF of CIELab"):
+    with pytest.raises(Unreadable, match="is a TIFF in an unsupported form of CIELab"):
         list(Photograph(tmp_path / "a.tif").frames())

@@ -29,7 +29,7 @@ def test_gray_as_pillow_has_it() -> None:
     expected = np.stack([np.asarray(Image.fromarray(p.transpose(1, 2, 0)).convert("L")) for p in RGBA[:, :3]])
     assert found.x.dtype == np.uint8
     assert abs(found.x[:, 0].astype(int) - expected).max() <= 1  # Pillow's weights are fixed-point numbers
-    assert found.notes == ("x: color is turned to gray.",)
+    assert found.notes == ("x: color is converted to gray.",)
 
 
 @pytest.mark.parametrize(("alpha", "paper"), [("white", 255), ("black", 0)])

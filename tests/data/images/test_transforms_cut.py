@@ -45,7 +45,10 @@ def test_corners_lie_in_the_middle(cut: Cut, size: tuple[int, int], corners: lis
     [
         ({"crop": "8", "patches": "8"}, "--crop 8 and --patches 8 were both given"),
         ({"crop": "8x"}, "'8x' is not an image size"),
-        ({"crop": "64", "resize": "32x80"}, "after --resize 32x80 an image has 32 x 80 pixels .* --crop 64x64 needs"),
+        (
+            {"crop": "64", "resize": "32x80"},
+            "after --resize 32x80, every image has 32 x 80 pixels .* --crop 64x64 needs",
+        ),
     ],
 )
 def test_what_cannot_be_cut_is_refused_before_anything_is_read(options: dict, message: str) -> None:
@@ -60,7 +63,7 @@ def test_fault_36_the_middle_of_images_of_mixed_sizes(tmp_path: Path) -> None:
     expected = [made["a"][1:5, 1:6], made["b"][0:4, 0:5], made["c"][0:4, 2:7]]
     np.testing.assert_array_equal(found.x[:, 0], expected)
     assert (found.ids, found.groups, found.cut) == (("a.png", "b.png", "c.png"), None, "--crop 4x5")
-    assert f"{tmp_path.name}: the middle of every image is cut out, 4 x 5 pixels (height x width)." in found.notes
+    assert f"{tmp_path.name}: every image is cropped to its center, 4 x 5 pixels (height x width)." in found.notes
 
 
 def test_fault_36_images_of_mixed_sizes_in_pieces(tmp_path: Path) -> None:
@@ -128,7 +131,7 @@ def test_arrays_and_pictures_are_cut_as_files_are(tmp_path: Path, options: dict)
 def test_pictures_of_mixed_sizes_may_be_cropped_and_small_ones_are_named() -> None:
     pictures = [Image.fromarray(RNG.integers(0, 256, size, dtype=np.uint8)) for size in ((6, 6), (8, 5))]
     assert samples_from_pictures(pictures, DataConfig(crop="5"), name="x").x.shape == (2, 1, 5, 5)
-    with pytest.raises(DataError, match=r"x, image 1, has 8 x 5 pixels .* fewer than --crop 6x6 needs"):
+    with pytest.raises(DataError, match=r"x: image 1 has 8 x 5 pixels .* fewer than --crop 6x6 needs"):
         samples_from_pictures(pictures, DataConfig(crop="6"), name="x")
 
 

@@ -35,7 +35,7 @@ def test_arrays_resize_as_pillow_does_in_floats() -> None:
 def test_fault_05_a_size_that_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 1_000_000)
     monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
-    with pytest.raises(ResourceError, match=r"bringing 2 images to 1000 x 1000 pixels needs 2\.0 MB"):
+    with pytest.raises(ResourceError, match=r"resizing 2 images to 1000 x 1000 pixels needs 2\.0 MB"):
         resized(np.zeros((2, 1, 4, 4), np.uint8), (1000, 1000))
 
 

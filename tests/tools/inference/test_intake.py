@@ -29,7 +29,7 @@ def test_gray_images_are_given_to_a_color_model_in_three_like_channels() -> None
     gray, color = images(1), fit_preprocess(images(3), "auto")
     found = fitting(gray, color)
     assert np.array_equal(found.x, np.concatenate([gray.x] * 3, axis=1))
-    assert found.notes[-1] == "given: gray images given to a color model, the three channels are alike"
+    assert found.notes[-1] == "given: gray images for a color model; the gray channel is used three times."
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,6 @@ def test_fault_137_of_images_with_bands_the_fix_names_the_channels_of_the_model(
     bands = RNG.integers(0, 256, (12, 28, 28), dtype=np.uint8)
     settings = {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": ["unspecified"] * 11}
     tifffile.imwrite(tmp_path / "a.tif", bands, **settings)
-    with pytest.raises(DataError, match="the model takes gray images, and here are") as caught:
+    with pytest.raises(DataError, match="the model takes gray images, but the data holds") as caught:
         read_input(denoiser, tmp_path / "a.tif")
     assert caught.value.fix == "name images with 1 channel each, as the model was trained on"

@@ -263,9 +263,9 @@ def test_black_and_white_alone_is_left_as_it_is_unless_a_strength_is_given(tmp_p
 
 @pytest.mark.parametrize(
     ("content", "said", "fix"),
-    [(b"", "is empty", "copy or export"), (b"no image", "is not an image of a format", "as PNG or TIFF"),
+    [(b"", "is empty", "copy or export"), (b"no image", "is not an image in a supported format", "as PNG or TIFF"),
      (np.full((20, 30), np.nan, np.float32), "holds NaN", "np.nan_to_num"),
-     (np.zeros((20, 30), np.uint8), "at most 500 are read", "pass --max-pixels 600")],
+     (np.zeros((20, 30), np.uint8), "the limit is 500", "pass --max-pixels 600")],
     ids=["empty", "text", "NaN", "large"],
 )  # fmt: skip
 def test_what_cannot_be_denoised_is_told_with_a_fix_for_that_file(

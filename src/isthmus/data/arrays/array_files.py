@@ -104,7 +104,7 @@ def read_npz(path: Path, options: DataConfig, *, expected: Expected | None = Non
                 return _from_archive(archive, file, options, expected)
         except zipfile.BadZipFile as error:
             why = (
-                "its directory, which stands at the end, is missing: it was cut" if "not a zip" in str(error) else error
+                "its directory, at the end of the file, is missing: truncated?" if "not a zip" in str(error) else error
             )
             raise damaged(file.name, f"the archive is damaged ({why})") from None
         except OSError as error:
@@ -126,7 +126,7 @@ def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig
     unused = [key for key in members if key not in choice.used]
     notes = file.notes + choice_notes
     if unused and options.key is None:
-        notes += (f"{file.name}: not read: {', '.join(map(printable, unused))}; --key NAME reads one of them.",)
+        notes += (f"{file.name}: arrays not read: {', '.join(map(printable, unused))}; --key NAME reads one of them.",)
     name = stem(file.path)
     known: dict[str, Any] = {"name": name, "options": options, "expected": expected}
     train = samples_from_array(values[choice.x], labels=values.get(choice.y), **known)
@@ -161,11 +161,11 @@ def choose_arrays(
     guess = _samples_and_labels(shapes)
     if guess:
         return guess, (
-            f"{name}: {printable(guess.y)}, one value a sample of {printable(guess.x)}, is taken as the labels.",
+            f"{name}: {printable(guess.y)} has one value per sample of {printable(guess.x)} and is used as the labels.",
         )
     if not shapes:
         raise DataError("DATA-KEY", f"{name} holds no array (.npy).", fix="save it with numpy.savez(file, x=x, y=y)")
-    message = f"{name} holds {len(shapes)} arrays, and nothing says which are the samples."
+    message = f"{name} holds {len(shapes)} arrays, and it is unclear which one holds the samples."
     raise DataError("DATA-KEY", message, fix=f"pass {_keys(shapes)}", problems=table)
 
 
@@ -215,7 +215,7 @@ def _texts(file: Reader, header: NpyHeader, most_bytes: int) -> np.ndarray:
     try:
         return np.array([str(word) for word in np.frombuffer(raw, header.dtype).astype(str)])
     except (UnicodeDecodeError, ValueError):
-        raise damaged(file.name, "its texts cannot be read") from None
+        raise damaged(file.name, "its strings cannot be read") from None
 
 
 def _what(info: zipfile.ZipInfo) -> str:

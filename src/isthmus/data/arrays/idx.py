@@ -57,7 +57,9 @@ def read_idx(path: Path, options: DataConfig) -> Samples:
         labels = values
         notes += label_notes
     if path.name.lower().startswith("emnist"):
-        notes += ("EMNIST files hold their images transposed; by name, as emnist/letters, they come upright.",)
+        notes += (
+            "EMNIST files store their images transposed; read by name, such as emnist/letters, they are upright.",
+        )
     samples = samples_from_array(images, labels=labels, name=stem(path), options=options)
     return replace(samples, notes=notes + samples.notes)
 
@@ -70,14 +72,16 @@ def read_idx_folder(folder: Path, options: DataConfig) -> Bundle:
     folder = Path(folder)
     images = image_files(folder)
     if not images:
-        message = f"{folder} holds no IDX image file (looked for names with images and idx3)."
-        raise DataError("DATA-IDX", message, fix="name a folder with train-images-idx3-ubyte and its three siblings")
+        message = f"{folder} holds no IDX image file (looked for names that contain images and idx3)."
+        raise DataError(
+            "DATA-IDX", message, fix="use a folder with train-images-idx3-ubyte and the three files that belong to it"
+        )
     test = [p for p in images if _is_test(p)]
     train = [p for p in images if p not in test]
     if len(train) > 1 or len(test) > 1:
         names = [p.name for p in images]
         message = f"{folder} holds the images of several data sets."
-        raise DataError("DATA-IDX", message, fix=f"name one file, such as {images[0]}", problems=names)
+        raise DataError("DATA-IDX", message, fix=f"pass a single file, such as {images[0]}", problems=names)
     parts = [read_idx(p, options) for p in (train + test)]
     if len(parts) == 1:
         return Bundle(parts[0])
@@ -114,7 +118,7 @@ def read_header(file: InputFile, *, labels: bool = False) -> IdxHeader:
     raw = file.read(4)
     code, n_dims = (raw[2], raw[3]) if len(raw) == 4 else (0, 0)
     if len(raw) == 4 and (raw[:2] != b"\0\0" or code not in TYPES or not 1 <= n_dims <= 4):
-        message = f"{file.name} is no IDX file: its magic number is {int.from_bytes(raw, 'big')} ({raw!r})."
+        message = f"{file.name} is not an IDX file: its magic number is {int.from_bytes(raw, 'big')} ({raw!r})."
         raise DataError("DATA-IDX", message, fix=f"images have the magic number 2051, labels 2049; {_AGAIN}")
     if len(raw) == 4 and (n_dims < 3) != labels:
         raise _wrong_role(file.path, raw, n_dims, labels)
@@ -122,7 +126,7 @@ def read_header(file: InputFile, *, labels: bool = False) -> IdxHeader:
     raw += file.read(needed - 4)
     if len(raw) < needed:
         article = "an" if what == "image" else "a"
-        message = f"{file.name}: file has {len(raw)} bytes, {article} IDX {what} header needs {needed}."
+        message = f"{file.name}: the file has {len(raw)} bytes, but {article} IDX {what} header needs {needed}."
         raise DataError("DATA-IDX", message, fix=_AGAIN)
     shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, needed, 4))
     if 0 in shape:
@@ -167,7 +171,7 @@ def _wrong_role(path: Path, raw: bytes, n_dims: int, labels: bool) -> DataError:
     magic = int.from_bytes(raw, "big")
     message = f"{path.name}: magic number {magic} means {is_now} ({n_dims}-dimensional), but {wanted} are needed."
     sibling = label_file(path) if labels else _image_file(path)
-    return DataError("DATA-IDX", message, fix=f"use {sibling or f'the file of {wanted[:6]}'}")
+    return DataError("DATA-IDX", message, fix=f"use {sibling or f'the file with the {wanted[:6]}'}")
 
 
 def _refuse_impossible(file: InputFile, header: IdxHeader) -> None:
@@ -190,19 +194,17 @@ def _mapped(file: InputFile, header: IdxHeader, allow_trailing: bool) -> tuple[n
 def _trailing(file: InputFile, header: IdxHeader, n_more: int, allowed: bool) -> tuple[str, ...]:
     if n_more <= 0:
         return ()
-    at_least = f"{file.size - header.n_bytes:,} bytes" if not file.gzipped else "bytes"
-    message = f"{file.name}: {at_least} follow after the {header.n_bytes:,} that its header promises"
+    at_least = f"{file.size - header.n_bytes:,} bytes" if not file.gzipped else "more bytes"
+    message = f"{file.name}: {at_least} follow the {header.n_bytes:,} that its header declares"
     if not allowed:
-        raise DataError(
-            "DATA-IDX", f"{message}.", fix="download it again, or pass --allow-trailing to read it all the same"
-        )
+        raise DataError("DATA-IDX", f"{message}.", fix="download it again, or pass --allow-trailing to read it anyway")
     return (f"{message}; they are ignored.",)
 
 
 def _same_count(images: Path, n_images: int, labels: Path, n_labels: int) -> None:
     if n_images != n_labels:
         message = f"{images.name} holds {n_images:,} images, but {labels.name} holds {n_labels:,} labels."
-        raise DataError("DATA-COUNT", message, fix="use the two files of one download")
+        raise DataError("DATA-COUNT", message, fix="use two files from the same download")
 
 
 def _is_test(path: Path) -> bool:

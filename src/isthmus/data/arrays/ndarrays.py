@@ -41,7 +41,7 @@ def samples_from_array(
     refuse_kind(x.dtype, f"the array {name}")
     if x.size == 0 or not 2 <= x.ndim <= 4:
         wanted = "(samples, height, width), (samples, height, width, channels) or (samples, columns)"
-        raise DataError("DATA-SHAPE", f"{name} has the shape {x.shape}; needed: {wanted}.", fix="arrange it so")
+        raise DataError("DATA-SHAPE", f"{name} has shape {x.shape}; expected {wanted}.", fix="reshape it")
     if x.ndim > 2 and options.shape == TABLE:
         x = x.reshape(len(x), -1)
     samples = _from_rows(x, name, options, expected) if x.ndim == 2 else _from_images(x, name, options)
@@ -52,7 +52,7 @@ def _from_images(x: np.ndarray, name: str, options: DataConfig) -> Samples:
     images, layout_notes = images_from_array(x, name=name)
     C, H, W = images.shape[1:]
     if options.shape is not None and parse_shape(options.shape) != (H, W, C):
-        message = f"{name} holds images of {H}x{W}x{C} already, but --shape {options.shape} was given."
+        message = f"{name} already holds images of {H}x{W}x{C}, but --shape {options.shape} was given."
         raise DataError("DATA-SHAPE", message, fix="leave --shape out; --resize changes the size")
     values, value_notes = image_values(images, scale=options.scale, name=name, range=options.range)
     return Samples(values, name, notes=layout_notes + value_notes)
@@ -99,7 +99,7 @@ def _finite(x: np.ndarray, name: str, options: DataConfig, *, predicting: bool) 
         lossy = np.any([loses_digits(part) for part in blocks(x)], axis=0) & (dtype is np.float32)
         return converted(x, dtype), Origin(name, notes=_about_digits(lossy, name))
     columns = [str(i) for i in range(x.shape[1])]
-    findings = Findings(name, columns, options, counting="Rows and columns are counted from 0, as numpy does.")
+    findings = Findings(name, columns, options, counting="Rows and columns are counted from 0, as in NumPy.")
     keep, at = np.ones(len(x), bool), 0
     for part in blocks(x):
         missing = np.isnan(part)
@@ -114,7 +114,7 @@ def _finite(x: np.ndarray, name: str, options: DataConfig, *, predicting: bool) 
     findings.n_rows = len(x)
     notes = findings.conclude()
     if not keep.any():
-        raise DataError("DATA-EMPTY", f"{name}: no row is left.", fix="pass --missing median")
+        raise DataError("DATA-EMPTY", f"{name}: no rows are left.", fix="pass --missing median")
     matrix = x[keep]
     with np.errstate(over="ignore"):
         matrix = matrix.astype(table_type(matrix, options.digits), copy=False)
@@ -140,7 +140,7 @@ def _labeled(samples: Samples, labels: Any, n: int, name: str) -> Samples:
     n_labels = len(values) if values.ndim else 0
     if n_labels != n:
         message = f"{name} holds {n:,} samples, but there are {n_labels:,} labels."
-        raise DataError("DATA-COUNT", message, fix="give one label a sample")
+        raise DataError("DATA-COUNT", message, fix="give one label per sample")
     if samples.ids is not None:
         values = values[np.array(samples.ids, dtype=np.int64)]
     codes, classes = encode_labels(values, name=f"the labels of {name}")

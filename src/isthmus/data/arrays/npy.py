@@ -20,9 +20,9 @@ LARGEST = 2**62  # values; no machine addresses more
 BROKEN = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError, OverflowError)
 UNREADABLE_KINDS = {
     "O": ("holds Python objects", "save it as numbers, all samples of one shape"),
-    "U": ("holds texts", "save it as numbers"),
-    "S": ("holds texts", "save it as numbers"),
-    "c": ("holds complex numbers", "save its real part, or absolute value and phase as two arrays"),
+    "U": ("holds strings", "save it as numbers"),
+    "S": ("holds strings", "save it as numbers"),
+    "c": ("holds complex numbers", "save the real part, or the absolute value and phase as two arrays"),
     "M": ("holds dates", "save them as numbers, for example seconds"),
     "m": ("holds time spans", "save them as numbers, for example seconds"),
     "V": ("holds records of named fields", "save the fields as columns of a plain array, or as a .csv table"),
@@ -62,7 +62,7 @@ def read_header(file: Reader, *, what: str) -> NpyHeader:
         raise damaged(file.name, f"the header of {what} cannot be read ({reason[:100]})") from None
     whole = all(type(side) is int and side >= 0 for side in shape)  # True is an int too
     if not whole or len(shape) > MOST_AXES or math.prod(shape) > LARGEST:
-        raise damaged(file.name, f"the header of {what} says {shortened(str(shape))}")
+        raise damaged(file.name, f"the header of {what} gives the impossible shape {shortened(str(shape))}")
     return NpyHeader(dtype, shape, fortran, file.position - start)
 
 
@@ -88,8 +88,8 @@ def read_values(file: Reader, header: NpyHeader, *, what: str, most_bytes: int, 
 
 def trailing(name: str, header: NpyHeader) -> DataError:
     """The error for bytes behind the last value."""
-    message = f"{name}: bytes follow after the {header.n_bytes:,} that its header promises."
-    return DataError("DATA-TRAILING", message, fix="save it again, or pass --allow-trailing to read it all the same")
+    message = f"{name}: more bytes follow the {header.n_bytes:,} that its header declares."
+    return DataError("DATA-TRAILING", message, fix="save it again, or pass --allow-trailing to read it anyway")
 
 
 def refuse_kind(dtype: np.dtype, what: str) -> None:
@@ -121,5 +121,5 @@ def plain(values: Any) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise DataError(
-            "DATA-SHAPE", f"the values make no array: {error}.", fix="give every sample the same shape"
+            "DATA-SHAPE", f"the values do not form an array: {error}.", fix="give every sample the same shape"
         ) from None

@@ -49,7 +49,7 @@ def samples_by_kind(x: np.ndarray, name: str, options: DataConfig, expected: Exp
         _refuse_names(known, name)
     names = [str(i) for i in range(x.shape[1])] if known is None else [column.name for column in known.columns]
     cells = pl.DataFrame({key: np.ascontiguousarray(x[:, i], np.float64) for i, key in enumerate(names)})
-    counting = "Rows and columns are counted from 0, as numpy does."
+    counting = "Rows and columns are counted from 0, as in NumPy."
     findings, places = Findings(name, names, options, counting=counting, known=known), np.arange(len(x))
     cells = findings.nulls.blanked(cells, names)
     findings.n_rows = len(x)
@@ -64,14 +64,14 @@ def _schema(cells: pl.DataFrame, options: DataConfig, name: str) -> Schema:
     asked = asked_kinds(options.kinds)
     wrong = next((kind for kind in asked.values() if kind not in ALLOWED), None)
     if wrong is not None:
-        message = f"a column of an array cannot be of the kind {wrong}, only {' or '.join(ALLOWED)}."
-        raise UsageError("USAGE-COLUMN", message, fix="save the data as a table with names, .csv or .parquet")
+        message = f"a column of an array cannot be of kind {wrong}, only {' or '.join(ALLOWED)}."
+        raise UsageError("USAGE-COLUMN", message, fix="save the data as a table with column names (.csv or .parquet)")
     missing = next((column for column in asked if column not in cells.columns), None)
     if missing is not None:
         message = f'{name} has no column "{printable(missing)}" for --column.'
         raise DataError("DATA-COLUMNS", message, fix=f"the columns are {listed(cells.columns, 10)}")
     found = find_schema(cells, PLAIN, {column: asked.get(column, "number") for column in cells.columns})
-    columns = (c if c.name in asked else replace(c, why="as all columns of an array") for c in found.columns)
+    columns = (c if c.name in asked else replace(c, why="like all columns of an array") for c in found.columns)
     return Schema(tuple(columns))
 
 
@@ -79,8 +79,10 @@ def _refuse_names(schema: Schema, name: str) -> None:
     worded = next((column for column in schema.columns if column.kind not in ALLOWED), None)
     if worded is None:
         return
-    message = f'{name} is an array of numbers, and column "{printable(worded.name)}" of the run is {worded.kind}.'
-    raise DataError("DATA-TYPE", message, fix="pass a table with the columns of the training, .csv or .parquet")
+    message = (
+        f'{name} is an array of numbers, but the run\'s column "{printable(worded.name)}" is of kind {worded.kind}.'
+    )
+    raise DataError("DATA-TYPE", message, fix="pass a table (.csv or .parquet) with the columns used in training")
 
 
 __all__ = ["has_kinds", "samples_by_kind"]

@@ -12,7 +12,7 @@ from isthmus.data.whole_images import WholeImages
 
 def in_color(samples: Samples) -> Samples:
     """Gray images as color ones, whose three channels are alike; transparency stays the last channel."""
-    said = f"{samples.name}: gray images given to a color model, the three channels are alike"
+    said = f"{samples.name}: gray images for a color model; the gray channel is used three times."
     samples = replace(samples, notes=(*samples.notes, said))
     order = [0, 0, 0, 1] if samples.alpha else [0, 0, 0]
     return samples.changed(lambda x: x[:, order])
@@ -20,7 +20,7 @@ def in_color(samples: Samples) -> Samples:
 
 def with_opacity(samples: Samples) -> Samples:
     """The images with transparency as a last channel: all is seen."""
-    said = f"{samples.name}: images without transparency given to a model with it, all of each is taken as seen."
+    said = f"{samples.name}: images without transparency for a model that expects it; they are treated as opaque."
     full = np.iinfo(samples.x.dtype).max if samples.x.dtype.kind == "u" else 1.0
     whole = samples.whole
     if whole is not None and samples.x_in is None:

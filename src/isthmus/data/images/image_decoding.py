@@ -74,7 +74,7 @@ class Reading:
             seen = self.looks[i]
             pixels = decode(seen, form)
             if pixels.shape[1:] != (form.size or (seen.height, seen.width)):
-                raise Unreadable(f"has {pixels.shape[2]} x {pixels.shape[1]} pixels, other than its header says")
+                raise Unreadable(f"has {pixels.shape[2]} x {pixels.shape[1]} pixels, but its header says otherwise")
             if form.is_mixed and seen.dtype == "uint16" and is_dark(pixels[:-1] if form.alpha else pixels):
                 self.dark.append(i)
             use(i, pixels)

@@ -84,15 +84,15 @@ def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, 
         reading.note_small(cut)
     if reading.bad:
         h, w = min(seen.height for seen in looks), min(seen.width for seen in looks)
-        message = f"{name}, image {min(reading.bad)}, {min(reading.bad.items())[1]}."
-        raise DataError("DATA-SIZE", message, fix=f"cut out {h}x{w} at most, which all images have")
+        message = f"{name}: image {min(reading.bad)} {min(reading.bad.items())[1]}."
+        raise DataError("DATA-SIZE", message, fix=f"use a size of at most {h}x{w}, which fits every image")
     form, shape, notes = _agree(Path(name), reading, options, cut)
     x = room((len(reading.pieces), *shape), form.dtype, name)
     for row, (picture, seen) in enumerate(zip(pictures, looks, strict=True)):
         try:
             reading.place(x, row, convert(picture.copy(), seen, form), cut)
         except (OSError, SyntaxError, ValueError) as error:
-            message = f"{name}, image {row}, {reason(seen.path, error)}."
+            message = f"{name}: image {row} {reason(seen.path, error)}."
             raise DataError("DATA-FILE", message, fix="leave that image out") from None
     if cut is None:
         return Samples(x, name=name, notes=tuple(notes), alpha=form.alpha, says_alpha=True)
@@ -172,18 +172,22 @@ def _bands_of(good: Sequence[Look], options: DataConfig) -> int:
     """
     counts = Counter(seen.n_bands for seen in good)
     if not counts.keys() <= {1, 3} and (len(counts) > 1 or options.gray):
-        found = ", ".join(f"{counted(n, 'image')} of {counted(bands, 'band')}" for bands, n in sorted(counts.items()))
+        found = ", ".join(f"{counted(n, 'image')} with {counted(bands, 'band')}" for bands, n in sorted(counts.items()))
         if options.gray and len(counts) == 1:
-            raise DataError("DATA-BANDS", f"--gray turns colors to gray, and here are {found}.", fix="leave --gray out")
-        message = f"the images have different numbers of bands: {found}; none is dropped."
-        raise DataError("DATA-BANDS", message, fix="keep those of one kind in a folder of their own")
+            raise DataError(
+                "DATA-BANDS", f"--gray converts RGB to gray, but the data holds {found}.", fix="leave --gray out"
+            )
+        message = f"the images have different numbers of bands: {found}; bands are never dropped."
+        raise DataError(
+            "DATA-BANDS", message, fix="put images with the same number of bands into a folder of their own"
+        )
     return 1 if options.gray else max(counts)
 
 
 def _no_images(path: Path, others: Sequence[str] = ()) -> DataError:
     looked_for = ", ".join(sorted(SUFFIXES, key=natural_key))
     message = f"0 images under {printable(path)} (looked for {looked_for})."
-    return DataError("DATA-EMPTY", message, fix="name the folder that holds the images", problems=others)
+    return DataError("DATA-EMPTY", message, fix="pass the folder that contains the images", problems=others)
 
 
 def settle_bad(path: Path, reading: Reading, options: DataConfig) -> None:
@@ -201,7 +205,7 @@ def _refuse_bad(path: Path, reading: Reading, options: DataConfig) -> None:
     if options.skip_bad_files and n_left:
         return
     if not path.is_dir():
-        raise DataError("DATA-FILE", f"{printable(path)} {reading.bad[0]}.", fix="name another file, or save it again")
+        raise DataError("DATA-FILE", f"{printable(path)} {reading.bad[0]}.", fix="use another file, or save it again")
     message = f"{n_bad:,} of {n_files:,} files under {printable(path)} cannot be read as images."
     rest = f"{counted(n_left, 'image')} would be left{_as_well(reading, options)}"
     fix = f"pass --skip-bad-files ({rest}), or remove these files" if n_left else "save the images again"
@@ -214,7 +218,7 @@ def _as_well(reading: Reading, options: DataConfig) -> str:
     if options.whole or cut_of(options) is not None or options.resize is not None or not _differ(good):
         return ""
     sizes = Counter((seen.height, seen.width) for seen in good)
-    return f", of {len(sizes):,} sizes: add {ways_for(sizes)[0].option}"
+    return f", in {len(sizes):,} sizes: also pass {ways_for(sizes)[0].option}"
 
 
 def problems_of(reading: Reading) -> list[str]:

@@ -28,9 +28,11 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
     modes = Counter(MODE_NAMES.get(seen.mode, "16-bit gray" if ";16" in seen.mode else seen.mode) for seen in good)
     bands = form.channels - form.alpha
     target = {1: "gray", 3: "RGB"}.get(bands, f"{bands} bands") + " with alpha" * form.alpha
-    target += {"uint8": "", "uint16": " of 16 bits, scaled by range", "float32": " as floats, scaled by range"}[
-        form.dtype
-    ]
+    target = {
+        "uint8": target,
+        "uint16": f"16-bit {target}, scaled by range",
+        "float32": f"floating-point {target}, scaled by range",
+    }[form.dtype]
     notes = []
     is_changed = len({(seen.n_bands, seen.alpha, seen.dtype) for seen in good} | {(bands, form.alpha, form.dtype)}) > 1
     if len(modes) > 1 or is_changed or next(iter(modes)) in CONVERTED:
@@ -40,13 +42,14 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
     if n_alpha and not form.alpha:
         paper = "black" if form.backdrop == 0 else "white"
         notes.append(
-            f"{counted(n_alpha, 'image')} with transparency, laid on {paper} (--alpha keep keeps it as a channel)."
+            f"{counted(n_alpha, 'image')} with transparency placed on a {paper} background "
+            "(--alpha keep keeps it as a channel)."
         )
     n_cut = sum("of 16 bits" in seen.mode for seen in good)
     if n_cut:
-        notes.append(f"{counted(n_cut, 'color image')} with 16 bits a channel, of which the upper 8 are read.")
+        notes.append(f"{counted(n_cut, 'color image')} with 16 bits per channel; only the upper 8 are read.")
     n_turned = sum(seen.rotated for seen in good)
-    return [*notes, f"{counted(n_turned, 'image')} turned as the EXIF data says."] if n_turned else notes
+    return [*notes, f"{counted(n_turned, 'image')} rotated according to EXIF data."] if n_turned else notes
 
 
 def is_dark(pixels: np.ndarray) -> bool:
@@ -58,11 +61,11 @@ def dark_notes(names: Sequence[str], n: int) -> list[str]:
     """What is said of images of 16 bits, by their names, that use 12 of them beside others; there are `n` in all."""
     if not names or len(names) == n:
         return []
-    hold = "hold" if len(names) > 1 else "holds"
+    hold = "have" if len(names) > 1 else "has"
     return [
-        f"{len(names):,} of {counted(n, 'image')} {hold} 16 bits and no value above {TWELVE_BITS:,}, e.g. "
-        f"{printable(names[0])}: beside the others, whose white is that of their type, they are nearly black. "
-        "If they are of 12 bits, multiply their values by 16, or keep them in a folder of their own."
+        f"{len(names):,} of {counted(n, 'image')} {hold} 16 bits but no value above {TWELVE_BITS:,}, e.g. "
+        f"{printable(names[0])}: next to the others, whose white is the maximum of their type, they are nearly black. "
+        "If they are 12-bit images, multiply their values by 16, or put them into a folder of their own."
     ]
 
 
@@ -72,8 +75,8 @@ def _size_notes(good: Sequence[Look], size: tuple[int, int] | None) -> list[str]
         return []
     n_changed = sum(n for found, n in sizes.items() if found != size)
     n_bent = sum(n for (h, w), n in sizes.items() if abs(h * size[1] - w * size[0]) > max(h, w) / 2)  # beyond rounding
-    bent = f"; {n_bent:,} of them out of proportion" if n_bent else ""
-    return [f"{counted(n_changed, 'image')} brought to {size[0]} x {size[1]} pixels (height x width){bent}."]
+    bent = f"; this distorts {n_bent:,} of them" if n_bent else ""
+    return [f"{counted(n_changed, 'image')} resized to {size[0]} x {size[1]} pixels (height x width){bent}."]
 
 
 def _frame_notes(good: Sequence[Look]) -> list[str]:
@@ -82,5 +85,5 @@ def _frame_notes(good: Sequence[Look]) -> list[str]:
         return []
     count = f"{counted(len(several), 'file')} with several frames or pages"
     if len(good) > len({seen.path for seen in good}):
-        return [f"{count}; each is a sample ({sum(several.values()):,})."]
-    return [f"{count}; the first is read (--frames all reads every one)."]
+        return [f"{count}; each frame is a sample ({sum(several.values()):,} in total)."]
+    return [f"{count}; only the first is read (--frames all reads every one)."]

@@ -42,7 +42,9 @@ def list_files(root: Path) -> Listing:
     below = sorted(_walk(root, Path(), (_identity(root),), notes, hidden), key=_path_key)
     if hidden:
         count = counted(len(hidden), "image")
-        notes.append(f"{count} with a hidden name left out, e.g. {printable(min(hidden))}; rename to have it read.")
+        notes.append(
+            f"{count} with a hidden name left out, e.g. {printable(min(hidden))}; rename hidden images to read them."
+        )
     heads = [path.parts[0] if len(path.parts) > 1 else "" for path in below]
     classes = tuple(dict.fromkeys(head for head in heads if head))
     labels = None
@@ -51,11 +53,13 @@ def list_files(root: Path) -> Listing:
         index = {name: i for i, name in enumerate(classes)}
         labels = np.array([index.get(head, -1) for head in heads], dtype=np.int64)  # -1: no image by its name, not kept
     elif len(classes) > 1:
-        notes.append(f"{counted(len(beside), 'image')} beside the sub-folders, so these are not taken as classes.")
+        notes.append(
+            f"{counted(len(beside), 'image')} found next to the sub-folders, so these are not used as classes."
+        )
     deepest = max((len(path.parts) for path in below), default=1)
     if deepest > 2:
         what = "the first sub-folder is the class" if labels is not None else "all are read"
-        notes.append(f"Files lie up to {deepest - 1} folders deep; {what}.")
+        notes.append(f"Files are nested up to {deepest - 1} folders deep; {what}.")
     notes += _differing_by_case(below)
     return Listing(
         files=tuple(root / path for path in below),
@@ -84,8 +88,8 @@ def _walk(
     try:
         entries = list(os.scandir(root / below))
     except PermissionError:
-        message = f"the folder {printable(root / below)} may not be read."
-        raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself the right to read it") from None
+        message = f"the folder {printable(root / below)} cannot be read: permission denied."
+        raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself read permission") from None
     for entry in entries:
         if is_left_by_system(entry.name):
             hidden += [below / entry.name] if is_hidden_image(entry.name) else []
@@ -94,7 +98,7 @@ def _walk(
         if not _is_folder(entry):
             yield path
         elif (here := _identity(root / path)) in above:
-            notes.append(f"The link {printable(path)} leads back to a folder above it and is not followed.")
+            notes.append(f"The link {printable(path)} points back to a folder above it and is not followed.")
         else:
             yield from _walk(root, path, (*above, here), notes, hidden)
 

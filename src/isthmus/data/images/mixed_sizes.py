@@ -13,7 +13,7 @@ from isthmus.wording import counted, printable
 
 EASY_SIDE = 64  # pixels: a training of the usual length takes minutes so; its time grows with the square of the side
 LEAST_SIDE = 16  # pixels: what every network takes, `parts.convolutions.SMALLEST`
-RESIZE, CROP, PATCHES = "to bring all to one size", "to cut out the middle of each", "to cut each into pieces"
+RESIZE, CROP, PATCHES = "to resize all to one size", "to keep the center of each", "to cut each into pieces"
 
 Size = tuple[int, int]
 
@@ -66,7 +66,7 @@ def mixed_sizes(path: Path, good: Sequence[Look], channels: int) -> MixedSizes:
     problems = [
         f"{h} x {w}: {counted(n, 'image')}, e.g. {', '.join(examples[h, w])}" for (h, w), n in sizes.most_common()
     ]
-    message = f"{printable(path)} holds images of {len(sizes):,} sizes (height x width); a model takes one."
+    message = f"{printable(path)} holds images of {len(sizes):,} sizes (height x width); a model takes a single size."
     return MixedSizes(message, channels, ways_for(sizes), problems)
 
 

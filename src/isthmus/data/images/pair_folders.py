@@ -38,7 +38,7 @@ def note_on_pairs(root: Path, classes: Sequence[str]) -> tuple[str, ...]:
         return ()
     command = f"isthmus train {shell_word(root / noisy[0])} --target {shell_word(root / clean[0])} --recipe photo"
     names = f"{printable(noisy[0])} and {printable(clean[0])}"
-    return (f"The sub-folders {names} are read as two classes; if they are pairs, train on those: {command}",)
+    return (f"The sub-folders {names} are read as two classes; if they hold pairs, run: {command}",)
 
 
 __all__ = ["note_on_pairs"]

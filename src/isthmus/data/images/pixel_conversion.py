@@ -89,7 +89,7 @@ def _refuse_values(pixels: np.ndarray, form: Form) -> None:
     if not np.isfinite([low, high]).all():
         raise Unreadable("holds NaN or infinite pixels")
     if (form.by_type or form.is_mixed) and not (low >= 0 and high <= 1):
-        which = "images of floats or 32 bits beside others" if form.is_mixed else "float images"
+        which = "float or 32-bit images next to others" if form.is_mixed else "float images"
         raise Unreadable(f"has values from {low:g} to {high:g}; {which} must stay within 0 to 1")
 
 

@@ -139,7 +139,7 @@ def refuse_large(width: int, height: int) -> None:
 
 
 def _too_large(size: str, n: int) -> str:
-    return f"declares {size} pixels; at most {_limit:,} are read (--max-pixels {n} reads it)"
+    return f"declares {size} pixels; the limit is {_limit:,} (--max-pixels {n} raises it)"
 
 
 @contextmanager
@@ -227,17 +227,17 @@ def reason(path: Path, error: Exception) -> str:
         n = int(found[1]) if found else 0
         return _too_large(f"{n:,}", n)
     if isinstance(error, UnidentifiedImageError):
-        return f"is not an image of a format that is read ({_described(path)})"
+        return f"is not an image in a supported format ({_described(path)})"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be opened: {error.strerror}"
     text = str(error) or type(error).__name__
-    return f"is damaged or cut: {text}"
+    return f"is damaged or truncated: {text}"
 
 
 def refuse_unlikely(path: Path) -> None:
     """Raises: Unreadable for what is no file, or an empty one."""
     if not path.exists():
-        raise Unreadable("is a link to a file that is not there" if path.is_symlink() else "is not there")
+        raise Unreadable("is a link to a file that does not exist" if path.is_symlink() else "does not exist")
     if not path.is_file():  # opening a pipe would wait for ever
         raise Unreadable("is not a file")
     if path.stat().st_size == 0:

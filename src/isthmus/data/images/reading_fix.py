@@ -21,7 +21,7 @@ def fix_for_model(given: Shape, wanted: Shape) -> str:
     for flag, settings in TRIALS.items():
         if _after(given, settings, wanted) == wanted:
             return _pass(flag, given, _resize(given, wanted))
-    return f"name images with {counted(wanted[0], 'channel')}; no option makes {given[0]} of them so many"
+    return f"pass images with {counted(wanted[0], 'channel')}; no option converts {given[0]} to {wanted[0]}"
 
 
 def fix_for_both(first: Shape, second: Shape) -> str | None:
@@ -46,4 +46,4 @@ def _pass(flag: str, given: Shape, resize: str) -> str:
     """As it is typed; that a fourth channel is transparency only a person knows."""
     options = f"pass {' '.join(filter(None, (resize, flag)))}"
     sees_through = given[0] == 4 and flag
-    return f"{options} if the fourth channel is transparency; else name other images" if sees_through else options
+    return f"{options} if the fourth channel is transparency; otherwise use other images" if sees_through else options

@@ -118,14 +118,14 @@ def storable(image: np.ndarray, name: str, own_scale: bool, *, is_tiff: bool = F
     Raises: DataError as `save_image`.
     """
     if image.ndim != 3 or 0 in image.shape:
-        message = f"{printable(name)}: an array of shape {image.shape} is not an image; (C, H, W) is."
+        message = f"{printable(name)}: an array of shape {image.shape} is not an image; expected (C, H, W)."
         raise DataError("DATA-SHAPE", message, fix="pass one image at a time, channels first")
     if image.dtype == np.uint16:
         return image
     if image.dtype.kind == "f":
         if not np.isfinite(image).all():
             message = f"{printable(name)} holds NaN or infinite pixels."
-            raise DataError("DATA-VALUE", message, fix="look for the cause in the model: it was trained on other data")
+            raise DataError("DATA-VALUE", message, fix="check the model: it was trained on different data")
         if own_scale:
             return image.astype(np.float32)
         if is_tiff:
@@ -154,7 +154,7 @@ def _free_name(below: PurePosixPath, taken: set[str]) -> PurePosixPath:
 def _refuse_outside(target: Path, folder: Path) -> None:
     """A link inside the folder may lead out of it."""
     if not target.parent.resolve().is_relative_to(folder.resolve()):
-        message = f"{printable(target)} would lie outside {printable(folder)}, through a link."
+        message = f"{printable(target)} would be outside {printable(folder)} because of a link."
         raise ResourceError("RESOURCE-OUTSIDE", message, fix="choose an empty folder with -o")
 
 

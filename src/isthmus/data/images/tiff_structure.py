@@ -55,7 +55,7 @@ def refuse_cut(path: Path) -> None:
         number, seen = 1, set()
         while at:
             if at in seen:
-                raise OSError(f"page {number:,} is an earlier one again")
+                raise OSError(f"page {number:,} points back to an earlier page")
             seen.add(at)
             at = _next(file, form, at, number, size)
             number += 1
@@ -74,7 +74,7 @@ def _header(file: BinaryIO) -> tuple[_Form, int]:
 
 def _next(file: BinaryIO, form: _Form, at: int, number: int, size: int) -> int:
     """Where the page after the one at byte `at` begins; 0 after the last."""
-    message = f"page {number:,} begins at byte {at:,}, and the file has {size:,}"
+    message = f"page {number:,} begins at byte {at:,}, but the file has {size:,}"
     if at + form.count.size > size:
         raise OSError(message)
     file.seek(at)
@@ -107,7 +107,7 @@ def refuse_colors(page: Any) -> None:
     """Raises: Unreadable for a page that Pillow does not read, in colors that would come out as if they were others."""
     color = int(page.photometric)
     if color in NOT_READ and not (color == YCBCR and int(page.compression) in JPEGS):
-        raise Unreadable(f"is a TIFF of {NOT_READ[color]} in a form that is not read; save it as RGB or gray")
+        raise Unreadable(f"is a TIFF in an unsupported form of {NOT_READ[color]}; save it as RGB or gray")
 
 
 def values_of(page: Any) -> np.ndarray:
@@ -119,7 +119,7 @@ def values_of(page: Any) -> np.ndarray:
     size = page.parent.filehandle.size
     missing = [k for k, n in zip(page.dataoffsets, page.databytecounts, strict=True) if k + n > size]
     if missing:
-        raise OSError(f"its pixels go on to behind the end of the file, byte {size:,}")
+        raise OSError(f"its pixels continue past the end of the file, byte {size:,}")
     values, color, bits = page.asarray(), int(page.photometric), int(page.bitspersample)
     if color == PALETTE and page.colormap is not None:
         return np.moveaxis((page.colormap >> BITS).astype(np.uint8)[:, values], 0, -1)

@@ -67,7 +67,7 @@ def cut_of(options: DataConfig) -> Cut | None:
         why = cut.why_not(height, width)
         if why:
             fix = f"pass {cut.within(height, width).option}, or a larger --resize"
-            raise UsageError("USAGE-CUT", f"after --resize {options.resize} an image {why}.", fix=fix)
+            raise UsageError("USAGE-CUT", f"after --resize {options.resize}, every image {why}.", fix=fix)
     return cut
 
 
@@ -110,10 +110,10 @@ def cut_note(name: str, cut: Cut, n_images: int, n_pieces: int) -> str:
     """What was done, in a sentence."""
     size = f"{cut.size[0]} x {cut.size[1]} pixels (height x width)"
     if not cut.pieces:
-        return f"{printable(name)}: the middle of every image is cut out, {size}."
+        return f"{printable(name)}: every image is cropped to its center, {size}."
     return (
         f"{printable(name)}: {counted(n_images, 'image')} cut into {counted(n_pieces, 'piece')} of {size}; "
-        "those of one image stay together in training, validation or test."
+        "pieces of the same image stay together in training, validation or test."
     )
 
 
@@ -128,7 +128,7 @@ def parse_size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d{1,6})(?:\s*[xX×,]\s*(\d{1,6}))?\s*", text)
     height, width = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if not (1 <= height <= MOST_SIDE and 1 <= width <= MOST_SIDE):
-        message = f"{text!r} is not an image size of 1 to {MOST_SIDE:,} pixels a side."
+        message = f"{text!r} is not an image size of 1 to {MOST_SIDE:,} pixels per side."
         raise UsageError("USAGE-SIZE", message, fix="write it as 64 or 48x64 (height x width)")
     return height, width
 
@@ -141,7 +141,7 @@ def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     N, C, H, W = x.shape
     if size == (H, W):
         return x
-    out = room((N, C, *size), x.dtype, f"bringing {N:,} images to {size[0]} x {size[1]} pixels")
+    out = room((N, C, *size), x.dtype, f"resizing {N:,} images to {size[0]} x {size[1]} pixels")
 
     def place(row: int) -> None:
         for channel in range(C):
@@ -178,14 +178,14 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
     if x.shape[1] == 4 and not samples.says_alpha and (options.gray or options.alpha in ("white", "black")):
         paper = "black" if options.alpha == "black" else "white"
         x = _on_paper(x, 0.0 if paper == "black" else 1.0)
-        notes.append(f"{samples.name}: the alpha channel is laid on {paper}.")
+        notes.append(f"{samples.name}: transparency is replaced by a {paper} background.")
     if x.shape[1] == 3 and options.gray:
         x = _gray(x)
-        notes.append(f"{samples.name}: color is turned to gray.")
+        notes.append(f"{samples.name}: color is converted to gray.")
     if options.resize is not None:
         size = parse_size(options.resize)
         if x.shape[2:] != size:
-            notes.append(f"{samples.name}: images brought to {size[0]} x {size[1]} pixels (height x width).")
+            notes.append(f"{samples.name}: images resized to {size[0]} x {size[1]} pixels (height x width).")
         x = resized(x, size)
     samples = samples if x is samples.x else replace(samples, x=x, notes=(*samples.notes, *notes))
     if options.alpha == "keep" and not samples.says_alpha and samples.shape[0] in WITH_ALPHA:

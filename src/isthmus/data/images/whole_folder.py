@@ -41,7 +41,7 @@ def read_whole(path: Path, options: DataConfig, progress: Progress | None = None
         reading.look_all(options.frames == "all")
         for owner, seen in zip(reading.owners, reading.looks, strict=True):
             if min(seen.height, seen.width) < SMALLEST:
-                why = f"has {seen.width} x {seen.height} pixels; {SMALLEST} a side are needed"
+                why = f"has {seen.width} x {seen.height} pixels; at least {SMALLEST} per side are needed"
                 reading.bad.setdefault(owner, why)
         if reading.bad:
             settle_bad(path, reading, options)
@@ -83,10 +83,10 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
     x, image, corners = whole.pieces()
     names = [piece_name(whole.names[i], corner) for i, corner in zip(image.tolist(), corners, strict=True)]
     n, side = counted(len(whole), "image"), x.shape[2]
-    note = f"{printable(path.name)}: {n} kept whole; judged on {counted(len(x), 'piece')} of {side} x {side} pixels."
+    note = f"{printable(path.name)}: {n} kept whole, evaluated on {counted(len(x), 'piece')} of {side} x {side} pixels."
     notes = [*listing.notes, *notes_on([reading.looks[i] for i in reading.good_looks()], form), note]
     few = len(whole) - len(np.unique(image))
-    notes += [f"{counted(few, 'image')} smaller than that left out; the others would be judged on as little."] * (
+    notes += [f"{counted(few, 'image')} smaller than that left out; otherwise all pieces would be as small."] * (
         few > 0
     )
     notes += dark_notes(dark_names(reading), len(whole))
@@ -110,5 +110,5 @@ def _samples(path: Path, reading: Reading, form: Form, whole: WholeImages, owner
 def _refuse_cuts(options: DataConfig) -> None:
     for flag, given in (("--crop", options.crop), ("--patches", options.patches)):
         if given is not None:
-            message = f"{flag} {given} asks for parts of files; this network takes each image whole."
+            message = f"{flag} {given} asks for parts of images, but this network takes each image whole."
             raise UsageError("USAGE-CUT", message, fix=f"leave {flag} out")

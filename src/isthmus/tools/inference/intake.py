@@ -177,7 +177,7 @@ def _as_in_training(error: DataError) -> str:
 def _name_channels(error: DataError, preprocess: Preprocess, *, asked: bool) -> None:
     """Of images with several bands only those that the model takes can be meant."""
     if not asked:  # it follows from the model, and was not typed
-        error.message = error.message.replace("--gray turns colors to gray", "the model takes gray images")
+        error.message = error.message.replace("--gray converts RGB to gray", "the model takes gray images")
     error.fix = f"name images with {counted(preprocess.shape[0], 'channel')} each, as the model was trained on"
 
 
