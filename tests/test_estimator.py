@@ -228,7 +228,7 @@ def test_frames_keep_their_index(fitted: AutoEncoder) -> None:
 
 
 def test_codes_of_another_width_are_refused(fitted: AutoEncoder) -> None:
-    with pytest.raises(ValueError, match="Z has 3 columns; the codes of this AutoEncoder have 2"):
+    with pytest.raises(ValueError, match="Z has 3 columns, but the codes of this AutoEncoder have 2"):
         fitted.inverse_transform(np.zeros((1, 3)))
 
 
@@ -293,9 +293,9 @@ def test_recipes_and_settings_are_those_of_the_package() -> None:
         ({"recipe": "modem"}, "did you mean 'modern'"),
         ({"settings": {"activtion": "relu"}}, "did you mean 'model.activation'"),
         ({"z_size": 0}, "model.z_size = 0: input should be greater than or equal to 1"),
-        ({"contamination": 0.0}, "contamination is 0.0; allowed: above 0, at most 0.5"),
-        ({"contamination": 0.51}, "contamination is 0.51; allowed: above 0, at most 0.5"),
-        ({"validation_fraction": 0.6}, "validation_fraction is 0.6; allowed: from 0 to 0.5"),
+        ({"contamination": 0.0}, "contamination is 0.0"),
+        ({"contamination": 0.51}, "contamination is 0.51"),
+        ({"validation_fraction": 0.6}, "validation_fraction is 0.6"),
         ({"device": "tpu"}, "training.device = 'tpu'"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_part_is_built_with_its_arguments_and_what_its_surroundings_give() -> 
         ("shuot:2", "unknown voice 'shuot'.", "did you mean 'shout'? Known: rest, shout."),
         ("os.system:1", "unknown voice 'os.system'.", "use one of: rest, shout."),
         ("shout", "voice 'shout' needs a level.", "shout:LEVEL says it LEVEL times."),
-        ("rest:1", "voice 'rest' takes no level, 'rest:1' gives one.", "write 'rest'"),
+        ("rest:1", "voice 'rest' takes no level, but 'rest:1' has one.", "write 'rest'"),
         ("shout:2,luod=true", "unknown setting of voice 'shout': 'luod'.", "did you mean 'loud'? Known: level, loud."),
         ("shout:2,loud", "'shout:2,loud': 'loud' has no '='.", "write it as shout:LEVEL,name=value"),
         ("shout:13", "voice 'shout:13': the level 13 is not allowed.", "shout:LEVEL says it LEVEL times."),

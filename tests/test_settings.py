@@ -132,7 +132,7 @@ def test_unknown_settings_suggest_the_nearest(values: dict, message: str) -> Non
 
 
 def test_all_wrong_settings_are_told_at_once() -> None:
-    with pytest.raises(UsageError, match="2 settings cannot be used") as caught:
+    with pytest.raises(UsageError, match="2 settings are invalid") as caught:
         build({"model": {"z_size": 0}, "training": {"lr": -1}})
     assert [problem.partition(" =")[0] for problem in caught.value.problems] == ["model.z_size", "training.lr"]
 
@@ -162,7 +162,7 @@ def test_later_layers_win_setting_by_setting() -> None:
 
 @pytest.mark.parametrize("layers", [({"model": 3}, {"model": {"z_size": 8}}), ({"model": {"z_size": 8}}, {"model": 3})])
 def test_a_section_that_is_no_section_is_refused(layers: tuple) -> None:
-    with pytest.raises(UsageError, match=r"\[model\] holds 3, not settings"):
+    with pytest.raises(UsageError, match=r"\[model\] is 3, not a section"):
         configs.merge(*layers)
 
 

@@ -1,6 +1,6 @@
 """isthmus trains, judges and uses autoencoders.
 
-Everything here is imported when it is first used, so that `import isthmus` and `isthmus --help` answer at once.
+Everything is imported on first use, so that `import isthmus` and `isthmus --help` are fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command as `python -m isthmus`, and its entry point: also while it is being imported, Ctrl-C is one line."""
+"""Entry point of the command and of `python -m isthmus`. Ctrl-C prints one line, even during the imports."""
 
 import sys
 

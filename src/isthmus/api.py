@@ -1,6 +1,6 @@
 """What `import isthmus` offers for runs: `train`, `fit`, `resume`, `finish`, and a `Run` with its methods.
 
-The methods stand under the names of the commands, and work on arrays instead of files.
+The methods have the names of the commands, and work on arrays instead of files.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ Names = str | Sequence[str]
 
 
 class Run(RunFolder):
-    """A run folder with what it is for. `x` are raw samples (N, *shape), as those that it was trained on, in any kind
-    that `Model.encode` takes: arrays, tensors, data frames with their columns by name.
+    """A run folder and the methods to use it. `x` is raw samples (N, *shape) like the training data, in any form that
+    `Model.encode` accepts: arrays, tensors, or data frames, whose columns are matched by name.
 
-    A method that finds the run trained on since it was opened reads it again, and warns; see `RunFolder.current`.
+    If the run was trained further since it was opened, the methods read it again and warn; see `RunFolder.current`.
 
-    A `source` is named as on the command line: a path, the name of a data set, or rows of either, "mnist-2k:0-9"; or it
-    is data as `score` takes it, with labels in a frame's column or as (X, y).
+    A `source` is a path, the name of a data set, or rows of either, "mnist-2k:0-9", as on the command line; or data as
+    for `score`, with labels in a column of a frame or as (X, y).
     """
 
     @classmethod
     def of(cls, folder: RunFolder) -> Self:
-        """The same run, with what was read of it already."""
+        """The same run, keeping what was already read."""
         return cls(folder.path, module=folder.module, model=folder.given_model, prepared=folder.given_prepared)
 
     def encode(self, x: Any) -> Any:
-        """Codes (N, z_size) of raw samples; see `Model.encode`. Of a series those of its windows."""
+        """Codes (N, z_size) of raw samples; see `Model.encode`. For a series: codes of windows."""
         run = self.current()
         return run.coder.encode(x) if run.model.preprocess.series is None else _series().codes_of(run, x)
 
     def decode(self, z: Any) -> Any:
-        """Raw samples of codes (N, z_size); rows with columns of several kinds always as a frame, as `sample`."""
+        """Raw samples from codes (N, z_size); like `sample`, a frame if columns are of several kinds."""
         from isthmus.tools.sampling.trained_kind import decoded_rows
 
         return decoded_rows(self.current(), z)
 
     def reconstruct(self, x: Any) -> Any:
-        """Raw samples through the code and back; of a series its rows, each the mean over the windows that hold it."""
+        """Encodes and decodes raw samples. Of a series: rows, averaged over their windows."""
         run = self.current()
         return run.model.reconstruct(x) if run.model.preprocess.series is None else _series().given_back(run, x)
 
@@ -66,33 +66,33 @@ class Run(RunFolder):
     def sample(
         self, n: int = 64, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
     ) -> Any:
-        """n new raw samples (n, *shape); a frame, of the types of the training data, where that was one or where its
-        columns are of several kinds. `tools.sampling.sampling.draw_samples` tells their codes too.
+        """n new raw samples (n, *shape). If the training data was a frame or has columns of several kinds, the result
+        is a frame with the same types. `tools.sampling.sampling.draw_samples` also returns the codes.
         """
         from isthmus.tools.sampling.trained_kind import drawn_like_training as drawn
 
         return drawn(self.current(), n, density=density, of=of, seed=seed, temperature=temperature)
 
     def interpolate(self, a: Any, b: Any, steps: int = 12, path: str = "straight") -> Any:
-        """Raw samples (steps, *shape) on the way from raw sample a to raw sample b, a frame where `a` is one; `path`
-        may be "spherical".
+        """Raw samples (steps, *shape) on the path from raw sample a to raw sample b; a frame if `a` is a frame. `path`
+        is "straight" or "spherical".
         """
         from isthmus.tools.sampling.interpolation_files import interpolated_like
 
         return interpolated_like(self.current(), a, b, steps, path)
 
     def traverse(self, units: Sequence[int] = ()) -> Sweep:
-        """Each unit of the code, or these, swept over the values that it takes; the strongest first."""
+        """Sweeps all units of the code, or only `units`, over the values that they take; the strongest first."""
         from isthmus.tools.sampling.traversal import sweep_units
 
         run = self.current()
         return sweep_units(run.coder, run.latent, units)
 
     def edit(self, x: Any, add: Names = (), remove: Names = (), *, strength: float = 1.0, keep: Names = ()) -> Any:
-        """Raw samples with features added and removed, by their names: `run.edit(x, add="7", remove="1")`. A frame
-        comes back as a frame, a tensor as a tensor.
+        """Raw samples with features added and removed by name: `run.edit(x, add="7", remove="1")`. Returns a frame for
+        a frame, and a tensor for a tensor.
 
-        Raises: UsageError for unknown names; `features` lists what there is.
+        Raises: UsageError for unknown names; `features` lists the known ones.
         """
         from isthmus.tools.editing.edits import edited
 
@@ -100,16 +100,16 @@ class Run(RunFolder):
         return edited(self.current(), x, *groups, strength=strength)
 
     def features(self) -> list[str]:
-        """The names of what can be added and removed. Raises: UsageError for a code without steps."""
+        """The names of the features that can be added and removed. Raises: UsageError for a discrete code."""
         from isthmus.tools.editing.directions import known_names, refuse_editing
 
         refuse_editing(self.current())
         return known_names(self)
 
     def score(self, x: Any, *, false_alarms: float | None = None) -> ExplainedScores:
-        """How strange raw samples are: `.score` (larger is stranger), `.error`, `.code` and `.p_value`, all (N,); of a
-        series every row of it. p-values as small as `false_alarms` may take models of folds, which are trained once.
-        Of a table `.blame` says which columns each row owes its score to, (N, K), in nats.
+        """Anomaly scores of raw samples: `.score` (larger is more anomalous), `.error`, `.code` and `.p_value`, all
+        (N,); for a time series, of every row. p-values as small as `false_alarms` may need models of cross-validation
+        folds, which are trained once. For a table, `.blame` (N, K) is each column's share of the score, in nats.
         """
         from isthmus.tools.anomaly.explained_scores import explained_scores
         from isthmus.tools.anomaly.series_scores import scores_of
@@ -120,10 +120,10 @@ class Run(RunFolder):
         return explained_scores(run, x, false_alarms)
 
     def impute(self, x: Any, *, draws: int | None = None, seed: int = 0) -> Any:
-        """A table like x (frame or array) with its gaps filled, every other cell as it was; with `draws` a list of that
-        many, whose differences tell how sure each cell is, of a run with a drawn code (recipe vae).
+        """A table like x (frame or array) with its gaps filled and all other cells unchanged. With `draws`, for a run
+        with a random code (recipe vae), a list of that many tables; their spread shows how certain each cell is.
 
-        Raises: UsageError for a run of numbers without gaps, and for draws of a run that cannot draw.
+        Raises: UsageError for a run trained on numbers without gaps, and for `draws` of a run without a random code.
         """
         from isthmus.tools.inference.imputation import impute_frame
 
@@ -139,31 +139,31 @@ class Run(RunFolder):
         return look_up(self.current(), image, source, k=k)
 
     def map(self, source: Any = None, *, method: str = "tsne", color: str | None = None) -> CodeMap:
-        """The codes of `source` (default: the test data) in two dimensions; `.points` (N, 2), `.draw()`."""
+        """Maps the codes of `source` (default: the test data) to two dimensions; `.points` (N, 2), `.draw()`."""
         from isthmus.tools.exploration.code_map import map_codes
 
         return map_codes(self.current(), source, method=method, color=color)
 
     def duplicates(self, source: Any = None) -> Duplicates:
-        """Equal and nearly equal samples of `source` (default: all the run's data); `.pairs`."""
+        """Finds equal and nearly equal samples in `source` (default: all data of the run); `.pairs`."""
         from isthmus.tools.exploration.duplicates import find_duplicates
 
         return find_duplicates(self.current(), source)
 
     def probe(self, source: Any = None, *, k: int = 5) -> dict[str, Any]:
-        """How much of the labels the codes hold, beside PCA and the raw values."""
+        """How well the codes predict the labels, compared with PCA and the raw values."""
         from isthmus.tools.exploration.probing import probe_run
 
         return probe_run(self.current(), source, k=k)
 
     def export(self, out: str | Path) -> Export:
-        """Writes the run as ONNX files, each compared with the model."""
+        """Exports the run as ONNX files, and compares each of them with the model."""
         from isthmus.tools.export import export
 
         return export(self.current(), out)
 
     def show(self, picture: str = "sanity") -> Path:
-        """Where `picture` ("sanity", "curves" …) lies; a notebook shows it. Raises: UsageError with those there are."""
+        """The path of `picture` ("sanity", "curves" …); a notebook also shows it. Raises: UsageError."""
         from isthmus.evaluation.figures.cost_curves import show_picture
 
         path = self.path / f"{picture}.png"
@@ -174,14 +174,14 @@ class Run(RunFolder):
 
 
 def _series() -> Any:
-    """What takes the rows of a series."""
+    """The module that handles rows of a time series."""
     from isthmus.tools.inference import series_frames
 
     return series_frames
 
 
 class Monitor(TrainingMonitor):
-    """The teaching notebook's Callback, for a loop of your own: it logs, keeps the best weights, draws, and says stop.
+    """The teaching notebook's Callback, for your own loop: it logs, keeps the best weights, plots, and stops early.
 
     monitor = Monitor(model, out="runs/mine", patience=5)
     for epoch in range(100):
@@ -193,7 +193,7 @@ class Monitor(TrainingMonitor):
     """
 
     def plot_cost(self, **settings: Any) -> None:
-        """The cost curves: live in a notebook, and as `curves.png` in `out`. `settings` are those of `cost_curves`."""
+        """Plots the cost curves: live in a notebook, and as `curves.png` in `out`. `settings` go to `cost_curves`."""
         from isthmus.evaluation.figures.cost_curves import draw_costs
 
         draw_costs(self.history, self.out, best_epoch=self.best_epoch, **settings)
@@ -211,12 +211,13 @@ def train(
     began: Callable[[Run], object] | None = None,
     **settings: Any,
 ) -> Run:
-    """Trains an autoencoder on `data`, judges it, and leaves a run folder.
+    """Trains an autoencoder on `data`, judges it, and writes a run folder.
 
     `data`: a name or path as on the command line, or an array, tensor, data frame, Dataset or DataLoader. `target`: the
-    same of what should come out of noisy `data`: files are matched by name, all else by position. `settings`:
-    any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`), over `config` (a TOML file or nested
-    values), over `recipe`. `show=False` prints nothing. `began` hears of the run once its folder stands.
+    clean samples for noisy `data`, in the same forms; files are matched by name, everything else by position.
+    `settings`: any setting by its name (`z_size=16`, `noise="gaussian:0.5"`, `epochs=10`); they override `config` (a
+    TOML file or nested values), which overrides `recipe`. `show=False` prints nothing. `began` is called with the run
+    when its folder exists.
 
     Raises: UsageError, DataError, ResourceError, DivergedError, FolderInUseError; Interrupted after Ctrl-C.
     """
@@ -238,12 +239,12 @@ def fit(
     show: bool | AbstractDisplay = True,
     **settings: Any,
 ) -> Run:
-    """Trains a `torch.nn.Module` of your own, and judges it like any other.
+    """Trains your own `torch.nn.Module`, and judges it like any other model.
 
     The module has `encoder` and `decoder`, or `encode` and `decode`, or only `forward`. `output` says whether it ends
     in a sigmoid ("probabilities") or not ("logits"); it matters for images only. The module is trained in place.
 
-    Raises: as `train`; UsageError if the module does not give back what it is given.
+    Raises: as `train`; UsageError if the module's output does not have the shape of its input.
     """
     from isthmus.pipeline.train import fit as pipeline_fit
 
@@ -260,14 +261,15 @@ def resume(
     module: nn.Module | None = None,
     show: bool | AbstractDisplay = True,
 ) -> Run:
-    """Goes on with a run where it stopped; with `epochs`, extends a finished one.
+    """Continues a run where it stopped; with `epochs`, extends a finished run.
 
-    On the same machine the weights end bit-equal to those of an undisturbed run. `data` and `target` are needed
-    where the run was trained on such in memory, and may name where their files lie now; `module` where it was a module
-    of your own.
-    Of the settings in `config.toml` only `epochs` and `lr` may have been edited, and where to compute.
+    On the same machine, the final weights are bit-equal to those of an uninterrupted run. `data` and `target` are
+    needed if the run was trained on data in memory; they may also give the new place of its files. `module` is needed
+    if the run trained your own module. Of the settings in `config.toml`, only `epochs`, `lr` and those on where to
+    compute may have been edited.
 
-    Raises: UsageError if settings or data are not those the run began with, with each difference; ModelFileError.
+    Raises: UsageError if settings or data differ from those that the run started with, listing each difference;
+    ModelFileError.
     """
     from isthmus.pipeline.resume import resume as pipeline_resume
 
@@ -282,12 +284,13 @@ def finish(
     module: nn.Module | None = None,
     show: bool | AbstractDisplay = True,
 ) -> Run:
-    """Ends a training now: the weights of its best epoch so far, judged. It may be running in another process, which is
-    waited for, or have been stopped. A part of an epoch counts as one. `resume(path, epochs=N)` trains it longer.
+    """Ends a training now, keeps the weights of its best epoch so far, and judges them. The training may be stopped, or
+    running in another process, which is waited for. Part of an epoch counts as one. `resume(path, epochs=N)` trains it
+    longer.
 
-    `data`, `target` and `module` as in `resume`, for a run that was stopped.
+    `data`, `target` and `module`: as in `resume`, for a stopped run.
 
-    Raises: UsageError where nothing is trained yet; ResourceError; as `resume`.
+    Raises: UsageError if nothing is trained yet; ResourceError; as `resume`.
     """
     from isthmus.pipeline.finish import finish as pipeline_finish
 

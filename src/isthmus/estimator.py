@@ -1,4 +1,4 @@
-"""`AutoEncoder`: the scikit-learn estimator. It checks arguments as scikit-learn does and hands on to the pipeline."""
+"""`AutoEncoder`: the scikit-learn estimator. It validates its arguments like scikit-learn and calls the pipeline."""
 
 from __future__ import annotations
 
@@ -31,62 +31,63 @@ from isthmus.tools.anomaly.surprisal import Surprisal
 from isthmus.training.in_memory import fitting_budget, fold_rows, held_rows, train_in_memory
 from isthmus.training.prepared import IN_MEMORY
 
-Z_SIZE = 32  # the default of the whole package, where the data has twice as many features
+Z_SIZE = 32  # the default of the whole package, for data with at least twice as many features
 LARGEST_SEED = 2**31 - 1
-# Settings that differ from those of a run: float32 gives nearly the same on every machine, as scikit-learn's users
-# expect, and the networks that fit tables are too small to gain from bfloat16.
+# Settings that differ from those of a run: float32 gives nearly the same results on every machine, as users of
+# scikit-learn expect, and networks for tables are too small to gain from bfloat16.
 START = {"data.source": IN_MEMORY, "training.precision": "float32"}
 
 
 class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
-    """An autoencoder as transformer and as detector of outliers, in scikit-learn's forms.
+    """An autoencoder as a scikit-learn transformer and outlier detector.
 
     `transform` gives codes, `inverse_transform` rows from codes, `score_samples` how normal a sample is (larger is more
-    normal, the opposite of `isthmus score`, where larger is stranger), `predict` 1 for normal and -1 for outliers,
-    `score` how well X is reconstructed, for a grid search.
-    Training is quiet and leaves no file; `model_.save(folder)` keeps the model without a pickle.
+    normal, the opposite of `isthmus score`, where larger is more anomalous), `predict` 1 for normal samples and -1 for
+    outliers, `score` how well X is reconstructed, for grid searches.
+    Training prints nothing and writes no file; `model_.save(folder)` saves the model without a pickle.
 
     Parameters
     ----------
     z_size : int, default None
-        Numbers in the code. None: half the features, at most 32. More than there are features is allowed.
+        Numbers in the code. None: half the number of features, at most 32. It may exceed the number of features.
     recipe : str, default "modern"
-        What `isthmus recipes` lists. Every parameter that is None is the recipe's own.
+        A recipe of `isthmus recipes`. Parameters that are None are set by the recipe.
     hidden : sequence of int, default None
-        Widths of the encoder's hidden layers; the decoder mirrors them. `()` leaves none.
+        Widths of the encoder's hidden layers; the decoder mirrors them. `()`: no hidden layers.
     epochs, steps : int, default None
-        Budget in passes over X, or in steps. Both None: the recipe's, but at most 50 passes (or 200 steps).
+        Budget in passes over X, or in steps. Both None: as in the recipe, but at most 50 passes (or 200 steps).
     batch_size : int, default 64
-        Samples in a step.
+        Samples per step.
     lr : float, default None
         Peak learning rate.
     noise : str, default None
-        Noise on the input in training, such as "gaussian:0.5": a denoising autoencoder.
+        Noise added to the input in training, such as "gaussian:0.5", for a denoising autoencoder.
     likelihood : str, default None
         The cost: "gaussian" (squared error), "laplace", "bernoulli".
     contamination : float, default 0.1
-        The share, above 0 and at most 0.5, that `predict` calls outliers, of new rows like those of X: where the
-        threshold `offset_` is put, by rows that did not train the model that judges them. Where under 200 are held out
-        (by default, of X under 2,000 rows) three more models are trained for that, each without a third of X, and the
-        share is that of X itself as well. With fewer rows than 1 / contamination - 1, or six different ones, `fit`
-        warns and `offset_` is -inf.
+        The share of new rows like X, above 0 and at most 0.5, that `predict` calls outliers. It sets the threshold
+        `offset_`, by rows that were held out from training. If fewer than 200 rows are held out (by default: if X has
+        fewer than 2,000), three more models are trained for this, each without a third of X, and the share also holds
+        for X itself. With fewer than 1 / contamination - 1 rows, or fewer than six distinct ones, `fit` warns and
+        `offset_` is -inf.
     validation_fraction : float, default 0.1
-        The share of X that trains nothing and chooses the epoch that is kept; 0: the training cost chooses.
+        The share of X that is held out from training and chooses the best epoch; 0: the training cost chooses it.
     random_state : int, RandomState or None, default None
-        The same number, the same machine: the same codes.
+        The same number on the same machine gives the same codes.
     device : str, default "cpu"
-        "cpu", "cuda", "mps" or "auto". A processor is the faster one for small tables, and can be shared by workers.
+        "cpu", "cuda", "mps" or "auto". For small tables, the CPU is faster, and workers can share it.
     settings : dict, default None
         Any other setting by its name, as in `isthmus train --set`: `{"activation": "relu", "shape": "28x28"}`.
 
     Attributes
     ----------
-    model_ : Model, the trained network, which takes raw rows. history_ : list of dict, one an epoch.
+    model_ : Model, the trained network, which takes raw rows. history_ : list of dict, one per epoch.
     offset_ : float, the threshold on `score_samples`. n_iter_ : steps. n_features_in_, feature_names_in_ : as usual.
 
-    X is (n_samples, n_features), standardized inside; or a data frame with names, truths, times and gaps, each column
-    taken for what `isthmus check` says, which `inverse_transform` gives again. Images are taken too: (N, H, W),
-    (N, H, W, C), (N, C, H, W), or rows with `settings={"shape": "28x28"}`; bytes, 16 bits, or floats from 0 to 1.
+    X is (n_samples, n_features) and is standardized internally; or a data frame with categories, booleans, times and
+    gaps, whose columns are read as `isthmus check` reports them; `inverse_transform` then returns a frame. Images work
+    too: (N, H, W), (N, H, W, C), (N, C, H, W), or rows with `settings={"shape": "28x28"}`; 8-bit, 16-bit, or floats
+    from 0 to 1.
 
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
@@ -94,7 +95,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     (150, 2)
     """
 
-    n_features_in_: int  # these two are set by scikit-learn's validation, the second where X has names
+    n_features_in_: int  # scikit-learn's validation sets these two; the second one only if X has names
     feature_names_in_: np.ndarray
 
     def __init__(
@@ -131,9 +132,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         self.settings = settings
 
     def fit(self, X: Any, y: Any = None) -> AutoEncoder:
-        """Trains on X; y is not looked at.
+        """Trains on X; y is ignored.
 
-        Raises: ValueError for X as scikit-learn does; UsageError for parameters that cannot be meant.
+        Raises: ValueError for an invalid X, like scikit-learn; UsageError for invalid parameters.
         """
         self._check_shares()
         if mixed := estimated_frames.is_mixed(X, self.settings or {}):
@@ -145,7 +146,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
             X, shape = self._rows(X, fitting=True)
             config = self._config(len(X), shape)
             samples = read_object(X.reshape(len(X), *shape), config.data, name="X").train
-            X = X if samples.schema is None else samples.x  # without what stands for no value
+            X = X if samples.schema is None else samples.x  # with missing values as NaN
         if hasattr(self, "feature_names_in_") and not samples.is_image and not mixed:
             samples = replace(samples, columns=tuple(map(str, self.feature_names_in_)))
         trained = train_in_memory(config, samples, held_out=self.validation_fraction)
@@ -155,9 +156,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         return self
 
     def _calibrate(self, config: Config, samples: Samples, X: np.ndarray) -> None:
-        """What is usual, and the threshold, of rows that did not train the model that judges them.
+        """Calibrates the scores and the threshold, by rows that did not train the model that judges them.
 
-        Those held out, where they are ENOUGH. Else every row is judged by a model that was trained without it.
+        These are the held-out rows if there are ENOUGH. Else, every row is judged by a model trained without it.
         """
         seed, numbers = config.training.seed, numbers_of(self._raw(X))
         rest, held = held_rows(len(X), self.validation_fraction, seed)
@@ -168,7 +169,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
             model = train_in_memory(config, samples.take(train), held_out=self.validation_fraction).model
             found = Surprisal(model, self._x(X[train], model), seed).signals(self._x(X[out], model))
             signals[0][out], signals[1][out] = found
-        if not parts:  # of so few rows as make no folds, all
+        if not parts:  # too few rows for folds: use all
             signals = surprisal.signals(self._x(X[held] if len(held) >= ENOUGH else X))
         self._scores = HeldOutScores(surprisal, signals, numbers if parts else None)
         self.offset_ = self._scores.threshold(self.contamination) if parts or len(held) >= ENOUGH else -np.inf
@@ -188,7 +189,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         codes: Any = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")  # type: ignore[arg-type]
         z_size, preprocess = self.model_.z_size, self.model_.preprocess
         if codes.shape[1] != z_size:
-            raise ValueError(f"Z has {codes.shape[1]} columns; the codes of this {type(self).__name__} have {z_size}.")
+            raise ValueError(
+                f"Z has {codes.shape[1]} columns, but the codes of this {type(self).__name__} have {z_size}."
+            )
         raw = preprocess.to_raw(Double(self.model_).x_hat(torch.tensor(codes)), torch.float64) * self._full
         if preprocess.schema is not None and self._of_frame:
             return estimated_frames.frame_back(raw.numpy(), preprocess.schema, preprocess.frame, like=Z)
@@ -201,23 +204,23 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         """How normal each sample is, in nats, (n_samples,): log P(an error as large) + log p(code), up to a constant.
 
         Larger is more normal, as everywhere in scikit-learn; the command `isthmus score` counts the other way and
-        states a rate of false alarms. A row of the X of `fit` gets the score of the model that was trained without it,
-        where there was one, so that it is judged like a new row.
+        states a false-alarm rate. A row of the X of `fit` is scored by the model that was trained without it, if there
+        is one, so that it is judged like a new row.
         """
         check_is_fitted(self)
         X = self._rows(X)[0]
         return self._scores.score(self._x(X), numbers_of(self._raw(X)))
 
     def score(self, X: Any, y: Any = None) -> float:
-        """The negative mean squared error of the reconstruction of X, on standardized values; y is not looked at.
+        """The negative mean squared reconstruction error of X, on standardized values; y is ignored.
 
-        So `GridSearchCV` without `scoring` chooses what reconstructs held-out rows best.
+        So `GridSearchCV` without `scoring` chooses the model that reconstructs held-out rows best.
         """
         check_is_fitted(self)
         return -float(Double(self.model_).errors(self._x(self._rows(X)[0])).mean())
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """`score_samples` from the threshold on: below zero are outliers."""
+        """`score_samples` minus the threshold: outliers are below zero."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> np.ndarray:
@@ -225,7 +228,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """z0, z1, …, as `isthmus encode` names them. `input_features` is only compared with what `fit` saw."""
+        """z0, z1, …, as in `isthmus encode`. `input_features` is only compared with the names seen by `fit`."""
         check_is_fitted(self)
         known = getattr(self, "feature_names_in_", None)
         if input_features is not None:
@@ -239,13 +242,13 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
 
     @property
     def _full(self) -> float:
-        """What X counts as white where `fit` found whole numbers: X comes and goes in its own units."""
+        """The value of white in X, if `fit` found whole numbers: X keeps its own units."""
         preprocess = self.model_.preprocess
         scaled_by_range = preprocess.is_image and preprocess.offset is None
         return FULL_SCALE.get(getattr(torch, preprocess.dtype), 1.0) if scaled_by_range else 1.0
 
     def _rows(self, X: Any, *, fitting: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
-        """X as scikit-learn checks it, (N, D), and the shape that its samples came in."""
+        """X, validated by scikit-learn, (N, D), and the original shape of its samples."""
         shape: tuple[int, ...] = ()
         schema = None if fitting else self.model_.preprocess.schema
         if schema is not None and self._of_frame:
@@ -258,25 +261,25 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
             if not fitting and shape != self._shape:
                 raise ValueError(f"X has samples of shape {shape}, but fit was given samples of shape {self._shape}.")
             X = X.reshape(len(X), -1)
-        kept = [np.float64, np.float32, np.uint8, np.uint16]  # all else becomes float64
+        kept = [np.float64, np.float32, np.uint8, np.uint16]  # other types become float64
         X = validate_data(self, X, reset=fitting, dtype=kept, ensure_min_samples=2 if fitting else 1)
         return X if schema is None else estimated_frames.blanked_raw(X, schema), shape or X.shape[1:]
 
     def _x(self, X: np.ndarray, model: Model | None = None) -> Tensor:
-        """Network input from checked rows, of `model_` or of another that was trained on such rows."""
+        """Network input from validated rows, for `model_` or for another model that was trained on such rows."""
         preprocess = (model or self.model_).preprocess
         return preprocess.to_x(arrange(torch.from_numpy(self._raw(X)), preprocess.raw_shape)[0] / self._full)
 
     def _raw(self, X: np.ndarray) -> np.ndarray:
-        """Checked rows in the shape and with the digits that the training data was kept with."""
+        """Validated rows in the shape and precision of the training data."""
         dtype = np.float64 if self.model_.preprocess.dtype == "float64" else np.float32
         return np.array(X.reshape(len(X), *self._shape), dtype=dtype, order="C")
 
     def _config(self, n: int, shape: tuple[int, ...]) -> Config:
-        """The settings of this training: the recipe's, those of START, the parameters that are not None, `settings`."""
+        """The settings of this training: from the recipe, START, the parameters that are not None, and `settings`."""
         D = self.n_features_in_
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
-        start = START | ({"data.shape": "table"} if len(shape) == 1 else {})  # () of columns of several kinds
+        start = START | ({"data.shape": "table"} if len(shape) == 1 else {})  # (): columns of several kinds
         z_size = min(Z_SIZE, max(1, D // 2)) if self.z_size is None else self.z_size
         named = {name: getattr(self, name) for name in ("epochs", "steps", "batch_size", "lr", "noise", "likelihood")}
         named |= {"z_size": z_size, "hidden": self.hidden, "device": self.device, "seed": seed}
@@ -288,10 +291,10 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
 
     def _check_shares(self) -> None:
         if not 0 < self.contamination <= 0.5:
-            raise _outside("contamination", self.contamination, "above 0, at most 0.5")
+            raise _outside("contamination", self.contamination, "above 0 and at most 0.5")
         if not 0 <= self.validation_fraction <= 0.5:
             raise _outside("validation_fraction", self.validation_fraction, "from 0 to 0.5")
 
 
 def _outside(name: str, found: Any, allowed: str) -> UsageError:
-    return UsageError("USAGE-SETTING", f"AutoEncoder: {name} is {found!r}; allowed: {allowed}.", fix=f"set {name} so")
+    return UsageError("USAGE-SETTING", f"AutoEncoder: {name} is {found!r}.", fix=f"set {name} to a number {allowed}")

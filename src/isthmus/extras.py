@@ -1,7 +1,7 @@
-"""The command that installs what an optional part needs, written so that it works where it is read.
+"""The command that installs an extra, written so that it works in the reader's environment.
 
-`isthmus[web]` tells pip nothing that it could find, since the package is on no index: a checkout is named by its path,
-and elsewhere the packages themselves are named.
+pip cannot find `isthmus[web]`, because the package is on no index. So the command names the path of the checkout or,
+if there is none, the packages of the extra.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ NAME = "isthmus"
 
 
 def installing(extra: str) -> str:
-    """A command for the shell that installs the extra into this environment; what is there already, pip passes over."""
+    """A shell command that installs the extra into this environment; pip skips what is already there."""
     where = _checkout()
     wanted = _packages(extra) if where is None else ["-e", f"{where}[{extra}]"]
     return " ".join(_quoted(word) for word in [*_install(), *wanted])
 
 
 def _checkout() -> Path | None:
-    """The folder that this package is edited in; None where it was installed for good."""
-    import importlib.metadata  # late, as urllib: both are slow to import, and only a message asks for them
+    """The folder of an editable install; None if the package was installed normally."""
+    import importlib.metadata  # late, like urllib: both are slow to import, and only messages need them
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
@@ -49,16 +49,16 @@ def _packages(extra: str) -> list[str]:
 
 
 def _install() -> list[str]:
-    """The words before the packages; `pip` alone only where the shell finds this environment's own."""
+    """The words before the packages; plain `pip` only if the shell finds the pip of this environment."""
     found = shutil.which("pip")
     if found and sys.prefix != sys.base_prefix and Path(found).parent.samefile(Path(sys.executable).parent):
         return ["pip", "install"]
-    if find_spec("pip") is None and shutil.which("uv"):  # uv makes environments without pip
+    if find_spec("pip") is None and shutil.which("uv"):  # uv creates environments without pip
         return ["uv", "pip", "install", "--python", sys.executable]
     return [sys.executable, "-m", "pip", "install"]
 
 
 def _quoted(word: str) -> str:
-    if os.name == "nt" and shlex.quote(word) != word:  # single quotes mean nothing to Windows' shell
+    if os.name == "nt" and shlex.quote(word) != word:  # the Windows shell does not know single quotes
         return f'"{word}"'
     return shlex.quote(word)

@@ -1,6 +1,6 @@
-"""Random numbers by address: a generator comes from (seed, where, what for), never from a saved state.
+"""Random generators by address: a generator is made from (seed, place, purpose), never from a saved state.
 
-So a resumed run draws what the whole run would have drawn, and nothing here touches PyTorch's global generator.
+So a resumed run draws the same numbers as an uninterrupted one. PyTorch's global generator is never used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recipes: the five parts and the training settings under one name. A recipe is at most 15 lines, never a class."""
+"""Recipes: the five parts and the training settings under one name. A recipe has at most 15 lines and is no class."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from isthmus.errors import UsageError, unknown
 from isthmus.settings import build, merge
 
 Settings = dict[str, Any]
-PAIRS = "pairs"  # the noise of data that has a target of its own
+PAIRS = "pairs"  # the noise setting for data with clean targets
 
 
 def modern() -> Settings:
-    """The notebook's layer sizes with everything else chosen by experiment (docs/experiments.md)."""
+    """The notebook's layer sizes; everything else is chosen by experiment (docs/experiments.md)."""
     return {}  # the defaults in config.py are this recipe, each with its reason in docs/experiments.md
 
 
 def seed() -> Settings:
-    """The teaching notebook word for word: sigmoid after every layer, BCE, AdamW 1e-3, patience 5, up to 40 epochs."""
+    """The teaching notebook, reproduced exactly: sigmoid everywhere, BCE, AdamW 1e-3, patience 5, up to 40 epochs."""
     model = {"network": "mlp", "z_size": 32, "activation": "sigmoid", "bottleneck": "sigmoid", "init": "framework"}
     training = {
         "epochs": 40,
@@ -41,27 +41,27 @@ def vae() -> Settings:
 
 
 def beta_vae() -> Settings:
-    """VAE whose KL counts four times: fewer, more independent units. Higgins et al. 2017, ICLR (β-VAE)."""
+    """VAE with a KL weight of 4: fewer, more independent units. Higgins et al. 2017, ICLR (β-VAE)."""
     return {"model": {"bottleneck": "gaussian", "weights": {"kl": 4.0}}}
 
 
 def sparse() -> Settings:
-    """Sparse autoencoder: a sigmoid code of which a tenth is active at a time. Ng 2011, Stanford CS294A, section 3."""
+    """Sparse autoencoder: a sigmoid code, a tenth of it active at a time. Ng 2011, Stanford CS294A, section 3."""
     return {"model": {"bottleneck": "sparse:0.1"}}
 
 
 def contractive() -> Settings:
-    """Contractive autoencoder: a code that hardly moves when the input does. Rifai et al. 2011, ICML."""
+    """Contractive autoencoder: a code that changes little when the input does. Rifai et al. 2011, ICML."""
     return {"model": {"terms": "contractive"}}
 
 
 def wae() -> Settings:
-    """Wasserstein autoencoder: codes as a whole brought to N(0, I) by MMD. Tolstikhin et al. 2018, arXiv:1711.01558."""
+    """Wasserstein autoencoder: MMD pulls the codes towards N(0, I). Tolstikhin et al. 2018, arXiv:1711.01558."""
     return {"model": {"terms": "mmd"}}
 
 
 def rae() -> Settings:
-    """Regularized autoencoder: short codes and a decoder of small weights. Ghosh et al. 2020, arXiv:1903.12436."""
+    """Regularized autoencoder: small codes and small decoder weights. Ghosh et al. 2020, arXiv:1903.12436."""
     return {"model": {"terms": "l2"}, "training": {"decoder_decay": 0.1}}
 
 
@@ -71,23 +71,23 @@ def vqvae() -> Settings:
 
 
 def fsq() -> Settings:
-    """Finite scalar quantization: every number of the code is one of five. Mentzer et al. 2024, arXiv:2309.15505."""
+    """Finite scalar quantization: each number of the code has five levels. Mentzer et al. 2024, arXiv:2309.15505."""
     return {"model": {"bottleneck": "fsq:5"}}
 
 
 def masked() -> Settings:
-    """Masked autoencoder: the whole from four tenths of it, patch by patch. He et al. 2022, arXiv:2111.06377."""
+    """Masked autoencoder: reconstructs the input from 40% of its patches. He et al. 2022, arXiv:2111.06377."""
     return {"model": {"noise": "masking:0.6,patch=auto"}}
 
 
 def linear() -> Settings:
-    """Linear networks and squared error, which tend to PCA, as a check. Baldi and Hornik 1989, Neural Networks 2."""
+    """Linear networks and squared error, which converge to PCA: a check. Baldi and Hornik 1989, Neural Networks 2."""
     model = {"network": "mlp", "hidden": (), "activation": "linear", "init": "framework", "likelihood": "gaussian"}
     return {"model": model, "training": {"augment": "none", "weight_decay": 0.0, "input_lr": 1.0}}
 
 
 def photo() -> Settings:
-    """Denoiser of photographs of any size: a U-Net without a code. Mohan et al. 2020, arXiv:1906.05478."""
+    """Denoiser for photographs of any size: a U-Net without a code. Mohan et al. 2020, arXiv:1906.05478."""
     model = {"network": "unet", "noise": "gaussian:0-0.2,clip=false", "likelihood": "gaussian", "init": "he-normal"}
     training = {"steps": 20_000, "batch_size": 16, "lr": 1.2e-3, "input_lr": 1.0, "weight_decay": 0.0}
     training |= {"augment": "none", "average": 0.999}  # of 1,000 steps, a twentieth of the budget
@@ -95,13 +95,13 @@ def photo() -> Settings:
 
 
 def fast() -> Settings:
-    """In a second what the notebook's text reaches in minutes: layers that start at components. docs/speedrun.md"""
+    """The notebook's quality in a second instead of minutes: layers start at PCA's components. docs/speedrun.md"""
     training = {"steps": 60, "lr": 8e-3, "input_lr": 0.3, "warmup": 0.1, "betas": (0.7, 0.9), "augment": "none"}
     return {"model": {"network": "mlp", "init": "components"}, "training": training}
 
 
 def best() -> Settings:
-    """The lowest error on gray images after a quarter of an hour on two cores: convolutions. docs/experiments.md"""
+    """Convolutions: the lowest error on gray images after 15 minutes on two cores. docs/experiments.md"""
     return {"model": {"network": "conv", "hidden": (32, 64)}, "training": {"steps": 42_000}}
 
 
@@ -125,9 +125,9 @@ RECIPES: dict[str, Callable[[], Settings]] = {
 
 
 def resolve(*layers: Mapping[str, Any], where: str = "settings") -> Config:
-    """One checked configuration: defaults, then the recipe that the layers name, then the layers in their order.
+    """One validated configuration: the defaults, then the recipe that the layers name, then the layers in order.
 
-    A budget in steps that a layer gives overrides the epochs of the recipe.
+    A budget in steps in a layer overrides the recipe's epochs.
 
     Raises: UsageError for unknown recipes and settings, and for values out of bounds.
     """
@@ -144,17 +144,17 @@ def resolve(*layers: Mapping[str, Any], where: str = "settings") -> Config:
 
 
 def _with_pairs(given: Settings) -> Settings:
-    """The same with the noise that a target stands for, which no recipe can know.
+    """The same settings, with the noise "pairs" if there is a target, which no recipe can know.
 
-    Raises: UsageError for another noise beside a target, and for pairs without one.
+    Raises: UsageError for a target together with other noise, and for pairs without a target.
     """
     target, noise = given.get("data", {}).get("target"), given.get("model", {}).get("noise")
     if target in (None, "none"):
         if noise == PAIRS:
-            message = "--noise pairs: the clean samples that belong to the noisy ones are not named."
-            raise UsageError("USAGE-PAIRS", message, fix="name them with --target, and leave --noise out")
+            message = "--noise pairs needs the clean samples for the noisy ones."
+            raise UsageError("USAGE-PAIRS", message, fix="pass them with --target, and leave out --noise")
         return given
     if noise not in (None, PAIRS):
-        message = f"--noise {noise} beside --target: the data brings its noise with it."
-        raise UsageError("USAGE-PAIRS", message, fix="leave --noise out, or pass --noise pairs")
+        message = f"--noise {noise} cannot be used with --target: the data already contains noise."
+        raise UsageError("USAGE-PAIRS", message, fix="leave out --noise")
     return merge(given, {"model": {"noise": PAIRS}})

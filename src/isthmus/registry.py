@@ -1,7 +1,7 @@
-"""Parts by name: one dict name -> factory for each kind, and the short text that picks and sets a part.
+"""Registries of parts: a dict of name -> factory for each kind, and the short text that selects and sets a part.
 
 `"gaussian:0.5,clip=false"` names a factory, gives its first argument, and sets others. Only names in the registry
-and plain values are understood, so that a configuration can never name code to import.
+and plain values are accepted, so that a configuration can never name code to import.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def parse(text: str) -> tuple[str, str | None, dict[str, str]]:
 
 
 def joined(text: str) -> list[str]:
-    """`"sigmoid+noise:0.1"` -> `["sigmoid", "noise:0.1"]`; the plus of a number such as 1e+3 joins nothing."""
+    """`"sigmoid+noise:0.1"` -> `["sigmoid", "noise:0.1"]`; the plus of a number such as 1e+3 does not separate."""
     return [part.strip() for part in re.split(r"\+(?=\s*[a-z])", text)]
 
 
@@ -43,9 +43,9 @@ def alternatives(text: str) -> list[str]:
 
 
 def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **context: Any) -> T:
-    """Builds the part that `text` names; `context` fills arguments that come from elsewhere (a shape, a range).
+    """Builds the part that `text` names; `context` gives arguments that come from elsewhere (a shape, a range).
 
-    Raises: UsageError for an unknown name or argument (with the nearest), or a value the factory refuses.
+    Raises: UsageError for an unknown name or argument (suggesting the nearest), or a value that the factory refuses.
     """
     name, first, options = parse(text)
     if name not in registry:
@@ -60,7 +60,7 @@ def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **cont
     if first is not None:
         if not arguments:
             raise UsageError(
-                "USAGE-PART", f"{what} {name!r} takes no level, {text!r} gives one.", fix=f"write {name!r}"
+                "USAGE-PART", f"{what} {name!r} takes no level, but {text!r} has one.", fix=f"write {name!r}"
             )
         options = {arguments[0]: first} | options
     for key in options.keys() - set(arguments):
@@ -77,7 +77,7 @@ def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **cont
 
 
 def plain(text: str) -> Any:
-    """A number, a truth value or the text itself."""
+    """The text as a number or a boolean, if it is one; else the text itself."""
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
     for kind in (int, float):
@@ -89,6 +89,6 @@ def plain(text: str) -> Any:
 
 
 def usage(what: str, name: str, factory: Callable[..., Any]) -> str:
-    """One line on how a part is written, from the first line of its docstring."""
+    """One line on how to write a part, from the first line of its docstring."""
     summary = (inspect.getdoc(factory) or "").partition("\n")[0]
     return f"{what} {name!r}: {summary}"

@@ -1,6 +1,6 @@
-"""Settings from files, options and keywords to a checked `Config`, and back to the text of a `config.toml`.
+"""Turns settings from files, options and keywords into a validated `Config`, and a `Config` into a `config.toml`.
 
-pydantic comes in only when a configuration is built, so that `isthmus --help` can do without it.
+pydantic is imported only when a configuration is built, so that `isthmus --help` does not need it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from isthmus.config import ALIASES, SECTIONS, Config, is_list
 from isthmus.errors import UsageError
 from isthmus.wording import shortened
 
-# What settings were before they could be set. A run writes all of its settings, so a `config.toml` that holds the
-# OLDEST but not these is one of a run from before, which keeps its rules.
+# The behavior before these settings existed. A run writes all of its settings, so a `config.toml` that contains the
+# OLDEST but not these was written by an older version, and its run keeps the old behavior.
 BEFORE: dict[str, dict[str, Any]] = {
     "data": {"digits": "float32", "split": "shuffled", "range": "type", "stream": "no"}
 }
-MARK = "\ufeff"  # which some editors put before a text in UTF-8; it means nothing
-OLDEST = {"allow_trailing", "data_dir"}  # of [data], in every file that a run wrote, and worth nobody's writing by hand
+MARK = "\ufeff"  # the byte order mark, which some editors put before a text in UTF-8; it has no meaning
+OLDEST = {"allow_trailing", "data_dir"}  # of [data]: in every file written by a run, and hardly ever written by hand
 
 
 def where_is(name: str) -> str:
@@ -38,23 +38,25 @@ def where_is(name: str) -> str:
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings, later layers over earlier ones, section by section.
+    """Nested settings; later layers override earlier ones, section by section.
 
-    Raises: UsageError where a section is no section.
+    Raises: UsageError if a section holds a plain value.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             if key in SECTIONS and not isinstance(value, Mapping):
                 raise UsageError(
-                    "USAGE-SETTING", f"[{key}] holds {value!r}, not settings.", fix=f"write {key}.NAME = VALUE"
+                    "USAGE-SETTING",
+                    f"[{key}] is {value!r}, not a section.",
+                    fix=f"write {key}.NAME = VALUE",
                 )
             merged[key] = {**merged.get(key, {}), **value} if key in SECTIONS else value
     return merged
 
 
 def plain(value: Any) -> Any:
-    """Python's own numbers for numpy's, and tuples for lists, which a grid search hands over."""
+    """NumPy numbers as Python numbers and lists as tuples: a grid search may pass either."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return tuple(map(plain, value)) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
@@ -72,7 +74,7 @@ def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_sets(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["training.lr=1e-3", "hidden=512,256"]` -> nested settings; values are read by the field's own type."""
+    """`["training.lr=1e-3", "hidden=512,256"]` -> nested settings; values are read as the field's type."""
     settings = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -100,16 +102,16 @@ def _typed(address: str, text: str) -> Any:
 
 @cache
 def _checker() -> Any:
-    """What checks a `Config`; making one takes longer than a short training's twenty steps."""
+    """The validator of `Config`; building one takes longer than twenty training steps."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(Config)
 
 
 def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
-    """A checked `Config` from nested values.
+    """A validated `Config` from nested values.
 
-    Raises: UsageError naming every key that is unknown (with the nearest known one) or out of its bounds.
+    Raises: UsageError that names every key that is unknown (with the nearest known one) or out of bounds.
     """
     from pydantic import ValidationError
 
@@ -119,7 +121,7 @@ def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
         raise _explain(error, where) from None
     try:
         json.dumps(config.as_dict(), ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:  # a file name in another encoding, which TOML has no way to hold
+    except UnicodeEncodeError as error:  # a file name in another encoding, which TOML cannot store
         near = error.object[max(0, error.start - 20) : error.start + 20]
         raise UsageError(
             "USAGE-SETTING", f"{where}: {near!r} is not Unicode text.", fix="rename that file or column"
@@ -128,7 +130,7 @@ def build(values: Mapping[str, Any], *, where: str = "settings") -> Config:
 
 
 def _by_our_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`"mse"` as `"gaussian"`, options after a comma kept."""
+    """Renames aliases: `"mse"` becomes `"gaussian"`; options after a comma are kept."""
     renamed = dict(values)
     for address, names in ALIASES.items():
         section, _, key = address.partition(".")
@@ -140,7 +142,7 @@ def _by_our_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The nested values of a `config.toml`, unchecked (`build` checks); a run from before a setting has its old value.
+    """The nested values of a `config.toml`, not validated (`build` does that); older runs get the old behavior.
 
     Raises: UsageError if the file is missing or is not TOML, with the line.
     """
@@ -161,14 +163,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
-    """As `read`, of the text of the file called `where`. Raises: UsageError if it is not TOML, with the line."""
+    """Like `read`, for the text of the file called `where`. Raises: UsageError if it is not TOML, with the line."""
     try:
         values = tomllib.loads(text.removeprefix(MARK))
-    except ValueError as error:  # no TOML, or a number of thousands of digits
+    except ValueError as error:  # not TOML, or a number with thousands of digits
         raise UsageError("USAGE-CONFIG", f"{where} is not TOML: {error}.", fix="correct that line") from None
     except RecursionError:
-        message = f"{where} is nested too deep: settings are a section, a name and a value."
-        raise UsageError("USAGE-CONFIG", message, fix="write it as `isthmus train` writes config.toml") from None
+        message = f"{where} is nested too deeply: it can contain only sections with names and values."
+        raise UsageError("USAGE-CONFIG", message, fix="write it like a config.toml of `isthmus train`") from None
     data = values.get("data")
     return merge(BEFORE, values) if isinstance(data, Mapping) and data.keys() >= OLDEST else values
 
@@ -198,7 +200,7 @@ def _toml(value: Any) -> str:
 
 
 def _with_null(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`"none"` back to None, in the fields that may be None."""
+    """Turns `"none"` back into None, in the fields that may be None."""
     restored = dict(values)
     for section in SECTIONS.keys() & {k for k, v in values.items() if isinstance(v, Mapping)}:
         hints = get_type_hints(SECTIONS[section])
@@ -213,7 +215,7 @@ def _known_keys() -> list[str]:
 
 
 def _unknown_key(name: str) -> UsageError:
-    # A dotted name is compared whole, or "trainig.lr" would be taken for what ends like "lr".
+    # A dotted name is compared as a whole; else "trainig.lr" would match any setting that ends in "lr".
     known = {key if "." in name else key.rpartition(".")[2]: key for key in _known_keys()}
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     fix = f"did you mean {known[near[0]]!r}?" if near else f"known settings: {', '.join(_known_keys())}."
@@ -223,7 +225,7 @@ def _unknown_key(name: str) -> UsageError:
 def _brief(value: Any) -> str:
     try:
         return shortened(repr(value))
-    except (RecursionError, ValueError):  # lists in lists, or a number of thousands of digits
+    except (RecursionError, ValueError):  # nested lists, or a number with thousands of digits
         return "…"
 
 
@@ -236,7 +238,7 @@ def _explain(error: Any, where: str) -> UsageError:
             problems.append(f"{unknown_key.message} {unknown_key.fix}")
         else:
             problems.append(f"{shortened(address)} = {_brief(item['input'])}: {item['msg'].lower()}.")
-    fix = "correct it; `isthmus train --help` shows what is allowed."
+    fix = "correct it; see `isthmus train --help`."
     if len(problems) == 1:
         return UsageError("USAGE-SETTING", f"{where}: {problems[0]}", fix=fix)
-    return UsageError("USAGE-SETTING", f"{where}: {len(problems)} settings cannot be used.", fix=fix, problems=problems)
+    return UsageError("USAGE-SETTING", f"{where}: {len(problems)} settings are invalid.", fix=fix, problems=problems)

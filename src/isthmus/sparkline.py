@@ -11,10 +11,10 @@ BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 
 
 def sparkline(values: Sequence[float], width: int = 40, *, ascii: bool = False) -> str:
-    """The values as a line of at most `width` blocks, lowest to highest; longer series are averaged in groups.
+    """The values as a line of at most `width` blocks, from lowest to highest; longer series are averaged in groups.
 
-    Positive values are compared by their logarithms, and few that are far above the rest count as the highest of it,
-    so that a bad first epoch does not flatten the others. What is not finite is a blank.
+    Positive values are drawn on a logarithmic scale, and a few outliers far above the rest are clipped, so that a bad
+    first epoch does not flatten the others. A value that is not finite is a blank.
 
     >>> sparkline([8, 4, 2, 1])
     '█▆▃▁'
@@ -33,9 +33,9 @@ def sparkline(values: Sequence[float], width: int = 40, *, ascii: bool = False) 
 
 
 def worth_showing(t: np.ndarray, low: float) -> float:
-    """The largest of the sorted costs `t` that is worth showing.
+    """The largest of the sorted costs `t` to show.
 
-    One is left out if with it the better nineteen of twenty had less than a sixth of the height above `low`.
+    A cost is left out if the lowest 95% of the costs would then fill less than a sixth of the height above `low`.
     """
     bulk = t[int(0.95 * (len(t) - 1))]
     return t[-1] if t[-1] - low <= 6 * (bulk - low) or len(t) < 4 else t[t - low <= 6 * (bulk - low)][-1]

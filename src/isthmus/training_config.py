@@ -1,4 +1,4 @@
-"""The settings of training: budget, rate, schedule, device; the third part of `Config`."""
+"""The training settings: budget, learning rate, schedule, device; the third part of `Config`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le
 
 from isthmus.setting_types import STRICT, Beta, Count, Fraction
 
-STEPS = 8_000  # of a training, where neither data nor recipe call for another number: docs/experiments.md
+STEPS = 8_000  # default number of training steps: docs/experiments.md
 
 
 @dataclass(frozen=True)
@@ -17,65 +17,68 @@ class TrainingConfig:
     """How the model is trained."""
 
     __pydantic_config__ = STRICT
-    steps: Annotated[
-        Count | None, "Budget in steps, where --epochs does not say otherwise; by default what the data calls for."
-    ] = None
-    epochs: Annotated[Count | None, "Budget in passes over the training data; overrides the steps."] = None
+    steps: Annotated[Count | None, "Budget in steps, unless --epochs is given. Default: chosen from the data."] = None
+    epochs: Annotated[Count | None, "Number of passes over the training data; overrides the steps."] = None
     start: Annotated[
-        str | None, "Start from the weights of this run or model folder, or of photo, instead of from new ones."
+        str | None, "Start from the weights of this run or model folder, or of photo, instead of new weights."
     ] = None
-    batch_size: Annotated[Count, "Samples in a step."] = 64
-    # 64: a halo of 56 pixels lies around what decides about a pixel; DnCNN trained on 40 to 50 (arXiv:1608.03981).
-    patch: Annotated[Annotated[int, Ge(8), Le(4096)], "unet: pixels a side of the patches that it is trained on."] = 64
-    lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, under one-cycle)."] = 6e-3
-    input_lr: Annotated[float, Gt(0.0), Le(10.0), "The first layer's learning rate, as a share of the others'."] = 0.5
+    batch_size: Annotated[Count, "Samples per step."] = 64
+    # 64: an output pixel depends on pixels up to 56 away; DnCNN was trained on patches of 40 to 50 (arXiv:1608.03981).
+    patch: Annotated[Annotated[int, Ge(8), Le(4096)], "unet: side of the training patches, in pixels."] = 64
+    lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate (the peak, for the one-cycle schedule)."] = 6e-3
+    input_lr: Annotated[float, Gt(0.0), Le(10.0), "Learning rate of the first layer, as a share of the others'."] = 0.5
     schedule: Annotated[Literal["one-cycle", "constant"], "one-cycle: linear warm-up, then decay to zero."] = (
         "one-cycle"
     )
     warmup: Annotated[Fraction, "Share of the steps in which the learning rate rises."] = 0.05
-    betas: Annotated[tuple[Beta, Beta], "AdamW's running averages."] = (0.9, 0.95)
+    betas: Annotated[tuple[Beta, Beta], "Decay rates of AdamW's running averages."] = (0.9, 0.95)
     weight_decay: Annotated[float, Ge(0.0), Le(10.0), "AdamW's weight decay."] = 0.03
-    decay: Annotated[Literal["matrices", "all"], "What the weight decay pulls on: matrices, or biases too."] = (
-        "matrices"
-    )
+    decay: Annotated[Literal["matrices", "all"], "What weight decay applies to: matrices, or biases too."] = "matrices"
     decoder_decay: Annotated[
-        Annotated[float, Ge(0.0), Le(10.0)] | None, "Another weight decay for the decoder's matrices, as in an RAE."
+        Annotated[float, Ge(0.0), Le(10.0)] | None, "A separate weight decay for the decoder's matrices, as in an RAE."
     ] = None
-    penalty_warmup: Annotated[Fraction, "Share of the steps in which the penalties' weights rise from 0."] = 0.0
-    penalty_cycles: Annotated[Count, "How often in a training they rise, from 0 each time."] = 1
+    penalty_warmup: Annotated[Fraction, "Share of the steps in which the penalty weights rise from 0."] = 0.0
+    penalty_cycles: Annotated[Count, "How many times they rise during training, from 0 each time."] = 1
     average: Annotated[
-        Beta, "Decay of a moving average of the weights, which is then what is judged and kept; 0: none."
+        Beta, "Decay of a moving average of the weights, which is then judged and saved; 0: no average."
     ] = 0.0
-    clip: Annotated[float | None, Gt(0.0), "Longest gradient; a longer one is shortened to it."] = 1.0
+    clip: Annotated[float | None, Gt(0.0), "Largest gradient norm; larger gradients are clipped to it."] = 1.0
     augment: Annotated[str, "Random changes to training images: none, shift:PIXELS, soften:PIXELS (unet), or auto."] = (
         "auto"
     )
     patience: Annotated[
-        Count | None, "Stop after this many epochs without a better validation cost (constant schedule)."
+        Count | None, "Stop after this many epochs without a lower validation cost (constant schedule)."
     ] = None
     stall: Annotated[
         Annotated[float, Gt(0.0), Le(1.0)] | None,
-        "Stop once this share of the budget brought no better validation cost, under any schedule; usually never, for "
-        "tables of numbers after about a third.",
+        "Stop after this share of the budget without a lower validation cost, under any schedule. Default: never, or "
+        "about a third for tables of numbers.",
     ] = None
-    # Half: of the shipped digits' 200 that leaves 100, one more than a rate of false alarms of 0.01 needs.
+    # Half: of the 200 validation images of mnist-2k this leaves 100, one more than a false-alarm rate of 0.01 needs.
     calibration: Annotated[
-        float, Ge(0.0), Le(0.9), "Share of the validation data that chooses no epoch, but calibrates `isthmus score`."
+        float, Ge(0.0), Le(0.9), "Share of the validation data that calibrates `isthmus score` and chooses no epoch."
     ] = 0.5
-    # On rows of orders.csv that were held out, hidden cells are told better than at 0.25 or 0.4: docs/experiments.md.
+    # On held-out rows of orders.csv, hidden cells are predicted better than with 0.25 or 0.4: docs/experiments.md.
     hide: Annotated[
-        float, Ge(0.0), Le(0.5), "Share of the cells of a table that training hides, so that gaps can be filled."
+        float,
+        Ge(0.0),
+        Le(0.5),
+        "Share of a table's cells that are hidden in training, so that the model can fill gaps.",
     ] = 0.1
-    seed: Annotated[int, Ge(0), Le(2**31 - 1), "Same seed, same machine: same weights."] = 0
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], "Where to compute."] = "auto"
-    threads: Annotated[Annotated[int, Ge(1), Le(4096)] | None, "Processor threads; default: all cores."] = None
+    seed: Annotated[
+        int, Ge(0), Le(2**31 - 1), "Random seed; the same seed on the same machine gives the same weights."
+    ] = 0
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], "The device to compute on."] = "auto"
+    threads: Annotated[Annotated[int, Ge(1), Le(4096)] | None, "CPU threads. Default: all cores."] = None
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        "Precision of the matrix products; auto: bfloat16 where the machine is made for it.",
+        "Precision of matrix products; auto: bfloat16 if the hardware supports it natively.",
     ] = "auto"
-    step: Annotated[Literal["auto", "graph", "eager"], "A GPU's step: one captured graph, or call by call."] = "auto"
+    step: Annotated[
+        Literal["auto", "graph", "eager"], "Training step on a GPU: one captured CUDA graph, or separate calls."
+    ] = "auto"
 
     @property
     def budget(self) -> int:
-        """Steps to train, where `epochs` does not say otherwise; the usual number where none was settled."""
+        """Steps to train, unless `epochs` is given; the default if none was chosen."""
         return STEPS if self.steps is None else self.steps

@@ -1,4 +1,4 @@
-"""How numbers, counts and foreign texts are written: in sentences, in pictures and on pages."""
+"""How numbers, counts and texts from outside are written in sentences, pictures and pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def plural(n: int, noun: str) -> str:
-    """The noun as it stands after the number n.
+    """The noun in the form that follows the number n.
 
     >>> plural(1, "image"), plural(0, "image")
     ('image', 'images')
@@ -27,7 +27,7 @@ def plural(n: int, noun: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = 5, quote: str = '"') -> str:
-    """Names for a sentence, in quotes, the rest counted.
+    """Names for a sentence, in quotes; names beyond the first `most` are counted.
 
     >>> listed(["a", "b"]), listed(["a", "b", "c", "d"], 2, quote="")
     ('"a", "b"', 'a, b and 2 more')
@@ -37,7 +37,7 @@ def listed(names: Sequence[str], most: int = 5, quote: str = '"') -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for a sentence, in minutes.
+    """A duration for a sentence, in minutes.
 
     >>> duration(40), duration(75), duration(600)
     ('under a minute', 'about 1 minute', 'about 10 minutes')
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 
 def printable(text: str | os.PathLike[str]) -> str:
-    r"""Text for one line of a message: line breaks, control characters and broken bytes escaped.
+    r"""Text for one line of a message: line breaks, control characters and invalid bytes are escaped.
 
     >>> printable("two\nlines ü")
     'two\\nlines ü'
@@ -55,7 +55,7 @@ def printable(text: str | os.PathLike[str]) -> str:
 
 
 def shell_word(text: str | os.PathLike[str]) -> str:
-    r"""One word for a shell, which bash and zsh read back as `text`; what `printable` would escape is escaped for them.
+    r"""`text` as one shell word, which bash and zsh read back; escapes the same characters as `printable`.
 
     >>> shell_word("two words"), shell_word("red\x1b")
     ("'two words'", "$'red\\x1b'")
@@ -78,7 +78,7 @@ def _for_shell(c: str) -> str:
 
 
 def shortened(text: str | os.PathLike[str], most: int = 200) -> str:
-    """A text for a message, without its middle where it is longer than `most`.
+    """A text for a message; if it is longer than `most`, its middle is left out.
 
     >>> shortened("a" * 300, 20)
     'aaaaaaaaaa … aaaaaaaaaa (300 characters)'
@@ -88,11 +88,11 @@ def shortened(text: str | os.PathLike[str], most: int = 200) -> str:
 
 
 SPANS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))  # in seconds
-LEAST_P = 0.0001  # a p-value below it is only told to be
+LEAST_P = 0.0001  # smaller p-values are shown as "<0.0001"
 
 
 def elided(text: str, most: int) -> str:
-    """A name for a picture or a table, with an ellipsis for its middle where it is longer than `most`.
+    """A name for a picture or a table; if it is longer than `most`, an ellipsis replaces its middle.
 
     >>> elided("photo-of-a-long-walk.png", 12)
     'photo-…k.png'
@@ -104,7 +104,7 @@ def elided(text: str, most: int) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value with four decimals, so that many stand below each other with equal digits.
+    """A p-value with four decimals, so that p-values in a column line up.
 
     >>> p_value(0.05), p_value(0.00001)
     ('0.0500', '<0.0001')
@@ -113,7 +113,7 @@ def p_value(p: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A difference of times for a sentence, in the unit that suits it, with its sign where it is negative.
+    """A time difference for a sentence, in a suitable unit, with a minus sign if negative.
 
     >>> span(90), span(-5_400), span(2.39e8)
     ('1.5 minutes', '-1.5 hours', '2,766 days')
@@ -124,7 +124,7 @@ def span(seconds: float) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three digits for a sentence, as many as the scatter of a run allows.
+    """A number with three significant digits, since the results of a run vary by more than the fourth.
 
     >>> number(0.0123456), number(None)
     ('0.0123', 'not a finite number')
@@ -133,7 +133,7 @@ def number(value: float | None) -> str:
 
 
 def label(value: float, digits: int = 2) -> str:
-    """A number for a picture, short and with a true minus; a dash where it is none. With three digits 1,234 is grouped.
+    """A short number for a picture, with a true minus sign; NaN is a dash. With three digits, 1,234 is grouped.
 
     >>> label(-0.000012), label(0.5), label(1234.0, 3), label(math.nan)
     ('−1.2e−5', '0.5', '1,234', '–')
@@ -146,7 +146,7 @@ def label(value: float, digits: int = 2) -> str:
 
 
 def cost(value: float, digits: int = 4) -> str:
-    """A cost or an error with four decimals, or with so many digits where decimals say nothing.
+    """A cost or an error with four decimals, or with `digits` digits if it is very small or large.
 
     >>> cost(0.06899), cost(0.000012, 2)
     ('0.0690', '1.2e−5')
@@ -155,7 +155,7 @@ def cost(value: float, digits: int = 4) -> str:
 
 
 def three_digits(value: float) -> str:
-    """Always three digits, thousands grouped, with a true minus: for numbers that stand under each other.
+    """Always three digits, with grouped thousands and a true minus sign: for columns of numbers.
 
     >>> three_digits(0.00283), three_digits(26.4), three_digits(1_083.6), three_digits(1.2e-5)
     ('0.00283', '26.4', '1,084', '1.20e−5')
