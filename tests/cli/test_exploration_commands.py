@@ -67,14 +67,14 @@ def test_neighbors_are_printed_drawn_and_listed(digit_run: Run, digits: Digits, 
     assert outcome.code == 0
     lines = outcome.out.splitlines()
     assert lines[0] == "nearest to five.png:"
-    assert lines[1].split() == ["by", "the", "code", "distance", "by", "the", "values", "difference"]
+    assert lines[1].split() == ["by", "code", "distance", "by", "values", "difference"]
     assert [line.split()[0] for line in lines[2:5]] == ["1", "2", "3"]
     assert lines[-1] == "written to sheet.png"
     assert width("sheet.png") > 300
     outcome = command("neighbors", digit_run.path, "mnist-2k:1,2", "--in", "mnist-2k", "-o", "all.csv", "--json")
     assert len(json.loads(outcome.out)["neighbors"]) == len(pl.read_csv("all.csv")) == 40
     outcome = command("neighbors", digit_run.path, "mnist-2k:1,2", "-k", "1", "-o", "one.png")
-    assert "note: the picture shows the first of 2 samples; a .csv file holds all" in outcome.out
+    assert "note: the picture shows only the first of 2 samples" in outcome.out
 
 
 def test_duplicates_are_told_and_a_clean_set_leaves_no_picture(
@@ -83,7 +83,7 @@ def test_duplicates_are_told_and_a_clean_set_leaves_no_picture(
     np.save("clean.npy", digits.x[:100])
     outcome = command("duplicates", digit_run.path, "clean.npy", "-o", "pairs.png")
     assert outcome.code == 0
-    assert "100 samples; pairs of equal ones: 0, of nearly equal ones: 0\n" in outcome.out
+    assert "100 samples; equal pairs: 0, nearly equal pairs: 0\n" in outcome.out
     assert "note: there are no pairs, so pairs.png is not drawn\n" in outcome.out
     assert not Path("pairs.png").exists()
     np.save("twice.npy", digits.x[[*range(100), *range(12)]])
@@ -104,7 +104,7 @@ def test_a_probe_prints_a_table(digit_run: Run, command: Command) -> None:
     found = json.loads(command("probe", digit_run.path, "--json").out)
     for line, name in zip(lines[2:5], ("codes", "pca", "raw"), strict=True):
         assert float(line.split()[-4]) == pytest.approx(found[name]["knn"], abs=5e-5)  # four digits are printed
-    assert lines[5].startswith("accuracies are of 200 samples: ±")
+    assert lines[5].startswith("accuracies are measured on 200 samples: ±")
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_probe_prints_a_table(digit_run: Run, command: Command) -> None:
         (["map", "--color", "price"], "unknown color 'price'"),
         (["map", "-o", "map.gif"], "cannot be written as .gif"),
         (["duplicates", "-o", "pairs"], "cannot be written as a folder"),
-        (["probe", "-k", "0"], "-k 0: it takes 1 or more"),
-        (["neighbors", "mnist-2k:x", "-k", "0"], "-k 0: it takes 1 or more"),
+        (["probe", "-k", "0"], "-k 0: expected at least 1"),
+        (["neighbors", "mnist-2k:x", "-k", "0"], "-k 0: expected at least 1"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_2(

@@ -19,7 +19,7 @@ from isthmus.cli.command_frame import run_guarded
             "isthmus score: missing argument INPUT.",
             "write it as `isthmus score RUN INPUT --out OUT`; see `isthmus score --help`",
         ),
-        ("train --epochs ten", "isthmus train: --epochs ten: it takes a whole number.", "see `isthmus train --help`"),
+        ("train --epochs ten", "isthmus train: --epochs ten: expected a whole number.", "see `isthmus train --help`"),
         ("serve latest --port=-3", "isthmus serve: --port -3: ", "see `isthmus serve --help`"),
         ("sample latest -n", "isthmus sample: option '-n' requires an argument.", "see `isthmus sample --help`"),
         ("feature lern", "No such command 'lern'.", "type `isthmus feature learn`, or see `isthmus feature --help`"),

@@ -1,6 +1,6 @@
-"""The command `isthmus`. This package only parses, calls one library function, and prints.
+"""The command `isthmus`. This package only parses arguments, calls one library function, and prints the result.
 
-Nothing heavy is imported here: `isthmus --help` answers without torch or pydantic.
+Nothing heavy is imported here: `isthmus --help` needs neither torch nor pydantic.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from isthmus.wording import printable
 
 EXAMPLES = """\b
 Examples:
-  isthmus train                                   the shipped 2,000 digits, in about a minute
+  isthmus train                                   on the 2,000 shipped digits, in about a minute
   isthmus train mnist --noise gaussian:0.5        a denoiser
-  isthmus train photos/ --gray --resize 64        a folder of images
-  isthmus train table.csv --label kind            a table of numbers
-  isthmus reconstruct latest photos/ -o out/      images through the code and back
-  isthmus encode latest mnist-2k -o codes.csv     their codes
+  isthmus train photos/ --gray --resize 64        on a folder of images
+  isthmus train table.csv --label kind            on a table of numbers
+  isthmus reconstruct latest photos/ -o out/      encode and decode images
+  isthmus encode latest mnist-2k -o codes.csv     the codes of the digits
 """
 
 
-COMPLETING = "_ISTHMUS_COMPLETE"  # set by a shell that asks how a command line may go on
-# Which commands each module registers: only what was asked for is put together, since options take a moment to make.
+COMPLETING = "_ISTHMUS_COMPLETE"  # set by a shell that asks for completions
+# The commands of each module. Only the module that is needed is registered, because creating options takes time.
 COMMANDS = {
     training_commands: ("train", "resume", "finish"),
     comparison_commands: ("compare", "sweep"),
@@ -61,7 +61,7 @@ COMMANDS = {
 
 
 class Commands(CommandsInSections):
-    """The list of commands, by what one wants."""
+    """The list of commands, grouped by purpose."""
 
     SECTIONS: ClassVar = {
         "Train": ("train", "resume", "finish", "compare", "sweep"),
@@ -74,17 +74,17 @@ class Commands(CommandsInSections):
 
 
 def build_app(command: str | None = None) -> typer.Typer:
-    """The application with all its commands; with those of the module that holds `command`; or, where none does, with
-    their names and texts, which is all that help and the error for an unknown one need.
+    """The application with the commands of the module that has `command`, or with all commands if it is None. For an
+    unknown `command`, only with the names and texts of all commands, which is enough for the help and the error.
     """
     holders = [module for module, names in COMMANDS.items() if command is None or command in names]
     app = (typer.Typer if holders else Outline)(
         name="isthmus",
         cls=Commands,
-        help="Train, judge and use autoencoders: from images or a table to a judged model in one command.",
+        help="Train, judge and use autoencoders: one command turns images or a table into a judged model.",
         epilog=EXAMPLES,
         no_args_is_help=True,
-        rich_markup_mode=None,  # plain help renders in a third of the time, and rich is not imported for it
+        rich_markup_mode=None,  # plain help takes a third of the time, and needs no import of rich
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
@@ -95,18 +95,18 @@ def build_app(command: str | None = None) -> typer.Typer:
 
 
 def _warning(message: Warning | str, *where: Any) -> str:
-    """A warning in one line, without the place in our code that gave it, and with nothing that a terminal obeys."""
+    """A warning in one line, without its place in the code and without terminal control characters."""
     return f"warning: {printable(str(message))}\n"
 
 
 def main() -> None:
-    """Entry point of the command; ends the process with the exit code of the contract."""
+    """Entry point of the command; ends the process with one of the documented exit codes."""
     arguments = sys.argv[1:]
     warnings.formatwarning = _warning
     if not is_first():
-        warnings.simplefilter("ignore")  # the first of several processes gives the same
+        warnings.simplefilter("ignore")  # the first of several processes shows the same warnings
     if launched() is not None:
-        # Of a lost connection it logs stack traces, where we tell it in words.
+        # PyTorch logs stack traces for a lost connection; isthmus prints its own error.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     first = arguments[0] if arguments else ""
     sys.exit(run_guarded(build_app(None if COMPLETING in os.environ else first), arguments))

@@ -1,4 +1,4 @@
-"""`isthmus score`: what does not fit, with a stated rate of false alarms."""
+"""`isthmus score`: outliers at a stated false-alarm rate."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from isthmus.runs.finding import find
 
 def score(
     io: Io, settings: dict[str, Any], run: RunName,
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="A name, file or folder; rows of it as mnist-2k:0-9.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="A name, file or folder; or rows: mnist-2k:0-9.")],
     *, out: Annotated[Path, typer.Option("-o", "--out", help="The table of scores: .csv or .parquet.")],
     false_alarms: Annotated[
         float | None,
-        typer.Option("--false-alarms", help="Share of normal samples that may be called outliers. [0.01, if possible]"),
+        typer.Option("--false-alarms", help="Share of normal samples to be called outliers. [0.01 if possible]"),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option("--picture", help="A .png of the strangest images, or of a series over time.")
+        Path | None, typer.Option("--picture", help="Draw the most anomalous images, or the time series: a .png.")
     ] = None,
     sharding: Sharding,
 ) -> None:  # fmt: skip
-    """Find odd samples (anomalies): a score, larger is stranger, a p-value, and whether it is an outlier.
+    """Find outliers (anomalies): a score (larger is more anomalous), a p-value, and whether it is an outlier.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`isthmus bench`: how fast this machine trains, beside other packages."""
+"""`isthmus bench`: how fast this machine trains, compared with other packages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from isthmus.cli.command_frame import Io, command
 
 def bench(
     io: Io, *,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, max=100, help="Turns of every contender.")] = 3,
-    images: Annotated[int, typer.Option("--images", min=640, max=10_000_000, help="Images in a turn.")] = 6_400,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=100, help="How often each package is timed.")] = 3,
+    images: Annotated[int, typer.Option("--images", min=640, max=10_000_000, help="Images per round.")] = 6_400,
 ) -> None:  # fmt: skip
-    """Train the same network by isthmus and by every rival that is installed, in turns, and compare their speed.
+    """Train the same network with isthmus and every other installed package in turn, and compare their speed.
 
-    The floor is the time of the matrix products alone: no loop of such steps can be faster. Only ratios of one call
-    mean anything, since the pace of a machine changes.
+    The floor is the time of the matrix products alone, so no training loop can be faster. Compare only numbers of one
+    call, because the speed of a machine changes.
 
     \b
     Examples:

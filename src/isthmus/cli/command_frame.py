@@ -1,4 +1,4 @@
-"""What every command has around it: --json, --quiet, --debug, errors as two lines, and exit codes."""
+"""What all commands share: --json, --quiet, --debug, errors in two lines, and exit codes."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def _general(flags: str, text: str, **about: Any) -> Any:
     return typer.Option(*flags.split(), help=text, rich_help_panel=GENERAL, **about)
 
 
-Json = Annotated[bool, _general("--json", "Print one JSON object; text for people goes to stderr.")]
-Quietly = Annotated[bool, _general("--quiet -q", "Print only errors and the result.")]
-Threads = Annotated[int | None, _general("--threads", "Processor threads; default: all cores.", min=1)]
-Debug = Annotated[bool, _general("--debug", "Show the traceback of an error.")]
+Json = Annotated[bool, _general("--json", "Print one JSON object; other messages go to stderr.")]
+Quietly = Annotated[bool, _general("--quiet -q", "Print only the result and errors.")]
+Threads = Annotated[int | None, _general("--threads", "CPU threads. Default: all cores.", min=1)]
+Debug = Annotated[bool, _general("--debug", "Show the traceback of errors.")]
 EVERYWHERE = (("threads", Threads, None), ("json", Json, False), ("quiet", Quietly, False), ("debug", Debug, False))
 LIGHT = {"runs", "recipes", "doctor", "info"}  # commands that compute nothing
-TOGETHER = {"train", "resume"}  # what several processes that a launcher started do together
+TOGETHER = {"train", "resume"}  # commands that several processes of a launcher run together
 
 
 class Io:
-    """Where a command speaks: text to people, one object to scripts."""
+    """The output of a command: text for people, one JSON object for scripts."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
-        self.speaks = is_first()  # of several processes that do the same the first one alone
+        self.speaks = is_first()  # of several processes, only the first one prints
         self.as_json, self.quiet = as_json, quiet or not self.speaks
 
     @property
@@ -52,21 +52,21 @@ class Io:
 
     @property
     def display(self) -> Any:
-        """The display that library functions speak through."""
+        """The display for messages of library functions."""
         from isthmus.training.display import display_on
 
         return display_on(self.people, quiet=self.quiet)
 
     def say(self, text: str) -> None:
-        """A line for people, unless quiet; shown as those of `result`."""
+        """Prints a line for people, unless quiet; escaped like those of `result`."""
         if not self.quiet:
             hush()
             print(printable(text), file=self.people)
 
     def result(self, value: dict[str, Any], text: str | Sequence[str]) -> None:
-        """The outcome: an object for scripts, or a line or lines for people, even when quiet.
+        """Prints the outcome, even when quiet: an object for scripts, or one or more lines for people.
 
-        Line breaks and control characters within a line, which names may bring, are shown escaped.
+        Line breaks and control characters within a line, which may come from names, are escaped.
         """
         if not self.speaks:
             return
@@ -78,16 +78,15 @@ class Io:
 
 
 class Outline(typer.Typer):
-    """An application for the list of commands alone: their options, which take a moment to make, are left out."""
+    """An application that only lists its commands, without their options, which take time to create."""
 
 
 def command(
     app: typer.Typer, function: Callable[..., None], name: str | None = None, *, settings: tuple[str, ...] = ()
 ) -> None:
-    """Registers `function(io, …)` as a command, with --json, --quiet and --debug added to its options.
+    """Registers `function(io, …)` as a command, with the options --json, --quiet and --debug added.
 
-    With `settings`, addresses of the configuration, it has an option for each, and is called with those that were
-    given.
+    `settings` are addresses of the configuration. Each becomes an option, and `function` gets those that were given.
     """
     name = name or function.__name__.replace("_", "-")
     if isinstance(app, Outline):
@@ -108,15 +107,17 @@ def command(
         io = Io(as_json=values.pop("json"), quiet=values.pop("quiet"))
         Failures.debug, Failures.as_json = values.pop("debug"), io.as_json
         if launched() is not None and name not in TOGETHER:
-            message = f"`isthmus {name}` works in one process, and a launcher has started several."
-            raise UsageError("USAGE-PROCESSES", message, fix="start it without torchrun: they share train and resume")
+            message = f"`isthmus {name}` runs in one process, but a launcher has started several."
+            raise UsageError(
+                "USAGE-PROCESSES", message, fix="start it without torchrun, which is only for train and resume"
+            )
         threads = values.pop("threads", None) if has_threads else None
         try:
             with _threads(threads), _progress(io):
                 function(io, **values)
-        except KeyboardInterrupt:  # the parser would make an exit code of 1 of it
+        except KeyboardInterrupt:  # the parser would exit with code 1
             raise Interrupted("INTERRUPTED", "stopped.", exit_code=130) from None
-        except BrokenPipeError:  # the reader, such as head, has gone; typer would call that a failure
+        except BrokenPipeError:  # the reader, such as head, has ended; typer would report a failure
             raise SystemExit(output.CLOSED) from None
 
     run.__doc__ = function.__doc__
@@ -127,7 +128,7 @@ def command(
 
 
 def _completed(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The same; where it is a run folder, a shell that completes a command line offers those that there are."""
+    """The same parameter; if it is a run folder, shell completion offers the existing runs."""
     if parameter.name == "run":
         for about in getattr(parameter.annotation, "__metadata__", ()):
             about.autocompletion = _runs_here
@@ -139,7 +140,7 @@ def _runs_here(incomplete: str) -> list[str]:
 
 
 def _threads(threads: int | None) -> AbstractContextManager[object]:
-    """Inside, the numbers are computed by so many threads; None leaves it as it is, without importing PyTorch."""
+    """A context that computes with this many threads; None changes nothing and does not import PyTorch."""
     if threads is None:
         return nullcontext()
     from isthmus.training.threads import using_threads
@@ -148,16 +149,16 @@ def _threads(threads: int | None) -> AbstractContextManager[object]:
 
 
 def _progress(io: Io) -> AbstractContextManager[object]:
-    """Inside, what takes long is told on standard error, so that a pipe gets the result alone."""
+    """A context that shows progress on standard error, so that a pipe gets only the result."""
     return nullcontext() if io.quiet else told_to(ProgressLine(sys.stderr))
 
 
 def _nothing() -> None:
-    """Stands for a command in a list of them."""
+    """A placeholder for a command in a list of commands."""
 
 
 def _json(value: Any) -> str:
-    """JSON in which every character can be seen: a script reads the same, and a terminal obeys none."""
+    """JSON with all unprintable characters escaped: scripts read the same value, and a terminal ignores it."""
     text = json.dumps(value, ensure_ascii=not output.holds_all_letters(sys.stdout), default=str)
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
@@ -182,7 +183,7 @@ def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except IsthmusError as error:
         return _print_error(error)
-    except SystemExit:  # a closed pipe: by `command`, or by the parser, as for --help
+    except SystemExit:  # a closed pipe: from `command`, or from the parser, as for --help
         output.abandon(sys.stdout)
         return output.CLOSED
     except KeyboardInterrupt:
@@ -191,22 +192,22 @@ def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
     except RecursionError as error:
         if Failures.debug:
             raise
-        message = f"something that was given is nested too deep ({error})."
-        return _print_error(UsageError("USAGE-NESTED", message, fix="give plain values, and lists of them"))
+        message = f"an argument is nested too deeply ({error})."
+        return _print_error(UsageError("USAGE-NESTED", message, fix="pass plain values, or lists of them"))
     except MemoryError:
         return _print_error(
-            ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="take fewer samples with --limit")
+            ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="use fewer samples with --limit")
         )
     except Exception as error:
         return _other(error, arguments)
-    except BaseException as error:  # a library in Rust ends so where it gets no file
+    except BaseException as error:  # a Rust library panics if it cannot open a file
         if not isinstance(_without_files(error), ResourceError):
             raise
         return _other(error, arguments)
 
 
 def _without_files(error: BaseException) -> IsthmusError | None:
-    """The error of a process that may open no more files, by the words that every library hands on."""
+    """The error for too many open files, recognized by the system's message, which all libraries pass on."""
     if "too many open files" in str(error).lower() or "TooManyOpenFiles" in str(error):
         fix = "close other programs, or allow more open files with `ulimit -n 256`"
         return ResourceError("RESOURCE-FILES", "too many files are open.", fix=fix)
@@ -214,11 +215,11 @@ def _without_files(error: BaseException) -> IsthmusError | None:
 
 
 def _other(error: BaseException, arguments: Sequence[str]) -> int:
-    """Usage errors of the parser keep its words; anything else is our own bug and says so."""
-    if type(error).__name__ == "NoArgsIsHelpError":  # `isthmus` alone: its words are the help
+    """Reports usage errors of the parser in its words, and anything else as a bug in isthmus."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # `isthmus` alone: show the help
         print(getattr(error, "format_message", str)())
         return 0
-    if hasattr(error, "format_message"):  # typer's parser errors, wherever its version keeps the classes
+    if hasattr(error, "format_message"):  # typer's parser errors, whichever module defines them
         return _print_error(usage_error(error, arguments))
     if isinstance(error, typer.Exit | typer.Abort):
         return getattr(error, "exit_code", 1)
@@ -230,25 +231,25 @@ def _other(error: BaseException, arguments: Sequence[str]) -> int:
     name = f"{type(error).__name__}: {error}"
     return _print_error(
         IsthmusError(
-            "BUG", f"isthmus failed unexpectedly ({name}).", fix="run it again with --debug and report the traceback"
+            "BUG", f"isthmus failed unexpectedly ({name}).", fix="run it again with --debug, and report the traceback"
         )
     )
 
 
 def _refusal(error: OSError) -> IsthmusError:
-    """What the operating system refused, where nothing nearer to it has words for that."""
+    """The error for a refusal of the operating system that was not handled more specifically."""
     reason = error.strerror or str(error) or type(error).__name__
     if error.filename is None:
         return output.unwritten(error)
     name = printable(shortened(os.fsdecode(error.filename))) if isinstance(error.filename, str | bytes) else "a file"
     if error.errno == errno.ENAMETOOLONG:
-        return UsageError("USAGE-NAME", f"{name}: the name is too long for a file.", fix="name another one")
-    fix = "see that the disk has room and works, and that you have the rights to read and write there"
+        return UsageError("USAGE-NAME", f"{name}: the name is too long for a file.", fix="use a shorter name")
+    fix = "check that the disk works and has space, and that you have permission to read and write there"
     return ResourceError("RESOURCE-SYSTEM", f"{name}: {reason}.", fix=fix)
 
 
 def _print_error(error: IsthmusError, exit_code: int | None = None) -> int:
-    if not is_first() and (error.is_told or isinstance(error, UsageError)):  # rank 0 says the same
+    if not is_first() and (error.is_told or isinstance(error, UsageError)):  # rank 0 prints the same error
         return error.exit_code if exit_code is None else exit_code
     if Failures.debug and error.__traceback__ is not None:
         import traceback

@@ -1,4 +1,4 @@
-"""`isthmus compare` and `isthmus sweep`: several runs on the same data, and one table and picture of them."""
+"""`isthmus compare` and `isthmus sweep`: several runs on the same data, in one table and one picture."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from isthmus.cli.options import READING, TRAINING
 from isthmus.cli.text_tables import aligned
 from isthmus.wording import number
 
-Sets = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as in --set training.warmup=0.1.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Any other setting, as in --set training.warmup=0.1.")]
 Folder = Annotated[
-    Path | None, typer.Option("--out", help="The folder of the runs; name it again to go on. [runs/…-NUMBER]")
+    Path | None, typer.Option("--out", help="The folder of the runs; an existing one is continued. [runs/…-NUMBER]")
 ]
 SEEDLESS = tuple(name for name in TRAINING if name != "training.seed")
 
 
 def compare(
     io: Io, settings: dict[str, Any],
-    names: Annotated[list[str], typer.Argument(metavar="RECIPE… [DATA]", help="Recipes, or runs; the data last.")],
+    names: Annotated[list[str], typer.Argument(metavar="RECIPE… [DATA]", help="Recipes or runs; data. [mnist-2k]")],
     *, out: Folder = None, sets: Sets = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Train each recipe with each of these seeds: 0,1,2.")] = "0",
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds to train each recipe with, as in 0,1,2.")] = "0",
 ) -> None:  # fmt: skip
-    """Train recipes on the same data and set them side by side. [mnist-2k]
+    """Train recipes on the same data, and compare them.
 
     \b
     Examples:
@@ -46,11 +46,11 @@ def compare(
 
 def sweep(
     io: Io, settings: dict[str, Any],
-    grid: Annotated[list[str], typer.Argument(metavar="[DATA] NAME=VALUES…", help="The data, and what to try.")],
+    grid: Annotated[list[str], typer.Argument(metavar="[DATA] NAME=VALUES…", help="Data, values to try. [mnist-2k]")],
     *, recipe: Annotated[str, typer.Option("--recipe", help="The recipe of every run.")] = "modern",
     out: Folder = None, sets: Sets = None,
 ) -> None:  # fmt: skip
-    """Train a run for each value of a setting, and say which value is large enough. [mnist-2k]
+    """Train a run for each value of a setting, and report which value is large enough.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`isthmus edit` and `isthmus feature …`: what is added to samples or taken away; learned, listed, found and judged."""
+"""`isthmus edit` and `isthmus feature …`: features that are added and removed, and how to learn and find them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from isthmus.wording import counted
 
 Names = list[str] | None
 Method = Annotated[
-    str, typer.Option("--method", help="Between two groups: transport, means, or discriminant.")
-]  # transport: 94 % of edited digits are taken for their target, means: 73 %
-Keep = Annotated[Names, typer.Option("--keep", help="A feature whose measure is to stay; may be repeated.")]
-Samples = Annotated[str, typer.Argument(help="Samples, such as photos/ or mnist-2k:0-9 or mnist-2k:label=1.")]
+    str, typer.Option("--method", help="How to go from one group to another: transport, means, or discriminant.")
+]  # edited digits that a classifier takes for their target: transport 94 %, means 73 %
+Keep = Annotated[Names, typer.Option("--keep", help="A feature that must not change; may be repeated.")]
+Samples = Annotated[str, typer.Argument(help="Samples, such as photos/, mnist-2k:0-9 or mnist-2k:label=1.")]
 
 
 def edit(
     io: Io, settings: dict[str, Any], run: RunName, input: Samples, *, out: Out,
-    add: Annotated[Names, typer.Option("--add", help="A class, a learned feature, a measure, a column.")] = None,
-    remove: Annotated[Names, typer.Option("--remove", help="The same, to be taken away.")] = None,
+    add: Annotated[Names, typer.Option("--add", help="A class, a learned feature, a measure, or a column.")] = None,
+    remove: Annotated[Names, typer.Option("--remove", help="The same, to remove it.")] = None,
     strength: Annotated[
-        float, typer.Option("--strength", min=-100, max=100, help="1: the whole way, or one standard deviation.")
+        float, typer.Option("--strength", min=-100, max=100, help="1: the full change, or one standard deviation.")
     ] = 1.0,
     keep: Keep = None, method: Method = "transport",
-    strip: Annotated[Path | None, typer.Option("--strip", help="A .png of strips, from strength -3 to 3.")] = None,
+    strip: Annotated[Path | None, typer.Option("--strip", help="Draw strips from strength -3 to 3: a .png.")] = None,
 ) -> None:  # fmt: skip
     """Add features to samples, or remove them.
 
@@ -53,15 +53,15 @@ def learn(
     io: Io, settings: dict[str, Any], run: RunName,
     name: Annotated[str, typer.Argument(help="The name of the new feature.")],
     *,
-    of: Annotated[str | None, typer.Option("--class", help="A class of the data.")] = None,
-    against: Annotated[str | None, typer.Option("--against", help="Another class. [all others]")] = None,
-    with_: Annotated[str | None, typer.Option("--with", help="Samples that have it: photos/smiling/.")] = None,
-    without: Annotated[str | None, typer.Option("--without", help="Samples that do not: photos/serious/.")] = None,
-    column: Annotated[str | None, typer.Option("--column", help="A column of the run's own table.")] = None,
+    of: Annotated[str | None, typer.Option("--class", help="A class that has it.")] = None,
+    against: Annotated[str | None, typer.Option("--against", help="A class that does not. [all others]")] = None,
+    with_: Annotated[str | None, typer.Option("--with", help="Samples that have it, as photos/smiling/.")] = None,
+    without: Annotated[str | None, typer.Option("--without", help="Samples that do not, as photos/serious/.")] = None,
+    column: Annotated[str | None, typer.Option("--column", help="A column of the run's table.")] = None,
     measure: Annotated[str | None, typer.Option("--measure", help="thickness, slant, width or height.")] = None,
     method: Method = "transport", keep: Keep = None,
 ) -> None:  # fmt: skip
-    """Learn a feature and save it in the run, with its evidence.
+    """Learn a feature, and save it in the run with its evidence.
 
     \b
     Examples:
@@ -80,7 +80,7 @@ def learn(
 
 
 def list_(io: Io, run: RunName) -> None:
-    """List what can be added and removed in a run.
+    """List the features that a run can add and remove.
 
     \b
     Examples:
@@ -98,14 +98,14 @@ def list_(io: Io, run: RunName) -> None:
 
 def discover(
     io: Io, run: RunName,
-    *, n: Annotated[int, typer.Option("-n", min=1, max=64, help="How many.")] = 8,
+    *, n: Annotated[int, typer.Option("-n", min=1, max=64, help="How many directions to find.")] = 8,
     method: Annotated[str, typer.Option("--method", help="principal or independent.")] = "principal",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="A .png sheet; for tables a .csv. [directions.png or .csv]")
+        Path | None, typer.Option("-o", "--out", help="A .png sheet, or a .csv for a table. [directions.png or .csv]")
     ] = None,
-    save: Annotated[bool, typer.Option("--save", help="Keep them in the run, as principal-1 and so on.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Save them in the run, as principal-1 and so on.")] = False,
 ) -> None:  # fmt: skip
-    """Find directions in the code without labels, and show what each does.
+    """Find directions in the code without labels, and show what each of them does.
 
     \b
     Examples:
@@ -119,7 +119,9 @@ def discover(
     out = out or feature_learning.usual_out(owner)
     found = feature_learning.discover(owner, n, out, method=method, save=save)
     about = {"features": [feature_learning.about(feature) for feature in found], "out": str(out), "saved": save}
-    io.result(about, f"{len(found)} directions: {out}" + (", kept in the run" if save else "; --save keeps them"))
+    io.result(
+        about, f"{len(found)} directions: {out}" + (", saved in the run" if save else "; --save saves them in the run")
+    )
 
 
 def matrix(
@@ -127,7 +129,7 @@ def matrix(
     *, method: Method = "transport",
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png picture.")] = Path("matrix.png"),
 ) -> None:  # fmt: skip
-    """Draw a test image of each class turned into every other, and say how often that succeeds.
+    """Draw a test image of each class turned into every other class, and report how often that succeeds.
 
     \b
     Examples:
@@ -141,7 +143,7 @@ def matrix(
 
 def register(app: typer.Typer) -> None:
     command(app, edit, settings=USING)
-    feature = type(app)(help="Learn, list and find what can be added and removed.", no_args_is_help=True)
+    feature = type(app)(help="Learn, list and find features to add and remove.", no_args_is_help=True)
     command(feature, learn, settings=USING)
     command(feature, list_, "list")
     for function in (discover, matrix):

@@ -1,4 +1,4 @@
-"""`isthmus map`, `neighbors`, `duplicates`, `probe`: what the codes of a run know about its samples."""
+"""`isthmus map`, `neighbors`, `duplicates`, `probe`: what the codes of a run say about its samples."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from isthmus.cli.text_tables import aligned
 from isthmus.runs.finding import find
 from isthmus.wording import counted, elided, three_digits
 
-MOST_LETTERS = 28  # of a name in a table; files and --json hold all of it
-SHOWN_COLUMNS = 12  # of a table: more are read in a file
-PRINTED = 10  # rows that are printed; files and --json hold all
+MOST_LETTERS = 28  # of a name in a table; files and --json have the whole name
+SHOWN_COLUMNS = 12  # of a table; files have all columns
+PRINTED = 10  # rows that are printed; files and --json have all of them
 
 Picture = Annotated[
-    Path | None, typer.Option("-o", "--out", help="Where to write: .png for a picture, .csv or .parquet for a table.")
+    Path | None,
+    typer.Option("-o", "--out", help="The file to write: .png for a picture, .csv or .parquet for a table."),
 ]
-Mapped = Annotated[str | None, typer.Argument(help="Other data. [the run's own test data]")]
-Searched = Annotated[str | None, typer.Option("--in", help="Where to search. [the run's own training data]")]
-Whole = Annotated[str | None, typer.Argument(help="Other data. [all the data of the run]")]
-Method = Annotated[str, typer.Option("--method", help="pca, tsne, or umap where umap-learn is installed.")]
+Mapped = Annotated[str | None, typer.Argument(help="Other data. [the run's test data]")]
+Searched = Annotated[str | None, typer.Option("--in", help="The data to search. [the run's training data]")]
+Whole = Annotated[str | None, typer.Argument(help="Other data. [all data of the run]")]
+Method = Annotated[str, typer.Option("--method", help="pca, tsne, or umap (needs umap-learn).")]
 Color = Annotated[
-    str | None, typer.Option("--color", help="label, none, or a column of a table. [label where there are labels]")
+    str | None, typer.Option("--color", help="label, none, or a column of a table. [label if there are labels]")
 ]
 
 
@@ -34,7 +35,7 @@ def map_(
     io: Io, settings: dict[str, Any], run: RunName, data: Mapped = None, *, out: Picture = None,
     table: Annotated[Path | None, typer.Option("--table", help="A .csv or .parquet file for the coordinates.")] = None,
     method: Method = "tsne", color: Color = None,
-    limit: Annotated[int, typer.Option("--limit", min=5, help="Samples at most, evenly over the classes.")] = 10_000,
+    limit: Annotated[int, typer.Option("--limit", min=5, help="Most samples, evenly over the classes.")] = 10_000,
 ) -> None:  # fmt: skip
     """Draw the codes in two dimensions: small pictures for images, points for rows of a table. [map.png]
 
@@ -60,11 +61,11 @@ def map_(
 
 def neighbors(
     io: Io, settings: dict[str, Any], run: RunName,
-    image: Annotated[str, typer.Argument(help="An image, a row of data such as mnist-2k:12, or several.")],
-    *, source: Searched = None, k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
+    image: Annotated[str, typer.Argument(help="An image, a row of data such as mnist-2k:12, or several of them.")],
+    *, source: Searched = None, k: Annotated[int, typer.Option("-k", min=1, help="Number of neighbors.")] = 10,
     out: Picture = None,
 ) -> None:  # fmt: skip
-    """Find the samples nearest to IMAGE in the code, beside those nearest in the pixels.
+    """Find the samples nearest to IMAGE by their codes, next to the nearest by pixels.
 
     \b
     Examples:
@@ -81,7 +82,7 @@ def neighbors(
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
     if out is not None and out.suffix == ".png" and about["n"] > 1:
-        io.say(f"note: the picture shows the first of {about['n']:,} samples; a .csv file holds all")
+        io.say(f"note: the picture shows only the first of {about['n']:,} samples; a .csv file has all of them")
     lines = [*_nearest(about["neighbors"]), *_values(about)]
     io.result(about, [*lines, *([f"written to {out}"] if out else [])])
 
@@ -89,13 +90,13 @@ def neighbors(
 def duplicates(
     io: Io, settings: dict[str, Any], run: RunName, data: Whole = None, *, out: Picture = None,
     chance: Annotated[
-        float, typer.Option("--chance", min=0.0, help="Pairs that may be named by chance in data without copies.")
+        float, typer.Option("--chance", min=0.0, help="Expected number of false pairs in data without duplicates.")
     ] = 0.05,
 ) -> None:  # fmt: skip
-    """Find equal and nearly equal samples, also between training and test data.
+    """Find equal and nearly equal samples, within the data and between training and test data.
 
-    The codes propose pairs of neighbors; a pair is named where its values are nearer than chance puts any two of so
-    many samples, by the distances to the ten samples around it.
+    The codes suggest pairs of neighbors. A pair is reported if its values are closer than chance would put any two of
+    this many samples, judging by the distances to the ten nearest samples.
 
     \b
     Examples:
@@ -116,8 +117,8 @@ def duplicates(
         io.say(f"note: {sentence}")
     if out is not None and not drawn:
         io.say(f"note: there are no pairs, so {out} is not drawn")
-    head = f"{about['n']:,} samples; pairs of equal ones: {about['exact']:,}, of nearly equal ones: {about['near']:,}"
-    head += f", from one part to another: {about['crossing']:,}" if len(result.parts) > 1 else ""
+    head = f"{about['n']:,} samples; equal pairs: {about['exact']:,}, nearly equal pairs: {about['near']:,}"
+    head += f", pairs across parts: {about['crossing']:,}" if len(result.parts) > 1 else ""
     lines = [_pair(pair) for pair in about["pairs"][:PRINTED]]
     lines += [f"… and {len(result.pairs) - PRINTED:,} more"] if len(result.pairs) > PRINTED else []
     io.result(about, [head, *lines, *([f"written to {out}"] if drawn else [])])
@@ -125,10 +126,10 @@ def duplicates(
 
 def probe(
     io: Io, settings: dict[str, Any], run: RunName, data: Whole = None, *,
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of neighbors that vote (k).")] = 5,
-    everything: Annotated[bool, typer.Option("--all", help="Take all samples, however long it takes.")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of nearest neighbors for the k-NN classifier.")] = 5,
+    everything: Annotated[bool, typer.Option("--all", help="Use all samples, even if it takes long.")] = False,
 ) -> None:  # fmt: skip
-    """Measure how much of the labels the codes hold, beside PCA of the same size and the raw values.
+    """Measure how well the codes predict the labels, compared with PCA of the same size and the raw values.
 
     \b
     Examples:
@@ -144,10 +145,10 @@ def probe(
 
 
 def _nearest(rows: list[dict[str, Any]]) -> list[str]:
-    """The neighbors of the first sample: by the code, and beside them by the values themselves."""
+    """The neighbors of the first sample: by code, and next to them by values."""
     first = rows[0]["query"]
     spaces = [[row for row in rows if row["query"] == first and row["space"] == space] for space in ("code", "raw")]
-    table = [["", "by the code", "distance", "by the values", "difference"]]
+    table = [["", "by code", "distance", "by values", "difference"]]
     for code, raw in zip(*spaces, strict=True):
         cells = [part for row in (code, raw) for part in (_named(row), three_digits(row["distance"]))]
         table.append([str(code["rank"]), *cells])
@@ -155,7 +156,7 @@ def _nearest(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _values(about: dict[str, Any]) -> list[str]:
-    """Of a table the values of the first row, and of its neighbors by the code."""
+    """For a table: the values of the first row, and of its neighbors by code."""
     if "queries" not in about:
         return []
     first, names = about["neighbors"][0]["query"], [*about["queries"][0]][:SHOWN_COLUMNS]
@@ -193,7 +194,7 @@ def _probed(result: dict[str, Any]) -> list[str]:
         lines.append(f"{name:<11}{found['size']:>7,}{numbers}")
     sizes = f"trained on {first['n_train']:,} samples, tested on {first['n_test']:,}, {first['n_classes']} classes"
     groups = f" in {counted(result['n_groups'], 'group')}" if "n_groups" in result else ""
-    doubt = f"accuracies are of {first['n_test']:,} samples{groups}: ± {result['standard_error']:.2g}"
+    doubt = f"accuracies are measured on {first['n_test']:,} samples{groups}: ± {result['standard_error']:.2g}"
     return [f"{result['data']}: {sizes}", head, *lines, doubt]
 
 

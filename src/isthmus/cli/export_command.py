@@ -1,4 +1,4 @@
-"""`isthmus export`: a trained run for other programs."""
+"""`isthmus export`: a trained run for use in other programs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName
 from isthmus.runs.finding import find
 
-Onnx = Annotated[Path, typer.Option("-o", "--out", help="The .onnx file; its -encoder and -decoder come beside it.")]
+Onnx = Annotated[
+    Path, typer.Option("-o", "--out", help="The .onnx file; -encoder.onnx and -decoder.onnx are written next to it.")
+]
 
 
 def export(io: Io, run: RunName, *, out: Onnx) -> None:
-    """Write a run as ONNX files, which other languages and runtimes can run, each compared with the model first.
+    """Export a run as ONNX files for other languages and runtimes, and compare each file with the model.
 
-    NAME.onnx takes raw samples through the code and back, NAME-encoder.onnx gives codes, NAME-decoder.onnx takes them;
-    any number of samples at a time, preprocessing inside. Needs the packages onnx, onnxscript and onnxruntime.
+    NAME.onnx reconstructs raw samples, NAME-encoder.onnx encodes them, NAME-decoder.onnx decodes codes. Each includes
+    the preprocessing and takes any number of samples. Needs the packages onnx, onnxscript and onnxruntime.
 
     \b
     Examples:
@@ -40,7 +42,7 @@ def _sentence(exported: Any) -> list[str]:
 
 
 def _difference(file: Any) -> str:
-    apart = f" ({file.n_apart} of {file.n} codes fell to the other side of a border)" if file.n_apart else ""
+    apart = f" ({file.n_apart} of {file.n} codes were rounded differently)" if file.n_apart else ""
     levels = {"uint8": " of 255", "uint16": " of 65,535"}.get(file.gives.partition(" ")[0], "")
     return f"largest difference {file.difference:.2g}{levels}{apart}"
 

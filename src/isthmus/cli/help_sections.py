@@ -1,4 +1,4 @@
-"""The help in sections by purpose: of the list of commands, and of the options of a command."""
+"""Help in sections by purpose, for the list of commands and for the options of a command."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from typer.core import TyperCommand, TyperGroup
 
-OWN, GENERAL = "Options", "General"  # what belongs to one command, and what all commands have
+OWN, GENERAL = "Options", "General"  # options of one command, and options of all commands
 
-LONG = 200  # characters, more than the first sentence of any command has: none is cut
+LONG = 200  # characters; longer than the first sentence of any command, so that none is cut
 
 
 class CommandInSections(TyperCommand):
-    """A command whose help lists its options under the headings that they were given, in the order of the first."""
+    """A command whose help lists its options under their headings, in order of first use."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -26,7 +26,7 @@ class CommandInSections(TyperCommand):
 
 
 class CommandsInSections(TyperGroup):
-    """A list of commands under headings; `SECTIONS` names them, and which commands stand under each."""
+    """A list of commands under headings; `SECTIONS` maps each heading to its commands."""
 
     SECTIONS: ClassVar[dict[str, tuple[str, ...]]] = {}
 

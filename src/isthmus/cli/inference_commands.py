@@ -1,4 +1,4 @@
-"""`isthmus reconstruct`, `denoise`, `encode`, `decode`: what a trained run is for."""
+"""`isthmus reconstruct`, `denoise`, `encode`, `decode`, `impute`: using a trained run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from isthmus.wording import counted
 RunName = Annotated[str, typer.Argument(help="A run folder, or latest.")]
 Input = Annotated[
     str,
-    typer.Argument(help="A name, folder, image, table or array; rows of it as mnist-2k:0-9; a folder of shards."),
+    typer.Argument(help="A name, folder, image, table or array, rows of one (mnist-2k:0-9), or a folder of shards."),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write: a folder, an image, .csv, .parquet or .npy.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="The output: a folder, an image, .csv, .parquet or .npy.")]
 
 
 def reconstruct(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out, sharding: Sharding) -> None:
-    """Reconstruct every sample of INPUT: encode it, and decode its code.
+    """Reconstruct every sample of INPUT: encode it, then decode its code.
 
     \b
     Examples:
@@ -44,17 +44,17 @@ def denoise(
     *,
     out: Out,
     strength: Annotated[
-        float | None, typer.Option("--strength", help="Of photographs: 1 takes all noise out, 0 none.")
+        float | None, typer.Option("--strength", help="For photographs: 1 removes all noise, 0 none.")
     ] = None,
     compare: Annotated[
-        Path | None, typer.Option("--compare", help="Draw before, after and what was taken away: a .png or a folder.")
+        Path | None, typer.Option("--compare", help="Draw before, after and what was removed: a .png or a folder.")
     ] = None,
     sharding: Sharding,
 ) -> None:
     """Denoise samples with a run that was trained with --noise, or photographs with `photo`.
 
-    `photo` is the denoiser that isthmus ships; pictures with hardly any noise are left as they are. It and runs of
-    --recipe photo take photographs of any size; each comes out in its own format, with its metadata.
+    `photo` is the denoiser that comes with isthmus; it leaves pictures with hardly any noise as they are. `photo` and
+    runs of --recipe photo take photographs of any size, and return each in its own format, with its metadata.
 
     \b
     Examples:
@@ -77,10 +77,10 @@ def denoise(
 
 
 def encode(io: Io, settings: dict[str, Any], run: RunName, input: Input, *, out: Out, sharding: Sharding) -> None:
-    """Write the code of every sample: z0, z1, … with its id and label.
+    """Write the code of every sample (z0, z1, …), with its id and label.
 
-    A folder of tables or arrays, or a pattern in quotes, is shards: one file out for each in, under its name. Run
-    again, it does what is missing or has changed.
+    A folder of tables or arrays, or a pattern in quotes, is a set of shards: each file becomes an output file of the
+    same name. If run again, the command only processes files that are missing or have changed.
 
     \b
     Examples:
@@ -111,9 +111,9 @@ def decode(
 def impute(
     io: Io, settings: dict[str, Any], run: RunName,
     table: Annotated[str, typer.Argument(help="A table: .csv, .tsv or .parquet.")],
-    *, out: Annotated[Path, typer.Option("-o", "--out", help="The full table: .csv, .tsv or .parquet.")],
+    *, out: Annotated[Path, typer.Option("-o", "--out", help="The filled table: .csv, .tsv or .parquet.")],
 ) -> None:  # fmt: skip
-    """Fill the missing values of TABLE from its other columns, and say how certain that is.
+    """Fill the missing values of TABLE from its other columns, and report how certain the values are.
 
     \b
     Examples:
@@ -132,7 +132,7 @@ def _find(run: str) -> Any:
 
 
 def nested(settings: dict[str, Any]) -> dict[str, Any]:
-    """`{"data.gray": True}` -> `{"gray": True}`: reading options without their section."""
+    """`{"data.gray": True}` -> `{"gray": True}`: options for reading data, without their section."""
     return {address.partition(".")[2]: tuple(v) if isinstance(v, list) else v for address, v in settings.items()}
 
 

@@ -1,4 +1,4 @@
-"""`isthmus evaluate`, `check`, `info`, `runs`, `recipes`, `doctor`: commands that look and tell, and change nothing."""
+"""`isthmus evaluate`, `check`, `info`, `runs`, `recipes`, `doctor`: commands that report and change nothing."""
 
 from __future__ import annotations
 
@@ -45,15 +45,22 @@ def evaluate(
     io: Io,
     settings: dict[str, Any],
     run: RunName,
-    data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's own]")] = None,
+    data: Annotated[str | None, typer.Argument(help="Other data to test on. [the run's test data]")] = None,
     *,
-    target: Annotated[str | None, typer.Option("--target", help="The clean data of noisy DATA, as in train.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="The clean samples for noisy DATA, as in train.")
+    ] = None,
     nll: Annotated[
-        int | None, typer.Option("--nll", min=1, max=1_000_000, help="Bound a VAE's -log p(x) with N draws per sample.")
+        int | None,
+        typer.Option("--nll", min=1, max=1_000_000, help="Bound -log p(x) of a VAE, with N draws per sample."),
     ] = None,
     binarize: Annotated[
         str,
-        typer.Option("--binarize", "--binarise", help="Pixels for --nll: none, threshold at 0.5, or sample. [none]"),
+        typer.Option(
+            "--binarize",
+            "--binarise",
+            help="How to binarize pixels for --nll: none, threshold (at 0.5), or sample. [none]",
+        ),
     ] = "none",
 ) -> None:
     """Measure a trained run on its test data, or on other DATA.
@@ -78,16 +85,16 @@ def check(
     *,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", "--picture", help="Where to draw samples per class. [runs/checks/NAME.png]"),
+        typer.Option("-o", "--out", "--picture", help="The picture with samples of each class. [runs/checks/NAME.png]"),
     ] = None,
 ) -> None:
-    """Look at DATA before training: shape, range, labels, duplicates, and every bad row or file.
+    """Inspect DATA before training: shape, range, labels, duplicates, and every bad row or file.
 
     \b
     Examples:
       isthmus check table.csv
       isthmus check photos/ -o photos-check.png
-      isthmus check noisy/ --target clean/                 noise level, correlation, shift between the two
+      isthmus check noisy/ --target clean/                 noise level, correlation, shift of each pair
     """
     from isthmus.data.check import check as look_at
 
@@ -99,12 +106,12 @@ def check(
     lines = [f"{name:<22} {value}" for name, value in found.rows()]
     lines += [f"picture: {drawn}"] if drawn else []
     io.result(found.as_dict() | {"picture": str(drawn) if drawn else None}, lines)
-    if not found.ok:  # the problems stand above already
+    if not found.ok:  # the problems were already printed
         raise typer.Exit(found.problems[0].exit_code)
 
 
 def _draw(found: Any, out: Path | None) -> Path | None:
-    """The picture of samples per class, if there are images."""
+    """Draws samples of each class, if the data is images."""
     if found.bundle is None or not found.bundle.train.is_image:
         return None
     from isthmus.evaluation.figures.data_pictures import draw_data
@@ -113,9 +120,9 @@ def _draw(found: Any, out: Path | None) -> Path | None:
 
 
 def info(io: Io, run: RunName) -> None:
-    """Show what a run is: its data, settings, numbers and verdicts, and whether its model is whole.
+    """Show a run: its data, settings, results and verdicts, and whether its model is intact.
 
-    `isthmus info photo` tells it of the denoiser that isthmus ships: what it was trained on, its numbers, its limits.
+    `isthmus info photo` describes the shipped denoiser for photographs: training data, results and limits.
     """
     if is_photo(run):
         from isthmus.models.photo import about_photo
@@ -136,10 +143,10 @@ def info(io: Io, run: RunName) -> None:
 
 
 def runs(io: Io) -> None:
-    """List the runs in this folder, those of compare and sweep as well, newest last: data, recipe, error, verdict."""
+    """List the runs in this folder, also those of compare and sweep, newest last: data, recipe, error, verdict."""
     found = look_for_runs(series=True)
     rows = [row_of(run, found.broken) for run in found.runs]
-    lines = listed_runs(rows) if rows else ["there are no runs here; train one with `isthmus train`"]
+    lines = listed_runs(rows) if rows else ["no runs here; train one with `isthmus train`"]
     lines += [f"broken: {path} ({error.message})" for path, error in found.broken.items()]
     io.result({"runs": rows, "broken": {str(p): e.message for p, e in found.broken.items()}}, lines)
 
@@ -151,7 +158,7 @@ def recipes(io: Io) -> None:
 
 
 def doctor(io: Io) -> None:
-    """Show what this machine has: versions, devices, memory, precision, and where data is looked for."""
+    """Show versions, devices, memory and precision of this machine, and the folders for data sets."""
     from isthmus.system.doctor import examine
 
     found = examine()
@@ -166,14 +173,14 @@ def _measured(metrics: dict[str, Any]) -> list[str]:
     lines += ["", *_errors(metrics, of)]
     rivals = {k: block.get(k) for k in ("noisy", "denoised")} | block.get("baselines", {})
     denoised = [f"  {name:<18} {text}" for name, numbers in rivals.items() if (text := _denoised(numbers))]
-    lines += [f"of noisy {of}s ({block['noise']}):", *denoised] if denoised else []
+    lines += [f"noisy {of}s ({block['noise']}):", *denoised] if denoised else []
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
     lines += [f"note: {text}"] if (text := (metrics.get("set") or {}).get("text")) else []
     return [*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])]
 
 
 def _errors(metrics: dict[str, Any], of: str) -> list[str]:
-    """The numbers on test samples, under each other, and what the simplest rivals reach."""
+    """A table of the test errors, with those of the baselines."""
     test, rivals = metrics["test"], metrics["baselines"]
     rows = [("this model", *_named(key, value)) for key, value in test.items() if isinstance(value, float)]
     rows += [
@@ -190,7 +197,7 @@ def _named(key: str, value: float) -> tuple[str, str]:
 
 
 def _denoised(numbers: Any) -> str | None:
-    """The PSNR of images, the squared error of all else; None for what is no measurement."""
+    """The PSNR for images, the squared error otherwise; None if there is no measurement."""
     found = numbers if isinstance(numbers, dict) else {}
     if found.get("psnr_db") is not None:
         return f"PSNR {found['psnr_db']:.2f} dB"
@@ -234,11 +241,11 @@ def _about_photo(about: dict[str, Any]) -> list[str]:
 
 
 def _series(about: dict[str, Any] | None) -> list[str]:
-    """A line on the windows of a series."""
+    """A line about the windows of a time series."""
     if about is None:
         return []
     columns = counted(len(about["columns"]), "column")
-    order = f"in the order of {printable(about['time'])}" if about["time"] else "as they stand"
+    order = f"ordered by {printable(about['time'])}" if about["time"] else "in file order"
     return [f"series    windows of {counted(about['window'], 'row')} of {columns}, {order}, stride {about['stride']}"]
 
 

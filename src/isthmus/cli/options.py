@@ -1,4 +1,4 @@
-"""Options made from the configuration: the text under each field is the help, the field's type is the option's."""
+"""Options made from the configuration: a field's text becomes the option's help, and its type the option's type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from isthmus.config import SECTIONS, SPELLED, help_of, hints_of, is_list
 
-# Reading options are the same wherever data is read.
+# The same options wherever data is read.
 READING = (
     "label", "group", "window", "stride", "time", "shape", "gray", "resize", "crop", "patches", "alpha", "frames",
     "max_pixels", "scale",
@@ -20,7 +20,7 @@ READING = (
 )  # fmt: skip
 USING = tuple(
     name for name in READING if name not in {"scale", "range", "kinds", "window", "stride", "time"}
-)  # a trained model knows
+)  # not these: a trained model already knows them
 TRAINING = (
     "model.noise", "model.z_size", "training.epochs", "training.batch_size", "training.lr", "model.hidden",
     "model.activation", "model.network", "model.bottleneck", "model.likelihood", "training.patience",
@@ -83,14 +83,14 @@ def _option(name: str, address: str) -> inspect.Parameter:
 
 
 def _heading(section: str, key: str) -> str:
-    """The part of the help that a setting stands in."""
+    """The heading of a setting in the help."""
     if section == "data" and key in IMAGES:
         return "Images"
     return "Tables" if section == "data" and key in TABLES else HEADINGS[section]
 
 
 def _plain(hint: Any) -> Any:
-    """The type behind Optional and Annotated: str, int, float, or a Literal."""
+    """The type inside Optional and Annotated: str, int, float, or a Literal."""
     candidates = [a for a in get_args(hint) if a is not type(None)] if type(None) in get_args(hint) else [hint]
     found = candidates[0]
     while get_origin(found) is Annotated:
@@ -103,7 +103,7 @@ def _default(section: str, key: str) -> Any:
 
 
 def _value(address: str, value: Any) -> Any:
-    """An option's value as the setting wants it; what was not given stays None."""
+    """An option's value in the form of the setting; None if the option was not given."""
     if value is None or value == []:
         return None
     if address == "data.header":

@@ -1,4 +1,4 @@
-"""Standard output and error: letters that the encoding lacks, a reader that has gone, a device that is full."""
+"""Standard output and error: characters missing from the encoding, closed pipes, full disks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TextIO
 
 from isthmus.errors import ResourceError
 
-CLOSED = 141  # what a shell reports for a program that a closed pipe ended: 128 and the number of SIGPIPE
+CLOSED = 141  # what a shell reports for a program that ended at a closed pipe: 128 plus the number of SIGPIPE
 
 
 def open_for_all() -> None:
-    """Prints what the encoding lacks as `?`; an output that was closed from the start takes everything and keeps none.
+    """Makes characters missing from the encoding print as `?`, and discards output to a stream that is closed.
 
     Called once, before anything is printed.
     """
@@ -26,12 +26,12 @@ def open_for_all() -> None:
 
 
 def holds_all_letters(stream: TextIO) -> bool:
-    """Whether the encoding of a stream has every letter."""
+    """Whether the encoding of a stream has all Unicode characters."""
     return "utf" in (getattr(stream, "encoding", None) or "utf-8").lower()
 
 
 def closed(code: int) -> int:
-    """The exit code, once all output has left: 141 where a reader has gone, 5 where the device is full."""
+    """Flushes all output and returns the exit code: 141 if a pipe was closed, 5 if the disk is full."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -42,7 +42,7 @@ def closed(code: int) -> int:
 
 
 def exit_code_of(error: OSError) -> int:
-    """The exit code for output that cannot be written; a closed pipe is no reason for words."""
+    """The exit code for output that cannot be written; a closed pipe prints no message."""
     if isinstance(error, BrokenPipeError):
         return CLOSED
     full = unwritten(error)
@@ -51,21 +51,21 @@ def exit_code_of(error: OSError) -> int:
 
 
 def unwritten(error: OSError) -> ResourceError:
-    """The error for output that cannot be written, which is all that the system refuses without naming a file."""
+    """The error for output that cannot be written: a system error without a file name."""
     message = f"the output cannot be written: {error.strerror or error}."
-    return ResourceError("RESOURCE-OUTPUT", message, fix="make room, or send the output elsewhere")
+    return ResourceError("RESOURCE-OUTPUT", message, fix="free some space, or write the output elsewhere")
 
 
 def open_page(address: str) -> None:
-    """Opens an address in the browser of this machine; where there is none, it is said."""
-    import webbrowser  # late: it looks for browsers, which takes a moment
+    """Opens an address in the browser of this machine; prints a note if there is none."""
+    import webbrowser  # late: it searches for browsers, which takes time
 
     if not webbrowser.open(address):
         print(f"note: no browser could be opened; open {address} yourself", file=sys.stderr)
 
 
 def write_error(text: str) -> None:
-    """Prints to standard error; where that leads nowhere, the exit code has to say it."""
+    """Prints to standard error; if that fails, only the exit code reports the error."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -73,10 +73,10 @@ def write_error(text: str) -> None:
 
 
 def abandon(stream: TextIO) -> None:
-    """Lets what is still to be written go nowhere, so that the end of the program does not try it again."""
+    """Discards unwritten output, so that the program does not try to write it again at exit."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-    except (OSError, ValueError):  # a stream of a test, or without a descriptor left
+    except (OSError, ValueError):  # a stream of a test, or no file descriptor is free
         return

@@ -1,4 +1,4 @@
-"""What a command is doing, as one line of a terminal that is written over, or as few lines of a log."""
+"""The current work of a command, as one line that is overwritten in a terminal, or as a few lines in a log."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TextIO
 
 from isthmus.wording import printable
 
-DRAW_EVERY = 0.2  # seconds between two drawings of the line: fast enough for eyes
-LINE_EVERY = 60.0  # seconds before and between lines in a log: a sign of life, where nobody waits for the next
-SOON = 0.5  # seconds: what is done sooner flickers
+DRAW_EVERY = 0.2  # seconds between two updates of the line
+LINE_EVERY = 60.0  # seconds before and between lines in a log: a sign of life
+SOON = 0.5  # seconds; shorter work would only flicker
 
 
 class ProgressLine:
-    """Listens to `system.progress`. `stream` is where it writes; anything but a terminal gets few lines."""
+    """Listens to `system.progress` and writes to `stream`; only a terminal gets more than a few lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.in_place = stream, stream.isatty()
@@ -22,18 +22,18 @@ class ProgressLine:
         self._begun = self._drawn = self._lined = time.monotonic()
 
     def told(self, text: str) -> None:
-        """A new piece of work."""
+        """Starts a new piece of work."""
         self._text, self._amount = text, ""
         self._show(at_once=self._width > 0)
 
     def counted(self, done: int, total: int) -> None:
-        """How much of the work that was told of is done; before any was told this is somebody else's counting."""
+        """How much of the announced work is done. Ignored if no work was announced."""
         if self._text:
             self._amount = f", {done:,} of {total:,}"
             self._show(at_once=False)
 
     def hushed(self) -> None:
-        """Takes the line away."""
+        """Removes the line."""
         self._text = self._amount = ""
         if self._width:
             self._write("\r" + " " * self._width + "\r")
@@ -55,5 +55,5 @@ class ProgressLine:
         try:
             self.stream.write(text)
             self.stream.flush()
-        except (OSError, ValueError):  # whoever looked on has gone
+        except (OSError, ValueError):  # the stream was closed
             self.in_place, self._width = False, 0

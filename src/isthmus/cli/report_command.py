@@ -1,4 +1,4 @@
-"""`isthmus report`: pages to look at."""
+"""`isthmus report`: the report pages."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from isthmus.cli.output import open_page
 Runs = Annotated[list[str], typer.Argument(metavar="RUN…", help="Run folders, or latest; several are compared.")]
 File = Annotated[
     Path | None,
-    typer.Option("-o", "--out", help="Where to write. [report.html in the run; comparison.html beside the first run]"),
+    typer.Option("-o", "--out", help="The page. [report.html in the run; comparison.html next to the first run]"),
 ]
-Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser as well.")]
+Open = Annotated[bool, typer.Option("--open", help="Also open the page in the browser.")]
 
 
 def report(io: Io, run: Runs, *, out: File = None, open_it: Open = False) -> None:
-    """Write the page of a run, one file that opens offline; of several runs a comparison.
+    """Write the report of a run, one page that opens offline; for several runs, write a comparison.
 
-    Every training writes the page of its run; this writes it again.
+    Training writes the report too; this command writes it again.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The list of runs that `isthmus runs` prints: a row a run, also while it trains and where it is damaged."""
+"""The list of runs that `isthmus runs` prints: one row per run, including running and damaged ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from isthmus.runs.state import state
 from isthmus.runs.stored import blaming
 from isthmus.wording import elided, three_digits
 
-MOST_LETTERS = 34  # of a verdict in the list; --json holds all of it
-ENDED = {  # how a run ended, in words; what is not here is told as it is
+MOST_LETTERS = 34  # of a verdict in the list; --json has the whole text
+ENDED = {  # how a run ended, for people; other values are shown as they are
     "budget": "finished", "patience": "finished early", "request": "ended by hand", "unjudged": "not judged",
 }  # fmt: skip
 
 
 def row_of(run: Any, broken: dict[Path, ModelFileError]) -> dict[str, Any]:
-    """The main numbers of a run; what is wrong with it goes into `broken`, and does not stop the list."""
+    """The main numbers of a run; a damaged run is added to `broken` and does not stop the list."""
     try:
         run.refuse_broken()
         with blaming(run.path):
@@ -47,7 +47,7 @@ def _numbers(run: Any, metrics: dict[str, Any], ended: str) -> dict[str, Any]:
 
 
 def _planned(run: Any) -> dict[str, str]:
-    """What a run that is not judged yet trains; nothing of one whose settings cannot be read."""
+    """Data and recipe of a run that is not judged yet; empty if its settings cannot be read."""
     with suppress(IsthmusError):
         config = run.config
         return {"data": Path(config.data.source).stem, "recipe": config.recipe}
@@ -55,7 +55,7 @@ def _planned(run: Any) -> dict[str, str]:
 
 
 def _verdict(metrics: dict[str, Any]) -> str | None:
-    """`good`, or in a few words what stands against it; None before it is judged."""
+    """`good`, or the problems in a few words; None before the run is judged."""
     verdicts = metrics.get("verdicts")
     if not verdicts:
         return None
@@ -78,7 +78,7 @@ def listed_runs(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _first(verdict: str) -> str:
-    """What stands first, which mostly is what the others follow from, and how many there are beside it.
+    """The first problem, which usually causes the others, and the number of others.
 
     >>> _first("little data, no better than PCA, overfitting")
     'little data and 2 more'

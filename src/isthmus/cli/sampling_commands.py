@@ -1,4 +1,4 @@
-"""`isthmus sample`, `interpolate`, `traverse`: new samples, ways between two, and what each unit of the code does."""
+"""`isthmus sample`, `interpolate`, `traverse`: new samples, paths between two, and what each unit of the code does."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from isthmus.wording import counted
 
 Where = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .npy, .csv, .parquet.")]
 Moving = Annotated[Path, typer.Option("-o", "--out", help="A folder, or one file: .png, .webp, .npy, .csv, .parquet.")]
-One = "An image, or a row of data, such as mnist-2k:row=12; mnist-2k:label=3 takes one of that class."
+One = "An image or a row of data, such as mnist-2k:row=12; mnist-2k:label=3 picks one of that class."
 
 
 def sample(
     io: Io, run: RunName, *, out: Where,
-    n: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many.")] = 64,
+    n: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="Number of samples.")] = 64,
     density: Annotated[
-        str, typer.Option("--density", help="Where codes come from: prior, gaussian, mixture; auto: the best there is.")
+        str, typer.Option("--density", help="Distribution of the codes: prior, gaussian, mixture; auto: the best one.")
     ] = "auto",
-    of: Annotated[str | None, typer.Option("--class", help="Only of this class.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same samples.")] = 0,
+    of: Annotated[str | None, typer.Option("--class", help="Only samples of this class.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed; the same seed gives the same samples.")] = 0,
     temperature: Annotated[
-        float, typer.Option("--temperature", min=0.0, help="Below 1: more usual samples, less varied.")
+        float, typer.Option("--temperature", min=0.0, help="Below 1: more typical, less varied samples.")
     ] = 1.0,
-    judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Say how good they are, by the run's data.")] = True,
+    judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Compare them with the run's data.")] = True,
 ) -> None:  # fmt: skip
-    """Make new samples like those that the run was trained on.
+    """Generate new samples like the training data.
 
     \b
     Examples:
@@ -49,10 +49,10 @@ def interpolate(
     io: Io, settings: dict[str, Any], run: RunName, a: Annotated[str, typer.Argument(help=One)],
     b: Annotated[str, typer.Argument(help=One)],
     *, out: Moving,
-    steps: Annotated[int, typer.Option("--steps", min=2, max=1_000, help="Samples on the way, ends included.")] = 12,
+    steps: Annotated[int, typer.Option("--steps", min=2, max=1_000, help="Number of samples, with both ends.")] = 12,
     path: Annotated[str | None, typer.Option("--path", help="straight or spherical. [both]")] = None,
 ) -> None:  # fmt: skip
-    """Interpolate between two samples, through the code.
+    """Interpolate between the codes of two samples.
 
     \b
     Examples:
@@ -68,10 +68,10 @@ def interpolate(
 
 def traverse(
     io: Io, settings: dict[str, Any], run: RunName, *, out: Where,
-    unit: Annotated[list[int] | None, typer.Option("--unit", help="A unit, counted from 0; may be repeated.")] = None,
-    around: Annotated[str | None, typer.Option("--around", help=f"Whose code is changed. {One}")] = None,
+    unit: Annotated[list[int] | None, typer.Option("--unit", help="A unit, from 0; may be repeated. [all]")] = None,
+    around: Annotated[str | None, typer.Option("--around", help=f"The sample whose code is changed. {One}")] = None,
 ) -> None:  # fmt: skip
-    """Show what each unit of the code does, the strongest first.
+    """Show what each unit of the code does, the strongest units first.
 
     \b
     Examples:

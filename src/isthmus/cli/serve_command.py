@@ -1,4 +1,4 @@
-"""`isthmus serve`: the page and the API of a run, on this machine."""
+"""`isthmus serve`: a local page and an API for a run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from isthmus.wording import printable
 
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="The port. [8642, or the next free one]")]
 Host = Annotated[
-    str, typer.Option("--host", help="The address to listen on; others than this machine's own are refused.")
+    str, typer.Option("--host", help="The address to listen on; by default, only this machine can connect.")
 ]
 Network = Annotated[bool, typer.Option("--allow-network", help="Let --host open the server to the network.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Show the training as it goes on, also before there is a model.")]
-Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser as well.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show the training live, even before there is a model.")]
+Open = Annotated[bool, typer.Option("--open", help="Also open the page in the browser.")]
 Until = Annotated[bool, typer.Option("--until-closed", hidden=True, help="End when standard input ends.")]
 
 
@@ -29,12 +29,13 @@ def serve(
     io: Io, run: RunName, *, port: Port = None, host: Host = "127.0.0.1", allow_network: Network = False,
     watch: Watch = False, open_it: Open = False, until_closed: Until = False,
 ) -> None:  # fmt: skip
-    """Open a page to try a run: draw, change the code, denoise, interpolate, sample; and an API for programs.
+    """Serve a local page to try a run (draw, change the code, denoise, interpolate, sample) and an API for programs.
 
-    `isthmus serve photo` is for photographs: before and after with a divider, how strongly, and a file to keep. So are
-    runs of --recipe photo.
+    `isthmus serve photo` is for photographs: it shows before and after with a divider, sets the strength, and saves the
+    file. Runs of --recipe photo do the same.
 
-    Prints the address with its token; whoever has it can use the model, nobody else. Ctrl-C ends it.
+    The command prints an address with a token; only people who have this address can use the model. Ctrl-C stops the
+    server.
 
     \b
     Examples:
@@ -45,13 +46,13 @@ def serve(
     """
     shipped = is_photo(run)
     if shipped and watch:
-        message = "photo is shipped ready, so there is no training to watch."
-        raise UsageError("USAGE-PHOTO", message, fix="leave --watch out")
+        message = "photo is already trained, so there is no training to watch."
+        raise UsageError("USAGE-PHOTO", message, fix="leave out --watch")
     found = _photo() if shipped else find(run)
     try:
         from isthmus.web.server import serve as start
     except ImportError as error:
-        message = f"the web part is not installed ({error})."
+        message = f"packages for the web page are not installed ({error})."
         raise ResourceError("RESOURCE-WEB", message, fix=installing("web")) from None
 
     def on_start(serving: Any) -> None:
@@ -59,8 +60,8 @@ def serve(
             print(printable(sentence), file=sys.stderr)
         io.result(serving.as_dict(), serving.address)
         if not until_closed:
-            print("open this address in a browser; Ctrl-C here ends the server", file=sys.stderr)
-        sys.stdout.flush()  # whoever started it waits for this line
+            print("open this address in a browser; press Ctrl-C here to stop the server", file=sys.stderr)
+        sys.stdout.flush()  # a program that started the server waits for this line
         if open_it:
             open_page(serving.address)
 

@@ -1,4 +1,4 @@
-"""Options of the commands that take many files at once, and what they do then."""
+"""Options of the commands that process many files at once, and the processing itself."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from isthmus.wording import counted
 
 Form = Annotated[
     str | None,
-    typer.Option("--format", metavar="npy|csv|parquet", help="Of shards: what is written. [as what is read]"),
+    typer.Option("--format", metavar="npy|csv|parquet", help="For shards: the output format. [that of the input]"),
 ]
-AsShards = Annotated[bool, typer.Option("--shards", help="Take each folder in INPUT, a set of images, for a shard.")]
+AsShards = Annotated[bool, typer.Option("--shards", help="Treat each folder of images in INPUT as a shard.")]
 WorkerCount = Annotated[
-    int | None, typer.Option("--workers", min=1, max=1024, help="Of shards: processes, one thread each. [all cores]")
+    int | None,
+    typer.Option("--workers", min=1, max=1024, help="For shards: processes, with one thread each. [all cores]"),
 ]
-Dask = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Of shards: a Dask scheduler to use.")]
+Dask = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="For shards: the Dask scheduler to use.")]
 
 
 class Sharding(NamedTuple):
-    """What was asked of these options."""
+    """The values of these options."""
 
     form: str | None
     folders: bool
@@ -39,7 +40,7 @@ OPTIONS = {"form": (Form, None), "shards": (AsShards, False), "workers": (Worker
 
 
 def with_sharding(function: Callable[..., None]) -> Callable[..., None]:
-    """`function(…, sharding)` with an option for each field of `Sharding`, which holds what was given."""
+    """`function(…, sharding)` with an option for each field of `Sharding`."""
     signature = inspect.signature(function, eval_str=True)
     own = [p for p in signature.parameters.values() if p.name != "sharding"]
     more = [
@@ -59,9 +60,9 @@ def with_sharding(function: Callable[..., None]) -> Callable[..., None]:
 def wrote_shards(
     io: Io, task: str, run: str, source: str, out: Path, sharding: Sharding, settings: Mapping[str, Any], **options: Any
 ) -> bool:
-    """Whether `source` was a folder or pattern of shards, and all was done.
+    """Processes `source` if it is a folder or pattern of shards, and returns whether it is.
 
-    Raises: UsageError for options of shards where there are none.
+    Raises: UsageError for options for shards if there are none.
     """
     from isthmus.tools.shards.shard_listing import shards_of
 
@@ -71,10 +72,10 @@ def wrote_shards(
         return False
     unusable = [f"--{name}" for name in ("picture", "compare") if options.get(name) is not None]
     if unusable:
-        message = f"{unusable[0]} is of one set of samples, and {counted(len(shards), 'shard')} are written here."
-        raise UsageError("USAGE-SHARDS", message, fix=f"leave {unusable[0]} out, or name one shard")
+        message = f"{unusable[0]} needs a single set of samples, but INPUT has {counted(len(shards), 'shard')}."
+        raise UsageError("USAGE-SHARDS", message, fix=f"leave out {unusable[0]}, or name one shard")
     if sharding.workers is not None and sharding.dask is not None:
-        raise UsageError("USAGE-SHARDS", "--workers and --dask are two places to work.", fix="leave one of them out")
+        raise UsageError("USAGE-SHARDS", "--workers and --dask cannot be used together.", fix="leave out one of them")
     from isthmus.tools.shards import shard_folder
 
     count = min(sharding.workers or usable_cores(), len(shards))
@@ -87,7 +88,7 @@ def wrote_shards(
         )  # fmt: skip
     for sentence in written.said:
         io.say(f"note: {sentence}")
-    left = f"; {counted(written.left, 'shard')} there already" if written.left else ""
+    left = f"; {counted(written.left, 'shard')} already done" if written.left else ""
     outliers = "" if written.outliers is None else f", {counted(written.outliers, 'outlier')}"
     of = f"{counted(written.n, 'sample')} of {counted(written.shards, 'shard')}"
     io.result(written.as_dict(), f"{of}{outliers} written to {written.path}{left}")
@@ -98,6 +99,6 @@ def _refuse_without_shards(sharding: Sharding) -> None:
     asked = {"--format": sharding.form, "--workers": sharding.workers, "--dask": sharding.dask}
     given = [flag for flag, value in asked.items() if value is not None]
     if given:
-        message = f"{', '.join(given)} is for a folder of tables or arrays, or a pattern of them, and INPUT is neither."
-        fix = f"leave {' and '.join(given)} out; for folders of images pass --shards"
+        message = f"{' and '.join(given)}: only for a folder or pattern of tables or arrays, and INPUT is neither."
+        fix = f"leave out {' and '.join(given)}, or pass --shards for folders of images"
         raise UsageError("USAGE-SHARDS", message, fix=fix)

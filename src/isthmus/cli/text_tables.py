@@ -1,4 +1,4 @@
-"""Tables for people: columns of text under each other, numbers to the right, no wider than a terminal."""
+"""Text tables: aligned columns, numbers at the right, no wider than the terminal."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from isthmus.wording import printable
 
-WIDEST = 100  # characters where there is no terminal: what one beside an editor holds
-NARROWEST = 40  # a name and a number; what is narrower wraps
+WIDEST = 100  # characters, if there is no terminal
+NARROWEST = 40  # a name and a number; in a narrower terminal, lines wrap
 GAP = "  "
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """A line a row, the first the head; the columns at the places `left` begin at the left, all others end at the
-    right. A table that is wider than the terminal goes on below, its first column repeated.
+    """One line per row; the first row is the header. The columns `left` are left-aligned, all others right-aligned. A
+    table that is wider than the terminal continues below, with its first column repeated.
 
     >>> aligned([["name", "MSE"], ["vae", "0.01"], ["b", "10.5"]])
     ['name   MSE', 'vae   0.01', 'b     10.5']
@@ -36,7 +36,7 @@ def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[s
 
 
 def _room() -> int:
-    """Characters in a line of the terminal, or what COLUMNS says."""
+    """The width of the terminal in characters, or the value of COLUMNS."""
     return max(NARROWEST, shutil.get_terminal_size((WIDEST, 24)).columns)
 
 

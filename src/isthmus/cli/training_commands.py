@@ -20,13 +20,15 @@ def _of_the_run(flag: str, text: str) -> Any:
     return typer.Option(flag, help=text, rich_help_panel="The run")
 
 
-Data = Annotated[str | None, typer.Argument(help="A name (mnist-2k, emnist/letters, hub:NAME …) or a path. [mnist-2k]")]
-Recipe = Annotated[str | None, _of_the_run("--recipe", "modern (default), or see `isthmus recipes`.")]
-Out = Annotated[Path | None, _of_the_run("--out", "The run folder to make. [runs/DATA-RECIPE-NUMBER]")]
-Settings = Annotated[Path | None, _of_the_run("--config", "Take the settings of this config.toml.")]
-Sets = Annotated[list[str] | None, _of_the_run("--set", "Any setting, as in --set training.warmup=0.1.")]
-Serve = Annotated[bool, _of_the_run("--serve", "Show the training on a local page as it goes on.")]
-Open = Annotated[bool, _of_the_run("--open", "As --serve, and open that page in the browser.")]
+Data = Annotated[
+    str | None, typer.Argument(help="A data set (mnist-2k, emnist/letters, hub:NAME …) or a path. [mnist-2k]")
+]
+Recipe = Annotated[str | None, _of_the_run("--recipe", "The recipe; `isthmus recipes` lists them. [modern]")]
+Out = Annotated[Path | None, _of_the_run("--out", "The run folder to create. [runs/DATA-RECIPE-NUMBER]")]
+Settings = Annotated[Path | None, _of_the_run("--config", "Use the settings in this config.toml.")]
+Sets = Annotated[list[str] | None, _of_the_run("--set", "Any other setting, as in --set training.warmup=0.1.")]
+Serve = Annotated[bool, _of_the_run("--serve", "Show the training live on a local page.")]
+Open = Annotated[bool, _of_the_run("--open", "Like --serve, and open the page in the browser.")]
 DryRun = Annotated[bool, _of_the_run("--dry-run", "Read and check everything, but do not train.")]
 
 
@@ -35,17 +37,17 @@ def train(
     *, recipe: Recipe = None, out: Out = None, config: Settings = None, sets: Sets = None,
     serve: Serve = False, open_it: Open = False, dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Train an autoencoder on DATA, judge it, and leave a run folder.
+    """Train an autoencoder on DATA, judge it, and write a run folder.
 
     \b
     Examples:
-      isthmus train                                       the shipped 2,000 digits
-      isthmus train mnist --epochs 10 --z-size 16         MNIST, a code of 16 numbers
-      isthmus train mnist --recipe seed                   the teaching notebook, word for word
-      isthmus train photos/ --noise gaussian:0.1-0.3      a denoiser for a folder of images
-      isthmus train noisy/ --target clean/                a denoiser from pairs of noisy and clean samples
-      isthmus train table.csv --label kind                a table of numbers
-      isthmus train --config runs/a/config.toml           the same run again
+      isthmus train                                       on the 2,000 shipped digits
+      isthmus train mnist --epochs 10 --z-size 16         on MNIST, with a code of 16 numbers
+      isthmus train mnist --recipe seed                   the teaching notebook, reproduced exactly
+      isthmus train photos/ --noise gaussian:0.1-0.3      a denoiser, from a folder of images
+      isthmus train noisy/ --target clean/                a denoiser, from pairs of noisy and clean samples
+      isthmus train table.csv --label kind                on a table of numbers
+      isthmus train --config runs/a/config.toml           again with the same settings
     """
     from isthmus.pipeline import train as pipeline
 
@@ -63,7 +65,7 @@ def train(
             began=(lambda run: _show(page, run, open_it)) if serve or open_it else None,
         )  # fmt: skip
         io.result({"run": str(run.path), "metrics": run.metrics}, summary(run))
-        if (serve or open_it) and io.speaks and sys.stdout.isatty():  # a script has nobody who would close the page
+        if (serve or open_it) and io.speaks and sys.stdout.isatty():  # a script has nobody to close the page
             page.wait()
 
 
@@ -83,7 +85,7 @@ def resume(
     *,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Extend a finished run to N epochs.")] = None,
 ) -> None:
-    """Go on with a run that was stopped, or train a finished one longer.
+    """Continue a run that was stopped, or train a finished run longer.
 
     \b
     Examples:
@@ -97,12 +99,12 @@ def resume(
 
 
 def finish(io: Io, run: Annotated[str, typer.Argument(help="A run folder, or latest.")]) -> None:
-    """End a training now, running or stopped: its best weights are kept and judged.
+    """End a running or stopped training now: keep its best weights, and judge them.
 
     \b
     Examples:
       isthmus finish latest                      in another terminal, while it trains; or after Ctrl-C
-      isthmus resume latest --epochs 40          train it longer after all
+      isthmus resume latest --epochs 40          train it longer later
     """
     from isthmus.pipeline.finish import finish as finishing
 
@@ -111,10 +113,10 @@ def finish(io: Io, run: Annotated[str, typer.Argument(help="A run folder, or lat
 
 
 def summary(run: Any) -> list[str]:
-    """What a finished run made: the verdicts in words, and where to look."""
+    """The results of a finished run: the verdicts, and where the pictures and the report are."""
     from isthmus.evaluation.verdicts.verdicts import Verdict, headline
 
-    if not run.metrics:  # another process goes on with it
+    if not run.metrics:  # another process continues it
         return []
     verdicts = [Verdict(v["id"], v["level"], v["text"], v.get("try")) for v in run.metrics["verdicts"]]
     lines = ["", headline(verdicts, run.metrics), ""]
@@ -125,7 +127,7 @@ def summary(run: Any) -> list[str]:
     pictures = ", ".join(sorted(p.name for p in run.path.iterdir() if p.suffix in {".png", ".svg"}))
     lines += ["", f"pictures in {run.path}: {pictures}"]
     page = run.path / "report.html"
-    return [*lines, f"all of it on one page: {page}"] if page.is_file() else lines
+    return [*lines, f"everything on one page: {page}"] if page.is_file() else lines
 
 
 def _planned(about: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Errors of the parser in the words of the command that was typed: the nearest option, or how it is written."""
+"""Usage errors for the command that was typed: they suggest the nearest option, or show the right form."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from isthmus.errors import UsageError
 from isthmus.wording import printable, shell_word
 
-WORDS = (  # of the parser's library, and what they mean
-    (r"Input should be a valid integer.*", "it takes a whole number"),
-    (r"Input should be a valid number.*", "it takes a number"),
-    (r"Input should be greater than or equal to (\S+?)\.?$", r"it takes \1 or more"),
-    (r"Input should be less than or equal to (\S+?)\.?$", r"it takes \1 at most"),
-    (r"Input should be greater than (\S+?)\.?$", r"it takes more than \1"),
+WORDS = (  # messages of the parser's library, and ours
+    (r"Input should be a valid integer.*", "expected a whole number"),
+    (r"Input should be a valid number.*", "expected a number"),
+    (r"Input should be greater than or equal to (\S+?)\.?$", r"expected at least \1"),
+    (r"Input should be less than or equal to (\S+?)\.?$", r"expected at most \1"),
+    (r"Input should be greater than (\S+?)\.?$", r"expected more than \1"),
     (r"Value error, (.*?)\.?$", r"\1"),
 )
 
 
 def usage_error(error: Any, arguments: Sequence[str]) -> UsageError:
-    """The parser's error for a command line of these `arguments`, as one of ours."""
+    """The parser's error for a command line with these `arguments`, as one of ours."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else _typed(arguments)
     kind, said = type(error).__name__, _first_words(error)
@@ -45,13 +45,13 @@ def _typed(arguments: Sequence[str]) -> str:
 
 
 def _first_words(error: Any) -> str:
-    """The sentence of the parser without its lists."""
+    """The parser's sentence, without its lists."""
     text = re.sub(r"\s*\(Possible options: .*\)\.?$", "", error.format_message()).replace("argument(s)", "argument")
     return text if text.endswith((".", "?", ")")) else f"{text}."
 
 
 def _small(sentence: str) -> str:
-    """To follow the name of the command; arguments are written large, as the help has them."""
+    """The sentence in the form that follows a command's name; arguments are in capitals, as in the help."""
     sentence = re.sub(r"(argument )'(\w+)'", lambda found: f"{found[1]}{found[2].upper()}", sentence)
     return sentence[:1].lower() + sentence[1:]
 
@@ -61,7 +61,7 @@ def _options(context: Any) -> list[str]:
 
 
 def _nearest(typed: str, context: Any) -> str | None:
-    """The option that was meant, by its spelling or its beginning."""
+    """The option that was probably meant, by its spelling or its beginning."""
     names = {flag.lstrip("-"): flag for flag in _options(context) if flag.startswith("--")}
     near = get_close_matches(typed.lstrip("-"), names, n=1, cutoff=0.6)
     begun = [flag for name, flag in names.items() if name.startswith(typed.lstrip("-"))]
@@ -69,7 +69,7 @@ def _nearest(typed: str, context: Any) -> str | None:
 
 
 def _of_value(error: Any, arguments: Sequence[str]) -> str:
-    """What a value has to be, with the one that was typed."""
+    """What a value has to be, and the value that was typed."""
     flags = list(getattr(error.param, "opts", ()))
     typed = next((_value_of(flag, arguments) for flag in flags if _value_of(flag, arguments) is not None), None)
     text = str(error.message)
@@ -90,7 +90,7 @@ def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
 
 
 def _form(path: str, context: Any) -> str:
-    """How the command is written, with what it needs: `isthmus score RUN INPUT --out OUT`."""
+    """The form of the command with all it requires: `isthmus score RUN INPUT --out OUT`."""
     parts = [piece.upper().strip("{}") for piece in context.command.collect_usage_pieces(context)[1:]]
     needed = [p for p in context.command.params if p.param_type_name == "option" and p.required]
     return " ".join([path, *parts, *(f"{p.opts[-1]} {p.name.upper()}" for p in needed)])

@@ -42,7 +42,7 @@ def test_few_samples_leave_a_doubt_even_where_all_are_right(digit_run: Run) -> N
     lowest = min(found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear"))
     assert found["standard_error"] == pytest.approx((lowest * (1 - lowest) / 200) ** 0.5, rel=0.1)
     assert exploration_commands._probed(found)[-1] == (
-        f"accuracies are of 200 samples: ± {found['standard_error']:.2g}"
+        f"accuracies are measured on 200 samples: ± {found['standard_error']:.2g}"
     )
 
 
@@ -111,7 +111,7 @@ def test_fault_91_a_group_counts_once_in_the_standard_error(tmp_path: Path) -> N
     assert (found["codes"]["n_test"], found["n_groups"]) == (40, 4)
     accuracies = [found[space][name] for space in ("codes", "pca", "raw") for name in ("knn", "linear")]
     assert found["standard_error"] == max(probing.accuracy_error(accuracy, 4) for accuracy in accuracies)
-    assert "of 40 samples in 4 groups" in exploration_commands._probed(found)[-1]
+    assert "on 40 samples in 4 groups" in exploration_commands._probed(found)[-1]
     less = _without(frame, "who", tmp_path)
     assert "n_groups" not in probe_run(run, less)  # what was only inherited may be absent
     with pytest.raises(DataError, match='less has no column "who" for --group'):
