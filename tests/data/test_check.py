@@ -288,7 +288,7 @@ def test_data_that_is_too_small_to_be_divided_is_warned_of() -> None:
 
 def test_fault_dark_bytes_are_told_as_training_tells_them() -> None:
     x = np.arange(17, dtype=np.uint8).repeat(64).reshape(17, 1, 8, 8)
-    note = "the brightest pixel is 16 of 255, so pictures look black; --scale minmax would spread the range"
+    note = "the brightest pixel is 16 of 255, so images look black; --scale minmax would stretch the range"
     assert note in check(x).notes
     assert note not in check(x, DataConfig(scale="minmax")).notes
     assert not [told for told in check(x * np.uint8(15)).notes if "brightest" in told]  # up to 240

@@ -42,7 +42,7 @@ def test_fault_06_cut_gzip_names_file_and_bytes_read(tmp_path: Path) -> None:
 def test_fault_07_wrong_checksum_is_damage(tmp_path: Path) -> None:
     packed = bytearray(gzip.compress(b"numbers" * 1000))
     packed[-8] ^= 1  # the CRC stands in the last eight bytes
-    with pytest.raises(DataError, match=r"images\.gz: content damaged after [\d,]+ unpacked bytes \(CRC"):
+    with pytest.raises(DataError, match=r"images\.gz: the content is damaged after [\d,]+ unpacked bytes \(CRC"):
         read_all(written(tmp_path / "images.gz", bytes(packed)))
 
 
@@ -51,8 +51,8 @@ def test_fault_08_gzip_is_known_by_content(tmp_path: Path) -> None:
     false = written(tmp_path / "b.gz", b"data")
     with InputFile(hidden) as one, InputFile(false) as two:
         assert one.read(-1) == two.read(-1) == b"data"
-        assert one.notes == ("a.bin holds gzip data without the suffix .gz; it is read by its content.",)
-        assert two.notes == ("b.gz is named .gz but is not packed; it is read by its content.",)
+        assert one.notes == ("a.bin holds gzip data without the suffix .gz; the content decides how it is read.",)
+        assert two.notes == ("b.gz is named .gz but is not compressed; the content decides how it is read.",)
 
 
 def test_fault_09_no_more_is_unpacked_than_asked(tmp_path: Path) -> None:

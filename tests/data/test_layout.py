@@ -62,14 +62,14 @@ def test_the_clearly_shorter_axis_holds_the_bands() -> None:
     x = RNG.random((5, 12, 30, 28))
     found, notes = images_from_array(x, name="x")
     np.testing.assert_array_equal(found, x)
-    assert notes == ("x: the shape (5, 12, 30, 28) is read as (samples, bands, height, width), 12 bands each.",)
+    assert notes == ("x: the shape (5, 12, 30, 28) is read as (samples, bands, height, width), with 12 bands each.",)
     found, notes = images_from_array(x.transpose(0, 2, 3, 1), name="x")
     np.testing.assert_array_equal(found, x)
-    assert "(samples, height, width, bands), 12 bands" in notes[0]
+    assert "(samples, height, width, bands), with 12 bands" in notes[0]
 
 
 def test_no_axis_of_channels() -> None:
-    with pytest.raises(DataError, match=r"\(5, 7, 8, 9\): which axis holds the bands cannot be told"):
+    with pytest.raises(DataError, match=r"\(5, 7, 8, 9\), and it is unclear which axis holds the bands"):
         images_from_array(np.zeros((5, 7, 8, 9)), name="x")
 
 

@@ -100,7 +100,7 @@ def test_labels_may_be_words() -> None:
 
 
 def test_a_pair_of_two_sets_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"the second has the shape \(10, 1, 8, 9\)"):
+    with pytest.raises(UsageError, match=r"the second part has shape \(10, 1, 8, 9\)"):
         read_object((IMAGES, IMAGES))
 
 
@@ -155,7 +155,7 @@ def test_dataset_without_labels() -> None:
 def test_what_is_no_label_is_left_out_and_told() -> None:
     train = read_object(Pairs("mask")).train
     assert train.labels is None
-    assert train.notes == ("data: what comes with the samples is not one class each and is left out.",)
+    assert train.notes == ("data: the samples do not come with one class each; no labels are used.",)
 
 
 def test_subsets_and_tensor_datasets() -> None:
@@ -184,7 +184,7 @@ def test_streams_and_generators_that_end() -> None:
 def test_an_endless_stream_stops_at_the_limit() -> None:
     train = read_object(Stream(None), DataConfig(limit=5)).train
     assert len(train) == 20
-    assert train.notes == ("data has no length; its first 20 samples are read, as --limit is set.",)
+    assert train.notes == ("data has no length; only 20 samples are read, because --limit is set.",)
 
 
 def test_an_endless_stream_without_a_limit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,10 +227,14 @@ def test_rows_left_out_take_their_labels_with_them() -> None:
         (b"bytes", UsageError, "builtins.bytes, which cannot be read"),
         ([], DataError, "is an empty list"),
         (iter(()), DataError, "gave no samples"),
-        ([np.zeros((2, 2)), np.zeros((3, 2))], DataError, r"sample 1 has the shape \(3, 2\), those before \(2, 2\)"),
-        ([np.zeros((2, 2)), Image.new("L", (2, 2))], DataError, "arrays and pictures mixed"),
-        ([np.array(["a"]), np.array(["b"])], DataError, "not numbers or a picture"),
-        ([{"a": 1}], DataError, "none of these names samples"),
+        (
+            [np.zeros((2, 2)), np.zeros((3, 2))],
+            DataError,
+            r"sample 1 has shape \(3, 2\), but earlier ones have \(2, 2\)",
+        ),
+        ([np.zeros((2, 2)), Image.new("L", (2, 2))], DataError, "mixes arrays and images"),
+        ([np.array(["a"]), np.array(["b"])], DataError, "not numbers or an image"),
+        ([{"a": 1}], DataError, "none is known for samples"),
         ([Image.new("L", (2, 2)), Image.new("L", (3, 2))], DataError, "images of 2 sizes"),
     ],
 )
@@ -240,12 +244,12 @@ def test_what_cannot_be_read(data: object, error: type[Exception], message: str)
 
 
 def test_wrong_number_of_labels() -> None:
-    with pytest.raises(DataError, match=r"data holds 10 samples, but the labels have the shape \(9,\)"):
+    with pytest.raises(DataError, match=r"data holds 10 samples, but the labels have shape \(9,\)"):
         read_object(IMAGES, labels=LABELS[:9])
 
 
 @pytest.mark.parametrize("values", [FLOATS * 255, FLOATS - 0.5])
 def test_fault_86_floats_of_another_range_are_told_and_refused_by_type(values: np.ndarray) -> None:
-    assert "black and white are the least and the greatest value" in read_object(values).train.notes[-1]
+    assert "black and white are the minimum and maximum" in read_object(values).train.notes[-1]
     with pytest.raises(DataError, match=r"0 to 1|\[0, 1\]"):
         read_object(values, DataConfig(range="type"))

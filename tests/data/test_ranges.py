@@ -31,7 +31,7 @@ def test_counts_are_kept_and_their_range_is_told() -> None:
         found, told = values(x)
         assert found.dtype == np.uint16
         np.testing.assert_array_equal(found, x)
-        assert f"values from {x.min():,.6g} to {x.max():,.6g}; black and white are the least and the greatest" in told
+        assert f"values from {x.min():,.6g} to {x.max():,.6g}; black and white are the minimum and maximum" in told
 
 
 @pytest.mark.parametrize("x", [IMAGES / 100, IMAGES / 255 - 0.5, IMAGES - 10, IMAGES * 1000, IMAGES.astype(float)])
@@ -64,7 +64,7 @@ def test_a_few_extreme_pixels_do_not_set_the_range() -> None:
 def test_sixteen_bits_by_their_type() -> None:
     found, told = values(IMAGES.astype(np.int32) * 257, range="type")
     assert (found.dtype, found.max()) == (np.uint16, 257 * IMAGES.max())
-    assert "16-bit numbers, 65,535 being white" in told
+    assert "16-bit numbers, with 65,535 as white" in told
     assert "12-bit" not in told
     assert "12-bit" in values((IMAGES * 16).astype(np.uint16), range="type")[1]
     found, told = values(IMAGES.astype(np.uint16), range="type")

@@ -90,7 +90,7 @@ def test_fault_152_files_that_need_not_belong_together_are_no_shards(tmp_path: P
     for name in names:
         (tmp_path / name).write_text("a\n1\n2\n")
     assert shards_in(sorted(tmp_path.iterdir())) == []
-    alone = "no images but a table or array; one that stands alone is named itself"
+    alone = "no images, only a single table or array"
     several = "tables or arrays whose names differ in more than their numbers"
     with pytest.raises(DataError, match=several if len(names) > 1 else alone):
         read(tmp_path)
@@ -99,7 +99,7 @@ def test_fault_152_files_that_need_not_belong_together_are_no_shards(tmp_path: P
 def test_fault_152_shards_of_another_shape_or_other_columns_are_named(tmp_path: Path) -> None:
     folder = arrays(tmp_path / "parts", 7)
     np.save(folder / "part-12.npy", IMAGES[:, :5])
-    with pytest.raises(DataError, match=r"part-12\.npy has the shape \(25, 5, 8\), and part-9\.npy has \(7, 9, 8\)"):
+    with pytest.raises(DataError, match=r"part-12\.npy has shape \(25, 5, 8\), but part-9\.npy has \(7, 9, 8\)"):
         read(folder)
     days = tables(tmp_path / "days", "csv")
     (days / "day_7.csv").write_text("a,b,kind\n1,2,k1\n")
@@ -134,7 +134,7 @@ def test_larger_files_than_memory_are_read_by_groups_of_rows(tmp_path: Path) -> 
 def test_fault_152_options_for_columns_of_one_file_are_named(settings: dict, left: str, tmp_path: Path) -> None:
     for k in range(2):
         pl.DataFrame({"a": [1.5, -999.0, 3.0], "b": [1.0, 2.0, 4.5]}).write_parquet(tmp_path / f"p{k}.parquet")
-    with pytest.raises(DataError, match="one file only") as caught:
+    with pytest.raises(DataError, match="a single file only") as caught:
         read(tmp_path, DataConfig(**settings))
-    assert caught.value.fix == f"put the tables together in one file, or leave {left} out"
+    assert caught.value.fix == f"combine the tables into one file, or leave {left} out"
     assert len(read(tmp_path).train) == 6

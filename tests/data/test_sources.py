@@ -132,7 +132,7 @@ def test_train_and_test_folders(tmp_path: Path) -> None:
     assert bundle.train.labels is not None
     assert bundle.test.labels is not None
     assert (bundle.train.labels.tolist(), bundle.test.labels.tolist()) == ([1, 2], [0, 1])
-    assert bundle.train.notes[0] == "The sub-folders train and test are the training and the test part."
+    assert bundle.train.notes[0] == "The sub-folders train and test are used as training and test data."
     assert "The sub-folder val is not read" in bundle.train.notes[1]
 
 
@@ -146,14 +146,14 @@ def test_read_samples_takes_the_test_part(tmp_path: Path) -> None:
     four_files(tmp_path / "idx")
     samples = read_samples(tmp_path / "idx")
     assert len(samples) == 2
-    assert samples.notes[-1] == f"{samples.name}: the test part is read (2 samples)."
+    assert samples.notes[-1] == f"{samples.name}: only the test part is read (2 samples)."
     assert len(read_samples("mnist-2k")) == 2000
 
 
 def test_a_folder_of_tables_asks_which(tmp_path: Path) -> None:
     for name in ("a.csv", "b.npy", "readme.txt"):
         (tmp_path / name).write_text("1\n")
-    with pytest.raises(DataError, match="holds no images but 3 tables or arrays whose names differ") as caught:
+    with pytest.raises(DataError, match="holds no images, but 3 tables or arrays whose names differ") as caught:
         read(tmp_path)
     assert caught.value.problems == ("a.csv", "b.npy", "readme.txt")
     assert (caught.value.fix or "").endswith("a.csv")
@@ -194,13 +194,13 @@ def test_a_missing_path_says_the_nearest_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_no_name_at_all(text: str) -> None:
-    with pytest.raises(UsageError, match="the data has no name"):
+    with pytest.raises(UsageError, match="no data is named"):
         read(text)
 
 
 @pytest.mark.parametrize("text", ["https://example.org/x.csv", "s3://bucket/x"])
 def test_addresses_are_not_fetched(text: str) -> None:
-    with pytest.raises(DataError, match="is an address"):
+    with pytest.raises(DataError, match="is a URL"):
         read(text)
 
 

@@ -82,11 +82,17 @@ def rewritten(folder: Path, change: Any) -> Path:
             lambda about: about | {"preprocess": about["preprocess"] | {"shape": [1, 10**12, 10**12]}},
             "model.safetensors does not fit",  # more than a 64-bit number of bytes
         ),
-        (lambda about: about | {"preprocess": about["preprocess"] | {"shape": [1, -28, 28]}}, "is none of samples"),
-        (lambda about: about | {"preprocess": about["preprocess"] | {"shape": [2.5]}}, "is none of samples"),
-        (lambda about: about | {"preprocess": about["preprocess"] | {"dtype": "load"}}, "the type 'load' is none of"),
+        (
+            lambda about: about | {"preprocess": about["preprocess"] | {"shape": [1, -28, 28]}},
+            "is not a shape of samples",
+        ),
+        (lambda about: about | {"preprocess": about["preprocess"] | {"shape": [2.5]}}, "is not a shape of samples"),
+        (
+            lambda about: about | {"preprocess": about["preprocess"] | {"dtype": "load"}},
+            "the type 'load' is not one of",
+        ),
         (lambda about: about | {"preprocess": about["preprocess"] | {"offset": [1, 2, 3]}}, "offset needs 1 finite"),
-        (lambda about: about | {"preprocess": about["preprocess"] | {"columns": ["a"]}}, "1 columns are named"),
+        (lambda about: about | {"preprocess": about["preprocess"] | {"columns": ["a"]}}, "1 column names"),
         (lambda about: about | {"format": "one"}, "config.json cannot be used"),
         (lambda about: {k: v for k, v in about.items() if k != "format"}, "KeyError\\('format'\\)"),
     ],

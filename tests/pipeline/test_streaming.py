@@ -71,7 +71,7 @@ def test_every_kind_of_file_is_streamed_where_memory_is_short(tmp_path: Path, ki
     held = {*streamed.splits.validation.ids, *streamed.splits.test.ids}
     assert len(held) == len(streamed.splits.validation) + len(streamed.splits.test)
     assert held.isdisjoint(train.ids)
-    assert "more than the 4.8 kB that it may take; it is read from disk while training goes on" in str(streamed.said)
+    assert "more than the 4.8 kB available for it; it is read from disk during training" in str(streamed.said)
     assert (inside.config.data.stream, streamed.config.data.stream) == ("no", "yes")
 
 
@@ -158,7 +158,7 @@ def test_fault_151_pairs_that_memory_does_not_hold_are_refused(tmp_path: Path) -
     for name in ("noisy", "clean"):
         (tmp_path / name).mkdir()
         source_of(tmp_path / name, "npy")
-    with pytest.raises(ResourceError, match=r"pairs are not read from disk .* needs 54\.0 kB of memory; 6\.0 kB are"):
+    with pytest.raises(ResourceError, match=r"pairs cannot be read from disk .* needs 54\.0 kB of memory; 6\.0 kB are"):
         prepared(tmp_path / "noisy" / "data.npy", target=str(tmp_path / "clean" / "data.npy"), memory="6KB")
 
 
@@ -168,7 +168,7 @@ def test_fault_151_pairs_that_are_too_large_are_refused_before_they_are_read(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))  # where a file would be made to keep them in
     source = source_of(tmp_path, kind)
-    with pytest.raises(ResourceError, match="pairs are not read from disk while training goes on"):
+    with pytest.raises(ResourceError, match="pairs cannot be read from disk during training"):
         prepared(source, target=str(tmp_path / "is never looked for.npy"), memory="6KB")
 
 

@@ -64,7 +64,7 @@ class Collector:
         labels = _labels(y, count, batch)
         if labels is None:
             if y is not None and not self._unlabeled:
-                self.notes.append(f"{self.name}: what comes with the samples is not one class each and is left out.")
+                self.notes.append(f"{self.name}: the samples do not come with one class each; no labels are used.")
             self._unlabeled = True
             self.labels = []
         elif not self._unlabeled:
@@ -72,14 +72,14 @@ class Collector:
 
     def _refuse_mixture(self, other: bool) -> None:
         if other:
-            message = f"{self.name} gives arrays and pictures mixed (sample {self.n})."
-            raise DataError("DATA-TYPE", message, fix="give one kind of sample")
+            message = f"{self.name} mixes arrays and images (sample {self.n})."
+            raise DataError("DATA-TYPE", message, fix="use one kind of sample")
 
     def _refuse_other_shape(self, part: np.ndarray) -> None:
         if self.parts and part.shape[1:] != self.parts[0].shape[1:]:
             first, here = self.parts[0].shape[1:], part.shape[1:]
-            message = f"{self.name}: sample {self.n} has the shape {here}, those before {first}."
-            raise DataError("DATA-SHAPE", message, fix="bring all samples to one shape before handing them over")
+            message = f"{self.name}: sample {self.n} has shape {here}, but earlier ones have {first}."
+            raise DataError("DATA-SHAPE", message, fix="give all samples the same shape")
 
 
 def collect(data: Any, options: DataConfig, name: str) -> Collector:
@@ -98,7 +98,7 @@ def collect(data: Any, options: DataConfig, name: str) -> Collector:
         for seen, item in enumerate(_items(data, name), start=1):
             found.add(item, batch=batch)
             if most is not None and found.n >= most:
-                found.notes.append(f"{name} has no length; its first {found.n:,} samples are read, as --limit is set.")
+                found.notes.append(f"{name} has no length; only {found.n:,} samples are read, because --limit is set.")
                 break
             if seen % CHECK == 0 or found.n_bytes > LARGE:
                 _refuse_endless(found, free, known)
@@ -162,8 +162,8 @@ def _divided(item: Any) -> tuple[Any, Any]:
 def _from_mapping(item: Mapping[str, Any]) -> tuple[Any, Any]:
     x = next((key for key in SAMPLE_KEYS if key in item), None)
     if x is None:
-        message = f"the items are mappings with {', '.join(map(repr, item))}; none of these names samples."
-        raise DataError("DATA-KEY", message, fix=f"name the samples one of: {', '.join(SAMPLE_KEYS)}")
+        message = f"the items are mappings with the keys {', '.join(map(repr, item))}, and none is known for samples."
+        raise DataError("DATA-KEY", message, fix=f"use one of these keys for samples: {', '.join(SAMPLE_KEYS)}")
     return item[x], next((item[key] for key in LABEL_KEYS if key in item), None)
 
 
@@ -181,7 +181,7 @@ def plain_tensor(tensor: Any) -> np.ndarray:
 def _values(x: Any, name: str) -> np.ndarray:
     values = plain_tensor(x) if hasattr(x, "detach") and hasattr(x, "cpu") else np.asarray(x)
     if values.dtype.kind not in "biuf":
-        message = f"{name}: a sample is a {type(x).__name__} of {values.dtype}, not numbers or a picture."
+        message = f"{name}: a sample is a {type(x).__name__} of {values.dtype}, not numbers or an image."
         raise DataError("DATA-TYPE", message, fix="give arrays, tensors or Pillow images, or (sample, label)")
     return values
 

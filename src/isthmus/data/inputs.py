@@ -71,9 +71,11 @@ class Reader:
         try:
             return action()
         except EOFError:
-            raise damaged(self.name, f"it ends after {self.position:,} unpacked bytes, so it was cut") from None
+            raise damaged(self.name, f"it ends after {self.position:,} unpacked bytes: it is truncated") from None
         except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
-            raise damaged(self.name, f"content damaged after {self.position:,} unpacked bytes ({error})") from None
+            raise damaged(
+                self.name, f"the content is damaged after {self.position:,} unpacked bytes ({error})"
+            ) from None
         except OSError as error:
             raise unreadable(self.name, error) from None
 
@@ -119,14 +121,14 @@ class InputFile(Reader):
     def _mismatch(self) -> tuple[str, ...]:
         if self.gzipped == (self.path.suffix.lower() == ".gz"):
             return ()
-        how = "holds gzip data without the suffix .gz" if self.gzipped else "is named .gz but is not packed"
-        return (f"{self.name} {how}; it is read by its content.",)
+        how = "holds gzip data without the suffix .gz" if self.gzipped else "is named .gz but is not compressed"
+        return (f"{self.name} {how}; the content decides how it is read.",)
 
 
 def _opened(path: Path) -> Any:
     try:
         if path.is_dir():
-            raise DataError("DATA-FILE", f"{printable(path)} is a folder; a file is needed.", fix="name a file in it")
+            raise DataError("DATA-FILE", f"{printable(path)} is a folder; a file is needed.", fix="pass a file in it")
         stream = path.open("rb")
     except FileNotFoundError:
         raise missing(path) from None
@@ -155,7 +157,7 @@ def damaged(name: str, what: str) -> DataError:
 
 def cut(name: str, expected: int, found: int) -> DataError:
     """The error for a file that is shorter than its own header says."""
-    short = f"its header promises {expected:,} bytes ({size_of(expected)}), but the file has {found:,}, so it was cut"
+    short = f"its header declares {expected:,} bytes ({size_of(expected)}), but the file has {found:,}: it is truncated"
     return damaged(name, short)
 
 
@@ -191,7 +193,7 @@ def wrong_content(path: Path, head: bytes, wanted: str) -> DataError:
     kind, suffix = kind_of(head), path.suffix.lower()
     named = f"is named {suffix} but starts with" if suffix else "starts with"
     message = f"{printable(path.name)} {named} {head[:12]!r} and looks like {kind}, not like {wanted}."
-    fix = "download the file again" if "HTML" in kind else "give it the suffix of what it is, or export it again"
+    fix = "download the file again" if "HTML" in kind else "give it the suffix of its real format, or export it again"
     return DataError("DATA-CONTENT", message, fix=fix)
 
 

@@ -60,9 +60,9 @@ def _of_bands(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]
     elif 2 * after <= min(before, between):
         view, order, C = rearrange(array, "n h w c -> n c h w"), "height, width, bands", after
     else:
-        message = f"{name} has the shape {array.shape}: which axis holds the bands cannot be told."
+        message = f"{name} has shape {array.shape}, and it is unclear which axis holds the bands."
         raise DataError("DATA-SHAPE", message, fix="arrange it as (samples, height, width, channels), fewest last")
-    return view, (f"{name}: the shape {array.shape} is read as (samples, {order}), {C} bands each.",)
+    return view, (f"{name}: the shape {array.shape} is read as (samples, {order}), with {C} bands each.",)
 
 
 def _from_three(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

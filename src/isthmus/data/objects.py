@@ -24,7 +24,7 @@ from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import DataError, UsageError
 
 ACCEPTED = (
-    "a numpy array, a tensor, a polars or pandas DataFrame, a dict of columns, (X, y), a list of arrays or pictures, "
+    "a numpy array, a tensor, a polars or pandas DataFrame, a dict of columns, (X, y), a list of arrays or images, "
     "a torch Dataset or DataLoader, or a mapping with 'train' and 'test'"
 )
 
@@ -62,7 +62,7 @@ def _from_mapping(data: Mapping[str, Any], options: DataConfig, expected: Expect
     unknown = set(data) - {"train", "test"}
     if unknown:
         message = f"the mapping has {', '.join(sorted(map(repr, unknown)))} besides 'train' and 'test'."
-        raise UsageError("USAGE-OBJECT", message, fix="pass 'train' and 'test' only; name validation data apart")
+        raise UsageError("USAGE-OBJECT", message, fix="pass only 'train' and 'test', and validation data separately")
     train = read_object(data["train"], options, name="train", expected=expected).train
     if data.get("test") is None:
         return Bundle(train)
@@ -100,8 +100,8 @@ def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expecte
     samples = _read_one(x, options, name, expected)
     values = plain_tensor(y) if _is_tensor(y) else np.asarray(y)
     if values.ndim != 1 and values.shape[1:] != (1,):
-        message = f"{name} is a pair, but the second has the shape {values.shape}; (X, y) has one label per sample."
-        raise UsageError("USAGE-OBJECT", message, fix="for a test part pass {'train': …, 'test': …}")
+        message = f"{name} is a pair, but the second part has shape {values.shape}; (X, y) has one label per sample."
+        raise UsageError("USAGE-OBJECT", message, fix="to add a test part, pass {'train': …, 'test': …}")
     return _labeled(samples, values.reshape(-1))
 
 
@@ -154,8 +154,8 @@ def _labeled(samples: Samples, labels: Any) -> Samples:
     if samples.ids is not None and len(values) > len(samples) and all(map(str.isdecimal, samples.ids)):
         values = values[np.array(samples.ids, dtype=np.int64)]  # rows with missing values were left out
     if values.ndim != 1 or len(values) != len(samples):
-        message = f"{samples.name} holds {len(samples):,} samples, but the labels have the shape {values.shape}."
-        raise DataError("DATA-COUNT", message, fix="give one label a sample")
+        message = f"{samples.name} holds {len(samples):,} samples, but the labels have shape {values.shape}."
+        raise DataError("DATA-COUNT", message, fix="give one label per sample")
     codes, classes = encode_labels(values, name=f"the labels of {samples.name}")
     return replace(samples, labels=codes, classes=classes)
 

@@ -111,28 +111,24 @@ def _whole(
         return converted(x, np.uint16), _about_use(low, high, name) if scale == "auto" else ()
     if high <= 255:
         return converted(x, np.uint8), _about_bytes(x, high, name)
-    notes = (f"{name}: values up to {high:,.0f} are read as 16-bit numbers, 65,535 being white.",)
+    notes = (f"{name}: values up to {high:,.0f} are read as 16-bit numbers, with 65,535 as white.",)
     if high <= TWELVE_BITS:
-        notes += (
-            f"{name}: no value is above {high:,.0f}; if they are 12-bit numbers, --scale minmax makes them bright.",
-        )
+        notes += (f"{name}: no value is above {high:,.0f}; if they are 12-bit numbers, --scale minmax brightens them.",)
     return converted(x, np.uint16), notes
 
 
 def _about_use(low: float, high: float, name: str) -> tuple[str, ...]:
     return (
-        f"{name}: values from {low:,.6g} to {high:,.6g}; black and white are the least and the greatest value of the "
-        "training images (--range type: the ends of their type).",
+        f"{name}: values from {low:,.6g} to {high:,.6g}; black and white are the minimum and maximum of the training "
+        "images (--range type: of their data type).",
     )
 
 
 def _about_bytes(x: np.ndarray, high: float, name: str) -> tuple[str, ...]:
     if high <= 1:
-        return (
-            f"{name}: the largest of the bytes is {high:.0f}, nearly black; if 1 means white, pass --scale minmax.",
-        )
+        return (f"{name}: the largest byte is {high:.0f}, nearly black; if 1 means white, pass --scale minmax.",)
     if x.dtype == np.uint16:
-        return (f"{name}: the 16-bit numbers go no further than {high:.0f}; they are read as 0 to 255.",)
+        return (f"{name}: no 16-bit number is above {high:.0f}; they are read as 0 to 255.",)
     return ()
 
 
@@ -140,7 +136,7 @@ def about_dark(brightest: int) -> list[str]:
     """Says when bytes use so little of their range that every picture would look black."""
     if brightest == 0 or brightest >= DARK:
         return []
-    return [f"the brightest pixel is {brightest} of 255, so pictures look black; --scale minmax would spread the range"]
+    return [f"the brightest pixel is {brightest} of 255, so images look black; --scale minmax would stretch the range"]
 
 
 def about_narrow(low: float, high: float) -> list[str]:
@@ -149,7 +145,7 @@ def about_narrow(low: float, high: float) -> list[str]:
         return []
     twice = ", as if they had been divided by 255 twice" if high <= TWICE else ""
     sentence = f"the images use a small part of [0, 1], {low:.3g} to {high:.3g}{twice}"
-    return [f"{sentence}; --scale minmax would spread the range"]
+    return [f"{sentence}; --scale minmax would stretch the range"]
 
 
 def _floats(
@@ -197,12 +193,12 @@ def refuse_other_scale(ends: tuple[float, float] | None, dtype: str, low: float,
     if ends is None:
         return
     black, white = ends
-    wanted = f"the model takes values as it was trained on, black at {black:,.6g} and white at {white:,.6g}"
+    wanted = f"the model expects the scale of its training data, black at {black:,.6g} and white at {white:,.6g}"
     if dtype == "uint8":
-        fix = "pass the images as they were before they became bytes"
-        raise DataError("DATA-RANGE", f"the input are bytes, 0 to 255; {wanted}.", fix=fix)
+        fix = "pass the images as they were before conversion to bytes"
+        raise DataError("DATA-RANGE", f"the input consists of bytes, 0 to 255; {wanted}.", fix=fix)
     is_scaled = dtype.startswith("float") and low < high and within_unit(low, high)
     if is_scaled and not within_unit(black, white) and white - black > SCALED_AWAY:
         offset = f"{'-' if black < 0 else '+'} {abs(black):.6g}"
-        fix = f"pass the raw values; if 0 is black and 1 is white, x * {white - black:.6g} {offset}"
+        fix = f"pass the raw values; if 0 is black and 1 is white, pass x * {white - black:.6g} {offset}"
         raise DataError("DATA-RANGE", f"the input lies between {low:g} and {high:g}; {wanted}.", fix=fix)

@@ -62,5 +62,5 @@ def read_samples(
         bundle = conform_bundle(read_source(source, options, progress, expected), options)
     if bundle.test is None:
         return bundle.train
-    note = f"{bundle.test.name}: the test part is read ({len(bundle.test):,} samples)."
+    note = f"{bundle.test.name}: only the test part is read ({len(bundle.test):,} samples)."
     return replace(bundle.test, notes=(*bundle.train.notes, *bundle.test.notes, note))

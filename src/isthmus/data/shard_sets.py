@@ -72,8 +72,8 @@ def _arrays(
     for shard, array in zip(shards, arrays, strict=True):
         if array.shape[1:] != arrays[0].shape[1:] or array.ndim < 2:
             first = f"{printable(shards[0].name)} has {arrays[0].shape}"
-            message = f"{printable(shard.name)} has the shape {array.shape}, and {first}; shards are of one shape."
-            raise DataError("DATA-SHAPE", message, fix="name one of them, or move those of another shape away")
+            message = f"{printable(shard.name)} has shape {array.shape}, but {first}; all shards need the same shape."
+            raise DataError("DATA-SHAPE", message, fix="pass one of them, or move those of another shape away")
     n, kind = sum(map(len, arrays)), np.result_type(*(array.dtype for array in arrays))
     whole, at = arrays[0], 0
     if len(arrays) > 1:
@@ -125,7 +125,7 @@ def _joined(
     """One set of the values of all parts and what is known of their rows."""
     lacking = [shard.name for shard, part in zip(shards, parts, strict=True) if part.labels is None]
     if 0 < len(lacking) < len(parts):
-        message = f"{printable(path.name)}: {printable(lacking[0])} has no labels, and others have."
+        message = f"{printable(path.name)}: {printable(lacking[0])} has no labels, but other files do."
         raise DataError("DATA-LABEL", message, fix="give all files the same columns")
     union = parts[0]
     for part in parts[1:]:
@@ -133,8 +133,8 @@ def _joined(
     parts = [same_classes(part, union)[0] for part in parts]
     labels = None if lacking else np.concatenate([part.labels for part in parts if part.labels is not None])
     if any(part.groups is not None for part in parts):
-        message = f"{printable(path.name)}: --group is not taken of tables in several files."
-        raise DataError("DATA-GROUP", message, fix="put the tables together in one file, or leave --group out")
+        message = f"{printable(path.name)}: --group does not work for tables in several files."
+        raise DataError("DATA-GROUP", message, fix="combine the tables into one file, or leave --group out")
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     origin = Origin(
         path.name,
@@ -180,14 +180,16 @@ def _refuse_kinds(path: Path, part: Samples, options: DataConfig) -> None:
     if part.schema is not None:
         asked = {"--null-values": options.null_values, "--column": options.kinds}
         others = " and ".join(option for option, given in asked.items() if given) or "columns"
-        message = f"{printable(path.name)}: columns of several kinds, or with gaps, are read from one file only."
-        raise DataError("DATA-SHARDS", message, fix=f"put the tables together in one file, or leave {others} out")
+        message = (
+            f"{printable(path.name)}: columns of several kinds, or with gaps, can be read from a single file only."
+        )
+        raise DataError("DATA-SHARDS", message, fix=f"combine the tables into one file, or leave {others} out")
 
 
 def _refuse_gaps(shard: Path, part: Samples, options: DataConfig) -> None:
     """A table that is read by the columns of the first is not asked what its gaps mean."""
     if options.missing in {"auto", "error"} and has_nan(part.x):
-        message = f"{printable(shard.name)} has gaps."
+        message = f"{printable(shard.name)} has gaps (missing values)."
         raise DataError("DATA-MISSING", message, fix="pass --missing drop, or --missing median")
 
 

@@ -47,7 +47,7 @@ def read_source(
     """
     text = os.fspath(source)
     if not text.strip():
-        raise UsageError("USAGE-SOURCE", "the data has no name.", fix=f"name a path, or one of: {', '.join(NAMES)}")
+        raise UsageError("USAGE-SOURCE", "no data is named.", fix=f"pass a path, or one of: {', '.join(NAMES)}")
     path = Path(text).expanduser()
     if _exists(path):
         return _read_path(source, path, options, progress, expected)
@@ -80,8 +80,8 @@ def _exists(path: Path) -> bool:
         return path.exists() or path.is_symlink()
     except (OSError, ValueError) as error:  # a name that is too long, NUL, or a folder that may not be entered
         if isinstance(error, PermissionError):
-            message = f"{printable(path)} may not be read."
-            raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself the right to read it") from None
+            message = f"{printable(path)} cannot be read: permission denied."
+            raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself read permission") from None
         return False
 
 
@@ -118,7 +118,7 @@ def _read_folder(
         entries = [entry for entry in sorted(path.iterdir()) if not is_left_by_system(entry.name)]
     except OSError as error:
         message = f"the folder {printable(path)} cannot be read: {error.strerror}."
-        raise ResourceError("RESOURCE-PERMISSION", message, fix="check the path and your rights") from None
+        raise ResourceError("RESOURCE-PERMISSION", message, fix="check the path and its permissions") from None
     if any("idx" in entry.name or entry.name == "raw" for entry in entries):
         for folder in (path, path / "raw"):  # torchvision keeps the files in MNIST/raw
             if folder.is_dir() and idx.image_files(folder):
@@ -141,7 +141,7 @@ def _in_parts(
     """Sub-folders train and test, each flat or with a sub-folder a class."""
     found = [replace(_read_images(part, options, progress), name=f"{path.name}/{part.name}") for part in (train, test)]
     first, second = same_classes(found[0], found[1])
-    notes = [f"The sub-folders {train.name} and {test.name} are the training and the test part."]
+    notes = [f"The sub-folders {train.name} and {test.name} are used as training and test data."]
     unused = next((parts[name] for name in VALIDATION_NAMES if name in parts), None)
     if unused is not None:
         notes.append(f"The sub-folder {unused.name} is not read; pass --validation {printable(unused)} to use it.")
@@ -154,21 +154,21 @@ def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
     if any(entry.is_dir() for entry in entries) or not any(kinds) or "image" in kinds:
         return
     named = [entry for entry in entries if entry.suffix.lower() in set(BY_SUFFIX) - SUFFIXES]
-    message = f"{printable(path)} holds no images but {len(named):,} tables or arrays whose names differ "
-    message += "in more than their numbers; such are not read as one set."
+    message = f"{printable(path)} holds no images, but {len(named):,} tables or arrays whose names differ in more "
+    message += "than their numbers, so they are not read as one set."
     if len(named) == 1:
-        message = f"{printable(path)} holds no images but a table or array; one that stands alone is named itself."
+        message = f"{printable(path)} holds no images, only a single table or array."
     names = [printable(entry.name) for entry in named]
     raise DataError(
-        "DATA-EMPTY", message, fix=f"name {'it' if len(named) == 1 else 'one'}: {printable(named[0])}", problems=names
+        "DATA-EMPTY", message, fix=f"pass {'it' if len(named) == 1 else 'one'}: {printable(named[0])}", problems=names
     )
 
 
 def _unknown(text: str, path: Path) -> DataError:
     """Neither a path nor a name: says the nearest of both and what was looked for."""
     if text.startswith(("http://", "https://", "s3://", "gs://", "hf://")):
-        message = f"{printable(text)} is an address; isthmus reads files on this machine."
-        return DataError("DATA-SOURCE", message, fix="download it first and name the file")
+        message = f"{printable(text)} is a URL; isthmus reads only local files."
+        return DataError("DATA-SOURCE", message, fix="download it first and pass the file")
     near = get_close_matches(text.lower().replace("_", "-"), NAMES, n=1, cutoff=0.6)
     group = [name for name in NAMES if name.startswith(f"{text.lower()}/")]
     near = group[:1] or near

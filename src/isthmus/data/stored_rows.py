@@ -91,7 +91,7 @@ class StoredRows:
 
     def _refuse(self, n: int) -> None:
         n_bytes = n * math.prod(self.shape[1:]) * self.itemsize
-        refuse_too_large(n_bytes, f"{n:,} samples of {self.name}", fix="take fewer of them with --limit")
+        refuse_too_large(n_bytes, f"{n:,} samples of {self.name}", fix="use fewer with --limit")
 
 
 class RowNames(Sequence[str]):

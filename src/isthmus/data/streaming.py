@@ -18,7 +18,7 @@ HELD_SHARE = 1 / 8  # of the memory for data at most is taken by each of validat
 FEWEST_HELD = 100  # samples: fewer tell hardly anything, and 100 fit wherever a training fits
 BUFFER_SHARE = 1 / 16  # of the memory for data: two buffers are held, and a third while one is put in order
 MOST_BUFFER = 1 << 28  # 268 MB: blocks of 1 MB, which a disk reads as fast as any longer ones
-PAIRS = "pairs are not read from disk while training goes on, and this data"
+PAIRS = "pairs cannot be read from disk during training, and this data"
 MOST_TEST = 10_000  # test samples of streamed data, as many as MNIST's test set has: an error known to 1 %
 
 
@@ -58,7 +58,7 @@ def in_memory(samples: Samples) -> Samples:
     """The samples with x in memory. Raises: ResourceError where it does not fit."""
     if not samples.is_streamed:
         return samples
-    fix = "pass --set data.stream=auto to train on it from disk, or take fewer samples with --limit"
+    fix = "pass --set data.stream=auto to train on it from disk, or use fewer samples with --limit"
     refuse_too_large(_needed(samples), samples.name, fix=fix)
     return replace(samples, x=samples.x[:], ids=None if samples.ids is None else tuple(samples.ids))
 
@@ -68,7 +68,7 @@ def held(samples: Samples, options: DataConfig, role: str) -> Samples:
     n, most = len(samples), most_held(samples, options)
     if n > most and must_stream(samples, options):
         rows = np.linspace(0, n - 1, most).round().astype(np.int64)
-        note = f"{samples.name}: {most:,} of {n:,} {role} samples are used, evenly over all, since they stay in memory."
+        note = f"{samples.name}: {most:,} of {n:,} {role} samples are used, evenly spaced: they must fit in memory."
         samples = replace(samples.take(rows), notes=(*samples.notes, note))
     return in_memory(samples)
 
@@ -90,10 +90,10 @@ def buffer_of(train: Samples, options: DataConfig) -> int:
 def told(train: Samples, options: DataConfig, buffer: int) -> str:
     """That the data stays on disk, why, and what is shuffled at once, in one sentence."""
     most = data_bytes()
-    over = f", more than the {size_of(most)} that it may take" if most is not None and options.stream == "auto" else ""
+    over = f", more than the {size_of(most)} available for it" if most is not None and options.stream == "auto" else ""
     return (
-        f"{train.name}: {size_of(_needed(train))} of memory would be needed{over}; it is read from disk while "
-        f"training goes on, {counted(buffer, 'sample')} shuffled at once."
+        f"{train.name}: the data needs {size_of(_needed(train))} of memory{over}; it is read from disk during "
+        f"training, with {counted(buffer, 'sample')} shuffled at a time."
     )
 
 

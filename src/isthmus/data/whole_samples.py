@@ -42,8 +42,8 @@ def cut_anew(samples: Samples, side: int) -> Samples:
     known, first = np.unique(owner, return_index=True)
     x, image, corners = whole.take(known.tolist()).pieces(side)
     if not len(x):
-        message = f"{samples.name}: all images are smaller than {side} x {side} pixels, the pieces that are judged."
-        raise DataError("DATA-SIZE", message, fix="name larger images, or use `isthmus denoise`, which takes all sizes")
+        message = f"{samples.name}: all images are smaller than {side} x {side} pixels, the size of the pieces."
+        raise DataError("DATA-SIZE", message, fix="use larger images, or `isthmus denoise`, which takes all sizes")
     owners, C = known[image], samples.shape[0]
     of_images = {"labels": samples.labels, "groups": samples.groups}
     return replace(
@@ -53,5 +53,5 @@ def cut_anew(samples: Samples, side: int) -> Samples:
         **{name: None if each is None else each[first][image] for name, each in of_images.items()},
         ids=tuple(piece_name(whole.names[i], corner) for i, corner in zip(owners.tolist(), corners, strict=True)),
         owner=owners,
-        notes=(*samples.notes, f"{samples.name}: cut again, into {len(x):,} pieces of {side} x {side} pixels."),
+        notes=(*samples.notes, f"{samples.name}: cut again into {len(x):,} pieces of {side} x {side} pixels."),
     )

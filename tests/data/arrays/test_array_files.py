@@ -54,7 +54,7 @@ def test_fault_05_npy_shorter_or_longer_than_its_header(tmp_path: Path) -> None:
     np.save(path, IMAGES)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(DataError, match=r"promises 338 bytes .* has 337, so it was cut"):
+    with pytest.raises(DataError, match=r"declares 338 bytes .* has 337: it is truncated"):
         read_npy(path, OPTIONS)
     path.write_bytes(whole + b"xy")
     with pytest.raises(DataError, match="more bytes follow the 338"):
@@ -151,7 +151,7 @@ def test_fault_09_member_larger_than_it_can_be(tmp_path: Path) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", stream.getvalue() + bytes(10))
-    with pytest.raises(DataError, match=r"promises 1,000,000,128 bytes .* so it was cut"):
+    with pytest.raises(DataError, match=r"declares 1,000,000,128 bytes .* it is truncated"):
         read_npz(tmp_path / "a.npz", OPTIONS)
 
 

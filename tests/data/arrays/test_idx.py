@@ -141,7 +141,7 @@ def test_fault_02_header_empty_or_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a", "a.gz"])
 def test_fault_03_shorter_than_the_header_says(tmp_path: Path, name: str) -> None:
     path = written(tmp_path / name, idx_bytes(IMAGES)[:-16])
-    with pytest.raises(DataError, match=r"promises 216 bytes .* has 200, so it was cut"):
+    with pytest.raises(DataError, match=r"declares 216 bytes .* has 200: it is truncated"):
         read_idx(path, OPTIONS)
 
 
@@ -159,7 +159,7 @@ def test_fault_04_trailing_bytes(tmp_path: Path, name: str) -> None:
 def test_fault_05_header_claiming_more_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     liar = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**31, 2**15, 2**15) + bytes(100)
     for name in ("a", "a.gz"):
-        with pytest.raises(DataError, match="so it was cut"):
+        with pytest.raises(DataError, match="it is truncated"):
             read_idx(written(tmp_path / name, liar), OPTIONS)
     honest = written(tmp_path / "b.gz", idx_bytes(IMAGES))
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 100)
@@ -178,7 +178,7 @@ def test_unpacked_images_beyond_memory_are_mapped(images: Path, monkeypatch: pyt
 def test_fault_06_cut_gzip(tmp_path: Path) -> None:
     path = written(tmp_path / "train.gz", idx_bytes(IMAGES))
     path.write_bytes(path.read_bytes()[:-12])
-    with pytest.raises(DataError, match=r"train\.gz: it ends after \d+ unpacked bytes, so it was cut"):
+    with pytest.raises(DataError, match=r"train\.gz: it ends after \d+ unpacked bytes: it is truncated"):
         read_idx(path, OPTIONS)
 
 

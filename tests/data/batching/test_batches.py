@@ -116,7 +116,7 @@ def test_augmentations_are_none_or_shifts(augment: str, found: tuple[int, float]
         ("shift:2,until=late", IMAGE, "unknown augmentation"),
         ("none:2", IMAGE, "unknown augmentation 'none:2'"),
         ("shift:2", TABLE, "a table cannot be shifted"),
-        ("shift:5", IMAGE, r"shift:5 moves images of \(6, 5\) pixels away"),
+        ("shift:5", IMAGE, r"shift:5 shifts images of \(6, 5\) pixels out"),
     ],
 )
 def test_other_augmentations_are_refused(augment: str, preprocess: Preprocess, message: str) -> None:

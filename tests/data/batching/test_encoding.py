@@ -119,7 +119,7 @@ def test_both_survive_json() -> None:
     assert Schema.from_dict(json.loads(json.dumps(SCHEMA.as_dict()))) == SCHEMA
     damaged = json.loads(json.dumps(encoding.as_dict()))
     damaged["blocks"][0]["scale"] = 0.0
-    with pytest.raises(ValueError, match="no positive number"):
+    with pytest.raises(ValueError, match="not a positive number"):
         Encoding.from_dict(damaged)
 
 

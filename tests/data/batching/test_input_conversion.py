@@ -148,7 +148,7 @@ def test_fault_24_missing_columns_are_listed(make: Any) -> None:
         (np.full((4, 6), -1), GRAY, "integer images have values from -1 to -1"),
         (np.full((4, 6), np.nan), GRAY, "the input holds NaN or infinite values"),
         (np.full((2, 3), np.inf), TABLE, "the input holds NaN or infinite values"),
-        (np.array([["a", "b", "c"]]), TABLE, "the input holds texts, not numbers"),
+        (np.array([["a", "b", "c"]]), TABLE, "the input holds strings, not numbers"),
         (np.zeros((2, 3), complex), TABLE, "the input holds complex128 values, not numbers"),
         ([[1, 2, 3], [4, 5]], TABLE, "a list of samples of different lengths"),
         (None, TABLE, "the input holds object values, not numbers"),

@@ -53,11 +53,11 @@ def test_counts_are_brought_to_zero_to_one_by_the_range_in_use_and_pass_beyond_i
 
 def test_what_cannot_be_counts_is_refused() -> None:
     p = fitted((np.arange(64).reshape(1, 1, 8, 8) * 60 + 110).astype(np.uint16))
-    with pytest.raises(DataError, match=r"the input are bytes, 0 to 255; the model takes .* black at 110 and white at"):
+    with pytest.raises(DataError, match=r"the input consists of bytes, 0 to 255; .* black at 110 and white at"):
         refuse_other_scale(p.ends, "uint8", 0, 255)
     with pytest.raises(DataError, match=r"the input lies between 0 and 0\.9") as caught:
         refuse_other_scale(p.ends, "float32", 0, 0.9)
-    assert caught.value.fix == "pass the raw values; if 0 is black and 1 is white, x * 3780 + 110"
+    assert caught.value.fix == "pass the raw values; if 0 is black and 1 is white, pass x * 3780 + 110"
     with pytest.raises(DataError) as caught:
         refuse_other_scale((-1000.0, 700.0), "float32", 0, 0.9)
     assert str(caught.value.fix).endswith("x * 1700 - 1000")
@@ -213,7 +213,7 @@ def test_fault_89_medians_are_kept_of_every_table_and_of_no_images() -> None:
 def test_fault_89_no_gap_passes_where_nothing_can_fill_it() -> None:
     raw = torch.tensor([[1.0, torch.nan], [2.0, 3.0]])
     for p in (Preprocess((2,), "float32", (0.0, 0.0), (1.0, 1.0)), Preprocess((2,), "float32")):
-        with pytest.raises(DataError, match="1 of 4 values are NaN, and the model keeps no medians"):
+        with pytest.raises(DataError, match="1 of 4 values are NaN, and the model has no medians"):
             p.to_x(raw)
     with pytest.raises(DataError, match="t: 1 of 4 values are NaN"):
         refuse_gaps(Samples(raw.numpy(), "t"), "error")
@@ -223,7 +223,7 @@ def test_fault_89_no_gap_passes_where_nothing_can_fill_it() -> None:
 def test_a_column_that_the_training_part_misses_has_no_median() -> None:
     x = gappy()
     x[:, 2] = np.nan
-    with pytest.raises(DataError, match='training part miss column "c", so it has no median') as e:
+    with pytest.raises(DataError, match='column "c" is empty in the whole training part') as e:
         fit_preprocess(Samples(x, "t", columns=tuple("abcde")), "auto")
     assert e.value.fix == "leave it out with --drop-column c"
 

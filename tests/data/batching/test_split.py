@@ -106,7 +106,7 @@ def test_an_empty_set_given_by_name_is_not_silently_replaced() -> None:
 def test_other_shapes_are_refused_with_both_shapes() -> None:
     other = Samples(np.zeros((5, 3), np.float32), "wide")
     with pytest.raises(
-        DataError, match=r"the validation data wide has samples of shape \(3,\), the training data \(1,\)"
+        DataError, match=r"the validation data wide has samples of shape \(3,\), the training data has \(1,\)"
     ):
         split(Bundle(numbered(100)), seed=0, validation=other)
 
@@ -230,7 +230,7 @@ def test_fault_103_the_rule_of_runs_from_before_does_not_look_at_labels() -> Non
 @pytest.mark.parametrize(("n_groups", "told"), [(1, "1 group"), (2, "2 groups")])
 def test_fault_91_a_column_of_too_few_groups_is_refused_instead_of_divided(n_groups: int, told: str) -> None:
     samples = replace(numbered(40), groups=np.arange(40) % n_groups, group_column="who")
-    with pytest.raises(DataError, match=rf'column "who" names {told}; .* need at least 3'):
+    with pytest.raises(DataError, match=rf'column "who" has {told}; .* need at least 3'):
         split(Bundle(samples), seed=0)
     pieces = replace(samples, group_column=None)  # of one photograph, which nobody asked to keep together
     assert sizes(split(Bundle(pieces), seed=0)) == (32, 4, 4)

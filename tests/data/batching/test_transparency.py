@@ -85,7 +85,7 @@ def test_rivals_are_measured_on_what_is_seen() -> None:
 def test_it_is_kept_with_the_model_and_unknown_to_those_of_before() -> None:
     assert Preprocess.from_dict(KNOWN.as_dict()) == KNOWN
     assert "alpha" not in Preprocess((3, 8, 8), "uint8").as_dict()
-    with pytest.raises(ValueError, match="hold no colors with transparency"):
+    with pytest.raises(ValueError, match="cannot have transparency"):
         Preprocess.from_dict({"shape": [1, 8, 8], "dtype": "uint8", "alpha": True})
 
 

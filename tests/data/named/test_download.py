@@ -217,7 +217,7 @@ def test_a_web_page_instead_of_the_file(server: Server, tmp_path: Path) -> None:
 
     with pytest.raises(DataError) as caught:
         get(server, server.plan(a=page), tmp_path / "x")
-    assert "offers 6 bytes (a web page) where 300,000 are expected" in caught.value.problems[0]
+    assert "offers 6 bytes (a web page), but 300,000 are expected" in caught.value.problems[0]
 
 
 def test_a_server_that_sends_without_end_is_stopped(server: Server, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_server_that_sends_without_end_is_stopped(server: Server, tmp_path: Pa
 
     with pytest.raises(DataError) as caught:
         get(server, server.plan(a=endless), tmp_path / "x")
-    assert "sends more than the 300,000 bytes expected" in caught.value.problems[0]
+    assert "sent more than the expected 300,000 bytes" in caught.value.problems[0]
     assert not (tmp_path / "x").exists()
 
 
@@ -246,10 +246,10 @@ def test_all_mirrors_fail_with_one_error_and_the_part_stays(server: Server, tmp_
         get(server, urls, tmp_path / "x")
     problems = caught.value.problems
     assert caught.value.exit_code == 3
-    assert "/a: the connection was cut after 40,000 of 300,000 bytes" in problems[0]
+    assert "/a: the connection was lost after 40,000 of 300,000 bytes" in problems[0]
     assert "/b: answered 403" in problems[1]
     assert "cannot be reached" in problems[2]
-    assert problems[3].endswith("only http and https are fetched")
+    assert problems[3].endswith("only http and https are supported")
     assert str(tmp_path / "x") in (caught.value.fix or "")
     assert (tmp_path / "x.part").read_bytes() == CONTENT[:40_000]
 
@@ -258,7 +258,7 @@ def test_fault_52_a_full_disk_is_told_before_the_download(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("isthmus.data.named.download.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(ResourceError, match=r"needs 300\.0 kB more; 1\.0 kB are free"):
+    with pytest.raises(ResourceError, match=r"needs 300\.0 kB more disk space; 1\.0 kB are free"):
         get(server, server.plan(a=whole), tmp_path / "x")
     assert server.asked == []
 

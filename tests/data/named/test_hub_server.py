@@ -40,8 +40,8 @@ def test_what_was_fetched_once_is_read_again_without_the_hub(found: Any) -> None
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("hub:me/none", "DATA-SOURCE", "the Hugging Face Hub has no such data set, or none for you"),
-        ("hub:me/gated", "DATA-SOURCE", "hub:me/gated is given only to whom its owners let in."),
+        ("hub:me/none", "DATA-SOURCE", "not found on the Hugging Face Hub, or private"),
+        ("hub:me/gated", "DATA-SOURCE", "hub:me/gated is available only to users whom its owners have approved."),
         ("hub:me/tiny@dev", "DATA-HUB", "Unknown split \"dev\". Should be one of ['train', 'test']."),
         ("hub:me/tiny#large", "DATA-HUB", "'large' not found. Available: ['default']"),
         ("away", "DATA-DOWNLOAD", "there is no such folder here, and the Hugging Face Hub cannot be reached."),

@@ -127,7 +127,7 @@ def test_emnist_classes_follow_the_mapping_files() -> None:
 
 def test_labels_of_another_set_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "emnist", contents("emnist/letters", first_label=0))
-    with pytest.raises(DataError, match=r"has labels from 0 to 9; emnist/letters has 1 to 26"):
+    with pytest.raises(DataError, match=r"has labels from 0 to 9, but emnist/letters has 1 to 26"):
         read_named("emnist/letters", DataConfig(data_dir=str(tmp_path)))
 
 
@@ -181,7 +181,7 @@ def test_a_set_is_fetched_once_and_then_read_from_the_cache(
     serve(mirror, "kmnist", monkeypatch)
     seen: list[tuple[int, int]] = []
     bundle = read_named("kmnist", DataConfig(), lambda done, total: seen.append((done, total)))
-    assert re.match(rf"kmnist was downloaded into {cache}/kmnist \(\d+ bytes\)\.", bundle.train.notes[0])
+    assert re.match(rf"kmnist was downloaded to {cache}/kmnist \(\d+ bytes\)\.", bundle.train.notes[0])
     assert len(seen) == 4
     for path in mirror[1].iterdir():
         path.unlink()

@@ -31,14 +31,14 @@ def test_names_that_belong_together_are_found(noisy: list[str], clean: list[str]
 @pytest.mark.parametrize(
     ("noisy", "clean", "problem"),
     [
-        ("b_1.png", ["a.png"], "b_1.png: no clean one (looked for b_1 or b)"),
-        ("b.png", ["a.png"], "b.png: no clean one (looked for b)"),
-        ("a.png", ["a.png", "a.jpg"], "a.png: 2 clean ones (a.png, a.jpg)"),
-        ("a_1.png", ["a_x.png", "a_y.png"], "a_1.png: 2 clean ones (a_x.png, a_y.png)"),
-        ("_1.png", ["_2.png"], "_1.png: no clean one (looked for _1)"),  # nothing is left of these
-        ("a_1.png", ["a_b_1.png"], "a_1.png: no clean one (looked for a_1 or a)"),
-        ("s/a.png", ["t/a.png", "s/b.png"], "s/a.png: no clean one (looked for a)"),
-        ("a_1.png", [f"a_{k}.png" for k in "bcdef"], "a_1.png: 5 clean ones (a_b.png, a_c.png, a_d.png …)"),
+        ("b_1.png", ["a.png"], "b_1.png: no clean image (looked for b_1 or b)"),
+        ("b.png", ["a.png"], "b.png: no clean image (looked for b)"),
+        ("a.png", ["a.png", "a.jpg"], "a.png: 2 clean images (a.png, a.jpg)"),
+        ("a_1.png", ["a_x.png", "a_y.png"], "a_1.png: 2 clean images (a_x.png, a_y.png)"),
+        ("_1.png", ["_2.png"], "_1.png: no clean image (looked for _1)"),  # nothing is left of these
+        ("a_1.png", ["a_b_1.png"], "a_1.png: no clean image (looked for a_1 or a)"),
+        ("s/a.png", ["t/a.png", "s/b.png"], "s/a.png: no clean image (looked for a)"),
+        ("a_1.png", [f"a_{k}.png" for k in "bcdef"], "a_1.png: 5 clean images (a_b.png, a_c.png, a_d.png …)"),
     ],
 )
 def test_none_and_several_are_told(noisy: str, clean: list[str], problem: str) -> None:

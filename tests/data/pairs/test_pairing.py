@@ -97,12 +97,12 @@ def test_fault_123_pictures_without_just_one_clean_one_are_all_listed(tmp_path: 
     noisy, clean = folders(tmp_path, {"a.png": ["a_1.png"], "b.png": ["b_1.png", "c_1.png"], "d_1.png": ["d.png"]})
     Image.fromarray(picture((40, 40), 9)).save(clean / "d_2.png")
     with pytest.raises(
-        DataError, match="noisy: 2 of 4 noisy pictures without just one clean one of the same size in clean"
+        DataError, match="clean does not have exactly one clean image of the same size for 2 of 4 noisy images in noisy"
     ) as caught:
         pairs_of(noisy, clean, options)
     assert caught.value.problems == (
-        "c_1.png: no clean one (looked for c_1 or c)",
-        "d.png: 2 clean ones (d_1.png, d_2.png)",
+        "c_1.png: no clean image (looked for c_1 or c)",
+        "d.png: 2 clean images (d_1.png, d_2.png)",
     )
     assert str(caught.value.fix).startswith("pass --skip-bad-files to leave these out (2 pairs would be left)")
     found = pairs_of(noisy, clean, DataConfig(whole=whole, skip_bad_files=True))
@@ -113,9 +113,9 @@ def test_fault_123_pictures_without_just_one_clean_one_are_all_listed(tmp_path: 
 def test_fault_123_a_clean_picture_of_another_size_is_none(tmp_path: Path) -> None:
     noisy, clean = folders(tmp_path, {"a.png": ["a_1.png"], "b.png": ["b_1.png"]})
     Image.fromarray(picture((41, 40), 0)).save(clean / "a.png")
-    with pytest.raises(DataError, match="1 of 2 noisy pictures") as caught:
+    with pytest.raises(DataError, match="1 of 2 noisy images") as caught:
         pairs_of(noisy, clean, WHOLE)
-    assert caught.value.problems == ("a_1.png: 40 x 40 pixels, a.png 40 x 41",)
+    assert caught.value.problems == ("a_1.png: 40 x 40 pixels, but a.png: 40 x 41",)
 
 
 def test_fault_123_color_and_gray_are_no_pairs(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_two_single_files_are_a_pair_whatever_they_are_called(tmp_path: Path) ->
     noisy, clean = folders(tmp_path, {"truth.png": ["shot.png"]})
     assert len(pairs_of(noisy / "shot.png", clean / "truth.png", WHOLE)) == 1
     Image.fromarray(picture((40, 40), 5)).save(clean / "b.png")
-    with pytest.raises(DataError, match="1 of 1 noisy picture without"):
+    with pytest.raises(DataError, match="1 of 1 noisy image in"):
         pairs_of(noisy, clean, WHOLE)
 
 

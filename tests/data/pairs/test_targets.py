@@ -51,7 +51,7 @@ def test_test_and_validation_find_their_clean_ones_by_name(tmp_path: Path) -> No
 def test_those_without_a_clean_one_are_listed(tmp_path: Path) -> None:
     train = [f"{k}.png" for k in range(8)]
     found = folders(tmp_path, {"noisy": train, "t": ["21.png", "22.png"], "clean": train})
-    with pytest.raises(DataError, match="2 of 2 noisy pictures without just one clean one") as error:
+    with pytest.raises(DataError, match="does not have exactly one clean image .* 2 of 2 noisy images") as error:
         splits_of(found, test="t")
     assert len(error.value.problems) == 2
 
@@ -62,7 +62,7 @@ def test_other_pictures_of_the_same_names_are_never_paired_with_the_clean_ones_o
 ) -> None:
     train = [f"{k}.png" for k in range(8)]
     found = folders(tmp_path, {"noisy": train, "t": train[:4], "clean": train})
-    with pytest.raises(DataError, match="the clean ones of 4 of 4 samples are those of the training") as error:
+    with pytest.raises(DataError, match="4 of 4 samples have the same clean ones as the training data") as error:
         splits_of(found, **{role: "t"})
     assert "isthmus evaluate RUN NOISY --target CLEAN" in str(error.value.fix)
 
@@ -72,7 +72,7 @@ def test_arrays_beside_the_training_are_refused_whatever_their_number(n: int, tm
     for name, count in (("noisy", 8), ("clean", 8), ("t", n)):
         np.save(tmp_path / f"{name}.npy", RNG.integers(0, 255, (count, 8, 8), dtype=np.uint8))
     found = {name: tmp_path / f"{name}.npy" for name in ("noisy", "clean", "t")}
-    with pytest.raises(DataError, match="have no file names to find their clean ones by"):
+    with pytest.raises(DataError, match="have no file names by which to find their clean samples"):
         splits_of(found, test="t")
 
 

@@ -153,13 +153,15 @@ def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
         or not (level or "").isdecimal()
         or not (isinstance(until, int | float) and 0 <= until <= 1)
     ):
-        fix = "use none, shift:PIXELS, or shift:PIXELS,until=0.8 to stop shifting after that share of the training"
+        fix = "use none, shift:PIXELS, or shift:PIXELS,until=0.8 to stop shifting after that fraction of training"
         raise UsageError("USAGE-AUGMENT", f"unknown augmentation {augment!r}.", fix=fix)
     if not preprocess.is_image:
         raise UsageError("USAGE-AUGMENT", "a table cannot be shifted.", fix="pass --augment none")
     if int(level or 0) >= min(preprocess.shape[1:]):
         raise UsageError(
-            "USAGE-AUGMENT", f"{augment} moves images of {preprocess.shape[1:]} pixels away.", fix="use a smaller shift"
+            "USAGE-AUGMENT",
+            f"{augment} shifts images of {preprocess.shape[1:]} pixels out of view.",
+            fix="use a smaller shift",
         )
     return int(level or 0), float(until)
 

@@ -148,7 +148,7 @@ class Encoding:
         """Raises: ValueError where the columns of `schema` are not what the blocks encode."""
         for column, block in zip(schema.modeled, self.blocks, strict=True):
             if column.kind != block.kind or (column.kind == "category" and len(column.levels) != block.n_levels):
-                raise ValueError(f"the column {column.name!r} is encoded as another kind")
+                raise ValueError(f"the column {column.name!r} is encoded as a different kind")
 
     def as_dict(self) -> dict[str, Any]:
         about: dict[str, Any] = {"blocks": [asdict(block) for block in self.row]}
@@ -163,7 +163,7 @@ class Encoding:
             block = Block(**known | {"cycles": tuple(map(float, about["cycles"]))})
             numbers = (block.offset, block.scale, block.step, block.constant, *block.cycles, *sum(block.knots, ()))
             if not all(map(math.isfinite, numbers)) or not (block.scale > 0 and block.constant > 0 and block.step > 0):
-                raise ValueError("a column is scaled by what is no positive number")
+                raise ValueError("the scale of a column is not a positive number")
             if type(block.n_levels) is not int or not 0 <= block.n_levels <= 65_536:
                 raise ValueError(f"a column has {block.n_levels!r} levels")
             blocks.append(block)

@@ -158,7 +158,7 @@ class Carrier:
         low, high = (float(v) for v in torch.aminmax(values))
         if not np.isfinite([low, high]).all():
             without = not self.preprocess.is_image and self.preprocess.fill is None
-            fix = "remove or replace them" + "; a table's model that is trained again fills gaps with medians" * without
+            fix = "remove or replace them" + "; a table model that is trained again fills gaps with medians" * without
             raise DataError("DATA-VALUE", "the input holds NaN or infinite values.", fix=fix)
         if self.preprocess.range and self.preprocess.offset is None and (low < 0 or high > 1):
             message = f"float images have values from {low:g} to {high:g}; 0 to 1 are allowed."
@@ -205,11 +205,11 @@ def _array(values: Any) -> np.ndarray:
         array = np.asarray(_unmasked(values))
     except ValueError:
         message = "the input is a list of samples of different lengths or shapes."
-        raise DataError("DATA-SHAPE", message, fix="bring them to one shape") from None
+        raise DataError("DATA-SHAPE", message, fix="give all samples the same shape") from None
     if array.dtype.kind == "O" and array.ndim:  # None among numbers is a gap, which numpy reads as NaN
         array = _floats(array)
     if array.dtype.kind not in "buif":
-        held = "texts" if array.dtype.kind in "US" else f"{array.dtype} values"
+        held = "strings" if array.dtype.kind in "US" else f"{array.dtype} values"
         raise DataError("DATA-TYPE", f"the input holds {held}, not numbers.", fix="pass numbers")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # PyTorch has none wider
         array = array.astype(np.float64)
@@ -276,5 +276,5 @@ def wrong_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> DataError:
         return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes (N, {shape[0]}).", fix=fix)
     C, H, W = shape
     form = f"(N, {C}, {H}, {W})" + (f" or (N, {H}, {W})" if C == 1 else f" or (N, {H}, {W}, {C})")
-    fix = f"bring the images to {H}x{W} with {counted(C, 'channel')}"
+    fix = f"resize the images to {H}x{W} with {counted(C, 'channel')}"
     return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes {form}.", fix=fix)

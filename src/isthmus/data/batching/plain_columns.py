@@ -54,13 +54,13 @@ class PlainColumns:
         found = cls(tuple(values["decimals"]), tuple(values["least"]), tuple(values["most"]))
         digits = all(d is None or (type(d) is int and 0 <= d <= MOST_DECIMALS) for d in found.decimals)
         if not digits or not {*found.least} <= {None, 0.0} or not {*found.most} <= {None, 1.0}:
-            raise ValueError("the digits or the bounds of a column are none of a table")
+            raise ValueError("the digits or the bounds of a column are invalid")
         return found
 
     def check(self, n: int) -> None:
         """Raises: ValueError unless it is of n columns."""
         if not len(self.decimals) == len(self.least) == len(self.most) == n:
-            raise ValueError(f"the digits of {len(self.decimals)} columns are kept, of {n}")
+            raise ValueError(f"the digits of {len(self.decimals)} columns are given, not of {n}")
 
 
 def plain_columns(x: np.ndarray) -> PlainColumns:

@@ -182,7 +182,7 @@ class Preprocess:
         # A graph that is exported cannot depend on values; every way in through Python does.
         if not torch.compiler.is_exporting() and x.numel() and bool(torch.aminmax(x).min.isnan()):
             message = (
-                f"{int(x.isnan().sum()):,} of {x.numel():,} values are NaN, and the model keeps no medians for them."
+                f"{int(x.isnan().sum()):,} of {x.numel():,} values are NaN, and the model has no medians to fill them."
             )
             raise DataError("DATA-VALUE", message, fix="remove or replace them")
         return x

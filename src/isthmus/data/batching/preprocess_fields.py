@@ -39,17 +39,17 @@ def check(fields: Mapping[str, Any], raw_shape: tuple[int, ...]) -> None:
         if numbers is not None and not (len(numbers) == wanted and all(map(math.isfinite, numbers))):
             raise ValueError(f"{name} needs {wanted} finite numbers")
     if fields["columns"] is not None and len(fields["columns"]) != math.prod(raw_shape):
-        raise ValueError(f"{len(fields['columns'])} columns are named for samples of shape {fields['shape']!r}")
+        raise ValueError(f"{len(fields['columns'])} column names for samples of shape {fields['shape']!r}")
 
 
 def _check_shape(shape: tuple[int, ...], dtype: str, alpha: Any) -> None:
     n = shape[0] if shape else 0
     if len(shape) not in (1, 3) or not all(type(side) is int and side > 0 for side in shape):
-        raise ValueError(f"the shape {shape!r} is none of samples")
+        raise ValueError(f"{shape!r} is not a shape of samples")
     if dtype not in DTYPES:
-        raise ValueError(f"the type {dtype!r} is none of {', '.join(DTYPES)}")
+        raise ValueError(f"the type {dtype!r} is not one of {', '.join(DTYPES)}")
     if type(alpha) is not bool or (alpha and not (len(shape) == 3 and n > 1)):
-        raise ValueError(f"samples of shape {shape!r} hold no colors with transparency")
+        raise ValueError(f"samples of shape {shape!r} cannot have transparency")
 
 
 def _check_columns(fields: Mapping[str, Any]) -> None:
@@ -58,13 +58,13 @@ def _check_columns(fields: Mapping[str, Any]) -> None:
     if fields["plain"] is not None:
         fields["plain"].check(math.prod(shape) if len(shape) == 1 and schema is None else 0)
     if (schema is None) != (encoding is None):
-        raise ValueError("of schema and encoding only one is there")
+        raise ValueError("only one of schema and encoding is present")
     if schema is None or encoding is None:
         return
     if shape != (encoding.size,) or fields["columns"] != schema.names:
-        raise ValueError(f"the schema is not one of samples of shape {shape!r}")
+        raise ValueError(f"the schema does not match samples of shape {shape!r}")
     if series is not None and encoding.repeats != series.window:
-        raise ValueError(f"windows of {encoding.repeats} rows are encoded, not of {series.window}")
+        raise ValueError(f"the encoding is of windows of {encoding.repeats} rows, not {series.window}")
     encoding.check(schema)
 
 

@@ -172,7 +172,7 @@ def _medians(train: Samples, start: int, width: int) -> list[float]:
     empty = (start + np.flatnonzero(gaps.all(0))).tolist()
     if empty:
         name = train.columns[empty[0]] if train.columns else str(empty[0])
-        message = f'{train.name}: all rows of the training part miss column "{name}", so it has no median.'
+        message = f'{train.name}: column "{name}" is empty in the whole training part, so it has no median.'
         raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {name}")
     return np.nanmedian(block, axis=0).astype(np.float64).tolist()
 

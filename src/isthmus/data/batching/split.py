@@ -93,7 +93,7 @@ def split(
 
 def _fix_for_few(train: Samples) -> str:
     """Files of which only the first page was read may hold enough."""
-    more = "give more data, or name other data with --validation and --test"
+    more = "provide more data, or pass other data with --validation and --test"
     return f"pass {EVERY_FRAME}, or {more}" if any(EVERY_FRAME in note for note in train.notes) else more
 
 
@@ -101,9 +101,9 @@ def _refuse_few_groups(train: Samples, least: int) -> None:
     """Raises: DataError for a column of groups that was asked for and cannot be kept to, as it names too few."""
     if train.group_column is None or train.groups is None or (n := len(np.unique(train.groups))) >= least:
         return
-    message = f'{train.name}: column "{train.group_column}" names {counted(n, "group")}; to keep groups together, '
+    message = f'{train.name}: column "{train.group_column}" has {counted(n, "group")}; to keep groups together, '
     message += f"training, validation and test need at least {least}."
-    raise DataError("DATA-GROUP", message, fix="leave --group out, or name other data with --validation and --test")
+    raise DataError("DATA-GROUP", message, fix="leave --group out, or pass other data with --validation and --test")
 
 
 def _shuffled(
@@ -168,13 +168,13 @@ def _at_ends(cuts: list[int], ends: np.ndarray) -> list[int]:
 def _same_kind(train: Samples, other: Samples, role: str) -> None:
     if not len(other):
         raise DataError(
-            "DATA-COUNT", f"the {role} data {other.name} holds no samples.", fix=f"name other data with --{role}"
+            "DATA-COUNT", f"the {role} data {other.name} holds no samples.", fix=f"pass other data with --{role}"
         )
     if other.shape != train.shape:
         raise DataError(
             "DATA-SHAPE",
-            f"the {role} data {other.name} has samples of shape {other.shape}, the training data {train.shape}.",
-            fix=_alike(train, other) or f"name other data with --{role}",
+            f"the {role} data {other.name} has samples of shape {other.shape}, the training data has {train.shape}.",
+            fix=_alike(train, other) or f"pass other data with --{role}",
         )
 
 

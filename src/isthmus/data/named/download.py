@@ -75,7 +75,7 @@ def fetch(
                 continue
             _commit(part, path)
             return path
-    fix = f"check the network and try again, or put the file at {path} by hand"
+    fix = f"check the network and try again, or put the file at {path} yourself"
     raise DataError("DATA-DOWNLOAD", f"{path.name} could not be downloaded.", fix=fix, problems=failures)
 
 
@@ -103,8 +103,8 @@ def _refuse_full_disk(path: Path, size: int | None) -> None:
     needed = (size or 0) - (part.stat().st_size if part.exists() else 0)
     free = shutil.disk_usage(path.parent).free
     if needed > free:
-        message = f"{path} needs {size_of(needed)} more; {size_of(free)} are free."
-        raise ResourceError("RESOURCE-DISK", message, fix="make room, or name another folder with ISTHMUS_CACHE")
+        message = f"{path} needs {size_of(needed)} more disk space; {size_of(free)} are free."
+        raise ResourceError("RESOURCE-DISK", message, fix="free some space, or set ISTHMUS_CACHE to another folder")
 
 
 def _part(path: Path) -> Path:
@@ -148,7 +148,7 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
         return
     headers = {"User-Agent": f"isthmus/{__version__}"} | ({"Range": f"bytes={start}-"} if start else {})
     if not url.startswith(("http://", "https://")):
-        raise _Failed("only http and https are fetched")
+        raise _Failed("only http and https are supported")
     with (
         _in_plain_words(part, start),
         urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout) as response,
@@ -159,10 +159,10 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
         total = start + int(length) if length and length.isdigit() else None
         if size is not None and total not in (None, size):
             page = " (a web page)" if "html" in (response.headers["Content-Type"] or "") else ""
-            raise _Failed(f"offers {total:,} bytes{page} where {size:,} are expected")
+            raise _Failed(f"offers {total:,} bytes{page}, but {size:,} are expected")
         done = _append(response, part, start, size or total, progress)
         if total is not None and done < total:
-            raise _Again(f"the connection was cut after {done:,} of {total:,} bytes")
+            raise _Again(f"the connection was lost after {done:,} of {total:,} bytes")
 
 
 def _append(
@@ -179,7 +179,7 @@ def _append(
                 raise resource_error(part, error) from None
             done += len(block)
             if total is not None and done > total:
-                raise _Failed(f"sends more than the {total:,} bytes expected")
+                raise _Failed(f"sent more than the expected {total:,} bytes")
             if progress is not None:
                 progress(done, total or 0)
     return done
@@ -208,13 +208,13 @@ def _in_plain_words(part: Path, start: int) -> Iterator[None]:
                 raise _Again(answer, float(after) if after.isdigit() else None) from None
         raise _Failed(answer) from None
     except TimeoutError:
-        raise _Again("no byte came for a long time") from None
+        raise _Again("no data arrived for a long time") from None
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise _Again("no answer came in time") from None
+            raise _Again("no answer in time") from None
         raise _Failed(f"cannot be reached ({error.reason})") from None
     except (http.client.HTTPException, OSError) as error:
-        raise _Again(f"the connection was cut ({type(error).__name__})") from None
+        raise _Again(f"the connection was lost ({type(error).__name__})") from None
 
 
 def _difference(part: Path, wanted: tuple[str | None, str | None, int | None]) -> str | None:
@@ -222,13 +222,13 @@ def _difference(part: Path, wanted: tuple[str | None, str | None, int | None]) -
     sha256, md5, size = wanted
     found = part.stat().st_size
     if size is not None and found != size:
-        return f"gave {found:,} bytes where {size:,} are expected"
+        return f"sent {found:,} bytes, but {size:,} are expected"
     for kind, expected in (("sha256", sha256), ("md5", md5)):
         if expected is not None:
             with part.open("rb") as file:
                 digest = hashlib.file_digest(file, kind).hexdigest()
             if digest != expected:
-                return f"gave damaged content: {kind} {digest[:12]}…, expected {expected[:12]}…"
+                return f"sent damaged content: {kind} {digest[:12]}…, expected {expected[:12]}…"
     return None
 
 

@@ -54,7 +54,7 @@ def hub_name(text: str) -> HubName:
     name, at, split = text.removeprefix(PREFIX).partition("@")
     name, sharp, subset = name.partition("#")
     if not name.strip(" /") or (at and not split) or (sharp and not subset):
-        raise UsageError("USAGE-SOURCE", f"{printable(text)} is not a name of a data set on the Hub.", fix=HOW)
+        raise UsageError("USAGE-SOURCE", f"{printable(text)} is not the name of a data set on the Hub.", fix=HOW)
     return HubName(name, subset or None, split or None)
 
 
@@ -73,13 +73,13 @@ def read_hub(text: str, options: DataConfig, expected: Expected | None = None) -
         return Bundle(samples_of(parts, wanted.short, options, expected))
     roles = {role: next((k for k in parts if k.casefold() == role), None) for role in ("train", "test")}
     if roles["train"] is None and len(parts) > 1:
-        message = f"{printable(text)} has the splits {listed(list(parts))}, and none is called train."
-        raise DataError("DATA-SPLIT", message, fix=f"name one: {text}@{next(iter(parts))}")
+        message = f"{printable(text)} has the splits {listed(list(parts))}, but none is called train."
+        raise DataError("DATA-SPLIT", message, fix=f"choose one: {text}@{next(iter(parts))}")
     first = roles["train"] or next(iter(parts))
     train = samples_of(parts[first], wanted.short, options, expected)
     unread = [k for k in parts if k not in (first, roles["test"])]
     if unread:
-        note = f"{text}: the split {listed(unread)} is not read; pass --validation {text}@{unread[0]} to use it."
+        note = f"{text}: not read: {listed(unread)}; pass --validation {text}@{unread[0]} to use that split."
         train = replace(train, notes=(note, *train.notes))
     if roles["test"] in (None, first):
         return Bundle(train)
@@ -91,7 +91,7 @@ def _loaded(wanted: HubName) -> Any:
     try:
         import datasets  # pyright: ignore[reportMissingImports]
     except ImportError:
-        message = "data of the Hugging Face Hub needs the package datasets, which is not installed."
+        message = "data from the Hugging Face Hub needs the package datasets, which is not installed."
         raise UsageError("USAGE-EXTRA", message, fix=installing("hub")) from None
     folder = Path(wanted.name).expanduser()
     with _in_plain_words(wanted), _quiet(datasets):
@@ -137,7 +137,7 @@ def _in_plain_words(wanted: HubName) -> Iterator[None]:
         yield
     except ConnectionError:
         message = f"{where}: there is no such folder here, and the Hugging Face Hub cannot be reached."
-        fix = "connect this machine, or fetch the data set elsewhere, save_to_disk it there and name that folder"
+        fix = "connect to the network, or download the data set elsewhere, use save_to_disk, and pass that folder"
         raise DataError("DATA-DOWNLOAD", message, fix=fix) from None
     except FileNotFoundError as error:
         raise _not_found(where, error) from None
@@ -148,10 +148,10 @@ def _in_plain_words(wanted: HubName) -> Iterator[None]:
 
 def _not_found(where: str, error: FileNotFoundError) -> DataError:
     if "gated" in str(error):
-        message = f"{where} is given only to whom its owners let in."
-        return DataError("DATA-SOURCE", message, fix="ask for access on its page, then log in with: hf auth login")
-    message = f"{where}: the Hugging Face Hub has no such data set, or none for you, and there is no such folder here."
-    return DataError("DATA-SOURCE", message, fix="write the name as its page does, such as hub:ylecun/mnist")
+        message = f"{where} is available only to users whom its owners have approved."
+        return DataError("DATA-SOURCE", message, fix="request access on its page, then log in with: hf auth login")
+    message = f"{where}: not found on the Hugging Face Hub, or private, and there is no such folder here."
+    return DataError("DATA-SOURCE", message, fix="write the name as on its page, for example hub:ylecun/mnist")
 
 
 def _first_line(error: Exception) -> str:

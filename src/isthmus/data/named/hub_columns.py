@@ -44,7 +44,7 @@ def samples_of(split: Any, name: str, options: DataConfig, expected: Expected | 
         return _table(split, name, replace(options, label=label), expected)
     column = _only(of_values, name, options)
     others = [each for each in kinds if each not in {column, label}]
-    notes = (f"{name}: {listed(others)} of its columns are left out; {column} is taken.",) if others else ()
+    notes = (f'{name}: column "{column}" is used; not used: {listed(others)}.',) if others else ()
     if kinds[column] == "Image":
         samples, rows = _images(split, column, name, options)
     else:
@@ -66,9 +66,9 @@ def _only(columns: list[str], name: str, options: DataConfig) -> str:
     left = [column for column in columns if column not in options.drop_columns]
     if len(left) == 1:
         return left[0]
-    message = f"{name} has {len(left)} columns of images or arrays that are not left out: {listed(columns)}."
+    message = f"{name} has {len(left)} columns of images or arrays in use, of {listed(columns)}; one is needed."
     fix = " ".join(f"--drop-column {column}" for column in columns[1:])
-    raise DataError("DATA-COLUMNS", message, fix=f"pass {fix}" if len(left) else "leave one of them in")
+    raise DataError("DATA-COLUMNS", message, fix=f"pass {fix}" if len(left) else "keep one of them")
 
 
 class EncodedImages(Sequence[Image.Image]):
@@ -90,7 +90,7 @@ class EncodedImages(Sequence[Image.Image]):
         row = self.rows[key]
         why, picture = self.opened(row)
         if picture is None:
-            raise DataError("DATA-FILE", f"{self.name}, image {row}, {why}.", fix=SKIP)
+            raise DataError("DATA-FILE", f"{self.name}: image {row} {why}.", fix=SKIP)
         return picture
 
     def opened(self, row: int) -> tuple[str, Image.Image | None]:
@@ -101,7 +101,7 @@ class EncodedImages(Sequence[Image.Image]):
         try:
             return "", Image.open(io.BytesIO(found["bytes"] or Path(found["path"]).read_bytes()), formats=FORMATS)
         except UnidentifiedImageError:
-            return "is not an image of a format that is read", None
+            return "is not an image in a supported format", None
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             return reason(Path(found["path"] or str(row)), error), None
 
@@ -111,7 +111,7 @@ def _images(split: Any, column: str, name: str, options: DataConfig) -> tuple[Sa
     from datasets import Image as ImageColumn  # pyright: ignore[reportMissingImports]
 
     if options.whole:
-        message = f"{name} is of the Hugging Face Hub, and --recipe photo is trained on files of photographs."
+        message = f"{name} is from the Hugging Face Hub, but --recipe photo needs image files."
         raise UsageError("USAGE-HUB", message, fix="leave --recipe photo out, or save the images into a folder")
     encoded = split.select_columns([column]).cast_column(column, ImageColumn(decode=False))[column]
     pictures = EncodedImages(encoded, range(len(encoded)), name)
@@ -119,7 +119,7 @@ def _images(split: Any, column: str, name: str, options: DataConfig) -> tuple[Sa
         bad = _bad(pictures) if options.skip_bad_files else {}
         rows = np.array([row for row in range(len(encoded)) if row not in bad], np.int64)
         if not len(rows):
-            raise DataError("DATA-EMPTY", f"{name} has no image that can be read.", fix="name another split or set")
+            raise DataError("DATA-EMPTY", f"{name} has no image that can be read.", fix="use another split or data set")
         try:
             samples = samples_from_pictures(EncodedImages(encoded, rows.tolist(), name), options, name=name)
         except DataError as error:
@@ -158,8 +158,8 @@ def _array(split: Any, column: str, name: str) -> np.ndarray:
         part = numbers[at : at + AT_ONCE][column]
         for i, values in enumerate(part):
             if np.shape(values) != first.shape:
-                message = f"{name}, row {at + i}: {column} has the shape {np.shape(values)}, the first {first.shape}."
-                raise DataError("DATA-SHAPE", message, fix=f"pass --drop-column {column}, or bring them to one shape")
+                message = f"{name}, row {at + i}: {column} has shape {np.shape(values)}, but row 0 has {first.shape}."
+                raise DataError("DATA-SHAPE", message, fix=f"pass --drop-column {column}, or give all the same shape")
             whole[at + i] = values
     return whole
 
@@ -192,7 +192,7 @@ def _labeled(samples: Samples, split: Any, label: str, rows: np.ndarray | None) 
     classes = tuple(feature.names) if type(feature).__name__ == "ClassLabel" else ()
     lacking = int((values.fill_null(-1) < 0).sum() if classes else values.null_count())
     if lacking:
-        note = f"{samples.name}: {counted(lacking, 'sample')} have no label in {label}, so it is left out."
+        note = f"{samples.name}: {counted(lacking, 'sample')} without a label in column {label}, so it is not used."
         return replace(samples, notes=(*samples.notes, note))
     codes = values.to_numpy().astype(np.int64) if classes else None
     if codes is None:

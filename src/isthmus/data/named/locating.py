@@ -76,13 +76,13 @@ def _part(known: NamedSet, folder: Path, names: Sequence[str], options: DataConf
     labels, more = read_idx_array(paths[1], labels=True, allow_trailing=options.allow_trailing)
     if len(images) != len(labels):
         message = f"{paths[0]} holds {len(images):,} images, but {paths[1].name} holds {len(labels):,} labels."
-        raise DataError("DATA-COUNT", message, fix="use the files of one download")
+        raise DataError("DATA-COUNT", message, fix="use files from the same download")
     labels = labels.astype(np.int64) - known.first_label
     if labels.min() < 0 or labels.max() >= len(known.classes):
         low, high = labels.min() + known.first_label, labels.max() + known.first_label
         last = len(known.classes) - 1 + known.first_label
-        message = f"{paths[1]} has labels from {low} to {high}; {known.name} has {known.first_label} to {last}."
-        raise DataError("DATA-LABEL", message, fix="use the files of this set")
+        message = f"{paths[1]} has labels from {low} to {high}, but {known.name} has {known.first_label} to {last}."
+        raise DataError("DATA-LABEL", message, fix="use the files of this data set")
     x = images.swapaxes(1, 2) if known.transposed else images
     return Samples(
         x=np.ascontiguousarray(x)[:, None] if known.transposed else x[:, None],
@@ -108,7 +108,7 @@ def _fetched(known: NamedSet, options: DataConfig, progress: Progress | None) ->
             raise
         raise _offline(known, options, error) from None
     n_bytes = sum(remote.size for remote in known.remotes)
-    return folder, (f"{known.name} was downloaded into {folder} ({size_of(n_bytes)}).",)
+    return folder, (f"{known.name} was downloaded to {folder} ({size_of(n_bytes)}).",)
 
 
 def _from_archive(
@@ -120,7 +120,7 @@ def _from_archive(
     notes = ()
     if path is None:
         path = fetch(archive.urls, folder / archive.name, sha256=archive.sha256, size=archive.size, progress=progress)
-        notes = (f"{path} ({size_of(archive.size)}) was downloaded and stays there for the other sets in it.",)
+        notes = (f"{path} ({size_of(archive.size)}) was downloaded and is kept for the other data sets in it.",)
     extract(path, {f"{known.inside}{name}.gz": folder / f"{name}.gz" for name in known.files})
     return notes
 
@@ -135,7 +135,7 @@ def _offline(known: NamedSet, options: DataConfig, error: DataError) -> DataErro
     message = f"{known.name} is not on this machine (looked in {looked}) and could not be downloaded."
     target = (roots[0] if options.data_dir or len(roots) > 1 else cache_folder()) / known.folders[0]
     wanted = known.archive.name if known.archive else ", ".join(remote.name for remote in known.remotes)
-    fix = f"put {wanted} into {target}, or name the folder above with --data-dir or ISTHMUS_DATA"
+    fix = f"put {wanted} into {target}, or set --data-dir or ISTHMUS_DATA to the folder above"
     return DataError("DATA-DOWNLOAD", message, fix=fix, problems=error.problems)
 
 

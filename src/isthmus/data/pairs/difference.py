@@ -61,10 +61,10 @@ class Difference:
         level += f", {number(self.sd_255)} of 255" if self.sd_255 is not None else ""
         rows = [("noise", f"{level}, {number(self.sd_raw)} in raw units; mean {number(self.mean)}")]
         if self.beside is not None and self.below is not None:
-            told = f"side by side {self.beside:.2f}, one above the other {self.below:.2f}"
+            told = f"horizontal {self.beside:.2f}, vertical {self.below:.2f}"
             told += f", between channels {self.channels:.2f}" if self.channels is not None else ""
             rows.append(
-                ("noise of neighbors", f"{'correlated' if self.is_correlated else 'nearly independent'}: {told}")
+                ("noise correlation", f"{'correlated' if self.is_correlated else 'nearly independent'}: {told}")
             )
             rows.append(("shift", self._shift()))
         for name, (low, high) in zip(("noisy values", "clean values"), self.ranges, strict=True):
@@ -76,21 +76,21 @@ class Difference:
         found = []
         if self.n_shifted and self.shift is not None:
             found.append(
-                f"{self.n_shifted:,} of {counted(self.n_told, 'pair')} lie beside each other ({self._shift()}); "
-                "what is trained on them blurs. Bring them over each other before."
+                f"{self.n_shifted:,} of {counted(self.n_told, 'pair')} not aligned ({self._shift()}); "
+                "a model trained on them blurs. Align the images first."
             )
         if self.fine is not None and self.fine[1] > SWAPPED * self.fine[0]:
             found.append(
-                f"the clean ones have more of the finest detail than the noisy ones ({number(self.fine[1])} against "
-                f"{number(self.fine[0])}): is the target the noisy one?"
+                f"the clean images have more fine detail than the noisy ones ({number(self.fine[1])} against "
+                f"{number(self.fine[0])}): is --target the noisy data?"
             )
         if self.sd == 0:
-            found.append("noisy and clean ones are equal; there is no noise to learn from.")
+            found.append("noisy and clean samples are equal; there is no noise to learn from.")
         return found
 
     def _shift(self) -> str:
         if self.shift is None:
-            return "cannot be told: too little of the picture is left in the noise"
+            return "unknown: the noise hides too much of the images"
         if not self.n_shifted:
             return f"none in {counted(self.n_told, 'pair')}"
         down, right = self.shift

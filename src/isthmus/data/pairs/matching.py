@@ -93,6 +93,6 @@ def _candidates(name: Name, by_stem: Index, by_shorter: Index) -> list[int]:
 def _problem(text: str, name: Name, found: Sequence[str]) -> str:
     if not found:
         looked_for = " or ".join(filter(None, (name.stem, name.shorter)))
-        return f"{printable(text)}: no clean one (looked for {printable(looked_for)})"
+        return f"{printable(text)}: no clean image (looked for {printable(looked_for)})"
     named = ", ".join(printable(each) for each in found[:SHOWN]) + " …" * (len(found) > SHOWN)
-    return f"{printable(text)}: {counted(len(found), 'clean one')} ({named})"
+    return f"{printable(text)}: {counted(len(found), 'clean image')} ({named})"

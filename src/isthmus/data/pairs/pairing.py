@@ -73,7 +73,7 @@ def _same_columns(noisy: Samples, clean: Samples) -> Samples:
     problems += [f'"{printable(name)}": only in {noisy.name}' for name in noisy.columns if name not in clean.columns]
     if problems:
         message = f"{noisy.name} and {clean.name} have different columns, so their rows are not pairs."
-        fix = "leave out what only one has, with --drop-column"
+        fix = "use --drop-column to leave out the columns that only one of them has"
         raise DataError("DATA-PAIRS", message, fix=fix, problems=problems)
     order = [clean.columns.index(name) for name in noisy.columns]
     return clean if clean.is_image else replace(clean.changed(lambda x: x[:, order]), columns=noisy.columns)
@@ -81,9 +81,9 @@ def _same_columns(noisy: Samples, clean: Samples) -> Samples:
 
 def _other_shape(noisy: Samples, clean: Samples) -> DataError:
     shapes = " and ".join(f"{each.name} holds samples of {' x '.join(map(str, each.shape))}" for each in (noisy, clean))
-    fix = "name data of the same columns"
+    fix = "pass data with the same columns"
     if noisy.is_image and clean.is_image:
-        fix = fix_for_both(noisy.shape, clean.shape) or "name images with the same channels"
+        fix = fix_for_both(noisy.shape, clean.shape) or "pass images with the same channels"
     return DataError("DATA-PAIRS", f"{shapes}, so they are not pairs.", fix=fix)
 
 
@@ -102,8 +102,8 @@ def _file_of(name: str) -> str:
 def _by_position(noisy: Samples, clean: Samples) -> PairedRows:
     if len(noisy) != len(clean):
         message = f"{noisy.name} holds {counted(len(noisy), 'sample')} and {clean.name} {counted(len(clean), 'sample')}"
-        message += ", and without file names they are matched by position."
-        raise DataError("DATA-PAIRS", message, fix="name a target with a sample for each, in the same order")
+        message += ", but without file names they are matched by position."
+        raise DataError("DATA-PAIRS", message, fix="pass a target with one sample for each, in the same order")
     return PairedRows(np.arange(len(noisy)), np.arange(len(noisy)), ())
 
 
@@ -117,7 +117,9 @@ def _by_name(noisy: Samples, clean: Samples) -> PairedRows:
         if other is None:
             continue
         if here.corners[k] != there.corners[other]:
-            problems.append(f"{printable(here.names[k])}: cut into other pieces than {printable(there.names[other])}")
+            problems.append(
+                f"{printable(here.names[k])}: cut into different pieces than {printable(there.names[other])}"
+            )
         else:
             rows.append((here.rows[k], there.rows[other]))
     noisy_rows, clean_rows = (np.concatenate(side) for side in zip(*rows, strict=True))
@@ -148,12 +150,12 @@ def _settle(noisy: Samples, clean: Samples, rows: PairedRows, lenient: bool) -> 
     n_bad = len(rows.problems)
     if not n_bad or (lenient and n_bad < n_files):
         return
-    message = f"{noisy.name}: {n_bad:,} of {counted(n_files, 'noisy picture')} without just one clean one of the same "
-    message += f"size in {clean.name}."
+    message = f"{clean.name} does not have exactly one clean image of the same size for {n_bad:,} of "
+    message += f"{counted(n_files, 'noisy image')} in {noisy.name}."
     left = counted(n_files - n_bad, "pair")
     fix = f"pass --skip-bad-files to leave these out ({left} would be left)"
     if n_bad == n_files:
-        fix = "name as --target the folder whose files are called like these, or like these up to the last _"
+        fix = "pass as --target a folder whose files have these names, or these names up to the last _"
     raise DataError("DATA-PAIRS", message, fix=fix, problems=rows.problems)
 
 
@@ -219,7 +221,7 @@ def _whole_rows(a: WholeImages, b: WholeImages) -> PairedRows:
             good.append((i, j))
         elif j is not None:
             sizes = [f"{w} x {h}" for h, w in (a.sizes[i], b.sizes[j])]
-            problems.append(f"{printable(a.names[i])}: {sizes[0]} pixels, {printable(b.names[j])} {sizes[1]}")
+            problems.append(f"{printable(a.names[i])}: {sizes[0]} pixels, but {printable(b.names[j])}: {sizes[1]}")
     chosen = np.array(good, np.int64).reshape(-1, 2)
     return PairedRows(chosen[:, 0], chosen[:, 1], tuple(problems))
 
@@ -234,8 +236,8 @@ def _are_one_file_each(a: WholeImages, b: WholeImages) -> bool:
         return False
     if len(a) != len(b):
         held = (f"{printable(min(files))} holds {len(of):,}" for files, of in zip(names, (a, b), strict=True))
-        message = f"{' and '.join(held)} pages, and those of two files are matched by position."
-        raise DataError("DATA-PAIRS", message, fix="name a target with a page for each, in the same order")
+        message = f"{' and '.join(held)} pages, but pages of two files are matched by position."
+        raise DataError("DATA-PAIRS", message, fix="pass a target with one page for each, in the same order")
     return True
 
 
@@ -272,13 +274,13 @@ def _said(noisy: Samples, clean: Samples, rows: PairedRows, scenes: np.ndarray |
     n, n_scenes = len(rows.noisy), len(rows.noisy) if scenes is None else len(np.unique(scenes))
     notes = [f"{counted(n, 'pair')} of {noisy.name} and {clean.name}, matched by {how}."]
     if n_scenes < n:
-        notes.append(f"{n_scenes:,} of their clean ones differ; what belongs to one of these is never divided.")
+        notes.append(f"They share {counted(n_scenes, 'clean sample')}; pairs with the same one stay in the same set.")
     if n_scenes < SETS:
-        notes.append(f"With {counted(n_scenes, 'scene')} the test is not independent: its scene is trained on too.")
+        notes.append(f"With {counted(n_scenes, 'scene')}, the test is not independent: training uses its scene too.")
     if rows.problems:
-        notes.append(f"{counted(len(rows.problems), 'noisy picture')} without a single clean one left out.")
+        notes.append(f"{counted(len(rows.problems), 'noisy image')} without exactly one clean image left out.")
     unused = (len(clean.whole) if clean.whole is not None else len(clean)) - len(np.unique(rows.clean))
-    notes += [f"{counted(unused, 'clean sample')} of {clean.name} without a noisy one not used."] if unused else []
+    notes += [f"{counted(unused, 'clean sample')} of {clean.name} not used: no noisy one."] if unused else []
     old = (*noisy.notes, *(note for note in clean.notes if note not in noisy.notes))
     return {"notes": (*old, *notes), "skipped": (*noisy.skipped, *clean.skipped, *rows.problems)}
 

@@ -20,8 +20,8 @@ from isthmus.wording import counted
 
 SHARED = 0.5  # of a further set: a few equal pieces, all black or all white, are in any two sets of pictures
 LATER = (
-    "give each its own clean files in the target, under names of their own, or leave --validation and --test out: a "
-    "part of the training is held out, and `isthmus evaluate RUN NOISY --target CLEAN` measures on other pairs"
+    "give each set its own clean files in the target, with different names, or leave --validation and --test out: part "
+    "of the training data is then held out, and `isthmus evaluate RUN NOISY --target CLEAN` measures other pairs"
 )
 
 
@@ -45,13 +45,13 @@ class Targets(NamedTuple):
         for files whose clean ones the training has too, which are other pictures of the same names, or the same ones.
         """
         if self.bundle.test is None and not have_names(noisy, self.bundle.train):
-            what = f"{noisy.name} and {train.name} have no file names to find their clean ones by in one target"
-            raise DataError("DATA-PAIRS", f"{what}.", fix=LATER)
+            what = f"{noisy.name} and {train.name} have no file names by which to find their clean samples"
+            raise DataError("DATA-PAIRS", f"{what} in one target.", fix=LATER)
         made = self.of(noisy)
         n = int(np.isin(numbers_of(made.x), numbers_of(train.x)).sum())
         if n > SHARED * len(made):
-            message = f"{noisy.name}: the clean ones of {n:,} of {counted(len(made), 'sample')} are those of the "
-            message += f"training, {train.name}: the same pictures, or others of the same names."
+            message = f"{noisy.name}: {n:,} of {counted(len(made), 'sample')} have the same clean ones as the "
+            message += f"training data {train.name}: they are the same images, or others with the same names."
             raise DataError("DATA-PAIRS", message, fix=LATER)
         return made
 
