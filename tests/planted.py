@@ -190,7 +190,7 @@ FAULTS = (
     Planted("all rows are equal", _equal, "nothing-to-learn"),
     Planted("20 rows", lambda folder: (table(folder / "x.csv", rows(20)), {"z_size": 4}), "too-little-data"),
     Planted("a label of three classes left in", _iris, "--label species"),
-    Planted("a column that counts the rows", _counted, "counts or names the rows"),
+    Planted("a column that counts the rows", _counted, "seems to number the rows"),
     Planted("a code of one number", of_digits(lambda x: x, z_size=1), "code-size"),
     Planted("20 columns of pure noise", _noise, "code-size"),
     Planted("a code as wide as the row", _table(lambda x: x, z_size=8), "beats-pca"),

@@ -144,7 +144,7 @@ def test_fault_41_duplicates_are_counted_and_named(tmp_path: Path) -> None:
     assert findings.train.duplicates.count == 2
     assert findings.train.pairs == (("a/IMG.png", "a/img.png"), ("a/IMG.png", "b/other.png"))
     assert any("differ only in upper and lower case" in note for note in findings.notes)
-    assert findings.warnings[0].startswith("2 samples equal to another")
+    assert findings.warnings[0].startswith("2 duplicate samples")
 
 
 def test_fault_41_train_and_test_overlap_is_counted_and_named() -> None:
@@ -153,9 +153,9 @@ def test_fault_41_train_and_test_overlap_is_counted_and_named() -> None:
     findings = check(Bundle(Samples(x, "t"), test))
     assert findings.overlap.count == 4
     assert findings.overlap_pairs == (("5", "v"), ("6", "w"), ("7", "x"), ("8", "y"))
-    assert "4 of 5 test samples (80.0%) are in the training part as well" in findings.warnings[0]
+    assert "4 of 5 test samples (80.0%) are also in the training data" in findings.warnings[0]
     assert said(findings, "train and test overlap") == [
-        "4 of 5 test samples are in the training part: v = 5, w = 6, x = 7, y = 8"
+        "4 of 5 test samples are also in the training data: v = 5, w = 6, x = 7, y = 8"
     ]
     assert findings.as_dict()["overlap"] == {"count": 4, "pairs": [["5", "v"], ["6", "w"], ["7", "x"], ["8", "y"]]}
 
@@ -181,14 +181,14 @@ def test_fault_86_blank_images_are_counted_and_named(tmp_path: Path) -> None:
     picture(tmp_path, "a.png")
     picture(tmp_path, "black.png", np.zeros((6, 6), np.uint8))
     findings = check(tmp_path)
-    assert said(findings, "blank samples") == ["1 hold one value only: black.png"]
+    assert said(findings, "blank samples") == ["1 with only one value: black.png"]
 
 
 def test_data_without_any_difference_is_warned_of() -> None:
     constant = check(np.full((5, 8, 8), 9, np.uint8)).warnings
     assert constant[0].startswith("all values are 9; there is nothing to learn. Check that this is the data you meant")
     equal = check(np.tile(np.float32([1, 2, 3]), (5, 1))).warnings
-    assert equal[0].startswith("all 5 samples are equal; there is nothing to learn. Check")
+    assert equal[0].startswith("all 5 samples are identical; there is nothing to learn. Check")
     assert len(constant) == len(equal) == 1  # and nothing of duplicates to be taken out, which would leave one
 
 
@@ -279,7 +279,7 @@ def test_fault_a_column_without_any_value_is_told_once_with_the_option_that_help
 
 def test_data_that_is_too_small_to_be_divided_is_warned_of() -> None:
     one = check(np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
-    assert one.warnings[0].startswith("1 sample; to divide into training, validation and test takes at least 4")
+    assert one.warnings[0].startswith("1 sample; to split into training, validation and test takes at least 4")
     titles = dict(one.rows())
     assert titles["samples"] == "1 gray image of 8 x 8 pixels"
     assert "constant pixels" not in titles  # one sample differs from nothing
@@ -299,8 +299,8 @@ def test_fault_36_the_size_that_mixed_images_are_looked_at_is_told_as_no_size_of
         (tmp_path / name).parent.mkdir(exist_ok=True)
         picture(tmp_path, name, size=size)
     findings = check(tmp_path)
-    assert said(findings, "samples") == ["3 gray images, resized to 6 x 6 pixels for this picture"]
-    assert "1 image resized to 6 x 6 pixels for this picture (height x width)." in findings.notes
+    assert said(findings, "samples") == ["3 gray images, resized to 6 x 6 pixels for this check"]
+    assert "1 image resized to 6 x 6 pixels for this check (height x width)." in findings.notes
     assert findings.problems[0].problems[1] == "3 x 3: 1 image, e.g. b/1.png"
     asked = check(tmp_path, DataConfig(resize="6x6"))
     assert said(asked, "samples") == ["3 gray images of 6 x 6 pixels"]

@@ -71,7 +71,7 @@ def test_text_without_a_suffix_is_a_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["m.pkl", "m.pt", "m.ckpt", "m.joblib", "innocent.npy"])
 def test_fault_62_a_pickle_is_never_opened(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="is a pickle, which may run any program"):
+    with pytest.raises(DataError, match="is a pickle, which can run code"):
         kind_of_file(make(tmp_path, name, b"\x80\x04\x95\0\0\0\0\0\0\0\0."))
 
 
@@ -89,8 +89,8 @@ def test_fault_62_a_torch_archive_is_a_pickle(tmp_path: Path) -> None:
         ("a.h5", b"\x89HDF....", "numpy.save"),
         ("a.json", b'{"a": 1}', "CSV or Parquet"),
         ("a.7z", b"7z\xbc\xaf....", "unpack it"),
-        ("a.bin", b"\1\2\3\4\0\0", "name one of: images"),
-        ("a.htm", b"<!DOCTYPE html><html>", "name one of: images"),
+        ("a.bin", b"\1\2\3\4\0\0", "convert it; isthmus reads images"),
+        ("a.htm", b"<!DOCTYPE html><html>", "convert it; isthmus reads images"),
     ],
 )
 def test_what_is_not_read_says_what_to_do(tmp_path: Path, name: str, start: bytes, fix: str) -> None:

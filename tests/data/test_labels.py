@@ -36,7 +36,7 @@ def test_classes_and_indices(values: object, classes: tuple[str, ...]) -> None:
         (np.eye(3), r"the shape is \(3, 3\)"),
         (np.array([1.0, np.nan]), "sample 1 has the label nan"),
         (np.array(["a", None], object), "some labels are missing"),
-        (np.zeros(3, complex), "complex128, not numbers or texts"),
+        (np.zeros(3, complex), "complex128, not numbers or text"),
         (np.linspace(0, 1, 100), "100 different fractions such as 0 and 0.010101, so it is a quantity"),
         (np.arange(1000), "1,000 of its 1,000 values are different, so it is an identifier"),
     ],

@@ -33,7 +33,7 @@ def test_fault_149_a_sentinel_is_told_with_the_option_that_reads_it(tmp_path, ci
     lines = [f"{-999 if i % 10 == 0 else 20 + i % 50},{i / 7:.3f}{city}\n" for i in range(100)]
     path.write_text(f"the age,b{',city' * bool(city)}\n{''.join(lines)}")
     notes = " ".join(read_table(path, DataConfig()).notes)
-    said = "-999 in 10 rows is far from all others; if it stands for no value, --null-values 'the age=-999'"
+    said = "-999 in 10 rows is far from all other values; if it means missing, pass --null-values 'the age=-999'"
     assert said in notes
     found = read_table(path, DataConfig(null_values=("the age=-999",)))
     assert np.isnan(found.x[:, 0]).sum() == 10

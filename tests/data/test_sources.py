@@ -111,7 +111,7 @@ def test_content_beats_the_suffix_and_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.png").rename(tmp_path / "a.csv")
     train = read(tmp_path / "a.csv").train
     assert train.x.shape == (1, 1, 4, 4)
-    assert train.notes[0] == "a.csv is read as an image file, by its content."
+    assert train.notes[0] == "a.csv is read as an image file, based on its content."
 
 
 def test_a_path_beats_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

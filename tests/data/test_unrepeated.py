@@ -42,7 +42,7 @@ def test_pairs_are_repeats_where_both_halves_are() -> None:
     assert bundle.train.x_in is not None
     assert bundle.train.x_in.tolist() == [[1, 2], [2, 2]]
     assert bundle.train.ids == ("0", "2")
-    assert bundle.train.notes == ("1 sample left out, equal to another of the data (--duplicates keep: kept)",)
+    assert bundle.train.notes == ("1 duplicate sample left out (to keep duplicates: --duplicates keep)",)
 
 
 def test_fault_165_no_test_row_is_a_training_row_where_repeats_are_dropped(tmp_path) -> None:

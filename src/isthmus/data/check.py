@@ -31,7 +31,7 @@ FINAL = {  # errors that reading less strictly would only meet again, a download
 
 
 LEAST = 4  # samples that `split` divides: two to train on, and one each to watch and to test
-CHECK_IT = "Check that this is the data you meant, and that the samples differ where they are made."
+CHECK_IT = "Check that this is the data you meant, and that its source gives different samples."
 SIZES_SHOWN = 10  # of images of mixed sizes, the most frequent first: photographs come in hundreds of sizes
 
 
@@ -93,7 +93,7 @@ class CheckResult:
             )
         if self.test is not None:
             overlap = pairs_text(
-                self.overlap.count, self.test.n, self.overlap_pairs, "test samples are in the training part"
+                self.overlap.count, self.test.n, self.overlap_pairs, "test samples are also in the training data"
             )
             rows.append(("train and test overlap", overlap))
         rows += self.pairs.rows() if self.pairs is not None else []
@@ -116,7 +116,7 @@ class CheckResult:
         if self.as_if is None or name != "samples":
             return text
         images, size = text.split(" of ", 1)
-        return f"{images}, resized to {size} for this picture"
+        return f"{images}, resized to {size} for this check"
 
 
 def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> CheckResult:
@@ -185,9 +185,9 @@ def _series_sentence(splits: Splits) -> str:
     layout, sizes = splits.series, [len(part) for part in (splits.train, splits.validation, splits.test)]
     assert layout is not None
     columns, rows = counted(layout.n_columns, "column"), counted(layout.window, "row")
-    order = f'in the order of "{printable(layout.time)}"' if layout.time else "as they stand"
+    order = f'sorted by "{printable(layout.time)}"' if layout.time else "in table order"
     n, watched, test = (f"{size:,}" for size in sizes)
-    return f"windows of {rows} of {columns}, {order}: {n} to train on, {watched} for validation, {test} for the test"
+    return f"windows of {rows} and {columns}, {order}: {n} for training, {watched} for validation, {test} for testing"
 
 
 def _pairs(noisy: Samples, options: DataConfig, problems: list[IsthmusError]) -> Samples | None:
@@ -210,7 +210,7 @@ def _difference(pairs: Samples, options: DataConfig) -> Difference:
 
 
 def _as_if(notes: list[str]) -> list[str]:
-    return [re.sub(r" resized to (\d+ x \d+ pixels)", r" resized to \1 for this picture", n) for n in notes]
+    return [re.sub(r" resized to (\d+ x \d+ pixels)", r" resized to \1 for this check", n) for n in notes]
 
 
 def _read_leniently(
@@ -262,28 +262,28 @@ def _ids(bundle: Bundle, overlap: Matches) -> tuple[tuple[str, str], ...]:
 def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[str]:
     found = []
     if test is None and train.n < LEAST:
-        sentence = f"{counted(train.n, 'sample')}; to divide into training, validation and test takes at least {LEAST}"
-        found.append(f"{sentence}, or other data for --validation and --test.")
+        sentence = f"{counted(train.n, 'sample')}; to split into training, validation and test takes at least {LEAST}"
+        found.append(f"{sentence}. Pass more, or other data with --validation and --test.")
     if overlap.count:
         assert test is not None
         share = overlap.count / test.n
         found.append(
-            f"{overlap.count:,} of {test.n:,} test samples ({share:.1%}) are in the training part as well; "
-            "results on them say nothing about new data. Take them out of one of the two, or train with {OPTION}."
+            f"{overlap.count:,} of {test.n:,} test samples ({share:.1%}) are also in the training data, so results "
+            f"on them say nothing about new data. Remove them from one of the two, or train with {OPTION}."
         )
     if train.low == train.high:
         found.append(f"all values are {train.low:g}; there is nothing to learn. {CHECK_IT}")
     elif train.n > 1 and train.duplicates.count == train.n - 1:
-        found.append(f"all {train.n:,} samples are equal; there is nothing to learn. {CHECK_IT}")
+        found.append(f"all {train.n:,} samples are identical; there is nothing to learn. {CHECK_IT}")
     elif train.duplicates.count:
         found.append(
-            f"{counted(train.duplicates.count, 'sample')} equal to another; a split by chance puts some into both "
-            f"training and test. Take them out, or train with {OPTION}."
+            f"{counted(train.duplicates.count, 'duplicate sample')}; a random split puts some into both "
+            f"training and test data. Remove them, or train with {OPTION}."
         )
     few = [name for name, n in train.classes.items() if n < 2]
     if few:
         names = ", ".join(map(printable, few[:10]))
-        found.append(f"{len(few):,} of the classes with fewer than 2 samples: {names}.")
+        found.append(f"classes with fewer than 2 samples ({len(few):,}): {names}.")
     if test is not None and test.shape != train.shape:
-        found.append(f"samples have the shape {train.shape} in training, but {test.shape} in the test part.")
+        found.append(f"samples have the shape {train.shape} in the training data, but {test.shape} in the test data.")
     return found

@@ -37,7 +37,7 @@ def kind_of_file(path: Path) -> str:
     """
     if not path.is_file():
         message = f"{printable(path)} is neither a file nor a folder."
-        raise DataError("DATA-FILE", message, fix=f"name one of: {READ}")
+        raise DataError("DATA-FILE", message, fix=f"check the path; isthmus reads {READ}")
     suffixes = [s.lower() for s in path.suffixes]
     last = next((s for s in reversed(suffixes) if s != ".gz"), "")
     with InputFile(path) as file:
@@ -48,15 +48,17 @@ def kind_of_file(path: Path) -> str:
     if last in PICKLES or head.startswith(b"\x80"):
         raise _pickle(path)
     if last not in BY_SUFFIX and last in EXPORTS:
-        raise DataError("DATA-KIND", f"{printable(path)} is {kind_of(head)} and not read.", fix=EXPORTS[last])
+        message = f"{printable(path)} is {kind_of(head)}, which isthmus does not read."
+        raise DataError("DATA-KIND", message, fix=EXPORTS[last])
     if last in BY_SUFFIX:
         return BY_SUFFIX[last]
     if re.search(r"idx\d", path.name):
         return "idx"
     if looks_like_text(head) and "HTML" not in kind_of(head):
         return "table"
-    message = f"{printable(path)} looks like {kind_of(head)} (it starts with {head[:8]!r}) and is not read."
-    raise DataError("DATA-KIND", message, fix=f"name one of: {READ}")
+    found = f"{kind_of(head)} (it starts with {head[:8]!r})"
+    message = f"{printable(path)} looks like {found}, which isthmus does not read."
+    raise DataError("DATA-KIND", message, fix=f"convert it; isthmus reads {READ}")
 
 
 def suffix_note(path: Path, kind: str) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ def suffix_note(path: Path, kind: str) -> tuple[str, ...]:
     if by_suffix in (None, kind):
         return ()
     article = "an" if kind[0] in "ain" else "a"
-    return (f"{printable(path.name)} is read as {article} {kind} file, by its content.",)
+    return (f"{printable(path.name)} is read as {article} {kind} file, based on its content.",)
 
 
 def _by_content(head: bytes, path: Path) -> str | None:
@@ -95,5 +97,5 @@ def _in_zip(path: Path) -> str | None:
 
 
 def _pickle(path: Path) -> DataError:
-    message = f"{printable(path)} is a pickle, which may run any program when it is opened; isthmus opens none."
+    message = f"{printable(path)} is a pickle, which can run code when it is opened; isthmus never opens one."
     return DataError("DATA-PICKLE", message, fix="save the array with numpy.save, or the table as CSV or Parquet")

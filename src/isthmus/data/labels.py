@@ -24,12 +24,12 @@ def encode_labels(values: np.ndarray | Sequence, *, name: str) -> tuple[np.ndarr
         array = array[:, 0]
     if array.ndim != 1:
         raise DataError(
-            "DATA-LABEL", f"{name}: the shape is {array.shape}, but one label a sample is needed.", fix=_FIX
+            "DATA-LABEL", f"{name}: the shape is {array.shape}, but one label per sample is needed.", fix=_FIX
         )
     if array.dtype.kind == "O":
         array = _plain(array, name)
     if array.dtype.kind not in "biufUS":
-        raise DataError("DATA-LABEL", f"{name} holds {array.dtype}, not numbers or texts.", fix=_FIX)
+        raise DataError("DATA-LABEL", f"{name} holds {array.dtype}, not numbers or text.", fix=_FIX)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array))[0])
         raise DataError("DATA-LABEL", f"{name}: sample {row} has the label {array[row]}.", fix=_FIX)
@@ -38,7 +38,7 @@ def encode_labels(values: np.ndarray | Sequence, *, name: str) -> tuple[np.ndarr
     return codes.astype(np.int64), tuple(map(class_name, unique))
 
 
-_FIX = "give labels as a list of whole numbers or texts, one a sample"
+_FIX = "give labels as a list of whole numbers or texts, one per sample"
 
 
 def refuse_quantity(unique: np.ndarray, n_samples: int, name: str) -> None:
@@ -48,7 +48,7 @@ def refuse_quantity(unique: np.ndarray, n_samples: int, name: str) -> None:
     """
     why = why_no_classes(unique, n_samples)
     if why:
-        fix = "name a column or array of classes as label, or leave the label out"
+        fix = "use a column or array of classes as the label, or leave the label out"
         raise DataError("DATA-LABEL", f"{name} cannot be the label: {why}.", fix=fix)
 
 
@@ -56,7 +56,7 @@ def why_no_classes(unique: np.ndarray, n_samples: int) -> str | None:
     """Why these distinct values are not classes; None if they can be."""
     n = len(unique)
     if unique.dtype.kind == "f" and n > FEW_FLOATS and (unique != np.floor(unique)).any():
-        return f"it holds {n:,} different fractions such as {unique[0]:g} and {unique[1]:g}, so it is a quantity"
+        return f"it has {n:,} different fractions such as {unique[0]:g} and {unique[1]:g}, so it is a quantity"
     if n > FEW_CLASSES and n > n_samples / 2:
         return f"{n:,} of its {n_samples:,} values are different, so it is an identifier or a quantity"
     return None

@@ -74,9 +74,9 @@ class RowFile:
         try:
             found = patiently(lambda: self._once(n * self.row, self.start + first * self.row))
         except OSError as error:
-            raise self._lost(f"cannot be read any more: {error.strerror or error}") from None
+            raise self._lost(f"can no longer be read: {error.strerror or error}") from None
         if len(found) < n * self.row:
-            raise self._lost(f"ends in row {first + len(found) // self.row:,} and did not before: it was cut")
+            raise self._lost(f"now ends at row {first + len(found) // self.row:,}: it was cut off")
         return found
 
     def _once(self, n: int, at: int) -> bytes:
@@ -101,7 +101,7 @@ class RowFile:
         stamp = about.st_size, about.st_mtime_ns
         if self._known not in (None, stamp):
             self._close()
-            raise self._lost("was changed or replaced while it was read from")
+            raise self._lost("was changed or replaced while it was being read")
         self._known = stamp
         return handle
 
@@ -111,7 +111,7 @@ class RowFile:
         self._handle = self._closing = None
 
     def _lost(self, what: str) -> DataLostError:
-        fix = f"see that {printable(self.path)} is there again, as it was"
+        fix = f"restore {printable(self.path)} as it was"
         return DataLostError("DATA-LOST", f"{printable(self.path.name)} {what}.", fix=fix)
 
 

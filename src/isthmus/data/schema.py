@@ -88,7 +88,7 @@ class Schema:
         for column in columns:
             _check(column)
         if len({column.name for column in columns}) < len(columns):
-            raise ValueError("two columns of the schema have one name")
+            raise ValueError("two columns of the schema have the same name")
         return cls(columns)
 
     def lines(self) -> tuple[str, ...]:
@@ -114,17 +114,17 @@ def _check(column: TableColumn) -> None:
         *column.nulls,
     )
     if not all(isinstance(text, str) for text in texts) or column.kind not in (*KINDS, "constant"):
-        raise ValueError(f"the schema holds a column of the kind {column.kind!r}")
+        raise ValueError(f"the schema has an invalid column, of kind {column.kind!r}")
     if not (isinstance(column.step, int | float) and math.isfinite(column.step) and column.step > 0):
-        raise ValueError(f"the step of times {column.step!r} is no positive number")
+        raise ValueError(f"the time step {column.step!r} is not a positive number")
     if column.decimals is not None and not (type(column.decimals) is int and 0 <= column.decimals <= 20):
-        raise ValueError(f"{column.decimals!r} are no digits after the point")
+        raise ValueError(f"{column.decimals!r} is not a number of decimals from 0 to 20")
     if column.template and not re.fullmatch(r"[^#]*#([.,]#)?[^#]*", column.template):
-        raise ValueError(f"{column.template!r} does not say where the number of a column stands")
+        raise ValueError(f"the template {column.template!r} does not show where the number goes")
     if not set(column.bare) <= {*"dmHI"}:
-        raise ValueError(f"{column.bare!r} are no letters of a time that may lack a zero in front")
+        raise ValueError(f"{column.bare!r} has letters of a time format that always have a leading zero")
     if column.kind == "yes-no" and len(column.levels) != 2:
-        raise ValueError(f"a yes-no column has {len(column.levels)} levels")
+        raise ValueError(f"a yes-no column has {len(column.levels)} levels, not 2")
 
 
 def asked_kinds(pairs: Sequence[str]) -> dict[str, str]:
@@ -136,8 +136,9 @@ def asked_kinds(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, kind = pair.rpartition("=") if "=time:" not in pair else pair.partition("=")
         if not equals or not name:
-            message = f"--column {printable(pair)!r} names no kind."
-            raise UsageError("USAGE-COLUMN", message, fix=f"write --column NAME=KIND, of: {', '.join(KINDS)}")
+            message = f"--column {printable(pair)!r} does not name a kind."
+            fix = f"write --column NAME=KIND, where KIND is one of {', '.join(KINDS)}"
+            raise UsageError("USAGE-COLUMN", message, fix=fix)
         if kind.partition(":")[0] not in KINDS or (":" in kind and not kind.startswith("time:")):
             raise unknown("kind of column", kind, KINDS)
         found[name] = kind

@@ -33,8 +33,8 @@ def about_sentinel(name: str, values: np.ndarray) -> str:
     found = sentinel(values)
     if found is None:
         return ""
-    far = f"{found:.0f} in {np.count_nonzero(values == found):,} rows is far from all others"
-    return f"; {far}; if it stands for no value, --null-values {shell_word(f'{name}={found:.0f}')}"
+    far = f"{found:.0f} in {np.count_nonzero(values == found):,} rows is far from all other values"
+    return f"; {far}; if it means missing, pass --null-values {shell_word(f'{name}={found:.0f}')}"
 
 
 __all__ = ["about_sentinel", "sentinel"]

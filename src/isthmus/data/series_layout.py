@@ -65,12 +65,12 @@ class SeriesLayout:
         for name, most in (("window", MOST_WINDOW), ("stride", 1_000_000_000)):
             number = getattr(found, name)
             if type(number) is not int or not 1 <= number <= most:
-                raise ValueError(f"the {name} of a series is {number!r}")
+                raise ValueError(f"the {name} of a series cannot be {number!r}")
         column = found.time_column
         if found.time is not None and (column is None or column.kind not in STAMPS):
-            raise ValueError(f"the series has no column of times {found.time!r}")
+            raise ValueError(f"the series has no time column {found.time!r}")
         if found.step is not None and not (math.isfinite(found.step) and found.step > 0):
-            raise ValueError(f"the rows of the series are {found.step!r} apart")
+            raise ValueError(f"the rows of a series cannot be {found.step!r} apart")
         return found
 
 

@@ -103,12 +103,12 @@ def rows_about(facts: Summary) -> list[tuple[str, str]]:
         ("samples", _form(facts)),
         ("values", f"{facts.dtype}, from {facts.low:g} to {facts.high:g}, mean {facts.mean:.4g}"),
         ("labels", _labels(facts.classes)),
-        ("duplicates", pairs_text(facts.duplicates.count, facts.n, facts.pairs, "equal an earlier one")),
+        ("duplicates", pairs_text(facts.duplicates.count, facts.n, facts.pairs, "identical to an earlier one")),
     ]
     if facts.n > 1:  # one sample differs from nothing
         rows.append((f"constant {unit}", f"{facts.n_constant:,} of {size:,} never change{_named(facts.constant)}"))
     if facts.n_blank:
-        rows.append(("blank samples", f"{facts.n_blank:,} hold one value only{_named(facts.blank)}"))
+        rows.append(("blank samples", f"{facts.n_blank:,} with only one value{_named(facts.blank)}"))
     return rows
 
 

@@ -24,7 +24,7 @@ from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
 from isthmus.data.sentinels import about_sentinel
 from isthmus.errors import DataError
-from isthmus.wording import listed, shell_word
+from isthmus.wording import listed, plural, shell_word
 
 PROBED = 1_000  # rows that already show whether a column repeats itself
 MOST_CLASSES, PER_CLASS = 10, 10  # digits have ten; a class of fewer rows on average is rather a count or a rating
@@ -81,20 +81,19 @@ def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig)
 def _as_images(matrix: np.ndarray, shape: str, guessed: bool, origin: Origin, options: DataConfig) -> Samples:
     notes, columns = (), origin.columns
     if has_nan(matrix):
-        message = (
-            f"{origin.display_name}: its rows are images of {shape}, and pixels are missing; medians are for tables."
-        )
+        what = f"its rows are images of {shape}, but pixels are missing"
+        message = f"{origin.display_name}: {what}; only tables are filled with medians."
         raise DataError("DATA-MISSING", message, fix="pass --missing drop to leave those rows out, or --shape table")
     order = None if origin.predicting else pixel_order(columns)
     if order is not None and columns is not None:
         matrix, columns = matrix[:, order], tuple(columns[i] for i in order)
-        notes += (f"{origin.display_name}: the pixel columns were put in the order of their numbers.",)
+        notes += (f"{origin.display_name}: the pixel columns were sorted by their numbers.",)
     images = images_from_rows(matrix, shape, name=origin.display_name, columns=columns)
     known = {"scale": options.scale, "range": options.range, "declared": origin.declared}
     values, value_notes = image_values(images, name=origin.display_name, **known)
     if guessed:
         word = f"{matrix.shape[1]:,} columns of whole numbers from 0 to 255 are read as gray images of {shape}"
-        notes += (f"{origin.display_name}: {word}; --shape table keeps them a table.",)
+        notes += (f"{origin.display_name}: {word}; --shape table keeps them as a table.",)
     return _samples(values, origin, columns, notes + value_notes)
 
 
@@ -125,7 +124,8 @@ def _about_table(matrix: np.ndarray, origin: Origin) -> tuple[str, ...]:
             if len(found) == 1
             else f"{len(found):,} columns never change: {listed(found)}"
         )
-        notes.append(f"{origin.display_name}: {which}; scaled by 1, and nothing to learn from.")
+        it = "it" if len(found) == 1 else "them"
+        notes.append(f"{origin.display_name}: {which}, so there is nothing to learn from {it} (scaled by 1).")
     notes += _about_identifiers(matrix, names, origin)
     notes += _about_sentinels(matrix, origin.columns or [str(i) for i in range(matrix.shape[1])], origin)
     notes += _about_pixels(matrix, origin)
@@ -146,18 +146,18 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
     if len(matrix) >= ID_ROWS:
         found = [names[i] for i in _all_different(matrix) if are_named_so(names[i]) or is_dense(matrix[:, i])]
         if found:
-            advice = f"leave it out with --drop-column {found[0]}"
-            notes.append(
-                f"{origin.display_name}: column {listed(found)} counts or names the rows (no number twice); {advice}."
-            )
+            verb, it = ("seems", "it") if len(found) == 1 else ("seem", "them")
+            what = f"{plural(len(found), 'column')} {listed(found)} {verb} to number the rows (no value occurs twice)"
+            drop = " ".join(f"--drop-column {shell_word(name)}" for name in found)
+            notes.append(f"{origin.display_name}: {what}; leave {it} out with {drop}.")
     if origin.labels is None:
         binary = [names[i] for i in np.flatnonzero(_binary(matrix) & ~_constant(matrix)).tolist()]
         if len(binary) == 1:  # several are rather categories spread over columns
-            advice = f"if it is what you would predict, keep it out with --label {shell_word(binary[0])}"
+            advice = f"if it is what you want to predict, exclude it with --label {shell_word(binary[0])}"
             notes.append(f"{origin.display_name}: column {listed(binary)} holds only 0 and 1; {advice}.")
         elif not binary and (column := _classes(matrix)) is not None:
             low, high = int(matrix[:, column].min()), int(matrix[:, column].max())
-            advice = f"if it is what you would predict, keep it out with --label {shell_word(names[column])}"
+            advice = f"if it is what you want to predict, exclude it with --label {shell_word(names[column])}"
             sentence = f"holds only the whole numbers {low} to {high}"
             notes.append(f"{origin.display_name}: column {listed([names[column]])} {sentence}; {advice}.")
     return notes
@@ -230,12 +230,11 @@ def _about_pixels(matrix: np.ndarray, origin: Origin) -> list[str]:
     n_columns = matrix.shape[1]
     if are_pixel_names(origin.columns):
         fits = nearby_shapes(n_columns)
-        advice = f"say --shape {fits[0]} if it fits" if fits else "say which shape with --shape HxW"
-        return [f"{origin.display_name}: the columns are named like pixels, but are read as a table; {advice}."]
+        advice = f"pass --shape {fits[0]} if they are" if fits else "if they are, pass --shape HxW"
+        return [f"{origin.display_name}: the columns are named like pixels, but are not read as images; {advice}."]
     side = math.isqrt(n_columns - 1)
     if side * side == n_columns - 1 >= LEAST_PIXELS:
-        advice = "name the label with --label or leave the column out with --drop-column"
-        return [
-            f"{origin.display_name}: {n_columns:,} columns are one more than images of {side}x{side} have; {advice}."
-        ]
+        advice = "name the label with --label, or leave the extra column out with --drop-column"
+        found = f"{n_columns:,} columns, one more than an image of {side}x{side} has pixels"
+        return [f"{origin.display_name}: {found}; {advice}."]
     return []

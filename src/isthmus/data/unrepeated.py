@@ -32,7 +32,7 @@ def without_duplicates(bundle: Bundle, others: dict[str, Samples | None]) -> tup
         apart[role] = None if samples is None else _without(samples, seen)
         n_left_out += len(seen)
     if n_left_out:
-        note = f"{counted(n_left_out, 'sample')} left out, equal to another of the data (--duplicates keep: kept)"
+        note = f"{counted(n_left_out, 'duplicate sample')} left out (to keep duplicates: --duplicates keep)"
         train = replace(train, notes=(*train.notes, note))
     return Bundle(train, apart.pop("own test")), apart
 

@@ -75,7 +75,7 @@ def test_kinds_that_are_asked_for_are_taken() -> None:
     assert asked_kinds(["a=b=count", "day=time:%d=%m"]) == {"a=b": "count", "day": "time:%d=%m"}
     with pytest.raises(UsageError, match="did you mean 'category'"):
         asked_kinds(["a=categry"])
-    with pytest.raises(UsageError, match="names no kind"):
+    with pytest.raises(UsageError, match="does not name a kind"):
         asked_kinds(["product"])
 
 
