@@ -103,7 +103,7 @@ def test_fault_152_shards_of_another_shape_or_other_columns_are_named(tmp_path: 
         read(folder)
     days = tables(tmp_path / "days", "csv")
     (days / "day_7.csv").write_text("a,b,kind\n1,2,k1\n")
-    with pytest.raises(DataError, match=r"day_7\.csv has other columns"):
+    with pytest.raises(DataError, match=r"day_7\.csv does not have the columns"):
         read(days, DataConfig(label="kind"))
 
 

@@ -183,12 +183,12 @@ def test_a_model_with_medians_takes_gaps() -> None:
     ("given", "message", "fix"),
     [
         (pl.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]}), 'row 1, column "b": "x" is not a number', "put numbers"),
-        (pl.DataFrame({"a": [1.0], "b": [None], "c": [2.0]}), 'column "b": 1 missing value.* in row 1', "leave those"),
+        (pl.DataFrame({"a": [1.0], "b": [None], "c": [2.0]}), 'column "b": 1 missing value.* in row 1', "remove those"),
         (pd.DataFrame({"a": [1.0], "b": [np.inf], "c": [2.0]}), 'row 1, column "b": "inf"', "put numbers"),
-        (pd.DataFrame({"a": [1.0], "b": [2.0], "c": [3.0], "d": [4.0]}), "1 too many", "leave out of the frame"),
-        (pd.DataFrame({"a": [1.0], "c": [3.0], "bb": [4.0]}), "1 missing and 1 too many", 'rename "bb" to "b"'),
+        (pd.DataFrame({"a": [1.0], "b": [2.0], "c": [3.0], "d": [4.0]}), "1 unknown", "remove the columns"),
+        (pd.DataFrame({"a": [1.0], "c": [3.0], "bb": [4.0]}), "1 missing and 1 unknown", 'rename "bb" to "b"'),
         (pl.DataFrame({"a": [1.0], "b": [[2.0]], "c": [3.0]}), "hold no numbers", "turn these columns into numbers"),
-        (pd.Series([1.0, 2.0, 3.0], index=["a", "b", "cc"]), "1 missing and 1 too many", 'rename "cc" to "c"'),
+        (pd.Series([1.0, 2.0, 3.0], index=["a", "b", "cc"]), "1 missing and 1 unknown", 'rename "cc" to "c"'),
     ],
 )
 def test_fault_88_faults_of_a_frame_are_told_by_row_and_column(given: Any, message: str, fix: str) -> None:

@@ -48,7 +48,7 @@ def test_rows_in_any_order_are_sorted_and_go_back(tmp_path: Path) -> None:
     values = pl.read_csv(tmp_path / "a.csv")["value"].to_numpy()
     np.testing.assert_array_equal(as_given(found, found.raw)[:, 0], values)
     assert stamp_texts(found, layout) == [stamp.strftime("%Y-%m-%d %H:%M") for stamp in shuffled]
-    assert any('rows moved, to bring all into the order of "time"' in note for note in found.table.notes)
+    assert any('rows moved, to sort the table by "time"' in note for note in found.table.notes)
 
 
 def test_fault_140_missing_and_double_stamps_are_breaks_and_named(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_fault_140_missing_and_double_stamps_are_breaks_and_named(tmp_path: Path
     note = next(note for note in found.table.notes if "break" in note)
     assert "2 breaks in time" in note
     assert "3 rows missing between 2024-01-01 09:00 and 2024-01-01 13:00" in note
-    assert "2024-01-02 09:00 stands twice" in note
+    assert "2024-01-02 09:00 occurs twice" in note
 
 
 def test_fault_140_rows_without_a_time_are_told(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_local_times_of_a_clock_that_is_set_have_no_break(tmp_path: Path, minute
     found, layout = series(table(stamps, tmp_path / "local.csv"))
     assert len(found.starts) == 1
     assert (found.order == np.arange(600)).all()
-    assert any("the clock seems to be set back after 2024-10-27 02:" in note for note in found.table.notes)
+    assert any("the clock seems to have been set back after 2024-10-27 02:" in note for note in found.table.notes)
     zoned, _ = series(table(stamps, tmp_path / "zoned.csv", "%Y-%m-%dT%H:%M:%S%z"))
     assert zoned.stamps is not None
     assert found.stamps is not None
@@ -108,7 +108,7 @@ def test_groups_are_stretches_of_their_own(tmp_path: Path) -> None:
 
 def test_several_columns_of_times_are_an_error_that_names_the_finest(tmp_path: Path) -> None:
     path = table(hours(60), tmp_path / "a.csv", day=[f"{stamp:%Y-%m-%d}" for stamp in hours(60)])
-    with pytest.raises(DataError, match="2 columns of times") as error:
+    with pytest.raises(DataError, match="2 time columns") as error:
         series(path)
     assert error.value.fix == "pass --time time"
     found, layout = series(path, time="time")
@@ -123,7 +123,7 @@ def test_numbers_may_be_times_and_rows_may_have_none(tmp_path: Path) -> None:
     assert (layout.step, layout.rows.names) == (0.5, ("value",))
     found, layout = series(path)
     assert layout.time is None
-    assert any('column "t" rises from row to row' in note for note in found.table.notes)
+    assert any('column "t" increases from row to row' in note for note in found.table.notes)
 
 
 def test_fault_141_rows_further_apart_than_in_training_are_refused(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_fault_141_rows_further_apart_than_in_training_are_refused(tmp_path: Pat
     other = table([START + i * HOUR / 6 for i in range(60)], tmp_path / "b.csv")
     read = read_samples(other, DataConfig(window=4), expected=layout.table)
     with pytest.raises(
-        DataError, match="its rows are 10 minutes apart; those that the model was trained on were 1 hour apart"
+        DataError, match="its rows are 10 minutes apart, but the model was trained on rows 1 hour apart"
     ) as error:
         known_series(read, layout)
-    assert error.value.fix == "bring the table to one row every 1 hour"
+    assert error.value.fix == "resample the table to one row every 1 hour"

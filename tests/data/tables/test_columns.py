@@ -20,9 +20,9 @@ def test_label_by_option_by_name_and_none() -> None:
     assert plan(["a", "kind", "b"], label="kind")[:3] == ((0, 2), 1, False)
     assert plan(["a", "Class", "b"])[:3] == ((0, 2), 1, True)
     assert plan(["a", "b"])[:3] == ((0, 1), None, False)
-    assert "is taken as the label" in plan(["y", "a"]).notes[0]
+    assert "is used as the label" in plan(["y", "a"]).notes[0]
     assert plan(["y", "label", "a"]).label == 1
-    assert '"y" may be labels too' in plan(["y", "label", "a"]).notes[1]
+    assert 'other columns that may be labels: "y"' in plan(["y", "label", "a"]).notes[1]
     assert plan(["y"])[:2] == ((0,), None)  # a table of one column has no label
 
 
@@ -38,21 +38,21 @@ def test_dropped_columns() -> None:
 
 
 def test_fault_19_names_doubled_empty_or_blank() -> None:
-    with pytest.raises(DataError, match="not every column has a name of its own") as e:
+    with pytest.raises(DataError, match="not every column has a unique name") as e:
         plan(["a", "a", "", " ", "b"])
     assert e.value.problems == ("column_3 has no name", "column_4 has no name", '"a" is the name of columns 1, 2')
     assert e.value.code == "DATA-HEADER"
-    with pytest.raises(DataError, match="name of its own") as e:
+    with pytest.raises(DataError, match="a unique name") as e:
         plan(["", "a"])
-    assert "as pandas writes it, leave it out with --drop-column column_1" in str(e.value.fix)
+    assert "that pandas writes, leave it out with --drop-column column_1" in str(e.value.fix)
     assert plan(["column_1", "a"], drop_columns=("column_1",)).features == (1,)
 
 
 def test_fault_166_an_index_without_a_name_that_holds_times_is_not_left_out() -> None:
-    with pytest.raises(DataError, match="name of its own") as e:
+    with pytest.raises(DataError, match="a unique name") as e:
         plan_columns(["", "a"], DataConfig(), name="t", texts=[""])
     assert (
-        e.value.fix == "if it holds times, add --column column_1=time; if it only names the rows, --column column_1=id"
+        e.value.fix == "if it holds times, pass --column column_1=time; if it only names the rows, --column column_1=id"
     )
     for options in (DataConfig(kinds=("column_1=time",)), DataConfig(time="column_1"), DataConfig(label="column_1")):
         assert named(["", "a"], options) == ["column_1", "a"]
@@ -62,14 +62,16 @@ def test_fault_166_an_index_without_a_name_that_holds_times_is_not_left_out() ->
 def test_fault_24_columns_are_matched_by_name() -> None:
     assert match_columns(["b", "a", "c"], ["a", "b", "c"]) == [1, 0, 2]
     assert match_columns(["b", "kind", "a"], ["a", "b"], label="kind") == [2, 0]
-    with pytest.raises(DataError, match="other columns than the model was trained on: 1 missing and 2 too many") as e:
+    with pytest.raises(
+        DataError, match="does not have the columns that the model was trained on: 1 missing and 2 unknown"
+    ) as e:
         match_columns(["a", "heigth", "z"], ["a", "height"], name="new.csv")
-    assert e.value.problems == ('missing: "height"', 'not known to the model: "heigth"', 'not known to the model: "z"')
+    assert e.value.problems == ('missing: "height"', 'unknown to the model: "heigth"', 'unknown to the model: "z"')
     assert e.value.fix == 'rename "heigth" to "height"'
     assert (e.value.code, e.value.exit_code) == ("DATA-COLUMNS", 3)
-    with pytest.raises(DataError, match="2 too many") as e:
+    with pytest.raises(DataError, match="2 unknown") as e:
         match_columns(["a", "z", "my id"], ["a"])
-    assert e.value.fix == "leave out what is too many with --drop-column z --drop-column 'my id'"
+    assert e.value.fix == "leave out the unknown columns with --drop-column z --drop-column 'my id'"
 
 
 def test_expected_columns_decide() -> None:
@@ -107,17 +109,15 @@ def test_fault_an_unknown_label_is_answered_with_columns_of_text_first(tmp_path:
 
 
 def test_fault_a_table_without_a_column_of_the_training_is_another_one() -> None:
-    with pytest.raises(
-        DataError, match=r"new\.csv is another table: it has none of the 2 columns of the training"
-    ) as e:
+    with pytest.raises(DataError, match=r"new\.csv is a different table: it has none of the model's 2 columns") as e:
         match_columns(["x", "y"], ["a", "b"], name="new.csv")
-    assert e.value.fix == "name a table with the columns of the training"
+    assert e.value.fix == "use a table with the columns of the training data"
     assert len(e.value.problems) == 4
 
 
 def test_fault_138_all_unknown_names_are_told_with_one_command_that_answers_them() -> None:
     options = DataConfig(label="spieces", group="islnd", drop_columns=("yaer",))
-    with pytest.raises(DataError, match="t: 3 options name columns that it has not") as e:
+    with pytest.raises(DataError, match="t: 3 options name columns that do not exist") as e:
         plan_columns(["species", "island", "mass", "year"], options, name="t")
     assert e.value.problems[0] == '--label "spieces"; did you mean species?'
     assert e.value.fix == "pass --label species --group island --drop-column year"

@@ -41,7 +41,7 @@ def test_fault_16_commas_that_group_thousands_divide_no_cells(delimiter: str) ->
 
 def test_fault_16_the_reading_is_said() -> None:
     assert dialect("a;b\n1,5;2\n").notes == (
-        "t.csv: cells are read as divided by semicolons, and numbers with a decimal comma; --delimiter says otherwise.",
+        "t.csv: read with semicolons between cells and numbers with decimal commas; --delimiter sets another.",
     )
 
 
@@ -49,9 +49,9 @@ def test_options_are_obeyed() -> None:
     assert dialect("a:b\n1:2\n", delimiter=":").names == ("a", "b")
     assert dialect("a\tb\n1\t2\n", delimiter="tab").delimiter == "\t"
     assert dialect("a;b\n1,5;2\n", decimal=".").style == Style(".")
-    with pytest.raises(UsageError, match="--delimiter '::' cannot divide cells"):
+    with pytest.raises(UsageError, match="--delimiter '::' is not a delimiter"):
         dialect("a::b\n", delimiter="::")
-    with pytest.raises(UsageError, match="--thousands '5' cannot group digits"):
+    with pytest.raises(UsageError, match="--thousands '5' cannot be combined"):
         dialect("a,b\n", thousands="5")
 
 
@@ -94,7 +94,7 @@ def test_headers_with_numbers_in_them(first: str) -> None:
 
 
 def test_header_that_does_not_fit_the_rows() -> None:
-    with pytest.raises(DataError, match="names 2 columns, but the rows have 3, the first of them without a name, as R"):
+    with pytest.raises(DataError, match="names 2 columns, but the rows have 3, the first one without a name, as R"):
         dialect("a,b\nx,1,2\ny,3,4\n")
 
 

@@ -66,8 +66,8 @@ def test_options_cover_their_kind_only() -> None:
     with pytest.raises(DataError, match='"x" is not a number'):
         findings(cells, missing="drop").conclude()
     assert findings(cells, missing="drop", skip_bad_rows=True).conclude() == (
-        't.csv: 1 of 5 rows was skipped, the first: row 3, column "a": "x" is not a number.',
-        "t.csv: 1 of 5 rows was left out for missing values.",
+        't.csv: 1 of 5 rows was skipped; the first: row 3, column "a": "x" is not a number.',
+        "t.csv: 1 of 5 rows was left out because of missing values.",
     )
 
 
@@ -75,7 +75,7 @@ def test_column_of_texts_is_told_once_and_never_skipped() -> None:
     found = findings([["xa", "1"], ["xb", "2"], ["xc", "x"], ["-", "3"]], skip_bad_rows=True, missing="drop")
     with pytest.raises(DataError, match="1 column holds text") as e:
         found.conclude()
-    assert e.value.problems[0] == 'column "a": 3 of 4 rows hold no number, such as "xa" in row 2'
+    assert e.value.problems[0] == 'column "a": 3 of 4 rows have no number, for example "xa" in row 2'
     assert e.value.fix == "leave it out with --drop-column a, or name the label with --label"
 
 
@@ -100,11 +100,11 @@ def test_gaps_stay_until_the_training_part_is_known() -> None:
     matrix = np.array([[1, np.nan], [2, 6], [9, np.nan], [np.nan, 2]], np.float32)
     cells = [["1", "-"], ["2", "6"], ["9", "-"], ["-", "2"]]
     assert kept_gaps(matrix, findings(cells, missing="median"), range(2)) == (
-        "t.csv: 3 missing values in 2 columns; the medians of the training part stand in for them.",
+        "t.csv: 3 missing values in 2 columns; they are filled with the medians of the training data.",
     )
     assert np.isnan(matrix).sum() == 3
     empty, found = np.full((2, 2), np.nan), findings([["1", "-"], ["2", "-"]], missing="median")
-    with pytest.raises(DataError, match='column "a" has no values at all, so no median') as e:
+    with pytest.raises(DataError, match='column "a" is empty, so it has no median') as e:
         kept_gaps(empty, found, [0, 1])
     assert e.value.fix == "leave it out with --drop-column a"
     assert kept_gaps(empty, found, [0, 1], predicting=True)  # the model knows the medians
@@ -141,7 +141,7 @@ def applied(cells: list[list[str]], fix: str) -> tuple[str, ...]:
 def test_fault_138_one_command_answers_all_problems(cells: list[list[str]], options: str) -> None:
     with pytest.raises(DataError) as e:
         findings(cells).conclude()
-    assert e.value.fix == f"pass {options}, which together answer all of it"
+    assert e.value.fix == f"pass {options}, which solves all of these problems"
     assert isinstance(applied(cells, str(e.value.fix)), tuple)
 
 

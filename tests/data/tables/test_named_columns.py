@@ -55,7 +55,7 @@ def test_fault_102_texts_are_labels_and_gaps_are_gaps() -> None:
 def test_fault_102_columns_that_make_no_rows_are_named() -> None:
     with pytest.raises(DataError, match=r"the columns of data differ in length \(a: 30, b: 29\)"):
         read_object({"a": X["a"], "b": X["b"][:29]})
-    with pytest.raises(DataError, match=r'data holds column "a" of shape \(30, 2\)'):
+    with pytest.raises(DataError, match=r'data: column "a" has shape \(30, 2\)'):
         read_object({"a": np.zeros((30, 2))})
 
 

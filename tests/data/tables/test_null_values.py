@@ -97,7 +97,7 @@ def test_fault_149_words_that_no_cell_is_are_told(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(_text("n/k", "n/k", "n/k"))
     notes = " ".join(read_table(path, DataConfig(null_values=("n/k", "agee=-1", "age=-1"))).notes)
-    assert 'no cell stands for "agee=-1", "age=-1", named by --null-values' in notes
+    assert 'no cell matches "agee=-1", "age=-1" of --null-values' in notes
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_fault_160_new_rows_without_a_label_are_read_without_labels(tmp_path, su
         options = DataConfig(label="kind", missing="drop", drop_columns=left)
         with pytest.raises(DataError, match="0 data rows") as caught:
             read_table(tmp_path / f"a.{suffix}", options, expected=expected)
-        assert caught.value.fix == "pass --missing auto, with which rows need no label"
+        assert caught.value.fix == "pass --missing auto; rows then need no label"
 
 
 @pytest.mark.parametrize("rows", [2, 40])

@@ -160,7 +160,7 @@ def test_what_says_nothing_of_a_series_is_refused(trained: tuple[Run, Path], tmp
         score(run, f"{table}:0-9", tmp_path / "scores.csv")
     with pytest.raises(UsageError, match="independent rows held out"):
         score(run, table, tmp_path / "scores.csv", false_alarms=0.0001)
-    with pytest.raises(UsageError, match="--stride says nothing of a table"):
+    with pytest.raises(UsageError, match="--stride: only for a series"):
         isthmus.train(table, stride=2, show=False)
 
 

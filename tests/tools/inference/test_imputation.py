@@ -149,9 +149,9 @@ def test_fault_153_names_in_a_type_of_their_own_and_lists_stay_what_they_are(tra
     for name in frame.columns:
         known = frame[name].is_not_null()
         assert full[name].filter(known).to_list() == frame[name].filter(known).to_list()
-    with pytest.raises(UsageError, match='column "id" holds several values in a cell') as caught:
+    with pytest.raises(UsageError, match='column "id" has several values in one cell') as caught:
         impute(run, tmp_path / "gaps.parquet", tmp_path / "full.csv", {"drop_columns": ("id",)})
-    assert caught.value.fix == "name a .parquet file with -o"
+    assert caught.value.fix == "write a .parquet file with -o"
 
 
 def test_parquet_keeps_its_types_and_names(trained: tuple[isthmus.Run, Path], tmp_path: Path) -> None:

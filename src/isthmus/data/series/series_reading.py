@@ -19,7 +19,7 @@ from isthmus.data.tables.cell_conversion import to_raw
 from isthmus.data.tables.cells import PLAIN
 from isthmus.data.tables.kind_finding import find_schema
 from isthmus.errors import DataError, UsageError
-from isthmus.wording import listed, printable, shell_word
+from isthmus.wording import counted, listed, printable, shell_word
 
 
 class Series(NamedTuple):
@@ -37,10 +37,10 @@ def as_series(table: Samples, options: DataConfig) -> Series:
     """
     assert options.window is not None
     if options.window > MOST_WINDOW:
-        message = f"a window of {options.window:,} rows is more than {MOST_WINDOW:,}, which no network takes."
+        message = f"a window of {options.window:,} rows is too long; the maximum is {MOST_WINDOW:,}."
         raise UsageError("USAGE-WINDOW", message, fix=f"pass --window {max(1, min(1024, len(table) // 16))}")
     if table.is_image:
-        message = f"{table.name} holds images; --window is for the rows of a table."
+        message = f"{table.name} holds images, but --window is only for tables."
         raise UsageError("USAGE-WINDOW", message, fix="leave --window out")
     table = _with_schema(table, options)
     time = _time(table, options)
@@ -49,8 +49,8 @@ def as_series(table: Samples, options: DataConfig) -> Series:
     layout = SeriesLayout(options.window, 1, table.schema, time)
     if not layout.n_columns:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in table.schema.columns[:5])
-        message = f"{table.name} has no column to learn from beside its times: {kinds}."
-        raise DataError("DATA-COLUMNS", message, fix="give it a column whose values change")
+        message = f"{table.name} has no column to learn from besides its times: {kinds}."
+        raise DataError("DATA-COLUMNS", message, fix="add a column whose values change")
     ordered = in_order(table, layout)
     stride = settled_stride(options.stride, len(table), layout.window, layout.n_columns)
     layout = replace(layout, stride=stride, step=ordered.rows.step)
@@ -66,10 +66,12 @@ def known_series(table: Samples, layout: SeriesLayout) -> Series:
 
 def _about_stride(options: DataConfig, layout: SeriesLayout) -> tuple[str, ...]:
     if options.stride is None and layout.stride > 1:
-        return (f"1 in {layout.stride:,} windows is trained on, for memory (--stride: another number)",)
+        return (
+            f"only 1 in {layout.stride:,} windows is used for training, to save memory (--stride sets another number)",
+        )
     if layout.stride > layout.window:
-        n = layout.stride - layout.window
-        return (f"a stride of {layout.stride:,} leaves {n:,} rows between one window and the next out of training",)
+        n = counted(layout.stride - layout.window, "row")
+        return (f"a stride of {layout.stride:,} leaves {n} between one window and the next out of training",)
     return ()
 
 
@@ -85,7 +87,7 @@ def _with_schema(table: Samples, options: DataConfig) -> Samples:
     schema = find_schema(cells, PLAIN, asked)
     if not schema.modeled:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
-        raise DataError("DATA-COLUMNS", f"{table.name} has no column to learn from: {kinds}.", fix="give it one")
+        raise DataError("DATA-COLUMNS", f"{table.name} has no column to learn from: {kinds}.", fix="add one")
     raw = to_raw(cells.select(schema.names), schema, PLAIN).values
     return replace(table, x=raw, schema=schema, columns=schema.names)
 
@@ -101,7 +103,7 @@ def _time(table: Samples, options: DataConfig) -> str | None:
         return options.time
     times = [column.name for column in table.schema.modeled if column.kind == "time"]
     if len(times) > 1:
-        message = f"{table.name} has {len(times)} columns of times, {listed(times)}; one of them orders the rows."
+        message = f"{table.name} has {len(times)} time columns, {listed(times)}, but only one can order the rows."
         raise DataError("DATA-TIME", message, fix=f"pass --time {shell_word(_finest(table, times))}")
     return times[0] if times else None
 
@@ -122,7 +124,7 @@ def _rising(table: Samples, layout: SeriesLayout) -> tuple[str, ...]:
     """A hint where nothing orders the rows and a column of numbers rises from each to the next."""
     names = () if layout.time or table.schema is None or len(table) < 3 else table.schema.quantities
     found = [name for name in names if _rises(table, name)]
-    said = "rises from row to row; if it says when they were, pass --time"
+    said = "increases from row to row; if it is the time, pass --time"
     return tuple(f'{table.name}: column "{printable(name)}" {said} {shell_word(name)}.' for name in found[:1])
 
 
@@ -136,23 +138,24 @@ def _without_other_times(table: Samples, time: str | None, options: DataConfig) 
     columns = tuple(_skipped(c) if c.name in others else c for c in table.schema.columns)
     kept = [k for k, name in enumerate(table.schema.names) if name not in others]
     schema = Schema(columns)
-    note = f"{table.name}: {listed(others)} left out: times later than all in training (--column NAME=time keeps one)."
+    note = f"{table.name}: {listed(others)} left out, as new times are later than all in training"
+    note += " (--column NAME=time keeps one)."
     return replace(table, x=table.x[:, kept], schema=schema, columns=schema.names, notes=(*table.notes, note))
 
 
 def _skipped(column: TableColumn) -> TableColumn:
-    return TableColumn(column.name, "skip", "times besides that of the rows")
+    return TableColumn(column.name, "skip", "another time column")
 
 
 def refuse_series_options(options: DataConfig) -> None:
     """Raises: UsageError for options of a series where no window is wanted, and for one that would tear it apart."""
     if options.window is not None and options.duplicates == "drop":
-        message = "--duplicates drop would leave gaps in a series, whose rows are not samples by themselves."
+        message = "--duplicates drop would leave gaps in a series, whose rows are not separate samples."
         raise UsageError("USAGE-WINDOW", message, fix="leave --duplicates out")
     given: Sequence[str] = [f"--{name}" for name in ("stride", "time") if getattr(options, name) is not None]
     if given and options.window is None:
-        message = f"{' and '.join(given)} says nothing of a table whose rows are samples by themselves."
-        raise UsageError("USAGE-WINDOW", message, fix="say how many rows make a sample, as in --window 24")
+        message = f"{' and '.join(given)}: only for a series, but without --window each row is a sample of its own."
+        raise UsageError("USAGE-WINDOW", message, fix="set the number of rows per sample, as in --window 24")
 
 
 __all__ = ["Series", "as_series", "known_series", "refuse_series_options"]

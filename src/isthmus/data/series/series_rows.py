@@ -113,7 +113,7 @@ def _refuse_missing(table: Samples, stamps: np.ndarray, column: TableColumn) -> 
         return
     problems = [f'row {table.id_of(int(i))}, column "{printable(column.name)}": no time' for i in rows]
     message = f'{table.name}: {counted(len(rows), "row")} without a time in column "{printable(column.name)}".'
-    fix = "pass --missing drop to leave such rows out"
+    fix = "pass --missing drop to leave these rows out"
     raise DataError("DATA-TIME", message, fix=fix, problems=problems)
 
 
@@ -135,7 +135,7 @@ def _even_clock(
             shown += [f"{'forward' if forward else 'back'} after {text}" for forward, text in texts]
     if not (found := list(dict.fromkeys(shown))):
         return stamps, ()
-    said = f"the clock seems to be set {listed(found, SHOWN, quote='')}; the rows go on as if it were not"
+    said = f"the clock seems to have been set {listed(found, SHOWN, quote='')}; the times are corrected for this"
     return even, (f"{table.name}: {said}.",)
 
 
@@ -156,25 +156,25 @@ def _refuse_step(
 ) -> None:
     name = printable(column.name)
     if step is None and not predicting:
-        message = f'{table.name}: column "{name}" holds one time for all rows, which says nothing of their order.'
-        raise DataError("DATA-TIME", message, fix=f"take the rows as they stand, with --column {name}=skip")
+        message = f'{table.name}: column "{name}" has the same time in all rows, so it cannot order them.'
+        raise DataError("DATA-TIME", message, fix=f"keep the order of the table, with --column {name}=skip")
     wanted = layout.step
     if step is None or wanted is None or not predicting or len(table) <= LEAST_STEPS:
         return
     if abs(step - wanted) > OTHER_STEP * wanted:
         near, far = (_distance(each, column) for each in (step, wanted))
-        message = f"{table.name}: its rows are {near} apart; those that the model was trained on were {far} apart."
-        raise DataError("DATA-TIME", message, fix=f"bring the table to one row every {far}")
+        message = f"{table.name}: its rows are {near} apart, but the model was trained on rows {far} apart."
+        raise DataError("DATA-TIME", message, fix=f"resample the table to one row every {far}")
 
 
 def _about_order(table: Samples, order: np.ndarray, what: str) -> tuple[str, ...]:
     moved = int((order != np.arange(len(order))).sum())
-    return (f"{table.name}: {counted(moved, 'row')} moved, to bring all into the order of {what}.",) if moved else ()
+    return (f"{table.name}: {counted(moved, 'row')} moved, to sort the table by {what}.",) if moved else ()
 
 
 def _about_nothing(table: Samples, predicting: bool) -> tuple[str, ...]:
     """That nothing says when the rows were."""
-    said = f"{table.name}: no column of times; the rows are taken in the order in which they stand, without a break."
+    said = f"{table.name}: no time column; the rows are used in table order, without breaks."
     return () if predicting else (said,)
 
 
@@ -196,7 +196,7 @@ def _break(rows: SeriesRows, stamps: np.ndarray, i: int, column: TableColumn) ->
     apart = float(rows.stamps[i] - rows.stamps[i - 1])
     if apart <= SLACK * rows.step:
         twice = before == after
-        return f"{before} stands twice" if twice else f"{after} stands only {_distance(apart, column)} after {before}"
+        return f"{before} occurs twice" if twice else f"{after} is only {_distance(apart, column)} after {before}"
     n = round(apart / rows.step) - 1
     return f"{counted(n, 'row')} missing between {before} and {after}"
 

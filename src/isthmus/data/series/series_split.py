@@ -88,18 +88,19 @@ def _too_few(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> DataEr
     """The error for a series too short for its windows, with one that fits."""
     W = layout.window
     breaks = len(rows.starts) - 1
-    longest = f", the longest stretch without a break has {rows.longest:,}" if breaks else ""
-    parts = " and ".join([", ".join(roles[:-1]), roles[-1]]) if len(roles) > 1 else roles[0]
-    message = f"{rows.table.name} has {counted(len(rows), 'row')}{longest}: too few for windows of {W:,} in {parts}."
+    longest = f" (at most {rows.longest:,} without a break)" if breaks else ""
+    parts = " and ".join([", ".join(roles[:-1]), roles[-1]]) + " sets" if len(roles) > 1 else f"{roles[0]} set"
+    found = f"{counted(len(rows), 'row')}{longest}"
+    message = f"{rows.table.name} has {found}, too few for windows of {W:,} rows in the {parts}."
     fitting = next(
         (w for w in _smaller(min(W - 1, rows.longest)) if _fits(rows, replace(layout, window=w), roles)), None
     )
-    fix = "give it more rows" if fitting is None else f"pass --window {fitting}"
+    fix = "use more rows" if fitting is None else f"pass --window {fitting}"
     if (apart := _telling_apart(rows)) is not None:
-        message += " Several series seem to stand in it: times come again and again."
+        message += " It seems to hold several series, because times repeat."
         return DataError("DATA-COUNT", message, fix=f"pass --group {shell_word(apart)}")
     if breaks and layout.time is not None:
-        fix += f", or take the rows as they stand, with --column {layout.time}=skip"
+        fix += f", or ignore the times, with --column {layout.time}=skip"
     return DataError("DATA-COUNT", message, fix=fix)
 
 

@@ -12,7 +12,7 @@ from isthmus.data.tables.writing import without_apostrophes
 from isthmus.errors import DataError
 from isthmus.wording import counted, listed, printable, shell_word
 
-OTHER_TABLE = "name a table with the columns of the training"
+OTHER_TABLE = "use a table with the columns of the training data"
 LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case
 
 
@@ -91,12 +91,12 @@ def match_columns(
         return [place[column] for column in expected]
     problems = [
         *(f'missing: "{printable(c)}"' for c in missing),
-        *(f'not known to the model: "{printable(c)}"' for c in extra),
+        *(f'unknown to the model: "{printable(c)}"' for c in extra),
     ]
-    parts = [f"{len(missing):,} missing" if missing else "", f"{len(extra):,} too many" if extra else ""]
-    message = f"{name} has other columns than the model was trained on: {' and '.join(filter(None, parts))}."
+    parts = [f"{len(missing):,} missing" if missing else "", f"{len(extra):,} unknown" if extra else ""]
+    message = f"{name} does not have the columns that the model was trained on: {' and '.join(filter(None, parts))}."
     if len(missing) == len(expected):
-        message = f"{name} is another table: it has none of the {counted(len(expected), 'column')} of the training."
+        message = f"{name} is a different table: it has none of the model's {counted(len(expected), 'column')}."
         raise DataError("DATA-COLUMNS", message, fix=OTHER_TABLE, problems=problems)
     raise DataError("DATA-COLUMNS", message, fix=_matching_fix(missing, extra), problems=problems)
 
@@ -114,9 +114,9 @@ def as_asked(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 def _matching_fix(missing: list[str], extra: list[str]) -> str:
     if not missing:
-        return "leave out what is too many with " + " ".join(f"--drop-column {quoted(c)}" for c in extra)
+        return "leave out the unknown columns with " + " ".join(f"--drop-column {quoted(c)}" for c in extra)
     near = get_close_matches(missing[0], extra, n=1)
-    return f'rename "{near[0]}" to "{missing[0]}"' if near else "give the table the columns that are missing"
+    return f'rename "{near[0]}" to "{missing[0]}"' if near else "add the missing columns"
 
 
 def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str, texts: Sequence[str] = ()) -> None:
@@ -138,12 +138,12 @@ def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str, te
     first = {names[i]: i for i in reversed(kept)}
     further = [addresses[i] for i in kept if names[i].strip() and first[names[i]] != i]
     drop = " ".join(f"--drop-column {address}" for address in (*empty, *further))
-    fix = f"give every column a name of its own, or leave {'them' if len(problems) > 1 else 'it'} out with {drop}"
+    fix = f"give every column a unique name, or leave {'them' if len(problems) > 1 else 'it'} out with {drop}"
     if empty == ["column_1"] and not further:
-        fix = "if it only numbers the rows, as pandas writes it, leave it out with --drop-column column_1"
+        fix = "if it is only the row index that pandas writes, leave it out with --drop-column column_1"
         if names[0] in texts:  # the index of a data frame is often a time or a name
-            fix = "if it holds times, add --column column_1=time; if it only names the rows, --column column_1=id"
-    raise DataError("DATA-HEADER", f"{name}: not every column has a name of its own.", fix=fix, problems=problems)
+            fix = "if it holds times, pass --column column_1=time; if it only names the rows, --column column_1=id"
+    raise DataError("DATA-HEADER", f"{name}: not every column has a unique name.", fix=fix, problems=problems)
 
 
 def named(names: Sequence[str], options: DataConfig) -> list[str]:
@@ -187,7 +187,7 @@ def _group(
     _refuse_unknown([options.group], [names[i] for i in kept], "--group", name)
     if options.group == options.label or options.group in (expected or ()):
         what = "the label" if options.group == options.label else "a feature of the model"
-        message = f'{name}: column "{printable(options.group)}" is {what}, and cannot say what belongs together.'
+        message = f'{name}: column "{printable(options.group)}" is {what}, so it cannot name the groups.'
         raise DataError("DATA-COLUMNS", message, fix="name another column with --group, or leave --group out")
     return names.index(options.group)
 
@@ -195,10 +195,11 @@ def _group(
 def _notes(names: Sequence[str], kept: list[int], label: int | None, guessed: bool, name: str) -> tuple[str, ...]:
     if label is None or not guessed:
         return ()
-    notes = [f'{name}: column "{printable(names[label])}" is taken as the label, not as a feature.']
+    notes = [f'{name}: column "{printable(names[label])}" is used as the label, not as a feature.']
     more = [names[i] for i in kept if i != label and names[i].lower() in LABEL_NAMES]
     if more:
-        notes.append(f"{name}: {listed(more)} may be labels too; leave them out with --drop-column {quoted(more[0])}.")
+        drop = " ".join(f"--drop-column {quoted(column)}" for column in more)
+        notes.append(f"{name}: other columns that may be labels: {listed(more)}; to leave them out: {drop}.")
     return tuple(notes)
 
 
@@ -224,7 +225,7 @@ def _refuse_several_unknown(names: Sequence[str], options: DataConfig, name: str
         known = f"; did you mean {quoted(near[0])}?" if near else ""
         problems.append(f'{option} "{printable(column)}"{known}')
     fix = f"pass {' '.join(meant)}" if len(meant) == len(unknown) else f"the columns are {listed(names, 10)}"
-    message = f"{name}: {len(unknown):,} options name columns that it has not."
+    message = f"{name}: {len(unknown):,} options name columns that do not exist."
     raise DataError("DATA-COLUMNS", message, fix=fix, problems=problems)
 
 

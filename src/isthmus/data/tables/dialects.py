@@ -21,7 +21,7 @@ PROBED = 100  # rows that are looked at, fewer where they are long
 ENOUGH = 1 << 15  # characters
 CANDIDATES = (",", ";", "\t", "|")  # and blanks, where they divide the rows better
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " ", "blank": " "}
-SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "blanks"}
+SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "spaces"}
 MOST_CLASSES = 100  # labels beside pixels are small numbers; EMNIST has 62 classes
 OTHER_HEADER = 0.01  # of the score of a delimiter that divides the first row into other cells
 COUNTED = 8  # a first row 0, 1, 2, … of so many cells counts the columns; a shorter one may be data
@@ -124,7 +124,7 @@ def _given(option: str | None) -> str | None:
         return None
     delimiter = NAMED.get(option.lower(), option)
     if len(delimiter) != 1 or delimiter in '"\n\r' or ord(delimiter) > 127 or delimiter.isalnum():
-        message = f"--delimiter {option!r} cannot divide cells; it is one character, or one of {', '.join(NAMED)}."
+        message = f"--delimiter {option!r} is not a delimiter; use one character, or one of {', '.join(NAMED)}."
         raise UsageError("USAGE-DELIMITER", message, fix='write --delimiter ";" or --delimiter tab')
     return delimiter
 
@@ -177,7 +177,7 @@ def _checked(style: Style) -> Style:
     if style.thousands is not None and (
         len(style.thousands) != 1 or style.thousands in "0123456789+-eE" + style.decimal
     ):
-        message = f"--thousands {style.thousands!r} cannot group digits beside the decimal mark {style.decimal!r}."
+        message = f"--thousands {style.thousands!r} cannot be combined with the decimal mark {style.decimal!r}."
         raise UsageError("USAGE-THOUSANDS", message, fix='write --thousands "," or --thousands "." --decimal ","')
     return style
 
@@ -212,7 +212,7 @@ def _n_columns(rows: list[list[str]], has_header: bool, name: str) -> int:
     n_cells, often = counts.most_common(1)[0]
     if not has_header or often <= len(rows[1:]) / 2 or n_cells == len(rows[0]):
         return len(rows[0]) if has_header else n_cells
-    more = ", the first of them without a name, as R writes row names" if n_cells == len(rows[0]) + 1 else ""
+    more = ", the first one without a name, as R writes row names" if n_cells == len(rows[0]) + 1 else ""
     message = f"{name}: the header names {len(rows[0])} columns, but the rows have {n_cells}{more}."
     raise DataError(
         "DATA-HEADER", message, fix="give every column a name in the first row, or pass another --delimiter"
@@ -233,8 +233,8 @@ def _notes(delimiter: str, style: Style, options: DataConfig, name: str) -> list
     comma = style.decimal == "," and options.decimal == "auto"
     if delimiter == "," and not comma:
         return []
-    also = ", and numbers with a decimal comma" if comma else ""
-    return [f"{name}: cells are read as divided by {SAID[delimiter]}{also}; --delimiter says otherwise."]
+    also = " and numbers with decimal commas" if comma else ""
+    return [f"{name}: read with {SAID[delimiter]} between cells{also}; --delimiter sets another."]
 
 
 def _label_beside_pixels(rows: list[list[str]], n_columns: int) -> str | None:

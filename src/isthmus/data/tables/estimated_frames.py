@@ -67,7 +67,7 @@ def rows_of(X: Any, schema: Schema) -> np.ndarray:
     if frame is None:
         held = ", ".join(schema.names[:5])
         message = f"X is a {type(X).__name__}, but fit was given a data frame with columns of several kinds ({held}"
-        raise ValueError(f"{message}{'…' * (len(schema.names) > 5)}): pass a data frame with them.")
+        raise ValueError(f"{message}{'…' * (len(schema.names) > 5)}): pass a data frame with these columns.")
     with _as_value_error():
         return raw_of_frame(frame, schema)
 

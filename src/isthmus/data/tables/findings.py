@@ -109,9 +109,9 @@ class Findings:
                     *((row, self._cell(c, row, text)) for c, cells in self.bad.items() for row, text in cells),
                 ]
             )
-            notes.append(f"{self.name}: {self._share(self.n_rows_bad)} skipped, the first: {first[1]}.")
+            notes.append(f"{self.name}: {self._share(self.n_rows_bad)} skipped; the first: {first[1]}.")
         if self.n_missing and self.options.missing == "drop":
-            notes.append(f"{self.name}: {self._share(self.n_rows_missing)} left out for missing values.")
+            notes.append(f"{self.name}: {self._share(self.n_rows_missing)} left out because of missing values.")
         return tuple(notes)
 
     def text_columns(self) -> list[int]:
@@ -155,7 +155,7 @@ class Findings:
         return ", ".join(text for n, text in parts if n)
 
     def _held(self, texts: list[int]) -> str:
-        return "other numbers than counts" if self.counts_asked and self._only_fractions(()) else "text"
+        return "numbers that are not counts" if self.counts_asked and self._only_fractions(()) else "text"
 
     def _fix(self, bad: bool, missing: bool, texts: list[int]) -> str:
         """One command that answers all of it; where it is of one kind, with what would be left out."""
@@ -171,7 +171,7 @@ class Findings:
         given = [text for text in options if text]
         if len(given) == 1 or (skips and gaps and not drop and not option):
             return self._fix_of_one_kind(drop, option, len(texts), len(empty), skips=skips, gaps=gaps)
-        return f"pass {' '.join(given)}, which together answer all of it"
+        return f"pass {' '.join(given)}, which solves all of these problems"
 
     def _fix_of_one_kind(
         self, drop: str, option: str | None, n_texts: int, n_empty: int, *, skips: bool, gaps: bool
@@ -182,11 +182,12 @@ class Findings:
             names = "them" if n_texts + n_empty > 1 else "it"
             return f"leave {names} out with {drop}" + ", or name the label with --label" * bool(n_texts)
         n = self._share(self.n_rows_missing, "left out")
-        skip = f"correct the row, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"
+        correct = f"correct the {plural(self.n_rows_bad, 'row')}"
+        skip = f"{correct}, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"
         if skips:
             return f"{skip} and --missing drop ({n})" if gaps else skip
         if self._filling() == "median":
-            return "pass --missing median to fill each gap with its column's median; hardly a row is without a gap"
+            return "pass --missing median to fill each gap with its column's median; almost every row has a gap"
         return f"pass --missing drop ({n})" + self._or_median()
 
     def _filling(self) -> str:
@@ -239,7 +240,7 @@ class Findings:
         if column in self.templates:
             return f'is not a number such as "{printable(example_of(self.templates[column]))}"'
         if column in self.wholes and self.style.is_number(text.strip()):
-            return "is not a count, which is a whole number from 0 on"
+            return "is not a count (a whole number, 0 or more)"
         return reason(text, self.style).words
 
     def _text_column(self, column: int) -> str:
@@ -247,8 +248,8 @@ class Findings:
         why, kind = self._why(column, text), "time" if column in self.times else "number"
         kind = "count" if column in self.wholes else "yes or no" if column in self.truths else kind
         example = f"{_short(text)} in row {row:,}" + ("" if why == NO_NUMBER else f", which {why}")
-        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {kind}"
-        return f'column "{printable(self.columns[column])}": {rows}, such as {example}'
+        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows have no {kind}"
+        return f'column "{printable(self.columns[column])}": {rows}, for example {example}'
 
     def _missing(self, column: int) -> str:
         n, (row, text) = self.n_missing[column], self.first_missing[column]
@@ -275,13 +276,13 @@ def kept_gaps(
     gaps = np.sum([np.isnan(part).sum(0) for part in blocks(matrix)], axis=0)
     for name in (findings.columns[c] for c, n in zip(features, gaps, strict=True) if n == len(matrix)):
         if not predicting:
-            message = f'{findings.name}: column "{printable(name)}" has no values at all, so no median.'
+            message = f'{findings.name}: column "{printable(name)}" is empty, so it has no median.'
             raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {quoted(name)}")
     n, n_columns = int(gaps.sum()), int(np.count_nonzero(gaps))
     if not n:
         return ()
     what = f"{counted(n, 'missing value')} in {counted(n_columns, 'column')}"
-    return (f"{findings.name}: {what}; the medians of the training part stand in for them.",)
+    return (f"{findings.name}: {what}; they are filled with the medians of the training data.",)
 
 
 def _short(text: str) -> str:

@@ -23,7 +23,7 @@ from isthmus.wording import listed, printable
 BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies stay small beside the result
 ADVICE = {
     "time": "turn it into a number first, for example seconds",
-    "nested": "spread its values over columns of their own",
+    "nested": "put each of its values into its own column",
     "other": "turn it into numbers first",
 }
 
@@ -287,4 +287,6 @@ def _refuse_cut(path: Path) -> None:
         end = file.read(4)
     if end != PARQUET:
         message = f"{printable(path.name)} ends after {n_bytes:,} bytes ({size_of(n_bytes)}) without a Parquet footer"
-        raise DataError("DATA-DAMAGED", f"{message}; upload incomplete?", fix="download or copy the file again")
+        raise DataError(
+            "DATA-DAMAGED", f"{message}; the file may be incomplete.", fix="download or copy the file again"
+        )

@@ -20,9 +20,9 @@ from isthmus.errors import DataError, UsageError
 
 NAME = "the table"
 FIXES = {
-    "DATA-COLUMNS": "leave out of the frame what the model does not know",
-    "DATA-MISSING": "leave those rows out, or train the model again: it then keeps the medians that fill gaps",
-    "DATA-ROW": "put numbers into these cells, or leave those rows out",
+    "DATA-COLUMNS": "remove the columns that the model does not know",
+    "DATA-MISSING": "remove those rows, or train the model again; it then saves the medians that fill gaps",
+    "DATA-ROW": "put numbers into these cells, or remove those rows",
     "DATA-TYPE": "turn these columns into numbers",
 }
 

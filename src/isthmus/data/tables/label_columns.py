@@ -26,7 +26,7 @@ def encoded_labels(
     if findings.n_missing[plan.label] and findings.options.missing != "drop":
         if predicting:
             return None, (), (f"{what} has gaps, so the labels are left out.",)
-        raise DataError("DATA-LABEL", f"{what} has gaps, and a label has no median.", fix="pass --missing drop")
+        raise DataError("DATA-LABEL", f"{what} has gaps, and a median cannot fill a label.", fix="pass --missing drop")
     text = labels.str.strip_chars()
     numbers = text.cast(pl.Float64, strict=False)
     column = numbers if not numbers.null_count() and numbers.is_finite().all() else text
@@ -35,7 +35,7 @@ def encoded_labels(
     if why and predicting:
         return None, (), (f"{what} is left out: {why}.",)
     if why and plan.guessed:
-        raise NoClasses(f"{what} is not taken as the label, since {why}; it stays a feature.")
+        raise NoClasses(f"{what} is not used as the label, because {why}; it stays a feature.")
     refuse_quantity(classes, len(column), what)
     codes = column.rank("dense").to_numpy().astype(np.int64) - 1  # ranks follow the sorted classes
     return codes, tuple(map(class_name, classes)), ()
@@ -46,10 +46,10 @@ def refuse_few(n: int, findings: Findings, plan: Plan, *, predicting: bool) -> N
     least = 1 if predicting else 2
     if n >= least:
         return
-    fix = "give it more rows" if findings.n_rows == n else "leave out fewer rows"
+    fix = "use more rows" if findings.n_rows == n else "leave out fewer rows"
     unlabeled = 0 if plan.label is None else findings.n_missing[plan.label]
     if predicting and 0 < unlabeled == findings.n_rows:
-        fix = "pass --missing auto, with which rows need no label"
+        fix = "pass --missing auto; rows then need no label"
     raise DataError("DATA-EMPTY", f"{findings.name}: {counted(n, 'data row')}; at least {least} needed.", fix=fix)
 
 
@@ -59,5 +59,5 @@ def grouped_rows(groups: pl.Series | None, plan: Plan, findings: Findings) -> np
         return None
     if findings.n_missing[plan.group] and findings.options.missing != "drop":
         what = f'{findings.name}: column "{printable(findings.columns[plan.group])}"'
-        raise DataError("DATA-GROUP", f"{what} has gaps, and a group has no median.", fix="pass --missing drop")
+        raise DataError("DATA-GROUP", f"{what} has gaps, and a median cannot fill a group.", fix="pass --missing drop")
     return groups.str.strip_chars().rank("dense").to_numpy().astype(np.int64) - 1

@@ -32,13 +32,13 @@ def from_columns(given: Any, name: str = "the table") -> pl.DataFrame | None:
         return None
     wrong = [key for key, array in arrays.items() if array.ndim != 1]
     if wrong:
-        message = f'{name} holds column "{printable(wrong[0])}" of shape {arrays[wrong[0]].shape}'
-        raise DataError("DATA-SHAPE", f"{message}; needed: one value per row.", fix="give each column N values")
+        message = f'{name}: column "{printable(wrong[0])}" has shape {arrays[wrong[0]].shape}'
+        raise DataError("DATA-SHAPE", f"{message}, not one value per row.", fix="give each column N values")
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         shown = listed([f"{printable(key)}: {n:,}" for key, n in lengths.items()], quote="")
         raise DataError(
-            "DATA-COUNT", f"the columns of {name} differ in length ({shown}).", fix="make them equally long"
+            "DATA-COUNT", f"the columns of {name} differ in length ({shown}).", fix="make them the same length"
         )
     return pl.DataFrame([_series(key, array) for key, array in arrays.items()])
 

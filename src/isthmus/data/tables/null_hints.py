@@ -15,7 +15,7 @@ MOST_WORDS = 3  # that together stand for no value: of more, each may well be a 
 def about_words(others: pl.Series, style: Style) -> str:
     """What to type where the cells beside the numbers of a column are few words, to follow a sentence; else ""."""
     option = words_option(others.to_list(), style) if others.n_unique() <= MOST_WORDS else None
-    return "" if option is None else f"; if the others stand for no value, {option}"
+    return "" if option is None else f"; if the others mean missing, pass {option}"
 
 
 def words_option(cells: Sequence[str], style: Style) -> str | None:

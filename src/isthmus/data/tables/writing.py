@@ -52,8 +52,8 @@ def _refuse_nested(frame: pl.DataFrame, suffix: str) -> None:
     """Raises: UsageError for columns of lists, which text files cannot hold."""
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     if nested:
-        message = f"column {listed(nested)} holds several values in a cell, which {suffix} files cannot."
-        raise UsageError("USAGE-OUT", message, fix="name a .parquet file with -o")
+        message = f"column {listed(nested)} has several values in one cell, which {suffix} files cannot hold."
+        raise UsageError("USAGE-OUT", message, fix="write a .parquet file with -o")
 
 
 def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> 
     if not counts:
         return ()
     begin = "begins" if n + n_names == 1 else "begin"
-    runs = "so that no spreadsheet runs them"
+    runs = "so that no spreadsheet runs them as formulas"
     return (f"{' and '.join(counts)} {begin} with = + - or @ and got an apostrophe in front, {runs}",)
 
 
