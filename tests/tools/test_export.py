@@ -87,8 +87,8 @@ def test_a_table_without_its_data_by_command(wine: Run, tmp_path: Path, capfd: A
     found = json.loads(told)
     assert [file["part"] for file in found["files"]] == ["whole", "encoder", "decoder"]
     assert all(0 <= file["difference"] <= file["tolerance"] for file in found["files"])
-    assert "compared on random values, as the run's data is not there" in aside
-    assert f"note: the folder {out.parent} was not there and is made" in aside
+    assert "compared on random values, because the run's data is not available" in aside
+    assert f"note: the folder {out.parent} did not exist and was created" in aside
     x = tiny.table(9, seed=1) * 5 + 20
     assert_allclose(answer(out, x), wine.model.reconstruct(x), rtol=1e-4)
     columns = {p.key: p.value for p in onnx.load(out).metadata_props}["columns"]
@@ -109,7 +109,7 @@ def test_a_module_with_only_forward_has_one_file(tmp_path: Path) -> None:
     run = isthmus.fit(module, tiny.table(60), out=tmp_path / "run", **settings)
     found = export(run, tmp_path / "m.onnx")
     assert [file.part for file in found.files] == ["whole"]
-    assert found.said[-1] == "the network has no code, so there is no encoder and no decoder."
+    assert found.said[-1] == "the network has no code, so no encoder or decoder is exported."
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["m.onnx"]
 
 
@@ -133,7 +133,7 @@ def test_a_file_that_does_not_do_the_same_is_not_written(
     """The decoder's graph gets one weight wrong."""
     honest = graphs.Whole.forward
     monkeypatch.setattr(graphs.Whole, "forward", lambda self, x: 255 - honest(self, x))
-    with pytest.raises(ModelFileError, match=r"the whole as ONNX does not do what the model does: it differs by up to"):
+    with pytest.raises(ModelFileError, match=r"the whole as ONNX gives different results than the model: it differs"):
         export(Run(copy), tmp_path / "m.onnx")
     assert list(tmp_path.glob("*.onnx")) == []
 
@@ -154,7 +154,7 @@ def test_tolerances() -> None:
         difference(gray + np.uint8(2), gray)
     with pytest.raises(ModelFileError, match="by up to nan in 1 of 100"):
         difference(np.where(np.arange(200).reshape(100, 2) == 3, np.float32("nan"), ones), ones)
-    with pytest.raises(ModelFileError, match=r"it gives float32 \(batch, 1\), the model float32 \(batch, 2\)"):
+    with pytest.raises(ModelFileError, match=r"it returns float32 \(batch, 1\), the model float32 \(batch, 2\)"):
         difference(ones[:, :1], ones)
 
 
@@ -190,9 +190,9 @@ def test_cells_on_a_border_may_differ_and_no_others(tmp_path: Path) -> None:
         assert_array_equal(kept, expected if n == 1 else found)
     found = expected.copy()
     found[:5, 0] += 1
-    with pytest.raises(ModelFileError, match="5 of 120 cells are others"):
+    with pytest.raises(ModelFileError, match="5 of 120 cells differ"):
         without_border_cells("whole", tmp_path / "m.onnx", expected, found)
-    with pytest.raises(ModelFileError, match="it gives float64"):
+    with pytest.raises(ModelFileError, match="it returns float64"):
         without_border_cells("whole", tmp_path / "m.onnx", expected, expected[:, :2])
 
 

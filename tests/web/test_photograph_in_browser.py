@@ -55,7 +55,7 @@ def test_it_is_compared_blended_and_kept(address: str, photograph: Path, size: s
         page = seen.page
         page.set_input_files("#photo-file", photograph)
         page.wait_for_selector("#photo-result:not([hidden])")
-        assert "taken out" in page.inner_text("#photo-said")
+        assert "removed" in page.inner_text("#photo-said")
         drawn = "getComputedStyle(document.querySelector('#photo-after'))"
         page.fill("#photo-divider", "20")
         assert page.evaluate(f"{drawn}.clipPath") == "inset(0px 0px 0px 20%)"

@@ -56,7 +56,7 @@ def test_it_is_cleaned_told_of_and_kept_in_its_own_format(asked: Any, served: Se
     found = sent(asked, packed(pixels, dpi=(300, 300))).json()
     assert (found["height"], found["width"], found["frames"]) == (70, 90, 1)
     assert not found["better_left_alone"]
-    assert "taken out" in found["said"][0]
+    assert "removed" in found["said"][0]
     assert opened(base64.b64decode(found["before"].partition(",")[2])).size == (90, 70)
     expected = served.model.denoise(pixels)
     for strength, wanted in ((1, expected), (0, pixels), (0.5, np.round((pixels + expected.astype(float)) / 2))):
@@ -77,7 +77,7 @@ def test_formats_stay(asked: Any, kind: str) -> None:
 def test_black_and_white_alone_is_better_left_alone_as_with_the_command(asked: Any) -> None:
     found = sent(asked, packed(RNG.random((40, 50)) < 0.5)).json()
     assert found["better_left_alone"]
-    assert found["said"] == ["black and white alone, without grays: the denoised picture has grays"]
+    assert found["said"] == ["only black and white: the denoised picture has grays"]
 
 
 def test_a_clean_one_is_better_left_alone_and_said_so(asked: Any) -> None:

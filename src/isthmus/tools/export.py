@@ -1,4 +1,4 @@
-"""A trained run as ONNX files, each compared with the model through onnxruntime before it is kept."""
+"""Exports a trained run as ONNX files. Each is run with onnxruntime and compared with the model before it is saved."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from isthmus.system import files
 from isthmus.system.progress import tell
 from isthmus.version import __version__
 
-COMPARED = 256  # samples: enough that every unit of the network has something to do, and less than a second
-# Some hundred float32 roundings (1.2e-7 each) in another order, relative to the largest value.
+COMPARED = 256  # samples: enough to use every unit of the network, in less than a second
+# A few hundred float32 roundings (1.2e-7 each) in another order, relative to the largest value.
 TOLERANCE = 1e-4
-ONE_LEVEL = 1.0  # of whole numbers: both sides may stand a rounding apart from the middle between two
-ON_A_BORDER = 0.01  # of quantized codes one in a hundred may stand so close to a border that it falls to the other side
+ONE_LEVEL = 1.0  # for whole numbers: a value close to the middle between two may be rounded either way
+ON_A_BORDER = 0.01  # share of quantized codes that may be so close to a border that they are rounded differently
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One file, and the largest difference between what it gives and what the model gives, over `n` samples.
+    """One file, and the largest difference between its output and the model's, over `n` samples.
 
-    `n_apart` samples differ by more than the tolerance, which only quantized codes may.
+    `n_apart` samples differ by more than the tolerance; this is allowed only for quantized codes.
     """
 
     part: str
@@ -59,12 +59,12 @@ class Export:
 
 
 def export(run: RunFolder, out: str | Path) -> Export:
-    """Writes `out` (raw samples through the code and back) and, beside it, NAME-encoder.onnx and NAME-decoder.onnx.
+    """Writes `out` (encoder and decoder together) and, next to it, NAME-encoder.onnx and NAME-decoder.onnx.
 
-    Every file is compared with the model on test samples of the run, or on random ones where its data is gone. What
-    differs by more than rounding is not written.
+    Every file is compared with the model on test samples of the run, or on random ones if its data is gone. A file with
+    differences beyond rounding is not written.
 
-    Raises: UsageError for another suffix or without the extra; ModelFileError for a file that does not do the same.
+    Raises: UsageError for another suffix or without the extra; ModelFileError for a file with different results.
     """
     target = Path(out)
     if target.suffix != ".onnx":
@@ -75,7 +75,7 @@ def export(run: RunFolder, out: str | Path) -> Export:
     about = _about(run)
     whole = _made("whole", Whole(model), target, raw, model.reconstruct, about)
     if not model.has_code:
-        return _written([whole], (*said, "the network has no code, so there is no encoder and no decoder."))
+        return _written([whole], (*said, "the network has no code, so no encoder or decoder is exported."))
     model = coded(model)
     beside = [target.with_name(f"{target.stem}-{part}.onnx") for part in ("encoder", "decoder")]
     encoder = _made("encoder", Encoder(model), beside[0], raw, model.encode, about)
@@ -85,7 +85,7 @@ def export(run: RunFolder, out: str | Path) -> Export:
 
 def _written(made: list[tuple[Exported, bytes]], said: tuple[str, ...]) -> Export:
     folder = made[0][0].path.parent
-    said = said if folder.is_dir() else (*said, f"the folder {folder} was not there and is made")
+    said = said if folder.is_dir() else (*said, f"the folder {folder} did not exist and was created")
     for exported, content in made:
         files.write_atomic(exported.path, lambda part, content=content: part.write_bytes(content))
     return Export(tuple(exported for exported, _ in made), said)
@@ -99,7 +99,7 @@ def _made(
     function: Callable[[np.ndarray], np.ndarray],
     about: dict[str, str],
 ) -> tuple[Exported, bytes]:
-    """The file's content, once it has been compared with `function` of the model on `given`."""
+    """The file's content, after comparison with `function` of the model on `given`."""
     tell(f"writing the {part} as ONNX and comparing it with the model")
     content = onnx_bytes(graph, torch.from_numpy(given[:2].copy()), about | {"part": part})
     expected, found = function(given), _answers(content, given)
@@ -111,7 +111,7 @@ def _made(
 
 
 def _answers(content: bytes, given: np.ndarray) -> np.ndarray:
-    """What onnxruntime makes of the first sample alone, and of all others at once: batches of two sizes."""
+    """The output of onnxruntime for the first sample alone and for all others at once: two batch sizes."""
     import onnxruntime
 
     session: Any = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -120,31 +120,31 @@ def _answers(content: bytes, given: np.ndarray) -> np.ndarray:
 
 
 def without_border_cells(part: str, path: Path, expected: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """`found` with the cells of `expected` where these stand on the border between two values: one in a hundred may, or
-    a single one. Of raw rows (N, K) whose columns are of several kinds: numbers rounded to their digits, places of
-    names, seconds; each column is held to its own largest value.
+    """`found`, with cells that were rounded differently replaced by those of `expected`: at most one in a hundred, or a
+    single one. For raw rows (N, K) whose columns are of several kinds: numbers rounded to their digits, indices of
+    names, seconds. The tolerance of each column is relative to its own largest value.
 
-    Raises: ModelFileError for another shape, or more cells that differ.
+    Raises: ModelFileError for another shape, or if more cells differ.
     """
     if found.shape != expected.shape:
-        raise _unequal(part, path, f"it gives {_form(found)}, the model {_form(expected)}")
+        raise _unequal(part, path, f"it returns {_form(found)}, the model {_form(expected)}")
     wide = np.abs(expected.astype(np.float64))
     apart = ~(np.abs(found.astype(np.float64) - expected) <= TOLERANCE * np.maximum(1.0, wide.max(0, initial=0.0)))
     apart &= ~(np.isnan(found) & np.isnan(expected))
     if apart.sum() > max(1.0, ON_A_BORDER * apart.size):
-        raise _unequal(part, path, f"{int(apart.sum()):,} of {apart.size:,} cells are others")
+        raise _unequal(part, path, f"{int(apart.sum()):,} of {apart.size:,} cells differ")
     return np.where(apart, expected, found)
 
 
 def compared(
     part: str, path: Path, given: np.ndarray, expected: np.ndarray, found: np.ndarray, *, quantized: bool
 ) -> Exported:
-    """How far the answers of a file are from those of the model.
+    """How much the output of a file differs from the model's.
 
     Raises: ModelFileError for another shape or type, or a difference above the tolerance.
     """
     if found.shape != expected.shape or found.dtype != expected.dtype:
-        what = f"it gives {_form(found)}, the model {_form(expected)}"
+        what = f"it returns {_form(found)}, the model {_form(expected)}"
         raise _unequal(part, path, what)
     off = np.abs(found.astype(np.float64) - expected.astype(np.float64)).reshape(len(found), -1).max(1)
     whole_numbers = expected.dtype.kind != "f"
@@ -157,8 +157,8 @@ def compared(
 
 
 def _unequal(part: str, path: Path, what: str) -> ModelFileError:
-    message = f"the {part} as ONNX does not do what the model does: {what}. {path} was not written."
-    return ModelFileError("MODEL-ONNX", message, fix="report it, with the versions that `isthmus doctor` prints")
+    message = f"the {part} as ONNX gives different results than the model: {what}. {path} was not written."
+    return ModelFileError("MODEL-ONNX", message, fix="report this bug with the versions that `isthmus doctor` prints")
 
 
 def _form(values: np.ndarray) -> str:
@@ -166,11 +166,11 @@ def _form(values: np.ndarray) -> str:
 
 
 def _samples(run: RunFolder, preprocess: Preprocess) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Raw samples to compare on, and what is to be said about them."""
+    """Raw samples for the comparison, and notes about them."""
     try:
         x = run.prepared.splits.test.x
     except IsthmusError as error:
-        said = f"compared on random values, as the run's data is not there: {error.message}"
+        said = f"compared on random values, because the run's data is not available: {error.message}"
         return _random(preprocess), (said,)
     stride = -(-len(x) // COMPARED)  # evenly, as data is often sorted
     x = np.array(x[::stride])
@@ -178,7 +178,7 @@ def _samples(run: RunFolder, preprocess: Preprocess) -> tuple[np.ndarray, tuple[
 
 
 def _random(preprocess: Preprocess) -> np.ndarray:
-    """Values in the range of the training data: every byte, every float in [0, 1], or columns about their means."""
+    """Values in the range of the training data: any byte, any float in [0, 1], or columns around their means."""
     generator, shape = generator_for(0, "export"), (COMPARED, *preprocess.shape)
     kind = np.dtype(preprocess.dtype)
     if kind.kind == "u":
@@ -189,7 +189,7 @@ def _random(preprocess: Preprocess) -> np.ndarray:
 
 
 def _about(run: RunFolder) -> dict[str, str]:
-    """What somebody who finds the file must know: written into it as metadata."""
+    """Metadata for the file: what someone who finds it needs to know."""
     preprocess = run.model.preprocess
     about: dict[str, Any] = {"isthmus": __version__, "recipe": run.config.recipe, "z_size": run.model.z_size}
     about |= {"shape": preprocess.shape, "columns": preprocess.columns, "noise": run.model.config.noise}

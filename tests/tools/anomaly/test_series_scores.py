@@ -141,7 +141,7 @@ def test_short_stretches_have_scores_too(trained: tuple[Run, Path], tmp_path: Pa
     found = score(run, tmp_path / "five.csv", tmp_path / "scores.csv", false_alarms=0.1)
     assert np.isfinite(pl.read_csv(tmp_path / "scores.csv")["score"].to_numpy()).all()
     assert any(f"5 rows in stretches of fewer than {WINDOW}" in sentence for sentence in found.said)
-    with pytest.raises(DataError, match=f"no {WINDOW} rows on end"):
+    with pytest.raises(DataError, match=f"no {WINDOW} consecutive rows"):
         encode(run, tmp_path / "five.csv", tmp_path / "codes.csv")
 
 
@@ -156,7 +156,7 @@ def test_codes_are_those_of_windows(trained: tuple[Run, Path], tmp_path: Path) -
 
 def test_what_says_nothing_of_a_series_is_refused(trained: tuple[Run, Path], tmp_path: Path) -> None:
     run, table = trained
-    with pytest.raises(UsageError, match="rows of a series, which are told by the rows beside them"):
+    with pytest.raises(UsageError, match="rows of a series, but each row needs"):
         score(run, f"{table}:0-9", tmp_path / "scores.csv")
     with pytest.raises(UsageError, match="independent rows held out"):
         score(run, table, tmp_path / "scores.csv", false_alarms=0.0001)

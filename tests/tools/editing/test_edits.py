@@ -64,7 +64,7 @@ def test_a_column_that_the_code_cannot_hold_falls_short_and_that_is_said(tmp_pat
     after, before = pl.read_csv(tmp_path / "e.csv")["d"], run.model.reconstruct(table.astype(np.float32))[:, 3]
     assert moved["reached"] == pytest.approx(after.to_numpy().mean() - before.mean(), abs=1e-3)
     assert moved["asked"] == pytest.approx(2 * run.prepared.splits.train.x[:, 3].std(), rel=1e-4)
-    assert ("too little of it" in made.said[-1]) == (moved["reached"] < moved["asked"] / 2)
+    assert ("too little information" in made.said[-1]) == (moved["reached"] < moved["asked"] / 2)
     assert edits._reached({"name": "d", "asked": 28.6, "reached": 7.05}).startswith(
         "d: wanted +28.6, reached +7.05 on average; the code holds too little"
     )
@@ -104,10 +104,10 @@ def test_files_and_a_strip(digit_run: Run, tmp_path: Path) -> None:
 
 def test_labels_that_no_longer_hold_are_not_written(digit_run: Run, tmp_path: Path) -> None:
     turned = edits.edit(digit_run, "mnist-2k:label=1", tmp_path / "sevens.csv", edits.edit_of(digit_run, ["7"], ["1"]))
-    assert turned.said[-1] == 'the column "label" is left out: the labels of the source no longer hold'
+    assert turned.said[-1] == 'the column "label" is left out: the original labels no longer apply'
     assert "label" not in pl.read_csv(tmp_path / "sevens.csv").columns
     leaning = edits.edit(digit_run, "mnist-2k:label=1", tmp_path / "leaning.csv", edits.edit_of(digit_run, ["slant"]))
-    assert leaning.said[-1] == 'the column "label" holds the labels of the source'
+    assert leaning.said[-1] == 'the column "label" holds the original labels'
     assert pl.read_csv(tmp_path / "leaning.csv")["label"].unique().to_list() == [1]
     for name in ("sevens", "leaning"):  # a table that the run itself can take
         assert len(pick(digit_run, str(tmp_path / f"{name}.csv"))) == 200
@@ -131,10 +131,10 @@ def test_pairs_are_judged_on_test_images_by_a_classifier(digit_run: Run) -> None
 
 
 def test_nothing_named_no_picture_and_the_input_itself_are_refused(digit_run: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nothing is to be added or removed"):
+    with pytest.raises(UsageError, match="no feature to add or remove"):
         edits.edit_of(digit_run)
     edit = edits.edit_of(digit_run, ["7"])
-    with pytest.raises(UsageError, match="cannot be drawn"):
+    with pytest.raises(UsageError, match="is not a .png file"):
         edits.edit(digit_run, "mnist-2k:3", tmp_path / "o.png", edit, strip=tmp_path / "strip.csv")
     digit = tmp_path / "digit.png"
     edits.edit(digit_run, "mnist-2k:3", digit, edit)

@@ -37,7 +37,7 @@ def test_a_class_is_learned_with_its_evidence(digit_run: Run) -> None:
     assert feature.evidence["n_held_out"] == np.isin(labels, [0, 1]).sum()
     assert feature.evidence["auroc"] > 0.95
     assert 0 <= feature.evidence["success"] <= 1
-    assert "are taken for the target" in feature_learning.words(feature)
+    assert "are classified as the target" in feature_learning.words(feature)
     assert feature_learning.about(feature)["name"] == "round"
 
 
@@ -62,11 +62,11 @@ def test_a_column_of_a_table_is_added(rows: Run) -> None:
 
 
 def test_one_source_and_only_one(digit_run: Run, rows: Run) -> None:
-    with pytest.raises(UsageError, match="and 2 are named"):
+    with pytest.raises(UsageError, match="2 are given"):
         feature_learning.learn(digit_run, "x", {"class": "0", "measure": "slant"})
-    with pytest.raises(UsageError, match="and 0 are named"):
+    with pytest.raises(UsageError, match="0 are given"):
         feature_learning.learn(digit_run, "x", {})
-    with pytest.raises(UsageError, match="belong together"):
+    with pytest.raises(UsageError, match="must be given together"):
         feature_learning.learn(digit_run, "x", {"with": "mnist-2k:1"})
     with pytest.raises(UsageError, match="name the same samples, mnist-2k:1"):
         feature_learning.learn(digit_run, "x", {"with": "mnist-2k:1", "without": "mnist-2k:1"})
@@ -95,7 +95,7 @@ def test_the_matrix_of_edits_and_its_success(digit_run: Run, tmp_path: Path) -> 
 
 
 def test_tables_have_no_matrix(rows: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"matrix.png is drawn for runs on images only.* rows of a table") as error:
+    with pytest.raises(UsageError, match=r"matrix.png can be drawn only for runs on images; .* on a table") as error:
         feature_learning.matrix(rows, tmp_path / "matrix.png")
     assert "isthmus edit RUN TABLE --remove A --add B" in str(error.value.fix)
 
@@ -109,14 +109,14 @@ def test_directions_of_a_table_are_a_table_of_what_each_column_gains(rows: Run, 
     for k, feature in enumerate(found):
         gained = rows.model.decode((z + feature.shift).astype(np.float32)) - rows.model.decode(z.astype(np.float32))
         np.testing.assert_allclose(table.select(list("abcd")).row(k), gained[0], rtol=1e-3, atol=1e-3)
-    with pytest.raises(UsageError, match="on images only") as error:
+    with pytest.raises(UsageError, match="only for runs on images") as error:
         feature_learning.discover(rows, 3, tmp_path / "d.png")
-    assert error.value.fix == "name a table for them: -o directions.csv"
+    assert error.value.fix == "write a table instead: -o directions.csv"
     assert str(feature_learning.usual_out(rows)) == "directions.csv"
 
 
 def test_directions_of_images_are_no_table(digit_run: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"pictures are \.png files"):
+    with pytest.raises(UsageError, match=r"is not a \.png file"):
         feature_learning.discover(digit_run, 3, tmp_path / "d.csv")
     assert str(feature_learning.usual_out(digit_run)) == "directions.png"
 
@@ -126,7 +126,7 @@ def test_one_class_alone_is_not_offered(tmp_path: Path) -> None:
     run = isthmus.train(tmp_path / "t.csv", label="kind", out=tmp_path / "run", **tiny.FAST)
     assert run.latent.classes == ("oak",)
     assert [row["name"] for row in feature_learning.list_features(run)] == list("abcdef")
-    with pytest.raises(UsageError, match="all samples of this run are of the class oak"):
+    with pytest.raises(UsageError, match="all samples of this run are in class oak"):
         edits.edit_of(run, ["oak"])
 
 
@@ -154,7 +154,7 @@ def test_fault_87_features_of_a_run_that_was_trained_on_are_left_out_of_the_list
     assert [line.split()[0] for line in listed] == list("abcdef")
     assert "left out: more a, learned before" in said
     assert "more a" not in Run(opened.path).features()
-    with pytest.raises(ModelFileError, match="'more a' was learned with other weights than") as caught:
+    with pytest.raises(ModelFileError, match="'more a' was learned with different weights than") as caught:
         Run(opened.path).edit(tiny.table(3), add="more a")
     assert "isthmus feature learn" in str(caught.value.fix)
     with pytest.raises(FolderInUseError, match="was trained further while latent/features/more b was being made"):

@@ -79,9 +79,9 @@ def test_what_is_kept_keeps_its_measure_by_the_least_change() -> None:
 def test_nothing_left_and_no_measure_are_errors() -> None:
     a, b = group("a", 0), group("b", 1)
     feature = discriminant(a, b)
-    with pytest.raises(UsageError, match="nothing of the feature 'b' is left when b stays"):
+    with pytest.raises(UsageError, match="nothing of the feature 'b' is left if b must not change"):
         means(a, b).keeping([Feature("b", "x", "x", "x", a.mean, a.mean, readout=feature.readout)], _rank_one(a, b))
-    with pytest.raises(UsageError, match="'blank' has no linear measure"):
+    with pytest.raises(UsageError, match="'blank' cannot be kept: it has no linear measure"):
         feature.keeping([Feature("blank", "x", "x", "x", a.mean, a.mean)], a.covariance)
 
 
@@ -101,9 +101,9 @@ def test_a_feature_survives_being_kept(method: str) -> None:
 
 def test_a_feature_of_another_code_and_too_few_samples_are_refused() -> None:
     part = means(group("a", 0), group("b", 1)).as_part()
-    with pytest.raises(ModelFileError, match=r"shift has the shape \(4,\) instead of \(3,\)"):
+    with pytest.raises(ModelFileError, match=r"shift has shape \(4,\) instead of \(3,\)"):
         Feature.from_part(part, 3)
     with pytest.raises(ModelFileError, match="shift"):
         Feature.from_part(Artifact(part.about, {"origin": np.zeros(Z)}), Z)
-    with pytest.raises(DataError, match="learned from two samples or more, and of seven there is 1 sample"):
+    with pytest.raises(DataError, match="seven has 1 sample; a feature needs at least two"):
         Group.of("seven", np.zeros((1, Z)))

@@ -210,7 +210,7 @@ def test_fault_148_a_denoiser_of_pieces_puts_them_together(tmp_path: Path) -> No
     with Image.open(out) as image:
         assert image.size == (33, 40)
     assert both.is_file()
-    with pytest.raises(UsageError, match="--strength is for image files"):
+    with pytest.raises(UsageError, match="--strength works only on image files"):
         apply.denoise(run, tmp_path / "1.jpg", tmp_path.parent / "out.npy", strength=0.5)
 
 

@@ -52,14 +52,14 @@ def test_gaps_are_filled_and_all_other_cells_stay(trained: tuple[isthmus.Run, Pa
         plain = after[name].str.strip_prefix("'")  # in front of =milk, for a spreadsheet
         assert plain.filter(there).to_list() == before[name].filter(there).to_list()
     assert set(after["drink"].unique()) == {"tea", "'=milk", "rum"}
-    assert any('27 cells of column "price" filled: off by' in sentence for sentence in found.said)
+    assert any('27 cells of column "price" filled: RMS error' in sentence for sentence in found.said)
 
 
 def test_fault_153_empty_cells_of_columns_that_are_left_out_are_told(trained, tmp_path: Path) -> None:
     run, table = trained
     text = table.read_text().replace("R0003,", ",").replace("R0007,", ",")
     (tmp_path / "some.csv").write_text(text)
-    told = 'not filled: 2 empty cells in columns left out by the model, "id"'
+    told = 'not filled: 2 empty cells in columns that the model does not use, "id"'
     assert told in impute(run, tmp_path / "some.csv", tmp_path / "full.csv").said
     assert not any("not filled" in sentence for sentence in impute(run, table, tmp_path / "full.csv").said)
 
@@ -132,7 +132,7 @@ def test_frames_are_filled_and_keep_their_types(trained: tuple[isthmus.Run, Path
     again = run.impute(pandas)
     assert again["drink"].tolist() == full["drink"].to_list()
     assert again.index.tolist() == pandas.index.tolist()
-    with pytest.raises(UsageError, match="has one answer for each gap"):
+    with pytest.raises(UsageError, match="has only one answer for each gap"):
         run.impute(frame, draws=3)
 
 

@@ -37,8 +37,8 @@ def test_gray_images_are_given_to_a_color_model_in_three_like_channels() -> None
     [
         (images(3), images(1), "6x6 with 3 channels; .* 6x6 with 1 channel", "pass --gray"),
         (images(1, 8), images(1), r"images of 8x8; .* trained on 6x6\.", "pass --resize 6x6"),
-        (Samples(tiny.table(5), "given"), images(1), "holds rows of a table, but .* on images", "of the kind"),
-        (images(1), Samples(tiny.table(5), "t"), "holds images, but .* on rows of a table", "of the kind"),
+        (Samples(tiny.table(5), "given"), images(1), "has rows of a table, but .* on images", "of the same kind"),
+        (images(1), Samples(tiny.table(5), "t"), "has images, but .* on rows of a table", "of the same kind"),
         (Samples(tiny.table(5, 4), "given"), Samples(tiny.table(5), "t"), "has 4 columns; .* on 6", "the same columns"),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_source_in_two_parts_is_read_by_either(denoiser: Run, digits: tiny.Dig
 
 
 def test_a_scale_that_the_model_was_not_trained_with_is_refused(denoiser: Run, images_file: Path) -> None:
-    with pytest.raises(UsageError, match="--scale cannot be chosen again: the model scales its input as in training"):
+    with pytest.raises(UsageError, match="--scale cannot be changed: the model scales its input as in training"):
         read_input(denoiser, images_file, {"scale": "minmax"})
     assert len(read_input(denoiser, images_file, {"scale": "auto"})) == 200
 

@@ -193,8 +193,8 @@ def test_it_is_evaluated_on_photographs_of_other_sizes(
     ("given", "message"),
     [
         ("a.png -o b.png --compare a.png", "a.png is the input itself"),
-        ("a.png -o b.png --compare b.png", "b.png is where the cleaned photograph goes"),
-        ("in -o out --compare one.png", "the pictures of 2 files cannot all be one.png"),
+        ("a.png -o b.png --compare b.png", "b.png is also the output file"),
+        ("in -o out --compare one.png", "the pictures of 2 files cannot all be written to one.png"),
         ("in -o out --compare in/pictures", "in/pictures lies in in, which is the input"),
     ],
 )
@@ -242,7 +242,7 @@ def test_what_is_left_alone_is_the_same_file_under_another_suffix_of_its_format(
     """Decoded and encoded again a JPEG would be another picture, of which it is said that it is as it was."""
     Image.new("RGB", (40, 50), (90, 120, 60)).save(tmp_path / given)
     left = denoise_with_photo(tmp_path / given, tmp_path / wanted)
-    assert "better left alone, so it is as it was" in left.said[0]
+    assert "left unchanged" in left.said[0]
     assert (tmp_path / wanted).read_bytes() == (tmp_path / given).read_bytes()
     denoise_with_photo(tmp_path / given, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as found:
@@ -254,9 +254,9 @@ def test_black_and_white_alone_is_left_as_it_is_unless_a_strength_is_given(tmp_p
     Image.fromarray(dots).save(tmp_path / "a.tif", compression="group4")
     left = denoise_with_photo(tmp_path / "a.tif", tmp_path / "b.tif")
     assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "a.tif").read_bytes()
-    assert "black and white alone, without grays: better left alone" in left.said[0]
+    assert "only black and white: left unchanged" in left.said[0]
     made = denoise_with_photo(tmp_path / "a.tif", tmp_path / "c.tif", strength=1.0)
-    assert made.said == ("black and white alone, without grays: the denoised picture has grays",)
+    assert made.said == ("only black and white: the denoised picture has grays",)
     with Image.open(tmp_path / "c.tif") as found:
         assert found.mode == "L"
 
@@ -287,4 +287,4 @@ def test_a_network_that_finds_little_noise_does_not_say_that_there_is_little() -
     file = CleanedFile(Path("a.png"), judgment, is_left=False)
     assert told([file], 1.0) == ("hardly any noise (noise of 0.3 of 255 in flat parts): denoising can only blur it",)
     assert told([file], 1.0, tells_noise=False) == ("noise of 0.3 of 255 in flat parts, all that this network finds",)
-    assert told([file, file], 1.0, tells_noise=False)[0].startswith("what goes at full strength: 0.3 to 0.3 of 255")
+    assert told([file, file], 1.0, tells_noise=False)[0].startswith("noise removed at full strength: 0.3 to 0.3 of 255")

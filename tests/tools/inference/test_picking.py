@@ -75,13 +75,13 @@ def test_rows_that_are_not_there(choice: str) -> None:
 
 @pytest.mark.parametrize("choice", ["1,,2", "1-2-3", "1 2", "1-", "9" * 13, "", "last"])
 def test_choices_that_cannot_be_read(choice: str) -> None:
-    with pytest.raises(UsageError, match="does not say which rows"):
+    with pytest.raises(UsageError, match="does not select rows"):
         rows_of(choice, SAMPLES)
 
 
 @pytest.mark.parametrize("choice", ["-1", "-3,5", "-1-4"])
 def test_rows_are_not_counted_from_the_back(choice: str) -> None:
-    with pytest.raises(DataError, match=r"t has no row -.*: rows are counted from 0 on") as caught:
+    with pytest.raises(DataError, match=r"t has no row -.*: rows are counted from 0") as caught:
         rows_of(choice, SAMPLES)
     assert caught.value.fix == "choose rows from 0 to 39"
 
@@ -89,7 +89,7 @@ def test_rows_are_not_counted_from_the_back(choice: str) -> None:
 def test_classes_that_are_not_there() -> None:
     with pytest.raises(UsageError, match="unknown class 'd'"):
         rows_of("label=d", SAMPLES)
-    with pytest.raises(DataError, match="no sample of the class 'none'"):
+    with pytest.raises(DataError, match="no samples of class 'none'"):
         rows_of("label=none", SAMPLES)
     with pytest.raises(DataError, match="has no labels"):
         rows_of("label=a", Samples(SAMPLES.x, "t"))
@@ -104,9 +104,9 @@ def test_the_shipped_digits_by_row_and_by_class(digit_run: Run, digits: Digits) 
     sevens = pick(digit_run, "mnist-2k:label=7")
     assert sevens.labels is not None
     assert {sevens.classes[k] for k in sevens.labels} == {"7"}
-    with pytest.raises(UsageError, match="names 2,000 samples; one is needed") as caught:
+    with pytest.raises(UsageError, match="selects 2,000 samples; exactly one is needed") as caught:
         pick_one(digit_run, "mnist-2k")
-    assert caught.value.fix == "name its row, such as mnist-2k:row=0"
+    assert caught.value.fix == "select one row, such as mnist-2k:row=0"
     one = pick_one(digit_run, "mnist-2k:label=7")
     np.testing.assert_array_equal(one.x, sevens.x[:1])
     assert one.notes[-1] == f"mnist-2k:label=7: {sevens.id_of(0)}, the first of {len(sevens)} of that class."

@@ -1,4 +1,4 @@
-"""Where features come from: classes of the data, two sets of samples, a number per sample, or the codes alone."""
+"""Creates features from classes of the data, two sets of samples, a number per sample, or the codes alone."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from isthmus.runs.latent import Latent, refuse_without_code
 from isthmus.tools.editing.features import METHODS, Feature, Group
 from isthmus.tools.editing.levels import levels_of, of_level, refuse_columns_of_names
 from isthmus.tools.sampling.interpolation import refuse_discrete
-from isthmus.wording import shell_word, span
+from isthmus.wording import counted, shell_word, span
 
 FOLDER = "features"  # in RUN/latent/
 OTHERS = "the others"
-METHOD = "transport"  # of two groups: 94 % of edited digits were taken for their target, by a step of the means 73 %
+METHOD = "transport"  # for two groups: 94 % of edited digits were classified as the target; with "means", 73 %
 FOUND = ("principal", "independent")
-LARGEST_DRAWING = 64  # pixels a side: sets of characters have 28 to 64, and larger gray images are photographs or scans
-TRIED = 500  # codes on which the length of a measured step is found: its mean is then known to 3 %
-ROUNDS = 3  # of a secant that starts within a factor of 2: on digits the third changes under 3 %
-LONGEST = 4.0  # times the step by the slope: a measure that needs more is not in the code
+LARGEST_DRAWING = 64  # pixels per side: data sets of characters have 28 to 64; larger gray images are photos or scans
+TRIED = 500  # codes used to find the length of a measured step: enough to know its mean to 3 %
+ROUNDS = 3  # iterations for the length, which starts within a factor of 2: on digits the third changes it by under 3 %
+LONGEST = 4.0  # times the step given by the slope: a measure that needs more is not in the code
 ICA_STEPS = 500  # FastICA settles on 32 numbers in 20 to 200
 
 
 def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
-    """The feature that `name` stands for: one learned before, a class, a measure of the picture, or a table's column.
+    """The feature with this name: a learned feature, a class, a measure of the picture, or a column of a table.
 
-    Raises: UsageError that lists what there is; as `refuse_editing`.
+    Raises: UsageError that lists the known names; like `refuse_editing`.
     """
     refuse_editing(run)
     artifacts = run.artifacts
@@ -46,35 +46,35 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
     if (level := levels_of(run).get(name)) is not None:
         return of_level(run, level, method)
     refuse_columns_of_names(run, name)
-    if name in _measurable(run) or (run.model.preprocess.is_image and name in MEASURES):  # not offered, still allowed
+    if name in _measurable(run) or (run.model.preprocess.is_image and name in MEASURES):  # not listed, but allowed
         return of_measure(run, name)
     raise unknown("feature", name, known_names(run))
 
 
 def _kept(run: RunFolder, name: str) -> Feature:
-    """Raises: ModelFileError where it is damaged, or of other weights."""
+    """Raises: ModelFileError if it is damaged, or was learned with other weights."""
     try:
         return run.artifacts.read(f"{FOLDER}/{name}", lambda part: Feature.from_part(part, run.latent.z_size))
     except ModelFileError as error:
         if error.code == "LATENT-STALE":
-            error.message = f"the feature {name!r} was learned with other weights than {run.path} has now."
+            error.message = f"the feature {name!r} was learned with different weights than {run.path} has now."
             error.fix = f"learn it again with `isthmus feature learn {shell_word(run.path)} {shell_word(name)} …`"
         raise
 
 
 def known_names(run: RunFolder) -> list[str]:
-    """What `feature_of` knows in this run."""
+    """The names that `feature_of` accepts for this run."""
     return [*_fitting(run), *tellable(run.latent), *_measurable(run), *levels_of(run)]
 
 
 def _fitting(run: RunFolder) -> list[str]:
-    """The names of the features that were learned with the run's present weights."""
+    """The names of the features that were learned with the run's current weights."""
     artifacts = run.artifacts
     return [name for name in artifacts.names(FOLDER) if artifacts.has(f"{FOLDER}/{name}")]
 
 
 def tellable(latent: Latent) -> list[str]:
-    """The classes that can be told from the others: two codes or more lie in each of them, and two outside."""
+    """The classes with at least two codes in them and at least two outside."""
     labels, names = latent.labels, latent.classes
     if labels is None:
         return []
@@ -83,13 +83,13 @@ def tellable(latent: Latent) -> list[str]:
 
 
 def measures_of(preprocess: Preprocess) -> tuple[str, ...]:
-    """What can be measured of the strokes of small gray pictures, such as digits; a photograph has no strokes."""
+    """The measures of strokes, for small gray pictures such as digits; a photograph has no strokes."""
     channels, *sides = preprocess.shape
     return tuple(MEASURES) if channels == 1 and max(sides) <= LARGEST_DRAWING else ()
 
 
 def _measurable(run: RunFolder) -> Sequence[str]:
-    """Measures of pictures, or columns that are numbers."""
+    """Measures of pictures, or numeric columns."""
     preprocess = run.model.preprocess
     if preprocess.schema is not None:
         return tuple(c.name for c in preprocess.schema.modeled if c.kind in {"number", "count", "time"})
@@ -97,24 +97,24 @@ def _measurable(run: RunFolder) -> Sequence[str]:
 
 
 def refuse_editing(run: RunFolder) -> None:
-    """Raises: UsageError that says why the codes of this run cannot be changed step by step."""
+    """Raises: UsageError if the codes of this run cannot be changed gradually; it says why."""
     refuse_without_code(run.model)
     refuse_discrete(run.coder, "adding a feature")
 
 
 def of_classes(latent: Latent, to: str | None, away: str | None, method: str = METHOD) -> Feature:
-    """From class `away` to class `to`; None stands for all other samples. Raises: UsageError for unknown classes."""
+    """From class `away` to class `to`; None means all other samples. Raises: UsageError for unknown classes."""
     for name in (to, away):
         if name is not None and name not in latent.classes:
             raise unknown("class", name, latent.classes)
     if to == away:
-        raise UsageError("USAGE-FEATURE", f"{to} is to be added and removed at once.", fix="name two classes")
+        raise UsageError("USAGE-FEATURE", f"{to} is both added and removed.", fix="name two different classes")
     inside = {name: latent.labels == latent.classes.index(name) for name in (to, away) if name is not None}
     labeled = latent.labels >= 0 if latent.labels is not None else np.ones(len(latent.codes), bool)
     rest = labeled & ~np.logical_or.reduce(list(inside.values()))
     if None in (to, away) and not rest.any():
-        message = f"all samples of this run are of the class {to or away}, so there is nothing to tell it from."
-        raise UsageError("USAGE-FEATURE", message, fix="name a column or a measure, or teach it two sets of samples")
+        message = f"all samples of this run are in class {to or away}, so there is nothing to compare it with."
+        raise UsageError("USAGE-FEATURE", message, fix="name a column or a measure, or learn from two sets of samples")
     without, with_ = (
         Group.of(name or OTHERS, latent.codes[inside[name] if name is not None else rest]) for name in (away, to)
     )
@@ -130,18 +130,18 @@ def between(without: Group, with_: Group, method: str = METHOD) -> Feature:
 
 
 def of_numbers(name: str, z: np.ndarray, y: np.ndarray) -> Feature:
-    """The step along which codes (N, Z) move, on average, when the number y (N,) grows by one standard deviation.
+    """The average step of codes (N, Z) when the number y (N,) grows by one standard deviation.
 
-    That is cov(z, y) / sd(y), the slope of z on y. The readout is the slope of y on z, S^-1 cov(z, y), with the
-    covariance S shrunk as far as N is small (Ledoit and Wolf 2004). NaN in y are left out.
+    That is cov(z, y) / sd(y), the slope of z on y. The readout is the slope of y on z, S^-1 cov(z, y). The fewer the
+    samples, the more the covariance S is shrunk (Ledoit and Wolf 2004). NaN in y are left out.
 
-    Raises: DataError for fewer than three numbers, or numbers that are all alike.
+    Raises: DataError for fewer than three numbers, or if all numbers are equal.
     """
     there = np.isfinite(y)
     z, y = z[there].astype(np.float64), y[there].astype(np.float64)
     if len(y) < 3 or np.ptp(y) == 0:
-        message = f"{name} has {len(y)} numbers" + (", all alike" if len(y) > 2 else "")
-        raise DataError("DATA-COUNT", f"{message}; a feature needs some that differ.", fix="learn from another column")
+        message = f"{name} has {counted(len(y), 'number')}" + (", all equal" if len(y) > 2 else "")
+        raise DataError("DATA-COUNT", f"{message}; a feature needs three that differ.", fix="learn from another column")
     centered, deviations = z - z.mean(0), y - y.mean()
     together = centered.T @ deviations / len(y)
     scale = np.where(centered.std(0) > 0, centered.std(0), 1.0)
@@ -160,10 +160,10 @@ def of_numbers(name: str, z: np.ndarray, y: np.ndarray) -> Feature:
 
 
 def discovered(latent: Latent, n: int, method: str = "principal", seed: int = 0) -> list[Feature]:
-    """Up to n directions found without labels, each one standard deviation long, those that move codes most first.
+    """Up to n directions found without labels, each one standard deviation long, sorted by length.
 
-    "principal": the axes of the covariance. "independent": FastICA's sources (Hyvarinen 1999), which need not stand
-    at right angles. The sign is that in which the source is skewed upwards.
+    "principal": the axes of the covariance. "independent": FastICA's sources (Hyvarinen 1999), which need not be
+    orthogonal. The sign is chosen so that the skewness of the source is positive.
 
     Raises: UsageError for another method.
     """
@@ -188,7 +188,7 @@ def discovered(latent: Latent, n: int, method: str = "principal", seed: int = 0)
             name=f"{method}-{i + 1}",
             kind="discovered",
             method=method,
-            unit="one standard deviation of the codes along it",
+            unit="one standard deviation of the codes in this direction",
             shift=sign * step,
             origin=latent.mean,
             readout=sign * readout,
@@ -199,11 +199,11 @@ def discovered(latent: Latent, n: int, method: str = "principal", seed: int = 0)
 
 
 def of_measure(run: RunFolder, name: str) -> Feature:
-    """The feature of a measure of the picture, or of a table's column, by the training samples that the run keeps.
+    """The feature for a measure of the picture, or for a column of a table, from training samples kept with the run.
 
-    Its step is as long as it takes for strength 1 to change the decoded samples by one standard deviation, on average.
+    Its length is chosen so that strength 1 changes the decoded samples by one standard deviation, on average.
 
-    Raises: UsageError for an unknown name; DataError where the run's data cannot be read.
+    Raises: UsageError for an unknown name; DataError if the run's data cannot be read.
     """
     refuse_columns_of_names(run, name)
     latent, train = run.latent, run.prepared.splits.train
@@ -220,7 +220,7 @@ def of_measure(run: RunFolder, name: str) -> Feature:
     before, length = decoded(z), 1.0
     for _ in range(ROUNDS):
         moved = float(np.nanmean(decoded(z + length * shift) - before)) / feature.evidence["sd"]
-        if not moved > length / LONGEST:  # hardly moved, or the other way: no length would do
+        if not moved > length / LONGEST:  # hardly moved, or moved backward: no length helps
             length = 1.0
             break
         length = float(np.clip(length / moved, 1 / LONGEST, LONGEST))
@@ -230,7 +230,7 @@ def of_measure(run: RunFolder, name: str) -> Feature:
 def numbers(name: str, samples: Samples, preprocess: Preprocess) -> np.ndarray:
     """A measure of each image, or a column of each row, (N,). Raises: UsageError for an unknown name.
 
-    What is as dark as the images' black, such as -1,000 of CT values, has no part in a measure.
+    Pixels at the black level of the images, such as -1,000 for CT values, do not count in a measure.
     """
     if samples.is_image:
         black = preprocess.ends[0] if preprocess.ends else 0.0
@@ -242,13 +242,13 @@ def numbers(name: str, samples: Samples, preprocess: Preprocess) -> np.ndarray:
 
 
 def is_time(samples: Samples, name: str) -> bool:
-    """Whether a column holds times, whose numbers are seconds."""
+    """Whether a column holds times, which are stored in seconds."""
     schema = samples.schema
     return schema is not None and any(column.name == name and column.kind == "time" for column in schema.modeled)
 
 
 def keep(run: RunFolder, feature: Feature) -> None:
-    """Writes the feature to RUN/latent/features/NAME. Raises: UsageError for a name that is taken by a class."""
+    """Writes the feature to RUN/latent/features/NAME. Raises: UsageError for a name that is the name of a class."""
     if feature.name in run.latent.classes:
         message = f"{feature.name!r} is a class of this run's data."
         raise UsageError("USAGE-NAME", message, fix="choose another name for the feature")
@@ -256,12 +256,12 @@ def keep(run: RunFolder, feature: Feature) -> None:
 
 
 def learned(run: RunFolder) -> Sequence[Feature]:
-    """The features that were learned with the run's present weights."""
+    """The features that were learned with the run's current weights."""
     return [_kept(run, name) for name in _fitting(run)]
 
 
 def out_of_date(run: RunFolder) -> list[str]:
-    """The names of the features that were learned with other weights, before the run was trained on."""
+    """The names of the features that were learned with other weights, before the run was trained further."""
     fitting = _fitting(run)
     return [name for name in run.artifacts.names(FOLDER) if name not in fitting]
 

@@ -1,4 +1,4 @@
-"""`isthmus edit`: samples with features added and removed, as files, strips and a matrix; and how well it went."""
+"""`isthmus edit`: adds features to samples or removes them, writes files, strips and a matrix, and measures success."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from isthmus.tools.sampling.made import Made, visible
 from isthmus.wording import span
 
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-STRIPS = 8  # samples in a picture of strips: a page that can be taken in
-SHORT = 0.5  # of what was asked: who reaches less should know why
-JUDGED = 100  # test images a pair of classes: a share is then known to 5 in 100
+STRIPS = 8  # samples in a picture of strips: as many as fit on one page
+SHORT = 0.5  # of the wanted change: if less is reached, the reason is given
+JUDGED = 100  # test images per pair of classes: enough to know a share to 5 in 100
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Signed features that act on a code together: z + strength (sum of + and - steps)."""
+    """Signed features that change a code together: z + strength (sum of + and - steps)."""
 
     parts: tuple[tuple[float, Feature], ...]
 
@@ -63,16 +63,16 @@ class Edit:
 def edit_of(
     run: RunFolder, add: Sequence[str] = (), remove: Sequence[str] = (), keep: Sequence[str] = (), method: str = METHOD
 ) -> Edit:
-    """The edit that adds and removes features by their names, and leaves the measures of those in `keep` alone.
+    """The edit that adds and removes features by name, and does not change the measures of those in `keep`.
 
-    A class that is added and one that is removed belong together, in the order in which they are named: a 1 becomes
-    a 7. A class alone is told from all the others.
+    Added and removed classes are paired in the order in which they are named: a 1 becomes a 7. A single class is
+    compared with all the others.
 
-    Raises: UsageError for unknown names, and where nothing is named; as `learning.feature_of`.
+    Raises: UsageError for unknown names, and if nothing is named; like `directions.feature_of`.
     """
     refuse_editing(run)
     if not add and not remove:
-        raise UsageError("USAGE-FEATURE", "nothing is to be added or removed.", fix="name a feature: --add NAME")
+        raise UsageError("USAGE-FEATURE", "no feature to add or remove was given.", fix="name one: --add NAME")
     classes = run.latent.classes
     to, away = ([name for name in names if name in classes] for names in (add, remove))
     pairs = [
@@ -88,13 +88,13 @@ def edit_of(
 def edited(
     run: RunFolder, x: Any, add: Sequence[str], remove: Sequence[str], keep: Sequence[str], *, strength: float = 1.0
 ) -> Any:
-    """Raw samples x, of any kind that `Model.encode` takes, with features added and removed: (N, *shape) in that kind.
+    """Raw samples x, of any type that `Model.encode` takes, with features added and removed: (N, *shape), same type.
 
-    Raises: as `edit_of` and `Model.encode`.
+    Raises: like `edit_of` and `Model.encode`.
     """
     found, carrier = edit_of(run, add, remove, keep), Carrier(x, run.model.preprocess)
     z = found.apply(run.coder.encode(carrier.raw.cpu().numpy()), strength)
-    if carrier.frame is not None and not run.model.preprocess.is_image:  # of the types that were given
+    if carrier.frame is not None and not run.model.preprocess.is_image:  # keeps the column types
         return carrier.given_back(torch.from_numpy(np.asarray(run.coder.decode(z))))
     return run.coder.decode(carrier.in_kind(torch.from_numpy(z), [f"z{i}" for i in range(z.shape[1])]))
 
@@ -103,10 +103,10 @@ def edit(
     run: RunFolder, source: str, out: str | Path, edit: Edit, *, strength: float = 1.0, strip: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
-    """Writes the edited samples of `source` (as for `picking.pick`) to `out`; `strip` is a picture from -3 to 3.
-    Samples that are known to have what is asked for already are left as they are.
+    """Writes the edited samples of `source` (as for `picking.pick`) to `out`; `strip` is a picture of strengths -3 to
+    3. Samples that are known to have the wanted features already stay unchanged.
 
-    Raises: UsageError for an `out` that would replace the input; DataError as reading.
+    Raises: UsageError for an `out` that would replace the input; DataError as for reading.
     """
     for target in (out, *([strip] if strip else [])):
         keep_inputs(run, parted(source)[0], target)
@@ -138,10 +138,10 @@ def edit(
 def _moved(
     samples: Samples, before: Any, after: Any, edit: Edit, strength: float, preprocess: Preprocess
 ) -> list[dict[str, Any]]:
-    """By how much each column or measure of the edit was to move, and did on average, from the reconstructions on."""
+    """The wanted and the average actual change of each column or measure, compared with the reconstructions."""
     asked: dict[str, float] = {}
     for sign, feature in edit.parts:
-        if feature.kind == "numbers" and "of" in feature.evidence:  # features of early runs do not say what they are of
+        if feature.kind == "numbers" and "of" in feature.evidence:  # features of old runs do not name their column
             name = str(feature.evidence["of"])
             asked[name] = asked.get(name, 0.0) + sign * strength * float(feature.evidence["sd"])
     found = []
@@ -160,46 +160,46 @@ def _reached(found: Mapping[str, Any], *, is_time: bool = False) -> str:
     words = [span(value) if is_time else f"{value:+.3g}" for value in (asked, reached)]
     sentence = f"{found['name']}: wanted {words[0]}, reached {words[1]} on average"
     far = reached * asked < SHORT * asked**2
-    return f"{sentence}; the code holds too little of it to be moved further" if far else sentence
+    return f"{sentence}; the code holds too little information on it for more" if far else sentence
 
 
 def _relabeled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
-    """The samples without labels where the edit leads to another class, and what is said about them in a table."""
+    """The samples, without labels if the edit changes the class, and notes on the label column of a table."""
     if samples.labels is None or samples.label_column is None:
         return samples, []
     if any(feature.kind == "classes" for _, feature in edit.parts):
-        said = f'the column "{samples.label_column}" is left out: the labels of the source no longer hold'
+        said = f'the column "{samples.label_column}" is left out: the original labels no longer apply'
         return replace(samples, labels=None), [said]
-    return samples, [f'the column "{samples.label_column}" holds the labels of the source']
+    return samples, [f'the column "{samples.label_column}" holds the original labels']
 
 
 def refuse_picture(
     run: RunFolder, out: str | Path, instead: str = "leave out --strip: -o holds the edited rows"
 ) -> None:
-    """Raises: UsageError unless `out` is a .png file and the run is one of images; `instead` is what tables have."""
+    """Raises: UsageError unless `out` is a .png file and the run is on images; `instead` is the fix for tables."""
     if not run.model.preprocess.is_image:
-        message = f"{Path(out).name} is drawn for runs on images only, and {run.path} is on rows of a table."
+        message = f"{Path(out).name} can be drawn only for runs on images; {run.path} was trained on a table."
         raise UsageError("USAGE-OUT", message, fix=instead)
     if Path(out).suffix != ".png":
-        raise UsageError("USAGE-OUT", f"{out} cannot be drawn: pictures are .png files.", fix="name a .png file")
+        raise UsageError("USAGE-OUT", f"{out} is not a .png file; pictures must be.", fix="name a .png file")
 
 
 def strips(run: RunFolder, x: np.ndarray, z: np.ndarray, edit: Edit, names: Sequence[str]) -> Any:
-    """A row a sample: given, and edited at strengths from -3 to 3."""
+    """One row per sample: the original, and edits with strengths from -3 to 3."""
     ways = [run.coder.decode(edit.apply(z, strength)) for strength in STRENGTHS]
     frames = np.stack([visible(run, way) for way in ways], axis=1)
     return filmstrips.edited(visible(run, x), frames, STRENGTHS, names[: len(x)])
 
 
 def directions(run: RunFolder, base: np.ndarray, ways: Sequence[np.ndarray], names: Sequence[str]) -> Any:
-    """A row a direction: the sample that it starts from, and what strengths from -3 to 3 make of it."""
+    """One row per direction: the sample that it starts from, and edits with strengths from -3 to 3."""
     frames = np.stack([visible(run, way) for way in ways])
     given = np.repeat(visible(run, base), len(names), axis=0)
     return filmstrips.edited(given, frames, STRENGTHS, names)
 
 
 def matrix(run: RunFolder, classes: Sequence[str], method: str = METHOD, most: int = 12) -> Any:
-    """A picture: a test image of each of `classes` (rows) turned into every one (columns), at strength 1."""
+    """A picture: a test image of each of `classes` (rows), turned into each class (columns) with strength 1."""
     samples, classes = run.prepared.splits.test, classes[:most]
     rows = [typical(run, samples, name) for name in classes]
     z = run.coder.encode(samples.x[rows])
@@ -213,12 +213,14 @@ def matrix(run: RunFolder, classes: Sequence[str], method: str = METHOD, most: i
 
 
 def typical(run: RunFolder, samples: Samples, name: str) -> int:
-    """The row of the sample of a class whose code is nearest to the class's mean. Raises: UsageError without one."""
+    """The row of the sample whose code is nearest to the mean of its class. Raises: UsageError if there is none."""
     if samples.labels is None or name not in samples.classes:
         raise UsageError("USAGE-FEATURE", f"{samples.name} has no class {name!r}.", fix="use data with labels")
     rows = np.flatnonzero(samples.labels == samples.classes.index(name))
     if not len(rows):
-        raise UsageError("USAGE-FEATURE", f"{samples.name} has no sample of {name!r}.", fix="use data that has")
+        raise UsageError(
+            "USAGE-FEATURE", f"{samples.name} has no samples of class {name!r}.", fix="use data that has some"
+        )
     k = run.latent.classes.index(name)
     z = run.coder.encode(samples.x[rows])
     return int(rows[np.square(z - run.latent.class_means[k]).sum(1).argmin()])
@@ -226,11 +228,11 @@ def typical(run: RunFolder, samples: Samples, name: str) -> int:
 
 @dataclass(frozen=True)
 class Success:
-    """What became of the test images of one class, turned into another.
+    """The result of turning the test images of one class into another.
 
-    `rate`: share that a classifier trained on real images takes for the target. `identity`: root mean square distance
-    of the edited images from their originals, over that of the originals from other images of the target class; below
-    1 an edited image is nearer to where it came from than a random target is.
+    `rate`: share that a classifier, trained on real images, assigns to the target class. `identity`: root mean square
+    distance between edited images and their originals, divided by that between originals and random images of the
+    target class; below 1, an edited image is closer to its original than a random target is.
     """
 
     away: str
@@ -241,14 +243,14 @@ class Success:
 
 
 def judge_pairs(run: RunFolder, pairs: Sequence[tuple[str, str]], method: str = METHOD) -> list[Success]:
-    """Each pair (from, to) on at most 100 test images, none of which the features were learned from.
+    """Each pair (from, to) on at most 100 test images, which were not used to learn the features.
 
-    Raises: DataError where the run's data cannot be read, or has no two classes.
+    Raises: DataError if the run's data cannot be read, or has fewer than two classes.
     """
     classifier, samples = classifier_of(run), run.prepared.splits.test
     x = run.prepared.x(samples)
     rng = np.random.default_rng(seed_of(run.config.training.seed, "edits"))
-    assert samples.labels is not None  # or there were no classifier
+    assert samples.labels is not None  # otherwise there is no classifier
     of = {name: np.flatnonzero(samples.labels == k) for k, name in enumerate(samples.classes)}
     rows = {name: rng.permutation(found)[:JUDGED] for name, found in of.items()}
     z = {name: run.coder.encode(samples.x[rows[name]]) for name in {away for away, _ in pairs}}
@@ -264,14 +266,14 @@ def judge_pairs(run: RunFolder, pairs: Sequence[tuple[str, str]], method: str = 
 
 
 def testable(run: RunFolder) -> list[str]:
-    """The classes that can be told from the others and of which there is a test sample."""
+    """The classes with enough codes to learn a feature, and with a test sample."""
     test = run.prepared.splits.test
     there = set() if test.labels is None else {test.classes[k] for k in np.unique(test.labels) if k >= 0}
     return [name for name in tellable(run.latent) if name in there]
 
 
 def all_pairs(run: RunFolder) -> list[tuple[str, str]]:
-    """All ordered pairs of the testable classes, from and to."""
+    """All ordered pairs (from, to) of the testable classes."""
     classes = testable(run)
     return [(a, b) for a in classes for b in classes if a != b]
 

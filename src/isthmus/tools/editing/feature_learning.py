@@ -1,4 +1,4 @@
-"""`isthmus feature`: features learned, with the evidence for them on samples that they were not learned from."""
+"""`isthmus feature`: learns features, and measures on held-out samples how well they work."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.tools.sampling.traversal import usual_code
 from isthmus.wording import shell_word
 
-HELD_OUT = 0.25  # of two sets of samples: what the separation is told on
-FEWEST_HELD = 4  # on fewer of a kind no separation is told
+HELD_OUT = 0.25  # share of two sets of samples used to measure the separation
+FEWEST_HELD = 4  # with fewer held-out samples in a group, no separation is reported
 
 
 def learn(
     run: RunFolder, name: str, source: Mapping[str, str | None], *, method: str = METHOD, keep: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Feature:  # fmt: skip
-    """Learns a feature from one of "class" (and "against"), "with" (and "without"), "column", "measure"; saves it.
+    """Learns a feature from "class" (and "against"), "with" (and "without"), "column", or "measure", and saves it.
 
     Raises: UsageError unless exactly one source is named; DataError for too few samples.
     """
     directions.refuse_editing(run)
     named = [key for key in ("class", "with", "column", "measure") if source.get(key)]
     if len(named) != 1 or (source.get("against") and not source.get("class")):
-        message = f"a feature is learned from one thing, and {len(named)} are named."
-        raise UsageError("USAGE-FEATURE", message, fix="name --class, --with and --without, --column or --measure")
+        message = f"a feature is learned from exactly one source; {len(named)} are given."
+        raise UsageError("USAGE-FEATURE", message, fix="give --class, --with and --without, --column or --measure")
     if bool(source.get("with")) != bool(source.get("without")):
-        raise UsageError("USAGE-FEATURE", "--with and --without belong together.", fix="name both")
+        raise UsageError("USAGE-FEATURE", "--with and --without must be given together.", fix="give both")
     if source.get("with") and source["with"] == source["without"]:
         message = f"--with and --without name the same samples, {source['with']}."
-        raise UsageError("USAGE-FEATURE", message, fix="name samples without the feature with --without")
+        raise UsageError("USAGE-FEATURE", message, fix="pass samples that lack the feature to --without")
     match named[0]:
         case "class":
             feature = directions.of_classes(run.latent, source["class"], source.get("against"), method)
@@ -58,7 +58,7 @@ def learn(
             wanted = str(source[kind])
             if (kind == "measure") != run.model.preprocess.is_image:
                 problem = {"measure": "a table has no pixels to measure", "column": "images have no columns"}[kind]
-                raise UsageError("USAGE-FEATURE", f"{problem}.", fix="name --column for tables, --measure for images")
+                raise UsageError("USAGE-FEATURE", f"{problem}.", fix="use --column for tables, --measure for images")
             feature = directions.of_measure(run, wanted)
             evidence = _of_numbers(run, feature, wanted)
     kept = [directions.feature_of(run, other, method) for other in keep]
@@ -71,7 +71,7 @@ def learn(
 def _of_sets(
     run: RunFolder, with_: str, without: str, method: str, settings: Mapping[str, Any] | None
 ) -> tuple[Feature, dict[str, Any]]:
-    """A quarter of either set is held out, where that leaves enough; the feature is then learned from all."""
+    """Holds out a quarter of each set to measure the separation, if there are enough; then learns from all samples."""
     codes, n_held = {}, []
     for name in (without, with_):
         samples = pick(run, name, settings)
@@ -90,7 +90,7 @@ def _of_sets(
 
 
 def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> dict[str, Any]:
-    """How well the readout tells the classes of the test data apart, and how well edits of it succeed."""
+    """How well the readout separates the classes of the test data, and how often edits succeed."""
     try:
         test = run.prepared.splits.test
         if test.labels is None:
@@ -106,12 +106,12 @@ def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> 
             success = editing.judge_pairs(run, [(away, to)], feature.method)[0]
             found |= {"success": success.rate, "identity": success.identity}
         return found
-    except DataError:  # the data has gone: the feature can be learned from latent/ all the same
+    except DataError:  # without the data, the feature can still be learned from latent/
         return {}
 
 
 def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
-    """R^2 of the readout, scaled on the training codes, for the test samples; and what an edit of them moves."""
+    """R^2 of the readout on test samples, scaled on the training codes; and how much an edit moves the measure."""
     test = run.prepared.splits.test
     preprocess = run.model.preprocess
     y, z = directions.numbers(name, test, preprocess), run.coder.encode(test.x)
@@ -128,10 +128,10 @@ def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
 def words(feature: Feature) -> str:
     """The feature and its evidence in one line."""
     sentences = {
-        "auroc": "told apart on held-out samples with AUROC {:.3f}",
+        "auroc": "AUROC {:.3f} on held-out samples",
         "r2": "R2 {:.2f} on test samples",
-        "success": "{:.0%} of edited test images are taken for the target",
-        "identity": "distance kept {:.2f} of a random target's",
+        "success": "{:.0%} of edited test images are classified as the target",
+        "identity": "distance from the original {:.2f} times that of a random target image",
         "moved": "strength 1 moves the measure by {:.2f} standard deviations",
         "share": "{:.0%} of the codes' variance",
     }
@@ -142,13 +142,13 @@ def words(feature: Feature) -> str:
 
 
 def about(feature: Feature) -> dict[str, Any]:
-    """For scripts."""
+    """The feature as plain values, for `--json`."""
     keys = ("name", "kind", "method", "unit")
     return {key: getattr(feature, key) for key in keys} | {"evidence": dict(feature.evidence)}
 
 
 def list_features(run: RunFolder) -> list[dict[str, str]]:
-    """What can be added and removed: learned features, classes, measures of pictures or columns of a table."""
+    """All known features: learned features, classes, measures of pictures, columns of a table."""
     directions.refuse_editing(run)
     preprocess = run.model.preprocess
     rows = [{"name": f.name, "told": words(f)} for f in directions.learned(run)]
@@ -164,33 +164,34 @@ def list_features(run: RunFolder) -> list[dict[str, str]]:
 
 
 def about_out_of_date(run: RunFolder) -> list[str]:
-    """What is said of the features that `list_features` leaves out; empty where there are none."""
+    """A note on the features that `list_features` leaves out; empty if there are none."""
     old = directions.out_of_date(run)
     if not old:
         return []
     names, them = ", ".join(old), "them" if len(old) > 1 else "it"
     how = f"`isthmus feature learn {shell_word(run.path)} NAME …`"
-    return [f"left out: {names}, learned before {run.path} was trained on; {how} learns {them} again"]
+    return [f"left out: {names}, learned before {run.path} was trained further; {how} learns {them} again"]
 
 
 def usual_out(run: RunFolder) -> Path:
-    """Where `discover` writes unless told."""
+    """The default output of `discover`."""
     return Path("directions.png" if run.model.preprocess.is_image else "directions.csv")
 
 
 def discover(
     run: RunFolder, n: int, out: str | Path, *, method: str = "principal", save: bool = False
 ) -> list[Feature]:
-    """Directions found without labels, shown by what they do to the most usual code; with `save` kept in the run.
+    """Directions found without labels, shown by their effect on a typical code; with `save`, they are saved in the run.
 
-    `out`: a .png of strips, or for a table's run a table with a row a direction: what strength 1 adds to each column.
+    `out`: a .png of strips; for a run on a table, a table with one row per direction: what strength 1 adds to each
+    column.
 
-    Raises: UsageError for another method, or an `out` that cannot hold them.
+    Raises: UsageError for another method, or an unsuitable `out`.
     """
     directions.refuse_editing(run)
     keep_inputs(run, run.path, out)
     if run.model.preprocess.is_image or Path(out).suffix not in TABLES:
-        editing.refuse_picture(run, out, "name a table for them: -o directions.csv")
+        editing.refuse_picture(run, out, "write a table instead: -o directions.csv")
     found = directions.discovered(run.latent, n, method, run.config.training.seed)
     z = usual_code(run.latent)[None].astype(np.float32)
     edits = [editing.Edit(((1.0, feature),)) for feature in found]
@@ -207,16 +208,16 @@ def discover(
 
 
 def _changes(run: RunFolder, found: Sequence[Feature], moved: np.ndarray) -> dict[str, Any]:
-    """A row a direction: its name, its share of the codes' variance, and the change (n, D) of each column."""
+    """One row per direction: its name, its share of the codes' variance, and the change (n, D) of each column."""
     names = run.model.preprocess.columns or tuple(f"x{i}" for i in range(moved.shape[1]))
     about = {"direction": [f.name for f in found], "share": [f.evidence["share"] for f in found]}
     return about | {name if name not in about else f"{name} (column)": moved[:, i] for i, name in enumerate(names)}
 
 
 def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str, Any]:
-    """The matrix of edits as a picture, and the success of every pair of classes.
+    """The matrix of edits as a picture, and the success rate of every pair of classes.
 
-    Raises: UsageError for a run without two classes; DataError where its data cannot be read.
+    Raises: UsageError for a run with fewer than two classes; DataError if its data cannot be read.
     """
     directions.refuse_editing(run)
     keep_inputs(run, run.path, out)
@@ -225,16 +226,16 @@ def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str
     )
     classes = editing.testable(run)
     if len(classes) < 2:
-        message = "there are no two classes with two training samples and a test sample each."
+        message = "this needs at least two classes, each with two training samples and one test sample."
         raise UsageError("USAGE-FEATURE", message, fix="learn from --with and --without")
     pairs = editing.judge_pairs(run, editing.all_pairs(run), method)
     figures.save(editing.matrix(run, classes, method), out)
     rate, identity = (float(np.mean([getattr(p, key) for p in pairs])) for key in ("rate", "identity"))
     worst = min(pairs, key=lambda pair: pair.rate)
     sentence = (
-        f"{rate:.1%} of the edited test images are taken for their target by a classifier, over {len(pairs)} pairs "
-        f"(least: {worst.away} to {worst.to}, {worst.rate:.0%}); they are {identity:.2f} times as far from where they "
-        "came from as a random image of the target class is"
+        f"a classifier assigns {rate:.1%} of the edited test images to the target class, over {len(pairs)} pairs "
+        f"(lowest: {worst.away} to {worst.to}, {worst.rate:.0%}); their distance from the originals is "
+        f"{identity:.2f} times that of a random image of the target class"
     )
     return {
         "method": method, "rate": rate, "identity": identity, "told": sentence, "out": str(out),

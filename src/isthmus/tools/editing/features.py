@@ -1,7 +1,7 @@
-"""`Feature`: what is added to a code, or taken from it, to change one thing about a sample.
+"""`Feature`: a change that is added to a code, or subtracted from it, to change one property of a sample.
 
-A feature is an affine change of the code, z -> z + strength (shift + (z - origin) spread). Without `spread` it is one
-direction for all codes; with it, codes of one group are carried onto those of another, each to its own place.
+A feature is an affine change of the code, z -> z + strength (shift + (z - origin) spread). Without `spread` it is the
+same direction for all codes; with it, the codes of one group are mapped onto those of another.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ARRAYS = ("shift", "origin", "spread", "readout")
 
 @dataclass(frozen=True)
 class Feature:
-    """A change of codes (N, Z) under a name; `unit` says in words what strength 1 is.
+    """A named change of codes (N, Z); `unit` describes strength 1 in words.
 
-    `shift` (Z,) is the step of a code at `origin` (Z,); `spread` (Z, Z), symmetric, is what the step gains away from
+    `shift` (Z,) is the step of a code at `origin` (Z,); `spread` (Z, Z), symmetric, is the change of the step away from
     there, or None. `readout` (Z,) is the linear measure of the feature, so that `z @ readout` grows with it, or None.
     """
 
@@ -38,26 +38,26 @@ class Feature:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def apply(self, z: np.ndarray, strength: float = 1.0) -> np.ndarray:
-        """Codes (N, Z) with the feature added at `strength`; a negative one takes it away."""
+        """Codes (N, Z) with the feature added with `strength`; a negative strength removes it."""
         return z + strength * self.step(z)
 
     def step(self, z: np.ndarray) -> np.ndarray:
-        """What strength 1 adds to each code, (N, Z) in float64."""
+        """The change of each code for strength 1, (N, Z) in float64."""
         if self.spread is None:
             return np.broadcast_to(self.shift, z.shape).astype(np.float64)
         return self.shift + (z.astype(np.float64) - self.origin) @ self.spread
 
     def keeping(self, others: Sequence[Feature], covariance: np.ndarray) -> Feature:
-        """The feature with the least change that leaves the measures of `others` where they are.
+        """The feature, changed as little as possible so that it no longer moves the measures of `others`.
 
-        Every step loses S W (W' S W)^-1 W' step, with the readouts W (Z, K) and the covariance S of the codes: of all
-        steps with W' step = 0 that is the nearest one, by Mahalanobis distance.
+        S W (W' S W)^-1 W' step is subtracted from every step, with the readouts W (Z, K) and the covariance S of the
+        codes. Of all steps with W' step = 0, the result is the nearest by Mahalanobis distance.
 
-        Raises: UsageError for another feature without a measure, or where nothing would be left.
+        Raises: UsageError for another feature without a measure, or if nothing would be left.
         """
         without = [other.name for other in others if other.readout is None]
         if without:
-            message = f"the feature {without[0]!r} has no linear measure that could be kept."
+            message = f"the feature {without[0]!r} cannot be kept: it has no linear measure."
             raise UsageError("USAGE-FEATURE", message, fix="keep a column, a measure, or a pair of classes")
         if not others:
             return self
@@ -65,13 +65,15 @@ class Feature:
         project = np.eye(len(self.shift)) - covariance @ W @ np.linalg.pinv(W.T @ covariance @ W) @ W.T
         shift = project @ self.shift
         if np.linalg.norm(shift) < 1e-6 * np.linalg.norm(self.shift):
-            message = f"nothing of the feature {self.name!r} is left when {', '.join(o.name for o in others)} stays."
+            message = (
+                f"nothing of the feature {self.name!r} is left if {', '.join(o.name for o in others)} must not change."
+            )
             raise UsageError("USAGE-FEATURE", message, fix="keep fewer features")
         spread = None if self.spread is None else self.spread @ project.T
         return replace(self, shift=shift, spread=spread)
 
     def as_part(self) -> Artifact:
-        """What is kept of it in the run folder."""
+        """The form in which it is saved in the run folder."""
         words = {name: getattr(self, name) for name in ("name", "kind", "method", "unit")}
         values = {name: getattr(self, name) for name in ARRAYS}
         arrays = {name: np.asarray(v, np.float64) for name, v in values.items() if v is not None}
@@ -79,12 +81,12 @@ class Feature:
 
     @classmethod
     def from_part(cls, part: Artifact, z_size: int) -> Feature:
-        """Raises: ModelFileError where the arrays are not those of a feature of codes of that size."""
+        """Raises: ModelFileError if the arrays are not those of a feature for codes of that size."""
         shapes = {"shift": (z_size,), "origin": (z_size,), "spread": (z_size, z_size), "readout": (z_size,)}
         try:
             for key, value in part.arrays.items():
                 if value.shape != shapes[key] or not np.isfinite(value).all():
-                    raise ValueError(f"{key} has the shape {value.shape} instead of {shapes[key]}, or is not finite")
+                    raise ValueError(f"{key} has shape {value.shape} instead of {shapes[key]}, or is not finite")
             name, kind, method, unit = (str(part.about[key]) for key in ("name", "kind", "method", "unit"))
             return cls(name, kind, method, unit, **part.arrays, evidence=dict(part.about["evidence"]))
         except (KeyError, TypeError, ValueError) as error:
@@ -96,7 +98,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Group:
-    """Codes that have something in common, as a Gaussian: `mean` (Z,), `covariance` (Z, Z), and how many they were."""
+    """Codes of one group as a Gaussian: `mean` (Z,), `covariance` (Z, Z), and `n`, the number of codes."""
 
     name: str
     mean: np.ndarray
@@ -105,23 +107,22 @@ class Group:
 
     @classmethod
     def of(cls, name: str, codes: np.ndarray) -> Group:
-        """The Gaussian of codes (N, Z), its covariance shrunk as far as N is small. Raises: DataError below two."""
+        """The Gaussian of codes (N, Z), with a shrunk covariance. Raises: DataError for fewer than two codes."""
         from isthmus.runs.density import fit_gaussian
 
         if len(codes) < 2:
-            there = f"there {'is' if len(codes) == 1 else 'are'} {counted(len(codes), 'sample')}"
-            message = f"a feature is learned from two samples or more, and of {name} {there}."
-            raise DataError("DATA-COUNT", message, fix="give more samples")
+            message = f"{name} has {counted(len(codes), 'sample')}; a feature needs at least two."
+            raise DataError("DATA-COUNT", message, fix="use more samples")
         fitted = fit_gaussian(codes)
         return cls(name, fitted.means[0], fitted.covariances[0], len(codes))
 
 
 def transport(without: Group, with_: Group) -> Feature:
-    """Carries the Gaussian of one group onto that of the other by the least change, T(z) = m_b + A (z - m_a).
+    """Maps the Gaussian of one group onto that of the other with the least change, T(z) = m_b + A (z - m_a).
 
     A = Sa^-1/2 (Sa^1/2 Sb Sa^1/2)^1/2 Sa^-1/2 is symmetric and positive, so T is the optimal transport for squared
-    distance, and strength s is its displacement interpolation. What is special about a code stays special in the
-    other group. Source: Peyre and Cuturi 2019, arXiv:1803.00567, remark 2.31.
+    distance, and strength s is its displacement interpolation. A code that is unusual in its group stays unusual in
+    the other. Source: Peyre and Cuturi 2019, arXiv:1803.00567, remark 2.31.
     """
     half, inverse = _power(without.covariance, 0.5), _power(without.covariance, -0.5)
     A = inverse @ _power(half @ with_.covariance @ half, 0.5) @ inverse
@@ -143,9 +144,9 @@ def means(without: Group, with_: Group) -> Feature:
 
 
 def discriminant(without: Group, with_: Group) -> Feature:
-    """A step along the linear discriminant w, as long as moves z' w from one group's mean to the other's.
+    """A step along the linear discriminant w that moves z' w from the mean of one group to that of the other.
 
-    It changes what tells the groups apart and little else, which need not look like the other group.
+    It changes what separates the groups and little else; the result need not look like the other group.
     """
     step = means(without, with_)
     w = np.asarray(step.readout)
@@ -153,7 +154,7 @@ def discriminant(without: Group, with_: Group) -> Feature:
 
 
 def discriminant_of(without: Group, with_: Group) -> np.ndarray:
-    """Fisher's direction w = S^-1 (m_b - m_a) with the pooled covariance S, which the groups' shrinkage regularizes."""
+    """Fisher's direction w = S^-1 (m_b - m_a) with the pooled covariance S, regularized by the groups' shrinkage."""
     freedom = max(without.n + with_.n - 2, 1)
     pooled = (without.covariance * (without.n - 1) + with_.covariance * (with_.n - 1)) / freedom
     return np.linalg.solve(pooled, with_.mean - without.mean)
@@ -163,7 +164,7 @@ METHODS = {"transport": transport, "means": means, "discriminant": discriminant}
 
 
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
-    """A power of a symmetric positive matrix; what is zero up to rounding is held a little above it."""
+    """A power of a symmetric positive matrix; eigenvalues that are zero up to rounding are raised slightly above it."""
     values, vectors = np.linalg.eigh(matrix)
     values = np.clip(values, max(values[-1], 0.0) * 1e-10 + 1e-300, None)
     return (vectors * values**exponent) @ vectors.T

@@ -1,4 +1,4 @@
-"""Names of a table's columns as features: `product=tea` leads from the codes of all other rows to those with tea."""
+"""Names in table columns as features: `product=tea` leads from the codes of all other rows to those with tea."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMED = {"category", "yes-no"}
 
 
 class ColumnLevel(NamedTuple):
-    """One name of one column: `at` is the column's place among the raw values, `place` the raw value of the name."""
+    """One name in one column: `at` is the index of the column, `place` the raw value of the name."""
 
     column: TableColumn
     at: int
@@ -28,12 +28,12 @@ class ColumnLevel(NamedTuple):
         return f"{self.column.name}={self.column.levels[self.place]}"
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Which raw rows (N, K) have it, (N,) bool."""
+        """Whether each raw row of x (N, K) has the name, (N,) bool."""
         return x[:, self.at] == self.place
 
 
 def levels_of(run: RunFolder) -> dict[str, ColumnLevel]:
-    """Every name of every column of names, as `COLUMN=NAME`; none for other data."""
+    """Every name in every column of names, as `COLUMN=NAME`; none for other data."""
     schema = run.model.preprocess.schema
     found = [] if schema is None else [
         ColumnLevel(column, k, place)
@@ -43,18 +43,18 @@ def levels_of(run: RunFolder) -> dict[str, ColumnLevel]:
 
 
 def refuse_columns_of_names(run: RunFolder, name: str) -> None:
-    """Raises: UsageError for a column of names, which cannot grow by a number."""
+    """Raises: UsageError for a column of names, which has no larger or smaller values."""
     schema = run.model.preprocess.schema
     column = next((c for c in schema.modeled if c.name == name), None) if schema else None
     if column is not None and column.kind in NAMED:
-        message = f"column {name!r} holds names ({listed(column.levels, 5)}), so it cannot be added as such."
+        message = f"column {name!r} holds names ({listed(column.levels, 5)}), so it cannot be added or removed itself."
         raise UsageError("USAGE-FEATURE", message, fix=f"add one of them: {name}={column.levels[0]}")
 
 
 def of_level(run: RunFolder, level: ColumnLevel, method: str) -> Feature:
-    """From the training codes without a name to those with it, as from one class to another.
+    """From the training codes without a name to those with it, like from one class to another.
 
-    Raises: DataError where fewer than two rows have it, or the run's data cannot be read; UsageError for the method.
+    Raises: DataError if fewer than two rows have it, or the run's data cannot be read; UsageError for the method.
     """
     latent = run.latent
     x = run.prepared.splits.train.take(latent.rows).x
@@ -66,7 +66,7 @@ def of_level(run: RunFolder, level: ColumnLevel, method: str) -> Feature:
 
 
 def turned(level: ColumnLevel, before: np.ndarray, after: np.ndarray) -> str:
-    """How many of the decoded rows (N, K) have the name, before and after the edit."""
+    """A sentence on how many of the decoded rows (N, K) have the name, before and after the edit."""
     counts = [int(level.rows(np.asarray(x)).sum()) for x in (before, after)]
     return f"{level.name}: {counts[0]:,} of {counted(len(after), 'row')} before, {counts[1]:,} after"
 

@@ -1,4 +1,4 @@
-"""Which samples have what an edit leads to already, by their labels or their cells: those are left as they are."""
+"""Finds samples that already have the wanted features, by their labels or cells; they are left unchanged."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from isthmus.wording import counted
 def have_already(
     samples: Samples, parts: Sequence[tuple[float, Feature]], levels: Mapping[str, ColumnLevel]
 ) -> np.ndarray:
-    """(N,) bool: samples that have all that is added and nothing that is removed. A number may always grow, and of
-    samples without labels nobody knows."""
+    """(N,) bool: samples that have every added feature and no removed one. Never true for numbers, which can always
+    grow, or for samples without labels, whose class is unknown."""
     masks = [_has(samples, sign, feature, levels) for sign, feature in parts]
     return np.logical_and.reduce(masks) if masks else np.zeros(len(samples), bool)
 
@@ -30,11 +30,11 @@ def _has(samples: Samples, sign: float, feature: Feature, levels: Mapping[str, C
         return np.zeros(len(samples), bool)
     if feature.name in samples.classes:
         return samples.labels == samples.classes.index(feature.name)
-    away = feature.name.removeprefix("no ")  # as `directions.of_classes` names what only takes a class away
+    away = feature.name.removeprefix("no ")  # the name that `directions.of_classes` gives to removing a class
     known = samples.labels >= 0
     return known & (samples.labels != samples.classes.index(away)) if away in samples.classes else np.zeros_like(known)
 
 
 def sentence(n: int, n_all: int) -> str:
-    """How many were left alone."""
+    """A sentence on how many were left unchanged."""
     return f"{n:,} of {counted(n_all, 'sample')} had it already and {'is' if n == 1 else 'are'} left unchanged"

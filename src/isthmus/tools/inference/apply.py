@@ -1,4 +1,4 @@
-"""A trained run put to files: reconstruct, denoise, encode, decode; images to images, tables to tables."""
+"""Applies a trained run to files: reconstruct, denoise, encode, decode; images to images, tables to tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from isthmus.tools.inference.sample_writing import write_samples
 from isthmus.tools.inference.written import TABLES, Written, keep_inputs
 from isthmus.wording import counted, printable
 
-NOISE_LOOKED_AT = 1_000  # images of the input on which the noise is estimated, in a fraction of a second
+NOISE_LOOKED_AT = 1_000  # images of the input used to estimate the noise, in a fraction of a second
 
 
 def reconstruct(
@@ -58,8 +58,8 @@ def reconstruct(
 
 
 def _cut_files(run: RunFolder, source: Path, out: Path, settings: Mapping[str, Any] | None) -> list[Path]:
-    """Image files of which the run takes pieces, and which are to be written whole; none where they are read otherwise,
-    or where the pieces themselves are asked for: as an array, a table, or by --patches.
+    """Image files that the run cuts into pieces, but that are written whole. None if files are read in another way, or
+    if the pieces themselves are wanted: as an array, as a table, or by --patches.
     """
     data, asked = run.config.data, {name for name in settings or {} if name != "max_pixels"}
     if data.patches is None or data.resize is not None or asked or out.suffix in TABLES | {".npy"}:
@@ -77,12 +77,13 @@ def denoise(
     compared: Path | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Writes the cleaned copy of every sample; says so if they look clean, or noisier than those in training.
+    """Writes a cleaned copy of every sample; says so if they look clean, or noisier than those in training.
 
-    A network without a code takes image files of any size, and gives each in its own format; `strength` from 0 to 1
-    blends, 1 if not given. `compared` is where pictures of before and after go. `progress(done, total)` counts tiles.
+    A network without a code takes image files of any size and writes each in its own format. `strength`, from 0 to 1
+    (default 1), blends with the original. Before-and-after pictures are written to `compared`. `progress(done, total)`
+    counts tiles.
 
-    Raises: UsageError if the run was not trained with noise, or for a strength that it does not have.
+    Raises: UsageError if the run was not trained with noise, or does not support `strength`.
     """
     keep_inputs(run, source, out)
     model, source, out = run.model, Path(source), Path(out)
@@ -97,7 +98,7 @@ def denoise(
         )
     for flag, given in (("--strength", strength), ("--compare", compared)):
         if given is not None and not files:
-            message = f"{flag} is for image files through a network without a code (recipe photo)."
+            message = f"{flag} works only on image files, with a network without a code (recipe photo)."
             raise UsageError("USAGE-STRENGTH", message, fix=f"leave {flag} out")
     if model.preprocess.series is not None:
         model.refuse_denoising()
@@ -123,16 +124,16 @@ def denoise_with_photo(
     compared: Path | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Writes the cleaned copy of image files, or of an array of images (.npy), by the denoiser that the package ships.
+    """Writes a cleaned copy of image files, or of an array of images (.npy), with the package's own denoiser.
 
-    Where no `strength` is given, pictures with hardly any noise are written as they are. Of the reading `settings` only
-    `max_pixels` is taken.
+    If no `strength` is given, pictures with hardly any noise are written unchanged. The only reading option accepted in
+    `settings` is `max_pixels`.
 
-    Raises: DataError for what is neither; UsageError for a strength outside of 0 to 1, and for other settings.
+    Raises: DataError for any other input; UsageError for a strength outside 0 to 1, and for other settings.
     """
     others = [SPELLED.get(name, f"--{name.replace('_', '-')}") for name in settings or {} if name != "max_pixels"]
     if others:
-        message = f"photo takes images as they are, so {', '.join(others)} would change nothing."
+        message = f"photo takes images as they are, so {', '.join(others)} would have no effect."
         raise UsageError("USAGE-PHOTO", message, fix="leave it out")
     model, source, out = PhotoDenoiser(), Path(source), Path(out)
     files = photographs_of(source)
@@ -149,10 +150,12 @@ def denoise_with_photo(
 
 def _nothing_to_clean(source: Path) -> DataError:
     if source.is_file() and source.suffix != ".npy":
-        message = f"{printable(source)} is not an image of a format that is read ({', '.join(FORMATS)})."
+        message = f"{printable(source)} is not an image in a supported format ({', '.join(FORMATS)})."
         return DataError("DATA-FILE", message, fix=SAVE_AGAIN)
-    what = "there is nothing" if not source.exists() else "there are no image files"
-    message = f"{what} at {printable(source)} that photo could denoise."
+    if source.exists():
+        message = f"{printable(source)} has no images that photo can denoise."
+    else:
+        message = f"{printable(source)} does not exist."
     return DataError("DATA-FILE", message, fix="name an image, a folder of images, or a .npy array with a .npy for -o")
 
 
@@ -169,9 +172,10 @@ def _files(
 
 
 def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[str, ...] = ()) -> Written:
-    """What was written, with what is to be said of its noise and of the set as a whole.
+    """`written` with notes on its noise and on the data set as a whole.
 
-    A denoiser's is set beside noisy samples. Where other noise explains that it is unlike, the noise alone is told.
+    For a denoiser, the set is compared with noisy samples. If different noise explains why the set differs, only the
+    noise is mentioned.
     """
     whole = check_set(run, samples, noisy=run.config.model.noise != "none")
     sentences = [*noise, *([whole.text] if whole.text and not (noise and whole.undo is None) else [])]
@@ -179,7 +183,7 @@ def _with_set(run: RunFolder, samples: Samples, written: Written, noise: tuple[s
 
 
 def about_noise(run: RunFolder, samples: Samples) -> tuple[str, ...]:
-    """What the noise of the input says about using this denoiser, as a sentence or none."""
+    """A sentence on whether the noise of the input suits this denoiser; empty if it does."""
     estimates = run.metrics.get("denoising", {}).get("estimates")
     if estimates is None or not samples.is_image:
         return ()
@@ -189,7 +193,7 @@ def about_noise(run: RunFolder, samples: Samples) -> tuple[str, ...]:
 
 
 def encode(run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Written:
-    """Writes the code of every sample: .csv or .parquet with `id`, `label` if known, `z0` …; .npy the codes alone."""
+    """Writes the code of every sample: .csv or .parquet with `id`, `label` if known, `z0` …; .npy with only codes."""
     target = Path(out)
     keep_inputs(run, source, out)
     if target.suffix not in TABLES | {".npy"}:
@@ -211,7 +215,7 @@ def encode(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
 
 
 def decode(run: RunFolder, codes: str | Path, out: str | Path) -> Written:
-    """Writes what the decoder makes of a table or array of codes.
+    """Decodes a table or array of codes and writes the result.
 
     Raises: DataError if the codes are not (N, z_size) finite numbers.
     """
@@ -231,7 +235,7 @@ def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | N
     else:
         import polars as pl
 
-        as_text = partial(pl.read_csv, infer_schema=False)  # or an id such as 007 would lose its zeros
+        as_text = partial(pl.read_csv, infer_schema=False)  # otherwise an id such as 007 would lose its zeros
         read = pl.read_parquet if path.suffix == ".parquet" else as_text
         names = read(path, n_rows=0).columns if path.is_file() else []
         beside = tuple(n for n in names if n in {"id", "label"})
@@ -241,8 +245,8 @@ def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | N
             ids = tuple(map(str, read(path, columns=["id"])["id"]))
             ids = ids if path.suffix == ".parquet" else tuple(without_apostrophes(ids))
     if z.ndim != 2 or z.shape[1] != z_size:
-        fix = "give codes that `isthmus encode` wrote with this run"
-        raise DataError("DATA-CODES", f"{path} holds codes of shape {z.shape}; the model takes (N, {z_size}).", fix=fix)
+        fix = "use codes that `isthmus encode` wrote with this run"
+        raise DataError("DATA-CODES", f"{path} has codes of shape {z.shape}; the model takes (N, {z_size}).", fix=fix)
     return np.asarray(z, np.float32), ids
 
 

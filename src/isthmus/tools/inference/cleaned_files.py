@@ -1,4 +1,4 @@
-"""What became of photographs that were denoised, in sentences."""
+"""Describes in sentences what denoising did to photographs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from isthmus.wording import counted
 
 
 class CleanedFile(NamedTuple):
-    """What became of a file: how its noise was judged, and whether it was left as it was; `is_bilevel`: it held black
-    and white alone.
+    """The result for one file: how its noise was judged, and whether it was left unchanged. `is_bilevel`: it has only
+    black and white.
     """
 
     path: Path
@@ -27,9 +27,10 @@ class CleanedFile(NamedTuple):
 
 
 def told(done: Sequence[CleanedFile], strength: float, *, tells_noise: bool = True) -> tuple[str, ...]:
-    """Sentences about the noise that was found, files that were left alone, and structure that was removed.
+    """Sentences about the noise that was found, files that were left unchanged, and structure that was removed.
 
-    Of a network that does not tell all the noise there is (`tells_noise`) only what it took out is said.
+    `tells_noise`: the network measures all the noise in a picture. If it does not, only the noise that it removes is
+    reported.
     """
     if not done:
         return ()
@@ -37,16 +38,16 @@ def told(done: Sequence[CleanedFile], strength: float, *, tells_noise: bool = Tr
         return _about_one(done[0], strength, tells_noise)
     noise = [found.judgment.noise for found in done]
     left, lost = [f for f in done if f.is_left], [f for f in done if not f.is_left and f.judgment.took_structure]
-    what = "noise found" if tells_noise else "what goes at full strength"
+    what = "noise found" if tells_noise else "noise removed at full strength"
     said = [f"{what}: {_level(min(noise))} to {_level(max(noise))} of 255, in flat parts"]
     if left:
         said.append(
-            f"{counted(len(left), 'file')} with hardly any noise, or without grays, left as they were, e.g. "
+            f"{counted(len(left), 'file')} with hardly any noise, or with only black and white, left unchanged, e.g. "
             f"{left[0].path.name}; --strength 1 denoises them too"
         )
     if lost:
         said.append(
-            f"structure was removed in {counted(len(lost), 'file')}, e.g. {lost[0].path.name}; --strength 0.5 "
+            f"detail was removed from {counted(len(lost), 'file')}, e.g. {lost[0].path.name}; --strength 0.5 "
             "keeps half of it"
         )
     return tuple(said)
@@ -57,22 +58,21 @@ def _about_one(found: CleanedFile, strength: float, tells_noise: bool) -> tuple[
         return (_about_bilevel(found.is_left),)
     level = f"noise of {_level(found.judgment.noise)} of 255 in flat parts"
     if found.is_left:
-        return (f"hardly any noise ({level}): better left alone, so it is as it was (--strength 1 denoises it)",)
+        return (f"hardly any noise ({level}): left unchanged (--strength 1 denoises it)",)
     if found.judgment.is_clean:
-        if not tells_noise:  # or this network takes little of it out
+        if not tells_noise:  # there may be noise that this network does not remove
             return (f"{level}, all that this network finds",)
         return (f"hardly any noise ({level}): denoising can only blur it",)
-    said = [f"{level}, {'taken out' if strength == 1 else f'of which {strength:.0%} was taken out'}"]
+    said = [f"{level}, {'removed' if strength == 1 else f'of which {strength:.0%} was removed'}"]
     if found.judgment.took_structure:
-        said.append("structure was removed: more went where the picture has detail; --strength 0.5 keeps half")
+        said.append("detail was removed too: more was removed where the picture has detail; --strength 0.5 keeps half")
     return tuple(said)
 
 
 def _about_bilevel(is_left: bool) -> str:
-    said = "black and white alone, without grays"
     if is_left:
-        return f"{said}: better left alone, so it is as it was (--strength 1 denoises it)"
-    return f"{said}: the denoised picture has grays"
+        return "only black and white: left unchanged (--strength 1 denoises it)"
+    return "only black and white: the denoised picture has grays"
 
 
 def _level(noise: float) -> str:

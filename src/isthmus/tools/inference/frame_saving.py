@@ -1,4 +1,4 @@
-"""The frames of one file, each through a model, as one file again: an animation with its timing, a TIFF of pages."""
+"""Writes processed frames as one file again: an animation with its timing, or a TIFF with pages."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from isthmus.system.outputs import refuse_existing, refuse_inputs
 
 
 def save_frames(preprocess: Preprocess, samples: Samples, raw: np.ndarray, out: Path, source: Path) -> Path | None:
-    """Writes raw images (N, C, H, W), made of all frames of the file `source`, into the one file `out`.
+    """Writes raw images (N, C, H, W), made from all frames of the file `source`, into the single file `out`.
 
-    Returns where they are, which may have another suffix than asked for; None where `source` is no file of N frames, or
-    `out` no file that holds several. `raw` is as `Preprocess.as_kept` gives it.
+    Returns the path written, which may have a different suffix than `out`; None if `source` does not have N frames, or
+    the format of `out` holds only one. `raw` is as `Preprocess.as_kept` returns it.
 
-    Raises: UsageError where that would replace what is read, or an existing file that was not named.
+    Raises: UsageError if that would replace an input, or an existing file that was not named.
     """
     photograph = _all_frames(samples, raw, out, source)
     if photograph is None:
@@ -42,7 +42,7 @@ def save_frames(preprocess: Preprocess, samples: Samples, raw: np.ndarray, out: 
 
 
 def _all_frames(samples: Samples, raw: np.ndarray, out: Path, source: Path) -> Photograph | None:
-    """The file whose frames the images are, each in its place."""
+    """The file whose frames the images are, in order."""
     suffixes = source.suffix.lower(), out.suffix.lower()
     if len(raw) < 2 or samples.cut or not source.is_file() or not SUFFIXES.issuperset(suffixes):
         return None

@@ -1,4 +1,4 @@
-"""Any picture brought to the size that a model takes: as MNIST's digits were, or scaled into the middle."""
+"""Fits any picture to the size that a model takes: the way MNIST's digits were, or by cropping and scaling."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from isthmus.errors import DataError, UsageError, unknown
 from isthmus.evaluation.figures.contact_sheets import pictures
 
 WAYS = ("auto", "digit", "cover", "exact")
-BOX = 20 / 28  # of MNIST's 28 pixels the longer side of a digit takes 20
-INK = 0.2  # of the brightest: what is fainter is the grain of a photograph, not a stroke
-PAPER = 0.5  # a border that is brighter is paper with dark ink
+BOX = 20 / 28  # in MNIST, the longer side of a digit takes 20 of 28 pixels
+INK = 0.2  # of the brightest pixel: anything fainter is the grain of a photograph, not a stroke
+PAPER = 0.5  # a brighter border means dark ink on paper
 
 
 def frame(image: np.ndarray, shape: tuple[int, ...], way: str = "auto", *, dark_border: bool = False) -> np.ndarray:
-    """A picture (C, h, w), bytes or floats in [0, 1], as floats of `shape` (C', H, W) in [0, 1].
+    """Converts a picture (C, h, w), bytes or floats in [0, 1], to floats of `shape` (C', H, W) in [0, 1].
 
-    "digit": the ink is cut out, scaled into a box of 20 of 28 pixels and laid with its center of mass in the middle
-    (LeCun et al. 1998, section III.A). "cover": the largest middle part of the right proportions, scaled. "exact":
-    only of the right size already. "auto" is exact where the size is right, else digit for small gray models, else
-    cover. `dark_border`: the model's pictures are light on dark, so dark ink on paper is turned around.
+    "digit": the ink is cut out, scaled into a box of 20 of 28 pixels, and centered by its center of mass (LeCun et al.
+    1998, section III.A). "cover": the largest central part with the right proportions, scaled. "exact": the picture
+    must already have the right size. "auto": exact if the size is right, else digit for small gray models, else cover.
+    `dark_border`: the model's pictures are light on dark, so dark ink on paper is inverted.
 
     Raises: DataError for "exact" with another size, or "digit" without ink; UsageError for another way, or "digit"
-    for a model in color.
+    for a color model.
     """
     if way not in WAYS:
         raise unknown("way to frame", way, WAYS)
@@ -32,11 +32,11 @@ def frame(image: np.ndarray, shape: tuple[int, ...], way: str = "auto", *, dark_
     seen = np.asarray(pictures(np.asarray(image)[None])[0], np.float32)  # (h, w, 1 or 3), floats
     fits = seen.shape[:2] == (H, W)
     if way == "digit" and C != 1:
-        message = f'"digit" frames ink for gray models; this one takes {C} channels.'
+        message = f'"digit" is only for gray models; this one takes {C} channels.'
         raise UsageError("USAGE-FIT", message, fix='send fit="cover"')
     if way == "exact" and not fits:
         message = f"the image has {seen.shape[0]}x{seen.shape[1]} pixels; the model takes {H}x{W}."
-        raise DataError("DATA-SIZE", message, fix=f'bring it to {H}x{W}, or send fit="auto"')
+        raise DataError("DATA-SIZE", message, fix=f'resize it to {H}x{W}, or send fit="auto"')
     if way == "auto":
         way = "exact" if fits else "digit" if C == 1 and max(H, W) <= 32 and dark_border else "cover"
     seen = _in_channels(seen, C)
@@ -62,13 +62,13 @@ def _digit(ink: np.ndarray, H: int, W: int) -> np.ndarray:
     large = np.zeros((H, W), np.float32)
     top, left = (H - size[0]) // 2, (W - size[1]) // 2
     large[top : top + size[0], left : left + size[1]] = small
-    # MNIST counts from corners: the mean center of mass of its digits is at pixel 13.95, not at 13.5.
+    # MNIST measures from pixel corners: the mean center of mass of its digits is at pixel 13.95, not at 13.5.
     by = [side / 2 - float(at) for side, at in zip((H, W), ndimage.center_of_mass(large), strict=True)]
     return np.roll(large, [_within(by[0], top, H - top - size[0]), _within(by[1], left, W - left - size[1])], (0, 1))
 
 
 def _within(shift: float, before: int, after: int) -> int:
-    """A whole number of pixels, so that nothing is blurred, and none that would push ink over the edge."""
+    """The shift in whole pixels, so that nothing is blurred, limited so that no ink leaves the picture."""
     return int(np.clip(np.floor(shift + 0.5), -before, after))
 
 
@@ -88,7 +88,7 @@ def _resized(plane: np.ndarray, H: int, W: int) -> np.ndarray:
 
 def _in_channels(seen: np.ndarray, C: int) -> np.ndarray:
     if C == 1 and seen.shape[2] == 3:
-        return (seen @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]  # as Pillow's gray (ITU-R 601)
+        return (seen @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]  # like Pillow's gray (ITU-R 601)
     return np.repeat(seen, 3, axis=2) if C == 3 and seen.shape[2] == 1 else seen
 
 

@@ -1,4 +1,4 @@
-"""`isthmus impute`: the table as it was, its gaps filled by what the model makes of the other columns."""
+"""`isthmus impute`: writes the table with its gaps filled, as the model predicts them from the other columns."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from isthmus.tools.inference.rows_given_back import rows_given_back
 from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.wording import counted, listed, number, printable
 
-DAY = 86_400.0  # seconds: errors of times are told in days
-DRAWS = 20  # of a model that can draw: a deviation is then known to a sixth
-DRAWN_ROWS = 1_000  # of those with gaps: a mean over so many is known to 3 %
+DAY = 86_400.0  # seconds: errors of times are given in days
+DRAWS = 20  # per gap, if the model can draw: enough to know a standard deviation to a sixth
+DRAWN_ROWS = 1_000  # rows with gaps: a mean over this many is known to 3 %
 NAMED = {"category", "yes-no"}
 
 
 @dataclass(frozen=True)
 class Imputed:
-    """What was written where, how many cells of each column were filled, and how sure that is.
+    """The file written, how many cells of each column were filled, and how certain the values are.
 
-    `spreads` is there where the model can draw: by column, the deviation of draws in its own unit, of names the share
-    of draws that are another name than the one filled in.
+    `spreads`, if the model can draw: by column, the standard deviation of draws in the unit of the column; for names,
+    the share of draws that differ from the name filled in.
     """
 
     path: Path
@@ -64,10 +64,10 @@ class Imputed:
 
 
 def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mapping[str, Any] | None = None) -> Imputed:
-    """Writes the table `source` to `out` (.csv, .tsv, .parquet), its gaps filled; every other cell stays as it is. An
-    array of numbers may also go to .npy.
+    """Writes the table `source` to `out` (.csv, .tsv, .parquet) with its gaps filled; every other cell is unchanged.
+    For an array of numbers, `out` may also be .npy.
 
-    Raises: UsageError for a run whose columns are not of several kinds, or another suffix; DataError as `read_input`.
+    Raises: UsageError if the run cannot fill gaps, or for another suffix; DataError like `read_input`.
     """
     schema, target = _schema(run), Path(out)
     keep_inputs(run, source, target)
@@ -79,7 +79,7 @@ def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
         rows = read_rows(run, source, settings)
         samples, made = rows.table, answered_rows(run, rows)
     else:
-        samples, made = read_input(run, source, settings), None  # with every check that a table has to pass
+        samples, made = read_input(run, source, settings), None  # with all checks of a table
     tell(f"filling the gaps of {counted(len(samples), 'row')}")
     if is_array:
         raw, told = samples.x, _write_array(run, answered(run, samples.x) if made is None else made, target)
@@ -94,9 +94,9 @@ def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
 
 
 def impute_frame(run: RunFolder, given: Any, draws: int | None = None, seed: int = 0) -> Any:
-    """A frame (polars or pandas) or array like `given` with its gaps filled; with `draws` a list of that many.
+    """A data frame (polars or pandas) or array like `given` with its gaps filled; with `draws`, a list of that many.
 
-    Raises: UsageError for a run whose columns are not of several kinds, and for draws of a model that cannot draw.
+    Raises: UsageError if the run cannot fill gaps, or for `draws` with a model that cannot draw.
     """
     schema, carrier = _schema(run), Carrier(given, run.model.preprocess)
     raw = carrier.raw.cpu().numpy()
@@ -107,8 +107,8 @@ def impute_frame(run: RunFolder, given: Any, draws: int | None = None, seed: int
 
 
 def answered(run: RunFolder, raw: np.ndarray) -> np.ndarray:
-    """Raw rows (N, K) with their gaps filled: by the model, by the linear answer as far as it filled validation cells
-    better, and by the usual value where the other columns told nothing of a column's validation cells.
+    """Raw rows (N, K) with their gaps filled by a mixture of the model and the linear answer, in the proportion that
+    was best on validation cells. A column that the other columns do not help to predict gets its usual value.
     """
     errors = fill_errors(run.path, run.model.weights_sha256)
     shares = [errors[column.name].linear if column.name in errors else 0.0 for column in _schema(run).modeled]
@@ -116,7 +116,7 @@ def answered(run: RunFolder, raw: np.ndarray) -> np.ndarray:
 
 
 def answered_rows(run: RunFolder, rows: SeriesRows) -> np.ndarray:
-    """As `answered`, of the rows of a series, by all windows that hold them; in the order of the table."""
+    """Like `answered`, for the rows of a series, from all windows that contain them; in the order of the table."""
     raw = as_given(rows, rows.raw)
     return _usual_where_better(run, raw, np.where(np.isnan(raw), rows_given_back(run.model, rows), raw))
 
@@ -131,7 +131,7 @@ def _usual_where_better(run: RunFolder, raw: np.ndarray, values: np.ndarray) -> 
 
 
 def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """By column with gaps in raw rows (N, K), how far DRAWS lie apart, see `Imputed`; empty where none can be drawn."""
+    """The spread of draws by column with gaps in raw rows (N, K), see `Imputed`; empty if the model cannot draw."""
     rows = raw[np.isnan(raw).any(1)]
     rows = rows[:: max(1, -(-len(rows) // DRAWN_ROWS))]
     if not can_draw(run.model) or not len(rows) or run.model.preprocess.series is not None:
@@ -149,22 +149,22 @@ def _schema(run: RunFolder) -> Schema:
     """The columns of a row."""
     schema = run.model.preprocess.of_rows.schema
     if schema is None:
-        message = "this run was not trained to fill gaps: its data had none, and all of its columns are numbers."
-        fix = "train on a table with gaps, or say what one of its columns is, as in --column NAME=number"
+        message = "this run was not trained to fill gaps: its data had none, and all columns are numbers."
+        fix = "train on a table with gaps, or give the kind of a column, such as --column NAME=number"
         raise UsageError("USAGE-IMPUTE", message, fix=fix)
     return schema
 
 
 def _refuse_draws(run: RunFolder, draws: int) -> None:
     if draws < 1:
-        raise UsageError("USAGE-DRAWS", f"draws is {draws}; allowed: 1 and more.", fix="leave it out for one answer")
+        raise UsageError("USAGE-DRAWS", f"draws is {draws}; allowed: 1 or more.", fix="leave it out for one answer")
     if not can_draw(run.model):
-        message = "this run's code is not drawn, so it has one answer for each gap."
+        message = "this run's code is not random, so it has only one answer for each gap."
         raise UsageError("USAGE-DRAWS", message, fix="leave draws out, or train with recipe vae")
 
 
 def _like(carrier: Carrier, raw: np.ndarray, values: np.ndarray, schema: Schema) -> Any:
-    """Filled raw rows (N, K) as what was given: of a frame all cells that are no gaps stay as they are."""
+    """Filled raw rows (N, K) in the type of the input; in a data frame, only gaps change."""
     if carrier.frame is None:
         return carrier.given_back(torch.from_numpy(values))
     found = filled_frame(carrier.frame, values, np.isnan(raw), schema)
@@ -172,7 +172,7 @@ def _like(carrier: Carrier, raw: np.ndarray, values: np.ndarray, schema: Schema)
 
 
 def _write_array(run: RunFolder, values: np.ndarray, target: Path) -> tuple[str, ...]:
-    """Writes rows of numbers, to a table under the names of the run's columns."""
+    """Writes rows of numbers; a table gets the column names of the run."""
     if target.suffix.lower() == ".npy":
         write_atomic(target, lambda part: np.save(part, values, allow_pickle=False))
         return ()
@@ -189,8 +189,8 @@ def _write_cells(
     settings: Mapping[str, Any] | None,
     made: np.ndarray | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Writes all cells of a table, those of columns that the model does not know too; gives its raw rows (N, K).
-    `made` (N, K) is what was made of them already.
+    """Writes all cells of a table, including columns that the model does not use; returns its raw rows (N, K). `made`
+    (N, K) are the filled rows, if they were computed before.
     """
     options = reading_options(run, settings)
     cells, style = read_cells(source, replace(options, null_values=()), schema)
@@ -200,7 +200,7 @@ def _write_cells(
     made, gaps = answered(run, raw) if made is None else made, np.isnan(raw)
     if len(made) != len(raw):
         message = f"{counted(len(raw) - len(made), 'row')} of {source.name} cannot be read, so not all can be filled."
-        raise DataError("DATA-ROW", message, fix="mend them, and leave --skip-bad-rows and --missing drop out")
+        raise DataError("DATA-ROW", message, fix="correct them, and leave out --skip-bad-rows and --missing drop")
     for k, column in enumerate(schema.modeled):
         if gaps[:, k].any():
             cells = cells.with_columns(_filled(cells[column.name], made[:, k], gaps[:, k], column, style))
@@ -210,26 +210,27 @@ def _write_cells(
 
 
 def _about_left_out(cells: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
-    """A sentence about empty cells that stay, as the model does not know their columns; none where there are none."""
+    """A sentence about cells that stay empty because the model does not use their columns; empty if there are none."""
     others = [cells[name] for name in cells.columns if name not in schema.names]
     gaps = {s.name: s.null_count() + (int((s == "").sum()) if s.dtype == pl.String else 0) for s in others}
     left = [name for name, n in gaps.items() if n]
     if not left:
         return ()
     return (
-        f"not filled: {counted(sum(gaps.values()), 'empty cell')} in columns left out by the model, {listed(left)}",
+        f"not filled: {counted(sum(gaps.values()), 'empty cell')} in columns that the model does not use, "
+        f"{listed(left)}",
     )
 
 
 def _filled(cells: pl.Series, made: np.ndarray, gaps: np.ndarray, column: TableColumn, style: Style) -> pl.Series:
-    """The cells of a column with what was made for its gaps, in the column's own way of writing."""
+    """The cells of a column with its gaps filled, in the format of the column."""
     return put(cells, as_cells(made, column, cells.dtype, style), gaps)
 
 
 def sentences(
     schema: Schema, counts: Mapping[str, int], errors: Mapping[str, FillError], spreads: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """How sure each column's filled cells are: by validation cells that the run was not shown, and by its draws."""
+    """How certain the filled cells of each column are: by the errors on hidden validation cells, and by draws."""
     kinds = {column.name: column.kind for column in schema.modeled}
     return tuple(_sentence(name, n, errors.get(name), spreads.get(name), kinds[name]) for name, n in counts.items())
 
@@ -241,22 +242,22 @@ def _sentence(name: str, n: int, error: FillError | None, spread: float | None, 
 
 
 def _by_error(error: FillError, kind: str) -> str:
-    of = f"on {counted(error.n, 'validation cell')} that were hidden"
+    on = f"on {counted(error.n, 'hidden validation cell')}"
     if kind in NAMED:
         ours, constant = (f"{1 - value:.0%}" for value in (error.error, error.constant))
         if error.tells_nothing:
-            return f"by the most frequent name, {constant} right {of}; the other columns predict it no better ({ours})"
-        return f"{ours} come out right {of}, {constant} by the most frequent name"
+            return f"with the most frequent name, {constant} right {on}; the other columns do no better ({ours})"
+        return f"{ours} right {on}; the most frequent name: {constant}"
     unit, days = (DAY, " days") if kind == "time" else (1.0, "")
     ours, mean = (f"{number(value / unit)}{days}" for value in (error.error, error.constant))
     if error.tells_nothing:
-        return f"by the mean, off by {mean} (root mean square) {of}; the other columns predict it no better ({ours})"
-    return f"off by {ours} (root mean square) {of}, the mean by {mean}"
+        return f"with the mean, RMS error {mean} {on}; the other columns do no better ({ours})"
+    return f"RMS error {ours} {on}; the mean: {mean}"
 
 
 def _by_draws(spread: float, kind: str) -> str:
     if kind in NAMED:
-        return f"{spread:.0%} of {DRAWS} draws name another"
+        return f"{spread:.0%} of {DRAWS} draws give a different name"
     unit, days = (DAY, " days") if kind == "time" else (1.0, "")
     return f"{DRAWS} draws differ by {number(spread / unit)}{days} (standard deviation)"
 

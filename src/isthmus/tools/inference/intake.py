@@ -1,4 +1,4 @@
-"""New data in the form that a trained model takes: read like its training data, its columns and channels in order."""
+"""Reads new data in the form that a trained model takes: like its training data, with columns and channels in order."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from isthmus.wording import counted, printable
 def read_input(
     run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None, target: Any = None
 ) -> Samples:
-    """Reads `source` the way the run's training data was read, and brings it to the form that its model takes; with
-    `target`, what should come out of it, pairs of both.
+    """Reads `source` like the run's training data and converts it to the form that the model takes. With `target`, the
+    desired output, the result has pairs of both.
 
-    Tables are matched by column name; gray images become color ones for a color model and the other way round, which
-    the notes say. `settings` are reading options that were given again, such as `{"resize": "28"}`.
+    Table columns are matched by name. Gray images are converted for a color model and vice versa; the notes say so.
+    `settings` are reading options that override those of the training, such as `{"resize": "28"}`.
 
-    Raises: DataError for other sizes or columns, with the fix.
+    Raises: DataError with a fix for other sizes or columns.
     """
     return fitting(_read(run, source, settings, target), run.model.preprocess)
 
@@ -54,9 +54,9 @@ def _read(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None
 
 
 def read_rows(run: RunFolder, source: Any, settings: Mapping[str, Any] | None = None) -> SeriesRows:
-    """The rows of a series, in a file or an object of Python, for a run that was trained on windows.
+    """The rows of a series, in a file or a Python object, for a run that was trained on windows.
 
-    Raises: as `read_input` and `in_order`.
+    Raises: like `read_input` and `in_order`.
     """
     layout = run.model.preprocess.series
     assert layout is not None
@@ -66,7 +66,7 @@ def read_rows(run: RunFolder, source: Any, settings: Mapping[str, Any] | None = 
 
 
 def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] | None = None) -> Bundle:
-    """As `read_input`, but the training part too where `source` comes in two parts; else all of it is `train`."""
+    """Like `read_input`, but with both parts if `source` has a training and a test part; otherwise all is `train`."""
     from isthmus.data.read import read
 
     with _knowing(run, settings):
@@ -78,17 +78,17 @@ def read_parts(run: RunFolder, source: str | Path, settings: Mapping[str, Any] |
 
 
 def raw_of(run: RunFolder, given: Any) -> np.ndarray:
-    """Raw samples (N, *shape) of whatever `Model.encode` takes, with its checks of names, ranges, types and gaps.
+    """Raw samples (N, *shape) of anything that `Model.encode` takes, with its checks of names, ranges, types and gaps.
 
-    Raises: DataError as `Model.encode`.
+    Raises: DataError like `Model.encode`.
     """
     return Carrier(given, run.model.preprocess).raw.cpu().numpy()
 
 
 def any_samples(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None) -> Samples:
-    """Samples of whatever `Model.encode` takes, and of what `read_object` does: frames and pairs bring their labels.
+    """Samples of anything that `Model.encode` or `read_object` takes; data frames and pairs bring their labels.
 
-    Raises: as `raw_of` and `read_given`.
+    Raises: like `raw_of` and `read_given`.
     """
     is_array = hasattr(data, "__array__") and not hasattr(data, "columns") and not _has_names(data)
     return Samples(raw_of(run, data), "the data") if is_array else read_given(run, data, settings)
@@ -99,7 +99,7 @@ def _has_names(data: Any) -> bool:
 
 
 def read_given(run: RunFolder, data: Any, settings: Mapping[str, Any] | None = None, target: Any = None) -> Samples:
-    """As `read_input`, of an object of Python that `read_object` takes; its test part, where it has one."""
+    """Like `read_input`, for a Python object that `read_object` takes; uses its test part if it has one."""
     return fitting(_of_object(run, data, settings, target), run.model.preprocess)
 
 
@@ -112,7 +112,7 @@ def _of_object(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, ta
             return _with_target(run, found.test or found.train, settings, target)
     except DataError as error:
         if error.code == "DATA-MISSING":
-            error.fix = 'pass settings={"missing": "drop"}, or "median": those of the training part fill the gaps'
+            error.fix = 'pass settings={"missing": "drop"}, or "median" to fill gaps with medians of the training data'
         raise
 
 
@@ -126,7 +126,7 @@ def _with_target(run: RunFolder, found: Samples, settings: Mapping[str, Any] | N
 
 
 def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) -> None:
-    """A column of groups that was only inherited from the training may be absent; not one that is asked for."""
+    """The group column of the training may be absent, but one that the user names must exist."""
     group = (settings or {}).get("group")
     if group is not None and samples.group_column is None:
         message = f'{samples.name} has no column "{printable(group)}" for --group.'
@@ -134,24 +134,22 @@ def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) 
 
 
 def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataConfig:
-    """How data for the run is read: as its training data was, but for what is given again."""
+    """The reading options of the training data, overridden by `settings`."""
     whole = {"limit": None, "validation": None, "test": None, "target": None}
     whole |= {"stream": "auto", "buffer": None, "held": None, "memory": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
-        message = (
-            f"--scale cannot be chosen again: the model scales its input as in training ({run.config.data.scale})."
-        )
+        message = f"--scale cannot be changed: the model scales its input as in training ({run.config.data.scale})."
         raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
     given = dict(settings or {})
     words = given.get("null_values", ())
     words = (words,) if isinstance(words, str) else words
-    given["null_values"] = (*run.config.data.null_values, *words)  # those of training still hold
+    given["null_values"] = (*run.config.data.null_values, *words)  # those of training still apply
     return replace(run.config.data, **whole | _reading(run.model.preprocess) | given)
 
 
 @contextmanager
 def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[None]:
-    """Of images of mixed sizes only one can be meant, so the error names it; and the data, where a table is another."""
+    """Improves errors with what the run knows: the image size that the model needs, or the table it was trained on."""
     try:
         yield
     except DataError as error:
@@ -160,7 +158,7 @@ def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[Non
             error.fix = f"pass --resize {H}x{W}, the size that the model was trained on"
         if error.code == "DATA-BANDS":
             _name_channels(error, run.model.preprocess, asked=bool((settings or {}).get("gray")))
-        if error.code in {"DATA-ROW", "DATA-TYPE"} and "--drop-column" in str(error.fix):  # then one would be missing
+        if error.code in {"DATA-ROW", "DATA-TYPE"} and "--drop-column" in str(error.fix):  # the model needs the column
             error.fix = _as_in_training(error)
         if error.code == "DATA-COLUMNS" and error.fix == OTHER_TABLE:
             error.fix = f"{OTHER_TABLE}, which was on {printable(run.config.data.source)}"
@@ -168,21 +166,21 @@ def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[Non
 
 
 def _as_in_training(error: DataError) -> str:
-    """What to do with columns of texts that the model takes."""
+    """The fix for text in columns that the model takes."""
     if any(f" hold no {kind}" in text for kind in ("time", "yes or no") for text in (error.message, *error.problems)):
         return "write the cells of these columns as in training"
-    return "put numbers into these columns, which the model takes"
+    return "put numbers into these columns; the model takes them"
 
 
 def _name_channels(error: DataError, preprocess: Preprocess, *, asked: bool) -> None:
-    """Of images with several bands only those that the model takes can be meant."""
-    if not asked:  # it follows from the model, and was not typed
+    """For images with the wrong number of bands: the fix names the number that the model takes."""
+    if not asked:  # gray comes from the model; the user did not type --gray
         error.message = error.message.replace("--gray converts RGB to gray", "the model takes gray images")
     error.fix = f"name images with {counted(preprocess.shape[0], 'channel')} each, as the model was trained on"
 
 
 def _reading(preprocess: Preprocess) -> dict[str, Any]:
-    """Reading options that follow from what the model takes."""
+    """Reading options that follow from the model's input."""
     if not preprocess.is_image:
         series = preprocess.series
         known = {} if series is None else {"window": series.window, "stride": series.stride, "time": series.time}
@@ -197,9 +195,9 @@ def _reading(preprocess: Preprocess) -> dict[str, Any]:
 
 
 def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
-    """The samples in the column order and the number of channels that the model takes.
+    """The samples with the column order and the number of channels that the model takes.
 
-    Raises: DataError where that cannot be done without changing the data more.
+    Raises: DataError if that would change the data further.
     """
     if preprocess.series is not None:
         return _windows(samples, preprocess.series)
@@ -213,8 +211,8 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
     given, wanted = samples.shape, preprocess.raw_shape
     if len(given) != len(wanted):
         kinds = {1: "rows of a table", 3: "images"}
-        message = f"{samples.name} holds {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
-        raise DataError("DATA-SHAPE", message, fix="name data of the kind it was trained on")
+        message = f"{samples.name} has {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
+        raise DataError("DATA-SHAPE", message, fix="name data of the same kind as the training data")
     if len(given) == 3 and given[1:] == wanted[1:]:
         samples = _with_channels(samples, preprocess)
         given = samples.shape
@@ -225,17 +223,20 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
 
 
 def _windows(table: Samples, layout: SeriesLayout) -> Samples:
-    """The windows of a series as samples. Raises: DataError where there is none."""
+    """The windows of a series as samples. Raises: DataError if there are none."""
     rows = known_series(table, layout).rows
     first = first_rows(rows.stretches, layout.window, layout.cover)
     if not len(first):
-        message = f"{table.name}: no {layout.window:,} rows on end, which make a window; {rows.longest:,} at most."
-        raise DataError("DATA-COUNT", message, fix="give more rows; `isthmus score` takes shorter stretches too")
+        message = (
+            f"{table.name} has no {layout.window:,} consecutive rows for a window; the longest stretch has "
+            f"{rows.longest:,}."
+        )
+        raise DataError("DATA-COUNT", message, fix="add rows; `isthmus score` also takes shorter stretches")
     return window_samples(rows, first, layout)
 
 
 def _with_channels(samples: Samples, preprocess: Preprocess) -> Samples:
-    """Gray images in color for a model of colors, and opaque for one that knows transparency."""
+    """Gray images become color images for a color model, and opaque ones for a model with transparency."""
     bands, wanted = samples.shape[0] - samples.alpha, preprocess.shape[0] - preprocess.alpha
     if bands == 1 and wanted == 3:
         samples = in_color(samples)
@@ -244,7 +245,7 @@ def _with_channels(samples: Samples, preprocess: Preprocess) -> Samples:
 
 
 def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:
-    """Raises: DataError for gaps in rows of a table where the model, of an earlier version, keeps no medians."""
+    """Raises: DataError for gaps in a table if the model is from an earlier version and has no medians."""
     if (
         samples.is_image
         or preprocess.fill is not None
@@ -256,22 +257,25 @@ def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:
     rows = int(gaps.any(1).sum())
     if not rows:
         return
-    message = f"{samples.name}: {counted(int(gaps.sum()), 'value')} missing, and this model of before keeps no medians."
+    message = (
+        f"{samples.name}: {counted(int(gaps.sum()), 'value')} missing, and this model, from an older version, has no "
+        "medians to fill in."
+    )
     whole = rows < len(samples)
     left_out = f"pass --missing drop ({rows:,} of {len(samples):,} rows left out), or "
-    raise DataError("DATA-MISSING", message, fix=f"{left_out * whole}train it again: medians are kept now")
+    raise DataError("DATA-MISSING", message, fix=f"{left_out * whole}train it again: models now store medians")
 
 
 def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> DataError:
     if len(wanted) == 1:
         message = f"{name} has {given[0]} columns; the model was trained on {wanted[0]}."
-        return DataError("DATA-SHAPE", message, fix="give the same columns, or leave some out with --drop-column")
+        return DataError("DATA-SHAPE", message, fix="use the same columns, or leave some out with --drop-column")
     channels = [f" with {counted(C, 'channel')}" * (given[0] != wanted[0]) for C, _, _ in (given, wanted)]
     sizes = [f"{H}x{W}{said}" for (_, H, W), said in zip((given, wanted), channels, strict=True)]
     from isthmus.data.images.reading_fix import fix_for_model
 
     fix = fix_for_model(given, wanted)
-    return DataError("DATA-SHAPE", f"{name} holds images of {sizes[0]}; the model was trained on {sizes[1]}.", fix=fix)
+    return DataError("DATA-SHAPE", f"{name} has images of {sizes[0]}; the model was trained on {sizes[1]}.", fix=fix)
 
 
 __all__ = ["fitting", "raw_of", "read_given", "read_input", "read_parts", "read_rows", "reading_options"]

@@ -1,4 +1,4 @@
-"""Whether a photograph needs denoising at all, and whether structure went with the noise."""
+"""Checks whether a photograph needs denoising at all, and whether structure was removed with the noise."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from isthmus.evaluation.metrics.removed import Removed, look_at_removed
 from isthmus.evaluation.verdicts.removed_check import AT_DETAIL
 from isthmus.models.piecewise import WholeImageModel
 
-SIDE, MOST = 192, 12  # pixels a side and number of the windows: a second, whatever the size of the photograph
-# Of the picture's range. Free photographs shrunk by two and more come to 0.0035 in the middle, and fine texture takes a
-# tenth of them above 0.0064; noise of 1 of 255, which hardly anybody sees, to 0.0050 in the middle, of 2 to 0.0068 and
-# more in nine of ten (`python benchmarks/photo_weights.py levels`).
+SIDE, MOST = 192, 12  # side in pixels and number of windows: one second, whatever the size of the photograph
+# A share of the picture's range. Clean photographs, shrunk by two or more, have a median of 0.0035; fine texture takes
+# a tenth of them above 0.0064. With noise of 1 of 255, which is hardly visible, the median is 0.0050; with noise of 2,
+# nine in ten have 0.0068 or more (`python benchmarks/photo_weights.py levels`).
 HARDLY_ANY = 0.005
-# JPEG smooths flat parts more than the rest, so that less is found there than there is: of its validation strips those
+# JPEG smooths flat parts more than the rest, so that less noise is found there than elsewhere. Its validation strips
 # between 0.002 and 0.003 gain 0.3 dB by denoising, and none loses.
 HARDLY_ANY_IN_JPEG = 0.002
 
 
 class Judgment(NamedTuple):
-    """The noise in flat parts, as a share of the picture's range, and what was taken away; `is_lossy`: from a file that
-    keeps no pixel as it was.
+    """The noise in flat parts, as a share of the picture's range, and what was removed. `is_lossy`: the file has lossy
+    compression.
     """
 
     noise: float
@@ -39,30 +39,30 @@ class Judgment(NamedTuple):
 
     @property
     def took_structure(self) -> bool:
-        """Whether more was taken away where the picture has detail, so that some of it went too."""
+        """Whether more was removed where the picture has detail, so that detail was lost too."""
         return self.removed.at_detail >= AT_DETAIL
 
 
 def judge_photograph(model: WholeImageModel, pixels: np.ndarray) -> Judgment:
-    """Denoises a few windows of pixels (C, H, W), spread over the picture, and looks at what goes."""
+    """Denoises a few windows of pixels (C, H, W), spread over the picture, and judges what is removed."""
     before = seen_of(pixels)
     return _judged(before, model.denoise(before.windows))
 
 
 class Seen(NamedTuple):
-    """What is kept of a picture that is about to be written over: windows of it, and its black and white."""
+    """What is kept of a picture before it is overwritten: some windows, and the values of black and white."""
 
     windows: np.ndarray
     ends: tuple[float, float]
 
 
 def seen_of(pixels: np.ndarray) -> Seen:
-    """Of pixels (C, H, W)."""
+    """The windows and the range of pixels (C, H, W)."""
     return Seen(windows_of(pixels), (0.0, 255.0) if pixels.dtype == np.uint8 else value_range(pixels))
 
 
 def judge_cleaned(before: Seen, cleaned: np.ndarray) -> Judgment:
-    """The same of a picture (C, H, W) that was denoised already, at full strength."""
+    """The judgment for a picture (C, H, W) that has been denoised at full strength."""
     return _judged(before, windows_of(cleaned))
 
 
@@ -83,7 +83,7 @@ def windows_of(pixels: np.ndarray) -> np.ndarray:
 
 
 def _unit(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """As shares of the picture's range: 255 of bytes, else from its least to its greatest value."""
+    """The values relative to the picture's range: 255 for bytes, otherwise from its lowest to its highest value."""
     low, high = ends
     return (values.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-12))
 

@@ -1,4 +1,4 @@
-"""Photographs of any size through a denoiser: one file out for each in, of the same size, format and metadata."""
+"""Denoises photographs of any size: one output file per input file, with the same size, format and metadata."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class FileJob(NamedTuple):
-    """A file to read, the file to write, and where the picture of before and after goes, if anywhere."""
+    """A file to read, the file to write, and the path of the before-and-after picture, if there is one."""
 
     source: Path
     target: Path
@@ -39,15 +39,15 @@ class FileJob(NamedTuple):
 
 
 def photographs_of(source: Path) -> list[Path]:
-    """The image files that `source` is or holds, by their suffixes; none where it is something else."""
+    """The image files that `source` is or contains, by suffix; none if it is something else."""
     files = list_files(source).files if source.is_dir() else [source] if source.is_file() else []
     return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
 class Wish(NamedTuple):
-    """How files are to be denoised: `strength` from 0 to 1; whether those with hardly any noise are left alone; where
-    the pictures of before and after go, if anywhere; how many pixels a file may have; whether what the network takes
-    out of flat parts is all the noise there is, as of the one that is shipped.
+    """How to denoise files: `strength` from 0 to 1; whether files with hardly any noise are left unchanged; where
+    before-and-after pictures are written, if anywhere; the most pixels that a file may have; whether the network
+    removes all the noise in flat parts, as the one shipped with the package does.
     """
 
     strength: float = 1.0
@@ -61,13 +61,13 @@ class Wish(NamedTuple):
 def denoise_photographs(
     network_for: Callable[[np.ndarray], WholeImageModel], files: Sequence[Path], source: Path, out: Path, wish: Wish
 ) -> list[CleanedFile]:
-    """Writes the cleaned copy of every one of `files`, which `source` is or holds.
+    """Writes a cleaned copy of each of `files`, which `source` is or contains.
 
-    A folder gives a folder of the same names. `network_for` gives the network for pixels (C, H, W).
-    `wish.progress(done, total)` counts tiles of the file at hand.
+    For a folder, `out` is a folder with the same names. `network_for` returns the network for pixels (C, H, W).
+    `wish.progress(done, total)` counts tiles of the current file.
 
-    Raises: DataError for a file that cannot be read; all others are done first, and all faults are listed. UsageError
-    for a strength outside of 0 to 1, before anything is written.
+    Raises: DataError for files that cannot be read, after all others are done; it lists all of them. UsageError for a
+    strength outside 0 to 1, before anything is written.
     """
     refuse_strength(wish.strength)
     with pixel_limit(wish.max_pixels):
@@ -89,16 +89,17 @@ def _all(
     refuse_inputs(job.target, source)
     refuse_existing(job.target, out)
     if job.compared is not None and job.compared.resolve() == job.target.resolve():
-        message = f"--compare {printable(job.compared)} is where the cleaned photograph goes."
+        message = f"--compare {printable(job.compared)} is also the output file of the cleaned photograph."
         raise UsageError("USAGE-OUT", message, fix="name another file for the picture")
     with _claimed_pictures(wish.compared, pictures):
         return _run(network_for, [job], wish)
 
 
 def _pictures(files: Sequence[Path], source: Path, out: Path, place: Path | None) -> dict[Path, Path]:
-    """Where the picture of each file goes: `place` itself, a PNG, for one file; else below the folder `place`.
+    """The path of the before-and-after picture of each file: `place` itself, a PNG, for one file; otherwise a path in
+    the folder `place`.
 
-    Raises: UsageError where that would replace or add to what is read, or where many would be one file.
+    Raises: UsageError if that would replace an input or add to it, or if several files would get the same picture.
     """
     if place is None:
         return {}
@@ -108,7 +109,7 @@ def _pictures(files: Sequence[Path], source: Path, out: Path, place: Path | None
         below = {path: path.relative_to(root) for path in files}
         return {path: place / name.with_name(f"{name.name}-before-after.png") for path, name in below.items()}
     if source.is_dir():
-        message = f"the pictures of {counted(len(files), 'file')} cannot all be {printable(place)}."
+        message = f"the pictures of {counted(len(files), 'file')} cannot all be written to {printable(place)}."
         raise UsageError("USAGE-OUT", message, fix="name a folder for --compare")
     return {source: place}
 
@@ -119,7 +120,7 @@ def _claimed_pictures(place: Path | None, pictures: Mapping[Path, Path]) -> Abst
 
 
 def _fitting(source: Path, target: Path) -> Path:
-    with suppress(OSError, SyntaxError, ValueError):  # what cannot be read is told when it is read
+    with suppress(OSError, SyntaxError, ValueError):  # an unreadable file is reported when it is read
         return suffix_of(Photograph(source), target)
     return target
 
@@ -144,12 +145,12 @@ def _denoised(network_for: Callable[[np.ndarray], WholeImageModel], job: FileJob
     frames = list(photograph.frames())
     model = network_for(frames[0].pixels)
     found, unit = None, _unit_of(frames[0].pixels)
-    if wish.leaves_clean or wish.strength < 1:  # else the cleaned picture itself tells, without a pass of its own
+    if wish.leaves_clean or wish.strength < 1:  # otherwise the cleaned picture is judged, without another pass
         found = judge_photograph(model, in_unit(model, frames[0].pixels)[0])._replace(is_lossy=photograph.is_lossy)
     is_left = wish.leaves_clean and found is not None and (found.is_clean or photograph.is_bilevel)
     if is_left:
         _copy(photograph, frames, job)
-    else:  # the pixels that were read are written over, so that they are not there twice
+    else:  # pixels are overwritten in place, so that they are in memory only once
         before = seen_of(frames[0].pixels)
         frames = [cleaned(network_for(frame.pixels), frame, wish.strength, wish.progress) for frame in frames]
         photograph.save(frames, job.target)
@@ -162,7 +163,7 @@ def _denoised(network_for: Callable[[np.ndarray], WholeImageModel], job: FileJob
 
 
 def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
-    """The file itself, byte by byte; where another format was asked for, its pixels."""
+    """Copies the file byte by byte, or only its pixels if the target has another format."""
     if _have_one_format(photograph, job):
         write_atomic(job.target, lambda part: shutil.copyfile(job.source, part))
     else:
@@ -170,8 +171,8 @@ def _copy(photograph: Photograph, frames: list[Frame], job: FileJob) -> None:
 
 
 def _have_one_format(photograph: Photograph, job: FileJob) -> bool:
-    """Whether both names have one suffix, or are those of the format that is there, .jpeg and .jpg. Suffixes of JPEG
-    2000 stand for files of two structures.
+    """Whether both names have the same suffix, or suffixes of the file's own format, such as .jpeg and .jpg. Not for
+    JPEG 2000, where suffixes mean different file structures.
     """
     suffixes = {path.suffix.lower() for path in (job.source, job.target)}
     own = "JPEG" if photograph.format == "MPO" else photograph.format
@@ -179,8 +180,8 @@ def _have_one_format(photograph: Photograph, job: FileJob) -> bool:
 
 
 def _compare(photograph: Photograph, frames: list[Frame], unit: Unit, target: Path) -> None:
-    """Draws the first frame as its file has it beside what was made of it. The file is read again, and `frames` are
-    empty by then, so that a large picture is not there twice.
+    """Draws the first frame before and after denoising. The file is read again after `frames` has been emptied, so that
+    a large picture is in memory only once.
     """
     from isthmus.evaluation.figures.before_after import before_after, place_of_detail, shown_of  # late: matplotlib
     from isthmus.evaluation.figures.canvas import save
@@ -193,15 +194,15 @@ def _compare(photograph: Photograph, frames: list[Frame], unit: Unit, target: Pa
 
 
 def _unit_of(pixels: np.ndarray) -> Unit:
-    """What brings parts of a picture to where they can be drawn."""
+    """A function that scales parts of a picture for drawing."""
     ends = in_unit(None, pixels[:, :1, :1], of=pixels)[1]
     return (lambda part: part) if ends is None else lambda part: _between(part, *ends)
 
 
 def cleaned(model: WholeImageModel, frame: Frame, strength: float = 1.0, progress: Progress | None = None) -> Frame:
-    """The frame with its noise taken out, written over it; its transparency stays, `strength` from 0 to 1 blends.
+    """The denoised frame, in the memory of the old one; its transparency stays. `strength` from 0 to 1 blends.
 
-    Floats beyond [0, 1], which a model of bytes does not know, are brought there by their own ends, and back.
+    Floats outside [0, 1] are scaled to [0, 1] by their own minimum and maximum for a model of bytes, and back.
     """
     pixels, ends = in_unit(model, frame.pixels)
     if model.preprocess.alpha:
@@ -217,7 +218,7 @@ def cleaned(model: WholeImageModel, frame: Frame, strength: float = 1.0, progres
 def _seen(
     model: WholeImageModel, pixels: np.ndarray, alpha: np.ndarray | None, strength: float, progress: Progress | None
 ) -> np.ndarray:
-    """Pixels (C, H, W) through a model that knows transparency; where there is none, all is opaque."""
+    """Denoises pixels (C, H, W) with a model that takes transparency; pixels without it count as opaque."""
     bands = model.preprocess.shape[0] - 1
     colors = np.repeat(pixels, bands, axis=0) if len(pixels) == 1 else pixels
     opacity = np.full_like(colors[:1], FULL[str(colors.dtype)]) if alpha is None else alpha[None].astype(colors.dtype)
@@ -231,10 +232,11 @@ def _seen(
 def in_unit(
     model: WholeImageModel | None, pixels: np.ndarray, *, of: np.ndarray | None = None
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Floats beyond [0, 1] brought there by their own ends (those of `of`), with these; all else as it is, and None.
+    """Floats outside [0, 1], scaled to [0, 1] by the minimum and maximum of `of` (default: their own), with these two
+    values; anything else unchanged, with None.
 
-    For a model that knows black and white of its data all is as it is. Without a model, to be drawn, 16 bits are
-    brought to [0, 1] too.
+    If the model stores the black and white of its data, everything is unchanged. Without a model, for drawing, 16-bit
+    values are scaled too.
     """
     knows = model is not None and model.preprocess.offset is not None
     if knows or pixels.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""Samples named by a short text: `a.png`, `mnist-2k:12`, `mnist-2k:row=12`, `photos/:0-9,30`, `table.csv:label=oak`."""
+"""Samples selected by a short text: `a.png`, `mnist-2k:12`, `mnist-2k:row=12`, `photos/:0-9`, `table.csv:label=oak`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ HOW = "write SOURCE:row=12, SOURCE:0-9,30 or SOURCE:label=NAME"
 def pick(run: RunFolder, text: str | Path, settings: Mapping[str, Any] | None = None) -> Samples:
     """The samples that `text` names, in the form that the run's model takes.
 
-    SOURCE is whatever can be read; SOURCE:0-9,30 or SOURCE:row=0-9,30 are its rows, counted from 0 in the order in
-    which it is read, and SOURCE:label=NAME those of one class. A path that exists is never parted.
+    SOURCE is anything that can be read. SOURCE:0-9,30 or SOURCE:row=0-9,30 selects rows, counted from 0 in reading
+    order; SOURCE:label=NAME selects one class. An existing path is never split.
 
-    Raises: DataError for a row or class that is not there; UsageError for a choice that cannot be read.
+    Raises: DataError for a row or class that does not exist; UsageError for a selection that cannot be parsed.
     """
     source, choice = parted(text)
     samples = read_input(run, source, settings)
@@ -37,9 +37,9 @@ def pick(run: RunFolder, text: str | Path, settings: Mapping[str, Any] | None = 
 
 
 def pick_one(run: RunFolder, text: str, settings: Mapping[str, Any] | None = None) -> Samples:
-    """The one sample that `text` names; of SOURCE:label=NAME the first, which a note says.
+    """The single sample that `text` names; for SOURCE:label=NAME the first one, and a note says so.
 
-    Raises: as `pick`; UsageError where several rows are named.
+    Raises: like `pick`; UsageError if several rows are named.
     """
     samples = pick(run, text, settings)
     if len(samples) > 1 and (parted(text)[1] or "").startswith("label="):
@@ -47,30 +47,30 @@ def pick_one(run: RunFolder, text: str, settings: Mapping[str, Any] | None = Non
         note = f"{printable(text)}: {first.id_of(0)}, the first of {len(samples):,} of that class."
         return replace(first, notes=(*samples.notes, note))
     if len(samples) != 1:
-        message = f"{printable(text)} names {len(samples):,} samples; one is needed here."
-        raise UsageError("USAGE-PICK", message, fix=f"name its row, such as {printable(parted(text)[0])}:row=0")
+        message = f"{printable(text)} selects {len(samples):,} samples; exactly one is needed here."
+        raise UsageError("USAGE-PICK", message, fix=f"select one row, such as {printable(parted(text)[0])}:row=0")
     return samples
 
 
 def refuse_picked(source: str | Path) -> None:
-    """Raises: UsageError for rows of a series by their numbers, which would not be on end."""
+    """Raises: UsageError for selected rows of a series, which may not be consecutive."""
     name, choice = parted(source)
     if choice is not None:
-        message = f"{printable(source)} names rows of a series, which are told by the rows beside them."
-        raise UsageError("USAGE-PICK", message, fix=f"name all of it: {printable(name)}")
+        message = f"{printable(source)} selects rows of a series, but each row needs the rows before and after it."
+        raise UsageError("USAGE-PICK", message, fix=f"use the whole series: {printable(name)}")
 
 
 def is_own(run: RunFolder, text: str | Path) -> bool:
-    """Whether the samples that `text` names are of the data that the run was trained on."""
+    """Whether the samples that `text` names are from the data that the run was trained on."""
     source, own = parted(text)[0], run.config.data.source
     return source == own or (_is_path(source) and Path(source).expanduser().resolve() == Path(own).resolve())
 
 
 def parted(text: str | Path) -> tuple[str, str | None]:
-    """`"mnist-2k:12"` -> `("mnist-2k", "12")`; what is a path or the name of a data set stays whole.
+    """`"mnist-2k:12"` -> `("mnist-2k", "12")`; a path or the name of a data set stays whole.
 
-    Colons may stand in names: the longest part before a colon that is a path or a name is the source. Where there is
-    none, what follows has to look like a choice, so that a missing `C:\\t.csv` is told of as it was written.
+    Names may contain colons: the source is the longest part before a colon that is a path or a name. If there is none,
+    the rest must look like a selection, so that a missing `C:\\t.csv` is reported as it was typed.
     """
     text = str(text)
     colons = [i for i in range(len(text), 0, -1) if text[i : i + 1] in {":", ""}]
@@ -84,42 +84,40 @@ def parted(text: str | Path) -> tuple[str, str | None]:
 
 
 def rows_of(choice: str, samples: Samples) -> np.ndarray:
-    """The row numbers that `"0-9,30"` or `"label=NAME"` chooses, in the order in which they were named."""
+    """The row numbers that `"0-9,30"` or `"label=NAME"` selects, in the given order."""
     if choice.startswith("label="):
         return _rows_of_class(choice.removeprefix("label="), samples)
     choice = choice.removeprefix("row=").strip()
     if choice.startswith("-"):
-        message = f"{samples.name} has no row {printable(choice)}: rows are counted from 0 on."
+        message = f"{samples.name} has no row {printable(choice)}: rows are counted from 0."
         raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
     spans = [RANGE.fullmatch(part) for part in choice.split(",")]
     if None in spans:
-        raise UsageError("USAGE-PICK", f"{choice!r} does not say which rows of {samples.name}.", fix=HOW)
+        raise UsageError("USAGE-PICK", f"{choice!r} does not select rows of {samples.name}.", fix=HOW)
     ends = [(int(span[1]), int(span[2] or span[1])) for span in spans if span is not None]
     beyond = [last for first, last in ends if last >= len(samples) or last < first]
     if beyond:
-        message = f"{samples.name} has {len(samples):,} samples, counted from 0, so {choice} does not lie within it."
+        message = f"{samples.name} has {len(samples):,} samples, counted from 0, so {choice} is out of range."
         raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
     return np.concatenate([np.arange(first, last + 1) for first, last in ends])
 
 
 def _rows_of_class(name: str, samples: Samples) -> np.ndarray:
     if samples.labels is None or not samples.classes:
-        message = f"{samples.name} has no labels, so no class of it can be chosen."
+        message = f"{samples.name} has no labels, so no class can be selected."
         raise DataError("DATA-LABEL", message, fix="name the column of the labels with --label, or choose rows: :0-9")
     if name not in samples.classes:
         raise unknown("class", name, samples.classes)
     rows = np.flatnonzero(samples.labels == samples.classes.index(name))
     if not len(rows):
-        raise DataError(
-            "DATA-ROW", f"{samples.name} holds no sample of the class {name!r}.", fix="choose another class"
-        )
+        raise DataError("DATA-ROW", f"{samples.name} has no samples of class {name!r}.", fix="choose another class")
     return rows
 
 
 def _is_path(text: str) -> bool:
     try:
         return Path(text).expanduser().exists()
-    except (OSError, ValueError):  # too long for a name, or a NUL in it
+    except (OSError, ValueError):  # the name is too long, or contains NUL
         return False
 
 

@@ -1,4 +1,4 @@
-"""Image files that could not be denoised: why, and what to do about each."""
+"""Errors for image files that could not be denoised: the reason and the fix for each."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from isthmus.data.images.pixels import reason
 from isthmus.errors import DataError
 from isthmus.wording import printable
 
-MOVE_AWAY = "take these files out of the folder"
+MOVE_AWAY = "move these files out of the folder"
 FILL = "fill these pixels, for example with np.nan_to_num"
 COPY_AGAIN = "copy or export the file again"
 SAVE_AGAIN = "save it as PNG or TIFF"
 
 
 class Refused(NamedTuple):
-    """Why a file was not denoised, in words that follow its name, and what to do about it."""
+    """Why a file was not denoised, phrased to follow its name, and the fix."""
 
     why: str
     fix: str
 
 
 def not_done(bad: Mapping[Path, Refused], n_files: int, n_done: int, out: Path) -> DataError:
-    """The error that tells of all of them, `n_done` of `n_files` being written to `out`."""
+    """One error for all bad files, after `n_done` of `n_files` were written to `out`."""
     fix = next(iter(bad.values())).fix
     if n_files == 1:
         return DataError("DATA-FILE", f"{printable(next(iter(bad)))} {next(iter(bad.values())).why}.", fix=fix)
     message = f"{len(bad):,} of {n_files:,} files could not be denoised; {n_done:,} were written to {printable(out)}."
-    fix = fix if len({found.fix for found in bad.values()}) == 1 else f"{MOVE_AWAY}, or mend them"
+    fix = fix if len({found.fix for found in bad.values()}) == 1 else f"{MOVE_AWAY}, or repair them"
     return DataError("DATA-FILE", message, fix=fix, problems=[f"{printable(p)} {of.why}" for p, of in bad.items()])
 
 
 def refused(path: Path, error: Exception) -> Refused:
-    """What `error` says of a file."""
-    if isinstance(error, DataError):  # of values that the model cannot take
+    """The reason and the fix for a file that failed with `error`."""
+    if isinstance(error, DataError):  # for values that the model cannot take
         return Refused(f"does not fit: {error.message.rstrip('.')}", error.fix or MOVE_AWAY)
     why = reason(path, error)
     if larger := re.search(r"--max-pixels \d+", why):

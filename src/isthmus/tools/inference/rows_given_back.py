@@ -1,4 +1,4 @@
-"""The rows of a series as its windows give them back: the mean over all windows that hold a row."""
+"""Reconstructs the rows of a series: each is the mean over all windows that contain it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ARRAYS = {"npy", "npz"}
 
 
 def rows_given_back(model: AbstractModel, rows: SeriesRows) -> np.ndarray:
-    """Raw values (N, K) in the order of the table, as the windows give them back; their means are taken as network
-    input, where a category is a share of each level.
+    """Reconstructed raw values (N, K) in the order of the table. The means over windows are those of network input, in
+    which a category has a share for each level.
     """
     layout, known = model.preprocess.series, model.preprocess.of_rows
     assert layout is not None
@@ -46,9 +46,9 @@ def rows_given_back(model: AbstractModel, rows: SeriesRows) -> np.ndarray:
 def reconstruct_series(
     run: RunFolder, source: str | Path, out: Path, settings: Mapping[str, Any] | None = None
 ) -> Written:
-    """Writes the table `source` with its columns given back; times, groups and columns that are left out stay.
+    """Writes the table `source` with its columns reconstructed; times, groups and unused columns stay as they are.
 
-    Raises: UsageError for another suffix than .csv, .tsv or .parquet; as `read_rows`.
+    Raises: UsageError for a suffix other than .csv, .tsv or .parquet; like `read_rows`.
     """
     if out.suffix.lower() not in SUFFIXES:
         message = f"a series cannot be written as {out.suffix or 'a folder'}."
@@ -64,7 +64,7 @@ def reconstruct_series(
 def _as_written(
     run: RunFolder, source: Path, rows: SeriesRows, values: np.ndarray, settings: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """All columns of the table, those of the run with `values` (N, K) in their own way of writing."""
+    """All columns of the table; those of the run hold `values` (N, K) in the column's format."""
     layout = run.model.preprocess.series
     assert layout is not None
     if kind_of_file(source) in ARRAYS:
@@ -78,10 +78,12 @@ def _as_written(
 
 
 def refuse_left_out(rows: SeriesRows, n_rows: int) -> None:
-    """Raises: DataError where rows of the table were left out, so that what comes back would stand beside others."""
+    """Raises: DataError if rows of the table were left out, because the output would no longer match it row by row."""
     if len(rows) != n_rows:
-        message = f"{counted(n_rows - len(rows), 'row')} of {rows.table.name} cannot be read, so not all come back."
-        raise DataError("DATA-ROW", message, fix="mend them, and leave --skip-bad-rows and --missing drop out")
+        message = (
+            f"{counted(n_rows - len(rows), 'row')} of {rows.table.name} cannot be read, so not all can be written."
+        )
+        raise DataError("DATA-ROW", message, fix="correct them, and leave out --skip-bad-rows and --missing drop")
 
 
 __all__ = ["reconstruct_series", "refuse_left_out", "rows_given_back"]

@@ -1,4 +1,4 @@
-"""Samples that a model has made, written to files: an array, a table, one image, or a folder of them."""
+"""Writes samples from a model to files: an array, a table, one image, or a folder of images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from isthmus.wording import counted
 
 
 def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source: Path) -> Written:
-    """Raw samples to `out`: .npy, a table, one image file, or a folder of images under their own names."""
+    """Writes raw samples to `out`: .npy, a table, one image file, or a folder of images with their own names."""
     raw, said = np.asarray(raw), samples.notes
     if out.suffix == ".npy":
         ordered = _in_order_of(source, raw)
@@ -61,7 +61,7 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
 
 
 def _in_order_of(source: Path, raw: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) with their channels last where the array that they were made of has them there."""
+    """Images (N, C, H, W), with channels last if the source array has them last."""
     if raw.ndim != 4 or source.suffix != ".npy" or not source.is_file():
         return raw
     last, given = np.moveaxis(raw, 1, -1), np.load(source, mmap_mode="r", allow_pickle=False).shape

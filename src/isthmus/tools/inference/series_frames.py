@@ -1,4 +1,4 @@
-"""Series that Python holds, frames and arrays, through a run: `Run.reconstruct`, `denoise`, `impute`, `encode`."""
+"""Applies a run to a series in a data frame or array: `Run.reconstruct`, `denoise`, `impute`, `encode`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from isthmus.tools.inference.rows_given_back import refuse_left_out, rows_given_
 
 
 def given_back(run: RunFolder, data: Any) -> Any:
-    """The same rows as the windows give them back: a frame with its other columns as they were, or an array."""
+    """The same rows, reconstructed: a data frame with its other columns unchanged, or an array."""
     rows = _rows(run, data)
     return _like(run, data, rows_given_back(run.model, rows), np.ones(rows.raw.shape, bool))
 
@@ -29,7 +29,7 @@ def filled_in(run: RunFolder, data: Any) -> Any:
 
 
 def codes_of(run: RunFolder, data: Any) -> np.ndarray:
-    """The codes (n, z_size) of its windows, those that `isthmus encode` writes."""
+    """The codes (n, z_size) of its windows, as `isthmus encode` writes them."""
     return run.coder.encode(read_given(run, data).x)
 
 
@@ -40,7 +40,7 @@ def _rows(run: RunFolder, data: Any) -> SeriesRows:
 
 
 def _like(run: RunFolder, data: Any, values: np.ndarray, where: np.ndarray) -> Any:
-    """What was given with `values` (N, K) in the columns of the run, where `where` (N, K) is true."""
+    """The input with `values` (N, K) in the columns of the run wherever `where` (N, K) is true."""
     layout, frame = run.model.preprocess.series, as_frame(data)
     assert layout is not None
     if frame is not None:

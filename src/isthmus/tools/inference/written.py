@@ -1,4 +1,4 @@
-"""What a command wrote, and that it writes over nothing that it reads."""
+"""What a command wrote, and the check that it does not overwrite its inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TABLES = {".csv", ".parquet"}
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, where, and what is to be said about it."""
+    """What was written, where, and the notes about it."""
 
     path: Path
     n: int
@@ -32,7 +32,7 @@ class Written:
 
 
 def keep_inputs(run: RunFolder, source: str | Path, out: str | Path) -> None:
-    """Raises: UsageError if writing to `out` would replace what is read, add to it, or replace the run's own data."""
+    """Raises: UsageError if writing to `out` would replace or extend the input, or replace the run's own data."""
     data = run.config.data
     refuse_inputs(out, source, kept=[path for path in (data.source, data.target, data.validation, data.test) if path])
 
