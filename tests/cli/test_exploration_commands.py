@@ -132,4 +132,4 @@ def test_what_cannot_be_meant_is_exit_2(
 def test_codes_without_labels_cannot_be_probed(denoiser: Run, command: Command) -> None:
     outcome = command("probe", denoiser.path)
     assert outcome.code == 3
-    assert "no labels to judge codes by" in outcome.err
+    assert "no labels, so codes cannot be judged" in outcome.err

@@ -134,7 +134,7 @@ def test_nothing_named_no_picture_and_the_input_itself_are_refused(digit_run: Ru
     with pytest.raises(UsageError, match="no feature to add or remove"):
         edits.edit_of(digit_run)
     edit = edits.edit_of(digit_run, ["7"])
-    with pytest.raises(UsageError, match="is not a .png file"):
+    with pytest.raises(UsageError, match=r"is not a \.png file"):
         edits.edit(digit_run, "mnist-2k:3", tmp_path / "o.png", edit, strip=tmp_path / "strip.csv")
     digit = tmp_path / "digit.png"
     edits.edit(digit_run, "mnist-2k:3", digit, edit)

@@ -54,7 +54,7 @@ def test_digits_are_drawn_as_small_pictures(digit_run: Run) -> None:
 def test_of_many_samples_some_are_taken(digit_run: Run) -> None:
     found = map_codes(digit_run, "mnist-2k", method="pca", limit=50)
     assert np.bincount([int(k) for k in found.columns()["label"]]).tolist() == [5] * 10
-    assert "50 of 2,000 samples are taken (--limit takes more)" in found.as_dict()["said"]
+    assert "50 of 2,000 samples are used (--limit raises the number)" in found.as_dict()["said"]
 
 
 def test_rows_of_a_table_are_points_colored_by_label_or_column(grove: Run) -> None:
@@ -88,7 +88,7 @@ def test_of_a_small_table_all_rows_are_drawn(tmp_path: Path) -> None:
     np.save(tmp_path / "t.npy", tiny.table(100, 3))
     run = isthmus.train(tmp_path / "t.npy", out=tmp_path / "run", **tiny.FAST)
     (told,) = [note for note in map_codes(run, method="pca").samples.notes if "drawn" in note]
-    assert told == "all 100 samples are drawn, since the test part has only 10"
+    assert told == "all 100 samples are drawn, because the test set has only 10"
     assert sorted(map(int, map_codes(run, method="pca").samples.ids or ())) == list(range(100))
     assert len(map_codes(run, method="pca", limit=40).samples) == 40
     whole = map_codes(run, tmp_path / "t.npy", method="pca").samples

@@ -74,7 +74,7 @@ def test_a_set_is_thinned_evenly_and_says_so(digits: Digits) -> None:
     few = encoded_samples.thinned(digits.samples, 100, 0, "map")
     assert few.labels is not None
     assert np.bincount(few.labels, minlength=10).tolist() == [10] * 10
-    assert few.notes == ("100 of 400 samples are taken (--limit takes more)",)
+    assert few.notes == ("100 of 400 samples are used (--limit raises the number)",)
     assert few.ids is not None
     assert np.array_equal(few.x, digits.x[[int(i) for i in few.ids]])
     whole = digits.samples
@@ -122,7 +122,7 @@ def test_an_input_is_not_written_over(digit_run: Run, tmp_path: Path) -> None:
 
 
 def test_rows_of_a_table_have_no_picture() -> None:
-    with pytest.raises(UsageError, match="t holds rows of a table"):
+    with pytest.raises(UsageError, match="t has rows of a table"):
         encoded_samples.picture_of(Samples(table(), "t"), [0], Preprocess((3,), "float32"))
     fractions = Samples(np.full((2, 1, 3, 3), 0.25, np.float32), "f")
     assert (

@@ -83,7 +83,7 @@ def test_rows_of_a_table_are_found_but_not_drawn(tmp_path: Path) -> None:
     found = look_up(run, f"{tmp_path / 't.npy'}:20", str(tmp_path / "t.npy"), k=1)
     assert found.columns()["id"] == ["50", "50"]
     assert found.columns()["distance"] == pytest.approx([0, 0], abs=1e-5)  # float32, in batches of different sizes
-    with pytest.raises(UsageError, match="no picture"):
+    with pytest.raises(UsageError, match="cannot be drawn"):
         found.draw()
 
 

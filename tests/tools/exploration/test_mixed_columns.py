@@ -79,7 +79,7 @@ def test_times_color_a_map_as_they_are_written(drinks: Trained) -> None:
 
 def test_labels_that_the_model_takes_are_hidden_from_it(drinks: Trained) -> None:
     found = probe_run(drinks.run, str(drinks.path), settings={"label": "drink"})
-    assert found["said"] == ['the column "drink" is hidden from the model, as it is what is asked for']
+    assert found["said"] == ['the column "drink" is hidden from the model, because it is the label']
     # of three names that hang together with nothing a third is guessed; seen, all would be
     assert all(found[space][way] < 0.7 for space in ("codes", "pca", "raw") for way in ("knn", "linear"))
     known = probe_run(drinks.run, str(drinks.path), settings={"label": "paid"})

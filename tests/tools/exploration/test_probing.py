@@ -57,7 +57,7 @@ def test_large_data_is_thinned_unless_all_is_asked_for(digit_run: Run, monkeypat
     found = probe_run(digit_run)
     n_train, n_test = found["codes"]["n_train"], found["codes"]["n_test"]
     assert n_train * n_test * 784 == pytest.approx(1e7, rel=0.05)  # rounded down, to whole samples
-    assert found["said"][0] == f"{n_train:,} of 1,800 training samples are taken (--all takes all with a label)"
+    assert found["said"][0] == f"{n_train:,} of 1,800 training samples are used (--all uses all with a label)"
     assert probe_run(digit_run, everything=True)["codes"]["n_train"] == 1_800
 
 
@@ -72,7 +72,7 @@ def test_folders_with_a_test_part_keep_it(digit_run: Run, digits: Digits, tmp_pa
 
 
 def test_data_without_labels_cannot_be_asked(denoiser: Run) -> None:
-    with pytest.raises(DataError, match="no labels to judge codes by"):
+    with pytest.raises(DataError, match="no labels, so codes cannot be judged"):
         probe_run(denoiser)
     assert probing.K == 5
 

@@ -1,4 +1,4 @@
-"""A map of a run's codes: where every sample lies in two dimensions, as a picture and as a table."""
+"""A map of a run's codes: the position of every sample in two dimensions, as a picture and as a table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from isthmus.tools.exploration.encoded_samples import all_parts, coded, joined, 
 from isthmus.tools.exploration.projection import project, refuse_method
 from isthmus.wording import counted
 
-MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute for them, and a picture holds no more
-SMALL = 100  # samples of a test part: a map of fewer shows little of how the codes lie
-PLAIN, LABEL = "none", "label"  # besides the names of columns
+MOST = 10_000  # samples: all of MNIST's test set; t-SNE takes about a minute, and a picture has no room for more
+SMALL = 100  # test samples: a map of fewer shows little of the distribution of the codes
+PLAIN, LABEL = "none", "label"  # in addition to the names of columns
 NAMED = {"category", "yes-no"}
 
 
@@ -55,7 +55,7 @@ class CodeMap:
         return about | {"said": list(self.samples.notes), "points": points}
 
     def draw(self) -> Figure:
-        """Small pictures for images, points for rows of a table or where a column gives the color."""
+        """Small pictures for images; points for rows of a table, or if a column sets the color."""
         s = self.samples
         if self.color not in {PLAIN, LABEL}:
             return self._by_column()
@@ -65,7 +65,7 @@ class CodeMap:
         return maps.thumbnails(self.points, picture_of(s, slice(None), self.preprocess), groups, names, self.sentence)
 
     def _by_column(self) -> Figure:
-        """Points in the colors of the names of a column, or by its numbers and times."""
+        """Points colored by the names, numbers or times in a column."""
         values, column = column_of(self.samples, self.color), kind_of(self.samples, self.color)
         if column is not None and column.kind in NAMED:
             groups = np.where(np.isnan(values), -1, values).astype(np.int64)
@@ -82,10 +82,10 @@ def map_codes(
 ) -> CodeMap:  # fmt: skip
     """The codes of `source`, or of the run's own test data, in two dimensions.
 
-    `color`: "label" (the default where there are labels), "none", or a column of a table. Of more than `limit` samples
-    so many are taken, evenly over the classes.
+    `color`: "label" (the default if there are labels), "none", or a column of a table. At most `limit` samples are
+    used, balanced over the classes.
 
-    Raises: UsageError for a method or column that is not there; DataError where the data does not fit the model.
+    Raises: UsageError for an unknown method or column; DataError if the data does not fit the model.
     """
     refuse_method(method)
     samples = one_set(run, source, settings)
@@ -93,24 +93,24 @@ def map_codes(
     if source is None and len(samples) < SMALL:
         samples = _all_rows(run, samples)
     samples = thinned(samples, limit, run.config.training.seed, "map")
-    tell(f"laying out {counted(len(samples), 'code')} by {method}")
+    tell(f"computing a {method} map of {counted(len(samples), 'code')}")
     found = project(coded(run, samples).z, method, seed=run.config.training.seed)
     return CodeMap(samples, found.points, method, found.sentence, color, run.model.preprocess)
 
 
 def _all_rows(run: RunFolder, test: Samples) -> Samples:
-    """Training, validation and test samples, where all are few: a handful of test samples makes no map."""
+    """Training, validation and test samples together if there are few; a handful of test samples makes no map."""
     parts = list(all_parts(run, None).values())
     n = sum(map(len, parts))
-    if n > MOST or test.is_streamed or test.windows is not None:  # windows that share rows would lie on each other
-        note = f"the {len(test):,} test samples are drawn; name the data to draw more"
+    if n > MOST or test.is_streamed or test.windows is not None:  # windows that share rows would overlap
+        note = f"only the {len(test):,} test samples are drawn; name the data to draw more"
         return replace(test, notes=(*test.notes, note))
-    note = f"all {n:,} samples are drawn, since the test part has only {len(test):,}"
+    note = f"all {n:,} samples are drawn, because the test set has only {len(test):,}"
     return replace(joined(parts), owner=None, x_in=None, notes=(*test.notes, note))
 
 
 def column_of(samples: Samples, name: str) -> np.ndarray:
-    """The values (N,) of a column. Raises: UsageError with the nearest name."""
+    """The values (N,) of a column. Raises: UsageError with the most similar name."""
     columns = samples.columns or ()
     if name not in columns:
         raise unknown("color", name, [*columns, PLAIN, *([LABEL] if samples.labels is not None else [])])
@@ -118,13 +118,13 @@ def column_of(samples: Samples, name: str) -> np.ndarray:
 
 
 def kind_of(samples: Samples, name: str) -> TableColumn | None:
-    """What a column is, where the columns of a table are of several kinds."""
+    """The description of a column, if the columns of the table are of several kinds."""
     modeled = () if samples.schema is None or samples.windows is not None else samples.schema.modeled
     return next((column for column in modeled if column.name == name), None)
 
 
 def written_column(samples: Samples, name: str) -> Any:
-    """The values of a column as the table has them."""
+    """The values of a column as they are in the table."""
     values, column = column_of(samples, name), kind_of(samples, name)
     return values if column is None else to_cells(values[:, None], Schema((column,)))[name]
 
@@ -133,7 +133,7 @@ def _color(samples: Samples, color: str | None) -> str:
     if color is None:
         return PLAIN if samples.labels is None else LABEL
     if color == LABEL and samples.labels is None and LABEL not in (samples.columns or ()):
-        fix = "name their column with --label COLUMN, or pass --color none"
+        fix = "name the label column with --label COLUMN, or pass --color none"
         raise UsageError("USAGE-COLOR", f"{samples.name} has no labels to color the map by.", fix=fix)
     if color not in {PLAIN, LABEL}:
         column_of(samples, color)

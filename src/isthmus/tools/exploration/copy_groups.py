@@ -1,4 +1,4 @@
-"""Groups of near-copies: sets of samples that lie far nearer to each other than to anything else, of any size."""
+"""Groups of near-duplicates, of any size: samples that are much closer to each other than to any other sample."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 
 from isthmus.evaluation.metrics.nearest import Nearest, distances_to, nearest
 
-# How many times farther the next sample outside must lie than the widest link within. Three samples and more may be a
-# rare class: with half of the others' spread one leaves a gap of 2 in twenty dimensions, with a tenth one of 8. Two are
-# no class; with a third half as near or nearer they would be three, of which one is missing here.
+# The distance to the next sample outside must be at least this many times the longest link inside. Three or more
+# samples could be a rare class: in twenty dimensions, a class with half the spread of the others has a gap of 2, one
+# with a tenth of the spread a gap of 8. Two samples are not a class.
 PAIR_GAP, GROUP_GAP = 2.0, 10.0
-# And how near the links must be, in units of the set's own tenth distance: a class with the spread of the others, far
-# away from them, has links of 1.
+# The longest link must also be short, in units of the median distance to the tenth neighbor: a distant class with the
+# same spread as the others has links of 1.
 NEAR = 0.1
-# Where most samples have copies, the set's own distances are those of copies, and only the gap tells. Classes twenty
-# spreads apart leave gaps of up to 20 in twenty dimensions, copies that differ by a thousandth some hundreds.
+# If most samples have copies, distances to neighbors are distances between copies, and only the gap counts. In twenty
+# dimensions, classes twenty spreads apart have gaps of up to 20; copies that differ by a thousandth, several hundred.
 GAP_ALONE = 50.0
-OTHERS = 10  # candidates for the next sample outside: the nearest to one of a group is among the first to another
+OTHERS = 10  # candidates for the next sample outside: the nearest to one member is among the nearest to another
 
 
 class Tree:
-    """Single linkage of n samples: node i < n is a sample, a later one joins two by a link of `height[i]`.
+    """Single linkage of n samples: node i < n is a sample, a later node joins two by a link of length `height[i]`.
 
-    `size` counts a node's samples, which are `order[start : start + size]`; `parent` is -1 at the top.
+    `size` is the number of samples of a node, which are `order[start : start + size]`; `parent` is -1 at the root.
     """
 
     def __init__(self, n: int, links: np.ndarray, lengths: np.ndarray) -> None:
@@ -46,7 +46,7 @@ class Tree:
                 self.size[node] += self.size[end]
 
     def _starts(self) -> np.ndarray:
-        """Where each node's samples begin: after those of the sister that came first."""
+        """The start of each node's samples in `order`: after those of the sibling that came first."""
         taken, start = np.zeros(len(self.size), np.int64), np.zeros(len(self.size), np.int64)
         total = 0
         for node in range(len(self.size) - 1, -1, -1):
@@ -63,27 +63,27 @@ class Tree:
 
 
 class Apart:
-    """The larger of two samples' distances in code z (N, Z) and values x (N, D), each in units of its `near` median."""
+    """The larger of two samples' distances in code z (N, Z) and in values x (N, D), each relative to its usual size."""
 
     def __init__(self, z: np.ndarray, x: np.ndarray, near: Nearest) -> None:
         tenth = near.distances[:, -1], distances_to(x, x, near.rows[:, -1:])[:, 0]
         self.z, self.x = z, x
-        self.scales = [float(np.median(far)) or 1.0 for far in tenth]  # codes that are all equal have no distance
+        self.scales = [float(np.median(far)) or 1.0 for far in tenth]  # equal codes have no distances
 
     def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Distances (P, k) of the samples `first` (P,) to their own `second` (P, k)."""
+        """Distances (P, k) from the samples `first` (P,) to the samples `second` (P, k)."""
         both = zip((self.z, self.x), self.scales, strict=True)
         return np.maximum(*(distances_to(v[first], v, second) / scale for v, scale in both))
 
 
 def copy_groups(z: np.ndarray, x: np.ndarray, near: Nearest) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers (N,) of the groups of copies, and the widest link (N,) of each sample's group, in units of x.
+    """Group numbers (N,) and the longest link (N,) of each sample's group, in units of x.
 
-    A number is equal within a group, and a sample without copies has its own; its link is 0.
+    All samples of a group have the same number; a sample without copies has a number of its own, and its link is 0.
 
-    Of the codes z (N, Z) and values x (N, D), all different; `near` are the nearest others of each in the code. Samples
-    are joined by single linkage under the distance `Apart`. A group is a cluster, the largest around its samples, whose
-    widest link is so much shorter than the link to the next sample outside as the constants above say.
+    z (N, Z) are the codes and x (N, D) the values, all different; `near` are the nearest neighbors of each sample in
+    the code. Samples are joined by single linkage with the distance `Apart`. A group is the largest cluster around its
+    samples whose longest link is shorter than the link to the next sample outside by the factors above.
     """
     apart = Apart(z, x, near)
     tree = _tree(near, apart)
@@ -91,7 +91,7 @@ def copy_groups(z: np.ndarray, x: np.ndarray, near: Nearest) -> tuple[np.ndarray
     large = np.flatnonzero(_is_group(tree, outside) & (tree.size > near.rows.shape[1]))
     outside[large] = np.minimum(outside[large], _to_others(z, apart, tree, large))
     groups, widest = np.arange(len(z)), np.zeros(len(z))
-    for node in np.flatnonzero(_is_group(tree, outside))[::-1]:  # the larger ones come first
+    for node in np.flatnonzero(_is_group(tree, outside))[::-1]:  # larger groups first
         members = tree.members(node)
         if not widest[members[0]]:
             groups[members], widest[members] = members.min(), tree.height[node]
@@ -99,7 +99,7 @@ def copy_groups(z: np.ndarray, x: np.ndarray, near: Nearest) -> tuple[np.ndarray
 
 
 def _is_group(tree: Tree, outside: np.ndarray) -> np.ndarray:
-    """Which nodes are so much tighter within than their link to the `outside`; never the one that holds all."""
+    """Whether the links inside each node are short enough compared with `outside`; never for the root."""
     within = tree.height
     tight = (outside >= GAP_ALONE * within) | (outside >= GROUP_GAP * within) & (within <= NEAR)
     is_pair = tree.size == 2
@@ -107,7 +107,7 @@ def _is_group(tree: Tree, outside: np.ndarray) -> np.ndarray:
 
 
 def _tree(near: Nearest, apart: Apart) -> Tree:
-    """Single linkage of all samples along their links to the nearest ones."""
+    """Single linkage of all samples along the links to their nearest neighbors."""
     N, k = near.rows.shape
     lengths = apart(np.arange(N), near.rows).ravel()
     graph = coo_array((lengths, (np.repeat(np.arange(N), k), near.rows.ravel())), shape=(N, N)).tocsr()
@@ -117,11 +117,11 @@ def _tree(near: Nearest, apart: Apart) -> Tree:
 
 
 def _to_others(z: np.ndarray, apart: Apart, tree: Tree, nodes: np.ndarray) -> np.ndarray:
-    """The link from each of the nodes to the nearest sample that is not of its own.
+    """The distance from each node to the nearest sample outside it.
 
-    The ten nearest of a sample among many copies are all copies, and no link of the tree need lead to what lies next.
-    Among more neighbors of its first sample than it has samples, some are others; the ten nearest of those are looked
-    at from all of its samples. Nodes of like size are searched together.
+    The ten nearest neighbors of a sample with many copies are all copies, so the links of the tree may not lead to the
+    nearest sample outside. So more neighbors of the node's first sample are searched than the node has samples, and
+    the ten nearest outside it are compared with all its samples. Nodes of similar size are searched together.
     """
     place = np.argsort(tree.order)
     found, kind = np.zeros(len(nodes)), np.ceil(np.log2(tree.size[nodes])).astype(int)

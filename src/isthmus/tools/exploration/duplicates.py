@@ -1,4 +1,4 @@
-"""The copies and near-copies in a data set, found through a run's codes; those that cross from training to test too."""
+"""Finds duplicates and near-duplicates in a data set by a run's codes, including those between training and test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from isthmus.wording import counted
 
 @dataclass(frozen=True)
 class Duplicates:
-    """`pairs` among `data`; `part` (N,) says to which of `parts` each sample belongs."""
+    """`pairs` of samples of `data`; `part` (N,) is the index into `parts` for each sample."""
 
     data: Coded
     pairs: tuple[NearPair, ...]
@@ -28,7 +28,7 @@ class Duplicates:
 
     @property
     def crossing(self) -> int:
-        """Pairs whose ends lie in different parts, so that what is tested on was seen in training."""
+        """The number of pairs across different parts, such as a test sample with a copy in the training data."""
         return sum(self.part[pair.first] != self.part[pair.second] for pair in self.pairs)
 
     def columns(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Duplicates:
         }
 
     def draw(self) -> Figure:
-        """The pairs side by side, near ones first: of exact copies there is little to see."""
+        """The pairs side by side, near-duplicates first, because exact copies show little."""
         s = self.data.samples
         seen = sorted(self.pairs, key=lambda pair: pair.is_exact)[: neighbor_sheets.ACROSS * neighbor_sheets.PAIR_ROWS]
         first, second = ([getattr(pair, end) for pair in seen] for end in ("first", "second"))
@@ -77,11 +77,11 @@ def find_duplicates(
     chance: float = CHANCE,
     settings: Mapping[str, Any] | None = None,
 ) -> Duplicates:
-    """All pairs of samples that are equal, or nearer to each other than chance allows; see `duplicates.find_pairs`.
+    """All pairs of samples that are equal, or closer to each other than chance explains; see `near_pairs.find_pairs`.
 
-    Of `source`, or of all the data that the run was trained, validated and tested on.
+    The samples are those of `source`, or by default the training, validation and test data of the run.
 
-    Raises: DataError where the data cannot be read or does not fit the model.
+    Raises: DataError if the data cannot be read or does not fit the model.
     """
     parts = all_parts(run, source, settings)
     data = coded(run, joined(list(parts.values())))

@@ -1,4 +1,4 @@
-"""Looking up samples: which others lie nearest to them in a run's code, beside the nearest in the raw values."""
+"""Finds the nearest neighbors of samples in a run's code, and in the raw values for comparison."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, pic
 from isthmus.tools.inference.picking import is_own, parted
 from isthmus.wording import counted, label
 
-K = 10  # as many as stand in a row of the picture
+K = 10  # as many as fit in a row of the picture
 
 
 @dataclass(frozen=True)
 class NeighborLookup:
-    """The nearest samples of `data` to every one of `queries`: `code` by the code, `raw` by the raw values.
+    """The samples of `data` nearest to each of `queries`: `code` by the code, `raw` by the raw values.
 
-    Distances are Euclidean in the code, and root mean square differences in the raw values (of images in [0, 1]; of
-    the columns of a table in their standard deviations).
+    Distances are Euclidean in the code, and root mean square differences in the raw values (for images in [0, 1]; for
+    table columns in units of their standard deviations).
     """
 
     queries: Samples
@@ -36,8 +36,8 @@ class NeighborLookup:
     raw: Nearest
 
     def columns(self) -> dict[str, Any]:
-        """`query`, `space` (code or raw), `rank` from 1, `id`, `label` where known, `distance`; of a table the values
-        of the rows that were found. A column whose name is one of these stands as "NAME (value)".
+        """`query`, `space` (code or raw), `rank` from 1, `id`, `label` if known, `distance`; for a table also the
+        values of the rows that were found. A data column with one of these names becomes "NAME (value)".
         """
         table: dict[str, list[Any]] = {key: [] for key in ("query", "space", "rank", "id", "label", "distance")}
         found_rows: list[int] = []
@@ -64,7 +64,7 @@ class NeighborLookup:
         return about | ({"queries": given} if given else {})
 
     def cells(self, samples: Samples, rows: Sequence[int]) -> dict[str, list[Any]]:
-        """The values of rows of a table by column; of images, and of windows of a series, none."""
+        """The values of table rows by column; none for images and for windows of a series."""
         known = self.data.preprocess
         if samples.is_image or known.series is not None:
             return {}
@@ -74,10 +74,10 @@ class NeighborLookup:
         }
 
     def draw(self, query: int = 0) -> Figure:
-        """The sheet of one query: a block by the code, a block by the pixels."""
+        """The sheet of one query: one block of neighbors by the code, one by the pixels."""
         blocks, known = [], self.data.preprocess
         for space, head in (
-            ("code", "nearest in the code, with their distances"),
+            ("code", "nearest in the code, with the distance"),
             ("raw", "nearest in the pixels, with the RMS difference"),
         ):
             found: Nearest = getattr(self, space)
@@ -94,12 +94,12 @@ class NeighborLookup:
 def look_up(
     run: RunFolder, wanted: Any, source: Any = None, *, k: int = K, settings: Mapping[str, Any] | None = None
 ) -> NeighborLookup:
-    """The `k` samples nearest to each one that is `wanted` (a path, SOURCE:12, or an object) among those of `source`.
+    """The `k` samples of `source` nearest to each sample of `wanted` (a path, SOURCE:12, or an object).
 
-    Without `source` the run's own training data is searched. A sample is not found as its own neighbor where both
-    come from the same source; an equal one in another row is.
+    By default, the run's own training data is searched. If both come from the same source, a sample is not its own
+    neighbor; an equal sample in another row is.
 
-    Raises: DataError or UsageError where a sample is not there or does not fit the model.
+    Raises: DataError or UsageError if a sample does not exist or does not fit the model.
     """
     queries = coded(run, picked(run, wanted, settings))
     data = coded(run, one_set(run, source, settings, part="train"))
@@ -111,7 +111,7 @@ def look_up(
 
 
 def _same_source(run: RunFolder, wanted: Any, source: Any) -> bool:
-    """Whether both come from one source, so that a sample would be found as its own neighbor."""
+    """Whether both come from the same source, so that a sample could be found as its own neighbor."""
     if not isinstance(wanted, str | Path):
         return wanted is source
     if source is None:
@@ -122,7 +122,7 @@ def _same_source(run: RunFolder, wanted: Any, source: Any) -> bool:
 def _own_rows(queries: Samples, data: Samples) -> np.ndarray:
     place = {data.id_of(i): i for i in range(len(data))}
     rows = np.array([place.get(queries.id_of(i), -1) for i in range(len(queries))])
-    # rows of a test part may be counted from 0 again
+    # row numbers of a test part may start at 0 again
     equal = [np.array_equal(queries.x[i], data.x[row], equal_nan=True) for i, row in enumerate(rows)]
     return np.where(equal, rows, -1)
 

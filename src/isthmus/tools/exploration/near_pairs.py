@@ -1,4 +1,4 @@
-"""Near-duplicates: pairs of samples that are nearer to each other than chance puts any two of so many."""
+"""Near-duplicates: pairs of samples that are closer to each other than chance explains."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from isthmus.data.hashing import find_exact_duplicates
 from isthmus.evaluation.metrics.nearest import Nearest, distances_to, flat, nearest
 from isthmus.tools.exploration.copy_groups import copy_groups
 
-SCALE = 10  # neighbors that tell how dense the data is at a place and of how many dimensions
-CHANCE = 0.05  # pairs that a whole set without copies may give: one such set in twenty raises a false alarm
-FEWEST = 3  # others outside a group that can tell a scale; with one or two nothing says what is usual
-MOST = 256  # samples of a group of which all pairs are named, 32,640; of more each is named with the first
+SCALE = 10  # neighbors used to estimate the local density and dimension of the data
+CHANCE = 0.05  # pairs expected by chance in a data set without copies: one such set in twenty raises a false alarm
+FEWEST = 3  # neighbors outside a group needed for a scale; one or two do not show what is usual
+MOST = 256  # samples of a group for which all pairs (32,640) are listed; in a larger one, only pairs with the first
 
 
 class NearPair(NamedTuple):
-    """Two rows, the earlier first; their distances in the code and in the values; how many such pairs chance gives."""
+    """Two rows, the earlier first; their distances in code and values; the number of such pairs expected by chance."""
 
     first: int
     second: int
@@ -32,26 +32,28 @@ class NearPair(NamedTuple):
 
 
 def find_pairs(z: np.ndarray, x: np.ndarray, *, chance: float = CHANCE) -> list[NearPair]:
-    """The exact copies among samples x (N, …) with the codes z (N, Z), then the near ones, the unlikeliest first.
+    """The exact copies among samples x (N, …) with codes z (N, Z), then the near-duplicates, least likely first.
 
-    Two samples are named where they are in a group of copies and chance would not put them so near.
+    Two samples are a near-duplicate pair if they belong to the same group of copies and chance does not explain their
+    distance.
 
-    A group of copies (`copy_groups`), of whatever size, lies far nearer together than to anything else: two samples by
-    1.5 times; three and more by ten times, at a tenth of the usual distance or less, or by fifty times. Rows of a rare
-    class lie nearer to each other too, but not so much.
+    The samples of a group (`copy_groups`) are much closer to each other than to any other sample: for two samples,
+    twice as close; for three or more, ten times, with links of a tenth of the usual distance or less, or fifty times.
+    Rows of a rare class are also closer to each other, but less so.
 
-    Chance: a sample's ten nearest others outside of its group, one of every other group, tell the density and the
-    dimension m of the data around it. If they lie there at random, N / 2 * (10 - 1) (d / d_10)^m pairs within a
-    distance d are expected in the whole set. That number is below `chance` from both ends of a pair that is named. So
-    the threshold follows from the distances that the set itself has: it is stricter in large sets and where samples lie
-    densely anyway. Of a group of more than MOST samples each is named with the first alone.
+    Chance: the ten nearest neighbors of a sample outside its group, one per group, give the local density and the
+    local dimension m. For random samples, N / 2 * (10 - 1) (d / d_10)^m pairs within a distance d are expected in the
+    whole set. This number must be below `chance` for both samples of a pair. So the threshold depends on the distances
+    in the data: it is stricter in large sets and in dense regions. In a group of more than MOST samples, each is paired
+    only with the first.
 
-    An exact copy is named once, with the first sample that it equals; near ones are looked for among what is left.
-    Source: the dimension after Levina and Bickel 2004, with a median for their mean, for copies among the neighbors.
+    An exact copy is listed once, with the first sample that it equals; near-duplicates are searched among the rest.
+    Source: the dimension is that of Levina and Bickel 2004, with a median instead of a mean, because neighbors may be
+    copies.
     """
     copies = [NearPair(first, second, 0.0, 0.0, 0.0) for first, second in find_exact_duplicates(x, most=len(x)).pairs]
     left = np.setdiff1d(np.arange(len(x)), [pair.second for pair in copies])
-    if len(left) < SCALE + 2:  # so few have no distribution to be outside of
+    if len(left) < SCALE + 2:  # too few samples for a distribution of distances
         return copies
     found = _near(flat(z)[left], flat(x)[left], chance)
     moved = [pair._replace(first=int(left[pair.first]), second=int(left[pair.second])) for pair in found]
@@ -76,9 +78,10 @@ def _near(z: np.ndarray, x: np.ndarray, chance: float) -> list[NearPair]:
 
 
 def _outside(z: np.ndarray, near: Nearest, groups: np.ndarray) -> Nearest:
-    """The ten nearest of each sample among one of every group, its own left out, so that none are its copies.
+    """The ten nearest neighbors of each sample, with one sample per group and without its own group, so no copies.
 
-    Groups of two change a tenth neighbor to the ninth and are left as they are: then nothing is searched again.
+    If groups have at most two samples, `near` is returned unchanged: a copy only turns the tenth neighbor into the
+    ninth.
     """
     _, kept, own, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if sizes.max() <= 2 or len(kept) == 1:
@@ -88,7 +91,7 @@ def _outside(z: np.ndarray, near: Nearest, groups: np.ndarray) -> Nearest:
 
 
 def _within(groups: np.ndarray) -> np.ndarray:
-    """All pairs (P, 2) of samples of the same group, the earlier first; of one above MOST those with its first."""
+    """All pairs (P, 2) of samples of the same group, the earlier first; above MOST, only pairs with the first."""
     order = np.argsort(groups, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     return np.concatenate([np.empty((0, 2), np.int64), *(_pairs_of(part) for part in parts if len(part) > 1)])
@@ -101,9 +104,9 @@ def _pairs_of(rows: np.ndarray) -> np.ndarray:
 
 
 def expected_pairs(distance: np.ndarray, scale: np.ndarray, dimension: np.ndarray, n: int) -> np.ndarray:
-    """How many pairs within `distance` n random samples have: n / 2 * (10 - 1) (distance / scale)^dimension.
+    """The expected number of pairs within `distance` among n random samples, n / 2 * 9 (distance / scale)^dimension.
 
-    `scale` is the distance to the tenth neighbor; where it is 0, nothing can be said, and the answer is infinite.
+    `scale` is the distance to the tenth neighbor; if it is 0, the number is unknown and the result is infinite.
     """
     ratio = np.full(np.broadcast_shapes(np.shape(distance), np.shape(scale)), np.inf)
     np.divide(distance, scale, out=ratio, where=scale > 0)
@@ -111,11 +114,11 @@ def expected_pairs(distance: np.ndarray, scale: np.ndarray, dimension: np.ndarra
 
 
 def expected_groups(groups: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """How many groups (N,) as large as each sample's and linked as tightly n = N random samples have.
+    """The expected number (N,) of groups as large and as tight as each sample's, in n = N random samples.
 
-    `pairs` (N,) are the expected pairs within the group's widest link at each sample, 2 / n of which a sample has
-    within it; the largest in a group counts. There are k^(k - 2) trees of k samples, so n k^(k - 2) / k! L^(k - 1)
-    groups are expected at most where a sample has L others within the link.
+    `pairs` (N,) is the expected number of pairs within the group's longest link at each sample; a sample then has
+    2 / n of it as neighbors within that distance. The largest value in a group counts. There are k^(k - 2) trees of k
+    samples, so at most n k^(k - 2) / k! L^(k - 1) groups are expected if a sample has L neighbors within the link.
     """
     _, own, k = np.unique(groups, return_inverse=True, return_counts=True)
     others = np.zeros(len(k))
@@ -125,9 +128,9 @@ def expected_groups(groups: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def local_dimension(near: Nearest, most: int) -> np.ndarray:
-    """The dimension (N,) of the data around each sample, at most that of its space.
+    """The local dimension (N,) of the data around each sample, at most that of its space.
 
-    Where samples lie at random, log(d_10 / d_j) of the nine nearer ones are independent exponential variables of mean
+    For random samples, log(d_10 / d_j) of the nine nearer neighbors are independent exponential variables with mean
     1 / m; their median has the mean (1/9 + 1/8 + 1/7 + 1/6 + 1/5) / m. It is averaged over a sample and its neighbors.
     """
     tiny = np.finfo(np.float32).tiny

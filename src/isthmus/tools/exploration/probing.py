@@ -1,4 +1,4 @@
-"""A run's codes judged by its labels, beside raw values and PCA: `isthmus probe`."""
+"""`isthmus probe`: how well labels can be predicted from a run's codes, compared with raw values and PCA."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ def probe_run(
     run: RunFolder, source: Any = None, *, k: int = K, everything: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """`{"data", "codes", "pca", "raw", "standard_error", "said"}`: how much of the labels each holds, by `probe.probe`.
+    """`{"data", "codes", "pca", "raw", "standard_error", "said"}`: how well each predicts the labels.
 
-    The standard error is that of the least certain of the accuracies; of samples in groups, which may be right or wrong
-    together, only the groups count (`n_groups` of the test part).
+    The standard error is that of the least certain accuracy. Samples of a group may be right or wrong together, so the
+    number of groups in the test part (`n_groups`) is used if there are groups.
 
-    The run's training and validation data teach, its test data is asked. Of other data its own parts do; what comes in
-    one part is divided 80 / 20, groups kept together. Test samples of a class that the training part lacks are left
-    out. Where there is more than takes about half a minute, fewer samples of both parts are taken, evenly over the
-    classes; `everything` takes all.
+    Classifiers are trained on the run's training and validation data and tested on its test data. Other data is used
+    with its own parts; data in one part is split 80 / 20, with groups kept together. Test samples of a class that is
+    not in the training part are left out. If all samples would take more than about half a minute, fewer are used,
+    balanced over the classes; `everything` uses all.
 
-    Labels that are a column which the model takes are hidden from it, as gaps: else they would be read off themselves.
+    If the label is a column that the model takes, it is hidden from the model as gaps; otherwise it would predict
+    itself.
 
     Raises: DataError for data without labels.
     """
@@ -48,11 +49,11 @@ def probe_run(
         assert samples.labels is not None
         rows = chosen(samples.labels, most, generator)
         if len(rows) < len(samples):
-            said.append(f"{len(rows):,} of {len(samples):,} {what} samples are taken (--all takes all with a label)")
+            said.append(f"{len(rows):,} of {len(samples):,} {what} samples are used (--all uses all with a label)")
         taken.append(coded(run, samples.take(rows)))
     first, second = taken
     z, x, y = (first.z, second.z), (first.x, second.x), (first.samples.labels, second.samples.labels)
-    tell("fitting a classifier to the codes, and to the data itself")
+    tell("fitting classifiers to the codes and to the data itself")
     spaces = beside(z, x, y, k=k, seed=seed)
     accuracies = [found[name] for found in spaces.values() for name in ("knn", "linear")]
     groups = second.samples.groups
@@ -63,17 +64,19 @@ def probe_run(
 
 
 def accuracy_error(accuracy: float, n: int) -> float:
-    """Of a share of n samples. One right and one wrong are added (Laplace), or 18 of 18 would leave no doubt."""
+    """The standard error of a share of n samples. One right and one wrong are added (Laplace): never 0."""
     share = (accuracy * n + 1) / (n + 2)
     return (share * (1 - share) / n) ** 0.5
 
 
 def _parts(run: RunFolder, source: Any, settings: Mapping[str, Any] | None) -> tuple[Samples, Samples]:
-    """The samples that teach and those that are asked, with labels counted alike."""
+    """The training and the test samples, with the same class indices."""
     parts = all_parts(run, source, settings)
     if any(samples.labels is None or (samples.labels < 0).all() for samples in parts.values()):
         fix = _naming(run)
-        raise DataError("DATA-LABEL", f"{parts['train'].name} has no labels to judge codes by.", fix=fix)
+        raise DataError(
+            "DATA-LABEL", f"{parts['train'].name} has no labels, so codes cannot be judged by them.", fix=fix
+        )
     if "test" not in parts:
         return _divided(parts["train"], run.config.training.seed)
     train = joined([samples for part, samples in parts.items() if part != "test"])
@@ -81,26 +84,24 @@ def _parts(run: RunFolder, source: Any, settings: Mapping[str, Any] | None) -> t
 
 
 def _naming(run: RunFolder) -> str:
-    """How labels are named: of a table with a column of names, by that."""
+    """The fix for missing labels: for a table with a column of names, the command with that column."""
     schema, source = run.model.preprocess.schema, run.config.data.source
     named = [c.name for c in schema.modeled if c.kind in {"category", "yes-no"}] if schema is not None else []
     if not named or run.model.preprocess.series is not None or source == IN_MEMORY:
-        return "give images in one sub-folder per class, or a table with --label COLUMN"
+        return "use images in one subfolder per class, or a table with --label COLUMN"
     words = (run.path, source, named[0])
     return "name a column: `isthmus probe {} {} --label {}`".format(*map(shell_word, words))
 
 
 def _hidden(run: RunFolder, *parts: Samples) -> tuple[Samples, Samples, list[str]]:
-    """Both parts with gaps in the place of the column of labels, where the model knows that column, and what is said
-    of it.
-    """
+    """Both parts with gaps in the label column if the model takes that column, and a note about it."""
     known, (train, test) = run.model.preprocess, parts
     column, names = train.label_column, known.schema.names if known.schema is not None else ()
     if column is None or column not in names or known.series is not None:
         return train, test, []
     at = names.index(column)
     first, second = (samples.changed(lambda x: _without(x, at)) for samples in (train, test))
-    return first, second, [f'the column "{printable(column)}" is hidden from the model, as it is what is asked for']
+    return first, second, [f'the column "{printable(column)}" is hidden from the model, because it is the label']
 
 
 def _without(x: np.ndarray, at: int) -> np.ndarray:

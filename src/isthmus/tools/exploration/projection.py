@@ -1,4 +1,4 @@
-"""Codes in two dimensions, for a map: principal components, t-SNE or UMAP; the same every time for the same codes."""
+"""Projects codes to two dimensions by principal components, t-SNE or UMAP; the same codes give the same map."""
 
 from __future__ import annotations
 
@@ -19,43 +19,42 @@ try:  # the extra `umap`
 except ImportError:
     umap = None
 
-# Neighbors that each sample attracts: the defaults of scikit-learn's t-SNE and of umap-learn, which most published
-# maps use; fewer where there are few samples.
+# The defaults of scikit-learn's t-SNE and of umap-learn, which most published maps use; lower with few samples.
 PERPLEXITY, NEIGHBORS = 30.0, 15
-ROUNDS = 1_000  # of t-SNE: scikit-learn's
-LEAST = 5  # samples, of fewer no method makes a map
+ROUNDS = 1_000  # iterations of t-SNE: scikit-learn's default
+LEAST = 5  # samples: no method makes a map of fewer
 
 
 class Projection(NamedTuple):
-    """`points` (N, 2) float32, and a sentence on what they are."""
+    """`points` (N, 2) float32, and a sentence that describes them."""
 
     points: np.ndarray
     sentence: str
 
 
 def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0, rounds: int = ROUNDS) -> Projection:
-    """The codes z (N, Z) as points of a plane, by `method`: one of `METHODS`.
+    """The codes z (N, Z) as points in a plane, by `method`, one of `METHODS`.
 
-    `rounds` are those of t-SNE's descent. PCA keeps directions and distances as far as two dimensions can; t-SNE and
-    UMAP keep neighbors together, and their distances between groups mean nothing.
+    `rounds` is the number of iterations of t-SNE. PCA keeps directions and distances as well as two dimensions allow;
+    t-SNE and UMAP keep neighbors together, and their distances between groups mean nothing.
 
-    Raises: UsageError for an unknown method, or for UMAP where it is not installed; DataError for too few codes.
+    Raises: UsageError for an unknown method, or for UMAP if it is not installed; DataError for too few codes.
     Source: t-SNE, van der Maaten and Hinton 2008; UMAP, McInnes, Healy and Melville 2018, arXiv:1802.03426.
     """
     refuse_method(method)
     z = np.asarray(z, dtype=np.float32)
     if len(z) < LEAST:
         message = f"a map needs at least {LEAST} samples; there are {len(z)}."
-        raise DataError("DATA-COUNT", message, fix="give more samples")
+        raise DataError("DATA-COUNT", message, fix="use more samples")
     if not np.isfinite(z).all():
-        raise DataError("DATA-CODES", "some codes are not finite numbers.", fix="train again, at a lower --lr")
+        raise DataError("DATA-CODES", "some codes are not finite numbers.", fix="train again with a lower --lr")
     if method == "tsne":
         return _tsne(z, seed_of(seed, "map") % 2**32, rounds)
     return METHODS[method](z, seed_of(seed, "map") % 2**32)
 
 
 def refuse_method(method: str) -> None:
-    """Raises: UsageError for a method that is not known, or not installed."""
+    """Raises: UsageError for a method that is unknown or not installed."""
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     if method == "umap" and umap is None:
@@ -64,7 +63,7 @@ def refuse_method(method: str) -> None:
 
 
 def _pca(z: np.ndarray, state: int) -> Projection:
-    if z.shape[1] == 1:  # a code of one number is a line already
+    if z.shape[1] == 1:  # a code of one number is already a line
         return Projection(np.column_stack([z[:, 0], np.zeros(len(z), np.float32)]), "the code's only number")
     model = PCA(2, svd_solver="full", random_state=state)
     with warnings.catch_warnings():
@@ -75,9 +74,9 @@ def _pca(z: np.ndarray, state: int) -> Projection:
 
 
 def _tsne(z: np.ndarray, state: int, rounds: int = ROUNDS) -> Projection:
-    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)  # above that every sample would be everybody's neighbor
+    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)  # above that, all samples would be neighbors
     start: Any = _pca(z, state).points
-    start = start / max(float(start[:, 0].std()), 1e-12) * 1e-4  # as scikit-learn's own init="pca"
+    start = start / max(float(start[:, 0].std()), 1e-12) * 1e-4  # like scikit-learn's init="pca"
     model = TSNE(perplexity=perplexity, init=start, random_state=state, max_iter=rounds)
     return Projection(model.fit_transform(z), f"t-SNE, perplexity {perplexity:.3g}")
 
@@ -86,7 +85,7 @@ def _umap(z: np.ndarray, state: int) -> Projection:
     neighbors = min(NEIGHBORS, len(z) - 1)
     assert umap is not None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is what is wanted
+        warnings.simplefilter("ignore")  # it warns that a seed means one thread, which is intended
         points = umap.UMAP(n_neighbors=neighbors, random_state=state).fit_transform(z)
     return Projection(np.asarray(points, dtype=np.float32), f"UMAP, {neighbors} neighbors")
 
