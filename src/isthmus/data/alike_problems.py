@@ -1,16 +1,16 @@
-"""Problems of many rows that say the same, told once."""
+"""Merges identical problems of many rows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-NAMED = 20  # rows of those that say the same fill two lines of a terminal
+NAMED = 20  # rows named per problem; they fill two lines of a terminal
 _OF_ROW = re.compile(r"row ([\d,]+), (.+)", re.DOTALL)
 
 
 def without_repeats(problems: Sequence[str]) -> list[str]:
-    """`row 9, column "b": …` and others that say the same as one line with the first rows, and how many more."""
+    """Merges problems such as `row 9, column "b": …` that differ only in the row into one line with the first rows."""
     rows: dict[str, list[str]] = {}
     for problem in problems:
         row, said = found.groups() if (found := _OF_ROW.fullmatch(problem)) else ("", problem)

@@ -1,4 +1,4 @@
-"""`check`: everything that can be said about data before anybody trains on it, every fault included."""
+"""`check`: all facts and problems of data that can be found before training."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from isthmus.data.pairs.difference import Difference
 
 FORMAT = 1  # of `as_dict`
-FINAL = {  # errors that reading less strictly would only meet again, a download included
+FINAL = {  # errors that less strict reading would only repeat, with their downloads
     "DATA-ARCHIVE", "DATA-CONTENT", "DATA-DOWNLOAD", "DATA-KEY", "DATA-KIND", "DATA-PICKLE", "DATA-SOURCE",
 }  # fmt: skip
 
 
-LEAST = 4  # samples that `split` divides: two to train on, and one each to watch and to test
+LEAST = 4  # samples that `split` needs: two for training, one for validation, one for testing
 CHECK_IT = "Check that this is the data you meant, and that its source gives different samples."
-SIZES_SHOWN = 10  # of images of mixed sizes, the most frequent first: photographs come in hundreds of sizes
+SIZES_SHOWN = 10  # the most frequent sizes of images of mixed sizes; photographs have hundreds
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was found. `bundle` is what could be read, if need be without the bad rows and files; None if nothing.
+    """The findings. `bundle` is the data that could be read, without bad rows and files if necessary; None if nothing.
 
-    `problems` are the errors that reading as asked would raise, each with all its rows or files. `warnings` are
-    sentences about what would not stop a training but spoil its meaning, `notes` about what was guessed or converted.
-    `skipped` are the files that options such as `--skip-bad-files` left out, each with its fault.
+    `problems` are the errors that reading with these options would raise, each with all its rows or files. `warnings`
+    are about problems that would not stop training, but make its results misleading. `notes` are about what was guessed
+    or converted. `skipped` are the files that options such as `--skip-bad-files` left out, each with its problem.
     """
 
     source: str
@@ -54,17 +54,17 @@ class CheckResult:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     skipped: tuple[str, ...] = ()
-    pairs: Difference | None = None  # how the data differs from its target, where one is named
-    series: str | None = None  # what windows a training with `--window` would have
-    as_if: str | None = None  # the size HxW that images of several were brought to, only to be looked at
+    pairs: Difference | None = None  # how the data differs from its target, if there is one
+    series: str | None = None  # the windows that training with `--window` would use
+    as_if: str | None = None  # the size HxW that images of several sizes were resized to, only for the check
 
     @property
     def ok(self) -> bool:
-        """Whether a training could begin."""
+        """Whether training could start."""
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, every bad row and file included."""
+        """Everything as plain values, including every bad row and file."""
         found = [
             {"code": p.code, "message": p.message, "fix": p.fix, "count": len(p.problems), "problems": list(p.problems)}
             for p in self.problems
@@ -83,7 +83,7 @@ class CheckResult:
         } | ({"pairs": self.pairs.as_dict()} if self.pairs is not None else {})
 
     def rows(self) -> list[tuple[str, str]]:
-        """Titles and sentences for a printed table, problems at its end; rows that have the same one in one line."""
+        """Titles and sentences for a printed table, problems last; rows with the same problem share a line."""
         rows = [("data", printable(self.source))]
         for title, facts in (("", self.train), ("test: ", self.test)):
             rows += (
@@ -112,7 +112,7 @@ class CheckResult:
         return rows
 
     def _of_several_sizes(self, name: str, text: str) -> str:
-        """Of images of several sizes the one size is none of theirs."""
+        """For images of several sizes, says that the shown size is not theirs."""
         if self.as_if is None or name != "samples":
             return text
         images, size = text.split(" of ", 1)
@@ -120,13 +120,13 @@ class CheckResult:
 
 
 def check(source: Any, options: DataConfig | None = None, progress: Progress | None = None) -> CheckResult:
-    """Reads `source` (anything that `read` takes) and says everything about it; data that is bad raises nothing.
+    """Reads `source` (anything that `read` takes) and reports everything about it; bad data does not raise.
 
-    Where reading fails, the error is kept with all its rows or files, and reading goes on without them as far as
-    that is possible. `options.test` names other test data, `options.target` the clean ones of noisy data, of which
-    images of any sizes are looked at whole.
+    If reading fails, the error is kept with all its rows or files, and reading continues without them as far as
+    possible. `options.test` names separate test data, and `options.target` the clean images of noisy data, for which
+    images of any size are checked whole.
 
-    Raises: UsageError for settings that mean nothing.
+    Raises: UsageError for invalid settings.
     """
     options = options or DataConfig()
     if options.target is not None and options.crop is options.patches is None and options.frames == "first":
@@ -167,7 +167,7 @@ def check(source: Any, options: DataConfig | None = None, progress: Progress | N
 
 
 def _series(bundle: Bundle, options: DataConfig, problems: list[IsthmusError]) -> Splits | None:
-    """The windows that a training would have; what stands against them joins `problems`."""
+    """The windows that training would use; errors are added to `problems`."""
     from isthmus.data.series.series_reading import as_series, known_series  # late: PyTorch is slow to import
     from isthmus.data.series.series_split import divide_series
 
@@ -181,7 +181,7 @@ def _series(bundle: Bundle, options: DataConfig, problems: list[IsthmusError]) -
 
 
 def _series_sentence(splits: Splits) -> str:
-    """How many windows of what there are."""
+    """A sentence on the number and size of the windows."""
     layout, sizes = splits.series, [len(part) for part in (splits.train, splits.validation, splits.test)]
     assert layout is not None
     columns, rows = counted(layout.n_columns, "column"), counted(layout.window, "row")
@@ -191,7 +191,7 @@ def _series_sentence(splits: Splits) -> str:
 
 
 def _pairs(noisy: Samples, options: DataConfig, problems: list[IsthmusError]) -> Samples | None:
-    """The data with its target, if need be without the noisy ones that have none; what is wrong joins `problems`."""
+    """The data with its target, if necessary without samples that have none; errors are added to `problems`."""
     for lenient in (False, True):
         try:
             targets = read_targets(replace(options, skip_bad_files=options.skip_bad_files or lenient))
@@ -216,7 +216,7 @@ def _as_if(notes: list[str]) -> list[str]:
 def _read_leniently(
     source: Any, options: DataConfig, progress: Progress | None
 ) -> tuple[Bundle | None, list[IsthmusError], DataConfig]:
-    """What can be read, the errors on the way, and the settings it was read with; every retry asks for less."""
+    """The data that can be read, the errors, and the settings used; each retry is less strict."""
     problems: list[IsthmusError] = []
     current: DataConfig | None = options
     while current is not None:
@@ -229,25 +229,25 @@ def _read_leniently(
             own = current.missing != options.missing and error.code in {"DATA-EMPTY", "DATA-MISSING"}  # by relaxing
             if not (problems and own) and not any(_tells(known, error) for known in problems):
                 problems.append(error)
-            once = hasattr(source, "__next__")  # a generator gives its samples only once
+            once = hasattr(source, "__next__")  # a generator yields its samples only once
             current = None if once or error.code in FINAL else _relaxed(current, error)
     return None, problems, options
 
 
 def _tells(known: IsthmusError, error: IsthmusError) -> bool:
-    """Whether an error says nothing that a known one has not said, with its list or as one of it."""
+    """Whether a known error already reports this one, alone or in its list."""
     if error.problems:
         return set(error.problems) <= set(known.problems)
     return error.message == known.message or any(text in error.message for text in known.problems)
 
 
 def _relaxed(options: DataConfig, error: IsthmusError) -> DataConfig | None:
-    """Settings under which this error cannot come again; None if there are none."""
+    """Settings that prevent this error; None if there are none."""
     missing = "drop" if options.missing == "error" else options.missing
     without = replace(options, skip_bad_files=True, skip_bad_rows=True, allow_trailing=True, missing=missing)
     if without != options:
         return without
-    if error.code == "DATA-EMPTY" and options.missing == "drop":  # no row was whole
+    if error.code == "DATA-EMPTY" and options.missing == "drop":  # every row had a gap
         return replace(options, missing="median")
     size = re.search(r"--resize (\d+x\d+)", error.fix or "") if error.code == "DATA-SIZE" else None
     return replace(options, resize=size[1]) if size and options.resize is None else None

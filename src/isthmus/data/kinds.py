@@ -1,4 +1,4 @@
-"""What a file is: known by its first bytes, and only where these say nothing by its suffix."""
+"""The kind of a file, from its first bytes, or from its suffix if these do not tell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_SUFFIX = {
     ".csv": "table", ".tsv": "table", ".txt": "table", ".data": "table", ".dat": "table",
 } | dict.fromkeys(SUFFIXES, "image")  # fmt: skip
 PICKLES = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib"}
-EXPORTS = {  # what is not read, and how to get it into something that is
+EXPORTS = {  # formats that are not read, and how to convert them
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "export the sheet as CSV"),
     **dict.fromkeys((".json", ".jsonl", ".feather", ".arrow"), "save it as CSV or Parquet"),
     **dict.fromkeys((".h5", ".hdf5", ".mat"), "save its array with numpy.save"),
@@ -33,7 +33,7 @@ READ = "images, .csv, .tsv, .parquet, .npy, .npz and IDX files"
 def kind_of_file(path: Path) -> str:
     """`"idx"`, `"npy"`, `"npz"`, `"parquet"`, `"image"` or `"table"`.
 
-    Raises: DataError for what is not read, saying what it is and how to change it; a pickle is never opened.
+    Raises: DataError for other formats, naming the format and how to convert it; a pickle is never opened.
     """
     if not path.is_file():
         message = f"{printable(path)} is neither a file nor a folder."
@@ -62,7 +62,7 @@ def kind_of_file(path: Path) -> str:
 
 
 def suffix_note(path: Path, kind: str) -> tuple[str, ...]:
-    """A word about a suffix that disagrees with the content."""
+    """A note about a suffix that disagrees with the content."""
     by_suffix = BY_SUFFIX.get(next((s.lower() for s in reversed(path.suffixes) if s.lower() != ".gz"), ""))
     if by_suffix in (None, kind):
         return ()
@@ -85,7 +85,7 @@ def _by_content(head: bytes, path: Path) -> str | None:
 
 
 def _in_zip(path: Path) -> str | None:
-    """An .npz, or None for other archives. Raises: DataError for torch's pickles."""
+    """`"npz"`, or None for other archives. Raises: DataError for PyTorch's pickles."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

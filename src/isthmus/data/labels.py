@@ -1,4 +1,4 @@
-"""Labels as they come, to indices into a list of classes."""
+"""Converts labels of any type to indices into a list of classes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 
 FEW_FLOATS = 20  # distinct fractions beyond which a column is a quantity, not a class; star ratings in halves have 10
-FEW_CLASSES = 50  # up to here even a class with one sample each is believed
+FEW_CLASSES = 50  # up to this number, classes with one sample each are accepted
 
 
 def encode_labels(values: np.ndarray | Sequence, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(N,) indices and the classes behind them: numbers in numeric order, texts in alphabetical order.
+    """Indices (N,) and the classes: numbers in numeric order, texts in alphabetical order.
 
-    Raises: DataError if `values` are not one label a sample, are missing, or are quantities rather than classes.
+    Raises: DataError if `values` are not one label per sample, are missing, or are quantities rather than classes.
     """
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -63,7 +63,7 @@ def why_no_classes(unique: np.ndarray, n_samples: int) -> str | None:
 
 
 def class_name(value: object) -> str:
-    """A label in words: whole numbers without a point."""
+    """A label as text: whole numbers without a decimal point."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, float | np.floating) and float(value).is_integer():
@@ -72,7 +72,7 @@ def class_name(value: object) -> str:
 
 
 def same_classes(first: Samples, second: Samples) -> tuple[Samples, Samples]:
-    """Both sets with labels that count in the union of their classes, numbers in numeric order."""
+    """Both sets with labels that are indices into the union of their classes, numbers in numeric order."""
     if first.labels is None or second.labels is None or first.classes == second.classes:
         return first, second
     classes = tuple(sorted({*first.classes, *second.classes}, key=_class_key))
@@ -82,7 +82,7 @@ def same_classes(first: Samples, second: Samples) -> tuple[Samples, Samples]:
 
 
 def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarray:
-    """`limit` of the shuffled `rows`, the same number of each class as far as there are enough.
+    """`limit` of the shuffled `rows`, the same number from each class where there are enough.
 
     >>> evenly(np.arange(6), np.array([0, 0, 0, 0, 1, 1]), 4)
     array([0, 1, 4, 5])
@@ -92,7 +92,7 @@ def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarra
     found = labels[rows]
     order = np.argsort(found, kind="stable")
     ordered = found[order]
-    rank = np.empty(len(rows), dtype=np.int64)  # how many of the same class came before
+    rank = np.empty(len(rows), dtype=np.int64)  # the number of earlier rows of the same class
     rank[order] = np.arange(len(rows)) - np.searchsorted(ordered, ordered)
     return rows[np.sort(np.argsort(rank, kind="stable")[:limit])]
 

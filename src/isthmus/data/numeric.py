@@ -1,4 +1,4 @@
-"""What numbers a large array holds, found block by block so that no second array of its size is made."""
+"""Facts about the numbers in a large array, computed block by block to avoid a second array of its size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from isthmus.system.scratch import is_mapped, room
 
 LARGEST = float(np.finfo(np.float32).max)  # about 3.4e38
 EXACT = 2**24  # float32 keeps every whole number up to here
-BLOCK = 1 << 23  # values looked at at once: 64 MB as float64
-# Of a column's deviation, lost to rounding before anything is computed. A thousandth is below what a network resolves:
-# with z_size 2 of 3 columns the error of a reconstruction is a tenth of the deviation and more.
+BLOCK = 1 << 23  # values processed at once: 64 MB as float64
+# The share of a column's standard deviation that rounding may cost. A thousandth is less than a network resolves: with
+# z_size 2 and 3 columns, the reconstruction error is at least a tenth of the standard deviation.
 LOST = 1e-3
 
 
@@ -24,7 +24,7 @@ def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def value_range(array: np.ndarray) -> tuple[float, float]:
-    """Least and largest value; NaN if there is any NaN."""
+    """Minimum and maximum; NaN if there is any NaN."""
     lows, highs = zip(*((part.min(), part.max()) for part in blocks(array)), strict=True)
     return float(np.min(lows)), float(np.max(highs))
 
@@ -42,19 +42,19 @@ def are_bytes(array: np.ndarray) -> bool:
 
 
 def converted(array: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
-    """The array in another type, in a file where it is too large for memory; the same object where it has that type.
+    """The array in another type, in a file if it is too large for memory; the same object if it has that type already.
 
-    Raises: ResourceError where there is room for it nowhere.
+    Raises: ResourceError if there is not enough room.
     """
     if array.dtype == dtype:
         return array
-    return filled_by_blocks(array, lambda part: part, dtype, "the data as numbers of another type")
+    return filled_by_blocks(array, lambda part: part, dtype, "the converted data")
 
 
 def filled_by_blocks(
     array: np.ndarray, change: Callable[[np.ndarray], np.ndarray], dtype: type[np.generic] | np.dtype, what: str
 ) -> np.ndarray:
-    """`change` of every block of samples, in one array of the same shape; see `scratch.room`."""
+    """`change` applied to every block of samples, in one array of the same shape; see `scratch.room`."""
     out, at = room(array.shape, dtype, what), 0
     for part in blocks(array):
         out[at : at + len(part)] = change(part)
@@ -78,7 +78,7 @@ def has_nan(array: np.ndarray) -> bool:
 
 
 def loses_digits(values: np.ndarray) -> np.ndarray:
-    """For each column of (n, k) values: whether float32 changes a whole number beyond 2**24 in it."""
+    """For each column of values (n, k), whether float32 changes a whole number above 2**24."""
     if values.dtype.itemsize < 4 or values.dtype == np.float32 or not values.size:
         return np.zeros(values.shape[1], dtype=bool)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -89,9 +89,9 @@ def loses_digits(values: np.ndarray) -> np.ndarray:
 
 
 class Rounding:
-    """What float32 would take from columns of numbers, beside how much they vary; told block by block.
+    """The rounding error of columns of numbers as float32, compared with how much they vary; updated block by block.
 
-    A time of 1.7e9 seconds is rounded to 128 seconds: nothing where it varies by years, all there is within a minute.
+    A time of 1.7e9 seconds is rounded to 128 seconds: negligible if it varies by years, everything if by a minute.
     """
 
     def __init__(self, n_columns: int) -> None:
@@ -100,13 +100,13 @@ class Rounding:
         self._first: np.ndarray | None = None
 
     def add(self, values: np.ndarray) -> None:
-        """A block (n, k); NaN is a gap. Bytes and halves lose nothing and need not be told."""
+        """Adds a block (n, k); NaN is a gap. Bytes and float16 lose nothing and need not be added."""
         if not len(values):
             return
         known = ~np.isnan(values)
         if self._first is None:
             self._first = np.nan_to_num(values[known.argmax(0), np.arange(values.shape[1])].astype(np.float64))
-        with np.errstate(invalid="ignore", over="ignore"):  # what is infinite or too large is told elsewhere
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite and too large values are reported elsewhere
             error = np.abs(values.astype(np.float32) - values)
             apart = np.where(known, values - self._first, 0.0)
             self._error = np.fmax(self._error, error.max(0, where=known, initial=0.0))
@@ -116,7 +116,7 @@ class Rounding:
 
     @property
     def matters(self) -> np.ndarray:
-        """For each column whether float32 changes values by more than `LOST` of its deviation. Constants do not."""
+        """For each column, whether float32 changes values by more than `LOST` of its deviation; never for constants."""
         with np.errstate(invalid="ignore", over="ignore"):
             n = np.maximum(self._n, 1)
             variance = np.maximum(self._squares / n - np.square(self._sums / n), 0.0)
@@ -124,7 +124,7 @@ class Rounding:
 
 
 def table_type(x: np.ndarray, digits: str) -> type[np.floating]:
-    """In which type a table of the values (N, D) is kept: float64 where `Rounding` matters and `digits` allows it."""
+    """The type for a table of values (N, D): float64 if `Rounding` matters and `digits` allows it."""
     if digits != "auto" or x.dtype.itemsize < 4 or x.dtype == np.float32:
         return np.float64 if digits == "float64" else np.float32
     rounding = Rounding(x.shape[1])

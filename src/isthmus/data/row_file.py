@@ -1,7 +1,7 @@
-"""Rows of an array in a file, read by calls of the system where a mapping would read pages.
+"""Reads rows of an array in a file with system calls instead of a memory map.
 
-A page that a disk does not give, because a server is gone or the file was cut, ends the process without a word. A call
-that fails is an error, and one that fails for the moment is done again.
+If a disk cannot deliver a page of a memory map, because a server is gone or the file was cut off, the process dies
+without a message. A failed call raises an error instead, and is repeated if the failure is temporary.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from isthmus.errors import DataLostError
 from isthmus.system.passing_errors import patiently
 from isthmus.wording import printable
 
-GAP = 1 << 17  # bytes between rows that are read as well: Linux reads 128 KB ahead in any case
-MOST = 1 << 22  # bytes of one call: 4 MB take a disk some milliseconds, and are little beside a buffer
+GAP = 1 << 17  # bytes between rows that are read too: Linux reads 128 KB ahead anyway
+MOST = 1 << 22  # bytes per call: 4 MB take a disk a few milliseconds, and are small compared with a buffer
 FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class RowFile:
-    """Rows of the array `like` (M, ...), which lie one after the other in the file at `path` from byte `start` on."""
+    """The rows of the array `like` (M, ...), stored one after another in the file `path`, starting at byte `start`."""
 
     def __init__(self, path: Path, start: int, like: np.ndarray) -> None:
         self.path, self.start, self.dtype = path, start, like.dtype
@@ -36,7 +36,7 @@ class RowFile:
 
     @classmethod
     def of(cls, array: np.ndarray) -> RowFile | None:
-        """That of a mapped array, or of rows of one as they lie there, such as channels last; None for all others."""
+        """For a memory-mapped array, or contiguous rows of one, in any axis order; None for other arrays."""
         origin = _origin(array)
         if origin is None or not hasattr(os, "pread") or array.ndim < 2 or not array.size:
             return None
@@ -47,9 +47,9 @@ class RowFile:
         return cls(Path(origin.filename), origin.offset + array.ctypes.data - origin.ctypes.data, array)  # type: ignore[arg-type]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """These rows (n,), in any order, as an array (n, ...) in memory, laid out as in the file.
+        """These rows (n,), in any order, as an array (n, ...) in memory with the memory layout of the file.
 
-        Raises: DataLostError where the file cannot be read any more, was cut, or is another one.
+        Raises: DataLostError if the file can no longer be read, was cut off, or was replaced.
         """
         order = None if len(rows) < 2 or (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
         ascending = rows if order is None else rows[order]
@@ -61,7 +61,7 @@ class RowFile:
         return np.ndarray((len(rows), *self.shape), self.dtype, found, strides=(self.row, *self.strides))
 
     def _spans(self, rows: np.ndarray) -> Iterator[slice]:
-        """Ascending rows cut where many lie between two of them, and where it would be much at once."""
+        """Splits ascending rows at large gaps, and where one read would be too large."""
         if not len(rows):
             return
         apart = np.diff(rows) > 1 + GAP // self.row
@@ -70,7 +70,7 @@ class RowFile:
         yield from map(slice, bounds[:-1], bounds[1:])
 
     def _bytes(self, first: int, n: int) -> bytes:
-        """n rows from row `first` on."""
+        """n rows, starting at row `first`."""
         try:
             found = patiently(lambda: self._once(n * self.row, self.start + first * self.row))
         except OSError as error:
@@ -80,7 +80,7 @@ class RowFile:
         return found
 
     def _once(self, n: int, at: int) -> bytes:
-        """n bytes from byte `at` on, fewer where the file ends. Raises: OSError; the next call opens the file again."""
+        """n bytes from byte `at`, fewer at the end of the file. Raises: OSError; the next call opens the file again."""
         parts, left = [], n
         try:
             handle = self._opened()
@@ -120,7 +120,7 @@ def _row_bytes(array: np.ndarray) -> int:
 
 
 def _origin(array: np.ndarray) -> np.memmap | None:
-    """The array that was mapped, which this one is a view of; None where its file has no name."""
+    """The memory map that this array is a view of; None if there is none, or its file has no name."""
     origin = array
     while isinstance(origin.base, np.ndarray):
         origin = origin.base

@@ -1,4 +1,4 @@
-"""What each column of a table is: its kind, its levels, how its values are written; kept with the model."""
+"""The kind, levels and format of each column of a table; saved with the model."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from isthmus.wording import printable
 
 MODELED = ("number", "count", "yes-no", "category", "time")
 LEFT_OUT = ("id", "text", "skip")
-KINDS = (*MODELED, *LEFT_OUT)  # that can be asked for; `constant` is only found
-OTHER = "(other)"  # what a level is called that training has no name for
+KINDS = (*MODELED, *LEFT_OUT)  # that `--column` can set; `constant` is only detected
+OTHER = "(other)"  # the name of all levels that training did not have
 
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One column: `kind`, and in words `why` it was taken for that.
+    """One column: its `kind`, and in words, `why` it was given that kind.
 
-    `levels` are the names of a category, the most frequent first, of a yes-no column "no" and "yes" as they are
-    written, and the one value of a constant. `decimals` are the digits after the point of a number (None: as many as
-    it takes). `format` is how a time is written, `zone` what follows it (`Z`, `+01:00`), and `step` the seconds that
-    its values are multiples of. `pooled` says that levels too rare to learn were put together as `OTHER`. `dtype` is
-    the type of the column in a frame (`data/tables/column_types.py`), "" where it is one of a file. `template` is what
-    stands around the numbers of a column, `#` being the number: `$#`, `# kg`; "" for plain ones.
-    `nulls` are words that stand for no value in it because somebody said so. `bare` are the letters of `format` that
-    are written without a zero in front, as in 3/8/2021 ("dm").
+    `levels` are the names of a category, the most frequent first; for a yes-no column, its words for "no" and "yes";
+    for a constant, its only value. `decimals` is the number of digits after the decimal point (None: as many as
+    needed). `format` is the strftime format of a time, `zone` its suffix (`Z`, `+01:00`), and all its values are
+    multiples of `step` seconds. `pooled` says that levels too rare to learn were merged into `OTHER`. `dtype` is the
+    type of the column in a data frame (`data/tables/column_types.py`), "" for a column of a file. `template` shows
+    what is written around the numbers of a column, with `#` for the number: `$#`, `# kg`; "" for plain numbers.
+    `nulls` are the words that the user declared as missing values of the column. `bare` are the letters of `format`
+    that are written without a leading zero, as in 3/8/2021 ("dm").
     """
 
     name: str
@@ -48,13 +48,13 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table in their order, those that are left out included."""
+    """All columns of a table in their order, including those that are left out."""
 
     columns: tuple[TableColumn, ...]
 
     @property
     def modeled(self) -> tuple[TableColumn, ...]:
-        """The columns that a model sees, in the order of its raw values."""
+        """The columns that the model uses, in the order of the raw values."""
         return tuple(column for column in self.columns if column.kind in MODELED)
 
     @property
@@ -64,7 +64,7 @@ class Schema:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """The names of numbers and counts, whose raw values can be compared."""
+        """The names of the columns of numbers and counts."""
         return tuple(column.name for column in self.columns if column.kind in {"number", "count"})
 
     @property
@@ -76,9 +76,9 @@ class Schema:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Schema:
-        """What `as_dict` gave, from a file that anybody may have written.
+        """The inverse of `as_dict`, for values from a file that is not trusted.
 
-        Raises: ValueError for what no reading gives; TypeError and KeyError for other contents.
+        Raises: ValueError for invalid values; TypeError and KeyError for another structure.
         """
         given: list[dict[str, Any]] = [
             {**about, "levels": tuple(about["levels"]), "nulls": tuple(about.get("nulls", ()))}
@@ -92,12 +92,12 @@ class Schema:
         return cls(columns)
 
     def lines(self) -> tuple[str, ...]:
-        """A line a column for people: its name, its kind, and why."""
+        """One line per column: its name, its kind, and why."""
         width = max((len(printable(column.name)) for column in self.columns), default=0)
         return tuple(f"{printable(c.name):<{width}}  {c.kind:<8}  {c.why}".rstrip() for c in self.columns)
 
 
-Expected = Sequence[str] | Schema  # the columns of a trained model: their names, or what they are
+Expected = Sequence[str] | Schema  # the columns of a trained model: names, or a schema
 
 
 def _check(column: TableColumn) -> None:
@@ -128,9 +128,9 @@ def _check(column: TableColumn) -> None:
 
 
 def asked_kinds(pairs: Sequence[str]) -> dict[str, str]:
-    """`["product=category"]` -> `{"product": "category"}`; a time may name its format, `day=time:%d/%m/%Y`.
+    """`["product=category"]` -> `{"product": "category"}`; a time may have a format, `day=time:%d/%m/%Y`.
 
-    Raises: UsageError for an unknown kind, with the nearest, and for a text without "=".
+    Raises: UsageError for an unknown kind, suggesting the nearest, and for a text without "=".
     """
     found = {}
     for pair in pairs:

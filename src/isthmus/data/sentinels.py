@@ -1,4 +1,4 @@
-"""Numbers that may stand for no value, such as -999 far from all others of a column."""
+"""Numbers that may mean a missing value, such as -999 far from all other values of a column."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from isthmus.wording import shell_word
 
 NINES = {sign * (10.0**digits - 1) for digits in range(1, 11) for sign in (1, -1)}  # 9, -99, 9999 …
-LEAST = 3  # cells that hold it: one alone is rather a mistake
+LEAST = 3  # cells with this value: a single one is more likely a mistake
 
 
 def sentinel(values: np.ndarray) -> float | None:
-    """The least or largest of values (n,), NaN aside, where it is written with nines alone, comes LEAST times, and lies
-    farther from all others than these lie apart.
+    """The minimum or maximum of values (n,), ignoring NaN, if its digits are all nines, it occurs at least LEAST times,
+    and its distance from all other values is larger than their range.
 
     >>> sentinel(np.array([18.0, 44.0, 93.0, -999.0, -999.0, -999.0]))
     -999.0
@@ -29,7 +29,7 @@ def sentinel(values: np.ndarray) -> float | None:
 
 
 def about_sentinel(name: str, values: np.ndarray) -> str:
-    """What to type where the numbers of a column hold a `sentinel`, to follow a sentence; "" where they hold none."""
+    """A clause with the option to use if the numbers of a column hold a `sentinel`; "" if they hold none."""
     found = sentinel(values)
     if found is None:
         return ""

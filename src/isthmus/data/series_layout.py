@@ -1,4 +1,4 @@
-"""`SeriesLayout`: what a model knows of the series that its windows were cut from."""
+"""`SeriesLayout`: what a model stores about the series that its windows were cut from."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from isthmus.data.schema import Schema, TableColumn
 
-STAMPS = {"time", "number", "count"}  # kinds of columns that can say when a row was
-MOST_WINDOW = 65_536  # rows: a network takes no more values
+STAMPS = {"time", "number", "count"}  # kinds of columns that can be the time of a row
+MOST_WINDOW = 65_536  # rows; networks take no more values
 
 
 @dataclass(frozen=True)
 class SeriesLayout:
-    """A sample is `window` rows on end; training takes every `stride`-th window. `table` says what the columns of the
-    table are, and `time` names the one that orders the rows (None: they stand in order). `step` is the usual distance
-    between two rows, in seconds, or in the unit of a column of numbers; None where there is no such column.
+    """A sample is `window` consecutive rows; training uses every `stride`-th window. `table` is the schema of the
+    table, and `time` the column that orders the rows (None: they are in order). `step` is the usual distance between
+    two rows, in seconds or in the unit of a column of numbers; None without a time column.
     """
 
     window: int
@@ -27,12 +27,12 @@ class SeriesLayout:
 
     @property
     def rows(self) -> Schema:
-        """The columns of a row without its time."""
+        """The schema of a row, without the time column."""
         return Schema(tuple(column for column in self.table.columns if column.name != self.time))
 
     @property
     def n_columns(self) -> int:
-        """Values of a row, K."""
+        """The number of values per row, K."""
         return len(self.rows.modeled)
 
     @property
@@ -41,14 +41,14 @@ class SeriesLayout:
 
     @property
     def windows(self) -> Schema:
-        """The columns of a window, row after row: `load[t-1]` is that of the last row but one."""
+        """The columns of a window, row by row: `load[t-1]` is in the last row but one."""
         columns, last = self.rows.modeled, self.window - 1
         named = [[replace(c, name=step_name(c.name, last - w), why="") for c in columns] for w in range(self.window)]
         return Schema(tuple(column for row in named for column in row))
 
     @property
     def cover(self) -> int:
-        """The distance between the windows that tell of every row."""
+        """The distance between windows that together cover every row."""
         return min(self.stride, self.window)
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,9 +56,9 @@ class SeriesLayout:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SeriesLayout:
-        """What `as_dict` gave, from a file that anybody may have written.
+        """The inverse of `as_dict`, for values from a file that is not trusted.
 
-        Raises: ValueError for what no training leaves; TypeError and KeyError for other contents.
+        Raises: ValueError for invalid values; TypeError and KeyError for another structure.
         """
         known: dict[str, Any] = {**values, "table": Schema.from_dict(values["table"])}
         found = cls(**known)

@@ -1,4 +1,4 @@
-"""What a set of samples holds, counted: range, classes, values that never change, samples that occur twice."""
+"""A summary of a set of samples: range, classes, constant values, duplicates."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
 from isthmus.wording import counted, listed, printable
 
-LISTED = 10  # names given one by one
+LISTED = 10  # names shown individually
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One part of the data. `shape` is that of one sample; `n_constant` counts its values that are alike in all.
+    """One part of the data. `shape` is that of one sample; `n_constant` counts the values equal in all samples.
 
-    `blank` are samples whose values are all one number. `duplicates` holds pairs of row numbers.
+    `blank` are samples whose values are all equal. `duplicates` holds pairs of row numbers.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Summary:
         return len(self.shape) == 3
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; ids instead of row numbers."""
+        """As plain values, with ids instead of row numbers."""
         return {
             "name": self.name,
             "n": self.n,
@@ -60,12 +60,12 @@ class Summary:
 
 
 def facts_of(samples: Samples) -> Summary:
-    """Counts everything, block by block, so that a memory-mapped set is never whole in memory."""
+    """Computes the summary block by block, so that a memory-mapped set is never entirely in memory."""
     lows, highs, total, n_values = None, None, 0.0, 0
     flat_rows = []
     for at, part in _numbered(samples.x):
         rows = part.reshape(len(part), -1)
-        low, high = np.fmin.reduce(rows), np.fmax.reduce(rows)  # which pass over the gaps (NaN) of a table
+        low, high = np.fmin.reduce(rows), np.fmax.reduce(rows)  # both ignore the gaps (NaN) of a table
         lows = low if lows is None else np.fmin(lows, low)
         highs = high if highs is None else np.fmax(highs, high)
         total += float(np.nansum(rows, dtype=np.float64))
@@ -96,7 +96,7 @@ def facts_of(samples: Samples) -> Summary:
 
 
 def rows_about(facts: Summary) -> list[tuple[str, str]]:
-    """The same as pairs of a title and a sentence, for a printed table."""
+    """Pairs of a title and a sentence, for a printed table."""
     unit = "pixels" if facts.is_image else "columns"
     size = int(np.prod(facts.shape))
     rows = [
@@ -105,7 +105,7 @@ def rows_about(facts: Summary) -> list[tuple[str, str]]:
         ("labels", _labels(facts.classes)),
         ("duplicates", pairs_text(facts.duplicates.count, facts.n, facts.pairs, "identical to an earlier one")),
     ]
-    if facts.n > 1:  # one sample differs from nothing
+    if facts.n > 1:  # with one sample, every value is constant
         rows.append((f"constant {unit}", f"{facts.n_constant:,} of {size:,} never change{_named(facts.constant)}"))
     if facts.n_blank:
         rows.append(("blank samples", f"{facts.n_blank:,} with only one value{_named(facts.blank)}"))

@@ -1,4 +1,4 @@
-"""A matrix of numbers as samples: a table, or images where its rows are pixels."""
+"""Turns a matrix of numbers into samples: a table, or images if its rows are pixels."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from isthmus.data.sentinels import about_sentinel
 from isthmus.errors import DataError
 from isthmus.wording import listed, plural, shell_word
 
-PROBED = 1_000  # rows that already show whether a column repeats itself
-MOST_CLASSES, PER_CLASS = 10, 10  # digits have ten; a class of fewer rows on average is rather a count or a rating
-DENSE = 1.1  # whole numbers for each row: where a tenth of the rows were left out, their numbers still count them
+PROBED = 1_000  # rows that are tested first for repeated values
+MOST_CLASSES, PER_CLASS = 10, 10  # digits have ten; with fewer rows per class, it is more likely a count or a rating
+DENSE = 1.1  # range of row numbers per row: about a tenth of the rows may have been removed
 IDENTIFYING = {"id", "ids", "index", "idx", "row", "rows", "rownum", "nr", "no", "key", "uuid", "guid", "serial"}
-ID_ROWS = 20  # fewer rows may well be all different by chance
+ID_ROWS = 20  # fewer rows can all differ by chance
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a matrix comes from. `file_name` names it in notes (a file: with its suffix).
+    """Where a matrix comes from. `file_name` is its name in notes (for a file, with its suffix).
 
-    `labels` are indices into `classes`. `declared` says that somebody chose the type of the values, `predicting` that a
-    trained model asks: nothing is guessed then, and nothing warned about.
+    `labels` are indices into `classes`. `declared` means that the user chose the type of the values. `predicting` means
+    that the data is for a trained model, so nothing is guessed and there are no warnings.
     """
 
     name: str
@@ -60,12 +60,12 @@ class Origin:
 
 
 def samples_from_matrix(matrix: np.ndarray, origin: Origin, options: DataConfig) -> Samples:
-    """Samples from (N, D) values; NaN is a gap that a median of its column will fill.
+    """Samples from values (N, D); NaN is a gap, to be filled with the median of its column.
 
-    Images with `--shape`, or where the columns look like square images (said in the notes); a table otherwise, of
-    float64 where the values come so (see `numeric.table_type`), else of float32.
+    They are images with `--shape`, or if the columns look like square images (a note says so). Otherwise they are a
+    table: float64 if the matrix is float64 (see `numeric.table_type`), else float32.
 
-    Raises: DataError if the shape does not fit, or the values have no range that images may have, or gaps.
+    Raises: DataError if the shape does not fit, or if images have gaps or values outside the range of images.
     """
     shape, guessed = options.shape, False
     if shape is None and not origin.predicting:
@@ -113,7 +113,7 @@ def _samples(x: np.ndarray, origin: Origin, columns: tuple[str, ...] | None, not
 
 
 def _about_table(matrix: np.ndarray, origin: Origin) -> tuple[str, ...]:
-    """What a person should hear about a table before it is trained on."""
+    """Notes about a table that the user should see before training."""
     names = origin.columns or tuple(f"column_{i + 1}" for i in range(matrix.shape[1]))
     notes = []
     constant = _constant(matrix)
@@ -133,7 +133,7 @@ def _about_table(matrix: np.ndarray, origin: Origin) -> tuple[str, ...]:
 
 
 def _constant(matrix: np.ndarray) -> np.ndarray:
-    return np.fmin.reduce(matrix) == np.fmax.reduce(matrix)  # which pass over gaps
+    return np.fmin.reduce(matrix) == np.fmax.reduce(matrix)  # both ignore gaps
 
 
 def _binary(matrix: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
             notes.append(f"{origin.display_name}: {what}; leave {it} out with {drop}.")
     if origin.labels is None:
         binary = [names[i] for i in np.flatnonzero(_binary(matrix) & ~_constant(matrix)).tolist()]
-        if len(binary) == 1:  # several are rather categories spread over columns
+        if len(binary) == 1:  # several are probably one-hot categories
             advice = f"if it is what you want to predict, exclude it with --label {shell_word(binary[0])}"
             notes.append(f"{origin.display_name}: column {listed(binary)} holds only 0 and 1; {advice}.")
         elif not binary and (column := _classes(matrix)) is not None:
@@ -164,7 +164,7 @@ def _about_identifiers(matrix: np.ndarray, names: Sequence[str], origin: Origin)
 
 
 def _about_sentinels(matrix: np.ndarray, names: Sequence[str], origin: Origin) -> list[str]:
-    """`names` are those that --null-values takes: of an array the places of its columns."""
+    """`names` are as in --null-values: for an array, the indices of its columns."""
     if matrix.dtype == np.uint8:
         return []
     told = [(name, about_sentinel(name, matrix[:, i])) for i, name in enumerate(names)]
@@ -174,7 +174,7 @@ def _about_sentinels(matrix: np.ndarray, names: Sequence[str], origin: Origin) -
 
 
 def are_named_so(name: str) -> bool:
-    """Whether a column's name says that it numbers or names the rows: `id`, `customer_id`, `Row No.`, `index`.
+    """Whether the name of a column suggests row numbers or IDs: `id`, `customer_id`, `Row No.`, `index`.
 
     >>> [are_named_so(name) for name in ("customerID", "Unnamed: 0", "income", "width", "paid")]
     [True, True, False, False, False]
@@ -185,9 +185,9 @@ def are_named_so(name: str) -> bool:
 
 
 def is_dense(column: np.ndarray) -> bool:
-    """Whether whole numbers, all different, leave hardly one out, or lie at equal distances: then they count the rows.
+    """Whether distinct whole numbers have almost no holes, or equal steps: then they number the rows.
 
-    Their order says nothing: a table may be sorted by its incomes, and its row numbers may be shuffled.
+    Their order does not matter: a table may be sorted by income, or its row numbers may be shuffled.
     """
     ordered = np.sort(column.astype(np.float64))
     steps = np.diff(ordered)
@@ -195,9 +195,9 @@ def is_dense(column: np.ndarray) -> bool:
 
 
 def _classes(matrix: np.ndarray) -> int | None:
-    """The one column of few whole numbers in a row, from 0 or 1 or at an end of the table, that may be classes.
+    """The only column that may hold classes: few consecutive whole numbers, from 0 or 1, or first or last in the table.
 
-    None where there are several, which are rather ratings or counts, and where the classes would be tiny.
+    None if there are several such columns (probably ratings or counts), or if the classes would be tiny.
     """
     few = [i for i in range(matrix.shape[1]) if _few_in_a_row(matrix[:, i])]
     ends = [i for i in few if i in (0, matrix.shape[1] - 1)]
@@ -209,7 +209,7 @@ def _classes(matrix: np.ndarray) -> int | None:
 
 
 def _few_in_a_row(column: np.ndarray) -> bool:
-    """Whether it holds 3 to 10 whole numbers without a hole between, each of them in ten rows on average."""
+    """Whether it holds 3 to 10 consecutive whole numbers, each in ten rows on average."""
     head = np.unique(column[:PROBED])
     if not MOST_CLASSES >= len(head) >= 2 or not (head == np.floor(head)).all():
         return False
@@ -219,7 +219,7 @@ def _few_in_a_row(column: np.ndarray) -> bool:
 
 
 def _all_different(matrix: np.ndarray) -> list[int]:
-    """Columns of whole numbers of which none comes twice."""
+    """Columns of whole numbers without duplicates."""
     head = matrix[:PROBED]
     whole = np.flatnonzero((head == np.floor(head)).all(0))
     likely = [int(i) for i in whole if len(np.unique(head[:, i])) == len(head)]

@@ -1,4 +1,4 @@
-"""Each sample once: those that equal an earlier one are left out, and those of the test part that training holds."""
+"""Drops duplicates: samples identical to an earlier one, and test samples that are also in the training data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ OPTION = "--duplicates drop"
 
 
 def without_duplicates(bundle: Bundle, others: dict[str, Samples | None]) -> tuple[Bundle, dict[str, Samples | None]]:
-    """The sets without repeats; a note on the training part says how many were left out.
+    """The sets without duplicates; a note on the training data says how many were left out.
 
-    Of equal samples the first one stays, whatever their labels are. `others` are given validation and test data, by
-    role: they lose what the training part holds, since it would flatter them. Pairs are equal where both halves are.
+    Of identical samples, the first one stays, whatever their labels. `others` are separate validation and test data by
+    role: samples that are also in the training data are dropped, because they would make the results look too good.
+    Pairs are identical if both halves are.
     """
     repeated = [row for _, row in find_exact_duplicates(bundle.train.both, most=len(bundle.train)).pairs]
     train = _without(bundle.train, repeated)

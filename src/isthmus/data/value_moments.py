@@ -1,4 +1,4 @@
-"""Mean, deviation and ends of every column or channel of an array that is larger than memory, in one pass."""
+"""Mean, standard deviation, minimum and maximum per column or channel, in one pass over an array of any size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isthmus.data.numeric import blocks
 
 
 class ValueMoments(NamedTuple):
-    """Of each column of (N, D) or channel of (N, C, H, W), float64; the deviation is divided by n."""
+    """For each column of (N, D) or channel of (N, C, H, W), float64; `deviation` is divided by n, not n - 1."""
 
     mean: np.ndarray
     deviation: np.ndarray
@@ -19,7 +19,7 @@ class ValueMoments(NamedTuple):
 
 
 def moments_of(x: np.ndarray, fill: np.ndarray | None = None) -> ValueMoments:
-    """The moments of samples, block by block in float64; `fill` (D,) stands in for the gaps (NaN) of columns.
+    """The moments of samples, block by block in float64; `fill` (D,) replaces the gaps (NaN) of columns.
 
     >>> moments_of(np.array([[1.0, 5.0], [3.0, 5.0]])).deviation
     array([1., 0.])
