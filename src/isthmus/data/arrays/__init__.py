@@ -1,1 +1,1 @@
-"""Arrays in files and in memory: .npy, .npz, IDX, and whatever NumPy can make an array of."""
+"""Arrays in files and in memory: .npy, .npz, IDX, and anything that NumPy can convert to an array."""

@@ -24,7 +24,7 @@ from isthmus.wording import printable
 __all__ = ["read_npy", "read_npy_array", "read_npz", "samples_from_array"]
 
 BROKEN_ZIP = (ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError, struct.error)
-PAIRS = (  # samples and labels, for training and for test, as Keras, MedMNIST, scikit-learn and people name them
+PAIRS = (  # usual names of samples and labels, for training and test: Keras, MedMNIST, scikit-learn and others
     ("x_train", "y_train", "x_test", "y_test"),
     ("train_images", "train_labels", "test_images", "test_labels"),
     ("train_x", "train_y", "test_x", "test_y"),
@@ -36,7 +36,7 @@ PAIRS = (  # samples and labels, for training and for test, as Keras, MedMNIST, 
 
 
 class Choice(NamedTuple):
-    """Which arrays of an archive are samples and labels, for training and test; "" where there are none."""
+    """The names of the arrays in an archive that hold samples and labels, for training and test; "" for none."""
 
     x: str
     y: str = ""
@@ -49,10 +49,10 @@ class Choice(NamedTuple):
 
 
 def read_npy(path: Path, options: DataConfig, *, expected: Expected | None = None) -> Samples:
-    """The samples of a .npy file, for a trained model with its columns `expected`. One that is not packed is mapped, so
-    that bytes larger than memory can be used.
+    """The samples of a .npy file; `expected` are the columns of a trained model. A file that is not compressed is
+    mapped, so byte arrays can be larger than memory.
 
-    Raises: DataError for what is no such file, was cut, or holds no numbers.
+    Raises: DataError for a file that is not .npy, is truncated, or holds no numbers.
     """
     path = Path(path)
     array, notes = _array_of(path, options)
@@ -61,7 +61,7 @@ def read_npy(path: Path, options: DataConfig, *, expected: Expected | None = Non
 
 
 def read_npy_array(path: Path, options: DataConfig) -> np.ndarray:
-    """The array of a .npy file as it is; mapped where it is not packed. Raises: DataError as `read_npy`."""
+    """The array of a .npy file, unchanged; mapped unless it is compressed. Raises: DataError as `read_npy`."""
     return _array_of(path, options)[0]
 
 
@@ -90,10 +90,11 @@ def _mapped(file: InputFile, header: NpyHeader, what: str, options: DataConfig) 
 
 
 def read_npz(path: Path, options: DataConfig, *, expected: Expected | None = None) -> Bundle:
-    """The samples of an .npz file: x and y, x_train and so on, images and labels, or what `--key` names; `expected` as
-    for `read_npy`.
+    """The samples of an .npz file: x and y, x_train and so on, images and labels, or the array that `--key` names;
+    `expected` as for `read_npy`.
 
-    Raises: DataError for what is no such file, is damaged, holds no numbers, or several arrays and nothing says which.
+    Raises: DataError for a file that is not .npz, is damaged, holds no numbers, or holds several arrays when it is
+    unclear which one to use.
     """
     path = Path(path)
     with InputFile(path) as file:
@@ -108,7 +109,7 @@ def read_npz(path: Path, options: DataConfig, *, expected: Expected | None = Non
             )
             raise damaged(file.name, f"the archive is damaged ({why})") from None
         except OSError as error:
-            if error.errno != errno.EINVAL:  # which a damaged directory causes by pointing before the file
+            if error.errno != errno.EINVAL:  # a damaged directory causes EINVAL by pointing before the file
                 raise unreadable(file.name, error) from None
             raise damaged(file.name, "the archive is damaged (its directory points nowhere)") from None
         except BROKEN_ZIP as error:
@@ -140,9 +141,9 @@ def _from_archive(archive: zipfile.ZipFile, file: InputFile, options: DataConfig
 def choose_arrays(
     shapes: dict[str, tuple[int, ...]], key: str | None, name: str, headers: dict[str, NpyHeader]
 ) -> tuple[Choice, tuple[str, ...]]:
-    """Which arrays to take, and what was guessed.
+    """The arrays to use, and notes on guesses.
 
-    Raises: DataError with a table of names, shapes and types, where `key` is unknown or nothing says which.
+    Raises: DataError with a table of names, shapes and types if `key` is unknown, or if it is unclear which to use.
     """
     table = [f"{printable(k)}: {' x '.join(map(str, h.shape)) or 'one value'}, {h.dtype}" for k, h in headers.items()]
     if key is not None and key not in shapes:
@@ -182,7 +183,7 @@ def _partner(key: str, shapes: dict[str, tuple[int, ...]]) -> str:
 
 
 def _samples_and_labels(shapes: dict[str, tuple[int, ...]]) -> Choice | None:
-    """Of two arrays the one with one value a sample as labels: what numpy.savez(file, x, y) leaves."""
+    """If there are two arrays, the one with one value per sample as labels: what numpy.savez(file, x, y) writes."""
     if len(shapes) != 2:
         return None
     x, y = sorted(shapes, key=lambda k: -len(shapes[k]))
@@ -206,7 +207,7 @@ def _values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, options:
 
 
 def _texts(file: Reader, header: NpyHeader, most_bytes: int) -> np.ndarray:
-    """Labels that are words."""
+    """Labels that are strings."""
     if header.n_bytes > most_bytes or not header.dtype.itemsize:
         raise cut(file.name, header.n_bytes, most_bytes)
     raw = file.read(header.n_bytes - header.start)

@@ -1,6 +1,6 @@
 """IDX files, the format of MNIST: a magic number, the sizes, then the values.
 
-Source: http://yann.lecun.com/exdb/mnist/ (0, 0, type of the values, number of dimensions; big-endian sizes).
+Source: http://yann.lecun.com/exdb/mnist/ (0, 0, type of the values, number of dimensions; sizes are big-endian).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEST_WORDS = {"t10k", "test", "val", "valid"}
 
 
 class IdxHeader(NamedTuple):
-    """What an IDX file says about itself. `start` is where the values begin."""
+    """The header of an IDX file. `start` is where the values begin."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -43,9 +43,9 @@ class IdxHeader(NamedTuple):
 
 
 def read_idx(path: Path, options: DataConfig) -> Samples:
-    """The images of an IDX file, with the labels of the sibling file where one stands beside it.
+    """The images of an IDX file, with the labels from the label file next to it, if there is one.
 
-    Raises: DataError naming what is wrong with the header, the length or the labels; ResourceError for memory.
+    Raises: DataError if the header, the length or the labels are wrong; ResourceError for lack of memory.
     """
     path = Path(path)
     images, notes = read_idx_array(path, allow_trailing=options.allow_trailing)
@@ -65,9 +65,9 @@ def read_idx(path: Path, options: DataConfig) -> Samples:
 
 
 def read_idx_folder(folder: Path, options: DataConfig) -> Bundle:
-    """The training and test images of a folder that holds IDX files, each with its labels.
+    """The training and test images of a folder of IDX files, each with its labels.
 
-    Raises: DataError if the folder holds no image file, or those of several data sets.
+    Raises: DataError if the folder holds no image file, or the images of several data sets.
     """
     folder = Path(folder)
     images = image_files(folder)
@@ -93,8 +93,8 @@ def read_idx_array(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The values of an IDX file, (N, H, W) or (N,) for labels, and notes.
 
-    Not more than the header's size, plus one byte, is ever unpacked. A file that is not packed and larger than the free
-    memory is mapped, not read.
+    No more than the size in the header, plus one byte, is ever decompressed. A file that is not compressed and is
+    larger than the free memory is mapped, not read.
     """
     with InputFile(path) as file:
         header = read_header(file, labels=labels)
@@ -112,7 +112,7 @@ def read_idx_array(
 def read_header(file: InputFile, *, labels: bool = False) -> IdxHeader:
     """The header at the beginning of `file`.
 
-    Raises: DataError if it is cut, is no IDX header, or is one of labels where images are wanted, or the reverse.
+    Raises: DataError if it is truncated, is not an IDX header, or describes labels instead of images or the reverse.
     """
     what, n_wanted = ("label", 1) if labels else ("image", 3)
     raw = file.read(4)
@@ -139,16 +139,16 @@ _AGAIN = "download the file again"
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The IDX image files in a folder, the unpacked one where both stand there."""
+    """The IDX image files in a folder; of a file and its .gz copy, the uncompressed one."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), reverse=True):  # so that the shorter name, without .gz, comes last and wins
+    for path in sorted(folder.iterdir(), reverse=True):  # the shorter name, without .gz, comes last and wins
         if re.search(r"images?[-._]idx[34]", path.name) and path.is_file():
             found[path.name.removesuffix(".gz")] = path
     return [found[name] for name in sorted(found)]
 
 
 def label_file(images: Path) -> Path | None:
-    """The label file beside an image file, in any of the usual spellings, packed or not."""
+    """The label file next to an image file, in any of the usual spellings, compressed or not."""
     return _beside(images, "images", "labels", "1")
 
 
@@ -162,7 +162,7 @@ def _beside(path: Path, old: str, new: str, n_dims: str) -> Path | None:
     name = re.sub(r"idx\d", f"idx{n_dims}", path.name.removesuffix(".gz").replace(old, new))
     spellings = dict.fromkeys([name, name.replace("-idx", ".idx"), name.replace(".idx", "-idx")])
     both = [path.with_name(spelling + packing) for spelling in spellings for packing in ("", ".gz")]
-    both.sort(key=lambda p: p.suffix != path.suffix)  # packed beside packed first
+    both.sort(key=lambda p: p.suffix != path.suffix)  # first a file that is compressed in the same way
     return next((p for p in both if p.is_file() and p != path), None)
 
 
@@ -175,7 +175,7 @@ def _wrong_role(path: Path, raw: bytes, n_dims: int, labels: bool) -> DataError:
 
 
 def _refuse_impossible(file: InputFile, header: IdxHeader) -> None:
-    """A header that promises more than the file can hold, found before anything is allocated (bombs, bit flips)."""
+    """Refuses a header that declares more than the file can hold, before memory is allocated (bombs, bit flips)."""
     if header.n_bytes > file.most_bytes:
         raise cut(file.name, header.n_bytes, file.size)
 

@@ -1,4 +1,4 @@
-"""Numpy arrays, and whatever numpy can make an array of, as samples."""
+"""NumPy arrays, and anything that NumPy can convert to an array, as samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError
 from isthmus.wording import listed
 
-SMALLEST_IMAGE = 16  # bytes with as many rows as columns are one image from this side on, rather than a table
+SMALLEST_IMAGE = 16  # pixels: a square array of bytes with at least this side is one image, not a table
 
 
 def samples_from_array(
@@ -31,11 +31,12 @@ def samples_from_array(
     """The samples of an array of numbers; `expected` are the columns of a trained model.
 
     (N, H, W), (N, H, W, C) and (N, C, H, W) are images: uint8, uint16, or floats in [0, 1]; whole numbers 0..255 of
-    another type become uint8. (N, D) is a table, or images where `--shape` says so or bytes make squares. `labels` are
-    N numbers or texts. What needs no conversion is not copied, so a mapped file stays on disk.
+    another type become uint8. (N, D) is a table, or images if `--shape` says so or if the rows are bytes of square
+    images. `labels` are N numbers or strings. Arrays that need no conversion are not copied, so a mapped file stays on
+    disk.
 
-    Raises: DataError for values that are no numbers, shapes that fit nothing, ranges that are not allowed, or labels
-    that are not one a sample.
+    Raises: DataError for values that are not numbers, unknown shapes, ranges that are not allowed, or labels that are
+    not one per sample.
     """
     x = plain(array)
     refuse_kind(x.dtype, f"the array {name}")
@@ -71,7 +72,7 @@ def _from_rows(x: np.ndarray, name: str, options: DataConfig, expected: Expected
     if has_kinds(x, options, expected):
         return samples_by_kind(x, name, options, expected)
     x = _blanked(x, options, expected)
-    if expected is not None and options.missing == "auto":  # a trained model fills gaps with its medians
+    if expected is not None and options.missing == "auto":  # a trained model fills gaps with its own medians
         options = replace(options, missing="median")
     declared = x.dtype in (np.uint8, np.uint16)
     if x.dtype.kind != "f":
@@ -85,14 +86,14 @@ def _from_rows(x: np.ndarray, name: str, options: DataConfig, expected: Expected
 
 
 def _blanked(x: np.ndarray, options: DataConfig, expected: Expected | None) -> np.ndarray:
-    """Rows (N, D) with NaN in the place of numbers that stand for no value because somebody said so."""
+    """Rows (N, D) with NaN in place of the numbers that `--null-values` declares as missing."""
     known = [] if expected is None or isinstance(expected, Schema) else list(expected)
     names = known if len(known) == x.shape[1] else [str(i) for i in range(x.shape[1])]
     return NullValues(options.null_values, names).blanked_rows(x, names) if options.null_values else x
 
 
 def _finite(x: np.ndarray, name: str, options: DataConfig, *, predicting: bool) -> tuple[np.ndarray, Origin]:
-    """Rows of floats as they are to be kept; NaN is a missing value and infinity a bad one, as in any table."""
+    """The rows of floats to keep; NaN is a missing value and infinity an invalid one, as in any table."""
     low, high = value_range(x)
     if np.isfinite(low) and np.isfinite(high) and max(-low, high) <= LARGEST:
         dtype = table_type(x, options.digits)
@@ -135,7 +136,7 @@ def _about_digits(lossy: np.ndarray, name: str) -> tuple[str, ...]:
 
 
 def _labeled(samples: Samples, labels: Any, n: int, name: str) -> Samples:
-    """The samples with labels, those of dropped rows left out."""
+    """The samples with their labels, without the labels of dropped rows."""
     values = plain(labels)
     n_labels = len(values) if values.ndim else 0
     if n_labels != n:

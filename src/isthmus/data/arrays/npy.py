@@ -1,4 +1,4 @@
-"""The array of a .npy file, or of a member of an .npz file, read within the bounds that its header states."""
+"""The array of a .npy file, or of a member of an .npz file, read within the bounds given in its header."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from isthmus.errors import DataError
 from isthmus.system.scratch import room
 from isthmus.wording import shortened
 
-MOST_AXES = 32  # of an array, in every release of numpy
-LARGEST = 2**62  # values; no machine addresses more
+MOST_AXES = 32  # the limit in every release of NumPy
+LARGEST = 2**62  # values; no machine can address more
 BROKEN = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError, OverflowError)
 UNREADABLE_KINDS = {
     "O": ("holds Python objects", "save it as numbers, all samples of one shape"),
@@ -30,7 +30,7 @@ UNREADABLE_KINDS = {
 
 
 class NpyHeader(NamedTuple):
-    """What a .npy header says. `start` is where the values begin."""
+    """The header of a .npy file. `start` is where the values begin."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -46,15 +46,15 @@ class NpyHeader(NamedTuple):
 def read_header(file: Reader, *, what: str) -> NpyHeader:
     """The header at the beginning of `file`; `what` names the array in messages.
 
-    Raises: DataError if it is no .npy header, or a damaged one.
+    Raises: DataError if it is not a .npy header, or is damaged.
     """
     start = file.position
     reads = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy tells that a header was written by Python 2, which is no fault
+            warnings.simplefilter("ignore")  # NumPy warns about headers written by Python 2, which are fine
             version = npy_format.read_magic(file)
-            if version not in reads:  # 3.0 exists for records with field names beyond Latin-1
+            if version not in reads:  # version 3.0 is for structured arrays with field names beyond Latin-1
                 raise refused_kind(np.dtype([("a", "f4")]), f"{file.name}: {what}")
             shape, fortran, dtype = reads[version](file)
     except BROKEN as error:
@@ -67,11 +67,11 @@ def read_header(file: Reader, *, what: str) -> NpyHeader:
 
 
 def read_values(file: Reader, header: NpyHeader, *, what: str, most_bytes: int, allow_trailing: bool) -> np.ndarray:
-    """The array behind a header that was just read.
+    """The array after a header that was just read.
 
-    `most_bytes` is what the file can hold at most; a header that promises more is refused before any room is taken.
+    `most_bytes` is the most that the file can hold; a header that declares more is refused before memory is allocated.
 
-    Raises: DataError if the values are of a kind that is no number, or too few or too many; ResourceError for room.
+    Raises: DataError if the values are not numbers, or are too few or too many; ResourceError for lack of memory.
     """
     refuse_kind(header.dtype, f"{file.name}: {what}")
     if header.n_bytes > most_bytes:
@@ -87,7 +87,7 @@ def read_values(file: Reader, header: NpyHeader, *, what: str, most_bytes: int, 
 
 
 def trailing(name: str, header: NpyHeader) -> DataError:
-    """The error for bytes behind the last value."""
+    """The error for bytes after the last value."""
     message = f"{name}: more bytes follow the {header.n_bytes:,} that its header declares."
     return DataError("DATA-TRAILING", message, fix="save it again, or pass --allow-trailing to read it anyway")
 
@@ -95,7 +95,7 @@ def trailing(name: str, header: NpyHeader) -> DataError:
 def refuse_kind(dtype: np.dtype, what: str) -> None:
     """Checks that values are numbers.
 
-    Raises: DataError in words: Python objects, texts, complex numbers, dates, records.
+    Raises: DataError that names the kind: Python objects, strings, complex numbers, dates, structured arrays.
     """
     if dtype.hasobject or dtype.kind not in "biuf":
         raise refused_kind(dtype, what)
@@ -111,7 +111,7 @@ def is_npy(head: bytes) -> bool:
 
 
 def plain(values: Any) -> np.ndarray:
-    """Anything array-like as an array; masked values become NaN.
+    """An array-like object as an array; masked values become NaN.
 
     Raises: DataError for lists of unequal length.
     """

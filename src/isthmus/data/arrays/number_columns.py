@@ -1,7 +1,7 @@
-"""Arrays of numbers with gaps, or with kinds that somebody named, as tables whose columns are known by their kinds.
+"""Arrays of numbers with gaps, or with kinds given by `--column`, as tables whose columns have kinds.
 
-An array has no names, and at use no words either: each of its columns stays a number or a count under its place, "0",
-"1" …, none is left out, and its raw values are the numbers themselves.
+An array has neither column names nor strings: each of its columns is a number or a count, named by its index, "0", "1"
+…; none is left out, and its raw values are the numbers themselves.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ ALLOWED = ("number", "count")
 
 
 def has_kinds(x: np.ndarray, options: DataConfig, expected: Expected | None) -> bool:
-    """Whether rows (N, D) are read by the kinds of their columns: asked for, or with gaps that nothing was said of."""
+    """Whether rows (N, D) are read by column kind: if that was requested, or if they have gaps and no option says how
+    to treat these.
+    """
     if isinstance(expected, Schema):
-        return x.shape[1] == len(expected.columns)  # else its number of columns is what is wrong
+        return x.shape[1] == len(expected.columns)  # otherwise the number of columns is the error to report
     if expected is not None or options.shape not in {None, TABLE}:
         return False
     if options.kinds or options.null_values or options.scale == "quantile":
@@ -41,8 +43,8 @@ def has_kinds(x: np.ndarray, options: DataConfig, expected: Expected | None) -> 
 def samples_by_kind(x: np.ndarray, name: str, options: DataConfig, expected: Expected | None) -> Samples:
     """Samples of raw values (N, D) in float64, NaN for a gap.
 
-    Raises: UsageError for kinds that an array cannot have; DataError for cells that are none of their column's kind,
-    and for a run whose columns an array cannot name.
+    Raises: UsageError for kinds that an array cannot have; DataError for values that do not fit the kind of their
+    column, and for a run with columns that an array cannot hold.
     """
     known = expected if isinstance(expected, Schema) else None
     if known is not None:
@@ -60,7 +62,7 @@ def samples_by_kind(x: np.ndarray, name: str, options: DataConfig, expected: Exp
 
 
 def _schema(cells: pl.DataFrame, options: DataConfig, name: str) -> Schema:
-    """What each column of an array (a polars frame) is: as asked, else a number."""
+    """The kind of each column of an array (a polars frame): as requested, otherwise number."""
     asked = asked_kinds(options.kinds)
     wrong = next((kind for kind in asked.values() if kind not in ALLOWED), None)
     if wrong is not None:

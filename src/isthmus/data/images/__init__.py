@@ -1,1 +1,1 @@
-"""Images: which files, how they are decoded, brought to one form, and written."""
+"""Images: listing, decoding, converting to one form, and writing files."""

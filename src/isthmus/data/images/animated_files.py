@@ -1,18 +1,18 @@
-"""Animations: how long each frame stands, how often all of them play, and what each format wants to be told of it."""
+"""Animations: the duration of each frame, the number of loops, and the settings that each format needs for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-UNTIMED_MS = 100  # of frames that had no time, such as pages: what browsers give a GIF without one
-KEEPS_BELOW = 2  # GIF's disposal that clears a frame before the next; without it transparent parts show the one before
-WHOLE_FRAMES = 1  # for libwebp: as differences from the one before it drops transparency where colors are few
+UNTIMED_MS = 100  # for frames without a duration, such as pages: what browsers use for a GIF without one
+KEEPS_BELOW = 2  # GIF disposal that clears each frame; otherwise transparent parts show the frame before
+WHOLE_FRAMES = 1  # for libwebp: stored as differences, frames with few colors lose their transparency
 ANIMATED = {"GIF", "WEBP", "PNG"}
 
 
 def played(infos: Sequence[dict[str, Any]], kind: str) -> list[int]:
-    """The frames that belong into a file of `kind`. A PNG may hold one more, for viewers that know no animation."""
+    """The frames to write into a file of `kind`. A PNG may hold one more, for viewers without animation support."""
     first = 1 if infos[0].get("default_image") and kind in ANIMATED - {"PNG"} else 0
     return list(range(first, len(infos)))
 
@@ -20,10 +20,10 @@ def played(infos: Sequence[dict[str, Any]], kind: str) -> list[int]:
 def animation_settings(
     infos: Sequence[dict[str, Any]], kind: str, came_from: str, *, is_transparent: bool
 ) -> dict[str, Any]:
-    """What Pillow's `save` is told of an animation of `kind`, whose frames had `infos` in a file of `came_from`.
+    """Arguments of Pillow's `save` for an animation of `kind` whose frames had `infos` in a file of format `came_from`.
 
-    Every frame is whole, so none is blended over the one before. A GIF's count of repeats is one less than the number
-    of times that PNG and WebP count (0: for ever), and it plays once where it has none.
+    Every frame is complete, so none is blended over the previous one. GIF counts repeats, one less than the number of
+    plays that PNG and WebP count (0: forever); a GIF without a count plays once.
     """
     if kind not in ANIMATED:
         return {}
@@ -43,7 +43,7 @@ def animation_settings(
 
 
 def _plays(infos: Sequence[dict[str, Any]], came_from: str) -> int:
-    """How often all frames are played; 0: for ever, which pages that become an animation are."""
+    """How often all frames are played; 0: forever, as for pages that become an animation."""
     loop = next((info["loop"] for info in infos if "loop" in info), None)
     if came_from != "GIF":
         return int(loop or 0)

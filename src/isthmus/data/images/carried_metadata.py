@@ -1,4 +1,4 @@
-"""What goes with a picture into another file: EXIF data, a color profile, a resolution, texts."""
+"""Metadata that is copied with an image into another file: EXIF data, color profile, resolution, text."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from PIL import ExifTags, Image, PngImagePlugin
 from isthmus.data.images.pixels import ORIENTATION
 from isthmus.data.images.tiff_structure import STORAGE
 
-CARRIED = ("icc_profile", "exif", "dpi")  # of a picture's `info`
-NO_DPI = (1, 1)  # what Pillow says of a TIFF without a resolution
-SPACE = slice(16, 20)  # where an ICC profile names the color space of its pixels
+CARRIED = ("icc_profile", "exif", "dpi")  # keys of an image's `info`
+NO_DPI = (1, 1)  # what Pillow reports for a TIFF without a resolution
+SPACE = slice(16, 20)  # the bytes of an ICC profile that name the color space of the pixels
 SPACE_OF = {b"RGB ": {"RGB", "RGBA"}, b"GRAY": {"L", "LA", "I;16"}, b"CMYK": {"CMYK"}}
-PILLOWS = "latin-1"  # in which Pillow reads the texts of EXIF data, whatever they are written in
+PILLOWS = "latin-1"  # the encoding in which Pillow reads EXIF text, whatever its real encoding
 DEFLATE = "tiff_deflate"
-# Of a TIFF without loss; any other, or one for black and white alone, becomes Deflate.
+# Lossless TIFF compressions; any other, or one for black and white only, is replaced by Deflate.
 KEPT_COMPRESSIONS = {"raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", DEFLATE, "lzma", "zstd"}
 
 
 def info_of(image: Image.Image) -> dict[str, Any]:
-    """All that Pillow knows of a picture beside its pixels; EXIF data says upright, and nothing of how a TIFF stored
-    the pixels, which would be wrong of others.
+    """All that Pillow knows about an image besides its pixels. The EXIF orientation is set to upright, and tags about
+    how a TIFF stored its pixels are removed, because they would be wrong for other pixels.
     """
     info: dict[str, Any] = {str(name): value for name, value in image.info.items()}
     if getattr(image, "text", None) and image.format == "PNG":
@@ -37,7 +37,7 @@ def info_of(image: Image.Image) -> dict[str, Any]:
 
 
 def with_bytes(exif: Image.Exif) -> Image.Exif:
-    """The same EXIF data, its texts as bytes: Pillow reads them as Latin-1, and writes those beyond ASCII as "?"."""
+    """The same EXIF data with text as bytes: Pillow reads text as Latin-1, and writes non-ASCII characters as "?"."""
     parts = [exif.get_ifd(code) for code in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if code in exif]
     for part in (exif, *parts):
         for tag, value in [*part.items()]:
@@ -47,14 +47,14 @@ def with_bytes(exif: Image.Exif) -> Image.Exif:
 
 
 def exif_of(data: bytes) -> Image.Exif:
-    """EXIF data as Pillow writes it into a TIFF without loss, see `with_bytes`."""
+    """EXIF data in the form that Pillow writes into a TIFF without loss, see `with_bytes`."""
     exif = Image.Exif()
     exif.load(data)
     return with_bytes(exif)
 
 
 def carried(info: dict[str, Any], mode: str) -> dict[str, Any]:
-    """Of `info` what a picture of `mode` is saved with; a profile of other colors than its own would spoil it."""
+    """The part of `info` to save with an image of `mode`, without a color profile that does not fit its colors."""
     found = {name: info[name] for name in CARRIED if info.get(name) is not None}
     if found.get("dpi") == NO_DPI:
         del found["dpi"]
@@ -64,12 +64,12 @@ def carried(info: dict[str, Any], mode: str) -> dict[str, Any]:
 
 
 def fits_profile(profile: bytes, mode: str) -> bool:
-    """Whether an ICC profile speaks of the colors of Pillow's `mode`."""
+    """Whether an ICC profile is for the colors of Pillow's `mode`."""
     return mode in SPACE_OF.get(bytes(profile[SPACE]), set())
 
 
 def png_texts(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
-    """Texts by their names, as Pillow writes them into a PNG."""
+    """Named text entries in the form that Pillow writes into a PNG."""
     made = PngImagePlugin.PngInfo()
     for name, value in texts.items():
         made.add_text(name, value)

@@ -1,4 +1,4 @@
-"""Channels that a set of images lacks beside another one: gray as three alike, and full opacity."""
+"""Channels that a set of images lacks compared with another set: gray repeated three times, and full opacity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.data.whole_images import WholeImages
 
 
 def in_color(samples: Samples) -> Samples:
-    """Gray images as color ones, whose three channels are alike; transparency stays the last channel."""
+    """Gray images as color images with three equal channels; transparency stays the last channel."""
     said = f"{samples.name}: gray images for a color model; the gray channel is used three times."
     samples = replace(samples, notes=(*samples.notes, said))
     order = [0, 0, 0, 1] if samples.alpha else [0, 0, 0]
@@ -19,7 +19,7 @@ def in_color(samples: Samples) -> Samples:
 
 
 def with_opacity(samples: Samples) -> Samples:
-    """The images with transparency as a last channel: all is seen."""
+    """The images with a transparency channel at the end that is fully opaque."""
     said = f"{samples.name}: images without transparency for a model that expects it; they are treated as opaque."
     full = np.iinfo(samples.x.dtype).max if samples.x.dtype.kind == "u" else 1.0
     whole = samples.whole
@@ -30,7 +30,7 @@ def with_opacity(samples: Samples) -> Samples:
 
 
 def like(samples: Samples, training: Samples) -> Samples:
-    """The images with transparency where those of the training have it, and these do not."""
+    """The images, with an opaque transparency channel added if the training images have one and these do not."""
     lacks = training.alpha and samples.is_image and samples.shape[0] == training.shape[0] - 1
     return with_opacity(samples) if lacks and not samples.alpha else samples
 

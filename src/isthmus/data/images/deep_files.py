@@ -1,6 +1,6 @@
 """Image files that Pillow reads only in part: 16-bit color, float color, many bands, 32-bit integers.
 
-tifffile and imagecodecs read them. Both are imported only when such a file comes: a tenth of a second each.
+tifffile and imagecodecs read them. Both are imported only when they are needed, since each takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ PNG_BANDS = {
     2: (3, False),
     4: (1, True),
     6: (3, True),
-}  # by color type: bands without transparency, and whether it has it
-KEPT = {"uint8", "uint16"}  # all other numbers become float32
-ALPHA = {1, 2}  # what a TIFF's extra sample is: transparency, premultiplied or not; 0 is a band of its own
+}  # by color type: the number of bands without transparency, and whether there is transparency
+KEPT = {"uint8", "uint16"}  # all other types become float32
+ALPHA = {1, 2}  # types of a TIFF's extra sample: transparency, premultiplied or not; 0 is a band of its own
 HEAD = 32
 
 
 class Deep(NamedTuple):
-    """What is known of a frame before its pixels are read: `kind` is the format; sizes are those after turning;
-    `stored` is the type of its numbers in the file, where that is none of images; `is_bilevel` says that it holds black
-    and white alone.
+    """What is known about a frame before its pixels are read: `kind` is the format; sizes are those after rotation;
+    `stored` is the type of the numbers in the file, if it differs from `dtype`; `is_bilevel` means black and white
+    only.
     """
 
     kind: str
@@ -63,9 +63,9 @@ class Planes(NamedTuple):
 
 
 def look_deep(path: Path) -> Deep | None:
-    """What the header of the first frame says, or None for a file that Pillow reads whole, or not at all.
+    """The header of the first frame, or None for a file that Pillow reads completely, or not at all.
 
-    Raises: OSError for a TIFF that ends within its pages; Unreadable for one in colors that are not read.
+    Raises: OSError for a TIFF that ends within its pages; Unreadable for a TIFF with unsupported colors.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -76,12 +76,12 @@ def look_deep(path: Path) -> Deep | None:
         return _look_jpeg_2000(path)
     if not head.startswith(TIFF):
         return None
-    refuse_cut(path)  # of such a file some pages would be read as if they were all
+    refuse_cut(path)  # otherwise the remaining pages of a truncated file would be read as if they were all
     return _look_tiff(path)
 
 
 def look_pages(path: Path, first: Deep) -> list[Deep]:
-    """The same of every frame of a file whose first one is `first`; the file is parsed once.
+    """The headers of all frames of a file whose first frame is `first`; the file is parsed once.
 
     Raises: OSError for damaged files.
     """
@@ -105,9 +105,9 @@ def read_frames(path: Path, first: Deep) -> Iterator[Planes]:
 
 
 def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
-    """The pixels of a file that `look_deep` knows, upright.
+    """The upright pixels of a file that `look_deep` has described.
 
-    Raises: OSError, ValueError and the like for damaged files; Unreadable for colors that are not read.
+    Raises: OSError, ValueError and similar errors for damaged files; Unreadable for unsupported colors.
     """
     if seen.kind == "TIFF":
         with open_tiff(path) as file:
@@ -120,7 +120,7 @@ def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
 
 
 def _planes_of(page: Any, seen: Deep) -> Planes:
-    refuse_colors(page)  # `look_deep` sees the first page alone
+    refuse_colors(page)  # `look_deep` sees only the first page
     values = values_of(page)
     is_interleaved = page.axes.endswith("S") or has_palette(page)
     return _upright(np.moveaxis(values, -1, 0) if is_interleaved else values.reshape(-1, *values.shape[-2:]), seen)
@@ -135,12 +135,12 @@ def _upright(planes: np.ndarray, seen: Deep) -> Planes:
 
 
 def _forwards(planes: np.ndarray) -> np.ndarray:
-    """The same without a copy, unless it runs backwards, which PyTorch does not take."""
+    """The planes, copied only if they have negative strides or are read-only, which PyTorch does not accept."""
     return np.ascontiguousarray(planes) if min(planes.strides) < 0 or not planes.flags.writeable else planes
 
 
 def turned(planes: np.ndarray, turn: int) -> np.ndarray:
-    """Planes (C, H, W) upright; `turn` is the orientation that EXIF counts from 1 (upright) to 8."""
+    """Upright planes (C, H, W); `turn` is the EXIF orientation, from 1 (upright) to 8."""
     if turn >= 5:
         planes = planes.swapaxes(1, 2)
     rows = slice(None, None, -1 if turn in (3, 4, 7, 8) else 1)
@@ -150,7 +150,7 @@ def turned(planes: np.ndarray, turn: int) -> np.ndarray:
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[Any]:
-    """The file, open; whatever is wrong with it is an OSError."""
+    """The open file; any error in it is raised as OSError."""
     import tifffile
 
     try:
@@ -169,11 +169,11 @@ def _look_tiff(path: Path) -> Deep | None:
             refuse_colors(page)
             return _described(page, len(file.pages))
     except OSError:
-        return None  # Pillow tells what is wrong with it
+        return None  # Pillow reports what is wrong with it
 
 
 def _described(page: Any, n_frames: int) -> Deep | None:
-    """What the header of a TIFF's page says; None where its numbers are none that are known, or complex."""
+    """The header of a TIFF page; None if its values are complex or of an unknown type."""
     samples, kind, extra = page.samplesperpixel, page.dtype, tuple(map(int, page.extrasamples))
     if kind is None or kind.kind not in "biuf":
         return None

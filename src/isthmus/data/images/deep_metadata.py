@@ -1,4 +1,4 @@
-"""Color profile, resolution and texts of an image that Pillow reads only in part, for a file of another format."""
+"""Color profile, resolution and text of an image that Pillow reads only in part, for a file of another format."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from isthmus.data.images.pixels import opened
 
 CENTIMETERS, INCHES = 3, 2  # units of a TIFF's resolution; 1: none
 INCH_CM, INCH_M = 2.54, 0.0254
-MOST_A_METER = 2**32 - 1  # pixels, of a PNG; a microscope's TIFF may have more
-EXIF_MARK = b"Exif\0\0"  # what precedes EXIF data in a JPEG, and not in a PNG
-PROFILE_NAME = b"ICC profile\0\0"  # and the method of compression, Deflate
+MOST_A_METER = 2**32 - 1  # pixels, the limit of PNG; a microscope's TIFF may have more
+EXIF_MARK = b"Exif\0\0"  # precedes EXIF data in a JPEG, but not in a PNG
+PROFILE_NAME = b"ICC profile\0\0"  # the name, then the compression method, Deflate
 
 
 def deep_info(path: Path, kind: str) -> dict[str, Any]:
-    """`icc_profile`, `dpi` and `exif` as far as the first frame of a TIFF or PNG has them, as Pillow's `info`."""
+    """`icc_profile`, `dpi` and `exif` of the first frame of a TIFF or PNG, if present, as in Pillow's `info`."""
     if kind == "TIFF":
         return _of_tiff(tiff_settings(path)[0])
     if kind != "PNG":
@@ -48,7 +48,7 @@ def _of_tiff(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def png_chunks(info: dict[str, Any], bands: int) -> bytes:
-    """The same as chunks of a PNG of so many bands; a profile of other colors than its own would spoil it."""
+    """The same metadata as chunks of a PNG with `bands` bands, without a profile that does not fit its colors."""
     profile, dpi, exif = (info.get(name) for name in ("icc_profile", "dpi", "exif"))
     found = b""
     if profile and fits_profile(profile, "RGB" if bands > 1 else "L"):
@@ -63,7 +63,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def tiff_settings_of(info: dict[str, Any], bands: int) -> dict[str, Any]:
-    """The same as `deep_saving.write_tiff` takes it."""
+    """The same metadata as settings for `deep_saving.write_tiff`."""
     profile, dpi = info.get("icc_profile"), info.get("dpi")
     found: dict[str, Any] = {"compression": "zlib"}
     if profile and fits_profile(profile, "RGB" if bands > 1 else "L"):

@@ -1,4 +1,4 @@
-"""Images that Pillow cannot write whole: 16-bit color, floats and many bands, as TIFF, PNG or JPEG 2000."""
+"""Images that Pillow cannot write without loss: 16-bit color, floats, many bands; as TIFF, PNG or JPEG 2000."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from isthmus.data.images.deep_files import PNG, open_tiff
 from isthmus.data.images.tiff_structure import BIG, WHITE_IS_ZERO, has_inverted
 
 COPIED = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME"}  # chunks of a PNG
-# What TIFF calls compressions without loss, by their numbers; any other becomes Deflate.
+# TIFF's lossless compressions by number; any other is replaced by Deflate.
 COMPRESSIONS = {1: None, 5: "lzw", 32773: "packbits", 34925: "lzma", 50000: "zstd"}
-LARGEST_CLASSIC = 2**32 - 2**25  # bytes: a file of 4 GB needs larger offsets, and its tags some room
-ASSOCIATED, PLANAR = 1, 2  # transparency that colors are multiplied by; bands one after the other
-COLORS_OF = {"miniswhite": 1, "minisblack": 1, "rgb": 3, "separated": 4}  # bands by TIFF's word for them
-NAMES = {0: "miniswhite", 2: "rgb", 5: "separated"}  # of photometric interpretations that stay
-OF_LAYOUT = {"colors", "premultiplied", "planar"}  # settings that tifffile is told in other words
+LARGEST_CLASSIC = 2**32 - 2**25  # bytes: files above 4 GB need larger offsets, and tags need some space
+ASSOCIATED, PLANAR = 1, 2  # premultiplied transparency; bands stored one after the other
+COLORS_OF = {"miniswhite": 1, "minisblack": 1, "rgb": 3, "separated": 4}  # number of bands by TIFF's name
+NAMES = {0: "miniswhite", 2: "rgb", 5: "separated"}  # photometric interpretations that are kept
+OF_LAYOUT = {"colors", "premultiplied", "planar"}  # settings that tifffile takes under other names
 Page = tuple[np.ndarray, np.ndarray | None]  # pixels (C, H, W) and transparency (H, W)
 DESCRIPTION = 270  # the tag of a TIFF and of EXIF data
 TEXT_TAGS = (DESCRIPTION, 271, 272, 305, 306, 315, 33432)  # and make, model, software, date, artist, rights
@@ -37,10 +37,10 @@ def is_deep(pixels: np.ndarray, has_alpha: bool) -> bool:
 def save_tiff(
     part: Path, pages: Sequence[Page], source: Path | None, stored: str = "", about: dict[str, Any] | None = None
 ) -> None:
-    """Pages as `write_tiff`, with what each page of the TIFF `source` has beside its pixels, if they are as many; else
-    each with the settings `about`.
+    """Writes pages as `write_tiff` does, with the metadata of the pages of the TIFF `source` if it has the same number
+    of pages; otherwise each with the settings `about`.
 
-    Floats become numbers of the type `stored`, if it is given: those of the file that they were made of.
+    If `stored` is given, floats are converted to that type, which is that of the original file.
     """
     known = tiff_settings(source) if source is not None else []
     settings = known if len(known) == len(pages) else [about or {"compression": "zlib"}] * len(pages)
@@ -49,14 +49,14 @@ def save_tiff(
 
 
 def as_stored(values: np.ndarray, stored: str) -> np.ndarray:
-    """Floats in the type `stored`, if it is given; whole numbers are rounded, and cut at the ends of their type."""
+    """Floats in the type `stored`, if it is given; for integer types they are rounded and clipped to its range."""
     if not stored or values.dtype.kind != "f":
         return values
     kind = np.dtype(stored)
     if kind.kind == "f":
         return values.astype(kind)
     ends, rounded = np.iinfo(kind), np.rint(values.astype(np.float64))
-    below = np.nextafter(2.0 ** (ends.bits - (kind.kind == "i")), 0)  # the largest of 64 bits is no double
+    below = np.nextafter(2.0 ** (ends.bits - (kind.kind == "i")), 0)  # float64 cannot hold the largest 64-bit integer
     found = rounded.clip(ends.min, min(ends.max, below)).astype(kind)
     return np.where(rounded >= ends.max, kind.type(ends.max), found)
 
@@ -67,7 +67,7 @@ def _is_big(path: Path) -> bool:
 
 
 def tiff_settings(path: Path) -> list[dict[str, Any]]:
-    """Layout, resolution, color profile and texts of every page, as `write_tiff` takes them."""
+    """Layout, resolution, color profile and text of every page, in the form that `write_tiff` takes."""
     with open_tiff(path) as file:
         return [_settings_of(page) for page in file.pages]
 
@@ -93,7 +93,7 @@ def _settings_of(page: Any) -> dict[str, Any]:
 
 
 def write_tiff(part: Path, pages: Sequence[Page], settings: Sequence[dict[str, Any]], *, is_big: bool = False) -> None:
-    """Pages of pixels (C, H, W) and transparency (H, W) or None, each with its `tiff_settings`."""
+    """Writes pages of pixels (C, H, W) and transparency (H, W) or None, each with its `tiff_settings`."""
     import tifffile
 
     with tifffile.TiffWriter(part, bigtiff=is_big or sum(page[0].nbytes for page in pages) > LARGEST_CLASSIC) as file:
@@ -104,7 +104,7 @@ def write_tiff(part: Path, pages: Sequence[Page], settings: Sequence[dict[str, A
 
 
 def _laid_out(pixels: np.ndarray, alpha: np.ndarray | None, about: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
-    """The values of a page as they lie in its file, and what tifffile is told of it."""
+    """The values of a page in the layout of the file, and the arguments for tifffile."""
     planes = pixels if alpha is None else np.concatenate([pixels, alpha[None]])
     colors = _colors(pixels, about)
     if colors == "miniswhite":
@@ -120,7 +120,7 @@ def _laid_out(pixels: np.ndarray, alpha: np.ndarray | None, about: dict[str, Any
 
 
 def _colors(pixels: np.ndarray, about: dict[str, Any]) -> str:
-    """What the bands mean, by TIFF's word: as in the file that they came from, where they are as many or more."""
+    """The meaning of the bands, by TIFF's name: as in the original file, if there are at least as many bands."""
     bands, wanted = len(pixels), NAMES.get(about.get("colors", -1))
     if wanted in {"rgb", "separated"} and bands >= COLORS_OF[wanted]:
         return wanted
@@ -130,7 +130,7 @@ def _colors(pixels: np.ndarray, about: dict[str, Any]) -> str:
 
 
 def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None, chunks: bytes = b"") -> bytes:
-    """A PNG of 8 or 16 bits of pixels (C, H, W), with `chunks` of metadata."""
+    """A PNG file with 8 or 16 bits for pixels (C, H, W), with `chunks` of metadata."""
     import imagecodecs
 
     planes = pixels if alpha is None else np.concatenate([pixels, alpha[None]])
@@ -140,7 +140,7 @@ def png_bytes(pixels: np.ndarray, alpha: np.ndarray | None, chunks: bytes = b"")
 
 
 def chunks_of(source: bytes) -> bytes:
-    """The chunks of metadata of a PNG file, as they are; those behind the pixels too."""
+    """The metadata chunks of a PNG file, unchanged, including those after the pixels."""
     found, at = [], len(PNG)
     while source.startswith(PNG) and at + 12 <= len(source):
         (length,) = struct.unpack(">I", source[at : at + 4])

@@ -1,4 +1,4 @@
-"""One pass over image files: headers first, then the pixels of each into its rows of one array."""
+"""One pass over image files: first the headers, then the pixels of each file into its rows of one array."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from isthmus.system.workers import Progress, each
 
 @dataclass
 class Reading:
-    """One pass over the files of a listing: what was seen, what failed and why."""
+    """One pass over the files of a listing: what was read, what failed and why."""
 
     listing: Listing
     progress: Progress | None = None
     looks: list[Look] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)  # which file of the listing each look belongs to
     bad: dict[int, str] = field(default_factory=dict)
-    pieces: list[tuple[int, Corner | None]] = field(default_factory=list)  # of each sample: its look, and where it lay
-    starts: list[int] = field(default_factory=list)  # the first sample of each look, and the number of all
-    dark: list[int] = field(default_factory=list)  # looks of 16 bits, read beside others, with values of 12 bits alone
+    pieces: list[tuple[int, Corner | None]] = field(default_factory=list)  # for each sample: its look and its place
+    starts: list[int] = field(default_factory=list)  # the first sample of each look, then the number of samples
+    dark: list[int] = field(default_factory=list)  # 16-bit looks in a mixed set that use only 12 bits
 
     def look_all(self, every_frame: bool) -> None:
         """Reads the headers."""
@@ -43,14 +43,14 @@ class Reading:
                 self.owners += [i] * len(result)
 
     def note_small(self, cut: Cut) -> None:
-        """Notes files of which nothing can be cut out."""
+        """Records files that are too small to be cut."""
         for owner, seen in zip(self.owners, self.looks, strict=True):
             why = cut.why_not(seen.height, seen.width)
             if why:
                 self.bad.setdefault(owner, why)
 
     def plan(self, form: Form, cut: Cut | None) -> None:
-        """Settles which sample is which piece of which image."""
+        """Decides which piece of which image each sample is."""
         for i, seen in enumerate(self.looks):
             size = form.size or (seen.height, seen.width)
             self.starts.append(len(self.pieces))
@@ -58,9 +58,9 @@ class Reading:
         self.starts.append(len(self.pieces))
 
     def decode_all(self, form: Form, shape: tuple[int, ...], cut: Cut | None = None) -> np.ndarray:
-        """Reads the pixels into memory, or a file; rows of files that fail are left as they are and noted in `bad`.
+        """Reads the pixels into memory or a file; rows of files that fail stay undefined and are recorded in `bad`.
 
-        Raises: ResourceError where neither has room.
+        Raises: ResourceError if neither has enough space.
         """
         what = f"{len(self.looks):,} images of {shape[2]} x {shape[1]} pixels"
         x = room((len(self.pieces), *shape), form.dtype, what)
@@ -68,7 +68,7 @@ class Reading:
         return x
 
     def decode_each(self, form: Form, use: Callable[[int, np.ndarray], None]) -> None:
-        """Calls `use(i, pixels)` with the pixels (C, H, W) of every look; files that fail are noted in `bad`."""
+        """Calls `use(i, pixels)` with the pixels (C, H, W) of every look; files that fail are recorded in `bad`."""
 
         def decoded(i: int) -> None:
             seen = self.looks[i]
@@ -82,11 +82,11 @@ class Reading:
         self._note_failures(each(decoded, range(len(self.looks)), self._progress(1)))
 
     def good_looks(self) -> list[int]:
-        """Which looks are of files that nothing is known against."""
+        """The looks whose files have no known fault."""
         return [i for i, owner in enumerate(self.owners) if owner not in self.bad]
 
     def place(self, x: np.ndarray, i: int, pixels: np.ndarray, cut: Cut | None) -> None:
-        """Puts what an image gives into its rows of x."""
+        """Puts an image, or its pieces, into its rows of x."""
         rows = slice(self.starts[i], self.starts[i + 1])
         if cut is None:
             x[rows] = pixels
@@ -119,7 +119,7 @@ class Reading:
         n = len(self.listing.files) if half == 0 else len(self.looks)
 
         def done(count: int) -> None:
-            if self.progress is not None:  # headers are the first half of the way, pixels the second
+            if self.progress is not None:  # headers are the first half of the progress, pixels the second
                 self.progress(half * n + count, 2 * n)
 
         return done

@@ -1,6 +1,6 @@
-"""A folder of images, or one image, as `Samples`: (N, C, H, W) in one size, one number of channels, one type.
+"""A folder of images, or one image, as `Samples`: (N, C, H, W) of one size, number of channels and type.
 
-Headers are read first, so that mixed sizes, bombs and a lack of memory are told before any pixel is decoded.
+Headers are read first, so mixed sizes, bombs and lack of memory are reported before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from isthmus.wording import counted, printable
 def read_images(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:
     """Every image under a folder in natural order, or one image file. `progress(done, total)` counts steps, two a file.
 
-    x is uint8, or uint16 where any file has 16 bits, or float32 in [0, 1] where any is a float image; others are scaled
-    by their range. Color wins over gray, unless `options.gray`. Labels are the first sub-folders.
+    x is uint8, or uint16 if any file has 16 bits, or float32 in [0, 1] if any is a float image; others are scaled by
+    their range. Gray becomes color if any image has color, unless `options.gray`. Labels are the first sub-folders.
 
     Raises: DataError for an empty folder, files that cannot be read (all are listed), several sizes without `resize`.
     """
     cut = cut_of(options)
     reading = Reading(listed_files(path), progress)
     with warnings.catch_warnings(), pixel_limit(options.max_pixels):
-        warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
+        warnings.simplefilter("ignore")  # Pillow warns about metadata and large images; we report what matters
         reading.look_all(options.frames == "all")
         if cut is not None and options.resize is None:
             reading.note_small(cut)
@@ -72,7 +72,7 @@ def listed_files(path: Path) -> Listing:
 
 
 def samples_from_pictures(pictures: Sequence[Image.Image], options: DataConfig, *, name: str) -> Samples:
-    """Open Pillow images as samples, brought to one form as files are.
+    """Open Pillow images as samples, converted to one form as files are.
 
     Raises: DataError as `read_images`.
     """
@@ -115,7 +115,7 @@ def _samples(
         )
         ids.append(name if frames[file] == 1 else frame_name(name, reading.looks[i]))
     labels = None if listing.labels is None else listing.labels[files]
-    # Frames of one file are alike, as pieces of one image are; where there is but one file, they are all that there is.
+    # Frames of one file resemble each other, like pieces of one image; with a single file, there are no other groups.
     together = (cut is not None and cut.pieces) or 1 < len(frames) < frames.total()
     return Samples(
         x=x,
@@ -135,7 +135,7 @@ def _samples(
 def _agree(
     path: Path, reading: Reading, options: DataConfig, cut: Cut | None
 ) -> tuple[Form, tuple[int, ...], list[str]]:
-    """The form that all images are brought to, the shape (C, H, W) it has, and what is to be said about it."""
+    """The form that all images are converted to, its shape (C, H, W), and notes about it."""
     good = [reading.looks[i] for i in reading.good_looks()]
     size = parse_size(options.resize) if options.resize else None
     form = form_of(good, options)
@@ -151,13 +151,13 @@ def _differ(good: Sequence[Look]) -> bool:
 
 
 def form_of(good: Sequence[Look], options: DataConfig) -> Form:
-    """Color, depth and transparency that all images are brought to."""
+    """The color, depth and transparency that all images are converted to."""
     bands = _bands_of(good, options)
     keep_alpha = options.alpha == "keep" and any(seen.alpha for seen in good)
     return Form(
         channels=bands + keep_alpha,
         dtype=max((seen.dtype for seen in good), key=("uint8", "uint16", "float32").index),
-        backdrop=0 if options.alpha == "black" else 255,  # auto: white, as a page or a browser would show it
+        backdrop=0 if options.alpha == "black" else 255,  # auto: white, as on a page or in a browser
         size=parse_size(options.resize) if options.resize else None,
         alpha=keep_alpha,
         by_type=options.range == "type" and options.scale == "auto",
@@ -166,9 +166,9 @@ def form_of(good: Sequence[Look], options: DataConfig) -> Form:
 
 
 def _bands_of(good: Sequence[Look], options: DataConfig) -> int:
-    """1 for gray images, 3 for color ones or both; any other number only where all have it, as none is ever dropped.
+    """1 for gray images, 3 for color or both; any other number only if all images have it, as bands are never dropped.
 
-    Raises: DataError for images of different numbers of bands, and for --gray where more than colors would be lost.
+    Raises: DataError for images with different numbers of bands, and for --gray if more than color would be lost.
     """
     counts = Counter(seen.n_bands for seen in good)
     if not counts.keys() <= {1, 3} and (len(counts) > 1 or options.gray):
@@ -191,7 +191,7 @@ def _no_images(path: Path, others: Sequence[str] = ()) -> DataError:
 
 
 def settle_bad(path: Path, reading: Reading, options: DataConfig) -> None:
-    """After the headers: only foreign files make an empty folder; else all bad files are found before the error."""
+    """After the headers: a folder with only other files counts as empty; otherwise finds all bad files, then raises."""
     if path.is_dir() and not reading.looks and not any(f.suffix.lower() in SUFFIXES for f in reading.listing.files):
         raise _no_images(path, problems_of(reading))
     if not options.skip_bad_files or not reading.looks:
@@ -213,7 +213,7 @@ def _refuse_bad(path: Path, reading: Reading, options: DataConfig) -> None:
 
 
 def _as_well(reading: Reading, options: DataConfig) -> str:
-    """What else it takes to read the images that are left, where they have several sizes."""
+    """What else is needed to read the remaining images if they have several sizes."""
     good = [reading.looks[i] for i in reading.good_looks()]
     if options.whole or cut_of(options) is not None or options.resize is not None or not _differ(good):
         return ""
@@ -222,7 +222,7 @@ def _as_well(reading: Reading, options: DataConfig) -> str:
 
 
 def problems_of(reading: Reading) -> list[str]:
-    """The files that cannot be used, each with its fault."""
+    """The files that cannot be used, each with the reason."""
     return [f"{printable(reading.listing.ids[i])} {why}" for i, why in sorted(reading.bad.items())]
 
 
@@ -232,7 +232,7 @@ def dark_names(reading: Reading) -> list[str]:
 
 
 def left_out(reading: Reading) -> str:
-    """The same in one sentence, for those that are left out."""
+    """The same in one sentence, about the files that are left out."""
     problems = problems_of(reading)
     more = f"; and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
     return f"{counted(len(problems), 'file')} left out: {'; '.join(problems[:SHOWN])}{more}."

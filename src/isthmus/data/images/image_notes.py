@@ -1,4 +1,4 @@
-"""What is said aloud about a set of images: modes, transparency, rotation, sizes and frames that were converted."""
+"""Notes for the user about a set of images: converted modes, transparency, rotation, sizes and frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONVERTED = {"1-bit", "palette", "palette with alpha", "CMYK", "YCbCr", "Lab", "
 
 
 def notes_on(good: Sequence[Look], form: Form) -> list[str]:
-    """Sentences about everything that `form` changes in the images; none where it changes nothing."""
+    """Sentences about everything that `form` changes in the images; none if it changes nothing."""
     return [*_mode_notes(good, form), *_size_notes(good, form.size), *_frame_notes(good)]
 
 
@@ -53,12 +53,12 @@ def _mode_notes(good: Sequence[Look], form: Form) -> list[str]:
 
 
 def is_dark(pixels: np.ndarray) -> bool:
-    """Whether images of 16 bits, in whatever type they were brought to, hold no value beyond 12 bits."""
+    """Whether 16-bit images, in whatever type they were converted to, hold no value above 12 bits."""
     return float(pixels.max()) <= TWELVE_BITS * FULL[str(pixels.dtype)] / FULL["uint16"]
 
 
 def dark_notes(names: Sequence[str], n: int) -> list[str]:
-    """What is said of images of 16 bits, by their names, that use 12 of them beside others; there are `n` in all."""
+    """Notes on 16-bit images, by name, that use only 12 bits next to other images; there are `n` images in all."""
     if not names or len(names) == n:
         return []
     hold = "have" if len(names) > 1 else "has"

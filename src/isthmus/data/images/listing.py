@@ -1,4 +1,4 @@
-"""Which files under a folder are to be read as images, in which order, and which class each belongs to."""
+"""Lists the files under a folder that are read as images, in order, with the class of each."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from isthmus.system.naming import natural_key, text_of
 from isthmus.system.swapping import PART
 from isthmus.wording import counted, printable
 
-LEFT_BY_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}  # besides dotfiles
+LEFT_BY_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"}  # in addition to dotfiles
 
 
 class Listing(NamedTuple):
-    """Files in natural order; `ids` are paths below the folder. Labels exist where the folder has class sub-folders."""
+    """Files in natural order; `ids` are paths below the folder. Labels exist if it has class sub-folders."""
 
     files: tuple[Path, ...]
     ids: tuple[str, ...]
@@ -30,12 +30,12 @@ class Listing(NamedTuple):
 
 
 def list_files(root: Path) -> Listing:
-    """Every file under `root` but those that systems leave behind (dotfiles, Thumbs.db).
+    """Every file under `root` except those that systems leave behind (dotfiles, Thumbs.db).
 
-    The first sub-folder is the class, however deep a file lies; with one sub-folder only, or with images beside the
-    sub-folders, there are no labels. A link back to a folder above is not followed.
+    The first sub-folder is the class, however deeply a file is nested; with only one sub-folder, or with images next
+    to the sub-folders, there are no labels. A link back to a folder above is not followed.
 
-    Raises: ResourceError for a folder that may not be read.
+    Raises: ResourceError for a folder without read permission.
     """
     notes: list[str] = []
     hidden: list[Path] = []
@@ -51,7 +51,9 @@ def list_files(root: Path) -> Listing:
     beside = [path for path, head in zip(below, heads, strict=True) if not head and path.suffix.lower() in SUFFIXES]
     if len(classes) > 1 and not beside:
         index = {name: i for i, name in enumerate(classes)}
-        labels = np.array([index.get(head, -1) for head in heads], dtype=np.int64)  # -1: no image by its name, not kept
+        labels = np.array(
+            [index.get(head, -1) for head in heads], dtype=np.int64
+        )  # -1: not an image, not kept
     elif len(classes) > 1:
         notes.append(
             f"{counted(len(beside), 'image')} found next to the sub-folders, so these are not used as classes."
@@ -71,20 +73,20 @@ def list_files(root: Path) -> Listing:
 
 
 def is_left_by_system(name: str) -> bool:
-    """Dotfiles, Thumbs.db and their like: never data."""
+    """Whether a file is a dotfile, Thumbs.db or similar, which is never data."""
     return name.startswith(".") or name.casefold() in LEFT_BY_SYSTEMS
 
 
 def is_hidden_image(name: str) -> bool:
-    """A dotfile that may be meant as data; `._1.png` is what macOS leaves beside `1.png`."""
+    """Whether a dotfile may be meant as data; `._1.png` is what macOS leaves next to `1.png`."""
     return name.startswith(".") and not name.startswith(("._", PART)) and Path(name).suffix.lower() in SUFFIXES
 
 
 def _walk(
     root: Path, below: Path, above: tuple[tuple[int, int], ...], notes: list[str], hidden: list[Path]
 ) -> Iterator[Path]:
-    """Paths below root; `above` identifies the folders on the way down, so that a loop is seen. Images that are left
-    out for their names go into `hidden`."""
+    """Paths below root; `above` identifies the parent folders, to detect loops. Images that are left out because of
+    their names are added to `hidden`."""
     try:
         entries = list(os.scandir(root / below))
     except PermissionError:
@@ -106,7 +108,7 @@ def _walk(
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself; told later with the files that cannot be read
+    except OSError:  # a link that points to itself; reported later with the files that cannot be read
         return False
 
 
@@ -120,7 +122,7 @@ def _path_key(path: Path) -> list[tuple[tuple[str | int, ...], str]]:
 
 
 def _differing_by_case(paths: list[Path]) -> list[str]:
-    """Names that are one on Windows and macOS: often the same picture twice, and one of two when copied there."""
+    """Names that are equal on Windows and macOS: often the same image twice, and one of them is lost when copied."""
     folded = Counter(str(path).casefold() for path in paths)
     twins = [printable(path) for path in paths if folded[str(path).casefold()] > 1]
     return (

@@ -1,4 +1,4 @@
-"""Images of several sizes: the error for them, with ways to bring them to one size that these very images allow."""
+"""The error for images of several sizes, with options to make them one size that work for these images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from isthmus.data.images.pixels import Look
 from isthmus.errors import DataError
 from isthmus.wording import counted, printable
 
-EASY_SIDE = 64  # pixels: a training of the usual length takes minutes so; its time grows with the square of the side
-LEAST_SIDE = 16  # pixels: what every network takes, `parts.convolutions.SMALLEST`
+EASY_SIDE = 64  # pixels: training of the usual length then takes minutes; time grows with the square of the side
+LEAST_SIDE = 16  # pixels: accepted by every network, `parts.convolutions.SMALLEST`
 RESIZE, CROP, PATCHES = "to resize all to one size", "to keep the center of each", "to cut each into pieces"
 
 Size = tuple[int, int]
 
 
 class Way(NamedTuple):
-    """An option that brings images to one size (height, width), and what it does to them."""
+    """An option that makes all images one size (height, width), and what it does to them."""
 
     flag: str
     size: Size
@@ -27,7 +27,7 @@ class Way(NamedTuple):
 
     @property
     def option(self) -> str:
-        """As it is typed.
+        """The option as typed.
 
         >>> Way("--crop", (64, 48), CROP).option
         '--crop 64x48'
@@ -36,7 +36,7 @@ class Way(NamedTuple):
 
 
 class MixedSizes(DataError):
-    """Images of several sizes, once color is settled of `channels`; `ways` are all that fit them, the best first."""
+    """Images of several sizes with `channels` channels; `ways` are all options that fit them, the best first."""
 
     def __init__(self, message: str, channels: int, ways: Sequence[Way], problems: Sequence[str]) -> None:
         super().__init__("DATA-SIZE", message, problems=problems)
@@ -44,19 +44,21 @@ class MixedSizes(DataError):
         self.offer(ways)
 
     def offer(self, ways: Sequence[Way]) -> None:
-        """Makes the fix of these ways, the first of each option."""
+        """Writes the fix from these ways, using the first of each option."""
         self.ways = tuple(ways)
         first = {way.flag: way for way in reversed(ways)}
         texts = [f"{first[flag].option} {first[flag].purpose}" for flag in dict.fromkeys(way.flag for way in ways)]
         self.fix = "pass " + (f"{', '.join(texts[:-1])}, or {texts[-1]}" if len(texts) > 1 else texts[0])
 
     def offer_what(self, fits: Callable[[tuple[int, int, int]], bool]) -> None:
-        """Leaves out the ways whose samples (C, H, W) do not fit; where none does, size is not what is wrong."""
+        """Leaves out the ways whose samples (C, H, W) do not fit; keeps all if none fits, as size is then not the
+        problem.
+        """
         self.offer([way for way in self.ways if fits((self.channels, *way.size))] or self.ways)
 
 
 def mixed_sizes(path: Path, good: Sequence[Look], channels: int) -> MixedSizes:
-    """The error for images of which not all have one size."""
+    """The error for images that do not all have the same size."""
     sizes = Counter((seen.height, seen.width) for seen in good)
     examples: dict[Size, list[str]] = defaultdict(list)
     for seen in good:
@@ -71,7 +73,7 @@ def mixed_sizes(path: Path, good: Sequence[Look], channels: int) -> MixedSizes:
 
 
 def ways_for(sizes: Counter[Size]) -> list[Way]:
-    """Ways to bring images of these sizes to one, the best first; what is cut out lies within every image.
+    """Ways to make images of these sizes one size, the best first; crops fit inside every image.
 
     >>> [way.option for way in ways_for(Counter({(512, 768): 9, (436, 720): 1}))]
     ['--resize 43x64', '--crop 64x64', '--patches 64x64']

@@ -1,4 +1,4 @@
-"""Class folders that are the two sides of pairs, by their names."""
+"""Class folders whose names suggest that they are the two sides of pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from isthmus.wording import printable, shell_word
 
-# As data sets of noisy and clean pictures call them (SIDD, PolyU, LOL, FMD and their like).
+# Names used by data sets of noisy and clean images (SIDD, PolyU, LOL, FMD and similar).
 NOISY = ("noisy", "noise", "input", "inputs", "low", "real", "raw", "degraded", "lq", "grainy")
 CLEAN = (
     "clean",
@@ -26,7 +26,7 @@ CLEAN = (
 
 
 def note_on_pairs(root: Path, classes: Sequence[str]) -> tuple[str, ...]:
-    """A sentence with the command, where just two sub-folders are called like noisy pictures and their clean ones.
+    """A sentence with the command to run, if there are exactly two sub-folders, named like noisy and clean images.
 
     >>> note_on_pairs(Path("shots"), ["clean", "noisy"])[0].partition(": ")[2]
     'isthmus train shots/noisy --target shots/clean --recipe photo'

@@ -1,4 +1,4 @@
-"""One image file as pixels to work on, and the same file again with other pixels: format, depth, metadata, frames."""
+"""Reads an image file as pixels, and writes new pixels in the same form: format, depth, metadata, frames."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from isthmus.data.images.pixels import (
 from isthmus.data.images.unreadable import Unreadable
 from isthmus.system.files import write_atomic
 
-QUALITY = 95  # of JPEG and WebP: above it files grow and nobody sees a difference
-STRIP = 2**22  # pixels that go into or out of Pillow at once: 12 MB in color
-BACK = {6: 8, 8: 6}  # the turn that undoes one; each of the others undoes itself
+QUALITY = 95  # of JPEG and WebP: higher values enlarge files without a visible difference
+STRIP = 2**22  # pixels passed to or from Pillow at once: 12 MB in color
+BACK = {6: 8, 8: 6}  # the inverse of each rotation; the others are their own inverse
 SEVERAL = {"TIFF", *ANIMATED}  # formats that hold more than one frame
 NOT_FINITE = "holds NaN or infinite pixels"
-LOSSLESS_WEBP, HEAD = b"VP8L", 2**16  # the mark of its pixels, and how far into the file their first frame begins
-DEEP, OPAQUE = {"TIFF", "PNG", "JPEG2000"}, {"JPEG", "BMP"}  # those that hold 16 bits, and those without transparency
-INKS, FULL_INK = {"JPEG", "TIFF"}, 255  # formats that hold cyan, magenta, yellow and black, and all of one
+LOSSLESS_WEBP, HEAD = b"VP8L", 2**16  # the mark of lossless pixels, and the part of the file to search for it
+DEEP, OPAQUE = {"TIFF", "PNG", "JPEG2000"}, {"JPEG", "BMP"}  # formats with 16 bits, and formats without transparency
+INKS, FULL_INK = {"JPEG", "TIFF"}, 255  # formats that can hold CMYK, and the largest value of an ink
 
 
 class Frame(NamedTuple):
-    """Upright `pixels` (C, H, W) of uint8, uint16 or float32; transparency is `alpha` (H, W); with its `info`.
+    """Upright `pixels` (C, H, W) of uint8, uint16 or float32; transparency is `alpha` (H, W); `info` is metadata.
 
-    Of a picture in inks `pixels` are its colors, and `black` (H, W) how much of that ink there is.
+    For a CMYK image, `pixels` are its RGB colors, and `black` (H, W) is its black channel.
     """
 
     pixels: np.ndarray
@@ -49,15 +49,15 @@ class Frame(NamedTuple):
 
 
 class Photograph:
-    """The frames of an image file, one at a time, and what its like must be written with.
+    """The frames of an image file, one at a time, and what is needed to write a similar file.
 
-    Raises: Unreadable for a format or a kind of pixel that is not read; what Pillow raises.
+    Raises: Unreadable for an unsupported format or kind of pixel; errors of Pillow.
     """
 
     def __init__(self, path: Path) -> None:
         refuse_unlikely(path)
         self.path, self.deep = path, look_deep(path)
-        self.is_bilevel = False  # whether it holds black and white alone
+        self.is_bilevel = False  # whether it holds only black and white
         if self.deep is not None:
             self.format, self.n_frames, self.compression = self.deep.kind, self.deep.frames, None
             self.is_wide, self.is_transparent = self.deep.dtype != "uint8", self.deep.alpha
@@ -75,7 +75,7 @@ class Photograph:
 
     @property
     def needs_tiff(self) -> bool:
-        """Whether no other format holds what the file has: floats, or other bands than gray and colors."""
+        """Whether no other format can hold the pixels: floats, or bands other than gray and RGB."""
         return self._is_float or (self.deep is not None and self.deep.bands not in (1, 3))
 
     @property
@@ -85,12 +85,12 @@ class Photograph:
 
     @property
     def is_lossy(self) -> bool:
-        """Whether its format keeps no pixel as it was."""
+        """Whether its format does not keep pixel values exactly."""
         return self.format in {"JPEG", "MPO"} or (self.format == "WEBP" and not self.is_lossless_webp)
 
     @property
     def is_lossless_webp(self) -> bool:
-        """Whether a WebP file keeps every value of its pixels."""
+        """Whether a WebP file keeps pixel values exactly."""
         with self.path.open("rb") as file:
             return LOSSLESS_WEBP in file.read(HEAD)
 
@@ -104,7 +104,7 @@ class Photograph:
             return
         with opened(self.path) as image:
             for number in range(self.n_frames):
-                if number and image.format == "TIFF":  # else a page without a profile has that of the page before
+                if number and image.format == "TIFF":  # otherwise a page without a profile gets that of the page before
                     image.info.clear()
                 image.seek(number)
                 refuse_large(*image.size)
@@ -112,11 +112,11 @@ class Photograph:
                 yield _frame(image)
 
     def save(self, frames: list[Frame], target: Path) -> Path:
-        """Writes frames like its own to `target`, atomically, in the format that its suffix names."""
+        """Writes frames like its own to `target`, atomically, in the format given by the suffix."""
         kind = FORMAT_OF.get(target.suffix.lower(), "PNG")
         infos = [frame.info for frame in frames]
         frames = [frames[number] for number in played(infos, kind)] if len(frames) > 1 else frames
-        is_own = kind == self.format == "TIFF" and self.deep is not None  # which Pillow would not have read whole
+        is_own = kind == self.format == "TIFF" and self.deep is not None  # a TIFF that Pillow reads only in part
         if is_own or any(is_deep(frame.pixels, frame.alpha is not None) for frame in frames):
             return write_atomic(target, lambda part: self._save_deep(frames, kind, part))
         pictures = [_picture(frame, kind) for frame in frames]
@@ -160,7 +160,7 @@ class Photograph:
 
 
 def suffix_of(photograph: Photograph, target: Path) -> Path:
-    """`target`, or with a suffix whose format holds what the file has: several frames, 16 bits, transparency."""
+    """`target`, with another suffix if its format cannot hold the file's frames, 16 bits or transparency."""
     kind = FORMAT_OF.get(target.suffix.lower())
     needs = ImageNeeds(photograph.n_frames, photograph.is_wide, photograph.needs_tiff, photograph.is_transparent)
     suffix = needs.suffix(is_timed=photograph.is_timed)
@@ -170,7 +170,7 @@ def suffix_of(photograph: Photograph, target: Path) -> Path:
 
 
 class ImageNeeds(NamedTuple):
-    """What a file must hold: a number of frames, 16 bits or floats, what TIFF alone holds, transparency."""
+    """What a file must hold: a number of frames, 16 bits or floats, pixels that only TIFF can hold, transparency."""
 
     n_frames: int
     is_wide: bool
@@ -178,7 +178,7 @@ class ImageNeeds(NamedTuple):
     is_transparent: bool
 
     def fits(self, kind: str) -> bool:
-        """Whether the format loses nothing of it."""
+        """Whether the format can hold all of it."""
         if self.n_frames > 1 and kind not in (SEVERAL if not self.is_wide else {"TIFF"}):
             return False
         if self.needs_tiff and kind != "TIFF":
@@ -186,13 +186,13 @@ class ImageNeeds(NamedTuple):
         return not ((self.is_wide and kind not in DEEP) or (self.is_transparent and kind in OPAQUE))
 
     def suffix(self, *, is_timed: bool) -> str:
-        """Of a format that holds it: PNG, as an animation where the frames have times, else TIFF."""
+        """The suffix of a format that can hold it: PNG, animated if the frames have durations, otherwise TIFF."""
         pages = self.n_frames > 1 and not is_timed
         return ".tif" if self.needs_tiff or pages or not self.fits("PNG") else ".png"
 
 
 def _frame(image: Image.Image) -> Frame:
-    turn = orientation_of(image) if image.format != "TIFF" else 1  # Pillow turns a TIFF itself
+    turn = orientation_of(image) if image.format != "TIFF" else 1  # Pillow rotates a TIFF itself
     info = info_of(image)
     pixels, alpha = _divided(image, turn)
     black = turned(np.asarray(image.getchannel("K"))[None], turn)[0] if image.mode == "CMYK" else None
@@ -214,7 +214,7 @@ def _divided(image: Image.Image, turn: int) -> tuple[np.ndarray, np.ndarray | No
 
 
 def _filled(image: Image.Image, mode: str, turn: int) -> np.ndarray:
-    """Bytes (C, H, W) of an image in `mode`, upright, strip by strip: whole they would be there twice."""
+    """Upright bytes (C, H, W) of an image in `mode`, strip by strip, so that they are never in memory twice."""
     width, height = image.size
     sides = (width, height) if turn >= 5 else (height, width)
     upright = np.moveaxis(np.empty((*sides, len(mode)), np.uint8), -1, 0)
@@ -231,7 +231,7 @@ def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
 
 
 def _save_pages(part: Path, pictures: list[Image.Image], settings: list[dict[str, Any]]) -> None:
-    """A TIFF of pages, each saved with its own settings; Pillow's `save_all` gives all those of the first."""
+    """A TIFF of pages, each saved with its own settings; Pillow's `save_all` uses those of the first for all."""
     with TiffImagePlugin.AppendingTiffWriter(str(part), new=True) as file:
         for picture, about in zip(pictures, settings, strict=True):
             picture.save(cast(Any, file), format="TIFF", **about)
@@ -243,7 +243,7 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _picture(frame: Frame, kind: str) -> Image.Image:
-    """An image of Pillow for a file of `kind`, filled strip by strip."""
+    """A Pillow image for a file of `kind`, filled strip by strip."""
     C, height, width = frame.pixels.shape
     if frame.pixels.dtype != np.uint8:
         return Image.fromarray(np.ascontiguousarray(frame.pixels[0]))
@@ -260,7 +260,7 @@ def _picture(frame: Frame, kind: str) -> Image.Image:
 
 
 def _inks(colors: np.ndarray, black: np.ndarray) -> np.ndarray:
-    """Cyan, magenta, yellow and black (4, h, w) that come out as `colors` (3, h, w) with so much black:
+    """Cyan, magenta, yellow and black (4, h, w) that give `colors` (3, h, w) with this `black`:
     red = (255 - cyan) (255 - black) / 255.
     """
     light = FULL_INK - black.astype(np.float32)

@@ -1,7 +1,7 @@
 """The pixels of an image in the form that a whole set shares.
 
-Nothing is cut off on the way: deeper values and further bands are kept, transparency is laid on a color or kept, EXIF
-rotation is applied.
+Nothing is lost: higher bit depths and additional bands are kept, transparency is kept or placed on a background, and
+EXIF rotation is applied.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from isthmus.data.images.deep_files import Planes, read_planes
 from isthmus.data.images.pixels import FULL, Form, Look, opened, orientation_of
 from isthmus.data.images.unreadable import Unreadable
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in gray, as Pillow has it: ITU-R BT.601
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in gray, as in Pillow: ITU-R BT.601
 
 
 def decode(seen: Look, form: Form) -> np.ndarray:
     """The pixels as (C, H, W) in `form`.
 
-    Raises: as `look`; Unreadable also for pixels that are not finite, and for floats beyond [0, 1] that `form` refuses.
+    Raises: as `look`; Unreadable also for pixels that are not finite, and for floats outside [0, 1] if `form` refuses
+    them.
     """
     if seen.deep is not None:
         return from_planes(read_planes(seen.path, seen.deep, seen.frame), form)
@@ -37,7 +38,7 @@ def convert(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
 
 
 def _bytes(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
-    """Every 8-bit mode."""
+    """The pixels of an image in any 8-bit mode."""
     mode = ("LA" if form.alpha else "L") if form.channels <= 2 else ("RGBA" if form.alpha else "RGB")
     if seen.alpha and not form.alpha:
         image = image.convert("RGBA")
@@ -56,11 +57,11 @@ def _bytes(image: Image.Image, seen: Look, form: Form) -> np.ndarray:
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     height, width = size
-    return image.resize((width, height), Image.Resampling.BICUBIC)  # smooths when it shrinks; nothing if it fits
+    return image.resize((width, height), Image.Resampling.BICUBIC)  # smooths when shrinking; no change if it fits
 
 
 def from_planes(planes: Planes, form: Form) -> np.ndarray:
-    """Gray of 16 bits, floats, and whatever has bands, in `form`."""
+    """16-bit gray, floats, and images with bands, in `form`."""
     pixels, alpha = planes
     _refuse_values(pixels, form)
     if form.size is not None and pixels.shape[1:] != form.size:
@@ -98,13 +99,13 @@ def _as_type(values: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _plane(image: Image.Image) -> Planes:
-    """Gray of 16 bits, 32-bit integers and floats, of a picture that Pillow reads whole."""
+    """16-bit gray, 32-bit integers and floats of an image that Pillow reads completely."""
     values = np.asarray(image)
     return Planes((values.astype(np.uint16) if ";16" in image.mode else values.astype(np.float32))[None], None)
 
 
 def resized_plane(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """One (H, W) plane of any image type at another size, in the same type, between its least and greatest value."""
+    """One (H, W) plane of any image type at another size, in the same type, within its minimum and maximum."""
     plane = _resized(Image.fromarray(values.astype(np.float32)), size)
     resized = np.asarray(plane).clip(values.min(), values.max())  # bicubic overshoots at edges
     return resized.astype(values.dtype) if values.dtype == np.float32 else resized.round().astype(values.dtype)

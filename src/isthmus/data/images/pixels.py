@@ -1,4 +1,4 @@
-"""One image file: what its header says, and the form that a whole set of them is brought to; no pixel is read here."""
+"""The header of an image file, and the form that a whole set is converted to; no pixels are read here."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SUFFIXES_OF = {
     "GIF": (".gif",),
     "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c"),
 }
-FORMATS = tuple(SUFFIXES_OF)  # nothing that runs an interpreter (EPS) or is rarely tested
+FORMATS = tuple(SUFFIXES_OF)  # no formats that run an interpreter (EPS) or are rarely tested
 FORMAT_OF = {suffix: name for name, suffixes in SUFFIXES_OF.items() for suffix in suffixes}
 SUFFIXES = frozenset(FORMAT_OF)
-MOST_PIXELS = 2**28  # what telephones take, 200 million, and a third more: 0.8 GB in color
+MOST_PIXELS = 2**28  # a third more than the 200 million pixels of current phones: 0.8 GB in color
 _limit = MOST_PIXELS  # in force; see `pixel_limit`
-ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 ask for a turn or a flip, 5 to 8 swap height and width
+ORIENTATION = 0x0112  # the EXIF tag; 2 to 8 mean a rotation or a flip, 5 to 8 swap height and width
 WIDE = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I;16N": "uint16", "I": "float32", "F": "float32"}
-MODE_OF = {  # by bands, transparency and type: Pillow's mode, or what is said of those that it has none for
+MODE_OF = {  # by bands, transparency and type: Pillow's mode, or a description where it has none
     (1, False, "uint8"): "L", (1, True, "uint8"): "LA", (3, False, "uint8"): "RGB", (3, True, "uint8"): "RGBA",
     (1, False, "uint16"): "I;16", (1, False, "float32"): "F", (3, False, "uint16"): "RGB with 16 bits",
     (3, True, "uint16"): "RGB with alpha and 16 bits", (1, True, "uint16"): "gray with alpha and 16 bits",
@@ -49,7 +49,7 @@ KNOWN_HEADS = {
 
 
 class Look(NamedTuple):
-    """What is known about one frame of a file before its pixels are read. Height and width are those after rotation."""
+    """What is known about one frame of a file before its pixels are read. Height and width are after rotation."""
 
     path: Path
     frame: int
@@ -61,8 +61,8 @@ class Look(NamedTuple):
     alpha: bool
     dtype: str
     rotated: bool
-    bands: int = 0  # without transparency; 0: 1 of gray ones, 3 of color ones
-    deep: Deep | None = None  # of a file that Pillow reads only in part
+    bands: int = 0  # without transparency; 0 means 1 for gray, 3 for color
+    deep: Deep | None = None  # only for a file that Pillow reads only in part
 
     @property
     def n_bands(self) -> int:
@@ -70,7 +70,7 @@ class Look(NamedTuple):
 
 
 def frame_name(name: str, seen: Look) -> str:
-    """What a frame of the file `name` is called: counted with leading zeros, so that names sort as frames follow.
+    """The name of a frame of the file `name`, numbered with leading zeros so that names sort in frame order.
 
     >>> frame_name("a.tif", Look(Path("a.tif"), 7, 12, 8, 8, "L", False, False, "uint8", False))
     'a.tif#07'
@@ -79,10 +79,11 @@ def frame_name(name: str, seen: Look) -> str:
 
 
 class Form(NamedTuple):
-    """What all images of a set are brought to. `channels`: 1 gray, 3 RGB, others bands; one more where `alpha` is kept.
+    """The form that all images of a set are converted to. `channels`: 1 gray, 3 RGB, others bands; one more if `alpha`
+    is kept.
 
-    Floats beyond [0, 1] are refused where `by_type`, and where the files are of several types (`is_mixed`), since
-    nobody knows which of their values is as bright as white of the others.
+    Floats outside [0, 1] are refused if `by_type`, and if the files are of several types (`is_mixed`), because it is
+    unknown which of their values is as bright as white in the other files.
     """
 
     channels: int
@@ -95,16 +96,16 @@ class Form(NamedTuple):
 
 
 def look(path: Path, *, every_frame: bool = False) -> list[Look]:
-    """The header of a file, once for its first frame or once for each.
+    """The header of a file: of its first frame, or of every frame.
 
-    Raises: Unreadable, or what Pillow raises; `reason` puts it into words.
+    Raises: Unreadable, or errors of Pillow; `reason` describes them.
     """
     refuse_unlikely(path)
     if deep := look_deep(path):
         pages = look_pages(path, deep) if every_frame else [deep]
         return [_look_deeply(path, number, page) for number, page in enumerate(pages)]
     with opened(path) as image:
-        # an MPO is a photograph whose further frames are previews or depth, not samples
+        # an MPO is a photograph whose other frames are previews or depth maps, not samples
         n_frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
         looks = []
         for frame in range(n_frames if every_frame else 1):
@@ -144,7 +145,7 @@ def _too_large(size: str, n: int) -> str:
 
 @contextmanager
 def pixel_limit(most: int | None) -> Iterator[None]:
-    """Inside, images of up to so many pixels are read, by all threads; Pillow's own limit, which is lower, rests."""
+    """Inside, all threads read images of up to `most` pixels; Pillow's own, lower limit is switched off."""
     global _limit
     before = _limit, Image.MAX_IMAGE_PIXELS
     _limit, Image.MAX_IMAGE_PIXELS = most or MOST_PIXELS, None
@@ -156,9 +157,9 @@ def pixel_limit(most: int | None) -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path, frame: int = 0) -> Iterator[Image.Image]:
-    """A frame of an image file in one of `FORMATS`, its pixels not yet read.
+    """A frame of an image file in one of `FORMATS`; its pixels are not read yet.
 
-    Pillow gets an open file, not a path: a path it may map into memory, and Pillow 13 turns mapped TIFFs twice.
+    Pillow gets an open file, not a path: it may map a path into memory, and Pillow 13 rotates mapped TIFFs twice.
     """
     with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
         if frame:
@@ -167,16 +168,16 @@ def opened(path: Path, frame: int = 0) -> Iterator[Image.Image]:
 
 
 def look_at(image: Image.Image, name: str) -> Look:
-    """The same for a picture that is already open."""
+    """The same for an image that is already open."""
     return _look_at(image, Path(name), 0, 1)
 
 
 def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
     width, height = image.size
     refuse_large(width, height)
-    # a PNG without EXIF data before its pixels would be read whole in the search for some behind them
+    # a PNG without EXIF data before its pixels would be read completely to search for EXIF data after them
     turn = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
-    if turn >= 5 and image.format != "TIFF":  # Pillow turns a TIFF itself
+    if turn >= 5 and image.format != "TIFF":  # Pillow rotates a TIFF itself
         width, height = height, width
     mode = image.mode
     return Look(
@@ -194,13 +195,13 @@ def _look_at(image: Image.Image, path: Path, frame: int, n_frames: int) -> Look:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """1 upright, 2 to 8 turned or flipped."""
+    """The EXIF orientation: 1 upright, 2 to 8 rotated or flipped."""
     turn = image.getexif().get(ORIENTATION, 1)
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 
 def _mode_name(image: Image.Image) -> str:
-    """Pillow's mode; one that it read with fewer bits than the file has is marked."""
+    """Pillow's mode, marked if Pillow reads fewer bits than the file has."""
     tiles = getattr(image, "tile", None) or []
     raw_modes = [str(tile[3][0] if isinstance(tile[3], tuple) else tile[3]) for tile in tiles]
     cut = image.mode not in WIDE and any(";16" in raw for raw in raw_modes)
@@ -219,7 +220,7 @@ def _has_gray_palette(image: Image.Image) -> bool:
 
 
 def reason(path: Path, error: Exception) -> str:
-    """What is wrong with a file, in words that follow its name."""
+    """What is wrong with a file, as a phrase that follows its name."""
     if isinstance(error, Unreadable):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
@@ -235,10 +236,10 @@ def reason(path: Path, error: Exception) -> str:
 
 
 def refuse_unlikely(path: Path) -> None:
-    """Raises: Unreadable for what is no file, or an empty one."""
+    """Raises: Unreadable if the path is not a file, or the file is empty."""
     if not path.exists():
         raise Unreadable("is a link to a file that does not exist" if path.is_symlink() else "does not exist")
-    if not path.is_file():  # opening a pipe would wait for ever
+    if not path.is_file():  # opening a pipe would wait forever
         raise Unreadable("is not a file")
     if path.stat().st_size == 0:
         raise Unreadable("is empty (0 bytes)")

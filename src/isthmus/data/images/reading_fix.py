@@ -1,4 +1,4 @@
-"""Options that bring images of one shape to another, found by trying them on an image in memory."""
+"""Options that convert images of one shape to another, found by trying them on an image in memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from isthmus.data.samples import Samples
 from isthmus.wording import counted
 
 Shape = tuple[int, ...]
-# What a person may have meant, tried in this order: no other channels, color as gray, a fourth channel as transparency.
+# What a user may have meant, tried in this order: the same channels, color as gray, transparency as fourth channel.
 TRIALS: dict[str, dict[str, Any]] = {"": {}, "--gray": {"gray": True}, "--alpha white": {"alpha": "white"}}
 
 
 def fix_for_model(given: Shape, wanted: Shape) -> str:
-    """What to do about images (C, H, W) = `given` where a model takes `wanted`."""
+    """The fix for images of shape `given` (C, H, W) if a model takes `wanted`."""
     for flag, settings in TRIALS.items():
         if _after(given, settings, wanted) == wanted:
             return _pass(flag, given, _resize(given, wanted))
@@ -25,7 +25,7 @@ def fix_for_model(given: Shape, wanted: Shape) -> str:
 
 
 def fix_for_both(first: Shape, second: Shape) -> str | None:
-    """Options that make two sets of images alike, each of which is read with them; None where none do."""
+    """Options that give two sets of images the same shape when both are read with them; None if there are none."""
     for flag, settings in TRIALS.items():
         if _after(first, settings, first) == _after(second, settings, first):
             return _pass(flag, max(first, second), _resize(second, first))
@@ -33,7 +33,7 @@ def fix_for_both(first: Shape, second: Shape) -> str | None:
 
 
 def _after(given: Shape, settings: dict[str, Any], size: Shape) -> Shape:
-    """The shape that an image of the shape `given` has once it is read with the settings, at the size of another."""
+    """The shape of an image of shape `given` after it is read with the settings and resized to `size`."""
     options = DataConfig(**settings, resize=f"{size[1]}x{size[2]}")
     return conform(Samples(np.zeros((1, *given), np.uint8), "trial"), options).shape
 
@@ -43,7 +43,7 @@ def _resize(given: Shape, wanted: Shape) -> str:
 
 
 def _pass(flag: str, given: Shape, resize: str) -> str:
-    """As it is typed; that a fourth channel is transparency only a person knows."""
+    """The options as typed; only the user knows whether a fourth channel is transparency."""
     options = f"pass {' '.join(filter(None, (resize, flag)))}"
     sees_through = given[0] == 4 and flag
     return f"{options} if the fourth channel is transparency; otherwise use other images" if sees_through else options

@@ -1,4 +1,4 @@
-"""Images to files: lossless, atomic, under their own names, never outside the folder."""
+"""Writes images to files: lossless, atomic, under their own names, never outside the folder."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from isthmus.system.files import write_atomic
 from isthmus.system.naming import safe_name
 from isthmus.wording import printable
 
-COLORS = (1, 3)  # bands that every format means alike: gray, and red, green and blue
+COLORS = (1, 3)  # numbers of bands that mean the same in every format: gray and RGB
 LOSSLESS = {".png": range(1, 5), ".tif": range(1, 5), ".tiff": range(1, 5), ".bmp": (1, 3), ".webp": (3, 4)}  # channels
 TIFFS = {".tif", ".tiff"}
 WIDE_LOSSLESS = {".png", *TIFFS}  # these hold 16 bits
 
 
 class Saved(NamedTuple):
-    """Where the images are, and what is to be said about their names and bits."""
+    """The paths of the images, and notes about their names and bits."""
 
     paths: tuple[Path, ...]
     notes: tuple[str, ...]
 
 
 def save_image(path: Path, image: np.ndarray, *, own_scale: bool = False, alpha: bool = False) -> Path:
-    """One image (C, H, W) of uint8, uint16 or floats, as PNG unless the suffix names another lossless format.
+    """Saves one image (C, H, W) of uint8, uint16 or floats, as PNG unless the suffix names another lossless format.
 
-    Floats are cut to [0, 1], and rounded to 8 bits unless the file is a TIFF; where they are on a scale of their own
-    (`own_scale`), and images of other bands than gray or colors, become a TIFF of their own type. `alpha` says that the
-    last channel is transparency. Returns the path written, whose suffix may differ from the one asked for.
+    Floats are clipped to [0, 1], and rounded to 8 bits unless the file is a TIFF; floats on a scale of their own
+    (`own_scale`), and images with bands other than gray or RGB, become a TIFF of their own type. `alpha` says that the
+    last channel is transparency. Returns the path written, whose suffix may differ from the requested one.
 
     Raises: DataError for other shapes and for NaN; ResourceError if it cannot be written.
     """
@@ -54,7 +54,7 @@ def save_image(path: Path, image: np.ndarray, *, own_scale: bool = False, alpha:
 
 
 def lossless_path(path: Path, image: np.ndarray, *, own_scale: bool = False, alpha: bool = False) -> Path:
-    """Where `save_image` writes: `path`, or with another suffix where its format would lose something."""
+    """The path that `save_image` writes: `path`, with another suffix if its format would lose something."""
     suffix, wide = path.suffix.lower(), image.dtype == np.uint16
     if len(image) - alpha not in COLORS or (image.dtype.kind == "f" and own_scale):
         return path if suffix in TIFFS else _with_suffix(path, ".tif")
@@ -64,7 +64,7 @@ def lossless_path(path: Path, image: np.ndarray, *, own_scale: bool = False, alp
 
 
 def _with_suffix(path: Path, suffix: str) -> Path:
-    """In the place of the suffix of an image; a name may hold other dots."""
+    """Replaces an image suffix; a name may contain other dots."""
     known = path.suffix if path.suffix.lower() in SUFFIXES else ""
     return path.with_name(path.name.removesuffix(known) + suffix)
 
@@ -77,7 +77,7 @@ def image_paths(
     own_scale: bool = False,
     alpha: bool = False,
 ) -> list[Path]:
-    """Where `save_images` writes each image."""
+    """The path that `save_images` writes for each image."""
     taken: set[str] = set()
     paths = []
     for name, image in zip(names, images, strict=True):
@@ -97,9 +97,9 @@ def save_images(
     own_scale: bool = False,
     alpha: bool = False,
 ) -> Saved:
-    """Images (C, H, W) each under its name, sub-folders kept; see `save_image` for types and suffixes.
+    """Saves images (C, H, W), each under its name, keeping sub-folders; see `save_image` for types and suffixes.
 
-    Names cannot lead out of the folder, whatever they hold; two that would meet in one file get a number.
+    Names cannot lead out of the folder, whatever they contain; names that would clash get a number.
 
     Raises: as `save_image`.
     """
@@ -113,7 +113,7 @@ def save_images(
 
 def storable(image: np.ndarray, name: str, own_scale: bool, *, is_tiff: bool = False) -> np.ndarray:
     """(C, H, W) as uint8, as uint16, or as float32: on a scale of its own, or within [0, 1] for a TIFF, which holds
-    floats. `name` is told of what cannot be stored.
+    floats. `name` is used in errors.
 
     Raises: DataError as `save_image`.
     """
@@ -143,7 +143,7 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 
 def _free_name(below: PurePosixPath, taken: set[str]) -> PurePosixPath:
-    """The name, numbered if another image has it; upper and lower case are one on Windows and macOS."""
+    """The name, numbered if another image has it; case does not matter, as on Windows and macOS."""
     number, free = 2, below
     while str(free).casefold() in taken:
         free = below.with_stem(f"{below.stem}-{number}")
@@ -152,7 +152,7 @@ def _free_name(below: PurePosixPath, taken: set[str]) -> PurePosixPath:
 
 
 def _refuse_outside(target: Path, folder: Path) -> None:
-    """A link inside the folder may lead out of it."""
+    """Raises: ResourceError for a path outside of the folder, which a link inside it can cause."""
     if not target.parent.resolve().is_relative_to(folder.resolve()):
         message = f"{printable(target)} would be outside {printable(folder)} because of a link."
         raise ResourceError("RESOURCE-OUTSIDE", message, fix="choose an empty folder with -o")

@@ -1,4 +1,4 @@
-"""How a TIFF is stored: whether it is whole, who reads its pages, and which of its tags tell nothing of the picture."""
+"""The structure of a TIFF: whether it is complete, which library reads its pages, which tags only describe storage."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from isthmus.data.images.unreadable import Unreadable
 
-BIG = {b"II+\0", b"MM\0+"}  # BigTIFF, of which Pillow reads no EXIF data, and nothing in the order of Motorola
-BITS, TOGETHER = 8, 1  # of a byte; the layout whose bands of a pixel follow each other
+BIG = {b"II+\0", b"MM\0+"}  # BigTIFF: Pillow reads no EXIF data from it, and no big-endian files
+BITS, TOGETHER = 8, 1  # bits of a byte; the layout in which the bands of a pixel are stored together
 WHITE_IS_ZERO, PALETTE, CMYK, CFA = 0, 3, 5, 32803  # photometric interpretations
 COLORS = {1: 1, 2: 3, 5: 4, 6: 3, 8: 3}  # samples by photometric interpretation: gray, RGB, CMYK, YCbCr, Lab
-# Colors that would be taken for others, by their numbers, where Pillow does not read them. JPEG makes RGB of its YCbCr.
+# Color spaces, by number, that would be misread if Pillow does not read them. JPEG converts its YCbCr to RGB.
 YCBCR, JPEGS = 6, {6, 7}
 NOT_READ = {
     6: "YCbCr",
@@ -25,10 +25,10 @@ NOT_READ = {
     32844: "LogL",
     32845: "LogLuv",
 }
-# Compressions that every build of Pillow unpacks, by their numbers: none, CCITT, LZW, JPEG, PackBits, Deflate, LZMA.
+# Compressions that every build of Pillow can read, by number: none, CCITT, LZW, JPEG, PackBits, Deflate, LZMA.
 UNPACKED_BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925}
-# Where and in which form the pixels lie: sizes, bits, strips, tiles, color layout, palette, page and thumbnail marks,
-# pointers to further pictures in the same file, layers (37724). Beside other pixels they would be wrong.
+# Tags about how the pixels are stored: sizes, bits, strips, tiles, color layout, palette, page and thumbnail marks,
+# pointers to other images in the same file, layers (37724). With other pixels, they would be wrong.
 STORAGE = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291, 292,
      293, 297, 301, 317, 320, 322, 323, 324, 325, 326, 327, 328, 330, 332, 333, 334, 336, 338, 339, 340, 341, 342, 347,
@@ -37,7 +37,7 @@ STORAGE = frozenset(
 
 
 class _Form(NamedTuple):
-    """How numbers of a file are written: of entries in a directory, of offsets; bytes of an entry."""
+    """The number formats of a file: for counts of directory entries and for offsets; and the bytes of an entry."""
 
     count: struct.Struct
     offset: struct.Struct
@@ -47,7 +47,7 @@ class _Form(NamedTuple):
 def refuse_cut(path: Path) -> None:
     """Follows the pages of a TIFF without reading them.
 
-    Raises: OSError where a page would begin or end behind the end of the file, or where pages go round in a circle.
+    Raises: OSError if a page begins or ends after the end of the file, or if the pages form a loop.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -87,8 +87,8 @@ def _next(file: BinaryIO, form: _Form, at: int, number: int, size: int) -> int:
 
 
 def pillow_reads(file: Any, page: Any) -> bool:
-    """Whether Pillow gives every band and every bit of a page of a file that tifffile opened, and the same file can be
-    written with it.
+    """Whether Pillow reads every band and every bit of a page of a file that tifffile opened, and can write the same
+    file.
     """
     if file.is_bigtiff or int(page.compression) not in UNPACKED_BY_PILLOW or has_inverted(page):
         return False
@@ -104,17 +104,17 @@ def pillow_reads(file: Any, page: Any) -> bool:
 
 
 def refuse_colors(page: Any) -> None:
-    """Raises: Unreadable for a page that Pillow does not read, in colors that would come out as if they were others."""
+    """Raises: Unreadable for a page that Pillow does not read and whose color space would be misread."""
     color = int(page.photometric)
     if color in NOT_READ and not (color == YCBCR and int(page.compression) in JPEGS):
         raise Unreadable(f"is a TIFF in an unsupported form of {NOT_READ[color]}; save it as RGB or gray")
 
 
 def values_of(page: Any) -> np.ndarray:
-    """The values of a page in its own layout, black being the least: colors in the place of a palette, bytes in the
-    place of fewer bits.
+    """The values of a page in its own layout, with black as the smallest value: a palette is replaced by its colors,
+    fewer than 8 bits by bytes.
 
-    Raises: OSError for a page whose pixels are not all there.
+    Raises: OSError for a page with missing pixels.
     """
     size = page.parent.filehandle.size
     missing = [k for k, n in zip(page.dataoffsets, page.databytecounts, strict=True) if k + n > size]
@@ -126,22 +126,22 @@ def values_of(page: Any) -> np.ndarray:
     if bits < BITS:
         values = values.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
     if color == WHITE_IS_ZERO and values.dtype.kind == "u":
-        return values.dtype.type(2 ** max(bits, BITS) - 1) - values  # of 12 bits in 16, 4095
+        return values.dtype.type(2 ** max(bits, BITS) - 1) - values  # for 12 bits in 16, 4095
     return values
 
 
 def has_inverted(page: Any) -> bool:
-    """Whether it holds bytes, or larger whole numbers, of which the least is white; floats stay as they are."""
+    """Whether it holds unsigned integers with 0 as white; floats are never inverted."""
     return int(page.photometric) == WHITE_IS_ZERO and page.dtype is not None and page.dtype.kind == "u"
 
 
 def is_bilevel(page: Any) -> bool:
-    """Whether it holds black and white alone."""
+    """Whether it holds only black and white."""
     return int(page.bitspersample) == 1 and page.samplesperpixel == 1 and not has_palette(page)
 
 
 def has_palette(page: Any) -> bool:
-    """Whether its values are places in a palette, so that it is in color."""
+    """Whether its values are indices into a palette, so it is in color."""
     return int(page.photometric) == PALETTE and page.colormap is not None
 
 

@@ -1,4 +1,4 @@
-"""Image sizes as people write them, and images brought to one form: --gray, --resize, --crop, --patches, --alpha."""
+"""Parses image sizes and applies the options that convert images: --gray, --resize, --crop, --patches, --alpha."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from isthmus.wording import counted, printable
 
 
 class Cut(NamedTuple):
-    """What is cut out of every image: its middle, or (`pieces`) as many pieces of `size` as fit beside each other."""
+    """What is cut out of every image: its center, or (`pieces`) as many pieces of `size` as fit side by side."""
 
     size: tuple[int, int]
     pieces: bool
 
     @property
     def option(self) -> str:
-        """As it was asked for: "--crop 64x48"."""
+        """The option as typed: "--crop 64x48"."""
         return f"--{'patches' if self.pieces else 'crop'} {self.size[0]}x{self.size[1]}"
 
     def corners(self, height: int, width: int) -> list[Corner]:
-        """Where the pieces of an image begin, row by row; what is left over is left at all four edges alike."""
+        """The corners of the pieces of an image, row by row; the unused border is the same on opposite sides."""
         h, w = self.size
         rows, columns = (height // h, width // w) if self.pieces else (min(1, height // h), min(1, width // w))
         top, left = (height - rows * h) // 2, (width - columns * w) // 2
         return [(top + i * h, left + j * w) for i in range(rows) for j in range(columns)]
 
     def within(self, height: int, width: int) -> Cut:
-        """The same, no larger than an image of that size."""
+        """The same cut, limited to the size of an image."""
         return Cut((min(self.size[0], height), min(self.size[1], width)), self.pieces)
 
     def why_not(self, height: int, width: int) -> str | None:
-        """Why nothing can be cut out of an image of that size, to follow its name."""
+        """Why an image of that size is too small, as a phrase that follows its name; None if it is not."""
         if height >= self.size[0] and width >= self.size[1]:
             return None
         return f"has {height} x {width} pixels (height x width), fewer than {self.option} needs"
 
 
 def cut_of(options: DataConfig) -> Cut | None:
-    """What the options ask for.
+    """The cut that the options ask for.
 
-    Raises: UsageError for both at once, or a piece larger than `--resize` makes the images.
+    Raises: UsageError for both at once, or for pieces larger than the images after `--resize`.
     """
     if options.crop is not None and options.patches is not None:
         message = f"--crop {options.crop} and --patches {options.patches} were both given."
@@ -77,7 +77,7 @@ def cut_out(pixels: np.ndarray, corners: Sequence[Corner], size: tuple[int, int]
 
 
 def cut_samples(samples: Samples, cut: Cut) -> Samples:
-    """Images that came as an array, cut; those that are cut already are returned as they are.
+    """Cuts images from an array; images that are already cut are returned unchanged.
 
     Raises: DataError if they are too small.
     """
@@ -107,7 +107,7 @@ def cut_samples(samples: Samples, cut: Cut) -> Samples:
 
 
 def cut_note(name: str, cut: Cut, n_images: int, n_pieces: int) -> str:
-    """What was done, in a sentence."""
+    """A sentence about what was cut."""
     size = f"{cut.size[0]} x {cut.size[1]} pixels (height x width)"
     if not cut.pieces:
         return f"{printable(name)}: every image is cropped to its center, {size}."
@@ -117,7 +117,7 @@ def cut_note(name: str, cut: Cut, n_images: int, n_pieces: int) -> str:
     )
 
 
-MOST_SIDE = 16_384  # a longer side is a slip of the finger
+MOST_SIDE = 16_384  # a longer side is a typing error
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -136,7 +136,7 @@ def parse_size(text: str) -> tuple[int, int]:
 def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Images (N, C, H, W) of any image type at another size, in the same type and range.
 
-    Raises: ResourceError where neither memory nor the temporary folder has room for them.
+    Raises: ResourceError if neither memory nor the temporary folder has enough space.
     """
     N, C, H, W = x.shape
     if size == (H, W):
@@ -153,11 +153,11 @@ def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return out
 
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601, as Pillow has it
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601, as in Pillow
 
 
 BLOCK = 1 << 24  # pixels converted at once
-WITH_ALPHA = (2, 4)  # channels of gray and of color with transparency
+WITH_ALPHA = (2, 4)  # numbers of channels of gray and RGB with transparency
 
 
 def conform_bundle(bundle: Bundle, options: DataConfig) -> Bundle:
@@ -166,10 +166,11 @@ def conform_bundle(bundle: Bundle, options: DataConfig) -> Bundle:
 
 
 def conform(samples: Samples, options: DataConfig) -> Samples:
-    """The samples with the channels and the size that `options` ask for; what fits already is returned as it is.
+    """The samples with the channels and the size that `options` ask for; samples that already fit are returned as is.
 
-    A fourth channel of an array is kept unless a backdrop is chosen or gray is wanted. It is one like the others unless
-    `options.alpha` says that it is transparency. Of files that was settled as they were read: a fourth band is none.
+    A fourth channel of an array is kept unless a background or gray is requested. It counts as an ordinary channel
+    unless `options.alpha` says that it is transparency. For files this was decided when they were read: a fourth band
+    is not transparency.
     """
     cut = cut_of(options)
     if not samples.is_image or (cut is not None and samples.cut == cut.option):  # files are cut as they are read
@@ -191,7 +192,7 @@ def conform(samples: Samples, options: DataConfig) -> Samples:
     if options.alpha == "keep" and not samples.says_alpha and samples.shape[0] in WITH_ALPHA:
         samples = replace(samples, alpha=True)
     samples = samples if cut is None else cut_samples(samples, cut)
-    if samples.columns is not None and len(samples.columns) != samples.x[:1].size:  # they named other pixels
+    if samples.columns is not None and len(samples.columns) != samples.x[:1].size:  # the names of the original pixels
         return replace(samples, columns=None)
     return samples
 
@@ -212,7 +213,7 @@ def _on_paper(x: np.ndarray, paper: float) -> np.ndarray:
 
 
 def _by_blocks(x: np.ndarray, channels: int, convert) -> np.ndarray:
-    """`convert` of float32 blocks, back in the type of x, rounded where that is whole."""
+    """`convert` applied to float32 blocks, in the type of x, rounded if that is an integer type."""
     N, _, H, W = x.shape
     out = room((N, channels, H, W), x.dtype, f"{N:,} images")
     step = max(1, BLOCK // max(1, x[:1].size))

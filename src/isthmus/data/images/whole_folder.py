@@ -1,4 +1,4 @@
-"""A folder of images of any sizes, or one image, kept whole; what is judged are pieces of them in one size."""
+"""A folder of images of any sizes, or one image, kept whole; pieces of one size are used for evaluation."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from isthmus.system.naming import text_of
 from isthmus.system.workers import Progress
 from isthmus.wording import counted, printable
 
-SMALLEST = 16  # pixels a side: of smaller ones a network that halves the sides twice sees hardly more than borders
+SMALLEST = 16  # pixels per side: in smaller images, a network that halves the sides twice sees little but borders
 
 
 def read_whole(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:
     """Every image under a folder in natural order, or one image file, at its own size, as `Samples.whole`.
 
-    x holds pieces of them in one size, for judging; those of one image stay together, and
-    those of all frames of one file among others. Types and colors are as in `read_images`.
+    x holds pieces of one size for evaluation; pieces of the same image stay together, and so do all frames of a file if
+    there are several files. Types and colors are as in `read_images`.
 
-    Raises: DataError as `read_images`; UsageError beside --crop or --patches.
+    Raises: DataError as `read_images`; UsageError together with --crop or --patches.
     """
     _refuse_cuts(options)
     reading = Reading(listed_files(path), progress)
     with warnings.catch_warnings(), pixel_limit(options.max_pixels):
-        warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images; what matters is told by us
+        warnings.simplefilter("ignore")  # Pillow warns about metadata and large images; we report what matters
         reading.look_all(options.frames == "all")
         for owner, seen in zip(reading.owners, reading.looks, strict=True):
             if min(seen.height, seen.width) < SMALLEST:
@@ -53,7 +53,7 @@ def read_whole(path: Path, options: DataConfig, progress: Progress | None = None
 
 
 def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
-    """The good images, and the file of the listing that each came from."""
+    """The good images, and the index of the file that each came from."""
     good = reading.good_looks()
     sizes = [form.size or (reading.looks[i].height, reading.looks[i].width) for i in good]
     n_bytes = sum(h * w for h, w in sizes) * form.channels * np.dtype(form.dtype).itemsize
@@ -72,7 +72,7 @@ def _decoded(reading: Reading, form: Form) -> tuple[WholeImages, list[int]]:
 
 
 def _name(reading: Reading, look: int, frames: Mapping[int, int]) -> str:
-    """Of an image, with its number where its file has several `frames`."""
+    """The name of an image, with its frame number if its file has several `frames`."""
     owner, seen = reading.owners[look], reading.looks[look]
     name = reading.listing.ids[owner]
     return frame_name(name, seen) if frames[owner] > 1 else name

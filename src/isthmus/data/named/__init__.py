@@ -1,1 +1,1 @@
-"""Data sets that are known by name: what they are, where they lie, how they are fetched."""
+"""Data sets that are known by name: the catalog, finding them, and downloading them."""

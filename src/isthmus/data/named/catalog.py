@@ -1,8 +1,8 @@
 """The data sets that are known by name: their files, mirrors, checksums and classes.
 
 Sources of the checksums and sizes: TensorFlow Datasets' `url_checksums` (mnist.txt, fashion_mnist.txt, kmnist.txt,
-emnist.txt), which record the SHA-256 of exactly these packed files. Of the splits inside EMNIST's archive no checksums
-are published; the archive's own covers them.
+emnist.txt), which record the SHA-256 of exactly these compressed files. No checksums are published for the splits in
+EMNIST's archive; the checksum of the archive covers them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 
 
 class Remote(NamedTuple):
-    """A file as the mirrors hold it."""
+    """A file on the mirrors."""
 
     name: str
     mirrors: tuple[str, ...]
@@ -31,8 +31,8 @@ class Remote(NamedTuple):
 class NamedSet:
     """A data set of four IDX files, named as in `files`: training images and labels, test images and labels.
 
-    `folders` are the names under which people keep it below a data folder. `first_label` is the label of `classes[0]`.
-    `archive` is where the files come from if they are not fetched one by one, `inside` the folder in it.
+    `folders` are its usual folder names below a data folder. `first_label` is the label of `classes[0]`. `archive`
+    contains the files if they are not downloaded one by one, in its folder `inside`.
     """
 
     name: str
@@ -121,7 +121,7 @@ EMNIST_ARCHIVE = Remote(
 )
 
 # Source: arXiv:1702.05373 and the mapping files in the archive. Fifteen letters look alike in both cases and are
-# merged into the upper one; the letters set merges all, and counts from 1.
+# merged into upper case; the letters set merges all of them, and its labels start at 1.
 BY_CLASS = (*DIGITS, *string.ascii_uppercase, *string.ascii_lowercase)
 BY_MERGE = (*DIGITS, *string.ascii_uppercase, *"abdefghnqrt")
 EMNIST_CLASSES = {
@@ -163,7 +163,7 @@ NAMES = (SHIPPED, *NAMED_SETS)
 
 
 def name_of(text: str) -> str | None:
-    """The known name behind `text`, whose case and underscores do not matter; None if there is none.
+    """The data set name that `text` means, ignoring case and underscores; None if there is none.
 
     >>> name_of("Fashion_MNIST"), name_of("cats")
     ('fashion-mnist', None)

@@ -1,4 +1,4 @@
-"""Files from the network: several mirrors, resumed where they broke off, checked before they get their name."""
+"""Downloads files: from several mirrors, resuming after interruptions, verified before they get their final name."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from isthmus.system.memory import size_of
 from isthmus.system.workers import Progress
 from isthmus.version import __version__
 
-ATTEMPTS = 4  # at one mirror without getting on; with waits of 1, 2 and 4 s a restarting server is back
-LONGEST_WAIT = 30.0  # seconds; a server that asks for more is left for the next mirror
-TIMEOUT = 30.0  # seconds without a byte: slow lines pause for some, hung servers for ever
+ATTEMPTS = 4  # per mirror without progress; after waits of 1, 2 and 4 s, a restarting server is back
+LONGEST_WAIT = 30.0  # seconds; if a server asks for a longer wait, the next mirror is tried
+TIMEOUT = 30.0  # seconds without data: slow connections pause for a few, hung servers forever
 BLOCK = 1 << 16
-GETTING_ON = 1 << 18  # bytes after which a mirror that cuts every connection is given all its attempts again
-LOCK_WAIT = 3600.0  # seconds for another process that fetches the same files
-TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}  # HTTP: the same request may work later
+GETTING_ON = 1 << 18  # bytes of progress that give a mirror all its attempts again
+LOCK_WAIT = 3600.0  # seconds to wait for another process that downloads the same files
+TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}  # HTTP status codes: the same request may work later
 
 
 class _Failed(Exception):
@@ -35,7 +35,7 @@ class _Failed(Exception):
 
 
 class _Again(Exception):
-    """This mirror may give it at the next attempt, after `wait` seconds if it said so."""
+    """This mirror may give the file at the next attempt, after `wait` seconds if it asked for a wait."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -53,18 +53,18 @@ def fetch(
     timeout: float = TIMEOUT,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """The file at `path`, from the first mirror that gives the right content; nothing is done if it is there.
+    """Downloads the file to `path` from the first mirror with the right content, unless the file exists.
 
-    What has come is kept as `path.part` when all fails, and the next call goes on from there. A second process waits
-    for the first. `progress(done, total)` counts bytes.
+    If all mirrors fail, the part received so far is kept as `path.part`, and the next call resumes from it. A second
+    process waits for the first. `progress(done, total)` counts bytes.
 
-    Raises: DataError with what every mirror answered; ResourceError for a full disk or a missing permission.
+    Raises: DataError with the answer of every mirror; ResourceError for a full disk or a missing permission.
     """
     if path.exists():
         return path
     failures = []
     with _alone(path.parent, sleep):
-        if path.exists():  # the process that we waited for has fetched it
+        if path.exists():  # downloaded by the process that we waited for
             return path
         _refuse_full_disk(path, size)
         for url in urls:
@@ -81,7 +81,7 @@ def fetch(
 
 @contextmanager
 def _alone(folder: Path, sleep: Callable[[float], None]) -> Iterator[None]:
-    """Holds the folder's lock, waiting for a process that has it."""
+    """Holds the folder's lock, after waiting for any process that has it."""
     deadline = time.monotonic() + LOCK_WAIT
     while True:
         lock = FolderLock(folder)
@@ -119,7 +119,7 @@ def _from_mirror(
     timeout: float,
     sleep: Callable[[float], None],
 ) -> Path:
-    """The whole, checked file as .part. Raises _Failed."""
+    """The complete, verified file as .part. Raises _Failed."""
     part, attempt = _part(path), 1
     while True:
         before = part.stat().st_size if part.exists() else 0
@@ -131,7 +131,7 @@ def _from_mirror(
             part.unlink()
             if not before:
                 raise _Failed(wrong)
-            reason = _Again(f"{wrong}, after a resumed download")  # the first half may be another file's: once more
+            reason = _Again(f"{wrong}, after a resumed download")  # the first half may be from another file: try again
         except _Again as again:
             reason = again
         gained = (part.stat().st_size if part.exists() else 0) - before
@@ -142,7 +142,7 @@ def _from_mirror(
 
 
 def _receive(url: str, part: Path, size: int | None, progress: Progress | None, timeout: float) -> None:
-    """Appends to `part` what is still missing of it. Raises _Again or _Failed."""
+    """Appends the missing bytes to `part`. Raises _Again or _Failed."""
     start = part.stat().st_size if part.exists() else 0
     if size is not None and start >= size:
         return
@@ -168,7 +168,7 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
 def _append(
     response: http.client.HTTPResponse, part: Path, start: int, total: int | None, progress: Progress | None
 ) -> int:
-    """Writes the answer's bytes at `start` of the part file; returns its size then."""
+    """Writes the bytes of the response at `start` of the part file; returns the new size."""
     done = start
     with _open(part, "ab" if start else "wb") as file:
         while block := response.read(BLOCK):
@@ -194,13 +194,13 @@ def _open(path: Path, mode: str) -> IO[bytes]:
 
 @contextmanager
 def _in_plain_words(part: Path, start: int) -> Iterator[None]:
-    """Network errors as _Again or _Failed."""
+    """Converts network errors to _Again or _Failed."""
     try:
         yield
     except urllib.error.HTTPError as error:
         with error:
             answer = f"answered {error.code} {error.reason}"
-            if error.code == 416 and start:  # our part is as long as their file, or longer
+            if error.code == 416 and start:  # our part is at least as long as the file on the server
                 part.unlink()
                 raise _Again(answer) from None
             if error.code in TRY_AGAIN:

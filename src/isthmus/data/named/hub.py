@@ -1,7 +1,7 @@
-"""`hub:NAME`: a data set of the Hugging Face Hub, or a folder in its layout, through the package `datasets`.
+"""`hub:NAME`: a data set from the Hugging Face Hub, or a folder in its layout, read by the package `datasets`.
 
-`datasets` keeps what it loads in Arrow files that are mapped, so nothing but what is made of it here takes memory, and
-that goes into a file where it is too large (`system/scratch.py`).
+`datasets` keeps its data in memory-mapped Arrow files, so only the arrays made from it here take memory, and these go
+into a file if they are too large (`system/scratch.py`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from isthmus.extras import installing
 from isthmus.wording import listed, printable
 
 PREFIX = "hub:"
-SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves in a folder
+SAVED = ("dataset_dict.json", "state.json")  # files that `save_to_disk` writes into a folder
 HOW = "write it as hub:NAME, hub:NAME@SPLIT or hub:NAME#SUBSET@SPLIT"
 
 
 class HubName(NamedTuple):
-    """The parts of `hub:NAME#SUBSET@SPLIT`; None where it was not said."""
+    """The parts of `hub:NAME#SUBSET@SPLIT`; None for a part that is not given."""
 
     name: str
     subset: str | None
@@ -35,7 +35,7 @@ class HubName(NamedTuple):
 
     @property
     def short(self) -> str:
-        """What samples of it are called: `"ylecun/mnist"` -> `"mnist"`."""
+        """The name for its samples: `"ylecun/mnist"` -> `"mnist"`."""
         return Path(self.name).name
 
 
@@ -49,7 +49,7 @@ def hub_name(text: str) -> HubName:
     >>> hub_name("hub:ylecun/mnist@test")
     HubName(name='ylecun/mnist', subset=None, split='test')
 
-    Raises: UsageError where a part is empty.
+    Raises: UsageError if a part is empty.
     """
     name, at, split = text.removeprefix(PREFIX).partition("@")
     name, sharp, subset = name.partition("#")
@@ -59,13 +59,13 @@ def hub_name(text: str) -> HubName:
 
 
 def read_hub(text: str, options: DataConfig, expected: Expected | None = None) -> Bundle:
-    """What `hub:NAME` names: its train and test splits, its only split, or the split that is named.
+    """The data of `hub:NAME`: its train and test splits, its only split, or the given split.
 
-    NAME is a data set of the Hub, which is fetched once into the cache of `datasets`, or a folder: one that `datasets`
-    reads, or one that `save_to_disk` wrote. `expected` are the columns of a trained model.
+    NAME is a data set on the Hub, which is downloaded once into the cache of `datasets`, or a folder that `datasets`
+    can read or that `save_to_disk` wrote. `expected` are the columns of a trained model.
 
-    Raises: UsageError without `datasets`; DataError for a name that is not there, a Hub that cannot be reached, a split
-    or subset that it does not have, and for what is wrong with the values.
+    Raises: UsageError without `datasets`; DataError for an unknown name, an unreachable Hub, an unknown split or
+    subset, and invalid values.
     """
     wanted = hub_name(text)
     parts = _loaded(wanted)
@@ -102,7 +102,7 @@ def _loaded(wanted: HubName) -> Any:
 
 
 def _of_split(saved: Any, wanted: HubName) -> Any:
-    """The split that is wanted of what `save_to_disk` wrote, which may be a single one that does not tell its name."""
+    """The requested split of data written by `save_to_disk`, which may be a single split without a name."""
     if wanted.split is None:
         return saved
     parts = saved if isinstance(saved, Mapping) else {str(saved.split): saved}
@@ -113,7 +113,7 @@ def _of_split(saved: Any, wanted: HubName) -> Any:
 
 @contextmanager
 def _quiet(datasets: Any) -> Iterator[None]:
-    """Without its progress bars, and without the lines in which its parts tell that they try again."""
+    """Switches off the progress bars of `datasets`, and its log messages about retries."""
     shown = datasets.is_progress_bar_enabled() if hasattr(datasets, "is_progress_bar_enabled") else True
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub", "fsspec")]
     levels = [logger.level for logger in loggers]
@@ -131,7 +131,7 @@ def _quiet(datasets: Any) -> Iterator[None]:
 
 @contextmanager
 def _in_plain_words(wanted: HubName) -> Iterator[None]:
-    """What `datasets` raises as errors that say what can be done."""
+    """Converts the errors of `datasets` to errors that say what to do."""
     where = f"{PREFIX}{printable(wanted.name)}"
     try:
         yield

@@ -1,4 +1,4 @@
-"""A split that the package `datasets` loaded, as samples: by the types that it declares for its columns."""
+"""A split loaded by the package `datasets`, as samples, according to the declared types of its columns."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from isthmus.errors import SHOWN, DataError, UsageError, unknown
 from isthmus.system.scratch import room
 from isthmus.wording import counted, listed
 
-AT_ONCE = 1000  # rows of arrays that are taken out of Arrow at once: some megabytes
+AT_ONCE = 1000  # rows of arrays that are read from Arrow at once: some megabytes
 SKIP = "pass --skip-bad-files to leave such images out"
 ARRAYS = {"Array2D", "Array3D"}
 
 
 def samples_of(split: Any, name: str, options: DataConfig, expected: Expected | None = None) -> Samples:
-    """The samples of a `datasets.Dataset`: its images, its arrays, or its columns as those of a table.
+    """The samples of a `datasets.Dataset`: its images, its arrays, or its columns as a table.
 
-    The label is `options.label`, else the first column whose type is ClassLabel; its names are the classes. `expected`
+    The label is `options.label`, otherwise the first column of type ClassLabel; its names are the classes. `expected`
     are the columns of a trained model.
 
-    Raises: DataError for what is wrong with the values; UsageError for options that do not fit.
+    Raises: DataError for invalid values; UsageError for options that do not fit.
     """
     kinds = {column: type(feature).__name__ for column, feature in split.features.items()}
     label = _label_of(kinds, options)
@@ -62,7 +62,7 @@ def _label_of(kinds: dict[str, str], options: DataConfig) -> str | None:
 
 
 def _only(columns: list[str], name: str, options: DataConfig) -> str:
-    """The one column of images or arrays that is not left out."""
+    """The only column of images or arrays that is not left out."""
     left = [column for column in columns if column not in options.drop_columns]
     if len(left) == 1:
         return left[0]
@@ -72,7 +72,7 @@ def _only(columns: list[str], name: str, options: DataConfig) -> str:
 
 
 class EncodedImages(Sequence[Image.Image]):
-    """The images of a column, opened when they are asked for."""
+    """The images of a column, opened on access."""
 
     def __init__(self, column: Sequence[Any], rows: Sequence[int], name: str) -> None:
         self.column, self.rows, self.name = column, rows, name
@@ -94,7 +94,7 @@ class EncodedImages(Sequence[Image.Image]):
         return picture
 
     def opened(self, row: int) -> tuple[str, Image.Image | None]:
-        """The image of a row; or why there is none, in words that follow its name."""
+        """The image of a row; or the reason why there is none, as a phrase that follows its name."""
         found = self.column[row]
         if found is None or not (found["bytes"] or found["path"]):
             return "is missing", None
@@ -107,7 +107,7 @@ class EncodedImages(Sequence[Image.Image]):
 
 
 def _images(split: Any, column: str, name: str, options: DataConfig) -> tuple[Samples, np.ndarray]:
-    """Samples, and which row of the split each image is from."""
+    """Samples, and the row of the split that each image is from."""
     from datasets import Image as ImageColumn  # pyright: ignore[reportMissingImports]
 
     if options.whole:
@@ -123,7 +123,7 @@ def _images(split: Any, column: str, name: str, options: DataConfig) -> tuple[Sa
         try:
             samples = samples_from_pictures(EncodedImages(encoded, rows.tolist(), name), options, name=name)
         except DataError as error:
-            if error.code == "DATA-FILE":  # which is found out when it is decoded
+            if error.code == "DATA-FILE":  # found only when the image is decoded
                 error.fix = SKIP
             raise
     if not bad:
@@ -178,12 +178,12 @@ def _table(split: Any, name: str, options: DataConfig, expected: Expected | None
 
 
 def _by_name(codes: pl.Series, names: Sequence[str]) -> pl.Series:
-    """The names of classes; -1 is what stands for none."""
+    """The names of classes; -1 means none."""
     return codes.replace_strict(dict(enumerate(names)), default=None, return_dtype=pl.String)
 
 
 def _labeled(samples: Samples, split: Any, label: str, rows: np.ndarray | None) -> Samples:
-    """The samples with the labels of their rows, where all have one."""
+    """The samples with the labels of their rows, if all rows have one."""
     values = split.select_columns([label]).to_polars()[label]
     if rows is not None:
         values = values[rows]

@@ -1,4 +1,4 @@
-"""A data set by its name: found in the data folders or fetched into the cache, then read as it should stand."""
+"""Reads a data set by name: found in the data folders, or downloaded to the cache."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from isthmus.system.workers import Progress
 
 
 def read_named(name: str, options: DataConfig, progress: Progress | None = None) -> Bundle:
-    """A set of the catalog, with its own test part; `mnist-2k` has none. `progress` counts the bytes of a download.
+    """A data set of the catalog, with its test part; `mnist-2k` has none. `progress` counts the bytes of a download.
 
-    Raises: DataError if it is not on this machine and cannot be fetched, saying which files to put where.
+    Raises: DataError if it is not on this machine and cannot be downloaded, saying which files to put where.
     """
     if name == SHIPPED:
         return Bundle(_shipped(options))
@@ -40,9 +40,9 @@ def read_named(name: str, options: DataConfig, progress: Progress | None = None)
 
 
 def find(known: NamedSet, options: DataConfig) -> Path | None:
-    """The first folder that holds all four files, packed or not.
+    """The first folder that holds all four files, compressed or not.
 
-    In the cache, files of another size than was checked do not count: they are fetched again.
+    Files in the cache with a wrong size do not count: they are downloaded again.
     """
     cached = cache_folder() / known.cache_name
     for folder in _candidates(known, data_folders(options)):
@@ -57,7 +57,7 @@ def _candidates(known: NamedSet, roots: Sequence[Path]) -> list[Path]:
     found = []
     for root in roots:
         found += [root / below for below in known.folders]
-        # emnist's file names say whose they are; of the others the folder's name must
+        # EMNIST's file names identify the data set; for the others, the folder's name must do so
         if known.archive is not None or root.name in {below.split("/")[0] for below in known.folders}:
             found += [root, root / "raw", root / "gzip"]
     return found
@@ -68,7 +68,7 @@ def _present(folder: Path, name: str) -> Path | None:
 
 
 def _part(known: NamedSet, folder: Path, names: Sequence[str], options: DataConfig) -> Samples:
-    """Images and labels of one part, upright, labels counted in `known.classes`."""
+    """Images and labels of one part; images upright, labels as indices into `known.classes`."""
     paths = [_present(folder, name) for name in names]
     assert paths[0] is not None
     assert paths[1] is not None
@@ -94,7 +94,7 @@ def _part(known: NamedSet, folder: Path, names: Sequence[str], options: DataConf
 
 
 def _fetched(known: NamedSet, options: DataConfig, progress: Progress | None) -> tuple[Path, tuple[str, ...]]:
-    """The folder below the cache, filled, and what is to be said about it."""
+    """The folder in the cache with the downloaded files, and notes."""
     folder = cache_folder() / known.cache_name
     try:
         if known.archive is not None:
@@ -114,7 +114,7 @@ def _fetched(known: NamedSet, options: DataConfig, progress: Progress | None) ->
 def _from_archive(
     known: NamedSet, archive: Remote, folder: Path, options: DataConfig, progress: Progress | None
 ) -> tuple[str, ...]:
-    """Unpacks the four files from the archive, which is fetched unless somebody has put it into a data folder."""
+    """Unpacks the four files from the archive, which is downloaded unless it is in a data folder."""
     local = [below / archive.name for below in _candidates(known, data_folders(options))]
     path = next((path for path in local if path.is_file()), None)
     notes = ()
@@ -140,14 +140,14 @@ def _offline(known: NamedSet, options: DataConfig, error: DataError) -> DataErro
 
 
 def _shipped(options: DataConfig) -> Samples:
-    """The table in the package; what is known about it need not be guessed, and no option for other tables fits it."""
+    """The table in the package, read with its known settings, not with options for other tables."""
     known = DataConfig(label="label", shape=options.shape or "28x28", scale=options.scale)
     with as_file(files("isthmus.data") / f"{SHIPPED}.csv.gz") as path:
         return replace(read_table(path, known), name=SHIPPED)
 
 
 def cache_folder() -> Path:
-    """`$ISTHMUS_CACHE`, else the system's folder for what can be fetched again."""
+    """`$ISTHMUS_CACHE`, otherwise the system's cache folder."""
     named = os.environ.get("ISTHMUS_CACHE")
     if named:
         return Path(named).expanduser()
@@ -161,9 +161,9 @@ def cache_folder() -> Path:
 
 
 def data_folders(options: DataConfig) -> list[Path]:
-    """Folders in which a named set is looked for, first the one that was named; those that exist.
+    """The existing folders in which a named data set is searched, starting with `--data-dir`.
 
-    Raises: UsageError if `--data-dir` names none.
+    Raises: UsageError if `--data-dir` does not exist.
     """
     folders = []
     if options.data_dir is not None:

@@ -1,4 +1,4 @@
-"""Chosen members of a zip archive, as files."""
+"""Extracts chosen members of a zip archive."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from isthmus.errors import DataError
 from isthmus.system.files import write_atomic
 from isthmus.system.memory import size_of
 
-MOST_UNPACKED = 1 << 31  # bytes a member may unpack to; EMNIST's largest has 0.55 GB
+MOST_UNPACKED = 1 << 31  # the most bytes that a member may unpack to; EMNIST's largest has 0.55 GB
 
 
 def extract(archive: Path, members: Mapping[str, Path]) -> None:
-    """Members by name, each to the path given for it, atomically.
+    """Extracts members by name, each to the path given for it, atomically.
 
-    Only the names asked for are looked up, so nothing in the archive can choose where it goes; sizes are bounded and
-    checksums compared.
+    Only the given names are looked up, so the archive cannot choose where files go; sizes are limited and checksums
+    compared.
 
-    Raises: DataError for a damaged archive or a member that is not there.
+    Raises: DataError for a damaged archive or a missing member.
     """
     fix = f"delete {archive} and try again"
     try:
