@@ -182,7 +182,7 @@ def test_fault_88_columns_are_found_by_name_where_a_run_is_measured(table_run: R
 
 
 def test_fault_88_one_sample_is_needed_for_each_end_of_a_way(table_run: Run) -> None:
-    with pytest.raises(UsageError, match="the second end of the way is given as 3 samples; it is one") as caught:
+    with pytest.raises(UsageError, match="the second end of the path has 3 samples") as caught:
         table_run.interpolate(ROWS[:1], ROWS[:3])
     assert "x[:1]" in str(caught.value.fix)
 

@@ -71,10 +71,10 @@ def test_real_digits_and_what_is_kept_is_what_was_trained(digit_run: Run, tmp_pa
     tiny.assert_equal_weights(again.network.state_dict(), first.network.state_dict())
     assert (again.accuracy, again.classes, again.n_test) == (first.accuracy, first.classes, 200)
     Artifacts(run.path).put("classifier", {"classes": ["a"], "accuracy": 1, "n_test": 1}, {"x": np.zeros(1)})
-    with pytest.raises(ModelFileError, match="classifier does not fit"):
+    with pytest.raises(ModelFileError, match="classifier cannot be used"):
         classifier_of(run)
 
 
 def test_without_two_classes_there_is_nothing_to_learn() -> None:
-    with pytest.raises(DataError, match="has no labels of two classes"):
+    with pytest.raises(DataError, match="has no labels with at least two classes"):
         train_classifier(tiny.prepared(tiny.table()))

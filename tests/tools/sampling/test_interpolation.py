@@ -53,5 +53,5 @@ def test_what_cannot_be_meant() -> None:
     ends = np.zeros(2), np.ones(2)
     with pytest.raises(UsageError, match="unknown path 'curved'"):
         blend(*ends, 4, "curved")
-    with pytest.raises(UsageError, match="1 steps do not lead"):
+    with pytest.raises(UsageError, match="needs at least 2 steps; --steps is 1"):
         blend(*ends, 1)

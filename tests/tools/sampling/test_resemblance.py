@@ -123,7 +123,7 @@ def test_of_a_class_only_that_class_is_compared(digit_run: Run) -> None:
 
 def test_without_labels_pixels_are_compared(denoiser: Run) -> None:
     found = resemblance(denoiser, denoiser.prepared.splits.test.x)
-    assert found.features.startswith("pixels, as there are no labels")
+    assert found.features.startswith("pixels, because there are no labels")
     assert found.fidelity[:2] == (1.0, 1.0)
     with pytest.raises(DataError, match="3 samples are too few to compare"):
         resemblance(denoiser, denoiser.prepared.splits.test.x[:3])

@@ -94,7 +94,7 @@ def test_the_prior_of_a_variational_code_is_standard_normal(variational: Run) ->
     np.testing.assert_allclose(np.cov(drawn.z.T), np.eye(4), atol=0.1)
     half = draw_samples(variational, 5_000, temperature=0.5)
     np.testing.assert_allclose(half.z, drawn.z / 2, rtol=1e-6)
-    with pytest.raises(UsageError, match="the prior knows no classes"):
+    with pytest.raises(UsageError, match="the prior has no classes"):
         draw_samples(variational, 1, density="prior", of="7")
 
 
@@ -117,7 +117,7 @@ def test_of_finitely_many_codes_the_nearest_is_taken(bottleneck: str) -> None:
 
 
 def test_what_cannot_be_drawn(digit_run: Run, denoiser: Run) -> None:
-    with pytest.raises(UsageError, match="'identity' has no prior") as caught:
+    with pytest.raises(UsageError, match="'identity' codes have no prior") as caught:
         draw_samples(digit_run, 1, density="prior")
     assert "--density mixture" in str(caught.value.fix)
     with pytest.raises(UsageError, match="unknown density 'normal'"):

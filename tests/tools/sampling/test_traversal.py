@@ -78,7 +78,7 @@ def test_the_usual_code_is_a_training_code_nearest_to_the_mean(linear: tuple[Mod
 
 
 def test_a_unit_that_is_not_there(linear: tuple[Model, Latent]) -> None:
-    with pytest.raises(UsageError, match="has 4 units, counted from 0; there is no unit 4") as caught:
+    with pytest.raises(UsageError, match="there is no unit 4: the code has 4 units") as caught:
         sweep_units(*linear, [0, 4])
     assert caught.value.fix == "choose from 0 to 3"
 

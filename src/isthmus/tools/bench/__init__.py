@@ -1,1 +1,1 @@
-"""How fast this machine trains: the floor, isthmus, and every rival that is installed."""
+"""How fast this machine trains: the upper bound, isthmus, and every other package that is installed."""

@@ -1,7 +1,7 @@
-"""`isthmus bench`: the same network on the same images, one contender after the other, in turns, on this machine.
+"""`isthmus bench`: trains the same network on the same images with several packages in turns, on this machine.
 
-The network is the teaching notebook's, 784-512-256-32-256-512-784, trained on batches of 64. Contenders take turns, so
-that whatever else the machine does meets all alike; only ratios of one call mean anything.
+The network is the teaching notebook's, 784-512-256-32-256-512-784, trained on batches of 64. The packages take turns so
+that other load on the machine affects all of them equally; only ratios within one call are meaningful.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from isthmus.data.read import read
 from isthmus.tools.bench.loops import floor, ours, ours_prepared, plain_loop
 from isthmus.tools.bench.rivals import RIVALS
 
-ROUNDS = 3  # turns: the median of three leaves out one that something else disturbed
-WARM = 256  # images of a first, short turn that does not count: libraries load and compile in it
-IMAGES = 6_400  # a turn: 100 batches, half a second of ours on two cores
+ROUNDS = 3  # turns: the median of three ignores one disturbed by other load
+WARM = 256  # images of a short warm-up turn that does not count: libraries load and compile in it
+IMAGES = 6_400  # per turn: 100 batches, which take isthmus half a second on two cores
 
 
 class Speed(NamedTuple):
-    """Images a second of each turn; or why there are none."""
+    """Images per second of each turn, or the reason for a failure."""
 
     turns: tuple[float, ...]
     failed: str = ""
@@ -37,19 +37,19 @@ class Speed(NamedTuple):
 
 @dataclass(frozen=True)
 class Contest:
-    """What `bench` found. Ratios are medians of the turns' ratios to isthmus in the same turn."""
+    """The result of `bench`. Ratios are medians of the ratios to isthmus in the same turn."""
 
     precision: str
     threads: int
     speeds: dict[str, Speed] = field(default_factory=dict)
 
     def ratio(self, name: str) -> float:
-        """Images a second over those of isthmus."""
+        """Images per second, divided by those of isthmus."""
         ours_then = self.speeds["isthmus"].turns
         return statistics.median(a / b for a, b in zip(self.speeds[name].turns, ours_then, strict=True))
 
     def as_dict(self) -> dict[str, Any]:
-        """floor, ours and rivals, each with images a second and the ratio to ours; why a rival failed."""
+        """floor, ours and rivals, each with images per second and the ratio to ours, or why a rival failed."""
         told = {name: self._told(name) for name in self.speeds}
         rivals = {name: block for name, block in told.items() if name not in {"floor", "isthmus"}}
         about = {"precision": self.precision, "threads": self.threads}
@@ -65,7 +65,7 @@ class Contest:
 def bench(
     *, rounds: int = ROUNDS, images: int = IMAGES, progress: Callable[[str], object] = lambda name: None
 ) -> Contest:
-    """Trains `images` images in each of `rounds` turns by every contender that is installed; hears each one's name."""
+    """Trains on `images` images with every installed package, in each of `rounds` turns; `progress` gets names."""
     raw = _images(images)
     training = ours_prepared(raw).config.training
     first = _in_turns(_contenders(raw[:WARM], training.precision), 1, lambda name: progress(f"first steps of {name}"))
@@ -76,7 +76,7 @@ def bench(
 
 
 def _contenders(raw: np.ndarray, precision: str) -> dict[str, Callable[[], float]]:
-    """Each one's name, and a call that trains on the images once and gives images a second."""
+    """The name of each package, and a function that trains on the images once and returns images per second."""
     prepared, flat = ours_prepared(raw), raw.reshape(len(raw), -1).astype(np.float32) / 255
     found: dict[str, Callable[[], float]] = {
         "floor": lambda: floor(len(raw), precision),
@@ -102,7 +102,7 @@ def _in_turns(
 
 
 def _one(run: Callable[[], float], before: Speed, *, kept: bool) -> Speed:
-    """One more turn. A rival that fails, in whatever way, is told as such; the floor and isthmus may not."""
+    """One more turn. Any failure of a rival is recorded; the floor and isthmus must not fail."""
     try:
         return Speed((*before.turns, run()))
     except Exception as error:

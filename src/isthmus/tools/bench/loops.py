@@ -32,9 +32,9 @@ def network() -> nn.Sequential:
 
 
 def floor(n: int, precision: str) -> float:
-    """Images a second of the matrix products of a step alone, forward and backward, in the same precision.
+    """Images per second of only the matrix products of a step, forward and backward, in the same precision.
 
-    No loop that trains this network by such steps can be faster.
+    No training loop with such steps can be faster.
     """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     weights = [torch.randn(b, a, dtype=dtype) for a, b in pairwise(WIDTHS)]
@@ -56,7 +56,7 @@ def _products(weights: list[Tensor], inputs: list[Tensor], gradients: list[Tenso
 
 
 def ours_prepared(images: np.ndarray) -> Prepared:
-    """isthmus with its default recipe, ready to train on images (N, 1, 28, 28) for one pass."""
+    """isthmus with its default recipe, ready to train on images (N, 1, 28, 28) for one epoch."""
     model = {"network": "mlp", "hidden": WIDTHS[1:3], "z_size": WIDTHS[3]}
     settings = {"data": {"source": IN_MEMORY}, "model": model, "training": {"epochs": 1, "batch_size": BATCH}}
     config = resolve(settings)
@@ -64,7 +64,7 @@ def ours_prepared(images: np.ndarray) -> Prepared:
 
 
 def ours(prepared: Prepared) -> float:
-    """Images a second of the training steps, as a run reports them."""
+    """Images per second of the training steps, as a run reports them."""
     model = prepare.fresh_model(prepared)
     few = prepared.tensor(prepared.splits.validation)[:BATCH]
     trainer = Trainer(model, prepare.batches_of(prepared), few, prepared.config.training, TrainingMonitor(model))
@@ -72,7 +72,7 @@ def ours(prepared: Prepared) -> float:
 
 
 def plain_loop(flat: np.ndarray) -> float:
-    """Images a second of the loop that PyTorch's tutorials show, over a TensorDataset; images (N, 784) in [0, 1]."""
+    """Images per second of the loop in PyTorch's tutorials, over a TensorDataset; images (N, 784) in [0, 1]."""
     model = network()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loader = DataLoader(TensorDataset(torch.from_numpy(flat)), batch_size=BATCH, shuffle=True)

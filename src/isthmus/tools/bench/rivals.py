@@ -1,7 +1,7 @@
-"""Other packages' own training loops on the same network and images, where they are installed.
+"""Training loops of other packages, if they are installed, on the same network and images.
 
-Each one is used as its documentation shows, with the same layers, batches of 64, and Adam or AdamW. A first short call
-leaves out of the count what is done once, such as compiling.
+Each one is used as its documentation shows, with the same layers, batches of 64, and Adam or AdamW. One-time work such
+as compiling is done in a short first call, which does not count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from isthmus.tools.bench.loops import BATCH, WIDTHS, network
 
 
 class Rival(NamedTuple):
-    """A package: the name that is shown, the module to look for, and images (N, 784) in [0, 1] -> images a second."""
+    """A package: its display name, the module to import, and images (N, 784) in [0, 1] -> images per second."""
 
     name: str
     module: str
@@ -34,7 +34,7 @@ class Rival(NamedTuple):
 
 
 def lightning(flat: np.ndarray) -> float:
-    """Lightning's Trainer without logger, checkpoints and progress bar."""
+    """Lightning's Trainer without logger, checkpoints or progress bar."""
     import lightning as library  # pyright: ignore[reportMissingImports]
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -62,7 +62,7 @@ def lightning(flat: np.ndarray) -> float:
 
 
 def keras(flat: np.ndarray) -> float:
-    """Keras's `fit`, on JAX unless another backend was chosen."""
+    """Keras's `fit`, on JAX unless another backend is set."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import keras as library  # pyright: ignore[reportMissingImports]
 
@@ -77,7 +77,7 @@ def keras(flat: np.ndarray) -> float:
 
 
 def skorch(flat: np.ndarray) -> float:
-    """skorch's NeuralNetRegressor without a validation part."""
+    """skorch's NeuralNetRegressor without a validation split."""
     import skorch as library  # pyright: ignore[reportMissingImports]
 
     about = {"criterion": nn.BCEWithLogitsLoss, "optimizer": torch.optim.AdamW, "lr": 1e-3, "batch_size": BATCH}
@@ -95,7 +95,7 @@ def scikit_learn(flat: np.ndarray) -> float:
 
     net = MLPRegressor(hidden_layer_sizes=WIDTHS[1:-1], batch_size=BATCH, max_iter=1, learning_rate_init=1e-3)  # pyright: ignore[reportArgumentType]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that one pass is too few to converge
+        warnings.simplefilter("ignore")  # one epoch is too few to converge
         begun = time.perf_counter()
         net.fit(flat, flat)
         return len(flat) / (time.perf_counter() - begun)

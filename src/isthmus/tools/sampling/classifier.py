@@ -1,4 +1,4 @@
-"""`Classifier`: a small network trained on real samples and their labels, as a judge of those that a model made."""
+"""`Classifier`: a small network trained on real samples and their labels, used to judge generated samples."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PART = "classifier"
 HIDDEN, N_FEATURES = 256, 64
 # 1,000 steps of 128 take 4 s on one core: 97.2 % on MNIST, 91 % on 1,600 digits; twice as many reach 97.8 and 92.
 STEPS, BATCH, LR, DROPOUT = 1_000, 128, 4e-3, 0.3
-MOST_SAMPLES = 60_000  # more would not be seen in so many steps
-MOST_VALUES = 4_096  # 64 x 64: larger images are averaged over squares, or the steps would take minutes
+MOST_SAMPLES = 60_000  # more would not be used in that many steps
+MOST_VALUES = 4_096  # 64 x 64: larger images are averaged over squares; otherwise training would take minutes
 WARMUP = 0.1  # share of the steps in which the learning rate rises
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """D-256-64-K, trained on the training samples. `accuracy` is the share of `n_test` test samples it gets right."""
+    """D-256-64-K, trained on the training samples. `accuracy` is the share of correct answers on `n_test` samples."""
 
     network: nn.Sequential
     classes: tuple[str, ...]
@@ -45,7 +45,7 @@ class Classifier:
         return self._through(x, self.network)
 
     def predict(self, x: Tensor) -> Tensor:
-        """The likeliest class of each sample (N,), an index into `classes`."""
+        """The most likely class of each sample (N,), as an index into `classes`."""
         return self.logits(x).argmax(1)
 
     def _through(self, x: Tensor, layers: nn.Module) -> Tensor:
@@ -54,9 +54,9 @@ class Classifier:
 
 
 def classifier_of(run: RunFolder) -> Classifier:
-    """The run's classifier: from `latent/classifier`, or trained on the run's data and kept there.
+    """The run's classifier: from `latent/classifier`, or newly trained on the run's data and saved there.
 
-    Raises: DataError where the data is needed and cannot be read, or has not two classes.
+    Raises: DataError if the data is needed and cannot be read, or has fewer than two classes.
     """
     artifacts, preprocess = run.artifacts, run.model.preprocess
     if artifacts.has(PART):
@@ -70,10 +70,10 @@ def classifier_of(run: RunFolder) -> Classifier:
             )
             found.network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            message = f"{artifacts.folder / PART} does not fit: {str(error).splitlines()[0]}."
+            message = f"{artifacts.folder / PART} cannot be used: {str(error).splitlines()[0]}."
             raise ModelFileError("LATENT-FILE", message, fix=artifacts.remedy(PART)) from None
         return found
-    tell("training a classifier to compare by")
+    tell("training a classifier to judge samples")
     found = train_classifier(run.prepared)
     about = {"classes": found.classes, "accuracy": found.accuracy, "n_test": found.n_test}
     artifacts.keep(PART, about, {name: value.numpy() for name, value in found.network.state_dict().items()})
@@ -81,14 +81,14 @@ def classifier_of(run: RunFolder) -> Classifier:
 
 
 def train_classifier(prepared: Prepared) -> Classifier:
-    """Trained on the training samples, told on the test samples; the same for the same data and seed.
+    """A classifier trained on the training samples and tested on the test samples; the same for the same data and seed.
 
     Raises: DataError for data with fewer than two classes.
     """
     seed, splits, classes = prepared.config.training.seed, prepared.splits, prepared.splits.train.classes
     if splits.train.labels is None or len(classes) < 2:
-        message = f"{splits.train.name} has no labels of two classes, so no classifier can be trained on it."
-        raise DataError("DATA-LABEL", message, fix="name the column of the labels with --label")
+        message = f"{splits.train.name} has no labels with at least two classes, so no classifier can be trained."
+        raise DataError("DATA-LABEL", message, fix="name the label column with --label")
     stride = -(-len(splits.train) // MOST_SAMPLES)
     x, labels = prepared.x(splits.train, MOST_SAMPLES), torch.from_numpy(splits.train.labels[::stride])
     x, labels = x[labels >= 0], labels[labels >= 0]
@@ -105,7 +105,7 @@ def train_classifier(prepared: Prepared) -> Classifier:
 
 
 def _network(shape: tuple[int, ...], n_classes: int) -> nn.Sequential:
-    """Without values: drawing them here would use the global generator."""
+    """The network without initial weights: drawing them here would use the global generator."""
     side = pooled(shape)
     n_values = math.prod(shape[:-2]) * math.prod(-(-n // side) for n in shape[-2:])
     flat = nn.Flatten() if side == 1 else nn.Sequential(nn.AvgPool2d(side, ceil_mode=True), nn.Flatten())
@@ -130,7 +130,7 @@ def _fit(network: nn.Sequential, x: Tensor, labels: Tensor, seed: int) -> None:
         h = x[rows]
         for layer in network:
             h = layer(h)
-            if isinstance(layer, nn.SiLU):  # dropout of our own, since torch's draws from the global generator
+            if isinstance(layer, nn.SiLU):  # own dropout, because torch's uses the global generator
                 kept = torch.rand(h.shape, generator=generator) >= DROPOUT
                 h = h * kept / (1 - DROPOUT)
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""How good samples are as a set: precision (are they real?) and recall (is everything real among them?)."""
+"""The quality of a set of samples: precision (do they look real?) and recall (do they cover the real ones?)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from isthmus.errors import DataError
 
-K = 3  # neighbors that make a sample's ball: the paper's choice
+K = 3  # neighbors that set the radius of a sample's ball: the paper's choice
 PIECE = 2**24  # distances held at once: 64 MB
 
 
 class Fidelity(NamedTuple):
-    """Both from 0 to 1; `n` real samples were compared with `n_generated`."""
+    """Both from 0 to 1; `n` real samples were compared with `n_generated` generated ones."""
 
     precision: float
     recall: float
@@ -24,18 +24,18 @@ class Fidelity(NamedTuple):
 
 
 def precision_recall(real: Float[Tensor, "N F"], generated: Float[Tensor, "M F"], k: int = K) -> Fidelity:
-    """Precision: the share of generated samples inside some real sample's ball, which reaches to its k-th neighbor
-    among the real ones. Recall: the same with the sets exchanged.
+    """Precision: the share of generated samples inside the ball of at least one real sample, whose radius is the
+    distance to its k-th neighbor among the real ones. Recall: the same with the sets exchanged.
 
     Source: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1 and 2. Both depend on the features and the numbers of
-    samples, so compare only what was measured alike.
+    samples, so compare only values measured in the same way.
 
-    Raises: DataError if a set has not more than k samples.
+    Raises: DataError if a set has k samples or fewer.
     """
     for name, features in (("real", real), ("generated", generated)):
         if len(features) <= k:
             message = f"{len(features)} {name} samples are too few: precision and recall need more than {k}."
-            raise DataError("DATA-COUNT", message, fix="give more samples")
+            raise DataError("DATA-COUNT", message, fix="use more samples")
     precision = _covered(generated, real, k)
     recall = _covered(real, generated, k)
     return Fidelity(precision, recall, len(real), len(generated))
@@ -50,7 +50,7 @@ def _covered(queries: Tensor, centers: Tensor, k: int) -> float:
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Without |a|^2 - 2ab + |b|^2, which rounds differently for the same two samples in another batch."""
+    """Not by |a|^2 - 2ab + |b|^2, which rounds differently for the same two samples in another batch."""
     return torch.cdist(a.float(), b.float(), compute_mode="donot_use_mm_for_euclid_dist")
 
 

@@ -1,4 +1,4 @@
-"""The way from one sample to another, put to files: a strip, frames, animations, a table."""
+"""Writes the path from one sample to another to files: a strip, frames, animations, a table."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from isthmus.tools.sampling.made import Made, about_columns, refuse_suffix, visi
 from isthmus.tools.sampling.sampling import has_prior
 from isthmus.wording import elided
 
-CAPTION = 24  # characters of the name over an end of a way: as wide as two small pictures
-ANIMATED = 4  # frames of the animation for each one that is kept
+CAPTION = 24  # characters of the name above each end of a path: as wide as two small pictures
+ANIMATED = 4  # frames of the animation per saved frame
 
 
 def interpolate(
     run: RunFolder, a: str, b: str, out: str | Path, *, steps: int = 12, path: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
-    """Writes the way from sample a to sample b: a folder (strip.png, frames/, a .webp a path), or one of these alone.
+    """Writes the path from sample a to sample b: a folder (strip.png, frames/, one .webp per path), or one of these.
 
     `a` and `b` are as for `picking.pick_one`. `path` is "straight" or "spherical"; None for both.
 
-    Raises: UsageError for a code without anything between; as `pick_one`.
+    Raises: UsageError for a discrete code; like `pick_one`.
     """
     target, paths = Path(out), PATHS if path is None else (path,)
     for source in (a, b):
         keep_inputs(run, parted(source)[0], target)
     refuse_suffix(run, target, {".png", ".webp", ".npy", *TABLES})
     if target.suffix in {".webp", ".npy"} and len(paths) > 1:
-        message = f"{target.name} holds one path."
+        message = f"{target.name} can hold only one path."
         raise UsageError(
             "USAGE-PATH", message, fix="pass --path straight or --path spherical, or name a folder with -o"
         )
@@ -63,19 +63,19 @@ def interpolate(
 
 
 def _caption(samples: Samples) -> str:
-    """The id of a sample and, where it has one, its class."""
+    """The id of a sample and its class, if it has one."""
     labeled = samples.labels is not None and samples.classes
     of_class = f", {samples.classes[int(samples.labels[0])]}" if labeled else ""  # type: ignore[index]
     return elided(f"{samples.id_of(0)}{of_class}", CAPTION)
 
 
 def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
-    """Raw samples (steps, *shape) on the way between two raw samples, each of any kind that `Model.encode` takes; the
-    ends are their reconstructions.
+    """Raw samples (steps, *shape) on the path between two raw samples, of any type that `Model.encode` takes; the ends
+    are their reconstructions.
 
-    "spherical" turns around the mean of the training codes, or around zero where the codes have a prior.
+    "spherical" turns around the mean of the training codes, or around zero if the codes have a prior.
 
-    Raises: UsageError for a model without a continuous code, or where several samples are given for one; DataError as
+    Raises: UsageError for a model without a continuous code, or if an end has several samples; DataError like
     `Model.encode`.
     """
     refuse_without_code(run.model)
@@ -87,15 +87,15 @@ def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "s
 
 
 def interpolated_like(run: RunFolder, a: Any, b: Any, steps: int, path: str) -> Any:
-    """As `interpolated`; where `a` is a frame (polars, pandas), or a row of one, a frame with columns of its types."""
+    """Like `interpolated`; if `a` is a data frame (polars, pandas) or a row of one, a frame with the same types."""
     return Carrier(a, run.model.preprocess).rows_like(interpolated(run, a, b, steps, path))
 
 
 def _one(run: RunFolder, given: Any, what: str) -> np.ndarray:
-    """The one raw sample (1, *shape) that is given for an end."""
+    """The single raw sample (1, *shape) for one end."""
     raw = raw_of(run, given)
     if len(raw) != 1:
-        message = f"{what} end of the way is given as {len(raw):,} samples; it is one."
+        message = f"{what} end of the path has {len(raw):,} samples; it must be one."
         raise UsageError("USAGE-PICK", message, fix="pass one sample, such as x[:1]")
     return raw
 
@@ -103,7 +103,7 @@ def _one(run: RunFolder, given: Any, what: str) -> np.ndarray:
 def _write_ways(
     run: RunFolder, ways: dict[str, np.ndarray], given: np.ndarray, captions: Sequence[str], out: Path, steps: int
 ) -> tuple[str, ...]:
-    """Writes the ways in the form that `out` asks for; the names of the files where it is a folder."""
+    """Writes the paths in the format of `out`; returns the names of the files if it is a folder."""
     if out.suffix in TABLES:
         columns: dict[str, Any] = {"path": [p for p in ways for _ in range(steps)], "step": [*range(steps)] * len(ways)}
         flat = np.concatenate(list(ways.values())).reshape(steps * len(ways), -1)

@@ -1,4 +1,4 @@
-"""What the tools of new samples have in common: what they say that they wrote, and which files can hold it."""
+"""Shared by the tools that create samples: the report on what was written, and the check of the file format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isthmus.wording import counted
 
 @dataclass(frozen=True)
 class Made:
-    """What was written: the number of samples, sentences for people, more for scripts, and the files in a folder."""
+    """What was written: the number of samples, notes for people, values for scripts, and the files in a folder."""
 
     out: Path
     n: int
@@ -35,14 +35,14 @@ class Made:
 
     @property
     def listing(self) -> str:
-        """The files as people read them: `strip.png, straight.webp, frames/ (24 files)`; empty where there is one."""
+        """The files in words: `strip.png, straight.webp, frames/ (24 files)`; empty if there is only one."""
         folders = Counter(name.partition("/")[0] for name in self.files if "/" in name)
         single = [name for name in self.files if "/" not in name]
         return ", ".join([*single, *(f"{name}/ ({counted(n, 'file')})" for name, n in folders.items())])
 
 
 def visible(run: RunFolder, raw: np.ndarray) -> np.ndarray:
-    """Raw images as floats in [0, 1], to be drawn."""
+    """Raw images as floats in [0, 1], for drawing."""
     known = run.model.preprocess
     return as_pictures(known.to_x(torch.from_numpy(np.array(raw))), of=known)
 
@@ -53,20 +53,20 @@ def _columns(run: RunFolder) -> tuple[str, ...]:
 
 
 def about_columns(run: RunFolder, out: Path) -> tuple[str, ...]:
-    """What `write_table` does to names of columns of the run's own."""
+    """Notes on the names of the run's columns that `write_table` changes."""
     return about_formulas(out, {name: np.empty(0) for name in _columns(run)})
 
 
 def refuse_suffix(run: RunFolder, out: Path, known: set[str]) -> None:
-    """Raises: UsageError where `out` is of a kind that cannot hold what is to be written."""
+    """Raises: UsageError if `out` has a format that cannot hold the result."""
     drawn = {"", ".png", ".webp"}
     allowed = known | {""} if run.model.preprocess.is_image else known - drawn
     if out.suffix.lower() not in allowed:
         *others, last = [*sorted(allowed - {""}), *(["a folder"] if "" in allowed else [])]
         forms = f"{', '.join(others)} or {last}"
-        message = f"{out} cannot hold this: it is written as {forms}."
+        message = f"the result cannot be written to {out}, only as {forms}."
         if out.suffix.lower() in drawn and not run.model.preprocess.is_image:
-            message = f"{out} would hold pictures, and rows of a table make none."
+            message = f"{out} would hold pictures, but this run is on rows of a table."
         raise UsageError("USAGE-OUT", message, fix=f"name one of {forms} with -o")
 
 

@@ -1,4 +1,4 @@
-"""What new samples are worth beside real ones: precision and recall, and whether they are copies."""
+"""Compares new samples with real ones: precision, recall, and whether they are copies of training samples."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from isthmus.tools.sampling.fidelity import Fidelity, K, precision_recall
 if TYPE_CHECKING:
     from isthmus.training.prepared import Prepared
 
-COMPARED = 1_000  # samples of each kind that precision and recall are told on: their standard error is 0.01
-LOOKED_UP = 500  # test samples whose nearest training sample is looked for: seconds among 60,000 digits
-NEAR = 0.01  # a sample nearer to a training sample than this share of the test samples are looks like a copy
-CHANCE = 0.001  # more near samples than honest ones have in one of a thousand sets are called copies
-ALIKE = 0.25  # of precision or recall: samples of one kind have about 0.9 of both, of a rising series it is 0
-SEEN = 0.2  # share of copies that must show, or the test samples are too few: that takes about 27 of them
+COMPARED = 1_000  # samples of each kind used for precision and recall: their standard error is then 0.01
+LOOKED_UP = 500  # test samples whose nearest training sample is searched: seconds among 60,000 digits
+NEAR = 0.01  # a sample looks like a copy if only this share of test samples is as close to a training sample
+CHANCE = 0.001  # samples are called copies if honest ones are this close in only one of a thousand sets
+ALIKE = 0.25  # least precision or recall of comparable data: usually both are about 0.9, for a rising series 0
+SEEN = 0.2  # share of copies that must be detectable; otherwise there are too few test samples (it takes about 27)
 
 
 @dataclass(frozen=True)
 class CopyCheck:
-    """`rows` (n,) of the training samples nearest to each new one, and the `distances`, per value.
+    """`rows` (n,) of the training samples nearest to each new sample, and the `distances`, per value.
 
-    `limit` is the distance of the `rank`-th nearest of the `n_test` test samples, with the median `test_median`;
-    `n_near` of the n new ones lie nearer. `unlike`: real training samples do not resemble the test samples either, so
-    that the distances of the two cannot be compared.
+    `limit` is the distance of the `rank`-th nearest of the `n_test` test samples, and `test_median` their median
+    distance; `n_near` of the n new samples are closer than `limit`. `unlike`: real training samples do not resemble
+    the test samples either, so their distances cannot be compared.
     """
 
     rows: np.ndarray
@@ -56,18 +56,18 @@ class CopyCheck:
 
     @property
     def tellable(self) -> bool:
-        """Whether the test samples let `suspicious` mean something: a fifth of copies would show."""
+        """Whether there are enough test samples for `suspicious` to be meaningful: a fifth of copies would show."""
         return not self.unlike and self._would_show(round(SEEN * len(self.rows) + (1 - SEEN) * self._usual))
 
     @property
     def _usual(self) -> float:
-        """How many honest samples lie that near, on average."""
+        """The expected number of samples this close, if none are copies."""
         return len(self.rows) * self.rank / (self.n_test + 1)
 
     def _would_show(self, n_near: int) -> bool:
         from scipy.stats import betabinom  # late: half a second that few commands need
 
-        # of samples like the test's, how many lie below its k-th smallest distance: beta-binomial, with B(k, m + 1 - k)
+        # for samples like the test's, the number below its k-th smallest distance is beta-binomial, B(k, m + 1 - k)
         chance = betabinom.sf(n_near - 1, len(self.rows), self.rank, self.n_test + 1 - self.rank)
         return bool(chance < CHANCE)
 
@@ -77,7 +77,7 @@ class CopyCheck:
         near = (
             f"{self.n_near} of {n:,} new samples {'is' if self.n_near == 1 else 'are'} closer to a training sample than"
         )
-        others = self.n_test + 1 - self.rank  # that lie at `limit` or farther
+        others = self.n_test + 1 - self.rank  # at `limit` or farther away
         share = f"{near} {others:,} of {self.n_test:,} test samples are"
         usual = f"{self._usual:.0f}"
         median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
@@ -86,7 +86,7 @@ class CopyCheck:
             return f"{why} ({median})."
         if self.suspicious:
             many = f"far more than the {usual} expected by chance ({median})"
-            return f"Copies? {share}, {many}. Look at them: samples close to the average may be that close as well."
+            return f"Copies? {share}, {many}. Look at them: samples close to the average can also be that close."
         if not self.tellable:
             few = f"Too few test samples ({self.n_test:,}) to tell whether samples are copies"
             return f"{few}: {share}; about {usual} are expected by chance ({median})."
@@ -95,9 +95,9 @@ class CopyCheck:
 
 @dataclass(frozen=True)
 class Resemblance:
-    """`fidelity` of new samples against test samples in the feature space `features` (words), and `copies`.
+    """`fidelity` of new samples compared with test samples in the feature space described by `features`, and `copies`.
 
-    `reference` is the same for as many real training samples: what real data reaches.
+    `reference` is the fidelity of the same number of real training samples, as the value that real data reaches.
     """
 
     fidelity: Fidelity
@@ -109,8 +109,8 @@ class Resemblance:
     def text(self) -> str:
         f, r = self.fidelity, self.reference
         return (
-            f"Precision {f.precision:.2f}, recall {f.recall:.2f}, of {f.n_generated:,} samples beside {f.n:,} of the "
-            f"test (k = {K}), in {self.features}. Real training samples have {r.precision:.2f} and {r.recall:.2f}."
+            f"Precision {f.precision:.2f}, recall {f.recall:.2f}, for {f.n_generated:,} samples and {f.n:,} test "
+            f"samples (k = {K}), in {self.features}. Real training samples have {r.precision:.2f} and {r.recall:.2f}."
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -137,11 +137,11 @@ class Resemblance:
 
 
 def resemblance(run: RunFolder, x: np.ndarray, of: str | None = None, judge: Classifier | None = None) -> Resemblance:
-    """New raw samples x (n, *shape) beside the run's training and test data; of one class, beside that class's.
+    """Compares new raw samples x (n, *shape) with the run's training and test data, or only with class `of` of it.
 
     `judge`: a classifier that several runs share, instead of the run's own.
 
-    Raises: DataError where that data cannot be read, or has too few samples.
+    Raises: DataError if the data cannot be read, or has too few samples.
     """
     prepared = run.prepared
     seed = prepared.config.training.seed
@@ -165,44 +165,43 @@ def resemblance(run: RunFolder, x: np.ndarray, of: str | None = None, judge: Cla
 
 
 def feature_space(run: RunFolder, judge: Classifier | None = None) -> tuple[Callable[[Tensor], Tensor], str]:
-    """What precision and recall are measured in, and its name: a classifier's features for images with labels.
-
-    In pixels a blurred image lies near to many, so that it looks better than it is.
+    """The features in which precision and recall are measured, and their name: those of a classifier for images with
+    labels, because in pixels a blurred image is close to many others and looks better than it is.
     """
     if not run.prepared.preprocess.is_image:
         return lambda x: x.flatten(1), "the scaled columns"
     if not has_classes(run):
-        return lambda x: x.flatten(1), "pixels, as there are no labels to learn features from"
+        return lambda x: x.flatten(1), "pixels, because there are no labels to learn features from"
     judge = judge or classifier_of(run)
-    right = f", which gets {judge.accuracy:.1%} of the test images right" if judge.n_test else ""
+    right = f" (test accuracy {judge.accuracy:.1%})" if judge.n_test else ""
     return judge.features, f"the last hidden layer of a classifier trained on the real images{right}"
 
 
 def has_classes(run: RunFolder) -> bool:
-    """Whether the training data has labels of two classes. Raises: DataError where it cannot be read."""
+    """Whether the training data has labels of at least two classes. Raises: DataError if it cannot be read."""
     labels = run.prepared.splits.train.labels
     return labels is not None and len(np.unique(labels[labels >= 0])) > 1
 
 
 class Judges:
-    """A classifier for all runs of the same data: the first run's own, so that the others need not train theirs."""
+    """One classifier for all runs on the same data: that of the first run, so that the others need not train one."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Classifier] = {}
 
     def of(self, run: RunFolder) -> Classifier | None:
-        """None where precision and recall need none. Raises: DataError where the data cannot be read."""
+        """The classifier for a run; None if precision and recall need none. Raises: DataError for unreadable data."""
         preprocess, data = run.model.preprocess, run.record.get("data")
         if not preprocess.is_image or not has_classes(run):
             return None
-        key = repr((data or str(run.path), preprocess))  # early runs have no such record
+        key = repr((data or str(run.path), preprocess))  # old runs have no such record
         if key not in self._kept:
             self._kept[key] = classifier_of(run)
         return self._kept[key]
 
 
 def check_copies(new: Tensor, train: Tensor, test: Tensor) -> CopyCheck:
-    """The nearest training sample of each new one, beside those of test samples; all (N, *shape) on one scale."""
+    """The nearest training sample of each new sample, compared with those of test samples; all (N, *shape)."""
     per_value = np.sqrt(train[0].numel())
     ours, theirs = nearest(new.numpy(), train.numpy(), 1), nearest(test.numpy(), train.numpy(), 1)
     distances, usual = ours.distances[:, 0] / per_value, theirs.distances[:, 0] / per_value
@@ -212,12 +211,12 @@ def check_copies(new: Tensor, train: Tensor, test: Tensor) -> CopyCheck:
 
 
 def rank_of(n_test: int) -> int:
-    """Which of the test samples' distances, from the smallest, is the limit: that of 1 %, of few samples the first."""
+    """The rank of the test distance used as the limit: the 1 % quantile, or the smallest if there are few samples."""
     return max(1, round(NEAR * n_test))
 
 
 def training_rows_of(prepared: Prepared, of: str | None) -> np.ndarray:
-    """Which training samples `Copies.rows` counts in."""
+    """The training rows that `CopyCheck.rows` are indices into."""
     return _rows(prepared, "train", of)
 
 

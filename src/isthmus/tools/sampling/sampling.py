@@ -1,4 +1,4 @@
-"""New samples of a trained run: codes from the prior or from a density of the training codes, decoded."""
+"""Draws new samples from a trained run: decoded codes from the prior, or from a density of the training codes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ KINDS = ("auto", "gaussian", "mixture", "prior")
 
 @dataclass(frozen=True)
 class Sampled:
-    """New samples `x` (n, *shape) in the type of the training data, their codes `z` (n, Z), and where these are from.
+    """New samples `x` (n, *shape) in the type of the training data, their codes `z` (n, Z), and the source of `z`.
 
-    `labels` (n,) are the names of the classes that they were drawn for; None where none was asked for.
+    `labels` (n,) are the names of their classes; None if no class was requested.
     """
 
     x: np.ndarray
@@ -37,19 +37,21 @@ class Sampled:
 def draw_samples(
     run: RunFolder, n: int, *, density: str = "auto", of: str | None = None, seed: int = 0, temperature: float = 1.0
 ) -> Sampled:
-    """n new samples; the same for the same seed, and the first ones the same for any n of the prior.
+    """n new samples; the same for the same seed. From the prior, the first samples are the same for any n.
 
-    `density`: "prior" (of a variational autoencoder and its kin), "gaussian" or "mixture" (fitted to the training
-    codes; a mixture has components for each class where there are labels), or "auto": the prior where a continuous
-    code has one, else the mixture. `of` is a class. `temperature` scales the deviations from the centers: below 1
-    samples are more usual and less varied.
+    `density`: "prior" (of a variational autoencoder and similar models), "gaussian" or "mixture" (fitted to the
+    training codes; a mixture has components for each class if there are labels), or "auto": the prior if a continuous
+    code has one, otherwise the mixture. `of` is a class. `temperature` scales the deviations from the centers: below
+    1, samples are more typical and less varied.
 
-    Raises: UsageError for a model without a code, an unknown density or class, a prior that is not there.
+    Raises: UsageError for a model without a code, an unknown density or class, or a missing prior.
     """
     refuse_without_code(run.model)
     if n < 1 or temperature < 0:
         raise UsageError(
-            "USAGE-SAMPLE", f"{n} samples at temperature {temperature:g} cannot be drawn.", fix="use -n 64"
+            "USAGE-SAMPLE",
+            f"{n} samples at temperature {temperature:g} cannot be drawn; allowed: 1 or more, at 0 or more.",
+            fix="use -n 64",
         )
     kind = _settled(run.coder, density, of)
     generator = generator_for(seed, "sample", kind, of or "")
@@ -64,7 +66,7 @@ def draw_samples(
 
 
 def as_code(model: Model, z: Tensor) -> Tensor:
-    """The codes as the bottleneck can make them: where it has finitely many, the nearest."""
+    """The codes as the bottleneck can produce them: if they are discrete, the nearest ones."""
     part = model.bottleneck
     last = part.parts[-1] if isinstance(part, Chain) else part
     return last.codes(last.indices(z)).float() if isinstance(last, FSQ | VQ) else z
@@ -74,10 +76,10 @@ def _settled(model: Model, density: str, of: str | None) -> str:
     if density not in KINDS:
         raise unknown("density", density, KINDS)
     if density == "prior" and of is not None:
-        message = f"the prior knows no classes, so none of {of!r} can be drawn from it."
+        message = f"the prior has no classes, so class {of!r} cannot be drawn from it."
         raise UsageError("USAGE-CLASS", message, fix="pass --density mixture, or leave out --class")
     if density == "prior" and not has_prior(model):
-        message = f"a code of the kind {model.config.bottleneck!r} has no prior to draw from."
+        message = f"{model.config.bottleneck!r} codes have no prior to draw from."
         raise UsageError("USAGE-PRIOR", message, fix="pass --density mixture, or train with --recipe vae")
     if density != "auto":
         return density
@@ -85,19 +87,19 @@ def _settled(model: Model, density: str, of: str | None) -> str:
 
 
 def has_prior(model: Model) -> bool:
-    """Whether codes can be drawn from a prior, of the bottleneck or of a term that brings codes to one."""
+    """Whether codes can be drawn from a prior: that of the bottleneck, or of a loss term that fits codes to one."""
     return model.bottleneck.has_prior or any(term.normal for term in model.terms)
 
 
 def _from_prior(model: Model, n: int, generator: torch.Generator, temperature: float) -> Tensor:
     if temperature != 1 and not model.bottleneck.continuous:
-        message = "a prior over finitely many codes has no temperature."
+        message = "a prior over discrete codes has no temperature."
         raise UsageError("USAGE-SAMPLE", message, fix="leave out --temperature, or pass --density mixture")
     return (model.sample_prior(n, generator) * temperature).float()
 
 
 def _within(z: Tensor, latent: Latent) -> Tensor:
-    """Each unit held within what the training codes reached: a sigmoid's code beyond [0, 1] means nothing."""
+    """Each unit clipped to the range of the training codes: a sigmoid's code outside [0, 1] has no meaning."""
     low, high = latent.codes.min(0), latent.codes.max(0)
     return z.clamp(torch.from_numpy(low), torch.from_numpy(high))
 

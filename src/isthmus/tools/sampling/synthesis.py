@@ -1,4 +1,4 @@
-"""New samples, and sweeps of the code's units, put to files."""
+"""Writes new samples, and sweeps of the code's units, to files."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from isthmus.tools.sampling.sampling import PRIOR, Sampled, draw_samples
 from isthmus.tools.sampling.traversal import QUANTILES, Sweep, column_sheet, sweep_units, write_sweep
 from isthmus.wording import counted
 
-MOST_IN_GRID = 400  # 20 x 20: of more, each would be too small to be seen
-JUDGED = 1_000  # samples that are drawn to be judged, however few are asked for
+MOST_IN_GRID = 400  # 20 x 20: with more, each would be too small to see
+JUDGED = 1_000  # samples drawn for the judgment, even if fewer are requested
 
 
 def sample(
@@ -37,10 +37,10 @@ def sample(
 ) -> Made:  # fmt: skip
     """Draws n new samples and writes them: a folder (images/, grid.png, nearest.png), one picture, a table or .npy.
 
-    With `judge` their precision and recall, and whether they are copies, are told; samples beyond n are drawn for that
-    where n is small.
+    `judge`: report their precision and recall, and whether they are copies; if n is small, more samples are drawn for
+    that.
 
-    Raises: as `draw_samples`; UsageError for an `out` that cannot hold them.
+    Raises: like `draw_samples`; UsageError for an unsuitable `out`.
     """
     target = Path(out)
     keep_inputs(run, run.path, target)
@@ -61,7 +61,7 @@ def sample(
             said.append(f"not compared with real samples: {error.message}")
     kept = Sampled(drawn.x[:n], drawn.z[:n], drawn.source, drawn.labels and drawn.labels[:n])
     if target.suffix in {"", ".png"} and n > MOST_IN_GRID:
-        said.append(f"the grid shows the first {MOST_IN_GRID}")
+        said.append(f"the grid shows the first {MOST_IN_GRID} samples")
     tell("writing them")
     more, files = _write_sampled(run, kept, target, found, of)
     said += more
@@ -72,7 +72,7 @@ def sample(
 def _write_sampled(
     run: RunFolder, drawn: Sampled, out: Path, found: Resemblance | None, of: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(sentences, the files beside `out` or within it)."""
+    """(notes, the files next to `out` or inside it)."""
     names = [f"{i:0{len(str(len(drawn.x) - 1))}d}" for i in range(len(drawn.x))]
     if out.suffix == ".png":
         return (), _write_picture(run, drawn, out, found, of)
@@ -91,7 +91,7 @@ def _write_sampled(
 def _write_picture(
     run: RunFolder, drawn: Sampled, out: Path, found: Resemblance | None, of: str | None
 ) -> tuple[str, ...]:
-    """The samples as one picture and, where they were judged, each over the nearest training sample in another."""
+    """Writes the samples as one picture and, if they were judged, another with the nearest training sample of each."""
     figures.save(_grid(run, drawn.x), out)
     if not found:
         return (out.name,)
@@ -119,12 +119,12 @@ def traverse(
     run: RunFolder, out: str | Path, *, units: Sequence[int] = (), around: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
-    """Sweeps units of the code over the values that they take and writes a sheet (.png), a table, or a folder of both.
+    """Sweeps units of the code over their range of values and writes a sheet (.png), a table, or a folder with both.
 
-    `units`: those to sweep, by default all, of which the sheet shows the 20 that move the picture most. `around`: the
-    sample whose code is changed, as for `picking.pick_one`; by default the most usual one.
+    `units`: the units to sweep, by default all; the sheet shows the 20 that change the output most. `around`: the
+    sample whose code is changed, as for `picking.pick_one`; by default the most typical one.
 
-    Raises: UsageError for a unit that is not there, or a code without anything between.
+    Raises: UsageError for a unit that does not exist, or a discrete code.
     """
     target = Path(out)
     keep_inputs(run, parted(around)[0] if around else run.path, target)
@@ -146,7 +146,7 @@ def traverse(
     most = ", ".join(map(str, found.units[:5].tolist()))
     left = len(found.units) - strips.MOST_ROWS
     said = [f"the units that change the output most: {most}"]
-    said += [f"the sheet shows {strips.MOST_ROWS}; {left} others change it less"] if left > 0 else []
+    said += [f"the sheet shows {strips.MOST_ROWS} units; {left} others change the output less"] if left > 0 else []
     said += about_columns(run, target if target.suffix else target / "units.csv")
     return Made(target, len(found.units), tuple(said), {"movement": {str(k): v for k, v in moved.items()}})
 
@@ -155,7 +155,7 @@ def _sweep_sheet(run: RunFolder, found: Sweep) -> Any:
     if run.model.preprocess.schema is not None:
         return column_sheet(run.coder, run.latent, found)
     U, Q, *shape = found.x[: strips.MOST_ROWS].shape
-    seen = visible(run, found.x[:U].reshape(U * Q, *shape))  # without transparency, which is laid on something
+    seen = visible(run, found.x[:U].reshape(U * Q, *shape))  # transparency is drawn over a background
     x = seen.reshape(U, Q, *seen.shape[1:])
     return strips.sweeps(x, found.units.tolist(), found.movement.tolist(), found.values, QUANTILES)
 

@@ -1,4 +1,4 @@
-"""Decoded rows in the kind of the data that a run was trained on, for Python: `Run.sample`, `Run.decode`."""
+"""Decoded rows in the type of the run's training data, for Python: `Run.sample`, `Run.decode`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from isthmus.tools.sampling.sampling import draw_samples
 
 
 def as_trained(run: RunFolder, raw: np.ndarray) -> Any:
-    """Raw samples (N, *shape) as a frame where columns are of several kinds, or the run was trained on a frame; else,
-    and of windows of a series, as they are.
+    """Raw samples (N, *shape) as a data frame if columns are of several kinds, or if the run was trained on one;
+    otherwise, and for windows of a series, unchanged.
     """
     known = run.model.preprocess
     if known.is_image or known.series is not None:
@@ -30,13 +30,13 @@ def as_trained(run: RunFolder, raw: np.ndarray) -> Any:
 
 
 def drawn_like_training(run: RunFolder, n: int, **settings: Any) -> Any:
-    """n new samples as `as_trained` gives them; `settings` and errors are those of `draw_samples`."""
+    """n new samples as `as_trained` returns them; `settings` and errors are those of `draw_samples`."""
     return as_trained(run, draw_samples(run, n, **settings).x)
 
 
 def decoded_rows(run: RunFolder, z: Any) -> Any:
-    """What codes z (N, z_size) decode to, as `Model.decode`; of columns of several kinds always a frame, since an array
-    cannot hold their names.
+    """Decodes codes z (N, z_size) like `Model.decode`; for columns of several kinds the result is always a data frame,
+    because an array cannot hold names.
     """
     known = run.model.preprocess
     found = run.coder.decode(z)

@@ -1,4 +1,4 @@
-"""What each unit of the code does: swept over the values that it takes, with all others held."""
+"""The effect of each unit of the code: it is swept over its range of values while all others stay fixed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from isthmus.errors import UsageError
 from isthmus.evaluation.figures.column_effects import MOST_UNITS, draw_column_effects
 from isthmus.models.autoencoder import Model
 from isthmus.runs.latent import Latent
+from isthmus.wording import counted
 
-QUANTILES = (0.01, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 0.99)  # nine columns, the outer ones rare but real
-ENDS = (0.05, 0.95)  # between them a unit's movement is told: nine tenths of what it does
-BASES = 64  # training codes over which the movement is averaged: its order is then settled
+QUANTILES = (0.01, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 0.99)  # nine columns; the outer values are rare but real
+ENDS = (0.05, 0.95)  # a unit's movement is measured between these quantiles: nine tenths of its values
+BASES = 64  # training codes over which the movement is averaged: enough for a stable order of units
 AT_ONCE = 2**24  # values decoded at once
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Units in the order of how much they move the output, most first.
+    """Units sorted by how much they change the output, largest change first.
 
-    `movement` (U,) is the root mean square change, per value of x, from a unit's 5 % to its 95 % quantile, over many
-    training codes. `values` (U, Q) are the quantiles; `x` (U, Q, *shape) raw samples; `base` (Z,) the code held.
+    `movement` (U,) is the root mean square change, per value of x, from the 5 % to the 95 % quantile of a unit, over
+    many training codes. `values` (U, Q) are the quantiles; `x` (U, Q, *shape) raw samples; `base` (Z,) the fixed code.
     """
 
     units: np.ndarray
@@ -47,7 +48,7 @@ def sweep_units(model: Model, latent: Latent, units: Sequence[int] = (), base: n
     Z = latent.z_size
     wrong = [u for u in units if not 0 <= u < Z]
     if wrong:
-        message = f"the code has {Z} units, counted from 0; there is no unit {wrong[0]}."
+        message = f"there is no unit {wrong[0]}: the code has {counted(Z, 'unit')}, counted from 0."
         raise UsageError("USAGE-UNIT", message, fix=f"choose from 0 to {Z - 1}")
     chosen = np.array(list(dict.fromkeys(units)) or range(Z))
     moved = movements(model, latent, chosen)
@@ -62,13 +63,13 @@ def sweep_units(model: Model, latent: Latent, units: Sequence[int] = (), base: n
 
 
 def usual_code(latent: Latent) -> np.ndarray:
-    """The training code nearest to the mean of all, each unit measured by its own deviation."""
+    """The training code nearest to the mean, with each unit scaled by its standard deviation."""
     scale = np.where(latent.std > 0, latent.std, 1.0)
     return latent.codes[np.square((latent.codes - latent.mean) / scale).sum(1).argmin()]
 
 
 def column_sheet(model: Model, latent: Latent, found: Sweep) -> Figure:
-    """The picture of a sweep of a table whose columns are of several kinds: what each unit does to each column."""
+    """The picture of a sweep for a table with columns of several kinds: the effect of each unit on each column."""
     schema = model.preprocess.schema
     assert schema is not None
     units = found.units[:MOST_UNITS].tolist()
@@ -77,7 +78,7 @@ def column_sheet(model: Model, latent: Latent, found: Sweep) -> Figure:
 
 
 def write_sweep(preprocess: Preprocess, found: Sweep, out: Path) -> None:
-    """A row a unit and quantile; of a table with what each column becomes."""
+    """Writes one row per unit and quantile; for a run on a table, with the value of each column."""
     U, Q = found.values.shape
     columns: dict[str, Any] = {
         "unit": np.repeat(found.units, Q),
@@ -91,9 +92,9 @@ def write_sweep(preprocess: Preprocess, found: Sweep, out: Path) -> None:
 
 
 def column_effects(model: Model, latent: Latent, units: Sequence[int]) -> np.ndarray:
-    """(U, K) what each unit does to each column of a table whose columns are of several kinds, from its lower to its
-    upper end, in the mean over training codes: of quantities and times the change in deviations of the column, of names
-    the share of rows whose name changes.
+    """(U, K) the effect of each unit on each column of a table with columns of several kinds, from its lower to its
+    upper end, averaged over training codes. For quantities and times: the change in standard deviations of the column;
+    for names: the share of rows whose name changes.
     """
     encoding = model.preprocess.encoding
     assert encoding is not None
@@ -113,7 +114,7 @@ def column_effects(model: Model, latent: Latent, units: Sequence[int]) -> np.nda
 
 
 def movements(model: Model, latent: Latent, units: np.ndarray) -> np.ndarray:
-    """(U,) root mean square change of the output, per value of x, from each unit's lower to its upper end."""
+    """(U,) root mean square change of the output, per value of x, from the lower to the upper end of each unit."""
     bases = latent.codes[:: max(1, len(latent.codes) // BASES)][:BASES]
     ends = np.quantile(latent.codes[:, units], ENDS, axis=0).astype(np.float32)
     step = max(1, AT_ONCE // (2 * len(bases) * model.preprocess.size))
