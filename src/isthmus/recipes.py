@@ -90,7 +90,7 @@ def photo() -> Settings:
     """Denoiser for photographs of any size: a U-Net without a code. Mohan et al. 2020, arXiv:1906.05478."""
     model = {"network": "unet", "noise": "gaussian:0-0.2,clip=false", "likelihood": "gaussian", "init": "he-normal"}
     training = {"steps": 20_000, "batch_size": 16, "lr": 1.2e-3, "input_lr": 1.0, "weight_decay": 0.0}
-    training |= {"augment": "none", "average": 0.999}  # of 1,000 steps, a twentieth of the budget
+    training |= {"augment": "none", "average": 0.999}  # over 1,000 steps, a twentieth of the budget
     return {"data": {"whole": True}, "model": model, "training": training}
 
 

@@ -150,11 +150,11 @@ def read(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(
-            "USAGE-CONFIG", f"there is no file {shortened(path)}.", fix="name a config.toml of a run"
+            "USAGE-CONFIG", f"there is no file {shortened(path)}.", fix="pass the config.toml of a run"
         ) from None
     except OSError as error:
         raise UsageError(
-            "USAGE-CONFIG", f"{shortened(path)} cannot be read: {error.strerror}.", fix="name a config.toml of a run"
+            "USAGE-CONFIG", f"{shortened(path)} cannot be read: {error.strerror}.", fix="pass the config.toml of a run"
         ) from None
     except UnicodeDecodeError as error:
         message = f"{path} is not text in UTF-8: byte {error.start:,} is {error.object[error.start]:#04x}."

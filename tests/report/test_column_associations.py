@@ -25,11 +25,11 @@ def test_the_squares_hold_what_the_test_rows_say(tmp_path: Path) -> None:
     settings: dict[str, Any] = tiny.FAST | {"epochs": 20}
     run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", **settings)
     page = (run.path / "report.html").read_text("utf-8")
-    section = page[page.index("How columns go together") :]
+    section = page[page.index("Associations between columns") :]
     test = run.prepared.splits.test.x
     known = float(np.corrcoef(test[:, 0], test[:, 1])[0, 1])
     told = re.findall(r"size and twice: (-?\d\.\d\d)", section)
-    assert len(told) == 2  # in the data and in what comes back
+    assert len(told) == 2  # in the data and in the reconstructions
     assert float(told[0]) == pytest.approx(known, abs=0.006)
     assert "Cramér" in section
     assert "rum &amp; &lt;b&gt;" not in section[: section.index("</section>")]  # names of columns, not of cells

@@ -56,7 +56,7 @@ def test_it_is_a_page_like_any_other(page: Page) -> None:
 def test_the_sentence_names_the_better_run(pair: list[Run], page: Page) -> None:
     errors = {run.path.name: run.metrics["test"]["mse"] for run in pair}
     best = min(errors, key=lambda name: errors[name])
-    assert page.all("p", class_="sentence")[0].text.startswith(f"{best} has the least error on the same test data")
+    assert page.all("p", class_="sentence")[0].text.startswith(f"{best} has the lowest error on the same test data")
 
 
 def test_the_best_number_of_a_column_is_marked(pair: list[Run], page: Page) -> None:
@@ -113,8 +113,8 @@ def test_runs_on_other_data_are_not_ranked(pair: list[Run], digit_run: Run) -> N
 
 def test_denoisers_and_plain_runs_are_not_ranked(pair: list[Run], denoiser: Run) -> None:
     found = compared(pair[0], denoiser)
-    assert found.sentence.startswith("These runs were given different noise")
-    assert "What a was given had noise on it" in next(s for s in found.sections if s.id == "images").read
+    assert found.sentence.startswith("These runs were tested with different noise")
+    assert "The input of a was noisy" in next(s for s in found.sections if s.id == "images").read
 
 
 def test_a_run_with_another_cost_is_left_out_of_the_curves(pair: list[Run], tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_run_with_another_cost_is_left_out_of_the_curves(pair: list[Run], tmp_
         s for s in compared(pair[0], changed(pair[1], tmp_path / "b", test=test)).sections if s.id == "curves"
     )
     assert [name for name, _, _ in curves.script["lines"]] == ["short"]
-    assert "count another cost: b" in curves.read
+    assert "use another cost: b" in curves.read
 
 
 def test_runs_with_the_same_settings_say_so(pair: list[Run], tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_runs_called_alike_keep_their_whole_paths(tmp_path: Path, pair: list[Run
 
 def test_errors_that_are_no_numbers_rank_nothing(pair: list[Run], tmp_path: Path) -> None:
     broken = [changed(run, tmp_path / str(i), test=run.metrics["test"] | {"mse": None}) for i, run in enumerate(pair)]
-    assert compared(*broken).sentence.startswith("Fewer than two of these runs have a test error")
+    assert compared(*broken).sentence.startswith("Fewer than two of these runs have a finite test error")
     perfect = changed(pair[0], tmp_path / "perfect", test=pair[0].metrics["test"] | {"mse": 0.0})
-    assert compared(perfect, pair[1]).sentence == "perfect makes no error at all on the test data."
+    assert compared(perfect, pair[1]).sentence == "perfect has no error on the test data."
 
 
 def test_tables_are_compared_without_images(tmp_path: Path) -> None:

@@ -24,17 +24,17 @@ def told(**known: Any) -> Any:
 
 def test_pairs_bring_noise_of_their_own() -> None:
     said = _read(told(), told().metrics["denoising"])
-    assert said.startswith("The network is given images with noise of their own and was trained")
+    assert said.startswith("The network gets noisy images and was trained")
     assert "leaves 10% of the squared error" in said
     drawn = _read(told(noise="gaussian:0.1"), told(noise="gaussian:0.1").metrics["denoising"])
-    assert "with noise (gaussian:0.1) and" in drawn
+    assert "noisy images (gaussian:0.1) and" in drawn
 
 
 @pytest.mark.parametrize(("truth", "sentence"), [(True, "These images are clean"), (False, "These images are noisy")])
 def test_a_network_without_a_code_is_not_said_to_have_one(truth: bool, sentence: str) -> None:
     said = _read_sanity(told(truth=truth), ERRORS, np.zeros((2, 3, 8, 8)))
     assert "code" not in said
-    assert "what the network makes of it" in said
+    assert "the output of the network" in said
     assert sentence in said
 
 

@@ -58,7 +58,7 @@ def test_the_page_is_there_as_long_as_the_training_and_no_longer(denoiser: Run) 
     said: list[str] = []
     with BackgroundServer(said.append) as server:
         address = server.begin(denoiser.path)
-        assert said == [f"watch it at {address}"]
+        assert said == [f"watch the training at {address}"]
         assert answers(address)
         assert server.process is not None
         assert os.getsid(server.process.pid) != os.getsid(0)  # Ctrl-C in the terminal is for the training alone
@@ -105,8 +105,8 @@ def test_train_with_serve_shows_the_page_from_the_start(images: Path, tmp_path: 
     training = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert training.stdout is not None
     try:
-        line = next(text for text in training.stdout if "watch it at " in text)
-        address = line.partition("watch it at ")[2].strip()
+        line = next(text for text in training.stdout if "watch the training at " in text)
+        address = line.partition("watch the training at ")[2].strip()
         assert until(lambda: answers(address))
         assert until(lambda: (tmp_path / "run" / "history.csv").is_file())
         training.send_signal(signal.SIGINT)

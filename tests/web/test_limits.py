@@ -43,11 +43,11 @@ def test_fault_75_too_many_files_fields_samples_and_pixels(small: Any) -> None:
         small.post("/api/encode", files=[("files", ("a.png", picture))], data={f"f{i}": "x" for i in range(70)}),
         "64 fields",
     )
-    assert_refused(small.post("/api/encode", json={"images": [uri(np.zeros((2, 2), np.uint8))] * 4}), "at most 3")
-    assert_refused(small.post("/api/encode", json={"x": [[0] * 784] * 5}), "at most 4")
-    assert_refused(small.post("/api/decode", json={"z": [[0] * 4] * 5}), "at most 4")
+    assert_refused(small.post("/api/encode", json={"images": [uri(np.zeros((2, 2), np.uint8))] * 4}), "the limit is 3")
+    assert_refused(small.post("/api/encode", json={"x": [[0] * 784] * 5}), "the limit is 4")
+    assert_refused(small.post("/api/decode", json={"z": [[0] * 4] * 5}), "the limit is 4")
     assert_refused(
-        small.post("/api/encode", files={"files": ("a.png", png(np.zeros((71, 71), np.uint8)))}), "at most 5,000"
+        small.post("/api/encode", files={"files": ("a.png", png(np.zeros((71, 71), np.uint8)))}), "the limit is 5,000"
     )
 
 
@@ -56,8 +56,8 @@ def test_fault_75_images_are_counted_together(denoiser: Run) -> None:
     picture = np.zeros((28, 28), np.uint8)
     picture[9:20, 9:20] = 255
     assert asked.post("/api/encode", json={"images": [uri(picture)] * 2}).status_code == 200
-    assert_refused(asked.post("/api/encode", json={"images": [uri(picture)] * 3}), "2,000 pixels together")
-    assert_refused(asked.post("/api/encode", files=[("files", ("a.png", png(picture)))] * 3), "2,000 pixels together")
+    assert_refused(asked.post("/api/encode", json={"images": [uri(picture)] * 3}), "2,000 pixels in total")
+    assert_refused(asked.post("/api/encode", files=[("files", ("a.png", png(picture)))] * 3), "2,000 pixels in total")
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=z"])

@@ -83,7 +83,7 @@ def test_black_and_white_alone_is_better_left_alone_as_with_the_command(asked: A
 def test_a_clean_one_is_better_left_alone_and_said_so(asked: Any) -> None:
     found = sent(asked, packed(smooth(70, 90, 0))).json()
     assert found["better_left_alone"]
-    assert "better left alone" in found["said"][0]
+    assert "better left unchanged" in found["said"][0]
 
 
 def test_what_is_too_large_or_no_image_is_refused_before_it_is_decoded(asked: Any) -> None:
@@ -134,11 +134,11 @@ def test_what_photo_has_not_is_said(asked: Any) -> None:
     about = asked.get("/api/about").json()
     assert (about["name"], about["model"], about["photographs"]) == ("photo", False, True)
     answer = asked.post("/api/encode", json={"x": [[0.0]]})
-    assert (answer.status_code, "neither code nor data" in answer.json()["error"]["message"]) == (400, True)
+    assert (answer.status_code, "neither a code nor data" in answer.json()["error"]["message"]) == (400, True)
 
 
 def test_a_run_of_one_size_takes_none(denoiser: Run) -> None:
     asked = client(app_of(denoiser.path))
     assert asked.get("/api/about").json()["photographs"] is False
     answer = sent(asked, packed(smooth(40, 50, 9)))
-    assert (answer.status_code, "takes images of one size" in answer.json()["error"]["message"]) == (400, True)
+    assert (answer.status_code, "takes images of one fixed size" in answer.json()["error"]["message"]) == (400, True)

@@ -14,7 +14,7 @@ from isthmus.web.ports import listening
 def test_fault_82_a_port_by_name_that_is_busy_is_an_error() -> None:
     with listening("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ResourceError, match=f"port {port} of 127.0.0.1 cannot be used") as error:
+        with pytest.raises(ResourceError, match=f"port {port} on 127.0.0.1 cannot be used") as error:
             listening("127.0.0.1", port)
         assert error.value.exit_code == 5
 

@@ -72,19 +72,19 @@ def deep(n: int) -> list[Any]:
 @pytest.mark.parametrize(
     ("path", "body", "status", "told"),
     [
-        ("encode", {}, 400, "give samples"),
+        ("encode", {}, 400, "the request needs samples"),
         ("encode", {"imagez": []}, 400, "imagez"),
         ("encode", {"images": ["http://evil.example/a.png"]}, 422, "not base64"),
         ("encode", {"x": [[1, 2]]}, 422, "the input has shape"),
         ("encode", {"x": [[1], [1, 2]]}, 422, "x is ragged"),
-        ("encode", {"x": deep(900)}, 422, "x is ragged, or lists within lists too deep"),
+        ("encode", {"x": deep(900)}, 422, "x is ragged, or its lists are nested too deeply"),
         ("encode", {"x": [["a"]]}, 422, "not numbers"),
         ("decode", {"z": [[1e39] * 4]}, 422, "finite numbers"),
         ("decode", {"z": [[0.0]]}, 422, "the model takes"),
         ("denoise", {"x": [[0] * 784], "noise": "fog:1"}, 400, "fog"),
-        ("denoise", {"x": [[0] * 784], "noise": "pairs"}, 400, "none that can be added"),
-        ("denoise", {"x": [[0] * 784], "noise": "unknown:2"}, 400, "none that can be added"),
-        ("edit", {"z": [[0, 0, 0, 0]]}, 400, "nothing is to be added"),
+        ("denoise", {"x": [[0] * 784], "noise": "pairs"}, 400, "cannot be added to samples"),
+        ("denoise", {"x": [[0] * 784], "noise": "unknown:2"}, 400, "cannot be added to samples"),
+        ("edit", {"z": [[0, 0, 0, 0]]}, 400, "neither adds nor removes"),
         ("sample", {"n": 2000}, 400, "n: "),
     ],
 )
@@ -230,12 +230,12 @@ def _csv(folder: Path, rows: np.ndarray) -> Path:
     ("p", "outlier", "good", "level", "words"),
     [
         (0.9, False, True, "pass", "As usual as most images"),
-        (0.3, False, True, "pass", "Within what is usual: 70 of 100 images that the model knows are less strange."),
-        (0.05, False, True, "", "Unusual, though not rare: 95 of 100 images"),
-        (0.01, True, True, "warn", "Stranger than nearly all images"),
-        (0.9, False, False, "", "10 of 100 images that the model knows are less strange, but the model fails its own"),
-        (0.01, True, False, "warn", "Stranger than nearly all images"),
-        (None, False, True, "", "Nothing was held out"),
+        (0.3, False, True, "pass", "Within the usual range: 70 of 100 normal images are less unusual."),
+        (0.05, False, True, "", "Unusual, but not an outlier: 95 of 100 normal images"),
+        (0.01, True, True, "warn", "An outlier: more unusual than nearly all normal images"),
+        (0.9, False, False, "", "10 of 100 normal images are less unusual, but this says little"),
+        (0.01, True, False, "warn", "An outlier: more unusual than nearly all normal images"),
+        (None, False, True, "", "No data was held out"),
     ],
 )
 def test_what_a_score_means_is_graded_by_its_p_value_and_by_the_model(

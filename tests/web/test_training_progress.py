@@ -39,7 +39,7 @@ def test_a_folder_that_cannot_be_read_yet_waits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", [PAUSE, FINISH, GO_ON])
 def test_nothing_is_asked_where_nothing_trains(what: str, copy: Path) -> None:
-    with pytest.raises(UsageError, match="no training runs in this folder") as caught:
+    with pytest.raises(UsageError, match="no training is running in this folder") as caught:
         TrainingStatus(copy).ask(what)
     assert f"isthmus finish {copy}" in str(caught.value.fix)
     assert not (copy / REQUEST).exists()

@@ -31,7 +31,7 @@ def bench(
 
 
 def _table(found: Any) -> list[str]:
-    """A line for each contender, the fastest first."""
+    """One line per package, the fastest first."""
     ran = sorted((name for name, s in found.speeds.items() if not s.failed), key=lambda name: -found.ratio(name))
     width = max(map(len, found.speeds))
     lines = [f"{'':<{width}}  {'images/s':>9}  {'times isthmus':>13}"]

@@ -1,7 +1,7 @@
-"""`report.html`: one page about a run, or about several, that opens offline and asks nothing of anybody.
+"""`report.html`: one page about a run, or about several runs, that opens offline and makes no network requests.
 
-`run_data.py` holds what is known about a run, the section modules choose what is told about it and how it is read,
-`page.py` puts it into the templates. Nothing here finds or reads run folders; `isthmus.pipeline.reporting` does.
+`run_data.py` has all data of a run, the section modules select and explain it, and `page.py` fills the templates.
+Nothing here finds or reads run folders; `isthmus.pipeline.reporting` does that.
 """
 
 from isthmus.report.comparison import compare

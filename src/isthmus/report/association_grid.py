@@ -1,4 +1,4 @@
-"""A square of colored cells as SVG: how strongly each two columns of a table go together."""
+"""A square of colored cells as SVG: the associations between the columns of a table."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from isthmus.report.markup import Html, element, html
 from isthmus.wording import elided
 
-CELL, LEFT, TOP = 30.0, 112.0, 96.0  # of the drawing's units; names stand at the left and at a slope above
-LETTERS = 15  # of a name: as many as fit beside the square
-STRONG = 0.65  # from which numbers are easier to read in the color of the paper
-WRITTEN = 14  # columns up to which each cell holds its number; in more it would be too small to read
+CELL, LEFT, TOP = 30.0, 112.0, 96.0  # units of the drawing; names are at the left, and rotated at the top
+LETTERS = 15  # of a name: as many as fit next to the square
+STRONG = 0.65  # above it, numbers are easier to read in the background color
+WRITTEN = 14  # most columns for which cells contain numbers; with more, these would be too small to read
 
 
 def association_grid(values: np.ndarray, names: Sequence[str], *, label: str) -> Html:
-    """Associations (K, K), -1 to 1, NaN where there is none. Each cell says on hover what it is."""
+    """Associations (K, K), from -1 to 1, NaN if undefined. Each cell has a tooltip."""
     K = len(names)
     root = element("svg", {"class": "associations", "role": "img", "aria-label": label,
                            "viewBox": f"0 0 {LEFT + K * CELL + TOP / 2:g} {TOP + K * CELL:g}"})  # fmt: skip

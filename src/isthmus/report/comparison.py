@@ -1,4 +1,4 @@
-"""Several runs on one page: their numbers, the settings that differ, their curves, and the same images row by row."""
+"""Several runs on one page: their numbers, different settings, cost curves, and reconstructions of the same images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from isthmus.report.sections.learning_curve import cost_unit, draw, thinned
 from isthmus.report.sections.provenance import flat
 from isthmus.wording import three_digits
 
-KINDS = 10  # colors of the curves; the eleventh run has the first one's again
+KINDS = 10  # colors of the curves; the eleventh run gets the first color again
 
 
 class Measure(NamedTuple):
-    """A number of a run: its name, where it stands in metrics.json, and which is better, "low", "high" or neither."""
+    """A number of a run: its name, its place in metrics.json, and whether "low", "high" or neither is better."""
 
     name: str
     keys: tuple[str, ...]
@@ -37,7 +37,7 @@ MEASURES = (
     Measure("binary cross-entropy", ("test", "bce"), "low"),
     Measure("PSNR, dB", ("test", "psnr_db"), "high"),
     Measure("SSIM", ("test", "ssim"), "high"),
-    Measure("denoised, dB", ("denoising", "denoised", "psnr_db"), "high"),
+    Measure("denoised, PSNR, dB", ("denoising", "denoised", "psnr_db"), "high"),
     Measure("PCA's squared error", ("baselines", "pca", "mse")),
     Measure("numbers in the code", ("z_size",)),
     Measure("weights", ("parameters",)),
@@ -48,7 +48,7 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that the page of several runs tells."""
+    """The content of the page about several runs."""
 
     name: str
     sentence: str
@@ -58,7 +58,7 @@ class Comparison:
 
 
 def compare(found: Sequence[RunData]) -> Comparison:
-    """The page of several runs, those sections that they allow."""
+    """The page about several runs, with the sections that are possible for them."""
     names = names_of(found)
     makers: tuple[Callable[[Sequence[RunData], Sequence[str]], Section | None], ...] = (
         _numbers, _settings, _curves, _images,
@@ -71,7 +71,7 @@ def compare(found: Sequence[RunData]) -> Comparison:
 
 
 def names_of(found: Sequence[RunData]) -> list[str]:
-    """The folders' names; their whole paths where two are called alike."""
+    """The names of the folders, or their full paths if names are equal."""
     names = [m.name for m in found]
     return [name if names.count(name) == 1 else str(m.path) for name, m in zip(names, found, strict=True)]
 
@@ -97,20 +97,20 @@ def _value(run_data: RunData, keys: Sequence[str]) -> Any:
 def _sentence(found: Sequence[RunData], names: Sequence[str]) -> str:
     """Which run is best, if they can be compared."""
     if not same_test(found):
-        return "These runs were tested on different data, so their numbers cannot be compared with each other."
+        return "These runs were tested on different data, so their numbers cannot be compared."
     if len({m.noise for m in found}) > 1:
-        return "These runs were given different noise, so their errors cannot be compared."
+        return "These runs were tested with different noise, so their errors cannot be compared."
     errors = sorted(
         (m.metrics["test"]["mse"], n) for m, n in zip(found, names, strict=True) if finite(_value(m, ("test", "mse")))
     )
     if len(errors) < 2:
-        return "Fewer than two of these runs have a test error that is a number."
+        return "Fewer than two of these runs have a finite test error."
     (best, name), (second, other) = errors[:2]
     if best <= 0:
-        return f"{name} makes no error at all on the test data."
+        return f"{name} has no error on the test data."
     return (
-        f"{name} has the least error on the same test data: mean squared error {three_digits(best)}, where {other} has "
-        f"{three_digits(second)}, {three_digits(second / best)} times as much."
+        f"{name} has the lowest error on the same test data: a mean squared error of {three_digits(best)}. {other} has "
+        f"{three_digits(second)}, which is {three_digits(second / best)} times as much."
     )
 
 
@@ -128,14 +128,16 @@ def _numbers(found: Sequence[RunData], names: Sequence[str]) -> Section:
     n = {run.metrics["data"]["n_test"] for run in found}
     on = f"on {n.pop():,} test samples each" if len(n) == 1 else "each on its own test data"
     read = f"One row per run, measured {on}. "
-    read += "The best of a column is bold; a difference in the third digit is within what another seed would change."
+    read += "The best value of a column is bold; another seed could change the third digit."
     if not comparable:
-        read = f"One row per run, measured {on}. None is marked as the best, because they were measured differently."
+        read = (
+            f"One row per run, measured {on}. No value is marked as best, because the runs were measured differently."
+        )
     return Section("numbers", "Numbers", "numbers.html", read, {"heads": [m.name for m in measures], "rows": rows})
 
 
 def _worth_a_column(found: Sequence[RunData], measure: Measure) -> bool:
-    """Whether any run has it; of what is neither better nor worse, whether the runs differ in it."""
+    """Whether any run has it; for a measure without a better direction, whether the runs differ."""
     values = [v for run in found if finite(v := _value(run, measure.keys))]
     return bool(values) and (bool(measure.better) or len(set(values)) > 1 or len(values) < len(found))
 
@@ -152,14 +154,15 @@ def _settings(found: Sequence[RunData], names: Sequence[str]) -> Section:
     keys = list(dict.fromkeys(key for values in every for key in values))
     rows = [(key, [values.get(key, "–") for values in every]) for key in keys
             if len({values.get(key) for values in every}) > 1]  # fmt: skip
-    read = f"Of {len(keys)} settings these {len(rows)} differ; all others are the same in all {len(found)} runs."
+    differ = "setting differs" if len(rows) == 1 else "settings differ"
+    read = f"{len(rows)} {differ}; the other {len(keys) - len(rows)} are the same in all {len(found)} runs."
     if not rows:
-        read = f"All {len(keys)} settings are the same, so the runs differ by chance, by machine or by data alone."
+        read = f"All {len(keys)} settings are the same, so the runs differ only by chance, machine or data."
     return Section("settings", "What differs", "differences.html", read, {"names": list(names), "rows": rows})
 
 
 def _curves(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
-    """The validation costs; only of runs that count in the unit of the first."""
+    """The validation costs of the runs whose cost has the same unit as that of the first run."""
     unit = cost_unit(found[0])
     lines, left = [], []
     for i, (name, run_data) in enumerate(zip(names, found, strict=True)):
@@ -173,17 +176,17 @@ def _curves(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
     if drawn is None:
         return None
     values, script = drawn
-    ends = ", ".join(f"{line.name} at {three_digits(line.ys[-1])}" for line in lines)
-    read = f"The validation cost ({unit}) of each run by epoch, lower is better; at their ends stand {ends}."
+    ends = ", ".join(f"{line.name} {three_digits(line.ys[-1])}" for line in lines)
+    read = f"The validation cost ({unit}) of each run by epoch; lower is better. The last values are: {ends}."
     if left:
-        read += f" Left out, because they count another cost: {', '.join(left)}."
+        read += f" Left out, because they use another cost: {', '.join(left)}."
     if not same_test(found):
-        read += " The runs saw different data, so only the shapes of the curves can be compared."
-    return Section("curves", "How they learned", "training.html", read, values | {"best": None, "unit": unit}, script)
+        read += " The runs used different data, so only the shapes of the curves can be compared."
+    return Section("curves", "Learning curves", "training.html", read, values | {"best": None, "unit": unit}, script)
 
 
 def _images(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
-    """The first run's test images, and what every run with the same test data makes of them."""
+    """Test images of the first run, and their reconstructions by all runs with the same test data."""
     first = found[0]
     if first.passed is None or first.test is None or not first.is_image or not same_test(found):
         return None
@@ -201,15 +204,15 @@ def _images(found: Sequence[RunData], names: Sequence[str]) -> Section | None:
             rows.append(_row(name, run_data.passed.rows(chosen).x_hat, titles, of, seen.x))
     if len(rows) < 2:
         return None
-    read = f"The same {len(chosen)} test images in every row, and below the originals what each run makes of them. "
-    read += "The number by a name is the mean squared error of these images."
+    read = f"The same {len(chosen)} test images in every row: the originals, then the output of each run. "
+    read += "The number next to a name is the mean squared error on these images."
     if noisy:
         each = (
             "each run"
             if len(noisy) == len(found)
             else " and ".join(n for n, m in zip(names, found, strict=True) if m.noise)
         )
-        read += f" What {each} was given had noise on it."
+        read += f" The input of {each} was noisy."
     content = {"rows": rows, "sharp": tiles.is_sharp(seen.x.shape)}
     return Section("images", "The same images", "images.html", read, content)
 

@@ -1,4 +1,4 @@
-"""Pieces of HTML and SVG that are safe to put into the page: built as trees, so that every text is escaped."""
+"""Safe pieces of HTML and SVG for the page: they are built as trees, so that every text is escaped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from xml.etree import ElementTree as ET
 
 from isthmus.wording import three_digits
 
-DIGITS = 3  # as many as the scatter of a run allows; the exact value stands in the element's attribute
+DIGITS = 3  # more digits vary from run to run; the exact value is in the element's attribute
 
 
 class Html(str):
-    """Text that is markup already; templates escape all other text."""
+    """Text that is already markup; templates escape all other text."""
 
     __slots__ = ()
 
@@ -22,7 +22,7 @@ class Html(str):
 
 
 def element(name: str, attributes: dict[str, Any], *children: ET.Element | str) -> ET.Element:
-    """An element with attributes (numbers in hundredths, None left out), texts and children."""
+    """An element with attributes (floats with two decimals, None left out), texts and children."""
     made = ET.Element(name, {k: _value(v) for k, v in attributes.items() if v is not None})
     for child in children:
         if isinstance(child, ET.Element):
@@ -35,12 +35,12 @@ def element(name: str, attributes: dict[str, Any], *children: ET.Element | str) 
 
 
 def html(tree: ET.Element) -> Html:
-    """The tree as markup that a page can hold."""
+    """The tree as markup for the page."""
     return Html(ET.tostring(tree, encoding="unicode", short_empty_elements=tree.tag == "svg"))
 
 
 def numeral(value: Any, unit: str = "") -> Html:
-    """A number as people read it, with the exact one in the element: `<data value="0.00283145">0.00283</data>`."""
+    """A rounded number for people, with the exact value in the element: `<data value="0.00283145">0.00283</data>`."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return html(element("span", {"class": "none"}, "–"))
     text = f"{value:,}" if isinstance(value, int) else three_digits(value)
@@ -48,8 +48,8 @@ def numeral(value: Any, unit: str = "") -> Html:
 
 
 def legible(text: str) -> str:
-    """Without control characters, lone surrogates and marks that turn the direction of what follows."""
-    if text.isprintable():  # no such character is; a picture in the page is one text of 10,000 characters
+    """The text without control characters, lone surrogates and marks that change the text direction."""
+    if text.isprintable():  # fast path: a picture in the page is one text of 10,000 characters
         return text
     return "".join("\ufffd" if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c for c in text)
 

@@ -1,4 +1,4 @@
-"""Which sections a page has, and in which order."""
+"""The sections of a page, and their order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus.report.sections.learning_curve import training
 from isthmus.report.sections.provenance import architecture, settings
 from isthmus.report.sections.run_files import left_pictures
 
-# The order of the page: what is it worth, what does it do, how did it come about.
+# The order of the page: how good the model is, what it does, how it was made.
 ORDER: tuple[Callable[[RunData], Section | None], ...] = (
     sanity, columns, column_associations, left_pictures, training, rivals, denoising, by_class, worst_rows, code,
     imagined, data, architecture, settings,
@@ -27,7 +27,7 @@ ORDER: tuple[Callable[[RunData], Section | None], ...] = (
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page of one run tells."""
+    """The content of the page about one run."""
 
     name: str
     kind: str
@@ -37,7 +37,7 @@ class Report:
 
 
 def compose(run_data: RunData) -> Report:
-    """The page's sections, those that the run_data allows."""
+    """The sections of the page that are possible with this data."""
     found = [section for make in ORDER if (section := make(run_data)) is not None]
     d = run_data.metrics["data"]
     kind = "denoising autoencoder" if run_data.noise else "autoencoder"

@@ -1,4 +1,4 @@
-"""The page: templates filled, style and script put in, and a policy that lets nothing else in."""
+"""The page: fills the templates, inserts style and script, and sets a policy that allows nothing else."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ STYLE, SCRIPT = "style.css", "script.js"
 
 
 def render(template: str, title: str, script: Mapping[str, Any], **values: Any) -> str:
-    """A whole page: one HTML text that asks for nothing from outside.
+    """A whole page: one HTML text that makes no network requests.
 
-    `script` is what script.js works with, by section. Every text is escaped; the policy allows this very style, this
-    very script and inline pictures, so that even a text that was not escaped could do and load nothing.
+    `script` is the data for script.js, by section. Every text is escaped. The policy allows only this style, this
+    script and inline pictures, so that even an unescaped text could neither run nor load anything.
     """
     style, program = asset(STYLE), asset(SCRIPT)
     policy = (
@@ -38,12 +38,12 @@ def render(template: str, title: str, script: Mapping[str, Any], **values: Any) 
 
 @cache
 def asset(name: str) -> Html:
-    """A file of the package that goes into every page as it is."""
+    """A file of the package that is inserted into every page unchanged."""
     return Html((resources.files("isthmus.report") / TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def frame_of(text: str) -> str:
-    """A page of the app around the pieces that it shares with the reports."""
+    """A page of the app, with the pieces that it shares with the reports."""
     return _environment().from_string(text).render()
 
 
@@ -62,10 +62,10 @@ def _environment() -> Environment:
 
 
 def _readable(value: Any) -> Any:
-    """What a template is about to show; marks that turn the direction of text would hide what a name says."""
+    """A value for a template, without marks that change the text direction and could disguise a name."""
     return legible(value) if type(value) is str else value
 
 
 def _allowed(text: str) -> str:
-    """The source expression that allows exactly this inline text."""
+    """The CSP source expression that allows exactly this inline text."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

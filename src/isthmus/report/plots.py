@@ -1,4 +1,4 @@
-"""Charts as SVG that stretch with the page: places are shares of the width and height, texts keep their size."""
+"""SVG charts that stretch with the page: positions are shares of width and height, texts keep their size."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from isthmus.report.markup import Html, element, html
 from isthmus.sparkline import worth_showing
 from isthmus.wording import three_digits
 
-UNITS = 1_000  # of the inner drawing, each way
-ROOM = 0.05  # of the height, left free above and below
-LEVELS_NEAR = 1.0  # times the curves' own span: levels farther away would flatten the curves, and are only told
-FAR = 100.0  # heights above the axis: what is farther away looks upright all the same
-EDGE = 0.1  # of the width; names of groups that stand nearer to the side would be cut off there
+UNITS = 1_000  # width and height of the inner drawing
+ROOM = 0.05  # share of the height that stays free above and below
+LEVELS_NEAR = 1.0  # times the curves' span: levels farther away would flatten the curves, and appear only in the legend
+FAR = 100.0  # heights above the axis: beyond it, a line looks vertical anyway
+EDGE = 0.1  # share of the width; names of groups closer to the side would be cut off
 MOST_TICKS = 6
-COLORS, SHAPES = 10, 3  # of points; more colors than ten nobody tells apart, so further groups have another shape
-WIDE, NARROW = (700, 544), (330, 352)  # pixels of a map on a desktop and on a phone
-LETTER, LINE = 11, 22  # pixels of a letter's width and of a line in a group's name, 18 pixels and bold
+COLORS, SHAPES = 10, 3  # of points; more than ten colors cannot be told apart, so further groups get another shape
+WIDE, NARROW = (700, 544), (330, 352)  # size in pixels of a map on a desktop and on a phone
+LETTER, LINE = 11, 22  # pixels of a letter's width and of a line in a group's name (18 pixels, bold)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve; `kind` is its class in style.css. What is not finite leaves a gap."""
+    """A curve; `kind` is its class in style.css. Values that are not finite leave a gap."""
 
     name: str
     xs: Sequence[float]
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """A known value, drawn from edge to edge."""
+    """A known value, drawn as a line from edge to edge."""
 
     name: str
     value: float
@@ -45,7 +45,7 @@ class ReferenceLine:
 
 @dataclass(frozen=True)
 class Axis:
-    """From values to shares of the axis, 0 at `low` to 1 at `high`."""
+    """Maps values to shares of the axis, from 0 at `low` to 1 at `high`."""
 
     low: float
     high: float
@@ -67,7 +67,7 @@ class Axis:
         return _round_steps(self.low, self.high)
 
     def as_list(self) -> list[float | bool]:
-        """As script.js wants it."""
+        """The axis in the form for script.js."""
         return [self.low, self.high, self.log]
 
 
@@ -80,7 +80,7 @@ def _round_steps(low: float, high: float) -> list[float]:
 
 
 def y_axis(lines: Sequence[Line], levels: Sequence[ReferenceLine], *, log: bool) -> Axis | None:
-    """The axis that shows the curves well: a few values far above all others are cut off; None without any value."""
+    """An axis that fits the curves; a few values far above all others are cut off. None without any value."""
     ys = np.concatenate([np.asarray(line.ys, float) for line in lines] or [np.empty(0)])
     ys = np.sort(ys[np.isfinite(ys)])
     if not ys.size or (log and ys[0] <= 0):
@@ -106,7 +106,7 @@ def line_chart(
     label: str,
     mark: tuple[float, float] | None = None,
 ) -> Html:
-    """Curves over whole numbers; `label` tells readers of the screen what there is to see."""
+    """Curves over whole numbers; `label` is the description for screen readers."""
     root = element("svg", {"class": "plot", "role": "img", "aria-label": label})
     for tick in y.ticks():
         height = _percent(1 - y.at(tick))
@@ -144,14 +144,14 @@ def _path(line: Line, x: Axis, y: Axis) -> str:
         if not math.isfinite(b) or (y.log and b <= 0):
             pen = "M"
             continue
-        # Values that are cut off leave through the upper edge, where the inner drawing ends.
+        # Values that are cut off continue beyond the upper edge of the inner drawing.
         steps.append(f"{pen}{UNITS * x.at(a):.1f} {UNITS * (1 - min(y.at(b), FAR)):.1f}")
         pen = "L"
     return "".join(steps)
 
 
 def _draw_lone_point(root: ET.Element, line: Line, x: Axis, y: Axis) -> None:
-    """A dot for a curve of one value, which no line can show."""
+    """A dot for a curve with a single value, which a line cannot show."""
     known = [(a, b) for a, b in zip(line.xs, line.ys, strict=True) if math.isfinite(b)]
     if len(known) == 1 and (known[0][1] > 0 or not y.log) and y.at(known[0][1]) <= 1:
         place = {"cx": _percent(x.at(known[0][0])), "cy": _percent(1 - y.at(known[0][1]))}
@@ -159,7 +159,7 @@ def _draw_lone_point(root: ET.Element, line: Line, x: Axis, y: Axis) -> None:
 
 
 def histogram(counts: Sequence[float], most: float, *, label: str, zero: float | None = None) -> Html:
-    """Bars without gaps, `most` being the full height; a thin line at `zero`, a share of the width."""
+    """Bars without gaps; `most` is the full height. A thin line marks `zero`, a share of the width."""
     root = element("svg", {"class": "histogram", "role": "img", "aria-label": label,
                            "viewBox": f"0 0 {len(counts)} 100", "preserveAspectRatio": "none"})  # fmt: skip
     tops = [100 * (1 - min(c / (most or 1.0), 1.0)) for c in counts]
@@ -172,7 +172,7 @@ def histogram(counts: Sequence[float], most: float, *, label: str, zero: float |
 
 
 def bar(share: float, kind: str = "") -> Html:
-    """A horizontal bar of this share of its cell."""
+    """A horizontal bar that fills this share of its cell."""
     width = _percent(min(max(share, 0.0), 1.0)) if math.isfinite(share) else "0%"
     root = element("svg", {"class": "bar", "aria-hidden": "true"})
     root.append(element("rect", {"class": f"fill {kind}".strip(), "width": width, "height": "100%", "rx": "2"}))
@@ -180,7 +180,7 @@ def bar(share: float, kind: str = "") -> Html:
 
 
 def spot(group: int) -> str:
-    """The look of a group in style.css: one of ten colors, filled for the first ten groups, then a ring, then outlined.
+    """The class of a group in style.css: one of ten colors; filled for the first ten groups, then ring, then outlined.
 
     >>> spot(3), spot(13), spot(23)
     ('c3', 'c3 round-1', 'c3 round-2')
@@ -190,8 +190,8 @@ def spot(group: int) -> str:
 
 
 def scatter(points: np.ndarray, groups: Sequence[int], names: dict[int, str], *, label: str) -> Html:
-    """Points (N, 2) in [0, 1], each with its group's look, and the groups' names at their middles, where none would
-    cover another; the legend has them all.
+    """Points (N, 2) in [0, 1] with the style of their group, and the names of the groups at their centers, unless a
+    name would cover another one; the legend has all names.
     """
     root = element("svg", {"class": "plot map", "role": "img", "aria-label": label})
     for (px, py), group in zip(points.tolist(), groups, strict=True):
@@ -210,7 +210,7 @@ def scatter(points: np.ndarray, groups: Sequence[int], names: dict[int, str], *,
 
 
 def _apart(names: dict[int, str], middles: dict[int, np.ndarray], size: tuple[int, int]) -> set[int]:
-    """The groups whose names lie on no earlier name, on a map of this size in pixels."""
+    """The groups whose names do not cover an earlier name, on a map of this size in pixels."""
     kept: dict[int, tuple[float, float, float]] = {}
     for group, name in names.items():
         width, (x, y) = LETTER * len(name), middles[group] * size

@@ -1,4 +1,4 @@
-"""`RunData`: everything a report can tell about one run; and `Section`: one chapter of the page."""
+"""`RunData`: everything that a report needs about one run; and `Section`: one section of the page."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from isthmus.training.prepared import Prepared
 from isthmus.training.principal_components import EXACT_WORK, SIDE
 from isthmus.wording import shell_word
 
-LARGE = 2_000  # training samples of so many values that their covariance is not made; more change no picture seen
+LARGE = 2_000  # training samples for PCA if they are too large for a covariance matrix; more make no visible difference
 
 
 @dataclass(frozen=True)
 class CodeMoments:
-    """Of the codes of all training samples: `mean` (Z,), `covariance` (Z, Z), `class_means` (K, Z).
+    """Moments of the codes of all training samples: `mean` (Z,), `covariance` (Z, Z), `class_means` (K, Z).
 
-    `movement` (Z,) is how much each unit moves the output, as `isthmus traverse` measures it; NaN where not measured.
+    `movement` (Z,) is how much each unit changes the output, as in `isthmus traverse`; NaN if not measured.
     """
 
     mean: np.ndarray
@@ -39,10 +39,10 @@ class CodeMoments:
 
 @dataclass(frozen=True)
 class RunData:
-    """A run: what its folder holds, and where they are at hand its data and its model.
+    """A run: the content of its folder, and its data and model if they are available.
 
-    `missing` are sentences about what is not at hand, and why; sections that need it are left out. What a training has
-    measured just now is given, and else measured when a section asks for it.
+    `missing` are sentences about what is not available, and why; sections that need it are left out. Results that
+    training just measured can be given; else they are measured when a section needs them.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class RunData:
 
     @property
     def sample(self) -> str:
-        """What one sample is called."""
+        """The word for one sample: "image", "row" or "window"."""
         return "window" if "series" in self.metrics["data"] else "image" if self.is_image else "row"
 
     @property
@@ -81,17 +81,17 @@ class RunData:
 
     @cached_property
     def watched(self) -> Samples | None:
-        """The validation samples whose cost chose the epoch: without those that only calibrate scores."""
+        """The validation samples whose cost chose the epoch, without those that only calibrate scores."""
         if self.prepared is None:
             return None
-        training = self.record.get("settings", {}).get("training", {})  # runs of before kept none apart
+        training = self.record.get("settings", {}).get("training", {})  # older runs have no calibration samples
         share, config = training.get("calibration", 0), self.prepared.config
         validation = self.prepared.splits.validation
         return held_apart(validation, share, config.training.seed, rule=config.data.split)[0]
 
     @cached_property
     def passed(self) -> Passed | None:
-        """The test data through the model, under the noise of its training; None where data or model are missing."""
+        """The model's output for the test data, with the noise of training; None if data or model are missing."""
         if self.given_passed is not None:
             return self.given_passed
         if self.prepared is None or self.model is None or self.test is None:
@@ -100,7 +100,7 @@ class RunData:
 
     @cached_property
     def rivals(self) -> Rivals | None:
-        """The mean and the principal components of the training data; None where the data is missing."""
+        """The mean and the principal components of the training data; None if the data is missing."""
         if self.given_rivals is not None or self.prepared is None:
             return self.given_rivals
         size, z_size = self.prepared.preprocess.size, self.prepared.config.model.code_size
@@ -109,7 +109,7 @@ class RunData:
 
     @property
     def n_components(self) -> int:
-        """Of PCA, as it stands in the metrics."""
+        """The number of PCA components, from the metrics."""
         return self.metrics.get("baselines", {}).get("pca", {}).get("n_components") or 0
 
     @cached_property
@@ -118,11 +118,11 @@ class RunData:
         return None if self.passed is None else self.passed.errors.numpy()
 
     def command(self, words: str, rest: str) -> str | None:
-        """A command of isthmus about this run, such as `command("map", "-o map.png")`; None where none can load it."""
+        """A command for this run, such as `command("map", "-o map.png")`; None if commands cannot load the run."""
         return None if self.record.get("module") else f"isthmus {words} {shell_word(self.path)} {rest}"
 
     def class_of(self, row: int) -> str:
-        """The class of a test sample, or nothing."""
+        """The class of a test sample, or "" without classes."""
         if self.test is None or self.test.labels is None or not self.test.classes:
             return ""
         label = int(self.test.labels[row])
@@ -131,7 +131,7 @@ class RunData:
 
 @dataclass(frozen=True)
 class Section:
-    """A chapter: `read` says how to read it, `values` is what `template` shows, `script` what script.js works with."""
+    """A section: `read` explains it, `values` are for its `template`, and `script` is the data for script.js."""
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""Pictures for the page: arrays as small inline images, many as one sheet, files of a run folder packed again."""
+"""Pictures for the page: arrays as small inline images, many in one sheet, recompressed files of a run folder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from PIL import Image, features
 from isthmus.evaluation.figures.contact_sheets import pictures
 from isthmus.system import regular
 
-SHARP = 64 * 64  # pixels up to which a picture is kept exactly and drawn pixel by pixel; larger ones are packed
-SIDE = 256  # pixels of the longer side of one picture at most: what fits beside others on a page
-QUALITY = 82  # of WebP: no block can be seen, at a tenth of a PNG's bytes
-FILE_WIDTH = 1_400  # pixels of a picture from the run folder at most
-FILE_PIXELS = 40_000_000  # a picture of the run folder with more was not drawn by isthmus
+SHARP = 64 * 64  # pixels; up to this size, pictures are stored losslessly and drawn with sharp pixels
+SIDE = 256  # most pixels of a picture's longer side, so that several fit next to each other
+QUALITY = 82  # of WebP: no visible blocks, with a tenth of a PNG's bytes
+FILE_WIDTH = 1_400  # largest width in pixels of a picture from the run folder
+FILE_PIXELS = 40_000_000  # isthmus does not draw pictures with more pixels
 
 
 def tile(picture: np.ndarray) -> str:
@@ -36,19 +36,19 @@ def is_sharp(shape: tuple[int, ...]) -> bool:
 
 
 def colors(values: np.ndarray, columns: int, reach: float, *, signed: bool) -> str:
-    """Numbers (Z,) as a sheet of colored cells, line by line: blue above zero, red below; blue alone if not signed."""
+    """Numbers (Z,) as a sheet of colored cells, row by row: blue above zero, red below; only blue if not signed."""
     from matplotlib import colormaps
 
     rows = math.ceil(len(values) / columns)
     scaled = np.clip(np.nan_to_num(values) / (reach or 1.0), -1 if signed else 0, 1)
     rgba = colormaps["RdBu" if signed else "Blues"](scaled / 2 + 0.5 if signed else scaled, bytes=True)
-    cells = np.zeros((rows * columns, 4), np.uint8)  # what no number fills stays transparent
+    cells = np.zeros((rows * columns, 4), np.uint8)  # cells without a number stay transparent
     cells[: len(values)] = rgba
     return uri(Image.fromarray(cells.reshape(rows, columns, 4)))
 
 
 def heat(values: np.ndarray, most: float) -> str:
-    """(H, W) errors as a picture, from nothing (transparent) to strong orange at `most`."""
+    """Errors (H, W) as a picture, from transparent at zero to strong orange at `most`."""
     share = np.clip(np.nan_to_num(values) / (most or 1.0), 0, 1)
     rgba = np.empty((*share.shape, 4), np.uint8)
     rgba[..., :3] = (213, 94, 0)
@@ -57,8 +57,8 @@ def heat(values: np.ndarray, most: float) -> str:
 
 
 def montage(images: np.ndarray, columns: int, gap: int = 1, *, side: int = SIDE // 2) -> str:
-    """Pictures side by side in one image, line by line, with a thin transparent gap between them; each at most `side`
-    pixels.
+    """Pictures in one image, row by row, with a thin transparent gap between them; each has at most `side` pixels on
+    its longer side.
     """
     made = [fitting(image, side) for image in _images(images)]
     width, height = made[0].size
@@ -72,7 +72,7 @@ def montage(images: np.ndarray, columns: int, gap: int = 1, *, side: int = SIDE 
 
 
 def sprite(images: np.ndarray, columns: int, side: int) -> tuple[str, int, int]:
-    """All pictures as one sheet without gaps, each at most `side` pixels: (data URI, width, height of one)."""
+    """All pictures as one sheet without gaps, each with at most `side` pixels: (data URI, width, height of one)."""
     made = [fitting(image, side) for image in _images(images)]
     width, height = made[0].size
     sheet = Image.new(made[0].mode, (columns * width, math.ceil(len(made) / columns) * height))
@@ -82,7 +82,7 @@ def sprite(images: np.ndarray, columns: int, side: int) -> tuple[str, int, int]:
 
 
 def uri(image: Image.Image, *, sharp: bool | None = None) -> str:
-    """The image as a data URI: PNG where every pixel counts, WebP (JPEG where Pillow lacks it) for larger ones."""
+    """The image as a data URI: PNG for small images, WebP (JPEG if Pillow lacks it) for larger ones."""
     sharp = image.width * image.height <= SHARP if sharp is None else sharp
     packed = io.BytesIO()
     if sharp or (image.mode in ("RGBA", "LA") and not features.check("webp")):
@@ -98,10 +98,10 @@ def uri(image: Image.Image, *, sharp: bool | None = None) -> str:
 
 
 def from_file(path: Path) -> tuple[str, int, int] | None:
-    """A picture of the run folder, read and packed again: (data URI, width, height); None where it cannot be read."""
+    """A picture of the run folder, recompressed: (data URI, width, height); None if it cannot be read."""
     try:
         return _packed(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's errors for what is no PNG
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's errors if it is not a PNG
         return None
 
 
@@ -115,7 +115,7 @@ def _packed(file: Path) -> tuple[str, int, int] | None:
 
 
 def fitting(image: Image.Image, most: int = SIDE) -> Image.Image:
-    """The image, made smaller where its longer side has more than `most` pixels."""
+    """The image, scaled down if its longer side has more than `most` pixels."""
     scale = most / max(image.size)
     if scale >= 1:
         return image

@@ -1,1 +1,1 @@
-"""`isthmus serve`: one local server with a page to play with a model, and an API; nobody but its user gets in."""
+"""`isthmus serve`: a local server with a page to try a model, and an API; only its user has access."""

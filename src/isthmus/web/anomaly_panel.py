@@ -1,4 +1,4 @@
-"""Scores of samples for the API and the page: how strange, whether too strange, and where."""
+"""Anomaly scores for the API and the page: the score, whether the sample is an outlier, and where."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from isthmus.report.tiles import heat
 from isthmus.tools.anomaly.conformal import outliers, settled_rate
 from isthmus.web.loaded_run import LoadedRun
 
-USUAL = 0.5  # a p-value from which a sample is like the less strange half of the known ones
-UNUSUAL = 0.1  # below it nine of ten known samples are less strange: none that anybody would call usual
-STRONG = 6.0  # times the usual error of a pixel that is drawn in full orange: no normal one has that
+USUAL = 0.5  # at this p-value or above, a sample is like the more normal half of the calibration samples
+UNUSUAL = 0.1  # below it, nine of ten calibration samples are more normal
+STRONG = 6.0  # times the usual error of a pixel; drawn in full orange, since normal pixels do not reach it
 
 
 def scored(loaded: LoadedRun, raw: np.ndarray) -> dict[str, Any]:
-    """Score, p-value and outlier of raw samples (N, *shape), and of images a picture of where they are strange.
+    """Score, p-value and outlier of raw samples (N, *shape); for images, also a picture of where they are unusual.
 
-    For a run that held no samples apart to calibrate by, `p_value`, `outlier` and `rate` are None. `said` says in words
-    what that means, and `level` is "pass" where the sample is usual and the model is good enough to say so, "warn" for
-    an outlier, else "".
+    For a run without calibration samples, `p_value`, `outlier` and `rate` are None. `said` explains the result in
+    words. `level` is "pass" if the sample is usual and the model good enough to say so, "warn" for an outlier, else "".
     """
     detector = loaded.detector
     n = len(detector.calibration)
@@ -41,20 +40,22 @@ def scored(loaded: LoadedRun, raw: np.ndarray) -> dict[str, Any]:
 
 
 def graded(p: float | None, outlier: bool, known: str, *, good: bool) -> tuple[str, str]:
-    """Level and words for a p-value; a model that is not `good`, whose verdicts fail, calls nothing usual."""
+    """Level and sentence for a p-value; a model that is not `good` (a verdict failed) calls nothing usual."""
     if p is None:
-        said = "Nothing was held out to compare with, so no score can be called strange. More data to train on allows"
-        return "", f"{said} that."
+        said = (
+            "No data was held out for comparison, so no sample can be called an outlier. Training on more data allows"
+        )
+        return "", f"{said} this."
     if outlier:
-        return "warn", f"Stranger than nearly all {known} that the model knows."
-    share = f"{100 * (1 - p):.0f} of 100 {known} that the model knows are less strange"
+        return "warn", f"An outlier: more unusual than nearly all normal {known}."
+    share = f"{100 * (1 - p):.0f} of 100 normal {known} are less unusual"
     if p < UNUSUAL:
-        return "", f"Unusual, though not rare: {share}."
+        return "", f"Unusual, but not an outlier: {share}."
     if not good:
-        return "", f"{share[0].upper()}{share[1:]}, but the model fails its own verdicts, so that says little."
+        return "", f"{share[0].upper()}{share[1:]}, but this says little, because the model failed a verdict."
     if p < USUAL:
-        return "pass", f"Within what is usual: {share}."
-    return "pass", f"As usual as most {known} that the model was trained on."
+        return "pass", f"Within the usual range: {share}."
+    return "pass", f"As usual as most {known} of the training data."
 
 
 __all__ = ["graded", "scored"]

@@ -1,4 +1,4 @@
-"""The application: guard and limits around everything, the API, the panels, the watch, and the page itself."""
+"""The application: guard and limits around everything, the API, the panels, the live training, and the page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STATIC = {
     "panels.js": "text/javascript; charset=utf-8",
     "watch.js": "text/javascript; charset=utf-8",
 }
-# A report is a page of its own, with its own script: in a sandbox it can reach nothing of this server.
+# A report is a separate page with its own script; in a sandbox it cannot access this server.
 ALONE = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 )
@@ -48,7 +48,7 @@ ALONE = (
 def build_app(
     served: ServedRun | ServedPhoto, access: Access, limits: Limits | None = None, *, watch: bool = False
 ) -> FastAPI:
-    """The ASGI application of one run, or of the denoiser that is shipped."""
+    """The ASGI application of one run, or of the shipped denoiser."""
     limits = limits or Limits()
     app = FastAPI(
         title="isthmus", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
@@ -66,7 +66,7 @@ def build_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _unexpected)
     app.add_middleware(Metered, limits=limits)
-    app.add_middleware(Guard, access=access)  # added last, it stands first
+    app.add_middleware(Guard, access=access)  # added last, so that it runs first
     return app
 
 
@@ -110,22 +110,22 @@ def _too_much(request: Request, error: Any) -> JSONResponse:
 
 def _plain(request: Request, error: Any) -> JSONResponse:
     message = str(error.detail)
-    if message == HTTPStatus(error.status_code).phrase:  # nobody here wrote it
-        message = f"there is nothing for {request.method} at this address."
+    if message == HTTPStatus(error.status_code).phrase:  # Starlette's own text
+        message = f"there is no endpoint for {request.method} at this address."
     found = {"code": f"HTTP-{error.status_code}", "message": message, "fix": "see /api/openapi.json"}
     return JSONResponse({"error": found}, error.status_code, headers=error.headers)
 
 
 def _unexpected(request: Request, error: Any) -> JSONResponse:
-    """What nobody foresaw: most likely a file of the run that holds something else than isthmus writes."""
+    """An unexpected error: most likely a file of the run has content that isthmus did not write."""
     message = f"the server could not answer ({type(error).__name__}); the other panels still work."
-    fix = "see `isthmus info` of the run; if it is whole, report this"
+    fix = "check the run with `isthmus info`; if it is intact, report this error"
     return JSONResponse({"error": {"code": "BUG", "message": message, "fix": fix}}, 500)
 
 
 def _invalid(request: Request, error: Any) -> JSONResponse:
     problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-    body = {"code": "USAGE-QUERY", "message": f"the request does not fit: {problems[0]}.", "problems": problems}
+    body = {"code": "USAGE-QUERY", "message": f"the request is not valid: {problems[0]}.", "problems": problems}
     return JSONResponse({"error": body}, 400)
 
 

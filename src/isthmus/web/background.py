@@ -1,4 +1,4 @@
-"""The server of `isthmus train --serve`: a process beside the training, which ends with it and never before."""
+"""The server of `isthmus train --serve`: a separate process that ends when the training process ends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from isthmus.errors import ResourceError
 
 
 class BackgroundServer:
-    """`with Beside(say) as server:` … `server.begin(run_path)` shows a run; `server.wait()` keeps the page open.
+    """`with BackgroundServer(say) as server:` … `server.begin(run_path)` shows a run; `server.wait()` keeps it open.
 
-    The training is no part of the server, so closing or killing the server leaves it alone. The other way round the
-    server reads our end of a pipe, which closes however we end.
+    Training does not run in the server, so closing or killing the server does not affect it. The server reads a pipe
+    from the training process, which closes however that process ends, and then the server ends too.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -28,9 +28,9 @@ class BackgroundServer:
         return self
 
     def begin(self, run_path: str | Path) -> str:
-        """Starts the server and says its address. Raises: ResourceError with what it said when it cannot start."""
+        """Starts the server and prints its address. Raises: ResourceError with its message if it cannot start."""
         command = [sys.executable, "-m", "isthmus", "serve", str(run_path), "--watch", "--until-closed", "--json"]
-        # A session of its own: Ctrl-C is for the training, which saves; the page shows that it did.
+        # A separate session: Ctrl-C goes to the training, which saves; the page shows that.
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -39,14 +39,14 @@ class BackgroundServer:
         answer = json.loads(line) if line.startswith("{") else {}
         if "address" not in answer:
             message = answer.get("error", {}).get("message", "the server did not start.")
-            raise ResourceError("RESOURCE-SERVE", message, fix="train without --serve, and call `isthmus serve` later")
-        self.say(f"watch it at {answer['address']}")
+            raise ResourceError("RESOURCE-SERVE", message, fix="train without --serve, and run `isthmus serve` later")
+        self.say(f"watch the training at {answer['address']}")
         return answer["address"]
 
     def wait(self) -> None:
-        """Until Ctrl-C, or until the server ends by itself."""
+        """Waits until Ctrl-C, or until the server ends by itself."""
         if self.process is not None:
-            self.say("the page stays open until Ctrl-C")
+            self.say("the page stays available until you press Ctrl-C")
             try:
                 self.process.wait()
             except KeyboardInterrupt:

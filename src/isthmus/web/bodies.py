@@ -1,4 +1,4 @@
-"""What the API takes: one model a kind of request, for JSON and for forms alike; unknown fields are refused."""
+"""The request bodies of the API, for JSON and for forms; unknown fields are refused."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Form = Annotated[Literal["png", "numbers"], Field(description="How samples come back: as PNG data URIs or numbers.")]
+Form = Annotated[
+    Literal["png", "numbers"], Field(description="The format of returned samples: PNG data URIs or numbers.")
+]
 Names = Annotated[list[str], Field(max_length=16)]
 Numbers = Annotated[list[Any], Field(description="Raw samples as nested lists: (N, C, H, W), (N, H, W) or (N, D).")]
-Strength = Annotated[float, Field(ge=-100, le=100)]  # of a feature; codes of training samples lie within one or two
+Strength = Annotated[float, Field(ge=-100, le=100)]  # of a feature; training codes lie within one or two
 ZEROS = [0.0, 0.0]
 
 
 class RequestBody(BaseModel):
-    """A request; what it does not know it refuses, with the name."""
+    """A request body. Unknown fields are refused, with their names."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -24,9 +26,7 @@ class SamplesBody(RequestBody):
 
     images: list[str] = Field([], description="Image files, each as base64 or a data URI.")
     x: Numbers | None = None
-    fit: Literal["auto", "digit", "cover", "exact"] = Field(
-        "auto", description="How an image of another size is fitted."
-    )
+    fit: Literal["auto", "digit", "cover", "exact"] = Field("auto", description="How to fit an image of another size.")
     form: Form = "png"
 
 
@@ -38,7 +38,7 @@ class CodesBody(RequestBody):
 
 
 class DenoiseBody(SamplesBody):
-    """Samples to be cleaned; with `noise` it is added to them first."""
+    """Samples to denoise; `noise`, if given, is added to them first."""
 
     noise: str | None = Field(None, max_length=80, examples=["gaussian:0.5"])
     seed: int = Field(0, ge=0, lt=2**63)
@@ -67,7 +67,7 @@ class SampleBody(RequestBody):
 
 
 class InterpolationBody(RequestBody):
-    """From code a to code b."""
+    """An interpolation from code a to code b."""
 
     a: list[float]
     b: list[float]

@@ -1,9 +1,9 @@
-"""`Connection`: one that does not ask in time is closed, and those that wait to ask never keep others out.
+"""`Connection`: closes idle connections in time, so that they never keep others out.
 
-uvicorn counts open connections, whether they ask or not, and gives them all the time in the world for their headers.
-Here only requests count (`Limits.at_once`); a connection between two requests, or before its first, has `SECONDS` to
-bring whole headers, and where too many wait the one that has waited longest is closed. A client that asks sends its
-headers within a moment of connecting, so it is never that one, unless a thousand others connect in that moment.
+uvicorn counts open connections, even idle ones, and waits for their headers without a time limit. Here only requests
+count (`Limits.at_once`). An idle connection, before its first request or between two, has `SECONDS` to send complete
+headers; if too many are idle, the one that has been idle longest is closed. A normal client sends its headers right
+after connecting, so it is never that one, unless a thousand others connect in the same moment.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-SECONDS = 30.0  # until the headers are there; a slow telephone needs two
-WAITING = 1_024  # connections that do not ask: browsers keep six open a page; whole headers of so many fill 64 MB
-FILES = 4 * WAITING  # which a process should be able to open; systems give 256 or 1,024 where nobody asks for more
+SECONDS = 30.0  # for the headers to arrive; a slow phone needs two
+WAITING = 1_024  # idle connections: browsers keep six open per page; their full headers would take 64 MB
+FILES = 4 * WAITING  # files that the process should be able to open; the usual default is 256 or 1,024
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn with a time limit on its headers, and `waiting`, those that do not ask, oldest first."""
+    """A uvicorn connection with a time limit for its headers; `waiting` are the idle ones, oldest first."""
 
     waiting: dict[Connection, None]
     most: int
@@ -35,7 +35,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Called by uvicorn whenever bytes have come, and after each answer."""
+        """Called by uvicorn when bytes arrive, and after each response."""
         super().handle_events()
         self._look()
 
@@ -52,7 +52,7 @@ class Connection(H11Protocol):
             self._due = None
 
     def _waits(self) -> None:
-        """Closing, not aborting: an answer that is still on its way comes to its end."""
+        """Marks the connection as idle. It is closed, not aborted, so that a response in transit still completes."""
         self.waiting[self] = None
         self._due = self.loop.call_later(SECONDS, self.transport.close)
         if len(self.waiting) > self.most:
@@ -62,14 +62,14 @@ class Connection(H11Protocol):
 
 
 def connections() -> Any:
-    """A class of connections for one server, which share one list of those that wait."""
+    """A connection class for one server; its connections share one list of idle ones."""
     return type("ServedConnection", (Connection,), {"waiting": {}, "most": min(WAITING, _files() // 2)})
 
 
 def _files() -> int:
-    """How many files and connections this process may have open, after asking for more."""
+    """The number of files and connections that this process may open, after raising the limit."""
     try:
-        import resource  # late: there is none on Windows, where connections are no files
+        import resource  # late: Windows has none, because there connections are not files
     except ImportError:
         return FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -77,7 +77,7 @@ def _files() -> int:
         return FILES
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft < wanted:
-        with suppress(OSError, ValueError):  # macOS names no bound and has one
+        with suppress(OSError, ValueError):  # macOS reports no limit but has one
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 

@@ -1,8 +1,8 @@
-"""`Guard`: who may ask at all, decided for every request and every socket before any handler sees it.
+"""`Guard`: access control for every request and every socket, before any handler runs.
 
-One place for all routes, so that none can be forgotten. A request passes when its Host is ours (no DNS rebinding), its
-Origin is ours or absent where absence is usual (no foreign page can write), and it carries the token: as a Bearer, in
-the cookie that the page was given, or once as `?token=`.
+It is one place for all routes, so that none can be forgotten. A request passes if its Host is ours (against DNS
+rebinding), its Origin is ours or absent where that is normal (so that no other site can write), and it has the token:
+as a Bearer, in the cookie of the page, or once as `?token=`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Access:
-    """Where the server listens and what opens it. `names`: the hosts that a browser may know it by."""
+    """Where the server listens, and its token. `names`: the host names that a browser may use for it."""
 
     token: str
     port: int
@@ -45,20 +45,20 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """Cookies know no ports, so the name holds it: two servers on one machine keep apart."""
+        """The cookie's name. It contains the port, because cookies ignore ports and a machine may run two servers."""
         return f"isthmus-{self.port}"
 
     def knows(self, host: str) -> bool:
-        """Whether a Host header names this server; on a network any address does, but only known names."""
+        """Whether a Host header means this server; in network mode any IP address does, but only known names."""
         name, _, port = host.lower().rpartition(":")
         if not name or not port.isascii() or not port.isdigit():
             name, port = host.lower(), "80"
-        if port.lstrip("0") != str(self.port):  # compared as text: of 5,000 digits Python makes no number
+        if port.lstrip("0") != str(self.port):  # compared as text: Python refuses to parse 5,000 digits
             return False
         return name in self.names or (self.open_to_network and _is_address(name))
 
     def opens(self, given: str | None) -> bool:
-        """Whether it is the token, compared in constant time."""
+        """Whether `given` is the token, compared in constant time."""
         return given is not None and hmac.compare_digest(given.encode(), self.token.encode())
 
 
@@ -86,12 +86,12 @@ class Guard:
             return _refused(
                 403,
                 "GUARD-HOST",
-                "the request names another host than this server.",
+                "the Host header does not name this server.",
                 "open the address that `isthmus serve` printed",
             )
         foreign = self._foreign(scope, headers)
         if foreign:
-            return _refused(403, "GUARD-ORIGIN", foreign, "use the page that this server gives")
+            return _refused(403, "GUARD-ORIGIN", foreign, "use the page of this server")
         if not self._has_token(scope, headers):
             if scope["path"] == "/":
                 return PlainTextResponse(
@@ -100,13 +100,13 @@ class Guard:
             return _refused(
                 401,
                 "GUARD-TOKEN",
-                "the token is missing or not that of this server.",
+                "the token is missing or wrong.",
                 "open the address that `isthmus serve` printed, or send `Authorization: Bearer TOKEN`",
             )
         return None
 
     def _foreign(self, scope: Scope, headers: Headers) -> str | None:
-        """Why the request comes from another site, or None. Browsers tell by two headers; programs send neither."""
+        """Why the request counts as foreign, or None. Browsers send two headers about this; programs send neither."""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         visit = scope.get("method") == "GET" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
         if origin is not None and origin.lower() not in {f"{s}://{headers['host'].lower()}" for s in ("http", "https")}:
@@ -127,7 +127,7 @@ class Guard:
         return self.access.opens(_cookies(headers).get(self.access.cookie)) or self._brings_token(scope)
 
     def _brings_token(self, scope: Scope) -> bool:
-        """Only the page itself takes it from the address, so that it stands in no other one."""
+        """Whether the address has the token. Only the page's own address may, so that no other address contains it."""
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
             return False
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
@@ -151,7 +151,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         _dress(answer.headers)
-        answer.headers["Connection"] = "close"  # what is left of its body is not read
+        answer.headers["Connection"] = "close"  # the rest of the request body is not read
         await answer(scope, receive, send)
 
 

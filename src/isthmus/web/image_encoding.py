@@ -1,4 +1,4 @@
-"""Pictures in and out: uploads become arrays, arrays become PNG; no byte of an upload is ever handed on."""
+"""Reads uploaded images into arrays and writes arrays as PNG; no byte of an upload is passed on."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from isthmus.errors import DataError
 from isthmus.web.limits import Limits, TooMuch
 
 CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-WITH_ALPHA = (2, 4)  # channels of gray and of colors with transparency
+WITH_ALPHA = (2, 4)  # channels of gray and of color images with transparency
 
 
 def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
-    """The pixels (C, h, w) of an image file: gray or colors, and transparency as a further channel where it has it.
+    """The pixels (C, h, w) of an image file: gray or color, and transparency, if any, as an additional channel.
 
-    Raises: DataError for what is no image; TooMuch for more pixels than the limit, before any is decoded.
+    Raises: DataError if it is not an image; TooMuch for more pixels than the limit, before any is decoded.
     """
     if not packed:
         raise DataError("DATA-IMAGE", f"{name} is empty.", fix="send an image file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd metadata; about size the limit below speaks
+            warnings.simplefilter("ignore")  # odd metadata; size is checked below
             with Image.open(io.BytesIO(packed), formats=FORMATS) as image:
                 if image.width * image.height > limits.pixels:
                     raise TooMuch(
-                        f"{name} has {image.width:,} x {image.height:,} pixels; at most {limits.pixels:,} are read."
+                        f"{name} has {image.width:,} x {image.height:,} pixels; the limit is {limits.pixels:,}."
                     )
                 seen = look_at(image, name)
                 bands = 3 if seen.color else 1
@@ -43,16 +43,16 @@ def read_image(packed: bytes, name: str, limits: Limits) -> np.ndarray:
     except TooMuch:
         raise
     except Image.DecompressionBombError:
-        raise TooMuch(f"{name} has more than {limits.pixels:,} pixels, the limit.") from None
+        raise TooMuch(f"{name} has more pixels than the limit of {limits.pixels:,}.") from None
     except Unreadable as error:
-        raise DataError("DATA-IMAGE", f"{name} {error}.", fix="send it as 8-bit PNG or JPEG") from None
+        raise DataError("DATA-IMAGE", f"{name} {error}.", fix="send it as an 8-bit PNG or JPEG") from None
     except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
-        message = f"{name} is not an image that can be read ({type(error).__name__})."
+        message = f"{name} is not a readable image ({type(error).__name__})."
         raise DataError("DATA-IMAGE", message, fix="send PNG, JPEG, TIFF, WebP, BMP or GIF") from None
 
 
 def from_base64(text: str, name: str, limits: Limits) -> np.ndarray:
-    """The pixels of a data URI or of bare base64. Addresses of other kinds are never fetched."""
+    """The pixels of a data URI or of plain base64. Other addresses are never fetched."""
     head, comma, tail = text.partition(",")
     try:
         packed = base64.b64decode(tail if comma and head.startswith("data:") else text, validate=True)
@@ -62,17 +62,17 @@ def from_base64(text: str, name: str, limits: Limits) -> np.ndarray:
 
 
 def parted(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """A picture (C, h, w) as `read_image` gives it: gray or colors, and its transparency (1, h, w) where it has one."""
+    """Splits a picture (C, h, w) of `read_image` into gray or color, and transparency (1, h, w) if it has any."""
     return (picture[:-1], picture[-1:]) if len(picture) in WITH_ALPHA else (picture, None)
 
 
 def white_of(picture: np.ndarray) -> float:
-    """The value of white, and of full opacity."""
+    """The value of white and of full opacity."""
     return float(np.iinfo(picture.dtype).max) if picture.dtype.kind == "u" else 1.0
 
 
 def on_white(picture: np.ndarray) -> np.ndarray:
-    """A picture (C, h, w) without transparency: laid on white, as the paper it was drawn on."""
+    """A picture (C, h, w) without transparency: blended with white, like the paper it was drawn on."""
     colors, opacity = parted(picture)
     if opacity is None:
         return colors
@@ -83,8 +83,8 @@ def on_white(picture: np.ndarray) -> np.ndarray:
 
 
 def png(image: np.ndarray) -> bytes:
-    """A picture (C, H, W) as PNG: bytes and 16-bit gray as they are, floats in [0, 1] in 8 bits. What raw samples look
-    like says `LoadedRun.pictures`."""
+    """A picture (C, H, W) as PNG: 8-bit values and 16-bit gray unchanged, floats in [0, 1] as 8 bits. For raw samples,
+    see `LoadedRun.pictures`."""
     if image.dtype == np.uint16 and len(image) != 1:
         image = (image >> 8).astype(np.uint8)
     if image.dtype.kind == "f":
@@ -93,7 +93,9 @@ def png(image: np.ndarray) -> bytes:
         image = image.mean(0, keepdims=True).astype(image.dtype)
     packed = io.BytesIO()
     pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    Image.fromarray(np.ascontiguousarray(pixels)).save(packed, "PNG", compress_level=1)  # small pictures: speed counts
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        packed, "PNG", compress_level=1
+    )  # pictures are small, so speed matters
     return packed.getvalue()
 
 
@@ -103,7 +105,7 @@ def uri(image: np.ndarray) -> str:
 
 
 def packed(raw: np.ndarray, form: str, pictures: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
-    """Raw samples (N, …) as the answer's field: `images`, drawn by `pictures`, or `x` for numbers and tables, in which
+    """Raw samples (N, …) as a field of the answer: `images`, drawn by `pictures`, or `x` for numbers and tables, where
     None is a gap."""
     if form == "png" and raw.ndim == 4:
         return {"images": [uri(image) for image in pictures(raw)]}

@@ -1,4 +1,4 @@
-"""`Limits`: how much one request may bring and how long it may take; more is answered with 413, 408 or 503."""
+"""`Limits`: how large a request may be and how long it may take; beyond that the answer is 413, 408 or 503."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ANSWERS = {  # status -> code and fix
-    408: ("LIMIT-TIME", "send less at once"),
-    413: ("LIMIT-SIZE", "send less at once"),
+    408: ("LIMIT-TIME", "send a smaller request"),
+    413: ("LIMIT-SIZE", "send a smaller request"),
     503: ("LIMIT-REQUESTS", "try again in a moment, or close pages that you do not use"),
 }
-DRAINED, DRAIN_SECONDS = 8, 3.0  # limits' worth of bytes, and time, that a refused request may still send
+DRAINED, DRAIN_SECONDS = 8, 3.0  # what is still read of a refused request: multiples of the byte limit, and seconds
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may bring, and how many are answered at once."""
+    """The size of one request, and the number of requests at once."""
 
-    n_bytes: int = 32 * 2**20  # a photograph of a telephone has 10 MB at most
-    files: int = 256  # as many as the page or a script sends at once without waiting long
-    samples: int = 4_096  # of a model of the usual size they take a second
-    pixels: int = 40_000_000  # of one image: two times what telephones make; 120 MB in memory
+    n_bytes: int = 32 * 2**20  # photographs of phones have at most 10 MB
+    files: int = 256  # enough for the page and for scripts
+    samples: int = 4_096  # a model of the usual size processes them in a second
+    pixels: int = 40_000_000  # of one image: twice as many as phones have; 120 MB in memory
     pixels_together: int = 160_000_000  # of all images of a request: half a gigabyte in memory
-    values_made: int = 160_000_000  # of all samples that are made of codes: 640 MB as floats
-    seconds: float = 30.0  # until all of it has arrived: 32 MB at 10 Mbit a second
-    at_once: int = 256  # requests: each open page takes one for its stream, and a script few
+    values_made: int = 160_000_000  # of all samples decoded from codes: 640 MB as floats
+    seconds: float = 30.0  # for the whole request to arrive: 32 MB at 10 Mbit/s
+    at_once: int = 256  # requests: an open page needs one for its stream, a script a few
 
 
 class TooMuch(Exception):
-    """A request beyond a limit: the status (413, 408 or 503) and a sentence that names it."""
+    """A request beyond a limit: the status (413, 408 or 503) and a sentence that names the limit."""
 
     def __init__(self, message: str, status: int = 413) -> None:
         super().__init__(message)
@@ -46,25 +46,25 @@ class TooMuch(Exception):
 
 
 def refuse_many(n: int, limits: Limits, size: int) -> None:
-    """Raises: TooMuch for n samples of `size` values, made of codes, which are more than memory is for."""
+    """Raises: TooMuch if n samples of `size` values, decoded from codes, need too much memory."""
     if n * size > limits.values_made:
         most = max(1, limits.values_made // size)
-        raise TooMuch(f"{n:,} samples of {size:,} values are asked for; at most {most:,} are made at once.")
+        raise TooMuch(f"the request asks for {n:,} samples of {size:,} values; the limit is {most:,} samples at once.")
 
 
 class Metered:
-    """The ASGI layer that counts the bytes of a request as they come, whatever its Content-Length says."""
+    """The ASGI layer that counts the bytes of a request as they arrive, whatever its Content-Length says."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app, self.limits = app, limits
-        self._asking = 0  # requests that have passed the guard and are not answered yet
+        self._asking = 0  # requests past the guard that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         if self._asking >= self.limits.at_once:
-            too_many = f"{self._asking:,} requests are being answered already, the limit."
+            too_many = f"{self._asking:,} requests are already being answered, which is the limit."
             await TooMuch(too_many, 503).answer()(scope, receive, send)
             return
         self._asking += 1
@@ -75,7 +75,9 @@ class Metered:
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        if not length.isdigit() or len(length) > 18 or int(length) > self.limits.n_bytes:  # Python reads 4,300 at most
+        if (
+            not length.isdigit() or len(length) > 18 or int(length) > self.limits.n_bytes
+        ):  # Python parses at most 4,300 digits
             await self._drained(receive)
             await self._too_large().answer()(scope, receive, send)
             return
@@ -94,7 +96,7 @@ class Metered:
             await error.answer()(scope, receive, send)
 
     async def _drained(self, receive: Receive) -> None:
-        """Reads on without keeping anything: who is still sending when the line is cut never sees the answer."""
+        """Reads and discards the rest: a client that is cut off while sending never sees the answer."""
         count, more = 0, True
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -107,7 +109,7 @@ class Metered:
 
         async def metered() -> Message:
             nonlocal count, ended
-            if ended:  # afterwards only the end of the connection is waited for, which may take its time
+            if ended:  # afterwards it only waits for the connection to end, which may take long
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, until - time.monotonic()))
@@ -124,7 +126,7 @@ class Metered:
         return metered
 
     def _too_large(self) -> TooMuch:
-        return TooMuch(f"the request is larger than {self.limits.n_bytes:,} bytes, the limit.")
+        return TooMuch(f"the request is larger than the limit of {self.limits.n_bytes:,} bytes.")
 
 
 __all__ = ["Limits", "Metered", "TooMuch", "refuse_many"]

@@ -1,4 +1,4 @@
-"""`LoadedRun`: a run opened for play, with everything that the page's panels need, made when first asked for."""
+"""`LoadedRun`: a run opened for the page, with everything that its panels need, created on first use."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from isthmus.tools.editing.edits import Edit, edit_of
 from isthmus.tools.sampling.interpolation import refuse_discrete
 from isthmus.tools.sampling.traversal import movements, usual_code
 
-EDITS = 64  # edits kept: a walk over all sliders of a page makes fewer
-RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: further out the decoder was never trained
-REACH = 3.0  # standard deviations from the mean at which the small pictures beside a slider stand, as in the report
-DARK = 0.5  # a mean border below is dark
+EDITS = 64  # cached edits: using all controls of a page needs fewer
+RANGE = (0.005, 0.995)  # quantiles at the ends of a slider: the decoder was not trained beyond them
+REACH = 3.0  # standard deviations from the mean for the small pictures next to a slider, as in the report
+DARK = 0.5  # a border with a lower median is dark
 
 
 class LoadedRun:
-    """A trained run. What takes long is made once, under one lock; passing samples through needs none."""
+    """A trained run. Slow results are computed once, under one lock; running samples through the model needs none."""
 
     def __init__(self, run: RunFolder) -> None:
         self.run, self._lock = run, threading.RLock()
@@ -44,7 +44,7 @@ class LoadedRun:
 
     @property
     def coder(self) -> Model:
-        """The model, where it has a code. Raises: UsageError for a denoiser."""
+        """The model, if it has a code. Raises: UsageError for a denoiser without a code."""
         return coded(self.model)
 
     @cached_property
@@ -54,15 +54,15 @@ class LoadedRun:
 
     @cached_property
     def test(self) -> Samples:
-        """The run's test samples. Raises: DataError where its data cannot be read any more."""
+        """The run's test samples. Raises: DataError if its data can no longer be read."""
         with self._lock:
             return self.run.prepared.splits.test
 
     @cached_property
     def dark_border(self) -> bool:
-        """Whether the model's pictures are light on dark, as MNIST's are, by what the decoder makes of usual codes."""
+        """Whether the model's pictures are light on dark, like MNIST's, judging by decoded training codes."""
         if not self.model.preprocess.is_image or self.model.preprocess.shape[0] != 1 or not self.model.has_code:
-            return False  # a denoiser takes photographs, which may be bright at their border
+            return False  # a denoiser takes photographs, which may have bright borders
         try:
             x = self.coder.decode(self.latent.codes[:64])
         except IsthmusError:
@@ -73,24 +73,24 @@ class LoadedRun:
 
     @property
     def fits_png(self) -> bool:
-        """Whether a PNG holds a sample as it is; else samples go to and fro as numbers, and pictures only show them."""
+        """Whether a PNG stores a sample exactly; else samples are exchanged as numbers, and pictures only show them."""
         preprocess = self.model.preprocess
         return preprocess.is_image and preprocess.dtype == "uint8" and preprocess.shape[0] - preprocess.alpha in {1, 3}
 
     @cached_property
     def failed(self) -> bool:
-        """Whether a verdict on the run says that it should not be used as it is."""
+        """Whether a verdict of the run failed."""
         return any(verdict.get("level") == "fail" for verdict in self.run.metrics.get("verdicts", []))
 
     @cached_property
     def detector(self) -> Any:
-        """What scores samples. Raises: DataError where the run's data is needed for it and cannot be read."""
+        """The anomaly detector. Raises: DataError if it needs the run's data and cannot read it."""
         with self._lock:
             return Detector.of_run(self.run)
 
     @cached_property
     def units(self) -> list[dict[str, Any]]:
-        """The units of the code, those that move the output most first, each with the range of its slider."""
+        """The units of the code, those that change the output most first, each with the range of its slider."""
         with self._lock:
             latent, numbers = self.latent, np.arange(self.latent.z_size)
             moved = movements(self.coder, latent, numbers)
@@ -114,26 +114,26 @@ class LoadedRun:
         try:
             array = np.asarray(x)
         except ValueError:
-            message = "x is ragged, or lists within lists too deep for an array."
+            message = "x is ragged, or its lists are nested too deeply."
             raise DataError("DATA-SHAPE", message, fix="send samples that all have the same shape") from None
         dtype = self.model.preprocess.dtype
         if dtype == "uint8" and array.dtype.kind == "i":
             array = array.astype(np.int64)
         if dtype == "uint16" and array.dtype.kind == "i" and not ((array < 0) | (array > 65_535)).any():
-            array = array.astype(np.uint16)  # lists do not say that they are not bytes
+            array = array.astype(np.uint16)  # lists have no type, so that they may look like bytes
         return Carrier(array, self.model.preprocess).raw.numpy()
 
     def as_raw(self, x: np.ndarray) -> np.ndarray:
-        """Floats in [0, 1], black to white, as values of the training data."""
+        """Converts floats in [0, 1], from black to white, to values of the training data."""
         if self.model.preprocess.ends is not None:
             return self.model.preprocess.as_kept(self.model.preprocess.to_raw(torch.from_numpy(np.array(x))).numpy())
         dtype = np.dtype(self.model.preprocess.dtype)
         return (x * np.iinfo(dtype).max).round().astype(dtype) if dtype.kind == "u" else x.astype(np.float32)
 
     def pictures(self, raw: np.ndarray) -> np.ndarray:
-        """Raw images (N, C, H, W) to look at, black and white as in training: bytes, or uint16 scaled by its type.
+        """Raw images (N, C, H, W) as pictures, black and white as in training: bytes, or uint16 scaled by its type.
 
-        Transparency stays the last channel; bands that are neither gray nor colors are averaged.
+        Transparency stays the last channel; bands that are neither gray nor color are averaged.
         """
         preprocess = self.model.preprocess
         shown = raw if raw.dtype.kind == "u" and preprocess.offset is None else self._drawn(raw)
@@ -145,8 +145,8 @@ class LoadedRun:
         return (255 * as_pictures(self.x(raw), of=replace(self.model.preprocess, alpha=False))).round().astype(np.uint8)
 
     def in_range(self, picture: np.ndarray) -> np.ndarray:
-        """A picture (C, h, w) that somebody sent: bytes are as they were drawn; other numbers are values as the model
-        was trained on, and are brought to [0, 1] by the range of the training, cut to it."""
+        """A picture (C, h, w) that was sent: bytes stay as they are; other numbers are values like the training data
+        and are scaled to [0, 1] by the range of the training data, and clipped."""
         ends = self.model.preprocess.ends
         return picture if ends is None or picture.dtype == np.uint8 else drawn_between(picture, ends)
 
@@ -157,15 +157,15 @@ class LoadedRun:
     def codes(self, z: Any) -> np.ndarray:
         """Codes (N, z_size) float32. Raises: DataError for another size."""
         try:
-            with np.errstate(over="ignore"):  # beyond 32 bits is infinite, and refused below
+            with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused below
                 codes = np.asarray(z, np.float32)
         except ValueError:
             codes = np.zeros((0, 0), np.float32)
         fits = codes.ndim == 2 and codes.shape[1] == self.model.z_size
         if not fits or not np.isfinite(codes).all():
-            given = "holds numbers beyond 3.4e38" if fits else f"has the shape {codes.shape}"
-            message = f"z {given}; the model takes (N, {self.model.z_size}) finite numbers."
-            raise DataError("DATA-CODES", message, fix="send codes that /api/encode gave")
+            given = "has numbers beyond 3.4e38" if fits else f"has the shape {codes.shape}"
+            message = f"z {given}; the model takes finite numbers of shape (N, {self.model.z_size})."
+            raise DataError("DATA-CODES", message, fix="send codes from /api/encode")
         return codes
 
     def errors(self, raw: np.ndarray, raw_hat: np.ndarray) -> np.ndarray:
@@ -174,9 +174,9 @@ class LoadedRun:
         return (self.model.preprocess.known_only(x, self.x(raw_hat)) - x).flatten(1).square().mean(1).double().numpy()
 
     def picked(self, row: int | None, seed: int) -> tuple[np.ndarray, str, str | None]:
-        """A test sample (1, *shape), its id and class; without the data, what a training code decodes to.
+        """A test sample (1, *shape), its id and class; without the data, a decoded training code.
 
-        Raises: HTTPException 404 for a row beyond them; DataError where there is neither data nor code.
+        Raises: HTTPException 404 for a row out of range; DataError if there is neither data nor code.
         """
         rng = np.random.default_rng(seed)
         try:
@@ -193,11 +193,11 @@ class LoadedRun:
 
     @property
     def usual(self) -> np.ndarray:
-        """The code (Z,) that the page starts from where it has no sample."""
+        """The code (Z,) that the page starts from without a sample."""
         return usual_code(self.latent)
 
     def reasons(self) -> dict[str, str | None]:
-        """Panel -> why it cannot work on this model, or None where it can."""
+        """For each panel, why it cannot work with this model, or None if it can."""
         model, image = self.model, self.model.preprocess.is_image
         checks: dict[str, Callable[[], Any]] = {
             "code": lambda: (refuse_without_code(model), self.latent),
@@ -211,7 +211,7 @@ class LoadedRun:
         reasons["draw"] = None if image else "This model was trained on rows of a table, so there is nothing to draw."
         clean = model.config.noise == "none"
         reasons["denoise"] = (
-            "This model was trained without noise, so it removes none. Train a denoiser with "
+            "This model was trained without noise, so it cannot remove any. Train a denoiser with "
             "`isthmus train DATA --noise gaussian:0.5`."
             if clean
             else None
@@ -220,7 +220,7 @@ class LoadedRun:
 
     @property
     def classes(self) -> list[str]:
-        """The classes with at least two codes: of one alone neither a feature nor a density can be learned."""
+        """The classes with at least two codes: one code is not enough for a feature or a density."""
         labels, names = self.latent.labels, self.latent.classes
         if labels is None:
             return list(names)
@@ -228,7 +228,7 @@ class LoadedRun:
         return [name for name, n in zip(names, counts, strict=True) if n > 1]
 
     def feature_names(self) -> list[str]:
-        """What can be added and removed."""
+        """The features that can be added and removed."""
         alone = set(self.latent.classes) - set(self.classes)
         return [name for name in known_names(self.run) if name not in alone]
 
@@ -238,9 +238,9 @@ class LoadedRun:
 
 
 def place(row: int, n: int, what: str) -> int:
-    """`row`, where there is such a one among n. Raises: HTTPException 404."""
+    """`row`, if it is one of n rows. Raises: HTTPException 404."""
     if not 0 <= row < n:
-        raise HTTPException(404, f"there is no {what} {row}; there are {n:,}, counted from 0.")
+        raise HTTPException(404, f"there is no {what} {row}; there are {n:,}, numbered from 0.")
     return row
 
 

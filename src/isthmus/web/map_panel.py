@@ -1,4 +1,4 @@
-"""The map of codes for the page: at most a thousand training codes in a plane, with a small picture of each."""
+"""The map of codes for the page: up to a thousand training codes in two dimensions, with a small picture of each."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from isthmus.report.tiles import sprite
 from isthmus.tools.exploration.projection import project
 from isthmus.web.loaded_run import LoadedRun
 
-POINTS = 1_000  # enough to see the clusters; t-SNE takes some seconds for them, and the page stays quick
+POINTS = 1_000  # enough to see the clusters; t-SNE takes a few seconds, and the page stays fast
 COLUMNS, SIDE = 40, 28  # of the sheet of small pictures
 PART = "map"
 
 
 def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
-    """Points in [0, 1], their codes' rows, classes and pictures; "auto": t-SNE where it was kept, else PCA.
+    """Points in [0, 1], with rows, classes and pictures of their codes; "auto": t-SNE if it was saved, else PCA.
 
-    Raises: IsthmusError where there is no code.
+    Raises: IsthmusError if there is no code.
     """
     latent = loaded.latent
     rows = np.sort(evenly(np.arange(len(latent.codes)), latent.labels, POINTS))
@@ -45,7 +45,7 @@ def chart(loaded: LoadedRun, method: str = "auto") -> dict[str, Any]:
 
 
 def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray, str]:
-    """The points, from the run folder where they were kept before."""
+    """The points, from the run folder if they were saved there."""
     artifacts = loaded.run.artifacts
     if method != "pca":
         with suppress(IsthmusError, KeyError):
@@ -56,7 +56,7 @@ def _plane(loaded: LoadedRun, rows: np.ndarray, method: str) -> tuple[np.ndarray
     made = project(loaded.latent.codes[rows], method, seed=loaded.run.config.training.seed)
     points = made.points - made.points.min(0)
     points = points / np.where(points.max(0) > 0, points.max(0), 1.0)
-    if method == "tsne":  # some seconds; the next visitor has it at once
+    if method == "tsne":  # takes a few seconds, so it is saved for the next time
         artifacts.keep(PART, {"told": made.sentence}, {"rows": rows, "points": points.astype(np.float32)})
     return points, made.sentence
 

@@ -1,4 +1,4 @@
-"""What /api/openapi.json says about a route: the body in both of its forms, an example answer, and the errors."""
+"""The description of a route in /api/openapi.json: the body in both forms, an example answer, and the errors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from isthmus.web.bodies import (
 )
 
 ERRORS = {
-    400: "A request that is not valid: an unknown field, feature or noise.",
+    400: "The request is not valid: an unknown field, feature or noise.",
     401: "The token is missing.",
-    403: "Another host or another site.",
+    403: "The request names another host or comes from another site.",
     408: "The request took too long to arrive.",
-    413: "More than one of the limits; the message names it.",
-    422: "Samples that do not fit the model.",
+    413: "The request is over a limit; the message names it.",
+    422: "The samples do not fit the model.",
 }
 EXAMPLE = (  # a seven, 28 x 28 pixels
     "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAP0lEQVR42mNgGGSAEcb4j0WQCZ9OJqKMZUAynzxjkTSSphNZ"
@@ -41,7 +41,7 @@ EXAMPLES: dict[type[RequestBody], dict[str, Any]] = {
 
 
 class Problem(BaseModel):
-    """An error as every route tells it."""
+    """The error format of all routes."""
 
     error: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What the page asks for besides the API: what the model is, a sample to start from, the map, a point of it."""
+"""What the page requests besides the API: the model's description, a first sample, the map, a point of it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from isthmus.web.map_panel import chart
 
 router = APIRouter(prefix="/api")
 _charting = threading.Lock()
-MOST_COLUMNS = 200  # that the page names: more are no form that anybody fills in
+MOST_COLUMNS = 200  # that the page shows: nobody fills in a longer form
 
 
-@router.get("/about", summary="What the run folder holds at this moment.")
+@router.get("/about", summary="What the run folder contains now.")
 def about(request: Request) -> dict[str, Any]:
     served, watch = request.app.state.served, request.app.state.watch
     return {
@@ -34,7 +34,7 @@ def about(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/model", summary="The model, its panels, and why some cannot work on it.")
+@router.get("/model", summary="The model, its panels, and why some panels are not available.")
 def model(request: Request) -> dict[str, Any]:
     loaded: LoadedRun = request.app.state.served.loaded()
     reasons, preprocess = loaded.reasons(), loaded.model.preprocess
@@ -62,7 +62,7 @@ def model(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/pick", summary="A test sample to start from; another one for another seed.")
+@router.get("/pick", summary="A test sample to start from; another seed gives another one.")
 def pick(
     request: Request, seed: int = Query(0, ge=0, lt=2**53), row: int | None = Query(None, ge=0, lt=2**53)
 ) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def pick(
 
 
 def fields_of(preprocess: Preprocess) -> list[dict[str, Any]]:
-    """What each column holds and how it is written, where they are of several kinds."""
+    """The content and format of each column, if columns are of several kinds."""
     modeled = preprocess.schema.modeled if preprocess.schema is not None else ()
     return [
         {
@@ -88,14 +88,14 @@ def fields_of(preprocess: Preprocess) -> list[dict[str, Any]]:
 
 
 def exact(loaded: LoadedRun, raw: np.ndarray) -> list[Any] | None:
-    """What goes back to the server for the same sample: numbers, or None where its picture says all."""
+    """What to send back for the same sample: numbers, or None if its picture is enough."""
     return None if loaded.fits_png else numbers(np.asarray(raw))
 
 
-@router.get("/map", summary="A thousand training codes in a plane.")
+@router.get("/map", summary="A thousand training codes in two dimensions.")
 def map_(request: Request, method: Literal["auto", "pca", "tsne"] = "auto") -> dict[str, Any]:
     loaded: LoadedRun = request.app.state.served.loaded()
-    with _charting:  # two pages that open at once wait for one map
+    with _charting:  # pages that open at the same time share one map
         if method not in loaded.charts:
             loaded.charts[method] = chart(loaded, method)
         return loaded.charts[method]

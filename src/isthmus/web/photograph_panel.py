@@ -1,4 +1,4 @@
-"""Photographs through a denoiser, for the page: before and after, how strongly, and a file to keep."""
+"""Denoising photographs on the page: before and after, the strength, and the file to save."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ from isthmus.tools.inference.photo_judgment import Judgment, judge_cleaned, seen
 from isthmus.tools.inference.photographs import cleaned, in_unit
 from isthmus.web.limits import Limits, TooMuch
 
-VIEW = 1_400  # pixels across of what the page shows: more than fit beside its margins
-VIEW_QUALITY = 90  # of JPEG: no block is seen beside noise
+VIEW = 1_400  # width in pixels of what the page shows: more than it has room for
+VIEW_QUALITY = 90  # of JPEG: blocks are invisible next to noise
 
 router = APIRouter(prefix="/api/photograph")
 
 
 class Networks(NamedTuple):
-    """The network for pixels (C, H, W); `leaves_clean`: pictures with hardly any noise are better left alone."""
+    """The network for pixels (C, H, W); `leaves_clean`: pictures with hardly any noise are left unchanged."""
 
     network_for: Callable[[np.ndarray], Denoiser]
     leaves_clean: bool
 
 
 class ServesPhotographs(Protocol):
-    """What is served, as far as this panel knows it."""
+    """The part of the served object that this panel uses."""
 
     def networks(self) -> Networks:
-        """Raises: UsageError for a model that takes no photographs."""
+        """Raises: UsageError for a model that does not take photographs."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class CleanedPhotograph:
-    """A photograph before and after, at full strength; `key` names it to the page."""
+    """A photograph before and after, at full strength; the page knows it by its `key`."""
 
     key: str
     photograph: Photograph
@@ -67,8 +67,8 @@ class CleanedPhotograph:
     judgment: Judgment
 
     def packed(self, strength: float, folder: Path) -> tuple[bytes, str]:
-        """The file at a strength from 0 to 1, in the format it came in, and its suffix."""
-        kind = "JPEG" if self.photograph.format == "MPO" else self.photograph.format  # a JPEG with previews behind it
+        """The file at a strength from 0 to 1, in its original format, and its suffix."""
+        kind = "JPEG" if self.photograph.format == "MPO" else self.photograph.format  # a JPEG followed by previews
         suffix = SUFFIXES_OF.get(kind, (".png",))[0]
         pairs = zip(self.before, self.after, strict=True)
         frames = [a._replace(pixels=blended(a.pixels, b.pixels, strength)) for a, b in pairs]
@@ -77,9 +77,9 @@ class CleanedPhotograph:
 
 
 class Photographs:
-    """One photograph at a time: the others wait without holding a thread, so that all else is answered meanwhile.
+    """One photograph at a time: the others wait without holding a thread, so that other requests are still answered.
 
-    Only the last one is kept, in memory; its file lies in a folder that goes with the server.
+    Only the last one is kept, in memory; its file is in a folder that is deleted with the server.
     """
 
     def __init__(self, served: ServesPhotographs, limits: Limits) -> None:
@@ -89,7 +89,7 @@ class Photographs:
 
     @cached_property
     def folder(self) -> Path:
-        """Where the file at hand lies; it goes with this object, and with the process."""
+        """The folder of the current file; it is deleted with this object, and with the process."""
         made = tempfile.mkdtemp(prefix="isthmus-")
         weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
         return Path(made)
@@ -103,13 +103,13 @@ class Photographs:
             return False
 
     def clean(self, content: bytes) -> dict[str, Any]:
-        """Keeps the photograph that `content` is, cleaned, and tells of it. Raises: DataError, TooMuch."""
+        """Denoises the photograph in `content`, keeps it, and describes it. Raises: DataError, TooMuch."""
         self.kept, self.done = None, (0, 0)
         networks = self.served.networks()
         path = self.folder / "given"
         path.write_bytes(content)
         try:
-            with pixel_limit(None):  # of the package; that of the server follows
+            with pixel_limit(None):  # the package's limit is off; the server's limit follows
                 self._refuse_large(path)
                 photograph = Photograph(path)
                 found = self._cleaned(photograph, networks)
@@ -122,11 +122,11 @@ class Photographs:
         return about(found, networks)
 
     def _refuse_large(self, path: Path) -> None:
-        """Before any pixel is decoded."""
+        """Checks the size before any pixel is decoded. Raises: TooMuch."""
         seen = look(path)[0]
         n, most = seen.height * seen.width * Photograph(path).n_frames, self.limits.pixels
         if n > most:
-            raise TooMuch(f"the photograph has {n:,} pixels in all its frames; at most {most:,} are read.")
+            raise TooMuch(f"the photograph has {n:,} pixels in all its frames; the limit is {most:,}.")
 
     def _cleaned(self, photograph: Photograph, networks: Networks) -> CleanedPhotograph:
         before = list(photograph.frames())
@@ -145,19 +145,19 @@ class Photographs:
 
 
 def about(found: CleanedPhotograph, networks: Networks) -> dict[str, Any]:
-    """What the page shows: the sentences, both pictures, and a detail of them beside what was taken away."""
+    """What the page shows: the sentences, both pictures, and a detail with what was removed."""
     first, last = found.before[0], found.after[0]
     ends = networks.network_for(first.pixels).preprocess.ends
     x, y = (_shown(frame, first.pixels, ends) for frame in (first, last))
     detail = detail_of(x, y)
     is_bilevel = found.photograph.is_bilevel
-    clean = (found.judgment.is_clean or is_bilevel) and networks.leaves_clean  # as the command leaves alone
+    clean = (found.judgment.is_clean or is_bilevel) and networks.leaves_clean  # as the command does
     file = CleanedFile(found.photograph.path, found.judgment, False, is_bilevel)
     C, H, W = first.pixels.shape
     said = (
         told([file], 1.0, tells_noise=networks.leaves_clean)
         if not clean or is_bilevel
-        else ("hardly any noise: this photograph is better left alone",)
+        else ("hardly any noise: this photograph is better left unchanged",)
     )
     return {
         "key": found.key,
@@ -177,7 +177,7 @@ def about(found: CleanedPhotograph, networks: Networks) -> dict[str, Any]:
 
 
 def _shown(frame: Frame, of: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:
-    """Pixels (C, H, W) to look at: between black and white of the run, else by the picture's own range."""
+    """Pixels (C, H, W) for display: between the run's black and white, else by the picture's own range."""
     return in_unit(None, frame.pixels, of=of)[0] if ends is None else drawn_between(frame.pixels, ends)
 
 
@@ -195,7 +195,7 @@ def _uri(picture: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
-@router.post("", summary="A photograph of any size, as a file in a form: cleaned, judged, and kept for /file.")
+@router.post("", summary="Denoises a photograph of any size, a file in a form, and keeps it for /file.")
 async def photograph(request: Request) -> dict[str, Any]:
     held: Photographs = request.app.state.photographs
     content = await _file_of(request)
@@ -204,7 +204,7 @@ async def photograph(request: Request) -> dict[str, Any]:
 
 
 async def _file_of(request: Request) -> bytes:
-    """The one file of the form; its name is never looked at. Raises: UsageError."""
+    """The one file of the form; its name is ignored. Raises: UsageError."""
     fix = "send multipart/form-data with one file"
     try:
         form = await request.form(max_files=1, max_fields=1)
@@ -216,23 +216,25 @@ async def _file_of(request: Request) -> bytes:
     finally:
         await form.close()
     if not content:
-        raise UsageError("USAGE-FORM", "the request brings no photograph.", fix=fix)
+        raise UsageError("USAGE-FORM", "the request has no photograph.", fix=fix)
     return content
 
 
-@router.get("/progress", summary="How many tiles of the photograph at hand are done.")
+@router.get("/progress", summary="How many tiles of the current photograph are done.")
 async def progress(request: Request) -> dict[str, int]:
     done, total = request.app.state.photographs.done
     return {"done": done, "total": total}
 
 
-@router.get("/file", summary="The last photograph at a strength, in the format it came in.")
+@router.get("/file", summary="The last photograph at a given strength, in its original format.")
 async def file(request: Request, key: str = Query(max_length=64), strength: float = Query(1.0, ge=0, le=1)) -> Response:
     held: Photographs = request.app.state.photographs
     async with held.turn:
         found = held.kept
         if found is None or found.key != key:
-            raise HTTPException(404, "that photograph is no longer kept; another one was sent since. Send it again.")
+            raise HTTPException(
+                404, "this photograph is no longer stored, because another one was sent later; send it again."
+            )
         content, suffix = await run_in_threadpool(found.packed, strength, held.folder)
     headers = {"Content-Disposition": f"attachment; filename=denoised{suffix}"}
     return Response(content, media_type="application/octet-stream", headers=headers)

@@ -1,4 +1,4 @@
-"""A request as a checked body and samples: JSON or a form with files, within the limits."""
+"""Parses a request, JSON or a form with files, into a validated body and samples, within the limits."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from isthmus.web.loaded_run import LoadedRun
 from isthmus.wording import printable, shortened
 
 B = TypeVar("B", bound=RequestBody)
-FIELDS = 64  # of a form besides its files
-BEYOND = ("Too many", "Part exceeded", "Field exceeded")  # how the parser begins to say that a limit was passed
+FIELDS = 64  # of a form, in addition to its files
+BEYOND = ("Too many", "Part exceeded", "Field exceeded")  # the beginnings of the parser's messages about limits
 LISTS = {"add", "remove", "keep"}
 
 
 async def received(request: Request, kind: type[B], limits: Limits) -> tuple[B, list[np.ndarray]]:
-    """The body, and the pictures among it, decoded. The names that files come with are never looked at.
+    """The body, and its pictures, decoded. The names of files are ignored.
 
     Raises: UsageError that names the field; DataError; TooMuch.
     """
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         values, uploads = await _form(request, limits)
         if uploads and not issubclass(kind, SamplesBody):
-            raise UsageError("USAGE-BODY", "this takes no files.", fix="see /api/openapi.json")
+            raise UsageError("USAGE-BODY", "this endpoint takes no files.", fix="see /api/openapi.json")
         return _checked(kind, values), uploads
     raw = await request.body()
-    return await run_in_threadpool(_json, raw, kind, limits)  # other requests go on meanwhile
+    return await run_in_threadpool(_json, raw, kind, limits)  # other requests continue meanwhile
 
 
 def _json(raw: bytes, kind: type[B], limits: Limits) -> tuple[B, list[np.ndarray]]:
     values = _parsed(raw)
-    if isinstance(values, dict):  # counted before each of them is looked at
+    if isinstance(values, dict):  # counted before any of them is parsed
         for key, most, what in (
             ("x", limits.samples, "samples"), ("z", limits.samples, "codes"), ("images", limits.files, "images"),
         ):  # fmt: skip
@@ -63,16 +63,16 @@ def _parsed(raw: bytes) -> Any:
             f"the body is not JSON: {error.msg[0].lower()}{error.msg[1:]}, line {error.lineno} column {error.colno}."
         )
     except UnicodeDecodeError:
-        message = "the body is not JSON: its text is not UTF-8."
+        message = "the body is not JSON: it is not encoded in UTF-8."
     except RecursionError:
-        message = "the body holds lists within lists, too deep to be read."
-    except ValueError:  # Python reads no number of more than 4,300 digits
-        message = "the body holds a whole number of more than 4,300 digits."
+        message = "the lists in the body are nested too deeply."
+    except ValueError:  # Python parses no number with more than 4,300 digits
+        message = "the body has an integer with more than 4,300 digits."
     raise UsageError("USAGE-JSON", message, fix="see /api/openapi.json for examples")
 
 
 class Pictures:
-    """The decoded pictures of one request, as many pixels together as the limit allows."""
+    """The decoded pictures of one request, up to the limit on pixels."""
 
     def __init__(self, limits: Limits) -> None:
         self.all: list[np.ndarray] = []
@@ -83,7 +83,7 @@ class Pictures:
         self._left -= picture.shape[1] * picture.shape[2]
         if self._left < 0:
             most = self._limits.pixels_together
-            raise TooMuch(f"the images of this request have more than {most:,} pixels together, the limit.")
+            raise TooMuch(f"the images of this request have more than {most:,} pixels in total, which is the limit.")
         self.all.append(picture)
 
 
@@ -108,7 +108,7 @@ async def _form(request: Request, limits: Limits) -> tuple[dict[str, Any], list[
             else:
                 values[key] = value
     finally:
-        await form.close()  # what was spooled to disk goes with it
+        await form.close()  # also deletes what was spooled to disk
     return values, pictures.all
 
 
@@ -117,12 +117,12 @@ def _checked(kind: type[B], values: Any) -> B:
         return kind.model_validate(values)
     except ValidationError as error:
         problems = [printable(shortened(_told(e))) for e in error.errors()]
-        message = f"the request does not fit: {problems[0]}."
+        message = f"the request is not valid: {problems[0]}."
         raise UsageError("USAGE-BODY", message, fix="see /api/openapi.json for examples", problems=problems) from None
 
 
 def _told(error: Any) -> str:
-    """What pydantic found, in words of the request; names that came with it may hold anything."""
+    """What pydantic found, in terms of the request; names in it may contain anything."""
     if not error["loc"]:
         return "it is not a JSON object"
     what = "there is no such field" if error["type"] == "extra_forbidden" else error["msg"]
@@ -132,32 +132,36 @@ def _told(error: Any) -> str:
 def samples_of(loaded: LoadedRun, body: SamplesBody, pictures: list[np.ndarray], limits: Limits) -> np.ndarray:
     """Raw samples (N, *shape) in the type of the training data.
 
-    Raises: DataError where they do not fit; UsageError where there are none; TooMuch.
+    Raises: DataError if they do not fit; UsageError if there are none; TooMuch.
     """
     if (body.x is not None) == bool(pictures):
-        raise UsageError("USAGE-BODY", "give samples: images, files, or x, one of them.", fix="see /api/openapi.json")
+        raise UsageError(
+            "USAGE-BODY",
+            "the request needs samples as exactly one of images, files, or x.",
+            fix="see /api/openapi.json",
+        )
     if body.x is not None:
         _refuse_many(len(body.x), limits.samples, "samples")
         return loaded.raw(body.x)
     preprocess = loaded.model.preprocess
     if not preprocess.is_image:
-        message = f"the model takes rows of {preprocess.raw_shape[0]} numbers, no images."
+        message = f"the model takes rows of {preprocess.raw_shape[0]} numbers, not images."
         raise DataError("DATA-SHAPE", message, fix='send {"x": [[…]]}')
     framed = [_framed(loaded, picture, body.fit) for picture in pictures]
     if framed[0].shape != preprocess.shape:
-        message = f"an image file has 1 or 3 channels; the model takes {preprocess.shape[0]}."
+        message = f"an image file has 1 or 3 channels, but the model takes {preprocess.shape[0]}."
         raise DataError("DATA-SHAPE", message, fix='send numbers, {"x": [[[[…]]]]}')
     return loaded.as_raw(np.stack(framed))
 
 
 def _framed(loaded: LoadedRun, picture: np.ndarray, fit: str) -> np.ndarray:
-    """A picture (C, h, w), bytes or numbers, as floats in [0, 1] of the model's shape; transparency lies on white
-    where the model does not know it, and all of a picture without it is seen."""
+    """A picture (C, h, w), bytes or numbers, as floats in [0, 1] in the model's shape. If the model has no alpha
+    channel, transparency is blended with white; if only the model has one, the picture is opaque."""
     preprocess, seen = loaded.model.preprocess, loaded.in_range(picture)
     if not preprocess.alpha:
         return frame(on_white(seen), preprocess.shape, fit, dark_border=loaded.dark_border)
     C, H, W = preprocess.shape
-    way = "cover" if fit in {"auto", "digit"} else fit  # a digit is cut out by its ink, which transparency has not
+    way = "cover" if fit in {"auto", "digit"} else fit  # "digit" crops by the ink, which transparency lacks
     colors, opacity = parted(seen)
     opacity = np.full_like(seen[:1], white_of(seen)) if opacity is None else opacity
     return np.concatenate([frame(colors, (C - 1, H, W), way), frame(opacity, (1, H, W), way)])
@@ -165,7 +169,7 @@ def _framed(loaded: LoadedRun, picture: np.ndarray, fit: str) -> np.ndarray:
 
 def _refuse_many(n: int, most: int, what: str) -> None:
     if n > most:
-        raise TooMuch(f"the request has {n:,} {what}; at most {most:,} are taken at once.")
+        raise TooMuch(f"the request has {n:,} {what}; the limit is {most:,} at once.")
 
 
 __all__ = ["received", "samples_of"]

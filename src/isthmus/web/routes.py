@@ -1,4 +1,4 @@
-"""The API: POST /api/encode, decode, reconstruct, denoise, sample, edit, walk; each reads, calls the model, answers."""
+"""The API: POST /api/encode, decode, reconstruct, denoise, score, sample, edit, walk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Answer = dict[str, Any]
 async def _answered(
     request: Request, kind: type[RequestBody], work: Callable[[LoadedRun, Any, list[np.ndarray], Limits], Answer]
 ) -> Response:
-    """Reads the request, works in a thread, and answers as JSON, or as one PNG where the request accepts only that."""
+    """Reads the request, works in a thread, and answers as JSON, or as one PNG if the request accepts only that."""
     limits: Limits = request.app.state.limits
     body, pictures = await received(request, kind, limits)
     loaded: LoadedRun = await run_in_threadpool(request.app.state.served.loaded)
@@ -44,9 +44,9 @@ async def _answered(
 
 
 def _response(loaded: LoadedRun, found: Answer, form: str, wants_picture: bool) -> Response:
-    """As JSON, or as one PNG; in a thread, since thousands of pictures take a second.
+    """The answer as JSON or one PNG; runs in a thread, because thousands of pictures take a second.
 
-    Raises: DataError where the network's numbers grew beyond float32.
+    Raises: DataError if the network's output overflows float32.
     """
     raw = found.pop("_raw", None)
     if raw is not None:
@@ -60,19 +60,19 @@ def _response(loaded: LoadedRun, found: Answer, form: str, wants_picture: bool) 
 
 
 def _refuse_overflow(raw: np.ndarray) -> None:
-    """Infinity anywhere, or NaN in an image; in a row that is a gap."""
+    """Refuses infinity anywhere and NaN in an image; in a row, NaN is a gap. Raises: DataError."""
     if raw.dtype.kind == "f" and not (np.isfinite(raw) | (np.isnan(raw) & (raw.ndim == 2))).all():
         raise _too_far()
 
 
 def _too_far() -> DataError:
-    message = "the answer is not a finite number: the input lies too far from what the model was trained on."
-    return DataError("DATA-VALUE", message, fix="send values nearer to those of the training data")
+    message = "the answer is not a finite number: the input is too far from what the model was trained on."
+    return DataError("DATA-VALUE", message, fix="send values closer to those of the training data")
 
 
 def _picture(loaded: LoadedRun, raw: np.ndarray) -> Response:
     if raw.ndim != 4 or len(raw) != 1:
-        message = f"image/png holds one image, the answer has {len(raw)} samples."
+        message = f"image/png can hold one image, but the answer has {len(raw)} samples."
         raise UsageError("USAGE-ACCEPT", message, fix="send one image, or accept application/json")
     headers = {"Content-Disposition": "attachment; filename=isthmus.png"}
     return Response(png(loaded.pictures(raw)[0]), media_type="image/png", headers=headers)
@@ -87,9 +87,7 @@ async def encode(request: Request) -> Response:
     return await _answered(request, SamplesBody, work)
 
 
-@router.post(
-    "/decode", **described(CodesBody, "What the decoder makes of codes.", {"n": 1, "images": ["data:image/png;…"]})
-)
+@router.post("/decode", **described(CodesBody, "Samples decoded from codes.", {"n": 1, "images": ["data:image/png;…"]}))
 async def decode(request: Request) -> Response:
     def work(loaded: LoadedRun, body: CodesBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
         x = loaded.coder.decode(_few(loaded, loaded.codes(body.z), limits))
@@ -102,7 +100,7 @@ async def decode(request: Request) -> Response:
     "/reconstruct",
     **described(
         SamplesBody,
-        "Samples through the code and back; `input` is what the model saw.",
+        "Reconstructs samples; `input` is what the model saw.",
         {
             "n": 1,
             "images": ["data:image/png;…"],
@@ -128,7 +126,7 @@ async def reconstruct(request: Request) -> Response:
     "/denoise",
     **described(
         DenoiseBody,
-        "Noisy samples made clean. With `noise` it is added first, and PSNR tells before and after.",
+        "Denoises samples. `noise`, if given, is added first; the answer then has PSNR and MSE before and after.",
         {
             "n": 1,
             "noisy": ["data:image/png;…"],
@@ -164,8 +162,8 @@ def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np
     preprocess = loaded.model.preprocess
     kind = corruption_for(noise, preprocess)
     if isinstance(kind, Given | NeighborNoise):
-        message = f"{noise!r} says where noise comes from in training; it is none that can be added."
-        raise UsageError("USAGE-NOISE", message, fix='send a kind that can, such as "gaussian:0.1"')
+        message = f"{noise!r} describes noise in the training data; it cannot be added to samples."
+        raise UsageError("USAGE-NOISE", message, fix='send noise such as "gaussian:0.1"')
     x_in = kind(loaded.x(raw), generator_for(seed, "serve", "noise")).x_in
     return preprocess.to_raw(x_in, getattr(torch, str(raw.dtype))).numpy()
 
@@ -174,7 +172,7 @@ def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np
     "/score",
     **described(
         SamplesBody,
-        "How strange samples are: larger is stranger. `heat` shows where, in an image.",
+        "Anomaly scores of samples; larger is more unusual. For images, `heat` shows where.",
         {
             "n": 1,
             "score": [4.2],
@@ -182,7 +180,7 @@ def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np
             "outlier": [False],
             "rate": 0.01,
             "level": ["pass"],
-            "said": ["Within what is usual: …"],
+            "said": ["Within the usual range: …"],
             "heat": ["data:image/png;…"],
         },
     ),
@@ -199,7 +197,7 @@ async def score(request: Request) -> Response:
     "/sample",
     **described(
         SampleBody,
-        "New samples, from the prior or a density of the training codes.",
+        "New samples, from the prior or from a density fitted to the training codes.",
         {"n": 16, "source": "a mixture", "images": ["data:image/png;…"], "z": [[0.1]]},
     ),
 )
@@ -218,7 +216,7 @@ async def sample(request: Request) -> Response:
     "/edit",
     **described(
         EditBody,
-        "Samples or codes with features added and removed.",
+        "Adds features to samples or codes, and removes features.",
         {"n": 1, "z": [[0.1]], "images": ["data:image/png;…"]},
     ),
 )
@@ -240,7 +238,9 @@ def _edited(loaded: LoadedRun, body: EditBody, z: np.ndarray) -> np.ndarray:
     if body.add or body.remove:
         z = loaded.edit(tuple(body.add), tuple(body.remove), tuple(body.keep)).apply(z, body.strength)
     elif not body.features:
-        raise UsageError("USAGE-FEATURE", "nothing is to be added or removed.", fix='send {"add": ["NAME"]}')
+        raise UsageError(
+            "USAGE-FEATURE", "the request neither adds nor removes a feature.", fix='send {"add": ["NAME"]}'
+        )
     parts: list[tuple[float, Any]] = []
     for name, strength in body.features.items():
         if strength:
@@ -251,7 +251,9 @@ def _edited(loaded: LoadedRun, body: EditBody, z: np.ndarray) -> np.ndarray:
 @router.post(
     "/walk",
     **described(
-        InterpolationBody, "The way from one code to another.", {"n": 12, "z": [[0.1]], "images": ["data:image/png;…"]}
+        InterpolationBody,
+        "Interpolates from one code to another.",
+        {"n": 12, "z": [[0.1]], "images": ["data:image/png;…"]},
     ),
 )
 async def walk(request: Request) -> Response:
@@ -265,15 +267,15 @@ async def walk(request: Request) -> Response:
 
 
 def _few(loaded: LoadedRun, z: np.ndarray, limits: Limits) -> np.ndarray:
-    """The codes, of which no more samples are made than the limits allow."""
+    """The codes, if the limits allow decoding them. Raises: TooMuch."""
     if len(z) > limits.samples:
-        raise TooMuch(f"the request has {len(z):,} codes; at most {limits.samples:,} are taken at once.")
+        raise TooMuch(f"the request has {len(z):,} codes; the limit is {limits.samples:,} at once.")
     refuse_many(len(z), limits, loaded.model.preprocess.size)
     return z
 
 
 def _quality(loaded: LoadedRun, raw: np.ndarray, raw_hat: np.ndarray) -> Answer:
-    """Squared error per value; of images PSNR as well, None for identical ones, whose ratio is infinite."""
+    """Squared error per value; for images also the PSNR, None for identical images, whose PSNR is infinite."""
     mse = loaded.errors(raw, raw_hat)
     answer: Answer = {"mse": mse.tolist()}
     if loaded.model.preprocess.is_image:

@@ -1,4 +1,4 @@
-"""`ServedPhoto`: the denoiser of photographs that the package ships, where a server shows it instead of a run."""
+"""`ServedPhoto`: serves the shipped denoiser for photographs instead of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.web.photograph_panel import Networks
 
 
 class ServedPhoto:
-    """Has no folder, no data and no code: it takes photographs, and nothing else."""
+    """It has no folder, no data and no code, and takes only photographs."""
 
     path = Path("photo")
 
@@ -20,15 +20,15 @@ class ServedPhoto:
 
     def loaded(self) -> LoadedRun:
         """Raises: UsageError."""
-        message = "photo is not a run: it cleans photographs, and has neither code nor data."
+        message = "photo is not a run: it denoises photographs, and has neither a code nor data."
         raise UsageError("USAGE-PHOTO", message, fix="send photographs to /api/photograph, or serve a run")
 
     def networks(self) -> Networks:
-        """What cleans photographs."""
+        """The networks that denoise photographs."""
         return Networks(self.model.network_for, leaves_clean=True)
 
     def has_model(self) -> bool:
-        """Whether there is a model with panels of its own."""
+        """Whether there is a model with panels."""
         return False
 
     def file(self, name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""`ServedRun`: the run that a server shows; its loaded run opens once there is a trained model."""
+"""`ServedRun`: the run that a server shows; it is loaded once there is a trained model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from isthmus.system.swapping import standing
 from isthmus.web.loaded_run import LoadedRun
 from isthmus.web.photograph_panel import Networks
 
-PAGES = {"report": "report.html"}  # what a run folder may hold for the page to link to; nothing else of it is served
+PAGES = {"report": "report.html"}  # pages of a run folder that may be linked; nothing else in it is served
 PICTURES = {name: f"{name}.png" for name in ("curves", "data", "sanity", "denoising", "worst")}
 
 
 class ServedRun:
-    """One run folder. Files of it are known by a name of ours; no text from a request becomes a path."""
+    """One run folder. Its files have fixed names here; no text from a request becomes a path."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
@@ -26,26 +26,26 @@ class ServedRun:
         self._lock = threading.Lock()
 
     def loaded(self) -> LoadedRun:
-        """The run, opened again once it was trained on. Raises: ModelFileError while there is no trained model."""
+        """The run, opened again after further training. Raises: ModelFileError while there is no trained model."""
         with self._lock:
             if self._bench is None or self._bench.run.is_replaced():
                 self._bench = LoadedRun(RunFolder(self.path))
             return self._bench
 
     def networks(self) -> Networks:
-        """What cleans photographs. Raises: UsageError for a model that takes images of one size."""
+        """The networks that denoise photographs. Raises: UsageError for a model that takes images of one size."""
         model = self.loaded().model
         if not isinstance(model, Denoiser):
-            message = "this model takes images of one size, and no photographs."
+            message = "this model takes images of one fixed size, not photographs."
             raise UsageError("USAGE-PHOTO", message, fix="serve `photo`, or a run of --recipe photo")
         return Networks(lambda _: model, leaves_clean=False)
 
     def has_model(self) -> bool:
-        """Whether there is a trained model, and nobody is about to replace it."""
+        """Whether there is a trained model, and no training is about to replace it."""
         return standing(self.path / MODEL).is_dir() and not is_held(self.path)
 
     def file(self, name: str) -> Path | None:
-        """The file that goes under `name`, or None: unknown, not there, or a link that leads out of the folder."""
+        """The file called `name`, or None if it is unknown, missing, or a link out of the folder."""
         known = (PAGES | PICTURES).get(name)
         if known is None:
             return None
@@ -56,7 +56,7 @@ class ServedRun:
         return path if path.is_file() and path.is_relative_to(self.path) else None
 
     def stamp(self) -> tuple[int, ...]:
-        """What changes when the run has something new to tell."""
+        """A value that changes whenever the run has news."""
         return tuple(_changed(self.path / name) for name in (HISTORY, RECORD, f"{CHECKPOINT}/latest"))
 
 

@@ -1,4 +1,4 @@
-"""`serve`: a port, a token, and the application on it until somebody ends it."""
+"""`serve`: runs the application on a port, with a token, until it is stopped."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from isthmus.web.ports import listening
 from isthmus.web.served_photo import ServedPhoto
 from isthmus.web.served_run import ServedRun
 
-THREADS = 1  # of the arithmetic: one image through a small network is fastest on one core, which leaves the others free
-TOKEN = "ISTHMUS_TOKEN"  # a token of one's own, so that an open page goes on after the server was started again
-LAST_WORD = 1.5  # seconds in which an open page still hears how the training ended; it looks twice a second
-SHORTEST = 16  # characters of such a token; below it could be tried out
+THREADS = 1  # for the model: one image through a small network is fastest on one core, and the others stay free
+TOKEN = "ISTHMUS_TOKEN"  # sets the token, so that an open page still works after the server was restarted
+LAST_WORD = 1.5  # seconds for an open page to learn how the training ended; it checks twice a second
+SHORTEST = 16  # characters of a token; a shorter one could be guessed
 
 
 @dataclass(frozen=True)
 class Serving:
-    """Where the page is."""
+    """The address of the page."""
 
     address: str
     host: str
@@ -60,9 +60,9 @@ def serve(
     run: RunFolder | PhotoDenoiser, *, port: int | None = None, host: str = "127.0.0.1", allow_network: bool = False,
     watch: bool = False, on_start: Callable[[Serving], None], limits: Limits | None = None, until_closed: Any = None,
 ) -> None:  # fmt: skip
-    """Serves the page and the API of a run until Ctrl-C; `on_start` hears the address once it can be opened.
+    """Serves the page and the API of a run until Ctrl-C; `on_start` is called when the address can be opened.
 
-    `until_closed`: a stream; the server ends with it, and so with the process that holds its other end.
+    `until_closed`: a stream; the server ends when it closes, that is, with the process at its other end.
 
     Raises: UsageError, ResourceError; ModelFileError for a run without a trained model, unless it is watched.
     """
@@ -70,7 +70,7 @@ def serve(
     served = ServedPhoto(run) if isinstance(run, PhotoDenoiser) else ServedRun(run.path)
     tell("opening the run")
     if isinstance(served, ServedRun) and not watch:
-        served.loaded()  # what cannot be opened is said now, not on the page
+        served.loaded()  # errors are reported now, not on the page
     with listening(host, port, allow_network=allow_network) as sock:
         at = sock.getsockname()[1]
         serving = _serving(served.path if isinstance(run, PhotoDenoiser) else run.path, host, at, token, allow_network)
@@ -80,7 +80,9 @@ def serve(
         access = Access(token, at, frozenset(names), open_to_network=allow_network)
         app = build_app(served, access, limits, watch=watch)
         torch.set_num_threads(THREADS)
-        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what was sent wrong, its sender is told
+        logging.getLogger("python_multipart").setLevel(
+            logging.CRITICAL
+        )  # errors in a request are reported to its sender
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -100,7 +102,7 @@ def serve(
         on_start(serving)
         try:
             server.run(sockets=[sock])
-        except KeyboardInterrupt:  # how one ends it
+        except KeyboardInterrupt:  # the usual way to stop it
             return
 
 
@@ -109,8 +111,8 @@ def _serving(run: Path, host: str, port: int, token: str, allow_network: bool) -
     said = []
     if allow_network:
         said.append(
-            f"warning: everybody who can reach this machine's port {port} and has the token can use the model; "
-            "nothing is encrypted, so whoever can read the network can read the token too"
+            f"warning: everybody who can reach port {port} of this machine and has the token can use the model; "
+            "nothing is encrypted, so anybody who can read the network traffic can read the token too"
         )
     return Serving(f"http://{name}:{port}/?token={token}", host, port, token, run, tuple(said))
 
@@ -120,7 +122,7 @@ def _token() -> str:
     if given is None:
         return secrets.token_urlsafe(24)
     if len(given) < SHORTEST or re.fullmatch(r"[\w-]+", given, re.ASCII) is None:
-        message = f"{TOKEN} is too short, or holds other characters than letters, digits, - and _."
+        message = f"{TOKEN} is too short, or has characters other than letters, digits, - and _."
         raise UsageError("USAGE-TOKEN", message, fix=f"use at least {SHORTEST} characters, or unset it")
     return given
 

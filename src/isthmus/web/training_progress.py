@@ -1,6 +1,6 @@
-"""How far a training is, read from its run folder alone: state, curves, and the sanity check of its last checkpoint.
+"""The progress of a training, read only from its run folder: state, curves, sanity check of the last checkpoint.
 
-The training is another process, which knows nothing of this one; a server that starts again reads the same folder.
+The training is another process that does not know about this one; a restarted server reads the same folder.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from isthmus.web.image_encoding import uri
 from isthmus.wording import shell_word
 
 GO_ON = "go-on"
-SHOWN = 10  # samples of the sanity check, as in the run's own
+SHOWN = 10  # samples of the sanity check, as in the run's picture
 
 
 class TrainingStatus:
-    """What can be told of a run folder at this moment; `sanity` keeps the data once it was read."""
+    """The current status of a run folder; `sanity` caches the data after reading it once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class TrainingStatus:
         self._sanity: tuple[str, dict[str, Any]] | None = None
 
     def snapshot(self) -> dict[str, Any]:
-        """State, epochs, the newest numbers and the chart. What is being written just now is left for the next time."""
+        """State, epochs, the newest numbers and the chart. A file that is being written is left for the next call."""
         run = RunFolder(self.path)
         try:
             record, history, settings = run.record, run.history, run.config.training
@@ -72,7 +72,7 @@ class TrainingStatus:
         }
 
     def sanity(self) -> dict[str, Any] | None:
-        """Test samples and what the last checkpoint makes of them; None before the first, or for a table."""
+        """Test samples and their reconstructions by the last checkpoint; None before the first one, or for a table."""
         run = RunFolder(self.path)
         try:
             latest = regular.read_text(self.path / CHECKPOINT / "latest").strip()
@@ -80,7 +80,9 @@ class TrainingStatus:
                 return self._sanity[1]
             found = self._of_checkpoint(run, latest)
         except (OSError, ValueError, KeyError, RuntimeError, IsthmusError):
-            return None if self._sanity is None else self._sanity[1]  # replaced while it was read: the next will do
+            return (
+                None if self._sanity is None else self._sanity[1]
+            )  # replaced during reading: the next call will succeed
         if found is not None:
             self._sanity = latest, found
         return found
@@ -107,17 +109,17 @@ class TrainingStatus:
 
     @property
     def asked(self) -> str | None:
-        """What the training was asked and has not done yet."""
+        """The pending request to the training, if any."""
         return asked(self.path)
 
     def ask(self, what: str) -> str:
-        """Asks the training to PAUSE, to FINISH, or (GO_ON) to end a pause.
+        """Asks the training to PAUSE, to FINISH, or to continue after a pause (GO_ON).
 
-        Raises: UsageError where nothing trains here; ResourceError where the folder cannot be written.
+        Raises: UsageError if no training is running here; ResourceError if the folder cannot be written.
         """
         if not is_held(self.path):
-            fix = f"end it with `isthmus finish {shell_word(self.path)}`, or go on with `isthmus resume`"
-            raise UsageError("USAGE-REQUEST", "no training runs in this folder.", fix=fix)
+            fix = f"finish the run with `isthmus finish {shell_word(self.path)}`, or continue it with `isthmus resume`"
+            raise UsageError("USAGE-REQUEST", "no training is running in this folder.", fix=fix)
         if what == GO_ON:
             withdraw(self.path)
         else:
@@ -126,7 +128,7 @@ class TrainingStatus:
 
 
 def _seconds_left(epoch: int, epochs: int | None, seconds: float) -> float | None:
-    """By the mean of the epochs so far."""
+    """Estimated from the mean time per epoch so far."""
     return None if not epoch or epochs is None else max(epochs - epoch, 0) * seconds / epoch
 
 
@@ -139,7 +141,7 @@ def _best(history: list[dict[str, float]]) -> dict[str, float] | None:
 
 
 def _chart(history: list[dict[str, float]]) -> str | None:
-    """The curves as the report draws them."""
+    """The curves, drawn as in the report."""
     if not history:
         return None
     xs = [float(row["epoch"]) for row in history]

@@ -1,4 +1,4 @@
-"""`--watch`: the training as it goes on, by server-sent events; and the buttons that pause and finish it."""
+"""`--watch`: live training by server-sent events, and the buttons that pause and finish it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from isthmus.web.served_run import ServedRun
 from isthmus.web.training_progress import GO_ON, TrainingStatus
 
 router = APIRouter(prefix="/api")
-EVERY = 0.5  # seconds between two looks at the folder: three calls of stat
-ALIVE = 15.0  # seconds of silence after which a comment shows that the line still stands
+EVERY = 0.5  # seconds between two checks of the folder; each takes three calls of stat
+ALIVE = 15.0  # seconds of silence after which a comment keeps the connection alive
 
 
-@router.get("/progress", summary="How far the training is.")
+@router.get("/progress", summary="The progress of the training.")
 def progress(request: Request) -> dict[str, Any]:
     return _progress(request).snapshot()
 
 
-@router.get("/watch", summary="The same as a stream of server-sent events, with the sanity check.")
+@router.get("/watch", summary="The progress as a stream of server-sent events, with the sanity check.")
 async def watch(request: Request) -> StreamingResponse:
     return StreamingResponse(_events(request), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
@@ -41,7 +41,7 @@ def go_on(request: Request) -> dict[str, Any]:
     return {"asked": _progress(request).ask(GO_ON)}
 
 
-@router.post("/finish", summary="Asks the training to end now, with its best weights, judged.")
+@router.post("/finish", summary="Asks the training to end now, and to judge its best weights.")
 def finish(request: Request) -> dict[str, Any]:
     return {"asked": _progress(request).ask(FINISH)}
 
@@ -49,7 +49,7 @@ def finish(request: Request) -> dict[str, Any]:
 async def _events(request: Request) -> AsyncIterator[str]:
     served, seen, quiet = request.app.state.served, None, 0.0
     found = _progress(request)
-    yield "retry: 1000\n\n"  # a browser tries again after a second, and gets everything again
+    yield "retry: 1000\n\n"  # a browser reconnects after a second, and gets everything again
     while not _closing(request) and not await request.is_disconnected():
         now = await run_in_threadpool(_stamp, served, found)
         if now != seen:

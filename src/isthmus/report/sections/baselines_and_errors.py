@@ -1,4 +1,4 @@
-"""Images on the page: the sanity check, the baselines beside each other, errors by class, the ten worst."""
+"""Images on the page: the sanity check, a comparison with baselines, errors by class, the ten worst."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
 from isthmus.wording import three_digits
 
-CODE_REACH = 0.99  # of the codes' sizes: a few far beyond would leave all others without color
-MOST_CLASSES = 100  # rows of the table by class; of more, the worst are told
-NOTHING = 1e-10  # squared error, of values that vary by 1: what rounding in 32 bits leaves
+CODE_REACH = 0.99  # quantile of the codes' sizes for full color: a few outliers would leave all others without color
+MOST_CLASSES = 100  # rows of the table by class; if there are more, the worst are shown
+NOTHING = 1e-10  # a squared error that is only float32 rounding, for values that vary by 1
 
 
 def sanity(run_data: RunData) -> Section | None:
-    """Ten test images, their codes, and what the decoder makes of the codes."""
+    """Ten test images, their codes, and their reconstructions."""
     passed, test, model = run_data.passed, run_data.test, run_data.model
     if passed is None or test is None or model is None or not run_data.is_image:
         return None
@@ -46,7 +46,7 @@ def sanity(run_data: RunData) -> Section | None:
 
 
 def _codes(z: np.ndarray | None, n: int, *, signed: bool) -> list[str | None]:
-    """A sheet of colors for each of n codes; nothing where the network has none."""
+    """A sheet of colors for each of n codes; None without codes."""
     if z is None:
         return [None] * n
     columns = math.ceil(math.sqrt(2 * z.shape[1]))
@@ -60,23 +60,23 @@ def _read_sanity(run_data: RunData, errors: np.ndarray, x: np.ndarray) -> str:
     said = [f"Top: {len(x)} of the {n:,} test images, which the network did not see in training."]
     model = run_data.model
     if model is not None and model.has_code:
-        color = "blue above zero, red below" if model.bottleneck.signed else "the bluer, the larger"
+        color = "blue above zero, red below" if model.bottleneck.signed else "darker blue is larger"
         said.append(
-            f"Middle: the code, {model.z_size:,} numbers ({color}), which is all that is left of the image's "
+            f"Middle: the code, {model.z_size:,} numbers ({color}), which is all that the decoder gets of the image's "
             f"{values:,} values."
         )
     has_code = model is None or model.has_code
-    made = "what the decoder makes of the code alone" if has_code else "what the network makes of it"
+    made = "the reconstruction from the code alone" if has_code else "the output of the network"
     is_clean = run_data.metrics.get("denoising", {}).get("truth", True)
     said.append(f"Bottom: {made}" + ("; the more it looks like the top, the better." if is_clean else "."))
     said.append(
-        f"The number is the mean squared error, 0 for a perfect copy: here from {three_digits(float(errors.min()))} to "
-        f"{three_digits(float(errors.max()))}."
+        f"The number is the mean squared error, here from {three_digits(float(errors.min()))} to "
+        f"{three_digits(float(errors.max()))}; 0 is a perfect copy."
     )
     if run_data.noise and not is_clean:
-        said.append("These images are noisy, as all here are: what differs should be noise.")
+        said.append("These images are noisy, like all images of this run: the difference should be noise.")
     elif run_data.noise:
-        said.append("These images are clean, though the network was trained on noisy ones; the noisy ones come below.")
+        said.append("These images are clean, although the network was trained on noisy ones, which are shown below.")
     return " ".join(said)
 
 
@@ -88,7 +88,7 @@ def rivals(run_data: RunData) -> Section | None:
     found = {name: mse for name, mse in found.items() if finite(mse)}
     if len(found) < 2:
         return None
-    most = max(found.values()) or 1.0  # all are without error: of data that never changes
+    most = max(found.values()) or 1.0  # all errors are 0 if the data never changes
     table = [{"name": name, "mse": numeral(mse), "bar": bar(mse / most, "s0" if not i else "other")}
              for i, (name, mse) in enumerate(found.items())]  # fmt: skip
     content = {"table": table, "rows": _rival_rows(run_data), "sharp": tiles.is_sharp(tuple(metrics["data"]["shape"]))}
@@ -133,22 +133,22 @@ def _read_rivals(run_data: RunData, found: dict[str, float]) -> str:
     others = {name: mse for name, mse in found.items() if name != "this model"}
     said = ["An autoencoder is worth its training only if it beats two baselines that need none."]
     said.append(f"The mean {run_data.sample} is the same answer for every input;")
-    said.append("PCA is the best code of the same size that straight lines alone can make.")
+    said.append("PCA is the best linear code of the same size.")
     nothing = [name for name, mse in others.items() if mse < NOTHING]
     if nothing:
         name = nothing[0][0].upper() + nothing[0][1:]
-        said.append(f"{name} loses nothing here, since there is nothing that it would have to leave out.")
+        said.append(f"{name} has no error here, because it can represent this data completely.")
     others = {name: mse for name, mse in others.items() if mse >= NOTHING}
     if ours and others:
         ratios = [f"{three_digits(mse / ours)} times as large with {name}" for name, mse in others.items()]
-        said.append(f"Compared with this model the error (shorter bars are better) is {' and '.join(ratios)}.")
+        said.append(f"Shorter bars are better. Compared with this model, the error is {' and '.join(ratios)}.")
     if run_data.noise:
-        said.append("PCA sees the clean images here while this model sees noisy ones, so it has the easier task.")
+        said.append("PCA gets the clean images here, but this model gets noisy ones, so PCA has the easier task.")
     return " ".join(said)
 
 
 def _address(name: str) -> str:
-    """A row number with its sign, a file as it is named."""
+    """A row number with "#", or the name of a file."""
     return f"#{name}" if name.isdecimal() else name
 
 
@@ -197,13 +197,12 @@ def _read_errors(errors: np.ndarray, worst: np.ndarray, classes: list[dict[str, 
         said.append(
             f"Class {first['name']} is the hardest to copy, with a mean squared error of "
             f"{three_digits(first['error'])}, and "
-            f"{last['name']} the easiest with {three_digits(last['error'])}."
+            f"class {last['name']} is the easiest, with {three_digits(last['error'])}."
         )
     mean = float(np.mean(errors))
     said.append(
         f"The {len(worst)} worst test images have errors from {three_digits(float(errors[worst[0]]))} down to "
-        f"{three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(mean)}; the orange marks where "
-        "they differ. "
-        "Look here for wrong scans, rare shapes, and what the network never learned."
+        f"{three_digits(float(errors[worst[-1]]))}; the average is {three_digits(mean)}. Orange marks the differences. "
+        "Look here for bad scans, rare shapes, and anything that the network did not learn."
     )
     return " ".join(said)

@@ -1,4 +1,4 @@
-"""A table's run: how well each column comes back, and the rows that come back worst."""
+"""For a table: how well each column is reconstructed, and the rows with the largest errors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
 from isthmus.wording import counted, three_digits
 
-MOST_VALUES = 2**23  # looked at, in rows spread evenly: 64 MB as float64, and means that more would not move
-MOST_COLUMNS = 200  # rows of the table of columns; of more the worst are told
-LITTLE = 0.5  # of a column's variance; under it the code has hardly room for that column
-WORST_CELLS = 3  # columns that are named of each bad row
+MOST_VALUES = 2**23  # used, in evenly spread rows: 64 MB as float64; more would not change the means
+MOST_COLUMNS = 200  # rows of the table of columns; if there are more, the worst are shown
+LITTLE = 0.5  # of a column's variance; below it, the code has hardly any room for the column
+WORST_CELLS = 3  # columns that are named for each bad row
 
 
 def columns(run_data: RunData) -> Section | None:
-    """What is kept of every column's variation, the worst first; None for images and without the data."""
+    """The share of every column's variance that is reconstructed, the worst first; None for images or without data."""
     passed, test, prepared = run_data.passed, run_data.test, run_data.prepared
     if passed is None or test is None or prepared is None or run_data.is_image:
         return None
@@ -45,11 +45,13 @@ def columns(run_data: RunData) -> Section | None:
         for k in order[:MOST_COLUMNS]
     ]  # fmt: skip
     content = {"table": table, "left": max(0, len(names) - MOST_COLUMNS), "example": test.id_of(0)}
-    return Section("columns", "What comes back", "columns.html", _read(run_data, kept, names, order), content)
+    return Section(
+        "columns", "Reconstruction of the columns", "columns.html", _read(run_data, kept, names, order), content
+    )
 
 
 def _kept(preprocess: Preprocess, seen: PassedSamples) -> tuple[np.ndarray, np.ndarray]:
-    """By column its squared error, and the share of its variance that comes back."""
+    """The squared error of each column, and the share of its variance that is reconstructed."""
     x, x_hat = seen.x.double().numpy(), preprocess.known_only(seen.x, seen.x_hat).double().numpy()
 
     def together(values: np.ndarray) -> np.ndarray:
@@ -61,8 +63,8 @@ def _kept(preprocess: Preprocess, seen: PassedSamples) -> tuple[np.ndarray, np.n
 def explained(
     x: np.ndarray, x_hat: np.ndarray, together: Callable[[np.ndarray], np.ndarray] = np.asarray
 ) -> np.ndarray:
-    """The share of each column's variance that comes back, 1 - mse / variance; NaN where it never changes. `together`
-    adds up the values of x that belong to one column.
+    """The share of each column's variance that is reconstructed, 1 - mse / variance; NaN if it never changes.
+    `together` adds up the values of x that belong to one column.
     """
     variance = together(np.square(x - x.mean(0))).mean(0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -70,8 +72,8 @@ def explained(
 
 
 def _typical(preprocess: Preprocess, raw: np.ndarray, raw_hat: np.ndarray) -> tuple[list[Any], list[Any]]:
-    """By column the typical error and the spread of its values, in its own unit; of names how many come back wrong,
-    and how many would if the most frequent were the answer.
+    """The typical error and the spread of each column, in its own unit; for categories, the share of wrong values, and
+    the share if the answer were always the most frequent category.
     """
     error = np.sqrt(np.nanmean(np.square(raw - raw_hat), axis=0))
     typical: list[Any]
@@ -93,7 +95,7 @@ def _days(seconds: float) -> str:
 
 
 def _shown(preprocess: Preprocess, raw: np.ndarray) -> list[list[str]]:
-    """Rows of cells as they are written; numbers with three digits where columns are not of several kinds."""
+    """Rows of cells as text; numbers have three digits, unless columns are of several kinds."""
     if preprocess.schema is None:
         return [[numeral(float(value)) for value in row] for row in raw]
     columns = [to_texts(raw[:, k], column) for k, column in enumerate(preprocess.schema.modeled)]
@@ -101,7 +103,7 @@ def _shown(preprocess: Preprocess, raw: np.ndarray) -> list[list[str]]:
 
 
 def worst_rows(run_data: RunData) -> Section | None:
-    """The ten test rows with the largest error, and in which columns they err."""
+    """The ten test rows with the largest errors, and the columns with these errors."""
     passed, test, errors, prepared = run_data.passed, run_data.test, run_data.errors, run_data.prepared
     if passed is None or test is None or errors is None or prepared is None or run_data.is_image:
         return None
@@ -122,15 +124,13 @@ def worst_rows(run_data: RunData) -> Section | None:
                       "mse": numeral(float(errors[row]))})  # fmt: skip
     sample = run_data.sample
     read = (
-        f"The ten test {sample}s that come back worst, with errors from {three_digits(float(errors[worst[0]]))} down "
-        f"to {three_digits(float(errors[worst[-1]]))}, where the average is {three_digits(float(errors.mean()))}; "
-        "beside each the columns that err most, as they were given and as they came back. Look here for typing "
-        "mistakes and odd rows."
+        f"The ten worst test {sample}s, with errors from {three_digits(float(errors[worst[0]]))} down to "
+        f"{three_digits(float(errors[worst[-1]]))} (the average is {three_digits(float(errors.mean()))}). For each, "
+        "the columns with the largest errors are shown, as input → output. Look here for typing errors and unusual "
+        "rows."
     )
     if len(worst) < WORST:
-        read = read.replace(
-            f"The ten test {sample}s that come back worst", f"All {len(worst)} test {sample}s, the worst first"
-        )
+        read = read.replace(f"The ten worst test {sample}s", f"All {len(worst)} test {sample}s, the worst first")
     return Section("errors", "Worst cases: where it errs", "rows.html", read, {"table": table})
 
 
@@ -146,18 +146,17 @@ def _read(run_data: RunData, kept: np.ndarray, names: list[str], order: np.ndarr
     known = kept[np.isfinite(kept)]
     about, sample = run_data.metrics["data"], run_data.sample
     n, series = about["n_test"], about.get("series")
-    long = f" for its {series['window']:,} rows" if series else ""
+    long = f" of {counted(series['window'], 'row')}" if series else ""
     said = [
-        f"Each {sample} of the table has {counted(len(names), 'column')} and goes through a code of "
-        f"{run_data.metrics.get('z_size')} numbers{long}. A bar shows how much of a column's variation comes back, "
-        f"over the {n:,} test {sample}s: 100% is a perfect copy, 0% no better than always answering with the mean."
+        f"Each {sample}{long} has {counted(len(names), 'column')} and is compressed into "
+        f"{run_data.metrics.get('z_size')} numbers, its code. A bar shows the share of a column's variance that is "
+        f"reconstructed in the {n:,} test {sample}s: 100% is a perfect copy, 0% is no better than the mean."
     ]
     if known.size and known.min() < 0:
-        said.append(f"Below 0% the mean of the training {sample}s would be the better answer.")
+        said.append(f"Below 0%, the mean of the training {sample}s would be a better prediction.")
     if known.size > 1:
         said.append(
-            f"The median is {float(np.median(known)):.1%}; least of all comes back of {names[order[0]]}, "
-            f"{float(known.min()):.1%}"
-            + (", so that column shares little with the others, or is noise." if known.min() < LITTLE else ".")
+            f"The median is {float(np.median(known)):.1%}, the lowest {float(known.min()):.1%}, for {names[order[0]]}"
+            + (", which has little in common with the other columns or is noise." if known.min() < LITTLE else ".")
         )
     return " ".join(said)

@@ -1,4 +1,4 @@
-"""The data card: what the training, validation and test data hold, counted."""
+"""The data section: sizes and contents of the training, validation and test data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_CLASSES = 30  # strips; more would be a page of their own
 
 
 def data(run_data: RunData) -> Section:
-    """Sizes and shape from the metrics; range, counts, duplicates and samples where the data is at hand."""
+    """Sizes and shape from the metrics; range, counts, duplicates and samples if the data is available."""
     about, prepared, pairs, repeated = run_data.metrics["data"], run_data.prepared, [], 0
     shape = " × ".join(map(str, about["shape"]))
     rows: list[tuple[str, object]] = [("name", about["name"]), (f"shape of one {run_data.sample}", shape)]
@@ -40,7 +40,7 @@ def data(run_data: RunData) -> Section:
 
 
 def _strips(run_data: RunData) -> list[dict[str, str]]:
-    """A strip of training images for each class, or of any where there are no classes."""
+    """A strip of training images for each class, or one strip without classes."""
     if not run_data.is_image or run_data.prepared is None:
         return []
     train, ends = run_data.prepared.splits.train, run_data.prepared.preprocess.ends
@@ -57,7 +57,7 @@ def _strips(run_data: RunData) -> list[dict[str, str]]:
 
 
 def _left_picture(run_data: RunData) -> dict[str, object] | None:
-    """The picture that the run drew of its data, where the data is not at hand."""
+    """The run's own picture of its data, if the data is not available."""
     found = tiles.from_file(run_data.path / "data.png") if run_data.is_image and run_data.prepared is None else None
     if found is None:
         return None
@@ -65,22 +65,23 @@ def _left_picture(run_data: RunData) -> dict[str, object] | None:
 
 
 def _validation(run_data: RunData) -> str:
-    """What the validation samples are for: some may only calibrate the scores of odd samples."""
+    """What the validation samples are for: some may only calibrate anomaly scores."""
     n, watched = run_data.metrics["data"]["n_validation"], run_data.watched
     apart = 0 if watched is None else n - len(watched)
     if apart <= 0:
-        return f"the {n:,} for validation decide which epoch is kept"
+        return f"The {n:,} validation {run_data.sample}s decide which epoch is kept."
     return (
-        f"{n - apart:,} of the {n:,} for validation decide which epoch is kept while {apart:,} calibrate anomaly scores"
+        f"Of the {n:,} validation {run_data.sample}s, {n - apart:,} decide which epoch is kept and {apart:,} calibrate "
+        "anomaly scores."
     )
 
 
 def _read(run_data: RunData) -> str:
     d, sample = run_data.metrics["data"], run_data.sample
     return (
-        f"The network is trained on the {d['n_train']:,} training {sample}s, {_validation(run_data)}, "
-        f"and the {d['n_test']:,} test {sample}s are used once, at the end: every number "
-        "on this page is from them, unless it says otherwise. Nothing in this run was chosen by them. Resuming the "
-        "run, or trying what a verdict suggests, uses them again. Test samples that are also in the training data make "
-        "the model look better than it is."
+        f"The network is trained on the {d['n_train']:,} training {sample}s. {_validation(run_data)} "
+        f"The {d['n_test']:,} test {sample}s are used only once, at the end: every number on this page is measured on "
+        "them, unless it says otherwise, and nothing in this run was chosen by them. Resuming the run, or trying what "
+        "a verdict suggests, uses them again. Test samples that are also in the training data make the model look "
+        "better than it is."
     )

@@ -1,4 +1,4 @@
-"""What a denoiser does: noisy, denoised and clean images on top of each other, and the table of simple filters."""
+"""The results of a denoiser: noisy, denoised and clean images to compare, and a table with simple filters."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from isthmus.report.sections.headline import measure_of
 from isthmus.wording import three_digits
 
 NO_TRUTH = (
-    "The network was trained on noisy images alone, as no clean ones exist, so nothing here is measured against the "
-    "truth. What was taken away should look like noise: where edges or textures show in it, the picture has lost them. "
-    "The errors in the table are those of guessing noisy pixels that were left out; they hold the noise of those "
-    "pixels, alike for every method."
+    "The network was trained only on noisy images, because there are no clean ones, so nothing here is compared with "
+    "clean images. What was removed should look like noise: edges or textures in it are missing from the result. "
+    "The errors in the table come from predicting noisy pixels that were left out; they include the noise of those "
+    "pixels, which is the same for all methods."
 )
-FEW = 3  # images that are shown larger, since they leave room beside each other
-COLUMNS = 5  # images in a line of the picture, so that each can be seen on a phone
+FEW = 3  # up to this number, images are shown larger
+COLUMNS = 5  # images per row of the picture, so that they are large enough on a phone
 
 
 def denoising(run_data: RunData) -> Section | None:
@@ -53,12 +53,12 @@ def _pictures(run_data: RunData) -> dict[str, Any] | None:
     }
     if not run_data.metrics["denoising"].get("truth", True):
         del images["clean"]
-        images["taken away"] = enlarged(images["noisy"], images["denoised"])[0]
+        images["removed"] = enlarged(images["noisy"], images["denoised"])[0]
     each = ", ".join(run_data.class_of(row) or test.id_of(row) for row in rows)
     columns, side = min(COLUMNS, len(rows)), tiles.SIDE if len(rows) <= FEW else tiles.SIDE // 2
     sheets = {name: tiles.montage(x, columns, side=side) for name, x in images.items()}
-    about = {"noisy": "with noise", "denoised": "as this model gives them back", "clean": "as they were"}
-    about |= {"taken away": "minus the model's output, with the contrast raised"}
+    about = {"noisy": "with noise", "denoised": "denoised by this model", "clean": "without noise"}
+    about |= {"removed": "minus the model's output, with increased contrast"}
     alts = {name: f"{len(rows)} test images ({each}) {about[name]}{_mean_db(images, name)}" for name in sheets}
     size = images["noisy"].shape
     lines = -(-len(rows) // columns)
@@ -74,10 +74,10 @@ def _mean_db(images: Mapping[str, np.ndarray], name: str) -> str:
 
 
 def _table(block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row a method, the best first; what is not finite (an image given back exactly) before all."""
+    """One row per method, the best first; values that are not finite (a perfect copy) come first."""
     by = measure_of(block)
     found: list[tuple[str, Mapping[str, Any], str]] = [
-        ("noisy, untouched", block["noisy"], ""),
+        ("noisy input", block["noisy"], ""),
         ("this model", block["denoised"], "ours"),
     ]
     for name, numbers in block.get("baselines", {}).items():
@@ -116,21 +116,18 @@ def _read(run_data: RunData, block: Mapping[str, Any]) -> str:
         return NO_TRUTH
     by = measure_of(block)
     noisy, ours = block["noisy"].get(by.key), block["denoised"].get(by.key)
-    said = [
-        f"The network is given {run_data.sample}s with noise "
-        + ("of their own" if block["noise"] == "pairs" else f"({block['noise']})")
-        + " and was trained to answer with the clean ones."
-    ]
+    noise = "" if block["noise"] == "pairs" else f" ({block['noise']})"
+    said = [f"The network gets noisy {run_data.sample}s{noise} and was trained to return the clean ones."]
     if run_data.is_image:
-        said.append("Drag the line, or move it with the arrow keys, to lay one over the other.")
+        said.append("Drag the line, or use the arrow keys, to compare two pictures.")
     before, after = (three_digits(v) if v is not None and finite(v) else "–" for v in (noisy, ours))
-    on = f"on {block.get('n') or 0:,} test {run_data.sample}s it goes from {before} to {after}"
+    on = f"On {block.get('n') or 0:,} test {run_data.sample}s it goes from {before} to {after}"
     if by.unit:
-        said.append(f"PSNR says in decibels how near an image is to the clean one, more is better: {on} dB.")
+        said.append(f"PSNR, in decibels, says how close an image is to the clean one; higher is better. {on} dB.")
     else:
-        said.append(f"The mean squared error is the distance from the clean {run_data.sample}s, less is better: {on}.")
+        said.append(f"The mean squared error compares with the clean {run_data.sample}s; lower is better. {on}.")
     if noisy is not None and ours is not None and finite(noisy) and finite(ours):
         left = 10 ** ((noisy - ours) / 10) if by.unit else ours / (noisy or 1.0)
-        said.append(f"That leaves {left:.0%} of the squared error that the noise had made.")
-    said.append(f"The other methods were fitted to this very noise, without a look at the test {run_data.sample}s.")
+        said.append(f"This leaves {left:.0%} of the squared error caused by the noise.")
+    said.append(f"The other methods were tuned for this noise, without using the test {run_data.sample}s.")
     return " ".join(said)

@@ -1,4 +1,4 @@
-"""What the decoder makes of codes that no image has: drawn ones, the mean of each class, one unit moved at a time."""
+"""Images decoded from new codes: random ones, the mean of each class, and changes of one unit at a time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from isthmus.report.run_data import CodeMoments, RunData, Section
 from isthmus.wording import three_digits
 
 DRAWN = 20  # two lines of ten
-UNITS = 6  # strips: those units that change the picture most
+UNITS = 6  # strips, of the units that change the picture most
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations; 99.7 % of a normal distribution lie inside
-MOST_TRIED = 512  # units that are tried; of a longer code the most spread
+MOST_TRIED = 512  # units to try; of a longer code, those with the largest spread
 MOST_CLASSES = 30
 
 
 def imagined(run_data: RunData) -> Section | None:
-    """Samples, class means and strips; None for tables, and where the code's moments or the model are missing."""
+    """Samples, class means and strips; None for tables, and if the code's moments or the model are missing."""
     moments = run_data.moments
     if run_data.model is None or moments is None or not run_data.is_image or not run_data.model.has_code:
         return None
@@ -46,22 +46,22 @@ def imagined(run_data: RunData) -> Section | None:
 
 
 def _codes(model: Model, moments: CodeMoments, seed: int) -> np.ndarray:
-    """Codes to show: of the model's own prior where it has one."""
+    """Codes to show: from the model's prior, if it has one."""
     if model.bottleneck.has_prior:
         return model.bottleneck.sample_prior(DRAWN, generator_for(seed, "report", "samples")).double().numpy()
     return draw_codes(moments, DRAWN, seed) if model.bottleneck.continuous else np.empty((0, len(moments.mean)))
 
 
 def draw_codes(moments: CodeMoments, n: int, seed: int) -> np.ndarray:
-    """n codes (n, Z) from the normal distribution with these moments; the same ones every time."""
+    """n codes (n, Z) from the normal distribution with these moments; the same codes every time."""
     noise = torch.randn(n, len(moments.mean), generator=generator_for(seed, "report", "samples"), dtype=torch.float64)
     values, directions = np.linalg.eigh(moments.covariance)
     return moments.mean + (noise.numpy() * np.sqrt(np.clip(values, 0, None))) @ directions.T
 
 
 def strongest(model: Model, moments: CodeMoments, std: np.ndarray) -> list[int]:
-    """The units that change the picture most, the strongest first: as `isthmus traverse` measures it where that is
-    known, else by a step from -2 to +2 standard deviations.
+    """The units that change the picture most, the strongest first: as measured by `isthmus traverse` if known, else by
+    a step from -2 to +2 standard deviations.
     """
     if moments.movement is not None:
         order = np.argsort(-np.nan_to_num(moments.movement), kind="stable")[:UNITS]
@@ -91,7 +91,7 @@ def _pictures(model: Model, codes: np.ndarray) -> list[str]:
     if not len(codes):
         return []
     if not model.bottleneck.signed:
-        codes = codes.clip(0, 1)  # what a sigmoid could have given
+        codes = codes.clip(0, 1)  # the range of a sigmoid
     return tiles.tiles(as_pictures(_decoded(model, codes), of=model.preprocess))
 
 
@@ -103,19 +103,22 @@ def _decoded(model: Model, codes: np.ndarray) -> torch.Tensor:
 
 
 def _read(run_data: RunData, std: np.ndarray, units: list[int]) -> str:
-    model, said = run_data.model, ["No image went in here: these are codes that no image has, decoded."]
+    model, said = (
+        run_data.model,
+        ["These images have no input: they are decoded from codes that belong to no image of the data."],
+    )
     if model is not None and model.bottleneck.has_prior:
-        said.append(f"The first {DRAWN} are drawn from the distribution that training pushes the codes towards.")
+        said.append(f"The first {DRAWN} come from the prior, the distribution that training pushes the codes towards.")
     elif model is not None and model.bottleneck.continuous:
         said.append(
-            f"The first {DRAWN} are drawn at random around the mean of the training codes, as spread and as correlated "
-            "as those are. This training does not make such codes give good images, so blends of several are to be "
-            "expected; the recipe vae does."
+            f"The first {DRAWN} come from a normal distribution with the mean and covariance of the training codes. "
+            "This training does not make such codes give good images, so expect blends of several images; the recipe "
+            "vae does."
         )
     if units:
         widths = f"{three_digits(float(std[units].min()))} to {three_digits(float(std[units].max()))}"
         said.append(
-            "In the strips one unit at a time moves away from the mean code in steps of its standard deviation "
-            f"({widths}). The strongest stands first, as in isthmus traverse and in the app."
+            "In the strips, one unit at a time moves away from the mean code in steps of its standard deviation "
+            f"({widths}). The strongest unit comes first, as in isthmus traverse and in the app."
         )
     return " ".join(said)

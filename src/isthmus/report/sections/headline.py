@@ -1,4 +1,4 @@
-"""The beginning of the page: the verdict in one sentence, its three numbers, and every verdict with what to try."""
+"""The top of the page: the verdict in one sentence, its three numbers, and every verdict with what to try next."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from isthmus.wording import plural, three_digits
 
 LEVELS = ("fail", "warn", "pass")
 TITLES = {
-    "cost-never-fell": "It has learned",
-    "beats-mean": "Against the mean",
-    "beats-pca": "Against PCA",
-    "denoiser-beats-filter": "Against simple filters",
-    "structure-removed": "What was taken away",
-    "nothing-to-learn": "Anything to learn",
-    "too-little-data": "Enough to learn from",
-    "value-range": "Part of the range in use",
-    "extreme-values": "Single values that outweigh all others",
+    "cost-never-fell": "The cost fell",
+    "beats-mean": "Compared with the mean",
+    "beats-pca": "Compared with PCA",
+    "denoiser-beats-filter": "Compared with simple filters",
+    "structure-removed": "What was removed",
+    "nothing-to-learn": "Something to learn",
+    "too-little-data": "Amount of training data",
+    "value-range": "Range of values in use",
+    "extreme-values": "Extreme values",
     "classes": "Samples of every class",
-    "test-unlike-training": "Test data like the training data",
-    "one-test-sample": "A test that rests on many samples",
-    "few-test-samples": "A test that rests on most samples",
+    "test-unlike-training": "Test data similar to training data",
+    "one-test-sample": "Test error not due to one sample",
+    "few-test-samples": "Test error not due to few samples",
     "code-size": "Size of the code",
     "learning-rate": "Learning rate",
     "penalty-weight": "Weight of the penalties",
     "fixed-variance": "Scale of the error",
-    "exploded-kl": "A code within its prior",
-    "explains-little": "How much comes back",
-    "overfitting": "Learning by heart",
+    "exploded-kl": "Size of the KL term",
+    "explains-little": "Variance explained",
+    "overfitting": "Overfitting",
     "stopped-too-early": "Length of the training",
     "dead-units": "Units in use",
     "saturated-units": "Units within their range",
-    "posterior-collapse": "A code that carries something",
-    "log-variance-held": "Spreads that stay within bounds",
+    "posterior-collapse": "Information in the code",
+    "log-variance-held": "Log-variance within its bounds",
     "dead-codes": "Codewords in use",
     "targets-out-of-range": "Range of the data",
-    "train-test-overlap": "Test data kept apart",
+    "train-test-overlap": "Test samples not in training data",
 }
 
 
 @dataclass(frozen=True)
 class Stat:
-    """A number of the headline, large."""
+    """A large number at the top of the page."""
 
     name: str
     value: Html
@@ -58,7 +58,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Opening:
-    """What stands above all sections."""
+    """The content above all sections."""
 
     level: str
     sentence: str
@@ -67,14 +67,14 @@ class Opening:
 
     @property
     def counts(self) -> str:
-        """ "1 failed, 2 warnings": for the title of the list; those that passed are counted below it."""
+        """ "1 failed, 2 warnings", for the title of the list; passed verdicts are counted below it."""
         found = {level: sum(v["level"] == level for v in self.verdicts) for level in ("fail", "warn")}
         words = {"fail": "failed", "warn": plural(found["warn"], "warning")}
         return ", ".join(f"{n} {words[level]}" for level, n in found.items() if n)
 
 
 def opening(run_data: RunData) -> Opening:
-    """The verdict of the run."""
+    """The top of the page of a run."""
     verdicts = [{"try": None, **v, "title": TITLES.get(v["id"], v["id"])} for v in run_data.metrics.get("verdicts", [])]
     verdicts.sort(key=lambda v: LEVELS.index(v["level"]) if v["level"] in LEVELS else 0)
     level = verdicts[0]["level"] if verdicts else "pass"
@@ -99,7 +99,7 @@ def _errors(run_data: RunData) -> tuple[Stat, ...]:
 
 
 def _times(other: float, ours: Any) -> str:
-    """ "5.4 times as much, " in front of what the other is."""
+    """ "5.4 times as much: ", to be followed by what the other is."""
     if not finite(ours) or ours <= 0:
         return ""
     return f"{three_digits(other / ours)} times as much: " if other >= ours else f"{other / ours:.0%} of that: "
@@ -114,19 +114,19 @@ def _denoising(run_data: RunData) -> tuple[Stat, ...]:
             numeral(block["noisy"].get(by.key), by.unit),
             f"{by.of_what}test {run_data.sample}s, {block['noise']}",
         ),
-        Stat("denoised", numeral(block["denoised"].get(by.key), by.unit), "what this model makes of them", True),
+        Stat("denoised", numeral(block["denoised"].get(by.key), by.unit), "the output of this model", True),
     ]
     blocks = {name: found for name, found in block.get("baselines", {}).items() if isinstance(found, Mapping)}
     filters = {name: found[by.key] for name, found in blocks.items() if finite(found.get(by.key))}
     if filters:
         best = by.best(filters, key=lambda name: filters[name])
-        note = f"{FILTERS.get(best, best)}, fitted to this noise"
+        note = f"{FILTERS.get(best, best)}, tuned for this noise"
         stats.insert(1, Stat("best filter", numeral(filters[best], by.unit), note))
     return tuple(stats)
 
 
 class Denoised(NamedTuple):
-    """What denoisers are compared by: images by their PSNR, rows of a table by their error."""
+    """The measure for denoisers: PSNR for images, squared error for rows of a table."""
 
     key: str
     name: str
@@ -136,7 +136,7 @@ class Denoised(NamedTuple):
 
 
 def measure_of(block: Mapping[str, Any]) -> Denoised:
-    """What the `denoising` block of metrics.json holds."""
+    """The measure in the `denoising` block of metrics.json."""
     if "mse" in block["noisy"]:
         return Denoised("mse", "mean squared error", "", "mean squared error of ", min)
     return Denoised("psnr_db", "PSNR, dB", "dB", "PSNR of ", max)

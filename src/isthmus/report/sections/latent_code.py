@@ -1,4 +1,4 @@
-"""The code: how each unit's values are spread over the test samples, units that do nothing, and a map of all codes."""
+"""The code: a histogram of each unit over the test samples, units that do nothing, and a map of the codes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from isthmus.tools.exploration.projection import LEAST as LEAST_MAPPED
 from isthmus.tools.exploration.projection import project
 from isthmus.wording import three_digits
 
-MOST_UNITS = 64  # drawn one by one; more would be a wall of small pictures
+MOST_UNITS = 64  # units that are drawn; more would be too many small pictures
 BINS = 25
-EDGE = 0.001  # of all values at either end may lie outside of the drawings: single ones would flatten the rest
-MANY = 30  # classes; more of them no colors could tell apart
-# Of t-SNE, half of scikit-learn's: on 200 to 1,000 handwritten digits its cost ends 1 to 4 % higher, in half the time,
-# and every training draws this map.
+EDGE = 0.001  # share of all values cut off at either end: outliers would flatten the rest
+MANY = 30  # classes; more could not be told apart by color
+# Iterations of t-SNE, half of scikit-learn's default: on 200 to 1,000 handwritten digits, its cost ends 1 to 4 % higher
+# in half the time, and every training draws this map.
 ROUNDS = 500
 MAPPED = 500  # points of the map: enough to see the clusters, and 50 kB of thumbnails
-THUMB, SPRITE_COLUMNS = 28, 40  # pixels of a thumbnail's longer side; thumbnails in a line of their sheet
+THUMB, SPRITE_COLUMNS = 28, 40  # pixels of a thumbnail's longer side; thumbnails per row of their sheet
 
 
 def code(run_data: RunData) -> Section | None:
-    """Histograms of the units and the map; None where there is no code or no data."""
+    """Histograms of the units and the map; None without a code or without data."""
     passed, model = run_data.passed, run_data.model
     if passed is None or model is None or passed.z is None or len(passed.z) < 2:
         return None
@@ -55,7 +55,7 @@ def code(run_data: RunData) -> Section | None:
 
 
 def _ranked(run_data: RunData, z: np.ndarray) -> np.ndarray:
-    """All units in the order of `isthmus traverse` and the app, those that move the output most first; where that was
+    """All units in the order of `isthmus traverse` and the app, those that change the output most first; if that was
     not measured, by their spread."""
     moved = None if run_data.moments is None else run_data.moments.movement
     moved = np.zeros(z.shape[1]) if moved is None else np.nan_to_num(moved)
@@ -63,14 +63,14 @@ def _ranked(run_data: RunData, z: np.ndarray) -> np.ndarray:
 
 
 def _units(z: np.ndarray, units: np.ndarray, silent: set[int], ends: set[int]) -> list[dict[str, Any]]:
-    """A small histogram for each unit, all on the same scale; of many units the first and the last."""
+    """A small histogram for each unit, all on the same scale; of many units, the first and the last."""
     low, high = np.quantile(z, EDGE), np.quantile(z, 1 - EDGE)
     high = high if high > low else low + 1.0
     spread = z.std(0)
     if len(units) > MOST_UNITS:
         units = np.concatenate([units[: MOST_UNITS * 3 // 4], units[-MOST_UNITS // 4 :]])
     counts = [np.histogram(z[:, unit], BINS, (low, high))[0] for unit in units]
-    # One unit that never changes has a single bar; the others are measured by what is usual.
+    # A unit that never changes has a single high bar, so the scale is set by the usual height.
     most = float(np.quantile([c.max() for c in counts], 0.9)) or 1.0
     zero = float((0 - low) / (high - low))
     made = []
@@ -84,17 +84,17 @@ def _units(z: np.ndarray, units: np.ndarray, silent: set[int], ends: set[int]) -
 
 
 def plane_of(z: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
-    """The codes (N, Z) as points in [0, 1], neighbors together where t-SNE can lay them out, and what they are."""
+    """The codes (N, Z) as points in [0, 1], by t-SNE if possible, else by PCA, and a phrase about the method."""
     if len(z) >= LEAST_MAPPED and z.shape[1] > 1 and np.isfinite(z).all() and (z.std(0) > 0).any():
         points = project(z, "tsne", seed=seed, rounds=ROUNDS).points.astype(np.float64)
         points -= points.min(0)
         return points / np.where(points.max(0) > 0, points.max(0), 1.0), "by t-SNE, which keeps neighbors together"
     points, share = principal_plane(z)
-    return points, f"flat along their two widest directions, which hold {share:.0%} of their variance"
+    return points, f"along their two directions of largest variance, which hold {share:.0%} of it"
 
 
 def principal_plane(z: np.ndarray) -> tuple[np.ndarray, float]:
-    """The codes (N, Z) in the plane of their two widest directions, each in [0, 1], and its share of the variance."""
+    """The codes (N, Z) along their first two principal components, in [0, 1], and these components' variance share."""
     centered = z - z.mean(0)
     _, sizes, directions = np.linalg.svd(centered, full_matrices=False)
     plane = np.zeros((len(z), 2))
@@ -110,7 +110,7 @@ def _map(run_data: RunData, rows: np.ndarray, points: np.ndarray) -> dict[str, A
     test, passed = run_data.test, run_data.passed
     if test is None or passed is None:
         return {"map": None, "script": {}}
-    order = np.argsort(points[:, 0], kind="stable")  # from left to right, as the arrow keys go
+    order = np.argsort(points[:, 0], kind="stable")  # from left to right, for the arrow keys
     rows, at = rows[order], points[order]
     classes = test.classes if test.labels is not None and len(test.classes) <= MANY else ()
     labels = np.zeros(len(rows), int) if test.labels is None or not classes else test.labels[rows]
@@ -131,19 +131,20 @@ def _map(run_data: RunData, rows: np.ndarray, points: np.ndarray) -> dict[str, A
 
 def _read(run_data: RunData, z: np.ndarray, silent: set[int], ends: set[int], plane: str) -> str:
     spread = z.std(0)
-    noisy = " (noisy ones, as in training)" if run_data.noise else ""
+    noisy = " (noisy, as in training)" if run_data.noise else ""
     said = [
-        f"Each small picture shows how one of the {z.shape[1]:,} units of the code is spread over the {len(z):,} "
-        f"test {run_data.sample}s{noisy}, the strongest first: a wide one carries much, a single spike nothing. Their "
-        f"standard deviations go from {three_digits(float(spread.min()))} to {three_digits(float(spread.max()))}."
+        f"Each small picture is a histogram of one of the {z.shape[1]:,} units of the code over the {len(z):,} test "
+        f"{run_data.sample}s{noisy}, the strongest unit first. A wide histogram carries much information, a single "
+        f"spike none. The standard deviations go from {three_digits(float(spread.min()))} to "
+        f"{three_digits(float(spread.max()))}."
     ]
     if silent:
         said.append(
-            f"{len(silent)} of {z.shape[1]} are dead, marked in red: they have the same value for every sample."
+            f"{len(silent)} of {z.shape[1]} are dead (marked in red): they have the same value for every sample."
         )
     else:
-        said.append("None is dead.")
+        said.append("No unit is dead.")
     if ends:
-        said.append(f"{len(ends)} are stuck at the ends of their range, marked too: they can hardly learn any more.")
-    said.append(f"The map lays the codes out {plane}: points that lie close together are similar to the network.")
+        said.append(f"{len(ends)} are stuck at the ends of their range (also marked) and can hardly learn anymore.")
+    said.append(f"The map shows the codes {plane}: points close together have similar codes.")
     return " ".join(said)

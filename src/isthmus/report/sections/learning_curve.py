@@ -1,4 +1,4 @@
-"""The cost over the epochs, with its floor, its best epoch and the values of every epoch."""
+"""The cost over the epochs, with its floor, the best epoch and the values of every epoch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from isthmus.report.run_data import RunData, Section
 from isthmus.wording import counted, three_digits
 
 SERIES = (("train_cost", "training", "s0"), ("validation_cost", "validation", "s1"))
-LOG_FROM = 2.0  # times the least: with less between them costs show as well on a linear scale
-MOST_EPOCHS = 2_000  # rows that the page holds; of more, every other and so on
+LOG_FROM = 2.0  # ratio of the highest to the lowest cost above which a logarithmic scale is used
+MOST_EPOCHS = 2_000  # most rows on the page; if there are more, every second or third is used
 
 
 def training(run_data: RunData) -> Section | None:
-    """The curves of one run; None without any epoch."""
+    """The curves of one run; None without epochs."""
     rows = thinned(run_data.history)
     levels, best = _levels(run_data), best_row(run_data)
     drawn = draw(curves(rows), levels, (best["epoch"], best["validation_cost"]) if best else None)
@@ -27,13 +27,13 @@ def training(run_data: RunData) -> Section | None:
         return None
     values, script = drawn
     values |= {"best": numeral(best["epoch"]) if best else None, "unit": cost_unit(run_data)}
-    return Section("training", "How it learned", "training.html", _read(run_data, best, levels), values, script)
+    return Section("training", "Learning curves", "training.html", _read(run_data, best, levels), values, script)
 
 
 def draw(
     lines: Sequence[Line], levels: Sequence[ReferenceLine], mark: tuple[float, float] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """What training.html shows and what script.js needs, on a linear and a logarithmic scale; None without a line."""
+    """The values for training.html and script.js, on a linear and a logarithmic scale; None without lines."""
     if not lines:
         return None
     first, last = min(line.xs[0] for line in lines), max(line.xs[-1] for line in lines)
@@ -56,25 +56,25 @@ def draw(
 
 
 def _at(epochs: Sequence[float], line: Line) -> list[float | None]:
-    """The line's values at these epochs, None where it has none."""
+    """The line's values at these epochs; None where it has none."""
     known = {x: y for x, y in zip(line.xs, line.ys, strict=True) if math.isfinite(y)}
     return [known.get(epoch) for epoch in epochs]
 
 
 def cost_unit(run_data: RunData) -> str:
-    """What the cost is counted in."""
+    """The unit of the cost."""
     return run_data.metrics["test"].get("cost_unit", "cost")
 
 
 def thinned(history: Sequence[Mapping[str, Any]], most: int = MOST_EPOCHS) -> list[Mapping[str, Any]]:
-    """Evenly fewer rows where there are very many; the last is always among them."""
+    """Evenly spaced rows if there are too many; always with the last one."""
     rows = [row for row in history if finite(row.get("epoch"))]
     step = -(-len(rows) // most) or 1
     return rows[(len(rows) - 1) % step :: step]
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """The series that hold a value."""
+    """The series that have at least one value."""
     epochs = [row["epoch"] for row in rows]
     found = []
     for key, name, kind in SERIES:
@@ -85,7 +85,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
 
 
 def best_row(run_data: RunData) -> Mapping[str, Any] | None:
-    """The history's row of the epoch whose weights were kept."""
+    """The row of the history for the epoch whose weights were kept."""
     best = run_data.metrics.get("best_epoch")
     rows = [row for row in run_data.history if row.get("epoch") == best and finite(row.get("validation_cost"))]
     return rows[0] if rows else None
@@ -93,12 +93,12 @@ def best_row(run_data: RunData) -> Mapping[str, Any] | None:
 
 def _levels(run_data: RunData) -> list[ReferenceLine]:
     mean, (of, floor) = run_data.metrics.get("mean_cost"), _floor(run_data)
-    named = ((f"mean {run_data.sample}", mean, "level mean"), (f"least possible in {of}", floor, "level floor"))
+    named = ((f"mean {run_data.sample}", mean, "level mean"), (f"lowest possible, {of}", floor, "level floor"))
     return [ReferenceLine(name, value, kind) for name, value, kind in named if value is not None and finite(value)]
 
 
 def _floor(run_data: RunData) -> tuple[str, float | None]:
-    """The set that the least possible cost is told of, and that cost: of validation where its samples are at hand."""
+    """The lowest possible cost, and the set that it is for: validation if its samples are available, else test."""
     floor, model, watched = run_data.metrics["test"].get("bce_floor"), run_data.model, run_data.watched
     if floor is None or model is None or watched is None or run_data.prepared is None:
         return "test", floor
@@ -116,43 +116,42 @@ def _ends(lines: Sequence[Line]) -> str:
 
 def _about_least(of: str, least: float, sample: str) -> str:
     return (
-        f"The dashed line at {three_digits(least)} is the cost of a perfect copy of the {of} {sample}s: gray pixels "
-        f"are neither black nor white, and this cost counts that. Other {sample}s have other shares of gray, so the "
-        "training curve may lie below the line."
+        f"The dashed line at {three_digits(least)} is the cost of a perfect copy of the {of} {sample}s. It is not "
+        f"zero, because gray pixels are neither black nor white. Other {sample}s have more or less gray, so the "
+        "training curve may be below the line."
     )
 
 
 def _watched(run_data: RunData) -> str:
-    """The samples that chose the epoch, counted where they are at hand."""
+    """The samples that chose the epoch, with their number if they are available."""
     return f"{run_data.sample}s" if run_data.watched is None else counted(len(run_data.watched), run_data.sample)
 
 
 def _read(run_data: RunData, best: Mapping[str, Any] | None, levels: Sequence[ReferenceLine]) -> str:
     n, epochs = run_data.metrics["data"]["n_train"], len(run_data.history)
     said = [
-        f"An epoch is one pass over the {n:,} training {run_data.sample}s; there were {epochs:,}. The cost is what "
-        "training pushes down, so lower is better."
+        f"An epoch is one pass over the {n:,} training {run_data.sample}s; there were {epochs:,}. Training minimizes "
+        "the cost, so lower is better."
     ]
     named = {level.name: level.value for level in levels}
-    said += [_about_least(of, named[f"least possible in {of}"], run_data.sample)
-             for of in ("validation", "test") if f"least possible in {of}" in named]  # fmt: skip
+    said += [_about_least(of, named[f"lowest possible, {of}"], run_data.sample)
+             for of in ("validation", "test") if f"lowest possible, {of}" in named]  # fmt: skip
     mean = f"mean {run_data.sample}"
     if mean in named:
-        said.append(f"Always answering with the {mean} would cost {three_digits(named[mean])}.")
+        said.append(f"Always predicting the {mean} would cost {three_digits(named[mean])}.")
     if best is not None:
         cost = three_digits(best["validation_cost"])
         said.append(
-            f"The validation cost, on {_watched(run_data)} that do not "
-            f"train the network, was best in epoch {best['epoch']:,} at {cost} (the ring); those weights were kept."
+            f"The validation cost, on {_watched(run_data)} not used for training, was lowest in epoch "
+            f"{best['epoch']:,}, at {cost} (the ring); the weights of this epoch were kept."
         )
         train = best.get("train_cost")
         if finite(train):
             gap = best["validation_cost"] - train
-            end = "the network would be learning its training data by heart."
             said.append(
-                f"There the two curves are {three_digits(abs(gap))} apart; if validation rose while training fell, "
-                f"{end}"
+                f"There the two curves are {three_digits(abs(gap))} apart. If validation rises while training falls, "
+                "the network overfits: it memorizes its training data."
             )
     if epochs == 1:
-        said.append(f"With {counted(epochs, 'epoch')} there is no curve yet, only its first point.")
+        said.append(f"After {counted(epochs, 'epoch')}, there is only one point, and no curve yet.")
     return " ".join(said)

@@ -1,4 +1,4 @@
-"""How the run was made: the network's drawing, settings, versions, hardware, and the command that repeats it."""
+"""How the run was made: the drawing of the network, settings, versions, hardware, and the command to repeat it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.recipes import resolve
 from isthmus.report.markup import Html, element, html, legible, numeral
 from isthmus.report.run_data import RunData, Section
 from isthmus.system import regular
-from isthmus.wording import shell_word
+from isthmus.wording import counted, shell_word
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = {
@@ -26,34 +26,34 @@ DRAWN = {
     "tspan",
     "title",
     "desc",
-}  # what drawing.py draws
+}  # the elements that drawing.py uses
 PLACED = {"class", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "rx", "d", "points", "transform", "font-size",
           "font-weight", "text-anchor", "viewBox", "cx", "cy", "r", "dx", "dy", "fill-opacity"}  # fmt: skip
 LARGEST = 1_000_000  # bytes of a drawing; ours have 5,000
 
 
 def architecture(run_data: RunData) -> Section | None:
-    """The drawing that the run left, if it can be read."""
+    """The drawing in the run folder, if it can be read."""
     drawing = read_drawing(run_data)
     if drawing is None:
         return None
     values = math.prod(run_data.metrics["data"]["shape"])
-    said = f"Each bar is a layer, the higher the more values it gives; there are {run_data.metrics['parameters']:,} "
-    said += "weights in all. "
+    said = "Each bar is a layer; the higher it is, the more values the layer has. "
+    said += f"The network has {run_data.metrics['parameters']:,} weights. "
     if run_data.metrics.get("z_size"):
         said += _isthmus(values, run_data.metrics["z_size"], run_data.sample)
     return Section("architecture", "The network", "architecture.html", said, {"drawing": drawing})
 
 
 def _isthmus(values: int, z_size: int, sample: str) -> str:
-    said = f"The orange bar is the isthmus: {values:,} values have to pass through {z_size:,}"
+    said = f"The orange bar is the bottleneck, the isthmus: {values:,} values have to pass through {z_size:,}"
     if z_size >= values:
-        return f"{said}, which is no bottleneck: all of them could be passed on unchanged."
+        return f"{said}, which does not force any compression: all values could pass unchanged."
     return f"{said}, {values / z_size:.3g} times fewer, so the network must find what the {sample}s have in common."
 
 
 def read_drawing(run_data: RunData) -> Html | None:
-    """`architecture.svg` with nothing but shapes and texts: a run folder may come from a stranger."""
+    """`architecture.svg`, reduced to shapes and texts: a run folder may come from an untrusted source."""
     path = run_data.path / "architecture.svg"
     try:
         root = ET.fromstring(regular.read_bytes(path, LARGEST).decode("utf-8"))
@@ -100,15 +100,15 @@ def settings(run_data: RunData) -> Section:
         "facts": _facts(run_data),
     }
     read = (
-        f"The recipe {config.recipe}, and {len(changed)} settings that were given, or chosen from the data and the "
-        f"machine. With the same "
-        f"seed ({config.training.seed}), data, versions and threads, the command gives the same weights again."
+        f"The recipe {config.recipe}, with {counted(len(changed), 'setting')} given by the user or chosen for the data "
+        f"and the machine. With the same seed ({config.training.seed}), data, versions and number of threads, the "
+        "command gives the same weights again."
     )
     return Section("settings", "How to repeat it", "settings.html", read, content)
 
 
 def differing(config: Config) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """(settings unlike the recipe's, all others), as pairs of address and value."""
+    """(settings that differ from the recipe, all others), as pairs of address and value."""
     ours = flat(config)
     try:
         recipe = flat(resolve({"recipe": config.recipe}))

@@ -1,4 +1,4 @@
-"""Pictures that the run left, for a page without the data."""
+"""Pictures of the run folder, for a page without the data."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from isthmus.report import tiles
 from isthmus.report.run_data import RunData, Section
 
 LEFT = (
-    ("sanity.png", "Sanity check: test images, their codes, and what the decoder makes of the codes"),
-    ("denoising.png", "Noisy test images, their codes, what the network makes of them, and the clean images"),
+    ("sanity.png", "Sanity check: test images, their codes, and their reconstructions"),
+    ("denoising.png", "Noisy test images, their codes, the denoised images, and the clean images"),
     ("worst.png", "The ten test images with the largest error: original, reconstruction, difference"),
 )
 
 
 def left_pictures(run_data: RunData) -> Section | None:
-    """What the run drew at its end; only where the data or the model is not at hand."""
+    """The pictures drawn at the end of the run; only if its data or model is not available."""
     if run_data.passed is not None or not run_data.is_image:
         return None
     pictures = []
@@ -25,7 +25,7 @@ def left_pictures(run_data: RunData) -> Section | None:
         return None
     mse = run_data.metrics["test"].get("mse")
     read = (
-        "These pictures were drawn when the run ended. In each column stands one test image: what went in above, what "
-        f"came back below; the nearer, the better. Over all test images the mean squared error is {mse:.3g}."
+        "These pictures were drawn at the end of the run. Each column shows one test image: the input above, the "
+        f"output below. The closer they are, the better. The mean squared error over all test images is {mse:.3g}."
     )
     return Section("sanity", "Sanity check", "pictures.html", read, {"pictures": pictures})

@@ -3,7 +3,7 @@
   const root = document.documentElement;
   root.classList.add("on");
 
-  // Colors: as the system, light, dark. A page opened from a file may have no storage.
+  // Colors: as the system, light or dark. A page opened from a file may have no storage.
   const stored = {
     get() { try { return localStorage.getItem("isthmus-theme"); } catch { return null; } },
     set(value) { try { localStorage.setItem("isthmus-theme", value); } catch { /* kept until the page closes */ } },
@@ -27,7 +27,7 @@
     return (f(value) - f(low)) / ((f(high) - f(low)) || 1);
   };
   const told = (value) => (value === null ? "–" : Number(value.toPrecision(4)).toString().replace("-", "−"));
-  // Where the pointer is inside of an element, 0 to 1 each way.
+  // The position of the pointer in an element, from 0 to 1 in both directions.
   const place = (event, element) => {
     const box = element.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
@@ -70,7 +70,7 @@
     });
   }
 
-  // Values of an epoch: by pointer, by touch, or with the slider.
+  // The values of an epoch: by pointer, touch or slider.
   function chart(box, data) {
     if (!data) return;
     const slider = box.querySelector("input[type=range]");
@@ -156,7 +156,7 @@
     box.classList.add("enhanced");
   }
 
-  // A point of the map and the image it stands for.
+  // A point of the map and its image.
   function map(box, data) {
     if (!data || !data.points) return;
     const svg = box.querySelector("svg");
@@ -184,7 +184,7 @@
       pen.clearRect(0, 0, canvas.width, canvas.height);
       pen.drawImage(sprite, (index % columns) * width, Math.floor(index / columns) * height, width, height,
         (canvas.width - w) / 2, (canvas.height - h) / 2, w, h);
-      canvas.setAttribute("aria-label", `The image of the chosen point: ${data.names[index]}`);
+      canvas.setAttribute("aria-label", `The image of the selected point: ${data.names[index]}`);
     };
     slider.max = data.points.length - 1;
     slider.addEventListener("input", () => { keep(true); show(Number(slider.value)); });
@@ -206,7 +206,7 @@
     });
   }
 
-  // What is wider than its place says so.
+  // A hint for boxes that are wider than the page.
   function sideways(box) {
     const hint = Object.assign(document.createElement("p"), { className: "sideways", textContent: "Scroll sideways for the rest →", hidden: true });
     box.before(hint);

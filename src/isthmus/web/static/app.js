@@ -1,4 +1,4 @@
-// Starts the page: asks what the model is, and sets up what it can do.
+// Starts the page: asks for the model, and sets up the panels that it supports.
 import { all, ask, make, on, one, say, state } from "./state.js";
 import * as drawing from "./draw.js";
 import * as map from "./map.js";
@@ -7,7 +7,7 @@ import * as photograph from "./photograph.js";
 import * as watching from "./watch.js";
 
 document.documentElement.classList.add("on");
-if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token stays out of sight
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // hide the token
 themes();
 
 start();
@@ -26,10 +26,10 @@ async function start() {
   if (about.photographs) photograph.setUp();
   if (about.model) await play();
   else if (about.photographs) {
-    one("#intro").textContent = "This network takes noise and grain out of photographs of any size.";
+    one("#intro").textContent = "This network removes noise and grain from photographs of any size.";
     one("#programs").replaceChildren(make("code", { textContent: "POST /api/photograph" }));
   }
-  else one("#intro").textContent = "There is no trained model yet. As soon as there is one, this page lets you play with it.";
+  else one("#intro").textContent = "There is no trained model yet. Once there is one, you can try it here.";
   if (about.photographs && !about.model) document.body.dataset.ready = "yes";
   if (about.watch) {
     one("#training").hidden = false;
@@ -59,12 +59,12 @@ async function play() {
 function introduce(model) {
   const [C, H, W] = model.shape;
   const size = model.is_image ? `${H} × ${W} ${C === 1 ? "pixels" : "color pixels"}` : `${model.shape[0]} columns`;
-  const noisy = model.noise === "none" ? "" : ` It has learned to see through noise (${model.noise}).`;
+  const noisy = model.noise === "none" ? "" : ` It was trained to remove noise (${model.noise}).`;
   one("#intro").textContent = model.denoises
-    ? `This network takes noise out of images of any size; here it works on pieces of ${size}. It was trained on ${model.data}, with noise (${model.noise}). It has no code: what needs one says so below.`
+    ? `This network removes noise from images of any size; on this page, from patches of ${size}. It was trained on ${model.data}, with noise (${model.noise}). It has no code, so some panels below are empty.`
     : model.reasons.code
-    ? `This network rebuilds ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
-    : `This network compresses ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and rebuilds it from them alone. It was trained on ${model.data}.${noisy}`;
+    ? `This network reconstructs ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
+    : `This network compresses ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and reconstructs it from the code alone. It was trained on ${model.data}.${noisy}`;
   one("#code-name").textContent = `code, ${model.z_size} numbers`;
   const without = Boolean(model.reasons.code);
   for (const part of all(".code-only")) part.toggleAttribute("hidden", without);

@@ -1,10 +1,10 @@
-// The stage: a drawing, a file or a sample goes in; its code and what the decoder makes of it come out, at once.
+// The stage: the input is a drawing, a file or a sample; its code and its reconstruction are shown at once.
 import { fieldOf, setField, valueIn } from "./fields.js";
 import { all, ask, classed, column, decibel, draw, elided, latest, make, on, one, rows, say, show, showPicture, state, tell } from "./state.js";
 
-const SIDE = 280; // pixels of the canvas; the server brings them to the model's size
-const PEN = 0.085; // of the side: a stroke as thick as MNIST's are in their 28 pixels
-const LARGEST = 1024; // of a chosen image's longer side: more is not seen by any model here, and takes time to send
+const SIDE = 280; // pixels of the canvas; the server resizes it for the model
+const PEN = 0.085; // share of the side: as thick as the strokes of MNIST
+const LARGEST = 1024; // pixels of an image's longer side; no model here sees more, and sending more takes time
 let canvas, pen, drawing = null, seed = 0;
 
 export function setUp() {
@@ -49,7 +49,7 @@ function begin(event) {
   if (event.button > 0) return;
   event.preventDefault();
   canvas.setPointerCapture(event.pointerId);
-  if (!blank) { clear(); blank = true; } // the first stroke takes the sample's place
+  if (!blank) { clear(); blank = true; } // the first stroke replaces the sample
   drawing = at(event);
   stroke(drawing, drawing);
 }
@@ -114,7 +114,7 @@ function given(answer, label, found = {}) {
   arrived(answer, label, found.exact);
 }
 
-// A row whose values can be changed.
+// A row with editable values.
 function fields(row) {
   const box = one("#row");
   if (box.dataset.rows !== String(row.length)) {
@@ -149,7 +149,7 @@ function onCanvas(uri) {
   img.src = uri;
 }
 
-// exact: the numbers of the sample, where no picture holds them.
+// exact: the numbers of the sample, if a picture cannot store them.
 function arrived(answer, label, exact = null) {
   state.source = exact ? { x: exact } : state.model.is_image ? { images: [answer.input[0]], fit: "exact" } : { x: answer.input };
   state.input = answer.input[0];
@@ -167,7 +167,7 @@ function arrived(answer, label, exact = null) {
   tell("code");
 }
 
-// The code of a point of the map, which comes without an image of its own.
+// Loads the code of a map point, which has no image of its own.
 export async function load(z, label) {
   latest("reconstruct", async (signal) => {
     const answer = await ask("/api/decode", { z: [z] }, signal);

@@ -1,9 +1,9 @@
-// A value of a table's column as it is written, and the field in which it is changed. A value is a number: of a name its
-// place, of a time its seconds, and null for a gap. A column is {kind, levels, decimals, format, zone, offset}; undefined
-// where all columns are numbers, which may have `decimals` digits after the point.
+// The text of a value in a table's column, and the input field to change it. A value is a number: the index of a
+// category, the seconds of a time, and null for a gap. A column is {kind, levels, decimals, format, zone, offset}; it is
+// undefined if all columns are numbers, which may have `decimals` digits after the point.
 
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-const OTHER = "(other)"; // a name that training had none for
+const OTHER = "(other)"; // a category that was not in the training data
 const PART = /%\.?\d?[A-Za-z]/g;
 const two = (number) => String(number).padStart(2, "0");
 
@@ -27,7 +27,7 @@ function stamp(seconds, { format, zone, offset }) {
   return format.replace(PART, (code) => (part[code] ? part[code]() : "")) + zone;
 }
 
-// The seconds of a text that is written as the column's times are; NaN for all others, a 31st of April too.
+// The seconds of a time in the column's format; NaN for any other text, and for dates such as April 31.
 function moment(text, field) {
   const codes = [...field.format.matchAll(PART)].map(([code]) => code);
   const pattern = field.format.split(PART).map((plain) => plain.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
@@ -45,7 +45,7 @@ function moment(text, field) {
   return there ? at.getTime() / 1000 - field.offset + Number(of["%.3f"] || of["%.6f"] || of["%.f"] || 0) : NaN;
 }
 
-// The field of a column, named `label`; `changed` hears of every change.
+// The input field of a column, named `label`; `changed` is called on every change.
 export function fieldOf(make, field, label, changed) {
   const named = { "aria-label": label, oninput: changed };
   if (!field) return make("input", { type: "number", step: "any", ...named });
@@ -54,7 +54,7 @@ export function fieldOf(make, field, label, changed) {
     select.append(...names.map((name, k) => make("option", { value: k ? k - 1 : "", textContent: name })));
     return select;
   }
-  if (field.kind === "time") return make("input", { type: "text", placeholder: "missing", title: `written as ${stamp(0, field)}`, ...named });
+  if (field.kind === "time") return make("input", { type: "text", placeholder: "missing", title: `format: ${stamp(0, field)}`, ...named });
   const step = field.decimals === null ? "any" : 10 ** -field.decimals, least = field.kind === "count" ? { min: 0 } : {};
   return make("input", { type: "number", step, placeholder: "missing", ...least, ...named });
 }
@@ -65,13 +65,13 @@ export function setField(node, value, field) {
   node.setCustomValidity("");
 }
 
-// The number that a field holds, null for a gap, NaN for what is none, or only half typed.
+// The number in a field: null for a gap, NaN for an invalid or incomplete value.
 export function valueIn(node, field) {
   if (!field) return node.valueAsNumber;
   if (node.value === "" && !node.validity.badInput) return null;
   if (node.localName === "select") return Number(node.value);
   const value = field.kind === "time" ? moment(node.value, field) : node.valueAsNumber;
   const wrong = !Number.isFinite(value) || (field.kind === "count" && (value < 0 || value % 1));
-  node.setCustomValidity(wrong ? "This column holds no such value." : "");
+  node.setCustomValidity(wrong ? "This is not a valid value for the column." : "");
   return wrong ? NaN : value;
 }

@@ -1,9 +1,9 @@
-// The map of codes: each point a training sample; point at one to see it, choose it to play with it.
+// The map of codes: each point is a training sample; hover to see it, click to load it.
 import { all, ask, draw, elided, latest, make, on, one, state } from "./state.js";
 import { load } from "./draw.js";
 
-const EDGE = 0.1; // of the width; names that stand nearer to the side would be cut off there
-const MANY = 30; // classes; more of them no colors could tell apart
+const EDGE = 0.1; // share of the width; names closer to the side would be cut off
+const MANY = 30; // classes; more could not be told apart by color
 let chart, chosen = -1, kept = false, sheet = null;
 
 export function setUp() {
@@ -25,7 +25,7 @@ export function setUp() {
 }
 
 function fetchMap(method) {
-  one("#map-told").textContent = method === "tsne" ? "Laying out a thousand codes; that takes some seconds the first time …" : "";
+  one("#map-told").textContent = method === "tsne" ? "Computing the map of a thousand codes; the first time takes a few seconds …" : "";
   return latest("map", async (signal) => {
     chart = await ask(`/api/map?method=${method}`, undefined, signal);
     one(`input[name=method][value=${chart.about.startsWith("t-SNE") ? "tsne" : "pca"}]`).checked = true;
@@ -35,7 +35,7 @@ function fetchMap(method) {
   });
 }
 
-// As in report/plots.py: ten colors, and another shape for every further ten classes.
+// As in report/plots.py: ten colors, and another shape for each further ten classes.
 const spot = (c) => `c${c % 10}${c > 9 ? ` round-${Math.floor(c / 10) % 3}` : ""}`;
 const percent = (value) => `${(2 + 96 * value).toFixed(2)}%`;
 
@@ -64,7 +64,7 @@ function paint() {
   chosen = -1;
 }
 
-// A name that would lie on an earlier one is hidden; the legend has them all.
+// Names that would overlap an earlier one are hidden; the legend has all of them.
 function showNamesApart() {
   const shown = [];
   for (const text of all("#plot text.group")) {

@@ -1,12 +1,12 @@
-// The panels below the stage: units, features, noise, the way between two, samples, strangeness.
+// The panels below the stage: units, features, noise, interpolation, samples, anomaly score.
 import { all, ask, classed, column, decode, latest, make, nearness, on, one, say, show, showPicture, state, tell, told, written } from "./state.js";
 import { load } from "./draw.js";
 
-const FIRST = 8; // sliders that stand open: the strongest; more would be a wall
-const AT_ONCE = 32; // units whose small pictures are asked for together
-const STEPS = 25; // pictures of a way: fine enough to look like a film
+const FIRST = 8; // sliders that are shown at first: the strongest
+const AT_ONCE = 32; // units whose small pictures are requested together
+const STEPS = 25; // pictures of an interpolation: fine enough to look like a film
 const FILM = 9; // of them in the strip below it
-const KEPT = 24; // new samples at once; of rows half as many, which fill a screen
+const KEPT = 24; // new samples at once; half as many rows, which fill a screen
 const WIDE = 30; // columns of a new row that are shown
 
 export function setUp() {
@@ -48,7 +48,7 @@ function setUpUnits() {
       state.z[u.unit] = value;
       decode();
     });
-    found.line.title = `moves the picture ${Math.round((100 * u.movement) / most)} % as much as the strongest`;
+    found.line.title = `changes the result ${Math.round((100 * u.movement) / most)}% as much as the strongest unit`;
     if (k >= FIRST) found.line.classList.add("rest");
     if (state.model.is_image) withEnds(found.line);
     box.append(found.line);
@@ -76,7 +76,7 @@ function setUpUnits() {
   on("moved", () => show(one("#moved"), state.moved, 0, "What the sliders make"));
 }
 
-// Small pictures at both ends of a slider: the mean code with this unit three standard deviations down or up.
+// Small pictures at both ends of a slider: the mean code with this unit three standard deviations lower or higher.
 function withEnds(line) {
   line.classList.add("with-ends");
   ["−3", "+3"].forEach((step, end) => {
@@ -115,17 +115,17 @@ function setUpFeatures() {
   function edit() {
     if (!state.z0) return;
     if (!add.value && !away.value) { show(one("#edited"), state.rebuilt, 0, "Nothing changed"); return; }
-    if (add.value === away.value) { say("Choose two different ones: what is added cannot be taken away as well."); return; }
+    if (add.value === away.value) { say("Choose two different features: the same one cannot be both added and removed."); return; }
     const given = { z: [state.z0], add: add.value ? [add.value] : [], remove: away.value ? [away.value] : [] };
     latest("edit", async (signal) => {
       const answer = await ask("/api/edit", { ...given, strength: Number(found.input.value) }, signal);
-      show(one("#edited"), answer, 0, "The image with the feature changed");
+      show(one("#edited"), answer, 0, "The edited sample");
       one("#edited-told").textContent = 
         `${[add.value && `+ ${add.value}`, away.value && `− ${away.value}`].filter(Boolean).join(" ")}, strength ${short(found.input.value)}`;
     });
   }
   for (const choice of [add, away]) choice.addEventListener("change", edit);
-  on("code", () => { show(one("#unedited"), state.rebuilt, 0, "The image as rebuilt"); edit(); });
+  on("code", () => { show(one("#unedited"), state.rebuilt, 0, "The reconstruction"); edit(); });
 }
 
 // Noise
@@ -135,7 +135,7 @@ const LEVELS = {
   poisson: [1, 40, 0.5, 5], masking: [0, 0.95, 0.02, 0.4],
 };
 
-// The strongest level of that kind that the model was trained with, if it was; of photons the fewest are strongest.
+// The strongest noise of this kind in training, if any; for photons, the smallest number is the strongest.
 function trainedAt(name) {
   const part = state.model.noise.split(/[+|]/).find((each) => each.split(":")[0] === name);
   const found = /^[^:]+:([\d.]+)(?:-([\d.]+))?(?:,|$)/.exec(part ?? "");
@@ -176,7 +176,7 @@ function setUpNoise() {
   on("input", clean);
 }
 
-// The way between two
+// Interpolation
 
 function setUpWalk() {
   const ends = { a: null, b: null };
@@ -184,7 +184,7 @@ function setUpWalk() {
   const found = slider("from A to B", { min: 0, max: STEPS - 1, step: 1, value: 0 }, (k) => at(k));
   one("#along").append(found.line);
   function at(k) {
-    if (frames) show(one("#between"), frames, k, `Step ${k} of the way`);
+    if (frames) show(one("#between"), frames, k, `Step ${k} from A to B`);
     found.line.lastChild.textContent = `${Math.round((100 * k) / (STEPS - 1))} %`;
   }
   function keep(end) {
@@ -222,7 +222,7 @@ function setUpWalk() {
   });
 }
 
-// A sample to walk to: another one, and if it can be had soon of another class.
+// A sample for the other end: another one, of another class if one is found soon.
 async function another() {
   let found;
   for (let seed = 3; seed < 9; seed++) {
@@ -241,11 +241,11 @@ function setUpSamples() {
   let seed = 0;
   const found = slider("temperature", { min: 0, max: 2, step: 0.05, value: 1 }, sample);
   one("#temperature").append(found.line);
-  one("#drawn-told").textContent = "Learning how the codes are spread; the first time that takes some seconds …";
+  one("#drawn-told").textContent = "Learning the distribution of the codes; the first time takes a few seconds …";
   function sample() {
     latest("samples", async (signal) => {
       const answer = await ask("/api/sample", { n: state.model.is_image ? KEPT : KEPT / 2, seed, temperature: Number(found.input.value), of: of.value || null }, signal);
-      one("#drawn-told").textContent = `Drawn from ${answer.source}. Choose one to play with it.`;
+      one("#drawn-told").textContent = `Drawn from ${answer.source}. Click a sample to load it.`;
       if (answer.images) pictures(answer); else lines(answer);
     });
   }
@@ -263,10 +263,10 @@ function setUpSamples() {
   function lines(answer) {
     const heads = answer.x[0].slice(0, WIDE).map((_, c) => make("th", { scope: "col", className: "num", textContent: column(c) }));
     const body = answer.x.map((row, k) => make("tr", {},
-      make("td", {}, make("button", { type: "button", className: "quiet", "aria-label": `Take new sample ${k + 1}`, textContent: "Take", onclick: () => take(answer.z[k], k) })),
+      make("td", {}, make("button", { type: "button", className: "quiet", "aria-label": `Load new sample ${k + 1}`, textContent: "Load", onclick: () => take(answer.z[k], k) })),
       ...row.slice(0, WIDE).map((value, c) => make("td", { className: "num", textContent: written(value, c) }))));
     one("#drawn-rows").replaceChildren(make("table", { className: "dense" }, make("thead", {}, make("tr", {}, make("td", {}), ...heads)), make("tbody", {}, ...body)));
-    if (answer.x[0].length > WIDE) one("#drawn-told").textContent += ` The first ${WIDE} of ${answer.x[0].length} columns.`;
+    if (answer.x[0].length > WIDE) one("#drawn-told").textContent += ` Only the first ${WIDE} of ${answer.x[0].length} columns are shown.`;
   }
   one("#draw-more").addEventListener("click", () => { seed += 1; sample(); });
   of.addEventListener("change", sample);

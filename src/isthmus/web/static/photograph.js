@@ -1,7 +1,7 @@
-// Photographs: sent once, cleaned at full strength; the page blends before and after, the server the file to keep.
+// Photographs: sent once and denoised at full strength. The page blends before and after; the server blends the file.
 import { ask, one, say, sentence } from "./state.js";
 
-const POLL = 400; // ms between two looks at the progress
+const POLL = 400; // ms between two progress requests
 let current = null, name = "photograph", busy = false;
 
 export function setUp() {
@@ -24,10 +24,10 @@ export function setUp() {
 }
 
 async function send(file) {
-  if (busy) { say("One photograph at a time: this one is not done yet."); return; }
+  if (busy) { say("One photograph at a time: the current one is not done yet."); return; }
   busy = true;
   name = file.name.replace(/\.[^.]*$/, "") || "photograph";
-  one("#photo-told").textContent = `${file.name}: on its way …`;
+  one("#photo-told").textContent = `${file.name}: denoising …`;
   one("#photo-progress").hidden = false;
   one("#photo-progress").removeAttribute("value");
   const watch = setInterval(look, POLL), form = new FormData();
@@ -51,7 +51,7 @@ async function look() {
     if (!busy || !total) return;
     one("#photo-progress").max = total;
     one("#photo-progress").value = done;
-  } catch { /* the question itself will tell */ }
+  } catch { /* the main request reports errors */ }
 }
 
 function show(found) {
@@ -61,7 +61,7 @@ function show(found) {
   one("#photo-after").src = found.after;
   for (const part of ["before", "after", "removed"]) one(`#detail-${part}`).src = found.detail[part];
   one("#detail-under").src = found.detail.before;
-  one("#detail-told").textContent = `what was taken away at strength 1, ${Math.round(found.times)} times as strong`;
+  one("#detail-told").textContent = `what was removed at strength 1, amplified ${Math.round(found.times)} times`;
   const said = found.said.join(". ");
   one("#photo-said").textContent = `${said[0].toUpperCase()}${said.slice(1)}.`;
   one("#photo-said").classList.toggle("warn", found.structure_removed || found.better_left_alone);

@@ -1,4 +1,4 @@
-// What the page knows, and how it asks: the newest question wins, overtaken ones are dropped.
+// The state of the page, and its requests: the newest request wins, outdated ones are dropped.
 import { writtenAs } from "./fields.js";
 
 export const state = { model: null, source: null, picture: null, input: null, z0: null, z: null, label: "" };
@@ -7,10 +7,10 @@ const listeners = {};
 export function on(name, act) { (listeners[name] ||= []).push(act); }
 export function tell(name) { for (const act of listeners[name] || []) act(state); }
 
-const SLOW = 150; // ms after which an overtaken question is given up rather than waited for
+const SLOW = 150; // ms after which an outdated request is aborted
 const lines = new Map();
 
-// Runs work(signal) now, or after the one on its way; of several that wait only the newest is run.
+// Runs work(signal) now, or after the current one; of several that wait, only the newest is run.
 export function latest(key, work) {
   const line = lines.get(key) || { busy: null, next: null };
   lines.set(key, line);
@@ -48,7 +48,7 @@ export async function ask(path, body, signal) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not answer. Is `isthmus serve` still running?");
   }
-  if (answer.status === 401) throw new Error("The server was started again: open the address that it printed.");
+  if (answer.status === 401) throw new Error("The server was restarted; open the address that it printed.");
   const found = await answer.json();
   if (!answer.ok) throw new Error(sentence(found.error));
   say("");
@@ -65,7 +65,7 @@ export function say(text) {
   if (said.textContent !== text.replaceAll("`", "")) said.replaceChildren(...told(text));
 }
 
-// A sentence with its `commands` set as such.
+// A sentence with its `commands` in code elements.
 export function told(text) {
   return text.split("`").map((part, k) => (k % 2 ? make("code", { textContent: part }) : part));
 }
@@ -89,7 +89,7 @@ export function draw(tag, values, ...children) {
   return made;
 }
 
-// Shows sample number i of an answer in a box: a picture, or the columns of a row with their values.
+// Shows sample i of an answer in a box: a picture, or a row's columns with their values.
 export function show(box, answer, i = 0, alt = "") {
   if (answer.images) return showPicture(box, answer.images[i], alt);
   showRow(box, answer.x[i]);
@@ -107,7 +107,7 @@ function showRow(box, row) {
   all("td", box).forEach((cell, k) => { cell.textContent = written(row[k], k); });
 }
 
-// One line a column, with a cell for its value.
+// One line per column, with a cell for its value.
 export function rows(box, row, cell) {
   box.dataset.rows = row.length;
   if (row.length > TALL) { box.tabIndex = 0; box.classList.add("tall"); }
@@ -115,7 +115,7 @@ export function rows(box, row, cell) {
     make("tr", {}, make("th", { scope: "row", textContent: column(k), title: column(k) }), cell(k))))));
 }
 
-// A name in one line, without its middle where it is long; the whole one stands in a title.
+// A name in one line; if it is long, its middle is left out and the title has the whole name.
 export function elided(text, most = LONG) {
   const tail = Math.floor((most - 1) / 2);
   return text.length <= most ? text : `${text.slice(0, most - 1 - tail)}…${text.slice(text.length - tail)}`;
@@ -125,13 +125,13 @@ const LONG = 24;
 export const column = (k) => state.model.columns[k] || `column ${k}`;
 export const classed = (name) => (/^class/i.test(name) ? name : `class ${name}`);
 export const written = (value, k) => writtenAs(value, state.model.fields[k], state.model.decimals[k]);
-const TALL = 24; // lines of a table that are shown at once; more of them scroll
+const TALL = 24; // rows of a table that are shown without scrolling
 
-// How far a result is from what it should be: decibels for images, the mean squared error for rows.
+// The quality of a result: PSNR in decibels for images, mean squared error for rows.
 export const nearness = (psnr, mse) => (state.model.is_image ? decibel(psnr) : Number(mse.toPrecision(3)).toString());
 export const decibel = (value) => (value === null ? "identical" : `${value.toFixed(1)} dB`);
 
-// The code that the sliders stand at becomes a picture everywhere it is shown.
+// Decodes the code of the sliders and shows the result wherever it is used.
 export function decode() {
   latest("decode", async (signal) => {
     const answer = await ask("/api/decode", { z: [state.z] }, signal);

@@ -1,10 +1,10 @@
-// A training as it goes on: the server reads the run folder and sends what is new; after a break all is sent again.
+// Live training: the server reads the run folder and sends what is new; after a reconnect it sends everything again.
 import { ask, latest, make, one, say, state } from "./state.js";
 
 const TOLD = {
-  waiting: "Waiting for the run to begin.", running: "Training.", judging: "Trained; it is being judged.",
-  paused: "Paused; everything is saved.", finishing: "Finishing: the best weights are kept, and judged.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
-  failed: "It failed; the terminal says why.", diverged: "It diverged: the cost is no longer a number.", stopped: "Nothing runs here.",
+  waiting: "Waiting for the run to start.", running: "Training.", judging: "Training is done; judging the model.",
+  paused: "Paused; everything is saved.", finishing: "Finishing: keeping the best weights and judging them.", finished: "Finished.", interrupted: "Stopped; everything is saved.",
+  failed: "Failed; see the terminal.", diverged: "Diverged: the cost is no longer a number.", stopped: "No training is running.",
 };
 let ready = false;
 
@@ -13,7 +13,7 @@ export function setUp(onModel) {
   stream.addEventListener("progress", (event) => progress(JSON.parse(event.data), onModel));
   stream.addEventListener("sanity", (event) => sanity(JSON.parse(event.data)));
   stream.onopen = () => { one("#line").textContent = ""; };
-  stream.onerror = () => { one("#line").textContent = "The server does not answer; a training goes on without it. Trying again …"; };
+  stream.onerror = () => { one("#line").textContent = "The server does not answer; training continues without it. Trying again …"; };
   one("#pause").addEventListener("click", () => request(one("#pause").dataset.ask));
   one("#finish").addEventListener("click", () => request("finish"));
   addEventListener("pagehide", () => stream.close());
@@ -31,7 +31,7 @@ function controls(state) {
   const [pause, paused] = [one("#pause"), state === "paused"];
   pause.hidden = one("#finish").hidden = !["running", "paused", "finishing"].includes(state);
   pause.dataset.ask = paused ? "go-on" : "pause";
-  pause.textContent = paused ? "Go on" : "Pause";
+  pause.textContent = paused ? "Continue" : "Pause";
   buttons(state === "finishing");
 }
 
@@ -44,7 +44,7 @@ function progress(found, onModel) {
   const meter = one("#epochs");
   meter.max = found.epochs || Math.max(found.epoch, 1);
   meter.value = found.epoch;
-  meter.hidden = !found.epochs || found.state === "finished"; // it may have been asked to finish early
+  meter.hidden = !found.epochs || found.state === "finished"; // it may have finished before its last epoch
   if (found.state === "finished") latest("about", async (signal) => {
     one("#report-link").hidden = !(await ask("/api/about", undefined, signal)).report;
   });
@@ -62,7 +62,7 @@ function progress(found, onModel) {
 
 function sanity(found) {
   one("#sanity-box").hidden = false;
-  one("#sanity-told").textContent = `After ${found.step.toLocaleString("en")} steps: above the originals, below what the network makes of them.`;
+  one("#sanity-told").textContent = `After ${found.step.toLocaleString("en")} steps: originals above, reconstructions below.`;
   const row = (name, uris) => uris.map((uri) => make("img", { src: uri, alt: name, className: "sharp" }));
   one("#sanity-rows").replaceChildren(...row("original", found.x), ...row("reconstruction", found.x_hat));
 }
