@@ -373,9 +373,9 @@ def test_duplicates_are_counted_and_their_list_is_folded(tmp_path: Path) -> None
     run = isthmus.train(tmp_path / "t.npy", out=tmp_path / "run", **tiny.FAST)
     (section,) = (s for s in compose(run_data_of(Run(run.path))).sections if s.id == "data")
     told = dict(section.values["rows"])["duplicates"]
-    assert re.fullmatch(r"\d+ of \d+ equal an earlier one", told)
+    assert re.fullmatch(r"\d+ of \d+ are identical to an earlier one", told)
     assert len(section.values["pairs"]) + section.values["unlisted"] == int(told.split()[0])
-    (folded,) = (d for d in Page(run.path / "report.html").all("details") if "duplicates" in d.text)
+    (folded,) = (d for d in Page(run.path / "report.html").all("details") if "List of duplicates" in d.text)
     assert section.values["pairs"][0] in folded.text
 
 

@@ -51,9 +51,7 @@ def list_files(root: Path) -> Listing:
     beside = [path for path, head in zip(below, heads, strict=True) if not head and path.suffix.lower() in SUFFIXES]
     if len(classes) > 1 and not beside:
         index = {name: i for i, name in enumerate(classes)}
-        labels = np.array(
-            [index.get(head, -1) for head in heads], dtype=np.int64
-        )  # -1: not an image, not kept
+        labels = np.array([index.get(head, -1) for head in heads], dtype=np.int64)  # -1: not an image, not kept
     elif len(classes) > 1:
         notes.append(
             f"{counted(len(beside), 'image')} found next to the sub-folders, so these are not used as classes."

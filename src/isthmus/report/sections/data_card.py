@@ -28,7 +28,9 @@ def data(run_data: RunData) -> Section:
         facts = facts_of(prepared.splits.train)
         rows += [(title, text) for title, text in rows_about(facts) if title not in ("samples", "duplicates")]
         repeated = facts.duplicates.count
-        rows.append(("duplicates", f"{repeated:,} of {facts.n:,} equal an earlier one" if repeated else "none"))
+        rows.append(
+            ("duplicates", f"{repeated:,} of {facts.n:,} are identical to an earlier one" if repeated else "none")
+        )
         pairs = [f"{later} = {first}" for first, later in facts.pairs]
         rows.append((f"test {run_data.sample}s also in training", numeral(prepared.splits.overlap.count)))
     sizes = {role: numeral(about[f"n_{role}"]) for role in ("train", "validation", "test")}
