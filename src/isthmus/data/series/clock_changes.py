@@ -1,4 +1,4 @@
-"""Local times without a zone, as they come when clocks are set forward and back: hours that are missing or twice."""
+"""Daylight saving time in local times without a zone: missing and repeated hours where clocks are set."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 
 HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
 SUNDAY = 3 * DAY  # 1970-01-04, counted from 1970
-LAST_HOUR = 4 * HOUR  # clocks are set at 1 to 3 in the morning, in nearly all countries of a Sunday
-MONTHS = {3, 4, 9, 10, 11}  # in which clocks are set, north and south
+LAST_HOUR = 4 * HOUR  # clocks are set between 1 and 3 a.m., on a Sunday in nearly all countries
+MONTHS = {3, 4, 9, 10, 11}  # when clocks are set, in both hemispheres
 
 
 class ClockChange(NamedTuple):
-    """The `row` before which the clock was set, and whether forward."""
+    """The first `row` after the clock was set, and whether it was set forward."""
 
     row: int
     forward: bool
 
 
 def clock_changes(stamps: np.ndarray, step: float) -> list[ClockChange]:
-    """Where local stamps (N,) in seconds, as the rows stand, jump by an hour for the clock alone.
+    """The rows where local stamps (N,) in seconds, in table order, jump by an hour because the clock was set.
 
-    Rows `step` apart then stand `step + 1 h` or `step - 1 h` apart, early on a Sunday in a month of such changes.
+    There, the distance is `step + 1 h` or `step - 1 h`, early on a Sunday in a month when clocks are set.
     """
     jumps = np.diff(stamps) - step
     found = []
@@ -35,7 +35,7 @@ def clock_changes(stamps: np.ndarray, step: float) -> list[ClockChange]:
 
 
 def without_changes(stamps: np.ndarray, changes: list[ClockChange]) -> np.ndarray:
-    """The stamps as a clock would have shown them that was never set."""
+    """The stamps as shown by a clock that is never set."""
     even = stamps.copy()
     for change in changes:
         even[change.row :] += -HOUR if change.forward else HOUR

@@ -1,4 +1,4 @@
-"""A table that was read as a series: which column says when its rows were, and its rows in that order."""
+"""Turns a table into a time series: finds the time column and sorts the rows by it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from isthmus.wording import counted, listed, printable, shell_word
 
 
 class Series(NamedTuple):
-    """The rows of a table in order, and what its windows are."""
+    """The sorted rows of a table, and the layout of its windows."""
 
     rows: SeriesRows
     layout: SeriesLayout
 
 
 def as_series(table: Samples, options: DataConfig) -> Series:
-    """A table for a training with `--window`.
+    """A table as a series, for training with `--window`.
 
-    Raises: DataError for images, for a column of times that is not there, and for several that may be meant; as
-    `in_order`.
+    Raises: DataError if the time column is missing or not unique, or as in `in_order`; UsageError for images, or a
+    window that is too long.
     """
     assert options.window is not None
     if options.window > MOST_WINDOW:
@@ -59,7 +59,7 @@ def as_series(table: Samples, options: DataConfig) -> Series:
 
 
 def known_series(table: Samples, layout: SeriesLayout) -> Series:
-    """A table for a trained model, its columns those of `layout.table`. Raises: as `in_order`."""
+    """A table with the columns of `layout.table` as a series, for a trained model. Raises: as `in_order`."""
     ordered = in_order(table, layout, predicting=True)
     return Series(replace(ordered.rows, table=replace(table, notes=(*table.notes, *ordered.notes))), layout)
 
@@ -76,7 +76,7 @@ def _about_stride(options: DataConfig, layout: SeriesLayout) -> tuple[str, ...]:
 
 
 def _with_schema(table: Samples, options: DataConfig) -> Samples:
-    """An array as a table whose columns are known."""
+    """Adds a schema to samples from an array."""
     if table.schema is not None:
         return table
     names = table.columns or tuple(f"column_{i + 1}" for i in range(table.x.shape[1]))
@@ -93,7 +93,7 @@ def _with_schema(table: Samples, options: DataConfig) -> Samples:
 
 
 def _time(table: Samples, options: DataConfig) -> str | None:
-    """The column that orders the rows."""
+    """The time column."""
     assert table.schema is not None
     names = [column.name for column in table.schema.columns]
     if options.time is not None:
@@ -109,7 +109,7 @@ def _time(table: Samples, options: DataConfig) -> str | None:
 
 
 def _finest(table: Samples, names: Sequence[str]) -> str:
-    """The column with the most different values: days cannot order hours."""
+    """The column with the most distinct values: days cannot order hours."""
     assert table.schema is not None
     place = table.schema.names.index
     return max(names, key=lambda name: len(np.unique(table.x[:, place(name)])))
@@ -121,7 +121,7 @@ def _rises(table: Samples, name: str) -> bool:
 
 
 def _rising(table: Samples, layout: SeriesLayout) -> tuple[str, ...]:
-    """A hint where nothing orders the rows and a column of numbers rises from each to the next."""
+    """A hint if there is no time column, but a column of numbers increases from row to row."""
     names = () if layout.time or table.schema is None or len(table) < 3 else table.schema.quantities
     found = [name for name in names if _rises(table, name)]
     said = "increases from row to row; if it is the time, pass --time"
@@ -129,7 +129,7 @@ def _rising(table: Samples, layout: SeriesLayout) -> tuple[str, ...]:
 
 
 def _without_other_times(table: Samples, time: str | None, options: DataConfig) -> Samples:
-    """Times besides that of the rows lie beyond all that training saw; they are left out unless asked for."""
+    """Leaves out other time columns unless requested, because new times lie outside the range seen in training."""
     assert table.schema is not None
     asked = asked_kinds(options.kinds)
     others = [c.name for c in table.schema.modeled if c.kind == "time" and c.name != time and c.name not in asked]
@@ -148,7 +148,7 @@ def _skipped(column: TableColumn) -> TableColumn:
 
 
 def refuse_series_options(options: DataConfig) -> None:
-    """Raises: UsageError for options of a series where no window is wanted, and for one that would tear it apart."""
+    """Raises: UsageError for series options without `--window`, and for options that would break up a series."""
     if options.window is not None and options.duplicates == "drop":
         message = "--duplicates drop would leave gaps in a series, whose rows are not separate samples."
         raise UsageError("USAGE-WINDOW", message, fix="leave --duplicates out")

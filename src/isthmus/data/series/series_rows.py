@@ -1,4 +1,4 @@
-"""The rows of a table in the order of time, parted where windows must not reach across: at breaks and at groups."""
+"""Sorts the rows of a table by time, and splits them at breaks and groups, which windows must not cross."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from isthmus.data.tables.times import to_text
 from isthmus.errors import DataError
 from isthmus.wording import counted, listed, printable
 
-SLACK = 0.5  # of the step: months are 28 to 31 days long, and clocks are late, without a row missing
-OTHER_STEP = 0.05  # that rows may be further or less apart than in training; hours are no half hours
-SHOWN = 3  # breaks that are told one by one
-LEAST_STEPS = 3  # distances that say how far rows usually are apart
+SLACK = 0.5  # share of the step; months have 28 to 31 days, and clocks run late, without a missing row
+OTHER_STEP = 0.05  # relative difference from the step in training that is still accepted
+SHOWN = 3  # breaks that are listed individually
+LEAST_STEPS = 3  # distances needed to estimate the usual step
 
 
 @dataclass(frozen=True)
 class SeriesRows:
-    """`raw` (N, K) in the order of time, group after group; `order` (N,) is where each row stands in `table`, `stamps`
-    (N,) when it was, on a clock that is never set (None: nobody says), `starts` the first row of each stretch without a
-    break.
+    """`raw` (N, K), sorted by group, then by time. `order` (N,) is the index of each row in `table`, `stamps` (N,) its
+    time on a clock that is never set (None: unknown), and `starts` the first row of each stretch without a break.
     """
 
     table: Samples
@@ -47,24 +46,23 @@ class SeriesRows:
 
     @property
     def longest(self) -> int:
-        """Rows of the longest stretch."""
+        """The number of rows of the longest stretch."""
         return max(part.stop - part.start for part in self.stretches)
 
 
 class Ordered(NamedTuple):
-    """The rows, and what is to be said of their order and of its breaks."""
+    """The rows, and notes on their order and on breaks."""
 
     rows: SeriesRows
     notes: tuple[str, ...]
 
 
 def in_order(table: Samples, layout: SeriesLayout, *, predicting: bool = False) -> Ordered:
-    """The rows of `table` (N, K), with the column of times among its columns, by that column and its groups.
+    """The rows of `table` (N, K), which includes the time column, sorted by group and time.
 
-    Where a trained model asks (`predicting`), `layout.step` is what its rows were apart.
+    For a trained model (`predicting`), `layout.step` is the step of the training data.
 
-    Raises: DataError for rows without a time, for times that are all one, and for rows that are further or less apart
-    than those in training.
+    Raises: DataError for rows without a time, if all times are equal, or if the step differs from that in training.
     """
     groups = np.zeros(len(table), np.int64) if table.groups is None else table.groups
     column = layout.time_column
@@ -103,7 +101,7 @@ def _parted(
 
 
 def _follows(apart: np.ndarray, step: float | None) -> np.ndarray:
-    """Which distances are those of a row and the next one."""
+    """Which distances are those between consecutive rows, without a break."""
     return np.ones(len(apart), bool) if step is None else np.abs(apart - step) <= SLACK * step
 
 
@@ -120,7 +118,7 @@ def _refuse_missing(table: Samples, stamps: np.ndarray, column: TableColumn) -> 
 def _even_clock(
     table: Samples, stamps: np.ndarray, column: TableColumn, groups: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Stamps of a clock that is never set, where local times of one series stand in order but for that."""
+    """Stamps of a clock that is never set, if local times are otherwise in order."""
     local = column.kind == "time" and not column.zone and "%d" in column.format and column.step < 86_400
     step = _step(stamps, groups) if local else None
     if step is None:
@@ -129,7 +127,7 @@ def _even_clock(
     for rows in _rows_of_groups(groups):
         changes = clock_changes(stamps[rows], step)
         going_on = without_changes(stamps[rows], changes)
-        if (np.diff(going_on) >= 0).all():  # else rows are out of order for other reasons
+        if (np.diff(going_on) >= 0).all():  # otherwise, rows are out of order for other reasons
             even[rows] = going_on
             texts = [(c.forward, _text(float(stamps[rows[c.row - 1]]), column)) for c in changes]
             shown += [f"{'forward' if forward else 'back'} after {text}" for forward, text in texts]
@@ -145,7 +143,7 @@ def _rows_of_groups(groups: np.ndarray) -> list[np.ndarray]:
 
 
 def _step(stamps: np.ndarray, groups: np.ndarray) -> float | None:
-    """The median of the distances forward between rows of a group; None where there are none."""
+    """The median of the positive distances between rows of a group; None if there are none."""
     apart = np.diff(stamps)[np.diff(groups) == 0]
     forward = apart[apart > 0]
     return float(np.median(forward)) if len(forward) else None
@@ -173,13 +171,13 @@ def _about_order(table: Samples, order: np.ndarray, what: str) -> tuple[str, ...
 
 
 def _about_nothing(table: Samples, predicting: bool) -> tuple[str, ...]:
-    """That nothing says when the rows were."""
+    """A note that there is no time column."""
     said = f"{table.name}: no time column; the rows are used in table order, without breaks."
     return () if predicting else (said,)
 
 
 def _about_breaks(rows: SeriesRows, stamps: np.ndarray, column: TableColumn) -> tuple[str, ...]:
-    """The breaks within groups, the first ones by name; `stamps` (N,) in order, as they were written."""
+    """A note on the breaks within groups, listing the first ones; `stamps` (N,) are sorted, as written in the table."""
     at = [int(i) for i in rows.starts[1:] if rows.groups[i] == rows.groups[i - 1]]
     if not at or rows.stamps is None or rows.step is None:
         return ()
@@ -210,7 +208,7 @@ def _text(stamp: float, column: TableColumn) -> str:
 
 
 def _distance(apart: float, column: TableColumn) -> str:
-    """A distance in words: seconds by the largest unit that it is a multiple of."""
+    """A distance in words; seconds in the largest unit that divides them."""
     if column.kind != "time":
         return f"{apart:.6g}"
     for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
@@ -220,7 +218,7 @@ def _distance(apart: float, column: TableColumn) -> str:
 
 
 def stamp_texts(rows: SeriesRows, layout: SeriesLayout) -> list[str] | None:
-    """The times of the rows of the table, as they stand there; None without such a column."""
+    """The times of the rows of the table, as written there; None without a time column."""
     column, columns = layout.time_column, rows.table.columns
     if column is None or columns is None:
         return None
@@ -229,7 +227,7 @@ def stamp_texts(rows: SeriesRows, layout: SeriesLayout) -> list[str] | None:
 
 
 def as_given(rows: SeriesRows, values: np.ndarray) -> np.ndarray:
-    """Values (N, ...) of rows in order, in the order of the table."""
+    """Values (N, ...) of sorted rows, in the order of the table."""
     found = np.empty_like(values)
     found[rows.order] = values
     return found

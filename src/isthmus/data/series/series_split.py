@@ -1,4 +1,4 @@
-"""A series cut in time: training before validation before test, with a gap of one window between."""
+"""Splits a series by time: training, then validation, then test, with a gap of one window between them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from isthmus.errors import DataError
 from isthmus.wording import counted, shell_word
 
 ROLES = ("train", "validation", "test")
-LEAST_TRAINED = 2  # windows: one alone has no spread
-FEW_WINDOWS = 2  # on end that a part should hold at least, where rows are few
-MOST_SHARE = 6  # of which a part takes one at most for that
-AGAIN = 0.3  # of the rows with a time that was there: of two series it is half, of a clock that was set far less
-# Values of training windows: 256 MB, and a step takes no longer for more. Windows that share nearly all rows teach
-# hardly more than every second or fourth of them.
+LEAST_TRAINED = 2  # windows: a single one has no variance
+FEW_WINDOWS = 2  # consecutive windows that each part should hold if there are few rows
+MOST_SHARE = 6  # for this, a part takes at most this fraction of the rows: 1/6
+AGAIN = 0.3  # share of rows with a repeated time: half for two series, far less after a clock change
+# Values in training windows: 256 MB. Windows that share nearly all their rows teach hardly more than every second or
+# fourth of them.
 MOST_VALUES = 2**25
 
 
 def divide_series(
     rows: SeriesRows, layout: SeriesLayout, others: dict[str, SeriesRows], limit: int | None = None
 ) -> Splits:
-    """The three sets of windows; those of `others`, by role, are cut from these instead.
+    """The three sets of windows; roles in `others` are cut from those series instead.
 
-    Raises: DataError where a set would hold no window, and fewer than two to train on.
+    Raises: DataError if a set would have no window, or training fewer than two.
     """
     wanted = [role for role in ROLES if role not in others]
     parts = dict(zip(wanted, _windows_of(rows, layout, wanted), strict=True))
@@ -56,10 +56,10 @@ def _windows_of(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> lis
 
 
 def parts_of(rows: SeriesRows, window: int, roles: list[str]) -> np.ndarray:
-    """Which of `roles`, which follow each other in time, each row (N,) belongs to; -1 in the gaps between.
+    """The index into `roles`, which follow each other in time, for each row (N,); -1 in the gaps between.
 
-    Groups that have times are all cut at the same ones, so that no part knows what came after; without times each is
-    cut by itself.
+    Groups with times are all cut at the same times, so that no part contains later data than the next one. Without
+    times, each group is cut on its own.
     """
     if rows.stamps is not None and rows.step is not None:
         return _cut(rows.stamps, rows.step, window, roles, len(np.unique(rows.groups)))
@@ -85,7 +85,7 @@ def _cut(stamps: np.ndarray, step: float, window: int, roles: list[str], n_group
 
 
 def _too_few(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> DataError:
-    """The error for a series too short for its windows, with one that fits."""
+    """The error for a series that is too short for its windows, with a window that fits."""
     W = layout.window
     breaks = len(rows.starts) - 1
     longest = f" (at most {rows.longest:,} without a break)" if breaks else ""
@@ -105,7 +105,7 @@ def _too_few(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> DataEr
 
 
 def _telling_apart(rows: SeriesRows) -> str | None:
-    """The column of names whose series would each have a time only once, where times come again; None without one."""
+    """If times repeat, the category column that splits the table into series without repeated times; else None."""
     table, stamps = rows.table, rows.stamps
     if stamps is None or table.schema is None or (np.diff(np.sort(stamps)) == 0).mean() < AGAIN:
         return None
@@ -118,7 +118,7 @@ def _telling_apart(rows: SeriesRows) -> str | None:
 
 
 def _smaller(window: int) -> list[int]:
-    """Windows to try: that one, a half, a quarter …"""
+    """Windows to try: this one, half, a quarter …"""
     found = []
     while window >= 1:
         found.append(window)
@@ -134,7 +134,7 @@ def _fits(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> bool:
 
 
 def settled_stride(asked: int | None, n_rows: int, window: int, n_columns: int) -> int:
-    """The distance between training windows: the one asked for, or the least that keeps their values in bounds."""
+    """The distance between training windows: the requested one, or the smallest that keeps memory within bounds."""
     return asked if asked is not None else max(1, -(-n_rows * window * n_columns // MOST_VALUES))
 
 

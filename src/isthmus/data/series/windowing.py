@@ -1,4 +1,4 @@
-"""Windows of a series as samples, and what is told of windows brought back to the rows."""
+"""Windows of a series as samples, and results for windows converted to results for rows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from isthmus.data.samples import Samples, Windows
 from isthmus.data.series.series_rows import SeriesRows
 from isthmus.data.series_layout import SeriesLayout
 
-CHUNK_VALUES = 2**22  # of windows that are cut at once: 32 MB, where those of a million rows would take gigabytes
+CHUNK_VALUES = 2**22  # in windows that are cut at once: 32 MB, instead of gigabytes for a million rows
 
 
 def first_rows(stretches: list[slice], window: int, stride: int) -> np.ndarray:
-    """The first row of every `stride`-th window that lies in one stretch."""
+    """The first row of every `stride`-th window that lies within one stretch."""
     found = [np.arange(part.start, part.stop - window + 1, stride) for part in stretches]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def covering(stretches: list[slice], window: int, stride: int) -> np.ndarray:
-    """As `first_rows`, with a last window at the end of each stretch, so that every row lies in one; of a stretch that
-    is shorter than a window, its first row.
+    """As `first_rows`, plus a last window at the end of each stretch, so that every row is in a window. For a stretch
+    that is shorter than a window, its first row.
     """
     found = []
     for part in stretches:
@@ -32,12 +32,12 @@ def covering(stretches: list[slice], window: int, stride: int) -> np.ndarray:
 
 
 def cut_windows(raw: np.ndarray, first: np.ndarray, window: int) -> np.ndarray:
-    """Windows (n, window * K) of rows (N, K), which begin at the rows `first` (n,)."""
+    """Windows (n, window * K) of rows (N, K), starting at the rows `first` (n,)."""
     return raw[first[:, None] + np.arange(window)].reshape(len(first), -1)
 
 
 def window_samples(rows: SeriesRows, first: np.ndarray, layout: SeriesLayout) -> Samples:
-    """Windows as samples, each named by the places in the table of its first row and its last."""
+    """Windows as samples; the ids are the first and last row numbers in the table."""
     last = rows.order[first + layout.window - 1]
     ids = tuple(f"{a}-{b}" for a, b in zip(rows.order[first].tolist(), last.tolist(), strict=True))
     return Samples(
@@ -47,7 +47,7 @@ def window_samples(rows: SeriesRows, first: np.ndarray, layout: SeriesLayout) ->
 
 
 class WindowCut(NamedTuple):
-    """Some windows (n, window * K), and `rows` (n, window), which rows of the series they hold; -1 beyond its stretch,
+    """Windows (n, window * K), and `rows` (n, window), the rows of the series in each; -1 beyond the end of a stretch,
     where the window has gaps.
     """
 
@@ -56,7 +56,7 @@ class WindowCut(NamedTuple):
 
 
 def all_windows(rows: SeriesRows, layout: SeriesLayout) -> Iterator[WindowCut]:
-    """Windows that together cover every row, some at a time; those of short stretches are filled up with gaps."""
+    """Windows that together cover every row, in chunks; windows of short stretches are padded with gaps."""
     W, K = layout.window, layout.n_columns
     first = covering(rows.stretches, W, layout.cover)
     stop = np.append(rows.starts[1:], len(rows))[np.searchsorted(rows.starts, first, side="right") - 1]
@@ -70,13 +70,13 @@ def all_windows(rows: SeriesRows, layout: SeriesLayout) -> Iterator[WindowCut]:
 
 
 class RowMeans:
-    """The mean over all windows of what each tells of the rows (N, K) that it holds."""
+    """The mean of window results for each row (N, K), over all windows that contain the row."""
 
     def __init__(self, n_rows: int, n_columns: int) -> None:
         self._sums, self._n = np.zeros((n_rows, n_columns)), np.zeros(n_rows)
 
     def add(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """`values` (n, window, K) of the `rows` (n, window); those of row -1 are left out."""
+        """Adds `values` (n, window, K) for the `rows` (n, window); row -1 is ignored."""
         there = rows >= 0
         at, flat = rows[there], values[there]
         self._n += np.bincount(at, minlength=len(self._n))
@@ -85,7 +85,7 @@ class RowMeans:
 
     @property
     def values(self) -> np.ndarray:
-        """The means (N, K); NaN for rows that no window held."""
+        """The means (N, K); NaN for rows in no window."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return self._sums / self._n[:, None]
 

@@ -1,4 +1,4 @@
-"""The types of a frame's columns as texts that a model keeps, and an empty frame of them again."""
+"""Column types of data frames as text that a model stores, and data frames with these types again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import polars as pl
 from isthmus.data.schema import Schema, TableColumn
 from isthmus.data.tables.given_columns import like_given, usual_type
 
-MOST_CATEGORIES = 10_000  # that are kept with a model: names beyond come back as texts
+MOST_CATEGORIES = 10_000  # stored with a model; with more, the column comes back as text
 ARGUMENTS = {
     "Datetime": ("time_unit", "time_zone"),
     "Decimal": ("precision", "scale"),
@@ -27,7 +27,7 @@ PLAIN = (
     *("Null", "String", "Time", "UInt8", "UInt16", "UInt32", "UInt64"),
 )
 OF_PANDAS = {"bool": "Boolean", "boolean": "Boolean", "datetime64[us]": "Datetime", "datetime64[ns]": "Datetime"}
-# What objects of a column of pandas are, whose type says nothing: an example of each
+# An example of each Python type that an object column of pandas may hold
 EXAMPLES = {
     "bool": True,
     "datetime": datetime(2000, 1, 1),
@@ -40,12 +40,12 @@ EXAMPLES = {
 
 
 def library_of(frame: Any) -> str:
-    """Whose frame it is: "polars" or "pandas"."""
+    """The library of a data frame: "polars" or "pandas"."""
     return "polars" if isinstance(frame, pl.DataFrame | pl.LazyFrame) else "pandas"
 
 
 def typed(schema: Schema, frame: Any) -> Schema:
-    """The schema with the types that its columns have in a frame, but for numbers that are texts there, such as $12."""
+    """The schema with the column types of a data frame, except for numbers that are text there, such as $12."""
     if isinstance(frame, pl.LazyFrame):
         frame = frame.head(0).collect()
     texts = {str(name): text_of(frame[name]) for name in frame.columns}
@@ -73,19 +73,19 @@ def _text(name: str, arguments: dict[str, Any]) -> str:
 
 
 def _of_objects(column: Any) -> str:
-    """What the objects of a column of pandas are, by the first that is there."""
+    """The Python type of the first value in an object column of pandas."""
     known = column[column.notna()]
     return type(known.iloc[0]).__name__ if len(known) else "str"
 
 
 def typed_cells(raw: np.ndarray, schema: Schema) -> dict[str, pl.Series]:
-    """Raw rows (N, K) as polars columns by name, of the types that a run was trained on."""
+    """Raw rows (N, K) as polars columns by name, with the types of the training data."""
     return like_given(raw, schema, {column.name: _polars_column(column) for column in schema.modeled})
 
 
 def trained_frame(raw: np.ndarray, schema: Schema, library: str, wanted: str = "") -> Any:
-    """Raw rows (N, K) as a frame of the types that a run was trained on, with a `library` of "" on a file. A frame of
-    the library `wanted` where that is named, else of the one that it was trained on; polars where there is no pandas.
+    """Raw rows (N, K) as a data frame with the types of the training data. `library` is that of the training data, ""
+    for a file. The result is from the library `wanted`, by default `library`; polars if pandas is not installed.
     """
     pandas = pandas_or_none() if library == "pandas" else None
     if pandas is None:
@@ -98,14 +98,14 @@ def trained_frame(raw: np.ndarray, schema: Schema, library: str, wanted: str = "
 
 def pandas_or_none() -> Any:
     try:
-        import pandas  # late: it need not be installed
+        import pandas  # late: pandas is optional
     except ImportError:
         return None
     return pandas
 
 
 def _converted(frame: Any, wanted: str) -> Any:
-    """A frame of the other library, of what its cells are."""
+    """The data frame converted to the other library, cell by cell."""
     if wanted == "pandas":
         return pandas_or_none().DataFrame({name: frame[name].to_list() for name in frame.columns})
     cells = {str(name): frame[name].astype(object) for name in frame.columns}
@@ -114,7 +114,7 @@ def _converted(frame: Any, wanted: str) -> Any:
 
 
 def _polars_column(column: TableColumn) -> pl.Series:
-    """An empty column of the type that is kept; of one of a file numbers, whole ones or texts."""
+    """An empty column of the stored type; for a file, floats, integers or text."""
     name, arguments = _parted(column.dtype)
     name = OF_PANDAS.get(name, name)
     if name in ARGUMENTS or name in PLAIN:
@@ -134,7 +134,7 @@ def _pandas_column(text: str, pandas: Any) -> Any:
 
 
 def _parted(text: str) -> tuple[str, dict[str, Any]]:
-    """The name of a type, and its arguments, none where they are not readable or not its own."""
+    """The name of a type and its arguments; arguments that are invalid or unknown are dropped."""
     name, _, rest = text.partition(" {")
     try:
         arguments = json.loads("{" + rest) if rest else {}

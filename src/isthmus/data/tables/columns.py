@@ -1,4 +1,4 @@
-"""The columns of a table by name: which are features, which is the label, and do they fit a trained model."""
+"""Selects the columns of a table by name: features, label and group, and matches them with a trained model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from isthmus.errors import DataError
 from isthmus.wording import counted, listed, printable, shell_word
 
 OTHER_TABLE = "use a table with the columns of the training data"
-LABEL_NAMES = ("label", "class", "target", "y")  # in this order; whatever the case
+LABEL_NAMES = ("label", "class", "target", "y")  # in this order, ignoring case
 
 
 class Plan(NamedTuple):
-    """Places of the feature columns, in the order wanted, and of the columns that hold labels and groups; `guessed` if
-    nobody named the label.
+    """Indices of the feature columns, in the requested order, and of the label and group columns; `guessed` if the
+    label was not named by an option.
     """
 
     features: tuple[int, ...]
@@ -40,11 +40,11 @@ def plan_columns(
 ) -> Plan:
     """Which columns to read, and as what.
 
-    `expected` are the columns of a trained model; `by_place` says that `names` are only numbers, so that as many
-    columns as expected are taken in their order. `texts` are columns of text, which an error names first where the
-    label is unknown: labels mostly are texts.
+    `expected` are the columns of a trained model. `by_place` says that the table has no header, so that the columns
+    are taken by position if their number fits. `texts` are text columns; an error about an unknown label lists them
+    first, because labels are usually text.
 
-    Raises: DataError for names that are doubled or empty, unknown in an option, or not those that a model expects.
+    Raises: DataError for duplicate or empty names, unknown names in options, or names other than a model expects.
     """
     beside = [column for column in (options.label, options.group) if column is not None]
     names = as_asked(names, [*(expected or ()), *options.drop_columns, *beside])
@@ -78,10 +78,10 @@ def match_columns(
     group: str | None = None,
     name: str = "the table",
 ) -> list[int]:
-    """Where each of the `expected` columns stands among `frame_columns`; their order may differ, `label` and `group`
-    may be extra.
+    """The index of each of the `expected` columns in `frame_columns`; their order may differ, and `label` and `group`
+    may be there too.
 
-    Raises: DataError listing the columns that are missing and those that are too many.
+    Raises: DataError listing the missing and the unknown columns.
     """
     frame_columns = as_asked(frame_columns, [*expected, *(column for column in (label, group) if column is not None)])
     place = {column: i for i, column in enumerate(frame_columns)}
@@ -102,8 +102,8 @@ def match_columns(
 
 
 def as_asked(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """The names, with `=a` for `'=a` where it is wanted so, and the other way round: the apostrophe that `write_table`
-    puts in front of what a spreadsheet would run is no part of a name."""
+    """The names, with `'=a` replaced by `=a` or the other way around to match `wanted`: the apostrophe that
+    `write_table` puts in front of formulas is not part of a name."""
     asked = {plain: column for column, plain in zip(wanted, without_apostrophes(wanted), strict=True)}
     plain, exact = without_apostrophes(names), {*names} & {*wanted}
     return [
@@ -120,9 +120,9 @@ def _matching_fix(missing: list[str], extra: list[str]) -> str:
 
 
 def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str, texts: Sequence[str] = ()) -> None:
-    """Checks that every column has a name of its own; `texts` are the columns that hold texts.
+    """Checks that every column has a unique name; `texts` are the text columns.
 
-    Raises: DataError listing all that have none, or one that others have. `column_7` stands for the seventh.
+    Raises: DataError listing all columns without a name or with a duplicate name; `column_7` is the seventh column.
     """
     addresses = [f"column_{i + 1}" for i in range(len(names))]
     kept = [i for i, column in enumerate(names) if not {column, addresses[i]} & set(dropped)]
@@ -147,8 +147,8 @@ def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str, te
 
 
 def named(names: Sequence[str], options: DataConfig) -> list[str]:
-    """The names, with `column_7` for columns that are dropped under that name, and for one without a name that an
-    option calls so.
+    """The names, with `column_7` for the seventh column if it is dropped under that name, or has no name and an option
+    refers to it so.
     """
     given = {options.label, options.group, options.time, *(kind.rpartition("=")[0] for kind in options.kinds)}
     addresses = [f"column_{i + 1}" for i in range(len(names))]
@@ -181,7 +181,7 @@ def _label(
 def _group(
     names: Sequence[str], kept: list[int], options: DataConfig, name: str, expected: Sequence[str] | None
 ) -> int | None:
-    """The place of the column that `--group` names; new data may lack it. Raises: DataError."""
+    """The index of the `--group` column; new data may lack it. Raises: DataError."""
     if options.group is None or (expected is not None and options.group not in names):
         return None
     _refuse_unknown([options.group], [names[i] for i in kept], "--group", name)
@@ -212,7 +212,7 @@ def _refuse_unknown(wanted: Sequence[str], names: Sequence[str], option: str, na
 
 
 def _refuse_several_unknown(names: Sequence[str], options: DataConfig, name: str) -> None:
-    """Raises: DataError where more than one option names a column that is not there, with what each may mean."""
+    """Raises: DataError if several options name columns that do not exist, with suggestions."""
     asked = [("--label", options.label), ("--group", options.group)]
     asked += [("--drop-column", column) for column in options.drop_columns]
     unknown = [(option, column) for option, column in asked if column is not None and column not in names]

@@ -1,4 +1,4 @@
-"""How a text table is written: delimiter, decimal mark, header; found from its first rows and said aloud."""
+"""The dialect of a text table (delimiter, decimal mark, header), detected from its first rows and reported."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from isthmus.data.tables.cells import MISSING, PLAIN, Style
 from isthmus.data.tables.text import Lines
 from isthmus.errors import DataError, UsageError
 
-PROBED = 100  # rows that are looked at, fewer where they are long
+PROBED = 100  # rows that are examined; fewer if they are long
 ENOUGH = 1 << 15  # characters
-CANDIDATES = (",", ";", "\t", "|")  # and blanks, where they divide the rows better
+CANDIDATES = (",", ";", "\t", "|")  # and spaces, if they divide the rows better
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " ", "blank": " "}
 SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "spaces"}
-MOST_CLASSES = 100  # labels beside pixels are small numbers; EMNIST has 62 classes
-OTHER_HEADER = 0.01  # of the score of a delimiter that divides the first row into other cells
-COUNTED = 8  # a first row 0, 1, 2, … of so many cells counts the columns; a shorter one may be data
+MOST_CLASSES = 100  # labels next to pixels are small numbers; EMNIST has 62 classes
+OTHER_HEADER = 0.01  # factor for a delimiter that gives the first row another number of cells
+COUNTED = 8  # a first row 0, 1, 2, … of this length numbers the columns; a shorter one may be data
 
 
 class Dialect(NamedTuple):
-    """`names` are None where there is no header. `header_lines` are the lines before the data, blank ones included.
+    """`names` is None without a header. `header_lines` is the number of lines before the data, including blank ones.
 
-    `label` is the first or last column of a table without header that has one column more than square images have.
+    `label` is the first or last column of a table without a header that has one column more than a square image.
     """
 
     delimiter: str
@@ -49,9 +49,9 @@ class Dialect(NamedTuple):
 
 
 def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
-    """The dialect by the options, and for what they leave open by the first rows.
+    """The dialect from the options, and from the first rows for everything that no option sets.
 
-    Raises: DataError where the first row looks like data but nothing says so, or 1,234 may be read in two ways.
+    Raises: DataError if the first row may be data or a header, or a number such as 1,234 is ambiguous.
     """
     lines = head.data.decode().split("\n")
     blank = next((i for i, line in enumerate(lines) if line.strip()), 0)
@@ -69,14 +69,14 @@ def find_dialect(head: Lines, options: DataConfig, *, name: str) -> Dialect:
 
 
 def text_columns(head: Lines, dialect: Dialect) -> list[str]:
-    """The columns whose cells in the first rows are mostly no numbers, gaps aside."""
+    """The columns in which most cells of the first rows are not numbers, ignoring gaps."""
     known = _first_cells(head, dialect)
     return [name for name, found in known.items() if found and not _mostly_numbers(found, dialect.style)]
 
 
 def code_columns(head: Lines, dialect: Dialect) -> list[str]:
-    """The columns that look in the first rows like codes such as 007; none where most columns do: there it is how all
-    numbers are written.
+    """The columns that look like codes such as 007 in the first rows; none if most columns do, because then all numbers
+    are written so.
     """
     known = _first_cells(head, dialect)
     found = [
@@ -90,7 +90,7 @@ def _is_code(cell: str) -> bool:
 
 
 def _first_cells(head: Lines, dialect: Dialect) -> dict[str, list[str]]:
-    """The cells of the first rows by the names of their columns, stripped, gaps aside."""
+    """The stripped cells of the first rows by column name, without gaps."""
     lines = head.data.decode().split("\n")[dialect.header_lines :]
     rows, _ = split(_probed(lines[:PROBED]), dialect.delimiter)
     cells = [[row[j].strip() for row in rows if j < len(row)] for j in range(dialect.n_columns)]
@@ -99,13 +99,13 @@ def _first_cells(head: Lines, dialect: Dialect) -> dict[str, list[str]]:
 
 
 def _probed(lines: list[str]) -> list[str]:
-    """As many of the first lines as show what is to be known, at least five."""
+    """As many of the first lines as are needed, at least five."""
     lengths = np.cumsum([len(line) for line in lines])
     return lines[: max(5, int(np.searchsorted(lengths, ENOUGH)) + 1)]
 
 
 def split(lines: Sequence[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
-    """Rows of cells, and the number of lines read after each; blanks in a run count as one delimiter."""
+    """Rows of cells, and the number of lines read after each; consecutive spaces count as one delimiter."""
     texts = (re.sub("[ \t]+", " ", line.strip()) for line in lines) if delimiter == " " else lines
     reader = csv.reader(texts, delimiter=delimiter)
     rows, ends = [], []
@@ -114,7 +114,7 @@ def split(lines: Sequence[str], delimiter: str) -> tuple[list[list[str]], list[i
             if row:
                 rows.append(row)
                 ends.append(reader.line_num)
-    except csv.Error:  # a cell beyond the module's limit: what was read so far is enough
+    except csv.Error:  # a cell above the module's size limit: the rows so far are enough
         pass
     return rows or [[""]], ends or [1]
 
@@ -133,15 +133,15 @@ def _find_delimiter(lines: list[str]) -> str:
     scores = {delimiter: _score(lines, delimiter) for delimiter in CANDIDATES}
     best = max(CANDIDATES, key=lambda delimiter: scores[delimiter])
     blanks = _score(lines, " ")
-    if blanks > max(scores[best], 1.5):  # blanks divide numbers; in prose they mean nothing
+    if blanks > max(scores[best], 1.5):  # spaces can divide numbers; in prose they mean nothing
         return " "
     return best if scores[best] > 0 else ","
 
 
 def _score(lines: list[str], delimiter: str) -> float:
-    """0 if it divides nothing; up to 2 if all rows have as many cells and all cells below the first row are numbers.
+    """0 if it divides nothing; up to 2 if all rows have the same number of cells, all numbers below the first row.
 
-    Far less where the first row has other cells than the rows below: commas may group their thousands.
+    Much less if the first row has another number of cells, because commas below it may be thousands separators.
     """
     rows, _ = split(lines, delimiter)
     (n_cells, often), *_ = Counter(map(len, rows)).most_common(1)
@@ -150,7 +150,7 @@ def _score(lines: list[str], delimiter: str) -> float:
     body = [cell for row in rows[1:] or rows for cell in row]
     styles = [PLAIN] if delimiter == "," else [PLAIN, Style(",")]
     numbers = max(sum(style.is_number(cell) for cell in body) for style in styles)
-    fits = 1.0 if len(rows[0]) in {n_cells, n_cells - 1} else OTHER_HEADER  # R names no column of row names
+    fits = 1.0 if len(rows[0]) in {n_cells, n_cells - 1} else OTHER_HEADER  # R gives the column of row names no name
     return fits * often / len(rows) * (1 + numbers / max(1, len(body)))
 
 
@@ -206,7 +206,7 @@ def _looks_like_data(rows: list[list[str]], style: Style) -> bool:
 def _n_columns(rows: list[list[str]], has_header: bool, name: str) -> int:
     """The number of cells in a row.
 
-    Raises: DataError if the header has not as many as the rows, which would be every row's fault otherwise.
+    Raises: DataError if the header has another number than the rows; otherwise, every row would be reported.
     """
     counts = Counter(map(len, rows[1:] or rows))
     n_cells, often = counts.most_common(1)[0]
@@ -224,7 +224,7 @@ def _mostly_numbers(cells: list[str], style: Style) -> bool:
 
 
 def _counts(cells: list[str]) -> bool:
-    """Whether cells are 0, 1, 2, … or 1, 2, 3, …: the names that pandas gives to columns without names."""
+    """Whether cells are 0, 1, 2, … or 1, 2, 3, …: the names that pandas gives to unnamed columns."""
     numbers = [int(cell) for cell in cells if cell.isdigit()]
     return len(cells) >= COUNTED and numbers in (list(range(len(cells))), list(range(1, len(cells) + 1)))
 
@@ -238,7 +238,7 @@ def _notes(delimiter: str, style: Style, options: DataConfig, name: str) -> list
 
 
 def _label_beside_pixels(rows: list[list[str]], n_columns: int) -> str | None:
-    """The column that is not a pixel, where 785 columns hold 28x28 pixels and a small whole number first or last."""
+    """The label column if, for example, 785 columns are 28x28 pixels and a small whole number, first or last."""
     side = math.isqrt(n_columns - 1)
     if side * side != n_columns - 1 or n_columns - 1 < LEAST_PIXELS:
         return None

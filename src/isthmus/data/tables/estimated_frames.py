@@ -1,4 +1,4 @@
-"""Frames for the scikit-learn estimator: names, times, truths and gaps straight in, and rows back as a frame."""
+"""Data frames for the scikit-learn estimator: with categories, times, booleans and gaps, and converted back."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from isthmus.settings import where_is
 
 WORDS = {"--column": "settings={'kinds': ['NAME=KIND']}", "--drop-column": "X.drop(columns=[…])"}
 WORDS |= {"--null-values": "settings={'null_values': ['WORD']}"}
-BY_COLUMN = {"data.kinds", "data.null_values"}  # settings under which columns are read by their kinds
+BY_COLUMN = {"data.kinds", "data.null_values"}  # settings that require reading columns by kind
 
 
 def is_mixed(X: Any, settings: Mapping[str, Any]) -> bool:
-    """Whether X is a frame (polars, pandas) with columns that are no numbers, or with gaps, or one whose columns
-    `settings` say something of.
+    """Whether X is a data frame (polars, pandas) with columns that are not numbers, with gaps, or with `settings` for
+    its columns.
 
-    Raises: TypeError for sparse columns of pandas, with what works.
+    Raises: TypeError for sparse columns of pandas, with a fix.
     """
     asked = any(where_is(name) in BY_COLUMN or value == "quantile" for name, value in settings.items())
     if isinstance(X, pl.LazyFrame | pl.DataFrame):
@@ -52,9 +52,9 @@ def _floats(frame: pl.DataFrame) -> Iterator[pl.Series]:
 
 
 def samples_of(X: Any, options: DataConfig) -> Samples:
-    """The samples of a frame of several kinds, none of its columns a label.
+    """The samples of a data frame with columns of several kinds; no column is used as a label.
 
-    Raises: ValueError with what the cells have wrong, as scikit-learn's estimators do.
+    Raises: ValueError with all problems of the cells, as scikit-learn's estimators do.
     """
     with _as_value_error():
         frame = X.lazy().collect() if isinstance(X, pl.LazyFrame) else X
@@ -62,7 +62,7 @@ def samples_of(X: Any, options: DataConfig) -> Samples:
 
 
 def rows_of(X: Any, schema: Schema) -> np.ndarray:
-    """Raw values (N, K) of a frame like the one that the model was fitted on. Raises: ValueError, also for arrays."""
+    """Raw values (N, K) of a data frame like the one that the model was fitted on. Raises: ValueError."""
     frame = as_frame(X)
     if frame is None:
         held = ", ".join(schema.names[:5])
@@ -73,8 +73,8 @@ def rows_of(X: Any, schema: Schema) -> np.ndarray:
 
 
 def frame_back(raw: np.ndarray, schema: Schema, library: str, like: Any) -> Any:
-    """Raw rows (N, K) as a frame of the types that were fitted on, in the `library` of then; where `like` is a frame,
-    in its library and with its index.
+    """Raw rows (N, K) as a data frame with the types that the model was fitted on: in the library and with the index of
+    `like` if that is a data frame, else in `library`.
     """
     given = like if hasattr(like, "columns") else None
     wanted = "" if given is None else library_of(given)
@@ -85,13 +85,13 @@ def frame_back(raw: np.ndarray, schema: Schema, library: str, like: Any) -> Any:
 
 
 def framed(X: np.ndarray, names: Sequence[str], like: Any) -> Any:
-    """Rows (N, D) as a frame of the same kind as `like`, with its index where it has one."""
+    """Rows (N, D) as a data frame of the same library as `like`, with its index if it has one."""
     columns, make = dict(zip(names, X.T, strict=True)), type(like)
     return make(columns, index=like.index) if hasattr(like, "index") else make(columns)
 
 
 def refuse_names(given: np.ndarray, known: np.ndarray | None, n: int) -> None:
-    """Raises: ValueError, in scikit-learn's words, for other names than `fit` saw, or another number of them."""
+    """Raises: ValueError, worded as in scikit-learn, for names that differ from those in `fit`, or in their number."""
     if known is not None and not np.array_equal(known, given):
         raise ValueError("input_features is not equal to feature_names_in_")
     if len(given) != n:

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a table, gathered while it is read, and told at once."""
+"""Collects all problems of a table while it is read, and reports them together."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from isthmus.data.tables.number_units import example_of, template_of
 from isthmus.errors import DataError
 from isthmus.wording import counted, plural, printable
 
-KEPT = 100_000  # bad cells kept one by one; further ones are only counted
-PROBED = 100  # cells of a column that show whether one option would read them all
-TEXT_SHARE = 0.5  # a column with more bad cells than that is a column of texts, told once
-FEWEST_LEFT = 2  # rows that reading a table to train on takes at the least
-LONGEST = 40  # characters of a cell or a row that are shown
+KEPT = 100_000  # bad cells that are stored; further ones are only counted
+PROBED = 100  # cells of a column that are tried to find an option that reads all of them
+TEXT_SHARE = 0.5  # a column with a larger share of bad cells is text, and is reported once
+FEWEST_LEFT = 2  # the minimum of rows for training
+LONGEST = 40  # characters of a cell or a row in messages
 
 
 class Findings:
-    """Bad cells, missing values and rows of the wrong length of one table.
+    """The bad cells, missing values and rows of the wrong length in one table.
 
-    `counting` says how rows are counted; `label` and `group` are the places of columns whose gaps no median can fill.
-    `style` is how numbers are read, for the reasons given; `known` are the columns of a trained model, with words that
-    stand for no value.
+    `counting` explains how rows are counted. `label` and `group` are indices of columns whose gaps cannot be filled
+    with a median. `style` is the number format, for messages. `known` is the schema of a trained model, with the words
+    that mean missing values.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Findings:
         self.bad: dict[int, list[tuple[int, str]]] = {}
         self.n_bad, self.n_missing = Counter[int](), Counter[int]()
         self.first_missing: dict[int, tuple[int, str]] = {}
-        self.times: dict[int, str] = {}  # of columns of times: one, as they are written
-        self.truths: dict[int, tuple[str, ...]] = {}  # of columns of yes and no: the two words
+        self.times: dict[int, str] = {}  # an example of the format of each time column
+        self.truths: dict[int, tuple[str, ...]] = {}  # the two words of each yes-no column
         self.wholes: set[int] = set()  # columns of counts
-        self.templates: dict[int, str] = {}  # of columns of numbers that are written as $12: `TableColumn.template`
-        self.counts_asked = False  # whether another kind may be named for them
+        self.templates: dict[int, str] = {}  # `TableColumn.template` of number columns written like $12
+        self.counts_asked = False  # whether the fix may suggest another kind for them
         self.n_rows = self.n_rows_bad = self.n_rows_missing = self.n_kept = 0
 
     def add_cells(
@@ -68,10 +68,10 @@ class Findings:
         show: Callable[[int, int], str],
         columns: Sequence[int],
     ) -> None:
-        """Marks of a block (n, k) of cells; `show(i, j)` is a cell's text, `columns` are the places in the table."""
+        """Adds masks of a block (n, k) of cells; `show(i, j)` is the text of a cell, `columns` the table indices."""
         for j in np.flatnonzero(bad.any(0)).tolist():
             found, column = np.flatnonzero(bad[:, j]).tolist(), columns[j]
-            most = max(KEPT - self.n_kept, column not in self.bad)  # every column keeps one as its example
+            most = max(KEPT - self.n_kept, column not in self.bad)  # every column keeps at least one as an example
             kept = [(int(rows[i]), show(i, j)) for i in found[:most]]
             self.bad.setdefault(column, []).extend(kept)
             self.n_kept += len(kept)
@@ -82,7 +82,7 @@ class Findings:
             self.n_missing[column] += int(missing[:, j].sum())
 
     def add_ragged(self, row: int, found: int, text: str, spans: int = 1) -> None:
-        """A row with `found` fields; it may span several lines where a quote was opened and not closed."""
+        """Adds a row with `found` fields; it spans several lines if a quote was not closed."""
         expected = len(self.columns)
         opened = f", in quotes opened here and closed {spans - 1:,} rows below" if spans > 1 else ""
         more = f"row {row:,}: expected {counted(expected, 'field')}, found {found:,}{opened}"
@@ -90,9 +90,9 @@ class Findings:
         self.n_rows_bad += 1
 
     def conclude(self) -> tuple[str, ...]:
-        """Notes about what was left out or filled in, as the options allow.
+        """Notes about what was left out, as the options allow.
 
-        Raises: DataError with every problem that no option covers.
+        Raises: DataError with every problem that the options do not cover.
         """
         texts = self.text_columns()
         refused_bad = bool(texts) or (bool(self.ragged or self.n_bad) and not self.options.skip_bad_rows)
@@ -115,7 +115,7 @@ class Findings:
         return tuple(notes)
 
     def text_columns(self) -> list[int]:
-        """Columns of which most cells are no numbers."""
+        """Columns in which most cells are not numbers."""
         rows = max(1, self.n_rows)
         return sorted(c for c, n in self.n_bad.items() if n > max(1, TEXT_SHARE * (rows - self.n_missing[c])))
 
@@ -158,9 +158,9 @@ class Findings:
         return "numbers that are not counts" if self.counts_asked and self._only_fractions(()) else "text"
 
     def _fix(self, bad: bool, missing: bool, texts: list[int]) -> str:
-        """One command that answers all of it; where it is of one kind, with what would be left out."""
+        """One command that solves all problems; if they are of one kind, also how many rows would be left out."""
         option = self._common_option() if bad and self.n_bad else None
-        texts = [] if option else texts  # it reads them too
+        texts = [] if option else texts  # the option reads them too
         option = option or (self._common_option(texts) if texts else None)
         skips = bad and not self.options.skip_bad_rows
         skips = skips and bool(self.ragged or (not option and self.n_bad.keys() - {*texts}))
@@ -191,7 +191,7 @@ class Findings:
         return f"pass --missing drop ({n})" + self._or_median()
 
     def _filling(self) -> str:
-        """`drop`, unless hardly a row would be left."""
+        """`drop`, unless almost no rows would be left."""
         few = self.n_rows - self.n_rows_missing < FEWEST_LEFT
         return "median" if few and self._or_median() else "drop"
 
@@ -200,26 +200,26 @@ class Findings:
         return "" if known else ", or --missing median to fill each gap with its column's median"
 
     def _common_option(self, without: Sequence[int] = ()) -> str | None:
-        """The option that would read all bad cells outside of some columns, if there is one."""
+        """The option that would read all bad cells outside the columns `without`; None if there is none."""
         if self.counts_asked and self.n_bad and self._only_fractions(without):
             return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted({*self.n_bad} - {*without}))
         examples = {c: [text for _, text in found[:PROBED]] for c, found in self.bad.items() if c not in without}
         if examples and all(self._may_be_numbers(c, texts) for c, texts in examples.items()):
             return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted(examples))
         cells = [text for texts in examples.values() for text in texts]
-        worded = examples.keys() & {*self.text_columns(), *self.truths}  # whose words are values, if other ones
+        worded = examples.keys() & {*self.text_columns(), *self.truths}  # the words of these columns are values
         if not worded and (option := words_option(cells, self.style)) is not None:
             return option
         wanted = {reason(text, self.style).fix for text in cells}
         return wanted.pop() if len(wanted) == 1 else None
 
     def _may_be_numbers(self, column: int, texts: Sequence[str]) -> bool:
-        """Whether the bad cells are numbers with a unit around them, which reading as numbers was not yet asked for."""
+        """Whether the bad cells are numbers with a unit, in a column whose kind no option sets."""
         asked = asked_kinds(self.options.kinds).get(self.columns[column])
         return asked is None and column not in self.times and template_of(texts, self.style) is not None
 
     def _only_fractions(self, without: Sequence[int]) -> bool:
-        """Whether all bad cells are numbers where a count was expected."""
+        """Whether all bad cells are numbers in columns of counts."""
         cells = [(c, text) for c, found in self.bad.items() if c not in without for _, text in found[:PROBED]]
         return bool(cells) and all(c in self.wholes and self.style.is_number(text.strip()) for c, text in cells)
 
@@ -232,7 +232,7 @@ class Findings:
         return "are not usable numbers" if n > 1 else "is not a usable number"
 
     def _why(self, column: int, text: str) -> str:
-        """Why a cell cannot be used, to follow it in a sentence."""
+        """A clause that says why a cell cannot be used."""
         if column in self.times:
             return f'is not a time such as "{printable(self.times[column])}"'
         if column in self.truths:
@@ -265,9 +265,9 @@ class Findings:
 def kept_gaps(
     matrix: np.ndarray, findings: Findings, features: Sequence[int], *, predicting: bool = False
 ) -> tuple[str, ...]:
-    """What is to be said about the NaN that `--missing median` leaves in `matrix` until the training part is known.
+    """A note on the NaN that `--missing median` leaves in `matrix` until the training data is known.
 
-    `features` are the places in the table of the columns of `matrix`. A trained model (`predicting`) has its medians.
+    `features` are the table indices of the columns of `matrix`. A trained model (`predicting`) has its own medians.
 
     Raises: DataError if a column is empty.
     """

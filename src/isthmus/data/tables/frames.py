@@ -1,4 +1,4 @@
-"""Tables that are kept by columns (Parquet, polars, pandas) as a matrix, a few columns at a time."""
+"""Columnar tables (Parquet, polars, pandas) as a matrix, a few columns at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large, size_of
 from isthmus.wording import listed, printable
 
-BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies stay small beside the result
+BLOCK = 1 << 21  # values converted at once: 16 MB as float64, so that a few copies are small compared with the result
 ADVICE = {
     "time": "turn it into a number first, for example seconds",
     "nested": "put each of its values into its own column",
@@ -29,7 +29,7 @@ ADVICE = {
 
 
 class AbstractFrame(ABC):
-    """A table of named columns; `block` gives some of them, by their places."""
+    """A table of named columns; `block` gives some of them by index."""
 
     names: list[str]
     types: list[pl.DataType]
@@ -37,14 +37,14 @@ class AbstractFrame(ABC):
 
     @property
     def empty(self) -> pl.DataFrame:
-        """A frame of its columns without rows."""
+        """A data frame with these columns and no rows."""
         return pl.DataFrame(schema=dict(zip(self.names, self.types, strict=True)))
 
     @abstractmethod
     def block(self, places: Sequence[int]) -> pl.DataFrame: ...
 
     def rows(self, places: Sequence[int], start: int, n: int) -> pl.DataFrame:
-        """As `block`, of n rows from `start` on."""
+        """As `block`, but only n rows from `start`."""
         return self.block(places).slice(start, n)
 
 
@@ -65,7 +65,7 @@ class PolarsFrame(AbstractFrame):
 
 
 class ParquetFrame(AbstractFrame):
-    """A Parquet file. Raises: DataError if it was cut or damaged."""
+    """A Parquet file. Raises: DataError if it is incomplete or damaged."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -95,7 +95,7 @@ class ParquetFrame(AbstractFrame):
 
 
 class PandasFrame(AbstractFrame):
-    """A pandas frame, read by what its columns can do, so that pandas need not be installed with isthmus."""
+    """A pandas frame, read without importing pandas, which need not be installed."""
 
     def __init__(self, frame: Any) -> None:
         self._frame = frame
@@ -116,7 +116,7 @@ def _type_of_pandas(dtype: Any) -> pl.DataType:
 
 
 def _series(column: Any) -> pl.Series:
-    """A pandas column as numbers where it holds numbers, else as text."""
+    """A pandas column as numbers if it holds numbers, as times if it holds times, else as text."""
     if getattr(column.dtype, "kind", "O") in "biuf":
         if column.isna().any() and column.dtype.kind == "b":
             cells = zip(column, column.isna(), strict=True)
@@ -133,15 +133,16 @@ def _series(column: Any) -> pl.Series:
 
 
 def _moments(column: Any) -> pl.Series:
-    """A pandas column of moments, in UTC where it has a time zone; polars does not know all zones of pandas."""
+    """A pandas column of times, in UTC if it has a time zone, because polars does not know all zones of pandas."""
     zone = None if column.dt.tz is None else "UTC"
     plain = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
     return pl.Series(plain.to_numpy("datetime64[us]")).cast(pl.Datetime("us", zone))
 
 
 class Table(NamedTuple):
-    """Features (N, k) as uint8, float32 or float64, labels as text, numbers of the rows kept, which columns have whole
-    numbers that float32 rounds, and groups as text. `loses_digits` says that it is to be read again, as float64.
+    """Features (N, k) as uint8, float32 or float64, labels as text, the indices of the rows kept, a mask of the columns
+    with whole numbers that float32 rounds, and groups as text. With `loses_digits`, the table must be read again as
+    float64.
     """
 
     matrix: np.ndarray
@@ -153,9 +154,9 @@ class Table(NamedTuple):
 
 
 def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: DataConfig) -> Table:
-    """The features of a frame. What is wrong with it goes into `findings`; rows are counted from 1 there.
+    """The features of a frame. Problems are added to `findings`, with rows counted from 1.
 
-    Raises: DataError if columns are of types that are no numbers; ResourceError for memory.
+    Raises: DataError if column types are not numeric; ResourceError if memory is too small.
     """
     refuse_types(frame, plan, findings.name)
     N, k = frame.n_rows, len(plan.features)
@@ -173,7 +174,7 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
             matrix = matrix.astype(np.float64 if options.digits == "float64" else np.float32)
         if matrix.dtype == np.float32 and table_type(numbers.values, options.digits) is np.float64:
             matrix = _in_full(frame, plan.features[:start], matrix, findings.name)
-        with np.errstate(invalid="ignore", over="ignore"):  # what is NaN or too large is marked
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and too large values are in the masks
             matrix[:, columns] = numbers.values
         findings.add_cells(range(1, N + 1), numbers.missing, numbers.bad, shower_of(block), places)
         bad |= numbers.bad.any(1)
@@ -191,10 +192,10 @@ def matrix_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: Dat
 
 
 def numbers_of(frame: AbstractFrame, plan: Plan, findings: Findings) -> np.ndarray:
-    """All features of a frame at once as float64 (N, k), NaN where a value is missing; what is wrong goes into
-    `findings`, rows counted from 1.
+    """All features of a frame at once as float64 (N, k), NaN for missing values. Problems are added to `findings`,
+    with rows counted from 1.
 
-    Raises: DataError if columns are of types that are no numbers.
+    Raises: DataError if column types are not numeric.
     """
     refuse_types(frame, plan, findings.name)
     block = frame.block(plan.features)
@@ -206,7 +207,7 @@ def numbers_of(frame: AbstractFrame, plan: Plan, findings: Findings) -> np.ndarr
 
 
 def _in_full(frame: AbstractFrame, places: Sequence[int], matrix: np.ndarray, name: str) -> np.ndarray:
-    """The matrix as float64; its first columns, those at `places`, are read again with all their digits."""
+    """The matrix as float64; its first columns, at `places`, are read again with all their digits."""
     refuse_too_large(matrix.size * 8, name, fix="leave out columns with --drop-column")
     full = np.empty(matrix.shape, np.float64)
     width = max(1, BLOCK // max(1, frame.n_rows))
@@ -217,7 +218,7 @@ def _in_full(frame: AbstractFrame, places: Sequence[int], matrix: np.ndarray, na
 
 
 def numbers_in(block: pl.DataFrame) -> Numbers:
-    """All columns as float64: numbers as they are, texts by their content."""
+    """All columns as float64; text is parsed."""
     texts = [name for name, dtype in block.schema.items() if _is_text(dtype)]
     plain = block.select(pl.exclude(texts).cast(pl.Float64)) if len(texts) < block.width else None
     if plain is None:
@@ -232,7 +233,7 @@ def numbers_in(block: pl.DataFrame) -> Numbers:
 
 
 def texts_of(frame: AbstractFrame, place: int | None, findings: Findings) -> tuple[pl.Series | None, np.ndarray]:
-    """The column at `place` as text, and where it has gaps."""
+    """The column at `place` as text, and a mask of its gaps."""
     if place is None:
         return None, np.zeros(frame.n_rows, bool)
     block = frame.block([place])
@@ -253,9 +254,9 @@ def _is_text(dtype: pl.DataType) -> bool:
 
 
 def refuse_types(frame: AbstractFrame, plan: Plan, name: str, *, times: bool = False) -> None:
-    """Checks that every feature is of a type that can hold numbers, or `times`.
+    """Checks that every feature has a type that can hold numbers, or `times`.
 
-    Raises: DataError with a line for each column that cannot, and which columns can be used.
+    Raises: DataError with a line for each other column, and a list of the usable columns.
     """
     refused = [i for i in plan.features if not _is_usable(frame.types[i], times)]
     if not refused:
@@ -280,7 +281,7 @@ def _advice(dtype: pl.DataType) -> str:
 
 
 def _refuse_cut(path: Path) -> None:
-    """A Parquet file has its mark at both ends; without the second one it was cut."""
+    """Raises: DataError for an incomplete file: a Parquet file has its magic number at both ends."""
     with path.open("rb") as file:
         n_bytes = file.seek(0, 2)
         file.seek(max(0, n_bytes - 4))

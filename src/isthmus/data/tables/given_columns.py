@@ -1,4 +1,4 @@
-"""Raw values of columns of several kinds as columns of the frame that was given: of its types, not as texts."""
+"""Converts raw values of columns of several kinds to columns with the types of a given data frame."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from isthmus.data.tables.times import held_by, moments_of
 
 
 def like_given(values: np.ndarray, schema: Schema, frame: Any) -> dict[str, Any]:
-    """Columns by name of raw values (N, K), each of its type in `frame`, polars or pandas, of any length."""
+    """Columns by name from raw values (N, K), each with its type in `frame` (polars or pandas, any length)."""
     return {
         column.name: column_like(values[:, k], column, frame[column.name]) for k, column in enumerate(schema.modeled)
     }
 
 
 def numbers_like(columns: Mapping[str, np.ndarray], frame: Any) -> dict[str, Any]:
-    """Columns of numbers, each in its type in `frame`, polars or pandas, where that one holds them."""
+    """Columns of numbers, each with its type in `frame` (polars or pandas) if that can hold them."""
     given = {str(name): frame[name] for name in frame.columns}
     return {name: _numbers_like(values, given.get(name)) for name, values in columns.items()}
 
@@ -35,7 +35,7 @@ def _numbers_like(values: np.ndarray, given: Any) -> Any:
         same = (typed.cast(pl.Float64) == plain).fill_null(False).all()
         return typed if given.dtype.is_float() or same else plain
     dtype = None if given is None else given.dtype
-    if not isinstance(dtype, np.dtype) or dtype.kind not in "iufb":  # there are no gaps that pandas' own types are for
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "iufb":  # pandas' own types are only needed for gaps
         return values
     with np.errstate(invalid="ignore", over="ignore"):
         typed = values.astype(dtype)
@@ -43,7 +43,7 @@ def _numbers_like(values: np.ndarray, given: Any) -> Any:
 
 
 def filled_frame(frame: Any, values: np.ndarray, gaps: np.ndarray, schema: Schema) -> Any:
-    """A copy of a frame of N rows with raw values (N, K) where `gaps` (N, K) is true; all else stays as it is."""
+    """A copy of a data frame of N rows with raw values (N, K) where `gaps` (N, K) is true; other cells stay."""
     found = frame.clone() if isinstance(frame, pl.DataFrame) else frame.copy()
     for k, column in enumerate(schema.modeled):
         if not gaps[:, k].any():
@@ -58,7 +58,7 @@ def filled_frame(frame: Any, values: np.ndarray, gaps: np.ndarray, schema: Schem
 
 
 def _beside_given(made: Any, column: TableColumn) -> Any:
-    """Numbers as texts (polars, pandas) written as the others of their column are, $12; anything else as it is."""
+    """Numbers as text in the format of their column, such as $12; anything else unchanged."""
     is_polars = isinstance(made, pl.Series)
     if not column.template or (is_polars and made.dtype != pl.String):
         return made
@@ -67,14 +67,14 @@ def _beside_given(made: Any, column: TableColumn) -> Any:
 
 
 def column_like(values: np.ndarray, column: TableColumn, given: Any) -> Any:
-    """Raw values (n,) as a column of the type of `given` (polars, pandas); as text where it cannot hold them."""
+    """Raw values (n,) as a column with the type of `given` (polars, pandas), or as text if it cannot hold them."""
     if isinstance(given, pl.Series):
         return in_type(values, column, given.dtype).alias(given.name)
     return _of_pandas(values, column, given)
 
 
 def as_cells(values: np.ndarray, column: TableColumn, dtype: pl.DataType, style: Style) -> pl.Series:
-    """Raw values (n,) as the cells of a file's column are: of a type, or texts in its way of writing."""
+    """Raw values (n,) as cells of a column of a file: of its type, or text in its format."""
     if dtype != pl.String:
         return in_type(values, column, dtype)
     comma = style.decimal == "," and column.kind == "number"
@@ -83,8 +83,8 @@ def as_cells(values: np.ndarray, column: TableColumn, dtype: pl.DataType, style:
 
 
 def in_type(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.Series:
-    """Raw values (n,) in a type of polars, null for a gap; another type where this one cannot hold them, or where it is
-    that of a column without a cell.
+    """Raw values (n,) in a polars type, null for a gap; in another type if this one cannot hold them, or is that of an
+    empty column.
     """
     dtype = usual_type(column) if dtype == pl.Null else dtype
     if column.kind in {"number", "count"}:
@@ -101,7 +101,7 @@ def in_type(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.S
 
 
 def usual_type(column: TableColumn) -> pl.DataType:
-    """Numbers, whole ones or texts, for a column of which no type is known."""
+    """Float, integer or text: the type for a column whose original type is unknown."""
     if column.kind not in {"number", "count"}:
         return pl.String()
     return pl.Int64() if column.kind == "count" or column.decimals == 0 else pl.Float64()
@@ -110,18 +110,18 @@ def usual_type(column: TableColumn) -> pl.DataType:
 def _numbers(values: np.ndarray, column: TableColumn, dtype: pl.DataType) -> pl.Series:
     rounded = pl.Series(values if column.decimals is None and column.kind == "number" else _rounded(values, column))
     rounded = rounded.fill_nan(None)
-    if not dtype.is_numeric():  # numbers that are kept as texts
+    if not dtype.is_numeric():  # numbers that are stored as text
         texts = [text or None for text in to_texts(values, column)]
         return pl.Series(texts, dtype=pl.String)
     if isinstance(dtype, pl.Decimal) and bool((rounded.abs() >= 10.0 ** (dtype.precision - dtype.scale)).any()):
-        return rounded  # such a cast is an error in polars, or a gap
+        return rounded  # casting these is an error in polars, or gives a gap
     typed = rounded.cast(dtype, strict=False)
     same = not dtype.is_integer() or bool((typed.cast(pl.Float64) == rounded).fill_null(True).all())
     return typed if same and typed.null_count() == rounded.null_count() else rounded
 
 
 def _rounded(values: np.ndarray, column: TableColumn) -> np.ndarray:
-    return np.round(values, column.decimals or 0) + 0.0  # never -0
+    return np.round(values, column.decimals or 0) + 0.0  # turns -0.0 into 0.0
 
 
 def _of_pandas(values: np.ndarray, column: TableColumn, given: Any) -> Any:
@@ -138,13 +138,13 @@ def _of_pandas(values: np.ndarray, column: TableColumn, given: Any) -> Any:
         found = [names[value] for value in found]
     try:
         typed = make(found, index=index, name=given.name, dtype=given.dtype)
-    except (TypeError, ValueError, OverflowError):  # a whole or a truth with a gap
+    except (TypeError, ValueError, OverflowError):  # an integer or boolean with a gap
         return make(found, index=index, name=given.name)
     return typed if int(typed.isna().sum()) == _n_none(found) else make(found, index=index, name=given.name)
 
 
 def _of_objects(given: Any, column: TableColumn) -> pl.DataType:
-    """The type of the Python objects in a pandas column, by the first that is there; text for all others."""
+    """The polars type for the Python objects in a pandas column, from the first value; text for other types."""
     if str(given.dtype) != "object":
         return pl.String()
     known = given[given.notna()]
@@ -157,7 +157,7 @@ def _of_objects(given: Any, column: TableColumn) -> pl.DataType:
 
 
 def _moments(values: np.ndarray, given: Any) -> Any:
-    """Of a pandas column of moments, in its time zone."""
+    """Times as a pandas column, in the time zone of `given`."""
     known, zone = np.isfinite(values), given.dt.tz
     unit = getattr(given.dtype, "unit", None) or np.datetime_data(given.dtype)[0]
     values = held_by(values, unit, has_zone=zone is not None)
@@ -174,7 +174,7 @@ def _n_none(values: Sequence[Any]) -> int:
 
 
 def put(given: pl.Series, instead: pl.Series, gaps: np.ndarray) -> pl.Series:
-    """`given` with `instead` at the gaps; as text where their types do not go together."""
+    """`given` with `instead` at the gaps; as text if their types differ."""
     if given.dtype != instead.dtype and not given.dtype.is_numeric():
         given = given.cast(instead.dtype if given.dtype == pl.Null else pl.String)
         instead = instead.cast(given.dtype)

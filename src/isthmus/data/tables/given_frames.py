@@ -1,4 +1,4 @@
-"""A data frame handed to a trained model: its columns by name as one matrix, in the type that holds them all."""
+"""Converts a data frame for a trained model to one matrix, with the columns matched by name."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ FIXES = {
 
 
 def as_frame(given: Any) -> Any:
-    """A polars or pandas frame where `given` is one, or a row of one with the names of its columns; else None.
+    """`given` as a polars or pandas frame, if it is one, or a pandas row (Series) with column names; else None.
 
-    A dict of columns and a structured array become a polars frame (`from_columns`, with its errors). A lazy frame is
-    collected. A pandas row (Series) of which not every label is a text has no names of columns.
+    A dict of columns or a structured array becomes a polars frame (as `from_columns`, with its errors). A lazy frame is
+    collected. A Series counts as a row only if all its labels are strings.
     """
     if isinstance(given, pl.LazyFrame):
         return given.collect()
@@ -52,11 +52,11 @@ def matrix_by_name(
     group: str | None = None,
     gaps: bool = False,
 ) -> np.ndarray:
-    """The columns `expected` of a frame, in that order, (N, D); without names all of them, as they come.
+    """The columns `expected` of a frame, in that order, as a matrix (N, D); if None, all columns in their order.
 
-    Numbers keep their type; texts of numbers become float64. `gaps` says that missing values may stay, as NaN.
+    Numbers keep their type; numbers as text become float64. With `gaps`, missing values may stay, as NaN.
 
-    Raises: DataError with all faults by row (counted from 1) and column; UsageError for anything that is no frame.
+    Raises: DataError with all problems by row (counted from 1) and column; UsageError if it is not a data frame.
     """
     table = _table(frame)
     wanted = table.names if expected is None else expected
@@ -75,7 +75,7 @@ def matrix_by_name(
 
 
 def raw_of_frame(frame: Any, schema: Schema, *, label: str | None = None, group: str | None = None) -> np.ndarray:
-    """Raw values (N, K) of a frame whose columns are of several kinds, as `matrix_by_name`; NaN for a gap."""
+    """As `matrix_by_name`, for a frame with columns of several kinds: raw values (N, K), NaN for a gap."""
     with _fixes_in_python():
         options = DataConfig(label=label, group=group, digits="float64")
         return samples_from_frame(frame, name=NAME, options=options, expected=schema).x
@@ -83,7 +83,7 @@ def raw_of_frame(frame: Any, schema: Schema, *, label: str | None = None, group:
 
 @contextmanager
 def _fixes_in_python() -> Iterator[None]:
-    """Fixes that can be done to a frame, instead of options of the command line."""
+    """Replaces fixes that name command-line options by fixes for a data frame."""
     try:
         yield
     except DataError as error:

@@ -1,4 +1,4 @@
-"""A matrix that grows by blocks of rows, so that reading needs little more memory than the result."""
+"""A matrix that grows by blocks of rows, so that reading needs little more memory than its result."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import numpy as np
 from isthmus.data.numeric import are_bytes, blocks
 from isthmus.system.scratch import fits, is_mapped, room
 
-GROWTH = 1.25  # each time by a quarter, since what is reserved in vain takes memory until the end
+GROWTH = 1.25  # only a quarter each time, because unused rows take memory until the end
 
 
 class GrowingMatrix:
-    """(n, k) values: uint8 as long as all are whole numbers 0..255, `wide` (float32 or float64) after that.
+    """Values (n, k): uint8 as long as all are whole numbers 0..255, then `wide` (float32 or float64).
 
-    In memory, or in a file where they are too many for it. `n_rows` is an estimate; a good one saves moving. `what`
+    They are in memory, or in a file if there are too many. `n_rows` is an estimate; a good one avoids copies. `what`
     names the data in messages.
 
-    Raises: ResourceError where there is room nowhere.
+    Raises: ResourceError if neither memory nor disk has enough room.
     """
 
     def __init__(self, n_columns: int, *, n_rows: int, what: str, wide: type[np.floating] = np.float32) -> None:
         self.what, self.n, self.wide = what, 0, wide
-        self._array = room((n_rows, n_columns), np.uint8, what)  # pages that are never written cost nothing
+        self._array = room((n_rows, n_columns), np.uint8, what)  # memory pages that are never written cost nothing
 
     def append(self, block: np.ndarray) -> None:
-        """Rows to the end."""
+        """Appends rows."""
         needed, kind = self.n + len(block), self._array.dtype
         if kind == np.uint8 and not are_bytes(block):
             kind = np.dtype(self.wide)
@@ -32,19 +32,19 @@ class GrowingMatrix:
             self._move(max(needed, int(len(self._array) * GROWTH)), kind)
         elif kind != self._array.dtype:
             self._move(len(self._array), kind)
-        with np.errstate(invalid="ignore", over="ignore"):  # NaN and what is too large was marked before
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and too large values were marked before
             self._array[self.n : needed] = block
         self.n = needed
 
     def finish(self) -> np.ndarray:
-        """The matrix without the rows that were only reserved."""
+        """The matrix without unused rows."""
         if is_mapped(self._array):
             return self._array[: self.n]
         self._array.resize((self.n, self._array.shape[1]), refcheck=False)
         return self._array
 
     def _move(self, n_rows: int, kind: np.dtype) -> None:
-        """Into an array of so many rows of that type; in memory without a copy, where only the rows are more."""
+        """Moves to an array of `n_rows` rows of type `kind`; in memory, without a copy if only rows are added."""
         shape = (n_rows, self._array.shape[1])
         if kind == self._array.dtype and not is_mapped(self._array) and fits(int(np.prod(shape)) * kind.itemsize):
             self._array.resize(shape, refcheck=False)

@@ -1,4 +1,4 @@
-"""The columns of a table that hold labels and groups, as numbers."""
+"""Encodes the label and group columns of a table as numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from isthmus.wording import counted, printable
 
 
 class NoClasses(Exception):
-    """The guessed label turned out to be a quantity; the text says why."""
+    """The guessed label turned out to be a quantity; the message says why."""
 
 
 def encoded_labels(
     labels: pl.Series | None, plan: Plan, findings: Findings, predicting: bool
 ) -> tuple[np.ndarray | None, tuple[str, ...], tuple[str, ...]]:
-    """(N,) indices, classes, notes. Raises: DataError if a label that somebody named cannot be one."""
+    """Indices (N,), classes, notes. Raises: DataError if a label that an option names is not one."""
     if labels is None or plan.label is None:
         return None, (), ()
     what = f'{findings.name}: column "{printable(findings.columns[plan.label])}"'
@@ -42,7 +42,7 @@ def encoded_labels(
 
 
 def refuse_few(n: int, findings: Findings, plan: Plan, *, predicting: bool) -> None:
-    """Raises: DataError where `n` rows are left, fewer than a training or a use needs."""
+    """Raises: DataError if the `n` rows left are too few for training, or for using a model (`predicting`)."""
     least = 1 if predicting else 2
     if n >= least:
         return
@@ -54,7 +54,7 @@ def refuse_few(n: int, findings: Findings, plan: Plan, *, predicting: bool) -> N
 
 
 def grouped_rows(groups: pl.Series | None, plan: Plan, findings: Findings) -> np.ndarray | None:
-    """(N,) a number for each group. Raises: DataError for rows without one."""
+    """A group number for each row (N,). Raises: DataError for rows without a group."""
     if groups is None or plan.group is None:
         return None
     if findings.n_missing[plan.group] and findings.options.missing != "drop":

@@ -1,4 +1,4 @@
-"""Columns by name that are no data frame yet: a dict of columns, or numpy's structured and record arrays."""
+"""Data frames from other named columns: a dict of columns, or structured and record arrays of NumPy."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import polars as pl
 from isthmus.errors import DataError
 from isthmus.wording import listed, printable
 
-KEPT = "biufM"  # kinds of numpy that polars takes as they are: truths, whole numbers, floats, times
+KEPT = "biufM"  # NumPy kinds that polars takes directly: booleans, integers, floats, times
 
 
 def from_columns(given: Any, name: str = "the table") -> pl.DataFrame | None:
-    """The frame (N, D) of a dict of columns or of a structured array (N,); None where `given` is neither.
+    """The data frame (N, D) of a dict of columns or of a structured array (N,); None if `given` is neither.
 
-    Texts stay texts; None and masked values are gaps.
+    Text stays text; None and masked values are gaps.
 
-    Raises: DataError for columns of different lengths, and for columns that are no single values.
+    Raises: DataError for columns of different lengths, and for columns that are not one-dimensional.
     """
     if isinstance(given, np.ndarray) and given.dtype.names:
         columns = {key: np.ma.asanyarray(given)[key] for key in given.dtype.names}
@@ -44,7 +44,7 @@ def from_columns(given: Any, name: str = "the table") -> pl.DataFrame | None:
 
 
 def _array(values: Any) -> np.ndarray:
-    """One column; its lists of different lengths stay lists, and are then no single values."""
+    """One column as an array; lists of different lengths become two-dimensional, which `from_columns` rejects."""
     if isinstance(values, np.ma.MaskedArray):
         return values
     if hasattr(values, "detach"):  # a tensor

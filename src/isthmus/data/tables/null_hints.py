@@ -1,4 +1,4 @@
-"""Words in a column of numbers that may stand for no value, as they come again."""
+"""Repeated words in a column of numbers, which may mean missing values."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import polars as pl
 from isthmus.data.tables.cells import NO_NUMBER, Style, reason
 from isthmus.data.tables.columns import quoted
 
-MOST_WORDS = 3  # that together stand for no value: of more, each may well be a name
+MOST_WORDS = 3  # that may mean missing values; with more, they may be names
 
 
 def about_words(others: pl.Series, style: Style) -> str:
-    """What to type where the cells beside the numbers of a column are few words, to follow a sentence; else ""."""
+    """A clause with the option to use if the cells that are not numbers are only a few words; else ""."""
     option = words_option(others.to_list(), style) if others.n_unique() <= MOST_WORDS else None
     return "" if option is None else f"; if the others mean missing, pass {option}"
 
 
 def words_option(cells: Sequence[str], style: Style) -> str | None:
-    """The option under which bad cells of columns of numbers are no values: where each is a word that comes again, and
-    no number in any way of writing.
+    """The option that reads the bad cells of number columns as missing values, if each is a repeated word, and not a
+    number in any format; else None.
     """
     words = [cell.strip() for cell in cells]
     different = list(dict.fromkeys(words))

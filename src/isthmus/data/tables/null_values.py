@@ -1,4 +1,4 @@
-"""Words that stand for no value because somebody said so, `--null-values -999`, beside those that always do."""
+"""Words that the user declares as missing values, `--null-values -999`, in addition to the usual ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
 from isthmus.data.tables.times import texts_of
 from isthmus.wording import listed
 
-EXACT = 2.0**53  # up to which every whole number is a double of its own
-WORDLESS = (pl.Duration, pl.Binary, pl.Object)  # types whose cells are written in no way that a word could be
+EXACT = 2.0**53  # float64 represents every whole number up to here
+WORDLESS = (pl.Duration, pl.Binary, pl.Object)  # types whose cells cannot be written as a word
 
 
 class NullValues:
-    """By column, the `words` that stand for no value in it. `asked` are words for all columns (`n/k`) and for one
-    (`age=-999`, where the table has a column `age`); those that a trained model keeps (`known`) come beside.
+    """The `words` that mean missing values, by column. `asked` are words for all columns (`n/k`) and for one column
+    (`age=-999`, if the table has a column `age`); the words of a trained model (`known`) are added.
     """
 
     def __init__(self, asked: Sequence[str], names: Sequence[str], known: Schema | None = None) -> None:
@@ -34,12 +34,12 @@ class NullValues:
         return any(self.words.values())
 
     def blanked(self, cells: pl.DataFrame, names: Sequence[str], style: Style = PLAIN) -> pl.DataFrame:
-        """The cells with null, in texts "", where they stand for no value; `names` are those of the table's columns."""
+        """The cells with missing values as null, in text as ""; `names` are the names of the columns in the table."""
         pairs = zip(cells.get_columns(), names, strict=True)
         return cells.with_columns([self._blanked(column, name, style) for column, name in pairs if self.words[name]])
 
     def blanked_rows(self, x: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Rows (N, D) with NaN where a number stands for no value, as floats; the same array where none does."""
+        """Rows (N, D) as floats, with NaN where a number means missing; the same array if none does."""
         columns = {i: pl.Series(np.asarray(x[:, i], np.float64)) for i, name in enumerate(names) if self.words[name]}
         gaps = {i: self._gaps(column, names[i], PLAIN) for i, column in columns.items()}
         gaps = {i: marks.to_numpy() for i, marks in gaps.items() if marks.any()}
@@ -49,7 +49,7 @@ class NullValues:
         return found
 
     def _gaps(self, column: pl.Series, name: str, style: Style) -> pl.Series:
-        """Which cells (n,) of a column stand for no value."""
+        """The cells (n,) of a column that mean missing, as a mask."""
         found = [(word, is_null(column, word, style)) for word in self.words[name]]
         self._met |= {(name, word) for word, marks in found if marks.any()}
         return pl.select(pl.any_horizontal([marks for _, marks in found])).to_series()
@@ -61,19 +61,19 @@ class NullValues:
         return pl.select(blanked.alias(column.name)).to_series()
 
     def kept_in(self, schema: Schema) -> Schema:
-        """The schema with the words of each of its columns."""
+        """The schema with the words of each column."""
         return Schema(tuple(replace(column, nulls=self.words[column.name]) for column in schema.columns))
 
     def unmet(self, table: str) -> tuple[str, ...]:
-        """A sentence about words that no cell of the table is, which may be misspelled."""
+        """A note about words that match no cell of the table; they may be misspelled."""
         met = {(name, word) for column, word in self._met for name in (column, None)}
         left = [text for text, pair in self._asked.items() if pair not in met]
         return (f"{table}: no cell matches {listed(left)} of --null-values.",) if left else ()
 
 
 def blanked_raw(raw: np.ndarray, schema: Schema) -> np.ndarray:
-    """Raw rows (N, K) with NaN where a number of a column is one of the words that a trained model keeps; what stands
-    for names and times is no cell.
+    """Raw rows (N, K) with NaN where a number is one of the words stored with a trained model. Only numbers and counts
+    are compared, because raw values of other kinds are not cells.
     """
     numbers = tuple(column for column in schema.modeled if column.kind in {"number", "count"})
     nulls = NullValues((), schema.names, Schema(numbers))
@@ -81,22 +81,22 @@ def blanked_raw(raw: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def _divided(text: str, names: Sequence[str]) -> tuple[str | None, str]:
-    """`age=-999` -> ("age", "-999") where there is such a column; else the word for all columns, (None, text).
+    """`age=-999` -> ("age", "-999") if there is a column `age`; else (None, text), a word for all columns.
 
-    Of several such columns it is the one with the longest name.
+    If several columns match, it is the one with the longest name.
     """
     places = [i for i, letter in enumerate(text) if letter == "=" and text[:i] in names]
     return (text[: places[-1]], text[places[-1] + 1 :].strip()) if places else (None, text.strip())
 
 
 def is_null(column: pl.Series, word: str, style: Style = PLAIN) -> pl.Series:
-    """Which cells (n,) are the word: numbers by their value, -999 as -999.0; texts but for blanks around them; of times
-    their text, of a midnight also its date alone.
+    """The cells (n,) that match the word, as a mask: numbers by value, so -999 matches -999.0; text without surrounding
+    spaces; times by their text, and for midnight also by the date alone.
     """
     number, dtype = _value_of(word, style), column.dtype
     if dtype.is_nested() or dtype in WORDLESS or (dtype.is_numeric() and math.isnan(number)):
         return pl.repeat(False, len(column), dtype=pl.Boolean, eager=True)
-    by_value = abs(number) < EXACT  # never of NaN
+    by_value = abs(number) < EXACT  # False for NaN
     if dtype.is_float() or (dtype.is_numeric() and by_value):
         return column.cast(pl.Float64).is_in(_as_stored(number)).fill_null(False)
     text = texts_of(column) if dtype.is_temporal() else column.cast(pl.String)
@@ -104,19 +104,19 @@ def is_null(column: pl.Series, word: str, style: Style = PLAIN) -> pl.Series:
     same = text == word
     if dtype.is_temporal():
         same |= text.str.replace(r"[ T]00:00:00.*$", "") == word
-    elif by_value:  # but 007 is a name, and not 7
+    elif by_value:  # but 007 is a code, not 7
         same |= pl.Series(numbers_of_texts(text, style) == number) & ~text.str.contains(r"^0\d")
     return same.fill_null(False)
 
 
 def _value_of(word: str, style: Style) -> float:
-    """The number that a word is, written as those of the table or with a point; NaN where it is none."""
+    """The word as a number, in the style of the table or with a decimal point; NaN if it is not a number."""
     way = next((way for way in (style, PLAIN) if way.is_number(word)), None)
     return math.nan if way is None else float(numbers_of_texts(pl.Series([word], dtype=pl.String), way)[0])
 
 
 def _as_stored(number: float) -> list[float]:
-    """A number as 64 bits hold it and as 32 do: -999.9 in float32 is -999.9000244."""
+    """The number as float64 and as float32: -999.9 in float32 is -999.9000244."""
     with np.errstate(over="ignore"):
         single = float(np.float32(number))
     return [number, single] if math.isfinite(single) else [number]

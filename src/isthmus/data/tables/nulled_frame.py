@@ -1,4 +1,4 @@
-"""A frame without the words that stand for no value because somebody said so."""
+"""A frame in which the words of `--null-values` are null."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.data.tables.frames import AbstractFrame
 
 
 class NulledFrame(AbstractFrame):
-    """Another frame, null where `findings.nulls` says so."""
+    """Wraps another frame; cells that match `findings.nulls` are null."""
 
     def __init__(self, frame: AbstractFrame, findings: Findings) -> None:
         self._frame, self._findings = frame, findings
@@ -19,7 +19,7 @@ class NulledFrame(AbstractFrame):
 
     @classmethod
     def of(cls, frame: AbstractFrame, findings: Findings) -> AbstractFrame:
-        """The frame itself where nothing was said."""
+        """The wrapped frame, or the frame itself if there are no such words."""
         return cls(frame, findings) if findings.nulls else frame
 
     def block(self, places: Sequence[int]) -> pl.DataFrame:

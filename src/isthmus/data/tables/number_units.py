@@ -1,7 +1,7 @@
-"""Numbers with something around them: amounts of money, percentages, quantities such as 70.1 kg.
+"""Numbers with units: amounts of money, percentages, quantities such as 70.1 kg.
 
-A template says what stands around the numbers of a column, `#` being the number: `$#`, `#%`, `# kg`, or `#` alone
-where only brackets stand around negative ones, as in accounts. `#,#€` has another decimal mark than the table.
+A template shows what is written around the numbers of a column, with `#` for the number: `$#`, `#%`, `# kg`. `#` alone
+means that negative numbers are in parentheses, as in accounting. `#,#€` has another decimal mark than the table.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import polars as pl
 
 from isthmus.data.tables.cells import CURRENCY, Style, numbers_of_texts
 
-MOSTLY = 0.95  # of the cells say what a column is, and what is around its numbers; the rest are told as errors
+MOSTLY = 0.95  # share of the cells that must fit a kind and template; the rest are reported as errors
 CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|KRW|TRY|Rs|kr|zł"
 _MONEY = rf"(?:[A-Z]{{0,2}}[{CURRENCY}]|{CODES})"
-# Of a unit of measurement; the e5 of 1.5e5 is none.
+# A unit of measurement; the e5 of 1.5e5 is not one.
 _LETTERS = r"(?![eE]-?\d)[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/·*^-]{0,9}"
-# Endings that say how large the number is: 1.5K is no 1.5, and 5% may stand beside 0.05. Of a column in which some
-# numbers have such an ending and others have none, it is not known how these are meant.
+# Suffixes that scale a number: 1.5K is not 1.5, and 5% may occur next to 0.05. If only some numbers of a column have
+# such a suffix, the meaning of the others is unknown.
 SCALES = {"%", "‰", "k", "K", "M", "G", "B", "T", "mn", "bn", "Mio", "Mrd"}
 MINUS = ["-", "−"]
 _NUMBER = r"\d(?:[\d.,'\u00a0\u202f ]*\d)?\.?|\.\d+"
@@ -32,10 +32,10 @@ _CELL = re.compile(
 
 
 def template_of(cells: Sequence[str], style: Style) -> str | None:
-    """What nearly all of these cells have around their numbers; None where they are no numbers, or plain ones.
+    """The template of nearly all of these cells; None if they are not numbers, or plain numbers.
 
-    Letters count only after a blank or a fraction: 12A may be a name, 12 A and 12.5A are none. Nor is money read of
-    which nobody can say whether 1.234 is a thousand.
+    Letters count only after a space or a fraction: 12A may be a name, but 12 A and 12.5A are not. Money is not read if
+    it is unclear whether 1.234 is a thousand.
     """
     found = [_CELL.fullmatch(cell.strip()) for cell in cells]
     around = Counter(_template(match) for match in found if match is not None)
@@ -56,7 +56,7 @@ def _template(match: re.Match[str]) -> str:
 
 
 def _with_blanks(template: str, matches: Sequence[re.Match[str]]) -> str:
-    """The template with the blanks that most cells have."""
+    """The template with the spaces that most cells have."""
     before, after = template.split("#")
     gaps = [bool(match["gap"]) for match in matches if match["before"] == before]
     blanks = [bool(match["blank"]) for match in matches if match["after"] == after]
@@ -64,7 +64,7 @@ def _with_blanks(template: str, matches: Sequence[re.Match[str]]) -> str:
 
 
 def _with_mark(template: str, numbers: Sequence[str], style: Style) -> str | None:
-    """The template with the decimal mark that the numbers have, where it is not that of the table."""
+    """The template with the decimal mark of the numbers, if it is not that of the table."""
     marked = [number for number in numbers if "." in number]
     grouped = bool(marked) and all(re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+", number) for number in marked)
     if _is_money(template) and style.decimal == "." and grouped and not any("," in number for number in numbers):
@@ -83,14 +83,14 @@ def _is_money(template: str) -> bool:
 
 
 def _around(template: str) -> tuple[str, str, str]:
-    """What stands before the number, its decimal mark where it is another than the table's, what stands after it."""
+    """The text before the number, its decimal mark if it differs from the table's, and the text after it."""
     found = re.fullmatch(r"(.*?)#(?:([.,])#)?(.*)", template)
     assert found is not None
     return found[1], found[2] or "", found[3]
 
 
 def _style(template: str, style: Style) -> Style:
-    """How the numbers of the template are written. Money may group its thousands."""
+    """The style of the numbers in the template. Money may have thousands separators."""
     mark = _around(template)[1]
     style = Style(mark) if mark else style
     if _is_money(template) and style.thousands is None:
@@ -99,15 +99,15 @@ def _style(template: str, style: Style) -> Style:
 
 
 def example_of(template: str) -> str:
-    """A number as the template writes it: $12, 12.50 €."""
+    """A number in the format of the template: $12, 12.50 €."""
     return re.sub(r"#([.,])#", r"12\g<1>50", template).replace("#", "12")
 
 
 def numbers_with(levels: pl.Series, template: str, style: Style) -> np.ndarray:
-    """(L,) float64 of texts with what the template says, or plain numbers; NaN where one is neither.
+    """Texts in the format of the template, or plain numbers, as float64 (L,); NaN for others.
 
-    Brackets, and a minus before or after the sign of a currency, make a number negative. Where some end as one of
-    `SCALES`, all must, but 0, which is the same at any scale.
+    Parentheses, or a minus before or after a currency sign, make a number negative. If some end with one of `SCALES`,
+    all must, except 0, which is the same at any scale.
     """
     before, _, after = (part.strip() for part in _around(template))
     around = rf"^(\()?\s*([-+−])?\s*(?:{re.escape(before)})?\s*([-+−])?\s*([\d.,'\x{{a0}}\x{{202f}} ]*?)\s*"
@@ -127,7 +127,7 @@ def numbers_with(levels: pl.Series, template: str, style: Style) -> np.ndarray:
 
 
 def written_with(number: str, template: str) -> str:
-    """A number as a column writes its own, `""` for a gap; as it is without a template."""
+    """A number in the format of its column, `""` for a gap; unchanged without a template."""
     if not template or not number:
         return number
     before, mark, after = _around(template)

@@ -1,4 +1,4 @@
-"""Tables kept by columns that are larger than memory: read by groups of rows."""
+"""Reads columnar tables that are larger than memory by groups of rows."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from isthmus.system.scratch import fits
 
 
 def table_of(frame: AbstractFrame, plan: Plan, findings: Findings, options: DataConfig) -> Table:
-    """As `matrix_of`; where the matrix is too large for memory, some rows at a time into a file.
+    """As `matrix_of`; if the matrix is too large for memory, it is read some rows at a time into a file.
 
-    Raises: DataError if columns are of types that are no numbers; ResourceError where there is room nowhere.
+    Raises: DataError if column types are not numeric; ResourceError if neither memory nor disk has enough room.
     """
     if fits(frame.n_rows * len(plan.features) * 4):
         return matrix_of(frame, plan, findings, options)

@@ -1,4 +1,4 @@
-"""Times as people write them: the format that a column is in, texts to seconds, and seconds back to the same format."""
+"""Detects the time format of a column, and converts text to seconds and back."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ DATES = (
 )  # fmt: skip
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S%.3f", "%H:%M:%S%.6f", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 BETWEEN = (" ", "T")
-# Behind a clock; of hours alone, as databases write it, behind one with seconds: 10:00-12 is a range.
+# After a time of day. Hours alone, as databases write them, only after seconds, because 10:00-12 is a range.
 ZONE = r"(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$"
 ZONED = r"\d{1,2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$|\d{1,2}:\d{2}:\d{2}\S*[+-]\d{2}$"
-BARE = "dmHI"  # numbers of a time that may be written without a zero in front: 3/8/2021 9:05
+BARE = "dmHI"  # fields that may lack a leading zero: 3/8/2021 9:05
 PLAIN_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
-ENOUGH = 0.95  # of the cells, as for numbers: the rest are errors with their rows
-PROBED = 200  # cells that show which formats may be meant, before all are read
+ENOUGH = 0.95  # share of the cells, as for numbers; the rest are errors with their rows
+PROBED = 200  # cells on which formats are tried before all cells are read
 NAME = r"\s*[^\W\d]+\.?"
 SHAPES = {"%b": NAME, "%B": NAME, "%p": NAME, "%.3f": r"(\.\d+)?", "%.6f": r"(\.\d+)?", "%.f": r"(\.\d+)?"}
-FEW = 20  # of those cells, that leave out most formats: with 11 wrong ones among 200, all 20 are wrong once in 1e28
+FEW = 20  # of these cells, to exclude most formats first: if 11 of 200 are wrong, all 20 are wrong once in 1e28
 DAY = 86_400
-YEAR_1, NANOSECONDS_END = -62_135_596_800, 9_223_372_036  # seconds; the second of 64 bits of nanoseconds, in 2262
-FIRST_YEAR, LAST_YEAR = -30_610_224_000, 253_402_300_800  # seconds of the years 1000 and 10000: others are misread
+YEAR_1, NANOSECONDS_END = -62_135_596_800, 9_223_372_036  # seconds; 64-bit nanoseconds end in 2262
+FIRST_YEAR, LAST_YEAR = -30_610_224_000, 253_402_300_800  # seconds of the years 1000 and 10000; others are misread
 
 
 class TimeFormat(NamedTuple):
-    """`pattern` as in strftime, the `zone` behind every time ("" for none, `UTC` where they differ), and whether
-    another order of day and month reads the column as well.
+    """The strftime `pattern`, the `zone` after every time ("" for none, `UTC` if they differ), and whether another
+    order of day and month fits the column too.
     """
 
     pattern: str
@@ -49,15 +49,15 @@ class TimeFormat(NamedTuple):
 
 
 def find_format(text: pl.Series) -> TimeFormat | None:
-    """The format in which at least 95 % of the cells (none of them missing) are times; None if there is none."""
+    """The format that fits at least 95% of the cells (without gaps); None if there is none."""
     probed = text.head(PROBED)
-    # A plain number is never a time, and two hundred formats tried on each column of numbers take most of the reading.
+    # A plain number is never a time, and trying two hundred formats on each column of numbers would be slow.
     if float(probed.str.contains(PLAIN_NUMBER).fill_null(False).to_numpy().mean() if len(probed) else 1) >= ENOUGH:
         return None
     head, _ = _without_zone(probed)
     if not len(head) or float(head.str.contains(r"\d.*[-/.: ].*\d").to_numpy().mean()) < ENOUGH:
         return None
-    few = head.head(FEW).to_list()  # one of which is a time, if nineteen of twenty are
+    few = head.head(FEW).to_list()  # if 95% of the cells are times, at least one of these is
     possible = [pattern for pattern, shape in _shapes() if any(map(shape.fullmatch, few))]
     likely = [pattern for pattern in possible if _share(head, pattern) >= ENOUGH]
     if not likely:
@@ -66,21 +66,21 @@ def find_format(text: pl.Series) -> TimeFormat | None:
     fits = [pattern for pattern in likely if _share(body, pattern) >= ENOUGH]
     if not fits:
         return None
-    best = max(fits, key=lambda pattern: _share(body, pattern))  # the first of those that read as many
+    best = max(fits, key=lambda pattern: _share(body, pattern))  # the first one if several fit equally well
     same = [p for p in fits if p != best and _share(body, p) == _share(body, best)]
     orders = {_order(pattern) for pattern in (best, *same)}
     return TimeFormat(best, zone, len(orders) > 1)
 
 
 def to_seconds(text: pl.Series, pattern: str) -> np.ndarray:
-    """Seconds since 1970 in UTC, of a format without date those of the day; (n,) float64, NaN where it is no time."""
+    """Seconds since 1970 in UTC, or since midnight without a date; (n,) float64, NaN for other texts."""
     body, offsets = _divided(text)
     seconds = _read(body, pattern)
     return (seconds - offsets).to_numpy()
 
 
 def texts_of(moments: pl.Series) -> pl.Series:
-    """Dates, times of the day or moments of a frame as texts, with the digits of a second only where there are some."""
+    """Dates, times of day or datetimes of a data frame as text, with fractions of a second only if there are any."""
     if moments.dtype == pl.Date:
         return moments.dt.strftime(DATES[0])
     fine = bool((_micro(moments) % 1_000_000 != 0).any())
@@ -92,8 +92,8 @@ def texts_of(moments: pl.Series) -> pl.Series:
 
 
 def seconds_of(moments: pl.Series, pattern: str) -> np.ndarray:
-    """As `to_seconds`, of a frame's dates, times of the day or moments; (n,) float64, NaN for gaps, and for all where
-    one has a date and the pattern has none, or the other way round.
+    """As `to_seconds`, for dates, times of day or datetimes of a data frame; (n,) float64, NaN for gaps. All are NaN if
+    only the column or only the pattern has a date.
     """
     if (moments.dtype == pl.Time) != ("%d" not in pattern):
         return np.full(len(moments), math.nan)
@@ -101,7 +101,7 @@ def seconds_of(moments: pl.Series, pattern: str) -> np.ndarray:
 
 
 def moments_of(seconds: np.ndarray, dtype: pl.DataType) -> pl.Series:
-    """Seconds (n,) as a frame's column of that temporal type; null for NaN."""
+    """Seconds (n,) as a column of this temporal type of polars; null for NaN."""
     known = np.isfinite(seconds)
     seconds = held_by(
         seconds, getattr(dtype, "time_unit", "us"), has_zone=getattr(dtype, "time_zone", None) is not None
@@ -117,20 +117,20 @@ def moments_of(seconds: np.ndarray, dtype: pl.DataType) -> pl.Series:
 
 
 def held_by(seconds: np.ndarray, unit: str, *, has_zone: bool) -> np.ndarray:
-    """Seconds (n,) as the nearest ones that a type of that unit holds, as a model may make any; NaN stays."""
+    """Seconds (n,) clipped to the range of a type with this unit, because models can output any value; NaN stays."""
     least, most = (-NANOSECONDS_END, NANOSECONDS_END) if unit == "ns" else (YEAR_1, LAST_YEAR - 1)
     return np.clip(seconds, least + DAY * has_zone, most - DAY * has_zone)
 
 
 def _micro(moments: pl.Series) -> pl.Series:
-    """Millionths of a second since 1970 in UTC, or since midnight."""
+    """Microseconds since 1970 in UTC, or since midnight."""
     if moments.dtype == pl.Time:
         return moments.cast(pl.Int64) // 1_000
     return moments.cast(pl.Datetime("us", getattr(moments.dtype, "time_zone", None))).dt.epoch("us")
 
 
 def to_text(seconds: np.ndarray, pattern: str, zone: str, bare: str = "") -> list[str]:
-    """Seconds (n,) as they came, "" for NaN; `bare` are the letters of the pattern without a zero in front."""
+    """Seconds (n,) in the original format, "" for NaN; `bare` are the letters of the pattern without a leading zero."""
     there = np.isfinite(seconds)
     offset = zone_seconds(zone)
     clock = "%d" not in pattern
@@ -143,17 +143,17 @@ def to_text(seconds: np.ndarray, pattern: str, zone: str, bare: str = "") -> lis
 
 
 def bare_numbers(text: pl.Series, form: TimeFormat) -> str:
-    """Which numbers of these times have no zero in front, as `to_text` takes them: with which most come back."""
+    """The fields of these times without a leading zero, for `to_text`: those that reproduce most of the texts."""
     texts, seconds = text.head(PROBED).to_list(), to_seconds(text.head(PROBED), form.pattern)
     letters = [letter for letter in BARE if f"%{letter}" in form.pattern]
-    tried = ["".join(some) for n in range(len(letters) + 1) for some in combinations(letters, n)]  # the fewest first
+    tried = ["".join(some) for n in range(len(letters) + 1) for some in combinations(letters, n)]  # fewest first
     made = (to_text(seconds, form.pattern, form.zone, bare) for bare in tried)
     same = [sum(a == b for a, b in zip(those, texts, strict=True)) for those in made]
     return tried[same.index(max(same))]
 
 
 def step_of(seconds: np.ndarray, zone: str) -> float:
-    """The largest of a day, an hour, a minute, a second and a thousandth that all times are multiples of; else 1e-6."""
+    """The largest of a day, hour, minute, second and millisecond that divides all times, in seconds; else 1e-6."""
     known = seconds[np.isfinite(seconds)] + zone_seconds(zone)
     micro = np.round(known * 1e6).astype(np.int64)
     return next((step for step in (DAY, 3600, 60, 1, 1e-3) if not (micro % round(step * 1e6)).any()), 1e-6)
@@ -176,12 +176,12 @@ def _patterns() -> Iterator[str]:
 
 @cache
 def _shapes() -> list[tuple[str, re.Pattern[str]]]:
-    """Every pattern with what a text must look like to be read by it; far cheaper than to read it."""
+    """Every pattern with a regular expression that its texts must match, which is much faster than parsing."""
     return [(pattern, re.compile(_shape(pattern))) for pattern in _patterns()]
 
 
 def _shape(pattern: str) -> str:
-    """A regular expression for all texts of a pattern, and for more: names are any letters, numbers any digits."""
+    """A regular expression for all texts of a pattern, and some more: names are any letters, numbers any digits."""
     parts = re.split(r"(%\.?\d?[A-Za-z])", pattern)
     return "".join(SHAPES.get(part, r"\s*[-+]?\d+") if part[:1] == "%" else _literal(part) for part in parts)
 
@@ -191,14 +191,14 @@ def _literal(text: str) -> str:
 
 
 def _order(pattern: str) -> str:
-    """Which of day and month comes first."""
+    """Whether day or month comes first."""
     places = {letter: min((at for sign in signs if (at := pattern.find(sign)) >= 0), default=-1)
               for letter, signs in (("d", ("%d",)), ("m", ("%m", "%b", "%B")))}  # fmt: skip
     return "dm" if places["d"] < places["m"] else "md"
 
 
 def _without_zone(text: pl.Series) -> tuple[pl.Series, str]:
-    """The texts without their zones, and the zone: "UTC" where there are several."""
+    """The texts without their zones, and the zone; "UTC" if there are several."""
     if not _has_zone(text):
         return text, ""
     zones = text.str.extract(ZONE, 1).drop_nulls().unique()
@@ -223,7 +223,7 @@ def _share(text: pl.Series, pattern: str) -> float:
 
 
 def _read(text: pl.Series, pattern: str) -> pl.Series:
-    """Float64 seconds, NaN for what is no time of this pattern."""
+    """Float64 seconds, NaN for texts that do not match the pattern."""
     if "%d" not in pattern:
         seconds = _micro(text.str.to_time(pattern, strict=False)).cast(pl.Float64) / 1e6
         return seconds.fill_null(math.nan)

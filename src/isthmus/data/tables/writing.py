@@ -1,4 +1,4 @@
-"""Tables of results: CSV or Parquet, whole or not at all, and safe to open in a spreadsheet."""
+"""Writes result tables as CSV or Parquet, atomically, and safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from isthmus.errors import UsageError
 from isthmus.system.files import write_atomic
 from isthmus.wording import counted, listed
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs cells that begin so; tab and CR hide what follows
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # a class called -1 does no harm, and is to be read back as it was
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run cells that begin with these; tab and CR hide what follows
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # a class called -1 is harmless, and must be read back unchanged
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def write_table(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> Path:
     """Writes columns of equal length to `.csv`, `.tsv` or `.parquet`, atomically.
 
-    In text files, texts and column names that a spreadsheet would run as a formula get an apostrophe in front; numbers,
-    also those in text columns, stay as they are.
+    In text files, text and column names that a spreadsheet would run as a formula are prefixed with an apostrophe;
+    numbers, also in text columns, are unchanged.
 
-    Raises: UsageError for another suffix; ResourceError if the disk is full or the folder may not be written.
+    Raises: UsageError for another suffix; ResourceError if the disk is full or the folder is not writable.
     """
     path = Path(path)
     frame = pl.DataFrame({name: _series(values) for name, values in columns.items()})
@@ -44,7 +44,7 @@ FIX = "name it .csv, .tsv or .parquet"
 
 
 def keeps_types(path: Path) -> bool:
-    """Whether a table of that name has types of columns, and not only texts."""
+    """Whether a file of this name stores column types, and not only text."""
     return path.suffix.lower() == ".parquet"
 
 
@@ -57,7 +57,7 @@ def _refuse_nested(frame: pl.DataFrame, suffix: str) -> None:
 
 
 def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> tuple[str, ...]:
-    """A sentence where `write_table` puts apostrophes in front of texts or names of columns, else none."""
+    """A note if `write_table` prefixes text or column names with apostrophes."""
     if path.suffix.lower() not in SEPARATORS:
         return ()
     texts = {k: v for k, v in columns.items() if not (isinstance(v, np.ndarray) and v.dtype.kind in "biuf")}
@@ -74,7 +74,7 @@ def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> 
 
 
 def without_apostrophes(texts: Sequence[str]) -> list[str]:
-    """Texts as they were before `write_table` put apostrophes in front."""
+    """The texts without the apostrophes that `write_table` added."""
     return [text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text for text in texts]
 
 
