@@ -32,7 +32,7 @@ def test_a_stopped_run_is_judged_with_its_best_weights(stopped: Path) -> None:
     run = isthmus.finish(stopped, show=False)
     assert (run.record["ended"], len(run.history), run.metrics["epochs"]) == ("request", 3, 3)
     verdict = next(v for v in run.metrics["verdicts"] if v["id"] == "stopped-too-early")
-    assert verdict["text"].startswith("Training was ended by hand after 3 epochs")
+    assert verdict["text"].startswith("Training was stopped by hand after 3 epochs")
     costs = [row["validation_cost"] for row in run.history]
     assert run.metrics["best_epoch"] == costs.index(min(costs)) + 1
 

@@ -1,1 +1,1 @@
-"""Whether a model is any good: numbers, verdicts in words, and pictures."""
+"""Evaluation of trained models: metrics, verdicts, and figures."""

@@ -37,7 +37,7 @@ def test_nan_stays_in_gray_and_is_black_in_color():
 
 @pytest.mark.parametrize("shape", [(5, 10), (2, 0, 4, 4), (4, 4, 4)])
 def test_a_table_is_no_picture(shape):
-    with pytest.raises(UsageError, match=r"drawn of images \(N, C, H, W\)"):
+    with pytest.raises(UsageError, match=r"only images \(N, C, H, W\)"):
         pictures(np.zeros(shape))
 
 

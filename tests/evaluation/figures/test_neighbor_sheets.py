@@ -53,7 +53,7 @@ def test_pairs_stand_below_each_other(images: np.ndarray, n: int, most: int) -> 
     figure = neighbor_sheets.pairs(first, second, ids, [0.0, *np.linspace(0.01, 0.2, n - 1)])
     found = texts(figure)
     assert sum(text.startswith("train ") for text in found) == most
-    assert found.count("the same") == 1
+    assert found.count("identical") == 1
     assert_no_text_overlaps(figure)
     expected = np.abs(first[0, 0] / 255.0 - second[0, 0] / 255.0)
     assert any(x.shape == expected.shape and np.allclose(x, expected, atol=1e-6) for x in drawn(figure))

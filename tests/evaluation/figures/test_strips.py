@@ -38,7 +38,7 @@ def test_at_most_twenty_pairs_are_drawn_in_bands_of_ten() -> None:
     )
     told = texts(figure)
     assert [t for t in told if t.isdigit()] == [str(i) for i in range(20)]
-    assert told.count("nearest in training") == 2
+    assert told.count("nearest training sample") == 2
 
 
 def test_the_given_ends_stand_over_the_ends_of_each_way() -> None:
@@ -63,7 +63,7 @@ def test_units_have_their_values_and_how_far_they_move() -> None:
     values = np.array([[-2.0, -0.0004, 2.0], [0.1, 0.2, 0.3]])
     x = gray(*np.linspace(0, 1, 6)).reshape(2, 3, 1, 28, 28)
     told = texts(strips.sweeps(x, [7, 3], [0.25, 0.1], values, (0.05, 0.5, 0.95)))
-    assert told[:4] == ["5%", "50%", "95%", "codes below"]
-    assert [t for t in told if t.startswith(("unit", "moves"))] == ["unit 7", "moves 0.25", "unit 3", "moves 0.1"]
+    assert told[:4] == ["5%", "50%", "95%", "quantile"]
+    assert [t for t in told if t.startswith(("unit", "change"))] == ["unit 7", "change 0.25", "unit 3", "change 0.1"]
     assert {"−2", "0", "2", "0.1", "0.2", "0.3"} <= set(told)
     assert shown(strips.sweeps(x, [7, 3], [0.25, 0.1], values, (0.05, 0.5, 0.95))).std() > 10

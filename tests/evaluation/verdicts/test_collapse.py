@@ -28,7 +28,8 @@ def test_fault_46_a_collapsed_code_is_told_with_its_nats_and_units() -> None:
     assert told(verdict) == (
         "posterior-collapse",
         "fail",
-        "The code has collapsed to its prior and says nothing about the image: 0.004 nats of KL, 0 of 20 units active.",
+        "The code has collapsed to its prior and holds no information about the image: 0.004 nats of KL, 0 of 20 units"
+        " active.",
     )
     assert verdict is not None
     assert verdict.try_next == "isthmus train --config runs/a/config.toml --set penalty_warmup=0.3"
@@ -46,7 +47,7 @@ def test_fault_46_codewords_out_of_use_are_told() -> None:
     healthy = collapse.dead_codes(case(codes=512, tokens=1600, used=480, perplexity=400.0))
     assert told(healthy)[1:] == (
         "pass",
-        "The codewords are in use: 480 of 512 occur, as evenly as 400 in equal use would.",
+        "The codewords are used: 480 of 512 occur, with a perplexity of 400.",
     )
     few = collapse.dead_codes(case(({"commitment": 1.0},), codes=512, tokens=1600, used=20, perplexity=9.0))
     assert told(few)[1] == "warn"
@@ -62,7 +63,7 @@ def test_fault_45_held_log_variances_are_told_with_their_share() -> None:
     history = ({"lr": 0.006},)
     verdict = collapse.log_variance_held(case(history, log_var_held=0.02))
     assert told(verdict)[:2] == ("log-variance-held", "warn")
-    assert told(verdict)[2].startswith("2.00% of the log-variances of the code were held")
+    assert told(verdict)[2].startswith("2.00% of the log-variances of the code were clamped")
     assert verdict is not None
     assert str(verdict.try_next).endswith("--lr 0.002")
     assert told(collapse.log_variance_held(case(log_var_held=0.0001)))[1] == "pass"
@@ -72,8 +73,8 @@ def test_fault_45_held_log_variances_are_told_with_their_share() -> None:
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"kl": 0.01}, "stays at its prior: 0.01 nats of KL"),
-        ({"kl": 0.0}, "stays at its prior: 0 nats of KL"),
+        ({"kl": 0.01}, "holds no information: 0.01 nats of KL"),
+        ({"kl": 0.0}, "holds no information: 0 nats of KL"),
         ({"perplexity": 1.2}, "the same codeword: perplexity 1.2"),
         ({"kl": 20.0, "log_var_held": 0.5}, "50.00% of the log-variances"),
     ],

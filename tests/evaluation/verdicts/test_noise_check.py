@@ -46,10 +46,10 @@ def correlated(images: torch.Tensor, sigma: float, width: float, seed: int = 5) 
 @pytest.mark.parametrize(
     ("given", "level", "words"),
     [
-        ("none", "warn", "looks clean already"),
-        ("gaussian:0.2", "warn", "less noisy than in training"),
-        ("gaussian:0.5", "pass", "about as noisy as in training"),
-        ("gaussian:1.0", "warn", "noisier than anything in training"),
+        ("none", "warn", "already looks clean"),
+        ("gaussian:0.2", "warn", "less noisy than the training data"),
+        ("gaussian:0.5", "pass", "about as noisy as the training data"),
+        ("gaussian:1.0", "warn", "noisier than the training data"),
     ],
 )
 def test_fault_86_denoiser_given_clean_or_otherwise_noisy_images(
@@ -127,7 +127,7 @@ def test_fault_110_correlated_noise_is_not_called_clean(
     given = images if kind == "digits" else patches
     found = judge_noise(correlated(given[200:], sigma, width), calibrated(given, "gaussian:0.5"), noise="gaussian:0.5")
     assert found.level == "warn"
-    assert "carries correlated noise, which this model was not trained for" in found.text
+    assert "has correlated noise, which this model was not trained to remove" in found.text
     assert found.try_next is None
 
 
@@ -141,7 +141,7 @@ def test_fault_110_blurred_pictures_are_not_called_clean(
     blurred = torch.from_numpy(gaussian_filter(given[200:].numpy(), (0, 0, width, width)))
     found = judge_noise(blurred, calibrated(given, "gaussian:0.5"), noise="gaussian:0.5")
     assert found.level == "warn"
-    assert "less fine detail than clean images of training, so it may be blurred" in found.text
+    assert "less fine detail than clean training images, so it may be blurred" in found.text
 
 
 @pytest.mark.parametrize("trained", ["gaussian:0.1", "gaussian:0.5", "salt-and-pepper:0.2", "speckle:0.3"])

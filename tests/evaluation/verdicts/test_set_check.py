@@ -26,9 +26,9 @@ DONE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mirrored": lambda x: x[..., ::-1],
     "upside down": lambda x: x[..., ::-1, :],
     "transposed": lambda x: x.swapaxes(2, 3),
-    "turned by 90 degrees": lambda x: np.rot90(x, 1, (2, 3)),
+    "rotated by 90 degrees": lambda x: np.rot90(x, 1, (2, 3)),
     "transposed and inverted": lambda x: 255 - x.swapaxes(2, 3),
-    "of another exposure or scale": lambda x: (0.5 * x).astype(np.uint8),
+    "with another exposure or scale": lambda x: (0.5 * x).astype(np.uint8),
 }
 
 
@@ -50,7 +50,7 @@ def test_fault_94_a_whole_set_of_images_unlike_the_training_data(digit_run: Run,
     assert found.unlike, found.text
     assert found.undo == what
     assert found.text.startswith("the set as a whole is unlike the training data: ")
-    assert f"{what.capitalize()}? With that undone" in found.text
+    assert f"{what.capitalize()}? If that is undone, " in found.text
 
 
 def test_fault_94_few_inverted_images_are_enough(digit_run: Run) -> None:
@@ -64,7 +64,7 @@ def test_fault_94_images_that_nothing_brings_back_are_named_without_a_guess(digi
     noise = np.random.default_rng(0).integers(0, 256, (100, 1, 28, 28), dtype=np.uint8)
     found = check_set(digit_run, of(noise))
     assert (found.unlike, found.undo) == (True, None)
-    assert "100 of 100 samples are outliers, where 0.99 would be by chance" in found.text  # 1 of 101, times 100
+    assert "100 of 100 samples are outliers (expected by chance: 0.99)" in found.text  # 1 of 101, times 100
 
 
 @pytest.mark.parametrize(("factor", "told"), [(1_000, 1_000), (0.01, 0.01), (3.28, 3.28)])
@@ -73,7 +73,7 @@ def test_fault_94_a_column_in_other_units_is_named_with_the_factor(table_run: Ru
     rows[:, 2] *= factor
     found = check_set(table_run, of(rows))
     assert (found.unlike, found.columns[0]) == (True, "c")
-    times = float(found.text.partition("column c holds about ")[2].split(" ")[0].replace(",", ""))
+    times = float(found.text.partition("column c has values about ")[2].split(" ")[0].replace(",", ""))
     assert times == pytest.approx(told, rel=0.15)  # medians of 500 and of 800 rows
 
 
@@ -83,7 +83,7 @@ def test_fault_94_columns_that_moved_or_were_exchanged_are_named(table_run: Run)
     moved[:, 4] += 5 * rows[:, 4].std()
     found = check_set(table_run, of(moved))
     assert (found.unlike, found.columns[0]) == (True, "e")
-    assert "standard deviations above training's mean" in found.text
+    assert "standard deviations above that of training" in found.text
     assert set(check_set(table_run, of(rows[:, [1, 0, 2, 3, 4, 5]])).columns) >= {"a", "b"}
 
 
@@ -135,7 +135,7 @@ def test_runs_that_keep_less_say_less_and_read_no_data(digit_run: Run, tmp_path:
     (broken.path / "latent" / "set" / "set.safetensors").write_bytes(b"x")
     found = check_set(broken, of(x))
     assert found.unlike is None
-    assert "cannot be checked" in found.text
+    assert "cannot check whether" in found.text
 
 
 def test_score_evaluate_and_reconstruct_tell_it(

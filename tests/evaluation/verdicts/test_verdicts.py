@@ -25,7 +25,7 @@ def test_a_healthy_run_passes_everything_with_its_numbers() -> None:
     assert {v.level for v in found} == {"pass"}
     assert all(any(character.isdigit() for character in v.text) for v in found)
     beats_pca = found[2].as_dict()
-    assert beats_pca["text"] == "It beats PCA of the same size: mean squared error 0.0147 against 0.0174."
+    assert beats_pca["text"] == "The model beats PCA of the same size: mean squared error 0.0147 against 0.0174."
     assert "try" not in beats_pca
 
 
@@ -37,7 +37,7 @@ def test_what_is_not_known_is_not_judged() -> None:
 def test_a_larger_code_is_no_cure_where_no_direction_tells_more_than_another() -> None:
     noise = metrics(data__shape=[20_000], test__mse=0.0672, baselines__pca={"mse": 0.06728, "n_components": 8})
     found = verdict("code-size", of=noise)
-    assert_found(found, "fail", "Directions drawn by chance would explain as much")
+    assert_found(found, "fail", "Random directions would explain as much")
     assert "--z-size" not in str(found.try_next)
     few = metrics(test__mse=0.06, baselines__pca={"mse": 0.059, "n_components": 8})  # 0.12 of what varies, by 8 of 784
     assert "--z-size 32" in str(verdict("code-size", of=few).try_next)
@@ -48,7 +48,7 @@ def test_a_larger_code_is_no_cure_where_no_direction_tells_more_than_another() -
     [
         (0.0700, "fail", ("does not beat the mean image", "0.07 against 0.0673")),
         (0.0673, "fail", ("does not beat the mean image",)),
-        (0.0640, "warn", ("hardly beats the mean image", "0.064 against 0.0673")),
+        (0.0640, "warn", ("hardly better than the mean image", "0.064 against 0.0673")),
         (math.nan, "fail", ("not a finite number",)),
         (None, "fail", ("not a finite number",)),
         (0.0300, "pass", ("beats the mean image", "0.03 against 0.0673")),
@@ -120,14 +120,12 @@ def test_a_variational_code_is_set_beside_pca_that_pays_as_many_nats(mse: float,
     paid = {"linear_vae": {"mse": 0.03, "active_units": 7, "kl": 3.29}}
     of = metrics(test__mse=mse)
     found = verdict("beats-pca", of=of | {"baselines": of["baselines"] | paid}, recipe="vae")
-    assert_found(
-        found, level, "PCA that pays as many nats for its code (3.29 of KL)", "against 0.03; PCA that pays none"
-    )
+    assert_found(found, level, "the linear VAE with the same KL (3.29 nats)", "against 0.03 (PCA, which has no KL: ")
 
 
 def test_numbers_agree_with_their_nouns() -> None:
     one = verdict("train-test-overlap", of=metrics(data__n_test=1), n_overlap=0)
-    assert one.text.startswith("The one test image was not seen in training.")
+    assert one.text.startswith("The only test image is not in the training set.")
     assert "1 of 1 test image is also" in verdict("train-test-overlap", of=metrics(data__n_test=1), n_overlap=1).text
     assert [moved(fall) for fall in (0.112, 0.004, -0.001, -1.79)] == [
         "fell by 11%",
@@ -142,7 +140,7 @@ def test_pca_is_no_measure_for_denoisers_and_where_it_loses_nothing() -> None:
     assert "beats-pca" in ids(metrics(test__mse=0.03), noise="none")
     exact = verdict("beats-pca", of=metrics(data__shape=[8], test={"mse": 0.01}))
     assert (exact.level, exact.try_next) == ("warn", "isthmus train --config runs/a/config.toml --z-size 4")
-    assert "not smaller than the 8 values of one row" in exact.text
+    assert "(8 numbers) is not smaller than the row (8 values)" in exact.text
     fewer = verdict("beats-pca", of=metrics(z_size=32))
     assert "PCA with 8 components" in fewer.text
 
@@ -173,7 +171,7 @@ def test_overfitting_counts_from_each_floor() -> None:
 
 def test_a_gap_within_the_sampling_error_is_no_overfitting() -> None:
     few = verdict("overfitting", train_cost=0.080, test_cost=0.090, test_cost_sem=0.010)
-    assert_found(few, "pass", "No clear overfitting; the difference can be chance", "ratio of 1.45")
+    assert_found(few, "pass", "No clear overfitting; the difference may be chance", "ratio of 1.45")
     # 0.032 - 0.022 is more than twice the error of that difference, 2 hypot(0.0003, 0.001) = 0.0021
     many = verdict("overfitting", train_cost=0.080, test_cost=0.090, test_cost_sem=0.001)
     assert_found(many, "pass", "overfits a little")
@@ -191,9 +189,9 @@ def test_costs_as_shares_of_a_constants_overfit_a_little_where_hardly_anything_i
     rows = metrics(data__shape=[20], test={"mse": 0.2}, baselines={"mean": {"mse": 1.0}})
     costs = {"likelihood": "columns", "train_floor": None, "train_cost": 0.05, "train_cost_sem": 0.001}
     little = verdict("overfitting", of=rows, **costs, test_cost=0.14, test_cost_sem=0.001)
-    assert_found(little, "pass", "overfits a little", "0.14 on test and 0.05", "less than 10% of what a constant costs")
+    assert_found(little, "pass", "overfits a little", "0.14 on test and 0.05", "under 10% of the cost of a constant")
     chance = verdict("overfitting", of=rows, **costs, test_cost=0.14, test_cost_sem=0.1)
-    assert_found(chance, "pass", "No clear overfitting; the difference can be chance")
+    assert_found(chance, "pass", "No clear overfitting; the difference may be chance")
     much = verdict("overfitting", of=rows, **costs, test_cost=0.30, test_cost_sem=0.001)
     assert_found(much, "fail", "clearly overfits")
     assert str(verdict("overfitting", of=rows, dropout=0.1, **costs, test_cost=0.3).try_next).endswith("dropout=0.2")
@@ -206,9 +204,9 @@ def test_few_rows_of_several_kinds_that_memorize_by_the_estimate_are_not_told_to
     few = {"train_floor": None, "train_cost": 0.015, "test_cost": 0.046, "test_cost_sem": 0.03}
     falling = history([0.5 * 0.97**i for i in range(40)])
     found = verdict("stopped-too-early", of=rows, rows=falling, likelihood="columns", **few)
-    assert_found(found, "pass", "not stopped too early", "test over training cost 3.07")
+    assert_found(found, "pass", "did not stop too early", "ratio of test to training cost 3.07")
     assert_found(
-        verdict("stopped-too-early", of=rows, rows=falling, likelihood="gaussian", **few), "warn", "may be few"
+        verdict("stopped-too-early", of=rows, rows=falling, likelihood="gaussian", **few), "warn", "may be too few"
     )
 
 
@@ -216,7 +214,7 @@ def test_pca_that_few_rows_cannot_tell_apart_is_no_failure_where_columns_are_of_
     rivals = {"mean": {"mse": 0.3}, "pca": {"mse": 0.034, "n_components": 4}}
     rows = metrics(data__shape=[20], z_size=4, test={"mse": 0.037}, baselines=rivals)
     near = verdict("beats-pca", of=rows, likelihood="columns", test_mse_sem=0.005)
-    assert_found(near, "pass", "cannot tell it from PCA of the same size", "0.037 against 0.034")
+    assert_found(near, "pass", "cannot be distinguished from PCA of the same size", "0.037 against 0.034")
     far = verdict("beats-pca", of=rows, likelihood="columns", test_mse_sem=0.001)
     assert_found(far, "warn", "does not beat PCA")
 
@@ -232,12 +230,12 @@ def test_what_to_try_against_overfitting_depends_on_the_data() -> None:
 def test_stopped_too_early_at_a_constant_rate() -> None:
     falling = history([0.058 + 0.1 * 0.97**i for i in range(20)])  # 4 epochs of 3 % each: 11 % in the last fifth
     fault = verdict("stopped-too-early", rows=falling, schedule="constant")
-    assert_found(fault, "warn", "still learning", "in the last 4 epochs of 20 the validation cost fell by 11%")
+    assert_found(fault, "warn", "still improving", "in the last 4 of 20 epochs, the validation cost fell by 11%")
     assert fault.try_next == "isthmus resume runs/a --epochs 40"
     flat = history([0.058 + 0.1 * 0.99**i for i in range(20)])  # 4 % in the last fifth
     assert_found(verdict("stopped-too-early", rows=flat, schedule="constant"), "pass", "fell by 4%")
     past = verdict("stopped-too-early", rows=falling, schedule="constant", best_epoch=9)
-    assert_found(past, "pass", "not stopped too early")
+    assert_found(past, "pass", "did not stop too early")
     assert "stopped-too-early" not in ids(metrics(), falling[:1], schedule="constant")
 
 
@@ -254,10 +252,10 @@ DONE = [0.1319, 0.1241, 0.1191, 0.1159, 0.1135]  # a code of two numbers; four t
 def test_stopped_too_early_under_one_cycle(costs: list[float], train: float, level: str) -> None:
     rows = history([0.058 + cost for cost in np.interp(np.arange(1, 21), [4, 8, 12, 16, 20], costs)])
     found = verdict("stopped-too-early", rows=rows, train_cost=train)
-    assert_found(found, level, "from a quarter to half of the schedule the validation cost fell by")
+    assert_found(found, level, "from a quarter to half of the schedule, the validation cost fell by")
     if level == "warn":
         assert found.try_next == "isthmus resume runs/a --epochs 40"
-        assert "20 epochs may be few" in found.text
+        assert "20 epochs may be too few" in found.text
 
 
 def test_a_steady_fall_to_the_end_of_one_cycle_alone_says_nothing() -> None:
@@ -267,18 +265,18 @@ def test_a_steady_fall_to_the_end_of_one_cycle_alone_says_nothing() -> None:
 
 def test_stopped_too_early_in_under_four_epochs_looks_at_the_gap_alone() -> None:
     short = FALLING[:1]
-    assert_found(verdict("stopped-too-early", rows=short, epochs=1, train_cost=0.085), "warn", "1 epoch may be few")
-    assert_found(verdict("stopped-too-early", rows=short, epochs=1), "pass", "(test over training cost 1.23)")
+    assert_found(verdict("stopped-too-early", rows=short, epochs=1, train_cost=0.085), "warn", "1 epoch may be too few")
+    assert_found(verdict("stopped-too-early", rows=short, epochs=1), "pass", "(ratio of test to training cost 1.23)")
     # 75 steps on 1,600 digits: the ratio of 1.16 is the difficulty of 200 test images, within their error of 1.15
     tiny = {"train_cost": 0.1135, "test_cost": 0.1224, "test_cost_sem": 0.002}
-    assert_found(verdict("stopped-too-early", rows=FALLING[:3], epochs=3, **tiny), "warn", "3 epochs may be few")
+    assert_found(verdict("stopped-too-early", rows=FALLING[:3], epochs=3, **tiny), "warn", "3 epochs may be too few")
 
 
 def test_stopped_by_patience_or_by_hand() -> None:
     patience = verdict("stopped-too-early", stopped_by="patience", best_epoch=15)
-    assert_found(patience, "pass", "best at epoch 15 of 20")
+    assert_found(patience, "pass", "the best epoch was 15 of 20")
     request = verdict("stopped-too-early", stopped_by="request", epochs=7, path="a")
-    assert (request.level, request.text[:45]) == ("warn", "Training was ended by hand after 7 epochs, be")
+    assert (request.level, request.text[:47]) == ("warn", "Training was stopped by hand after 7 epochs, be")
     assert request.try_next == "isthmus resume a --epochs 14"
     interrupted = verdict("stopped-too-early", stopped_by="interrupted", epochs=7)
     assert_found(interrupted, "warn", "interrupted after epoch 7")
@@ -290,10 +288,10 @@ def test_cost_never_fell_below_that_of_the_mean_image() -> None:
     plateau = history([0.2712, 0.2645, 0.2641, 0.2640], train=[0.341, 0.250, 0.250, 0.250])
     fault = verdict("cost-never-fell", of=metrics(test__mse=0.0673), rows=plateau)
     assert_found(
-        fault, "fail", "never fell clearly below that of the mean image, 0.263", "0.264 at its best, in 4 epochs"
+        fault, "fail", "never fell clearly below that of the mean image, 0.263; the lowest in 4 epochs is 0.264"
     )
     found = verdict("cost-never-fell", rows=history([0.0701, 0.0700]))
-    assert_found(found, "pass", "fell below that of the mean image, 0.263: 0.07 at its best")
+    assert_found(found, "pass", "fell below that of the mean image, 0.263; the lowest in ")
     assert_found(verdict("cost-never-fell", rows=FALLING[:1]), "pass")
 
 
@@ -332,7 +330,7 @@ def test_fault_units_that_vary_without_a_trace_in_the_images_are_no_good_sign(ms
         code = scale * SEEDED.normal(size=(400, 8))
         found = verdict("dead-units", of=metrics(test__mse=mse), code=code, signed_code=True)
         assert_found(found, level, "All 8 units", "standard deviations from")
-        assert ("nothing shows that they say anything" in found.text) == (level == "warn")
+        assert ("nothing shows that they carry information" in found.text) == (level == "warn")
 
 
 def test_dead_units_of_a_sigmoid_code_are_measured_against_its_range() -> None:
@@ -356,7 +354,7 @@ def test_saturated_units() -> None:
 
 def test_targets_out_of_range() -> None:
     fault = verdict("targets-out-of-range", n_out_of_range=1234, lowest=-1.5, highest=255.0)
-    assert_found(fault, "fail", "1,234 values lie outside [0, 1] (from -1.5 to 255)")
+    assert_found(fault, "fail", "1,234 values are outside [0, 1] (from -1.5 to 255)")
     assert str(fault.try_next).endswith("--set data.scale=minmax")
     assert_found(verdict("targets-out-of-range", lowest=0.0, highest=1.0), "pass", "[0, 1] (from 0 to 1)")
     assert "targets-out-of-range" not in ids(metrics(), n_out_of_range=9, likelihood="gaussian")
@@ -365,10 +363,10 @@ def test_targets_out_of_range() -> None:
 @pytest.mark.parametrize(
     ("n", "level", "words"),
     [
-        (0, "pass", "None of 1,000 test images"),
+        (0, "pass", "None of the 1,000 test images"),
         (1, "pass", "1 of 1,000 test images is also in the training set, too few"),
         (20, "warn", "20 of 1,000 test images are also in the training set (2.0%)"),
-        (100, "fail", "(10.0%), so the test flatters"),
+        (100, "fail", "(10.0%), so the test error is too optimistic"),
     ],
 )
 def test_fault_41_165_train_and_test_overlap(n: int, level: str, words: str) -> None:
@@ -410,14 +408,14 @@ def test_paths_with_spaces_are_one_word_of_the_command() -> None:
 
 def test_headline_says_the_worst_and_three_numbers() -> None:
     healthy = judge_all(metrics(), FALLING, HEALTHY)
-    numbers = "mean squared error 0.0147 on test images, where PCA has 0.0174 and the mean image has 0.0673."
+    numbers = "mean squared error 0.0147 on test images (PCA: 0.0174, mean image: 0.0673)."
     assert headline(healthy, metrics()) == f"Good: {numbers}"
     warned = [*healthy, Verdict("dead-units", "warn", "…")]
     assert headline(warned, metrics()) == f"Good, but unused units: {numbers}"
     failed = [v.as_dict() for v in (*warned, Verdict("overfitting", "fail", "…"))]  # as metrics.json holds them
     assert headline(failed, metrics()) == f"Not good yet (overfitting): {numbers}"
     block = metrics(denoising=denoising(9.4, 17.1, median=14.2, tv=12.4))
-    expected = "Good: test images go from 9.4 dB to 17.1 dB, the best filter (the median filter) to 14.2 dB."
+    expected = "Good: test images go from 9.4 dB to 17.1 dB, with the best filter (the median filter) to 14.2 dB."
     assert headline(healthy, block) == expected
     unknown = metrics(denoising=denoising(9.4, None))
     assert headline([], unknown) == "Good: test images go from 9.4 dB to an infinite or undefined PSNR."
@@ -430,9 +428,9 @@ def test_headline_says_the_worst_and_three_numbers() -> None:
         (0.245, 0.0, 1, "warn", "may overfit, but with 1 test image that is uncertain"),
         (0.080, 0.0, 1, "pass", "does not seem to overfit, but with 1 test image"),
         (0.245, 0.055, 3, "warn", "may overfit, but with 3 test images that is uncertain"),
-        (0.245, 0.035, 3, "warn", "It overfits; 3 test images cannot show how much"),
-        (0.245, 0.080, 1000, "warn", "It overfits; "),
-        (0.090, 0.010, 3, "pass", "No clear overfitting; the difference can be chance"),
+        (0.245, 0.035, 3, "warn", "The model overfits, but 3 test images cannot show how much"),
+        (0.245, 0.080, 1000, "warn", "The model overfits, but 1,000 test images cannot"),
+        (0.090, 0.010, 3, "pass", "No clear overfitting; the difference may be chance"),
         (0.245, 0.001, 1000, "fail", "clearly overfits"),
     ],
 )
@@ -464,24 +462,24 @@ def test_fault_equal_samples_are_told_as_such_and_nothing_else_is_judged() -> No
     of = metrics(test__mse=1e-7, baselines={"mean": {"mse": 0.0}, "pca": {"mse": 0.0, "n_components": 8}})
     found = judge_all(of, FALLING, replace(HEALTHY, n_duplicates=1599))
     assert [v.id for v in found] == ["nothing-to-learn", "targets-out-of-range", "train-test-overlap"]
-    assert_found(found[0], "fail", "all 1,600 training images are equal", "Check that this is the data you meant")
+    assert_found(found[0], "fail", "all 1,600 training images are equal", "Check that this is the right data")
     assert found[0].try_next == "isthmus check mnist-2k"
-    assert headline(found[:1], of) == "Not good yet (nothing to learn): its training samples do not differ."
+    assert headline(found[:1], of) == "Not good yet (nothing to learn): all training samples are equal."
     assert "nothing-to-learn" not in ids(of, n_duplicates=1598)
     limited = verdict("nothing-to-learn", of=of, n_duplicates=1599, options="--label 'my y' --limit 9 --test b.csv")
     assert limited.try_next == "isthmus check mnist-2k --label 'my y'"  # which has no --limit
     single = metrics(data={"shape": [3], "n_train": 1, "n_test": 1})
-    assert "there is a single training row" in verdict("nothing-to-learn", of=single, n_duplicates=0).text
+    assert "there is only one training row" in verdict("nothing-to-learn", of=single, n_duplicates=0).text
 
 
 def test_fault_a_quantized_code_is_not_measured_as_if_it_held_real_numbers() -> None:
     code = {"codes": 512, "tokens": 8000, "used": 500, "perplexity": 400.0}  # 8 tokens of 9 bits for 1,000 images
     worse = verdict("beats-pca", of=metrics(test__mse=0.02, code=code))
-    words = "Its code of 72 bits stands against PCA's 8 real numbers, which hold more", "0.02 against 0.0174"
+    words = "The code of 72 bits holds less than PCA's 8 real numbers", "0.02 against 0.0174"
     assert_found(worse, "pass", *words)
     better = verdict("beats-pca", of=metrics(code=code))
-    assert_found(better, "pass", "It beats PCA, with a code of 72 bits against PCA's 8 real numbers")
-    assert "where PCA with 8 real numbers has 0.0174" in headline([better], metrics(code=code))
+    assert_found(better, "pass", "The model beats PCA, with a code of 72 bits against PCA's 8 real numbers")
+    assert "(PCA with 8 real numbers: 0.0174, " in headline([better], metrics(code=code))
 
 
 def test_fault_few_samples_are_told_as_such_and_more_epochs_are_not_advised() -> None:
@@ -491,7 +489,7 @@ def test_fault_few_samples_are_told_as_such_and_more_epochs_are_not_advised() ->
     found = judge_all(few, rows, replace(HEALTHY, **facts))
     told = next(v for v in found if v.id == "too-little-data")
     assert told.level == "warn"
-    assert told.text.startswith("3 training images are too little data")
+    assert told.text.startswith("3 training images are not enough")
     assert told.try_next == "isthmus train mnist-2k --recipe modern --label y"
     assert [v.id for v in found if "--epochs" in (v.try_next or "")] == []
     assert {v.id: v.text for v in found}["beats-mean"].endswith("See too-little-data first.")

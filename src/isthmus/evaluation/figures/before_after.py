@@ -1,4 +1,4 @@
-"""A photograph before and after denoising: the whole with a divider, and a detail of it beside what was taken away."""
+"""A photograph before and after denoising: the whole picture with a divider, a detail, and what was removed."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from matplotlib.figure import Figure
 from isthmus.evaluation.figures.canvas import BODY, INK, MARGIN, MUTED, PAPER, SMALL, Page, look
 from isthmus.evaluation.figures.contact_sheets import draw_picture, pictures
 
-WIDTH = 1200  # pixels: as wide as a page of a browser shows it
-DETAIL = 192  # pixels a side of the detail, which is enlarged twice
+WIDTH = 1200  # pixels: the width of a page in a browser
+DETAIL = 192  # pixels per side of the detail, which is enlarged to about twice its size
 GAP = 12
-MOST_ENLARGED = 50  # times: at a 50th of its range even a difference of one in 255 is seen
+MOST_ENLARGED = 50  # times: enough to see a difference of 1 in 255
 
 
-Unit = Callable[[np.ndarray], np.ndarray]  # parts of a picture, on the scale that `pictures` takes
+Unit = Callable[[np.ndarray], np.ndarray]  # converts parts of a picture to the scale that `pictures` needs
 Place = tuple[slice, slice]  # rows and columns
 
 
 def as_it_is(part: np.ndarray) -> np.ndarray:
-    """Parts that need no other scale."""
+    """Parts that already have this scale."""
     return part
 
 
 class Shown(NamedTuple):
-    """What is drawn of a picture, (h, w, 1 or 3) in [0, 1]: all of it, reduced, and its detail, pixels as they are."""
+    """What is drawn of a picture, (h, w, 1 or 3) in [0, 1]: the whole picture, reduced, and a detail, not reduced."""
 
     whole: np.ndarray
     detail: np.ndarray
 
 
 def shown_of(image: np.ndarray, place: Place, unit: Unit = as_it_is) -> Shown:
-    """Of an image (C, H, W), with the detail at `place`; so a large one need not be kept to be drawn later."""
+    """What is drawn of an image (C, H, W), with the detail at `place`, so that the image itself need not be kept."""
     return Shown(reduced(image, 2 * WIDTH, unit), pictures(unit(image[None, :, place[0], place[1]]))[0])
 
 
 @look()
 def before_after(before: Shown, after: Shown, name: str) -> Figure:
-    """Both halves of the whole with a line between, and below it the detail and what was taken away."""
+    """The left half before and the right half after, with a line between, and below them the detail and the noise."""
     x, y = before.whole, after.whole
     H, W = x.shape[:2]
     height = round(WIDTH * H / W)
     side = (WIDTH - 2 * GAP) // 3
     page = Page(WIDTH + 2 * MARGIN, height + side + 2 * MARGIN + 5 * BODY)
-    page.text(f"{name}: before at the left, after at the right of the line", MARGIN, MARGIN + BODY * 0.4, ha="left")
+    page.text(f"{name}: before (left of the line) and after (right)", MARGIN, MARGIN + BODY * 0.4, ha="left")
     top, middle = MARGIN + 2 * BODY, W // 2
     draw_picture(page, np.concatenate([x[:, :middle], y[:, middle:]], 1), MARGIN, top, (height, WIDTH))
     line = MARGIN + WIDTH * middle / W
@@ -57,7 +57,7 @@ def before_after(before: Shown, after: Shown, name: str) -> Figure:
 
 
 class Detail(NamedTuple):
-    """A part of a picture (h, w, 1 or 3) in [0, 1], and what was taken away around middle gray, `times` as strong."""
+    """A part of a picture (h, w, 1 or 3) in [0, 1], and what was removed, amplified `times` around middle gray."""
 
     before: np.ndarray
     after: np.ndarray
@@ -66,14 +66,14 @@ class Detail(NamedTuple):
 
 
 def detail_of(before: np.ndarray, after: np.ndarray) -> Detail:
-    """Of images (C, H, W), where the second has most detail; pixels as they are."""
+    """The detail of images (C, H, W) where the second one has the most structure, not reduced."""
     rows, columns = place_of_detail(after)
     a, b = (pictures(image[None, :, rows, columns])[0] for image in (before, after))
     return _difference(a, b)
 
 
 def place_of_detail(image: np.ndarray, unit: Unit = as_it_is) -> Place:
-    """Rows and columns of the square in which an image (C, H, W) has most detail."""
+    """Rows and columns of the square with the most structure in an image (C, H, W)."""
     small = reduced(image, 2 * WIDTH, unit).mean(-1)
     k = image.shape[2] // small.shape[1]
     rows, columns = richest(small, max(2, min(DETAIL // k, *small.shape)))
@@ -89,8 +89,8 @@ def _difference(before: np.ndarray, after: np.ndarray) -> Detail:
 
 
 def reduced(image: np.ndarray, most: int, unit: Unit = as_it_is) -> np.ndarray:
-    """An image (C, H, W) as `pictures` gives it, (h, w, 1 or 3): means of k x k pixels, k so that w is not far above
-    `most`. Row by row, so that a large one is never there as floats.
+    """An image (C, H, W) as `pictures` returns it, (h, w, 1 or 3), reduced by means of k x k pixels so that w is not
+    far above `most`. It works row by row, so that a large image is never in memory as floats.
     """
     k = max(1, min(image.shape[2] // most, image.shape[1]))
     if k == 1:
@@ -102,7 +102,7 @@ def reduced(image: np.ndarray, most: int, unit: Unit = as_it_is) -> np.ndarray:
 
 
 def _details(page: Page, found: Detail, top: int, side: int) -> None:
-    titles = ("a detail before", "after", f"what was taken away, {found.times:.0f} times as strong")
+    titles = ("detail before", "detail after", f"what was removed, amplified {found.times:.0f} times")
     for i, (title, picture) in enumerate(zip(titles, found[:3], strict=True)):
         left = MARGIN + i * (side + GAP)
         draw_picture(page, picture, left, top, (side, side), interpolation="nearest")
@@ -110,7 +110,7 @@ def _details(page: Page, found: Detail, top: int, side: int) -> None:
 
 
 def richest(gray: np.ndarray, side: int) -> tuple[slice, slice]:
-    """Where in a picture (H, W) the square of that side lies which has most detail: the greatest mean gradient."""
+    """The square of that side with the most structure in a picture (H, W): the largest mean gradient."""
     H, W = gray.shape
     steps = np.abs(np.diff(gray, axis=0))[:, : W - 1] + np.abs(np.diff(gray, axis=1))[: H - 1]
     sums = np.pad(steps, ((1, 1), (1, 1))).cumsum(0).cumsum(1)

@@ -1,4 +1,4 @@
-"""Contact sheets: rows of pictures, codes and numbers, one column a sample, with a title at the left of each row."""
+"""Contact sheets: rows of pictures, codes and numbers, one column per sample, with a title to the left of each row."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ from isthmus.errors import UsageError
 from isthmus.evaluation.figures.canvas import BODY, INK, MARGIN, MUTED, PAPER, SMALL, Page, text_width
 from isthmus.wording import label
 
-WIDTH = (
-    1_150  # pixels for the pictures of a row: with titles and margins about 1,000 to 1,350, what a README shows well
-)
-WIDEST = 192  # pixels of one picture where there are few of them
+WIDTH = 1_150  # pixels for the pictures of a row: 1,000 to 1,350 with titles and margins, which suits a README
+WIDEST = 192  # pixels of one picture if there are few of them
 COLUMNS = 10
 GAP = 8
 LABEL = 26  # height of a row of numbers
-LOWEST = 42  # height of a strip of codes at least, and of a row whose title has a note
+LOWEST = 42  # smallest height of a row of codes
 BAR = 76  # width of a color bar with its numbers
 
 
 def pictures(images: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) uint8, uint16 or float images -> (N, H, W, 1 or 3) float32 in [0, 1], as they can be shown.
+    """(N, C, H, W) uint8, uint16 or float images -> (N, H, W, 1 or 3) float32 in [0, 1], for display.
 
-    Values outside of [0, 1] are cut off, NaN stays in gray and is 0 in color; other bands than gray or colors are
-    averaged, since nobody knows what they are (transparency is laid on something before, `data_pictures.as_pictures`).
-    Raises: UsageError for another number of dimensions.
+    Values outside [0, 1] are clipped; NaN stays in gray images and is 0 in color images. Images with other numbers of
+    channels than 1 and 3 are averaged, because the meaning of their channels is unknown (for transparency, see
+    `data_pictures.as_pictures`). Raises: UsageError for another number of dimensions.
     """
     images = np.asarray(images)
     if images.ndim != 4 or 0 in images.shape[1:]:
-        message = f"a picture is drawn of images (N, C, H, W); got an array of shape {images.shape}."
-        raise UsageError("USAGE-FIGURE", message, fix="give tables the shape of their images with --shape HxW")
+        message = f"only images (N, C, H, W) can be drawn; got an array of shape {images.shape}."
+        fix = "if the rows of a table are images, give their shape with --shape HxW"
+        raise UsageError("USAGE-FIGURE", message, fix=fix)
     full = np.iinfo(images.dtype).max if images.dtype.kind in "ui" else 1.0
     x = np.clip(images.astype(np.float32) / np.float32(full), 0.0, 1.0).transpose(0, 2, 3, 1)
     if x.shape[-1] not in (1, 3):
@@ -45,22 +44,22 @@ def pictures(images: np.ndarray) -> np.ndarray:
 
 
 def columns_for(n: int, width: int) -> int:
-    """How many of `n` images, each `width` pixels wide, stand side by side: fewer of the large, for their detail."""
+    """The number of columns for `n` images that are `width` pixels wide; fewer for large ones, to show their detail."""
     return min(n, COLUMNS if width <= 48 else 8 if width <= 96 else 6)
 
 
 def tile_size(size: tuple[int, ...], columns: int, *, room: float = WIDTH) -> tuple[int, int]:
-    """(height, width) in pixels at which `columns` images of `size` (height, width) fit into `room`.
+    """(height, width) in pixels so that `columns` images of `size` (height, width) fit into `room`.
 
-    Small images grow by whole factors, so that each of their pixels is a square of equal size; where rounding down
-    would waste over a quarter of the room, the picture is enlarged smoothly instead.
+    Small images are enlarged by whole factors, so that all of their pixels are squares of the same size. If this
+    wastes over a quarter of the room, they are enlarged smoothly instead.
     """
     height, width = size
     target = max(8, min(WIDEST, int(room / columns) - GAP))
     factor = target // width
     w = factor * width if factor >= 2 and factor * width > 0.72 * target else target
     h = round(w * height / width)
-    return max(8, min(h, 3 * w)), w  # a strip of 1 x 784 still shows, a tall one does not run off the page
+    return max(8, min(h, 3 * w)), w  # a strip of 1 x 784 stays visible, and a tall one stays on the page
 
 
 def draw_picture(page: Page, picture: np.ndarray, x: float, y: float, tile: tuple[int, int], **colors: Any) -> None:
@@ -76,7 +75,7 @@ class AbstractRow:
     title: str
     note: str = ""
     top: int = GAP  # room above
-    bar: bool = False  # whether the colors need a scale at the right
+    bar: bool = False  # whether there is a color bar at the right
 
     @abstractmethod
     def height(self, tile: tuple[int, int]) -> int: ...
@@ -87,7 +86,7 @@ class AbstractRow:
 
 @dataclass(frozen=True)
 class PictureRow(AbstractRow):
-    """(N, H, W, C) pictures as `pictures` gives them; `colors` (cmap, vmin, vmax) where they map a number."""
+    """(N, H, W, C) pictures as `pictures` returns them; `colors` (cmap, vmin, vmax) if they map a number."""
 
     title: str
     pictures: np.ndarray
@@ -109,9 +108,9 @@ class PictureRow(AbstractRow):
 
 @dataclass(frozen=True)
 class CodeRow(AbstractRow):
-    """(N, z_size) codes as heat strips: blocks of cells about half as high as the pictures are wide, read line by line.
+    """(N, z_size) codes as blocks of colored cells, about half as high as the pictures are wide, read line by line.
 
-    `clipped` says that some codes lie beyond the scale.
+    `clipped`: some codes are beyond the color scale.
     """
 
     title: str
@@ -136,7 +135,7 @@ class CodeRow(AbstractRow):
     @staticmethod
     def _lines(page: Page, shape: tuple[int, ...], x: float, y: float, w: int, h: int) -> None:
         rows, columns = shape
-        if min(w / columns, h / rows) < 8:  # between smaller cells lines would hide the colors
+        if min(w / columns, h / rows) < 8:  # lines between smaller cells would hide the colors
             return
         across = [[(x, y + h * r / rows), (x + w, y + h * r / rows)] for r in range(1, rows)]
         down = [[(x + w * c / columns, y), (x + w * c / columns, y + h)] for c in range(1, columns)]
@@ -145,7 +144,7 @@ class CodeRow(AbstractRow):
 
 @dataclass(frozen=True)
 class TextRow(AbstractRow):
-    """A short text a column, small, under the pictures that it tells about."""
+    """A short text per column, under its picture."""
 
     title: str
     texts: Sequence[str]
@@ -162,7 +161,7 @@ class TextRow(AbstractRow):
 
 
 def blocks(z: np.ndarray) -> np.ndarray:
-    """A code (z_size,) as a block (rows, columns) about twice as wide as high, line by line, NaN where it ends."""
+    """A code (z_size,) as a block (rows, columns) about twice as wide as high, filled up with NaN."""
     n = len(z)
     candidates = range(max(1, math.isqrt(n)), math.isqrt(4 * n) + 1)
     columns = min(candidates, key=lambda c: (-n % c, abs(c - math.sqrt(2 * n))))
@@ -173,22 +172,23 @@ def color_bar(
     page: Page, x: float, y: float, height: float, colors: dict[str, Any], *, clipped: bool = False,
     names: tuple[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """A narrow vertical scale with its ends (and, where there is room, zero) named, the lower one first in `names`."""
+    """A narrow vertical color bar with numbers at its ends and, if there is room, at zero; `names` (lower, upper)
+    replace the numbers."""
     low, high = colors["vmin"], colors["vmax"]
-    least = 2 * SMALL + 6  # so that the two names do not touch beside a very flat row
+    least = 2 * SMALL + 6  # so that the two numbers do not touch in a very flat row
     y, height = y - max(0, least - height) / 2, max(height, least)
     page.image(np.linspace(high, low, 256)[:, None], x, y, 10, height, **(colors | {"interpolation": "bilinear"}))
     page.frames([(x, y, 10, height)])
     lower, upper = names or ("≤ " * (clipped and low < 0) + label(low), "≥ " * clipped + label(high))
     ends = [(upper, SMALL / 2), (lower, height - SMALL / 2)]
     zero = height * high / (high - low) if low < 0 < high and names is None else 0.0
-    middle = [("0", zero)] if 2 * SMALL < zero < height - 2 * SMALL else []  # else it would touch the name of an end
+    middle = [("0", zero)] if 2 * SMALL < zero < height - 2 * SMALL else []  # else it would touch a number at an end
     for text, where in ends + middle:
         page.text(text, x + 17, y + where, size=SMALL, color=MUTED, ha="left")
 
 
 def sheet(rows: Sequence[AbstractRow], columns: int, tile: tuple[int, int]) -> Page:
-    """The page: titles at the left, `columns` tiles a row, color bars at the right where a row has one."""
+    """The page: titles at the left, `columns` tiles per row, color bars at the right."""
     left = MARGIN + max(text_width(row.title) for row in rows) + 2 * GAP
     left = math.ceil(max(left, MARGIN + max(text_width(row.note, SMALL) for row in rows) + 2 * GAP))
     xs = [left + i * (tile[1] + GAP) for i in range(columns)]

@@ -33,9 +33,9 @@ from isthmus.evaluation.figures.canvas import (
 from isthmus.sparkline import worth_showing
 
 WIDTH, HEIGHT = 1_150, 500  # pixels
-ROOM = 0.775  # the share of the height between the epochs and the name of the best
-SIZE = 15  # pixels of all text but the numbers on the axes
-EVERY = 1.0  # seconds between two live drawings, one of which takes about 0.15: short epochs stay short
+ROOM = 0.775  # the share of the height between the epoch axis and the name of the best epoch
+SIZE = 15  # pixels of all text except the numbers on the axes
+EVERY = 1.0  # seconds between live drawings, which take about 0.15 seconds each: short epochs are not slowed down
 Row = Mapping[str, Any]
 SERIES = (("train_cost", "training", BLUE), ("validation_cost", "validation", VERMILION))
 
@@ -49,13 +49,13 @@ def cost_curves(
     unit: str = "binary cross-entropy per pixel",
     reference: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Training and validation cost over the epochs; every line carries its name and last value at its right end.
+    """Training and validation cost over the epochs; every line has its name and last value at its right end.
 
-    `history` rows hold `epoch`, `train_cost` and, where there is validation, `validation_cost`; missing and
-    non-finite values leave a gap. `floor` is the least cost that any model can reach, `reference` are costs of
-    other models by name. The scale is logarithmic where costs span a factor of 2; single epochs that are far worse
-    than the rest are drawn as triangles at the upper edge, so that they do not flatten the others. What the rows hold
-    besides (penalties, perplexity) has a small panel each below; see `penalties.series`.
+    `history` rows have `epoch`, `train_cost` and, if there is a validation set, `validation_cost`; missing and
+    non-finite values leave a gap. `floor` is the lowest cost that any model can reach; `reference` are costs of
+    other models by name. The scale is logarithmic if costs span a factor of 2 or more. Single epochs that are far
+    worse than the rest are drawn as triangles at the upper edge, so that they do not flatten the curves. Each other
+    value of the rows (penalties, perplexity) has a small panel below; see `penalties.series`.
     """
     beside = penalties.series(history)
     total = HEIGHT + penalties.height(len(beside))
@@ -84,7 +84,7 @@ def cost_curves(
 
 
 def _epochs_under(lowest: Axes, axes: Axes) -> None:
-    """The numbers of the epochs under the lowest panel instead of under the cost."""
+    """Moves the epoch numbers from under the cost to under the lowest panel."""
     lowest.xaxis.set_major_locator(FixedLocator([t for t in axes.get_xticks() if _within(t, axes.get_xlim())]))
     lowest.set_xlabel(axes.get_xlabel(), size=SIZE * 72 / DPI)
     lowest.tick_params(labelbottom=True)
@@ -125,7 +125,7 @@ def _limits(costs: np.ndarray, levels: Mapping[str, float], axes: Axes) -> tuple
 
 
 def _cost_ticks(axes: Axes, limits: tuple[float, float], log: bool) -> None:
-    """About six plain numbers; on a logarithmic axis round ones, finer where the axis spans little."""
+    """About six plain numbers; on a logarithmic axis round ones, closer together if its range is small."""
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
     if not log:
@@ -144,7 +144,7 @@ def _cost_ticks(axes: Axes, limits: tuple[float, float], log: bool) -> None:
 def _line(
     axes: Axes, epochs: np.ndarray, values: np.ndarray, color: str, name: str, limits: tuple[float, float]
 ) -> tuple[float, str, str] | None:
-    """Draws one curve and gives what stands at its end: (height, text, color); None if there is nothing to draw."""
+    """Draws one curve and returns the label at its end: (height, text, color); None if there is nothing to draw."""
     finite = np.flatnonzero(np.isfinite(values))
     if not finite.size:
         return None
@@ -158,7 +158,7 @@ def _line(
 
 
 def _level(axes: Axes, name: str, value: float, limits: tuple[float, float]) -> tuple[float, str, str]:
-    """A horizontal line at a known cost: dashed for the floor, dotted for others."""
+    """A horizontal line at a reference cost: dashed for the floor, dotted for others."""
     inside = limits[0] <= value <= limits[1]
     if inside:
         axes.axhline(
@@ -182,7 +182,7 @@ def _epoch_axis(axes: Axes, epochs: np.ndarray, unit: str) -> None:
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """The names at the right, each at the height of its line, moved apart where they would touch."""
+    """The names at the right, each at the height of its line, moved apart if they would touch."""
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = np.array([to_axes.transform((0.0, value))[1] for value, _, _ in ends]).clip(0.0, 1.0)
     order = np.argsort(heights, kind="stable")
@@ -195,9 +195,9 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def spaced_apart(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Rising `heights` moved as little as need be (least squares) until neighbors are `gap` apart.
+    """Increasing `heights`, moved as little as possible (least squares) so that neighbors are `gap` apart.
 
-    With the gaps taken off, this is isotonic regression: pools of neighbors that meet stand at their mean.
+    With the gaps subtracted, this is isotonic regression: neighbors that meet are pooled at their mean.
     """
     pools: list[list[float]] = []
     for i, height in enumerate(heights):
@@ -210,7 +210,7 @@ def spaced_apart(heights: np.ndarray, gap: float) -> np.ndarray:
 
 
 def _mark_best(axes: Axes, history: Sequence[Row], best_epoch: int | None, limits: tuple[float, float]) -> None:
-    """A ring and a thin line at the best epoch, its name above the axes, where no curve can be."""
+    """A ring and a thin line at the best epoch, with its name above the axes, where there are no curves."""
     row = next((row for row in history if row.get("epoch") == best_epoch), None)
     if row is None or best_epoch is None:
         return
@@ -228,7 +228,7 @@ def _mark_best(axes: Axes, history: Sequence[Row], best_epoch: int | None, limit
 
 @dataclass
 class LiveCurve:
-    """The place in a notebook where the curves of one history are redrawn."""
+    """The output cell of a notebook in which the curves of one history are redrawn."""
 
     history: Sequence[Row] | None = None
     display: Any = None
@@ -236,16 +236,16 @@ class LiveCurve:
     drawn_at: float = -math.inf
 
     def is_due(self) -> bool:
-        """Each second, and always when no epoch was added, since such a call is the last one of a training."""
+        """Once a second, and always if no epoch was added, because this is the last call of a training."""
         added = len(self.history or ()) - self.epochs
         return not added or time.monotonic() - self.drawn_at >= EVERY
 
 
-_live = LiveCurve()  # of the training that runs; another history gets another place
+_live = LiveCurve()  # of the current training; another history gets its own
 
 
 def draw_costs(history: Sequence[Row], out: Path | None, *, best_epoch: int | None = None, **settings: Any) -> None:
-    """The cost curves: live in a notebook, and as `curves.png` in the folder `out`, where there is one."""
+    """The cost curves: live in a notebook, and as `curves.png` in the folder `out`, if it is given."""
     if not history:
         return
     live_curve(history, now=True, best_epoch=best_epoch, **settings)
@@ -254,10 +254,10 @@ def draw_costs(history: Sequence[Row], out: Path | None, *, best_epoch: int | No
 
 
 def live_curve(history: Sequence[Row], *, now: bool = False, **options: Any) -> bool:
-    """Draws the cost curves in a notebook, and redraws them in place at the next calls with the same history list.
+    """Draws the cost curves in a notebook, and redraws them in place in later calls with the same history list.
 
-    At most once a second unless `now`; `options` are those of `cost_curves`. Outside of a notebook nothing happens.
-    True if it drew.
+    At most once a second unless `now`; `options` are those of `cost_curves`. Outside a notebook, nothing happens.
+    Returns True if it drew.
     """
     global _live
     if not in_notebook() or not history:
@@ -279,7 +279,7 @@ def live_curve(history: Sequence[Row], *, now: bool = False, **options: Any) -> 
 
 
 def show_picture(path: Path) -> bool:
-    """Shows a PNG file in a notebook; outside of one nothing happens. True if it was shown."""
+    """Shows a PNG file in a notebook; outside a notebook, nothing happens. Returns True if it was shown."""
     if not in_notebook():
         return False
     from IPython.display import Image, display
@@ -289,7 +289,7 @@ def show_picture(path: Path) -> bool:
 
 
 def in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this program (the plain IPython terminal has none and shows no pictures)."""
+    """Whether this runs in a Jupyter kernel (the plain IPython terminal shows no pictures)."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None

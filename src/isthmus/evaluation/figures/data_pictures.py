@@ -1,6 +1,6 @@
-"""Pictures of data alone: samples of each class, and values of any scale as something that can be seen.
+"""Pictures of data without a model: samples of each class, and values of any scale converted for display.
 
-Nothing here needs PyTorch, so that `isthmus check` answers soon.
+Nothing here needs PyTorch, so that `isthmus check` starts quickly.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from isthmus.system.outputs import claimed, free_path
 if TYPE_CHECKING:
     from isthmus.data.batching.preprocess import Preprocess
 
-CHECKS = Path("runs") / "checks"  # beside the runs: a folder of data is no place for pictures that show it
-FIELDS, LIGHT = 8, 0.86  # of the checkerboard: along the shorter side, and the darker of its two grays
-PER_CLASS = 12  # samples that are looked up of each class; the picture shows ten at most
+CHECKS = Path("runs") / "checks"  # not in the data folder, where pictures would be read as data
+FIELDS, LIGHT = 8, 0.86  # of the checkerboard: fields along the shorter side, and the darker of its two grays
+PER_CLASS = 12  # samples that are read of each class; the picture shows at most ten
 
 
 def class_samples(samples: Samples) -> Figure:
-    """The picture of samples per class; of all classes, also where the data is sorted by them."""
+    """The picture of samples per class, with all classes even if the data is sorted by them."""
     rows = np.arange(len(samples))
     if samples.labels is not None:
         rows = np.sort(evenly(rows, samples.labels, PER_CLASS * max(len(samples.classes), 1)))
@@ -42,7 +42,7 @@ def class_samples(samples: Samples) -> Figure:
 
 
 def draw_data(samples: Samples, path: Path | None = None) -> Path:
-    """The picture of samples per class at `path`, or at runs/checks/NAME.png, where it replaces only its like."""
+    """Saves the picture of samples per class at `path`, or at runs/checks/NAME.png, without replacing other files."""
     figure = class_samples(samples)
     if path is not None:
         return figures.save(figure, path)
@@ -52,8 +52,8 @@ def draw_data(samples: Samples, path: Path | None = None) -> Path:
 
 
 def shown(raw: np.ndarray, ends: tuple[float, float] | None, alpha: bool = False) -> np.ndarray:
-    """Raw images (N, C, H, W) for a picture: between `ends`, black and white, where the data tells them, else as they
-    are. `alpha` says that the last channel is transparency, which is laid on a checkerboard.
+    """Raw images (N, C, H, W) for display, scaled so that `ends` are black and white, if they are given. `alpha`: the
+    last channel is transparency, which is drawn on a checkerboard.
     """
     values = raw if raw.dtype.kind == "u" else as_pictures(raw)
     values = values if ends is None else drawn_between(raw, ends)
@@ -61,17 +61,17 @@ def shown(raw: np.ndarray, ends: tuple[float, float] | None, alpha: bool = False
 
 
 def drawn_between(raw: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """Raw values as floats in [0, 1] between black and white; what lies beyond is cut off."""
+    """Raw values as floats in [0, 1] between black and white, clipped."""
     black, white = ends
     return ((raw.astype(np.float32) - np.float32(black)) / np.float32(max(white - black, 1e-12))).clip(0, 1)
 
 
 def as_pictures(x: ArrayLike, data: ArrayLike | None = None, *, of: Preprocess | None = None) -> np.ndarray:
-    """Values (N, C, H, W) for a picture: cut to [0, 1], the range of the run that they are `of`; data on a scale that
-    nobody tells is brought there by its own extremes. What `of` calls transparency is laid on a checkerboard.
+    """Values (N, C, H, W) for display: clipped to [0, 1], the range of the run's preprocessing `of`; values of an
+    unknown scale are scaled by their own extremes. Transparency, according to `of`, is drawn on a checkerboard.
 
-    Arrays or tensors on the processor. Where x was made of other data, such as a reconstruction, that `data` says which
-    scale it is.
+    Arrays, or tensors on the CPU. If x was computed from other data, as a reconstruction is, `data` determines the
+    scale.
     """
     values = np.asarray(x, np.float32)
     scale = values if data is None else np.asarray(data)
@@ -85,7 +85,7 @@ def as_pictures(x: ArrayLike, data: ArrayLike | None = None, *, of: Preprocess |
 
 def laid_on_board(images: np.ndarray) -> np.ndarray:
     """Images (N, C, H, W), uint8, uint16 or floats in [0, 1], whose last channel is transparency, as floats
-    (N, C - 1, H, W): what lies behind them is a checkerboard of two light grays.
+    (N, C - 1, H, W) on a checkerboard of two light grays.
     """
     full = np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1.0
     values = images.astype(np.float32) / np.float32(full)
@@ -97,8 +97,8 @@ def laid_on_board(images: np.ndarray) -> np.ndarray:
 
 
 def one_of_each(samples: Samples, n: int) -> list[int]:
-    """Rows of `n` samples, going round the classes, so that a picture shows all digits; without classes round
-    the images that patches were cut from.
+    """Rows of `n` samples, taken evenly from the classes, so that a picture shows all digits; without classes, evenly
+    from the images that patches were cut from.
     """
     if samples.labels is None:
         return _of_every_source(samples, n)
@@ -107,5 +107,5 @@ def one_of_each(samples: Samples, n: int) -> list[int]:
 
 
 def _of_every_source(samples: Samples, n: int) -> list[int]:
-    """The first n, or of patches as many of every image that they were cut from."""
+    """The first n samples; if they are patches, the same number from every image."""
     return np.sort(evenly(np.arange(len(samples)), samples.groups, n)).tolist()

@@ -1,6 +1,6 @@
-"""The pictures of a run folder, drawn from plain arrays: samples per class, sanity check, denoising, the worst cases.
+"""The pictures of a run folder, drawn from plain arrays: samples per class, sanity check, denoising, worst cases.
 
-Images are (N, C, H, W), uint8 or floats in [0, 1]; gray, RGB or RGBA. Nothing here knows a model.
+Images are (N, C, H, W), uint8 or floats in [0, 1]; gray, RGB or RGBA. This module does not use models.
 """
 
 from __future__ import annotations
@@ -59,16 +59,14 @@ __all__ = [
 ]
 
 WORST = 10
-FILLED, MOST_TIMES = 0.15, 20.0  # deviation at which what was taken away is shown, where white is 1; and no stronger
-MOST_CLASSES = (
-    120  # of more classes (a thousand in ImageNet) the first are shown: the picture is for a look, not a list
-)
-ERRORS = {"cmap": "Oranges", "vmin": 0.0}  # paper: no error
+FILLED, MOST_TIMES = 0.15, 20.0  # standard deviation (white is 1) to which a difference is amplified; at most 20 times
+MOST_CLASSES = 120  # if there are more classes (a thousand in ImageNet), only the first are shown
+ERRORS = {"cmap": "Oranges", "vmin": 0.0}  # white: no error
 
 
 @look()
 def samples_per_class(images: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]) -> Figure:
-    """A row a class with its first samples; many classes stand in several columns. Without labels a plain grid.
+    """One row per class with its first samples, in several columns if there are many; a plain grid without labels.
 
     `labels` are indices into `classes`.
     """
@@ -100,7 +98,7 @@ def samples_per_class(images: np.ndarray, labels: np.ndarray | None, classes: Se
     return page.figure
 
 
-# (up to so many classes: columns of classes, samples of each, longest name in pixels): about 1,200 pixels wide
+# (most classes, columns of classes, samples per class, pixels of the longest name): about 1,200 pixels wide
 ARRANGEMENTS = ((12, 1, 10, 180), (30, 2, 6, 150), (66, 4, 4, 110), (MOST_CLASSES, 5, 3, 95))
 
 
@@ -113,7 +111,7 @@ def _class_row(page: Page, row: np.ndarray, x: float, y: float, tile: tuple[int,
 
 @look()
 def grid(images: np.ndarray, columns: int = 10) -> Figure:
-    """A contact sheet, `columns` images a row, line by line."""
+    """A contact sheet with `columns` images per row."""
     x = pictures(images)
     columns = min(columns, len(x))
     tile = tile_size(x.shape[1:3], columns)
@@ -140,9 +138,9 @@ def sanity(
 ) -> Figure:
     """Three rows: original, code, reconstruction, with each image's mean squared error.
 
-    `z` is (N, z_size); None or no columns for a network without a code. `signed` says whether its values go both ways
-    from zero; by default the values decide.
-    `labels` are written over the originals. Of many samples as many are shown as can be seen well.
+    `z` is (N, z_size), or None for a network without a code. `signed`: whether its values can be negative; by default,
+    this is determined from the values. `labels` are written above the originals. If there are many samples, only the
+    first are shown.
     """
     rows: list[AbstractRow] = [] if labels is None else [TextRow("label", [str(label) for label in labels])]
     rows += [
@@ -158,7 +156,7 @@ def sanity(
 def denoising(
     noisy: np.ndarray, z: np.ndarray | None, denoised: np.ndarray, clean: np.ndarray, *, signed: bool | None = None
 ) -> Figure:
-    """Four rows: noisy, code, denoised, clean, with the PSNR of the noisy and the denoised against the clean.
+    """Four rows: noisy, code, denoised, clean, with the PSNR of the noisy and the denoised images.
 
     `z` and `signed` are as for `sanity`.
     """
@@ -175,18 +173,18 @@ def denoising(
 
 @look()
 def removed(noisy: np.ndarray, denoised: np.ndarray) -> Figure:
-    """Three rows where no clean image is known: noisy, denoised, and what was taken away, enlarged around gray."""
+    """Three rows for data without clean images: noisy, denoised, and what was removed, amplified around gray."""
     difference, times = enlarged(noisy, denoised)
     rows: list[AbstractRow] = [
         PictureRow("noisy", pictures(noisy)),
         PictureRow("denoised", pictures(denoised)),
-        PictureRow(f"taken away, x {times:.2g}", pictures(difference)),
+        PictureRow(f"removed, × {times:.2g}", pictures(difference)),
     ]
     return _compare(rows, noisy)
 
 
 def enlarged(noisy: np.ndarray, denoised: np.ndarray) -> tuple[np.ndarray, float]:
-    """What was taken away as pictures around middle gray, and how many times it was enlarged."""
+    """What was removed, as pictures around middle gray, and the factor by which it was amplified."""
     difference = np.asarray(noisy, float) - np.asarray(denoised, float)
     times = FILLED / max(float(difference.std()), FILLED / MOST_TIMES)
     return (0.5 + times * difference).clip(0, 1).astype(np.float32), times
@@ -217,7 +215,7 @@ def _compare(rows: Sequence[AbstractRow], images: np.ndarray) -> Figure:
 
 
 def _codes(z: np.ndarray | None, signed: bool | None) -> list[CodeRow]:
-    """The row of codes, if there are any. Signed ones run from red over white to blue, others from white to blue."""
+    """The row of codes, if there are any: from red through white to blue if signed, else from white to blue."""
     if z is None or not np.size(z):
         return []
     z = np.asarray(z, dtype=float).reshape(len(z), -1)
@@ -228,7 +226,7 @@ def _codes(z: np.ndarray | None, signed: bool | None) -> list[CodeRow]:
     else:
         size = np.sort(np.abs(known))
         end, most = (size[int(0.99 * (size.size - 1))], size[-1]) if size.size else (1.0, 1.0)
-        clipped = bool(most > 2 * end > 0)  # a few codes far beyond all others would leave those without color
+        clipped = bool(most > 2 * end > 0)  # a few extreme codes would leave all others without color
         reach = float(end if clipped else most) or 1.0
         two_sided = low < 0 if signed is None else signed
         colors = {"cmap": "RdBu" if two_sided else "Blues", "vmin": -reach if two_sided else 0.0, "vmax": reach}
@@ -246,5 +244,5 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 def _decibels(x: np.ndarray, clean: np.ndarray) -> list[str]:
-    """PSNR of each image, 10 log10(1 / mse), as a text."""
+    """PSNR of each image, 10 log10(1 / mse), as text."""
     return ["identical" if e == 0 else f"{-10 * math.log10(e):.1f} dB" if e > 0 else "–" for e in _mse(x, clean)]

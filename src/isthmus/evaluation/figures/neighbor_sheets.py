@@ -1,4 +1,4 @@
-"""Contact sheets of likeness: a sample with its nearest ones, and pairs that may be the same."""
+"""Contact sheets of similar samples: a sample with its nearest neighbors, and pairs of possible duplicates."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from isthmus.evaluation.figures.contact_sheets import (
 from isthmus.evaluation.figures.figures import ERRORS
 from isthmus.wording import label
 
-ACROSS = 10  # nearest samples, or pairs, in a row: with the sample itself about 1,250 pixels
-PAIR_ROWS = 4  # rows of pairs at most: 40 pairs are what a person looks through
+ACROSS = 10  # nearest samples, or pairs, per row: with the sample itself about 1,250 pixels
+PAIR_ROWS = 4  # rows of pairs at most: 40 pairs are enough to look through
 
 
 @look()
 def neighbors(
     sample: np.ndarray, name: str, found: Sequence[tuple[str, np.ndarray, Sequence[str], Sequence[str]]]
 ) -> Figure:
-    """One sample (C, H, W) at the left; beside it a block a space with its nearest samples.
+    """One sample (C, H, W) at the left, and to its right its nearest samples, one block per space.
 
-    `found` holds for each space its title, the images (k, C, H, W), and two lines of text for every image.
+    `found` has, for each space, its title, the images (k, C, H, W), and two lines of text for every image.
     """
     k = max(len(images) for _, images, _, _ in found)
     across = min(k, ACROSS)
@@ -62,7 +62,7 @@ def _one(page: Page, picture: np.ndarray, x: float, y: float, tile: tuple[int, i
 
 @look()
 def pairs(first: np.ndarray, second: np.ndarray, ids: Sequence[tuple[str, str]], distances: Sequence[float]) -> Figure:
-    """Pairs of images (N, C, H, W) below each other, with what differs, their ids and the distance of their pixels."""
+    """Pairs of images (N, C, H, W), one above the other, with ids, difference and the distance of their pixels."""
     most = min(len(first), ACROSS * PAIR_ROWS)
     across = min(most, ACROSS)
     x, y = pictures(first[:most]), pictures(second[:most])
@@ -74,11 +74,11 @@ def pairs(first: np.ndarray, second: np.ndarray, ids: Sequence[tuple[str, str]],
     for start in range(0, most, across):
         part = slice(start, min(start + across, most))
         names = [[fitted(pair[end], room, SMALL, keep="end") for pair in ids[part]] for end in (0, 1)]
-        labels = ["the same" if d == 0 else label(d) for d in distances[part]]
+        labels = ["identical" if d == 0 else label(d) for d in distances[part]]
         rows += [
             TextRow("id", names[0], top=3 * GAP if start else GAP),
-            PictureRow("one", x[part]),
-            PictureRow("other", y[part]),
+            PictureRow("first", x[part]),
+            PictureRow("second", y[part]),
             TextRow("id", names[1]),
             PictureRow("difference", difference[part], colors=colors, bar=True),
             TextRow("RMS difference", labels),

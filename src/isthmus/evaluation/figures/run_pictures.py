@@ -1,4 +1,4 @@
-"""The pictures of a run folder, drawn from the trained model: what people look at before they read a number."""
+"""The pictures of a run folder, drawn from the trained model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from isthmus.system import files
 from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.prepared import Prepared
 
-SHOWN = 10  # columns of a picture: as many as there are digits, and as fit beside each other
+SHOWN = 10  # columns of a picture: one per digit, and as many as fit next to each other
 WORST = 10
 
 
@@ -33,7 +33,7 @@ def draw_pictures(
     unit: str,
     passed: Passed | None = None,
 ) -> None:
-    """Writes the pictures of the run into `path`; a table's run leaves its curves, its worst rows and the drawing."""
+    """Writes the pictures of the run into `path`; for a table, the curves, the worst rows and the network."""
     test = prepared.splits.test
     passed = passed or pass_through(model, prepared.pairs(test), prepared.config.training.seed)
     floor = metrics["test"].get("bce_floor")
@@ -66,7 +66,7 @@ def draw_pictures(
 
 
 def without_noise(model: AbstractModel, x: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """(original, code, reconstruction) of clean x, for the sanity check: the same pass for denoisers too."""
+    """(original, code, reconstruction) of clean x, for the sanity check, also for denoisers."""
     with torch.no_grad(), evaluation(model):
         params, code = model(x.to(model.device))
         x_hat = model.likelihood.mean(params.float()).cpu()
@@ -75,7 +75,7 @@ def without_noise(model: AbstractModel, x: torch.Tensor) -> tuple[np.ndarray, np
 
 
 def draw_architecture(path: Path, prepared: Prepared, model: AbstractModel) -> None:
-    """`architecture.svg`: the hourglass of the actual network."""
+    """`architecture.svg`: a drawing of the network."""
     c = prepared.config
     title = f"{prepared.splits.train.name}, recipe {c.recipe}"
     layers = network_drawing.layers_of(model)
@@ -86,7 +86,7 @@ def draw_architecture(path: Path, prepared: Prepared, model: AbstractModel) -> N
 
 
 def write_worst(path: Path, test: Samples, passed: Passed) -> None:
-    """`worst.csv`: the ten rows with the largest error, the column that erred most, and all their values."""
+    """`worst.csv`: the ten rows with the largest errors, all their values, and the column with the largest error."""
     worst = torch.argsort(passed.errors, descending=True)[:WORST].tolist()
     seen = passed.rows(worst)
     names = list(test.columns or (f"x{i}" for i in range(test.shape[0])))

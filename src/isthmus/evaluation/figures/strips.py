@@ -1,4 +1,4 @@
-"""Pictures of new samples: beside what they resemble, between two others, and along each unit of the code."""
+"""Pictures of new samples: with their nearest training samples, between two others, and along each unit of the code."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from isthmus.evaluation.figures.contact_sheets import (
 )
 from isthmus.wording import label
 
-MOST_ROWS = 12  # units that are drawn: a page that can be taken in
-MOST_COLUMNS = 16  # of a way; of a longer one some are left out
-MOST_SHOWN = 20  # samples beside their nearest training samples: two bands of ten
+MOST_ROWS = 12  # units that are drawn, so that the page stays readable
+MOST_COLUMNS = 16  # steps of an interpolation that are drawn; of more, some are left out
+MOST_SHOWN = 20  # samples that are drawn with their nearest training samples: two bands of ten
 
 
 @look()
 def beside_nearest(
     samples: np.ndarray, nearest: np.ndarray, distances: np.ndarray, ids: Sequence[str], limit: float
 ) -> Figure:
-    """Each of N samples (N, C, H, W) over its nearest training sample, its distance and its id, nearest pairs first.
+    """Each of N samples (N, C, H, W) above its nearest training sample, with the distance and the id, nearest first.
 
     Distances below `limit` are marked. At most 20 pairs are drawn.
     """
@@ -47,9 +47,9 @@ def beside_nearest(
         labels = [f"{float(distances[i]):.3g}{' !' if distances[i] < limit else ''}" for i in part]
         rows += [
             PictureRow("sample", pictures(samples[part])),
-            PictureRow("nearest in training", pictures(nearest[part])),
+            PictureRow("nearest training sample", pictures(nearest[part])),
             TextRow("distance", labels),
-            TextRow("training sample", [fitted(ids[int(i)], room, SMALL, keep="end") for i in part]),
+            TextRow("its id", [fitted(ids[int(i)], room, SMALL, keep="end") for i in part]),
         ]
     return sheet(rows, columns, tile).figure
 
@@ -73,7 +73,7 @@ class EndsRow(AbstractRow):
 
 @dataclass(frozen=True)
 class EndsText(AbstractRow):
-    """Two texts, from the first column on and up to the last; of a long one the end is kept."""
+    """Two texts, one starting at the first column and one ending at the last; of long ones, the end is kept."""
 
     title: str
     texts: Sequence[str]
@@ -90,7 +90,7 @@ class EndsText(AbstractRow):
 
 @look()
 def between(ends: np.ndarray, captions: Sequence[str], frames: dict[str, np.ndarray]) -> Figure:
-    """Two given images (2, C, H, W) with a caption each and, a row a path, the way between their reconstructions,
+    """Two given images (2, C, H, W) with captions, and one row per path with the steps between their reconstructions,
     (N, C, H, W) each."""
     n = len(next(iter(frames.values())))
     shown = np.linspace(0, n - 1, min(n, MOST_COLUMNS)).round().astype(int)
@@ -103,11 +103,11 @@ def between(ends: np.ndarray, captions: Sequence[str], frames: dict[str, np.ndar
 def sweeps(
     x: np.ndarray, units: Sequence[int], movement: Sequence[float], values: np.ndarray, quantiles: Sequence[float]
 ) -> Figure:
-    """A row a unit, its picture (U, Q, C, H, W) at each quantile of its values (U, Q); at most 20 rows."""
+    """One row per unit, with pictures (U, Q, C, H, W) at quantiles of its values (U, Q); at most 12 rows."""
     columns = len(quantiles)
-    rows: list[AbstractRow] = [TextRow("codes below", [f"{q:.0%}" for q in quantiles])]
+    rows: list[AbstractRow] = [TextRow("quantile", [f"{q:.0%}" for q in quantiles])]
     for i, unit in enumerate(units[:MOST_ROWS]):
-        rows.append(PictureRow(f"unit {unit}", pictures(x[i]), note=f"moves {label(movement[i])}"))
+        rows.append(PictureRow(f"unit {unit}", pictures(x[i]), note=f"change {label(movement[i])}"))
         digits = 1 - math.floor(math.log10(max(float(np.abs(values[i]).max()), 1e-12)))
         rows.append(TextRow("value", [label(round(float(value), digits) + 0.0) for value in values[i]]))
     return sheet(rows, columns, tile_size(x.shape[3:], columns)).figure
@@ -115,7 +115,7 @@ def sweeps(
 
 @look()
 def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], names: Sequence[str]) -> Figure:
-    """A row a sample: its image (C, H, W) and what each strength makes of it, frames (N, S, C, H, W)."""
+    """One row per sample: its image (C, H, W) and the edited images at each strength, frames (N, S, C, H, W)."""
     columns = 1 + len(strengths)
     rows: list[AbstractRow] = [TextRow("", ["given", *(f"strength {s:+g}" if s else "strength 0" for s in strengths)])]
     for name, original, row in zip(names, given, frames, strict=True):
@@ -125,9 +125,9 @@ def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], na
 
 @look()
 def turned(given: np.ndarray, frames: np.ndarray, classes: Sequence[str]) -> Figure:
-    """An image of each class (K, C, H, W) and, beside it, what it becomes in every class, frames (K, K, C, H, W)."""
+    """One row per class: an image (K, C, H, W) of it, and that image edited to each class, frames (K, K, C, H, W)."""
     columns = 1 + len(classes)
-    rows: list[AbstractRow] = [TextRow("turned into", ["given", *classes])]
+    rows: list[AbstractRow] = [TextRow("edited to", ["given", *classes])]
     for name, original, row in zip(classes, given, frames, strict=True):
         rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
     return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure
@@ -135,7 +135,7 @@ def turned(given: np.ndarray, frames: np.ndarray, classes: Sequence[str]) -> Fig
 
 @look()
 def side_by_side(rows: dict[str, np.ndarray]) -> Figure:
-    """Images (N, C, H, W) under a name each, the same sample in the same column."""
+    """Rows of images (N, C, H, W) with their names, the same sample in the same column."""
     first = next(iter(rows.values()))
     drawn = [PictureRow(name, pictures(images)) for name, images in rows.items()]
     return sheet(drawn, len(first), tile_size(first.shape[2:], len(first))).figure

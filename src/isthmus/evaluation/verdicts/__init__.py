@@ -1,1 +1,1 @@
-"""Plain words about a trained model: what is good, what is wrong, what to try."""
+"""Verdicts on a trained model: what is good, what is wrong, and what to try."""

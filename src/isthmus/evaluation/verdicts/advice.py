@@ -1,4 +1,4 @@
-"""One cause, one cure: which of the verdicts the others follow from, and what its cure costs."""
+"""One cause, one fix: which verdict is the cause of the others, and how long its suggested command takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isthmus.evaluation.verdicts.cases import Case, Verdict
 from isthmus.evaluation.verdicts.verdict_inputs import USUAL_STEPS
 from isthmus.wording import duration
 
-# In the order in which they are to be mended: what stands above explains what stands below.
+# In the order in which problems should be fixed: earlier ones explain later ones.
 CAUSES = (
     # the data
     "missing-class",
@@ -26,7 +26,7 @@ CAUSES = (
     # a code too small or too large
     "code-size",
     "wide-code",
-    # step and rate
+    # the learning rate
     "learning-rate",
     # the penalties
     "penalty-weight",
@@ -35,7 +35,7 @@ CAUSES = (
     "posterior-collapse",
     "log-variance-held",
     "dead-codes",
-    # whether it learned at all, and what it learned by heart, before anybody trains it longer
+    # whether the model learned at all, and whether it memorized; both come before longer training
     "saturated-units",
     "cost-never-fell",
     "beats-mean",
@@ -51,9 +51,9 @@ CAUSES = (
 
 
 def with_one_cure(found: Sequence[Verdict], case: Case) -> list[Verdict]:
-    """The verdicts, of which one has a cure: the first cause, with what that costs. The others name the cause.
+    """The verdicts, with a command only for the first cause, and how long it takes. The others refer to the cause.
 
-    A verdict that is not in the order, a rare class, neither causes nor follows, and stays as it is.
+    A verdict that is not in CAUSES (a rare class) is neither cause nor effect, and is not changed.
     """
     wrong = [v for v in found if v.level != "pass" and _place(v, case) is not None]
     if not wrong:
@@ -79,11 +79,11 @@ def _costed(verdict: Verdict, case: Case) -> Verdict:
     seconds = _seconds(verdict.try_next or "", case)
     if seconds is None:
         return verdict
-    return replace(verdict, text=f"{verdict.text} What to try takes {duration(seconds)} at the pace of this run.")
+    return replace(verdict, text=f"{verdict.text} The suggested command takes {duration(seconds)}.")
 
 
 def _seconds(command: str, case: Case) -> float | None:
-    """How long a training command runs at the measured pace; None where that is not known, as with more data."""
+    """How long a training command takes at the pace of this run; None if that is unknown, as with more data."""
     seconds, epochs, facts = case.number("seconds"), case.number("epochs") or case.facts.epochs, case.facts
     again, further = command.startswith("isthmus train --config"), command.startswith("isthmus resume")
     if not seconds or not epochs:

@@ -1,4 +1,4 @@
-"""What a verdict that is no pass says, in a few words: for the sentence that tells a whole run."""
+"""Short texts for verdicts with level warn or fail, for sentences and lists that summarize a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BRIEF = {
     "beats-mean": "no better than the mean",
     "beats-pca": "no better than PCA",
     "denoiser-beats-filter": "no better than a simple filter",
-    "structure-removed": "it may take away detail",
+    "structure-removed": "it may remove detail",
     "nothing-to-learn": "nothing to learn",
     "too-little-data": "little data",
     "value-range": "much of the value range unused",
@@ -18,9 +18,9 @@ BRIEF = {
     "test-unlike-training": "test data unlike the training data",
     "one-test-sample": "one test sample outweighs all others",
     "few-test-samples": "a few test samples outweigh all others",
-    "code-size": "the code holds little",
-    "learning-rate": "the learning rate does not fit",
-    "penalty-weight": "the penalty weight does not fit",
+    "code-size": "the code holds too little",
+    "learning-rate": "unusual learning rate",
+    "penalty-weight": "unusual penalty weight",
     "fixed-variance": "the noise scale is fixed",
     "exploded-kl": "the code is far from its prior",
     "explains-little": "it explains little of the data",
@@ -37,7 +37,7 @@ BRIEF = {
 
 
 def in_brief(ids: Sequence[str]) -> str:
-    """The verdicts of these ids in a few words.
+    """Short texts for verdicts, by id.
 
     >>> in_brief(["dead-units", "overfitting"])
     'unused units, overfitting'

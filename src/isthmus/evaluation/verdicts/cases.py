@@ -1,4 +1,4 @@
-"""What the questions are asked of and what they answer, `Case` and `Verdict`, with the words that all share."""
+"""`Case`, the input of all checks, and `Verdict`, their result, with the limits and suggestions that checks share."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Level = Literal["pass", "warn", "fail"]
 Metrics = Mapping[str, Any]
 History = Sequence[Mapping[str, Any]]
 
-HARDLY = 0.9  # of the mean image's error: less than a tenth of what varies is explained
-LIKE_MEAN = 1.1  # of the mean image's error: as far above it; beyond, the answers are wrong rather than all the same
-FEW_SAMPLES = 32  # to train on: half of one usual batch; a usual code of 32 numbers could give each one of its own
-USUAL_LR = 6e-3  # the modern recipe's peak; rates above it may diverge, rates below a tenth of it hardly move
-NEGLIGIBLE = 0.01  # of the mean image's error: memorizing no longer matters where 99 % is explained
-LOWERED = USUAL_LR / 3 * 1.01  # where a third of the rate was tried, with the digit that it is written with
-SURE = float(special.ndtr(-2))  # one-sided: two standard errors, of however many samples
-DROPOUT = 0.2  # of the hidden units: twice what tables of few rows have by themselves
-LITTLE = 0.5  # of what varies: the code loses more than it keeps
-LOSSLESS = 1e-6  # of the mean sample's error: float32 keeps seven digits, so nothing is lost
-DECIDES = 0.5  # of all squared errors: without this one test sample the test error would be less than half
-MANY_TESTS = 10  # of fewer samples one has a large share by itself
-LATE = 0.75  # of the epochs: a schedule that decays has its best epoch near the end; before, more epochs did not help
-CLEARLY = 2.0  # test over training cost: half of what the test still costs comes from learning samples by heart
+HARDLY = 0.9  # of the mean image's error: less than a tenth of the variance is explained
+LIKE_MEAN = 1.1  # of the mean image's error: above it, outputs are wrong instead of merely all the same
+FEW_SAMPLES = 32  # training samples: half of one usual batch; a usual code of 32 numbers could give each its own number
+USUAL_LR = 6e-3  # peak of the modern recipe; training may diverge above it, and hardly progresses below a tenth of it
+NEGLIGIBLE = 0.01  # of the mean image's error: memorization no longer matters if 99 % of the variance is explained
+LOWERED = USUAL_LR / 3 * 1.01  # a rate up to this is a third already; 1 % for the rounding of the suggested rate
+SURE = float(special.ndtr(-2))  # one-sided probability of more than two standard errors
+DROPOUT = 0.2  # of the hidden units: twice the default for tables with few rows
+LITTLE = 0.5  # of the variance: the code loses more than it keeps
+LOSSLESS = 1e-6  # of the mean sample's error: float32 has seven digits, so nothing is lost
+DECIDES = 0.5  # of all squared errors: without this test sample, the test error would be less than half
+MANY_TESTS = 10  # test samples: with fewer, each one has a large share of the error
+LATE = 0.75  # of the epochs: with a decaying rate, the best epoch is near the end; if not, more epochs did not help
+CLEARLY = 2.0  # ratio of test to training cost: half of the test cost comes from memorization
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One answer in plain words; `try_next` is one command, or None where there is nothing to do."""
+    """The result of one check, in plain words; `try_next` is one command, or None if there is nothing to try."""
 
     id: str
     level: Level
@@ -42,15 +42,15 @@ class Verdict:
     try_next: str | None = None
 
     def as_dict(self) -> dict[str, str]:
-        """As `metrics.json` holds it: id, level, text, and "try" where there is something to try."""
+        """As in `metrics.json`: id, level, text, and "try" if there is a command to try."""
         found: dict[str, str] = {"id": self.id, "level": self.level, "text": self.text}
         return found | ({"try": self.try_next} if self.try_next else {})
 
 
 class Gap(NamedTuple):
-    """Training and test cost above their floors, the standard errors of the two, and the smaller number of samples.
+    """Training and test cost above their floors, their standard errors, and the smaller of the two sample counts.
 
-    `on` is what the second was measured on: "validation" where the test set cannot be trusted.
+    `on` is the set that `test` was measured on: "validation" if the test set cannot be trusted.
     """
 
     train: float
@@ -64,13 +64,14 @@ class Gap(NamedTuple):
     def ratio(self) -> float:
         if self.train > 0:
             return self.test / self.train
-        return math.inf if self.test > 0 else 1.0  # the training set is known by heart, to the last digit
+        return math.inf if self.test > 0 else 1.0  # the training set is memorized completely
 
     def exceeds(self, times: float) -> bool:
-        """Whether test > times * training by more than chance: twice the standard error of that difference, more where
-        the error itself is known from few samples (Student 1908), and never by a single sample.
+        """Whether test > times * training by more than chance: by two standard errors of the difference, or more if
+        there are few samples (Student 1908). A single sample never shows it.
 
-        A ratio's own error is useless where the training cost is near zero; the difference is not (Fieller 1954).
+        The standard error of the ratio is useless if the training cost is near zero; that of the difference is not
+        (Fieller 1954).
         """
         if self.n < 2:
             return False
@@ -79,7 +80,7 @@ class Gap(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What a question is asked of."""
+    """All that a check needs to know about a run."""
 
     metrics: Metrics
     history: History
@@ -94,7 +95,7 @@ class Case(NamedTuple):
         return "window" if "series" in self.metrics["data"] else "row" if self.table else "image"
 
     def number(self, *keys: str) -> float | None:
-        """The metric at that address, or None where it is absent, null or not finite."""
+        """The metric under these keys, or None if it is absent, null or not finite."""
         value: Any = self.metrics
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
@@ -102,31 +103,31 @@ class Case(NamedTuple):
 
     @property
     def times_mean(self) -> float | None:
-        """The test error over that of the mean sample; None where one is not known."""
+        """The ratio of the test error to that of the mean sample; None if one is unknown."""
         mse, mean = self.number("test", "mse"), self.number("baselines", "mean", "mse")
         return None if mse is None or not mean else mse / mean
 
     @property
     def hardly_beats_mean(self) -> bool:
-        """Whether it is known that no clear part of what varies is explained."""
+        """Whether the model is known to explain no clear part of the variance."""
         return self.times_mean is not None and self.times_mean > HARDLY
 
     @property
     def bits(self) -> float | None:
-        """What the quantized code of one sample can hold; None for a code of real numbers."""
+        """The capacity of the quantized code of one sample, in bits; None for a code of real numbers."""
         codes, tokens, n = self.number("code", "codes"), self.number("code", "tokens"), self.number("data", "n_test")
         return tokens / n * math.log2(codes) if codes and tokens and n else None
 
     @property
     def floors(self) -> tuple[float, float]:
-        """The least possible training and test cost."""
+        """The lowest possible training and test cost."""
         entropy = self.number("test", "bce_floor") if self.facts.likelihood.startswith("bernoulli") else None
         test = self.facts.test_floor if self.facts.test_floor is not None else entropy or 0.0
         return (self.facts.train_floor if self.facts.train_floor is not None else test), test
 
     @property
     def last_cycle(self) -> History:
-        """The history since the learning rate last rose again after it had fallen, as where a run was extended."""
+        """The history since the learning rate last rose again after a fall, which it does when a run is extended."""
         rates = [row.get("lr") or 0.0 for row in self.history]
         begun = [i for i in range(2, len(rates)) if rates[i - 1] < rates[i] and rates[i - 1] < max(rates[: i - 1])]
         return self.history[begun[-1] :] if begun else self.history
@@ -138,27 +139,27 @@ class Case(NamedTuple):
 
     @property
     def explained(self) -> float | None:
-        """The share of what varies between test samples that comes back, 1 - mse / mean sample's mse."""
+        """The share of the variance between test samples that the model explains, 1 - mse / mean sample's mse."""
         return None if self.times_mean is None else 1 - self.times_mean
 
     @property
     def pca_explained(self) -> float | None:
-        """The same of PCA with as many numbers as the code has."""
+        """The same for PCA with as many components as the code has numbers."""
         pca, mean = self.number("baselines", "pca", "mse"), self.number("baselines", "mean", "mse")
         return None if pca is None or not mean else 1 - pca / mean
 
     @property
     def pca_loses_nothing(self) -> bool:
-        """Whether as many numbers as the code has hold the samples wholly: then PCA is no rival, nor the code short."""
+        """Whether PCA of the code's size loses nothing: then it is no useful baseline, and the code is too long."""
         z_size, D = self.number("z_size"), math.prod(self.metrics["data"]["shape"])
         if self.bits is not None:
-            return False  # a code of tokens holds less than as many numbers
+            return False  # tokens hold less than the same number of real numbers
         share = self.pca_explained
         return (z_size is not None and z_size >= D) or (share is not None and 1 - share < LOSSLESS)
 
     @property
     def test_over_validation(self) -> Gap | None:
-        """The squared errors of validation samples, as `train`, and of test samples."""
+        """The squared errors of test samples, and of validation samples in place of `train`."""
         facts, test = self.facts, self.number("test", "mse")
         if test is None or not finite(facts.validation_mse):
             return None
@@ -168,14 +169,14 @@ class Case(NamedTuple):
 
     @property
     def rests_on_one(self) -> bool:
-        """Whether one test sample makes the test error."""
+        """Whether a single test sample accounts for most of the test error."""
         n, facts = self.number("data", "n_test") or 0, self.facts
         return finite(facts.worst_share) and (facts.worst_share or 0.0) > DECIDES and n >= MANY_TESTS
 
     @property
     def test_costs_more(self) -> bool:
-        """Whether test samples cost far more in the mean than validation samples, beyond chance and not by one alone;
-        never where the error is negligible beside what varies between validation samples."""
+        """Whether the mean test error is far above the mean validation error, by more than chance and not because of
+        a single sample; never if the error is negligible compared with the variance of validation samples."""
         gap = self.test_over_validation
         if gap is None or self.rests_on_one or not gap.exceeds(CLEARLY):
             return False
@@ -183,18 +184,18 @@ class Case(NamedTuple):
 
     @property
     def test_is_unlike(self) -> bool:
-        """Whether that holds of their median too, which no few samples move."""
+        """Whether the same holds for the medians, which a few samples cannot change."""
         facts = self.facts
         return self.test_costs_more and (facts.test_median or 0.0) > CLEARLY * (facts.validation_median or 0.0)
 
     @property
     def rests_on_few(self) -> bool:
-        """Whether the median is as usual, so that a few test samples make the difference."""
+        """Whether only the mean test error is high and the median is not, so that a few test samples are the cause."""
         return self.test_costs_more and not self.test_is_unlike
 
     @property
     def test_misleads(self) -> bool:
-        """Whether the mean of the test errors says nothing of the model, but of the test samples."""
+        """Whether the mean test error shows more about the test samples than about the model."""
         return self.test_is_unlike or self.rests_on_one or self.rests_on_few
 
     @property
@@ -219,38 +220,39 @@ class Case(NamedTuple):
 
     @property
     def counts_in_constants(self) -> bool:
-        """Whether costs are shares of what the best constant costs, as where columns are of several kinds."""
+        """Whether costs are shares of the cost of the best constant, as for columns of several kinds."""
         return self.facts.likelihood == "columns" and self.facts.has_floor
 
     @property
     def tested(self) -> str:
-        """`3 test images`, as the subject of what they can tell."""
+        """The samples that the gap was measured on, such as `3 test images`."""
         on = self.gap.on if self.gap else "test"
         n = self.number("data", f"n_{on}")
         return f"the {on} {self.sample}s" if n is None else counted(int(n), f"{on} {self.sample}")
 
     @property
     def has_few(self) -> bool:
-        """Whether there is so little to train on that no other setting would help."""
+        """Whether there are so few training samples that no other setting would help."""
         n = self.number("data", "n_train")
         return n is not None and 0 < n < FEW_SAMPLES
 
     @property
     def peak_lr(self) -> float | None:
-        """The highest learning rate: that of the settings, or of the history, which knows the ends of epochs alone."""
+        """The highest learning rate, from the settings, or else from the history, which has one rate per epoch."""
         if self.facts.lr is not None:
             return self.facts.lr
         return max((row["lr"] for row in self.history if finite(row.get("lr"))), default=None)
 
     @property
     def peaked_early(self) -> bool:
-        """Whether the best epoch was long before the end, so that more epochs of the same kind cannot help."""
+        """Whether the best epoch was long before the end, so that more epochs would not help."""
         facts = self.facts
         return facts.epochs >= 4 and 0 < facts.best_epoch < LATE * facts.epochs
 
     def learn_better(self) -> str | None:
-        """For a model that has not learned: more data where it had little; the modern recipe instead of the notebook's;
-        a usual learning rate; more epochs where it had few; else a third of its rate, once; then a look at the data."""
+        """The command for a model that has learned too little. The first that applies: more data if there was little;
+        the modern recipe instead of the notebook's; a usual learning rate; more epochs if there were few; a third of
+        the learning rate, once; a look at the data."""
         if self.has_few:
             return self.facts.with_more_data()
         if self.facts.recipe == "seed":
@@ -264,21 +266,21 @@ class Case(NamedTuple):
         return self.facts.train(f"--lr {peak / 3:.1g}") if peak > LOWERED else self.facts.check()
 
     def train_longer(self) -> str | None:
-        """More epochs, going on with the run; where its best epoch was long ago, what helps against memorizing if it
-        has memorized, else a smaller rate."""
+        """The command that continues the run with more epochs. If the best epoch was long before the end: a command
+        against memorization if the model memorized, else a lower learning rate."""
         if self.has_few:
             return self.facts.with_more_data()
         if self.facts.recipe == "seed":
             return self.facts.train("", recipe="modern")
         if self.peaked_early:
-            peak, by_heart = self.peak_lr or USUAL_LR, self.gap is not None and self.gap.exceeds(1)
-            smaller = self.facts.train(f"--lr {peak / 3:.1g}") if peak > LOWERED else self.facts.check()
-            return self.memorize_less() if by_heart else smaller
+            peak, memorized = self.peak_lr or USUAL_LR, self.gap is not None and self.gap.exceeds(1)
+            lower = self.facts.train(f"--lr {peak / 3:.1g}") if peak > LOWERED else self.facts.check()
+            return self.memorize_less() if memorized else lower
         return self.facts.longer()
 
     def memorize_less(self) -> str | None:
-        """Shifted copies make a small set of images larger; where there may be some already, or in a table, dropout;
-        where there is that too, more data."""
+        """The command against memorization: shifted copies of images; dropout if images are augmented already, and for
+        tables; more data if there is dropout already."""
         if self.facts.dropout >= DROPOUT:
             return self.facts.with_more_data()
         if self.table or self.facts.augment != "none":
@@ -287,11 +289,11 @@ class Case(NamedTuple):
 
 
 def finite(value: Any) -> bool:
-    """Whether it is a number, and not NaN or infinite."""
+    """Whether `value` is a number other than NaN and infinity."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def moved(fall: float) -> str:
-    """A relative fall in words: `0.11` -> `"fell by 11%"`, `-1.79` -> `"rose by 179%"`."""
+    """A relative decrease in words: `0.11` -> `"fell by 11%"`, `-1.79` -> `"rose by 179%"`."""
     percent = round(100 * fall)
     return f"{'fell' if percent > 0 else 'rose'} by {abs(percent):,}%" if percent else "stayed the same"

@@ -1,4 +1,4 @@
-"""What verdicts need to know of the data itself: its range, values that outweigh all others, classes, columns."""
+"""What verdicts need to know about the data: its range, extreme values, classes, and differences between sets."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
 from isthmus.wording import counted, number, printable
 
-NEARLY_ALL = 0.01  # of the images may lie beyond: single broken ones should not make a narrow range look wide
-SWALLOWS = 0.75  # of a column's squared deviations: without that value the column's scale would be less than half
-LEAST_KINDS = 3  # different values beside the extreme one: a rare yes among no is one value too, and no mistake
-SOME_VALUES = 2**22  # of rows on disk that medians are found from: tens of thousands of rows of a table
-TOGETHER = 64  # columns looked at together, so that a table never stands in memory twice as float64
-SHIFTED = 1.0  # training deviations between the means of test and training data: more than any fair division makes
+NEARLY_ALL = 0.01  # of the images may be beyond: a few broken ones should not make a narrow range look wide
+SWALLOWS = 0.75  # of a column's squared deviations: without that value, the column's scale would be less than half
+LEAST_KINDS = 3  # different values besides the extreme one: a rare yes among many no is a single value too, and fine
+SOME_VALUES = 2**22  # from rows on disk, for medians: tens of thousands of rows of a table
+TOGETHER = 64  # columns per step, so that a table is never in memory twice as float64
+SHIFTED = 1.0  # training standard deviations between the means of test and training data: more than a random split has
 
 
 class Spans(NamedTuple):
-    """Least and largest value of all training images, and of nearly all of them, as the network takes them."""
+    """Smallest and largest value of all training images, and of nearly all of them, as input to the network."""
 
     low: float
     high: float
@@ -31,7 +31,7 @@ class Spans(NamedTuple):
 
 
 class Swallowed(NamedTuple):
-    """A column whose scale one value makes: its `share` of the squared deviations, and where it stands."""
+    """A column whose scale is determined by one value, with that value's row and `share` of the squared deviations."""
 
     column: str
     row: str
@@ -40,7 +40,7 @@ class Swallowed(NamedTuple):
 
 
 def spans(train: Samples, preprocess: Preprocess) -> Spans | None:
-    """What part of [0, 1] the training images use; None for tables, and where `--scale` was to bring them there."""
+    """The part of [0, 1] that the training images use; None for tables, and if `--scale` rescaled the images."""
     if not preprocess.is_image or preprocess.range is None or preprocess.offset is not None or not len(train):
         return None
     full = {str(kind).removeprefix("torch."): scale for kind, scale in FULL_SCALE.items()}.get(str(train.x.dtype), 1.0)
@@ -51,9 +51,9 @@ def spans(train: Samples, preprocess: Preprocess) -> Spans | None:
 
 
 def swallowed(train: Samples) -> tuple[Swallowed, ...]:
-    """The columns of a table in which one value has nearly all of the squared deviations from the mean.
+    """The columns of a table in which one value accounts for most of the squared deviations.
 
-    Deviations are taken in float64 and counted from the median, which the value itself cannot move.
+    Deviations are computed in float64, from the median, because the value itself would shift the mean.
     """
     if train.is_image or len(train) < 3:
         return ()
@@ -66,7 +66,7 @@ def swallowed(train: Samples) -> tuple[Swallowed, ...]:
 
 
 def _heaviest(train: Samples) -> Iterator[tuple[int, int, float, float]]:
-    """Column, row, value and share of the squared deviations, where that is nearly all."""
+    """Column, row, value and share of the squared deviations, for shares of SWALLOWS or more."""
     for first in range(0, train.x.shape[1], TOGETHER):
         columns = train.x[:, first : first + TOGETHER].astype(np.float64)
         squares = np.nan_to_num(np.square(columns - np.nanmedian(columns, axis=0)))
@@ -79,7 +79,7 @@ def _heaviest(train: Samples) -> Iterator[tuple[int, int, float, float]]:
 
 
 def _of_streamed(train: Samples) -> Iterator[tuple[int, int, float, float]]:
-    """The same of rows on disk, in one pass; medians and the number of different values are those of some rows."""
+    """The same for rows on disk, in one pass; medians and the number of different values come from some of the rows."""
     some = train.x[:: -(-train.x.size // SOME_VALUES)].astype(np.float64)
     median, places = np.nanmedian(some, axis=0), np.arange(some.shape[1])
     totals, largest, values = np.zeros(len(median)), np.zeros(len(median)), np.zeros(len(median))
@@ -97,7 +97,7 @@ def _of_streamed(train: Samples) -> Iterator[tuple[int, int, float, float]]:
 
 
 def classes_of(splits: Splits) -> Mapping[str, tuple[int, int]]:
-    """Training samples, and those held out, by class; "" stands for all classes that training has no name for."""
+    """The numbers of training and of held-out samples by class; "" is for all classes that are not in training."""
     train, classes = splits.train, splits.train.classes
     if train.labels is None or not classes:
         return {}
@@ -111,9 +111,9 @@ def classes_of(splits: Splits) -> Mapping[str, tuple[int, int]]:
 
 
 def differences(train: np.ndarray, test: np.ndarray, columns: tuple[str, ...] | None) -> str:
-    """Where test and training data, both as the network takes them, differ most; "" where their means are alike.
+    """Where test and training data, both as input to the network, differ most; "" if their means are alike.
 
-    Of images their brightness as a whole, of tables the columns, in training deviations.
+    For images, the overall brightness; for tables, columns, in standard deviations of the training data.
     """
     if train.ndim > 2:
         ours, theirs = float(test.mean()), float(train.mean())
@@ -121,13 +121,14 @@ def differences(train: np.ndarray, test: np.ndarray, columns: tuple[str, ...] | 
     spread = np.maximum(train.std(0, dtype=np.float64), 1e-12)
     moved = (test.mean(0, dtype=np.float64) - train.mean(0, dtype=np.float64)) / spread
     wider = test.std(0, dtype=np.float64) / spread
-    # A column that varies less than in training costs nothing more, so only a wider one counts.
+    # A column that varies less than in training does not raise the error, so only a larger spread counts.
     far = np.maximum(np.abs(moved) / SHIFTED, np.log2(np.maximum(wider, 1e-12)))
-    order = [int(k) for k in np.argsort(-far, kind="stable")[:3] if far[k] > 1]  # three say which; all stand in `check`
+    order = [int(k) for k in np.argsort(-far, kind="stable")[:3] if far[k] > 1]  # three for the text; `check` shows all
     names = [printable(columns[k]) if columns else f"column_{k + 1}" for k in order]
     moves = [f'"{n}" (mean {moved[k]:+.3g}, spread {wider[k]:.3g})' for n, k in zip(names, order, strict=True)]
     if not moves:
         return ""
     more = int((far > 1).sum()) - len(order)
     rest = f" and {counted(more, 'more column')}" if more > 0 else ""
-    return f"in training deviations, where 0 and 1 are usual: {', '.join(moves)}{rest}"
+    usual = "in standard deviations of the training data (usual: mean 0, spread 1)"
+    return f"the largest differences, {usual}: {', '.join(moves)}{rest}"

@@ -1,4 +1,4 @@
-"""The judgment of a trained model: `metrics.json` with its verdicts."""
+"""The evaluation of a trained model: `metrics.json` with its verdicts."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from isthmus.training.data_pass import steps_of, steps_of_pass
 from isthmus.training.noise_estimate import estimate_noise
 from isthmus.training.prepared import IN_MEMORY, Prepared
 
-TRAIN_SAMPLE = 10_000  # training samples whose cost is set beside the test's: as many as MNIST's test set has
+TRAIN_SAMPLE = 10_000  # training samples whose cost is compared with the test cost: as many as MNIST's test set has
 COMPARED = 2**24  # values of training, validation and test data whose means are compared: 64 MB each
-# The first argument of a command, what a recipe sets, and what a training settles by itself.
+# The first argument of a command, what a recipe sets, and what a training determines by itself.
 NO_OPTIONS = {"source", "whole", "stream", "buffer", "held"}
 ESTIMATED = 500  # validation images on which the noise estimate is calibrated
 
@@ -46,13 +46,13 @@ def judge(
     *,
     of_other: bool = False,
 ) -> dict[str, Any]:
-    """Everything that `metrics.json` holds, for a model on its device.
+    """The content of `metrics.json`, for a model on its device.
 
-    `of_other` says that the test set is no part of the run's own data, so that nothing is said of the training.
-    `passed` is the test set through the model and `rivals` what the code must beat, from whoever has them already.
+    `of_other`: the test set is not part of the run's own data, so there are no verdicts on the training. `passed` is
+    the model's output on the test set, and `rivals` are the baselines, if they are already known.
 
-    Where the training data cannot be had (its sets are empty), what is made from it is absent: the baselines, and the
-    verdicts on how the training went.
+    If the training data is not available (its sets are empty), the baselines and the verdicts on the training are
+    absent.
     """
     config, splits = prepared.config, prepared.splits
     seed = config.training.seed
@@ -84,7 +84,7 @@ def judge(
 
 
 def about_denoising(prepared: Prepared, model: AbstractModel, passed: Passed) -> dict[str, Any]:
-    """The `denoising` block: images by PSNR and SSIM beside filters, all else by squared errors."""
+    """The `denoising` block: PSNR and SSIM of images, compared with filters; squared errors of all other data."""
     splits, seed = prepared.splits, prepared.config.training.seed
     if not is_picture(prepared.preprocess):
         return measure.denoising_by_error(model, prepared, passed)
@@ -102,8 +102,8 @@ def about_denoising(prepared: Prepared, model: AbstractModel, passed: Passed) ->
 def noise_estimates(model: AbstractModel, validation: torch.Tensor, seed: int) -> dict[str, list[float]]:
     """The 5 %, 50 % and 95 % points of the estimated noise, of clean images and of those with the training's noise.
 
-    With them those of the variance and the covariance of neighbors in the flat parts of clean images, and of the ratio
-    of both under the training's noise.
+    Also those of the variance, and the covariance of neighboring pixels, in flat parts of clean images, and of their
+    ratio with the training's noise.
     """
     pair = model.pair(validation, generator_for(seed, "validation", "estimates"))
     validation, noisy = pair.target, pair.x_in
@@ -111,7 +111,7 @@ def noise_estimates(model: AbstractModel, validation: torch.Tensor, seed: int) -
     found = {name: torch.quantile(metrics.noise_sd(x), points) for name, x in (("clean", validation), ("noisy", noisy))}
     variance, covariance = flat_moments(validation)
     noisy_variance, noisy_covariance = flat_moments(noisy)
-    ratio = noisy_covariance / noisy_variance.clamp(min=1e-12)  # where nothing varies both are 0
+    ratio = noisy_covariance / noisy_variance.clamp(min=1e-12)  # if nothing varies, both are 0
     flat = {"clean_variance": variance, "clean_covariance": covariance, "noisy_correlation": ratio}
     found |= {name: torch.quantile(values, points) for name, values in flat.items()}
     return {name: values.tolist() for name, values in found.items()}
@@ -136,7 +136,7 @@ def about_series(prepared: Prepared) -> dict[str, Any]:
 
 
 def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dict[str, Any]) -> Facts:
-    """What the verdicts need besides the metrics."""
+    """What the verdicts need in addition to the metrics."""
     config = prepared.config
     per_pass = steps_of_pass(config.model, config.training, prepared.splits.train)
     test_floors = passed.values["bce_floor"] if "bce_floor" in passed.values else floors(model, passed.data)
@@ -175,7 +175,7 @@ def gather(prepared: Prepared, model: AbstractModel, passed: Passed, ending: dic
 
 
 def about_worst(prepared: Prepared, passed: Passed) -> dict[str, Any]:
-    """Whether the test error rests on one sample, or on few: names, shares of all, and the error without them."""
+    """How much of the test error comes from one sample, or from a few, and the error without them."""
     errors = passed.errors
     total, n = float(errors.sum()), len(errors)
     if n < 2 or not 0 < total < math.inf:
@@ -196,7 +196,7 @@ def about_worst(prepared: Prepared, passed: Passed) -> dict[str, Any]:
 
 
 def about_validation(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
-    """What validation samples cost, and where the test samples differ from the training data."""
+    """Costs and errors of validation samples, and where the test samples differ from the training data."""
     splits, seed = prepared.splits, prepared.config.training.seed
     if not len(splits.validation):
         return {}
@@ -218,7 +218,7 @@ def about_validation(prepared: Prepared, model: AbstractModel) -> dict[str, Any]
 
 
 def about_training(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
-    """The facts that the training data is needed for."""
+    """The facts that require the training data."""
     splits, seed = prepared.splits, prepared.config.training.seed
     train = prepared.pairs(splits.train)
     train = train[:: -(-len(train) // TRAIN_SAMPLE)]  # evenly: data is often sorted
@@ -240,12 +240,12 @@ def about_training(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
 
 
 def has_floor(model: AbstractModel) -> bool:
-    """Whether there is a least cost; none where a variance is learned, whose densities grow without limit."""
+    """Whether there is a lowest possible cost; with a learned variance, densities grow without limit."""
     return model.likelihood.unit != "nats"
 
 
 def out_of_range(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
-    """How many training values the likelihood cannot take, and the ends of the data; training refuses such."""
+    """The number of training values that the likelihood does not allow, and the range of the data."""
     allowed = model.likelihood.range
     if allowed is None:
         return {}
@@ -260,7 +260,7 @@ def out_of_range(prepared: Prepared, model: AbstractModel) -> dict[str, Any]:
 
 
 def reading_options(data: DataConfig) -> str:
-    """The options of the command line under which the data was read, such as "--label y --shape 28x28"."""
+    """The options of the command line that the data was read with, such as "--label y --shape 28x28"."""
     plain = DataConfig()
     words: list[str] = []
     for field in fields(DataConfig):

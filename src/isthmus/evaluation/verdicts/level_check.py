@@ -1,4 +1,4 @@
-"""Whether images are darker or lighter as a whole than those of the training data."""
+"""Whether a set of images is darker or lighter than the training data."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from isthmus.evaluation.metrics.exceedance import mostly_beyond
 from isthmus.runs.set_facts import SetFacts, levels
 from isthmus.wording import number
 
-END = 0.05  # of the training images are as dark, or as light
-# Of the training images' own range, by which a level must differ: eight gray levels of 255, which nobody sees.
-# Without it a rounded last digit would count where all training images are black at their darkest.
+END = 0.05  # of the training images are this dark, or this light
+# Smallest difference in level, relative to the range of the training images: eight gray levels of 255, which nobody
+# sees. Without it, a rounded last digit would count if all training images have black as their darkest level.
 LEAST = 0.03
 
 
 def level_sentence(facts: SetFacts, x: Tensor, alarm: float) -> str | None:
-    """In words how images x (N, C, H, W) of network input are darker or lighter; None where they are not.
+    """How images x (N, C, H, W), as network input, are darker or lighter, in words; None if they are not.
 
-    At least half of them must be so beyond the darkest or lightest twentieth of the validation images, and chance do
-    that less often than `alarm` for each of both questions.
+    At least half of them must be beyond the darkest or lightest 5 % of the validation images, with a probability
+    below `alarm` by chance, for each of the two directions.
     """
     dark, light = levels(x)
     least = LEAST * float(np.median(facts.light) - np.median(facts.dark))
@@ -29,7 +29,7 @@ def level_sentence(facts: SetFacts, x: Tensor, alarm: float) -> str | None:
     ):
         if mostly_beyond(sign * known, sign * found - least, END, alarm):
             ends = f"{number(float(np.median(found)))} of the range, in training at {number(float(np.median(known)))}"
-            return f"its images are {side}, the {where} hundredth of their pixels lies at {ends}"
+            return f"its images are {side}: the {where} 1% of their pixels is at {ends}"
     return None
 
 

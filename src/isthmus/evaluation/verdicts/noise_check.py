@@ -1,4 +1,4 @@
-"""Whether what a denoiser is given carries the noise that it was trained for."""
+"""Whether the input of a denoiser has the kind of noise that it was trained on."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from isthmus.recipes import PAIRS
 from isthmus.registry import alternatives, joined, parse
 from isthmus.wording import number, shell_word
 
-MARGIN = 1.1  # the calibrated range holds nine images of ten; a tenth beyond it leaves single odd ones alone
-# How a level changes with the deviation of the noise it makes: a share of pixels with its square, photons inversely.
+MARGIN = 1.1  # the calibrated range holds nine images of ten; a tenth beyond it avoids alarms from single odd images
+# How a level depends on the standard deviation of its noise: a share of pixels on the square, photons inversely.
 POWERS = {"gaussian": 1, "speckle": 1, "salt-and-pepper": 2, "masking": 2, "poisson": -2}
-MOST_SHARE = 0.9  # of the pixels: with all of them replaced nothing is left to learn from
-# Above that of training's noise. Measured on digits and on patches of two photographs: white noise, salt and pepper and
-# speckle come to -0.04 to 0; noise blurred by 0.7 pixels to 0.28, by 1.5 to 0.47 and more.
+MOST_SHARE = 0.9  # of the pixels: if all of them are replaced, nothing is left to learn from
+# Difference from the correlation of the training's noise. Measured on digits and on patches of two photographs: -0.04
+# to 0 for white noise, salt and pepper, and speckle; 0.28 for noise blurred by 0.7 pixels; 0.47 or more for 1.5 pixels.
 CORRELATED = 0.15
-# Noise by its finest detail over that of the flat parts: white noise has 1.2, noise blurred by 0.7 pixels 0.5 to 0.7,
-# clean but rough pictures 0.9.
+# Ratio of the noise in the finest detail to that in flat parts: 1.2 for white noise, 0.5 to 0.7 for noise blurred by
+# 0.7 pixels, 0.9 for clean but rough pictures.
 COARSE = 0.8
-# The deviation of clean images' flat parts: of the median one where many images speak, else of all but the roughest. Of
-# 200 single clean patches of photographs three were called noisy at 1.1, none at 2.
+# Times the standard deviation of the flat parts of clean images: of the median one if there are many images, else of
+# the roughest but 5 %. Of 200 single clean patches of photographs, three were called noisy at 1.1, none at 2.
 TWICE = 2.0
-ALARM = 1e-3  # the chance that as many clean images are rougher than the median one
+ALARM = 1e-3  # probability that this many clean images are rougher than the median one
 
 
 def judge_noise(
     x: Float[Tensor, "N C H W"], estimates: Mapping[str, Sequence[float]], *, noise: str, path: str = ""
 ) -> Verdict:
-    """Whether images given to a denoiser carry noise like that of its training.
+    """Whether images given to a denoiser have noise like that of its training.
 
     `estimates` are the 5 %, 50 % and 95 % points of `noise_sd` over validation images: `"clean"` ones, and `"noisy"`
     ones with the training's noise. They are needed because an estimate means little by itself: clipped noise looks
-    weaker than it is, fine detail stronger. What lies between the two is noise as well, only weaker; where the two
-    overlap nothing can be told, and it passes. What has less fine detail than clean images is
-    not called clean. Noise that neighboring pixels share hardly shows in that estimate and is looked for in flat parts;
-    runs from before keep nothing to compare those with. `path` is the denoiser's run folder, for the command to try.
+    weaker than it is, and fine detail looks like noise. Images between the two ranges have weaker noise. If the ranges
+    overlap, they cannot be told apart, and the verdict is a pass. Images with less fine detail than clean ones are not
+    called clean. Correlated noise hardly shows in that estimate and is detected in flat parts; older runs have no
+    stored values for them. `path` is the denoiser's run folder, for the command to try.
     """
     found = float(noise_sd(x).median())
     (low, typical, high), (smooth, _, clean) = estimates["noisy"], estimates["clean"]
     known = f"in training {number(low)} to {number(high)}, in clean images up to {number(clean)}"
-    numbers = f"estimated noise {number(found)}, {known}"
-    if found * MARGIN < smooth:  # asked first: what is blurred spreads its strokes over flat parts
+    numbers = f"estimated noise {number(found)}; {known}"
+    if found * MARGIN < smooth:  # checked first, because blur spreads strokes into flat parts
         return Verdict("noise-unlike-training", "warn", _about_blur(found, smooth))
     if correlated := _about_correlation(x, estimates, found):
         return Verdict("noise-unlike-training", "warn", correlated)
     if found > high * MARGIN:
-        text = "The input is noisier than anything in training, so expect leftovers"
+        text = "The input is noisier than the training data, so expect some noise to remain"
     elif found * MARGIN >= low:
-        return Verdict("noise-unlike-training", "pass", f"The input is about as noisy as in training: {numbers}.")
+        return Verdict("noise-unlike-training", "pass", f"The input is about as noisy as the training data: {numbers}.")
     elif found <= clean * MARGIN:
-        text, found = "The input looks clean already, so denoising can only blur it", 0.0
+        text, found = "The input already looks clean, so denoising can only blur it", 0.0
     else:
-        text = "The input is less noisy than in training, so expect it to be smoothed too much"
+        text = "The input is less noisy than the training data, so expect too much smoothing"
     factor = found / typical if typical > 0 else 1.0
-    # Squared, since cutting to [0, 1] draws estimates together: on digits sigma 0.9 looks 1.4 times as strong as 0.5.
-    levels = wider(noise, factor**2) if noise != PAIRS else ""  # of pairs nobody chose a level
+    # Squared, because clipping to [0, 1] reduces differences: on digits, sigma 0.9 looks 1.4 times as strong as 0.5.
+    levels = wider(noise, factor**2) if noise != PAIRS else ""  # pairs have no level
     config = shell_word(f"{path}/config.toml")
     again = f"isthmus train --config {config} --noise {shell_word(levels)}" if path and levels else None
     return Verdict("noise-unlike-training", "warn", f"{text}: {numbers}.", again)
@@ -71,17 +71,18 @@ def judge_noise(
 
 def _about_blur(found: float, smooth: float) -> str:
     return (
-        "The input has less fine detail than clean images of training, so it may be blurred, which this model does not "
-        f"undo: by its finest detail {number(found)}, in 95 of 100 clean images over {number(smooth)}."
+        "The input has less fine detail than clean training images, so it may be blurred, and this model does not undo "
+        f"blur: its finest detail has a strength of {number(found)}, that of 95 of 100 clean images over "
+        f"{number(smooth)}."
     )
 
 
 def _about_correlation(
     x: Float[Tensor, "N C H W"], estimates: Mapping[str, Sequence[float]], found: float
 ) -> str | None:
-    """A sentence where the flat parts hold noise that neighboring pixels share, else None.
+    """A sentence if the flat parts have noise that is correlated between neighboring pixels, else None.
 
-    Of what clean images have there and in their finest detail (`found`) the medians are taken off.
+    The median values of clean images, in flat parts and in their finest detail (`found`), are subtracted.
     """
     if "clean_variance" not in estimates:
         return None
@@ -98,26 +99,25 @@ def _about_correlation(
     if correlation <= known + CORRELATED or fine >= COARSE:
         return None
     return (
-        "The input carries correlated noise, which this model was not trained for, so expect it to stay as if it were "
-        f"part of the picture: in flat parts neighboring pixels correlate by {correlation:.2f}, in training's noise "
-        f"by {known:.2f}."
+        "The input has correlated noise, which this model was not trained to remove, so expect it to remain: the "
+        f"correlation of neighboring pixels in flat parts is {correlation:.2f}, that in the training noise {known:.2f}."
     )
 
 
 def wider(noise: str, factor: float) -> str:
-    """`noise` with levels that take in noise `factor` times as strong: `("gaussian:0.5", 2)` -> `"gaussian:0.5-1"`."""
+    """`noise` with levels that include noise `factor` times as strong: `("gaussian:0.5", 2)` -> `"gaussian:0.5-1"`."""
     if len(choices := alternatives(noise)) > 1:
         return "|".join(wider(choice, factor) for choice in choices)
     if len(parts := joined(noise)) > 1:
         return "+".join(wider(part, factor) for part in parts)
     name, level, options = parse(noise)
-    if name == "jpeg":  # its quality is no strength of noise
+    if name == "jpeg":  # its level is a quality, not a strength of noise
         return noise
     low, high = Level(level or "0", unit=1.0).bounds
     unit = COUNTS + "s" if level and COUNTS in level else ""
     power = POWERS.get(name, 1)
     if power < 0:
-        factor = max(factor, 0.1)  # no noise at all would need endless light; a hundred times as much is near enough
+        factor = max(factor, 0.1)  # no noise at all would need infinite light; a hundred times as much is close enough
     scaled = (high if (factor > 1) == (power > 0) else low) * factor**power
     scaled = min(scaled, MOST_SHARE) if power == 2 else scaled
     ends = f"{min(low, scaled):.2g}-{max(high, scaled):.2g}{unit}"

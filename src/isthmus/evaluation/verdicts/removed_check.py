@@ -1,4 +1,4 @@
-"""Whether a denoiser that nobody can check against clean images took structure away with the noise."""
+"""Whether a denoiser removed structure with the noise, if there are no clean images to compare with."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from isthmus.evaluation.verdicts.cases import Case, Verdict
 from isthmus.wording import number
 
-# How far the strength of what was taken away goes with the detail of the picture, block by block. On photographs under
-# sigma 0.04 to 0.2 the noise itself comes to 0.00 to 0.02, non-local means of a usual strength to -0.46 to 0.25, a blur
-# of 1 pixel to 0.43 to 0.85: 0.4 lies between.
+# Correlation, over blocks, between the strength of what was removed and the detail of the picture. On photographs with
+# sigma 0.04 to 0.2, it is 0.00 to 0.02 for the noise itself, -0.46 to 0.25 for non-local means of a usual strength, and
+# 0.43 to 0.85 for a blur of 1 pixel; 0.4 separates them.
 AT_DETAIL, CLEARLY_AT_DETAIL = 0.4, 0.6
-# Between the correlation of neighbors in what was taken away and in the noise of flat parts: a filter that leaves noise
-# behind, or takes edges along, comes to 0.15 and more (a blur of 0.5 and of 1.5 pixels), the noise itself to 0.01.
+# Difference between the correlation of neighboring pixels in what was removed and in the noise of flat parts. For a
+# filter that leaves noise or removes edges (a blur of 0.5 and of 1.5 pixels), it is 0.15 or more; for the noise, 0.01.
 OTHER_NEIGHBORS = 0.15
-# Times the estimated noise, which is told to a twentieth where it is the same everywhere.
+# Times the estimated noise, which is known to within 5 % if it is the same everywhere.
 TOO_MUCH, TOO_LITTLE = 1.4, 0.7
 
 
 def removed_structure(case: Case) -> Verdict | None:
-    """Asked only where no clean image is known: strength, neighbors and place of what was taken away."""
+    """Checked only if no clean image is known: how strong, where, and how correlated the removed part is."""
     block = case.metrics.get("denoising") or {}
     if block.get("truth", True):
         return None
@@ -35,22 +35,21 @@ def _found(removed: Mapping[str, float], noise: Mapping[str, Any]) -> tuple[Any,
     at_detail = removed["at_detail"]
     if at_detail >= AT_DETAIL or ratio > TOO_MUCH:
         level = "fail" if at_detail >= CLEARLY_AT_DETAIL else "warn"
-        return level, "Structure was removed with the noise: more was taken away where the picture has detail."
+        return level, "Structure was removed with the noise: more was removed where the picture has detail."
     if ratio < TOO_LITTLE:
-        return "warn", "Much of the noise was left in: less was taken away than there is in flat parts."
+        return "warn", "Much of the noise remains: less was removed than there is in flat parts."
     if abs(max(removed["beside"], removed["below"], key=abs) - noise["lags"][0]) > OTHER_NEIGHBORS:
-        return (
-            "warn",
-            "What was removed is unlike the noise: its neighboring pixels are correlated otherwise than in flat parts.",
-        )
-    return "pass", "What was removed looks like noise: as strong as in flat parts, and no stronger at detail."
+        text = "What was removed does not look like the noise: its neighboring pixels have a different correlation."
+        return "warn", text
+    return "pass", "What was removed looks like noise: as strong as in flat parts, and no stronger in detailed parts."
 
 
 def _numbers(removed: Mapping[str, float], noise: Mapping[str, Any]) -> str:
     return (
-        f"Taken away: standard deviation {number(removed['sd'])}, in flat parts {number(noise['sd'])}; neighbors go "
-        f"together by {removed['beside']:.2f} and {removed['below']:.2f}, there by {noise['lags'][0]:.2f}; its "
-        f"strength goes with the detail of the picture by {removed['at_detail']:.2f}."
+        f"Removed: standard deviation {number(removed['sd'])} (noise in flat parts: {number(noise['sd'])}); "
+        f"correlation of neighboring pixels {removed['beside']:.2f} across and {removed['below']:.2f} down (noise: "
+        f"{noise['lags'][0]:.2f}); correlation of its strength with the detail of the picture "
+        f"{removed['at_detail']:.2f}."
     )
 
 

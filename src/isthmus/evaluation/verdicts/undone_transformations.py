@@ -1,4 +1,4 @@
-"""What may have been done to a whole set of images: inverted, mirrored, turned, other channels, another exposure."""
+"""What may have been done to a whole set of images: inverted, mirrored, rotated, other channels, another exposure."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from isthmus.runs.set_facts import SetFacts, levels, spread
 
 Undo = Callable[[Tensor], Tensor]
 
-# The symmetries of a square but for leaving it alone: what was done, and what undoes it.
+# The symmetries of a square except the identity: what was done, and what undoes it.
 TURNS: dict[str, Undo] = {
     "mirrored": lambda x: x.flip(-1),
     "upside down": lambda x: x.flip(-2),
-    "turned by 180 degrees": lambda x: x.flip(-1, -2),
+    "rotated by 180 degrees": lambda x: x.flip(-1, -2),
     "transposed": lambda x: x.transpose(-1, -2),
-    "turned by 90 degrees": lambda x: torch.rot90(x, -1, (-2, -1)),
-    "turned by 270 degrees": lambda x: torch.rot90(x, 1, (-2, -1)),
+    "rotated by 90 degrees": lambda x: torch.rot90(x, -1, (-2, -1)),
+    "rotated by 270 degrees": lambda x: torch.rot90(x, 1, (-2, -1)),
     "transposed about the other diagonal": lambda x: x.flip(-1, -2).transpose(-1, -2),
 }
-KEEP_SIDES = 3  # the first of them, which images that are not square can have as well
-TRIED = 17  # ways at most: the seven with and without inverting, inverting, channels, exposure
-TRIED_ON = 200  # images: seventeen ways take half a second of the usual network
-SHARES = (0.1, 0.5)  # of normal samples; the set must come back at both
-# Of the set may still be strange once the right thing was undone, since it may hold strange samples besides; of few
-# images more, where chance gives that in one case of twenty.
+KEEP_SIDES = 3  # the first of TURNS, which also apply to images that are not square
+TRIED = 17  # transformations at most: the seven, each also inverted; inverting alone; channels; exposure
+TRIED_ON = 200  # images: seventeen transformations take the usual network half a second
+SHARES = (0.1, 0.5)  # of normal samples; the set must be normal again at both
+# Share of the set that may still be anomalous once the right transformation is undone, because the set may contain
+# anomalies; with few images, a larger share if chance gives it in one case of twenty.
 BACK, BY_CHANCE = 0.25, 0.05
-# Of the images come out less strange. Upside down a digit may be as usual as upright; inverted none is.
+# Share of the images that become less anomalous. A digit may look as normal upside down; an inverted one never does.
 BETTER, NEARLY_ALL = 0.65, 0.9
 
 
 class Undone(NamedTuple):
-    """What may have been done, and how many of n images are outliers at one in a hundred: as they are, and undone."""
+    """What may have been done, and how many of n images are outliers, at a rate of 1 %: before and after undoing it."""
 
     name: str
     n_before: int
@@ -50,11 +50,12 @@ class Undone(NamedTuple):
 def what_was_done(
     x: Tensor, scale: NeighborScore, facts: SetFacts | None, *, sure: bool, by_level: bool, alarm: float
 ) -> Undone | None:
-    """What brings images x (N, C, H, W) of network input back to those of the training data; None if nothing does.
+    """The transformation whose undoing makes images x (N, C, H, W), as network input, like the training data; or None.
 
-    `sure`: the set is known to be unlike already, so the best way is taken that nearly all images gain by. Else the
-    gain itself must be beyond chance, by a sign test over all ways. `by_level`: the set is darker or lighter, which an
-    error may not tell, since a dark picture is easily rebuilt; then the levels must come back.
+    `sure`: the set is already known to be unlike, so the best transformation is chosen by which nearly all images
+    become less anomalous. Else the gain must be more than chance, by a sign test over all transformations. `by_level`:
+    the set is darker or lighter, which an error may not show, because dark pictures are easy to reconstruct; then
+    the levels must become normal.
     """
     x = x[spread(len(x), TRIED_ON)]
     before, bounded = scale.of(x), scale.model.preprocess.range == (0.0, 1.0)
@@ -85,18 +86,18 @@ def _gains(before: np.ndarray, after: np.ndarray, *, sure: bool, alarm: float) -
 
 
 def _single(x: Tensor, facts: SetFacts | None, *, bounded: bool) -> Iterator[tuple[str, Tensor]]:
-    """(what may have been done, x with that undone); `bounded`: the input lies in [0, 1], so it can be inverted."""
+    """(what may have been done, x with that undone); `bounded`: the input is in [0, 1], so it can be inverted."""
     if bounded:
         yield "inverted", 1 - x
     yield from ((name, undo(x)) for name, undo in _turns(x))
     if x.shape[1] == 3:
-        yield "with red and blue exchanged", x.flip(1)
+        yield "with red and blue swapped", x.flip(1)
     if bounded and facts is not None and len(facts.light):
-        yield "of another exposure or scale", _exposed(x, facts)
+        yield "with another exposure or scale", _exposed(x, facts)
 
 
 def _double(x: Tensor, *, bounded: bool) -> Iterator[tuple[str, Tensor]]:
-    """The same for images that were inverted as well; tried where nothing alone explains them."""
+    """The same for images that were also inverted; tried if no single transformation explains them."""
     if bounded:
         yield from ((f"{name} and inverted", 1 - undo(x)) for name, undo in _turns(x))
 
@@ -106,7 +107,7 @@ def _turns(x: Tensor) -> list[tuple[str, Undo]]:
 
 
 def _exposed(x: Tensor, facts: SetFacts) -> Tensor:
-    """x stretched so that dark and light lie, at the median, where those of the training data do."""
+    """x stretched so that its median dark and light levels are those of the training data."""
     dark, light = (float(np.median(found)) for found in levels(x))
     wanted_dark, wanted_light = float(np.median(facts.dark)), float(np.median(facts.light))
     times = (wanted_light - wanted_dark) / (light - dark) if light > dark else 1.0

@@ -1,8 +1,8 @@
-"""Plain words about a trained model: what is good, what is wrong, with which numbers, and what to try.
+"""Verdicts on a trained model: what is good, what is wrong, with the numbers, and what to try.
 
-Each question is answered by a `Verdict` with a fixed id. pass: nothing to do. warn: usable, and something would make
-it better. fail: do not use it for this before it is mended. `docs/verdicts.md` holds the table of all ids, their
-limits, and what the limits were measured on.
+Each check gives a `Verdict` with a fixed id. pass: nothing to do. warn: usable, but something would make it better.
+fail: do not use it for this purpose before it is fixed. `docs/verdicts.md` has the table of all ids, their limits, and
+the measurements behind the limits.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ QUESTIONS: tuple[Callable[[Case], Verdict | None], ...] = (
 )
 
 
-AFTER_LEARNING = {"overfitting", "stopped-too-early"}  # asked only of a model that has learned something
-OF_DATA = {"nothing-to-learn", "targets-out-of-range", "train-test-overlap"}  # alone left where nothing can be learned
+AFTER_LEARNING = {"overfitting", "stopped-too-early"}  # only for a model that has learned something
+OF_DATA = {"nothing-to-learn", "targets-out-of-range", "train-test-overlap"}  # the only ones if nothing can be learned
 OF_TRAINING = {
     "nothing-to-learn",
     "too-little-data",
@@ -63,25 +63,25 @@ OF_TRAINING = {
     "stopped-too-early",
     "overfitting",
     "train-test-overlap",
-}  # not of other data
+}  # not given for other data
 
 
-# With these, an error that looks good is none: little comes back, or the test set cannot tell.
+# With these, an error that looks good means little: little of the data is kept, or the test set cannot be trusted.
 HOLLOW = {"code-size", "explains-little", "exploded-kl", "test-unlike-training", "one-test-sample", "few-test-samples"}
 
 
 def judge_all(metrics: Metrics, history: History, facts: Facts, *, of_other: bool = False) -> list[Verdict]:
-    """Every verdict that these numbers allow, in a fixed order; healthy ones are there too, with level "pass".
+    """All verdicts that these numbers allow, in a fixed order, including those with level "pass".
 
-    `of_other` says that the test set is no part of the run's own data: then nothing is told of the training but
-    whether the test samples were trained on.
+    `of_other`: the test set is not part of the run's own data. Then the only verdict on the training is whether the
+    test samples were trained on.
     """
     case = Case(metrics, history, facts)
     found = [verdict for question in QUESTIONS if (verdict := question(case)) is not None]
     if found and found[0].id == "nothing-to-learn":
         found = [v for v in found if v.id in OF_DATA]
     stuck = any(v.id == "cost-never-fell" and v.level != "pass" for v in found)
-    if case.has_few:  # then more epochs are no way out
+    if case.has_few:  # then more epochs do not help
         found = [v for v in found if v.id != "stopped-too-early" or v.level == "pass"]
     if of_other:
         found = [v for v in found if v.id not in OF_TRAINING or v.id == "train-test-overlap"]
@@ -89,7 +89,7 @@ def judge_all(metrics: Metrics, history: History, facts: Facts, *, of_other: boo
 
 
 def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) -> str:
-    """The run in one sentence: what is wrong, if anything, and the three numbers that say most."""
+    """The run in one sentence: what is wrong, if anything, and the three most important numbers."""
     found = [v.as_dict() if isinstance(v, Verdict) else v for v in verdicts]
     failed = [v["id"] for v in found if v["level"] == "fail"]
     warned = [v["id"] for v in found if v["level"] == "warn"]
@@ -98,17 +98,17 @@ def headline(verdicts: Sequence[Verdict | Mapping[str, Any]], metrics: Metrics) 
     opening = f"{'Usable' if hollow else 'Good'}, but {in_brief(warned)}" if warned else "Good"
     opening = f"Not good yet ({in_brief(failed)})" if failed else opening
     block = metrics.get("denoising")
-    if "nothing-to-learn" in failed:  # errors beside those of the mean would read "0 against 0"
-        return f"{opening}: its training samples do not differ."
+    if "nothing-to-learn" in failed:  # the errors of the model and of the mean would both be 0
+        return f"{opening}: all training samples are equal."
     if not block:
         return f"{opening}: {_test_numbers(metrics)}."
-    if case.hardly_beats_mean:  # decibels gained on noise would sell what one picture for all inputs gains as well
+    if case.hardly_beats_mean:  # one picture for all inputs would gain as many decibels on the noisy images
         mse, mean = number(case.number("test", "mse")), number(case.number("baselines", "mean", "mse"))
-        word = "hardly beats" if (case.times_mean or 0.0) < 1 else "does not beat"
-        return f"{opening}: it {word} the mean {case.sample}, mean squared error {mse} against {mean}."
+        word = "hardly" if (case.times_mean or 0.0) < 1 else "no"
+        return f"{opening}: it is {word} better than the mean {case.sample}, mean squared error {mse} against {mean}."
     if not block.get("truth", True):
         removed = next((v["text"] for v in found if v["id"] == "structure-removed"), "")
-        return f"{opening}, as far as that can be told without a clean image. {removed.partition('. ')[0]}."
+        return f"{opening}, as far as can be judged without a clean image. {removed.partition('. ')[0]}."
     numbers = _denoising_errors(block) if questions.BY_ERROR in block["noisy"] else _denoising_numbers(block)
     return f"{opening}: {numbers}."
 
@@ -120,13 +120,13 @@ def _test_numbers(metrics: Metrics) -> str:
         "PCA" if case.bits is None or k is None else f"PCA with {k:.0f} real numbers": case.number(
             "baselines", "pca", "mse"
         ),
-        f"the mean {case.sample}": case.number("baselines", "mean", "mse"),
+        f"mean {case.sample}": case.number("baselines", "mean", "mse"),
     }
     if case.pca_loses_nothing:
-        rivals = {name: mse for name, mse in rivals.items() if "PCA" not in name}  # what loses nothing is no rival
-    beaten = [f"{name} has {number(mse)}" for name, mse in rivals.items() if mse is not None]
+        rivals = {name: mse for name, mse in rivals.items() if "PCA" not in name}  # PCA is no useful baseline then
+    others = [f"{name}: {number(mse)}" for name, mse in rivals.items() if mse is not None]
     mse = f"mean squared error {number(case.number('test', 'mse'))} on test {case.sample}s"
-    return f"{mse}, where {' and '.join(beaten)}" if beaten else mse
+    return f"{mse} ({', '.join(others)})" if others else mse
 
 
 def _denoising_numbers(block: Mapping[str, Any]) -> str:
@@ -137,7 +137,7 @@ def _denoising_numbers(block: Mapping[str, Any]) -> str:
     if not filters:
         return sentence
     best = max(filters, key=lambda name: filters[name])
-    return f"{sentence}, the best filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
+    return f"{sentence}, with the best filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
 
 
 def _denoising_errors(block: Mapping[str, Any]) -> str:
