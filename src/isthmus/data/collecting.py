@@ -1,4 +1,4 @@
-"""Items of a dataset or batches of a loader, gathered into one array and a list of labels."""
+"""Collects the items of a dataset or the batches of a loader into one array and a list of labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from isthmus.system.memory import SHARE, available_bytes, size_of
 
 SAMPLE_KEYS = ("image", "img", "pixel_values", "x", "input", "data", "features")  # in dataset items that are mappings
 LABEL_KEYS = ("label", "labels", "y", "target", "class")
-MOST_ITEMS = 20_000_000  # of an iterable without a length: more than that is taken for an endless one
+MOST_ITEMS = 20_000_000  # an iterable without a length that gives more is treated as endless
 ROOM = 4  # an iterable without a length is read up to this many times --limit, so that the split leaves enough
-CHECK = 1000  # items after which the memory is looked at
-LARGE = 1 << 30  # bytes from which on it is looked at after every item
+CHECK = 1000  # items between memory checks
+LARGE = 1 << 30  # bytes above which memory is checked after every item
 
 
 class Collector:
-    """Samples and labels as they come. Samples are all arrays of one shape, or all pictures."""
+    """Collected samples and labels. Samples are either all arrays of one shape, or all images."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class Collector:
         self._unlabeled = False
 
     def add(self, item: Any, *, batch: bool) -> None:
-        """One item or one batch: a sample, (sample, label, …) or a mapping. Raises: DataError for other shapes."""
+        """Adds an item or a batch: a sample, (sample, label, …) or a mapping. Raises: DataError for other shapes."""
         x, y = _divided(item)
         if isinstance(x, Image.Image):
             self._refuse_mixture(bool(self.parts))
@@ -54,7 +54,7 @@ class Collector:
         self.n_bytes += size
 
     def array(self) -> np.ndarray:
-        """All samples, (N, …). The pieces are given up on the way."""
+        """All samples, (N, …). The collected parts are released."""
         if not self.parts:
             raise DataError("DATA-EMPTY", f"{self.name} gave no samples.", fix="pass at least two samples")
         parts, self.parts = self.parts, []
@@ -83,11 +83,11 @@ class Collector:
 
 
 def collect(data: Any, options: DataConfig, name: str) -> Collector:
-    """Everything that `data` gives, read once.
+    """All items of `data`, read once.
 
     An iterable without a length is read to its end, or up to `ROOM` times `options.limit`.
 
-    Raises: ResourceError where it does not end within the memory or `MOST_ITEMS`.
+    Raises: ResourceError if it does not end before memory or `MOST_ITEMS` is used up.
     """
     found = Collector(name)
     batch = _gives_batches(data)
@@ -106,13 +106,13 @@ def collect(data: Any, options: DataConfig, name: str) -> Collector:
 
 
 def _own_randomness() -> AbstractContextManager[Any]:
-    """Loaders draw from PyTorch's global generator even when they do not shuffle; it is put back afterwards."""
+    """Loaders draw from PyTorch's global generator even when they do not shuffle; its state is restored afterwards."""
     torch = sys.modules.get("torch")
     return nullcontext() if torch is None else torch.random.fork_rng(devices=[])
 
 
 def _refuse_endless(found: Collector, free: int | None, known: int | None) -> None:
-    too_large = free is not None and 2 * found.n_bytes > SHARE * free  # the pieces, and the array made of them
+    too_large = free is not None and 2 * found.n_bytes > SHARE * free  # the parts, and the array made from them
     if too_large or (known is None and found.n > MOST_ITEMS):
         room = f"; {size_of(free)} of memory were free" if free is not None else ""
         message = f"{found.name} gave {found.n:,} samples ({size_of(found.n_bytes)}) and has not ended{room}."
@@ -121,7 +121,7 @@ def _refuse_endless(found: Collector, free: int | None, known: int | None) -> No
 
 
 def _items(data: Any, name: str) -> Iterator[Any]:
-    """The items in order; a map-style dataset by its indices, since its iteration may never stop."""
+    """The items in order; a map-style dataset is read by index, since iterating over it may never stop."""
     if hasattr(data, "__iter__") and not _is_map_style(data):
         return iter(data)
     n = _length(data)
@@ -151,7 +151,7 @@ def _length(data: Any) -> int | None:
 
 
 def _divided(item: Any) -> tuple[Any, Any]:
-    """A sample and what comes with it, or None."""
+    """A sample, and its label or None."""
     if isinstance(item, Mapping):
         return _from_mapping(item)
     if isinstance(item, list | tuple) and len(item) and not isinstance(item[0], int | float | list):
@@ -168,7 +168,7 @@ def _from_mapping(item: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def plain_tensor(tensor: Any) -> np.ndarray:
-    """A tensor's values on the processor; types that numpy does not know become float32."""
+    """A tensor's values on the CPU; types that NumPy does not have become float32."""
     tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
     if tensor.is_sparse:
         tensor = tensor.to_dense()
@@ -187,7 +187,7 @@ def _values(x: Any, name: str) -> np.ndarray:
 
 
 def _labels(y: Any, count: int, batch: bool) -> list[Any] | None:
-    """`count` labels, or None if there are none or they are not one a sample."""
+    """`count` labels, or None if there are none or they are not one per sample."""
     if y is None:
         return None
     if not batch:

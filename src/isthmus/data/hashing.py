@@ -1,7 +1,7 @@
-"""Samples that are the same, value for value: within a set, and between training and test.
+"""Finds identical samples: within a set, and between training and test.
 
-A 64-bit number is made of every sample, all at once; only samples that share theirs are compared in full, so that the
-counts are exact and a million samples take seconds.
+A 64-bit hash of every sample is computed, vectorized; only samples with equal hashes are compared in full, so counts
+are exact and a million samples take seconds.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST_BYTES = 1 << 26  # looked at at once: 64 MB
-DIGESTED = 32  # bytes: two samples of one digest of this size are nowhere to be found
-LISTED = 10  # pairs that are named; of more only the number is told
+MOST_BYTES = 1 << 26  # processed at once: 64 MB
+DIGESTED = 32  # bytes: no two different samples with the same digest of this size are known
+LISTED = 10  # pairs that are listed; of more, only the number is reported
 
 
 class Matches(NamedTuple):
-    """How many samples equal another, and the first pairs as row numbers: (the other, the sample)."""
+    """The number of samples that equal another one, and the first pairs as row numbers: (the other, the sample)."""
 
     count: int
     pairs: tuple[tuple[int, int], ...]
 
 
 def find_exact_duplicates(x: np.ndarray, most: int = LISTED, *, numbers: np.ndarray | None = None) -> Matches:
-    """Samples of (N, ...) that equal an earlier one, with the first `most` pairs (earliest equal one, sample).
+    """Samples of (N, ...) that equal an earlier one, with the first `most` pairs (earliest equal sample, sample).
 
-    `numbers` are `numbers_of(x)`, from whoever has them already.
+    `numbers` are `numbers_of(x)`, if they are already known.
 
     >>> find_exact_duplicates(np.array([[1, 2], [3, 4], [1, 2], [1, 2]]))
     Matches(count=2, pairs=((0, 2), (0, 3)))
@@ -54,8 +54,8 @@ def find_overlap(
 ) -> Matches:
     """Samples of `test` that equal one of `train`, with the first `most` pairs (row in train, row in test).
 
-    Samples of different shapes are never equal; those of different types are compared as the wider of the two.
-    `numbers` are `numbers_of` both, from whoever has them already.
+    Samples of different shapes are never equal; samples of different types are compared in the wider type. `numbers`
+    are `numbers_of` both, if they are already known.
 
     >>> find_overlap(np.array([[1, 2], [3, 4]]), np.array([[3, 4], [3, 4], [5, 6]]))
     Matches(count=2, pairs=((1, 0), (1, 1)))
@@ -80,37 +80,39 @@ def find_overlap(
 
 
 def is_among(x: np.ndarray, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Which samples of x (N, ...) are among those of the type `dtype` that gave these `numbers`, (N,) bool.
+    """Which samples of x (N, ...) are among the samples of type `dtype` with these `numbers`, (N,) bool.
 
-    The others are not at hand, so a number decides: of M samples a new one is taken for one of them with a chance of
-    M / 2**64.
+    Those samples are not available, so only the hash decides: a new sample is mistaken for one of M samples with
+    probability M / 2**64.
 
     >>> is_among(np.array([[1.0], [2.5]]), numbers_of(np.array([[1], [2]], np.uint8)), np.dtype(np.uint8))
     array([ True, False])
     """
-    with np.errstate(invalid="ignore"):  # what the type cannot hold comes back as something else
+    with np.errstate(invalid="ignore"):  # values that the type cannot hold will differ below
         same = x.astype(dtype)
     kept = (same.reshape(len(x), -1) == x.reshape(len(x), -1)).all(1)
     return kept & np.isin(numbers_of(same), numbers)
 
 
 def numbers_of(x: np.ndarray) -> np.ndarray:
-    """(N,) uint64: equal for equal samples, and hardly ever else; the same on every machine and in every version.
+    """Hashes (N,) uint64 of samples: equal for equal samples, almost never equal for others; the same on every machine
+    and in every version.
 
-    The sample's bytes as 64-bit words, each plus its own random number and well mixed, summed modulo 2**64. Without the
-    mixing (plain multilinear hashing) floats would lose their high bits: 1.0 and 2.0 have 23 zeros at the end.
+    The sample's bytes are split into 64-bit words; a fixed random number is added to each, the result is mixed, and all
+    are summed modulo 2**64. Without mixing (plain multilinear hashing), floats would lose their high bits: 1.0 and 2.0
+    end with 23 zero bits.
     """
     numbers = np.empty(len(x), dtype=np.uint64)
     keys = None
     for start, words in _words(x):
-        if keys is None:  # the generator's own words, not numbers drawn from them: those are promised to stay
+        if keys is None:  # the raw output of the generator, which is guaranteed not to change
             keys = np.random.PCG64(0).random_raw(words.shape[1])
         numbers[start : start + len(words)] = _mixed(words + keys).sum(1, dtype=np.uint64)
     return numbers
 
 
 def _mixed(words: np.ndarray) -> np.ndarray:
-    """A bijection of 64-bit words in which each bit of the input moves half of those of the output.
+    """A bijection of 64-bit words in which each input bit affects half of the output bits.
 
     Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators, OOPSLA, figure 16, with the
     constants of Stafford's variant 13.
@@ -122,7 +124,7 @@ def _mixed(words: np.ndarray) -> np.ndarray:
 
 
 def _words(x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """The samples' bytes as (n, W) uint64, a block of samples at a time, filled up with zeros."""
+    """The samples' bytes as (n, W) uint64, padded with zeros, one block of samples at a time."""
     n_bytes = int(np.prod(x.shape[1:])) * x.dtype.itemsize
     width = -(-max(n_bytes, 1) // 8)
     step = max(1, MOST_BYTES // (8 * width))
@@ -134,12 +136,12 @@ def _words(x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _canonical(block: np.ndarray) -> np.ndarray:
-    """Contiguous, and with one zero instead of 0.0 and -0.0, which are equal but differ in a bit."""
+    """A contiguous block with -0.0 replaced by 0.0, which is equal but differs in a bit."""
     block = np.ascontiguousarray(block)
     return block + 0.0 if block.dtype.kind == "f" else block
 
 
 def _exact(x: np.ndarray, row: int) -> bytes:
-    """What only equal samples share: their bytes, of large ones a digest, since a million of them may be equal."""
+    """A key that only equal samples share: their bytes, or a digest of large ones, since a million may be equal."""
     content = _canonical(x[row]).tobytes()
     return content if len(content) <= DIGESTED else blake2b(content, digest_size=DIGESTED).digest()

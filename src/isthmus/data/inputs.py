@@ -1,4 +1,4 @@
-"""Files that come from elsewhere: known by their first bytes, unpacked within bounds, errors that name them."""
+"""Input files: recognized by their first bytes, decompressed within limits, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from isthmus.system.memory import size_of
 from isthmus.wording import printable
 
 GZIP, ZIP, NPY, PARQUET = b"\x1f\x8b", b"PK", b"\x93NUMPY", b"PAR1"
-MOST_PACKED = 1032  # DEFLATE cannot pack tighter than that: 258 bytes in two bits
-HEAD = 512  # bytes that are enough to know a file
+MOST_PACKED = 1032  # the highest compression ratio of DEFLATE: 258 bytes in two bits
+HEAD = 512  # bytes that are enough to recognize a file
 UNKNOWN = "data of an unknown kind"
-STEP = 1 << 24  # bytes read at once: large enough to be fast, small beside any data set
+STEP = 1 << 24  # bytes read at once: large enough to be fast, small compared with any data set
 
 KINDS = (
     (GZIP, "gzip data"),
@@ -44,19 +44,19 @@ DATA_SUFFIXES = {".csv", ".tsv", ".txt", ".data", ".dat", ".parquet", ".npy", ".
 
 
 class Reader:
-    """A binary stream whose failures are told with the file's name and the bytes read so far."""
+    """A binary stream whose errors include the file's name and the number of bytes read so far."""
 
     def __init__(self, stream: Any, name: str) -> None:
         self.stream, self.name, self.position = stream, name, 0
 
     def read(self, n: int = -1, /) -> bytes:
-        """Up to `n` bytes, fewer only at the end; all that is left for -1."""
+        """Up to `n` bytes, fewer only at the end; all remaining bytes for -1."""
         found = self._guarded(lambda: self.stream.read(n))
         self.position += len(found)
         return found
 
     def fill(self, array: np.ndarray) -> int:
-        """Read into a contiguous `array` until it is full or the file ends; the number of bytes read."""
+        """Reads into a contiguous `array` until it is full or the file ends; returns the number of bytes read."""
         buffer, done = array.reshape(-1).view(np.uint8).data, 0
         while done < len(buffer):
             part = buffer[done : done + STEP]
@@ -81,11 +81,12 @@ class Reader:
 
 
 class InputFile(Reader):
-    """A file opened for reading, unpacked if it is gzip, whatever its suffix says.
+    """A file opened for reading, decompressed if it is gzip, whatever its suffix.
 
-    `size` is the size on disk, `head` its first bytes (unpacked). `notes` tells a suffix that contradicts the content.
+    `size` is the size on disk, `head` the first bytes (decompressed). `notes` reports a suffix that contradicts the
+    content.
 
-    Raises: DataError if there is no such file, or it is empty; ResourceError if it may not be read.
+    Raises: DataError if the file does not exist or is empty; ResourceError if it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,7 +105,7 @@ class InputFile(Reader):
 
     @property
     def most_bytes(self) -> int:
-        """The most that the file can hold, once unpacked."""
+        """The most bytes that the file can hold after decompression."""
         return self.size * MOST_PACKED if self.gzipped else self.size
 
     def rewind(self) -> None:
@@ -141,9 +142,9 @@ def _opened(path: Path) -> Any:
 
 
 def missing(path: Path) -> DataError:
-    """The error for a path that does not exist, with the nearest name beside it."""
+    """The error for a path that does not exist, with the most similar name in its folder."""
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    # of a short name the suffix is half, and any .csv would be like any other
+    # in a short name, the suffix is half of it, and any .csv would be similar to any other
     like = [name for name in beside if get_close_matches(path.stem, [Path(name).stem])]
     near = get_close_matches(path.name, like, n=1)
     fix = f"did you mean {printable(path.parent / near[0])}?" if near else "check the path"
@@ -151,7 +152,7 @@ def missing(path: Path) -> DataError:
 
 
 def damaged(name: str, what: str) -> DataError:
-    """The error for a file that was cut or changed on its way."""
+    """The error for a file that was truncated or changed in transfer."""
     return DataError("DATA-DAMAGED", f"{name}: {what}.", fix="download or copy the file again (re-download)")
 
 
@@ -162,7 +163,7 @@ def cut(name: str, expected: int, found: int) -> DataError:
 
 
 def unreadable(name: str, error: Exception) -> ResourceError:
-    """The error for what the operating system refuses."""
+    """The error for a file that the operating system refuses to read."""
     reason = getattr(error, "strerror", None) or str(error)
     return ResourceError(
         "RESOURCE-READ", f"{name} cannot be read: {reason}.", fix="check the disk and your permissions"
@@ -170,7 +171,7 @@ def unreadable(name: str, error: Exception) -> ResourceError:
 
 
 def kind_of(head: bytes) -> str:
-    """What a file's first bytes show it to be, in words."""
+    """A description of the kind of file, from its first bytes."""
     for magic, words in KINDS:
         if head.startswith(magic):
             return words
@@ -180,7 +181,7 @@ def kind_of(head: bytes) -> str:
 
 
 def is_known(head: bytes) -> bool:
-    """Whether a file's first bytes are those of a kind that is no plain table of text."""
+    """Whether a file's first bytes belong to a known kind other than text."""
     return kind_of(head) not in ("text", UNKNOWN)
 
 
@@ -189,7 +190,7 @@ def looks_like_text(head: bytes) -> bool:
 
 
 def wrong_content(path: Path, head: bytes, wanted: str) -> DataError:
-    """The error for content that does not fit the suffix: "named .npz but starts with …, looks like text"."""
+    """The error for content that does not match the suffix: "named .npz but starts with …, looks like text"."""
     kind, suffix = kind_of(head), path.suffix.lower()
     named = f"is named {suffix} but starts with" if suffix else "starts with"
     message = f"{printable(path.name)} {named} {head[:12]!r} and looks like {kind}, not like {wanted}."
@@ -198,7 +199,7 @@ def wrong_content(path: Path, head: bytes, wanted: str) -> DataError:
 
 
 def stem(path: Path) -> str:
-    """The file's name without the suffixes of packing and format.
+    """The file's name without the suffixes of compression and format.
 
     >>> stem(Path("a/train.csv.gz")), stem(Path("train-images-idx3-ubyte"))
     ('train', 'train-images-idx3-ubyte')

@@ -1,4 +1,4 @@
-"""Which axis is which: arrays as (N, C, H, W), and rows of pixels as images."""
+"""Finds the axes of arrays: images as (N, C, H, W), and rows of pixels as images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from isthmus.errors import DataError, UsageError
 from isthmus.wording import counted
 
 CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
-LEAST_PIXELS = 64  # 8x8, as in scikit-learn's digits; smaller squares are rather tables
-TABLE = "table"  # --shape table: no guess, these are no images
+LEAST_PIXELS = 64  # 8x8, as in scikit-learn's digits; smaller squares are more likely tables
+TABLE = "table"  # --shape table: not images, no guess
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:
-    """(H, W, C) of "28x28" or "32x32x3".
+    """(H, W, C) from "28x28" or "32x32x3".
 
     Raises: UsageError for anything else.
     """
@@ -32,18 +32,18 @@ def parse_shape(text: str) -> tuple[int, int, int]:
 
 
 def images_from_array(array: np.ndarray, *, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(N, H, W), (N, H, W, C) or (N, C, H, W) -> a view (N, C, H, W), and what had to be decided.
+    """(N, H, W), (N, H, W, C) or (N, C, H, W) -> a view (N, C, H, W), and notes about guesses.
 
-    1, 3 or 4 are channels wherever they stand; any other number of bands has to be the clearly shorter axis.
+    An axis of 1, 3 or 4 is channels, first or last; any other number of bands must be the clearly shorter axis.
 
-    Raises: DataError where that is neither axis 1 nor axis 3.
+    Raises: DataError if that is neither axis 1 nor axis 3.
     """
     if array.ndim == 3:
         return _from_three(array, name)
     first, last = array.shape[1] in CHANNELS, array.shape[3] in CHANNELS
     if not first and not last:
         return _of_bands(array, name)
-    if first and last:  # the reading whose images are less narrow; numpy's habit, channels last, where both are alike
+    if first and last:  # the choice with less narrow images; channels last, the NumPy convention, if both are equal
         first = min(array.shape[2:]) > min(array.shape[1:3])
         order = "channels, height, width" if first else "height, width, channels"
         notes = (f"{name}: the shape {array.shape} is read as (samples, {order}).",)
@@ -53,7 +53,7 @@ def images_from_array(array: np.ndarray, *, name: str) -> tuple[np.ndarray, tupl
 
 
 def _of_bands(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Images of any other number of bands: the axis that is clearly the shorter one, as pictures are wide and high."""
+    """Images with any other number of bands: the clearly shorter axis holds the bands."""
     _, before, between, after = array.shape
     if 2 * before <= min(between, after):
         view, order, C = array, "bands, height, width", before
@@ -79,7 +79,7 @@ def _from_three(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ..
 def images_from_rows(matrix: np.ndarray, shape: str, *, name: str, columns: Sequence[str] | None = None) -> np.ndarray:
     """(N, H*W*C) rows, channels last within a row -> a view (N, C, H, W).
 
-    Raises: DataError with the shapes that would fit, if the size does not.
+    Raises: DataError with shapes that would fit if this one does not.
     """
     H, W, C = parse_shape(shape)
     n_columns = matrix.shape[1]
@@ -100,23 +100,23 @@ def _fitting(n_columns: int, n_wanted: int, named: bool) -> str:
 
 
 def nearby_shapes(n: int, most: int = 3) -> list[str]:
-    """Image shapes of `n` values, the squarest first: 3072 -> 48x64, 32x32x3, …
+    """Image shapes with `n` values, the most square first: 3072 -> 32x32x3, 48x64, …
 
     >>> nearby_shapes(784), nearby_shapes(3072)
-    (['28x28', '16x49', '14x56'], ['32x32x3', '48x64', '16x64x3'])
+    (['28x28', '14x14x4', '16x49'], ['32x32x3', '48x64', '24x32x4'])
     """
     found = [
         (n / C / H / H, C, f"{H}x{n // C // H}" + f"x{C}" * (C > 1))
         for C in CHANNELS
         if n % C == 0
-        for H in range(4, math.isqrt(n // C) + 1)  # smaller sides are no images
+        for H in range(4, math.isqrt(n // C) + 1)  # smaller sides are not images
         if n // C % H == 0
     ]
     return [text for _, _, text in sorted(found)[:most]]
 
 
 def guess_shape(matrix: np.ndarray, columns: Sequence[str] | None) -> str | None:
-    """The shape of the images, if the columns are whole numbers 0..255 and their names or their number say pixels."""
+    """The shape of the images, if the columns are whole numbers 0..255 and their names or number indicate pixels."""
     named = shape_by_names(columns)
     side = math.isqrt(matrix.shape[1])
     square = f"{side}x{side}" if side * side == matrix.shape[1] >= LEAST_PIXELS else None
@@ -129,12 +129,12 @@ def guess_shape(matrix: np.ndarray, columns: Sequence[str] | None) -> str | None
 
 
 def are_pixel_names(columns: Sequence[str] | None) -> bool:
-    """pixel0, pixel1, … or px_1, p1: one word and a number, for every column."""
+    """Whether every column has a name such as pixel0, px_1 or p1: one word and a number."""
     return bool(columns) and all(re.fullmatch(r"(?i)(pixel|pix|px|p)[ _.-]?\d+", name) for name in columns or ())
 
 
 def shape_by_names(columns: Sequence[str] | None) -> str | None:
-    """The shape behind names such as 1x1, 1x2, … 28x28 (row x column, from 0 or 1), where they are complete."""
+    """The shape given by names such as 1x1, 1x2, … 28x28 (row x column, from 0 or 1), if they are complete."""
     found = [re.fullmatch(r"(?i)(?:[a-z_]*?)(\d+)[x_,](\d+)", name) for name in columns or ()]
     places = [(int(m[1]), int(m[2])) for m in found if m]
     if not places or len(places) < len(found) or places != sorted(places):
@@ -144,7 +144,7 @@ def shape_by_names(columns: Sequence[str] | None) -> str | None:
 
 
 def pixel_order(columns: Sequence[str] | None) -> np.ndarray | None:
-    """The order that puts pixel2 before pixel10, where pixel columns stand otherwise; None if they stand right."""
+    """The order that puts pixel2 before pixel10, if pixel columns are in another order; None if they are in order."""
     if not are_pixel_names(columns):
         return None
     numbers = np.array([int(re.findall(r"\d+", name)[-1]) for name in columns or ()])

@@ -1,4 +1,4 @@
-"""Data that Python holds already: arrays, tensors, frames, lists of pictures, torch datasets and loaders."""
+"""Data from Python objects: arrays, tensors, frames, lists of images, torch datasets and loaders."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def read_object(
     name: str = "data",
     expected: Expected | None = None,
 ) -> Bundle:
-    """Samples from a Python object; `labels` are one class a sample, numbers or texts. `expected` are the columns of a
-    trained model, by which those of a frame are found.
+    """Samples from a Python object; `labels` are one class per sample, numbers or strings. `expected` are the columns
+    of a trained model, which are looked up in a frame.
 
-    Taken are: numpy arrays, torch tensors, polars and pandas DataFrames, dicts of columns, structured arrays, `Samples`
-    and `Bundle`, a pair (X, y), lists of arrays or Pillow images, torch datasets (with or without labels, map-style or
-    iterable) and data loaders, which are read once, and a mapping with `train` and `test` of any of these; also a path
-    or a name, as `read` takes them. Images as everywhere: uint8 0..255, uint16, or floats in [0, 1].
+    Accepted are NumPy arrays, torch tensors, polars and pandas DataFrames, dicts of columns, structured arrays,
+    `Samples` and `Bundle`, a pair (X, y), lists of arrays or Pillow images, torch datasets (with or without labels,
+    map-style or iterable) and data loaders, which are read once, and a mapping with `train` and `test` of any of these;
+    also a path or a name, as in `read`. Images are uint8 0..255, uint16, or floats in [0, 1], as everywhere.
 
-    Raises: UsageError for other objects; DataError for what the values, shapes or labels have wrong.
+    Raises: UsageError for other objects; DataError for invalid values, shapes or labels.
     """
     options = options or DataConfig()
     if isinstance(data, str | os.PathLike):
@@ -96,7 +96,7 @@ def _read_one(data: Any, options: DataConfig, name: str, expected: Expected | No
 
 
 def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expected | None) -> Samples:
-    """(X, y). Raises: UsageError if the second is not one label a sample."""
+    """Samples from (X, y). Raises: UsageError if y is not one label per sample."""
     samples = _read_one(x, options, name, expected)
     values = plain_tensor(y) if _is_tensor(y) else np.asarray(y)
     if values.ndim != 1 and values.shape[1:] != (1,):
@@ -106,7 +106,7 @@ def _from_pair(x: Any, y: Any, options: DataConfig, name: str, expected: Expecte
 
 
 def _from_sequence(data: Sequence[Any], options: DataConfig, name: str, expected: Expected | None) -> Samples:
-    """A list of pictures, arrays, tensors, or rows of numbers."""
+    """Samples from a list of images, arrays, tensors, or rows of numbers."""
     if not data:
         raise DataError("DATA-EMPTY", f"{name} is an empty list.", fix="pass at least two samples")
     pictures = [item for item in data if _is_picture(item)]
@@ -115,13 +115,13 @@ def _from_sequence(data: Sequence[Any], options: DataConfig, name: str, expected
     if all(isinstance(item, list | tuple | int | float) for item in data):
         try:
             return samples_from_array(np.asarray(data), name=name, options=options, expected=expected)
-        except ValueError:  # rows of different lengths, or pairs of a sample and its label: found out item by item
+        except ValueError:  # rows of different lengths, or pairs of a sample and its label: handled item by item
             pass
     return _from_items(data, options, name)
 
 
 def _from_items(data: Any, options: DataConfig, name: str) -> Samples:
-    """A dataset, a loader or any other iterable, item by item."""
+    """Samples from a dataset, a loader or any other iterable, item by item."""
     found = collect(data, options, name)
     samples = _stacked(found, options, name)
     if found.labels:
@@ -141,7 +141,7 @@ def _plain_labels(labels: Sequence[Any]) -> np.ndarray:
 
 
 def _with_class_names(samples: Samples, names: Any, labels: Sequence[Any]) -> Samples:
-    """torchvision's datasets name their classes; labels then count in that list."""
+    """Class names from torchvision's datasets; labels are then indices into that list."""
     listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
     values = _plain_labels(labels)
     if not listed or values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= len(names):
@@ -166,7 +166,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _gives_items(value: Any) -> bool:
-    """Datasets, loaders, generators: what can be iterated, or asked for item 0, 1, 2, …"""
+    """Whether it is a dataset, loader or generator: it can be iterated, or indexed by 0, 1, 2, …"""
     if isinstance(value, str | bytes | Mapping) or hasattr(value, "__array__"):
         return False
     return hasattr(value, "__iter__") or hasattr(value, "__getitem__")

@@ -1,4 +1,4 @@
-"""The range rule for images: bytes and floats in [0, 1] are what they say, all else is scaled by the range in use."""
+"""The range rule for images: bytes and floats in [0, 1] keep their scale, others are scaled by the range in use."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from isthmus.data.numeric import LARGEST, are_bytes, are_whole, blocks, converte
 from isthmus.errors import DataError
 from isthmus.system.scratch import is_mapped
 
-SLACK = 1e-6  # floats computed to be in [0, 1] may miss it by rounding; they are clipped
-WHITE = 230  # nine tenths of 255: some pixel of a set of pictures is nearly white; up to 16 they are counts
-DARK = 64  # bytes all below a quarter of their range are counts, such as 0 to 16, rather than photographs
-NARROW = 0.1  # of [0, 1]: a tenth of it is 25 gray levels of 255
-TWICE = 1.01 / 255  # what bytes are once they are divided by 255 twice, with the rounding of floats
+SLACK = 1e-6  # floats in [0, 1] may exceed it by rounding; they are clipped
+WHITE = 230  # nine tenths of 255: in a set of images, some pixel is nearly white; values up to 16 are counts
+DARK = 64  # bytes below a quarter of their range are counts, such as 0 to 16, rather than photographs
+NARROW = 0.1  # of [0, 1]: 25 gray levels of 255
+TWICE = 1.01 / 255  # the maximum of bytes that were divided by 255 twice, with rounding
 TWELVE_BITS = 4095  # many cameras and microscopes keep 12 bits in 16
-SCALED_AWAY = 16.0  # raw units: floats in [0, 1] fill no more than a sixteenth of such a range
-EXTREMES = 0.001  # of the pixels at either end are few: a hot pixel, a scale bar, a cosmic ray
-FEW_SET_IT = 2.0  # times as wide as that of all but the extremes: then a few pixels would leave all others half of it
-COUNTED = 2**24  # pixels at most that percentiles are found from, evenly spread: a second, and exact to 0.001 %
+SCALED_AWAY = 16.0  # raw units: floats in [0, 1] fill at most a sixteenth of a wider range
+EXTREMES = 0.001  # fraction of pixels at either end that counts as few: a hot pixel, a scale bar, a cosmic ray
+FEW_SET_IT = 2.0  # if the range is this many times wider than without extremes, a few pixels determine it
+COUNTED = 2**24  # the most pixels for percentiles, evenly spaced: takes a second, and is exact to 0.001 %
 
 
 class UsedRange(NamedTuple):
-    """Black and white, and the ends of all values where `is_cut` says that a few extreme ones lie beyond."""
+    """Black and white, and the minimum and maximum of all values; `is_cut` says that a few extreme ones lie beyond."""
 
     black: float
     white: float
@@ -34,8 +34,8 @@ class UsedRange(NamedTuple):
 
 
 def used_range(images: Iterable[np.ndarray], n_values: int) -> UsedRange:
-    """The range that images use, all channels together: least to greatest value, or the 0.1 and 99.9 percentiles where
-    a few extreme pixels set it. `images` hold `n_values` values in all, in any shapes.
+    """The range that images use, all channels together: minimum to maximum, or the 0.1 and 99.9 percentiles if a few
+    extreme pixels determine it. `images` hold `n_values` values in total, in any shapes.
     """
     step = max(1, n_values // COUNTED)
     ends, some = [], []
@@ -50,34 +50,34 @@ def used_range(images: Iterable[np.ndarray], n_values: int) -> UsedRange:
 
 
 def _spread(image: np.ndarray, step: int) -> np.ndarray:
-    """Every `step`-th value, copied block by block: a view would keep, and rows on disk would read, all of them."""
+    """Every `step`-th value, copied block by block: a view would keep all values, and stored rows would all be read."""
     if isinstance(image, np.ndarray) and not is_mapped(image):
         return image.reshape(-1)[::step]
     return np.concatenate([part.reshape(-1)[::step].copy() for part in blocks(image)])
 
 
 def is_scaled_by_use(x: np.ndarray) -> bool:
-    """Whether images of these values need the range in use: all but bytes and floats in [0, 1]."""
+    """Whether images with these values are scaled by the range in use: all except bytes and floats in [0, 1]."""
     if x.dtype == np.uint8 or not x.size:
         return False
     return x.dtype != np.float32 or not within_unit(*value_range(x))
 
 
 def within_unit(low: float, high: float) -> bool:
-    """Whether floats from low to high are meant for black 0 and white 1."""
+    """Whether floats from low to high mean black at 0 and white at 1."""
     return low >= -SLACK and high <= 1 + SLACK
 
 
 def image_values(
     x: np.ndarray, *, scale: str, name: str, declared: bool = True, range: str = "data"
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The values of images as uint8, uint16 or float32, and what was done to them.
+    """The values of images as uint8, uint16 or float32, and notes on conversions.
 
-    `declared` says that the array's type was chosen by somebody; numbers from a text have no type, so whole numbers in
-    floats are then taken for bytes. They are scaled later, by `range`: that of the data in use, or of their type, for
-    which floats have to lie in [0, 1] unless `scale` is another than auto.
+    `declared` says that the array's type is intended; numbers parsed from text have no type, so whole numbers in floats
+    are then treated as bytes. They are scaled later, by `range`: the range in use, or the range of their type, for
+    which floats must be in [0, 1] unless `scale` is not auto.
 
-    Raises: DataError for NaN, infinity, or a range that does not say what black and white are.
+    Raises: DataError for NaN, infinity, or a range in which black and white are unclear.
     """
     if x.dtype == np.bool_:
         white = filled_by_blocks(x, lambda part: part * np.uint8(255), np.uint8, name)
@@ -92,7 +92,7 @@ def image_values(
 
 
 def _range(x: np.ndarray) -> tuple[float, float]:
-    """Least and largest value; of bytes only as far as it matters, since they may be mapped and larger than memory."""
+    """Minimum and maximum; for bytes only as far as needed, since they may be mapped and larger than memory."""
     if x.dtype == np.uint8:
         low, high = value_range(next(blocks(x)))
         if high > 1:
@@ -133,14 +133,14 @@ def _about_bytes(x: np.ndarray, high: float, name: str) -> tuple[str, ...]:
 
 
 def about_dark(brightest: int) -> list[str]:
-    """Says when bytes use so little of their range that every picture would look black."""
+    """A note if bytes use so little of their range that every image would look black."""
     if brightest == 0 or brightest >= DARK:
         return []
     return [f"the brightest pixel is {brightest} of 255, so images look black; --scale minmax would stretch the range"]
 
 
 def about_narrow(low: float, high: float) -> list[str]:
-    """Says when float images use a small part of [0, 1]; they are never spread without being asked."""
+    """A note if float images use a small part of [0, 1]; they are never stretched unless requested."""
     if low < 0 or high > 1 or not 0 < high - low < NARROW:
         return []
     twice = ", as if they had been divided by 255 twice" if high <= TWICE else ""
@@ -186,9 +186,9 @@ def _refuse_nonfinite(x: np.ndarray, low: float, high: float, name: str) -> None
 
 
 def refuse_other_scale(ends: tuple[float, float] | None, dtype: str, low: float, high: float) -> None:
-    """`ends` are black and white of the training images; None where their type says them.
+    """`ends` are black and white of the training images; None if their type defines them.
 
-    Raises: DataError for images whose values cannot be meant as those of the training, by type or by range.
+    Raises: DataError for images whose type or range shows that they are not on the scale of the training images.
     """
     if ends is None:
         return

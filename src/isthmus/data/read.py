@@ -1,4 +1,4 @@
-"""The one way into data: names, paths and objects of Python, brought to the form that the options ask for."""
+"""Reads all data: names, paths and Python objects, converted to the form that the options ask for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus.system.workers import Progress
 
 
 def allowed(options: DataConfig) -> AbstractContextManager[None]:
-    """Within it no more memory counts as available than `options.memory`. Raises: UsageError where that is no size."""
+    """Inside it, at most `options.memory` counts as available memory. Raises: UsageError if that is not a size."""
     return at_most(None if options.memory is None else parse_bytes(options.memory))
 
 
@@ -29,13 +29,13 @@ def read(
     *,
     expected: Expected | None = None,
 ) -> Bundle:
-    """The samples behind a name, a path (which beats a name), or a Python object.
+    """The samples of a name, a path (preferred to a name), or a Python object.
 
     A path is a folder of images, of IDX files or with `train` and `test` sub-folders, one image, a table, an array or
     an IDX file. `progress(done, total)` counts steps of reading images, or bytes of a download; `expected` are the
     columns of the table that a model was trained on.
 
-    Raises: DataError with the nearest known name where there is nothing; else whatever the reader finds wrong.
+    Raises: DataError with the most similar known name if nothing is found; other errors from the reader.
     """
     options = options or DataConfig()
     with allowed(options):
@@ -51,7 +51,7 @@ def read_samples(
     *,
     expected: Expected | None = None,
 ) -> Samples:
-    """One set of samples to evaluate or to use a model on: the test part where the source comes with one.
+    """One set of samples to evaluate or to use a model on: the test part, if the source has one.
 
     `expected` are the columns of the table that a model was trained on.
 

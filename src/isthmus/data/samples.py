@@ -1,4 +1,4 @@
-"""`Samples`: one set of samples in memory, exactly as it was read; nothing is scaled here."""
+"""`Samples`: one set of samples in memory, as read, without scaling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus.data.whole_images import WholeImages
 
 
 class Windows(NamedTuple):
-    """Of windows of a series the `first` row (N,) of each, counted in the order of time, and the rows that it has."""
+    """Windows of a series: the `first` row (N,) of each, in time order, and the number of rows per window."""
 
     first: np.ndarray
     length: int
@@ -26,25 +26,25 @@ class Windows(NamedTuple):
 class Samples:
     """Raw values with what is known about them.
 
-    `x` is (N, C, H, W) for images: uint8 0..255, uint16 0..65535, or float32 in [0, 1] (beyond only where `--scale` is
-    to bring it there). For a table it is (N, D) in the table's own units: float32, or float64 where float32 has too few
-    digits for a column (a time in seconds since 1970). `labels` is (N,) int64, indices into `classes`. `ids` are file
-    names; None stands for row numbers. `columns` names the table columns behind `x` (also for images that came as a
-    table of pixels). `notes` are sentences about what was guessed or converted, to be said aloud. `groups` (N,) int64
-    are alike for samples that belong together, such as pieces of one image or rows that `group_column` says so of; they
-    are never divided. `cut` is the option by which images were cut. `skipped` are the files that were left out, each
-    with its fault. `whole` holds the images that x was cut from, where a network takes patches, and `owner` (N,) which
-    of them each piece is from. `alpha` says that the last channel of images is transparency, and
-    `says_alpha` that this is what files say of themselves, as arrays cannot.
+    `x` is (N, C, H, W) for images: uint8 0..255, uint16 0..65535, or float32 in [0, 1] (outside only if `--scale` will
+    scale it). For a table it is (N, D) in the table's own units: float32, or float64 if float32 has too few digits for
+    a column (a time in seconds since 1970). `labels` is (N,) int64, indices into `classes`. `ids` are file names; None
+    means row numbers. `columns` are the names of the table columns in `x` (also for images from a table of pixels).
+    `notes` are sentences for the user about guesses and conversions. `groups` (N,) int64 are equal for samples that
+    belong together, such as pieces of one image or rows with the same value in `group_column`; groups are never split.
+    `cut` is the option by which images were cut. `skipped` are the files that were left out, each with the reason.
+    `whole` holds the images that x was cut from, if a network takes patches, and `owner` (N,) the image of each piece.
+    `alpha` says that the last channel of images is transparency, and `says_alpha` that this information comes from
+    files, which arrays do not have.
 
-    Of pairs, x is what should come out and `x_in`, of the same shape and type, what goes in; `whole` holds both, the
-    channels of x before those of x_in.
+    For pairs, x is the target and `x_in`, of the same shape and type, the input; `whole` holds both, the channels of x
+    before those of x_in.
 
-    Where the data is larger than memory, x is a `StoredRows`, which is asked like an array and reads from disk.
+    If the data is larger than memory, x is a `StoredRows`, which is used like an array and reads from disk.
 
-    `schema` says what the columns of a table are, where they are of several kinds; NaN in x is a gap then. Samples that
-    are `windows` of a series hold its rows on end, and are divided in time.
-    `frame` is the library, polars or pandas, of the frame that they came in.
+    `schema` describes the columns of a table if they are of several kinds; NaN in x is then a gap. Samples that are
+    `windows` of a series hold consecutive rows, and are split in time. `frame` is the library, polars or pandas, of the
+    frame that they come from.
     """
 
     x: np.ndarray
@@ -82,7 +82,7 @@ class Samples:
 
     @cached_property
     def duplicates(self) -> Matches:
-        """The samples that equal an earlier one; pairs those that do so with both halves."""
+        """The samples that equal an earlier one; for pairs, both halves must be equal."""
         if self.x_in is not None:
             return find_exact_duplicates(self.both)
         return find_exact_duplicates(self.x, numbers=self.numbers)
@@ -104,7 +104,7 @@ class Samples:
         return self.ids[row] if self.ids is not None else str(row)
 
     def take(self, rows: np.ndarray) -> Samples:
-        """The samples at `rows`, in that order. Row numbers become ids, so that they still name the original row."""
+        """The samples at `rows`, in that order. Row numbers become ids, so they still refer to the original rows."""
         streamed = isinstance(self.x, StoredRows)
         ids = RowNames(rows, self.ids) if streamed else tuple(self.id_of(int(row)) for row in rows)
         windows = None if self.windows is None else self.windows._replace(first=self.windows.first[rows])
@@ -119,26 +119,26 @@ class Samples:
         return isinstance(self.x, StoredRows)
 
     def changed(self, function: Callable[[np.ndarray], np.ndarray]) -> Samples:
-        """The same samples with `function` of x, and of x_in where these are pairs."""
+        """The same samples with `function` applied to x, and to x_in for pairs."""
         return replace(self, x=function(self.x), x_in=None if self.x_in is None else function(self.x_in))
 
     @property
     def both(self) -> np.ndarray:
-        """Pairs as one array (N, 2C, ...), x before x_in along the first dimension of a sample; x alone without pairs.
+        """Pairs as one array (N, 2C, ...), x before x_in along the first dimension of a sample; only x without pairs.
 
-        As one they are shifted, cut and turned alike by whatever does so, with one set of random numbers.
+        As one array, both are shifted, cropped and rotated in the same way, with one set of random numbers.
         """
         return self.x if self.x_in is None else np.concatenate([self.x, self.x_in], axis=1)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What reading a source gives: its training part and, where it comes with one, its test part."""
+    """The result of reading a source: its training part and, if it has one, its test part."""
 
     train: Samples
     test: Samples | None = None
 
 
 def skipped_files(*sets: Samples | None) -> tuple[str, ...]:
-    """The files that were left out of these sets, each named once with its fault."""
+    """The files that were left out of these sets, each listed once with the reason."""
     return tuple(dict.fromkeys(text for samples in sets if samples is not None for text in samples.skipped))

@@ -1,4 +1,4 @@
-"""A folder of numbered tables or arrays, read as one set: one file after the other, into memory or a file."""
+"""A folder of numbered tables or arrays, read as one set: file by file, into memory or a file."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ TABLES = {"table", "parquet"}
 
 
 def shards_in(entries: Sequence[Path]) -> list[Path]:
-    """The files of a folder in the order of their numbers, where they are shards: tables or arrays of one kind, whose
-    names differ in their numbers alone, as part-9.npy and part-10.npy do; else none.
+    """The files of a folder in the order of their numbers, if they are shards: tables or arrays of one kind whose names
+    differ only in their numbers, such as part-9.npy and part-10.npy; otherwise an empty list.
     """
-    files = [path for path in entries if not path.name.startswith("_")]  # Spark leaves _SUCCESS beside
+    files = [path for path in entries if not path.name.startswith("_")]  # Spark adds a file _SUCCESS
     forms = {re.sub(r"\d+", "#", path.name) for path in files}
     if len(forms) != 1 or "#" not in forms.pop() or not all(path.is_file() for path in files):
         return []
@@ -52,9 +52,9 @@ def read_shards(
     progress: Progress | None = None,
     expected: Expected | None = None,
 ) -> Samples:
-    """All samples of the `shards` of a folder; what their values are is found from all of them.
+    """All samples of the `shards` of a folder; the meaning of their values is determined from all of them.
 
-    Raises: DataError for shards of other columns or shapes than the first, and for columns of several kinds.
+    Raises: DataError for shards with different columns or shapes, and for columns of several kinds.
     """
     if _kind(shards[0]) == "npy":
         samples = _arrays(path, shards, options, progress, expected)
@@ -113,7 +113,9 @@ def _tables(
         _refuse_gaps(shard, part, options)
         for block in blocks(part.x):
             matrix.append(block)
-        parts.append(replace(part, x=np.empty((len(part), 0))))  # its numbers are kept, its values are in the matrix
+        parts.append(
+            replace(part, x=np.empty((len(part), 0)))
+        )  # keeps the number of rows; the values are in the matrix
         if progress is not None:
             progress(done + 1, len(shards))
     return _joined(path, shards, matrix.finish(), parts, options)
@@ -122,7 +124,7 @@ def _tables(
 def _joined(
     path: Path, shards: Sequence[Path], matrix: np.ndarray, parts: list[Samples], options: DataConfig
 ) -> Samples:
-    """One set of the values of all parts and what is known of their rows."""
+    """One set with the values of all parts and the metadata of their rows."""
     lacking = [shard.name for shard, part in zip(shards, parts, strict=True) if part.labels is None]
     if 0 < len(lacking) < len(parts):
         message = f"{printable(path.name)}: {printable(lacking[0])} has no labels, but other files do."
@@ -149,7 +151,7 @@ def _joined(
 
 
 class ShardRowNames(Sequence[str]):
-    """`part-3/17` for row 17 of part-3.csv, counted from 0; made when it is asked for."""
+    """`part-3/17` for row 17 of part-3.csv, counted from 0; created on access."""
 
     def __init__(self, stems: Sequence[str], starts: np.ndarray, names: Sequence[Sequence[str] | None]) -> None:
         self.stems, self.starts, self.names = stems, starts, names
@@ -187,7 +189,7 @@ def _refuse_kinds(path: Path, part: Samples, options: DataConfig) -> None:
 
 
 def _refuse_gaps(shard: Path, part: Samples, options: DataConfig) -> None:
-    """A table that is read by the columns of the first is not asked what its gaps mean."""
+    """Raises: DataError for gaps, unless an option fills or drops them: `read_table` with `expected` allows them."""
     if options.missing in {"auto", "error"} and has_nan(part.x):
         message = f"{printable(shard.name)} has gaps (missing values)."
         raise DataError("DATA-MISSING", message, fix="pass --missing drop, or --missing median")

@@ -1,4 +1,4 @@
-"""What a name or a path stands for, and which reader takes it."""
+"""Finds out what a name or a path refers to, and which reader to use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from isthmus.system.workers import Progress
 from isthmus.wording import printable
 
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing")
-LONGEST_REPEATED = 200  # characters of a wrong name that are repeated in the message
+LONGEST_REPEATED = 200  # characters of an unknown name that are shown in the message
 VALIDATION_NAMES = ("val", "valid", "validation")
 
 
@@ -41,9 +41,9 @@ def read_source(
     progress: Progress | None = None,
     expected: Expected | None = None,
 ) -> Bundle:
-    """What a name or a path holds, as it is stored; a path that exists beats a name.
+    """The data of a name or a path, as stored; an existing path is preferred to a name.
 
-    Raises: DataError with the nearest known name where there is nothing; else whatever the reader finds wrong.
+    Raises: DataError with the most similar known name if nothing is found; other errors from the reader.
     """
     text = os.fspath(source)
     if not text.strip():
@@ -69,7 +69,7 @@ def _read_path(
     read = _read_folder if path.is_dir() else _read_patiently
     bundle = read(path, options, progress, expected)
     text = os.fspath(source)
-    if isinstance(source, Path) or text.endswith(os.sep) or name_of(text) is None:  # nobody can have meant a name
+    if isinstance(source, Path) or text.endswith(os.sep) or name_of(text) is None:  # cannot be meant as a name
         return bundle
     note = f"{text} is a path here; the data set of that name is not used."
     return replace(bundle, train=replace(bundle.train, notes=(note, *bundle.train.notes)))
@@ -78,7 +78,7 @@ def _read_path(
 def _exists(path: Path) -> bool:
     try:
         return path.exists() or path.is_symlink()
-    except (OSError, ValueError) as error:  # a name that is too long, NUL, or a folder that may not be entered
+    except (OSError, ValueError) as error:  # a name that is too long, NUL, or a folder without permission
         if isinstance(error, PermissionError):
             message = f"{printable(path)} cannot be read: permission denied."
             raise ResourceError("RESOURCE-PERMISSION", message, fix="give yourself read permission") from None
@@ -86,7 +86,7 @@ def _exists(path: Path) -> bool:
 
 
 def _read_patiently(path: Path, options: DataConfig, progress: Progress | None, expected: Expected | None) -> Bundle:
-    """A file, once more where a network disk fails for the moment."""
+    """Reads a file, and tries again if a network disk fails temporarily."""
     return patiently(lambda: _read_file(path, options, progress, expected))
 
 
@@ -138,7 +138,7 @@ def _read_folder(
 def _in_parts(
     path: Path, train: Path, test: Path, parts: dict[str, Path], options: DataConfig, progress: Progress | None
 ) -> Bundle:
-    """Sub-folders train and test, each flat or with a sub-folder a class."""
+    """Reads the sub-folders train and test, each flat or with one sub-folder per class."""
     found = [replace(_read_images(part, options, progress), name=f"{path.name}/{part.name}") for part in (train, test)]
     first, second = same_classes(found[0], found[1])
     notes = [f"The sub-folders {train.name} and {test.name} are used as training and test data."]
@@ -149,7 +149,7 @@ def _in_parts(
 
 
 def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
-    """A folder of tables or arrays that are no shards is not read as one; which is meant must be said."""
+    """Raises: DataError for a folder of tables or arrays that are not shards; the user must choose one."""
     kinds = [BY_SUFFIX.get(entry.suffix.lower()) for entry in entries if entry.is_file()]
     if any(entry.is_dir() for entry in entries) or not any(kinds) or "image" in kinds:
         return
@@ -165,7 +165,7 @@ def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
 
 
 def _unknown(text: str, path: Path) -> DataError:
-    """Neither a path nor a name: says the nearest of both and what was looked for."""
+    """The error for text that is neither a path nor a name, with the most similar of both."""
     if text.startswith(("http://", "https://", "s3://", "gs://", "hf://")):
         message = f"{printable(text)} is a URL; isthmus reads only local files."
         return DataError("DATA-SOURCE", message, fix="download it first and pass the file")

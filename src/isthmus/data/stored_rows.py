@@ -1,4 +1,4 @@
-"""Samples that stay on disk: rows of a mapped array, of which only what is asked for is read."""
+"""Samples that stay on disk: rows of a mapped array that are read only on access."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from isthmus.system.memory import refuse_too_large
 
 
 class StoredRows:
-    """The `rows` (N,) of a mapped array (M, ...), ascending; None stands for all. It is asked like an array.
+    """The `rows` (N,) of a mapped array (M, ...), ascending; None means all. It is used like an array.
 
-    Whatever is indexed comes as an ordinary array in memory. What would be too large for it is refused instead of read.
+    Indexing gives an ordinary array in memory. If that would not fit, an error is raised before anything is read.
     """
 
     def __init__(self, source: np.ndarray, rows: np.ndarray | None = None, name: str = "the data") -> None:
@@ -50,9 +50,9 @@ class StoredRows:
         return self.size * self.itemsize
 
     def __getitem__(self, key: Any) -> Any:
-        """Rows as for an array; of a tuple the first part says which rows.
+        """Rows as for an array; the first part of a tuple selects rows.
 
-        Raises: ResourceError where that is more than memory holds.
+        Raises: ResourceError if they do not fit in memory.
         """
         first, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(first, int | np.integer):
@@ -68,18 +68,18 @@ class StoredRows:
         return whole if dtype is None else whole.astype(dtype)
 
     def part(self, rows: np.ndarray) -> StoredRows:
-        """The same for some of these rows, by their places here, in any order; nothing is read."""
+        """The same for some of these rows, by position, in any order; nothing is read."""
         part = StoredRows(self.source, rows if self.rows is None else self.rows[rows], self.name)
-        part._file = self._file  # which holds the file open
+        part._file = self._file  # keeps the file open
         return part
 
     def _read(self, chosen: slice | np.ndarray) -> np.ndarray:
-        """Rows of the source in memory, a copy."""
+        """Rows of the source, copied into memory."""
         if self._file is not None:
             whole = isinstance(chosen, slice)
             return self._file.read(np.arange(*chosen.indices(len(self.source))) if whole else chosen)
         found = self.source[chosen]
-        return found.view(np.ndarray) if found.base is None else np.array(found)  # rows that were drawn are a copy
+        return found.view(np.ndarray) if found.base is None else np.array(found)  # selected rows are already a copy
 
     def _chosen(self, key: Any) -> Any:
         if self.rows is None:
@@ -95,7 +95,7 @@ class StoredRows:
 
 
 class RowNames(Sequence[str]):
-    """The names of some rows, made when they are asked for: `names[row]`, or the row's number where there are none."""
+    """The names of some rows, created on access: `names[row]`, or the row number if there are no names."""
 
     def __init__(self, rows: np.ndarray, names: Sequence[str] | None = None) -> None:
         self.rows, self.names = rows, names

@@ -1,4 +1,4 @@
-"""Which data stays on disk while it is trained on or measured: what is larger than the memory that may be used."""
+"""Decides which data stays on disk during training and evaluation: data larger than the available memory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from isthmus.system.memory import data_bytes, refuse_too_large, size_of
 from isthmus.system.scratch import SMALLER, is_mapped
 from isthmus.wording import counted
 
-HELD_SHARE = 1 / 8  # of the memory for data at most is taken by each of validation and test, which stay in it
-FEWEST_HELD = 100  # samples: fewer tell hardly anything, and 100 fit wherever a training fits
-BUFFER_SHARE = 1 / 16  # of the memory for data: two buffers are held, and a third while one is put in order
-MOST_BUFFER = 1 << 28  # 268 MB: blocks of 1 MB, which a disk reads as fast as any longer ones
+HELD_SHARE = 1 / 8  # the largest fraction of the memory for data that validation and test may each take
+FEWEST_HELD = 100  # samples: fewer give little information, and 100 fit wherever training fits
+BUFFER_SHARE = 1 / 16  # of the memory for data: two buffers are held, and a third while one is sorted
+MOST_BUFFER = 1 << 28  # 268 MB: blocks of 1 MB, which a disk reads as fast as longer ones
 PAIRS = "pairs cannot be read from disk during training, and this data"
-MOST_TEST = 10_000  # test samples of streamed data, as many as MNIST's test set has: an error known to 1 %
+MOST_TEST = 10_000  # test samples of streamed data, as in MNIST's test set: gives the error to 1 %
 
 
 def on_disk(samples: Samples, options: DataConfig) -> Samples:
-    """The samples with x read from disk when it is asked for, where it is a mapped array; others as they are.
+    """The samples with x read from disk on access, if x is a mapped array; other samples are unchanged.
 
-    Where `options` say so those in memory are asked in the same way: a run goes on as it began, wherever that is.
+    If `options` say so, samples in memory are read in the same way, so that a run continues as it began on any machine.
     """
     plain = samples.whole is None and samples.x_in is None and samples.schema is None and samples.windows is None
     if samples.is_streamed or not plain or not (is_mapped(samples.x) or options.stream == "yes"):
@@ -34,12 +34,12 @@ def on_disk(samples: Samples, options: DataConfig) -> Samples:
 
 
 def bundle_on_disk(bundle: Bundle, options: DataConfig) -> Bundle:
-    """`on_disk` of both parts."""
+    """`on_disk` for both parts."""
     return Bundle(on_disk(bundle.train, options), None if bundle.test is None else on_disk(bundle.test, options))
 
 
 def must_stream(samples: Samples, options: DataConfig, n: int | None = None) -> bool:
-    """Whether n of the samples (all if not given) stay on disk: where they can, and memory does not hold them."""
+    """Whether n of the samples (default: all) stay on disk: if they can, and do not fit in memory."""
     if not samples.is_streamed or options.stream != "auto":
         return samples.is_streamed and options.stream == "yes"
     most = data_bytes()
@@ -47,15 +47,15 @@ def must_stream(samples: Samples, options: DataConfig, n: int | None = None) -> 
 
 
 def refuse_unstreamable(samples: Samples) -> None:
-    """Checks one half of pairs, before the other one is read.
+    """Checks one half of pairs, before the other half is read.
 
-    Raises: ResourceError for pairs that memory does not hold: those cannot be trained on from disk.
+    Raises: ResourceError for pairs that do not fit in memory, because pairs cannot be trained on from disk.
     """
     refuse_too_large(2 * _needed(samples), f"{samples.name}: {PAIRS}", fix=SMALLER)
 
 
 def in_memory(samples: Samples) -> Samples:
-    """The samples with x in memory. Raises: ResourceError where it does not fit."""
+    """The samples with x in memory. Raises: ResourceError if it does not fit."""
     if not samples.is_streamed:
         return samples
     fix = "pass --set data.stream=auto to train on it from disk, or use fewer samples with --limit"
@@ -64,7 +64,7 @@ def in_memory(samples: Samples) -> Samples:
 
 
 def held(samples: Samples, options: DataConfig, role: str) -> Samples:
-    """Validation or test samples that were named apart, in memory; of many some, evenly over all, which is told."""
+    """Separate validation or test samples, in memory; if there are too many, an evenly spaced part, with a note."""
     n, most = len(samples), most_held(samples, options)
     if n > most and must_stream(samples, options):
         rows = np.linspace(0, n - 1, most).round().astype(np.int64)
@@ -74,7 +74,7 @@ def held(samples: Samples, options: DataConfig, role: str) -> Samples:
 
 
 def most_held(samples: Samples, options: DataConfig) -> int:
-    """How many samples of validation or test stay in memory beside streamed training data."""
+    """The number of validation or test samples that stay in memory next to streamed training data."""
     most = data_bytes()
     if options.held is not None or most is None:
         return options.held or MOST_TEST
@@ -82,13 +82,13 @@ def most_held(samples: Samples, options: DataConfig) -> int:
 
 
 def buffer_of(train: Samples, options: DataConfig) -> int:
-    """Samples that are shuffled at once: those that were asked for, else as many as fit."""
+    """The number of samples that are shuffled at a time: as requested, otherwise as many as fit."""
     one = math.prod(train.shape) * train.x.itemsize
     return options.buffer or fitting_buffer(one, len(train), data_bytes())
 
 
 def told(train: Samples, options: DataConfig, buffer: int) -> str:
-    """That the data stays on disk, why, and what is shuffled at once, in one sentence."""
+    """A sentence that the data stays on disk, why, and how many samples are shuffled at a time."""
     most = data_bytes()
     over = f", more than the {size_of(most)} available for it" if most is not None and options.stream == "auto" else ""
     return (
@@ -98,13 +98,13 @@ def told(train: Samples, options: DataConfig, buffer: int) -> str:
 
 
 def fitting_buffer(n_bytes: int, n_samples: int, most: int | None) -> int:
-    """Samples of `n_bytes` each in a buffer, where data may take `most` bytes of memory."""
+    """The number of samples of `n_bytes` in a buffer, if data may take `most` bytes of memory."""
     room = MOST_BUFFER if most is None else min(MOST_BUFFER, int(BUFFER_SHARE * most))
     return max(1, min(n_samples, room // max(1, n_bytes)))
 
 
 def _needed(samples: Samples, n: int | None = None) -> int:
-    """Bytes of n samples in memory: bytes as they are, numbers also as network input."""
+    """Bytes of memory for n samples: uint8 once, other types also as network input."""
     twice = 1 if samples.x.dtype == np.uint8 else 2
     return (len(samples) if n is None else min(n, len(samples))) * math.prod(samples.shape) * samples.x.itemsize * twice
 

@@ -1,4 +1,4 @@
-"""Images of any sizes in one array, as networks take them that work on images of any size."""
+"""Images of any sizes in one array, for networks that work on images of any size."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Corner = tuple[int, int]  # the upper left one: row, column
-PIECE = 192  # pixels a side of the pieces that are judged: scikit-image's filters take a second for 20 of them
-LEFT_OUT = 0.1  # of the images at most are left out as too small, and only where the others can then be twice as large
-PER_IMAGE = 4  # pieces of one image at most: further ones of the same picture tell little more
-MULTIPLE = 4  # of which a piece's sides are multiples, so that a network that halves them twice needs no border
+Corner = tuple[int, int]  # the upper left corner: row, column
+PIECE = 192  # pixels per side of the pieces for evaluation: scikit-image's filters take a second for 20 of them
+LEFT_OUT = 0.1  # the largest fraction of images to leave out as too small, only if pieces can then be twice as large
+PER_IMAGE = 4  # the most pieces of one image: more pieces of the same image add little information
+MULTIPLE = 4  # sides of pieces are multiples of this, so a network that halves them twice needs no border
 
 
 @dataclass(frozen=True, eq=False)
 class WholeImages:
     """`values` (V,) holds n images one after the other, each as (C, H, W); `starts` (n,), `sizes` (n, 2) as (H, W).
 
-    `names` (n) are those of their files, where they have any.
+    `names` (n) are their file names, if they have any.
     """
 
     values: np.ndarray
@@ -34,7 +34,7 @@ class WholeImages:
     def empty(
         cls, sizes: Sequence[tuple[int, int]], channels: int, dtype: str, names: Sequence[str] = ()
     ) -> WholeImages:
-        """Room for images of these sizes."""
+        """Uninitialized memory for images of these sizes."""
         shapes = np.array(sizes, np.int64).reshape(-1, 2)
         ends = np.cumsum(channels * shapes.prod(1))
         values = np.empty(int(ends[-1]) if len(ends) else 0, dtype)
@@ -42,12 +42,12 @@ class WholeImages:
 
     @classmethod
     def of_array(cls, x: np.ndarray) -> WholeImages:
-        """Images (N, C, H, W), which share their memory where they lie in one piece."""
+        """Images (N, C, H, W), sharing memory with x if it is contiguous."""
         N, C, H, W = x.shape
         return cls(x.reshape(-1), np.arange(N) * (C * H * W), np.tile([[H, W]], (N, 1)), C)
 
     def take(self, rows: Sequence[int]) -> WholeImages:
-        """Those images, which share their memory with all."""
+        """The selected images, sharing memory with all images."""
         if len(rows) == len(self):
             return self
         chosen = np.asarray(rows, np.int64)
@@ -61,16 +61,16 @@ class WholeImages:
         return self.values[start : start + self.channels * H * W].reshape(self.channels, H, W)
 
     def side(self) -> int:
-        """The side of pieces that all images are large enough for, or all but a few that are far smaller."""
+        """The side of pieces that fits all images, or all but a few that are much smaller."""
         sides = np.minimum(np.sort(self.sizes.min(1)), PIECE)
         least, next_least = int(sides[0]), int(sides[int(LEFT_OUT * len(sides))])
         side = next_least if next_least >= 2 * least else least
         return side // MULTIPLE * MULTIPLE or side
 
     def pieces(self, side: int | None = None) -> tuple[np.ndarray, np.ndarray, list[Corner]]:
-        """Pieces (M, C, S, S) spread evenly over every image, the image (M,) of each, and its upper left corner.
+        """Pieces (M, C, S, S) evenly spaced over every image, the image (M,) of each, and its upper left corner.
 
-        Images that are smaller than a piece give none.
+        Images that are smaller than a piece give no pieces.
         """
         S = self.side() if side is None else side
         found = [
@@ -85,7 +85,7 @@ class WholeImages:
 
 
 def _corners(H: int, W: int, S: int) -> list[Corner]:
-    """At most four places of a piece in an image, from edge to edge; none in one that is smaller."""
+    """At most four positions of a piece in an image, from edge to edge; none if the image is smaller."""
     if min(H, W) < S:
         return []
     rows, columns = (np.linspace(0, side - S, -(-side // S)).round().astype(int) for side in (H, W))

@@ -1,4 +1,4 @@
-"""Sets of pieces of whole images, brought to one size of piece."""
+"""Sets of pieces of whole images, with pieces of one size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isthmus.errors import DataError
 
 
 def piece_name(name: str, corner: Corner) -> str:
-    """`"a/photo.png"` at row 64, column 0 -> `"a/photo_64_0.png"`: a name under which the piece can be written.
+    """`"a/photo.png"` at row 64, column 0 -> `"a/photo_64_0.png"`: a file name for the piece.
 
     >>> piece_name("a/photo.png", (64, 0)), piece_name("17", (0, 0))
     ('a/photo_64_0.png', '17_0_0')
@@ -24,7 +24,7 @@ def piece_name(name: str, corner: Corner) -> str:
 
 
 def of_one_size(sets: Sequence[Samples | None]) -> list[Samples | None]:
-    """The sets, those of whole images cut again where their pieces are of different sizes: to the smallest of them."""
+    """The sets; if pieces of whole images have different sizes, they are cut again to the smallest of these."""
     sides = {samples.shape[1] for samples in sets if samples is not None and samples.whole is not None}
     if len(sides) < 2:
         return list(sets)
@@ -32,9 +32,9 @@ def of_one_size(sets: Sequence[Samples | None]) -> list[Samples | None]:
 
 
 def cut_anew(samples: Samples, side: int) -> Samples:
-    """Pieces of that side of the same images; other sets, and those that have it, as they are.
+    """Pieces of the given side from the same images; other sets, and sets that already have it, are unchanged.
 
-    Raises: DataError where all images are smaller.
+    Raises: DataError if all images are smaller.
     """
     whole, owner = samples.whole, samples.owner
     if whole is None or owner is None or samples.shape[1] == side:

@@ -1,1 +1,1 @@
-"""From samples to batches: sets divided, preprocessing fitted, one tensor on the device."""
+"""From samples to batches: splitting into sets, fitting the preprocessing, one tensor on the device."""

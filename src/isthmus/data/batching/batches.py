@@ -1,4 +1,4 @@
-"""A data set as one tensor on the device; a batch is an indexed slice of it, scaled there. No Python per sample."""
+"""A data set as one tensor on the device; a batch is an indexed slice, scaled there. No Python code per sample."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from isthmus.randomness import generator_for
 from isthmus.registry import parse, plain
 from isthmus.system.progress import each
 
-CHUNK = 2_000  # samples a pass without gradients takes at once: large enough to keep the cores busy, 6 MB of MNIST
-CHUNK_VALUES = 2**22  # fewer where they are large: 16 MB of x, of which a network makes many times as much on its way
+CHUNK = 2_000  # samples at once in a pass without gradients: enough to keep the cores busy, 6 MB of MNIST
+CHUNK_VALUES = 2**22  # fewer large samples: 16 MB of x, while activations take many times as much
 
 
 def resident(raw: np.ndarray | StoredRows | Tensor, preprocess: Preprocess, device: torch.device) -> Tensor:
-    """The samples as one tensor on `device`: bytes stay bytes, scaled batch by batch; all else becomes x at once.
+    """The samples as one tensor on `device`: bytes stay bytes and are scaled batch by batch; others become x at once.
 
-    What does not fit next to a model on an accelerator (more than half its free memory) stays where it is, and batches
-    travel. Rows that stay on disk are not read here: a `StreamedTensor` stands in for them.
+    Data that does not fit next to a model on an accelerator (more than half its free memory) stays where it is, and
+    batches are copied. Rows that stay on disk are not read here; a `StreamedTensor` represents them.
     """
     if isinstance(raw, StoredRows):
-        return cast(Tensor, StreamedTensor(raw, preprocess))  # it is asked like a tensor
+        return cast(Tensor, StreamedTensor(raw, preprocess))  # it is used like a tensor
     tensor = raw if isinstance(raw, Tensor) else torch.from_numpy(raw if raw.flags.writeable else raw.copy())
     if tensor.dtype == torch.float64:
         tensor = _narrowed(tensor, preprocess)
@@ -40,12 +40,12 @@ def resident(raw: np.ndarray | StoredRows | Tensor, preprocess: Preprocess, devi
 
 
 def _fits(tensor: Tensor, device: torch.device) -> bool:
-    """Whether an accelerator takes all of it next to a model."""
+    """Whether the whole tensor fits on the accelerator next to a model."""
     return (device.type == "cuda" and tensor.nbytes < torch.cuda.mem_get_info(device)[0] // 2) or device.type == "mps"
 
 
 def _narrowed(tensor: Tensor, preprocess: Preprocess) -> Tensor:
-    """x of a float64 tensor, where it lies since Apple's GPUs have no float64, piece by piece to save memory."""
+    """x of a float64 tensor, piece by piece to save memory, on its own device because Apple's GPUs have no float64."""
     x, n = torch.empty((len(tensor), *preprocess.shape)), chunk_of(preprocess.size)
     for part, out in zip(tensor.split(n), x.split(n), strict=True):
         out.copy_(preprocess.to_x(part))
@@ -58,16 +58,16 @@ def as_x(batch: Tensor, preprocess: Preprocess) -> Tensor:
 
 
 def batches_of_pass(n_samples: int, batch_size: int) -> int:
-    """How many batches a pass over so many samples takes; a single last sample joins the batch before it."""
+    """The number of batches in a pass over the samples; a single last sample joins the batch before it."""
     whole, rest = divmod(n_samples, min(batch_size, n_samples))
     return max(1, whole + (rest > 1 or (rest == 1 and not whole)))
 
 
 class AbstractBatches(ABC):
-    """Shuffled training batches of x, a new order every epoch, of `n_samples` samples.
+    """Shuffled training batches of x from `n_samples` samples, in a new order every epoch.
 
-    The last batch is kept, however small; a single last sample joins the batch before it, since batch
-    normalization cannot work on one.
+    The last batch is kept, however small; a single last sample joins the batch before it, since batch normalization
+    needs at least two samples.
     """
 
     def __init__(self, n_samples: int, *, batch_size: int, seed: int, device: torch.device) -> None:
@@ -78,25 +78,25 @@ class AbstractBatches(ABC):
         return batches_of_pass(self.n_samples, self.batch_size)
 
     def rows(self, epoch: int) -> list[Tensor]:
-        """Which samples each batch of the epoch holds; from (seed, epoch) alone."""
+        """The samples of each batch of the epoch; depends only on (seed, epoch)."""
         order = torch.randperm(self.n_samples, generator=generator_for(self.seed, epoch, "order"))
         cuts = [self.batch_size] * (len(self) - 1)
         return list(order.to(self.lies_on).split([*cuts, len(order) - sum(cuts)]))
 
     @property
     def lies_on(self) -> torch.device:
-        """The device that the samples are on before they are taken."""
+        """The device that holds the samples before they are taken."""
         return self.device
 
     def augments(self, done: float) -> bool:
-        """Whether samples are augmented after the share `done` of the training."""
+        """Whether samples are augmented after the fraction `done` of training."""
         return True
 
     @abstractmethod
     def take(self, rows: Tensor, generator: torch.Generator, *, augmented: bool = True, own: bool = False) -> Tensor:
-        """x of these samples, (B, *shape) float32 on the device, `augmented` as the settings say or as they are.
+        """x of these samples, (B, *shape) float32 on the device; augmented by the settings, if `augmented`.
 
-        With `own` only those matter that fall to this process of several; the others may be anything finite.
+        With `own`, only the samples of this process matter; the others may have any finite values.
         """
 
 
@@ -125,23 +125,23 @@ class Batches(AbstractBatches):
 
 
 def chunk_of(n_values: int) -> int:
-    """How many samples of `n_values` values a pass without gradients takes at once."""
+    """The number of samples of `n_values` values to use at once in a pass without gradients."""
     return min(CHUNK, max(1, CHUNK_VALUES // n_values))
 
 
 def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: int | None = None) -> Iterator[Tensor]:
     """x of all samples in their order, chunk by chunk, on the device."""
     n = chunk or chunk_of(preprocess.size)
-    for batch in each(data.split(n), -(-len(data) // n)):  # data that stays on disk gives one chunk after the other
+    for batch in each(data.split(n), -(-len(data) // n)):  # streamed data gives one chunk at a time
         yield as_x(batch.to(device), preprocess)
 
 
 def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
-    """Pixels of the random shift that `augment` asks for, and the share of the training in which it happens.
+    """Pixels of the random shift that `augment` asks for, and the fraction of training in which it is used.
 
     `"shift:2"` -> (2, 1.0), `"shift:1,until=0.8"` -> (1, 0.8), `"none"` -> (0, 1.0).
 
-    Raises: UsageError for other words, tables, and shifts as large as the image.
+    Raises: UsageError for other values, tables, and shifts as large as the image.
     """
     name, level, options = parse(augment)
     if name == "none" and level is None and not options:
@@ -167,7 +167,7 @@ def shift_of(augment: str, preprocess: Preprocess) -> tuple[int, float]:
 
 
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Every image moved by its own whole number of pixels, -most..most each way; edges repeat outwards.
+    """Shifts every image by its own random number of pixels, -most..most in each direction; edges are repeated.
 
     images (B, C, H, W) of any type. Repeating the edge keeps a black border black and a gray one gray.
     """

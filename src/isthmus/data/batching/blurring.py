@@ -1,4 +1,4 @@
-"""Gaussian blurs of a batch, each image by a width of its own."""
+"""Gaussian blur of a batch, with a separate width for each image."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-REACH = 3  # pixels on each side: of a Gaussian of 1.5 pixels, the widest that is used, 95 % lie within
+REACH = 3  # pixels on each side: they hold 95 % of a Gaussian of 1.5 pixels, the widest in use
 
 
 def blurred(x: Float[Tensor, "B C H W"], width: Tensor, *, unit: str) -> Float[Tensor, "B C H2 W2"]:
-    """x through a Gaussian of `width` pixels, () or (B, 1, 1, 1), three pixels smaller on each side.
+    """x blurred by a Gaussian of `width` pixels, () or (B, 1, 1, 1), three pixels smaller on each side.
 
-    The taps of `unit` "sum" add up to 1, which keeps what is flat; of "norm" their squares do, which keeps white noise
-    as strong as it was.
+    With `unit` "sum", the taps add up to 1, which keeps flat areas; with "norm", their squares do, which keeps the
+    standard deviation of white noise.
     """
     B, C, _, _ = x.shape
     places = torch.arange(-REACH, REACH + 1.0, device=x.device, dtype=x.dtype)

@@ -1,8 +1,8 @@
-"""How raw values of columns of several kinds become network input, and how they come back.
+"""Converts raw values of columns of several kinds to network input, and back.
 
-Each column is a block of x: a number, a count or the position of a time takes one value of mean 0 and deviation 1, a
-flag that is 1 for a gap, and a time a sine and a cosine for each cycle; yes-no is -1 or 1; a category is a 1 among
-zeros, with a last place for levels without a name. A gap is 0 in all of these, with the flag where there is one.
+Each column is a block of x. A number, a count or a time has one value with mean 0 and standard deviation 1 and a flag
+that is 1 for a gap; a time also has a sine and a cosine for each cycle. Yes-no is -1 or 1. A category is one-hot, with
+a last place for unknown levels. A gap is 0 in all of these, with the flag set if there is one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from isthmus.system.device_constants import constant
 
 DAY, WEEK, YEAR = 86_400.0, 604_800.0, 31_556_952.0  # seconds; the year is the mean Gregorian one
 CYCLES = {DAY: "day", WEEK: "week", YEAR: "year"}
-MONDAY = 345_600.0  # the first in 1970: weeks are counted from one
-MOST_REPEATS = 65_536  # rows of a window: a network takes no more values
+MONDAY = 345_600.0  # the first Monday in 1970: weeks start on Monday
+MOST_REPEATS = 65_536  # rows of a window: the most values that a network takes
 FLAGGED = {"number", "count", "time"}
 
 
 @dataclass(frozen=True)
 class Block:
-    """A column of x. x of a number is (raw - offset) * scale, of a count that of log(1 + raw); with `knots`, pairs of
-    raw and x, it is linear between them and beyond the last of either end. `cycles` are lengths in seconds.
+    """A column of x. For a number, x is (raw - offset) * scale; for a count, the same of log(1 + raw). With `knots`,
+    pairs of raw and x, it is linear between them and beyond the ends. `cycles` are lengths in seconds.
 
-    `constant` is what the best constant costs in the units of the likelihood, by part: of the value, and of cycles.
+    `constant` is the cost of the best constant prediction in the units of the likelihood, by part: of the value, and
+    of cycles.
     """
 
     kind: str
@@ -64,8 +65,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The blocks of all columns; both ways keep NaN a gap. Of windows of a series, whose rows are all encoded alike,
-    those of one row, `repeats` times.
+    """The blocks of all columns; both directions keep NaN as a gap. In windows of a series, all rows are encoded in the
+    same way: `row` has the blocks of one row, which occurs `repeats` times.
     """
 
     row: tuple[Block, ...]
@@ -73,28 +74,28 @@ class Encoding:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """Of all columns of a sample, K of them."""
+        """The blocks of all K columns of a sample."""
         return self.row * self.repeats
 
     @property
     def of_row(self) -> Encoding:
-        """That of one row of a window."""
+        """The encoding of one row of a window."""
         return Encoding(self.row)
 
     @property
     def size(self) -> int:
-        """Values of x, D."""
+        """The number of values of x, D."""
         return sum(block.size for block in self.blocks)
 
     @property
     def places(self) -> list[slice]:
-        """Where each column stands in x."""
+        """The slice of x for each column."""
         ends = np.cumsum([0, *(block.size for block in self.blocks)]).tolist()
         return [slice(a, b) for a, b in pairwise(ends)]
 
     @property
     def column_of(self) -> list[int]:
-        """The column that each value of x belongs to, D of them."""
+        """The column that each of the D values of x belongs to."""
         return [k for k, block in enumerate(self.blocks) for _ in range(block.size)]
 
     @property
@@ -103,13 +104,15 @@ class Encoding:
         return [j == block.n_values for block in self.blocks for j in range(block.size)]
 
     def to_x(self, raw: Tensor) -> Tensor:
-        """float32 x (B, D) of raw values (B, K) in float64."""
+        """x (B, D) in float32 from raw values (B, K) in float64."""
         rows = raw.reshape(-1, len(self.row))
         parts = [part for k, block in enumerate(self.row) for part in _encoded(rows[:, k], block)]
         return torch.cat(parts, 1).to(torch.float32).reshape(raw.shape[0], self.size)
 
     def to_raw(self, x: Tensor) -> Tensor:
-        """Raw values (B, K) float64 of x, or of the decoder's mean; such as the column may hold, NaN for a gap."""
+        """Raw values (B, K) in float64 from x or the decoder's mean: values that are valid in the column, NaN for a
+        gap.
+        """
         return self._by_row(x.double(), _decoded)
 
     def missing(self, x: Tensor) -> Tensor:
@@ -117,35 +120,37 @@ class Encoding:
         return self._by_row(x, _is_gap)
 
     def _by_row(self, x: Tensor, function: Callable[[Tensor, Block], Tensor]) -> Tensor:
-        """(B, K) of what `function` makes of the values (n, size) of each block."""
+        """(B, K): `function` applied to the values (n, size) of each block."""
         one = self.of_row
         rows = x.reshape(-1, one.size)
         found = [function(rows[:, at], block) for at, block in zip(one.places, self.row, strict=True)]
         return torch.stack(found, 1).reshape(x.shape[0], len(self.blocks))
 
     def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """x_hat with x where x has gaps, so that nothing is compared there."""
+        """x_hat, replaced by x where x has gaps, so that gaps are not compared."""
         gaps = self.missing(x)[:, constant(self.column_of, torch.int64, x.device)]
         return torch.where(gaps, x, x_hat)
 
     def evened(self, x: Tensor) -> Tensor:
-        """x (B, D) of which every column varies by about 1, a time with its cycles too (1 and 1/2 a value)."""
+        """x (B, D) scaled so that every column has variance of about 1, including the cycles of a time (1 and 1/2 per
+        value).
+        """
         scale = [1 / math.sqrt(1 + len(self.blocks[k].cycles)) for k in self.column_of]
         return x * constant(scale, x.dtype, x.device)
 
     def by_column(self, values: Tensor) -> Tensor:
-        """Values of x (N, D) added up by the column that they belong to, (N, K)."""
+        """Values of x (N, D) summed by column, (N, K)."""
         place = constant(self.column_of, torch.int64, values.device)
         return values.new_zeros(len(values), len(self.blocks)).index_add_(1, place, values)
 
     def hidden(self, x: Tensor, columns: Tensor) -> Tensor:
-        """x with gaps put where `columns` (B, K) is true."""
+        """x with gaps inserted where `columns` (B, K) is true."""
         place = constant(self.column_of, torch.int64, x.device)
         gap = constant(self.flags, x.dtype, x.device)
         return torch.where(columns[:, place], gap, x)
 
     def check(self, schema: Schema) -> None:
-        """Raises: ValueError where the columns of `schema` are not what the blocks encode."""
+        """Raises: ValueError if the blocks do not match the columns of `schema`."""
         for column, block in zip(schema.modeled, self.blocks, strict=True):
             if column.kind != block.kind or (column.kind == "category" and len(column.levels) != block.n_levels):
                 raise ValueError(f"the column {column.name!r} is encoded as a different kind")
@@ -156,7 +161,7 @@ class Encoding:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Encoding:
-        """What `as_dict` gave. Raises: ValueError for numbers that are none; TypeError, KeyError for other contents."""
+        """Inverse of `as_dict`. Raises: ValueError for invalid numbers; TypeError, KeyError for other contents."""
         blocks = []
         for about in values["blocks"]:
             known = about | {"knots": tuple((float(a), float(b)) for a, b in about["knots"])}
@@ -174,7 +179,7 @@ class Encoding:
 
 
 def value_names(column: TableColumn, block: Block) -> list[str]:
-    """What each value of x of a column is."""
+    """The names of the values of x of a column."""
     if block.kind == "category":
         return [f"{column.name} = {level}" for level in (*column.levels, OTHER)]
     cycles = [f"{column.name}, {part} of {CYCLES[c]}" for c in block.cycles for part in ("sine", "cosine")]
@@ -208,8 +213,8 @@ def _scaled(value: Tensor, block: Block) -> Tensor:
 
 
 def _exact(number: float, like: Tensor) -> Tensor:
-    """A constant of the type of `like`: ONNX writes one that is no tensor in float32, and the log of a year less its
-    mean is then off by a thousandth of its deviation.
+    """A constant of the type of `like`: ONNX writes a constant that is not a tensor in float32, and the log of a year
+    minus its mean is then off by a thousandth of its standard deviation.
     """
     return constant((number,), like.dtype, like.device)
 
@@ -220,11 +225,11 @@ def _unscaled(value: Tensor, block: Block) -> Tensor:
         value = _linear(value, x, raw, 1 / block.scale)
     else:
         value = value / _exact(block.scale, value) + _exact(block.offset, value)
-    return value.clamp(max=60.0).expm1() if block.kind == "count" else value  # 1e26: a count that nobody counts
+    return value.clamp(max=60.0).expm1() if block.kind == "count" else value  # 1e26: larger than any real count
 
 
 def _linear(value: Tensor, at: tuple[float, ...], to: tuple[float, ...], beyond: float) -> Tensor:
-    """Linear between the points (at, to), and of the slope `beyond` outside of them."""
+    """Linear interpolation between the points (at, to), with the slope `beyond` outside of them."""
     inside = [(b - a) / (d - c) for (a, b), (c, d) in zip(pairwise(to), pairwise(at), strict=True)]
     slopes = [beyond, *inside, beyond]
     found = to[0] + slopes[0] * (value - at[0])
@@ -236,8 +241,8 @@ def _linear(value: Tensor, at: tuple[float, ...], to: tuple[float, ...], beyond:
 def _decoded(x: Tensor, block: Block) -> Tensor:
     """The raw values (B,) of one column of x (B, size)."""
     if block.kind == "category":
-        n = block.n_levels + block.pooled  # a level without a name is no answer, unless training had such
-        given = x[:, n:].sum(1) > x[:, :n].sum(1)  # but it may be what was given
+        n = block.n_levels + block.pooled  # an unknown level is not an answer, unless training had such levels
+        given = x[:, n:].sum(1) > x[:, :n].sum(1)  # but it may be in the input
         return torch.where(given, float(block.n_levels), x[:, :n].argmax(1).to(x.dtype)).masked_fill(
             _is_gap(x, block), math.nan
         )
@@ -254,8 +259,8 @@ def _decoded(x: Tensor, block: Block) -> Tensor:
 
 
 def _in_phase(value: Tensor, x: Tensor, block: Block) -> Tensor:
-    """The nearest moment at which the week's, then the day's cycle stands where it should: a position alone is vague
-    by days where it spans a year.
+    """The nearest time with the right phase of the week, then of the day: if the data spans a year, the value alone is
+    only accurate to days.
     """
     for i, cycle in sorted(enumerate(block.cycles), key=lambda pair: -pair[1]):
         if cycle == YEAR:
@@ -267,7 +272,7 @@ def _in_phase(value: Tensor, x: Tensor, block: Block) -> Tensor:
 
 
 def _angle(sine: Tensor, cosine: Tensor) -> Tensor:
-    """The angle (B,) in float64. onnxruntime has it in float32 alone: a day is off by 3 ms there."""
+    """The angle (B,) in float64. onnxruntime supports only float32 here, with an error of 3 ms in a day."""
     if torch.compiler.is_exporting():
         return torch.atan2(sine.float(), cosine.float()).double()
     return torch.atan2(sine, cosine)

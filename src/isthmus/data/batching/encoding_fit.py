@@ -1,4 +1,4 @@
-"""How the columns of a table are scaled, from the values of its training part; see `Encoding`."""
+"""Fits the encoding of table columns to the values of the training part; see `Encoding`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import numpy as np
 from isthmus.data.batching.encoding import DAY, WEEK, YEAR, Block, Encoding
 from isthmus.data.schema import Schema, TableColumn
 
-SPANS = {DAY: 2 * DAY, WEEK: 2 * WEEK, YEAR: YEAR}  # how far times must reach before a cycle can be seen
-# The deviation over that of a normal column with the same quartiles, above which the tails make the scale: 1.2 for an
-# exponential, 2.0 for a log-normal column of deviation 1.
+SPANS = {DAY: 2 * DAY, WEEK: 2 * WEEK, YEAR: YEAR}  # the time span that the data must cover to use a cycle
+# Standard deviation relative to that of a normal column with the same quartiles; above this limit, the tails dominate
+# the scale. It is 1.2 for an exponential column, 2.0 for a log-normal column with standard deviation 1.
 HEAVY = 2.0
-QUARTILES = 1.349  # between the quartiles of a normal column, in deviations
-KNOTS = 41  # of a scale by quantiles, from -2.5 to 2.5 deviations: every eighth of one
+QUARTILES = 1.349  # distance between the quartiles of a normal column, in standard deviations
+KNOTS = 41  # of a quantile scale, from -2.5 to 2.5 standard deviations in steps of 1/8
 LAST_KNOT = 2.5
-# The mean above which a Poisson count would have to lie within a tenth of itself; what people count scatters more.
+# Above this mean, a Poisson count would have to lie within a tenth of its mean; real counts vary more.
 MOST_POISSON = 100.0
 
 
 def fit_encoding(raw: np.ndarray, schema: Schema, scale: str) -> Encoding:
-    """From the training part's raw values (N, K); `scale`: auto, quantile, standard, minmax or none, of numbers.
+    """The encoding for the training part's raw values (N, K). `scale` is for numbers: auto, quantile, standard, minmax
+    or none.
 
-    auto takes quantiles where the tails make the deviation (`HEAVY`), else standardizes.
+    auto uses quantiles if the tails dominate the standard deviation (`HEAVY`), otherwise it standardizes.
     """
     columns = [(raw[:, k][~np.isnan(raw[:, k])], column) for k, column in enumerate(schema.modeled)]
     return Encoding(tuple(_fitted(values, column, scale) for values, column in columns))
@@ -51,7 +52,7 @@ def _of_counts(counts: np.ndarray) -> Block:
         return Block("count", offset, 1 / spread, constant=0.5, decimals=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.where(counts > 0, counts * np.log(counts / mean), 0.0)
-    deviance = float((logs - counts + mean).mean())  # half of Poisson's, of the mean as an answer
+    deviance = float((logs - counts + mean).mean())  # half the Poisson deviance of predicting the mean
     return Block("count", offset, 1 / spread, poisson=True, constant=max(deviance, 1e-3), decimals=0)
 
 
@@ -79,7 +80,7 @@ def _of_numbers(values: np.ndarray, column: TableColumn, scale: str) -> Block:
 
 
 def _standard(values: np.ndarray) -> tuple[float, float]:
-    """Mean and deviation; 1 for a column that never changes."""
+    """Mean and standard deviation; a deviation of 1 for a constant column."""
     offset, spread = float(values.mean()), float(values.std())
     return offset, spread if spread > 1e-12 * max(1.0, abs(offset)) else 1.0
 
@@ -90,8 +91,8 @@ def _is_heavy(values: np.ndarray, spread: float) -> bool:
 
 
 def _knots(values: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """Quantiles and the normal deviations where they belong; equal values share the middle of theirs."""
-    from scipy.special import ndtr  # late: 0.1 s that most tables do without
+    """Quantiles and the matching normal quantiles; equal values get the mean of theirs."""
+    from scipy.special import ndtr  # late: takes 0.1 s, and most tables do not need it
 
     x = np.linspace(-LAST_KNOT, LAST_KNOT, KNOTS)
     raw = np.quantile(values, ndtr(x))
@@ -103,6 +104,6 @@ def _knots(values: np.ndarray) -> tuple[tuple[float, float], ...]:
 
 
 def _entropy(shares: np.ndarray) -> float:
-    """Nats, at least 0.05: a column that hardly ever changes must not outweigh the others."""
+    """Entropy in nats, at least 0.05: a column that hardly ever changes must not outweigh the others."""
     there = shares[shares > 0]
     return max(float(-(there * np.log(there)).sum()), 0.05)

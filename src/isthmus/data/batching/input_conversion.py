@@ -1,4 +1,4 @@
-"""From whatever a person hands over to one raw tensor, and back to the same kind."""
+"""Converts input of any supported kind to one raw tensor, and results back to the same kind."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from isthmus.wording import counted
 
 
 class Carrier:
-    """`raw` (N, *shape) made of `given`, and `back(x)` that turns network output into the kind that was given.
+    """`raw` (N, *shape) from `given`, and `back(x)` to convert network output to the kind that was given.
 
-    Understands numpy arrays, tensors, lists of them, polars and pandas frames, and a row of a pandas frame; a dict of
-    columns and a structured array are taken as a polars frame, and one comes back. Columns of frames are found by name,
-    texts of numbers are read. Images may come as (N, C, H, W), (N, H, W, C), (N, H, W), one alone, or flat rows of
-    pixels; they go back in the same layout. NaN, None and masked values of a table are gaps: the medians of the
-    training part stand in for them (`Preprocess.fill`).
+    Accepts NumPy arrays, tensors, lists of them, polars and pandas frames, and a row of a pandas frame; a dict of
+    columns and a structured array become a polars frame, and results are polars frames. Columns of frames are found by
+    name, and numbers in strings are parsed. Images may be (N, C, H, W), (N, H, W, C), (N, H, W), a single one, or flat
+    rows of pixels; results have the same layout. NaN, None and masked values of a table are gaps, which are filled with
+    the medians of the training part (`Preprocess.fill`).
 
-    Raises: DataError with the shape found and the shape that the model was trained on, or with the faults of a frame by
-    row and column.
+    Raises: DataError with the shape found and the shape that the model was trained on, or with the problems of a frame
+    by row and column.
     """
 
     def __init__(self, given: Any, preprocess: Preprocess) -> None:
@@ -51,7 +51,9 @@ class Carrier:
             raise
 
     def _arranged(self, raw: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """As `arrange`; images without the transparency that the model knows are opaque, and go back without it."""
+        """As `arrange`; if the model has transparency and the images do not, they are opaque, and so are results
+        without it.
+        """
         known = self.preprocess
         try:
             return arrange(raw, known.raw_shape)
@@ -67,17 +69,17 @@ class Carrier:
         return with_opaque(arranged, white), lambda t: restore(t[:, :-1])
 
     def back(self, x: Tensor) -> Any:
-        """Network output (N, *shape) in raw units, type, layout and kind of what was given."""
+        """Network output (N, *shape) in the raw units, type, layout and kind of the input."""
         return self.given_back(self.to_raw(x))
 
     def to_raw(self, x: Tensor) -> Tensor:
         """Network output (N, *shape) in raw units."""
-        # First in the type that was scaled: bytes may have come in a wider type, in which 0 to 1 would be all there is.
+        # First in the type that was scaled: bytes may have been given in a wider type, where scaling would give 0 to 1.
         scaled_as = self.dtype if self._by_use and not self.dtype.is_floating_point else self.raw.dtype
         return self.preprocess.to_raw(x, scaled_as if self._keeps_type else None)
 
     def given_back(self, raw: Tensor) -> Any:
-        """Raw values (N, *shape) in the type, layout and kind of what was given."""
+        """Raw values (N, *shape) in the type, layout and kind of the input."""
         raw = self._restore(raw)
         raw = raw.to(self.dtype) if self._keeps_type else raw
         if self.frame is not None and self.preprocess.schema is not None:
@@ -89,14 +91,14 @@ class Carrier:
         return raw.to(self.device) if self.is_tensor else raw.cpu().numpy()
 
     def in_kind(self, values: Tensor, names: Sequence[str]) -> Any:
-        """Other values (N, …) in the kind that was given; frames get a column for each of `names`."""
+        """Other values (N, …) in the kind of the input; frames get a column for each of `names`."""
         if self.frame is not None:
             return self._frame(values, names)
         return values.to(self.device) if self.is_tensor else values.cpu().numpy()
 
     def rows_like(self, raw: np.ndarray) -> Any:
-        """Any number of raw rows (M, K) of a table as a frame of the kind that was given, without its index; as they
-        are where no frame was given.
+        """Any number of raw rows (M, K) of a table as a frame of the kind of the input, without its index; unchanged if
+        the input is not a frame.
         """
         if self.frame is None or raw.ndim != 2:
             return raw
@@ -110,7 +112,7 @@ class Carrier:
         return make(self._plain(raw))
 
     def _plain(self, raw: np.ndarray) -> dict[str, Any]:
-        """Rows (M, K) of numbers that the model made, as columns by name, in the types of the frame."""
+        """Rows (M, K) of numbers from the model, as columns by name, in the types of the frame."""
         from isthmus.data.tables.given_columns import numbers_like  # late: polars is slow to import
 
         return numbers_like(self.preprocess.cells(raw, [str(column) for column in self.frame.columns]), self.frame)
@@ -121,17 +123,17 @@ class Carrier:
 
     @property
     def _by_use(self) -> bool:
-        """Whether raw values are counts or the like: what they are does not depend on their type."""
+        """Whether raw values are counts or similar, whose scale does not depend on their type."""
         return self.preprocess.is_image and self.preprocess.offset is not None
 
     def _checked(self, raw: Tensor) -> Tensor:
         if self._by_use and self.preprocess.ends and raw.numel():
-            numbers = raw.to(torch.int32) if raw.dtype == torch.uint16 else raw  # which PyTorch cannot compare
+            numbers = raw.to(torch.int32) if raw.dtype == torch.uint16 else raw  # PyTorch cannot compare uint16
             low, high = (float(v) for v in torch.aminmax(numbers))
             refuse_other_scale(self.preprocess.ends, str(raw.dtype).rpartition(".")[2], low, high)
         if self._by_use and not raw.dtype.is_floating_point and raw.dtype not in FULL_SCALE:
             raw = raw.to(torch.float32)
-        # Signed integers are how many libraries hold bytes; wider floats how numpy holds everything.
+        # Many libraries hold bytes as signed integers, and NumPy often uses wider floats.
         if self.preprocess.is_image and not raw.dtype.is_floating_point and raw.dtype not in FULL_SCALE:
             low, high = (int(v) for v in torch.aminmax(raw)) if raw.numel() else (0, 0)
             if low < 0 or high > 255:
@@ -152,7 +154,7 @@ class Carrier:
 
     def _check_floats(self, raw: Tensor) -> None:
         fills = self.preprocess.fill is not None or self.preprocess.encoding is not None
-        values = raw[~raw.isnan()] if fills else raw  # its medians stand in for gaps, or it sees them
+        values = raw[~raw.isnan()] if fills else raw  # gaps are filled with medians or encoded
         if not values.numel():
             return
         low, high = (float(v) for v in torch.aminmax(values))
@@ -174,18 +176,18 @@ class Carrier:
         return matrix_by_name(frame, known.columns, **named, gaps=known.fill is not None)
 
     def _frame(self, values: Tensor, names: Sequence[str]) -> Any:
-        """A frame of the kind that was given, with its index where it has one (pandas)."""
+        """A frame of the kind of the input, with its index if it has one (pandas)."""
         return self.table(dict(zip(names, values.cpu().flatten(1).numpy().T, strict=True)))
 
     def table(self, columns: dict[str, Any]) -> Any:
-        """Columns by name as a frame of the kind that was given, with its index where it has one (pandas)."""
+        """Columns by name as a frame of the kind of the input, with its index if it has one (pandas)."""
         make: Any = type(self.frame)
         index = getattr(self.frame, "index", None)
         frame = make(columns) if index is None else make(columns, index=index)
         return frame.iloc[0] if self.is_named_row else frame
 
     def indexed(self, frame: Any) -> Any:
-        """A frame of as many rows with the index of the one that was given (pandas)."""
+        """A frame with the same number of rows, with the index of the input (pandas)."""
         if hasattr(self.frame, "index"):
             frame.index = self.frame.index
         return frame.iloc[0] if self.is_named_row else frame
@@ -206,12 +208,12 @@ def _array(values: Any) -> np.ndarray:
     except ValueError:
         message = "the input is a list of samples of different lengths or shapes."
         raise DataError("DATA-SHAPE", message, fix="give all samples the same shape") from None
-    if array.dtype.kind == "O" and array.ndim:  # None among numbers is a gap, which numpy reads as NaN
+    if array.dtype.kind == "O" and array.ndim:  # None among numbers is a gap, which becomes NaN
         array = _floats(array)
     if array.dtype.kind not in "buif":
         held = "strings" if array.dtype.kind in "US" else f"{array.dtype} values"
         raise DataError("DATA-TYPE", f"the input holds {held}, not numbers.", fix="pass numbers")
-    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # PyTorch has none wider
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # the widest in PyTorch
         array = array.astype(np.float64)
     if array.dtype in (np.uint32, np.uint64):
         fits = int(array.max(initial=0)) <= np.iinfo(np.int64).max
@@ -220,7 +222,7 @@ def _array(values: Any) -> np.ndarray:
 
 
 def _floats(objects: np.ndarray) -> np.ndarray:
-    """As float64, where they are numbers. Raises: DataError for whole numbers beyond it, of which Python knows any."""
+    """Objects as float64 if they are numbers. Raises: DataError for Python integers that are too large for float64."""
     with suppress(ValueError, TypeError):
         try:
             return objects.astype(np.float64)
@@ -231,21 +233,21 @@ def _floats(objects: np.ndarray) -> np.ndarray:
 
 
 def _unmasked(values: Any) -> Any:
-    """numpy's masked values as NaN: what lies behind a mask is no value."""
+    """NumPy's masked values as NaN: data behind a mask does not count."""
     if isinstance(values, np.ma.MaskedArray) and values.mask.any():
         return np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan)
     return values
 
 
 def _numbers(tensor: Tensor, white: int) -> Tensor:
-    """Truths as 0 and `white`: black and white in images, 1 in tables."""
+    """Booleans as 0 and `white`, which is white in images and 1 in tables."""
     if tensor.is_complex():
         raise DataError("DATA-TYPE", f"the input holds {tensor.dtype} values.", fix="pass real numbers")
     return tensor.to(torch.uint8) * white if tensor.dtype == torch.bool else tensor
 
 
 def arrange(raw: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """raw as (N, *shape), and the function that brings a tensor of that form back to the layout it came in."""
+    """raw as (N, *shape), and a function that converts a tensor of that form back to the original layout."""
     given = tuple(raw.shape)
     if given[1:] == shape:
         return raw, lambda t: t
@@ -270,7 +272,7 @@ def arrange(raw: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Callable[[Tens
 
 
 def wrong_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> DataError:
-    """The error for input that the model was not made for."""
+    """The error for input of a shape that the model does not take."""
     if len(shape) == 1:
         fix = f"pass {shape[0]} columns, in the order of training"
         return DataError("DATA-SHAPE", f"the input has shape {given}; the model takes (N, {shape[0]}).", fix=fix)

@@ -1,4 +1,4 @@
-"""Training patches of images that stay whole on the device; drawn, turned and flipped there, all of a batch at once."""
+"""Training patches of images that stay whole on the device; whole batches are drawn, rotated and flipped there."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from isthmus.data.whole_images import WholeImages
 from isthmus.errors import UsageError
 from isthmus.registry import parse, plain
 
-LEAST = 0.05  # pixels: of a narrower Gaussian float32 keeps one tap only
+LEAST = 0.05  # pixels: a narrower Gaussian has only one tap in float32
 
 
 class Patches(AbstractBatches):
-    """Shuffled batches of patches (B, C, P, P), each from a random place of one of the images `chosen` (n,).
+    """Shuffled batches of patches (B, C, P, P), each from a random place in one of the images `chosen` (n,).
 
-    In an epoch an image is drawn from as often as patches beside each other would cover it. Half of the patches are
-    mirrored, and all are turned by a random quarter; `augment` "soften:MOST" blurs half of them by 0 to MOST pixels,
-    since photographs of their full size are softer than those that were shrunk.
+    In an epoch, each image gives as many patches as are needed to cover it side by side. Half of the patches are
+    mirrored, and all are rotated by a random multiple of 90 degrees; `augment` "soften:MOST" blurs half of them by 0 to
+    MOST pixels, since photographs at full size are softer than downscaled ones.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Patches(AbstractBatches):
         self.sizes = torch.from_numpy(sizes).to(device)
 
     def take(self, rows: Tensor, generator: torch.Generator, *, augmented: bool = True, own: bool = False) -> Tensor:
-        """x of patches of the images that `rows` stand for, (B, C, P, P) float32 on the device."""
+        """x of random patches of the images of `rows`, (B, C, P, P) float32 on the device."""
         image, P = self.owner[rows.to(self.device)], self.patch
         u = torch.rand((3, len(rows)), generator=generator, device=generator.device).to(self.device)
         sizes = self.sizes[image]
@@ -73,21 +73,19 @@ class Patches(AbstractBatches):
 
 
 def side_of_patches(sizes: np.ndarray, patch: int) -> int:
-    """Pixels a side of patches of images of `sizes` (n, 2): `patch`, or as many as the smallest image has."""
+    """Pixels per side of patches of images of `sizes` (n, 2): `patch`, or the side of the smallest image if smaller."""
     return min(patch, int(sizes.min()))
 
 
 def patches_of_pass(sizes: np.ndarray, patch: int) -> np.ndarray:
-    """How often (n,) each of the images of `sizes` (n, 2) is drawn from in a pass: as patches beside each other would
-    cover it.
-    """
+    """The number of patches (n,) from each image of `sizes` (n, 2) in a pass: enough to cover it side by side."""
     return -(-sizes.prod(1) // side_of_patches(sizes, patch) ** 2)
 
 
 def soften_of(augment: str) -> float:
     """Pixels of the widest blur that `augment` asks for: `"soften:1.2"` -> 1.2, `"none"` -> 0.
 
-    Raises: UsageError for other words, and for blurs beyond what the filter reaches.
+    Raises: UsageError for other values, and for blurs beyond the reach of the filter.
     """
     name, level, options = parse(augment)
     if name == "none" and level is None and not options:
@@ -100,14 +98,14 @@ def soften_of(augment: str) -> float:
 
 
 def softened(x: Tensor, most: float, generator: torch.Generator) -> Tensor:
-    """Half of the patches blurred, each by a width of its own between 0 and `most` pixels."""
+    """Blurs half of the patches, each by a random width between 0 and `most` pixels."""
     u = torch.rand((2, len(x), 1, 1, 1), generator=generator, device=generator.device).to(x)
     edged = F.pad(x, (REACH, REACH, REACH, REACH), mode="reflect")
     return torch.where(u[0] < 0.5, blurred(edged, (most * u[1]).clamp_min(LEAST), unit="sum"), x)
 
 
 def _resident(whole: WholeImages, preprocess: Preprocess) -> Tensor:
-    """The values as one flat tensor: bytes stay bytes and are scaled batch by batch, all else becomes x at once."""
+    """The values as one flat tensor: bytes stay bytes and are scaled batch by batch, others become x at once."""
     if whole.values.dtype == np.uint8:
         return torch.from_numpy(whole.values)
     x = WholeImages(np.empty(len(whole.values), np.float32), whole.starts, whole.sizes, whole.channels)

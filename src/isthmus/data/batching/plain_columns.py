@@ -1,4 +1,4 @@
-"""How columns of plain numbers are written, found in the data, so that what a model makes reads alike."""
+"""The number format of plain columns, found in the data, so that values from a model are written in the same way."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from isthmus.data.numeric import blocks
 
-MOST_DECIMALS = 7  # of columns of several kinds too; more digits are those of a computation, and are all kept
-PROBED = 1_000  # rows that refute most digits, before all are looked at
+MOST_DECIMALS = 7  # as for columns of several kinds; more digits come from a computation, and all are kept
+PROBED = 1_000  # first rows, which rule out most numbers of digits before all rows are checked
 
 
 @dataclass(frozen=True)
 class PlainColumns:
-    """The digits after the point of each column (None: as many as it takes), and between which values whole numbers
-    lie: from 0 on where the data has none below, 0 to 1 where it has no others. None: they are not bounded.
+    """The decimals of each column (None: all digits), and the bounds of whole numbers: at least 0 if the data has no
+    negative values, 0 to 1 if it has no others. None: no bound.
     """
 
     decimals: tuple[int | None, ...]
@@ -25,11 +25,11 @@ class PlainColumns:
     most: tuple[float | None, ...]
 
     def rounded(self, values: np.ndarray) -> np.ndarray:
-        """Values (N, K) that a model made, as the data has them; the type stays."""
+        """Values (N, K) from a model, rounded and bounded like the data; the type is kept."""
         return np.stack([self._column(values[:, k], k) for k in range(len(self.decimals))], 1)
 
     def columns(self, values: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Values (N, K) that a model made as columns of a table by name, whole numbers as such."""
+        """Values (N, K) from a model as columns of a table by name, whole numbers as integers."""
         found = {name: self._column(values[:, k], k) for k, name in enumerate(names)}
         whole = [name for name, decimals in zip(names, self.decimals, strict=True) if decimals == 0]
         return found | {name: as_whole(found[name]) for name in whole}
@@ -47,9 +47,9 @@ class PlainColumns:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PlainColumns:
-        """What `as_dict` gave, from a file that anybody may have written.
+        """Inverse of `as_dict`, for values from an untrusted file.
 
-        Raises: ValueError for what no data gives; TypeError and KeyError for other contents.
+        Raises: ValueError for impossible values; TypeError and KeyError for other contents.
         """
         found = cls(tuple(values["decimals"]), tuple(values["least"]), tuple(values["most"]))
         digits = all(d is None or (type(d) is int and 0 <= d <= MOST_DECIMALS) for d in found.decimals)
@@ -58,13 +58,13 @@ class PlainColumns:
         return found
 
     def check(self, n: int) -> None:
-        """Raises: ValueError unless it is of n columns."""
+        """Raises: ValueError unless it describes n columns."""
         if not len(self.decimals) == len(self.least) == len(self.most) == n:
             raise ValueError(f"the digits of {len(self.decimals)} columns are given, not of {n}")
 
 
 def plain_columns(x: np.ndarray) -> PlainColumns:
-    """How the columns of x (N, K), numbers of any type with NaN for gaps, are written."""
+    """The number format of the columns of x (N, K), numbers of any type with NaN for gaps."""
     decimals = np.zeros(x.shape[1], np.int64)
     least, most = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
     for part in (x[:PROBED], *blocks(x)):
@@ -82,7 +82,7 @@ def plain_columns(x: np.ndarray) -> PlainColumns:
 
 
 def _are_written(values: np.ndarray, decimals: np.ndarray) -> np.ndarray:
-    """(K,) whether all values (N, K) of a column are numbers of so many digits, in their own type."""
+    """(K,): whether all values (N, K) of a column have at most that many decimals, in their own type."""
     found = np.ones(len(decimals), bool)
     for digits in np.unique(decimals[decimals <= MOST_DECIMALS]):
         part = values[:, at := np.flatnonzero(decimals == digits)]
@@ -93,8 +93,8 @@ def _are_written(values: np.ndarray, decimals: np.ndarray) -> np.ndarray:
 
 
 def as_whole(values: np.ndarray) -> np.ndarray:
-    """Whole numbers held as floats as int64, where it holds them all; else as they are."""
-    return values.astype(np.int64) if bool((np.abs(values) < 2.0**63).all()) else values  # not where NaN is
+    """Whole numbers stored as floats, as int64 if all fit; otherwise unchanged."""
+    return values.astype(np.int64) if bool((np.abs(values) < 2.0**63).all()) else values  # false for NaN
 
 
 __all__ = ["PlainColumns", "as_whole", "plain_columns"]

@@ -1,7 +1,7 @@
-"""What a model must know about raw data: range, size, channels, columns, means; kept with the model.
+"""What a model must know about raw data: range, size, channels, columns, means; saved with the model.
 
-`Preprocess` turns raw values into network input `x` and back, on whatever device they are. It is the same object in
-training and in use, so a loaded model takes raw images and raw tables.
+`Preprocess` converts raw values to network input `x` and back, on any device. The same object is used in training and
+afterwards, so a loaded model takes raw images and raw tables.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 class Preprocess:
     """x = (raw - offset) * scale, for samples of `shape` (C, H, W) or (D,).
 
-    `dtype` is the raw type. Images scaled by their type's range have no offset and scale (None): every type then finds
-    its own. x beyond `range` is cut to it where `clips`; images scaled by the range in use pass as they are.
-    `fill` holds the median of each column of a table's training part, in raw units, which stands in for NaN;
-    None for images, and for models of before it was always kept. `columns` names what a table must hold; `label_column`
-    and `classes` say what the labels were, `group_column` what kept rows together.
+    `dtype` is the raw type. Images scaled by the range of their type have no offset and scale (None), so every type
+    uses its own. If `clips`, x is clipped to `range`; images scaled by the range in use are not clipped.
+    `fill` holds the median of each column of a table's training part, in raw units, which replaces NaN; None for
+    images, and for older models. `columns` names the columns that a table must have; `label_column` and `classes`
+    describe the labels, `group_column` the column that kept rows together.
 
-    `alpha` says that the last channel of images is transparency: colors that nobody sees are 0 in x, and not compared.
+    `alpha` says that the last channel of images is transparency: invisible colors are 0 in x, and not compared.
 
-    Of a table whose columns are of several kinds, `schema` says what they are and `encoding` how they become x: `shape`
-    is then that of x, and a raw sample has `raw_shape`, a value a column, with NaN for a gap. Samples that are windows
-    of a series have one as `series`; `schema` and `encoding` are those of whole windows then; `frame` as in `Samples`.
-    Of a table of numbers alone, `plain` says how its columns are written; None for models of before it was kept.
+    For a table with columns of several kinds, `schema` describes the columns and `encoding` converts them to x: `shape`
+    is then the shape of x, and a raw sample has `raw_shape`, with one value per column and NaN for a gap. If samples
+    are windows of a series, `series` is set, and `schema` and `encoding` are for whole windows; `frame` as in
+    `Samples`. For a table of numbers only, `plain` is the number format of its columns; None for older models.
     """
 
     shape: tuple[int, ...]
@@ -59,42 +59,42 @@ class Preprocess:
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """Between which x always lies, or None."""
+        """The bounds within which x always lies, or None."""
         return self.range if self.clips else None
 
     @property
     def count(self) -> float | None:
-        """How far x moves when a raw value moves by 1; None where that is not said, as in floats in [0, 1]."""
+        """The change of x when a raw value changes by 1; None if that is undefined, as for floats in [0, 1]."""
         if self.scale is not None:
             return self.scale[0] if len(set(self.scale)) == 1 else None
         return {"uint8": 1 / 255, "uint16": 1 / 65535}.get(self.dtype) if self.is_image else None
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The raw values of black and white, where they are those of the training data; else None."""
+        """The raw values of black and white, if they come from the training data; otherwise None."""
         if not self.is_image or self.clips or self.offset is None or self.scale is None:
             return None
         return self.offset[0], self.offset[0] + 1 / self.scale[0]
 
     def as_kept(self, raw: np.ndarray) -> np.ndarray:
-        """Raw images as files hold them: counts that the model made as floats are rounded to whole ones again."""
+        """Raw images as stored in files: counts that the model gives as floats are rounded to integers."""
         if self.ends is None or self.dtype != "uint16" or raw.dtype.kind != "f":
             return raw
         return raw.round().clip(0, 65535).astype(np.uint16)
 
     @property
     def stored_as(self) -> dict[str, bool]:
-        """What `saving.save_image` is told of images as the model makes them."""
+        """Arguments of `saving.save_image` for images from the model."""
         return {"own_scale": self.ends is not None, "alpha": self.alpha}
 
     @property
     def suffix(self) -> str:
-        """Of the files that hold images as the model makes them."""
+        """The suffix of files for images from the model."""
         is_float = self.ends is not None and self.dtype != "uint16"
         return ".tif" if is_float or self.shape[0] - self.alpha not in (1, 3) else ".png"
 
     def for_channels(self, C: int) -> Preprocess:
-        """The same for images of C channels, where all channels are scaled alike."""
+        """The same for images with C channels, if all channels are scaled in the same way."""
         alike = self.offset is None or self.scale is None or len({*zip(self.offset, self.scale, strict=True)}) == 1
         if not alike or self.shape[0] == C:
             return self
@@ -114,7 +114,7 @@ class Preprocess:
 
     @property
     def x_names(self) -> tuple[str, ...] | None:
-        """What each value of x is; None for images, and where columns have no names."""
+        """The name of each value of x; None for images, and if columns have no names."""
         if self.schema is None or self.encoding is None:
             return self.columns
         pairs = zip(self.schema.modeled, self.encoding.blocks, strict=True)
@@ -122,12 +122,12 @@ class Preprocess:
 
     @property
     def expected(self) -> Expected | None:
-        """The columns of the tables that the model takes; None where they have no names."""
+        """The columns of the tables that the model takes; None if they have no names."""
         return self.series.table if self.series else self.columns if self.schema is None else self.schema
 
     @property
     def of_rows(self) -> Preprocess:
-        """That of the rows of windows, each by itself; the same where samples are no windows."""
+        """The preprocessing of single rows of windows; the same object if samples are not windows."""
         if self.series is None or self.encoding is None:
             return self
         rows, encoding, n = self.series.rows, self.encoding.of_row, self.series.n_columns
@@ -146,18 +146,18 @@ class Preprocess:
 
     @property
     def digits(self) -> Literal["float32", "float64"]:
-        """In which type tables for the model are read; see `DataConfig.digits`."""
+        """The type in which tables for the model are read; see `DataConfig.digits`."""
         return "float64" if self.dtype == "float64" else "float32"
 
     @property
     def unit(self) -> str:
-        """What one value is called: pixel, value, or column where these are of several kinds."""
+        """The name for one value: pixel, value, or column if columns are of several kinds."""
         return "pixel" if self.is_image else "value" if self.encoding is None else "column"
 
     def to_x(self, raw: Tensor) -> Tensor:
-        """float32 network input from raw (B, *shape), gaps filled. What is kept in float64 is scaled so, then cast.
+        """float32 network input from raw (B, *shape), with gaps filled. float64 data is scaled in float64, then cast.
 
-        Raises: DataError for gaps that nothing can fill.
+        Raises: DataError for gaps that cannot be filled.
         """
         if self.encoding is not None:
             raw = raw.to(torch.float64)
@@ -179,7 +179,7 @@ class Preprocess:
     def _without_gaps(self, x: Tensor) -> Tensor:
         if self.fill is not None:
             return torch.where(x.isnan(), self._constant(self.fill, x), x)
-        # A graph that is exported cannot depend on values; every way in through Python does.
+        # An exported graph cannot depend on values; input through Python is always checked.
         if not torch.compiler.is_exporting() and x.numel() and bool(torch.aminmax(x).min.isnan()):
             message = (
                 f"{int(x.isnan().sum()):,} of {x.numel():,} values are NaN, and the model has no medians to fill them."
@@ -188,8 +188,8 @@ class Preprocess:
         return x
 
     def to_raw(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Raw values of `dtype` (default: floats in raw units, float64 where the data is kept so) from network output;
-        integers are rounded and cut to their range.
+        """Raw values of `dtype` (default: floats in raw units, float64 if the data is float64) from network output;
+        integers are rounded and clipped to their range.
         """
         if self.encoding is not None:
             return self.encoding.to_raw(x).to(dtype or torch.float64)
@@ -205,46 +205,46 @@ class Preprocess:
 
     @property
     def _working(self) -> torch.dtype:
-        """In which type raw values become x and x becomes raw values."""
+        """The type for conversions between raw values and x."""
         return torch.float64 if self.dtype == "float64" else torch.float32
 
     def _constant(self, values: tuple[float, ...], like: Tensor) -> Tensor:
-        found = constant(values, like.dtype, like.device).repeat(like.shape[1] // len(values))  # of pairs both halves
+        found = constant(values, like.dtype, like.device).repeat(like.shape[1] // len(values))  # pairs have both halves
         return found if not self.is_image else found.reshape(-1, 1, 1)
 
     def known_only(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """x_hat with x where x has gaps, or is not seen, so that nothing is compared there."""
+        """x_hat, replaced by x where x has gaps or is invisible, so that nothing is compared there."""
         if self.alpha:
             return transparency.seen_only(x, x_hat, self._nothing)
         return x_hat if self.encoding is None else self.encoding.known_only(x, x_hat)
 
     @property
     def _nothing(self) -> float:
-        """What of x is no opacity at all."""
+        """The value of x for full transparency."""
         return 0.0 if self.offset is None or self.scale is None else -self.offset[-1] * self.scale[-1]
 
     def weights(self, x: Tensor) -> Tensor | None:
-        """How much each value of x (N, C, H, W) counts, 1 in the mean of each sample; None where all count alike."""
+        """The weight of each value of x (N, C, H, W), 1 in the mean of each sample; None for equal weights."""
         return transparency.weights(x, self._nothing) if self.alpha else None
 
     def shares(self, x: Tensor) -> Tensor | None:
-        """The share of the values of each sample that count, (N,) float64 on the processor; None where all do."""
+        """The fraction of values in each sample with nonzero weight, (N,) float64 on the CPU; None if all have it."""
         return transparency.seen_share(x, self._nothing) if self.alpha else None
 
     def evened(self, x: Tensor) -> Tensor:
-        """x (B, D) on the scale on which squared errors are told: no column of several values counts for several."""
+        """x (B, D) on the scale for reporting squared errors: a column with several values counts only once."""
         return x if self.encoding is None else self.encoding.evened(x)
 
     def by_column(self, values: Tensor) -> Tensor:
-        """Values of x (N, D) added up by the column that they belong to, (N, K)."""
+        """Values of x (N, D) summed by column, (N, K)."""
         return values if self.encoding is None else self.encoding.by_column(values)
 
     def cells(
         self, raw: np.ndarray, names: Sequence[str] | None = None, *, made: bool = True, typed: bool = False
     ) -> dict[str, Any]:
-        """Raw samples (N, *raw_shape) as columns of a table, by name, `names` where the model knows none; as they were
-        written where there is a schema, and with the digits of the training data where the model `made` them. `typed`
-        says that a file keeps types: columns of several kinds are then polars columns in those of the training data.
+        """Raw samples (N, *raw_shape) as columns of a table by name; `names` are used if the model has none. With a
+        schema, values are written as in the data; if the model `made` them, they get the digits of the training data.
+        `typed` says that a file keeps types: columns of several kinds are then polars columns of the original types.
         """
         flat = raw.reshape(len(raw), -1)
         if self.schema is not None:
@@ -258,19 +258,21 @@ class Preprocess:
         return {name: flat[:, i] for i, name in enumerate(names)}
 
     def as_dict(self) -> dict[str, Any]:
-        """As a model keeps it; without `schema`, `encoding` and `alpha` where there are none, as models of before."""
+        """The form that is saved with a model; unset `schema`, `encoding`, `alpha` etc. are left out, as before they
+        existed.
+        """
         later = {"schema": None, "encoding": None, "alpha": False, "series": None, "frame": "", "plain": None}
         kept = asdict(replace(self, encoding=None))
         about = {k: v for k, v in kept.items() if k not in later or v != later[k]}
-        if self.series is not None:  # which says the columns of its windows
+        if self.series is not None:  # it contains the columns of its windows
             about |= {"columns": None, "schema": None}
         return about | ({} if self.encoding is None else {"encoding": self.encoding.as_dict()})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
-        """What `as_dict` gave, from a file that anybody may have written.
+        """Inverse of `as_dict`, for values from an untrusted file.
 
-        Raises: ValueError for what no training leaves; TypeError for unknown names.
+        Raises: ValueError for impossible values; TypeError for unknown names.
         """
         found = cls(**preprocess_fields.restored(values))
         preprocess_fields.check(vars(found), found.raw_shape)

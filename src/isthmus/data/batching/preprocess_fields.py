@@ -1,4 +1,4 @@
-"""The fields of a `Preprocess` as a model keeps them: read back, and checked, since anybody may have written them."""
+"""Restores and checks the saved fields of a `Preprocess`, which come from an untrusted file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from isthmus.data.batching.plain_columns import PlainColumns
 from isthmus.data.schema import Schema
 from isthmus.data.series_layout import SeriesLayout
 
-DTYPES = ("uint8", "uint16", "float32", "float64")  # in which data is kept
+DTYPES = ("uint8", "uint16", "float32", "float64")  # types of stored data
 KINDS = {"schema": Schema, "encoding": Encoding, "series": SeriesLayout, "plain": PlainColumns}
 
 
 def restored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that `Preprocess.as_dict` gave, in their types.
+    """The fields from `Preprocess.as_dict`, in their original types.
 
-    Raises: ValueError for what no training leaves; TypeError and KeyError for unknown names.
+    Raises: ValueError for impossible values; TypeError and KeyError for unknown names.
     """
     found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     for name, kind in KINDS.items():
@@ -30,7 +30,7 @@ def restored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(fields: Mapping[str, Any], raw_shape: tuple[int, ...]) -> None:
-    """Raises: ValueError unless the fields belong together; `raw_shape` is that of one raw sample."""
+    """Raises: ValueError unless the fields are consistent; `raw_shape` is the shape of one raw sample."""
     _check_shape(fields["shape"], fields["dtype"], fields["alpha"])
     _check_columns(fields)
     n = raw_shape[0] if raw_shape else 0
@@ -53,7 +53,7 @@ def _check_shape(shape: tuple[int, ...], dtype: str, alpha: Any) -> None:
 
 
 def _check_columns(fields: Mapping[str, Any]) -> None:
-    """Raises: ValueError where schema and encoding do not belong together, or digits to columns."""
+    """Raises: ValueError if schema and encoding, or number formats and columns, do not match."""
     schema, encoding, series, shape = (fields[name] for name in ("schema", "encoding", "series", "shape"))
     if fields["plain"] is not None:
         fields["plain"].check(math.prod(shape) if len(shape) == 1 and schema is None else 0)

@@ -1,4 +1,4 @@
-"""The preprocessing that fits a training part: its range, its means and deviations, its medians."""
+"""Fits the preprocessing to a training part: range, means, standard deviations, medians."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from isthmus.data.stored_rows import StoredRows
 from isthmus.data.value_moments import moments_of
 from isthmus.errors import DataError
 
-MEDIAN_VALUES = 2**22  # of a table are copied at once to find medians: 16 MB
+MEDIAN_VALUES = 2**22  # values of a table that are copied at once to find medians: 16 MB
 
 
 def fit_preprocess(
@@ -31,16 +31,16 @@ def fit_preprocess(
     missing: str = "auto",
     series: SeriesLayout | None = None,
 ) -> Preprocess:
-    """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `digits`: float32 takes columns for
-    constant by the rule of runs from before that setting; `range`: data or type, for images that are neither bytes nor
-    floats in [0, 1]; `missing`: with median the gaps of columns of several kinds are filled too, instead of seen;
-    `series`: what windows were cut from.
+    """The preprocessing for `train`. `scale`: auto, none, minmax or standard; `digits`: float32 detects constant
+    columns by the rule of older runs; `range`: data or type, for images that are neither bytes nor floats in [0, 1];
+    `missing`: median also fills the gaps of columns of several kinds, instead of encoding them; `series`: the layout of
+    the series that windows were cut from.
 
-    auto brings images to [0, 1] by the range of their type, or by the range in use, and standardizes tables column by
-    column, once their gaps are filled with the medians that are kept for later ones. Constant columns are scaled by 1,
-    which turns them into zeros.
+    auto scales images to [0, 1] by the range of their type, or by the range in use, and standardizes the columns of
+    tables after filling gaps with medians, which are kept for later data. Constant columns are scaled by 1 and become
+    zeros.
 
-    Raises: DataError if a column of the training part holds nothing but gaps.
+    Raises: DataError if a column of the training part holds only gaps.
     """
     if series is not None:
         return _of_windows(train, series, scale, missing)
@@ -92,8 +92,8 @@ def _of_columns(train: Samples, schema: Schema, scale: str, missing: str) -> Pre
 
 
 def _of_windows(train: Samples, series: SeriesLayout, scale: str, missing: str) -> Preprocess:
-    """The preprocessing of windows: that of their rows, which are nearly all there once in so much of each window as
-    it does not share with the next.
+    """The preprocessing of windows, which is that of their rows. It is fitted to the part of each window that the next
+    window does not repeat, which has nearly every row once.
     """
     own, rows = min(series.stride, series.window), series.rows
     raw = train.x.reshape(len(train), series.window, -1)[:, :own].reshape(-1, series.n_columns)
@@ -106,7 +106,7 @@ def _of_windows(train: Samples, series: SeriesLayout, scale: str, missing: str) 
 
 
 def usual_values(train: Samples, schema: Schema) -> tuple[float, ...]:
-    """The median of each column, and of names the most frequent one."""
+    """The median of each column; for categories and yes-no, the most frequent value."""
     found = list(medians(train))
     for k, column in enumerate(schema.modeled):
         if column.kind in {"category", "yes-no"}:
@@ -117,7 +117,7 @@ def usual_values(train: Samples, schema: Schema) -> tuple[float, ...]:
 
 
 def range_in_use(train: Samples) -> UsedRange | None:
-    """Black and white of the training images, whole ones where they were kept; None for bytes and floats in [0, 1]."""
+    """Black and white of the training images, from whole images if available; None for bytes and floats in [0, 1]."""
     if train.whole is None:
         return used_range([train.x], train.x.size) if is_scaled_by_use(train.x) else None
     chosen = range(len(train.whole)) if train.owner is None else np.unique(train.owner).tolist()
@@ -128,9 +128,9 @@ def range_in_use(train: Samples) -> UsedRange | None:
 
 
 def medians(train: Samples) -> tuple[float, ...]:
-    """The median of each column of a table, its gaps (NaN) left out, a few columns at a time.
+    """The median of each column of a table without its gaps (NaN), computed for a few columns at a time.
 
-    Of a table that is read from disk it is that of rows evenly spread over it, as many as make `MEDIAN_VALUES`.
+    For a table that is read from disk, evenly spaced rows with about `MEDIAN_VALUES` values are used.
     """
     if isinstance(train.x, StoredRows):
         stride = -(-train.x.size // MEDIAN_VALUES)
@@ -140,7 +140,7 @@ def medians(train: Samples) -> tuple[float, ...]:
 
 
 def _with_something(some: np.ndarray, rows: StoredRows) -> np.ndarray:
-    """The rows `some`, in columns of nothing but gaps with one value from elsewhere, where there is any."""
+    """The rows `some`; a column with only gaps gets one value from another row, if there is any."""
     empty = np.isnan(some).all(0)
     for part in blocks(rows) if empty.any() else ():  # type: ignore[arg-type]
         found = empty & ~np.isnan(part).all(0)
@@ -151,7 +151,7 @@ def _with_something(some: np.ndarray, rows: StoredRows) -> np.ndarray:
 
 
 def _of_streamed(train: Samples, scale: str, fill: tuple[float, ...] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Offset and spread as `_standard` and `_minmax` give them, in one pass over samples that are read from disk."""
+    """Offset and spread as in `_standard` and `_minmax`, in one pass over samples that are read from disk."""
     found = moments_of(train.x, None if fill is None else np.array(fill))
     if scale != "standard":
         low, high = found.low, found.high
@@ -178,18 +178,18 @@ def _medians(train: Samples, start: int, width: int) -> list[float]:
 
 
 def _standard(train: Samples, digits: str) -> tuple[np.ndarray, np.ndarray]:
-    if train.is_image:  # one mean and deviation a channel, as is usual for images
+    if train.is_image:  # one mean and standard deviation per channel, as is usual for images
         pixels = train.x.astype(np.float32)
         return pixels.mean((0, 2, 3), dtype=np.float64), pixels.std((0, 2, 3), dtype=np.float64)
-    first = train.x[0] if train.x.dtype == np.float64 else 0.0  # sums of large offsets would lose what lies beside them
+    first = train.x[0] if train.x.dtype == np.float64 else 0.0  # sums with large offsets would lose precision
     apart = train.x - first if train.x.dtype == np.float64 else train.x
     return first + apart.mean(0, dtype=np.float64), _deviation(train.x, apart, digits)
 
 
 def _deviation(x: np.ndarray, apart: np.ndarray, digits: str) -> np.ndarray:
-    """Standard deviation by column, computed from `apart`; rounding noise in a constant column of x counts as zero."""
+    """Standard deviation of each column, from `apart`; rounding noise in a constant column of x counts as zero."""
     deviation = apart.std(0, dtype=np.float64)
-    # Values that differ in their last bit alone deviate by up to half of eps, relative to their size.
+    # Values that differ only in the last bit have a standard deviation of up to half of eps, relative to their size.
     noise = 1e-6 if digits == "float32" else np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
     return np.where(deviation > noise * np.abs(x).max(0, initial=0), deviation, 0.0)
 

@@ -1,4 +1,4 @@
-"""Train, validation and test: three different sets, and `--limit`."""
+"""Splits data into three different sets, training, validation and test; and `--limit`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from isthmus.errors import DataError
 from isthmus.randomness import seed_of
 from isthmus.wording import counted
 
-EVERY_FRAME = "--frames all"  # what the note says of files of which one frame was read
+EVERY_FRAME = "--frames all"  # in the note about files of which only the first frame was read
 TEST_SHARE = 0.1
 VALIDATION_SHARE = 0.1
-FEWEST_CALIBRATING = 9  # with fewer no p-value is below 0.1, and all that there are do more good to the choice of epoch
-VALIDATION_MOST = 5_000  # at 5,000 images the standard error of MNIST's cost is under 1 %; more only costs time
+FEWEST_CALIBRATING = 9  # with fewer, no p-value is below 0.1, and they are more useful for choosing the epoch
+VALIDATION_MOST = 5_000  # with 5,000 images, the standard error of MNIST's cost is under 1 %; more only costs time
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Early stopping looks at `validation`; results are told on `test`. `series` says what windows are cut from."""
+    """Early stopping uses `validation`; results are reported on `test`. `series` is the layout behind windows."""
 
     train: Samples
     validation: Samples
@@ -48,15 +48,16 @@ def split(
     rule: str = "stratified",
     most_test: int | None = None,
 ) -> Splits:
-    """A set with a test part keeps it; else 80 / 10 / 10 by a seeded shuffle. `limit` thins the training part evenly.
+    """A set with a test part keeps it; otherwise 80 / 10 / 10 by a seeded shuffle. `limit` thins the training part
+    evenly.
 
-    Validation is a tenth of the training part, at most 5,000. Sets given by name replace the drawn ones. By the rule
-    `stratified` every class has its share of each set, as near as whole samples or whole groups allow, and a class of
-    a single one stays in training; `shuffled` does not look at labels. `most_test` are drawn at most, and validation
-    is no larger than that either.
+    Validation is a tenth of the training part, at most 5,000. Given sets replace the drawn ones. With the rule
+    `stratified`, every class has its share of each set, as closely as whole samples or whole groups allow, and a class
+    with a single sample or group stays in training; `shuffled` ignores labels. `most_test` limits the number of drawn
+    test samples, and of validation samples too.
 
-    Raises: DataError if fewer than two samples would be left to train on, for fewer groups than sets, or where a given
-    set has another shape.
+    Raises: DataError if fewer than two samples would be left for training, if there are fewer groups than sets, or if a
+    given set has another shape.
     """
     generator = np.random.default_rng(seed)
     given = (bundle.train, validation, bundle.test if test is None else test)
@@ -75,14 +76,14 @@ def split(
     most = len(train) if most_test is None else most_test
     n_test = 0 if test is not None else max(1, min(round(TEST_SHARE * len(train)), most))
     n_rest = len(train) - n_test
-    whole = len(train) if n_test else n_rest  # of 80 / 10 / 10 both tenths are of the whole
+    whole = len(train) if n_test else n_rest  # in 80 / 10 / 10, both tenths are of the whole data
     n_validation = 0 if validation is not None else max(1, min(round(VALIDATION_SHARE * whole), VALIDATION_MOST, most))
     cuts = [n_test, n_test + n_validation]
     parts = np.split(order, cuts if ends is None else _at_ends(cuts, ends))
     rows = parts[2] if limit is None else evenly(parts[2], train.labels, limit)
     splits = Splits(
         train=train.take(np.sort(rows)),
-        # Left in the order drawn: data is often sorted by class, and the first hundred should be like the rest.
+        # Kept in random order: data is often sorted by class, and the first hundred should be like the rest.
         validation=train.take(parts[1]) if validation is None else validation,
         test=train.take(parts[0]) if test is None else test,
     )
@@ -92,13 +93,13 @@ def split(
 
 
 def _fix_for_few(train: Samples) -> str:
-    """Files of which only the first page was read may hold enough."""
+    """The fix for too few samples; files of which only the first page was read may hold enough."""
     more = "provide more data, or pass other data with --validation and --test"
     return f"pass {EVERY_FRAME}, or {more}" if any(EVERY_FRAME in note for note in train.notes) else more
 
 
 def _refuse_few_groups(train: Samples, least: int) -> None:
-    """Raises: DataError for a column of groups that was asked for and cannot be kept to, as it names too few."""
+    """Raises: DataError if a requested group column has too few groups to keep them together."""
     if train.group_column is None or train.groups is None or (n := len(np.unique(train.groups))) >= least:
         return
     message = f'{train.name}: column "{train.group_column}" has {counted(n, "group")}; to keep groups together, '
@@ -109,9 +110,9 @@ def _refuse_few_groups(train: Samples, least: int) -> None:
 def _shuffled(
     samples: Samples, generator: np.random.Generator, *, least: int, stratified: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Row numbers in random order, and where groups end in it, if they are kept together.
+    """Row numbers in random order, and the ends of groups in it if groups are kept together.
 
-    Of fewer than `least` groups (the pieces of a single photograph) no parts can be made; their samples are shuffled.
+    Fewer than `least` groups (such as the pieces of a single photograph) cannot be split; their samples are shuffled.
     """
     order, groups = generator.permutation(len(samples)), samples.groups
     labels = samples.labels if stratified else None
@@ -128,8 +129,8 @@ def _shuffled(
 
 
 def _in_turn(labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The order in which every stretch holds its share of each class: each unit stands at the share of its class that
-    comes before its middle, ties as they are given. A class of one unit comes last. labels, sizes (U,) of the units.
+    """An order in which every section holds its share of each class: each unit is placed at the fraction of its class
+    that comes before its middle; ties keep their order. A class with one unit comes last. labels, sizes (U,) of units.
 
     >>> _in_turn(np.array([0, 0, 0, 0, 1, 1, 2]), np.ones(7))
     array([0, 4, 1, 2, 5, 3, 6])
@@ -149,12 +150,12 @@ def _usual_label(group_of: np.ndarray, labels: np.ndarray) -> np.ndarray:
     pairs, counts = np.unique(np.column_stack([group_of, labels]), axis=0, return_counts=True)
     order = np.lexsort((counts, pairs[:, 0]))
     usual = np.empty(group_of.max() + 1, dtype=labels.dtype)
-    usual[pairs[order, 0]] = pairs[order, 1]  # of several values for one place numpy keeps the last, the most frequent
+    usual[pairs[order, 0]] = pairs[order, 1]  # NumPy keeps the last value per index, the most frequent
     return usual
 
 
 def _at_ends(cuts: list[int], ends: np.ndarray) -> list[int]:
-    """The cuts, each at the nearest end of a group, all different and none at the very end; 0 stays 0."""
+    """The cuts, each moved to the nearest end of a group, all different and none at the very end; 0 stays 0."""
     found: list[int] = []
     for i, cut in enumerate(cuts):
         before = found[-1] if found else 0
@@ -179,28 +180,29 @@ def _same_kind(train: Samples, other: Samples, role: str) -> None:
 
 
 def _alike(train: Samples, other: Samples) -> str | None:
-    """Options under which both are read alike, if there are any."""
+    """Options with which both are read in the same shape, if there are any."""
     from isthmus.data.images.reading_fix import fix_for_both
 
     return fix_for_both(train.shape, other.shape) if train.is_image and other.is_image else None
 
 
 def align_labels(samples: Samples, classes: tuple[str, ...]) -> Samples:
-    """The same samples with labels counted in `classes`; unknown classes get -1."""
+    """The same samples with labels as indices into `classes`; unknown classes get -1."""
     if samples.labels is None or samples.classes == classes:
         return samples
     index = {name: i for i, name in enumerate(classes)}
     table = np.array(
         [*(index.get(name, -1) for name in samples.classes), -1], dtype=np.int64
-    )  # its end is for samples of no class
+    )  # the last entry is for samples without a class
     return replace(samples, labels=table[samples.labels], classes=classes)
 
 
 def held_apart(validation: Samples, share: float, seed: int, *, rule: str = "stratified") -> tuple[Samples, Samples]:
-    """(what early stopping looks at, what nothing is chosen by): the second is the `share`, drawn by the seed.
+    """(samples for early stopping, samples by which nothing is chosen): the second part is the fraction `share`, drawn
+    by the seed.
 
-    Of samples in groups it is that share of the groups. Fewer than 9 samples, or groups, are left with the others. By
-    the `rule` of runs from before, `shuffled`, groups are not looked at. Windows of a series are parted in time.
+    For samples in groups, it is that fraction of the groups. If it would have fewer than 9 samples or groups, it is
+    empty. The `rule` of older runs, `shuffled`, ignores groups. Windows of a series are split in time.
     """
     if validation.windows is not None:
         return _held_in_time(validation, share)
@@ -216,8 +218,8 @@ def held_apart(validation: Samples, share: float, seed: int, *, rule: str = "str
 
 
 def _held_in_time(validation: Samples, share: float) -> tuple[Samples, Samples]:
-    """(earlier windows, later ones), with no row in both: the last `share` of each run of windows that share rows, and
-    of runs too short for that every other one.
+    """(earlier windows, later windows) without common rows: the later part is the last `share` of each run of windows
+    that share rows, and every other run that is too short for that.
     """
     assert validation.windows is not None
     (first, length), late, early = validation.windows, [], []
@@ -236,9 +238,9 @@ def _held_in_time(validation: Samples, share: float) -> tuple[Samples, Samples]:
 
 
 def apart(samples: Samples, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(rows that are held out, the others), both shuffled: n samples, or of groups as many as come nearest to n.
+    """(held-out rows, other rows), both shuffled: n samples, or whole groups with as close to n samples as possible.
 
-    The pieces of a single photograph, where nothing else is there, are shuffled.
+    Pieces of a single photograph, if there is nothing else, are shuffled.
     """
     order, ends = _shuffled(samples, generator, least=2, stratified=False)
     cut = n if ends is None else _at_ends([n], ends)[0]

@@ -1,12 +1,11 @@
 """Training batches of samples that stay on disk, shuffled in a buffer that a thread fills ahead of the training.
 
-An epoch is the samples in blocks of neighbors, the blocks in random order, cut into buffers; each buffer is shuffled as
-a whole. So a disk reads neighbors together, and a batch mixes as many blocks as a buffer holds. All of it follows from
-(seed, epoch): a run that goes on in the middle of an epoch takes what the undisturbed one would have taken.
+In an epoch, blocks of neighboring samples are put in random order and cut into buffers; each buffer is shuffled as a
+whole. So a disk reads neighbors together, and a batch mixes as many blocks as a buffer holds. Everything depends only
+on (seed, epoch): a run that is resumed in the middle of an epoch takes the same samples as an uninterrupted run.
 
-The samples of a batch stand in the order of the data. So of several processes, each of which computes a slice of every
-batch, each reads one part of a buffer's blocks, and hardly anything of the others: the order does not depend on how
-many they are.
+The samples of a batch are in the order of the data. If several processes each compute a slice of every batch, each
+reads one part of a buffer's blocks and little of the others; the order does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.stored_rows import StoredRows
 from isthmus.randomness import generator_for
 
-# Blocks that a buffer mixes. Of data sorted by class a buffer holds each of ten classes with a share of 10 % and a
-# deviation of 1.9 %, half of that of a batch of 64 by chance; with 64 blocks it would be 3.8 %.
+# Blocks per buffer. If data is sorted by ten classes, the share of each class in a buffer is 10 % with a standard
+# deviation of 1.9 %, half of that in a random batch of 64; with 64 blocks it would be 3.8 %.
 BLOCKS = 256
 
-SliceOf = Callable[[int], slice]  # which of the n samples of a batch
+SliceOf = Callable[[int], slice]  # the part of the n samples of a batch for this process
 
 
 def order_of(n: int, buffer: int, generator: torch.Generator) -> list[Tensor]:
-    """The n rows of an epoch as buffers of `buffer` rows each, in the order in which they are taken."""
+    """The n rows of an epoch as buffers of `buffer` rows each, in the order in which they are used."""
     block = max(1, buffer // BLOCKS)
-    offset = int(torch.randint(block, (1,), generator=generator))  # other neighbors share a block in every epoch
+    offset = int(torch.randint(block, (1,), generator=generator))  # blocks differ between epochs
     starts = np.unique(np.concatenate([[0], np.arange(offset, n, block)]))
     lengths = np.diff(starts, append=n)
     drawn = torch.randperm(len(starts), generator=generator).numpy()
     starts, lengths = starts[drawn], lengths[drawn]
     rows = np.arange(n) + np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
     cuts = list(torch.from_numpy(rows).split(buffer))
-    if len(cuts) > 1 and len(cuts[-1]) == 1:  # which joins the batch before it
+    if len(cuts) > 1 and len(cuts[-1]) == 1:  # a single row joins the buffer before it
         cuts[-2:] = [torch.cat(cuts[-2:])]
     return [cut[torch.randperm(len(cut), generator=generator)] for cut in cuts]
 
@@ -53,7 +52,7 @@ class Buffer(NamedTuple):
     values: Tensor
 
     def places(self, rows: Tensor) -> Tensor | None:
-        """Where these rows stand here; None if one is missing."""
+        """The positions of these rows in the buffer; None if one is missing."""
         if not len(self.rows):
             return None
         found = torch.searchsorted(self.rows, rows).clamp_(max=len(self.rows) - 1)
@@ -61,9 +60,9 @@ class Buffer(NamedTuple):
 
 
 class StreamedBatches(AbstractBatches):
-    """Batches of `data`, shuffled in buffers of about `buffer` samples, which are whole batches.
+    """Batches of `data`, shuffled in buffers of about `buffer` samples, rounded to whole batches.
 
-    With `slice_of` only those samples of each batch are read that fall to this process.
+    With `slice_of`, only the samples of each batch that belong to this process are read.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class StreamedBatches(AbstractBatches):
         return torch.device("cpu")
 
     def rows(self, epoch: int) -> list[Tensor]:
-        """Which samples each batch of the epoch holds, ascending; from (seed, epoch) alone."""
+        """The samples of each batch of the epoch, ascending; depends only on (seed, epoch)."""
         self._order = epoch, self._in_batches(epoch)
         return self._cut(self._order[1])
 
@@ -106,7 +105,7 @@ class StreamedBatches(AbstractBatches):
         return self.preprocess.to_x(batch)
 
     def _own(self, rows: Tensor) -> Tensor:
-        """The samples as they are stored, with zeros in the places of those of the other processes."""
+        """The samples as stored, with zeros in place of the samples of other processes."""
         if self.slice_of is None:
             return self._raw(rows)
         own = self.slice_of(len(rows))
@@ -116,7 +115,7 @@ class StreamedBatches(AbstractBatches):
         return batch
 
     def _raw(self, rows: Tensor) -> Tensor:
-        """The samples as they are stored: of the buffer in memory, of that which was read ahead, or from disk."""
+        """The samples as stored: from the buffer in memory, from the buffer read ahead, or from disk."""
         places = None if self._held is None else self._held.places(rows)
         if places is None:
             self._held = self._buffer_with(int(rows[0]))
@@ -126,13 +125,13 @@ class StreamedBatches(AbstractBatches):
         return self._held.values.index_select(0, places)
 
     def _buffer_with(self, row: int) -> Buffer | None:
-        """The buffer of this epoch that holds a row; the next one is read from now on."""
+        """The buffer of this epoch that holds a row; starts reading the next one."""
         epoch, order = self._order
         found = (order == row).nonzero()
         if not len(found):
             return None
         k = min(int(found[0]) // self.buffer, self._buffers - 1)
-        self._held = None  # before another comes, so that no more than two are there
+        self._held = None  # released first, so that there are never more than two
         ahead = self._ahead[1] if self._ahead is not None and self._ahead[0] == (epoch, k) else None
         held = self._read(epoch, k) if ahead is None else ahead.result()
         nearest = (epoch, k + 1) if k + 1 < self._buffers else (epoch + 1, 0)
@@ -141,11 +140,11 @@ class StreamedBatches(AbstractBatches):
 
     @property
     def _buffers(self) -> int:
-        """How many there are in an epoch."""
+        """The number of buffers in an epoch."""
         return -(-len(self) * self.batch_size // self.buffer)
 
     def _read(self, epoch: int, k: int) -> Buffer:
-        """What is needed of the k-th buffer of an epoch."""
+        """The k-th buffer of an epoch, with the rows that this process needs."""
         end = self.n_samples if k + 1 == self._buffers else (k + 1) * self.buffer
         rows = self._in_batches(epoch)[k * self.buffer : end]
         if self.slice_of is not None:
@@ -154,7 +153,7 @@ class StreamedBatches(AbstractBatches):
         return Buffer(ordered, torch.from_numpy(self.data[ordered.numpy()]))
 
     def _in_batches(self, epoch: int) -> Tensor:
-        """All rows of an epoch, one batch after the other, each ascending."""
+        """All rows of an epoch, batch by batch, each batch ascending."""
         if self._order[0] == epoch:
             return self._order[1]
         order = torch.cat(order_of(self.n_samples, self.buffer, generator_for(self.seed, epoch, "order")))
@@ -163,7 +162,7 @@ class StreamedBatches(AbstractBatches):
         return torch.cat([first.flatten(), order[whole:].sort().values])
 
     def _cut(self, rows: Tensor) -> list[Tensor]:
-        """The batches that rows are made of; a single last one joins the batch before it."""
+        """Splits rows into batches; a single last row joins the batch before it."""
         batches = list(rows.split(self.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1 < self.batch_size:
             batches[-2:] = [torch.cat(batches[-2:])]

@@ -1,4 +1,4 @@
-"""What stands in the place of a resident tensor where samples stay on disk: it reads what is asked for."""
+"""Replaces a resident tensor if samples stay on disk: reads samples on access."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ CPU = torch.device("cpu")
 
 
 class StreamedTensor:
-    """Samples (N, ...) as `batches.resident` would hold them: bytes as they are, all else as x.
+    """Samples (N, ...) in the form of `batches.resident`: bytes unchanged, others as x.
 
-    A slice of all rows with a step, `data[::10]`, is one of these again; everything else comes as a tensor.
+    A slice of all rows with a step, `data[::10]`, is a `StreamedTensor` again; any other index gives a tensor.
     """
 
     def __init__(self, data: StoredRows, preprocess: Preprocess) -> None:

@@ -1,4 +1,6 @@
-"""Values that a training cannot take: gaps that nobody chose to fill, and targets outside of a likelihood's range."""
+"""Refuses values that cannot be trained on: gaps without an option to fill them, and targets outside the range of a
+likelihood.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from isthmus.errors import DataError
 
 
 def refuse_gaps(samples: Samples, missing: str) -> None:
-    """Raises: DataError for rows of a table with NaN where nobody chose `missing="median"`. Files and arrays were
-    refused when they were read; `Samples` may come from anywhere."""
+    """Raises: DataError for rows of a table with NaN unless `missing="median"`. Files and arrays were already checked
+    when they were read; `Samples` may come from anywhere."""
     allowed = missing == "median" or samples.schema is not None
     if allowed or samples.is_image or not (n := sum(int(np.isnan(part).sum()) for part in blocks(samples.x))):
         return
@@ -27,7 +29,7 @@ def refuse_gaps(samples: Samples, missing: str) -> None:
 
 
 def refuse_other_values(samples: Samples, preprocess: Preprocess) -> None:
-    """Raises: DataError for images whose values cannot be meant as those of the training part, by type or by range."""
+    """Raises: DataError for images whose type or range shows that they are not on the scale of the training part."""
     if not samples.is_image or (samples.x.dtype == np.uint8 and preprocess.ends is None) or not samples.x.size:
         return
     low, high = value_range(samples.x)
@@ -39,7 +41,7 @@ def refuse_other_values(samples: Samples, preprocess: Preprocess) -> None:
 
 
 def refuse_out_of_range(x: Tensor, allowed: tuple[float, float] | None, *, what: str, likelihood: str) -> None:
-    """Checks targets against what a likelihood can take, before the first epoch.
+    """Checks that targets are in the range of a likelihood, before the first epoch.
 
     Raises: DataError with the observed range, the likelihood and the fix.
     """

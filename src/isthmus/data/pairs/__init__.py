@@ -1,1 +1,1 @@
-"""Noisy samples with their clean ones: which belongs to which, both as one set, and how they differ."""
+"""Pairs of noisy and clean samples: matching them, joining them into one set, and measuring how they differ."""

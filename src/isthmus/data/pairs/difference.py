@@ -1,4 +1,4 @@
-"""How noisy samples differ from their clean ones: level and correlation of the noise, and a shift between the two."""
+"""How noisy samples differ from their clean ones: noise level, noise correlation, and a shift between the two."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.samples import Samples
 from isthmus.wording import counted, number
 
-MOST = 100  # pairs that are looked at: the level is known to a percent from one image of 100 x 100 pixels
-WINDOW = 512  # pixels a side of the middle of an image that is looked at: a transform of it takes 20 ms
-# Between neighbors. Of white noise in one image of 64 x 64 pixels the estimate deviates by 0.016.
+MOST = 100  # pairs that are measured: one image of 100 x 100 pixels gives the level to a percent
+WINDOW = 512  # pixels per side of the center of an image that is measured: a transform of it takes 20 ms
+# Between neighbors. For white noise in one image of 64 x 64 pixels, the estimate has a standard deviation of 0.016.
 CORRELATED = 0.1
-# A peak of the phase correlation over what chance leads to expect. Of 600 pairs of unlike pictures none came above 1.9;
-# photographs of 160 x 160 pixels come to 20 and more, under noise of 0.2 to 4 to 8.
+# The peak of the phase correlation divided by its expected value by chance. It was at most 1.9 for 600 pairs of
+# different images; for photographs of 160 x 160 pixels it is 20 and more, and 4 to 8 with noise of 0.2.
 CERTAIN = 2.5
-SWAPPED = 1.1  # times as much finest detail in the target as in the data: then one stands for the other
+SWAPPED = 1.1  # ratio of fine detail in the target to that in the data: above it, the two are probably swapped
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of `n` pairs: noise `sd` and `mean` on the scale of network input, `sd_255` of images with white at 255, `sd_raw`
-    in raw units. `beside`, `below` and `channels`: the correlation of the noise of neighbors in a row, in a column, and
-    of the channels of a pixel; None where there are none. `shift`: by how many pixels (down, right) most targets lie
-    from their noisy ones, of the pairs of which it can be told; `n_shifted` are not in place. `fine`: of noisy and
-    clean ones the mean finest detail. `ranges`: lowest and highest raw value of noisy and of clean ones.
+    """Measurements on `n` pairs: noise `sd` and `mean` on the scale of network input, `sd_255` for images with white at
+    255, `sd_raw` in raw units. `beside`, `below` and `channels`: the noise correlation of neighbors in a row, of
+    neighbors in a column, and of the channels of a pixel; None if there are none. `shift`: the most common shift (down,
+    right) in pixels from the noisy image to its target, among the `n_told` pairs for which it can be measured;
+    `n_shifted` of them are not aligned. `fine`: mean fine detail of the noisy and the clean samples. `ranges`: lowest
+    and highest raw value of the noisy and the clean samples.
     """
 
     n: int
@@ -56,7 +57,7 @@ class Difference:
         return asdict(self) | {"correlated": self.is_correlated}
 
     def rows(self) -> list[tuple[str, str]]:
-        """Titles and sentences for a printed table."""
+        """Titles and texts for a printed table."""
         level = f"standard deviation {number(self.sd)}"
         level += f", {number(self.sd_255)} of 255" if self.sd_255 is not None else ""
         rows = [("noise", f"{level}, {number(self.sd_raw)} in raw units; mean {number(self.mean)}")]
@@ -72,7 +73,7 @@ class Difference:
         return rows
 
     def warnings(self) -> list[str]:
-        """Sentences on what would spoil a training on these pairs."""
+        """Sentences about problems that would spoil training on these pairs."""
         found = []
         if self.n_shifted and self.shift is not None:
             found.append(
@@ -98,7 +99,7 @@ class Difference:
 
 
 def difference_of(pairs: Samples, preprocess: Preprocess) -> Difference:
-    """Of at most 100 pairs, evenly spread; of large images the middle 512 x 512 pixels."""
+    """The difference of at most 100 pairs, evenly spaced; of large images, the center of 512 x 512 pixels is used."""
     sums = _Sums()
     for clean, noisy in _looked_at(pairs):
         sums.add(_as_x(clean, preprocess), _as_x(noisy, preprocess), clean, noisy)
@@ -106,7 +107,7 @@ def difference_of(pairs: Samples, preprocess: Preprocess) -> Difference:
 
 
 class _Sums:
-    """What is added up over pairs: each sample counts alike."""
+    """Sums over pairs; every sample has the same weight."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -119,7 +120,7 @@ class _Sums:
         noise = (x_in - x).astype(np.float64)
         raw = noisy.astype(np.float64) - clean
         found = [noise.mean(), np.square(noise).mean(), np.square(raw).mean(), 0.0, 0.0, 0.0, 0.0]
-        if noise.ndim == 3:  # of an image; what one row of a table has in common is its noise too
+        if noise.ndim == 3:  # only for images; in a table, an offset of a whole row is also noise
             found[1:3] = noise.var(), raw.var()
             found[3:] = _products(noise)
             self.fine += fine_detail(x_in), fine_detail(x)
@@ -154,7 +155,9 @@ class _Sums:
 
 
 def _products(noise: np.ndarray) -> list[float]:
-    """Mean products of neighbors in a row, in a column, of the channels of a pixel, and whether there are several."""
+    """Mean products of neighbors in a row, of neighbors in a column, of the channels of a pixel; and whether there are
+    several channels.
+    """
     C = len(noise)
     noise = noise - noise.mean((1, 2), keepdims=True)
     beside, below = noise[..., 1:] * noise[..., :-1], noise[:, 1:] * noise[:, :-1]
@@ -166,9 +169,9 @@ def _products(noise: np.ndarray) -> list[float]:
 
 
 def fine_detail(x: np.ndarray) -> float:
-    """Mean |x * kernel| sqrt(pi / 2) / 6 of images (C, H, W): the sd of white noise where there is nothing else.
+    """Mean |x * kernel| sqrt(pi / 2) / 6 of images (C, H, W): the standard deviation of white noise in a flat image.
 
-    The kernel [[1, -2, 1], [-2, 4, -2], [1, -2, 1]] is blind to slopes.
+    The kernel [[1, -2, 1], [-2, 4, -2], [1, -2, 1]] is zero on linear gradients.
     Source: Immerkaer 1996, https://doi.org/10.1006/cviu.1996.0060.
     """
     if min(x.shape[1:]) < 3:
@@ -178,8 +181,8 @@ def fine_detail(x: np.ndarray) -> float:
 
 
 def shift_between(reference: np.ndarray, moved: np.ndarray) -> tuple[int, int] | None:
-    """(down, right): whole pixels by which `moved` (H, W) lies from `reference`, by phase correlation; None where its
-    peak is no larger than chance makes. The edges are faded out, which else would say that nothing moved.
+    """(down, right): the shift of `moved` (H, W) from `reference` in whole pixels, by phase correlation; None if its
+    peak is no larger than by chance. The edges are faded out, because they would otherwise indicate no shift.
 
     Source: Kuglin and Hines 1975, The phase correlation image alignment method; Proc. Int. Conf. Cybernetics.
     """
@@ -194,7 +197,9 @@ def shift_between(reference: np.ndarray, moved: np.ndarray) -> tuple[int, int] |
 
 
 def phase_correlation(reference: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """(H, W), largest at the shift of `moved` from `reference`: F^-1 of F(moved) F(reference)* over its modulus."""
+    """(H, W) with its maximum at the shift of `moved` from `reference`: F^-1 of F(moved) F(reference)* over its
+    modulus.
+    """
     spectrum = np.fft.fft2(moved) * np.fft.fft2(reference).conj()
     return np.fft.ifft2(spectrum / np.maximum(np.abs(spectrum), 100 * np.finfo(np.float64).eps)).real
 
@@ -205,7 +210,7 @@ def _faded(image: np.ndarray) -> np.ndarray:
 
 
 def _looked_at(pairs: Samples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(clean, noisy), each raw, (C, H, W) or (D,)."""
+    """The measured pairs (clean, noisy) of raw values, (C, H, W) or (D,)."""
     n = len(pairs) if pairs.whole is None else len(pairs.whole)
     for i in np.unique(np.linspace(0, n - 1, min(n, MOST)).round().astype(int)) if n else ():
         both = (

@@ -1,4 +1,4 @@
-"""Which clean picture belongs to which noisy one, by their names."""
+"""Matches noisy images with clean ones by name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from isthmus.wording import counted, printable
 
-SHOWN = 3  # names of clean pictures that are told of where several would do
+SHOWN = 3  # names of clean images that are listed if several match
 
 
 class Name(NamedTuple):
-    """The parts of a file's name that are compared: its folder, its stem, and the frame after a `#`.
+    """The parts of a file name that are compared: its folder, its stem, and the frame after a `#`.
 
-    `shorter` is the stem without its last `_part`, or nothing where it has none.
+    `shorter` is the stem without its last `_part`, empty if it has none.
     """
 
     folder: str
@@ -25,7 +25,7 @@ class Name(NamedTuple):
 
 
 class Matching(NamedTuple):
-    """`rows` (N): the clean one of each noisy one, or None; `problems`: a sentence for each that has not just one."""
+    """`rows` (N): the clean image of each noisy one, or None; `problems`: a sentence for each without exactly one."""
 
     rows: tuple[int | None, ...]
     problems: tuple[str, ...]
@@ -40,13 +40,13 @@ def parsed(name: str) -> Name:
     path = PurePath(name)
     file, _, frame = path.name.partition("#")
     stem = PurePath(file).stem
-    number = frame.lstrip("0") or "0" if frame else ""  # the longer of two films counts with more zeros
+    number = frame.lstrip("0") or "0" if frame else ""  # frames of a longer film have more leading zeros
     return Name(str(path.parent), stem, stem.rpartition("_")[0], number)
 
 
 def match_names(noisy: Sequence[str], clean: Sequence[str]) -> Matching:
-    """The clean one of each noisy one: with an equal stem; else equal once the last `_part` is removed from one of the
-    two; else from both. The fewest parts removed win. Folders have to be equal too, unless no two are.
+    """The clean image of each noisy one: with the same stem, or the same after removing the last `_part` from one of
+    the two, or from both. The match that removes fewest parts wins. Folders must be equal too, unless no two are.
 
     >>> match_names(["a_1.png", "a_2.png", "x_real.JPG", "b.png"], ["a.png", "x_mean.JPG"]).rows
     (0, 0, 1, None)
@@ -69,7 +69,7 @@ Index = dict[tuple[str, str, str], list[int]]
 
 
 def _index(names: Sequence[Name], part: str) -> Index:
-    """The rows of each folder, stem or shorter stem, and frame; what has no shorter stem is in no such row."""
+    """The rows of each folder, stem or shorter stem, and frame; names without a shorter stem are left out of that."""
     found: Index = defaultdict(list)
     for row, name in enumerate(names):
         if text := getattr(name, part):
@@ -78,7 +78,7 @@ def _index(names: Sequence[Name], part: str) -> Index:
 
 
 def _candidates(name: Name, by_stem: Index, by_shorter: Index) -> list[int]:
-    """The rows of clean ones, of the first rule that finds any."""
+    """The rows of clean images that the first rule with a match finds."""
 
     def rows(index: Index, text: str) -> list[int]:
         return index.get((name.folder, text, name.frame), []) if text else []

@@ -1,4 +1,4 @@
-"""Noisy and clean samples as one set of pairs."""
+"""Joins noisy and clean samples into one set of pairs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from isthmus.errors import DataError
 from isthmus.wording import counted, printable
 
 CORNER = re.compile(r"_\d+_\d+(?=(\.[^.#]*)?(#.*)?$)")  # what `piece_name` adds to the name of a piece
-SETS = 3  # training, validation and test, each with whole scenes of its own
+SETS = 3  # training, validation and test, each with scenes of its own
 
 
 class Files(NamedTuple):
-    """The files of a set: `names`, and the `rows` of each with where they were cut out of it."""
+    """The files of a set: `names`, and the `rows` of each file with the `corners` where they were cut out."""
 
     names: tuple[str, ...]
     rows: tuple[np.ndarray, ...]
@@ -33,7 +33,7 @@ class Files(NamedTuple):
 
 
 class PairedRows(NamedTuple):
-    """Which noisy row (N,) goes with which clean one (N,), and the noisy files that have none."""
+    """The matched rows, noisy (N,) and clean (N,), and the problems of noisy files without a match."""
 
     noisy: np.ndarray
     clean: np.ndarray
@@ -41,13 +41,13 @@ class PairedRows(NamedTuple):
 
 
 def paired(noisy: Samples, clean: Samples, *, lenient: bool = False) -> Samples:
-    """Pairs: x of the clean samples, x_in of the noisy ones, whose names they bear. Files are matched by name, see
-    `match_names`; arrays, tables and the frames of two single files by position.
+    """Pairs with x from the clean samples and x_in and names from the noisy ones. Files are matched by name, see
+    `match_names`; arrays, tables and the frames of two single files are matched by position.
 
-    Pairs of one clean sample, or of equal ones, are of one group, and so are never divided. `lenient` leaves out noisy
-    files that have not just one clean one of their size, and lists them as `skipped`.
+    Pairs with the same clean sample, or with equal ones, form a group and stay in the same set. `lenient` leaves out
+    noisy files without exactly one clean file of their size, and lists them as `skipped`.
 
-    Raises: DataError for these, all listed; for another number, other channels, other columns.
+    Raises: DataError that lists all such files; DataError for different numbers of samples, channels or columns.
     """
     clean = _same_columns(noisy, clean)
     if noisy.whole is not None and clean.whole is not None:
@@ -88,7 +88,7 @@ def _other_shape(noisy: Samples, clean: Samples) -> DataError:
 
 
 def have_names(noisy: Samples, clean: Samples) -> bool:
-    """Whether both have names to match by: two single files are a pair by themselves, whatever they are called."""
+    """Whether both have names to match by: two single files are a pair, whatever their names."""
     if noisy.ids is None or clean.ids is None:
         return False
     return not all(len({_file_of(name) for name in each.ids or ()}) == 1 for each in (noisy, clean))
@@ -108,7 +108,7 @@ def _by_position(noisy: Samples, clean: Samples) -> PairedRows:
 
 
 def _by_name(noisy: Samples, clean: Samples) -> PairedRows:
-    """The rows of files that match, piece by piece where files were cut."""
+    """The rows of files that match, piece by piece if files were cut."""
     here, there = _files(noisy), _files(clean)
     found = match_names(here.names, there.names)
     problems = list(found.problems)
@@ -127,7 +127,7 @@ def _by_name(noisy: Samples, clean: Samples) -> PairedRows:
 
 
 def _files(samples: Samples) -> Files:
-    """A row each, or the pieces of each where files were cut into pieces."""
+    """One row per file, or its pieces if files were cut into pieces."""
     names = [samples.id_of(row) for row in range(len(samples))]
     if samples.groups is None or not samples.cut.startswith("--patches"):
         return Files(tuple(names), tuple(np.arange(len(names))[:, None]), ((),) * len(names))
@@ -145,7 +145,7 @@ def _corner(name: str) -> str:
 
 
 def _settle(noisy: Samples, clean: Samples, rows: PairedRows, lenient: bool) -> None:
-    """Raises: DataError where noisy files have not just one clean one, unless they are to be left out."""
+    """Raises: DataError if noisy files do not have exactly one clean file, unless they may be left out."""
     n_files = len(noisy.whole) if noisy.whole is not None else len(_files(noisy).names) if noisy.ids else len(noisy)
     n_bad = len(rows.problems)
     if not n_bad or (lenient and n_bad < n_files):
@@ -160,7 +160,7 @@ def _settle(noisy: Samples, clean: Samples, rows: PairedRows, lenient: bool) -> 
 
 
 def _one_type(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both in the wider of their types, images scaled as files of several depths in one folder are."""
+    """Both in the wider of their types; images are scaled like files of different bit depths in one folder."""
     if a.dtype == b.dtype:
         return a, b
     if a.ndim != 4:
@@ -178,7 +178,7 @@ def _as_type(x: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _scenes(clean: Samples) -> np.ndarray | None:
-    """Numbers (N,) alike for pairs of the same or of an equal clean sample; None where each has its own."""
+    """Group numbers (N,), equal for pairs with the same or an equal clean sample; None if each pair has its own."""
     if clean.groups is not None and clean.cut.startswith("--patches"):
         return clean.groups
     found = np.unique(numbers_of(clean.x), return_inverse=True)[1] if len(clean) else np.zeros(0, np.int64)
@@ -186,7 +186,7 @@ def _scenes(clean: Samples) -> np.ndarray | None:
 
 
 def _of_whole(noisy: Samples, clean: Samples, a: WholeImages, b: WholeImages, lenient: bool) -> Samples:
-    """Pairs of images of many sizes: joined plane by plane, and cut into pieces together."""
+    """Pairs of images of different sizes: joined plane by plane, and cut into pieces together."""
     if a.channels != b.channels:
         raise _other_shape(noisy, clean)
     rows = _whole_rows(a, b)
@@ -227,9 +227,9 @@ def _whole_rows(a: WholeImages, b: WholeImages) -> PairedRows:
 
 
 def _are_one_file_each(a: WholeImages, b: WholeImages) -> bool:
-    """Whether they are a pair by themselves, page by page, whatever they are called.
+    """Whether both are single files, which are paired page by page, whatever their names.
 
-    Raises: DataError for other numbers of pages.
+    Raises: DataError for different numbers of pages.
     """
     names = [{name.partition("#")[0] for name in each.names} for each in (a, b)]
     if any(len(files) > 1 for files in names):
@@ -242,7 +242,7 @@ def _are_one_file_each(a: WholeImages, b: WholeImages) -> bool:
 
 
 def _joined(a: WholeImages, b: WholeImages, rows: PairedRows) -> WholeImages:
-    """The clean planes before the noisy ones of each pair, under the noisy one's name."""
+    """The planes of each pair, clean before noisy, under the name of the noisy image."""
     noisy, clean = _one_type_whole(a, b)
     sizes = [(int(h), int(w)) for h, w in a.sizes[rows.noisy]]
     names = [a.names[i] for i in rows.noisy]
@@ -260,7 +260,7 @@ def _one_type_whole(a: WholeImages, b: WholeImages) -> tuple[WholeImages, WholeI
 
 
 def _same_images(whole: WholeImages, chosen: np.ndarray) -> np.ndarray:
-    """Numbers (n,) of the chosen images, alike for equal ones: one scene is often there under many names."""
+    """Group numbers (n,) of the chosen images, equal for equal images: one scene often has several names."""
     images = [np.ascontiguousarray(whole.image(int(j))) for j in chosen]
     content = [(image.shape, hashlib.sha256(image.data).digest()) for image in images]
     first = {key: k for k, key in reversed(list(enumerate(content)))}
@@ -268,7 +268,7 @@ def _same_images(whole: WholeImages, chosen: np.ndarray) -> np.ndarray:
 
 
 def _said(noisy: Samples, clean: Samples, rows: PairedRows, scenes: np.ndarray | None) -> dict[str, Sequence[str]]:
-    """The notes and the list of what was left out."""
+    """The notes and the list of files that were left out."""
     whole = None if noisy.whole is None or clean.whole is None else not _are_one_file_each(noisy.whole, clean.whole)
     how = "name" if (have_names(noisy, clean) if whole is None else whole) else "position"
     n, n_scenes = len(rows.noisy), len(rows.noisy) if scenes is None else len(np.unique(scenes))

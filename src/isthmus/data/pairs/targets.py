@@ -1,4 +1,4 @@
-"""The clean data that a target names, read once for all sets that are to be paired with it."""
+"""The clean data of `--target`, read once for all sets that are paired with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus.data.samples import Bundle, Samples
 from isthmus.errors import DataError
 from isthmus.wording import counted
 
-SHARED = 0.5  # of a further set: a few equal pieces, all black or all white, are in any two sets of pictures
+SHARED = 0.5  # of an additional set: any two sets of images share a few pieces that are all black or all white
 LATER = (
     "give each set its own clean files in the target, with different names, or leave --validation and --test out: part "
     "of the training data is then held out, and `isthmus evaluate RUN NOISY --target CLEAN` measures other pairs"
@@ -26,23 +26,23 @@ LATER = (
 
 
 class Targets(NamedTuple):
-    """Clean samples; `lenient` says whether noisy files without a clean one are left out."""
+    """Clean samples; `lenient` means that noisy files without a clean one are left out."""
 
     bundle: Bundle
     lenient: bool
 
     def of(self, noisy: Samples) -> Samples:
-        """Pairs of a further set, whose clean ones are in the test part if there is one.
+        """Pairs of an additional set, whose clean samples are in the test part if there is one.
 
         Raises: DataError as `paired`.
         """
         return paired(noisy, self.bundle.test or self.bundle.train, lenient=self.lenient)
 
     def of_further(self, noisy: Samples, train: Samples) -> Samples:
-        """Pairs of a set beside the training pairs `train`, from the same target.
+        """Pairs of a set other than the training pairs `train`, from the same target.
 
-        Raises: DataError as `paired`; for samples without names, which would get the clean ones of the training; and
-        for files whose clean ones the training has too, which are other pictures of the same names, or the same ones.
+        Raises: DataError as `paired`; for samples without names, which would get the clean samples of the training
+        data; and for files whose clean samples are also in the training data: the same images, or the same names.
         """
         if self.bundle.test is None and not have_names(noisy, self.bundle.train):
             what = f"{noisy.name} and {train.name} have no file names by which to find their clean samples"
@@ -56,7 +56,7 @@ class Targets(NamedTuple):
         return made
 
     def of_bundle(self, noisy: Bundle) -> Bundle:
-        """Training part with training part, test part with test part; of a target in one part, both with that.
+        """Pairs training part with training part, and test part with test part; both with a target that has one part.
 
         Raises: DataError as `paired`.
         """
@@ -65,11 +65,11 @@ class Targets(NamedTuple):
 
 
 def read_targets(options: DataConfig, target: Any = None, *, expected: Sequence[str] | None = None) -> Targets | None:
-    """What `options.target` names, or the object `target`, read as the noisy data is; None where there is neither.
+    """The data of `options.target`, or the object `target`, read like the noisy data; None if there is neither.
 
     `expected` are the columns of a trained model.
 
-    Raises: DataError for whatever the reader finds wrong.
+    Raises: DataError for any problem that the reader finds.
     """
     if target is None and options.target is None:
         return None
