@@ -21,7 +21,7 @@ def test_samples_of_the_class_are_left_unchanged_and_all_others_are_edited(digit
     same = (out == given.x).reshape(50, -1).all(1)
     np.testing.assert_array_equal(same, sevens)
     assert 0 < sevens.sum() < 50
-    assert f"{sevens.sum()} of 50 samples had it already" in " ".join(made.said)
+    assert f"{sevens.sum()} of 50 samples already have the feature" in " ".join(made.said)
 
 
 def test_who_has_it_is_told_by_class_and_what_was_taken_away(digit_run: Run) -> None:

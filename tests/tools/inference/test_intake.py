@@ -112,4 +112,4 @@ def test_fault_137_of_images_with_bands_the_fix_names_the_channels_of_the_model(
     tifffile.imwrite(tmp_path / "a.tif", bands, **settings)
     with pytest.raises(DataError, match="the model takes gray images, but the data holds") as caught:
         read_input(denoiser, tmp_path / "a.tif")
-    assert caught.value.fix == "name images with 1 channel each, as the model was trained on"
+    assert caught.value.fix == "use images with 1 channel, like the training images"

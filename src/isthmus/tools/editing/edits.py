@@ -119,7 +119,7 @@ def edit(
     edited[alone] = samples.x[alone]
     kept, about_labels = _relabeled(samples, edit)
     written = write_samples(run, kept, edited, Path(out), Path(source))
-    said = [*written.said, f"strength {strength:g} of: {edit.words}"]
+    said = [*written.said, f"strength {strength:g}: {edit.words}"]
     said += [sentence(int(alone.sum()), len(alone))] if alone.any() else []
     moved = _moved(samples, run.coder.decode(z), edited, edit, strength, run.model.preprocess)
     said += [_reached(found, is_time=is_time(samples, found["name"])) for found in moved]

@@ -37,4 +37,5 @@ def _has(samples: Samples, sign: float, feature: Feature, levels: Mapping[str, C
 
 def sentence(n: int, n_all: int) -> str:
     """A sentence on how many were left unchanged."""
-    return f"{n:,} of {counted(n_all, 'sample')} had it already and {'is' if n == 1 else 'are'} left unchanged"
+    have, are = ("has", "is") if n == 1 else ("have", "are")
+    return f"{n:,} of {counted(n_all, 'sample')} already {have} the feature and {are} left unchanged"

@@ -139,7 +139,7 @@ def reading_options(run: RunFolder, settings: Mapping[str, Any] | None) -> DataC
     whole |= {"stream": "auto", "buffer": None, "held": None, "memory": None}
     if (settings or {}).get("scale", run.config.data.scale) != run.config.data.scale:
         message = f"--scale cannot be changed: the model scales its input as in training ({run.config.data.scale})."
-        raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a run with it")
+        raise UsageError("USAGE-SCALE", message, fix="leave --scale out, or train a new run with it")
     given = dict(settings or {})
     words = given.get("null_values", ())
     words = (words,) if isinstance(words, str) else words
@@ -168,7 +168,7 @@ def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[Non
 def _as_in_training(error: DataError) -> str:
     """The fix for text in columns that the model takes."""
     if any(f" hold no {kind}" in text for kind in ("time", "yes or no") for text in (error.message, *error.problems)):
-        return "write the cells of these columns as in training"
+        return "write these columns in the same format as in training"
     return "put numbers into these columns; the model takes them"
 
 
@@ -176,7 +176,7 @@ def _name_channels(error: DataError, preprocess: Preprocess, *, asked: bool) -> 
     """For images with the wrong number of bands: the fix names the number that the model takes."""
     if not asked:  # gray comes from the model; the user did not type --gray
         error.message = error.message.replace("--gray converts RGB to gray", "the model takes gray images")
-    error.fix = f"name images with {counted(preprocess.shape[0], 'channel')} each, as the model was trained on"
+    error.fix = f"use images with {counted(preprocess.shape[0], 'channel')}, like the training images"
 
 
 def _reading(preprocess: Preprocess) -> dict[str, Any]:

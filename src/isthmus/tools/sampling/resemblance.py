@@ -80,7 +80,7 @@ class CopyCheck:
         others = self.n_test + 1 - self.rank  # at `limit` or farther away
         share = f"{near} {others:,} of {self.n_test:,} test samples are"
         usual = f"{self._usual:.0f}"
-        median = f"median distance {np.median(self.distances):.3g}, of test samples {self.test_median:.3g}"
+        median = f"median distance {np.median(self.distances):.3g}, for test samples {self.test_median:.3g}"
         if self.unlike:
             why = "The test data is unlike the training data, so it does not show whether samples are copies"
             return f"{why} ({median})."

@@ -59,7 +59,7 @@ def draw_samples(
         z, source = _from_prior(run.coder, n, generator, temperature), PRIOR
     else:
         found = density_of(run, kind, of)
-        z, source = found.draw(n, generator, temperature), found.words + (f" of the class {of}" if of else "")
+        z, source = found.draw(n, generator, temperature), found.words + (f" of class {of}" if of else "")
         z = as_code(run.coder, _within(z, run.latent))
     x = run.coder.decode(z.numpy())
     return Sampled(x, z.numpy(), source, None if of is None else (of,) * n)
