@@ -75,7 +75,7 @@ def test_column_of_texts_is_told_once_and_never_skipped() -> None:
     found = findings([["xa", "1"], ["xb", "2"], ["xc", "x"], ["-", "3"]], skip_bad_rows=True, missing="drop")
     with pytest.raises(DataError, match="1 column holds text") as e:
         found.conclude()
-    assert e.value.problems[0] == 'column "a": 3 of 4 rows have no number, for example "xa" in row 2'
+    assert e.value.problems[0] == 'column "a": 3 of 4 rows hold no number, for example "xa" in row 2'
     assert e.value.fix == "leave it out with --drop-column a, or name the label with --label"
 
 

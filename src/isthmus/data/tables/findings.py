@@ -248,7 +248,7 @@ class Findings:
         why, kind = self._why(column, text), "time" if column in self.times else "number"
         kind = "count" if column in self.wholes else "yes or no" if column in self.truths else kind
         example = f"{_short(text)} in row {row:,}" + ("" if why == NO_NUMBER else f", which {why}")
-        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows have no {kind}"
+        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {kind}"
         return f'column "{printable(self.columns[column])}": {rows}, for example {example}'
 
     def _missing(self, column: int) -> str:
