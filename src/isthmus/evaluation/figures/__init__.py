@@ -1,1 +1,1 @@
-"""Pictures of a run: curves, contact sheets, maps, drawings of the network."""
+"""Figures of a run: curves, contact sheets, maps, drawings of the network."""

@@ -1,4 +1,4 @@
-"""Moving pictures: frames as an animated WebP."""
+"""Animations: frames as an animated WebP."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image
 from isthmus.evaluation.figures.contact_sheets import pictures
 from isthmus.system.files import write_atomic
 
-SMALLEST = 256  # pixels of the longer side: smaller images are enlarged, pixel by pixel, so that they can be seen
-FRAME_MS, END_MS = 90, 600  # the ends stand still for a moment, so that one sees what they are
+SMALLEST = 256  # pixels of the longer side: smaller images are enlarged by whole factors
+FRAME_MS, END_MS = 90, 600  # the first and the last frame are shown longer, so that they can be recognized
 
 
 def write_animation(path: Path, frames: np.ndarray) -> Path:
-    """Frames (N, C, H, W), uint8 or floats in [0, 1], there and back in an endless loop; lossless.
+    """Writes frames (N, C, H, W), uint8 or floats in [0, 1], forward and back in an endless loop; lossless.
 
     Raises: ResourceError if it cannot be written.
     """

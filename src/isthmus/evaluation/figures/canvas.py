@@ -1,6 +1,6 @@
-"""The look that all pictures share, and a page measured in pixels to lay them out on.
+"""The style of all figures, and a page with pixel coordinates for their layout.
 
-Only `matplotlib.figure.Figure` is used, never pyplot: no window, no backend, nothing left behind in a user's session.
+Only `matplotlib.figure.Figure` is used, never pyplot: no window, no backend, no changes to a user's session.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from PIL.PngImagePlugin import PngInfo
 
 from isthmus.system.files import write_atomic
 
-DPI = 128  # a power of two, so that inches times DPI is exactly the number of pixels asked for
+DPI = 128  # a power of two, so that inches times DPI is exactly the number of pixels
 INK, MUTED, HAIRLINE, PAPER = "#1f2328", "#59636e", "#d0d7de", "#ffffff"  # muted on paper: contrast 6:1
-BLUE, VERMILION = "#0072b2", "#d55e00"  # from Okabe and Ito's palette, which color-blind readers tell apart
-BODY, SMALL = 17, 14  # pixels; at the 830 pixels of a README page a 1,100-pixel picture still shows 13 and 11
+BLUE, VERMILION = "#0072b2", "#d55e00"  # from Okabe and Ito's palette, which color-blind readers can distinguish
+BODY, SMALL = 17, 14  # pixels; 13 and 11 if a README page shows a picture of 1,100 pixels with a width of 830
 MARGIN = 20
 DEFAULT: dict[str, Any] = {"interpolation": "antialiased"}
 COMPRESSION = 6  # of zlib: 9 takes three to six times as long for 3 to 5 % of the bytes
 
-# The first ships with matplotlib; the others stand in for scripts that it lacks (class names may be Japanese).
+# The first is part of matplotlib; the others have characters that it lacks (class names may be Japanese).
 FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei")
 LOOK: dict[str, Any] = {
     "text.parse_math": False,  # a class or file may be named "$x$"
@@ -49,12 +49,12 @@ LOOK: dict[str, Any] = {
     "figure.facecolor": PAPER,
     "savefig.facecolor": PAPER,
 }
-_LOCK = threading.RLock()  # matplotlib's settings belong to the process: one picture at a time
+_LOCK = threading.RLock()  # matplotlib's settings are global: one picture at a time
 
 
 @contextmanager
 def look() -> Iterator[None]:
-    """Within it matplotlib draws in our look, whatever style the user has set; afterwards theirs is back."""
+    """A context in which matplotlib uses the style of all figures; afterwards, the user's style is restored."""
     with _LOCK, style.context(["default", LOOK | {"font.family": list(_fonts())}]), _without_glyph_warnings():
         yield
 
@@ -74,27 +74,27 @@ def _fonts() -> tuple[str, ...]:
 
 @cache
 def drawable(character: str) -> bool:
-    """Whether some installed font of ours has this character."""
+    """Whether one of the installed fonts in FONTS has this character."""
     fonts = (font_manager.get_font(font_manager.findfont(family)) for family in _fonts())
     return any(ord(character) in font.get_charmap() for font in fonts)
 
 
 def drawable_name(name: str, k: int) -> str:
-    """The name of a class or group, or its number where no installed font can write it."""
+    """The name of a class or group, or its number if no installed font has its characters."""
     line = "".join(c if c.isprintable() else " " for c in name).strip()
     return line if line and all(map(drawable, line)) else str(k)
 
 
 @lru_cache(4_096)
 def text_width(text: str, size: float = BODY) -> float:
-    """Pixels that `text` takes in a picture."""
+    """The width of `text` in a picture, in pixels."""
     font = font_manager.FontProperties(family=list(_fonts()), size=size * 72 / DPI)
     with _without_glyph_warnings():
         return RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font, False)[0]
 
 
 def fitted(text: str, width: float, size: float = BODY, *, keep: Literal["start", "end"] = "start") -> str:
-    """`text` on one line of at most `width` pixels: of a longer one the start or the end is kept, with "…"."""
+    """`text` on one line of at most `width` pixels; if it is longer, its start or end is kept, with "…"."""
     line = "".join(c if c.isprintable() else " " for c in text)[:500]
     if text_width(line, size) <= width:
         return line
@@ -105,7 +105,7 @@ def fitted(text: str, width: float, size: float = BODY, *, keep: Literal["start"
 
 
 class Page:
-    """A figure of `width` x `height` pixels; places are pixels from the top left corner."""
+    """A figure of `width` x `height` pixels; coordinates are pixels from the top left corner."""
 
     def __init__(self, width: int, height: int) -> None:
         self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
@@ -120,33 +120,33 @@ class Page:
         return self.axes.imshow(pixels, extent=extent, aspect="auto", **(DEFAULT | colors))
 
     def frames(self, boxes: list[tuple[float, float, float, float]]) -> None:
-        """A hairline just around each (x, y, width, height), so that light images do not melt into the paper."""
+        """A thin line around each (x, y, width, height), so that light images stand out from the background."""
         corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)])
         paths = [corners * (w + 1, h + 1) + (x - 0.6, y - 0.6) for x, y, w, h in boxes]  # snaps to the next pixel
         self.axes.add_collection(LineCollection(paths, colors=HAIRLINE, linewidths=72 / DPI, antialiased=False))
 
     def text(self, text: str, x: float, y: float, *, size: float = BODY, color: str = INK, ha: str = "center") -> None:
-        """A line of text, centered on the height `y`."""
+        """A line of text, vertically centered at `y`."""
         self.axes.text(x, y, text, size=size * 72 / DPI, color=color, ha=ha, va="center_baseline")
 
 
 def png(figure: Figure, *, metadata: Mapping[str, str] | None = None) -> bytes:
-    """The figure as PNG: the same bytes for the same figure, without date or version."""
+    """The figure as PNG, without date or version, so that the same figure gives the same bytes."""
     drawn, packed, notes = io.BytesIO(), io.BytesIO(), PngInfo()
     for name, text in ({"Software": "isthmus"} | dict(metadata or {})).items():
         notes.add_text(name, text)
     with look():
         figure.savefig(drawn, format="rgba", dpi=DPI)
     width, height = (int(side) for side in figure.get_size_inches() * DPI)
-    picture = Image.frombytes("RGBA", (width, height), drawn.getbuffer()).convert("RGB")  # the paper is opaque
+    picture = Image.frombytes("RGBA", (width, height), drawn.getbuffer()).convert("RGB")  # the background is opaque
     picture.save(packed, "PNG", dpi=(DPI, DPI), pnginfo=notes, compress_level=COMPRESSION)
     return packed.getvalue()
 
 
 def save(figure: Figure, path: str | Path, *, metadata: Mapping[str, str] | None = None) -> Path:
-    """Writes the figure as PNG in one step: `path` holds the old picture or the whole new one, never a part.
+    """Writes the figure as PNG, atomically: `path` is the old picture or the complete new one, never a part.
 
-    `metadata` goes into the file's text fields. Raises: ResourceError that names the path.
+    `metadata` is stored in the text fields of the file. Raises: ResourceError that names the path.
     """
     content = png(figure, metadata=metadata)
     return write_atomic(Path(path), lambda part: part.write_bytes(content))

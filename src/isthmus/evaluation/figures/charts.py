@@ -19,10 +19,10 @@ DECADE = 8.0  # values that span a larger factor are drawn on a logarithmic axis
 
 @look()
 def errors_against(name: str, lines: Mapping[str, Sequence[tuple[str, float]]], *, mark: str | None = None) -> Figure:
-    """Test errors over the values of the setting `name`, a named line of (value, error) pairs each.
+    """Test errors over the values of the setting `name`, one named line of (value, error) pairs each.
 
-    Numbers are drawn to scale, logarithmic where they span over a factor of 8, words one beside the other. `mark`
-    is a value to be marked. The errors are drawn on a logarithmic axis.
+    Numbers are drawn to scale, on a logarithmic axis if they span a factor of more than 8; words are evenly spaced.
+    `mark` is a value to be marked. The errors are drawn on a logarithmic axis.
     """
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
     axes = figure.add_axes((0.095, 0.14, 0.74, 0.8))
@@ -58,7 +58,7 @@ def errors_against(name: str, lines: Mapping[str, Sequence[tuple[str, float]]], 
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Each line's name at its right end, moved apart where they would touch."""
+    """The name of each line at its right end, moved apart if they would touch."""
     if not ends:
         return
     order, figure = sorted(ends), axes.get_figure(root=True)
@@ -71,7 +71,7 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def _places(values: Sequence[str]) -> dict[str, float]:
-    """Where each value stands: numbers at themselves, words in their order."""
+    """The position of each value: numbers at their value, words in their order."""
     numbers = _numbers(values)
     return dict(zip(values, numbers or map(float, range(len(values))), strict=True))
 

@@ -1,4 +1,4 @@
-"""What each unit of the code does to each column of a table, as a grid of numbers and colors."""
+"""The effect of each unit of the code on each column of a table, as a grid of numbers and colors."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from matplotlib.figure import Figure
 
 from isthmus.evaluation.figures.canvas import DPI, INK, MUTED, SMALL, look
 
-MOST_UNITS, MOST_COLUMNS = 20, 24  # that a picture shows and still can be read
+MOST_UNITS, MOST_COLUMNS = 20, 24  # a larger picture would not be readable
 CELL = 62, 34  # pixels, wide and high: room for `+1.25`
-LEFT, TOP, EDGE = 90, 130, 20  # pixels for the names of units, and of columns, which stand at a slope
-WIDTH = 620  # pixels at least: as wide as the lines under the grid
+LEFT, TOP, EDGE = 90, 130, 20  # pixels for the names of units, and of columns, which are slanted
+WIDTH = 620  # pixels at least: the width of the lines under the grid
 NOTE = 44  # pixels for two lines under the grid
 TOLD = (
-    "from the 5 % to the 95 % value of a unit: numbers and times in standard deviations,\n"
-    "names by the share of rows that change"
+    "change when a unit goes from its 5 % to its 95 % value: in standard deviations for\n"
+    "numbers and times, as the share of rows that change for categories"
 )
 LONGEST = 18  # characters of a column's name
-FULL = 2.0  # deviations that take the full color: from the 5 % to the 95 % quantile a normal column has 3.3
-DARK = 0.6  # of the full color, from which white letters are easier to read
+FULL = 2.0  # standard deviations with the full color: a normal column has 3.3 from its 5 % to its 95 % quantile
+DARK = 0.6  # of the full color, from which white text is easier to read
 
 
 @look()
 def draw_column_effects(
     effects: np.ndarray, units: Sequence[int], names: Sequence[str], shares: Sequence[bool]
 ) -> Figure:
-    """Effects (U, K) of units on columns: the change in a column's deviations, where `shares` the share of rows whose
-    name changes. At most 20 units and 24 columns are drawn.
+    """Effects (U, K) of units on columns: the change in standard deviations of the column or, if `shares`, the share of
+    rows whose category changes. At most 20 units and 24 columns are drawn.
     """
     shown = effects[:MOST_UNITS, :MOST_COLUMNS]
     U, K = shown.shape

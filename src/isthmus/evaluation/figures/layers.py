@@ -1,4 +1,4 @@
-"""What a network consists of, read from the network itself: one `Layer` for each step that has weights."""
+"""The layers of a network, read from the network itself: one `Layer` for each step that has weights."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from isthmus.parts.convolutions import ChannelsLast, Crop
 from isthmus.parts.shortcuts import FixedShortcut, Shortcut
 
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
-WHOLE = (nn.Linear, *CONVOLUTIONS, nn.RNNBase, nn.MultiheadAttention, AbstractBottleneck)  # not looked into
-SILENT = (nn.Identity, nn.Flatten, nn.Unflatten, Identity, ChannelsLast, Crop)  # they change no value
+WHOLE = (nn.Linear, *CONVOLUTIONS, nn.RNNBase, nn.MultiheadAttention, AbstractBottleneck)  # not split into parts
+SILENT = (nn.Identity, nn.Flatten, nn.Unflatten, Identity, ChannelsLast, Crop)  # they do not change values
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A step of the network: `width` values come out of it, per sample, as `shape` where that is known.
+    """A step of the network, with `width` output values per sample, of shape `shape` if that is known.
 
-    `notes` are norms, dropout, pooling and the like that follow. `parameters` counts weights shared with an earlier
-    layer there only. `side` says where the layer stands: before the code, at it, or after it.
+    `notes` are norms, dropout, pooling and the like that follow. `parameters` does not count weights that are shared
+    with an earlier layer. `side` is "encoder", "code" or "decoder".
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Step:
-    """A module as it was met, with the shapes of one sample that went in and came out, if it was run."""
+    """A module, with the input and output shapes of one sample, if it was run."""
 
     module: nn.Module
     shape_in: tuple[int, ...] = ()
@@ -53,10 +53,10 @@ class Step:
 def layers_of(module: nn.Module, *, z_size: int | None = None, example: Tensor | None = None) -> list[Layer]:
     """The input and then each layer with weights, in order; activations, norms and dropout belong to the layer before.
 
-    With an `example` (B, …) the module is run once and the layers come in the order of that run, with their shapes
-    (a `Model` brings its own example); otherwise in the order in which the module defines them. The code is the layer
-    of `z_size` values nearest to the middle; without such a one, the narrowest. Functions such as `F.relu` are not
-    modules, so they are not seen. Parameters outside of any layer are counted with the input.
+    With an `example` (B, …), the module is run once, and the layers are in the order of that run, with their shapes
+    (a `Model` has its own example); otherwise, in the order in which the module defines them. The code is the layer
+    of `z_size` values that is closest to the middle, or else the narrowest layer. Functions such as `F.relu` are not
+    modules, so they are not listed. Parameters outside any layer are counted with the input.
     """
     parts: Sequence[nn.Module] = [module]
     if isinstance(module, AbstractModel):
@@ -74,7 +74,7 @@ def layers_of(module: nn.Module, *, z_size: int | None = None, example: Tensor |
 
 
 def _leaves(parts: Sequence[nn.Module]) -> Iterator[nn.Module]:
-    """Modules that do something themselves, without the containers around them; a shared one as often as it stands."""
+    """The modules without their containers; a module that is used several times is repeated."""
     for part in parts:
         children = list(part._modules.values())
         if isinstance(part, WHOLE) or not children:
@@ -94,7 +94,8 @@ def _run(module: nn.Module, parts: Sequence[nn.Module], example: Tensor) -> list
     hooks = [leaf.register_forward_hook(note) for leaf in dict.fromkeys(_leaves(parts))]
     devices = [example.device] if example.device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices), evaluation(module):  # a user's forward may draw, and must not notice us
+        # A custom forward may draw random numbers, which must not change the user's generator.
+        with torch.random.fork_rng(devices), evaluation(module):
             module(example)
     finally:
         for hook in hooks:
@@ -134,9 +135,9 @@ def _has_weights(module: nn.Module) -> bool:
 
 
 def _followed(layer: Layer, step: Step, count: int) -> Layer:
-    """The layer with what stands behind it: an activation, a norm, dropout, a bottleneck."""
+    """The layer with the module that follows it: an activation, a norm, dropout, a bottleneck."""
     module, name = step.module, type(step.module).__name__
-    apart = layer.kind == "input" or isinstance(module, FixedShortcut)  # neither makes another layer of it
+    apart = layer.kind == "input" or isinstance(module, FixedShortcut)  # neither changes the layer
     if step.shape_out and math.prod(step.shape_out) != layer.width and not apart:
         layer = replace(layer, width=math.prod(step.shape_out), shape=step.shape_out)
     if isinstance(module, SILENT):
@@ -148,7 +149,7 @@ def _followed(layer: Layer, step: Step, count: int) -> Layer:
     if isinstance(module, nn.modules.dropout._DropoutNd):
         name = f"dropout {module.p:g}"
     if isinstance(module, Shortcut | FixedShortcut):
-        name = "and a linear path"
+        name = "plus a linear path"
     return replace(layer, notes=(*layer.notes, name))
 
 
@@ -161,7 +162,7 @@ def _is_activation(module: nn.Module) -> bool:
 
 
 def _kind(module: nn.Module) -> str:
-    """Linear; Conv 3×3 /2; ConvT 4×4 ×2 (transposed); the class's name for all others."""
+    """Linear; Conv 3×3 /2; ConvT 4×4 ×2 (transposed); the class name for all others."""
     if isinstance(module, nn.Linear):
         return "Linear"
     if not isinstance(module, CONVOLUTIONS):
@@ -180,7 +181,7 @@ def _width_in(step: Step) -> tuple[int, tuple[int, ...]]:
 
 
 def _width_out(step: Step, before: int) -> tuple[int, tuple[int, ...]]:
-    """Values per sample; without a run the features or channels, or as many as before where a module does not say."""
+    """Values per sample; without a run, the features or channels, or else the width before."""
     if step.shape_out:
         return math.prod(step.shape_out), step.shape_out
     names = ("out_features", "out_channels", "hidden_size", "embed_dim", "embedding_dim")
@@ -188,7 +189,7 @@ def _width_out(step: Step, before: int) -> tuple[int, tuple[int, ...]]:
 
 
 def _sides(layers: list[Layer], z_size: int | None) -> list[Layer]:
-    """The layers marked as before, at, or after the code, which is neither the input nor the output."""
+    """The layers marked as encoder, code or decoder; the code is neither the input nor the output."""
     inner = range(1, len(layers) - 1)
     if not inner:
         return layers

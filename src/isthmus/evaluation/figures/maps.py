@@ -1,7 +1,7 @@
-"""Pictures of codes in a plane: small pictures where there is room for them, or points; colored by label or by number.
+"""Maps of codes in a plane: small pictures or points, colored by label or by number.
 
 Points are (N, 2); `groups` (N,) are indices into `names`, -1 for samples without one; `values` (N,) are numbers; `note`
-stands under the map and says what its directions are.
+is a text under the map that says how it was computed.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from isthmus.evaluation.figures.canvas import (
 )
 from isthmus.evaluation.figures.contact_sheets import color_bar, pictures
 
-SIDE = 1_060  # pixels of the map's longer side: with the key about 1,250 wide, what a README shows well
-FLATTEST = 0.5  # of a map's sides: a flatter one is given room above and below
-THUMBNAILS = ((500, 44), (2_500, 32), (math.inf, 26))  # up to so many samples: side of a small picture in pixels
-DOTS = ((300, 90), (1_500, 40), (5_000, 16), (math.inf, 7))  # up to so many: area of a point in square points
-KEY_MOST, NAMED_MOST = 30, 60  # groups that the key lists, and that are named in the map: more would overlap
-NAMED_FROM = 15  # points of a group: of fewer a name would hide or be told from, the key is enough
+SIDE = 1_060  # pixels of the map's longer side: with the legend about 1,250 wide, which suits a README
+FLATTEST = 0.5  # smallest ratio of a map's sides: a flatter one gets room above and below
+THUMBNAILS = ((500, 44), (2_500, 32), (math.inf, 26))  # (most samples, side of a small picture in pixels)
+DOTS = ((300, 90), (1_500, 40), (5_000, 16), (math.inf, 7))  # (most samples, area of a point in square points)
+KEY_MOST, NAMED_MOST = 30, 60  # groups in the legend, and groups with names in the map: more would overlap
+NAMED_FROM = 15  # points of a group: a name would hide a smaller group, for which the legend is enough
 LONGEST = 170  # pixels of a name
-DARK = 0.1  # median border value up to which gray pictures are ink on a dark ground, like digits
-# Those of the report and the app (report/templates/style.css, in light colors): a class has one color everywhere.
-ROUNDS = 3  # looks of a point, so that thirty classes are told apart
+DARK = 0.1  # median border value up to which gray pictures count as drawings on a dark background, like digits
+ROUNDS = 3  # styles of points, so that thirty classes can be distinguished
+# The colors of the report and the app (report/templates/style.css, light): a class has the same color everywhere.
 TEN = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3a9bd9", "#7a4fbf", "#a33b20", "#5b7f1d", "#6b7280")
 
 
@@ -50,9 +50,9 @@ TEN = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3a9bd9", "#7a4fb
 def thumbnails(
     points: np.ndarray, images: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = ""
 ) -> Figure:
-    """A map of small pictures (N, C, H, W), none on top of another: each field shows the sample nearest to its middle.
+    """A map of small pictures (N, C, H, W) that do not overlap: each tile shows the sample nearest to its center.
 
-    Gray images on a dark ground, such as digits, are drawn as ink in the color of their group; others get a frame.
+    Gray images on a dark background, such as digits, are drawn in the color of their group; others get a frame.
     """
     side = next(side for most, side in THUMBNAILS if len(points) <= most)
     places, (width, height) = _placed(points, side // 2 + 2)
@@ -78,13 +78,13 @@ def dots(
     points: np.ndarray, groups: np.ndarray | None = None, names: Sequence[str] = (), note: str = "",
     none: str = "no label",
 ) -> Figure:  # fmt: skip
-    """A map of points in the colors of their groups, each named in the key and, of many points, at its middle.
+    """A map of points in the colors of their groups, which are named in the legend and, if large, in the map.
 
-    More groups than ten have the same colors again and other points, as in the report and the app.
+    If there are more than ten groups, the colors are repeated with other styles of points, as in the report and app.
     """
     places, (width, height) = _placed(points, 8)
     page = _page(width, height, names if groups is not None else ())
-    order = np.random.default_rng(0).permutation(len(points))  # so that no group lies on top of all others
+    order = np.random.default_rng(0).permutation(len(points))  # so that no group covers all others
     shown = np.full(len(points), -1) if groups is None else groups[order]
     inks = np.tile(to_rgb(INK), (len(points), 1)) if groups is None else _ten(shown)
     for turn in range(ROUNDS):
@@ -92,7 +92,7 @@ def dots(
         _scatter(page, places[order][mine], **_drawn(inks[mine], turn))
     if groups is not None and len(names) <= NAMED_MOST:
         sizes = np.bincount(groups[groups >= 0], minlength=len(names))
-        fewest = NAMED_FROM if np.count_nonzero(sizes) <= KEY_MOST else 1  # the key does not hold all of more groups
+        fewest = NAMED_FROM if np.count_nonzero(sizes) <= KEY_MOST else 1  # else the legend does not list all groups
         for k, name in enumerate(names):
             if sizes[k] >= fewest:
                 x, y = np.median(places[groups == k], axis=0)
@@ -105,8 +105,8 @@ def dots(
 def gradient(
     points: np.ndarray, values: np.ndarray, name: str, note: str = "", written: Callable[[float], str] | None = None
 ) -> Figure:
-    """A map of points colored by a number, with its scale, whose ends are `written` as text; the outermost hundredth
-    shares the colors of the ends.
+    """A map of points colored by a number, with a color bar, whose ends are formatted by `written`; the lowest and the
+    highest 1 % have the colors of the ends.
     """
     places, (width, height) = _placed(points, 8)
     page = Page(width + 2 * MARGIN + LONGEST, height + 2 * MARGIN + SMALL)
@@ -123,7 +123,7 @@ def gradient(
 
 
 def one_a_field(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fields (F, 2) of `side` pixels that hold points, as (column, row), and the point (F,) nearest each middle."""
+    """Tiles (F, 2) of `side` pixels that contain points, as (column, row), and the point (F,) nearest each center."""
     fields = (places // side).astype(np.int64)
     off = np.square(places - (fields + 0.5) * side).sum(1)
     order = np.lexsort((off, fields[:, 0], fields[:, 1]))
@@ -133,7 +133,7 @@ def one_a_field(places: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _placed(points: np.ndarray, edge: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Points in pixels from the top left corner, and the (width, height) that they need, on one scale both ways."""
+    """Points in pixels from the top left corner, and the (width, height) that they need; both axes have one scale."""
     low, high = points.min(0).astype(float), points.max(0).astype(float)
     span = np.maximum(high - low, 1e-12)
     scale = (SIDE - 2 * edge) / span.max()
@@ -157,7 +157,7 @@ def _key(
     page: Page, width: int, height: int, groups: np.ndarray | None, names: Sequence[str], note: str,
     none: str = "no label", *, rounds: bool = False,
 ) -> None:  # fmt: skip
-    """The groups with their colors and sizes at the right, and the note under the map."""
+    """The legend at the right, with the colors and sizes of the groups, and the note under the map."""
     page.text(note, MARGIN, height + 1.5 * MARGIN, size=SMALL, color=MUTED, ha="left")
     if groups is None:
         return
@@ -184,26 +184,26 @@ def _key(
 
 
 def _name(page: Page, text: str, x: float, y: float) -> None:
-    """A name in the map, on a halo of paper."""
+    """A name in the map, with a white outline."""
     written = page.axes.text(x, y, fitted(text, LONGEST), size=BODY * 0.6, ha="center", va="center", color=INK)
     written.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
 
 
 def _ten(groups: np.ndarray) -> np.ndarray:
-    """(n, 3) RGB, one of ten colors a sample; gray for -1."""
+    """(n, 3) RGB, one of ten colors per sample; gray for -1."""
     palette = np.array([to_rgb(c) for c in TEN])
     return np.where(groups[:, None] < 0, to_rgb(HAIRLINE), palette[groups % len(TEN)])
 
 
 def _drawn(colors: np.ndarray, turn: int) -> dict[str, Any]:
-    """How points of the first ten groups (turn 0), the second and the third ten are drawn: filled, rings, outlined."""
+    """The style of points for the first ten groups (turn 0), the second and the third ten: filled, rings, outlined."""
     if turn == 1:
         return {"facecolors": "none", "edgecolors": colors, "linewidths": 1.4}
     return {"color": colors} if turn == 0 else {"facecolors": colors, "edgecolors": INK, "linewidths": 0.9}
 
 
 def _colors(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
-    """(n, 3) RGB, a color a sample: that of its group, gray for none, ink where there are no groups."""
+    """(n, 3) RGB, one color per sample: that of its group, gray for none, dark if there are no groups."""
     if groups is None:
         return np.tile(to_rgb(INK), (n, 1))
     if n_groups <= len(TEN):
@@ -212,7 +212,7 @@ def _colors(groups: np.ndarray | None, n_groups: int, n: int) -> np.ndarray:
 
 
 def _hue(k: int) -> tuple[float, float, float]:
-    """Hues by the golden angle, which never come close soon after each other, in three lightnesses."""
+    """Hues by the golden angle, so that consecutive ones differ clearly, in three lightnesses."""
     return colorsys.hls_to_rgb((k * 0.61803398875) % 1.0, (0.42, 0.3, 0.55)[k % 3], 0.75)
 
 
@@ -221,7 +221,7 @@ def _border(shown: np.ndarray) -> np.ndarray:
 
 
 def _tile(picture: np.ndarray, side: int, color: np.ndarray, *, as_ink: bool, framed: bool) -> np.ndarray:
-    """One (H, W, 1, 3 or 4) picture as RGB, at most `side` pixels each way."""
+    """One (H, W, 1, 3 or 4) picture as RGB, at most `side` pixels wide and high."""
     H, W = picture.shape[:2]
     frame = 2 if framed and not as_ink else 0
     factor = (side - 2 * frame) / max(H, W)

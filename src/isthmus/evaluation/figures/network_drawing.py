@@ -1,7 +1,7 @@
-"""The hourglass: a network drawn as SVG, one bar a layer, as high as the layer is wide.
+"""A drawing of a network as SVG: one bar per layer, whose height shows the width of the layer.
 
-The file stands alone (no font, script or picture from elsewhere), follows the reader's light or dark setting, and
-carries a title and a description for screen readers.
+The file is self-contained (no external fonts, scripts or pictures), follows the reader's light or dark setting, and
+has a title and a description for screen readers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ WIDTH = 1_100
 LOWEST, HIGHEST = 22, 190  # pixels of the narrowest and the widest layer
 BAR = 12
 EDGE = 30  # room at the sides
-LONGEST = 300  # pixels of a label that is turned
-TOP = 92  # where the widest bar begins
+LONGEST = 300  # pixels of a rotated label
+TOP = 92  # the top of the widest bar
 LINE = 18  # from one line of text to the next
 
-# One class a color, the same names in both schemes. Accents are Okabe and Ito's vermilion and blue, lightened on dark.
+# One class per color, with the same names in both schemes. Okabe and Ito's vermilion and blue, lighter in dark mode.
 STYLE = """
 .isthmus-net text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 .isthmus-net .paper { fill: #ffffff; } .isthmus-net .ink { fill: #1f2328; } .isthmus-net .muted { fill: #59636e; }
@@ -40,10 +40,10 @@ STYLE = """
 def architecture_svg(
     layers: Sequence[Layer], *, title: str, subtitle: str = "", corruption: str = "none", likelihood: str = ""
 ) -> str:
-    """The network as a standalone SVG: bars from input to output, the code in the accent color, parameters below.
+    """The network as a self-contained SVG: bars from input to output, the code in the accent color, parameters below.
 
-    Heights follow the logarithm of the widths. `corruption` and `likelihood` stand as small tags before the input and
-    after the output; "none" or nothing leaves them out. All texts are escaped.
+    Heights are linear in the logarithm of the widths. `corruption` and `likelihood` are small tags before the input
+    and after the output; "none" or "" leaves them out. All texts are escaped.
     """
     before, after = ("" if text == "none" else text for text in (corruption, likelihood))
     xs = _places(len(layers), max(_tag_room(before), _tag_room(after)))
@@ -67,7 +67,7 @@ def architecture_svg(
 
 
 def _places(n: int, aside: float) -> list[float]:
-    """The middles of n bars, with as much room aside left as right: the hourglass stands in the middle."""
+    """The centers of n bars, with the same room at the left and at the right."""
     start, end = 64 + aside, WIDTH - 64 - aside
     return [start + (end - start) * (i / (n - 1) if n > 1 else 0.5) for i in range(n)]
 
@@ -83,7 +83,7 @@ def _label_height(layers: Sequence[Layer], *, turned: bool) -> float:
 
 
 def _heights(layers: Sequence[Layer]) -> list[float]:
-    """Pixels of each bar, linear in the logarithm of the width: 784 beside 2 must leave both to be seen."""
+    """Pixels of each bar, linear in the logarithm of the width, so that both 784 and 2 can be seen."""
     logs = [math.log(max(layer.width, 1)) for layer in layers]
     low, high = min(logs, default=0.0), max(logs, default=0.0)
     return [LOWEST + (HIGHEST - LOWEST) * ((t - low) / (high - low) if high > low else 0.5) for t in logs]
@@ -114,7 +114,7 @@ def _draw_hourglass(root: ET.Element, layers: Sequence[Layer], xs: Sequence[floa
 
 
 def _draw_labels(root: ET.Element, layer: Layer, x: float, y: float, *, turned: bool) -> None:
-    """Width, kind, activation and notes under the bar; in one line turned by 90 degrees where bars stand close."""
+    """Width, kind, activation and notes under the bar; in one line rotated by 90 degrees if the bars are close."""
     width, *rest = _labels(layer)
     color = "code" if layer.is_code else "ink"
     if not turned:
@@ -136,12 +136,12 @@ def _tag_width(text: str) -> float:
 
 
 def _tag_room(text: str) -> float:
-    """What a tag with its arrow takes from the hourglass."""
+    """Pixels that a tag and its arrow need."""
     return _tag_width(text) + 8 if text else 0
 
 
 def _draw_tag(root: ET.Element, caption: str, text: str, x: float, arrow: float, middle: float) -> None:
-    """A small named box at half height, and an arrow of 17 pixels from `arrow` on."""
+    """A small box with a caption at half height, and an arrow of 17 pixels that starts at `arrow`."""
     if not text:
         return
     width = _tag_width(text)
@@ -156,7 +156,7 @@ def _text(
     root: ET.Element, x: float, y: float, text: str, color: str, *,
     size: float, weight: str = "400", anchor: str = "start", room: float = math.inf,
 ) -> None:  # fmt: skip
-    """A line of text, cut to `room` pixels with its whole as a tooltip."""
+    """A line of text, cut to `room` pixels, with the whole text as a tooltip."""
     if not text:
         return
     place = {"x": _n(x), "y": _n(y), "class": color, "font-size": _n(size), "text-anchor": anchor}
@@ -182,16 +182,16 @@ def _sentence(layer: Layer) -> str:
 
 def _description(layers: Sequence[Layer], corruption: str, likelihood: str) -> str:
     chain = " → ".join(" ".join(_labels(layer)) for layer in layers)
-    return f"{chain}. Corruption: {corruption or 'none'}. Likelihood: {likelihood or 'not stated'}."
+    return f"{chain}. Corruption: {corruption or 'none'}. Likelihood: {likelihood or 'unknown'}."
 
 
 def _legible(text: str) -> str:
-    """Without the control characters that XML does not allow, which would make the whole file unreadable."""
+    """The text without control characters, which are not allowed in XML and would make the file unreadable."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _text_width(text: str, size: float = 13) -> float:
-    """An upper estimate in pixels: fonts differ, and 0.6 of the size is a wide sans-serif's mean."""
+    """An upper estimate in pixels: fonts differ, and 0.6 of the size is the mean width of a wide sans-serif."""
     return 0.6 * size * len(text)
 
 

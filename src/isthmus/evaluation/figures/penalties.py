@@ -1,4 +1,4 @@
-"""What else was counted in each epoch: penalties, perplexity, one small panel each under the cost curves."""
+"""Other values of each epoch, such as penalties and perplexity: one small panel each below the cost curves."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from isthmus.evaluation.figures.canvas import DPI, HAIRLINE, INK, MUTED, SMALL, 
 from isthmus.wording import label
 
 PANEL, GAP = 64, 26  # pixels of a panel, and above it
-MOST = 4  # panels: more would outweigh the cost; history.csv holds all
-WIDE = 30.0  # where the largest is so many times the least, only logarithms show both
-NOT_SO = {"epoch", "train_cost", "validation_cost", "lr", "seconds", "step", "batch"}  # what a row holds besides
+MOST = 4  # panels: more would take too much room; history.csv has all values
+WIDE = 30.0  # ratio of largest to smallest value above which the scale is logarithmic
+NOT_SO = {"epoch", "train_cost", "validation_cost", "lr", "seconds", "step", "batch"}  # columns without a panel
 NAMES = {"kl": "KL", "mmd": "MMD", "l2": "L2", "l1": "L1"}
 Row = Mapping[str, Any]
 
 
 def series(history: Sequence[Row]) -> dict[str, np.ndarray]:
-    """What rows hold besides costs, rate and time, at most four of them; gaps are NaN, what is always 0 is left out."""
+    """At most four columns of the history, without costs, rate and time; gaps are NaN, all zeros are left out."""
     keys = dict.fromkeys(key for row in history for key in row if key not in NOT_SO)
     values = {key: np.array([_number(row.get(key)) for row in history]) for key in keys}
     drawn = [key for key, v in values.items() if np.isfinite(v).any() and np.nan_to_num(v, posinf=0, neginf=0).any()]
@@ -31,13 +31,13 @@ def series(history: Sequence[Row]) -> dict[str, np.ndarray]:
 
 
 def height(n: int) -> int:
-    """Pixels that n panels take."""
+    """The height of n panels in pixels."""
     return n * (PANEL + GAP)
 
 
 def draw(figure: Figure, place: tuple[float, float], bottom: float, epochs: np.ndarray, limits: tuple[float, float],
          shown: Mapping[str, np.ndarray], best_epoch: int | None) -> list[Axes]:  # fmt: skip
-    """A panel each, from above; `place` is the left edge and width as shares, `bottom` pixels under the lowest one."""
+    """One panel per series, from the top; `place`: left edge and width as shares; `bottom`: pixels below the lowest."""
     total = figure.get_size_inches()[1] * DPI
     panels = []
     for i, (name, values) in enumerate(shown.items()):
@@ -57,13 +57,13 @@ def draw(figure: Figure, place: tuple[float, float], bottom: float, epochs: np.n
 
 
 def widest(shown: Mapping[str, np.ndarray]) -> float:
-    """Pixels that the names and last values take."""
+    """The width of the widest name with its last value, in pixels."""
     last = {name: values[np.isfinite(values)][-1] for name, values in shown.items()}
     return max((text_width(f"{name}  {label(float(value), 3)}", SMALL) for name, value in last.items()), default=0.0)
 
 
 def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray) -> None:
-    """One gray line between its least and its largest value, which alone are numbered."""
+    """One line, with its smallest and its largest value as the only ticks."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
     log = low > 0 and high > WIDE * low
@@ -84,7 +84,7 @@ def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray) -> None:
 def _number(value: Any) -> float:
     try:
         return math.nan if value is None or value == "" else float(value)
-    except (TypeError, ValueError):  # a history of one's own may hold words
+    except (TypeError, ValueError):  # a custom history may contain text
         return math.nan
 
 

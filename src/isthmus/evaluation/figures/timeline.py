@@ -1,4 +1,4 @@
-"""A series over time: its values, how strange each row is, and the rows that do not fit."""
+"""A time series: its values, the anomaly score of each row, and the outliers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from matplotlib.figure import Figure
 from isthmus.evaluation.figures.canvas import BLUE, DPI, HAIRLINE, MUTED, SMALL, VERMILION, look
 from isthmus.wording import counted
 
-MOST_PANELS = 6  # columns that are drawn, those with the most blame; more would be lower than their own labels
+MOST_PANELS = 6  # columns that are drawn: those that contribute most to the scores
 WIDTH, PANEL, HEAD, FOOT, LEFT, RIGHT = 1_100, 130, 44, 54, 150, 20  # pixels
-BINS = 1_000  # of the width: more points than pixels are drawn as the range between their least and their greatest
+BINS = 1_000  # of the width: if there are more points than pixels, the range of each bin is drawn
 LONGEST = 16  # characters of a column's name
 TICKS = 6
 
 
 class Timeline(NamedTuple):
-    """N rows in the order of time: `values` (N, K) of the columns `names`, which share no unit, `score` and `flags`
-    (N,), the outliers; `limit` above which they are such (infinite: none can be); `times` names the rows, `starts` are
-    the first rows of stretches without a break.
+    """N rows in order of time: `values` (N, K) of the columns `names`, each in its own unit; `score` (N,); `flags`
+    (N,), True for outliers; `limit`, the score above which rows are outliers (infinite if none can be); `times`, a
+    text for each row; `starts`, the first rows of stretches without a break.
     """
 
     values: np.ndarray
@@ -35,7 +35,7 @@ class Timeline(NamedTuple):
 
 @look()
 def draw_timeline(line: Timeline, title: str) -> Figure:
-    """The columns below each other and the score at the foot, over the rows in order; outliers stand on red ground."""
+    """One panel per column and one for the score at the bottom, over the rows; outliers have a red background."""
     K = min(len(line.names), MOST_PANELS)
     height = HEAD + (K + 1) * PANEL + FOOT
     figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
@@ -70,7 +70,7 @@ def _panel(axes: Axes, line: Timeline, column: int | None) -> None:
 
 
 def _binned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(x, least, greatest) of so many stretches of rows as can be drawn; every row by itself where they are few."""
+    """(x, smallest, largest value) of bins of rows; of single rows if there are few."""
     N = len(values)
     if N <= 2 * BINS:
         return np.arange(N), values, values
@@ -80,7 +80,7 @@ def _binned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _with_gaps(x: np.ndarray, values: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """With a gap before each stretch, so that no line crosses a break."""
+    """The points with a gap before each stretch, so that no line crosses a break."""
     return np.insert(x.astype(np.float64), starts[1:], np.nan), np.insert(values, starts[1:], np.nan)
 
 
@@ -103,8 +103,9 @@ def _time_axis(axes: Axes, line: Timeline, *, shown: bool) -> None:
 
 
 def timeline_title(name: str, flags: np.ndarray) -> str:
-    """What the picture shows, in a sentence."""
-    return f"{name}: {counted(int(flags.sum()), 'row')} of {len(flags):,} called outliers, on red ground"
+    """The title of the picture."""
+    n = int(flags.sum())
+    return f"{name}: {n:,} of {counted(len(flags), 'row')} {'is an outlier' if n == 1 else 'are outliers'} (red)"
 
 
 __all__ = ["Timeline", "draw_timeline", "timeline_title"]
