@@ -124,7 +124,8 @@ def impute(
     found = fill(_find(run), table, out, nested(settings))
     for sentence in found.said:
         io.say(f"note: {sentence}")
-    io.result(found.as_dict(), f"{counted(found.n_filled, 'gap')} of {counted(found.n, 'row')} filled in {found.path}")
+    filled = f"{counted(found.n_filled, 'gap')} in {counted(found.n, 'row')} filled"
+    io.result(found.as_dict(), f"{filled}; written to {found.path}")
 
 
 def _find(run: str) -> Any:

@@ -55,7 +55,7 @@ def graded(p: float | None, outlier: bool, known: str, *, good: bool) -> tuple[s
         return "", f"{share[0].upper()}{share[1:]}, but this says little, because the model failed a verdict."
     if p < USUAL:
         return "pass", f"Within the usual range: {share}."
-    return "pass", f"As usual as most {known} of the training data."
+    return "pass", f"Normal: like most {known} of the training data."
 
 
 __all__ = ["graded", "scored"]
