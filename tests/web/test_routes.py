@@ -229,7 +229,7 @@ def _csv(folder: Path, rows: np.ndarray) -> Path:
 @pytest.mark.parametrize(
     ("p", "outlier", "good", "level", "words"),
     [
-        (0.9, False, True, "pass", "As usual as most images"),
+        (0.9, False, True, "pass", "Normal: like most images"),
         (0.3, False, True, "pass", "Within the usual range: 70 of 100 normal images are less unusual."),
         (0.05, False, True, "", "Unusual, but not an outlier: 95 of 100 normal images"),
         (0.01, True, True, "warn", "An outlier: more unusual than nearly all normal images"),

@@ -155,7 +155,8 @@ def _settings(found: Sequence[RunData], names: Sequence[str]) -> Section:
     rows = [(key, [values.get(key, "–") for values in every]) for key in keys
             if len({values.get(key) for values in every}) > 1]  # fmt: skip
     differ = "setting differs" if len(rows) == 1 else "settings differ"
-    read = f"{len(rows)} {differ}; the other {len(keys) - len(rows)} are the same in all {len(found)} runs."
+    everywhere = "both runs" if len(found) == 2 else f"all {len(found)} runs"
+    read = f"{len(rows)} {differ}; the other {len(keys) - len(rows)} are the same in {everywhere}."
     if not rows:
         read = f"All {len(keys)} settings are the same, so the runs differ only by chance, machine or data."
     return Section("settings", "What differs", "differences.html", read, {"names": list(names), "rows": rows})

@@ -53,7 +53,7 @@ def _together_most(raw: np.ndarray, named: list[bool]) -> list[int]:
 
 def _read(before: np.ndarray, after: np.ndarray, names: list[str]) -> str:
     pairs = [(i, j) for i in range(len(names)) for j in range(i) if np.isfinite(before[i, j] + after[i, j])]
-    first = "The darker a cell, the stronger two columns are related; both squares should look alike."
+    first = "The darker a cell, the more strongly two columns are related; both squares should look alike."
     if not pairs:
         return first
     strongest = max(pairs, key=lambda p: abs(before[p]))
