@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import weakref
 from collections.abc import Iterator
@@ -261,12 +262,19 @@ def test_black_and_white_alone_is_left_as_it_is_unless_a_strength_is_given(tmp_p
         assert found.mode == "L"
 
 
+def _truncated() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)).save(file, "PNG")
+    return file.getvalue()[:400]
+
+
 @pytest.mark.parametrize(
     ("content", "said", "fix"),
-    [(b"", "is empty", "copy or export"), (b"no image", "is not an image in a supported format", "as PNG or TIFF"),
+    [(b"", "is empty", "copy or export"), (_truncated(), "is damaged or truncated", "copy or export"),
+     (b"no image", "is not an image in a supported format", "as PNG or TIFF"),
      (np.full((20, 30), np.nan, np.float32), "holds NaN", "np.nan_to_num"),
      (np.zeros((20, 30), np.uint8), "the limit is 500", "pass --max-pixels 600")],
-    ids=["empty", "text", "NaN", "large"],
+    ids=["empty", "truncated", "text", "NaN", "large"],
 )  # fmt: skip
 def test_what_cannot_be_denoised_is_told_with_a_fix_for_that_file(
     content: bytes | np.ndarray, said: str, fix: str, tmp_path: Path

@@ -42,7 +42,7 @@ def refused(path: Path, error: Exception) -> Refused:
     why = reason(path, error)
     if larger := re.search(r"--max-pixels \d+", why):
         return Refused(why, f"pass {larger[0]}")
-    fixes = {NOT_FINITE: FILL, "is damaged or cut": COPY_AGAIN, "is empty": COPY_AGAIN}
+    fixes = {NOT_FINITE: FILL, "is damaged": COPY_AGAIN, "is empty": COPY_AGAIN}
     return Refused(why, next((fix for begin, fix in fixes.items() if why.startswith(begin)), SAVE_AGAIN))
 
 
