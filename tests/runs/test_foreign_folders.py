@@ -124,6 +124,7 @@ def test_fault_63_what_a_later_isthmus_wrote_is_named_and_never_replaced(part: s
     ("part", "maker"),
     [
         ("anomaly", "`isthmus score a INPUT -o OUT` recreates it"),
+        ("steps", "`isthmus score a INPUT -o OUT` recreates it"),
         ("codes", "`isthmus sample a -o OUT` recreates it"),
         ("map", "`isthmus serve a` recreates it"),
         ("features/thick", "`isthmus feature learn a thick …` recreates it"),

@@ -29,6 +29,7 @@ MAKERS = {
     "density": "isthmus sample {run} -o OUT",
     "classifier": "isthmus sample {run} -o OUT",
     "anomaly": "isthmus score {run} INPUT -o OUT",
+    "steps": "isthmus score {run} INPUT -o OUT",
     "folds": "isthmus score {run} INPUT -o OUT --false-alarms 0.01",
     "map": "isthmus serve {run}",
     "features": "isthmus feature learn {run} {name} …",
