@@ -100,3 +100,10 @@ def test_noisy_and_clean_stacks_are_pairs_page_by_page(tmp_path: Path) -> None:
     stack(tmp_path / "short.tif", 5, 64, 2)
     with pytest.raises(DataError, match=r"n.tif holds 6 and short.tif holds 5 pages"):
         paired(read_samples(tmp_path / "n.tif", options), read_samples(tmp_path / "short.tif", options))
+
+
+def test_fault_images_that_are_all_too_small_are_refused_even_where_bad_files_are_skipped(tmp_path: Path) -> None:
+    path = folder(tmp_path, [(10, 30), (30, 15)], 0)
+    with pytest.raises(DataError, match="2 of 2 files") as caught:
+        read(path, DataConfig(whole=True, skip_bad_files=True))
+    assert caught.value.problems[0] == "a/0.png has 30 x 10 pixels; at least 16 per side are needed"

@@ -24,7 +24,7 @@ class Windows(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """Raw values with what is known about them.
+    """Raw values with their metadata.
 
     `x` is (N, C, H, W) for images: uint8 0..255, uint16 0..65535, or float32 in [0, 1] (outside only if `--scale` will
     scale it). For a table it is (N, D) in the table's own units: float32, or float64 if float32 has too few digits for

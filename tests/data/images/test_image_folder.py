@@ -198,7 +198,7 @@ def test_resize_brings_all_to_one_size(tmp_path: Path) -> None:
     samples = read_images(tmp_path, DataConfig(resize="6x5"))
     expected = np.stack([np.full((1, 6, 5), value, np.uint8) for value in (77, 200)])
     np.testing.assert_array_equal(samples.x, expected)  # a flat image stays flat at every size
-    assert samples.notes == ("2 images resized to 6 x 5 pixels (height x width); this distorts 2 of them.",)
+    assert samples.notes == ("2 images resized to 6 x 5 pixels (height x width); this distorts them.",)
 
 
 def test_resize_keeps_16_bits_and_equals_pillow(tmp_path: Path) -> None:

@@ -106,6 +106,17 @@ def test_images_that_are_too_small_are_named_and_can_be_left_out(tmp_path: Path)
     assert (left.ids, left.skipped) == (("a.png", "b.png"), (told,))
 
 
+@pytest.mark.parametrize("skip_bad_files", [False, True])
+def test_fault_a_cut_that_no_image_is_large_enough_for_is_refused_with_one_that_fits(
+    tmp_path: Path, skip_bad_files: bool
+) -> None:
+    save(tmp_path, a=(8, 6), b=(7, 9))
+    with pytest.raises(DataError, match="2 of 2 files") as caught:
+        read_images(tmp_path, DataConfig(patches="10x8", skip_bad_files=skip_bad_files))
+    assert caught.value.fix == "pass --patches 7x6, which fits every image, or use larger images"
+    assert len(read_images(tmp_path, DataConfig(patches="7x6"))) == 2
+
+
 @pytest.mark.parametrize("options", [{"crop": "4x6"}, {"patches": "4x6"}])
 def test_arrays_and_pictures_are_cut_as_files_are(tmp_path: Path, options: dict) -> None:
     made = np.stack(list(save(tmp_path, a=(9, 13), b=(9, 13)).values()))

@@ -95,7 +95,7 @@ def test_fault_124_pairs_that_are_shifted_are_told() -> None:
     found = found_in(x[:, :, 16:80, 16:80], x[:, :, 14:78, 19:83] + noise((8, 1, 64, 64)) / 10)
     assert found.shift == (-2, 3)  # the target's scene lies 2 pixels higher and 3 to the right
     assert found.n_shifted == found.n_told > 4
-    assert "not aligned (mostly -2 pixels down, +3 to the right)" in found.warnings()[0]
+    assert "are not aligned in 8 of 8 pairs (mostly -2 pixels down, +3 to the right)" in found.warnings()[0]
 
 
 def test_fault_125_data_and_target_exchanged_are_told() -> None:

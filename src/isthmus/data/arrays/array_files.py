@@ -105,7 +105,9 @@ def read_npz(path: Path, options: DataConfig, *, expected: Expected | None = Non
                 return _from_archive(archive, file, options, expected)
         except zipfile.BadZipFile as error:
             why = (
-                "its directory, at the end of the file, is missing: truncated?" if "not a zip" in str(error) else error
+                "its directory at the end of the file is missing, so it is truncated"
+                if "not a zip" in str(error)
+                else error
             )
             raise damaged(file.name, f"the archive is damaged ({why})") from None
         except OSError as error:

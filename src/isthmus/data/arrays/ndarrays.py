@@ -42,7 +42,7 @@ def samples_from_array(
     refuse_kind(x.dtype, f"the array {name}")
     if x.size == 0 or not 2 <= x.ndim <= 4:
         wanted = "(samples, height, width), (samples, height, width, channels) or (samples, columns)"
-        raise DataError("DATA-SHAPE", f"{name} has shape {x.shape}; expected {wanted}.", fix="reshape it")
+        raise DataError("DATA-SHAPE", f"{name} has shape {x.shape}; expected {wanted}.", fix="reshape the array")
     if x.ndim > 2 and options.shape == TABLE:
         x = x.reshape(len(x), -1)
     samples = _from_rows(x, name, options, expected) if x.ndim == 2 else _from_images(x, name, options)

@@ -141,7 +141,7 @@ class Preprocess:
 
     @property
     def size(self) -> int:
-        """Values in one sample."""
+        """The number of values in one sample."""
         return math.prod(self.shape)
 
     @property

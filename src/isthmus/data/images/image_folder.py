@@ -33,7 +33,7 @@ from isthmus.wording import counted, printable
 
 
 def read_images(path: Path, options: DataConfig, progress: Progress | None = None) -> Samples:
-    """Every image under a folder in natural order, or one image file. `progress(done, total)` counts steps, two a file.
+    """Every image under a folder in natural order, or one image file. `progress(done, total)`: two steps per file.
 
     x is uint8, or uint16 if any file has 16 bits, or float32 in [0, 1] if any is a float image; others are scaled by
     their range. Gray becomes color if any image has color, unless `options.gray`. Labels are the first sub-folders.
@@ -64,7 +64,7 @@ def read_images(path: Path, options: DataConfig, progress: Progress | None = Non
 
 
 def listed_files(path: Path) -> Listing:
-    """The files of a folder, or the one file. Raises: DataError for an empty folder."""
+    """The files of a folder, or a single file. Raises: DataError for an empty folder."""
     listing = list_files(path) if path.is_dir() else Listing((path,), (text_of(Path(path.name)),), None, (), ())
     if not listing.files:
         raise _no_images(path)
@@ -194,7 +194,7 @@ def settle_bad(path: Path, reading: Reading, options: DataConfig) -> None:
     """After the headers: a folder with only other files counts as empty; otherwise finds all bad files, then raises."""
     if path.is_dir() and not reading.looks and not any(f.suffix.lower() in SUFFIXES for f in reading.listing.files):
         raise _no_images(path, problems_of(reading))
-    if not options.skip_bad_files or not reading.looks:
+    if not options.skip_bad_files or not reading.good_looks():
         reading.verify_all()
         _refuse_bad(path, reading, options)
 
@@ -205,11 +205,24 @@ def _refuse_bad(path: Path, reading: Reading, options: DataConfig) -> None:
     if options.skip_bad_files and n_left:
         return
     if not path.is_dir():
-        raise DataError("DATA-FILE", f"{printable(path)} {reading.bad[0]}.", fix="use another file, or save it again")
+        fix = _smaller_cut(reading, options) or "use another file, or save it again"
+        raise DataError("DATA-FILE", f"{printable(path)} {reading.bad[0]}.", fix=fix)
     message = f"{n_bad:,} of {n_files:,} files under {printable(path)} cannot be read as images."
     rest = f"{counted(n_left, 'image')} would be left{_as_well(reading, options)}"
-    fix = f"pass --skip-bad-files ({rest}), or remove these files" if n_left else "save the images again"
+    fix = _smaller_cut(reading, options) or "save the images again"
+    fix = f"pass --skip-bad-files ({rest}), or remove these files" if n_left else fix
     raise DataError("DATA-FILE", message, fix=fix, problems=problems_of(reading))
+
+
+def _smaller_cut(reading: Reading, options: DataConfig) -> str | None:
+    """The fix if all images are too small for --crop or --patches; None otherwise."""
+    cut = cut_of(options)
+    if cut is None or options.resize is not None or not reading.looks:
+        return None
+    if not all(cut.why_not(seen.height, seen.width) for seen in reading.looks):
+        return None
+    smallest = min(seen.height for seen in reading.looks), min(seen.width for seen in reading.looks)
+    return f"pass {cut.within(*smallest).option}, which fits every image, or use larger images"
 
 
 def _as_well(reading: Reading, options: DataConfig) -> str:

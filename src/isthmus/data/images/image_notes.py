@@ -75,7 +75,8 @@ def _size_notes(good: Sequence[Look], size: tuple[int, int] | None) -> list[str]
         return []
     n_changed = sum(n for found, n in sizes.items() if found != size)
     n_bent = sum(n for (h, w), n in sizes.items() if abs(h * size[1] - w * size[0]) > max(h, w) / 2)  # beyond rounding
-    bent = f"; this distorts {n_bent:,} of them" if n_bent else ""
+    which = f"{n_bent:,} of them" if n_bent < n_changed else "it" if n_bent == 1 else "them"
+    bent = f"; this distorts {which}" if n_bent else ""
     return [f"{counted(n_changed, 'image')} resized to {size[0]} x {size[1]} pixels (height x width){bent}."]
 
 

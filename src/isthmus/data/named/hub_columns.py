@@ -169,7 +169,7 @@ def _table(split: Any, name: str, options: DataConfig, expected: Expected | None
     frame = (split.remove_columns(dropped) if dropped else split).to_polars()
     nested = [column for column, kind in frame.schema.items() if kind.is_nested() or kind == pl.Binary]
     if nested:
-        message = f"{name}: {listed(nested)} hold lists or files, which cannot be columns of a table."
+        message = f"{name}: columns with lists or files cannot be part of a table: {listed(nested)}."
         raise DataError("DATA-COLUMNS", message, fix=" ".join(["pass", *(f"--drop-column {one}" for one in nested)]))
     named = [column for column in frame.columns if type(split.features[column]).__name__ == "ClassLabel"]
     frame = frame.with_columns(_by_name(frame[column], split.features[column].names) for column in named)

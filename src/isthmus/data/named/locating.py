@@ -135,7 +135,7 @@ def _offline(known: NamedSet, options: DataConfig, error: DataError) -> DataErro
     message = f"{known.name} is not on this machine (looked in {looked}) and could not be downloaded."
     target = (roots[0] if options.data_dir or len(roots) > 1 else cache_folder()) / known.folders[0]
     wanted = known.archive.name if known.archive else ", ".join(remote.name for remote in known.remotes)
-    fix = f"put {wanted} into {target}, or set --data-dir or ISTHMUS_DATA to the folder above"
+    fix = f"put {wanted} into {target}, or set --data-dir or ISTHMUS_DATA to the folder that holds {known.folders[0]}/"
     return DataError("DATA-DOWNLOAD", message, fix=fix, problems=error.problems)
 
 

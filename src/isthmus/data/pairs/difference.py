@@ -77,7 +77,8 @@ class Difference:
         found = []
         if self.n_shifted and self.shift is not None:
             found.append(
-                f"{self.n_shifted:,} of {counted(self.n_told, 'pair')} not aligned ({self._shift()}); "
+                f"noisy and clean images are not aligned in {self.n_shifted:,} of {counted(self.n_told, 'pair')} "
+                f"({self._shift()}); "
                 "a model trained on them blurs. Align the images first."
             )
         if self.fine is not None and self.fine[1] > SWAPPED * self.fine[0]:
