@@ -188,7 +188,7 @@ def test_without_the_token_there_is_no_page(browser: Any, address: str) -> None:
     page = attached(lambda: browser.new_context().new_page())
     answer = page.goto(address.partition("?")[0])
     assert answer.status == 401
-    assert "needs its token" in page.content()
+    assert "needs a token" in page.content()
     page.context.close()
 
 

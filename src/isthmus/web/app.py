@@ -53,7 +53,7 @@ def build_app(
     app = FastAPI(
         title="isthmus", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         redirect_slashes=False,
-        description="One trained autoencoder. Send `Authorization: Bearer TOKEN`; batches go in one request.",
+        description="One trained autoencoder. Requests need `Authorization: Bearer TOKEN`, and can hold many samples.",
     )  # fmt: skip
     app.state.served, app.state.limits, app.state.access, app.state.watch = served, limits, access, watch
     app.state.photographs = Photographs(served, limits)

@@ -95,7 +95,7 @@ class Guard:
         if not self._has_token(scope, headers):
             if scope["path"] == "/":
                 return PlainTextResponse(
-                    "This page needs its token: open the whole address that `isthmus serve` printed.\n", 401
+                    "This page needs a token: open the full address that `isthmus serve` printed.\n", 401
                 )
             return _refused(
                 401,

@@ -18,7 +18,7 @@ from isthmus.web.bodies import (
 
 ERRORS = {
     400: "The request is not valid: an unknown field, feature or noise.",
-    401: "The token is missing.",
+    401: "The token is missing or wrong.",
     403: "The request names another host or comes from another site.",
     408: "The request took too long to arrive.",
     413: "The request is over a limit; the message names it.",

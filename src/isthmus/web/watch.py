@@ -36,7 +36,7 @@ def pause(request: Request) -> dict[str, Any]:
     return {"asked": _progress(request).ask(PAUSE)}
 
 
-@router.post("/go-on", summary="Ends a pause of the training.")
+@router.post("/go-on", summary="Continues the training after a pause.")
 def go_on(request: Request) -> dict[str, Any]:
     return {"asked": _progress(request).ask(GO_ON)}
 

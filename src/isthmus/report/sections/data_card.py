@@ -13,7 +13,7 @@ from isthmus.report.markup import numeral
 from isthmus.report.run_data import RunData, Section
 
 STRIP = 6  # images of each class, in two columns of classes
-MOST_CLASSES = 30  # strips; more would be a page of their own
+MOST_CLASSES = 30  # strips; more would fill a page
 
 
 def data(run_data: RunData) -> Section:

@@ -134,7 +134,7 @@ const valueOf = (input, k) => {
 function changed(event) {
   delete event.target.dataset.exact;
   const row = all("input, select", one("#row")).map(valueOf);
-  if (row.some(Number.isNaN)) return; // half typed
+  if (row.some(Number.isNaN)) return; // incomplete or invalid
   latest("reconstruct", async (signal) => { arrived(await ask("/api/reconstruct", { x: [row] }, signal), "your row"); });
 }
 

@@ -5,7 +5,7 @@ import { load } from "./draw.js";
 const FIRST = 8; // sliders that are shown at first: the strongest
 const AT_ONCE = 32; // units whose small pictures are requested together
 const STEPS = 25; // pictures of an interpolation: fine enough to look like a film
-const FILM = 9; // of them in the strip below it
+const FILM = 9; // of these pictures in the strip below
 const KEPT = 24; // new samples at once; half as many rows, which fill a screen
 const WIDE = 30; // columns of a new row that are shown
 
@@ -72,8 +72,8 @@ function setUpUnits() {
     decode();
   }));
   on("code", () => { for (const [unit, found] of made) if (state.z) found.set(state.z[unit]); });
-  on("code", () => { if (state.rebuilt) show(one("#moved"), state.rebuilt, 0, "What the sliders make"); });
-  on("moved", () => show(one("#moved"), state.moved, 0, "What the sliders make"));
+  on("code", () => { if (state.rebuilt) show(one("#moved"), state.rebuilt, 0, "Decoded from the sliders"); });
+  on("moved", () => show(one("#moved"), state.moved, 0, "Decoded from the sliders"));
 }
 
 // Small pictures at both ends of a slider: the mean code with this unit three standard deviations lower or higher.
