@@ -22,7 +22,9 @@ SEEDLESS = tuple(name for name in TRAINING if name != "training.seed")
 
 def compare(
     io: Io, settings: dict[str, Any],
-    names: Annotated[list[str], typer.Argument(metavar="RECIPE… [DATA]", help="Recipes or runs; data. [mnist-2k]")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="RECIPE… [DATA]", help="Recipes or run folders, then the data. [mnist-2k]")
+    ],
     *, out: Folder = None, sets: Sets = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds to train each recipe with, as in 0,1,2.")] = "0",
 ) -> None:  # fmt: skip
@@ -46,7 +48,9 @@ def compare(
 
 def sweep(
     io: Io, settings: dict[str, Any],
-    grid: Annotated[list[str], typer.Argument(metavar="[DATA] NAME=VALUES…", help="Data, values to try. [mnist-2k]")],
+    grid: Annotated[
+        list[str], typer.Argument(metavar="[DATA] NAME=VALUES…", help="The data [mnist-2k], then the values to try.")
+    ],
     *, recipe: Annotated[str, typer.Option("--recipe", help="The recipe of every run.")] = "modern",
     out: Folder = None, sets: Sets = None,
 ) -> None:  # fmt: skip

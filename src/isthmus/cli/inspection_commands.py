@@ -59,7 +59,7 @@ def evaluate(
         typer.Option(
             "--binarize",
             "--binarise",
-            help="How to binarize pixels for --nll: none, threshold (at 0.5), or sample. [none]",
+            help="How to binarize pixels for --nll: none, threshold (at 0.5), or sample.",
         ),
     ] = "none",
 ) -> None:
