@@ -51,8 +51,8 @@ class Carrier:
             raise
 
     def _arranged(self, raw: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """As `arrange`; if the model has transparency and the images do not, they are opaque, and so are results
-        without it.
+        """As `arrange`; if the model has transparency and the images do not, they count as opaque, and results have no
+        transparency.
         """
         known = self.preprocess
         try:

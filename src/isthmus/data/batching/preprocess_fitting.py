@@ -93,7 +93,7 @@ def _of_columns(train: Samples, schema: Schema, scale: str, missing: str) -> Pre
 
 def _of_windows(train: Samples, series: SeriesLayout, scale: str, missing: str) -> Preprocess:
     """The preprocessing of windows, which is that of their rows. It is fitted to the part of each window that the next
-    window does not repeat, which has nearly every row once.
+    window does not repeat; together, these parts hold nearly every row once.
     """
     own, rows = min(series.stride, series.window), series.rows
     raw = train.x.reshape(len(train), series.window, -1)[:, :own].reshape(-1, series.n_columns)

@@ -56,7 +56,7 @@ class Targets(NamedTuple):
         return made
 
     def of_bundle(self, noisy: Bundle) -> Bundle:
-        """Pairs training part with training part, and test part with test part; both with a target that has one part.
+        """Pairs training part with training part, test part with test part; a target with one part is used for both.
 
         Raises: DataError as `paired`.
         """
