@@ -85,10 +85,10 @@ def test_randomized_pca_is_near_the_exact_one(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_baselines_of_samples_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(DataError, match=r"training samples have 3 values and test samples the shape \(4, 5\)"):
+    with pytest.raises(DataError, match=r"training samples have 3 values, but test samples the shape \(4, 5\)"):
         baselines.pca(baselines.fit_rivals(torch.rand(4, 3), 2), [torch.rand(4, 5)])
     images = torch.rand(4, 1, 8, 8)
-    with pytest.raises(DataError, match=r"noisy images are \(4, 1, 8, 8\) and clean ones \(4, 64\)"):
+    with pytest.raises(DataError, match=r"have the shape \(4, 1, 8, 8\), and clean images \(4, 64\)"):
         baselines.denoising_baselines(images, images.flatten(1), images, images)
     with pytest.raises(DataError, match=r"at least one of each"):
         baselines.mean_image(baselines.fit_rivals(torch.rand(0, 3), 0), [torch.rand(4, 3)])

@@ -83,7 +83,7 @@ def test_binarization_is_named_and_changes_what_is_bounded(digits: tiny.Digits) 
     found = {how: importance_bound(model, data, draws=3, binarize=how) for how in ("none", "threshold", "sample")}
     assert len({round(block["nll"], 3) for block in found.values()}) == 3
     assert {how: block["binarization"] for how, block in found.items()} == {how: how for how in found}
-    assert "no likelihood" in found["none"]["values"]
+    assert "not a likelihood" in found["none"]["values"]
     assert found["threshold"]["unit"] == "nats per image"
     black_and_white = ((data / 255) >= 0.5).to(torch.uint8) * 255
     again = importance_bound(model, black_and_white, draws=3)
@@ -95,7 +95,7 @@ def test_models_without_a_density_of_codes_and_impossible_pixels_are_refused(dig
     with pytest.raises(UsageError, match=r"the bottleneck 'identity' has no density q\(z \| x\)"):
         importance_bound(tiny.trainer(ready).model, ready.tensor(ready.splits.test), draws=1)
     model, x, _ = ppca()
-    with pytest.raises(UsageError, match="binarize is 'threshold'"):
+    with pytest.raises(UsageError, match="binarize cannot be 'threshold'"):
         importance_bound(model, x, draws=1, binarize="threshold")
 
 
@@ -122,7 +122,7 @@ def test_the_command_bounds_a_vae_and_names_the_binarization(
     assert run_guarded(build_app(), ["evaluate", run, "--nll", "10", "--binarize", "threshold"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("nll "))
     assert line.startswith(f"nll        at most {some['nll']:.2f} ± {some['nll_sem']:.2f} nats per image")
-    assert line.endswith("(10 draws each, black and white at 0.5)")
+    assert line.endswith("(10 draws each, black and white with a threshold of 0.5)")
 
 
 def test_the_command_says_why_there_is_no_bound(denoiser: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,9 +137,7 @@ def test_a_density_says_of_which_values_it_is_one() -> None:
     told = importance_bound(model, ready.tensor(ready.splits.test), draws=2)["values"]
     nats = float(np.log(ready.splits.train.x.std(0, dtype=np.float64)).sum())
     assert nats > 0
-    assert (
-        told == f"a density of standardized values, gaussian; of values in their own units it is {nats:.2f} nats higher"
-    )
+    assert told == f"density of standardized values, gaussian; in their original units, it is {nats:.2f} nats higher"
     plain = tiny.prepared(tiny.table(), likelihood="gaussian", bottleneck="gaussian", scale="none")
     found = importance_bound(tiny.trainer(plain).model, plain.tensor(plain.splits.test), draws=2)["values"]
-    assert found == "a density of values as they are scaled for the network, gaussian"
+    assert found == "density of values scaled for the network, gaussian"

@@ -71,8 +71,8 @@ def test_fewer_samples_than_asked_for_are_all_of_them() -> None:
 @pytest.mark.parametrize(
     ("queries", "data", "words"),
     [
-        (np.zeros((1, 2)), np.zeros((4, 3)), "have 2 values, the data 3"),
-        (np.zeros((1, 2)), np.zeros((0, 2)), "nothing to find: 1 samples to look for among 0"),
+        (np.zeros((1, 2)), np.zeros((4, 3)), "have 2 values, but those to search have 3"),
+        (np.zeros((1, 2)), np.zeros((0, 2)), "too few samples: 1 given, and 0 to search"),
     ],
 )
 def test_what_cannot_be_searched(queries: np.ndarray, data: np.ndarray, words: str) -> None:

@@ -1,1 +1,1 @@
-"""Errors on test data, and the baselines that are to be beaten."""
+"""Errors on test data, and the baselines that a model should beat."""

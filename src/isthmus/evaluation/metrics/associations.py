@@ -1,4 +1,4 @@
-"""How strongly columns of a table go together, whatever they hold: numbers, times or names."""
+"""How strongly the columns of a table are associated, for numbers, times and categories."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 
 def associations(values: np.ndarray, named: Sequence[bool]) -> np.ndarray:
-    """(K, K), symmetric, of raw values (N, K), NaN being a gap; `named` says which columns hold places of names.
+    """Symmetric matrix (K, K) of associations of raw values (N, K), with NaN for gaps; `named` marks categories.
 
-    Of two quantities Pearson's correlation, -1 to 1; of two columns of names Cramér's V, 0 to 1; of a name and a
-    quantity the correlation ratio, 0 to 1. Over the rows where both are known; NaN where one of them never changes.
+    For two quantities, Pearson's correlation, -1 to 1; for two categories, Cramér's V, 0 to 1; for a category and a
+    quantity, the correlation ratio, 0 to 1. Computed from the rows in which both are known; NaN if one is constant.
     The diagonal is 1.
     """
     K = values.shape[1]
@@ -36,7 +36,7 @@ def _association(a: np.ndarray, b: np.ndarray, a_named: bool, b_named: bool) -> 
 
 
 def cramers_v(a: np.ndarray, b: np.ndarray) -> float:
-    """sqrt(chi² / (n min(R - 1, C - 1))) of names a (n,) and b (n,), each of two or more (Cramér 1946)."""
+    """sqrt(chi² / (n min(R - 1, C - 1))) of categories a (n,), b (n,), each with two or more values (Cramér 1946)."""
     (_, i), (_, j) = (np.unique(names, return_inverse=True) for names in (a, b))
     table = np.zeros((i.max() + 1, j.max() + 1))
     np.add.at(table, (i, j), 1)
@@ -46,7 +46,7 @@ def cramers_v(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def correlation_ratio(names: np.ndarray, y: np.ndarray) -> float:
-    """sqrt(variance of the means of y (n,) by name / variance of y), Fisher's eta."""
+    """sqrt(variance of the means of y (n,) by category / variance of y), Fisher's eta."""
     _, group = np.unique(names, return_inverse=True)
     sizes = np.bincount(group)
     means = np.bincount(group, weights=y - y.mean()) / sizes

@@ -1,7 +1,7 @@
-"""What a model must beat: the mean image and PCA as codes, and classical and learned filters as denoisers.
+"""Baselines: the mean image and PCA as codes, and classical and learned filters as denoisers.
 
 All results are plain numbers for `metrics.json`. The filters are tuned on validation images only; the test images
-are seen once, with the settings that won.
+are used once, with the best settings.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ except ImportError:
 Filter = Callable[..., np.ndarray]  # (noisy (N, C, H, W), **settings) -> the same shape
 Grid = list[dict[str, Any]]
 
-TEST_IMAGES, TEST_VALUES, TEST_LEAST = 1000, 4_000_000, 20  # 1,000 digits; 61 images of 256 x 256; never under 20
-TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST = 100, 400_000, 5  # a tenth: each setting of each grid is tried on these
-PATCH_SIDE, WAVELET_SIDE = 7, 14  # pixels: the largest patch, and one step of sym4 without reaching over the edge
-SIGMAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 4.0)  # pixels: from hardly any blur to blots of 10
-SURE_DB = 100.0  # an image given back exactly has infinite PSNR; while tuning it counts as this many decibels
+TEST_IMAGES, TEST_VALUES, TEST_LEAST = 1000, 4_000_000, 20  # 1,000 digits; 61 images of 256 x 256; at least 20
+TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST = 100, 400_000, 5  # a tenth, because all settings of each grid are tried
+PATCH_SIDE, WAVELET_SIDE = 7, 14  # pixels: the largest patch, and the smallest image for one step of sym4
+SIGMAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 4.0)  # pixels: from hardly any blur to spots of 10
+SURE_DB = 100.0  # an exact reconstruction has infinite PSNR; for tuning, it counts as this many decibels
 
 
 class Rivals(NamedTuple):
     """The `mean` (D,) of the training data and its principal `components` (D, K), for a code of `n_components`.
 
-    K is less than that where the data has a lower rank.
+    K is smaller than `n_components` if the data has a lower rank.
     """
 
     mean: Tensor
@@ -49,7 +49,7 @@ class Rivals(NamedTuple):
     n_components: int
 
     def x_hat(self, x: Float[Tensor, "N ..."], value_range: Range = None) -> Tensor:
-        """What PCA makes of x, cut to the range of the data where that is known."""
+        """PCA's reconstruction of x, clipped to the range of the data if that is known."""
         made = self.mean + (x.flatten(1) - self.mean) @ self.components @ self.components.T
         return (made.clamp(*value_range) if value_range else made).reshape(x.shape)
 
@@ -57,7 +57,7 @@ class Rivals(NamedTuple):
 def fit_rivals(
     train: Float[Tensor, "N ..."], n_components: int, to_x: ToX = Tensor.float, mean: Tensor | None = None
 ) -> Rivals:
-    """From training samples; what `to_x` and `mean` are, and how components are found, stands in `principal`."""
+    """The baselines fitted to training samples; for `to_x`, `mean` and how components are computed, see `principal`."""
     k = min(n_components, len(train) - 1, train[:1].numel())
     return Rivals(*principal(train, k, to_x, mean), k)
 
@@ -65,7 +65,7 @@ def fit_rivals(
 def mean_image(
     rivals: Rivals, test: Iterable[Float[Tensor, "M ..."]], weigh: ToWeights | None = None
 ) -> dict[str, float]:
-    """`{"mse"}` of answering every test sample, which come in chunks, with the mean of the training samples."""
+    """`{"mse"}` of the mean training sample as the output for every test sample; test samples come in chunks."""
     return {"mse": error_of(test, rivals.mean, rivals.components[:, :0], weigh=weigh)}
 
 
@@ -76,9 +76,9 @@ def pca(
     value_range: Range = None,
     weigh: ToWeights | None = None,
 ) -> dict[str, float | int]:
-    """`{"mse", "n_components"}` of coding test samples by the largest principal components of the training samples.
+    """`{"mse", "n_components"}` of test samples coded with the first principal components of the training samples.
 
-    `value_range`, (0, 1) for images, cuts the reconstructions; `weigh` stands in `error_of`.
+    Reconstructions are clipped to `value_range`, (0, 1) for images; for `weigh`, see `error_of`.
     """
     mse = error_of(test, rivals.mean, rivals.components, value_range=value_range, weigh=weigh)
     return {"mse": mse, "n_components": rivals.n_components}
@@ -92,13 +92,13 @@ def denoising_baselines(
     learned: Mapping[str, tuple[Filter, Grid]] | None = None,
     preprocess: Preprocess | None = None,
 ) -> dict[str, Any]:
-    """How well filters clean the first `compared(clean_test)` test images, in [0, 1].
+    """How well filters denoise the first `compared(clean_test)` test images, in [0, 1].
 
     `{"median": {"psnr_db", "ssim", "settings"}, "blur": …, "nlm": …, "tv": …, "wavelet": …, "n": …}`, and `learned`
-    ones under their names; without scikit-image only median and blur, without PyWavelets no wavelet; tiny images have
-    fewer too. Every filter's settings are those with the best mean PSNR on the first validation images (at most 100),
-    out of the grid in `filters` or its own. 1,000 digits take about 7 s on one core. Pixels of which `preprocess` says
-    that nobody sees them are not compared.
+    ones under their names; without scikit-image only median and blur, without PyWavelets no wavelet; fewer for tiny
+    images. The settings of each filter are those of its grid with the best mean PSNR on the first validation images (at
+    most 100). 1,000 digits take about 7 s on one core. Pixels that are invisible according to `preprocess` are not
+    compared.
     """
     tuned_on = _fitting(clean_validation, TUNING_IMAGES, TUNING_VALUES, TUNING_LEAST)
     n = compared(clean_test)
@@ -115,19 +115,19 @@ def denoising_baselines(
 
 
 def compared(images: Float[Tensor, "N C H W"]) -> int:
-    """How many of the first test images denoisers are compared on: at most 1,000, fewer where they are large.
+    """The number of test images that denoisers are compared on: at most 1,000, fewer if they are large.
 
-    4,000,000 values and at least 20 images: non-local means takes 1 to 2 microseconds a value.
+    4,000,000 values, but at least 20 images: non-local means takes 1 to 2 microseconds per value.
     """
     return _fitting(images, TEST_IMAGES, TEST_VALUES, TEST_LEAST)
 
 
 def filters(sd: float, side: int) -> dict[str, tuple[Filter, Grid]]:
-    """The classical filters at hand and the settings to try, for noise of standard deviation `sd`.
+    """The available classical filters and the settings to try, for noise of standard deviation `sd`.
 
     `side` is the shorter side of the images: non-local means and total variation need 7 pixels, wavelets 14.
-    Strengths are given in units of sd. Each method's usual value is 0.8 to 1; noise that is cut to [0, 1], as on
-    digits, wants a half to a fifth of that, so the grids reach further down than up.
+    Strengths are in units of sd. The usual value of each method is 0.8 to 1; noise that is clipped to [0, 1], as on
+    digits, needs a half to a fifth of that, so the grids go further down than up.
 
     Sources: non-local means: Buades, Coll, Morel 2005, https://doi.org/10.1109/CVPR.2005.38; total variation:
     Chambolle 2004, https://doi.org/10.1023/B:JMIV.0000011325.36760.1e; wavelet thresholds: Donoho, Johnstone 1994,
@@ -142,7 +142,7 @@ def filters(sd: float, side: int) -> dict[str, tuple[Filter, Grid]]:
         return found
     sd = max(sd, 1e-3)  # a quarter of a gray level; strength 0 divides by zero in non-local means
     strengths = {factor: round(factor * sd, 4) for factor in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.4)}
-    nlm = [  # a search over 11 x 11 places: 19 x 19 gains 0.1 dB on digits and takes four times as long
+    nlm = [  # a search window of 11 x 11: 19 x 19 gains 0.1 dB on digits and takes four times as long
         {"patch_size": size, "patch_distance": 5, "h": strengths[factor], "sigma": round(sd, 4)}
         for size in (3, 5, 7)
         for factor in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
@@ -164,20 +164,20 @@ def filters(sd: float, side: int) -> dict[str, tuple[Filter, Grid]]:
 
 
 def median_filter(noisy: np.ndarray, *, size: int) -> np.ndarray:
-    """Each pixel of (N, C, H, W) images as the median of the size x size pixels around it; edges are mirrored."""
+    """Images (N, C, H, W) with each pixel replaced by the median of size x size pixels; edges are mirrored."""
     return ndimage.median_filter(noisy, size=(1, 1, size, size))
 
 
 def gaussian_blur(noisy: np.ndarray, *, sigma: float) -> np.ndarray:
-    """Images (N, C, H, W), each convolved with a Gaussian of `sigma` pixels; edges are mirrored."""
+    """Images (N, C, H, W) convolved with a Gaussian of `sigma` pixels; edges are mirrored."""
     return ndimage.gaussian_filter(noisy, sigma=(0, 0, sigma, sigma))
 
 
 def _each(denoise: Filter, noisy: np.ndarray, **settings: Any) -> np.ndarray:
-    """One of scikit-image's filters on every image, one after the other: threads gain nothing, Python holds them up."""
+    """A filter of scikit-image applied to each image in turn; threads would not be faster because of Python's lock."""
 
     def one(image: np.ndarray) -> np.ndarray:
-        # As (1, H, W) with a channel axis, non-local means gives the image back transposed (scikit-image 0.26).
+        # With a channel axis, non-local means returns a (1, H, W) image transposed (scikit-image 0.26).
         return denoise(image, channel_axis=0, **settings) if len(image) > 1 else denoise(image[0], **settings)[None]
 
     return np.stack([one(image) for image in noisy])
@@ -194,8 +194,8 @@ def _sure_psnr(clean: Tensor, cleaned: Tensor) -> float:
 
 def _noise(noisy: Tensor, clean: Tensor) -> float:
     if noisy.shape != clean.shape or noisy.ndim != 4 or not len(noisy):
-        message = f"noisy images are {tuple(noisy.shape)} and clean ones {tuple(clean.shape)}."
-        raise DataError("DATA-SHAPE", message, fix="give at least one of each, as (N, C, H, W) in [0, 1]")
+        message = f"noisy images have the shape {tuple(noisy.shape)}, and clean images {tuple(clean.shape)}."
+        raise DataError("DATA-SHAPE", message, fix="pass at least one of each, both as (N, C, H, W) in [0, 1]")
     return float((noisy - clean).float().std(correction=0))
 
 

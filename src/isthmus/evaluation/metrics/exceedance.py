@@ -1,4 +1,4 @@
-"""How many of a set pass what few of the calibration samples pass, and whether that can be chance."""
+"""How many samples of a set exceed a high quantile of the calibration scores, and whether that can be chance."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROUNDING = 1e-9  # 0.01 times 100 is to count as one
-# Of the set must be strange beyond what chance explains. A few strange samples in a set are what scores are for, and no
-# reason to say that the set is.
+ROUNDING = 1e-9  # so that 0.01 times 100 counts as one
+# Share of the set that must exceed the quantile, in addition to what is expected by chance. A set with a few anomalies
+# is normal: finding them is the purpose of scores.
 SHARE = 0.5
 
 
 class Excess(NamedTuple):
-    """`seen` of the set where `expected` are usual, the probability `tail` of so many by chance, and the `share` of the
-    set that is beyond the usual ones."""
+    """The number `seen` that exceed the quantile, the number `expected` by chance, the probability `tail` of at least
+    `seen` by chance, and the `share` of the set in excess of what is expected."""
 
     seen: int
     expected: float
@@ -23,16 +23,16 @@ class Excess(NamedTuple):
 
 
 def excess(calibration: np.ndarray, found: np.ndarray, share: float) -> Excess:
-    """How many of `found` (m,) are larger than all but that share of `calibration` (n,), both at least one.
+    """How many of `found` (m,) are larger than all but that share of `calibration` (n,); m and n are at least 1.
 
-    The k-th largest of n is passed by new values of the same kind with a probability that is itself drawn from
-    Beta(k, n + 1 - k), so the number of m that pass it is beta-binomial; ties make it less.
+    New values of the same kind exceed the k-th largest of n with a probability that is itself distributed as
+    Beta(k, n + 1 - k), so the number of m that exceed it is beta-binomial; ties make it smaller.
     Source: Vovk 2012, Conditional validity of inductive conformal predictors, arXiv:1209.2673, proposition 2b.
 
     >>> excess(np.arange(99.0), np.array([200.0, 0.0, 300.0]), 0.01).seen
     2
     """
-    from scipy.stats import betabinom  # late: half a second that few commands need
+    from scipy.stats import betabinom  # imported late: it takes half a second, and few commands need it
 
     n, m = len(calibration), len(found)
     k = min(max(1, int(share * (n + 1) + ROUNDING)), n)
@@ -43,8 +43,8 @@ def excess(calibration: np.ndarray, found: np.ndarray, share: float) -> Excess:
 
 
 def mostly_beyond(calibration: np.ndarray, found: np.ndarray, share: float, alarm: float) -> bool:
-    """Whether at least half of the set is beyond that share and what is usual, and chance does that less often than
-    `alarm`; no without calibration."""
+    """Whether at least half of the set is in excess of what is expected beyond that share, with a probability below
+    `alarm` by chance; False without calibration."""
     if not len(calibration):
         return False
     counted = excess(calibration, found, share)

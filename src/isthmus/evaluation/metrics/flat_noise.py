@@ -1,4 +1,4 @@
-"""The noise in the flat parts of images: how strong it is, and whether neighboring pixels share it."""
+"""The noise in the flat parts of images: its strength, and its correlation between neighboring pixels."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SIDE = 5  # pixels of a block: long enough to see noise that three neighbors share, short enough to lie beside a stroke
-FLATTEST = 0.25  # of the blocks of an image, where noise stands alone; digits and photographs both have as many
+SIDE = 5  # pixels of a block: large enough for noise correlated over three pixels, small enough to fit beside strokes
+FLATTEST = 0.25  # of the blocks of an image, in which there is only noise; digits and photographs have at least as many
 
 
 def flat_moments(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """(variance, covariance of neighbors) within the flattest quarter of the blocks of 5 x 5 pixels of each image.
+    """(variance, covariance of neighbors) in the flattest quarter of the blocks of 5 x 5 pixels of each image.
 
-    The mean of a block is taken off, so white noise of variance v gives 24/25 v and -v/25, a ratio of -0.04. Neighbors
-    are those side by side and one above the other. Both 0 for images of a single pixel a side.
+    The mean of each block is subtracted, so white noise of variance v gives 24/25 v and -v/25, a ratio of -0.04.
+    Neighbors are horizontal and vertical. Both are 0 for images with a side of one pixel.
     """
     side = min(SIDE, *x.shape[2:])
     if side < 2:

@@ -1,6 +1,6 @@
-"""What a model makes of test samples: numbers of all of them, and the samples themselves only where they are looked at.
+"""The output of a model on test samples: numbers for all of them, and the outputs themselves only if they are needed.
 
-Nothing here holds floats of a whole set: samples go through in chunks, and what a picture wants is made once more.
+The floats of a whole set are never in memory: samples are processed in chunks, and outputs for pictures are recomputed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from isthmus.models.costs import costs_of, is_deterministic, penalty_weights, sa
 from isthmus.parts.corruptions import Pair
 from isthmus.randomness import generator_for
 
-TEST_NOISE = "test"  # the purpose of the noise on test images: fixed, and never that of validation
+TEST_NOISE = "test"  # purpose of the noise on test images, for its generator: always the same, unlike validation noise
 
 
 class PassedSamples(NamedTuple):
-    """Samples before and after the model, all (n, *shape) on the scale of x, on the processor."""
+    """Samples before and after the model, all (n, *shape) on the scale of x, on the CPU."""
 
     x: Tensor
     x_in: Tensor
@@ -33,9 +33,9 @@ class PassedSamples(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Passed:
-    """Numbers of every sample (N,) on the processor: the `costs`, and `values` by the name of the metric.
+    """Numbers for every sample (N,) on the CPU: the `costs`, and `values` by the name of the metric.
 
-    `z` (N, z_size) are the codes; None where there are none. `rows` makes single samples again.
+    `z` (N, z_size) are the codes; None if there are none. `rows` recomputes single samples.
     """
 
     costs: Tensor
@@ -54,8 +54,8 @@ class Passed:
         return self.values["mse"]
 
     def rows(self, wanted: Iterable[int]) -> PassedSamples:
-        """The samples of these rows, in that order, under the same noise as in the pass; where x is not seen for its
-        transparency, x stands in all three."""
+        """The samples of these rows, in that order, with the same noise as in the pass; where x is transparent, all
+        three are x."""
         order = torch.as_tensor([int(row) for row in wanted], dtype=torch.int64)
         found: list[PassedSamples] = []
         at = 0
@@ -74,16 +74,16 @@ class Passed:
         if not found:
             nothing = torch.zeros(0, *self.model.preprocess.shape)
             return PassedSamples(nothing, nothing, nothing)
-        places = torch.searchsorted(order.unique(), order)  # each chunk gave its rows sorted, and once
+        places = torch.searchsorted(order.unique(), order)  # each chunk has its rows sorted and without repeats
         return PassedSamples(*(torch.cat(part)[places] for part in zip(*found, strict=True)))
 
     def inputs(self, wanted: Iterable[int]) -> Tensor:
-        """x of these rows, in that order, on the processor; the model is not asked."""
+        """x of these rows, in that order, on the CPU, without running the model."""
         rows = torch.as_tensor([int(row) for row in wanted], dtype=torch.int64, device=self.data.device)
         return self.model.target(as_x(self.data[rows], self.model.preprocess)).cpu()
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """(x, x_in) of all samples, chunk by chunk, under the same noise as in the pass."""
+        """(x, x_in) of all samples, in chunks, with the same noise as in the pass."""
         return ((x, pair.x_in) for x, pair in _noisy(self.model, self.data, self.seed))
 
     def first(self, n: int) -> PassedSamples:
@@ -91,14 +91,14 @@ class Passed:
 
 
 def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool = False) -> Passed:
-    """Sends `data` (a resident tensor) through the model, pairs as they are, else under its noise with the test's seed.
+    """Runs the model on `data` (a resident tensor): on pairs as they are, else with the model's noise and a fixed seed.
 
-    `values` holds the squared errors ("mse"); if `judged`, also what else `quality` in `measure.py` wants. Where no
-    truth is known it holds the squared errors of guessing noisy pixels that were left out, and no more.
+    `values` has the squared errors ("mse"); if `judged`, also the others that `quality` in `measure.py` needs. If clean
+    images are unknown, it only has the squared errors of predicting noisy pixels that were left out.
     """
     measures, at = _measures(model, judged) if has_truth(model, data) else {}, 0
     weights = penalty_weights(model)
-    # Filled in place: small tensors that stay, made between large ones that go, would leave memory full of holes.
+    # Filled in place: small lasting tensors allocated between large temporary ones would fragment the memory.
     values = {name: torch.empty(len(data), dtype=torch.float64) for name in measures}
     costs = torch.empty(len(data)) if is_deterministic(model) else None
     z = torch.empty(len(data), model.z_size) if model.has_code else None
@@ -116,7 +116,7 @@ def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool 
             if costs is not None:
                 costs[part] = costs_of(model, pair, output, weights)
             at += len(x)
-    if costs is None:  # the objective draws codes or looks at batches, which takes a pass of its own
+    if costs is None:  # the objective draws codes or depends on batches, so it needs another pass
         costs = sample_costs(model, data, model.device, seed, TEST_NOISE).cpu()
     if not measures:
         values = {"mse": costs.double()}
@@ -124,7 +124,7 @@ def pass_through(model: AbstractModel, data: Tensor, seed: int, *, judged: bool 
 
 
 def has_truth(model: AbstractModel, data: Tensor) -> bool:
-    """Whether a clean target is known of `data`: it brings one, or it is clean itself."""
+    """Whether clean targets are known for `data`: it contains them, or is clean itself."""
     return model.corruption.has_truth or data.shape[1] != model.preprocess.shape[0]
 
 
@@ -143,14 +143,14 @@ def is_picture(preprocess: Preprocess) -> bool:
 
 
 def floors(model: AbstractModel, data: Tensor) -> Tensor:
-    """The least possible cost of each sample (N,): the entropy of gray values under a Bernoulli likelihood, else 0."""
+    """The lowest possible cost of each sample (N,): for a Bernoulli likelihood, the entropy of gray values, else 0."""
     if model.likelihood.range != (0.0, 1.0):
         return torch.zeros(len(data), dtype=torch.float64)
     return torch.cat([metrics.entropies(model.target(x)) for x in in_order(data, model.preprocess, model.device)])
 
 
 def _noisy(model: AbstractModel, data: Tensor, seed: int) -> Iterator[tuple[Tensor, Pair]]:
-    """(target, pair) of all samples, chunk by chunk on the device; noise follows from the seed and the order."""
+    """(target, pair) of all samples, in chunks on the device; the noise is determined by the seed and the order."""
     generator = generator_for(seed, TEST_NOISE, "noise", device=model.device)
     for x in in_order(data, model.preprocess, model.device):
         pair = model.judged_pair(x, generator)

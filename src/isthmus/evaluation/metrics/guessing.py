@@ -1,4 +1,4 @@
-"""How well noisy pixels that were left out are guessed: what tells denoisers apart where no clean image is known.
+"""How well left-out noisy pixels are predicted: a way to compare denoisers if no clean image is known.
 
 Source: Batson, Royer 2019, arXiv:1901.11365, section 3.
 """
@@ -15,12 +15,12 @@ from torch import Tensor
 from isthmus.evaluation.metrics.baselines import Filter, Grid, filters
 from isthmus.parts.abstract_corruption import Pair
 
-TUNED_ON = 10  # images on which settings are chosen: 2,300 pixels left out of each of 192 x 192
-SLOW = {"nlm", "tv", "wavelet"}  # of which every second setting is tried: half a second a setting and image
+TUNED_ON = 10  # images for the choice of settings: 2,300 left-out pixels in each image of 192 x 192
+SLOW = {"nlm", "tv", "wavelet"}  # only every second setting is tried: half a second per setting and image
 
 
 def guessed(pair: Pair, answers: Tensor) -> float:
-    """The mean squared error of `answers` (N, C, H, W) on the pixels that count."""
+    """The mean squared error of `answers` (N, C, H, W) on the left-out pixels."""
     weight = torch.ones_like(pair.target) if pair.weight is None else pair.weight
     return float((weight * (answers - pair.target).square()).double().mean())
 
@@ -28,8 +28,8 @@ def guessed(pair: Pair, answers: Tensor) -> float:
 def guessing_filters(
     validation: Pair, test: Pair, sd: float, learned: Mapping[str, tuple[Filter, Grid]] | None = None
 ) -> dict[str, Any]:
-    """`{"median": {"mse", "settings"}, …}` of the classical filters at hand, for noise of standard deviation `sd`, and
-    of `learned` ones under their names; all settings are those that guess best on `validation`.
+    """`{"median": {"mse", "settings"}, …}` of the available classical filters, for noise of standard deviation `sd`,
+    and of `learned` ones under their names; all settings are those that predict best on `validation`.
     """
     x_in, target, weight = validation
     known = Pair(x_in[:TUNED_ON], target[:TUNED_ON], None if weight is None else weight[:TUNED_ON])

@@ -1,5 +1,5 @@
-"""How much of the labels a code holds: nearest neighbors, a linear classifier and clusters, trained on one part of the
-data and told on another. Any features will do, so that raw pixels and PCA stand beside the codes.
+"""How much information about labels a code has: nearest neighbors, a linear classifier and clusters, fitted on one part
+of the data and tested on another. Any features can be used, so codes can be compared with raw pixels and PCA.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from sklearn.neighbors import KNeighborsClassifier
 from isthmus.data.labels import evenly
 from isthmus.errors import DataError
 from isthmus.randomness import seed_of
+from isthmus.wording import counted
 
-K = 5  # neighbors that vote: on MNIST's validation images 1 to 7 are alike, 98.3 to 98.4 %; 5 outvote a wrong label
+K = 5  # neighbors that vote: on MNIST's validation images, 1 to 7 all give 98.3 to 98.4 %; 5 can outvote a wrong label
 STEPS = 100  # of L-BFGS: MNIST's codes and pixels need 32 and 46
-# Mean squared distance from the mean that features are scaled to for it, so that one regularization fits 32 codes and
+# Mean squared distance from the mean to which features are scaled, so that one regularization fits both 32 codes and
 # 784 pixels: 90.3 and 90.2 % on 10,000 digits, where standardized columns give 90.2 and 88.1.
 SPREAD = 10.0
-STARTS: Any = 10  # of k-means, the best of which counts; with 3 the NMI of MNIST codes moved by 0.02 with the seed
-CLUSTERED = 10_000  # samples that centers are fitted to: their standard error is a hundredth of the clusters' width
-# Samples at most, and multiplications in the search for neighbors among raw values, which takes longest: of MNIST
-# 27,600 and 4,600 images, about half a minute on one core for everything.
+STARTS: Any = 10  # of k-means, of which the best is used; with 3, the NMI of MNIST codes varied by 0.02 with the seed
+CLUSTERED = 10_000  # samples for k-means: the standard error of its centers is a hundredth of the clusters' width
+# Largest numbers of samples, and of multiplications in the search for neighbors among raw values, which takes longest:
+# for MNIST, 27,600 and 4,600 images, about half a minute on one core in total.
 MOST_TRAIN, MOST_TEST, WORK = 60_000, 10_000, 1e11
 
 
@@ -38,11 +39,11 @@ def probe(
     """`{"knn", "linear", "nmi", "ari", "k", "n_train", "n_test", "n_classes", "size"}` of features (N, D), (M, D).
 
     `knn` and `linear` are accuracies on the test part, in [0, 1]: of a vote of the k nearest training samples
-    (Euclidean; a tie goes to the class that sorts first), and of multinomial logistic regression (C = 1) on features
-    of one spread. `nmi` and `ari` compare the test labels with the k-means clusters of the training part, as many as
-    there are classes. A class that only the test part has counts as mistaken.
+    (Euclidean; a tie goes to the class that sorts first), and of multinomial logistic regression (C = 1) on scaled
+    features. `nmi` and `ari` compare the test labels with the k-means clusters of the training part, one cluster per
+    class. A class that only the test part has counts as an error.
 
-    Raises: DataError for features that are not finite, fewer than two classes, or fewer than two samples a part.
+    Raises: DataError for features that are not finite, fewer than two classes, or fewer than two samples in a part.
     """
     train, test = _features(codes_train, "training"), _features(codes_test, "test")
     _check(train, test, np.asarray(y_train), np.asarray(y_test))
@@ -57,18 +58,18 @@ def probe(
 
 
 def knn_accuracy(train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_test: np.ndarray, *, k: int = K) -> float:
-    """The share of test samples whose k nearest training samples vote for their class."""
+    """The share of test samples whose class wins the vote of the k nearest training samples."""
     model = KNeighborsClassifier(min(k, len(train)), algorithm="auto").fit(train, y_train)
     return float(model.score(test, y_test))
 
 
 def linear_accuracy(train: np.ndarray, y_train: np.ndarray, test: np.ndarray, y_test: np.ndarray) -> float:
-    """The share of test samples that logistic regression, fitted to the training samples, gets right."""
+    """The accuracy on the test samples of logistic regression fitted to the training samples."""
     mean, variance = train.mean(0), float(train.var(0).sum())
     scale = (variance / SPREAD) ** 0.5 or 1.0
     model = LogisticRegression(max_iter=STEPS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of steps is the rule here
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is fixed
         model.fit((train - mean) / scale, y_train)
     return float(model.score((test - mean) / scale, y_test))
 
@@ -91,9 +92,9 @@ def beside(
     codes: tuple[np.ndarray, np.ndarray], x: tuple[np.ndarray, np.ndarray], y: tuple[np.ndarray, np.ndarray], *,
     k: int = K, seed: int = 0,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """`{"codes", "pca", "raw"}`: `probe` of the codes, of as many principal components of x, and of x itself.
+    """`{"codes", "pca", "raw"}`: `probe` of the codes, of the same number of principal components of x, and of x.
 
-    Each pair is (training part, test part); x is (N, …) on the scale that the network sees.
+    Each pair is (training part, test part); x is (N, …) as input to the network.
     """
     raw = x[0].reshape(len(x[0]), -1), x[1].reshape(len(x[1]), -1)
     size = min(codes[0].shape[1], *raw[0].shape)
@@ -110,8 +111,8 @@ def chosen(labels: np.ndarray, most: int, generator: np.random.Generator) -> np.
 
 
 def sizes(n_train: int, n_test: int, values: int) -> tuple[int, int]:
-    """How many training and test samples of so many values are looked at: all up to the limits above, else fewer of
-    both in the same proportion.
+    """How many training and test samples with this number of values are used: all up to the limits above, else fewer
+    of both in the same proportion.
     """
     n_train, n_test = min(n_train, MOST_TRAIN), min(n_test, MOST_TEST)
     share = min(1.0, (WORK / max(1.0, float(n_train) * n_test * values)) ** 0.5)
@@ -124,16 +125,16 @@ def _features(values: np.ndarray, part: str) -> np.ndarray:
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(1))[0])
         message = f"the features of {part} sample {row} are not finite."
-        raise DataError("DATA-CODES", message, fix="train again: `isthmus info RUN` shows how its training ended")
+        raise DataError("DATA-CODES", message, fix="train again; `isthmus info RUN` shows how the training ended")
     return features
 
 
 def _check(train: np.ndarray, test: np.ndarray, y_train: np.ndarray, y_test: np.ndarray) -> None:
     if len(train) != len(y_train) or len(test) != len(y_test) or min(len(train), len(test)) < 2:
-        found = (
-            f"{len(train):,} training samples with {len(y_train):,} labels, {len(test):,} and {len(y_test):,} to test"
-        )
-        raise DataError("DATA-LABEL", f"{found}; at least 2 of each are needed.", fix="give one label a sample")
+        found = f"{counted(len(train), 'training sample')} with {counted(len(y_train), 'label')} and"
+        found += f" {counted(len(test), 'test sample')} with {counted(len(y_test), 'label')}"
+        message = f"{found} cannot be compared: each set needs at least 2 samples, with one label per sample."
+        raise DataError("DATA-LABEL", message, fix="pass one label per sample")
     if len(np.unique(y_train)) < 2:
-        fix = "name data with labels, for a table with --label COLUMN"
-        raise DataError("DATA-LABEL", "the training samples have one class; two are needed to compare.", fix=fix)
+        fix = "use data with labels; for a table, name their column with --label COLUMN"
+        raise DataError("DATA-LABEL", "the training samples have only one class; at least two are needed.", fix=fix)

@@ -1,6 +1,6 @@
-"""The best linear filter of images, learned from training images: of whole ones, and of the window around each pixel.
+"""The best linear filter of images, learned from training images: for whole images, or for a window around each pixel.
 
-With its means it corrects what noise cut to [0, 1] does to dark and bright pixels, which no smoothing does.
+It also corrects the means: noise that is clipped to [0, 1] shifts dark and bright pixels, and smoothing does not help.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from torch.nn import functional as F
 
 from isthmus.evaluation.metrics.wiener import RIDGES, LinearFilter, PairMoments, Pairs, moments
 
-# Windows in pixels a side: on the shipped digits at gaussian:0.5 those of 5 to 11 give 15.68 to 15.70 dB, so wider ones
-# gain nothing, and the whole image 17.62. 11 x 11 in color are 363 values, solved in a hundredth of a second.
+# Sides of windows in pixels: on the shipped digits with gaussian:0.5, those of 5 to 11 give 15.68 to 15.70 dB, so wider
+# ones gain nothing; the whole image gives 17.62. 11 x 11 in color are 363 values, solved in a hundredth of a second.
 WINDOWS = (5, 7, 9, 11)
-WHOLE = 1024  # values of an image that is filtered as a whole: its covariance takes 4 s from 60,000 images
-PATCHES = 200_000  # windows learned from: 550 for each weight of the largest in color
+WHOLE = 1024  # most values of an image that is filtered as a whole: the covariance of 60,000 images takes 4 s
+PATCHES = 200_000  # windows to learn from: 550 for each weight of the largest window in color
 Counted = Iterator[tuple[Tensor, Tensor, Tensor | None]]
-# (clean, noisy, weight or None), each (B, C, H, W), chunk by chunk, of n images; pixels of no weight teach nothing
+# (clean, noisy, weight or None), each (B, C, H, W), in chunks of n images; pixels with weight 0 are not used
 Images = Callable[[], Counted]
 
 
 class LearnedFilter:
-    """Filters noisy images (N, C, H, W); `grid` holds the settings to choose from, by validation images.
+    """Filters noisy images (N, C, H, W); `grid` has the settings to choose from on validation images.
 
-    `images` gives the pairs to learn from, `n` is how many; they are gone through once for windows and once for whole
-    images, if those have at most 1,024 values and all pixels count (`whole`).
+    `images` yields the n pairs to learn from; they are read once for windows and, if images have at most 1,024 values
+    and all pixels count (`whole`), once for whole images.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class LearnedFilter:
         self.grid = [{"window": side, "ridge": ridge} for side in sides for ridge in RIDGES]
 
     def __call__(self, noisy: np.ndarray, *, window: int | str, ridge: float) -> np.ndarray:
-        """The filtered images, float32; windows that reach over the edge see its pixels again."""
+        """The filtered images, float32; pixels at the edges are repeated."""
         x = torch.from_numpy(noisy)
         if window == "whole":
             return self._matrix(ridge)(x.flatten(1)).float().reshape(x.shape).numpy()
@@ -56,7 +56,7 @@ class LearnedFilter:
         return self._whole.filter(ridge)
 
     def _solve_window(self, window: int, ridge: float) -> tuple[Tensor, Tensor]:
-        """Kernel (C, C, window, window) and bias (C,): the moments of a smaller window are part of the largest's."""
+        """Kernel (C, C, window, window) and bias (C,), from the moments of the largest window, which include them."""
         C, most = self.shape[0], max(WINDOWS)
         at = (most - window) // 2
         inside = torch.arange(C * most * most).reshape(C, most, most)[:, at : at + window, at : at + window].flatten()
@@ -72,7 +72,7 @@ def _flat(images: Counted) -> Pairs:
 
 
 def _patches(images: Counted, per_image: int, generator: torch.Generator) -> Pairs:
-    """(pixels (M, C), the noisy windows around them (M, C * 11 * 11)), at random places of every image that count."""
+    """(pixels (M, C), the noisy windows around them (M, C * 11 * 11)), at random pixels of every image."""
     side = max(WINDOWS)
     for clean, noisy, weight in images:
         B, _, H, W = clean.shape

@@ -1,4 +1,4 @@
-"""How likely a variational autoencoder finds the data: the importance-weighted bound, in nats per sample."""
+"""The likelihood of data under a variational autoencoder: the importance-weighted bound, in nats per sample."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from isthmus.models.autoencoder import Model
 from isthmus.parts.bottlenecks import Gaussian
 from isthmus.randomness import generator_for
 
-SAMPLES_AT_ONCE = 100  # of the data; each is decoded as many times as then fit into AT_ONCE
-AT_ONCE = 2**23  # values that the decoder gives in one pass: 10,000 digits, 32 MB
+SAMPLES_AT_ONCE = 100  # data samples; each is decoded as many times as fit into AT_ONCE
+AT_ONCE = 2**23  # values that the decoder outputs in one pass: 10,000 digits, 32 MB
 BINARIZATIONS = {
-    "none": "gray values as probabilities, which is no likelihood of gray values: compare it with its like only",
-    "threshold": "black and white at 0.5",
-    "sample": "black and white, each pixel white with its gray value as probability, drawn once",
+    "none": "gray values as probabilities; this is not a likelihood, so compare it only with other such values",
+    "threshold": "black and white with a threshold of 0.5",
+    "sample": "black and white, drawn once for each pixel with its gray value as the probability of white",
 }
 
 
 class Bound(NamedTuple):
-    """Of every sample (N,), in nats: the bound on -log p(x) from many draws, and that from one (the negative ELBO)."""
+    """For each sample (N,), in nats: the bound on -log p(x) from many draws, and from one (the negative ELBO)."""
 
     nll: Tensor
     single: Tensor
@@ -38,17 +38,17 @@ def importance_bound(
 ) -> dict[str, Any]:
     """The `bound` block of the metrics: -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), averaged over `data`.
 
-    It falls towards -log p(x) as K = `draws` grows. Source: Burda et al. 2016, arXiv:1509.00519, eq. 8.
+    It approaches -log p(x) from above as K = `draws` grows. Source: Burda et al. 2016, arXiv:1509.00519, eq. 8.
 
-    Raises: UsageError for a model without a Gaussian code, or a `binarize` that does not fit its likelihood.
+    Raises: UsageError for a model without a Gaussian code, or if `binarize` does not suit its likelihood.
     """
     if not isinstance(model.bottleneck, Gaussian):
         message = f"the bottleneck {model.config.bottleneck!r} has no density q(z | x), so there is no bound."
-        raise UsageError("USAGE-BOUND", message, fix="train one that has, with --recipe vae")
+        raise UsageError("USAGE-BOUND", message, fix="train a model that has one, with --recipe vae")
     bernoulli = model.likelihood.range == (0.0, 1.0)
     if binarize not in BINARIZATIONS or (binarize != "none" and not bernoulli):
-        known = ", ".join(BINARIZATIONS) if bernoulli else "none, as this likelihood takes all values"
-        raise UsageError("USAGE-BOUND", f"binarize is {binarize!r}.", fix=f"use one of: {known}")
+        fix = f"use one of: {', '.join(BINARIZATIONS)}" if bernoulli else "use none: this likelihood allows all values"
+        raise UsageError("USAGE-BOUND", f"binarize cannot be {binarize!r} for this model.", fix=fix)
     parts = list(bounds(model, _binary(model, data, binarize, seed), draws, seed))
     found = Bound(*(torch.cat(part) for part in zip(*parts, strict=True)))
     n = len(found.nll)
@@ -65,19 +65,17 @@ def importance_bound(
 
 
 def _density_sentence(model: Model) -> str:
-    """Of which values the bound is a density: in their own units it is another number of nats."""
+    """The values that the bound is a density of; in their original units, the number of nats is different."""
     scale, shape = model.preprocess.scale, model.preprocess.shape
     if scale is None:
-        return f"a density of values as they are scaled for the network, {model.config.likelihood}"
+        return f"density of values scaled for the network, {model.config.likelihood}"
     nats = -sum(math.log(s) for s in scale) * math.prod(shape[1:])  # p(raw) = p(x) times the scale of every value
     difference = f"{abs(nats):.2f} nats {'higher' if nats > 0 else 'lower'}"
-    return (
-        f"a density of standardized values, {model.config.likelihood}; of values in their own units it is {difference}"
-    )
+    return f"density of standardized values, {model.config.likelihood}; in their original units, it is {difference}"
 
 
 def _binary(model: Model, data: Tensor, binarize: str, seed: int) -> Iterator[Tensor]:
-    generator = generator_for(seed, "binarise", device=model.device)  # the spelling is part of what is drawn
+    generator = generator_for(seed, "binarise", device=model.device)  # the spelling determines the random numbers
     for x in in_order(data, model.preprocess, model.device, SAMPLES_AT_ONCE):
         if binarize == "threshold":
             yield (x >= 0.5).to(x.dtype)
@@ -89,7 +87,7 @@ def _binary(model: Model, data: Tensor, binarize: str, seed: int) -> Iterator[Te
 
 @torch.no_grad()
 def bounds(model: Model, batches: Iterator[Tensor], draws: int, seed: int) -> Iterator[Bound]:
-    """The bounds of each batch of network input x (B, *shape), under draws fixed by the seed, in float64."""
+    """The bounds of each batch of network input x (B, *shape), in float64; the seed determines the draws."""
     generator = generator_for(seed, "bound", device=model.device)
     with evaluation(model):
         for x in batches:

@@ -1,4 +1,4 @@
-"""Measuring a trained model on test data: its errors, its trivial baselines, its denoising beside simple filters."""
+"""Measures a trained model on test data: its errors, and its baselines, such as PCA and simple filters."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from isthmus.randomness import generator_for
 from isthmus.training.prepared import Prepared
 from isthmus.training.principal_components import EXACT_WORK
 
-BASELINE_VALUES = 2**28  # values of training data that the baselines see at most: 342,000 digits, some seconds
+BASELINE_VALUES = 2**28  # values of training data that the baselines use at most: 342,000 digits, a few seconds
 LEARNED_WORK = 1.5e11  # multiplications for a linear filter of whole images, about 5 s: 61,000 digits
-MOST_IMAGES = 2_000  # that windows are cut out of, 100 of each, where whole images are too large: 1 s for 256 x 256
-MOST_PASSES = 20  # of the training rows for the linear filter, each under new noise, which then adds little by chance
+MOST_IMAGES = 2_000  # from which 100 windows each are cut, if whole images are too large: 1 s for 256 x 256
+MOST_PASSES = 20  # over the training rows for the linear filter, each with new noise, to average out chance
 
 
 def quality(model: AbstractModel, passed: Passed) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def quality(model: AbstractModel, passed: Passed) -> dict[str, Any]:
 
 
 def cost_unit(model: AbstractModel) -> str:
-    """What the cost is, with what it is per: "binary cross-entropy per pixel"."""
+    """The name and unit of the cost: "binary cross-entropy per pixel"."""
     return f"{model.likelihood.unit} per {model.preprocess.unit}"
 
 
@@ -56,14 +56,14 @@ def rivals_of(prepared: Prepared, z_size: int) -> Rivals:
 
 
 def evened_mean(prepared: Prepared) -> Tensor:
-    """The mean of the training data, on the scale on which squared errors are told."""
+    """The mean of the training data, on the scale that squared errors are reported on."""
     return prepared.preprocess.evened(prepared.mean[None])[0]
 
 
 def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess, nats: float | None = None) -> dict[str, Any]:
     """The `baselines` block: the mean of the training data, and PCA of the same code size, on a resident tensor.
 
-    `nats` of KL a sample, of a code that pays them: then the linear VAE of as many too.
+    If the code has `nats` of KL per sample, also the linear VAE with the same number of nats.
     """
 
     def chunks() -> Iterator[Tensor]:
@@ -80,9 +80,9 @@ def trivial(rivals: Rivals, test: Tensor, preprocess: Preprocess, nats: float | 
 
 
 def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: Passed, seed: int) -> dict[str, Any]:
-    """The `denoising` block: noisy, ours, and filters tuned on validation, all on the same test images.
+    """The `denoising` block: noisy, denoised, and filters tuned on validation images, all on the same test images.
 
-    The best linear filter is learned from training images (a resident tensor) under fresh noise, if there are any.
+    The best linear filter is learned from training images (a resident tensor) with new noise, if there are any.
     """
     n = baselines.compared(model.target(passed.data))
     clean, noisy, denoised = (t.float().contiguous() for t in passed.first(n))
@@ -106,12 +106,12 @@ def denoising(model: AbstractModel, train: Tensor, validation: Tensor, passed: P
 def without_truth(
     model: AbstractModel, train: Tensor, validation: Tensor, passed: Passed, noise: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """The `denoising` block of images that nobody knows clean; `noise` is what is estimated of it.
+    """The `denoising` block of images without known clean images; `noise` is the estimate of their noise.
 
-    `removed` looks at what was taken away. The errors of model and filters are those of guessing noisy pixels that were
-    left out of the input, so they hold the noise's own variance, alike in all; settings of filters are chosen by them
-    on validation images. `noisy` fills them with the mean of those beside. The linear filter is learned from `train` (a
-    resident tensor), if there are any, on pixels that are left out too.
+    `removed` describes what was removed. The errors of model and filters are those of predicting noisy pixels that were
+    left out of the input, so all of them include the variance of the noise; the settings of filters are chosen by these
+    errors on validation images. For `noisy`, left-out pixels are the mean of their neighbors. The linear filter is
+    learned from `train` (a resident tensor), if there are any images, also on left-out pixels.
     """
     n = baselines.compared(passed.data)
     seen = passed.first(n)
@@ -131,7 +131,7 @@ def without_truth(
 
 
 def noise_of(model: AbstractModel, data: Tensor) -> str:
-    """The noise in what is judged: the model's own, or "pairs" where the data (a resident tensor) brings both."""
+    """The noise of the test data: that of the model, or "pairs" if the data (a resident tensor) has noisy and clean."""
     return model.config.noise if data.shape[1] == model.preprocess.shape[0] else "pairs"
 
 
@@ -155,9 +155,9 @@ def _learned(model: AbstractModel, train: Tensor, seed: int) -> LearnedFilter:
 
 
 def denoising_by_error(model: AbstractModel, prepared: Prepared, passed: Passed) -> dict[str, Any]:
-    """The `denoising` block of data without PSNR, such as tables, by squared errors on all test samples.
+    """The `denoising` block of data without PSNR, such as tables, with squared errors on all test samples.
 
-    The baselines are learned from training samples under fresh noise: the best linear filter, whose ridge is chosen on
+    The baselines are learned from training samples with new noise: the best linear filter, whose ridge is chosen on
     validation samples, and the mean of each column.
     """
     train, validation = (prepared.pairs(part) for part in (prepared.splits.train, prepared.splits.validation))
@@ -181,7 +181,7 @@ def denoising_by_error(model: AbstractModel, prepared: Prepared, passed: Passed)
 
 
 def _training_pairs(model: AbstractModel, train: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(clean, noisy) training rows; as often as takes about a second, each time under other noise."""
+    """(clean, noisy) training rows, repeated with new noise for about a second of work."""
     D = model.preprocess.size
     train = train[:: -(-len(train) // max(2, BASELINE_VALUES // D))]
     generator = generator_for(seed, "training", "linear")

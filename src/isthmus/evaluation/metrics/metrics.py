@@ -1,8 +1,8 @@
-"""How near a reconstruction is to its original: costs, image quality, and the noise that is left.
+"""How close a reconstruction is to its original: costs, image quality, and remaining noise.
 
-Every measure comes per sample, (N,) in float64 on the processor, so that a mean, a standard error and the ten worst
-follow from the same numbers; `mse`, `bce` and `bce_floor` are the means that people read.
-All work through the samples piece by piece: 60,000 images need no more extra memory than a few hundred.
+Every measure is computed per sample, (N,) in float64 on the CPU, so that the mean, the standard error and the ten
+worst samples come from the same numbers; `mse`, `bce` and `bce_floor` are the means that people read.
+All measures process the samples in pieces: 60,000 images need no more extra memory than a few hundred.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor
 
 from isthmus.errors import DataError
 
-PIECE = 2**20  # values worked on at a time: 4 MB in float32, so that a piece and its square stay in the cache
-LOG_FLOOR = -100.0  # what PyTorch's binary cross-entropy uses for log 0, so that one wrong pixel is not infinite
+PIECE = 2**20  # values per piece: 4 MB in float32, so that a piece and its square stay in the cache
+LOG_FLOOR = -100.0  # PyTorch's binary cross-entropy uses this for log 0, so that one wrong pixel is not infinite
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # the constants of Wang et al. 2004, which make SSIM values comparable
 
 
 def mse(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> float:
-    """Mean squared error per value, the mean of `squared_errors`; not finite where the reconstruction is not."""
+    """Mean squared error per value, the mean of `squared_errors`; not finite if the reconstruction is not."""
     return float(squared_errors(x, x_hat).mean())
 
 
@@ -33,7 +33,7 @@ def bce(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> float:
 
 
 def bce_floor(x: Float[Tensor, "N ..."]) -> float:
-    """The least `bce` that any reconstruction of x can have: the entropy of its gray values, 0.0581 on MNIST's test."""
+    """The lowest possible `bce` of any reconstruction: the entropy of the gray values, 0.0581 on MNIST's test set."""
     return float(entropies(x).mean())
 
 
@@ -45,7 +45,7 @@ def squared_errors(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> 
 def cross_entropies(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
     """Binary cross-entropy of each sample in nats per value, mean(-x log x_hat - (1 - x) log(1 - x_hat)).
 
-    `x_hat` are probabilities, cut to [0, 1] first; logarithms are cut at -100, as in PyTorch.
+    `x_hat` are probabilities, which are clipped to [0, 1]; logarithms are clipped at -100, as in PyTorch.
     """
 
     def cost(a: Tensor, p: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def cross_entropies(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) ->
 def entropies(x: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
     """Entropy of each sample's gray values in nats per value, mean(-x log x - (1 - x) log(1 - x)).
 
-    A cross-entropy is least at x_hat = x (Gibbs' inequality), and there it is zero only where x is 0 or 1.
+    A cross-entropy is lowest at x_hat = x (Gibbs' inequality), where it is zero only if x is 0 or 1.
     """
     return _per_sample(lambda a, _: -(torch.special.xlogy(a, a) + torch.special.xlogy(1 - a, 1 - a)), x, x)
 
@@ -66,7 +66,7 @@ def entropies(x: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
 def psnr_db(x: Float[Tensor, "N ..."], x_hat: Float[Tensor, "N ..."]) -> Float[Tensor, " N"]:
     """Peak signal-to-noise ratio of each image in decibels, 10 log10(1 / mse) for a data range of 1.
 
-    Identical images have infinity; `finite_mean` turns a mean of those to None.
+    It is infinite for identical images; `finite_mean` returns None for a mean that contains one.
     """
     return decibels(squared_errors(x, x_hat))
 
@@ -83,39 +83,36 @@ def ssim(x: Float[Tensor, "N C H W"], x_hat: Float[Tensor, "N C H W"]) -> Float[
 
         SSIM = (2 mu_x mu_y + C1) (2 s_xy + C2) / ((mu_x^2 + mu_y^2 + C1) (s_x^2 + s_y^2 + C2))
 
-    averaged over the places where the window lies wholly inside the image. The window is 11 x 11, sigma 1.5; where a
-    side of the image is shorter than 11, it is the largest odd number of pixels that fits, with the same sigma.
+    averaged over the positions at which the window is completely inside the image. The window is 11 x 11, sigma 1.5;
+    if a side of the image is shorter than 11, it is the largest odd number of pixels that fits, with the same sigma.
 
     Source: Wang, Bovik, Sheikh, Simoncelli 2004, https://doi.org/10.1109/TIP.2003.819861, equation 13.
     """
     _check(x, x_hat)
     if x.ndim != 4:
-        raise DataError("DATA-SHAPE", f"SSIM is for images (N, C, H, W), this is {tuple(x.shape)}.", fix="use mse")
+        raise DataError("DATA-SHAPE", f"SSIM needs images (N, C, H, W), but got {tuple(x.shape)}.", fix="use mse")
     fits = min(WINDOW, *x.shape[2:])
     window = _gaussian(fits if fits % 2 else fits - 1).to(x.device)
-    pieces = _pieces(x, x_hat, PIECE // 8)  # each is there five times, and passed over 22 times, in the cache
+    pieces = _pieces(x, x_hat, PIECE // 8)  # there are five arrays of this size, each read 22 times from the cache
     return torch.cat([_ssim_map(a, b, window).mean((1, 2, 3)).double().cpu() for a, b in pieces])
 
 
 def noise_sd(x: Float[Tensor, "N C H W"]) -> Float[Tensor, " N"]:
     """Estimated standard deviation of each image's noise, from the image alone; the mean over its channels.
 
-    The difference of two Laplacians, [[1, -2, 1], [-2, 4, -2], [1, -2, 1]], is blind to flat areas, slopes and
-    straight edges along the grid; for white noise its mean absolute value is 6 sd sqrt(2 / pi), so
+    The difference of two Laplacians, [[1, -2, 1], [-2, 4, -2], [1, -2, 1]], is zero for flat areas, slopes and
+    straight edges along the grid; for white noise, its mean absolute value is 6 sd sqrt(2 / pi), so
 
         sd = sqrt(pi / 2) / 6 * mean |x * kernel|
 
-    Fine detail counts as noise too: compare the value with those of clean images of the same kind.
+    Fine detail also counts as noise: compare the value with those of clean images of the same kind.
     Source: Immerkaer 1996, Fast noise variance estimation, https://doi.org/10.1006/cviu.1996.0060.
     """
     _check(x, x)
     if x.ndim != 4:
-        raise DataError(
-            "DATA-SHAPE", f"noise is estimated in images (N, C, H, W), this is {tuple(x.shape)}.", fix="give images"
-        )
-    if (
-        min(x.shape[2:]) < 3
-    ):  # too small for the kernel: repeated at the edges, so that the answer is rough, not an error
+        message = f"the noise estimate needs images (N, C, H, W), but got {tuple(x.shape)}."
+        raise DataError("DATA-SHAPE", message, fix="pass images")
+    if min(x.shape[2:]) < 3:  # too small for the kernel: pixels are repeated at the edges, for a rough estimate
         x = F.pad(x.float(), (1, 1, 1, 1), mode="replicate")
     slope = torch.tensor([1.0, -2.0, 1.0], device=x.device)
     pieces = [_filter(a, slope).abs().mean((1, 2, 3)).double().cpu() for a, _ in _pieces(x, x)]
@@ -125,22 +122,22 @@ def noise_sd(x: Float[Tensor, "N C H W"]) -> Float[Tensor, " N"]:
 def image_quality(
     x: Float[Tensor, "N C H W"], x_hat: Float[Tensor, "N C H W"], share: Float[Tensor, " N"] | None = None
 ) -> dict[str, float | None]:
-    """`{"psnr_db", "ssim"}`, means of the per-image values; None where a mean is not a finite number.
+    """`{"psnr_db", "ssim"}`, means of the per-image values; None if a mean is not a finite number.
 
-    `share` is that of the values of each image which are compared, where the others are made equal.
+    `share` is the share of the values of each image that are compared, if the others were made equal.
     """
     errors = squared_errors(x, x_hat) if share is None else squared_errors(x, x_hat) / share
     return {"psnr_db": finite_mean(decibels(errors)), "ssim": finite_mean(ssim(x, x_hat))}
 
 
 def finite_mean(values: Tensor) -> float | None:
-    """The mean, or None where it is undefined or infinite, since JSON has neither."""
+    """The mean, or None if it is undefined or infinite, because JSON has neither."""
     mean = float(values.double().mean()) if values.numel() else math.nan
     return mean if math.isfinite(mean) else None
 
 
 def standard_error(values: Tensor) -> float | None:
-    """The standard error of the mean, sd / sqrt(N); None for fewer than two values or where it is not finite."""
+    """The standard error of the mean, sd / sqrt(N); None for fewer than two values or if it is not finite."""
     if values.numel() < 2:
         return None
     error = float(values.double().std() / math.sqrt(values.numel()))
@@ -149,13 +146,13 @@ def standard_error(values: Tensor) -> float | None:
 
 def _check(x: Tensor, x_hat: Tensor) -> None:
     if x.shape != x_hat.shape:
-        message = f"the original is {tuple(x.shape)} and the reconstruction {tuple(x_hat.shape)}; they must agree."
-        raise DataError("DATA-SHAPE", message, fix="give both in the same shape")
+        message = f"the original has the shape {tuple(x.shape)}, but the reconstruction {tuple(x_hat.shape)}."
+        raise DataError("DATA-SHAPE", message, fix="pass both in the same shape")
     if x.ndim < 2 or not x.numel():
-        message = f"nothing can be measured on samples of shape {tuple(x.shape)}."
-        raise DataError("DATA-SHAPE", message, fix="give at least one sample, as (N, C, H, W) or (N, D)")
+        message = f"samples of shape {tuple(x.shape)} cannot be measured."
+        raise DataError("DATA-SHAPE", message, fix="pass at least one sample, as (N, C, H, W) or (N, D)")
     if not (x.is_floating_point() and x_hat.is_floating_point()):
-        message = f"the samples are {x.dtype} and {x_hat.dtype}, measures need floats in data units."
+        message = f"the samples are {x.dtype} and {x_hat.dtype}, but floats in data units are needed."
         raise DataError("DATA-TYPE", message, fix="scale the images to [0, 1] first")
 
 
@@ -168,7 +165,7 @@ def _pieces(x: Tensor, x_hat: Tensor, most: int = PIECE) -> Iterator[tuple[Tenso
 
 def _per_sample(cost: Callable[[Tensor, Tensor], Tensor], x: Tensor, x_hat: Tensor) -> Tensor:
     _check(x, x_hat)
-    # Summed in float64, on the processor since Apple's GPUs have none: float32 sums lose digits in large images.
+    # Summed in float64 (except on Apple's GPUs, which do not have it): float32 sums lose digits in large images.
     sums = [cost(a, b).flatten(1).mean(1, dtype=_sum_dtype(a)).double().cpu() for a, b in _pieces(x, x_hat)]
     return torch.cat(sums)
 
@@ -184,8 +181,8 @@ def _gaussian(size: int) -> Tensor:
 
 
 def _filter(x: Tensor, window: Tensor) -> Tensor:
-    """x (N, C, H, W) filtered with window along both axes, only where the window fits."""
-    for axis in (2, 3):  # sums of shifted copies: ten times as fast as a convolution of one channel, and equal
+    """x (N, C, H, W) filtered with window along both axes, only at positions where the window fits."""
+    for axis in (2, 3):  # sums of shifted copies: ten times as fast as a convolution of one channel, same result
         length = x.shape[axis] - len(window) + 1
         first, *others = (x.narrow(axis, i, length) for i in range(len(window)))
         weights = window.tolist()
@@ -196,7 +193,7 @@ def _filter(x: Tensor, window: Tensor) -> Tensor:
 
 
 def _ssim_map(x: Tensor, y: Tensor, window: Tensor) -> Tensor:
-    # Variances do not change when 0.5 is subtracted, but their squares shrink, and with them float32's rounding.
+    # Subtracting 0.5 does not change variances, but makes the squares smaller, and so the rounding errors of float32.
     x, y = x - 0.5, y - 0.5
     mu_x, mu_y, xx, yy, xy = _filter(torch.cat([x, y, x * x, y * y, x * y]), window).chunk(5)
     variances, covariance = xx - mu_x.square() + yy - mu_y.square(), xy - mu_x * mu_y

@@ -1,4 +1,4 @@
-"""The nearest samples, in the code or in any other features."""
+"""Nearest samples, by codes or any other features."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ PIECE = 2**24  # values held at once as floats: 64 MB in float32
 
 
 class Nearest(NamedTuple):
-    """`rows` (Q, k) of the searched data and their Euclidean `distances` (Q, k), nearest first."""
+    """`rows` (Q, k) of the data and their Euclidean `distances` (Q, k), nearest first."""
 
     rows: np.ndarray
     distances: np.ndarray
 
 
 def nearest(queries: np.ndarray, data: np.ndarray, k: int, *, leave_out: np.ndarray | None = None) -> Nearest:
-    """The k samples of data (N, …) nearest to each query (Q, …); all of them where there are fewer.
+    """The k samples of data (N, …) nearest to each query (Q, …), or all of them if there are fewer.
 
-    `leave_out` (Q,) names one row of the data for each query that is not to be found, such as the query itself; -1
-    names none. The data is searched piece by piece, so that bytes are not all turned into floats at once.
+    `leave_out` (Q,) has one row of the data to exclude for each query, such as the query itself, or -1. The data is
+    searched in pieces, so that bytes are not all converted to floats at once.
 
-    Raises: DataError where queries and data have different numbers of values, or there is nothing to find.
+    Raises: DataError if queries and data have different numbers of values, or there is nothing to search.
     """
     queries, data = flat(queries), flat(data)
     if queries.shape[1] != data.shape[1]:
-        message = f"the samples looked for have {queries.shape[1]:,} values, the data {data.shape[1]:,}."
-        raise DataError("DATA-SHAPE", message, fix="search in data of the same kind")
+        message = f"the given samples have {queries.shape[1]:,} values, but those to search have {data.shape[1]:,}."
+        raise DataError("DATA-SHAPE", message, fix="search data of the same kind")
     more = int(leave_out is not None)
     k = min(k, len(data) - more)
     if k < 1 or not len(queries):
-        message = f"there is nothing to find: {len(queries):,} samples to look for among {len(data):,}."
-        raise DataError("DATA-COUNT", message, fix="give more samples")
+        message = f"there are too few samples: {len(queries):,} given, and {len(data):,} to search."
+        raise DataError("DATA-COUNT", message, fix="use more samples")
     rows = _search(queries.astype(np.float32), data, k + more)
     if leave_out is not None:
         rows = _without(rows, leave_out)
@@ -45,9 +45,9 @@ def nearest(queries: np.ndarray, data: np.ndarray, k: int, *, leave_out: np.ndar
 
 
 def distances_to(queries: np.ndarray, data: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Euclidean distances (Q, k) from each query to its own `rows` (Q, k) of the data, by differences.
+    """Euclidean distances (Q, k) from each query to its `rows` (Q, k) of the data, computed from differences.
 
-    A search takes |a|^2 - 2ab + |b|^2, which leaves nothing but rounding where two samples are nearly the same.
+    The search uses |a|^2 - 2ab + |b|^2, which gives only rounding errors if two samples are nearly equal.
     """
     queries, data = flat(queries), flat(data)
     found = np.empty(rows.shape)
@@ -66,7 +66,7 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 
 def _search(queries: np.ndarray, data: np.ndarray, k: int) -> np.ndarray:
-    """Rows (Q, k) of the data, nearest first: those of every piece, and the nearest of those."""
+    """Rows (Q, k) of the data, nearest first: the nearest of each piece, and the nearest of those."""
     step = max(k, PIECE // max(1, data.shape[1]))
     rows, distances = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0))
     for start in range(0, len(data), step):
@@ -80,7 +80,7 @@ def _search(queries: np.ndarray, data: np.ndarray, k: int) -> np.ndarray:
 
 
 def _without(rows: np.ndarray, leave_out: np.ndarray) -> np.ndarray:
-    """(Q, k) of (Q, k + 1): without the row that is left out, or else without the last."""
+    """(Q, k) of rows (Q, k + 1): without the excluded row or, if it is not among them, without the last."""
     keep = rows != np.asarray(leave_out)[:, None]
     keep[keep.all(1), -1] = False
     return rows[keep].reshape(len(rows), -1)

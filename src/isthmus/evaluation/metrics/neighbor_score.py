@@ -1,7 +1,7 @@
-"""How strange samples are to a run, quickly: by their error, and by how far their codes lie from its training codes.
+"""A fast anomaly score: from the reconstruction error, and from the distance of the code to training codes.
 
-`isthmus score` fits a density to the codes, which may take half a minute when first asked for. To set a whole set
-beside the training data distances to the codes that are kept do as well, and there is nothing to fit.
+`isthmus score` fits a density to the codes, which may take half a minute the first time. To compare a whole set with
+the training data, distances to stored codes work as well, and nothing has to be fitted.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent
 from isthmus.runs.set_facts import MOST, SetFacts, spread
 
-# To the fifth: on the shipped digits 1, 5 and 20 told mirrored ones alike, and one copy of a sample is not enough.
+# On the shipped digits, the distances to the 1st, 5th and 20th neighbor detect mirrored digits equally well; the 5th is
+# not affected by a single copy of a sample.
 NEIGHBORS = 5
-MOST_CODES = 5_000  # codes that distances are taken to: a thousand samples take a tenth of a second
-LEAST_DISTANCE = 1e-6  # deviations; float32 does not tell nearer ones apart
+MOST_CODES = 5_000  # codes to compute distances to: a thousand samples take a tenth of a second
+LEAST_DISTANCE = 1e-6  # standard deviations; float32 cannot resolve smaller distances
 
 
 class NeighborScore:
-    """Nats of surprise at the error, -log P(a normal one's is as large), and Z log r of the code.
+    """The sum of -log P(a normal sample has as large an error), in nats, and Z log r of the code.
 
-    r is the distance to the fifth nearest training code, each unit divided by its deviation: -log of the density that
-    k nearest neighbors estimate (Loftsgaarden and Quesenberry 1965), but for a constant. `calibration` (n,) are the
-    values of validation samples that nothing was chosen by.
+    r is the distance to the fifth nearest training code, with each unit divided by its standard deviation; up to a
+    constant, Z log r is -log of the k-nearest-neighbors density estimate (Loftsgaarden and Quesenberry 1965).
+    `calibration` (n,) are the scores of validation samples that were not used for any choice.
     """
 
     def __init__(
@@ -48,9 +49,9 @@ class NeighborScore:
 
     @classmethod
     def of_run(cls, run: RunFolder, facts: SetFacts | None, *, noisy: bool) -> NeighborScore | None:
-        """From what the run keeps; `noisy` samples are set beside noisy ones. None where that is not kept.
+        """The score from what the run folder stores; for `noisy` samples, from noisy ones. None if that is not stored.
 
-        Raises: ModelFileError where it is damaged.
+        Raises: ModelFileError if it is damaged.
         """
         model, kept = run.model, Artifacts(run.path)
         if noisy:
@@ -66,7 +67,7 @@ class NeighborScore:
         return cls(model, watched, calibration, latent)
 
     def of(self, x: Tensor) -> np.ndarray:
-        """Of network input x (N, *shape), (N,), larger is stranger."""
+        """Scores (N,) of network input x (N, *shape); larger is more anomalous."""
         return self._nats(error_signals(self.model, x))
 
     def _nats(self, found: ErrorSignals) -> np.ndarray:

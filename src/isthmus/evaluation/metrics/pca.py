@@ -1,4 +1,4 @@
-"""The best code that straight lines alone can make: its error on samples that it was not fitted to."""
+"""The error of PCA, the best linear code, on samples that it was not fitted to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from isthmus.errors import DataError
 from isthmus.training.principal_components import Rows
 
-ToWeights = Callable[[Tensor], Tensor | None]  # samples (B, *shape) on the scale of x -> how much each value counts
+ToWeights = Callable[[Tensor], Tensor | None]  # samples (B, *shape) on the scale of x -> weight of each value
 Range = tuple[float, float] | None
 
 
@@ -22,16 +22,16 @@ def error_of(
     value_range: Range = None,
     weigh: ToWeights | None = None,
 ) -> float:
-    """Mean squared error of test samples, which come in chunks, projected onto mean + components.
+    """Mean squared error of test samples, in chunks, projected onto mean + components.
 
-    `value_range` cuts the reconstructions, since the truth is known to lie there. `weigh` tells how much each value of
-    such samples counts, 1 in the mean of each; None where all count alike.
+    Reconstructions are clipped to `value_range`, in which all true values are. `weigh` gives the weight of each value,
+    with mean 1 in each sample; None if all have the same weight.
     """
     total, n = 0.0, 0
     for chunk in test:
         if chunk[:1].numel() != len(mean):
-            message = f"training samples have {len(mean):,} values and test samples the shape {tuple(chunk.shape)}."
-            raise DataError("DATA-SHAPE", message, fix="give at least one of each, in the same shape")
+            message = f"training samples have {len(mean):,} values, but test samples the shape {tuple(chunk.shape)}."
+            raise DataError("DATA-SHAPE", message, fix="pass at least one of each, in the same shape")
         for _, piece in Rows(chunk, Tensor.float):
             x_hat = (piece - mean) @ components @ components.T + mean
             x_hat = x_hat.clamp(*value_range) if value_range else x_hat

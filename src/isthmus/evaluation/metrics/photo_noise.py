@@ -1,4 +1,4 @@
-"""How much noise a photograph has, seen in what a blind denoiser takes out of its flat parts."""
+"""The noise of a photograph, measured in what a blind denoiser removes from its flat parts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from isthmus.models.removal_bound import CELL, Cells, cells_of, ends_of
 
 
 def noise_in_flat_parts(noisy: Float[np.ndarray, "N C H W"], clean: Float[np.ndarray, "N C H W"]) -> float:
-    """`Cells.noise` of all pictures together: the median deviation of what was taken away where they are flattest.
+    """`Cells.noise` of all pictures together: the median standard deviation of what was removed in the flattest parts.
 
-    In units of the pictures. Where the clean picture is flat, a denoiser has nothing to take away but noise.
-    0 for pictures of less than a cell; of others what is left over at the right and lower edge does not count.
+    In units of the pictures. In flat parts, a denoiser can only remove noise. 0 for pictures smaller than a cell; in
+    others, incomplete cells at the right and lower edges are not used.
     """
     H, W = (side // CELL * CELL for side in noisy.shape[2:])
     if not min(H, W):

@@ -1,4 +1,4 @@
-"""What a denoiser took away, looked at for structure: the only judgment where nobody knows the clean picture."""
+"""Whether what a denoiser removed has structure: the only test if no clean image is known."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 
 from isthmus.models.removal_bound import CELL, LEAST_SEEN, MOST_CLIPPED, clipped_share, ends_of
 
-BLOCK = CELL  # 8 pixels: a block of 64 values tells its variance to a sixth, and lies within or beside an edge
-DEGREE, ENOUGH = 2, 16  # of the parabola, and blocks that it takes: fewer would follow it by chance
-DETAIL = 1.5  # pixels: what a blur of that width changes in the denoised picture is its detail
+BLOCK = CELL  # 8 pixels: the variance of 64 values is known to a sixth, and a block is either on an edge or beside it
+DEGREE, ENOUGH = 2, 16  # of the parabola, and the blocks needed for it: fewer could fit it by chance
+DETAIL = 1.5  # pixels: the detail of the denoised picture is what a blur of this width changes
 
 
 class Removed(NamedTuple):
-    """Of what was taken away, on the scale of x: its `sd`; `beside` and `below`, the correlation of its neighbors in a
-    row and in a column; `with_detail`, its correlation with the detail of the denoised picture; `at_detail`, that of
-    its strength with the picture's, block by block, less what goes with their brightness; blocks that are clipped do
-    not count. Noise that has nothing to do with the picture, or with its brightness alone as that of photons has, comes
-    to 0 in both.
+    """Statistics of what was removed, on the scale of x: its standard deviation `sd`; `beside` and `below`, the
+    correlation of its neighboring pixels in rows and in columns; `with_detail`, its correlation with the detail of the
+    denoised picture; `at_detail`, the correlation of its strength with that of the detail, over blocks that are not
+    clipped, with the effect of brightness removed. Both are 0 for noise that is independent of the picture, or that
+    depends only on brightness, as photon noise does.
     """
 
     sd: float
@@ -33,7 +33,7 @@ class Removed(NamedTuple):
 
 
 def look_at_removed(noisy: Float[Tensor, "N C H W"], denoised: Float[Tensor, "N C H W"]) -> Removed:
-    """Means over images; of images of less than a block all is 0."""
+    """Means over images; all 0 for images smaller than a block."""
     removed = (noisy - denoised).double()
     removed = removed - removed.mean((2, 3), keepdim=True)
     power = removed.square().mean()
@@ -54,7 +54,7 @@ def look_at_removed(noisy: Float[Tensor, "N C H W"], denoised: Float[Tensor, "N 
 
 
 def _log_variances(x: Tensor) -> Tensor:
-    """(N, blocks): the log of the variance in each block, of all channels."""
+    """(N, blocks): the log of the variance in each block, averaged over channels."""
     if min(x.shape[2:]) < BLOCK:
         return x.new_zeros((len(x), 0))
     blocks = x.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK)
@@ -62,7 +62,7 @@ def _log_variances(x: Tensor) -> Tensor:
 
 
 def _seen(noisy: Tensor) -> Tensor:
-    """(N, blocks): 1 where a block may show noise, 0 where it is clipped; all 1 in an image that is nearly all so."""
+    """(N, blocks): 0 for clipped blocks, which cannot show noise, else 1; all 1 if nearly all blocks are clipped."""
     H, W = (side // BLOCK * BLOCK for side in noisy.shape[2:])
     shares = clipped_share(noisy[..., :H, :W].float(), ends_of(noisy)).flatten(1)
     seen = shares <= MOST_CLIPPED
@@ -70,10 +70,10 @@ def _seen(noisy: Tensor) -> Tensor:
 
 
 def _beyond_brightness(removed: Tensor, detail: Tensor, picture: Tensor, seen: Tensor) -> float:
-    """The correlation of strengths (N, blocks) once the part of `removed` is off that a parabola of the brightness of
-    the blocks tells; of few blocks its mean. Blocks that are not `seen` do not count.
+    """The correlation of strengths (N, blocks) after subtracting from `removed` a parabola fitted to the brightness of
+    the blocks, or its mean if there are few blocks. Blocks that are not `seen` do not count.
 
-    Of `detail` nothing is taken off: what is left of it in a picture of few grays would be noise that was left in.
+    Nothing is subtracted from `detail`: in a picture with few gray levels, the rest would be remaining noise.
     """
     brightness = picture.unfold(2, BLOCK, BLOCK).unfold(3, BLOCK, BLOCK).mean((1, -2, -1)).flatten(1)
     powers = DEGREE + 1 if float(seen.sum(1).min()) >= ENOUGH else 1
@@ -83,7 +83,7 @@ def _beyond_brightness(removed: Tensor, detail: Tensor, picture: Tensor, seen: T
 
 
 def _centered(values: Tensor, seen: Tensor) -> Tensor:
-    """Less their mean over what is seen; 0 elsewhere."""
+    """The values minus their mean over the blocks that are seen; 0 for the others."""
     return (values - (values * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True)) * seen
 
 

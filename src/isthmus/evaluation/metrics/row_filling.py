@@ -1,4 +1,4 @@
-"""How well a model of a series fills in a hidden row, beside what needs no model: a line between the rows beside it."""
+"""How well a model of a time series fills in a hidden row, compared with a line between the neighboring rows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from isthmus.data.batching.batches import resident
 from isthmus.data.samples import Samples
 from isthmus.models.abstract_model import AbstractModel, evaluation
 
-MOST_WINDOWS = 2_000  # that are looked at: the error is known to some hundredths of itself then
-LEAST_WINDOW = 3  # rows: one in the middle has one on either side
+MOST_WINDOWS = 2_000  # that are used: enough to know the error to a few percent
+LEAST_WINDOW = 3  # rows: one in the middle and one on either side
 QUANTITIES = {"number", "count"}
 
 
 def row_filling(model: AbstractModel, test: Samples) -> dict[str, Any]:
-    """The `filling` block: mean squared errors, in the columns' own variances, of the row in the middle of each test
-    window, hidden from the model; of the line between its neighbors, of the row before, and of the mean.
+    """The `filling` block: mean squared errors, relative to the variances of the columns, for the middle row of each
+    test window, which is hidden from the model: of the model, of the line between the neighboring rows, of the row
+    before, and of the mean.
 
-    Empty for windows of fewer than three rows, and where no column holds numbers.
+    Empty for windows of fewer than three rows, and if no column is a number or a count.
     """
     preprocess = model.preprocess
     layout, known = preprocess.series, preprocess.of_rows
@@ -33,7 +34,7 @@ def row_filling(model: AbstractModel, test: Samples) -> dict[str, Any]:
     x = _by_row(resident(raw, preprocess, model.device).cpu(), layout.window)
     values = [known.encoding.places[k].start for k in columns]
     rows = raw.reshape(len(raw), layout.window, -1)[:, :, columns]
-    there = torch.from_numpy(~np.isnan(rows[:, middle - 1 : middle + 2]).any(1))  # all three, that all may answer
+    there = torch.from_numpy(~np.isnan(rows[:, middle - 1 : middle + 2]).any(1))  # known in all three rows
     if not columns or not bool(there.any()):
         return {}
     filled = _by_row(_filled(model, raw, middle), layout.window)[:, middle, values]
@@ -47,7 +48,7 @@ def _by_row(x: Tensor, window: int) -> Tensor:
 
 
 def _filled(model: AbstractModel, raw: np.ndarray, row: int) -> Tensor:
-    """What the model makes of windows whose row at that place is hidden, (n, D)."""
+    """The model's output for windows in which that row is hidden, (n, D)."""
     assert model.preprocess.series is not None
     hidden = raw.reshape(len(raw), model.preprocess.series.window, -1).copy()
     hidden[:, row] = np.nan

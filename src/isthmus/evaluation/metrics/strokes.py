@@ -1,7 +1,7 @@
-"""Four numbers that are measured on the pixels of a drawn shape: thickness, slant, width and height.
+"""Four measures of drawn shapes: thickness, slant, width and height.
 
-For light shapes on a dark ground, such as digits and letters. Whatever is added to an image as a feature can be
-measured again with the same function afterwards.
+For light shapes on a dark background, such as digits and letters. After an edit, the same function measures whether
+the feature has changed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from jaxtyping import Num
 
 from isthmus.errors import DataError, unknown
 
-FAINT = 0.5  # of the brightest pixel: what is darker is taken for the soft edge of a stroke
+FAINT = 0.5  # of the brightest pixel: darker pixels count as the soft edge of a stroke
 
 
 def thickness(x: Num[np.ndarray, "N C H W"]) -> np.ndarray:
     """Mean width of the strokes in pixels, (N,): twice the area over the perimeter, NaN for an empty image.
 
-    A stroke of length L and width w has the area L w and, for L far above w, the perimeter 2 L. The perimeter is the
-    total variation, the sum of the gradient's length over all pixels, which needs no threshold (coarea formula).
+    A stroke of length L and width w has the area L w and, if L is much larger than w, the perimeter 2 L. The perimeter
+    is the total variation, the sum of gradient magnitudes over all pixels, which needs no threshold (coarea formula).
     """
     mass = _mass(x)
     padded = np.pad(mass, ((0, 0), (1, 1), (1, 1)))
@@ -29,10 +29,10 @@ def thickness(x: Num[np.ndarray, "N C H W"]) -> np.ndarray:
 
 
 def slant(x: Num[np.ndarray, "N C H W"]) -> np.ndarray:
-    """How far strokes lean to the right, as the tangent of the angle from the upright, (N,): -mu_11 / mu_02.
+    """How far strokes lean to the right, as the tangent of the angle from the vertical, (N,): -mu_11 / mu_02.
 
-    With mu the central moments of the brightness: the shear that makes x and y uncorrelated. 0 is upright, 0.5 about
-    27 degrees; NaN for an empty image.
+    mu are the central moments of the brightness; this is the shear that makes x and y uncorrelated. 0 is upright, 0.5
+    is about 27 degrees; NaN for an empty image.
     """
     mass = _mass(x)
     total = _nonzero(mass.sum((1, 2)))
@@ -43,12 +43,12 @@ def slant(x: Num[np.ndarray, "N C H W"]) -> np.ndarray:
 
 
 def width(x: Num[np.ndarray, "N C H W"]) -> np.ndarray:
-    """Columns from the first to the last that holds a pixel over half as bright as the brightest, (N,)."""
+    """Number of columns from the first to the last with a pixel over half as bright as the brightest one, (N,)."""
     return _extent(_mass(x).max(1))
 
 
 def height(x: Num[np.ndarray, "N C H W"]) -> np.ndarray:
-    """Rows from the first to the last that holds a pixel over half as bright as the brightest, (N,)."""
+    """Number of rows from the first to the last with a pixel over half as bright as the brightest one, (N,)."""
     return _extent(_mass(x).max(2))
 
 
@@ -61,14 +61,14 @@ MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def measure(name: str, x: np.ndarray) -> np.ndarray:
-    """The measure called `name` of raw images (N, C, H, W), (N,).
+    """The measure `name` of raw images (N, C, H, W), (N,).
 
     Raises: UsageError with the known names; DataError for rows of a table.
     """
     if name not in MEASURES:
         raise unknown("measure", name, MEASURES)
     if np.ndim(x) != 4:
-        message = f"{name} is measured on images, and these are rows of a table."
+        message = f"{name} can only be measured on images, but these are rows of a table."
         raise DataError("DATA-SHAPE", message, fix="learn from a column instead: --column NAME")
     return MEASURES[name](np.asarray(x))
 
@@ -79,7 +79,7 @@ def _mass(x: np.ndarray) -> np.ndarray:
 
 
 def _extent(profile: np.ndarray) -> np.ndarray:
-    """Length from the first to the last entry of a row (N, L) that is over half of its largest; NaN if none."""
+    """Length from the first to the last entry of each row (N, L) over half of its maximum; NaN if there is none."""
     brightest = profile.max(1, keepdims=True)
     there = profile > FAINT * brightest
     length = profile.shape[1] - there[:, ::-1].argmax(1) - there.argmax(1)

@@ -1,6 +1,6 @@
-"""The best denoiser that straight lines can make, learned from noisy and clean samples.
+"""The best linear denoiser, learned from noisy and clean samples.
 
-For normal data under additive noise it is the posterior mean, the best that any denoiser can do.
+For normally distributed data with additive normal noise, it is the posterior mean, the best possible denoiser.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from isthmus.training.principal_components import SIDE
 
-RIDGES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # times the mean variance; the larger ones help where rows are few
-Pairs = Iterable[tuple[Tensor, Tensor]]  # (clean, noisy), chunk by chunk, each (B, D)
+RIDGES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # times the mean variance; the larger ones help if there are few rows
+Pairs = Iterable[tuple[Tensor, Tensor]]  # (clean, noisy) in chunks, each (B, D)
 
 
 class LinearFilter(NamedTuple):
@@ -30,7 +30,7 @@ class LinearFilter(NamedTuple):
 
 
 class PairMoments(NamedTuple):
-    """Means and covariances of noisy rows with themselves, and with the clean ones, in float64."""
+    """Means, and covariances of noisy rows with noisy and with clean rows, in float64."""
 
     mean: Tensor
     mean_in: Tensor
@@ -38,7 +38,7 @@ class PairMoments(NamedTuple):
     cross: Tensor
 
     def filter(self, ridge: float) -> LinearFilter:
-        """C_yx (C_yy + ridge * mean variance)^-1, the least mean squared error among linear filters.
+        """C_yx (C_yy + ridge * mean variance)^-1, the filter with the lowest mean squared error among linear ones.
 
         Source: Wiener 1949; Kay 1993, Fundamentals of Statistical Signal Processing, equation 12.6.
         """
@@ -48,7 +48,7 @@ class PairMoments(NamedTuple):
 
 
 def moments(pairs: Pairs) -> PairMoments:
-    """The moments of all pairs, summed around the first chunk's mean, so that large offsets cost no digits."""
+    """The moments of all pairs, summed relative to the mean of the first chunk, to keep digits with large offsets."""
     n, shift, sums = 0, None, None
     for clean, noisy in pairs:
         x, y = clean.cpu().double(), noisy.cpu().double()
@@ -64,7 +64,7 @@ def moments(pairs: Pairs) -> PairMoments:
 
 
 def fitted(train: Pairs, validation: list[tuple[Tensor, Tensor]]) -> tuple[LinearFilter, float]:
-    """The linear filter learned on `train`, with the ridge that does best on `validation`; without that, the least."""
+    """The linear filter learned on `train`, with the ridge that is best on `validation`, or the smallest without it."""
     found = moments(train)
     if not validation:
         return found.filter(RIDGES[0]), RIDGES[0]
@@ -78,5 +78,5 @@ def fitted(train: Pairs, validation: list[tuple[Tensor, Tensor]]) -> tuple[Linea
 
 
 def is_feasible(n_values: int) -> bool:
-    """Whether a linear filter of samples of so many values is small enough to be solved for: up to 4,096."""
+    """Whether a linear filter for samples with this number of values can be computed: up to 4,096."""
     return n_values <= SIDE
