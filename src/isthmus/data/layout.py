@@ -61,7 +61,11 @@ def _of_bands(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]
         view, order, C = rearrange(array, "n h w c -> n c h w"), "height, width, bands", after
     else:
         message = f"{name} has shape {array.shape}, and it is unclear which axis holds the bands."
-        raise DataError("DATA-SHAPE", message, fix="put the bands last, at most half as many as rows and columns")
+        raise DataError(
+            "DATA-SHAPE",
+            message,
+            fix="put the bands on the last axis; they must be at most half as many as rows and columns",
+        )
     return view, (f"{name}: the shape {array.shape} is read as (samples, {order}), with {C} bands each.",)
 
 

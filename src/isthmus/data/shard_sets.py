@@ -73,7 +73,9 @@ def _arrays(
         if array.shape[1:] != arrays[0].shape[1:] or array.ndim < 2:
             first = f"{printable(shards[0].name)} has {arrays[0].shape}"
             message = f"{printable(shard.name)} has shape {array.shape}, but {first}; all shards need the same shape."
-            raise DataError("DATA-SHAPE", message, fix="pass a single file, or move the files of other shapes away")
+            raise DataError(
+                "DATA-SHAPE", message, fix="pass a single file, or move files of other shapes to another folder"
+            )
     n, kind = sum(map(len, arrays)), np.result_type(*(array.dtype for array in arrays))
     whole, at = arrays[0], 0
     if len(arrays) > 1:
