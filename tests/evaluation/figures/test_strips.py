@@ -44,7 +44,7 @@ def test_at_most_twenty_pairs_are_drawn_in_bands_of_ten() -> None:
 def test_the_given_ends_stand_over_the_ends_of_each_way() -> None:
     way = gray(0.0, 0.25, 0.5, 0.75, 1.0)
     figure = strips.between(gray(0.2, 0.8), ["12, 3", "40, 8"], {"straight": way, "spherical": way})
-    assert [text for text in texts(figure) if text] == ["12, 3", "40, 8", "given", "straight", "spherical"]
+    assert [text for text in texts(figure) if text] == ["12, 3", "40, 8", "original", "straight", "spherical"]
     images = figure.axes[0].images
     levels = [float(np.asarray(image.get_array()).mean()) for image in images]
     np.testing.assert_allclose(levels, [0.2, 0.8, *np.linspace(0, 1, 5), *np.linspace(0, 1, 5)], atol=1e-6)

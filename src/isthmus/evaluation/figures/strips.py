@@ -94,7 +94,7 @@ def between(ends: np.ndarray, captions: Sequence[str], frames: dict[str, np.ndar
     (N, C, H, W) each."""
     n = len(next(iter(frames.values())))
     shown = np.linspace(0, n - 1, min(n, MOST_COLUMNS)).round().astype(int)
-    rows: list[AbstractRow] = [EndsText("", captions), EndsRow("given", pictures(ends))]
+    rows: list[AbstractRow] = [EndsText("", captions), EndsRow("original", pictures(ends))]
     rows += [PictureRow(path, pictures(images[shown])) for path, images in frames.items()]
     return sheet(rows, len(shown), tile_size(ends.shape[2:], len(shown))).figure
 
@@ -117,7 +117,8 @@ def sweeps(
 def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], names: Sequence[str]) -> Figure:
     """One row per sample: its image (C, H, W) and the edited images at each strength, frames (N, S, C, H, W)."""
     columns = 1 + len(strengths)
-    rows: list[AbstractRow] = [TextRow("", ["given", *(f"strength {s:+g}" if s else "strength 0" for s in strengths)])]
+    titles = ["original", *(f"strength {s:+g}" if s else "strength 0" for s in strengths)]
+    rows: list[AbstractRow] = [TextRow("", titles)]
     for name, original, row in zip(names, given, frames, strict=True):
         rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
     return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure
@@ -127,7 +128,7 @@ def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], na
 def turned(given: np.ndarray, frames: np.ndarray, classes: Sequence[str]) -> Figure:
     """One row per class: an image (K, C, H, W) of it, and that image edited to each class, frames (K, K, C, H, W)."""
     columns = 1 + len(classes)
-    rows: list[AbstractRow] = [TextRow("edited to", ["given", *classes])]
+    rows: list[AbstractRow] = [TextRow("edited to", ["original", *classes])]
     for name, original, row in zip(classes, given, frames, strict=True):
         rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))
     return sheet(rows, columns, tile_size(given.shape[2:], columns)).figure

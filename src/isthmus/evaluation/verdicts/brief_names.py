@@ -11,7 +11,7 @@ BRIEF = {
     "denoiser-beats-filter": "no better than a simple filter",
     "structure-removed": "it may remove detail",
     "nothing-to-learn": "nothing to learn",
-    "too-little-data": "little data",
+    "too-little-data": "too little data",
     "value-range": "much of the value range unused",
     "extreme-values": "a few extreme values",
     "classes": "classes with few samples",

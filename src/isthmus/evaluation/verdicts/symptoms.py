@@ -42,13 +42,13 @@ def cost_never_fell(case: Case) -> Verdict | None:
     if mean_cost is None and (len(costs) < 2 or _beats_mean_clearly(case)):
         return None  # the cost may have fallen within the first epoch
     start = costs[0] if mean_cost is None else mean_cost - floor
-    mark = f"its first value, {number(start + floor)}"
-    mark = mark if mean_cost is None else f"that of the mean {case.sample}, {number(mean_cost)}"
-    numbers = f"the lowest in {counted(len(case.history), 'epoch')} is {number(min(costs) + floor)}"
+    mark = f"its first value ({number(start + floor)})"
+    mark = mark if mean_cost is None else f"that of the mean {case.sample} ({number(mean_cost)})"
+    lowest, opening = number(min(costs) + floor), f"In {counted(len(case.history), 'epoch')}, the {name} cost"
     if min(costs) > start - FELL * (start if facts.has_floor else 1.0):  # in nats, 0.02 is an error 2 % smaller
-        text = f"The {name} cost never fell clearly below {mark}; {numbers}."
+        text = f"{opening} never fell clearly below {mark}: its lowest value was {lowest}."
         return Verdict("cost-never-fell", "fail", text, case.learn_better())
-    return Verdict("cost-never-fell", "pass", f"The {name} cost fell below {mark}; {numbers}.")
+    return Verdict("cost-never-fell", "pass", f"{opening} fell to {lowest}, below {mark}.")
 
 
 def _beats_mean_clearly(case: Case) -> bool:
