@@ -147,7 +147,7 @@ def test_fault_101_of_a_few_rows_none_makes_a_new_one_an_outlier() -> None:
     new = rng.normal(size=(200, 4))
     for n, share in [(2, 0.1), (3, 0.5), (5, 0.1), (5, 0.5), (8, 0.1), (60, 0.01)]:
         detector = AutoEncoder(2, contamination=share, random_state=0, **QUICK)
-        with pytest.warns(UserWarning, match=f"X has {n} different rows: too few to call a new one an outlier at"):
+        with pytest.warns(UserWarning, match=f"X has {n} distinct rows, too few to detect outliers at"):
             detector.fit(rng.normal(size=(n, 4)))
         assert detector.offset_ == -np.inf
         assert (detector.predict(new) == 1).all()
@@ -166,7 +166,7 @@ def test_fault_101_outliers_are_those_with_a_p_value_of_at_most_the_share(share:
 
 def test_fault_101_rows_as_normal_as_each_other_are_no_outliers() -> None:
     detector = AutoEncoder(2, random_state=0, **QUICK)
-    with pytest.warns(UserWarning, match="X has 1 different row: too few"):
+    with pytest.warns(UserWarning, match="X has 1 distinct row, too few"):
         assert (detector.fit(np.ones((20, 3))).predict(np.ones((20, 3))) == 1).all()
     X = np.random.default_rng(0).normal(size=(10, 3)).repeat(3, axis=0)
     assert (detector.fit(X).predict(X) == -1).sum() in {0, 3}  # a tenth of thirty, copies together

@@ -57,13 +57,13 @@ def test_a_rate_that_too_few_can_hold_is_refused_with_what_is_possible() -> None
     assert settled_rate(0.01, 99) == 0.01
     assert settled_rate(None, 5_000) == 0.01
     assert settled_rate(None, 49) == 0.02
-    with pytest.raises(UsageError, match=r"0\.01 needs 99 normal samples held out; this run has 98") as caught:
+    with pytest.raises(UsageError, match=r"0\.01 needs 99 normal samples for calibration; this run has 98") as caught:
         settled_rate(0.01, 98)
     assert str(caught.value.fix).startswith("pass --false-alarms 0.0102,")
     assert settled_rate(0.0102, 98) == 0.0102
     assert settled_rate(None, 4.0) == 0.2
     assert settled_rate(None, 2.8) == 1 / 3.8  # so many independent scores
-    with pytest.raises(UsageError, match="lies between 0 and 1; 1 does not"):
+    with pytest.raises(UsageError, match="must be between 0 and 1; it is 1"):
         settled_rate(1.0, 98)
 
 
@@ -126,5 +126,5 @@ def test_fault_91_half_of_the_groups_calibrate_and_none_is_divided(n_groups: int
 
 
 def test_fault_91_too_few_groups_are_said_as_groups() -> None:
-    with pytest.raises(UsageError, match=r"0\.01 needs 99 normal groups held out; this run has 20"):
+    with pytest.raises(UsageError, match=r"0\.01 needs 99 normal groups for calibration; this run has 20"):
         settled_rate(0.01, 20, "groups")

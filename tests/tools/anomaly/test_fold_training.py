@@ -65,8 +65,8 @@ def test_every_row_calibrates_once_by_a_model_that_did_not_see_it(fresh: Run, mo
         np.testing.assert_allclose(
             np.sort(fold.scores(out).score), np.sort(fold.calibration), rtol=1e-5, atol=1e-5
         )  # float32 products round by their place in a batch
-    start = "0 samples were held out, too few for a rate of 0.02; 5 further models are trained, each without a part of "
-    assert [line.partition("(about")[0] for line in said] == [f"{start}the 72 rows "]
+    start = "0 samples were held out, too few for a false-alarm rate of 0.02; training 5 additional models, each "
+    assert [line.partition("(about")[0] for line in said] == [f"{start}without a part of the 72 rows "]
 
 
 def test_fault_144_a_small_rate_can_be_asked_of_few_rows(
@@ -79,7 +79,7 @@ def test_fault_144_a_small_rate_can_be_asked_of_few_rows(
     assert (scored.rate, scored.n_calibration, scored.threshold) == (0.02, 72, None)
     assert table["outlier"][20:].all()
     assert table["p_value"].min() == pytest.approx(1 / 73)
-    assert any("cross-conformal: 5 further models" in said for said in scored.said)
+    assert any("cross-conformal: 5 additional models" in said for said in scored.said)
     seen = trainings(monkeypatch)
     again = score_table.score(Run(fresh.path), tmp_path / "new.csv", tmp_path / "t.csv", false_alarms=0.02)
     assert (again.n_outliers, len(seen)) == (scored.n_outliers, 0)
@@ -104,16 +104,18 @@ def test_nothing_is_trained_where_nothing_is_gained(few: Run, rate: float | None
 
 
 def test_fault_144_a_rate_that_all_rows_cannot_hold_is_told_with_the_least(few: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"0\.001 needs 999 normal samples held out; this run has 72") as caught:
+    with pytest.raises(UsageError, match=r"0\.001 needs 999 normal samples for calibration; this run has 72") as caught:
         score_table.score(few, _source(few), tmp_path / "s.csv", false_alarms=0.001)
-    assert "pass --false-alarms 0.0137, the least that can hold" in str(caught.value.fix)
+    assert "pass --false-alarms 0.0137, the lowest possible rate" in str(caught.value.fix)
 
 
 def test_fault_144_trainings_that_take_long_are_refused_with_their_time(
     fresh: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold_training, "seconds_a_step", lambda *_: (LONGEST / 4 + 1) / 6)  # 3 epochs of 2 steps
-    with pytest.raises(UsageError, match=r"5 further models .* would take about 124 s, more than 120"):
+    with pytest.raises(
+        UsageError, match=r"5 additional models .* would take about 124 s, more than the limit of 120 s"
+    ):
         score_table.score(fresh, _source(fresh), tmp_path / "s.csv", false_alarms=0.02)
 
 

@@ -46,8 +46,8 @@ def test_samples_that_were_trained_on_are_counted_and_expected_of_none(digit_run
         digit_run, "mnist-2k", tmp_path / "s.csv", false_alarms=0.05
     )  # 1,600 train, 200 and 200 not
     assert scored.n_trained == scored.as_dict()["n_trained_on"] == 1_600
-    assert any("1,600 of the 2,000 samples are ones that the run was trained on" in said for said in scored.said)
-    assert "; 20 would be expected of the 400 that are new, if all were normal." in scored.text
+    assert any("1,600 of the 2,000 samples were in the training data" in said for said in scored.said)
+    assert "; 20 would be expected among the 400 new ones if all were normal." in scored.text
 
 
 def test_data_is_scored_without_the_training_data_and_copies_are_known_under_any_name(
@@ -140,13 +140,13 @@ def test_the_columns_to_blame_stand_beside_a_row(table_run: Run, tmp_path: Path)
 def test_too_few_to_calibrate_the_rate_that_was_asked_for(table_run: Run, digit_run: Run, tmp_path: Path) -> None:
     """1,000 rows leave 100 for validation, of which 50 calibrate; of images no further models are trained."""
     pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
-    with pytest.raises(UsageError, match=r"a rate of 0\.001 needs 999 normal samples held out; this run has 100"):
+    with pytest.raises(UsageError, match=r"rate of 0\.001 needs 999 normal samples for calibration; this run has 100"):
         score_table.score(digit_run, "mnist-2k:0-9", tmp_path / "s.csv", false_alarms=0.001)
     assert not (tmp_path / "s.csv").exists()
     scored = score_table.score(table_run, tmp_path / "in.csv", tmp_path / "s.csv")
     assert scored.rate == pytest.approx(1 / 51)
-    assert scored.said[-1].startswith("50 samples calibrate the p-values, so the least is 0.02,")
-    assert "or of a table --false-alarms 0.01, for which further models are trained, allows a lower" in scored.said[-1]
+    assert scored.said[-1].startswith("50 samples calibrate the p-values, so the false-alarm rate is 0.02,")
+    assert "or pass --false-alarms 0.01, which trains additional models" in scored.said[-1]
 
 
 def test_what_cannot_be_written(table_run: Run, digit_run: Run, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_what_cannot_be_written(table_run: Run, digit_run: Run, tmp_path: Path) 
     ):
         with pytest.raises(UsageError, match=told):
             score_table.score(digit_run, "mnist-2k", tmp_path / out, picture=picture and tmp_path / picture)
-    with pytest.raises(UsageError, match="make no picture"):
+    with pytest.raises(UsageError, match="cannot be drawn"):
         score_table.score(table_run, "mnist-2k", tmp_path / "s.csv", picture=tmp_path / "p.png")
     np.save(tmp_path / "in.npy", tiny.table(5))
     with pytest.raises(UsageError, match=r"as \.npy|is the input itself"):
@@ -168,7 +168,7 @@ def test_a_run_from_before_is_told(table_run: Run, tmp_path: Path) -> None:
     old = tiny.unscored(table_run, tmp_path / "old")
     pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
     scored = score_table.score(Run(old), tmp_path / "in.csv", tmp_path / "s.csv")
-    assert scored.said[-1].startswith("an older version made this run: the samples that calibrate also helped")
+    assert scored.said[-1].startswith("this run is from an older version, in which calibration samples also helped")
 
 
 def test_the_command(table_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,7 +186,7 @@ def test_a_run_too_small_to_calibrate_names_no_outliers(tmp_path: Path) -> None:
     run = isthmus.train(str(tmp_path / "rows.npy"), z_size=2, epochs=1, show=False, out=tmp_path / "run")
     scored = score_table.score(Run(run.path), tmp_path / "rows.npy", tmp_path / "s.csv")
     assert (scored.n_outliers, scored.as_dict()["false_alarms"]) == (0, None)
-    assert "60 scores, and no outliers" in scored.text
+    assert "60 samples scored, but no outliers" in scored.text
     assert pl.read_csv(tmp_path / "s.csv")["p_value"].unique().to_list() == [1.0]
 
 
@@ -213,14 +213,14 @@ def test_fault_91_the_rate_is_one_of_groups_where_rows_belong_together(tmp_path:
     flagged = int(table.group_by("who").agg(pl.col("outlier").any())["outlier"].sum())
     assert scored.groups == (flagged, 100)
     assert scored.as_dict()["groups"] == {"n": 100, "with_outliers": flagged}
-    assert f"in {flagged} of 100 groups, at a rate of 0.1 of groups with a false alarm; 10 would be" in scored.text
+    assert f"in {flagged} of 100 groups, at a false-alarm rate of 0.1 per group; 10 would be" in scored.text
     assert flagged / 100 < 0.32  # Beta(2, 19), which one draw of 20 groups in 100 passes, and 100 more groups
-    with pytest.raises(UsageError, match=r"needs 999 normal groups held out; this run has 360"):
+    with pytest.raises(UsageError, match=r"needs 999 normal groups for calibration; this run has 360"):
         score_table.score(run, tmp_path / "new.csv", tmp_path / "s2.csv", false_alarms=0.001)
     new.drop("who").write_csv(tmp_path / "single.csv")
     single = score_table.score(run, tmp_path / "single.csv", tmp_path / "s3.csv", false_alarms=0.1)
     assert single.groups is None
-    assert any("each of these samples is taken for a group" in said for said in single.said)
+    assert any("each of these samples counts as a group" in said for said in single.said)
     np.testing.assert_array_equal(run.model.encode(new), run.model.encode(new.drop("who")))
 
 

@@ -58,7 +58,7 @@ def test_odd_rows_are_found_and_blamed_by_their_own_column(trained: tuple[Run, P
     assert table["blame1"][[*ODD]].to_list() == ["wave", "wave", "twin"]
     assert found.n_outliers == int(table["outlier"].sum())
     assert imread(tmp_path / "score.png").shape[1] == 1100
-    assert any("they count for" in sentence for sentence in found.said)
+    assert any("they are correlated in time" in sentence for sentence in found.said)
 
 
 def test_false_alarms_on_new_rows_hold_the_rate(trained: tuple[Run, Path], tmp_path: Path) -> None:
@@ -82,9 +82,9 @@ def test_a_short_series_takes_its_least_p_value_as_the_rate_and_says_what_to_do(
     assert least == pytest.approx(1 / (worth + 1))
     assert found.rate == pytest.approx(least)
     assert found.n_outliers > 0
-    told = next(sentence for sentence in found.said if "they count for" in sentence)
-    assert f"the least p-value is {least:.2g}" in told
-    assert f"takes about {np.ceil(99 / worth):.0f} times as many rows" in told
+    told = next(sentence for sentence in found.said if "they are correlated in time" in sentence)
+    assert f"the lowest possible p-value is {least:.2g}" in told
+    assert f"needs about {np.ceil(99 / worth):.0f} times as many calibration rows" in told
     assert "--validation" in told
     with pytest.raises(UsageError) as caught:
         score(run, far, tmp_path / "scores.csv", false_alarms=0.01)
@@ -140,7 +140,7 @@ def test_short_stretches_have_scores_too(trained: tuple[Run, Path], tmp_path: Pa
     pl.read_csv(table)[:5].write_csv(tmp_path / "five.csv")
     found = score(run, tmp_path / "five.csv", tmp_path / "scores.csv", false_alarms=0.1)
     assert np.isfinite(pl.read_csv(tmp_path / "scores.csv")["score"].to_numpy()).all()
-    assert any(f"5 rows in stretches of fewer than {WINDOW}" in sentence for sentence in found.said)
+    assert any(f"5 rows in stretches shorter than {WINDOW} rows" in sentence for sentence in found.said)
     with pytest.raises(DataError, match=f"no {WINDOW} consecutive rows"):
         encode(run, tmp_path / "five.csv", tmp_path / "codes.csv")
 
@@ -158,7 +158,7 @@ def test_what_says_nothing_of_a_series_is_refused(trained: tuple[Run, Path], tmp
     run, table = trained
     with pytest.raises(UsageError, match="rows of a series, but each row needs"):
         score(run, f"{table}:0-9", tmp_path / "scores.csv")
-    with pytest.raises(UsageError, match="independent rows held out"):
+    with pytest.raises(UsageError, match="independent rows for calibration"):
         score(run, table, tmp_path / "scores.csv", false_alarms=0.0001)
     with pytest.raises(UsageError, match="--stride: only for a series"):
         isthmus.train(table, stride=2, show=False)
@@ -169,7 +169,7 @@ def test_what_a_run_keeps_is_checked_and_made_anew(trained: tuple[Run, Path], tm
     before = run.score(pl.read_csv(table)).score
     part = run.artifacts.read(STEPS, lambda found: found)
     run.artifacts.keep(STEPS, part.about, part.arrays | {"usual": np.ones((2, 2))})
-    with pytest.raises(ModelFileError, match="its arrays are not of this model's sizes"):
+    with pytest.raises(ModelFileError, match="its arrays do not match the model's size"):
         Run(run.path).score(pl.read_csv(table))
     run.artifacts.keep(STEPS, part.about, part.arrays)
     np.testing.assert_array_equal(Run(run.path).score(pl.read_csv(table)).score, before)

@@ -1,4 +1,4 @@
-"""Split-conformal p-values: how strange a score is among the scores of samples that are known to be normal."""
+"""Split-conformal p-values: how unusual a score is compared with the scores of samples known to be normal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from isthmus.errors import UsageError
 
-USUAL_RATE = 0.01  # one false alarm in a hundred normal samples, unless told or unless too few calibrate it
-ROUNDING = 1e-9  # 0.01 times 100 is to count as one
+USUAL_RATE = 0.01  # the default: one false alarm in a hundred normal samples, if there are enough calibration samples
+ROUNDING = 1e-9  # 0.01 times 100 must count as one
 
 
 def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """p = (1 + #{calibration >= score}) / (n + 1), (N,), for scores (N,) of which larger is stranger.
+    """p = (1 + #{calibration >= score}) / (n + 1), (N,), for scores (N,); a larger score is more anomalous.
 
-    Of a normal sample P(p <= a) <= a for every a, whatever the scores are, if it and the n that calibrate could stand
-    in each other's place; no p is below 1 / (n + 1).
+    For a normal sample P(p <= a) <= a for every a, whatever the scores are, if it is exchangeable with the n
+    calibration samples; no p is below 1 / (n + 1).
 
     Source: Vovk, Gammerman and Shafer 2005, Algorithmic learning in a random world, section 2.2; Bates et al. 2021,
     arXiv:2104.08279, eq. 2.
@@ -30,10 +30,10 @@ def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def largest(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The largest score (G,) of each group of scores (N,), in the order of the groups' numbers.
+    """The largest score (G,) of each group of scores (N,), in the order of the group numbers.
 
-    What calibrates by these holds for groups: of normal groups that could stand in each other's place, whatever
-    happens within one, P(any sample of a new one has p <= a) <= a.
+    Calibration by these holds for groups: if normal groups are exchangeable, whatever the dependence inside a group,
+    P(any sample of a new group has p <= a) <= a.
 
     >>> largest(np.array([1.0, 5.0, 2.0]), np.array([7, 7, 3]))
     array([2., 5.])
@@ -45,36 +45,39 @@ def largest(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def outliers(p: np.ndarray, rate: float) -> np.ndarray:
-    """Which p-values (N,) are at most the rate of false alarms."""
+    """Whether each p-value (N,) is at most the false-alarm rate."""
     return p <= rate + ROUNDING
 
 
 def threshold(calibration: np.ndarray, rate: float) -> float:
-    """The score above which samples are outliers at that rate; infinite where too few calibrate it."""
+    """The score above which samples are outliers at that rate; infinite if there are too few calibration scores."""
     k = math.floor(rate * (len(calibration) + 1) + ROUNDING)
     return float(np.sort(calibration)[-k]) if 0 < k <= len(calibration) else math.inf if k < 1 else -math.inf
 
 
 def settled_rate(asked: float | None, n: float, unit: str = "samples") -> float:
-    """The rate of false alarms that n calibration scores can hold: the one asked for, or by default 0.01. `unit` names
-    what has one score: samples or groups.
+    """The false-alarm rate for n calibration scores: the requested one, or by default 0.01. `unit` names what has one
+    score: samples or groups.
 
-    By default with fewer than 99 it is the least that they can hold, 1 / (n + 1); with none nothing is an outlier.
+    With fewer than 99 scores, the default is the lowest possible rate, 1 / (n + 1); with none, nothing is an outlier.
 
-    Raises: UsageError where the rate that was asked for is no rate, or less than that.
+    Raises: UsageError if the requested rate is not between 0 and 1, or lower than possible.
     """
     least = 1 / (n + 1)
     if asked is None:
         return max(USUAL_RATE, least) if n else USUAL_RATE
     if not 0 < asked < 1:
-        message = f"a rate of false alarms lies between 0 and 1; {asked:g} does not."
+        message = f"the false-alarm rate must be between 0 and 1; it is {asked:g}."
         raise UsageError("USAGE-RATE", message, fix="pass --false-alarms 0.01 for one in a hundred")
     if asked + ROUNDING < least:
         needed = math.ceil(1 / asked - ROUNDING) - 1
-        message = f"a rate of {asked:g} needs {needed:,} normal {unit} held out; this run has {round(n, 1):,}."
+        message = (
+            f"a false-alarm rate of {asked:g} needs {needed:,} normal {unit} for calibration; this run has "
+            f"{round(n, 1):,}."
+        )
         possible = math.ceil(least * 10_000) / 10_000
         more = "train on more data, or name more with --validation"
-        fix = f"pass --false-alarms {possible:g}, the least that can hold, or {more}" if n else more
+        fix = f"pass --false-alarms {possible:g}, the lowest possible rate, or {more}" if n else more
         raise UsageError("USAGE-RATE", message, fix=fix)
     return asked
 

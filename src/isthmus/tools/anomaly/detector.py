@@ -1,4 +1,4 @@
-"""`Detector`: how strange a sample is to a trained run, by its reconstruction and by its code, and where."""
+"""`Detector`: anomaly scores of samples from a trained run, by reconstruction error and code, and heat maps."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from isthmus.tools.anomaly.evidence import Evidence
 
 
 class Scores(NamedTuple):
-    """Of N samples, all (N,), larger is stranger: `score` = `error` + `code` + `local`, in nats, and its `p_value`.
+    """Scores of N samples, all (N,) in nats, larger is more anomalous: `score` = `error` + `code` + `local`, and the
+    `p_value` of `score`.
 
-    `local` is 0 for tables, and for runs from before small faults were looked for.
+    `local` is 0 for tables, and for old runs, which have no local errors.
     """
 
     score: np.ndarray
@@ -33,14 +34,14 @@ class Scores(NamedTuple):
 
 
 class Detector:
-    """Scores samples: nats of surprise at the code, -log p(z), at the error, -log P(a normal one's is as large), and
-    of images at the strangest place, by `LocalErrors`.
+    """Scores samples in nats: -log p(z) for the code, -log P(a normal error is as large) for the error, and for images
+    also the most unusual place, by `LocalErrors`.
 
-    p(z) is the mixture of Gaussians fitted to the training codes; the log of the error is normal with the mean and
-    deviation of the watched validation samples, so that all parts are in one unit and nothing is weighed by hand.
-    Of rows of numbers the score is -log P(a normal one lies as far from its neighbors), by `NeighborDistance`, divided
+    p(z) is the mixture of Gaussians fitted to the training codes; the log of the error is modeled as normal with the
+    mean and deviation of the watched validation samples. So all parts have the same unit, and no weights are needed.
+    For rows of numbers the score is -log P(a normal row is as far from its neighbors), by `NeighborDistance`, divided
     between error and code by their shares of that distance.
-    `calibration` has a score for each of the `unit` that calibrate: samples, or groups by the largest of their scores.
+    `calibration` has one score per calibration `unit`: samples, or groups with the largest of their scores.
     """
 
     def __init__(self, model: AbstractModel, evidence: Evidence, density: Density | None) -> None:
@@ -48,22 +49,22 @@ class Detector:
         self.measure = evidence.measure
         logs = self.measure.log_of(evidence.watched)
         self.center = float(logs.mean())
-        self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # of one sample nothing is known
+        self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # one sample has no width
         scores = self._parts(evidence.calibration).score
         self.unit = "samples" if evidence.groups is None else "groups"
         self.calibration = scores if evidence.groups is None else largest(scores, evidence.groups)
 
     @classmethod
     def of_run(cls, run: RunFolder) -> Detector:
-        """The detector of a run, from its folder alone; what is not there yet is made of the training data, and kept.
+        """The detector of a run, from its folder; missing parts are computed from the training data and saved.
 
-        Raises: DataError where that data is needed and cannot be read.
+        Raises: DataError if that data is needed and cannot be read.
         """
         model, artifacts = run.model, run.artifacts
         if artifacts.has(EVIDENCE):
             evidence = artifacts.read(EVIDENCE, lambda part: Evidence.from_part(part, model))
         else:
-            tell("measuring what is usual")
+            tell("scoring validation samples for comparison")
             evidence = Evidence.build(run.prepared, model, untouched=left_out(run))
             artifacts.keep(EVIDENCE, *evidence.as_part())
         dense = has_density(model) and evidence.measure.takes_density
@@ -71,12 +72,12 @@ class Detector:
 
     @property
     def has_local(self) -> bool:
-        """Whether a strange place counts: in images, unless the run is from before that."""
+        """Whether unusual places count: for images, except in old runs."""
         return self.measure.has_local
 
     @property
     def blame_values(self) -> int:
-        """What it takes to blame one row, see `AbstractMeasure`."""
+        """The cost of finding the columns to blame for one row, see `AbstractMeasure`."""
         return self.measure.blame_values(self.model)
 
     @property
@@ -85,45 +86,48 @@ class Detector:
 
     @property
     def n(self) -> int:
-        """How many samples or groups calibrate the p-values."""
+        """The number of samples or groups that calibrate the p-values."""
         return len(self.calibration)
 
     def threshold(self, rate: float) -> float | None:
-        """The score above which samples are outliers at that rate; infinite where too few calibrate it."""
+        """The score above which samples are outliers at that rate; infinite if too few samples calibrate it."""
         return threshold(self.calibration, rate)
 
     def set_scores(self, scores: np.ndarray, rate: float) -> SetScores:
-        """What the check of a whole set needs of its scores (N,)."""
+        """The scores (N,) of a data set in the form that the check of the whole set needs."""
         return SetScores(self.calibration, scores, rate)
 
     def about(self, rate: float, asked: float | None) -> list[str]:
-        """What limits the p-values."""
+        """Notes on the limits of the p-values."""
         said, n = [], self.n
         if not n:
-            said.append(f"no validation {self.unit} were held out (too few), so every p-value is 1; train on more data")
+            few = f"no validation {self.unit} were held out because there are too few"
+            said.append(f"{few}, so every p-value is 1; train on more data")
         elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
-            folds = ", or of a table --false-alarms 0.01, for which further models are trained,"
-            more = f"training on more data, or naming more with --validation{folds * self._is_table} allows a lower one"
-            least = f"{n} {self.unit} calibrate the p-values, so the least is {rate:.2g}, which is the rate taken"
-            said.append(f"{least}; {more}")
+            ways = ["train on more data", "name more with --validation"]
+            ways += ["pass --false-alarms 0.01, which trains additional models"] * self._is_table
+            least = (
+                f"{n} {self.unit} calibrate the p-values, so the false-alarm rate is {rate:.2g}, the lowest possible"
+            )
+            said.append(f"{least}; for a lower one, {', '.join(ways[:-1])}, or {ways[-1]}")
         if n and not self.evidence.untouched:
             said.append(
-                "an older version made this run: the samples that calibrate also helped to choose the epoch, "
-                "so false alarms may be slightly more frequent than stated; a new run does not have this problem"
+                "this run is from an older version, in which calibration samples also helped to choose the best "
+                "epoch, so false alarms may be slightly more frequent than stated; a new run does not have this problem"
             )
         return said
 
     def scores(self, raw: np.ndarray) -> Scores:
-        """Of raw samples (N, *shape)."""
+        """The scores of raw samples (N, *shape)."""
         found = self._of_data(resident(np.asarray(raw), self.model.preprocess, self.model.device))
         return found._replace(p_value=p_values(self.calibration, found.score))
 
     def _of_data(self, data: Tensor) -> Scores:
-        """Of resident samples or network input."""
+        """The scores of resident samples or network input."""
         return self._parts(self.measure.signals(self.model, data))
 
     def _parts(self, found: ErrorSignals) -> Scores:
-        """The scores, with no p-value yet."""
+        """The scores, without p-values."""
         nats = error_nats(self.measure.log_of(found), self.center, self.width)
         code = np.zeros(len(nats))
         if self.density is not None and found.z is not None and len(nats):
@@ -134,7 +138,8 @@ class Detector:
     def heat(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(x_hat, heat) of raw samples: heat is 1 where the error is as usual.
 
-        Of images `LocalErrors.heat`, (N, 1, H, W); else the error of each value over its root mean square, (N, *shape).
+        For images, `LocalErrors.heat`, (N, 1, H, W); otherwise the error of each value divided by its root mean square,
+        (N, *shape).
         """
         heats, x_hats = [], []
         for x, x_hat in passes(self.model, raw):
@@ -143,8 +148,8 @@ class Detector:
         return np.concatenate(x_hats), np.concatenate(heats)
 
     def blame(self, raw: np.ndarray) -> np.ndarray:
-        """(N, K) nats by which the score of rows (N, K) would fall if that column alone were as the others want it, or
-        usual: the lowest score counts of the alternatives that the measure names.
+        """(N, K) nats by which the score of rows (N, K) would fall if only that column had a value that fits the
+        others, or a usual one: the lowest score of all alternatives that the measure lists.
         """
         x = self.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
         usual, before = torch.from_numpy(self.evidence.usual).to(x.dtype), self._of_data(x).score
@@ -156,7 +161,7 @@ class Detector:
 
 
 def left_out(run: RunFolder) -> bool:
-    """Whether the run's monitor left out the samples that calibrate; older runs have no such setting on record."""
+    """Whether the calibration samples were not used to choose the best epoch; old runs did not record this setting."""
     settings = run.record.get("settings", {}).get("training", {})
     return bool(settings.get("calibration", 0))
 

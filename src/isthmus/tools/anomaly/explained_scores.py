@@ -1,4 +1,4 @@
-"""`ExplainedScores`: what `Run.score` gives, scores with the columns to blame, which are found when asked for."""
+"""`ExplainedScores`: the result of `Run.score`, with the columns to blame, which are computed on first access."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus.tools.anomaly.fold_training import detector_for
 
 
 class ExplainedScores(Scores):
-    """`Scores` with `blame`, which is computed once it is first asked for."""
+    """`Scores` with `blame`, which is computed on first access."""
 
     _explain: Callable[[], Any]
 
@@ -29,14 +29,14 @@ class ExplainedScores(Scores):
         return found
 
     def __reduce__(self) -> tuple[type[Scores], tuple[np.ndarray, ...]]:
-        """Kept in a file, or sent to another process, they are plain `Scores`: the model does not go with them."""
+        """Pickled as plain `Scores`, without the model."""
         return Scores, tuple(self)
 
     @cached_property
     def blame(self) -> Any:
-        """(N, K) of rows of a table: the nats by which the score of each would fall if that column alone, by its name
-        in the table, were as the others want it or usual. A frame where one was scored, an array of float64 otherwise;
-        of 10,000 rows it takes seconds.
+        """(N, K) for rows of a table: by how many nats the score of a row would fall if only this column had a value
+        that fits the other columns, or a usual one. A data frame, with the column names of the table, if one was
+        scored; otherwise an array of float64. 10,000 rows take seconds.
 
         Raises: UsageError for images, which have no columns.
         """
@@ -44,15 +44,15 @@ class ExplainedScores(Scores):
 
 
 def explained_scores(run: RunFolder, given: Any, false_alarms: float | None = None) -> ExplainedScores:
-    """Of raw samples of any kind that `Model.encode` takes.
+    """The scores of raw samples of any type that `Model.encode` takes.
 
-    Raises: as `Model.encode`, and as `detector_for`.
+    Raises: like `Model.encode` and `detector_for`.
     """
     known = run.model.preprocess
     carrier, detector = Carrier(given, known), detector_for(run, false_alarms)
     raw = carrier.raw.cpu().numpy()
     if not known.is_image:
-        raw = raw.copy()  # whatever is written into the array later, what is blamed is what was scored
+        raw = raw.copy()  # blame belongs to the values scored now, even if the array changes later
 
     def explain() -> Any:
         _refuse_images(run)
@@ -64,7 +64,7 @@ def explained_scores(run: RunFolder, given: Any, false_alarms: float | None = No
 
 
 def blame_like(given: Any, blame: np.ndarray, names: Sequence[str]) -> Any:
-    """Nats (N, K) as a frame of the library of `given`, with its index (pandas); as they are where it is no frame."""
+    """Nats (N, K) as a data frame of the same library as `given`, with its index (pandas); unchanged for an array."""
     frame = as_frame(given)
     if frame is None:
         return blame
@@ -77,7 +77,7 @@ def blame_like(given: Any, blame: np.ndarray, names: Sequence[str]) -> Any:
 def _refuse_images(run: RunFolder) -> None:
     if run.model.preprocess.is_image:
         message = "images have no columns to blame."
-        fix = f"see where they are strange with `isthmus score {run.path} IMAGES -o scores.csv --picture strange.png`"
+        fix = f"see where they are odd with `isthmus score {run.path} IMAGES -o scores.csv --picture strange.png`"
         raise UsageError("USAGE-BLAME", message, fix=fix)
 
 

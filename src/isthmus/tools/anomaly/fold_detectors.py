@@ -1,5 +1,5 @@
-"""`FoldDetectors`: p-values of few rows by cross-conformal prediction. Every row calibrates, judged by a model that was
-trained without it."""
+"""`FoldDetectors`: p-values for small tables by cross-conformal prediction. Every row calibrates, judged by a model
+that was trained without it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.detector import Detector, Scores
 from isthmus.tools.anomaly.evidence import Evidence
 
-# Each model is trained on four fifths of the rows. Ten folds would train on nine tenths, cost over twice the time, and
-# are surer of less: at a rate of 0.01 and 225 rows `guarantee` is 0.028 for 2 folds, 0.054 for 5 and 0.096 for 10.
+# Each model is trained on four fifths of the rows. Ten folds would train on nine tenths, take over twice the time, and
+# guarantee less: at a rate of 0.01 with 225 rows, `guarantee` is 0.028 for 2 folds, 0.054 for 5 and 0.096 for 10.
 FOLDS = 5
 PART = "folds/{}"  # of RUN/latent/, for each fold
-WEIGHT = "weights."  # before the names of a model's own arrays, among those of its evidence
+WEIGHT = "weights."  # prefix for the names of a model's own arrays, next to those of its evidence
 
 
 class FoldDetectors:
-    """The `whole` detector of a run gives the scores, and one for each fold its p-values.
+    """The `whole` detector of a run gives the scores, and one detector per fold the p-values.
 
     p = (1 + sum over folds of #{scores of the fold's rows >= that of the new row}) / (n + 1), where the fold's own
-    model scores both; no p is below 1 / (n + 1), for all n rows of the training and validation data.
+    model scores both; no p is below 1 / (n + 1), with all n rows of the training and validation data.
 
     Source: Vovk 2015, Cross-conformal predictors, Annals of Mathematics and Artificial Intelligence 74, eq. 7.
     """
@@ -40,49 +40,49 @@ class FoldDetectors:
 
     @classmethod
     def of_run(cls, run: RunFolder, whole: Detector) -> FoldDetectors | None:
-        """From the run folder; None where not all folds were trained."""
+        """Loads the folds from the run folder; None if not all have been trained."""
         if not all(run.artifacts.has(PART.format(k)) for k in range(FOLDS)):
             return None
         folds = [run.artifacts.read(PART.format(k), lambda part: _from_part(part, run.model)) for k in range(FOLDS)]
         return cls(whole, folds)
 
     def scores(self, raw: np.ndarray) -> Scores:
-        """Of raw samples (N, *shape)."""
+        """The scores of raw samples (N, *shape)."""
         pairs = [(fold.calibration, fold.scores(raw).score) for fold in self.folds]
         return self.whole.scores(raw)._replace(p_value=cross_p_values(pairs))
 
     def blame(self, raw: np.ndarray) -> np.ndarray:
-        """As `Detector.blame`, of the score."""
+        """Like `Detector.blame`, for the score."""
         return self.whole.blame(raw)
 
     def heat(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Detector.heat`."""
+        """Like `Detector.heat`."""
         return self.whole.heat(raw)
 
     @property
     def blame_values(self) -> int:
-        """As `Detector.blame_values`."""
+        """Like `Detector.blame_values`."""
         return self.whole.blame_values
 
     def threshold(self, rate: float) -> None:
-        """None: the folds' models decide what is an outlier, so no one limit of the score does."""
+        """None: the models of the folds decide what is an outlier, so there is no single threshold."""
 
     def set_scores(self, scores: np.ndarray, rate: float) -> None:
-        """None: too few rows were held out for the whole set to be set beside them at that rate."""
+        """None: too few rows were held out to compare the whole set with them at that rate."""
 
     def about(self, rate: float, asked: float | None) -> list[str]:
-        """What the p-values are, and how far they can be trusted."""
+        """A note on how the p-values are computed, and how far they can be trusted."""
         sure = guarantee(rate, self.n, len(self.folds))
         return [
-            f"the p-values are cross-conformal: {len(self.folds)} further models, each trained without a part of the "
-            f"{self.n:,} {self.unit}, judge that part and the new rows; the score is that of the run itself, so that "
-            f"the two may order rows a little differently. Of new rows like those of the training at most {sure:.2g} "
-            f"are outliers, whatever the data is, and usually about {rate:.2g}"
+            f"the p-values are cross-conformal: {len(self.folds)} additional models, each trained without a part of "
+            f"the {self.n:,} {self.unit}, score that part and the new rows; the score column is from the run itself, "
+            f"so scores and p-values may rank rows slightly differently. For new normal rows, the false-alarm rate is "
+            f"at most {sure:.2g} for any data, and usually about {rate:.2g}"
         ]
 
 
 def cross_p_values(folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Cross-conformal p-values (N,), of each fold's calibration scores (n_k,) and its scores (N,) of the new rows.
+    """Cross-conformal p-values (N,), from each fold's calibration scores (n_k,) and its scores (N,) of the new rows.
 
     >>> cross_p_values([(np.array([1.0, 2.0]), np.array([3.0, 2.0])), (np.array([5.0]), np.array([9.0, 4.0]))])
     array([0.25, 0.75])
@@ -95,8 +95,8 @@ def cross_p_values(folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray
 def guarantee(rate: float, n: int, folds: int) -> float:
     """P(p <= rate) of a normal row is at most 2 rate + 2 (1 - rate) (folds - 1) / (n + folds), and at most 1.
 
-    Each fold alone gives a valid p-value; their mean, weighted by the folds' sizes plus one, is (folds + S) / (n +
-    folds) where p = (1 + S) / (n + 1), and twice a mean of p-values is one.
+    Each fold alone gives a valid p-value; their mean, weighted by the sizes of the folds plus one, is (folds + S) / (n
+    + folds) where p = (1 + S) / (n + 1), and twice a mean of p-values is a valid p-value.
 
     Source: Vovk and Wang 2020, Combining p-values via averaging, Biometrika 107, proposition 2; so in Barber et al.
     2021, Predictive inference with the jackknife+, arXiv:1905.02928, section 3.
@@ -108,14 +108,14 @@ def guarantee(rate: float, n: int, folds: int) -> float:
 
 
 def as_part(model: AbstractModel, evidence: Evidence) -> Artifact:
-    """What a run keeps of a fold: its model, and the scores of the rows that the model did not see."""
+    """What a run keeps of a fold: its model, and the scores of the rows that were held out."""
     about, arrays = evidence.as_part()
     weights = {WEIGHT + name: value.cpu().numpy() for name, value in model.state_dict().items()}
     return Artifact(about | {"preprocess": model.preprocess.as_dict()}, arrays | weights)
 
 
 def _from_part(part: Artifact, whole: AbstractModel) -> Detector:
-    """Raises: ModelFileError where the arrays do not fit each other."""
+    """Raises: ModelFileError if the arrays do not match each other."""
     own = {name: value for name, value in part.arrays.items() if not name.startswith(WEIGHT)}
     try:
         preprocess = Preprocess.from_dict(part.about["preprocess"])

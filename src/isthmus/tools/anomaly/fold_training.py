@@ -1,4 +1,4 @@
-"""Trains the models of the folds, where a rate of false alarms is asked for that too few rows were held out for."""
+"""Trains the models of the folds, if too few rows were held out for the requested false-alarm rate."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from isthmus.training.in_memory import divided, fold_rows, train_in_memory
 from isthmus.training.prepared import Prepared
 from isthmus.training.threads import seconds_a_step
 
-# Tables of few rows train for up to 20 s on two cores, so five times four fifths of that are 80 s. Whoever has data
-# that takes longer mostly has enough rows to hold some apart.
-LONGEST = 120.0  # seconds that all folds together may take
+# Small tables train for up to 20 s on two cores, and five times four fifths of that is 80 s. Data that takes longer
+# mostly has enough rows to hold some out.
+LONGEST = 120.0  # seconds for all folds together
 
 
 def detector_for(run: RunFolder, rate: float | None, say: Callable[[str], object] = str) -> Detector | FoldDetectors:
-    """What can hold that rate of false alarms: the run's detector, or of tables one model a fold of the rows, which are
-    trained here and kept in RUN/latent/; `say` hears of that before. Where nothing can, the run's detector.
+    """A detector for that false-alarm rate: the run's own, or for tables one model per fold of the rows, which is
+    trained here and saved in RUN/latent/; `say` is called before that. If neither supports the rate, the run's own.
 
-    Raises: UsageError where that would take longer than LONGEST, or the training data is gone.
+    Raises: UsageError if that would take longer than LONGEST, or the training data is gone.
     """
     whole = Detector.of_run(run)
     if rate is None or not 0 < rate < 1 or rate + ROUNDING >= 1 / (whole.n + 1) or not _is_possible(run):
@@ -43,14 +43,14 @@ def detector_for(run: RunFolder, rate: float | None, say: Callable[[str], object
 
 
 def _is_possible(run: RunFolder) -> bool:
-    """Only for tables in memory whose model is of the package's own parts, and needs nothing but the rows."""
+    """Whether folds can be trained: only for tables in memory, with a model of the package's own parts."""
     preprocess, data = run.model.preprocess, run.config.data
     is_table = not preprocess.is_image and preprocess.series is None and run.model.has_code
     return is_table and run.model.own is None and data.target is None and data.stream == "no"
 
 
 def _train(run: RunFolder, whole: Detector, rate: float, say: Callable[[str], object]) -> None:
-    """Every fold that is not there yet, each kept as soon as it is there."""
+    """Trains every missing fold, and saves each one as soon as it is trained."""
     prepared = _prepared(run, whole, rate)
     rows, seed = _calibrating(prepared), prepared.config.training.seed
     units = rows.numbers if rows.groups is None else rows.groups
@@ -58,8 +58,8 @@ def _train(run: RunFolder, whole: Detector, rate: float, say: Callable[[str], ob
     seconds = _seconds(run, prepared)
     _refuse_slow(seconds, whole, rate)
     say(
-        f"{whole.n:,} {whole.unit} were held out, too few for a rate of {rate:g}; {FOLDS} further models are "
-        f"trained, each without a part of the {len(rows):,} rows (about {seconds:.0f} s, once)"
+        f"{whole.n:,} {whole.unit} were held out, too few for a false-alarm rate of {rate:g}; training {FOLDS} "
+        f"additional models, each without a part of the {len(rows):,} rows (about {seconds:.0f} s, only once)"
     )
     for k, (train, out) in enumerate(fold_rows(units, FOLDS, seed)):
         if not run.artifacts.has(PART.format(k)):
@@ -68,12 +68,12 @@ def _train(run: RunFolder, whole: Detector, rate: float, say: Callable[[str], ob
 
 def _refuse_slow(seconds: float, whole: Detector, rate: float) -> None:
     if seconds > LONGEST:
-        why = f"training {FOLDS} further models to hold every row out once would take about {seconds:,.0f} s"
-        raise _refused(rate, whole, f"{why}, more than {LONGEST:.0f}")
+        why = f"training {FOLDS} additional models to hold out every row once would take about {seconds:,.0f} s"
+        raise _refused(rate, whole, f"{why}, more than the limit of {LONGEST:.0f} s")
 
 
 def _fold(prepared: Prepared, run: RunFolder, rest: Samples, out: Samples) -> Artifact:
-    """What is kept of a model that was trained on `rest` as the run was, and judges the rows `out`."""
+    """The part to save for a model that was trained on `rest` like the run, and judges the rows `out`."""
     config = replace(prepared.config, model=run.model.config)
     splits = divided(rest, VALIDATION_SHARE, config.training.seed)
     model = train_in_memory(config, rest, held_out=VALIDATION_SHARE).model
@@ -81,7 +81,7 @@ def _fold(prepared: Prepared, run: RunFolder, rest: Samples, out: Samples) -> Ar
 
 
 def _calibrating(prepared: Prepared) -> Samples:
-    """All rows of the training and the validation data; the test data stays for judging."""
+    """All rows of the training and validation data; the test data is kept for evaluation."""
     train, validation = prepared.splits.train, prepared.splits.validation
     parts = train.groups, validation.groups
     known = all(groups is not None for groups in parts) and prepared.config.data.split != "shuffled"
@@ -92,7 +92,7 @@ def _calibrating(prepared: Prepared) -> Samples:
 
 
 def _seconds(run: RunFolder, prepared: Prepared) -> float:
-    """What all folds take, each with so much fewer rows: by the steps of the run, and what one takes here and now."""
+    """The estimated time for all folds, from the number of steps of the run and the time of a step on this machine."""
     training, train = prepared.config.training, prepared.splits.train
     steps = len(run.history) * math.ceil(len(train) / training.batch_size)
     return (FOLDS - 1) * steps * seconds_a_step(run.model, prepared.x(train, training.batch_size), training)
@@ -102,7 +102,7 @@ def _prepared(run: RunFolder, whole: Detector, rate: float) -> Prepared:
     try:
         return run.prepared
     except DataError as error:
-        why = "to hold every row out once, the training data is needed"
+        why = "to hold out every row once, the training data is needed"
         raise _refused(rate, whole, f"{why}: {error.message.rstrip('.')}") from None
 
 

@@ -1,4 +1,4 @@
-"""`HeldOutScores`: how normal rows are, where a row of the training data is judged by a model that did not see it."""
+"""`HeldOutScores`: how normal rows are; a training row is judged by a model that was not trained on it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from isthmus.tools.anomaly.conformal import ROUNDING, threshold
 from isthmus.tools.anomaly.surprisal import Surprisal
 from isthmus.wording import counted
 
-# Rows held out that set a threshold: 200 know a share of 0.1 to 0.02. Of fewer, every row is held out once, in FOLDS.
-# On scikit-learn's breast cancer (benign) and wine, 4 splits each, 0.098 of new rows are outliers at 0.1 by 3 folds,
-# 0.100 by 2, 0.093 by 5; a fit takes 3.5, 3.0 and 5.1 s of one core.
+# Held-out rows for a threshold: 200 are enough to know a share of 0.1 to 0.02. With fewer, every row is held out once,
+# in FOLDS folds. On scikit-learn's breast cancer (benign) and wine, 4 splits each, 0.098 of new rows are outliers at
+# 0.1 with 3 folds, 0.100 with 2, 0.093 with 5; a fit takes 3.5, 3.0 and 5.1 s on one core.
 ENOUGH, FOLDS = 200, 3
-Signals = tuple[np.ndarray, np.ndarray]  # log error and code, (N,) each, as `Surprisal.signals` gives them
+Signals = tuple[np.ndarray, np.ndarray]  # log error and code, (N,) each, from `Surprisal.signals`
 
 
 class HeldOutScores:
     """Scores in nats, larger for more normal rows: log P(an error as large) + log p(code), up to a constant.
 
-    `surprisal` judges new rows. `signals` are those of rows that each came from a model which was not trained on them:
-    they say what is usual, and `scores` (N,) are theirs. Where `numbers` (N,), hashes of those rows, are given, a row
-    that comes again gets the score it got then.
+    `surprisal` judges new rows. `signals` are those of held-out rows, each from a model that was not trained on the
+    row; they define what is normal, and `scores` (N,) are their scores. If `numbers` (N,), hashes of these rows, are
+    given, a row that appears again gets the same score again.
     """
 
     def __init__(self, surprisal: Surprisal, signals: Signals, numbers: np.ndarray | None = None) -> None:
         log_error = signals[0]
         self._surprisal = surprisal
-        self._usual = float(log_error.mean()), float(log_error.std()) or 1.0  # of equal errors nothing is known
+        self._usual = float(log_error.mean()), float(log_error.std()) or 1.0  # equal errors have no width
         self.scores = self._scored(*signals)
         self._known, first = np.unique(np.zeros(0) if numbers is None else numbers, return_index=True)
         self._judged = self.scores[first]
@@ -44,11 +44,11 @@ class HeldOutScores:
         return np.where(self._known[place] == numbers, self._judged[place], scores)
 
     def threshold(self, share: float) -> float:
-        """The score below which rows are outliers, so that of new rows like those held out at most `share` are.
+        """The score below which rows are outliers, so that at most `share` of new rows like the held-out ones are.
 
-        Outliers have a conformal p-value of at most `share`: with k = floor(share * (n + 1)) a new row is one where its
-        score is below the k-th of the n, and the k lowest are themselves; -inf where k is 0, for n so few hold no such
-        share. Rows as normal as the next are none.
+        Outliers have a conformal p-value of at most `share`: with k = floor(share * (n + 1)), a new row is an outlier
+        if its score is below the k-th lowest of the n; the k lowest are outliers themselves. -inf if k is 0, because n
+        is too small for the share. Rows tied with the next score are not outliers.
         """
         strange = -self.scores
         k_th = -threshold(strange, share)
@@ -60,9 +60,9 @@ class HeldOutScores:
 
 
 def too_few(rows: int, share: float) -> str:
-    """What to say where no threshold can be set by so many different rows."""
-    needed = max(math.ceil(1 / share - ROUNDING) - 1, 2 * FOLDS)  # p is 1 / (n + 1) at least; two rows a fold at least
+    """A message for too few distinct rows to set a threshold."""
+    needed = max(math.ceil(1 / share - ROUNDING) - 1, 2 * FOLDS)  # p is at least 1 / (n + 1); at least two rows a fold
     return (
-        f"X has {counted(rows, 'different row')}: too few to call a new one an outlier at contamination={share:g}, "
-        f"which takes {needed:,}. predict calls none so; score_samples still orders them."
+        f"X has {counted(rows, 'distinct row')}, too few to detect outliers at contamination={share:g}, which needs "
+        f"{needed:,}. predict marks no outliers; score_samples still ranks rows."
     )

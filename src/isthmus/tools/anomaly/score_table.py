@@ -1,4 +1,4 @@
-"""`isthmus score`: a file of scores, p-values and outliers, and why: heat over images, columns of a table."""
+"""`isthmus score`: writes scores, p-values and outliers, with explanations: heat maps of images, columns of a table."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from isthmus.tools.inference.picking import is_own, pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
 from isthmus.wording import counted
 
-BLAMED = 3  # columns that are named for a row; who needs more looks at the row itself
-MOST_BLAMED = 10_000  # rows that are explained, the strangest first
-BLAME_VALUES = 2**27  # values sent through the model for that: ten seconds. Wide tables have fewer rows explained
+BLAMED = 3  # columns named per row
+MOST_BLAMED = 10_000  # rows that are explained, highest scores first
+BLAME_VALUES = 2**27  # values sent through the model for that: ten seconds. For wide tables, fewer rows are explained
 PICTURED = 20
 Judge = Detector | FoldDetectors
 
@@ -41,14 +41,14 @@ def score(
     run: RunFolder, source: str | Path, out: str | Path, *, false_alarms: float | None = None,
     picture: str | Path | None = None, settings: Mapping[str, Any] | None = None, say: Callable[[str], object] = str,
 ) -> Scored:  # fmt: skip
-    """Writes `id`, `label` where known, `score`, `p_value`, `outlier` and the parts of the score of every sample.
+    """Writes `id`, `label` if known, `score`, `p_value`, `outlier` and the parts of the score of every sample.
 
-    Of a table the three columns that the strangest rows owe most of their score to are named beside, with the nats by
-    which it would fall if that column alone were as usual. `picture` is a .png of the strangest images, or of a
-    series over time, of which every row has a score. A rate that too few samples were held out for takes models of
-    folds (`fold_training`); `say` hears before they are trained.
+    For a table, the three columns that contribute most to the score are named for the rows with the highest scores,
+    with the nats by which the score would fall if only that column were as usual. `picture` is a .png of the images
+    with the highest scores, or of a series over time; every row of a series has a score. If too few samples were held
+    out for the rate, models of folds are used (`fold_training`); `say` is called before they are trained.
 
-    Raises: UsageError for a rate that too few calibration samples can hold; as `picking.pick`.
+    Raises: UsageError for a rate that is too low for the number of calibration samples; like `picking.pick`.
     """
     target = Path(out)
     _refuse(run, source, target, picture)
@@ -71,8 +71,8 @@ def score(
     said += _about_groups(run, detector, samples)
     if n_trained:
         said.append(
-            f"{n_trained:,} of the {len(samples):,} samples are ones that the run was trained on; these score "
-            "lower than new ones, so the rate of false alarms does not hold for them"
+            f"{n_trained:,} of the {len(samples):,} samples were in the training data; these score lower than new "
+            "ones, so the false-alarm rate does not hold for them"
         )
     limit, n = detector.threshold(rate), detector.n
     drawn = None if picture is None else Path(picture)
@@ -84,10 +84,10 @@ def score(
 
 
 def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | None:
-    """How many samples equal one that the run was trained on, whatever file they are in.
+    """How many samples equal a training sample of the run, whatever file they are in.
 
-    Runs from before this was kept: of their own data, which is read again once; of other data None, as the training
-    data would have to be read, or downloaded, where a run needs none to score.
+    For old runs, which did not store this: their own data is read again once; for other data None, because scoring
+    should not read or download the training data.
     """
     known = training_rows(run.path)
     if known is None and is_own(run, source):
@@ -109,14 +109,14 @@ def _columns(samples: Samples, found: Scores, flags: np.ndarray, *, local: bool)
 
 
 def _blame(detector: Judge, samples: Samples, found: Scores) -> dict[str, Any]:
-    """The columns blame1, amount1 … of a table; empty for rows that are not among the strangest."""
+    """The columns blame1, amount1 … of a table; empty for rows that are not among the highest scores."""
     if samples.is_image or not len(samples):
         return {}
     N, D = samples.x.shape
     names = samples.columns or tuple(f"x{i}" for i in range(D))
     most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // detector.blame_values))
     rows = np.argsort(-found.score, kind="stable")[:most]
-    tell(f"finding the columns to blame for the {most:,} strangest rows, by column")
+    tell(f"finding the columns to blame for {counted(most, 'row')} with the highest scores")
     amounts = detector.blame(samples.x[rows])
     order = np.argsort(-amounts, axis=1, kind="stable")[:, :BLAMED]
     columns: dict[str, Any] = {}
@@ -131,7 +131,7 @@ def _blame(detector: Judge, samples: Samples, found: Scores) -> dict[str, Any]:
 
 
 def _draw(detector: Judge, samples: Samples, found: Scores, flags: np.ndarray, out: Path) -> None:
-    tell("drawing the strangest")
+    tell("drawing the images with the highest scores")
     rows = np.argsort(-found.score, kind="stable")[:PICTURED]
     raw = samples.x[rows]
     x = detector.model.preprocess.to_x(torch.from_numpy(np.array(raw)))
@@ -143,16 +143,16 @@ def _draw(detector: Judge, samples: Samples, found: Scores, flags: np.ndarray, o
 
 
 def _about_groups(run: RunFolder, detector: Judge, samples: Samples) -> list[str]:
-    """Where the rate is one of groups and these are none, or the other way round."""
+    """A note if the rate is per group and the samples have no groups, or the other way round."""
     if detector.unit == "groups" and samples.groups is None:
         return [
-            "the rate of false alarms is one of whole groups, as in training; each of these samples is taken for a "
-            "group, so fewer of them than stated are false alarms"
+            "the false-alarm rate is per group, as in training; each of these samples counts as a group, so false "
+            "alarms are rarer than stated"
         ]
     if detector.unit == "samples" and samples.groups is not None and run.config.data.split == "shuffled":
         return [
-            "an older version made this run, which did not keep samples that belong together in "
-            "one part, so false alarms may be more frequent than stated; a new run does not have this problem"
+            "this run is from an older version, which could split groups across training, validation and test data, "
+            "so false alarms may be more frequent than stated; a new run does not have this problem"
         ]
     return []
 
@@ -170,7 +170,7 @@ def _refuse(run: RunFolder, source: str | Path, out: Path, picture: str | Path |
         message = f"the picture cannot be written as {Path(picture).suffix or 'a folder'}."
         raise UsageError("USAGE-OUT", message, fix="name a .png file with --picture")
     if not run.model.preprocess.is_image and run.model.preprocess.series is None:
-        message = "rows of a table make no picture; the file of scores names the columns to blame."
+        message = "rows of a table cannot be drawn; the file of scores names the columns to blame."
         raise UsageError("USAGE-OUT", message, fix="leave out --picture")
 
 

@@ -1,4 +1,4 @@
-"""What `isthmus score` wrote, and in words how many outliers there are at which rate."""
+"""What `isthmus score` wrote, and a sentence on the number of outliers and the false-alarm rate."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from isthmus.wording import counted
 
 @dataclass(frozen=True)
 class Scored:
-    """What was written where, how many of how many are outliers at which rate, and sentences for people.
+    """The files written, the number of samples and outliers, the false-alarm rate, and notes for people.
 
-    `threshold` is the score above which samples are outliers; None where the models of folds decide that.
-    `n_trained` of the n samples were trained on; None where that was not looked for. Where whole groups calibrate,
-    `groups` are how many of how many groups hold an outlier, and the rate is that of such groups.
+    `threshold` is the score above which samples are outliers; None if models of folds decide. `n_trained` of the n
+    samples were trained on; None if that was not checked. If whole groups calibrate, `groups` is (groups with an
+    outlier, all groups), and the rate is that of groups with a false alarm.
     """
 
     out: Path
@@ -35,19 +35,19 @@ class Scored:
     def text(self) -> str:
         if not self.n_calibration:
             why = "there are too few validation samples to set a threshold"
-            return f"{self.n:,} scores, and no outliers: {why}. Written to {self._files}"
+            return f"{counted(self.n, 'sample')} scored, but no outliers marked: {why}. Written to {self._files}"
         n_found = counted(self.n_outliers, "outlier")
         if self.groups is not None:
             found, groups = self.groups
             usual = f"; {_rounded(self.rate * groups)} would be expected if all were normal" * (not self.n_trained)
             return (
-                f"{n_found} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a rate of "
-                f"{self.rate:.2g} of groups with a false alarm{usual}. Scores written to {self._files}"
+                f"{n_found} of {self.n:,}, in {found:,} of {counted(groups, 'group')}, at a false-alarm rate of "
+                f"{self.rate:.2g} per group{usual}. Scores written to {self._files}"
             )
         new = self.n - (self.n_trained or 0)
         expected = self.rate * new
         usual = _rounded(expected)
-        all_normal = "if all were normal" if not self.n_trained else f"of the {new:,} that are new, if all were normal"
+        all_normal = "if all were normal" if not self.n_trained else f"among the {new:,} new ones if all were normal"
         return (
             f"{n_found} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
             f"{usual} would be expected {all_normal}. Scores written to {self._files}"

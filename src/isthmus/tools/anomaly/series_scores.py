@@ -1,4 +1,4 @@
-"""`isthmus score` of a series: a row of the table for every row of the series, and a picture over time."""
+"""`isthmus score` for a series: a table with the score of every row, and a picture over time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from isthmus.tools.inference.intake import read_rows
 from isthmus.tools.inference.picking import refuse_picked
 from isthmus.wording import counted
 
-BLAMED = 3  # columns that are named for a row, as for rows of tables
+BLAMED = 3  # columns named per row, as for rows of tables
 NUMBERS = {"number", "count", "yes-no"}  # kinds of columns whose values can be drawn
 
 
@@ -38,9 +38,9 @@ def score_series(
     picture: str | Path | None,
     settings: Mapping[str, Any] | None,
 ) -> Scored:
-    """Writes `id`, the time, `score`, `p_value`, `outlier` and the columns to blame of every row, in the table's order.
+    """Writes `id`, the time, `score`, `p_value`, `outlier` and the columns to blame of every row, in table order.
 
-    Raises: UsageError for a rate that too few rows can hold, and for rows that are picked; as `read_rows`.
+    Raises: UsageError for a rate that is too low for the number of rows, and for selected rows; like `read_rows`.
     """
     detector = StepDetector.of_run(run)
     rate = settled_rate(false_alarms, detector.evidence.independent, "independent rows")
@@ -61,7 +61,7 @@ def score_series(
 
 
 def scores_of(run: RunFolder, data: Any) -> ExplainedScores:
-    """Of every row of an object of Python, in the order given; `code` and `local` are 0 throughout."""
+    """The scores of every row of a Python object, in the given order; `code` and `local` are always 0."""
     rows = read_rows(run, data)
     detector = StepDetector.of_run(run)
     found, none = detector.scores(rows), np.zeros(len(rows))
@@ -91,7 +91,7 @@ def _limit(detector: StepDetector, rate: float) -> float:
 
 
 def _trained_on(run: RunFolder, detector: StepDetector, rows: SeriesRows) -> int | None:
-    """How many rows lie in windows that the run was trained on; None for runs that do not know."""
+    """The number of rows in windows that the run was trained on; None for old runs, which did not store this."""
     known = training_rows(run.path)
     if known is None:
         return None
@@ -103,38 +103,38 @@ def _trained_on(run: RunFolder, detector: StepDetector, rows: SeriesRows) -> int
 
 
 def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int | None) -> list[str]:
-    """What limits the p-values, and which rows have scores of another kind."""
+    """Notes on the limits of the p-values, and on rows that are scored in another way."""
     said = [_about_p_values(len(detector.calibration), detector.evidence.independent)]
     lengths = np.diff([*rows.starts.tolist(), len(rows)])
     short = int(lengths[lengths < detector.layout.window].sum())
     if short:
         window = detector.layout.window
         said.append(
-            f"{counted(short, 'row')} in stretches of fewer than {window:,}: they are scored with gaps around them, "
-            "for which the rate of false alarms was not measured"
+            f"{counted(short, 'row')} in stretches shorter than {window:,} rows: scored with gaps around them, for "
+            "which the false-alarm rate is not calibrated"
         )
     if n_trained:
         said.append(
-            f"{n_trained:,} of the {len(rows):,} rows are in windows that the run was trained on; these score lower "
-            "than new ones do, so the rate of false alarms does not hold for them"
+            f"{n_trained:,} of the {len(rows):,} rows were in training windows; these score lower than new ones, so "
+            "the false-alarm rate does not hold for them"
         )
     return said
 
 
 def _about_p_values(n: int, independent: float) -> str:
-    """Which p-values n rows that calibrate allow, and what to do where no row can be called odd at the usual rate."""
+    """The lowest p-value with n calibration rows, and the fix if no row can be an outlier at the default rate."""
     if not n:
-        return "no validation rows were held out (too few), so every p-value is 1; train on more rows"
+        return "no validation rows were held out because there are too few, so every p-value is 1; train on more rows"
     least = 1 / (independent + 1)
-    said = f"{n:,} rows calibrate the p-values; as they follow each other they count for {round(independent, 1):,}"
-    said += f", so the least p-value is {least:.2g}"
+    said = f"{n:,} rows calibrate the p-values; they are correlated in time and count as {round(independent, 1):,}"
+    said += f" independent ones, so the lowest possible p-value is {least:.2g}"
     if least <= USUAL_RATE:
         return said
     times = math.ceil((1 / USUAL_RATE - 1) / independent)
     return (
-        f"{said}, and at a lower rate of false alarms no row can be an outlier. Scores still tell which rows are the "
-        f"strangest. A rate of {USUAL_RATE:g} takes about {times:,} times as many rows that calibrate: train on a "
-        "longer series, a twentieth of which calibrates, or name other rows with --validation, half of which do"
+        f"{said}. At a lower false-alarm rate, no row can be an outlier, but scores still show which rows are the most "
+        f"unusual. A rate of {USUAL_RATE:g} needs about {times:,} times as many calibration rows: train on a longer "
+        "series, of which a twentieth is used for calibration, or name other rows with --validation, of which half is"
     )
 
 

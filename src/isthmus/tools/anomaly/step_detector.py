@@ -1,4 +1,4 @@
-"""`StepDetector`: how strange each row of a series is to a trained run, and for which of its columns."""
+"""`StepDetector`: the anomaly score of each row of a series, and the columns to blame."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.dependent_scores import dependent_p_values, independent_scores
 from isthmus.training.prepared import Prepared
 
-STEPS = "steps"  # the part of RUN/latent/ that holds what scoring needs of the validation rows
-LEAST_USUAL = 0.1  # of the mean over all columns is what each costs at least: one that is told for sure would be all
+STEPS = "steps"  # the part of RUN/latent/ with the costs of validation rows, which scoring needs
+LEAST_USUAL = 0.1  # least usual cost of a column, relative to the mean: otherwise a constant one would dominate
 
 
 class StepScores(NamedTuple):
-    """Of the N rows of a table, in its order: `score` (N,), larger is stranger, in nats, its `p_value` (N,), and
-    `blame` (N, K), the nats by which the score would fall if that column alone were as usual.
+    """For the N rows of a table, in its order: `score` (N,) in nats, larger is more anomalous, `p_value` (N,), and
+    `blame` (N, K), the nats by which the score would fall if only that column were as usual.
     """
 
     score: np.ndarray
@@ -40,10 +40,11 @@ class StepScores(NamedTuple):
 
 @dataclass(frozen=True)
 class StepEvidence:
-    """What a run keeps of its validation rows: they trained nothing.
+    """What a run keeps about its validation rows, which were not trained on.
 
-    `usual` (W, K) is what each column costs at each place of a window; `watched` (n,) are the log costs of the rows
-    that the monitor watched, `held` (m,) those of the rows that nothing was chosen by, worth `independent` ones.
+    `usual` (W, K) is the mean cost of each column at each position in a window; `watched` (n,) are the log costs of
+    rows that were used to choose the best epoch, `held` (m,) those of the other rows, which count as `independent`
+    ones.
     """
 
     usual: np.ndarray
@@ -53,7 +54,7 @@ class StepEvidence:
 
     @classmethod
     def build(cls, prepared: Prepared, model: AbstractModel) -> StepEvidence:
-        """From the two parts of the validation windows, by deterministic passes."""
+        """Measured on the two parts of the validation windows, by deterministic passes."""
         validation, layout = prepared.splits.validation, _layout(model)
         watched, held = held_apart(validation, prepared.config.training.calibration, prepared.config.training.seed)
         usual = _usual(model, watched, layout)
@@ -63,45 +64,45 @@ class StepEvidence:
         return cls(usual, seen, calibrating, independent)
 
     def as_part(self) -> Artifact:
-        """What is kept of it in the run folder."""
+        """The form in which it is saved in the run folder."""
         arrays = {"usual": self.usual, "watched": self.watched, "held": self.held}
         return Artifact({"independent": self.independent}, arrays)
 
     @classmethod
     def from_part(cls, part: Artifact, layout: SeriesLayout) -> StepEvidence:
-        """Raises: ModelFileError where the arrays do not fit the model."""
+        """Raises: ModelFileError if the arrays do not match the model."""
         try:
             found = cls(**part.arrays, independent=float(part.about["independent"]))
             if found.usual.shape != (layout.window, layout.n_columns) or found.held.ndim != 1 or not len(found.watched):
-                raise ValueError("its arrays are not of this model's sizes")
+                raise ValueError("its arrays do not match the model's size")
             if not 0 <= found.independent <= len(found.held):
-                raise ValueError(f"{len(found.held)} rows are worth {found.independent}")
+                raise ValueError(f"{len(found.held)} rows cannot count as {found.independent}")
             return found
         except (KeyError, TypeError, ValueError) as error:
             message = f"latent/{STEPS} in the run folder cannot be used: {error}."
             raise ModelFileError(
-                "LATENT-FILE", message, fix=f"remove RUN/latent/{STEPS}, which is made again when it is needed"
+                "LATENT-FILE", message, fix=f"remove RUN/latent/{STEPS}; it is recreated when it is needed"
             ) from None
 
 
 class StepDetector:
-    """Scores rows: nats of surprise at what the windows that hold a row say of it, -log P(a usual one costs as much).
+    """Scores rows in nats: -log P(a normal row costs as much), over the windows that contain the row.
 
-    A column's cost at its place in a window is counted in what it usually costs there; that of a row is the mean over
-    its columns and over the windows that hold it. Its log is normal with the mean and deviation of watched rows.
+    The cost of a column at its position in a window is divided by its usual cost there; the cost of a row is the mean
+    over its columns and windows. Its log is modeled as normal with the mean and deviation of watched rows.
     """
 
     def __init__(self, model: AbstractModel, evidence: StepEvidence) -> None:
         self.model, self.evidence, self.layout = model, evidence, _layout(model)
         self.center = float(evidence.watched.mean())
-        self.width = float(evidence.watched.std()) or 1.0  # of rows that all cost the same nothing is known
+        self.width = float(evidence.watched.std()) or 1.0  # if all rows cost the same, the width is unknown
         self.calibration = self._nats(evidence.held)
 
     @classmethod
     def of_run(cls, run: RunFolder) -> StepDetector:
-        """The detector of a run, from its folder alone; what is not there is made of the training data, and kept.
+        """The detector of a run, from its folder; missing parts are computed from the training data and saved.
 
-        Raises: DataError where that data is needed and cannot be read.
+        Raises: DataError if that data is needed and cannot be read.
         """
         layout = _layout(run.model)
         if run.artifacts.has(STEPS):
@@ -111,7 +112,7 @@ class StepDetector:
         return cls(run.model, evidence)
 
     def scores(self, rows: SeriesRows) -> StepScores:
-        """Of every row of a series, in the order of its table."""
+        """The scores of every row of a series, in the order of its table."""
         known = ~np.isnan(rows.raw)
         costs = row_costs(self.model, all_windows(rows, self.layout), len(rows), self.evidence.usual)
         costs = as_given(rows, np.where(known, np.nan_to_num(costs), 0.0))
@@ -126,14 +127,14 @@ class StepDetector:
 
 
 def keep_steps(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
-    """Writes into RUN/latent/ what scoring a series needs, for a run that has just been trained on one."""
+    """Writes to RUN/latent/ what scoring a series needs, for a newly trained run."""
     if prepared.splits.series is not None:
         evidence = StepEvidence.build(prepared, model)
         Artifacts(run_path, model.weights_sha256 or "").put(STEPS, *evidence.as_part())
 
 
 def row_costs(model: AbstractModel, cuts: Iterable[WindowCut], n_rows: int, usual: np.ndarray) -> np.ndarray:
-    """The cost of each cell of rows (N, K) over its usual one, the mean over all windows; 0 for a gap."""
+    """The cost of each cell of rows (N, K) divided by its usual cost, averaged over all windows; 0 for a gap."""
     means = RowMeans(n_rows, usual.shape[1])
     for cut in cuts:
         means.add(cut.rows, window_costs(model, cut.raw, usual.shape) / usual)
@@ -141,7 +142,7 @@ def row_costs(model: AbstractModel, cuts: Iterable[WindowCut], n_rows: int, usua
 
 
 def window_costs(model: AbstractModel, raw: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The cost (n, W, K) of each cell of raw windows (n, W * K), by one pass that draws nothing; 0 for a gap."""
+    """The cost (n, W, K) of each cell of raw windows (n, W * K), by one deterministic pass; 0 for a gap."""
     x = resident(raw, model.preprocess, model.device).to(model.device)
     with torch.no_grad(), evaluation(model):
         costs = model.likelihood.errors(model(x).params.float(), x).cpu().double()
@@ -149,7 +150,7 @@ def window_costs(model: AbstractModel, raw: np.ndarray, shape: tuple[int, ...]) 
 
 
 def _usual(model: AbstractModel, watched: Samples, layout: SeriesLayout) -> np.ndarray:
-    """(W, K): the mean cost of each column at each place of a window, at least a tenth of the mean of all."""
+    """(W, K): the mean cost of each column at each position in a window, at least a tenth of the overall mean."""
     shape, sums, n = (layout.window, layout.n_columns), np.zeros(1), np.zeros(1)
     for cut in _cuts(watched):
         sums = sums + window_costs(model, cut.raw, shape).sum(0)
@@ -159,7 +160,7 @@ def _usual(model: AbstractModel, watched: Samples, layout: SeriesLayout) -> np.n
 
 
 def _logs(model: AbstractModel, part: Samples, layout: SeriesLayout, usual: np.ndarray) -> list[np.ndarray]:
-    """The log costs of the rows that windows hold, by stretches of rows on end."""
+    """The log costs of the rows in the windows, by stretches of consecutive rows."""
     if part.windows is None or not len(part):
         return []
     rows = np.unique(part.windows.first[:, None] + np.arange(layout.window))
@@ -173,7 +174,7 @@ def _logs(model: AbstractModel, part: Samples, layout: SeriesLayout, usual: np.n
 
 
 def _cuts(part: Samples, most: int = 4_096) -> Iterable[WindowCut]:
-    """Windows that are samples, `most` at a time."""
+    """The windows of the samples, `most` at a time."""
     assert part.windows is not None
     first, length = part.windows
     for at in range(0, len(part), most):

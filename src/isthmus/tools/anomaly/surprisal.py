@@ -1,6 +1,6 @@
-"""`Surprisal`: how strange samples are to a model in memory, by error and by code, in nats, as `isthmus score` says it.
+"""`Surprisal`: anomaly scores from a model in memory, by error and by code, in nats, like those of `isthmus score`.
 
-Models that were trained on different parts of the same data say it alike, so that each can judge what it did not see.
+Scores of models trained on different parts of the same data are comparable, so each can judge the data it did not see.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from isthmus.models.loading import Double
 from isthmus.runs.density import fit_gaussian, fit_mixture
 from isthmus.runs.error_signals import LEAST_ERROR, has_density
 
-MOST_CODES = 5_000  # the density is fitted to: of 32 numbers in 1.7 s, where 10,000 of MNIST took 21 s
+MOST_CODES = 5_000  # used to fit the density: for 32 numbers it takes 1.7 s; 10,000 of MNIST took 21 s
 
 
 class Surprisal:
-    """The two signals of a model in float64; its density is that of the codes of `train`, what it was trained on.
+    """The two signals of a model in float64. The density is fitted to the codes of `train`, its training data.
 
-    Everything takes network input (N, ...) and gives (N,).
+    All methods take network input (N, ...) and return (N,).
     """
 
     def __init__(self, model: Model, train: Tensor, seed: int) -> None:
@@ -28,7 +28,7 @@ class Surprisal:
             return
         z = self._codes(train[np.random.default_rng(seed).permutation(len(train))[:MOST_CODES]])
         self._density = fit_mixture(z, seed)
-        # Each model shifts, turns and scales its codes as it likes; counted from one Gaussian's entropy, nats do not.
+        # Codes of different models differ by shift, rotation and scale; nats relative to a Gaussian's entropy do not.
         log_det = np.linalg.slogdet(fit_gaussian(z).covariances[0])[1]
         self._entropy = (log_det + z.shape[1] * np.log(2 * np.pi * np.e)) / 2
 
@@ -41,7 +41,7 @@ class Surprisal:
         return np.log(self._model.errors(x).numpy() + LEAST_ERROR)
 
     def code(self, x: Tensor) -> np.ndarray:
-        """-log p(z), less the entropy of one Gaussian with the covariance of the training codes; 0 without a code."""
+        """-log p(z) minus the entropy of a Gaussian with the covariance of the training codes; 0 without a code."""
         if self._density is None:
             return np.zeros(len(x))
         return -self._density.log_density(self._codes(x)) - self._entropy
