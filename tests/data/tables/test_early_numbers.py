@@ -1,4 +1,4 @@
-"""Columns that are read as numbers at once give what they give as texts."""
+"""Columns that are read as numbers or as categories at once give what they give as texts."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ def cells(**more: str) -> pl.DataFrame:
 
 
 def read_both(monkeypatch: pytest.MonkeyPatch, path: Path, **options: Any) -> tuple[Any, Any]:
-    """What reading gives piece by piece, with numbers at once and with all cells as texts: samples, or the error."""
+    """What reading gives piece by piece, by types at once and with all cells as texts: samples, or the error."""
     monkeypatch.setitem(text.chunks_of_lines.__kwdefaults__, "size", PIECE)
     found = [_read(path, **options)]
     monkeypatch.setattr(mixed_tables, "early_numbers", lambda *_: {})
+    monkeypatch.setattr(mixed_tables, "come_again", lambda _: False)
     return (*found, _read(path, **options))  # type: ignore[return-value]
 
 
@@ -79,6 +80,16 @@ def test_a_cell_that_is_neither_number_nor_gap_is_left_to_the_texts(cell: str) -
         ({"digits": "007"}, {}),
         ({}, {"kinds": ("below=category",)}),
         ({}, {"label": "below"}),
+        ({"name": "cocoa"}, {}),
+        ({"name": "  tea "}, {}),
+        ({"name": ""}, {}),
+        ({"name": "n/a"}, {"missing": "drop"}),
+        ({"name": 'hot "tea", sweet'}, {}),
+        ({"name": "two\nlines"}, {}),
+        ({"name": "5", "size": "hello"}, {}),
+        ({}, {"label": "name"}),
+        ({}, {"kinds": ("name=yes-no",)}),
+        ({"name": "cocoa"}, {"null_values": ("cocoa",)}),
     ],
 )
 def test_pieces_give_what_texts_give(
@@ -103,5 +114,16 @@ def test_numbers_are_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     monkeypatch.setitem(text.chunks_of_lines.__kwdefaults__, "size", PIECE)
     x = read_table(tmp_path / "table.csv", DataConfig()).x
-    assert seen == [["Float64", "Float64", "String", "Float64", "String"]]
+    assert seen == [["Float64", "Float64", "String", "Float64", "Categorical"]]
     np.testing.assert_array_equal(x[:, 0], cells()["size"].cast(pl.Float64))
+
+
+def test_a_short_row_among_categories_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    cells().write_csv(path)
+    lines = path.read_text().splitlines()
+    lines[300] = lines[300].rpartition(",")[0]
+    path.write_text("\n".join(lines) + "\n")
+    found, expected = read_both(monkeypatch, path)
+    assert found == expected
+    assert "row 301" in found

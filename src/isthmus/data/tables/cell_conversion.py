@@ -129,7 +129,7 @@ def _raw_column(column: pl.Series | TextCells, about: TableColumn, style: Style)
     if isinstance(column, TextCells):
         return _of_texts(column, about, style)
     if column.dtype.is_numeric() and about.kind in {"number", "count"}:
-        values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        values = column.cast(pl.Float64).to_numpy()  # a null is NaN
         return _allowed_only(values, np.isnan(values), about, {})
     if column.dtype.is_temporal() and about.kind == "time":
         return _allowed_only(seconds_of(column, about.format), column.is_null().to_numpy(), about, {})

@@ -29,18 +29,19 @@ def _may_be(text: pl.Series, column: TableColumn | None) -> bool:
     if column is not None and column.kind not in {"number", "count"}:
         return False
     known = text.str.strip_chars()
-    known = known.filter(~missing_texts(known, numbers=True))
-    if known.head(PROBED).n_unique() < PROBED // 10:  # few words may be a constant, truths or names
+    first = known.head(2 * PROBED)
+    first = first.filter(~missing_texts(first, numbers=True)).head(PROBED)
+    if first.n_unique() < PROBED // 10:  # few words may be a constant, truths or names
         return False
-    if column is None and bool(known.head(PROBED).str.contains(r"^\d+$").all()):
+    if column is None and bool(first.str.contains(r"^\d+$").all()):
         return False
-    values = known.cast(pl.Float64, strict=False).to_frame()
-    return not values.null_count().sum_horizontal().item() and _fit(values, {text.name: column or ANY})
+    values = _numbers(known)
+    return values is not None and _fit(values.to_frame(), {text.name: column or ANY})
 
 
 def as_numbers(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> pl.DataFrame | None:
     """`cells` with `columns` as float64, null for a gap; None where a cell is neither number nor gap."""
-    texts = [_from_text(cells[name]) for name in columns if cells[name].dtype == pl.String]
+    texts = [_numbers(cells[name].str.strip_chars()) for name in columns if cells[name].dtype == pl.String]
     numbers = [series for series in texts if series is not None]
     if len(numbers) < len(texts):
         return None
@@ -48,12 +49,13 @@ def as_numbers(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> pl.Da
     return cells if _fit(cells, columns) else None
 
 
-def _from_text(cells: pl.Series) -> pl.Series | None:
-    """Texts as numbers, null for a gap; None where one is neither."""
-    text = cells.str.strip_chars()
-    missing = missing_texts(text, numbers=True)
-    found = pl.select(pl.when(~missing).then(text)).to_series().cast(pl.Float64, strict=False)
-    return None if found.null_count() > missing.sum() else found.alias(cells.name)
+def _numbers(text: pl.Series) -> pl.Series | None:
+    """Stripped texts as numbers, null for a gap; None where one is neither."""
+    found = text.cast(pl.Float64, strict=False)
+    none = text.filter(found.is_null() | found.is_nan())  # "nan" is a gap as well
+    if not len(none):
+        return found
+    return found.fill_nan(None) if bool(missing_texts(none, numbers=True).all()) else None
 
 
 def _fit(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> bool:

@@ -30,6 +30,7 @@ MOST_LEVELS = 64  # of a category: more would make it wider than the layer that 
 LEAST_OF_LEVEL = 3  # rows: two are learned by heart, and say nothing of a third
 REPEATED = 0.8  # of the rows in levels that come again make texts a category; else they are names, or prose
 MOST_WORDS = 2  # of a constant or yes-no column
+FIRST = 1_000  # values that show how many different ones there are
 PROBED = 100  # cells that show whether a column is of numbers in another style
 TRUTHS = {"yes": "no", "true": "false", "y": "n", "t": "f", "on": "off", "ja": "nein", "oui": "non", "si": "no",
           "sí": "no", "1": "0"}  # fmt: skip
@@ -55,7 +56,9 @@ def _column(name: str, column: pl.Series | TextCells, style: Style, asked: str |
     if asked in {"id", "text", "skip"}:
         return TableColumn(name, asked, "as you asked")
     if isinstance(column, pl.Series) and column.dtype.is_numeric() and asked is None:
-        return _of_numbers(name, column.cast(pl.Float64).fill_nan(None).drop_nulls().to_numpy())
+        values = column.cast(pl.Float64).to_numpy()
+        gaps = np.isnan(values)
+        return _of_numbers(name, values[~gaps] if gaps.any() else values)
     cells = column if isinstance(column, TextCells) else TextCells.of(_as_text(column))
     if asked is not None:
         found = _asked(name, cells, style, asked)
@@ -184,12 +187,13 @@ def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
 
 def _few(name: str, values: np.ndarray) -> str:
     """What else a column of few whole numbers may be."""
-    n = len(np.unique(values[:1000]))
+    n = len(np.unique(values[:FIRST]))
     return f"; if they are names, --column {name}=category, if what you predict, --label {name}" if n <= 10 else ""
 
 
 def _numbers_rows(name: str, values: np.ndarray) -> bool:
-    if len(values) < ID_ROWS or len(np.unique(values)) < len(values):
+    first = values[:FIRST]  # mostly enough to see that some come again
+    if len(values) < ID_ROWS or len(np.unique(first)) < len(first) or len(np.unique(values)) < len(values):
         return False
     return are_named_so(name) or is_dense(values)
 

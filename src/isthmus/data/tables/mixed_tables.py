@@ -23,7 +23,7 @@ from isthmus.data.tables.kind_finding import find_schema, missing_texts
 from isthmus.data.tables.label_columns import encoded_labels, grouped_rows, refuse_few
 from isthmus.data.tables.parsing import Parser, TextChunk
 from isthmus.data.tables.text import Lines
-from isthmus.data.tables.text_cells import Columns, columns_of
+from isthmus.data.tables.text_cells import Columns, columns_of, come_again
 from isthmus.data.tables.times import to_text
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
@@ -57,19 +57,21 @@ def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
 def gather_columns(
     chunks: Iterable[Lines], parser: Parser, options: DataConfig, schema: Schema | None
 ) -> Gathered | None:
-    """As `gather_text`, with columns of numbers read as such where the first rows show nothing else, and the others as
-    they are, blanks around them included; None where further rows hold other cells in them, and all are to be texts.
+    """As `gather_text`, with columns of numbers read as such where the first rows show nothing else, texts that come
+    again as categories, and the others as they are, blanks around them included; None where further rows hold other
+    cells in columns of numbers, and all are to be texts.
     """
-    parts, early = [], {}
+    parts, early, names = [], {}, []
     for lines in chunks:
         part = _chunk(lines, parser)
         if not parts:
             early = _early(part.cells, parser, options, schema)
-            parser.numbers = tuple(early)
+            names = _repeated(part.cells.drop(*early), parser)
+            parser.known = dict.fromkeys(early, pl.Float64) | dict.fromkeys(names, pl.Categorical)
         cells = as_numbers(part.cells, early)
         if cells is None:
             return None
-        parts.append(part._replace(cells=cells))
+        parts.append(part._replace(cells=cells.cast(dict.fromkeys(names, pl.Categorical))))
     return _gathered(parts, parser)
 
 
@@ -89,6 +91,15 @@ def _early(cells: pl.DataFrame, parser: Parser, options: DataConfig, schema: Sch
     features = {parser.findings.columns[i] for i in parser.plan.features} - said
     known = {names[column.name]: column for column in schema.columns if column.name in names} if schema else {}
     return early_numbers(cells.select(names[name] for name in names if name in features), known)
+
+
+def _repeated(cells: pl.DataFrame, parser: Parser) -> list[str]:
+    """Features that are read as categories, whose texts come again in the first rows; none by an older polars, whose
+    categories of two pieces do not go together.
+    """
+    if parser.findings.nulls or not hasattr(pl, "Categories"):
+        return []
+    return [name for name in parser.features if name in cells.columns and come_again(cells[name])]
 
 
 def _gathered(parts: Sequence[TextChunk], parser: Parser) -> Gathered:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from isthmus.data.tables.columns import Plan
 from isthmus.data.tables.dialects import Dialect
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.text import Lines, n_bytes
+from isthmus.data.tables.text_cells import TEXTS
 
 MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers: "none" and "-" may be classes
 
@@ -55,7 +57,7 @@ class Parser:
         self.features = [self.names[i] for i in plan.features]
         self.label = None if plan.label is None else self.names[plan.label]
         self.group = None if plan.group is None else self.names[plan.group]
-        self.numbers: Collection[str] = ()  # columns that `texts` reads as numbers, as all rows so far were
+        self.known: Mapping[str, type[pl.DataType]] = {}  # columns that `texts` reads as numbers or names, as rows so far
         self.beside = [i for i in (plan.label, plan.group) if i is not None]
         style = dialect.style
         self.careful = bool(style.thousands or findings.nulls) or (style.decimal == "," and dialect.delimiter == ",")
@@ -70,20 +72,20 @@ class Parser:
         return part
 
     def texts(self, lines: Lines) -> TextChunk:
-        """Every cell of a chunk's rows of the right length, as text, `numbers` as float64; the other rows go to the
+        """Every cell of a chunk's rows of the right length, as text, `known` by their types; the other rows go to the
         findings.
         """
         lines = self._with_single_blanks(lines)
         quoted = b'"' in lines.data
-        frame = self._read(lines.data, dict.fromkeys(self.numbers, pl.Float64), quotes=quoted)
-        if frame is None and self.numbers:  # a gap that is a word, or a cell that is no number
-            frame, self.numbers = self._read(lines.data, {}, quotes=quoted), ()
+        frame = self._read(lines.data, self.known, quotes=quoted)
+        if frame is None and self.known:  # a gap that is a word, or a cell that is no number
+            frame, self.known = self._read(lines.data, {}, quotes=quoted), {}
         if frame is None or frame.height != lines.count or not self._is_whole(frame, lines, quoted):
             found = TextChunk(*self._as_text(lines))
             return found._replace(cells=self._blanked(found.cells))
         first, self.findings.n_rows = self.findings.n_rows, self.findings.n_rows + frame.height
         places = np.arange(frame.height)
-        cells = self._blanked(frame.with_columns(pl.col(pl.String).fill_null("")))
+        cells = self._blanked(frame.with_columns(pl.col(TEXTS).fill_null("")))
         return TextChunk(cells, lines.row + places, first + places)
 
     def _blanked(self, cells: pl.DataFrame) -> pl.DataFrame:
@@ -100,7 +102,7 @@ class Parser:
         if self.dialect.delimiter != " ":
             return lines
         data = re.sub(rb"[ \t]+", b" ", lines.data)
-        return lines._replace(data=re.sub(rb"(?m)^ | (?=\r?$)", b"", data))
+        return replace(lines, data=re.sub(rb"(?m)^ | (?=\r?$)", b"", data))
 
     @property
     def loses_digits(self) -> bool:
@@ -132,7 +134,7 @@ class Parser:
         labels, groups = (frame[name] if name else None for name in (self.label, self.group))
         return ParsedChunk(values, labels, groups, kept)
 
-    def _read(self, data: bytes, types: dict[str, type[pl.DataType]], *, quotes: bool = True) -> pl.DataFrame | None:
+    def _read(self, data: bytes, types: Mapping[str, type[pl.DataType]], *, quotes: bool = True) -> pl.DataFrame | None:
         schema = {name: types.get(name, pl.String) for name in self.names}
         comma = self.dialect.style.decimal == "," and bool(types)
         try:

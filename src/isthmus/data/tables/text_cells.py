@@ -11,6 +11,7 @@ from isthmus.data.tables.cells import Style, numbers_of_texts
 
 SAMPLED = 10_000  # rows that show whether texts come again
 REPEATED = 0.2  # different texts among them, at most: to number more of them takes longer than to look at each cell
+TEXTS = (pl.String, pl.Categorical)
 FORMATS = 200  # cells that show which formats may be meant
 
 
@@ -26,12 +27,11 @@ class TextCells:
 
     @classmethod
     def of(cls, text: pl.Series) -> TextCells:
-        """Of texts without nulls, stripped or not."""
-        head = text.head(SAMPLED)
-        if head.n_unique() > REPEATED * len(head) and len(text) >= SAMPLED:
-            return cls(text.str.strip_chars())
+        """Of texts or categories without nulls, stripped or not."""
+        if len(text) >= SAMPLED and not come_again(text):
+            return cls(text.cast(pl.String).str.strip_chars())
         first, places = _numbered(_codes(text))
-        levels = text.gather(first).str.strip_chars()
+        levels = text.gather(first).cast(pl.String).str.strip_chars()
         if levels.n_unique() < len(levels):  # some differ in blanks around them alone
             again, merged = _numbered(_codes(levels))
             levels, places = levels.gather(again), merged[places]
@@ -83,6 +83,12 @@ class TextCells:
         return self._numbers[1]
 
 
+def come_again(text: pl.Series) -> bool:
+    """Whether few of the first cells are different."""
+    head = text.head(SAMPLED)
+    return head.n_unique() <= REPEATED * len(head)
+
+
 Columns = Mapping[str, "pl.Series | TextCells"]
 
 
@@ -90,12 +96,12 @@ def columns_of(cells: pl.DataFrame | Columns) -> Columns:
     """The columns of a table by name, those of texts as `TextCells`."""
     if not isinstance(cells, pl.DataFrame):
         return cells
-    return {series.name: TextCells.of(series) if series.dtype == pl.String else series for series in cells}
+    return {series.name: TextCells.of(series) if series.dtype in TEXTS else series for series in cells}
 
 
 def _codes(text: pl.Series) -> np.ndarray:
     """(n,) a whole number for each different text."""
-    return text.cast(pl.Categorical).to_physical().to_numpy().astype(np.intp)
+    return text.cast(pl.Categorical).to_physical().to_numpy()
 
 
 def _numbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,4 +119,4 @@ def _numbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[order], number[codes]
 
 
-__all__ = ["FORMATS", "Columns", "TextCells", "columns_of"]
+__all__ = ["FORMATS", "TEXTS", "Columns", "TextCells", "columns_of", "come_again"]
