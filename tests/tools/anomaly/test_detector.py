@@ -23,6 +23,7 @@ from isthmus.runs.error_signals import EVIDENCE as PART
 from isthmus.tools.anomaly.detector import Detector, left_out
 from isthmus.tools.anomaly.evidence import Evidence
 from isthmus.tools.anomaly.measures import PlainErrors, RowDistances
+from isthmus.tools.anomaly.neighbor_distance import Rows
 
 
 def without_neighbors(run: Run) -> Evidence:
@@ -161,7 +162,9 @@ def test_a_run_from_before_is_known_by_its_record(table_run: Run, tmp_path: Path
 
 
 def test_rows_of_numbers_are_scored_by_their_distance_from_training_rows(table_run: Run) -> None:
-    """Against all distances written out: nats of the log of the mean of the five least, code and error parts."""
+    """Against all distances written out: nats of the log of the mean of the five least, code and error parts, and a
+    fifth of the nats of the most extreme value.
+    """
     detector, x = Detector.of_run(table_run), tiny.table(30, seed=7)
     assert isinstance(detector.measure, RowDistances)
     near = detector.measure.neighbors
@@ -176,7 +179,11 @@ def test_rows_of_numbers_are_scored_by_their_distance_from_training_rows(table_r
     logs -= near.log_scale[nearest].mean(1)
     watched = detector.measure.log_of(detector.evidence.watched)
     found = detector.scores(x)
-    np.testing.assert_allclose(found.score, -norm.logsf(logs, watched.mean(), watched.std()), rtol=1e-3)
+    assert near.tails is not None
+    tails = near.tails.nats(inputs.numpy(), np.zeros(30))
+    assert tails.max() > 0
+    expected = -norm.logsf(logs, watched.mean(), watched.std()) + 0.2 * tails
+    np.testing.assert_allclose(found.score, expected, rtol=1e-3)
     np.testing.assert_allclose(found.error + found.code, found.score, rtol=1e-12)
     assert (found.error > 0).all()
     assert (found.code > 0).all()
@@ -191,7 +198,7 @@ def test_a_column_off_the_plane_is_blamed_on_the_error_and_a_far_row_on_the_code
     assert np.median(broken.error / broken.score) > np.median(distant.error / distant.score)
 
 
-@pytest.mark.parametrize("name", ["reference", "near", "scale", "held_near"])
+@pytest.mark.parametrize("name", ["reference", "near", "scale", "held_near", "ends"])
 def test_evidence_that_lacks_what_measures_neighbors_is_refused(table_run: Run, name: str) -> None:
     part = Artifacts(table_run.path).get(PART)
     del part.arrays[name]
@@ -199,15 +206,17 @@ def test_evidence_that_lacks_what_measures_neighbors_is_refused(table_run: Run, 
         Evidence.from_part(part, table_run.model)
 
 
-def test_a_run_from_before_neighbors_had_scales_is_scored_by_the_distance_alone(table_run: Run) -> None:
+def test_a_run_from_before_neighbors_had_scales_and_tails_is_scored_by_the_distance_alone(table_run: Run) -> None:
     part = Artifacts(table_run.path).get(PART)
     before = Evidence.from_part(part, table_run.model).measure
-    del part.arrays["log_scale"]
+    for name in ("log_scale", "ends", "ends_of"):
+        del part.arrays[name]
+    part.arrays.update({name: part.arrays[name][:, :2] for name in ("near", "held_near")})
     after = Evidence.from_part(part, table_run.model).measure
     assert isinstance(before, RowDistances)
     assert isinstance(after, RowDistances)
-    z, errors = np.zeros((3, table_run.model.z_size)), np.zeros((3, len(before.spread)))
-    distance, scaled = (each.neighbors.measured(z, errors)[0, 0] for each in (after, before))
+    zeros = Rows(np.zeros((3, table_run.model.z_size)), *np.zeros((2, 3, len(before.spread))))
+    distance, scaled = (each.neighbors.measured(zeros)[0, 0] for each in (after, before))
     reference = before.neighbors.reference
     nearest = np.argsort(np.linalg.norm(reference, axis=1))[:5]
     assert scaled == pytest.approx(distance - before.neighbors.log_scale[nearest].mean(), rel=1e-6)

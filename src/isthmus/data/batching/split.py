@@ -25,12 +25,15 @@ VALIDATION_MOST = 5_000  # with 5,000 images, the standard error of MNIST's cost
 
 @dataclass(frozen=True)
 class Splits:
-    """Early stopping uses `validation`; results are reported on `test`. `series` is the layout behind windows."""
+    """Early stopping uses `validation`; results are reported on `test`. `series` is the layout behind windows. `drawn`
+    are the validation and test samples that were drawn from the training data, not given by name.
+    """
 
     train: Samples
     validation: Samples
     test: Samples
     series: SeriesLayout | None = None
+    drawn: tuple[Samples, ...] = ()
 
     @cached_property
     def overlap(self) -> Matches:
@@ -81,11 +84,14 @@ def split(
     cuts = [n_test, n_test + n_validation]
     parts = np.split(order, cuts if ends is None else _at_ends(cuts, ends))
     rows = parts[2] if limit is None else evenly(parts[2], train.labels, limit)
+    # Kept in random order: data is often sorted by class, and the first hundred should be like the rest.
+    drawn = [train.take(part) for part, named in ((parts[1], validation), (parts[0], test)) if named is None]
+    others = iter(drawn)
     splits = Splits(
         train=train.take(np.sort(rows)),
-        # Kept in random order: data is often sorted by class, and the first hundred should be like the rest.
-        validation=train.take(parts[1]) if validation is None else validation,
-        test=train.take(parts[0]) if test is None else test,
+        validation=next(others) if validation is None else validation,
+        test=next(others) if test is None else test,
+        drawn=tuple(drawn),
     )
     for role in ("validation", "test"):
         _same_kind(splits.train, getattr(splits, role), role)

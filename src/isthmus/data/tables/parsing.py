@@ -57,7 +57,7 @@ class Parser:
         self.features = [self.names[i] for i in plan.features]
         self.label = None if plan.label is None else self.names[plan.label]
         self.group = None if plan.group is None else self.names[plan.group]
-        self.known: Mapping[str, type[pl.DataType]] = {}  # columns that `texts` reads as numbers or names, as rows so far
+        self.known: Mapping[str, type[pl.DataType]] = {}  # types of columns that `texts` does not read as texts
         self.beside = [i for i in (plan.label, plan.group) if i is not None]
         style = dialect.style
         self.careful = bool(style.thousands or findings.nulls) or (style.decimal == "," and dialect.delimiter == ",")

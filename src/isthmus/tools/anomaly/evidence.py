@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from isthmus.runs.error_signals import (
 from isthmus.tools.anomaly.local_errors import SMOOTHED, blurred, fineness
 from isthmus.tools.anomaly.measures import (
     OF_NEIGHBORS,
+    OF_NEW_NEIGHBORS,
     OF_PLACES,
     AbstractMeasure,
     HiddenColumns,
@@ -40,7 +42,7 @@ from isthmus.training.prepared import Prepared
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
 FEW = 50  # images from which on a pixel is mostly judged by its own, less by all
 SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
-KNOWN = {"watched", "log_error", "spread", "usual", "z", "groups", "log_scale"} | OF_PLACES | OF_NEIGHBORS
+KNOWN = {"watched", "log_error", "spread", "usual", "z", "groups"} | OF_PLACES | OF_NEIGHBORS | OF_NEW_NEIGHBORS
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
 
 
@@ -68,14 +70,18 @@ class Evidence:
         rule = prepared.config.data.split
         watched, held = held_apart(prepared.splits.validation, share, training.seed, rule=rule)
         held = replace(held, groups=None) if rule == "shuffled" else held
-        return cls.of_parts(model, prepared.splits.train, watched, held, untouched=untouched)
+        beside = prepared.splits.drawn if held.groups is None else ()  # others of a group lie nearer than new rows do
+        return cls.of_parts(model, prepared.splits.train, watched, held, beside=beside, untouched=untouched)
 
     @classmethod
     def of_parts(
-        cls, model: AbstractModel, train: Samples, watched: Samples, held: Samples, *, untouched: bool = True
-    ) -> Evidence:
-        """From what trained the model, what chose its epoch, and what calibrates, by groups where it has such."""
-        measure = _fitting_measure(model, train, watched)
+        cls, model: AbstractModel, train: Samples, watched: Samples, held: Samples, *,
+        beside: Sequence[Samples] = (), untouched: bool = True,
+    ) -> Evidence:  # fmt: skip
+        """From what trained the model, what chose its epoch, and what calibrates, by groups where it has such; `beside`
+        are normal rows of the same kind that did not train, those that calibrate among them.
+        """
+        measure = _fitting_measure(model, (train, *beside), watched)
         seen, calibration = (
             measure.signals(model, resident(part.x, model.preprocess, model.device)) for part in (watched, held)
         )
@@ -129,14 +135,14 @@ def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel
     Artifacts(run_path, model.weights_sha256 or "").put(EVIDENCE, *evidence.as_part())
 
 
-def _fitting_measure(model: AbstractModel, train: Samples, watched: Samples) -> AbstractMeasure:
-    """By what the samples are, with what is usual of the watched ones."""
+def _fitting_measure(model: AbstractModel, normal: Sequence[Samples], watched: Samples) -> AbstractMeasure:
+    """By what the samples are, with what is usual of the watched ones; rows are compared with the normal ones."""
     if model.preprocess.encoding is not None:
         return HiddenColumns(_usual_costs(model, watched))
     if model.preprocess.is_image:
         return _of_places(model, watched)
     spread = _spread(model, watched)
-    neighbors = neighbors_of(model, train, watched)
+    neighbors = neighbors_of(model, normal, watched)
     return PlainErrors(spread) if neighbors is None else RowDistances(spread, neighbors)
 
 

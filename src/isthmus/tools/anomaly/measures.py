@@ -18,8 +18,9 @@ from torch import Tensor
 
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.runs.error_signals import ErrorSignals, error_signals, passes
+from isthmus.tools.anomaly.column_tails import ColumnTails
 from isthmus.tools.anomaly.local_errors import MAPS, LocalErrors, local_nats
-from isthmus.tools.anomaly.neighbor_distance import NEIGHBORS, NeighborDistance, near_signals
+from isthmus.tools.anomaly.neighbor_distance import NEIGHBORS, TAIL, NeighborDistance, near_signals
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -209,16 +210,19 @@ class RowDistances(AbstractMeasure):
         return near_signals(model, data, self.neighbors)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        scale = np.array([self.neighbors.weight, self.neighbors.unit])
-        known = {"reference": self.neighbors.reference, "scale": scale, "log_scale": self.neighbors.log_scale}
-        return {"spread": self.spread} | known
+        near, tails = self.neighbors, self.neighbors.tails
+        known = {"reference": near.reference, "scale": np.array([near.weight, near.unit]), "log_scale": near.log_scale}
+        ends = {} if tails is None else {"ends": tails.ends, "ends_of": np.array([tails.n])}
+        return {"spread": self.spread} | known | ends
 
     def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
         D, rows = model.preprocess.size, len(self.neighbors.reference)
         parts = self.spread, self.neighbors.reference, self.neighbors.log_scale, watched.near, held.near
         found = [_shape(part) for part in parts]
-        wanted = [(D,), (rows, D + model.z_size), (rows,), (len(watched.log_error), 2), (len(held.log_error), 2)]
-        fits = found == wanted and rows > NEIGHBORS
+        signals = [(len(part.log_error), self.neighbors.n_signals) for part in (watched, held)]
+        tails = self.neighbors.tails
+        fits = found == [(D,), (rows, D + model.z_size), (rows,), *signals] and rows > NEIGHBORS
+        fits = fits and (tails is None or not tails.misfit(D))
         return "" if fits else "what it holds of neighbors is not of this model's sizes"
 
     def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
@@ -229,15 +233,16 @@ class RowDistances(AbstractMeasure):
         return found.near[:, 0]
 
     def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
-        """By the shares of error and code in the square of the distance."""
+        """By the shares of error and code in the square of the distance; an extreme value counts with the error."""
         assert found.near is not None
-        share = found.near[:, 1]
-        return share * nats, (1 - share) * nats, np.zeros(len(nats))
+        share, tails = found.near[:, 1], found.near[:, 2:].sum(1)
+        return share * nats + TAIL * tails, (1 - share) * nats, np.zeros(len(nats))
 
     def heat(self, errors: Tensor) -> Tensor:
         return _beside(errors, self.spread)
 
 
+OF_NEW_NEIGHBORS = {"log_scale", "ends", "ends_of"}  # which older runs lack
 OF_PLACES, OF_NEIGHBORS = {"smoothed", "fine", "peaks", "held_peaks"}, {"near", "held_near", "reference", "scale"}
 
 
@@ -252,7 +257,8 @@ def measure_of(arrays: Arrays, model: AbstractModel) -> AbstractMeasure:
     if names >= OF_NEIGHBORS:
         weight, unit = map(float, arrays["scale"])
         log_scale = arrays.get("log_scale", np.zeros(len(arrays["reference"])))
-        return RowDistances(spread, NeighborDistance(arrays["reference"], weight, unit, log_scale))
+        tails = ColumnTails(arrays["ends"], int(arrays["ends_of"][0])) if "ends" in names else None
+        return RowDistances(spread, NeighborDistance(arrays["reference"], weight, unit, log_scale, tails))
     return PlainErrors(spread) if model.preprocess.encoding is None else HiddenColumns(spread)
 
 
@@ -279,6 +285,6 @@ def _shape(part: Any) -> tuple[int, ...] | None:
 
 
 __all__ = [
-    "OF_NEIGHBORS", "OF_PLACES", "AbstractMeasure", "HiddenColumns", "PlaceErrors", "PlainErrors", "RowDistances",
-    "measure_of",
+    "OF_NEIGHBORS", "OF_NEW_NEIGHBORS", "OF_PLACES", "AbstractMeasure", "HiddenColumns", "PlaceErrors", "PlainErrors",
+    "RowDistances", "measure_of",
 ]  # fmt: skip
