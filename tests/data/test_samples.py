@@ -22,3 +22,13 @@ def test_file_names_stay_ids() -> None:
     assert samples.id_of(1) == "b.png"
     assert samples.is_image
     assert Samples(np.zeros((3, 2)), "t").id_of(1) == "1"
+
+
+def test_all_ids_and_labels_are_those_of_each_sample() -> None:
+    x = np.zeros((4, 2), np.float32)
+    labeled = Samples(x, "t", labels=np.array([1, -1, 0, 1]), classes=("a", "b"))
+    assert labeled.all_ids() == [labeled.id_of(i) for i in range(4)] == ["0", "1", "2", "3"]
+    assert labeled.all_labels() == ["b", "", "a", "b"]
+    taken = labeled.take(np.array([2, 0]))
+    assert taken.all_ids() == ["2", "0"]
+    assert taken.take(np.array([1])).all_ids() == ["0"]

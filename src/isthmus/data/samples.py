@@ -103,15 +103,27 @@ class Samples:
     def id_of(self, row: int) -> str:
         return self.ids[row] if self.ids is not None else str(row)
 
+    def all_ids(self) -> list[str]:
+        """As `id_of`, of every sample."""
+        return list(map(str, range(len(self)))) if self.ids is None else list(self.ids)
+
+    def all_labels(self) -> list[str]:
+        """The name of every sample's class, where there are labels; "" for none."""
+        assert self.labels is not None
+        return np.array([*self.classes, ""], object)[self.labels].tolist()  # -1, for none, is the last
+
     def take(self, rows: np.ndarray) -> Samples:
         """The samples at `rows`, in that order. Row numbers become ids, so they still refer to the original rows."""
         streamed = isinstance(self.x, StoredRows)
-        ids = RowNames(rows, self.ids) if streamed else tuple(self.id_of(int(row)) for row in rows)
+        ids = RowNames(rows, self.ids) if streamed else self._ids_of(rows)
         windows = None if self.windows is None else self.windows._replace(first=self.windows.first[rows])
         known = {"labels": self.labels, "groups": self.groups, "owner": self.owner, "x_in": self.x_in}
         taken = {k: None if each is None else each[rows] for k, each in known.items()}
         x = self.x.part(rows) if isinstance(self.x, StoredRows) else self.x[rows]
         return replace(self, x=x, ids=ids, windows=windows, **taken)
+
+    def _ids_of(self, rows: np.ndarray) -> tuple[str, ...]:
+        return tuple(map(str, rows.tolist()) if self.ids is None else [self.ids[row] for row in rows.tolist()])
 
     @property
     def is_streamed(self) -> bool:

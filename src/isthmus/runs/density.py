@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -74,8 +75,8 @@ class Density:
         """log p(z) of codes (N, Z), in nats, (N,)."""
         z = np.asarray(z, np.float64)
         parts = [
-            math.log(weight) + _log_normal(z, mean, factor)
-            for weight, mean, factor in zip(self.weights, self.means, self._factors(), strict=True)
+            math.log(weight) + _log_normal(z, mean, inverse)
+            for weight, mean, inverse in zip(self.weights, self.means, self._inverses, strict=True)
         ]
         return np.asarray(logsumexp(parts, axis=0))
 
@@ -86,6 +87,11 @@ class Density:
             raise _too_few(n)
         weights = self.weights[rows] / self.weights[rows].sum()
         return Density(weights, self.means[rows], self.covariances[rows], self.groups[rows], n)
+
+    @cached_property
+    def _inverses(self) -> np.ndarray:
+        """Inverses of the triangles L: a product takes a third of the time of solving with L."""
+        return np.stack([solve_triangular(factor, np.eye(len(factor)), lower=True) for factor in self._factors()])
 
     def _factors(self) -> np.ndarray:
         """Lower triangles L with L L' = covariance."""
@@ -218,10 +224,10 @@ def _too_few(n: int) -> DataError:
     return DataError("DATA-COUNT", message, fix="choose a class with more training samples, or leave out --class")
 
 
-def _log_normal(z: np.ndarray, mean: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    whitened = solve_triangular(factor, (z - mean).T, lower=True)
-    log_det = np.log(np.diag(factor)).sum()
-    return -0.5 * (np.square(whitened).sum(0) + len(mean) * math.log(2 * math.pi)) - log_det
+def _log_normal(z: np.ndarray, mean: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    whitened = (z - mean) @ inverse.T
+    log_det = -np.log(np.diag(inverse)).sum()
+    return -0.5 * (np.einsum("nz,nz->n", whitened, whitened) + len(mean) * math.log(2 * math.pi)) - log_det
 
 
 def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:

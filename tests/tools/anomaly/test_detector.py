@@ -23,7 +23,7 @@ from isthmus.runs.error_signals import EVIDENCE as PART
 from isthmus.tools.anomaly.detector import Detector, left_out
 from isthmus.tools.anomaly.evidence import Evidence
 from isthmus.tools.anomaly.measures import PlainErrors, RowDistances
-from isthmus.tools.anomaly.neighbor_distance import Rows
+from isthmus.tools.anomaly.neighbor_distance import EncodedRows
 
 
 def without_neighbors(run: Run) -> Evidence:
@@ -215,7 +215,7 @@ def test_a_run_from_before_neighbors_had_scales_and_tails_is_scored_by_the_dista
     after = Evidence.from_part(part, table_run.model).measure
     assert isinstance(before, RowDistances)
     assert isinstance(after, RowDistances)
-    zeros = Rows(np.zeros((3, table_run.model.z_size)), *np.zeros((2, 3, len(before.spread))))
+    zeros = EncodedRows(np.zeros((3, table_run.model.z_size)), *np.zeros((2, 3, len(before.spread))))
     distance, scaled = (each.neighbors.measured(zeros)[0, 0] for each in (after, before))
     reference = before.neighbors.reference
     nearest = np.argsort(np.linalg.norm(reference, axis=1))[:5]

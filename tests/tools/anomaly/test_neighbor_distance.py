@@ -6,17 +6,24 @@ import numpy as np
 import pytest
 
 from isthmus.tools.anomaly.column_tails import ColumnTails
-from isthmus.tools.anomaly.neighbor_distance import NEIGHBORS, SHARE, NeighborDistance, Rows, log_scales, rows_kept
+from isthmus.tools.anomaly.neighbor_distance import (
+    NEIGHBORS,
+    SHARE,
+    NeighborDistance,
+    EncodedRows,
+    log_scales,
+    rows_kept,
+)
 
 RNG = np.random.default_rng(0)
 
 
-def rows(n: int, error: float) -> Rows:
-    return Rows(RNG.normal(size=(n, 2)), error * RNG.normal(size=(n, 4)), RNG.normal(size=(n, 4)))
+def rows(n: int, error: float) -> EncodedRows:
+    return EncodedRows(RNG.normal(size=(n, 2)), error * RNG.normal(size=(n, 4)), RNG.normal(size=(n, 4)))
 
 
-def without_tails(*parts: np.ndarray) -> Rows:
-    return Rows(*parts, np.zeros_like(parts[1]))
+def without_tails(*parts: np.ndarray) -> EncodedRows:
+    return EncodedRows(*parts, np.zeros_like(parts[1]))
 
 
 def test_the_error_is_weighed_so_that_it_varies_a_share_as_much_as_the_code() -> None:
@@ -76,9 +83,9 @@ def test_of_groups_alike_but_for_their_width_half_the_log_of_it_is_left() -> Non
 def test_a_row_that_is_kept_is_measured_among_the_others() -> None:
     """As it would be without it, but for what is usual of all: so rows that calibrate are like new ones."""
     normal = rows(80, 0.5)
-    known = NeighborDistance.build(normal, Rows(*(part[60:] for part in normal)))
+    known = NeighborDistance.build(normal, EncodedRows(*(part[60:] for part in normal)))
     assert known is not None
-    row = Rows(*(part[7:8] for part in normal))
+    row = EncodedRows(*(part[7:8] for part in normal))
     rest = replace(
         known,
         reference=np.delete(known.reference, 7, 0),
@@ -91,7 +98,7 @@ def test_a_row_that_is_kept_is_measured_among_the_others() -> None:
 def test_new_rows_and_rows_that_calibrate_are_alike() -> None:
     """Ranks of new normal rows among those that calibrate, kept beside the others, are spread evenly."""
     normal, new = rows(900, 0.5), rows(3_000, 0.5)
-    held = Rows(*(part[600:] for part in normal))
+    held = EncodedRows(*(part[600:] for part in normal))
     known = NeighborDistance.build(normal, held)
     assert known is not None
     for signal in (0, 2):

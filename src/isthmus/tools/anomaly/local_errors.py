@@ -19,6 +19,7 @@ FINE = 1.0  # deviation of the mean that is taken off, so that what is left is f
 LEAST_FINE = 1.3e-6  # mean square that rounding to 256 steps leaves in values of [0, 1]: nothing is flatter than that
 PEAK = 10  # pixels that are averaged: one alone is often chance, and a scratch is hardly smaller
 MAPS = 4  # the errors themselves, the smoothed ones, the mean of the squares around, how little is fine
+GROUPED = 8  # values that are looked at as one, by the largest; 4 and 16 take a third longer
 AT_ONCE = 2**17  # values: what is made of them then stays in the processor's cache, in half the time
 REACH = 4.0  # deviations after which a Gaussian window ends, as in SciPy
 
@@ -45,11 +46,9 @@ class LocalErrors:
         return self._squares(errors.float()).sqrt()
 
     def _squares(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        found = errors.new_empty(len(errors), 3, *errors.shape[2:])
-        torch.mean(errors.square().div_(self._spread), 1, out=found[:, 0])
-        torch.mean(blurred(errors, SMOOTHED).square_().div_(self._smoothed), 1, out=found[:, 1])
-        torch.clamp(blurred(found[:, 0], SQUARES), min=0, out=found[:, 2])
-        return found
+        plain = _over_channels(errors.square().div_(self._spread))
+        smoothed = _over_channels(blurred(errors, SMOOTHED).square_().div_(self._smoothed))
+        return torch.stack([plain, smoothed, blurred(plain, SQUARES).clamp_(min=0)], 1)
 
     def flatness(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
         """By how many deviations the fineness is below its usual level."""
@@ -70,16 +69,36 @@ class LocalErrors:
         return torch.cat([(rough + LEAST_ERROR).log(), _largest(self.flatness(errors)[:, None]).mean(2)], 1)
 
 
+def _over_channels(values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
+    """The mean, for which one channel need not be copied."""
+    return values[:, 0] if values.shape[1] == 1 else values.mean(1)
+
+
 def _largest(maps: Float[Tensor, "B K H W"]) -> Float[Tensor, "B K P"]:
-    """The PEAK largest values of each map, in no order: NumPy divides them off in half of PyTorch's time."""
-    values = maps.flatten(2).numpy()
+    """The PEAK largest values of each map, in no order.
+
+    They are in the PEAK groups of values whose largest values are the largest, so that few are looked at: 0.4 times the
+    time of NumPy's partition of all values, which takes half of the time of PyTorch's topk.
+    """
+    values = maps.flatten(2)
+    if values.shape[2] <= PEAK * GROUPED:
+        return torch.from_numpy(_partitioned(values.numpy()))
+    if lacking := -values.shape[2] % GROUPED:
+        values = torch.nn.functional.pad(values, (0, lacking), value=-torch.inf)
+    groups = values.unflatten(2, (GROUPED, -1))
+    largest = np.argpartition(groups.amax(2).numpy(), -PEAK, axis=2)[..., -PEAK:]
+    found = np.take_along_axis(groups.numpy(), largest[:, :, None], 3)
+    return torch.from_numpy(_partitioned(found.reshape(*found.shape[:2], PEAK * GROUPED)))
+
+
+def _partitioned(values: np.ndarray) -> np.ndarray:
     n = min(PEAK, values.shape[2])
-    return torch.from_numpy(np.partition(values, -n, axis=2)[..., -n:])
+    return np.partition(values, -n, axis=2)[..., -n:]
 
 
 def fineness(errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
     """The log of the mean square, around a pixel, of what the errors are beside their smooth part."""
-    fine = (errors - blurred(errors, FINE)).square_().mean(1)
+    fine = _over_channels((errors - blurred(errors, FINE)).square_())
     return blurred(fine, SQUARES).clamp_(min=0).add_(LEAST_FINE).log_()
 
 

@@ -34,7 +34,7 @@ TAIL = 0.2  # nats for each nat of the most extreme value: 0.1 and 0.25 rank ali
 Points = Float[np.ndarray, "N D"]
 
 
-class Rows(NamedTuple):
+class EncodedRows(NamedTuple):
     """Rows of numbers as a model sees them: codes (N, Z), errors (N, D) and network input (N, D)."""
 
     z: Points
@@ -70,7 +70,7 @@ class NeighborDistance:
     tails: ColumnTails | None = None
 
     @classmethod
-    def build(cls, normal: Rows, watched: Rows) -> NeighborDistance | None:
+    def build(cls, normal: EncodedRows, watched: EncodedRows) -> NeighborDistance | None:
         """From normal rows, and validation rows, which may be among them; None of too few rows."""
         if len(normal.z) <= NEIGHBORS or not len(watched.z):
             return None
@@ -81,7 +81,7 @@ class NeighborDistance:
         unit = float(found._near(watched.joined(weight))[0].mean()) or 1.0
         return replace(found, unit=unit, log_scale=log_scales(reference, unit))
 
-    def measured(self, rows: Rows) -> Float[np.ndarray, "N K"]:
+    def measured(self, rows: EncodedRows) -> Float[np.ndarray, "N K"]:
         """The log of each row's mean distance over the usual one, less the mean of its neighbors' `log_scale`; the
         share of the error in the square of the distance; and the nats of its most extreme value, where `tails` are.
         """
@@ -132,13 +132,13 @@ def near_signals(model: AbstractModel, data: Tensor, neighbors: NeighborDistance
     return found._replace(near=neighbors.measured(rows))
 
 
-def _rows_of(model: AbstractModel, data: Tensor) -> tuple[ErrorSignals, Rows]:
+def _rows_of(model: AbstractModel, data: Tensor) -> tuple[ErrorSignals, EncodedRows]:
     found = error_signals(model, data, peaks=lambda errors: errors.flatten(1).numpy())
     assert found.peaks is not None
     assert found.z is not None
     batches = in_order(data, model.preprocess, model.device) if len(data) else ()
     x = np.concatenate([found.peaks[:0], *(x.cpu().numpy() for x in batches)])
-    return found._replace(peaks=None), Rows(found.z, found.peaks, x)
+    return found._replace(peaks=None), EncodedRows(found.z, found.peaks, x)
 
 
 def neighbors_of(model: AbstractModel, normal: Sequence[Samples], watched: Samples) -> NeighborDistance | None:
@@ -147,12 +147,14 @@ def neighbors_of(model: AbstractModel, normal: Sequence[Samples], watched: Sampl
         return None
     some = rows_kept(sum(map(len, normal)), model.preprocess.size + model.z_size)
     parts = [_raw_rows(model, np.ascontiguousarray(samples.x[some])) for samples in normal]
-    known = Rows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    known = EncodedRows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
     return NeighborDistance.build(known, _raw_rows(model, watched.x))
 
 
-def _raw_rows(model: AbstractModel, raw: np.ndarray) -> Rows:
+def _raw_rows(model: AbstractModel, raw: np.ndarray) -> EncodedRows:
     return _rows_of(model, resident(raw, model.preprocess, model.device))[1]
 
 
-__all__ = ["NEIGHBORS", "TAIL", "NeighborDistance", "Rows", "log_scales", "near_signals", "neighbors_of", "rows_kept"]
+__all__ = [
+    "NEIGHBORS", "TAIL", "EncodedRows", "NeighborDistance", "log_scales", "near_signals", "neighbors_of", "rows_kept",
+]  # fmt: skip

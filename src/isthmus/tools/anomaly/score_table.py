@@ -100,9 +100,9 @@ def trained_on(run: RunFolder, source: str | Path, samples: Samples) -> int | No
 
 
 def _columns(samples: Samples, found: Scores, flags: np.ndarray, *, local: bool) -> dict[str, Any]:
-    columns: dict[str, Any] = {"id": [samples.id_of(i) for i in range(len(samples))]}
+    columns: dict[str, Any] = {"id": samples.all_ids()}
     if samples.labels is not None:
-        columns["label"] = [samples.classes[k] if k >= 0 else "" for k in samples.labels]
+        columns["label"] = samples.all_labels()
     columns |= {"score": found.score, "p_value": found.p_value, "outlier": flags}
     columns |= {"from_error": found.error, "from_code": found.code}
     return columns | ({"from_local": found.local} if local else {})

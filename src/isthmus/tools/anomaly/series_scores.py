@@ -71,7 +71,7 @@ def scores_of(run: RunFolder, data: Any) -> ExplainedScores:
 
 def score_columns(detector: StepDetector, rows: SeriesRows, found: StepScores, flags: np.ndarray) -> dict[str, Any]:
     """The table of scores, in the order of the rows of the table."""
-    columns: dict[str, Any] = {"id": [rows.table.id_of(i) for i in range(len(rows))]}
+    columns: dict[str, Any] = {"id": rows.table.all_ids()}
     texts = stamp_texts(rows, detector.layout)
     if texts is not None:
         columns["time"] = texts
@@ -144,7 +144,7 @@ def _timeline(detector: StepDetector, rows: SeriesRows, found: StepScores, flags
     blame = found.blame[flags].sum(0) if flags.any() else found.blame.sum(0)
     shown = [k for k in np.argsort(-blame, kind="stable").tolist() if columns[k].kind in NUMBERS]
     shown = sorted(shown[:6])
-    texts = stamp_texts(rows, layout) or [rows.table.id_of(i) for i in range(len(rows))]
+    texts = stamp_texts(rows, layout) or rows.table.all_ids()
     names = tuple(columns[k].name for k in shown)
     times = [texts[i] for i in order]
     return Timeline(rows.raw[:, shown], names, found.score[order], flags[order], limit, times, rows.starts)

@@ -41,9 +41,9 @@ class CodeMap:
     def columns(self) -> dict[str, Any]:
         """`id`, `label` where known, `x`, `y`, and the values of the column that colors the map."""
         s = self.samples
-        table: dict[str, Any] = {"id": [s.id_of(i) for i in range(len(s))]}
+        table: dict[str, Any] = {"id": s.all_ids()}
         if s.labels is not None:
-            table["label"] = [s.classes[k] if k >= 0 else "" for k in s.labels]
+            table["label"] = s.all_labels()
         table |= {"x": self.points[:, 0], "y": self.points[:, 1]}
         if self.color in {PLAIN, LABEL}:
             return table

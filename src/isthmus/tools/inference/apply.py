@@ -207,9 +207,9 @@ def encode(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
     if target.suffix == ".npy":
         write_atomic(target, lambda part: np.save(part, z, allow_pickle=False))
         return Written(target, len(z), samples.notes)
-    columns: dict[str, Any] = {"id": [samples.id_of(i) for i in range(len(z))]}
+    columns: dict[str, Any] = {"id": samples.all_ids()}
     if samples.labels is not None:
-        columns["label"] = [samples.classes[k] if k >= 0 else "" for k in samples.labels]
+        columns["label"] = samples.all_labels()
     write_table(target, columns | {f"z{i}": z[:, i] for i in range(z.shape[1])})
     return Written(target, len(z), (*samples.notes, *about_formulas(target, columns)))
 

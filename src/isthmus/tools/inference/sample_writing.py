@@ -29,7 +29,7 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
     if out.suffix in TABLES:
         labels = {}
         if samples.labels is not None and samples.label_column:
-            labels = {samples.label_column: [samples.classes[k] if k >= 0 else "" for k in samples.labels]}
+            labels = {samples.label_column: samples.all_labels()}
         columns = labels | run.model.preprocess.cells(raw, samples.columns, typed=keeps_types(out))
         write_table(out, columns)
         return Written(out, len(raw), (*said, *about_formulas(out, columns)))
@@ -53,7 +53,7 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
             f"{counted(len(raw), 'image')} cannot be written into one {out.suffix} file.",
             fix="name a folder, a .npy or a .csv file with -o",
         )
-    ids = [samples.id_of(i) for i in range(len(raw))]
+    ids = samples.all_ids()
     names = [name if Path(name).suffix else f"{name}.png" for name in ids]
     with claimed(out, image_paths(out, raw, names, **stored_as)):
         saved = save_images(out, raw, names, **stored_as)
