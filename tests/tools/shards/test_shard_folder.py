@@ -114,14 +114,14 @@ def test_what_is_there_is_left_and_what_changed_is_made_anew(run: RunFolder, par
     (parts / "part-4.csv").unlink()
     less = processed(run, parts, out)
     assert (less.shards, less.left, less.n) == (4, 4, 40 + 7 + 42 + 43)
-    assert any("still holds 1 file of shards that are no longer there, such as part-4.csv" in s for s in less.said)
+    assert any("still has 1 file from shards that no longer exist, such as part-4.csv" in s for s in less.said)
 
 
 def test_another_model_or_other_options_make_all_anew(run: RunFolder, parts: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores"
     processed(run, parts, out, task="score", options={"false_alarms": 0.05})
     assert processed(run, parts, out, task="score", options={"false_alarms": 0.1}).left == 0
-    with pytest.raises(UsageError, match="holds what `isthmus score` made, and this is encode"):
+    with pytest.raises(UsageError, match="has results of `isthmus score`, but this is `isthmus encode`"):
         processed(run, parts, out)
 
 
@@ -135,7 +135,7 @@ def test_what_others_wrote_is_never_replaced(run: RunFolder, parts: Path, tmp_pa
     for place in (parts, parts / "codes", tmp_path):
         with pytest.raises(UsageError):
             processed(run, parts, place)
-    with pytest.raises(UsageError, match="cannot be written into the one file"):
+    with pytest.raises(UsageError, match="cannot be written to a single file"):
         processed(run, parts, tmp_path / "codes.csv")
     assert sorted(path.name for path in parts.iterdir()) == [f"part-{i}.csv" for i in range(5)]
 
@@ -219,9 +219,9 @@ def test_fault_68_a_shard_is_written_whichever_call_fails_for_the_moment(
     ("error", "said"),
     [
         (OSError(errno.EIO, "Input/output error"), "Input/output error."),
-        (MemoryError(), "there is not enough memory for it."),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "there is not enough memory for it."),
-        (torch.OutOfMemoryError("CUDA out of memory."), "there is not enough memory for it."),
+        (MemoryError(), "there is not enough memory."),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "there is not enough memory."),
+        (torch.OutOfMemoryError("CUDA out of memory."), "there is not enough memory."),
     ],
 )
 def test_fault_49_162_a_shard_that_memory_or_disk_does_not_give_is_named_and_the_others_are_written(

@@ -67,18 +67,18 @@ def test_folders_of_images_are_shards_where_that_is_asked(tmp_path: Path) -> Non
         ("day10", "day10.parquet"),
     ]
     assert listed(shards_of(str(tmp_path), "reconstruct", folders=True))[0] == ("day2", "day2")
-    with pytest.raises(DataError, match="there is none"):
+    with pytest.raises(DataError, match="there are none"):
         shards_of(str(tmp_path / "day2"), "encode", folders=True)
 
 
 def test_two_that_would_be_one_are_refused(tmp_path: Path) -> None:
     files(tmp_path, "a.csv", "a.npy")
     assert len(shards_of(str(tmp_path), "encode")) == 2
-    with pytest.raises(UsageError, match="2 shards would be written under the name of another") as caught:
+    with pytest.raises(UsageError, match="2 shards would have the same output file as another") as caught:
         shards_of(str(tmp_path), "encode", form="parquet")
     assert caught.value.problems == ("a.csv as a.parquet", "a.npy as a.parquet")
-    with pytest.raises(UsageError, match=r"score writes no npy") as caught:
+    with pytest.raises(UsageError, match=r"score cannot write npy files") as caught:
         shards_of(str(tmp_path), "score", form="npy")
     assert caught.value.fix == "pass --format csv or parquet"
-    with pytest.raises(UsageError, match="encode writes no xlsx"):
+    with pytest.raises(UsageError, match="encode cannot write xlsx files"):
         shards_of(str(tmp_path), "encode", form="xlsx")

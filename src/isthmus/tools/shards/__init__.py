@@ -1,4 +1,4 @@
-"""A trained run over many files: one file out for each in, on this machine or on a cluster."""
+"""Applies a trained run to many files: one output file per input file, on this machine or on a cluster."""
 
 from isthmus.tools.shards.shard_task import ShardResult, ShardTask, process_shard, weights_of
 

@@ -1,4 +1,4 @@
-"""Where shards are computed: processes of this machine, or a cluster of Dask."""
+"""Where shards are processed: by processes on this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from isthmus.extras import installing
 from isthmus.system.processes import process_pool
 from isthmus.tools.shards.shard_run import Workers
 
-PATIENCE = 10  # seconds until a scheduler that does not answer is given up
+PATIENCE = 10  # seconds to wait for the scheduler
 
 
 def local_workers(count: int) -> Workers:
-    """`count` processes of this machine."""
+    """`count` processes on this machine."""
     return Workers(partial(process_pool, count), count)
 
 
 def dask_workers(address: str) -> Workers:
-    """The workers of the Dask scheduler at `address`, who see the same files and have isthmus installed.
+    """The workers of the Dask scheduler at `address`, which must see the same files and have isthmus installed.
 
-    Raises: UsageError without the extra `dask`; ResourceError where no scheduler answers, or where it has no worker.
+    Raises: UsageError without the extra `dask`; ResourceError if no scheduler answers, or if it has no workers.
     """
     try:
         from distributed import Client
@@ -35,12 +35,12 @@ def dask_workers(address: str) -> Workers:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         message = f"no Dask scheduler answers at {address} ({str(error) or type(error).__name__})."
-        raise ResourceError("RESOURCE-DASK", message, fix="name the address that dask-scheduler printed") from None
+        raise ResourceError("RESOURCE-DASK", message, fix="use the address that dask-scheduler printed") from None
     count = sum(client.nthreads().values())  # pyright: ignore[reportAttributeAccessIssue]
     if not count:
         client.close()
         message = f"the Dask scheduler at {address} has no workers."
-        raise ResourceError("RESOURCE-DASK", message, fix=f"start one with dask worker {address}")
+        raise ResourceError("RESOURCE-DASK", message, fix=f"start one with `dask worker {address}`")
 
     @contextmanager
     def pool() -> Iterator[Executor]:

@@ -1,4 +1,4 @@
-"""A folder or pattern of shards through a trained run: what is missing or has changed is done, the rest is left."""
+"""Applies a trained run to a folder or pattern of shards; only missing or changed shards are processed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from isthmus.tools.shards.shard_run import Workers, run_shards
 from isthmus.tools.shards.shard_task import ShardResult, ShardTask, weights_of
 from isthmus.wording import counted, printable
 
-SAVED_EVERY = 2.0  # seconds between two manifests: what is not in one when all is killed is written once more
+SAVED_EVERY = 2.0  # seconds between two manifests: after a kill, shards that are not in it are processed again
 
 
 @dataclass(frozen=True)
 class ShardsWritten:
-    """`n` samples in `shards` files below `path`, of which `left` were there already, and sentences for people."""
+    """`n` samples in `shards` files below `path`, of which `left` were already there, and notes for people."""
 
     path: Path
     n: int
@@ -46,7 +46,7 @@ class ShardsWritten:
 
 
 def workers_at(dask: str | None, count: int) -> Workers:
-    """Those of the Dask scheduler at an address, or `count` processes of this machine. Raises: as `dask_workers`."""
+    """The workers of the Dask scheduler at an address, or `count` local processes. Raises: like `dask_workers`."""
     return local_workers(count) if dask is None else dask_workers(dask)
 
 
@@ -62,43 +62,43 @@ def process_shards(
     options: Mapping[str, Any],
     progress: Progress | None = None,
 ) -> ShardsWritten:
-    """Writes one file below `out` for each shard, and `MANIFEST.json` beside them.
+    """Writes one file below `out` for each shard, and `MANIFEST.json` next to them.
 
-    `run` is a run folder, or `"photo"`. Shards whose source and result are as the manifest has them are left alone.
+    `run` is a run folder, or `"photo"`. Shards are skipped if their source and result match the manifest.
     `progress(done, total)` counts shards.
 
-    Raises: UsageError where `out` is none of ours to write to; DataError, or ResourceError where a worker died, after
-    all other shards are written.
+    Raises: UsageError if `out` cannot be used; DataError, or ResourceError if a worker died, after all other shards
+    have been written.
     """
     _refuse(out, source, shards)
     path, weights = os.path.abspath(run.path) if isinstance(run, RunFolder) else run, weights_of(run)
     about = {"task": task, "run": path, "weights": weights, "settings": dict(settings), "options": dict(options)}
     manifest = ShardManifest.open(out, about)
     orphans = manifest.forget_others(shards)
-    there = each(manifest.is_done, shards, lambda _: None)  # in threads: checksums of what may be many gigabytes
+    there = each(manifest.is_done, shards, lambda _: None)  # in threads: checksums of possibly many gigabytes
     due = [shard for shard, done in zip(shards, there, strict=True) if done is not True]
     tasks = {
-        # Whole paths, since a worker of a cluster may stand elsewhere.
+        # Absolute paths, because a worker in a cluster may have another current folder.
         (read := os.path.abspath(shard.source)): ShardTask(
             task, path, read, os.path.abspath(out / shard.out), weights, settings, options
         )
         for shard in due
     }
     if due and task == "score" and isinstance(run, RunFolder):
-        detector_for(run, options.get("false_alarms"))  # trains what the rate takes once, not in every worker
+        detector_for(run, options.get("false_alarms"))  # trains additional models once, not in every worker
     record = _Record(manifest, dict(zip(tasks, due, strict=True)), len(shards), progress)
     for folder in {(out / shard.out).parent for shard in due}:
         clear_parts(folder)
     with claimed(out, [out / shard.out for shard in due]), record.kept():
         run_shards(list(tasks.values()), workers, record.done)
     if orphans:
-        of = f"{printable(out)} still holds {counted(len(orphans), 'file')} of shards that are no longer there"
+        of = f"{printable(out)} still has {counted(len(orphans), 'file')} from shards that no longer exist"
         record.said[f"{of}, such as {printable(orphans[0])}"] += 1
     return record.written(out, len(shards), len(shards) - len(due))
 
 
 class _Record:
-    """What has come of the shards so far."""
+    """The results of the shards so far."""
 
     def __init__(
         self, manifest: ShardManifest, due: Mapping[str, Shard], total: int, progress: Progress | None
@@ -124,19 +124,19 @@ class _Record:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """However it ends, the manifest tells what was written."""
+        """Writes the manifest at the end, even after an error."""
         try:
             yield
         finally:
             self.manifest.write()
 
     def written(self, out: Path, shards: int, left: int) -> ShardsWritten:
-        """Raises: the error of those that could not be written."""
+        """Raises: one error for all shards that could not be written."""
         if self.bad:
             raise _some_failed(self.bad, shards, out)
         entries = self.manifest.shards.values()
         outliers = [entry["outliers"] for entry in entries if "outliers" in entry]
-        said = [text if n == 1 else f"{text} (so in {n:,} shards)" for text, n in self.said.items()]
+        said = [text if n == 1 else f"{text} (in {n:,} shards)" for text, n in self.said.items()]
         total = sum(entry["n"] for entry in entries)
         return ShardsWritten(out, total, shards, left, sum(outliers) if outliers else None, tuple(said))
 
@@ -144,12 +144,12 @@ class _Record:
 def _refuse(out: Path, source: str, shards: Sequence[Shard]) -> None:
     refuse_inputs(out, source, *[shard.source for shard in shards])
     if out.suffix in {".csv", ".npy", ".parquet", ".npz"} or out.is_file():
-        message = f"{counted(len(shards), 'shard')} cannot be written into the one file {printable(out)}."
+        message = f"{counted(len(shards), 'shard')} cannot be written to a single file, {printable(out)}."
         raise UsageError("USAGE-OUT", message, fix="name a folder with -o")
     folder = out.resolve()
     inside = [shard for shard in shards if shard.source.resolve().is_relative_to(folder)]
     if inside:
-        message = f"{printable(out)} holds what is read, such as {printable(inside[0].name)}."
+        message = f"{printable(out)} contains input files, such as {printable(inside[0].name)}."
         raise UsageError("USAGE-OVERWRITE", message, fix="name another folder with -o")
 
 
@@ -158,7 +158,7 @@ def _some_failed(bad: Mapping[str, tuple[int, str]], shards: int, out: Path) -> 
     lack = any(code == ResourceError.exit_code for code, _ in bad.values())
     problems = [f"{printable(name)}: {text}" for name, (_, text) in bad.items()]
     kind, code = (ResourceError, "RESOURCE-SHARDS") if lack else (DataError, "DATA-SHARDS")
-    fix = "mend what is named above and run the same command again: what is written is left as it is"
+    fix = "solve the problems above and run the same command again; finished shards are skipped"
     return kind(code, message, fix=fix, problems=problems)
 
 

@@ -1,4 +1,4 @@
-"""Which files are shards, and what becomes of each: one out for each in, under its name."""
+"""Lists the files that are shards, and the name of the output file of each."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from isthmus.system.swapping import PART
 from isthmus.wording import counted, printable
 
 FORMATS = ("npy", "csv", "parquet")
-MADE_AS = {  # task -> format of what is read -> of what is written, where --format does not say it
+MADE_AS = {  # task -> input format -> default output format, without --format
     "encode": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": "parquet"},
     "score": {"npy": "parquet", "npz": "parquet", "table": "csv", "parquet": "parquet", "image": "parquet"},
     "reconstruct": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": ""},
     "denoise": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": ""},
 }
-NO_NUMBERS = {("score", "npy")}  # scores have ids and flags beside the numbers
+NO_NUMBERS = {("score", "npy")}  # scores have ids and flags in addition to numbers
 
 
 class Shard(NamedTuple):
-    """What is read, its name below the folder or pattern, and the name of what is written."""
+    """The input file, its name below the folder or pattern, and the name of the output file."""
 
     source: Path
     name: str
@@ -34,13 +34,13 @@ class Shard(NamedTuple):
 
 
 def shards_of(source: str, task: str, *, folders: bool = False, form: str | None = None) -> list[Shard]:
-    """The shards that `source` means, in natural order; none where it is one set of samples.
+    """The shards that `source` refers to, in natural order; none if it is a single set of samples.
 
-    A folder with tables or arrays in it and no images is shards, and so is a pattern such as `parts/*.npy`. With
-    `folders` every sub-folder is one. `form` is the format that is written.
+    The tables or arrays in a folder without images are shards, and so are the files that match a pattern such as
+    `parts/*.npy`. With `folders`, every subfolder is a shard. `form` is the output format.
 
-    Raises: DataError where a pattern or folder has none; UsageError for a format that the task cannot write, and where
-    two would be written under one name.
+    Raises: DataError if a pattern or folder has no shards; UsageError for a format that the task cannot write, or if
+    two shards would get the same output name.
     """
     place = Path(source)
     if not os.path.lexists(place) and glob.has_magic(source):
@@ -55,12 +55,12 @@ def shards_of(source: str, task: str, *, folders: bool = False, form: str | None
 
 
 def _of_pattern(pattern: str) -> list[tuple[Path, str]]:
-    """Files by a pattern; their names are what lies below its part without wildcards."""
+    """Files that match a pattern; names are relative to the part of the pattern without wildcards."""
     fixed = Path(*_before_magic(Path(pattern).parts))
     paths = [path for text in glob.glob(pattern, recursive=True) if _is_shard(path := Path(text))]
     if not paths:
         message = f"no table or array matches {printable(pattern)}."
-        raise DataError("DATA-SHARDS", message, fix="look at the pattern with ls, and write it in quotes")
+        raise DataError("DATA-SHARDS", message, fix="check the pattern with ls, and put it in quotes")
     return _in_order([(path, path.relative_to(fixed).as_posix()) for path in paths])
 
 
@@ -72,8 +72,8 @@ def _before_magic(parts: tuple[str, ...]) -> tuple[str, ...]:
 def _sub_folders(place: Path) -> list[tuple[Path, str]]:
     found = [path for path in place.iterdir() if path.is_dir() and not _is_hidden(path)] if place.is_dir() else []
     if not found:
-        message = f"--shards takes each folder in {printable(place)} for a shard, and there is none."
-        raise DataError("DATA-SHARDS", message, fix="leave --shards out, or name the folder that holds them")
+        message = f"--shards treats each subfolder of {printable(place)} as a shard, but there are none."
+        raise DataError("DATA-SHARDS", message, fix="leave --shards out, or name the folder that contains them")
     return _in_order([(path, path.name) for path in found])
 
 
@@ -81,7 +81,7 @@ def _files_in(place: Path) -> list[tuple[Path, str]]:
     files = [path for path in place.iterdir() if path.is_file() and not _is_hidden(path)]
     shards = [(path, path.name) for path in files if _is_shard(path)]
     if shards and any(path.suffix.lower() in SUFFIXES for path in place.rglob("*")):
-        return []  # images, or folders of them, which may have a table of labels beside them
+        return []  # images, or folders of images, may have a table of labels next to them
     return _in_order(shards)
 
 
@@ -90,23 +90,25 @@ def _is_shard(path: Path) -> bool:
 
 
 def _is_hidden(path: Path) -> bool:
-    return path.name.startswith((".", "_", PART))  # _SUCCESS and _metadata are what Spark leaves beside its parts
+    return path.name.startswith((".", "_", PART))  # Spark writes _SUCCESS and _metadata next to its parts
 
 
 def _kind(path: Path) -> str:
     if path.is_dir():
         return "image"
-    if path.suffix.lower() in {".txt", ".md", ".log"}:  # beside shards that is a note
+    if path.suffix.lower() in {".txt", ".md", ".log"}:  # a note next to the shards
         return ""
     return BY_SUFFIX.get(next((s.lower() for s in reversed(path.suffixes) if s.lower() != ".gz"), ""), "")
 
 
 def _written(path: Path, name: str, task: str, form: str | None) -> str:
-    """`a/part-0.csv.gz` -> `a/part-0.parquet`: the same name with the suffix of what is written."""
+    """`a/part-0.csv.gz` -> `a/part-0.parquet`: the same name with the suffix of the output format."""
     form = MADE_AS[task][_kind(path)] if form is None else form
     if form not in (*FORMATS, "") or (task, form) in NO_NUMBERS:
         allowed = [one for one in FORMATS if (task, one) not in NO_NUMBERS]
-        raise UsageError("USAGE-FORMAT", f"{task} writes no {form}.", fix=f"pass --format {' or '.join(allowed)}")
+        raise UsageError(
+            "USAGE-FORMAT", f"{task} cannot write {form} files.", fix=f"pass --format {' or '.join(allowed)}"
+        )
     if path.is_dir():
         return f"{name}.{form}" if form else name
     stem = name[: -len(path.name)] + path.name.removesuffix(".gz").removesuffix(
@@ -119,10 +121,10 @@ def _refuse_twice(shards: list[Shard]) -> None:
     counts = Counter(shard.out.casefold() for shard in shards)
     twice = [shard for shard in shards if counts[shard.out.casefold()] > 1]
     if twice:
-        message = f"{counted(len(twice), 'shard')} would be written under the name of another."
+        message = f"{counted(len(twice), 'shard')} would have the same output file as another."
         problems = [f"{printable(shard.name)} as {printable(shard.out)}" for shard in twice]
         raise UsageError(
-            "USAGE-SHARDS", message, fix="rename them, or name one kind, as in 'parts/*.npy'", problems=problems
+            "USAGE-SHARDS", message, fix="rename them, or select one type, such as 'parts/*.npy'", problems=problems
         )
 
 

@@ -1,4 +1,4 @@
-"""Many shards at once: on processes of this machine or any other executor, whatever dies on the way."""
+"""Processes many shards in parallel, with local processes or any other executor, even if workers die."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from isthmus.tools.shards.shard_task import ShardResult, ShardTask, process_shard
 
-AHEAD = 2  # shards handed to each worker at once: one to work on, and one to begin when it is done
-TRIES = 2  # of a shard that was alone with a worker that died; then it is the shard
+AHEAD = 2  # shards submitted per worker: one in progress, and one waiting
+TRIES = 2  # attempts for a shard alone with a worker that dies; after that, the shard is to blame
 
 Done = Callable[[ShardTask, ShardResult], None]
 
 
 class Workers(NamedTuple):
-    """`count` workers, which `pool()` starts and ends; a future that fails by one of `lost` lost its worker."""
+    """`count` workers, which `pool()` starts and stops; errors of the types `lost` mean that a worker died."""
 
     pool: Callable[[], AbstractContextManager[Executor]]
     count: int
@@ -24,10 +24,10 @@ class Workers(NamedTuple):
 
 
 def run_shards(tasks: Sequence[ShardTask], workers: Workers, done: Done) -> None:
-    """Hands every task to the workers, and what came of it to `done`, in the order in which they end.
+    """Sends every task to the workers, and calls `done` with its result, in the order in which they finish.
 
-    Where a worker dies, new ones repeat what was in flight, one at a time, so that a shard which kills its worker is
-    found; the rest goes on as before. Results do not depend on who computed them.
+    If a worker dies, new workers repeat the tasks in flight, one at a time, to find a shard that kills its worker; the
+    rest continues as before. Results do not depend on the worker.
     """
     left = list(tasks)
     while left:
@@ -40,13 +40,16 @@ def _alone(task: ShardTask, workers: Workers, done: Done) -> None:
     for _ in range(TRIES):
         if not _run([task], workers, 1, done)[0]:
             return
-    done(task, ShardResult(error=(5, f"its worker was killed {TRIES} times; there may be too little memory for it")))
+    done(
+        task,
+        ShardResult(error=(5, f"its worker was killed {TRIES} times, perhaps because there was too little memory")),
+    )
 
 
 def _run(
     tasks: Sequence[ShardTask], workers: Workers, width: int, done: Done
 ) -> tuple[list[ShardTask], list[ShardTask]]:
-    """Runs tasks, `width` in flight; ([], []) or, where a worker was lost, (those in flight, those not yet begun)."""
+    """Runs tasks, `width` at a time. Returns ([], []) or, if a worker died, (tasks in flight, tasks not started)."""
     waiting = iter(tasks)
     flying: dict[Future[ShardResult], ShardTask] = {}
     with workers.pool() as executor:
@@ -65,10 +68,10 @@ def _run(
 def _filled(
     executor: Executor, flying: dict[Future[ShardResult], ShardTask], waiting: Iterator[ShardTask], width: int
 ) -> bool:
-    """Whether anything is in flight after more was handed over."""
+    """Submits more tasks. Returns whether any are in flight."""
     while len(flying) < width and (task := next(waiting, None)) is not None:
         placed: Future[ShardResult] = Future()
-        flying[placed] = task  # were it not there when the pool is found broken, it would be forgotten
+        flying[placed] = task  # first of all, so that it is not lost if the pool is broken
         future = executor.submit(process_shard, task)
         flying[future] = flying.pop(placed)
     return bool(flying)

@@ -1,4 +1,4 @@
-"""`process_shard`: one file through a trained run to another, a pure function that any executor can run anywhere."""
+"""`process_shard`: applies a trained run to one file and writes another; any executor can run it anywhere."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TASKS = ("encode", "score", "reconstruct", "denoise")
 
 
 class ShardTask(NamedTuple):
-    """What is to be done, by plain values only, so that it can be sent to another process or machine.
+    """One task, made of plain values so that it can be sent to another process or machine.
 
     `weights` is the SHA-256 of the run's weights, `settings` are reading options and `options` those of the task.
-    `threads` for PyTorch: the same number gives the same bytes, whoever runs it.
+    `threads` is for PyTorch: the same number gives the same bytes on any worker.
     """
 
     task: str
@@ -35,9 +35,9 @@ class ShardTask(NamedTuple):
 
 
 class ShardResult(NamedTuple):
-    """What was written: `n` samples, `outliers` of them where that was asked, `bytes` and `sha256` of the file.
+    """What was written: `n` samples, the number of `outliers` for scores, and `bytes` and `sha256` of the file.
 
-    `said` are sentences about the data. `error` is set where nothing was written: (exit code, sentence).
+    `said` are notes about the data. `error` is set if nothing was written: (exit code, sentence).
     """
 
     n: int = 0
@@ -49,12 +49,12 @@ class ShardResult(NamedTuple):
 
 
 def process_shard(task: ShardTask) -> ShardResult:
-    """Writes `task.out` by rename; what is wrong with the data or the disk comes back as `error`."""
+    """Writes `task.out` atomically; problems with the data or the disk are returned as `error`."""
     import torch
 
     torch.set_num_threads(task.threads)
     try:
-        n, outliers, said = patiently(lambda: _done(task))  # by rename: it can be done again
+        n, outliers, said = patiently(lambda: _done(task))  # atomic, so it can be repeated
         size, digest = checksum(Path(task.out))
     except IsthmusError as error:
         return ShardResult(error=(error.exit_code, _sentence(error)))
@@ -63,7 +63,7 @@ def process_shard(task: ShardTask) -> ShardResult:
     except (MemoryError, RuntimeError) as error:
         if not is_lack_of_memory(error):
             raise
-        return _failed("there is not enough memory for it.")
+        return _failed("there is not enough memory.")
     return ShardResult(n, size, digest, outliers, tuple(said))
 
 
@@ -72,7 +72,7 @@ def _failed(why: str) -> ShardResult:
 
 
 def checksum(path: Path) -> tuple[int, str]:
-    """(bytes, SHA-256) of a file, or of the names and sums of the files in a folder."""
+    """(bytes, SHA-256) of a file, or of the names and checksums of the files in a folder."""
     if not path.is_dir():
         return patiently(lambda: _of_file(path))
     total, whole = 0, hashlib.sha256()
@@ -89,7 +89,7 @@ def _of_file(path: Path) -> tuple[int, str]:
 
 
 def weights_of(run: str | RunFolder) -> str:
-    """The SHA-256 of what a run, or `photo`, computes with."""
+    """The SHA-256 of the weights of a run or of `photo`."""
     if isinstance(run, RunFolder):
         return run.model.weights_sha256 or ""
     from isthmus.models.photo import FOLDER
@@ -112,7 +112,7 @@ def _done(task: ShardTask) -> tuple[int, int | None, tuple[str, ...]]:
     return written.n, None, written.said
 
 
-@lru_cache(maxsize=1)  # a worker gets many shards of one run
+@lru_cache(maxsize=1)  # a worker gets many shards of the same run
 def _opened(path: str, weights: str) -> RunFolder:
     run = RunFolder(path)
     if run.model.weights_sha256 != weights:
