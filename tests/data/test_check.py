@@ -255,7 +255,7 @@ def test_fault_a_column_of_texts_is_told_once(tmp_path: Path) -> None:
     found = check(path)
     assert found.ok
     assert sum(note.strip().startswith("name ") for note in found.notes) == 1
-    assert sum("1 value missing in 1 column" in note for note in found.notes) == 1
+    assert sum("1 missing value in 1 column" in note for note in found.notes) == 1
 
 
 def test_fault_an_image_with_a_hidden_name_is_not_left_out_without_a_word(tmp_path: Path) -> None:

@@ -80,12 +80,12 @@ def test_true_and_false_fill_a_column_or_are_no_numbers() -> None:
         ("12 %", "is a percentage", None),
         ("€5", "is an amount of money", None),
         ("5.20 $", "is an amount of money", None),
-        ("1,234", "groups its thousands", '--thousands ","'),
-        ("1.234.567,8", "groups its thousands", '--thousands "." --decimal ","'),
-        ("1'234", "groups its thousands", '--thousands "\'"'),
+        ("1,234", "has thousands separators", '--thousands ","'),
+        ("1.234.567,8", "has thousands separators", '--thousands "." --decimal ","'),
+        ("1'234", "has thousands separators", '--thousands "\'"'),
         ("1,5", "has a decimal comma", '--decimal ","'),
         ("2024-05-01 10:00", "is a date", None),
-        ("2\n3", "runs on over several rows", None),
+        ("2\n3", "spans several rows", None),
     ],
 )
 def test_fault_21_the_reason_is_recognized(cell: str, words: str, fix: str | None) -> None:

@@ -84,7 +84,7 @@ def test_names_beyond_those_that_are_told_apart_are_counted() -> None:
     assert (found.kind, found.pooled, found.why) == (
         "category",
         True,
-        "90 names, of which 64 are told apart, the rest are one",
+        "90 categories; the 64 most frequent are kept, the others merged",
     )
 
 
@@ -94,5 +94,5 @@ def test_fault_146_names_of_several_lines_are_names() -> None:
 
 def test_codes_that_may_be_numbers_say_how() -> None:
     codes = [f"{i % 12:03d}" for i in range(60)]
-    assert column(codes).why == "12 names; digits with zeros in front; if they are numbers, --column c=number"
+    assert column(codes).why == "12 categories; digits with leading zeros; if they are numbers, pass --column c=number"
     assert column(codes, "number").kind == "number"

@@ -43,8 +43,8 @@ def test_a_mixed_table_is_read_and_each_column_told_with_its_reason(tmp_path: Pa
     assert found.columns == ("drink", "paid", "price", "when")
     np.testing.assert_array_equal(found.x[:, 2], np.arange(40) / 4)
     assert to_cells(found.x, schema_of(found))["when"][:2] == ["2024-01-01", "2024-01-02"]
-    assert "5 columns, 4 used; --column NAME=KIND says what one is" in found.notes[0]
-    assert any("drink  category  3 names" in note for note in found.notes)
+    assert "5 columns, 4 used (--column NAME=KIND changes a kind)" in found.notes[0]
+    assert any("drink  category  3 categories" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
@@ -67,7 +67,7 @@ def test_fault_14_gaps_are_told_and_seen(tmp_path: Path) -> None:
     text = "a,b\n" + "".join(f"{i / 3:.2f},{'' if i % 5 == 0 else i * i}\n" for i in range(30))
     found = read(tmp_path, text)
     assert np.isnan(found.x).sum() == 6
-    assert any("6 values missing in 1 column; the model sees them as missing" in note for note in found.notes)
+    assert any("6 missing values in 1 column; the model knows these gaps" in note for note in found.notes)
     assert read(tmp_path, text, missing="drop").schema is None
     with pytest.raises(DataError, match="6 missing values"):
         read(tmp_path, text, missing="error")
@@ -113,13 +113,13 @@ def test_a_label_stays_out_and_texts_alone_need_a_word(tmp_path: Path) -> None:
     assert (found.classes, found.columns) == (("milk", "rum", "tea"), ("paid", "price", "when"))
     with pytest.raises(DataError, match=r"no column to learn from: name is id") as e:
         read(tmp_path, "name\n" + "".join(f"N{i}\n" for i in range(30)))
-    assert e.value.fix == "say what one is: --column name=category"
+    assert e.value.fix == "set the kind of a column, as in --column name=category"
 
 
 def test_fault_130_new_names_at_use_are_told(tmp_path: Path) -> None:
     schema = schema_of(read(tmp_path, TEXT))
     found = read(tmp_path, TEXT.replace("rum", "gin"), schema)
-    assert any('column "drink" holds names new to the model: gin (13 rows)' in note for note in found.notes)
+    assert any('column "drink" holds values new to the model: gin (13 rows)' in note for note in found.notes)
     assert set(found.x[:, 0]) == {0.0, 1.0, 3.0}
 
 
@@ -134,7 +134,7 @@ def test_fault_132_constants_that_changed_are_told(tmp_path: Path) -> None:
     schema = schema_of(read(tmp_path, constant))
     assert schema.left_out == ("order", "firmware")
     found = read(tmp_path, constant.replace(",3\n", ",4\n"), schema)
-    assert any('column "firmware" was always "3" in training, and is "4" in 40 rows' in note for note in found.notes)
+    assert any('column "firmware" was always "3" in training, but is "4" in 40 rows' in note for note in found.notes)
     assert len(read(tmp_path, TEXT, schema)) == 40  # it may be absent
 
 

@@ -78,7 +78,7 @@ def test_fault_21_the_fix_reads_money_and_percentages(tmp_path: Path) -> None:
     assert found.columns == ("tree", "price", "share", "weight")
     expected = [[i + 0.5, i, i + 0.5] for i in range(40)]
     assert found.x[:, 1:].tolist() == expected
-    assert any('written as "$12"; given back as plain numbers' in note for note in found.notes)
+    assert any('written as "$12"; returned as plain numbers' in note for note in found.notes)
 
 
 def test_fault_21_another_currency_than_in_training_is_refused(tmp_path: Path) -> None:

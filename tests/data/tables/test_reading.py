@@ -175,7 +175,7 @@ def test_fault_18_published_digits_without_header(read) -> None:
     found = read(text, header="no")
     np.testing.assert_array_equal(found.x.reshape(40, -1), pixels)
     assert labels_of(found) == [str(d) for d in digits]
-    assert "column_1 is taken as the label" in found.notes[0]
+    assert "column_1 is used as the label" in found.notes[0]
 
 
 def test_fault_19_column_names(read) -> None:
@@ -207,7 +207,7 @@ def test_fault_21_grouped_numbers(read) -> None:
 def test_fault_22_too_few_rows(read) -> None:
     for content, words in (
         ("", r"is empty \(0 bytes\)"),
-        ("\n\n", "blank lines only"),
+        ("\n\n", "only blank lines"),
         ("a,b\n", "0 data rows; at least 2"),
     ):
         with pytest.raises(DataError, match=words):

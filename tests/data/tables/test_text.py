@@ -41,7 +41,7 @@ def test_fault_17_marked_encodings_are_read_and_said(tmp_path: Path, encoding: s
 def test_fault_17_unmarked_utf16_is_named_with_the_byte(tmp_path: Path) -> None:
     for encoding, at in (("utf-16-le", 1), ("utf-16-be", 0)):
         content = "a,b\n1,2\n".encode(encoding)
-        with pytest.raises(DataError, match=f"byte {at} is NUL; every second byte is") as e:
+        with pytest.raises(DataError, match=f"byte {at} is NUL, and so is every second byte") as e:
             chunks(tmp_path / "a.csv", content)
         assert e.value.fix == f"pass --encoding {encoding}"
         assert chunks(tmp_path / "a.csv", content, encoding=encoding, size=999)[0].data == b"a,b\n1,2\n"
@@ -66,7 +66,7 @@ def test_fault_17_nul_bytes(tmp_path: Path) -> None:
 
 
 def test_encodings_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no text encoding 'utf-9'"):
+    with pytest.raises(UsageError, match="unknown text encoding 'utf-9'"):
         chunks(tmp_path / "a.csv", b"a", encoding="utf-9")
     with pytest.raises(DataError, match="is not ascii"):
         chunks(tmp_path / "a.csv", b"a,\xe9\n", encoding="ascii")

@@ -179,7 +179,7 @@ def test_fault_145_a_cell_that_is_none_of_its_kind_is_named_with_its_row(
     table().with_columns(pl.Series(name, column)).write_csv(tmp_path / "new.csv")
     if not kind.told:
         found = score(run, tmp_path / "new.csv", tmp_path / "s.csv")
-        assert any(f'column "{name}" holds names new to the model: {kind.foreign}' in said for said in found.said)
+        assert any(f'column "{name}" holds values new to the model: {kind.foreign}' in said for said in found.said)
         return
     with pytest.raises(DataError) as caught:
         score(run, tmp_path / "new.csv", tmp_path / "s.csv")

@@ -1,7 +1,7 @@
-"""Cells of a table to raw values by the schema of its columns, and raw values back to cells as they were written.
+"""Converts cells of a table to raw values by the schema of its columns, and back to cells in the original format.
 
-A raw value is a number as it stands, a count, 0 for no and 1 for yes, the place of a level in its category (their
-number for a level that training has no name for), or seconds of a time; NaN is a gap.
+A raw value is a number, a count, 0 for no and 1 for yes, the index of a level in its category (the number of levels
+for a level that training did not have), or the seconds of a time; NaN is a gap.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from isthmus.data.tables.text_cells import Columns, TextCells, columns_of
 from isthmus.data.tables.times import seconds_of, texts_of, to_seconds, to_text
 from isthmus.errors import DataError
 
-AT_ONCE = 1_024  # rows of all columns that are put side by side: of 50 columns 400 kB
+AT_ONCE = 1_024  # rows of all columns that are copied at once: 400 kB for 50 columns
 
 
-Spread = tuple[np.ndarray, np.ndarray | None]  # values of levels, and which of them each cell is; None: one a cell
+Spread = tuple[np.ndarray, np.ndarray | None]  # values of levels, and the level of each cell (None: one level per cell)
 
 
 class Converted(NamedTuple):
-    """Raw values (N, K) float64 of the modeled columns, where they are missing, and where a cell is none of its kind.
+    """Raw values (N, K) float64 of the modeled columns, with masks of missing cells and of cells that do not fit.
 
-    `unseen` holds, by column, the levels that the schema has no name for, with their numbers of rows.
+    `unseen` holds, by column, the levels that are not in the schema, with their numbers of rows.
     """
 
     values: np.ndarray
@@ -40,7 +40,7 @@ class Converted(NamedTuple):
 
 
 def to_raw(cells: pl.DataFrame | Columns, schema: Schema, style: Style) -> Converted:
-    """Raw values of cells (texts or numbers), whose columns are named as in the schema."""
+    """Raw values of cells (text or numbers) in columns named as in the schema."""
     columns = columns_of(cells)
     read = [_raw_column(columns[column.name], column, style) for column in schema.modeled]
     unseen = {c.name: new for c, found in zip(schema.modeled, read, strict=True) if (new := found.unseen)}
@@ -49,7 +49,7 @@ def to_raw(cells: pl.DataFrame | Columns, schema: Schema, style: Style) -> Conve
 
 
 def _side_by_side(columns: Sequence[Spread]) -> np.ndarray:
-    """Columns as (n, K), some rows of all at a time, which stay in the processor's cache."""
+    """Columns as (n, K), copied some rows at a time, which stay in the processor's cache."""
     found = np.empty((_length(columns[0]), len(columns)))
     for start in range(0, len(found), AT_ONCE):
         some = slice(start, start + AT_ONCE)
@@ -59,7 +59,7 @@ def _side_by_side(columns: Sequence[Spread]) -> np.ndarray:
 
 
 def _marks(columns: Sequence[Spread]) -> np.ndarray:
-    """Columns of truths as (n, K); memory is taken only for those that hold one."""
+    """Masks as (n, K); memory is used only for columns in which one is True."""
     found = np.zeros((len(columns), _length(columns[0])), bool)
     for k, (marks, places) in enumerate(columns):
         if marks.any():
@@ -73,36 +73,36 @@ def _length(column: Spread) -> int:
 
 
 def refuse_foreign(values: np.ndarray, schema: Schema) -> None:
-    """Raises: DataError for raw values (N, K) that no column of their kind holds, such as 2.5 where 0 to 3 stand for
-    names. Rows are counted from 0, as in the array.
+    """Raises: DataError for raw values (N, K) that their column cannot hold, such as 2.5 if 0 to 3 are categories. Rows
+    are counted from 0, as in the array.
     """
     problems = []
     for k, column in enumerate(schema.modeled):
         wrong = np.flatnonzero(~allowed(column, values[:, k].astype(np.float64)))
-        holds = f"allowed are {_holds(column)}"
-        problems += [f"row {i}, column {column.name!r}: {values[i, k]:g} is none of its values; {holds}" for i in wrong]
+        holds = f"allowed: {_holds(column)}"
+        problems += [f"row {i}, column {column.name!r}: {values[i, k]:g} is not allowed; {holds}" for i in wrong]
     if problems:
         fix = "correct it, or pass a data frame, whose cells are read as in training"
         raise DataError("DATA-VALUE", f"{problems[0]}.", fix=fix, problems=problems if len(problems) > 1 else ())
 
 
 def _holds(column: TableColumn) -> str:
-    """The raw values of a column, for a sentence."""
+    """A phrase for the raw values that a column may hold."""
     names = {
-        "count": "whole numbers from 0 on",
+        "count": "whole numbers, 0 or more",
         "yes-no": "0 for no and 1 for yes",
-        "category": f"0 to {len(column.levels) - 1}, the places of its names, and {len(column.levels)} for any other",
+        "category": f"0 to {len(column.levels) - 1} for its categories, and {len(column.levels)} for any other",
     }
     return names.get(column.kind, f"numbers up to {LARGEST:.2g}")
 
 
 def to_cells(values: np.ndarray, schema: Schema) -> dict[str, np.ndarray | Sequence[Any]]:
-    """Columns as they were written, by name, of raw values (N, K): texts, whole numbers, numbers; None for a gap."""
+    """Raw values (N, K) as columns by name in the original format: text, integers, floats; None for a gap."""
     return {column.name: _written(values[:, k], column) for k, column in enumerate(schema.modeled)}
 
 
 def to_texts(values: np.ndarray, column: TableColumn) -> list[str]:
-    """The raw values (n,) of one column as texts; "" for a gap."""
+    """Raw values (n,) of one column as text; "" for a gap."""
     written = _written(values, column)
     return ["" if value is None or value != value else _text(value) for value in list(written)]
 
@@ -114,7 +114,7 @@ def _text(value: Any) -> str:
 
 
 class _RawColumn(NamedTuple):
-    """As `Converted`, of one column, of its levels where `places` says which of them each cell is, else of its cells;
+    """As `Converted`, for one column: for its levels if `places` gives the level of each cell, else for its cells.
     `unseen` are the new levels with their numbers of rows.
     """
 
@@ -137,7 +137,7 @@ def _raw_column(column: pl.Series | TextCells, about: TableColumn, style: Style)
 
 
 def _of_texts(cells: TextCells, column: TableColumn, style: Style) -> _RawColumn:
-    """Each level is read once."""
+    """Converts each distinct level once."""
     numeric = column.kind in {"number", "count", "time"}
     missing = missing_texts(cells.levels, numbers=numeric).to_numpy()
     read = {"number": _numbers, "count": _numbers, "time": _times, "category": _levels, "yes-no": _truths}
@@ -154,7 +154,7 @@ def _allowed_only(values: np.ndarray, missing: np.ndarray, column: TableColumn, 
 
 
 def as_texts(cells: pl.Series) -> pl.Series:
-    """Cells as stripped texts; whole numbers kept as floats lose their ".0", as 3.0 is the level "3"."""
+    """Cells as stripped text; whole numbers stored as floats lose their ".0", because 3.0 is the level "3"."""
     if cells.dtype.is_temporal():
         cells = texts_of(cells)
     if cells.dtype.is_float():
@@ -179,7 +179,7 @@ def _levels(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:
 
 
 def _truths(cells: TextCells, column: TableColumn, style: Style) -> np.ndarray:
-    """By the words, whatever their case; numbers by their value, as 1.0 is 1; True and False for 1 and 0."""
+    """Compares words without case, and numbers by value: 1.0 is 1. True and False also match 1 and 0."""
     words = {level.lower(): float(i) for i, level in enumerate(column.levels)}
     if set(words) in ({"0", "1"}, {"false", "true"}):
         words |= {"false": 0.0, "true": 1.0, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}

@@ -1,4 +1,4 @@
-"""All cells of a table as they are, for what changes some of them and leaves the others."""
+"""Reads all cells of a table unchanged, for tools that change only some of them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from isthmus.system.memory import refuse_too_large
 
 
 def read_cells(path: Path, options: DataConfig, schema: Schema) -> tuple[pl.DataFrame, Style]:
-    """Every cell of a table, all of its columns, and how its numbers are written: of a text stripped texts or numbers,
-    of a Parquet file columns of its own types.
+    """Every cell of all columns of a table, and the style of its numbers. Cells of a text file are stripped text or
+    numbers; columns of a Parquet file keep their types.
 
-    Raises: DataError for rows of a wrong length, unless they are to be skipped, or columns of no cells.
+    Raises: DataError for rows of the wrong length, unless these are skipped, or for columns without cells.
     """
     with InputFile(path) as file:
         if file.head.startswith(PARQUET) and not file.gzipped:
@@ -38,7 +38,7 @@ def read_cells(path: Path, options: DataConfig, schema: Schema) -> tuple[pl.Data
         file.rewind()
         chunks = chunks_of_lines(file, options.encoding or "utf-8")
         first = next((lines for lines in chunks if lines.data.strip()), None)
-        assert first is not None  # it was read before
+        assert first is not None  # the file was read before, so it is not empty
         dialect = find_dialect(first, options, name=file.name)
         names = as_asked(names_of_header(dialect, options), schema.names)
         plan = Plan(tuple(range(len(names))), None, False)

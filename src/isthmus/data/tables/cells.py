@@ -1,4 +1,4 @@
-"""Cells of text to numbers, and for those that are none, the reason in words."""
+"""Parses cells of text as numbers, and says in words why a cell is not a number."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ INFINITE = re.compile(r"[-+]?inf(inity)?")
 
 
 class Style(NamedTuple):
-    """How numbers are written: the decimal mark, and the character that groups thousands."""
+    """The format of numbers: decimal mark and thousands separator."""
 
     decimal: str = "."
     thousands: str | None = None
 
     def is_number(self, text: str) -> bool:
-        """Whether a text is a finite number in this style, blanks around it aside."""
+        """Whether a text is a finite number in this style, ignoring surrounding spaces."""
         text = text.strip()
         if self.thousands and self._grouped.fullmatch(text):
             text = text.replace(self.thousands, "")
@@ -39,7 +39,7 @@ class Style(NamedTuple):
 
     @property
     def grouped(self) -> str:
-        """The pattern of a number with its thousands grouped."""
+        """The pattern of a number with thousands separators."""
         return grouped(self.thousands or ",", self.decimal)
 
 
@@ -54,7 +54,7 @@ def grouped(thousands: str, decimal: str) -> str:
 
 
 class Numbers(NamedTuple):
-    """Values (n, k) of texts, with where they are missing and where they are no finite number."""
+    """Values (n, k) of texts, with masks of missing cells and of cells that are not finite numbers."""
 
     values: np.ndarray
     missing: np.ndarray
@@ -62,7 +62,7 @@ class Numbers(NamedTuple):
 
 
 def to_numbers(text: pl.DataFrame, style: Style) -> Numbers:
-    """Every cell of columns of texts as float64; NaN where it is missing or bad. true and false count as 1 and 0."""
+    """Columns of text as float64; NaN for missing or bad cells. true and false are 1 and 0."""
     text = text.select(pl.all().fill_null("").str.strip_chars())
     missing = text.select(pl.all().str.to_lowercase().is_in(list(MISSING)))
     plain = text.select(_plain(style))
@@ -76,13 +76,13 @@ def to_numbers(text: pl.DataFrame, style: Style) -> Numbers:
 
 
 def numbers_of_texts(text: pl.Series, style: Style) -> np.ndarray:
-    """(n,) float64 of one column of stripped texts, NaN where a cell is no number; true and false are none here."""
+    """One column of stripped texts as float64 (n,); NaN for cells that are not numbers, including true and false."""
     plain = text.to_frame().select(_plain(style).cast(pl.Float64, strict=False))
     return plain.to_series().fill_null(float("nan")).to_numpy()
 
 
 def masked(values: np.ndarray, missing: np.ndarray) -> Numbers:
-    """Float values as `Numbers`: what is neither missing nor a finite float32 is bad."""
+    """Float values as `Numbers`: values that are neither missing nor finite as float32 are bad."""
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(values) <= LARGEST) & ~missing
     return Numbers(values, missing, bad)
@@ -109,17 +109,17 @@ def _truth(text: pl.Series, missing: pl.Series) -> pl.Series | None:
 
 
 class Reason(NamedTuple):
-    """Why a cell is no number, to follow the cell in a sentence; and an option that would read it."""
+    """A clause that says why a cell is not a number, and an option that would read it."""
 
     words: str
     fix: str | None = None
 
 
 def reason(cell: str, style: Style = PLAIN) -> Reason:
-    """Why a cell is no number that can be used."""
+    """The reason why a cell is not a usable number."""
     cell = cell.strip()
     if "\n" in cell:
-        return Reason("runs on over several rows, as after a quote that is not closed")
+        return Reason("spans several rows, as after a quote that is not closed")
     if INFINITE.fullmatch(cell.lower()):
         return Reason("is infinite")
     if style.is_number(cell):
@@ -131,11 +131,11 @@ def reason(cell: str, style: Style = PLAIN) -> Reason:
     for thousands, decimal in ((",", "."), (".", ","), (" ", "."), ("'", "."), ("\u00a0", ","), ("\u202f", ",")):
         if re.fullmatch(grouped(thousands, decimal), cell):
             fix = f'--thousands "{thousands}"' + ("" if decimal == style.decimal else f' --decimal "{decimal}"')
-            return Reason("groups its thousands", fix)
+            return Reason("has thousands separators", fix)
     if style.decimal == "." and Style(",").is_number(cell):
         return Reason("has a decimal comma", '--decimal ","')
     if style.decimal == "," and PLAIN.is_number(cell):
-        return Reason("has a decimal point, while the others have a comma", '--decimal "."')
+        return Reason("has a decimal point, but other cells have a comma", '--decimal "."')
     if DATE.fullmatch(cell):
         return Reason(IS_DATE)
     return Reason(NO_NUMBER)

@@ -1,6 +1,6 @@
-"""Columns of a text table that are read as numbers at once, where its first rows show nothing else.
+"""Columns of a text table that are parsed as numbers directly, if its first rows hold nothing else.
 
-A cell is then looked at once, and not as a text first.
+Each cell is then parsed only once, not first as text.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import polars as pl
 from isthmus.data.schema import TableColumn
 from isthmus.data.tables.kind_finding import allowed, missing_texts
 
-PROBED = 100  # cells of digits alone may be codes, such as 007: these are looked at as texts
+PROBED = 100  # cells of only digits may be codes, such as 007; these are read as text
 ANY = TableColumn("", "number")
 
 
 def early_numbers(cells: pl.DataFrame, known: Mapping[str, TableColumn]) -> dict[str, TableColumn]:
-    """Columns of `cells`, the first rows as texts, that hold nothing but numbers, gaps aside, and are no whole ones of
-    digits alone; of a trained model (`known`, by name) those that it knows as numbers or counts.
+    """Columns of `cells`, the first rows as text, that hold only numbers and gaps, but not only digits; for a trained
+    model (`known`, by name), those that are numbers or counts in its schema.
     """
     return {name: known.get(name, ANY) for name in cells.columns if _may_be(cells[name], known.get(name))}
 
@@ -31,7 +31,7 @@ def _may_be(text: pl.Series, column: TableColumn | None) -> bool:
     known = text.str.strip_chars()
     first = known.head(2 * PROBED)
     first = first.filter(~missing_texts(first, numbers=True)).head(PROBED)
-    if first.n_unique() < PROBED // 10:  # few words may be a constant, truths or names
+    if first.n_unique() < PROBED // 10:  # a few words may be a constant, yes-no or categories
         return False
     if column is None and bool(first.str.contains(r"^\d+$").all()):
         return False
@@ -40,7 +40,7 @@ def _may_be(text: pl.Series, column: TableColumn | None) -> bool:
 
 
 def as_numbers(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> pl.DataFrame | None:
-    """`cells` with `columns` as float64, null for a gap; None where a cell is neither number nor gap."""
+    """`cells` with `columns` as float64, null for a gap; None if a cell is neither a number nor a gap."""
     texts = [_numbers(cells[name].str.strip_chars()) for name in columns if cells[name].dtype == pl.String]
     numbers = [series for series in texts if series is not None]
     if len(numbers) < len(texts):
@@ -50,21 +50,21 @@ def as_numbers(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> pl.Da
 
 
 def _numbers(text: pl.Series) -> pl.Series | None:
-    """Stripped texts as numbers, null for a gap; None where one is neither."""
+    """Stripped text as numbers, null for a gap; None if a cell is neither."""
     found = text.cast(pl.Float64, strict=False)
-    none = text.filter(found.is_null() | found.is_nan())  # "nan" is a gap as well
+    none = text.filter(found.is_null() | found.is_nan())  # "nan" is a gap too
     if not len(none):
         return found
     return found.fill_nan(None) if bool(missing_texts(none, numbers=True).all()) else None
 
 
 def _fit(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> bool:
-    """Whether all values that are there are ones of their column; all columns in one pass."""
+    """Whether all values are allowed in their columns; all columns in one pass."""
     if not columns:
         return True
     some, counts = pl.col(*columns), [name for name, column in columns.items() if column.kind == "count"]
     ends = [cells.select(end).row(0) for end in (some.min(), some.max())]
-    sums = cells.select(some.sum()).row(0)  # neither infinite nor NaN, which the least and the largest pass over
+    sums = cells.select(some.sum()).row(0)  # infinite or NaN if any value is; min and max ignore NaN
     whole = cells.select((pl.col(name) == pl.col(name).floor()).all() for name in counts).row(0) if counts else ()
     fits = [allowed(column, np.array(pair, np.float64)) for column, *pair in zip(columns.values(), *ends, strict=True)]
     return all(map(math.isfinite, sums)) and all(whole) and bool(np.all(fits))

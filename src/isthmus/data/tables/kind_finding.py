@@ -1,4 +1,4 @@
-"""What each column of a table is, found from all of its cells, with the reason in words."""
+"""Detects the kind of each column of a table from all of its cells, with the reason in words."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_
 from isthmus.data.tables.times import TimeFormat, bare_numbers, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 
-# Cells of a column of texts that are none; fewer than for numbers, where "none" and "-" can be no value.
+# Missing values in columns of text; fewer than for numbers, because "none" and "-" may be categories.
 MISSING_TEXTS = ("", "na", "n/a", "#n/a", "nan", "null")
-# As they may be written, in capitals or not: to look each cell up is a fifth of the time of lowering it first.
+# In any mix of upper and lower case: looking up a cell takes a fifth of the time of converting it to lower case.
 ANY_CASE = {
     numbers: sorted({"".join(w) for word in words for w in product(*({c, c.upper()} for c in word))})
     for numbers, words in ((True, MISSING), (False, MISSING_TEXTS))
 }
-MOST_LEVELS = 64  # of a category: more would make it wider than the layer that reads it; the rarest become "other"
-LEAST_OF_LEVEL = 3  # rows: two are learned by heart, and say nothing of a third
-REPEATED = 0.8  # of the rows in levels that come again make texts a category; else they are names, or prose
-MOST_WORDS = 2  # of a constant or yes-no column
+MOST_LEVELS = 64  # levels per category: more would be wider than the layer that reads them; the rarest become "other"
+LEAST_OF_LEVEL = 3  # rows per level: two are memorized, and teach nothing about a third
+REPEATED = 0.8  # share of rows with repeated values that makes text a category; else it is names or prose
+MOST_WORDS = 2  # distinct words in a constant or yes-no column
 FIRST = 1_000  # values that show how many different ones there are
-PROBED = 100  # cells that show whether a column is of numbers in another style
+PROBED = 100  # cells that are tested for numbers in another style
 TRUTHS = {"yes": "no", "true": "false", "y": "n", "t": "f", "on": "off", "ja": "nein", "oui": "non", "si": "no",
           "sí": "no", "1": "0"}  # fmt: skip
 
 
 def find_schema(cells: pl.DataFrame | Columns, style: Style, asked: Mapping[str, str]) -> Schema:
-    """The kinds of columns of texts or numbers; `asked` names kinds by column."""
+    """The schema of columns of text or numbers; `asked` sets kinds by column name."""
     columns = columns_of(cells)
     return Schema(tuple(_column(name, column, style, asked.get(name)) for name, column in columns.items()))
 
 
 def missing_texts(text: pl.Series, *, numbers: bool) -> pl.Series:
-    """Which texts stand for no value; of numbers and times more words do."""
+    """A mask of the texts that mean missing; for numbers and times, more words do."""
     return text.is_in(ANY_CASE[numbers]).fill_null(True)
 
 
 def _known(cells: TextCells, *, numbers: bool) -> np.ndarray:
-    """(L,) which levels stand for a value."""
+    """A mask (L,) of the levels that are not missing."""
     return np.logical_not(missing_texts(cells.levels, numbers=numbers).to_numpy())
 
 
@@ -74,23 +74,23 @@ def _column(name: str, column: pl.Series | TextCells, style: Style, asked: str |
         values = cells.spread(values)
         return _of_numbers(name, values[np.isfinite(values)])
     if share < MOSTLY and _are_written_otherwise(cells.head(known, PROBED), style):
-        return TableColumn(name, "number", "numbers that are written in another way")
+        return TableColumn(name, "number", "numbers in another format")
     return _of_texts(name, cells, share, style)
 
 
 def _written_as(template: str) -> str:
-    """How numbers are written, and that they come back without it."""
-    shown = "in brackets where they are negative" if template == "#" else f'written as "{example_of(template)}"'
-    return f", {shown}; given back as plain numbers" if template else ""
+    """How numbers are written, and that they are returned as plain numbers."""
+    shown = "in parentheses if negative" if template == "#" else f'written as "{example_of(template)}"'
+    return f", {shown}; returned as plain numbers" if template else ""
 
 
 def _as_text(column: pl.Series) -> pl.Series:
-    """Truths, times and numbers as texts; "" for a gap."""
+    """Booleans, times and numbers as text; "" for a gap."""
     return (texts_of(column) if column.dtype.is_temporal() else column.cast(pl.String)).fill_null("")
 
 
 def _without_numbers(name: str, cells: TextCells, known: np.ndarray) -> TableColumn | None:
-    """Constant, yes-no or time, which texts of digits may be too; None for all else."""
+    """A constant, yes-no or time column, which may consist of digits too; None for other kinds."""
     if not _are_many(cells.of_levels(known)):
         texts = cells.counted(_known(cells, numbers=False))
         levels = texts[texts.columns[0]]
@@ -103,12 +103,12 @@ def _without_numbers(name: str, cells: TextCells, known: np.ndarray) -> TableCol
 
 
 def _are_many(known: pl.Series) -> bool:
-    """Whether the first cells hold more words than a constant or yes-no column has, whatever their case."""
+    """Whether the first cells hold more words than a constant or yes-no column has, ignoring case."""
     return known.head(PROBED).str.to_lowercase().n_unique() > MOST_WORDS
 
 
 def _time_format(cells: TextCells, known: np.ndarray) -> TimeFormat | None:
-    """As `find_format` of all known cells: of each different one where all of these are times."""
+    """As `find_format` of all known cells, but only of the distinct ones if all of these are times."""
     if find_format(cells.head(known, FORMATS)) is None:
         return None
     levels = cells.of_levels(known)
@@ -122,8 +122,8 @@ def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
     seconds = to_seconds(known, form.pattern)
     why = f'times such as "{known[0]}"'
     if form.ambiguous:
-        shown = form.pattern.replace("%", "")
-        why += f", read as {shown}; {_turned(form.pattern)} fits as well: --column {name}=time:{_turned(form.pattern)}"
+        other = _turned(form.pattern)
+        why += f", read as {form.pattern}; if {other} is right, pass --column {name}=time:{other}"
     return replace(_written_so(name, known, form, seconds), why=why)
 
 
@@ -137,7 +137,7 @@ def _turned(pattern: str) -> str:
 
 
 def _truths(counts: pl.DataFrame) -> tuple[str, str] | None:
-    """("no", "yes") as they are mostly written, of texts with their `count`, where these are two words alone."""
+    """The words for ("no", "yes") in their most frequent spelling, if the texts are only two such words."""
     lowered = counts.to_series(0).str.to_lowercase()
     found = set(lowered.unique().to_list())
     if len(found) != 2:
@@ -151,15 +151,15 @@ def _truths(counts: pl.DataFrame) -> tuple[str, str] | None:
 
 
 def _are_written_otherwise(probed: pl.Series, style: Style) -> bool:
-    """Whether nearly all cells are numbers in another style, 1,234 or 12 % or €5: an error with a fix, and no names."""
+    """Whether nearly all cells are numbers in another style, 1,234 or 12% or €5: an error, not categories."""
     cells = probed.to_list()
     found = [style.is_number(cell) or reason(cell, style).words not in (NO_NUMBER, IS_DATE) for cell in cells]
-    found = [number and "\n" not in cell for number, cell in zip(found, cells, strict=True)]  # in text that is quoted
+    found = [number and "\n" not in cell for number, cell in zip(found, cells, strict=True)]  # not a quoted text
     return sum(found) >= MOSTLY * len(found)
 
 
 def _are_codes(known: pl.Series) -> bool:
-    """Whether texts of digits are no quantities: 007 and 0815 lose their zeros as numbers."""
+    """Whether texts of digits are codes, not quantities: as numbers, 007 and 0815 would lose their zeros."""
     if not bool(known.head(PROBED).str.contains(r"^\d+$").all()):
         return False
     zeros = known.filter(known.str.starts_with("0"))
@@ -167,7 +167,7 @@ def _are_codes(known: pl.Series) -> bool:
 
 
 def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
-    """A column of numbers; `values` are those that are there."""
+    """A column of numbers; `values` are the values without gaps."""
     if not len(values):
         return TableColumn(name, "constant", "every cell is empty")
     if values.min() == values.max():
@@ -177,7 +177,7 @@ def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
         return TableColumn(name, "yes-no", "only 0 and 1", ("0", "1"))
     whole = bool((values == np.floor(values)).all())
     if whole and _numbers_rows(name, values):
-        return TableColumn(name, "id", "whole numbers, all different, that count or name the rows")
+        return TableColumn(name, "id", "whole numbers, all different, that seem to number the rows")
     if whole and values.min() >= 0:
         told = about_sentinel(name, values) or _few(name, values)
         return TableColumn(name, "count", f"whole numbers from {values.min():g} to {values.max():g}{told}")
@@ -186,9 +186,9 @@ def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
 
 
 def _few(name: str, values: np.ndarray) -> str:
-    """What else a column of few whole numbers may be."""
-    n = len(np.unique(values[:FIRST]))
-    return f"; if they are names, --column {name}=category, if what you predict, --label {name}" if n <= 10 else ""
+    """A clause on what else a column of few whole numbers may be."""
+    said = f"; if they are categories, pass --column {name}=category; if you predict them, --label {name}"
+    return said if len(np.unique(values[:FIRST])) <= 10 else ""
 
 
 def _numbers_rows(name: str, values: np.ndarray) -> bool:
@@ -199,9 +199,9 @@ def _numbers_rows(name: str, values: np.ndarray) -> bool:
 
 
 def _decimals(values: np.ndarray) -> int | None:
-    """The digits after the point; None where there are as many as a double holds, or an exponent."""
+    """The number of decimals; None if there are as many as a float64 holds, or an exponent."""
     allowed = 1e-12 * max(1.0, float(np.abs(values).max()))
-    some = next((d for d in range(8) if _have_digits(values[:ID_ROWS], d, allowed)), 8)  # at least as many as these
+    some = next((d for d in range(8) if _have_digits(values[:ID_ROWS], d, allowed)), 8)  # these need at least as many
     return next((digits for digits in range(some, 8) if _have_digits(values, digits, allowed)), None)
 
 
@@ -210,7 +210,7 @@ def _have_digits(values: np.ndarray, digits: int, allowed: float) -> bool:
 
 
 def _of_texts(name: str, cells: TextCells, share: float, style: Style) -> TableColumn:
-    """An id, a category or a text."""
+    """An id, a category or text."""
     known = _known(cells, numbers=False)
     counts, texts = cells.counted(known), cells.of_levels(known)
     n = int(counts["count"].sum())
@@ -219,22 +219,22 @@ def _of_texts(name: str, cells: TextCells, share: float, style: Style) -> TableC
         others = cells.all_of(known & np.isnan(cells.numbers(style)))
         beside = f"; {share:.0%} of the cells are numbers{about_words(others, style)}"
     if share >= MOSTLY:
-        beside = f"; digits with zeros in front; if they are numbers, --column {name}=number"
+        beside = f"; digits with leading zeros; if they are numbers, pass --column {name}=number"
     elif template := template_of(texts.head(PROBED).to_list(), Style()):
-        beside = f'; if they are numbers such as "{example_of(template)}", --column {name}=number'
+        beside = f'; if they are numbers such as "{example_of(template)}", pass --column {name}=number'
     if len(counts) == n and n >= ID_ROWS and (are_named_so(name) or _evenly_numbered(texts)):
-        return TableColumn(name, "id", f'names of the rows, all different, such as "{texts[0]}"')
+        return TableColumn(name, "id", f'row names, all different, such as "{texts[0]}"')
     repeated = counts.filter(pl.col("count") > 1)["count"].sum()
     if repeated < REPEATED * n:
-        what = "all different" if len(counts) == n else f"{len(counts):,} different"
-        return TableColumn(name, "text", f"texts, {what} in {n:,} rows{beside}; left out")
+        what = "all different" if len(counts) == n else f"{len(counts):,} different values"
+        return TableColumn(name, "text", f"text, {what} in {n:,} rows, left out{beside}")
     found = _category(name, counts)
-    told = f", of which {len(found.levels)} are told apart, the rest are one" if found.pooled else ""
-    return replace(found, why=f"{len(counts):,} names{told}{beside}")
+    told = f"; the {len(found.levels)} most frequent are kept, the others merged" if found.pooled else ""
+    return replace(found, why=f"{len(counts):,} categories{told}{beside}")
 
 
 def _category(name: str, counts: pl.DataFrame) -> TableColumn:
-    """The levels in the order of their frequency, equal ones by name; rare ones are pooled where that helps."""
+    """The levels by frequency, then by name; rare ones are pooled where that helps."""
     text, n = counts.columns[0], "count"
     ordered = counts.sort([n, text], descending=[True, False])
     least = LEAST_OF_LEVEL if int(ordered[n].sum()) >= 10 * LEAST_OF_LEVEL else 1
@@ -245,7 +245,7 @@ def _category(name: str, counts: pl.DataFrame) -> TableColumn:
 
 
 def _evenly_numbered(texts: pl.Series) -> bool:
-    """Whether each is the same words around one number, and these numbers count the rows: A1000, A1001 …"""
+    """Whether the texts differ only in one number, and these numbers count the rows: A1000, A1001 …"""
     shapes = texts.str.replace(r"\d+", "#", literal=False)
     if shapes.n_unique() > 1:
         return False
@@ -254,7 +254,7 @@ def _evenly_numbered(texts: pl.Series) -> bool:
 
 
 def _asked(name: str, cells: TextCells, style: Style, asked: str) -> TableColumn:
-    """A column as somebody wants it, with what has to be known of its values."""
+    """A column of a requested kind, with the facts about its values that the kind needs."""
     kind, _, pattern = asked.partition(":")
     known = _known(cells, numbers=kind in {"number", "count", "time"})
     match kind:
@@ -279,13 +279,13 @@ def _asked(name: str, cells: TextCells, style: Style, asked: str) -> TableColumn
 
 
 def allowed(column: TableColumn, values: np.ndarray) -> np.ndarray:
-    """Which of the raw values (n,) a column of its kind can hold; NaN is a gap and allowed."""
+    """A mask of the raw values (n,) that this column may hold; NaN is a gap, and allowed."""
     with np.errstate(invalid="ignore"):
         fits = np.abs(values) <= LARGEST
         if column.kind in {"count", "category", "yes-no"}:
             fits &= (values >= 0) & (values == np.floor(values))
         if column.kind == "category":
-            fits &= values <= len(column.levels)  # the last place is that of names that training did not have
+            fits &= values <= len(column.levels)  # the last index is for levels that training did not have
         if column.kind == "yes-no":
             fits &= values <= 1
     return fits | np.isnan(values)

@@ -1,4 +1,4 @@
-"""Tables whose columns are of several kinds, or have gaps: all cells at once, each column by its schema, as samples."""
+"""Samples from tables with columns of several kinds, or with gaps: all cells at once, each column by its schema."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
 from isthmus.wording import counted, listed, printable
 
-MOST_LINES = 40  # columns told one by one; of more their numbers by kind
-EXAMPLE_TIME = 1_767_205_800.0  # 2025-12-31 18:30, of which no part can be taken for another
+MOST_LINES = 40  # columns listed individually; if there are more, they are listed by kind
+EXAMPLE_TIME = 1_767_205_800.0  # 2025-12-31 18:30, in which day, month, hour and minute cannot be confused
 LEAVE_OUT = "leave out columns with --drop-column"
-CELL_BYTES = 24  # of memory for a cell as text and as a number
+CELL_BYTES = 24  # memory for a cell as text and as a number
 
 
 class Gathered(NamedTuple):
-    """The cells of a table, texts (stripped), numbers, truths or times, named by its columns; `rows` as they are
-    counted in messages, `unlabeled` where a label or a group is missing, `style` how numbers are written.
+    """The cells of a table by column: text (stripped), numbers, booleans or times. `rows` are row numbers for messages,
+    `unlabeled` marks rows without a label or group, and `style` is the number format.
     """
 
     cells: pl.DataFrame
@@ -48,7 +48,7 @@ class Gathered(NamedTuple):
 
 
 def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
-    """Every cell of a text table, its rows of a wrong length told to the findings."""
+    """Every cell of a text table; rows of the wrong length are added to the findings."""
     parts = [_chunk(lines, parser) for lines in chunks]
     found = _gathered(parts, parser)
     return found._replace(cells=found.cells.select(pl.all().str.strip_chars()))
@@ -57,9 +57,9 @@ def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
 def gather_columns(
     chunks: Iterable[Lines], parser: Parser, options: DataConfig, schema: Schema | None
 ) -> Gathered | None:
-    """As `gather_text`, with columns of numbers read as such where the first rows show nothing else, texts that come
-    again as categories, and the others as they are, blanks around them included; None where further rows hold other
-    cells in columns of numbers, and all are to be texts.
+    """As `gather_text`, but columns in which the first rows hold only numbers are parsed as numbers, repeated texts as
+    categories, and other cells are not stripped; None if later rows hold other cells in columns of numbers, so that
+    all must be read as text.
     """
     parts, early, names = [], {}, []
     for lines in chunks:
@@ -81,8 +81,8 @@ def _chunk(lines: Lines, parser: Parser) -> TextChunk:
 
 
 def _early(cells: pl.DataFrame, parser: Parser, options: DataConfig, schema: Schema | None) -> dict[str, TableColumn]:
-    """Which columns are read as numbers, by their names for the parser: none of which somebody said something, and none
-    where gaps are told as they are written.
+    """The columns to parse as numbers, by their names in the parser: not those with options, and none if messages must
+    quote gaps as written.
     """
     if options.missing in {"error", "drop"} or parser.dialect.style != PLAIN:
         return {}
@@ -94,8 +94,8 @@ def _early(cells: pl.DataFrame, parser: Parser, options: DataConfig, schema: Sch
 
 
 def _repeated(cells: pl.DataFrame, parser: Parser) -> list[str]:
-    """Features that are read as categories, whose texts come again in the first rows; none by an older polars, whose
-    categories of two pieces do not go together.
+    """Features to read as categories, because texts are repeated in the first rows; none with an older polars, which
+    cannot join the categories of two chunks.
     """
     if parser.findings.nulls or not hasattr(pl, "Categories"):
         return []
@@ -111,9 +111,9 @@ def _gathered(parts: Sequence[TextChunk], parser: Parser) -> Gathered:
 
 
 def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, findings: Findings) -> Gathered:
-    """The cells of a frame: numbers, truths and times as they are, all else as text.
+    """The cells of a data frame: numbers, booleans and times unchanged, everything else as text.
 
-    Raises: DataError for types that have none.
+    Raises: DataError for other column types.
     """
     refuse_types(frame, plan, findings.name, times=True)
     beside = [i for i in (plan.label, plan.group) if i is not None]
@@ -132,7 +132,7 @@ def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, finding
 
 
 def plain_cells(column: pl.Series) -> pl.Series:
-    """A column of a frame as kinds are read from it: numbers, truths and times as they are, all else as text."""
+    """A column of a data frame for finding its kind: numbers, booleans and times unchanged, all else as text."""
     if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:
         return column
     return column.cast(pl.String).fill_null("").str.strip_chars()
@@ -142,10 +142,10 @@ def mixed_samples(
     found: Gathered, plan: Plan, findings: Findings, options: DataConfig, name: str, *,
     notes: tuple[str, ...] = (), schema: Schema | None = None, predicting: bool | None = None,
 ) -> Samples:  # fmt: skip
-    """Samples of raw values (N, K) with their schema, found here or that of a trained model, unless `predicting` says
-    that there is none.
+    """Samples of raw values (N, K) with their schema, which is detected or given. A given schema is that of a trained
+    model, unless `predicting` is False.
 
-    Raises: DataError with all cells that are none of their column's kind, and with gaps where `--missing error` is set.
+    Raises: DataError with all cells that do not fit the kind of their column, and with gaps under `--missing error`.
     """
     predicting = schema is not None if predicting is None else predicting
     columns = columns_of(found.cells.select([findings.columns[i] for i in plan.features]))
@@ -156,7 +156,7 @@ def mixed_samples(
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
         message = f"{findings.name} has no column to learn from: {kinds}."
         first = printable(schema.columns[0].name)
-        raise DataError("DATA-COLUMNS", message, fix=f"say what one is: --column {first}=category")
+        raise DataError("DATA-COLUMNS", message, fix=f"set the kind of a column, as in --column {first}=category")
     raw = to_raw(columns, schema, found.style)
     findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
     findings.truths = {list(findings.columns).index(c.name): c.levels for c in schema.columns if c.kind == "yes-no"}
@@ -183,14 +183,12 @@ def mixed_samples(
 
 
 def _moment(column: TableColumn) -> str:
-    """A time as a column of times writes them."""
+    """An example time in the format of a column."""
     return str(to_text(np.array([EXAMPLE_TIME]), column.format, column.zone, column.bare)[0])
 
 
 def _found(columns: Columns, style: Style, options: DataConfig, findings: Findings) -> Schema:
-    """The kinds of the columns; the one that orders the rows of a series is one of times or numbers, whatever else it
-    may be.
-    """
+    """The schema of the columns; the column that orders the rows of a series is always one of times or numbers."""
     asked = _asked(options, [*columns], findings)
     schema, time = find_schema(columns, style, asked), options.time
     if time is None or time not in columns or time in asked:
@@ -211,7 +209,7 @@ def _asked(options: DataConfig, features: Sequence[str], findings: Findings) -> 
 def _kept(
     raw: Converted, found: Gathered, findings: Findings, options: DataConfig, modeled: Sequence[str]
 ) -> np.ndarray:
-    """The rows that stay; bad cells, and gaps that are not allowed, go to the findings."""
+    """The rows to keep; bad cells, and gaps that are not allowed, are added to the findings."""
     told = options.missing in {"error", "drop"}
     for k, name in enumerate(modeled):
         gaps = raw.missing[:, k] & told
@@ -234,11 +232,11 @@ def _tell(
 
 
 def _about_columns(schema: Schema, findings: Findings, *, predicting: bool) -> tuple[str, ...]:
-    """What each column was taken for, a line each."""
+    """The kind of each column, one line per column."""
     if predicting:
         return ()
     n, used = len(schema.columns), len(schema.modeled)
-    first = f"{findings.name}: {counted(n, 'column')}, {used:,} used; --column NAME=KIND says what one is:"
+    first = f"{findings.name}: {counted(n, 'column')}, {used:,} used (--column NAME=KIND changes a kind):"
     if n > MOST_LINES:
         kinds = {kind: [c.name for c in schema.columns if c.kind == kind] for kind in {c.kind for c in schema.columns}}
         return (first, *(f"  {kind}: {listed(names, 10)}" for kind, names in sorted(kinds.items())))
@@ -248,12 +246,12 @@ def _about_columns(schema: Schema, findings: Findings, *, predicting: bool) -> t
 def _about_values(
     raw: Converted, found: Gathered, schema: Schema, findings: Findings, options: DataConfig, *, predicting: bool
 ) -> tuple[str, ...]:
-    """Gaps, levels without a name, and constants that changed."""
+    """Notes on gaps, unknown levels, and constants that changed."""
     notes = []
     n, columns = int(raw.missing.sum()), int(raw.missing.any(0).sum())
     if n and options.missing in {"auto", "median"}:
-        what = f"{counted(n, 'value')} missing in {counted(columns, 'column')}"
-        how = "medians stand in" if options.missing == "median" else "the model sees them as missing, and can fill them"
+        what = f"{counted(n, 'missing value')} in {counted(columns, 'column')}"
+        how = "filled with medians" if options.missing == "median" else "the model knows these gaps, and can fill them"
         notes.append(f"{findings.name}: {what}; {how}.")
     if not predicting:
         return tuple(notes)
@@ -261,7 +259,7 @@ def _about_values(
         shown = [f"{printable(level)} ({counted(k, 'row')})" for level, k in levels.items()]
         pooled = next(c.pooled for c in schema.columns if c.name == name)
         what = "rare or new to the model" if pooled else "new to the model"
-        notes.append(f'{findings.name}: column "{printable(name)}" holds names {what}: {listed(shown, quote="")}.')
+        notes.append(f'{findings.name}: column "{printable(name)}" holds values {what}: {listed(shown, quote="")}.')
     return (*notes, *_about_constants(found, schema, findings))
 
 
@@ -274,12 +272,12 @@ def _about_constants(found: Gathered, schema: Schema, findings: Findings) -> tup
         if len(other):
             always = f'always "{printable(column.levels[0])}"' if column.levels else "always empty"
             new = f'"{printable(other[0])}" in {counted(len(other), "row")}'
-            notes.append(f'{findings.name}: column "{printable(column.name)}" was {always} in training, and is {new}.')
+            notes.append(f'{findings.name}: column "{printable(column.name)}" was {always} in training, but is {new}.')
     return tuple(notes)
 
 
 def _other_than(levels: tuple[str, ...], cells: pl.Series, style: Style) -> pl.Series:
-    """The cells that are there and none of the levels, as texts or by their value: 3.0 is 3."""
+    """The cells that are neither missing nor one of the levels, compared as text and by value: 3.0 is 3."""
     known = cells.filter(~missing_texts(cells, numbers=not levels))
     other = known.filter(~known.is_in(list(levels)))
     values = numbers_of_texts(pl.Series(levels, dtype=pl.String), PLAIN)
@@ -287,7 +285,7 @@ def _other_than(levels: tuple[str, ...], cells: pl.Series, style: Style) -> pl.S
 
 
 def without_left_out(options: DataConfig, schema: Schema, names: Sequence[str]) -> DataConfig:
-    """Options under which columns that the schema leaves out may be there or not."""
+    """Options that allow columns that the schema leaves out."""
     here = tuple(name for name in schema.left_out if name in names)
     return replace(options, drop_columns=(*options.drop_columns, *here))
 

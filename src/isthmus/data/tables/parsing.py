@@ -1,4 +1,4 @@
-"""Chunks of a text table to numbers: at full speed where all is well, else cell by cell until every fault is known."""
+"""Parses chunks of a text table to numbers: fast if all cells are valid, else cell by cell to find every problem."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.text import Lines, n_bytes
 from isthmus.data.tables.text_cells import TEXTS
 
-MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers: "none" and "-" may be classes
+MISSING_LABELS = ("", "na", "n/a", "#n/a", "nan")  # fewer than for numbers, because "none" and "-" may be classes
 
 
 class ParsedChunk(NamedTuple):
-    """Features (n, k) of the rows that are kept, their labels and groups as text, and their numbers among all data
-    rows.
-    """
+    """Features (n, k) of the rows that are kept, their labels and groups as text, and their indices among all rows."""
 
     values: np.ndarray
     labels: pl.Series | None
@@ -35,7 +33,7 @@ class ParsedChunk(NamedTuple):
 
 
 class TextChunk(NamedTuple):
-    """Cells as text, the lines where their rows begin, and their numbers among all data rows."""
+    """Cells as text, the first line of each row, and the indices of the rows in all data rows."""
 
     cells: pl.DataFrame
     rows: np.ndarray
@@ -43,21 +41,21 @@ class TextChunk(NamedTuple):
 
 
 class Parser:
-    """Turns chunks into `Part`s and writes what is wrong into `findings`.
+    """Parses chunks of lines, and adds problems to `findings`.
 
-    Values come as uint8 as long as all are whole numbers 0..255, as float64 after that.
+    Values are uint8 as long as all are whole numbers 0..255, then float64.
     """
 
     def __init__(self, dialect: Dialect, plan: Plan, findings: Findings, options: DataConfig) -> None:
         self.dialect, self.plan, self.findings, self.options = dialect, plan, findings, options
         self.lossy = np.zeros(len(plan.features), dtype=bool)
         self.rounding = Rounding(len(plan.features))
-        self.types: list[type[pl.DataType]] = [pl.UInt8, pl.Float64]  # the first is dropped once the second reads more
+        self.types: list[type[pl.DataType]] = [pl.UInt8, pl.Float64]  # uint8 is dropped once a chunk needs float64
         self.names = [str(i) for i in range(dialect.n_columns)]
         self.features = [self.names[i] for i in plan.features]
         self.label = None if plan.label is None else self.names[plan.label]
         self.group = None if plan.group is None else self.names[plan.group]
-        self.known: Mapping[str, type[pl.DataType]] = {}  # types of columns that `texts` does not read as texts
+        self.known: Mapping[str, type[pl.DataType]] = {}  # types of the columns that `texts` does not read as text
         self.beside = [i for i in (plan.label, plan.group) if i is not None]
         style = dialect.style
         self.careful = bool(style.thousands or findings.nulls) or (style.decimal == "," and dialect.delimiter == ",")
@@ -72,13 +70,13 @@ class Parser:
         return part
 
     def texts(self, lines: Lines) -> TextChunk:
-        """Every cell of a chunk's rows of the right length, as text, `known` by their types; the other rows go to the
+        """Every cell of the rows of the right length, as text, or with its type in `known`; other rows are added to the
         findings.
         """
         lines = self._with_single_blanks(lines)
         quoted = b'"' in lines.data
         frame = self._read(lines.data, self.known, quotes=quoted)
-        if frame is None and self.known:  # a gap that is a word, or a cell that is no number
+        if frame is None and self.known:  # a gap written as a word, or a cell that is not a number
             frame, self.known = self._read(lines.data, {}, quotes=quoted), {}
         if frame is None or frame.height != lines.count or not self._is_whole(frame, lines, quoted):
             found = TextChunk(*self._as_text(lines))
@@ -89,11 +87,11 @@ class Parser:
         return TextChunk(cells, lines.row + places, first + places)
 
     def _blanked(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """The cells without the words that stand for no value because somebody said so."""
+        """The cells with the words of `--null-values` blanked."""
         return self.findings.nulls.blanked(cells, self.findings.columns, self.dialect.style)
 
     def _is_whole(self, frame: pl.DataFrame, lines: Lines, quoted: bool) -> bool:
-        """Whether no row is short: polars fills such with null, and refuses those that are too long."""
+        """Whether no row is too short: polars fills short rows with null, and rejects rows that are too long."""
         if quoted:
             return not frame[self.names[-1]].null_count()
         return n_bytes(lines.data, self.dialect.delimiter) == frame.height * (frame.width - 1)
@@ -106,13 +104,13 @@ class Parser:
 
     @property
     def loses_digits(self) -> bool:
-        """Whether float32 has too few digits for what was read so far."""
+        """Whether float32 has too few digits for the values read so far."""
         return bool(self.rounding.matters.any())
 
     def _fast(self, lines: Lines) -> ParsedChunk | None:
-        """All rows, if polars reads them without any doubt; else None."""
+        """All rows, if polars reads them unambiguously; else None."""
         if self.dialect.style.decimal == "," and b"." in lines.data:
-            return None  # polars would take 1.234 for a decimal fraction
+            return None  # polars would read 1.234 as a decimal fraction
         for place, dtype in enumerate(self.types):
             frame = self._read(lines.data, dict.fromkeys(self.features, dtype))
             if frame is not None:
@@ -121,7 +119,7 @@ class Parser:
         return None
 
     def _trusted(self, frame: pl.DataFrame, lines: Lines) -> ParsedChunk | None:
-        # polars fills short rows with null, and a quotation may join two lines: both show here
+        # polars fills short rows with null, and a quoted cell may join two lines; this detects both
         needed = [*self.features, self.names[-1], *(self.names[i] for i in self.beside)]
         if frame.height != lines.count or any(frame[name].null_count() for name in needed):
             return None
@@ -150,7 +148,7 @@ class Parser:
             return None
 
     def _careful(self, lines: Lines) -> ParsedChunk:
-        """The rows without fault; the faults go to the findings."""
+        """The valid rows; problems are added to the findings."""
         text, rows, places = self._as_text(lines)
         text = self._blanked(text)
         numbers = to_numbers(text.select(self.features), self.dialect.style)
@@ -169,7 +167,7 @@ class Parser:
         return ParsedChunk(numbers.values[keep], labels, groups, places[keep])
 
     def unlabeled(self, text: pl.DataFrame, rows: np.ndarray) -> np.ndarray:
-        """Which rows have no label or no group, where there are such columns."""
+        """A mask of the rows without a label or group, if there are such columns."""
         found = np.zeros(len(rows), dtype=bool)
         for place in self.beside:
             name = self.names[place]
@@ -185,7 +183,7 @@ class Parser:
         return lambda i, j: text[names[j]][i]
 
     def _as_text(self, lines: Lines) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
-        """Every cell of the rows of the right length as text, with their lines and their places among all rows."""
+        """Every cell of the rows of the right length as text, with their lines and their indices in all rows."""
         good, places = [], []
         for record in records(lines, self.dialect.delimiter):
             if record.is_blank and len(self.names) > 1:
@@ -211,7 +209,7 @@ class Parser:
 
 
 class Record(NamedTuple):
-    """One row: the line where it begins, the lines it spans, its text, its fields. `cells` only where quotes are."""
+    """One row: its first line, the number of lines, its text and fields. `cells` is None if there are no quotes."""
 
     row: int
     spans: int
@@ -229,7 +227,7 @@ class Record(NamedTuple):
 
 
 def records(lines: Lines, delimiter: str) -> Iterator[Record]:
-    """The rows of a chunk; the blank lines at its end are left out."""
+    """The rows of a chunk, without blank lines at its end."""
     raw = lines.data.rstrip(b"\r\n").split(b"\n")
     return _quoted(raw, lines.row, delimiter) if b'"' in lines.data else _plain(raw, lines.row, delimiter.encode())
 
@@ -240,7 +238,7 @@ def _plain(raw: list[bytes], first: int, delimiter: bytes) -> Iterator[Record]:
 
 
 def _quoted(raw: list[bytes], first: int, delimiter: str) -> Iterator[Record]:
-    """A row that makes no sense to csv has no fields; a blank line has an empty one."""
+    """A row that the csv module cannot parse has no fields; a blank line has one empty field."""
     reader = csv.reader((line.decode() + "\n" for line in raw), delimiter=delimiter)
     before = 0
     while before < len(raw):

@@ -1,4 +1,4 @@
-"""Tables: .csv, .tsv and .txt (packed or not), .parquet, and frames from Python, as samples."""
+"""Reads tables as samples: .csv, .tsv and .txt (compressed or not), .parquet, and data frames."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ __all__ = ["match_columns", "read_table", "samples_from_frame"]
 
 
 def read_table(path: Path, options: DataConfig, *, expected: Expected | None = None) -> Samples:
-    """The samples of a table: (N, D) float32, float64 where a column has an offset so large that its digits would be
-    lost (`numeric.Rounding`), or images where its rows are pixels (`--shape`, or guessed and said).
+    """The samples of a table: (N, D) float32, or float64 if float32 would lose digits of a column with a large offset
+    (`numeric.Rounding`); or images if its rows are pixels (`--shape`, or guessed, with a note).
 
-    A text is read once, at full speed, piece by piece into the final array; only pieces in which something is wrong
-    are looked at cell by cell, so that an error lists every fault of the file. `expected` are the columns of a trained
-    model (`Samples.columns`): they are matched by name, one row is enough, the label may be absent, nothing is guessed.
+    A text file is read once, at full speed, in chunks, into the final array. Only chunks with problems are parsed cell
+    by cell, so that an error lists all problems of the file. `expected` are the columns of a trained model
+    (`Samples.columns`): they are matched by name, one row is enough, the label may be missing, and nothing is guessed.
 
-    Raises: DataError with all faults by row and column; ResourceError if the result would not fit into memory.
+    Raises: DataError with all problems by row and column; ResourceError if the result would not fit into memory.
     """
     path = Path(path)
     with InputFile(path) as file:
@@ -68,10 +68,10 @@ def read_table(path: Path, options: DataConfig, *, expected: Expected | None = N
 def samples_from_frame(
     frame: Any, *, name: str, options: DataConfig, expected: Expected | None = None, guess_label: bool = True
 ) -> Samples:
-    """The samples of a polars or pandas DataFrame, by the same rules as `read_table`; without `guess_label` no column
-    is taken for the label that is not named so.
+    """The samples of a polars or pandas DataFrame, by the same rules as `read_table`. Without `guess_label`, only
+    `--label` can name the label.
 
-    Raises: DataError with all faults by row (counted from 1) and column; UsageError for anything that is no frame.
+    Raises: DataError with all problems by row (counted from 1) and column; UsageError if it is not a data frame.
     """
     if isinstance(frame, pl.DataFrame | pl.LazyFrame):
         table: AbstractFrame = PolarsFrame(frame)
@@ -87,15 +87,15 @@ def samples_from_frame(
 
 
 def _with_types(found: Samples, frame: Any, expected: Expected | None) -> Samples:
-    """The samples, whose schema knows the types of a frame; that of a trained model has its own."""
+    """The samples with the column types of the data frame in their schema; a trained model's schema has its own."""
     if found.schema is None or expected is not None:
         return found
     return replace(found, schema=typed(found.schema, frame))
 
 
 def _without_wrong_label(read, options: DataConfig) -> Samples:
-    """What `read(guess_label)` gives; read again without guess if the guessed label turns out to be a quantity. The
-    rows of a series have no classes of their own.
+    """The result of `read(guess_label)`; read again without a guess if the guessed label turns out to be a quantity. No
+    label is guessed for a series, because its rows have no classes.
     """
     try:
         return read(options.window is None)
@@ -112,11 +112,11 @@ def _from_text(
     chunks = chunks_of_lines(file, options.encoding or "utf-8")
     first = next((lines for lines in chunks if lines.data.strip()), None)
     if first is None:
-        raise DataError("DATA-EMPTY", f"{file.name} holds blank lines only.", fix="export the table again")
+        raise DataError("DATA-EMPTY", f"{file.name} contains only blank lines.", fix="export the table again")
     dialect = find_dialect(first, options, name=file.name)
     if dialect.label and options.label is None and expected is None:
         options = replace(options, label=dialect.label)
-        note = f"{file.name}: {dialect.label} is taken as the label, since the other columns make square images."
+        note = f"{file.name}: {dialect.label} is used as the label, because the other columns form square images."
         dialect = dialect._replace(notes=(*dialect.notes, note))
     names, texts = names_of_header(dialect, options), text_columns(first, dialect)
     options = _settled(options, expected, names)
@@ -149,7 +149,7 @@ def _from_text(
             return _from_text(file, options, expected, guess_label, mixed=True, as_texts=True)
         return mixed_samples(cells, plan, findings, options, stem(file.path), notes=notes, schema=schema)
     table = _parsed(file, chain([body], chunks), parser)
-    if table.matrix.dtype == np.float32 and parser.loses_digits:  # which the first piece of the file did not show
+    if table.matrix.dtype == np.float32 and parser.loses_digits:  # which the first chunk did not show
         return _from_text(file, replace(options, digits="float64"), expected, guess_label)
     if _turned_out_mixed(table, plan, findings, options, expected):
         return _from_text(file, options, expected, guess_label, mixed=True)
@@ -198,7 +198,7 @@ def _parsed(file: InputFile, chunks: Iterator[Lines], parser: Parser) -> Table:
         labels.append(part.labels)
         groups.append(part.groups)
         kept.append(part.kept)
-    assert matrix is not None  # there is always a first chunk, if only an empty one
+    assert matrix is not None  # there is always a first chunk, even if it is empty
     texts = [pl.concat(each) if each and each[0] is not None else None for each in (labels, groups)]
     return Table(matrix.finish(), texts[0], np.concatenate(kept), parser.lossy, texts[1])
 
@@ -208,13 +208,13 @@ def _expected_rows(file: InputFile, lines: Lines) -> int:
     if file.gzipped or not lines.data:
         return lines.count
     more = max(0, file.size - lines.offset - len(lines.data)) / len(lines.data)
-    return int(lines.count * (1 + 1.02 * more)) + 1  # 2 % more, for rows that are shorter further down
+    return int(lines.count * (1 + 1.02 * more)) + 1  # 2% more, in case later rows are shorter
 
 
 def _assembled(
     table: Table, plan: Plan, findings: Findings, name: str, notes: tuple[str, ...], expected: Expected | None
 ) -> Samples:
-    """Samples of a table that was read, once nothing stands against it."""
+    """Samples of a table that was read. Raises: DataError if it has problems."""
     notes += findings.conclude()
     predicting = expected is not None
     refuse_few(len(table.kept), findings, plan, predicting=predicting)
@@ -248,7 +248,7 @@ def _schema(expected: Expected | None) -> Schema | None:
 
 
 def _settled(options: DataConfig, expected: Expected | None, names: Sequence[str]) -> DataConfig:
-    """What a trained model knows: which columns it leaves out, or that its medians fill gaps."""
+    """The options with those of a trained model: columns that it leaves out, and gaps that its medians fill."""
     if isinstance(expected, Schema):
         return without_left_out(options, expected, names)
     return replace(options, missing="median") if expected is not None and options.missing == "auto" else options
@@ -257,7 +257,7 @@ def _settled(options: DataConfig, expected: Expected | None, names: Sequence[str
 def _is_mixed(
     plan: Plan, names: Sequence[str], others: Sequence[str], options: DataConfig, expected: Expected | None
 ) -> bool:
-    """Whether columns are to be read by their kinds, so far as the first rows and the options show it."""
+    """Whether columns must be read by kind, according to the first rows and the options."""
     if expected is not None or options.shape not in {None, TABLE}:
         return isinstance(expected, Schema)
     asked = bool(options.kinds or options.null_values) or options.scale == "quantile" or options.window is not None
@@ -267,7 +267,7 @@ def _is_mixed(
 def _turned_out_mixed(
     table: Table, plan: Plan, findings: Findings, options: DataConfig, expected: Expected | None
 ) -> bool:
-    """Whether a table that looked like one of numbers has columns of texts further down, or gaps to be seen."""
+    """Whether a table that looked numeric has text in later rows, or gaps that the model should see."""
     if expected is not None or options.shape not in {None, TABLE}:
         return False
     gaps = options.missing == "auto" and any(findings.n_missing[i] for i in plan.features)

@@ -1,4 +1,4 @@
-"""Text files as chunks of whole lines in UTF-8, whatever their encoding, of a bounded size."""
+"""Reads text files in any encoding as chunks of whole lines in UTF-8, of limited size."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from isthmus.data.inputs import InputFile
 from isthmus.errors import DataError, UsageError
 
-CHUNK = 1 << 23  # 8 MB: long enough for all cores, short beside any final array
-CACHED = 1 << 18  # bytes that are compared at once: what comes of it stays in the processor's cache
-LONGEST = 1 << 26  # 64 MB without the end of a line or of a quotation: no table looks like that
+CHUNK = 1 << 23  # 8 MB: enough for all cores, small compared with the final array
+CACHED = 1 << 18  # bytes compared at once, so that the result stays in the processor's cache
+LONGEST = 1 << 26  # 64 MB without the end of a line or quote: not a table
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -23,13 +23,13 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-# Encodings with one byte for each letter, cp437 and cp850 of old systems among them; cp932 and the like have two.
+# Encodings with one byte per letter, including cp437 and cp850 of old systems; cp932 and similar ones have two.
 ONE_BYTE = ("cp125", "cp4", "cp7", "cp8", "iso8859", "koi8", "latin", "mac")
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Whole lines as UTF-8; `row` is the number of the first, counted from 1, `offset` its first byte in the file."""
+    """Whole lines as UTF-8; `row` is the number of the first line, from 1, and `offset` its first byte in the file."""
 
     data: bytes
     row: int
@@ -37,7 +37,7 @@ class Lines:
 
     @cached_property
     def count(self) -> int:
-        """How many there are; the last may lack its end."""
+        """The number of lines; the last may lack its line end."""
         return n_bytes(self.data, "\n") + (not self.data.endswith(b"\n") and bool(self.data))
 
     def after(self, n: int) -> Lines:
@@ -49,12 +49,12 @@ class Lines:
 
 
 def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, ...]]:
-    """The text encoding by the mark at the beginning or by `--encoding`, and what to say about it.
+    """The text encoding, from the byte order mark or from `--encoding`, and notes about it.
 
-    What is asked for may be that of the training, and new data another: a mark says for sure, and text that is UTF-8
-    beyond ASCII is hardly ever one of an encoding with a byte for each letter.
+    The requested encoding may be that of the training data, and new data may have another. A byte order mark is
+    certain, and text that is valid UTF-8 beyond ASCII almost never has an encoding with one byte per letter.
 
-    Raises: UsageError for an unknown encoding; DataError for what looks like UTF-16 without a mark.
+    Raises: UsageError for an unknown encoding; DataError for text that looks like UTF-16 without a byte order mark.
     """
     asked = _known(option) if option else None
     for mark, encoding in MARKS:
@@ -70,14 +70,14 @@ def find_encoding(file: InputFile, option: str | None) -> tuple[str, tuple[str, 
         halves = [file.head[i::2].count(0) / max(1, len(file.head[i::2])) for i in (0, 1)]
         guess = "utf-16-be" if halves[0] > 0.4 else "utf-16-le" if halves[1] > 0.4 else None  # Latin letters: one half
         if guess:
-            message = f"{file.name}: byte {at:,} is NUL; every second byte is, so it looks like UTF-16."
+            message = f"{file.name}: byte {at:,} is NUL, and so is every second byte, so it looks like UTF-16."
             raise DataError("DATA-ENCODING", message, fix=f"pass --encoding {guess}")
     return "utf-8", ()
 
 
 def _is_utf8(file: InputFile) -> bool:
-    """Whether the first piece with whole letters beyond ASCII has all of them in UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()  # keeps the bytes of a letter that a piece cuts
+    """Whether the first piece with letters beyond ASCII is valid UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()  # keeps the bytes of a letter that is split between pieces
     file.rewind()
     try:
         return any(not decoder.decode(piece).isascii() for piece in iter(lambda: file.read(CHUNK), b""))
@@ -92,14 +92,14 @@ def _known(encoding: str) -> str:
         "".encode(encoding)
         return codecs.lookup(encoding).name
     except LookupError:
-        message = f"there is no text encoding {encoding!r}."
+        message = f"unknown text encoding {encoding!r}."
         raise UsageError("USAGE-ENCODING", message, fix="use utf-8, latin-1, cp1252 or utf-16") from None
 
 
 def chunks_of_lines(file: InputFile, encoding: str, *, size: int = CHUNK) -> Iterator[Lines]:
-    """The whole text, cut only where a line ends outside quotes.
+    """The whole text, split only at line ends outside quotes.
 
-    Raises: DataError with row and byte for what is not in the encoding, for NUL, and for a quotation without end.
+    Raises: DataError with row and byte for invalid bytes, for NUL, and for a quote that is not closed.
     """
     rest, row = b"", 1
     offset = len(codecs.BOM_UTF8) if file.head.startswith(codecs.BOM_UTF8) else 0
@@ -122,13 +122,13 @@ def chunks_of_lines(file: InputFile, encoding: str, *, size: int = CHUNK) -> Ite
 
 
 def n_bytes(data: bytes, letter: str) -> int:
-    """How often an ASCII letter occurs; of one in every few bytes ten times as fast as `bytes.count`."""
+    """The number of occurrences of an ASCII letter; for frequent letters, ten times as fast as `bytes.count`."""
     found = np.frombuffer(data, np.uint8)
     return sum(int(np.count_nonzero(found[i : i + CACHED] == ord(letter))) for i in range(0, len(found), CACHED))
 
 
 def _last_end(rest: bytes, piece: bytes) -> int:
-    """Where in `piece` the last line that ends outside quotes ends; 0 if none does. `rest` comes before it."""
+    """The end in `piece` of the last line that ends outside quotes; 0 if there is none. `rest` precedes `piece`."""
     end = piece.rfind(b"\n") + 1
     if b'"' not in piece and b'"' not in rest:
         return end
@@ -141,7 +141,7 @@ def _last_end(rest: bytes, piece: bytes) -> int:
 
 
 def _in_utf8(file: InputFile, encoding: str, size: int) -> Iterator[bytes]:
-    """Pieces of the text in UTF-8 without a mark; the line ends of old Macs (a lone CR) as LF."""
+    """Pieces of the text in UTF-8 without a byte order mark; line ends of old Macs (only CR) become LF."""
     decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
     old_mac: bool | None = None
     start = 0
@@ -165,7 +165,7 @@ def _checked(file: InputFile, lines: Lines) -> Lines:
     at = lines.data.find(b"\0")
     if at >= 0:
         where = f"byte {lines.offset + at:,} (row {_row_at(lines, at):,})"
-        message = f"{file.name}: {where} is NUL, so this is not plain text, or it was damaged."
+        message = f"{file.name}: {where} is NUL, so this is not plain text, or it is damaged."
         raise DataError("DATA-ENCODING", message, fix="export the table again as UTF-8 text")
     if not lines.data.isascii():
         try:
@@ -187,7 +187,7 @@ def _not_utf8(file: InputFile, lines: Lines, at: int) -> DataError:
 
 
 def _endless(file: InputFile, lines: Lines) -> DataError:
-    """A quotation that never ends; it opens in the first line that has an odd number of quotes."""
+    """The error for a quote that is never closed; it opens in the first line with an odd number of quotes."""
     row = lines.row
     for i, line in enumerate(lines.data.split(b"\n")):
         if line.count(b'"') % 2:
@@ -196,7 +196,7 @@ def _endless(file: InputFile, lines: Lines) -> DataError:
             message = f"{file.name}, row {row:,}: a quote opens here and never closes: {excerpt!r}."
             return DataError("DATA-QUOTE", message, fix=f"close or remove the quote in row {row:,}")
     message = f"{file.name}, row {row:,}: the line is longer than {LONGEST >> 20} MB, so this is not a text table."
-    return DataError("DATA-ROW", message, fix="check that the file is a table, with one sample a line")
+    return DataError("DATA-ROW", message, fix="check that the file is a table, with one sample per line")
 
 
 def _row_at(lines: Lines, at: int) -> int:

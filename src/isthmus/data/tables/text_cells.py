@@ -1,4 +1,4 @@
-"""`TextCells`: a column of texts of which each different one is looked at once, where few of them come again."""
+"""`TextCells`: a column of text that stores each distinct value only once, if many are repeated."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import polars as pl
 
 from isthmus.data.tables.cells import Style, numbers_of_texts
 
-SAMPLED = 10_000  # rows that show whether texts come again
-REPEATED = 0.2  # different texts among them, at most: to number more of them takes longer than to look at each cell
+SAMPLED = 10_000  # rows that are tested for repeated texts
+REPEATED = 0.2  # largest share of distinct texts: with more, numbering them takes longer than processing each cell
 TEXTS = (pl.String, pl.Categorical)
-FORMATS = 200  # cells that show which formats may be meant
+FORMATS = 200  # cells on which formats are tried
 
 
 class TextCells:
-    """The cells (n,) of a column, stripped, as `levels` (L,), which all differ where they are numbered: cell i is
-    `levels[places[i]]`. Where most differ, levels are the cells themselves, and `places` is None.
+    """The stripped cells (n,) of a column as distinct `levels` (L,): cell i is `levels[places[i]]`. If most cells
+    differ, `levels` are the cells themselves, and `places` is None.
     """
 
     def __init__(self, levels: pl.Series, places: np.ndarray | None = None, counts: np.ndarray | None = None) -> None:
         self.levels, self.places = levels, places
-        self.counts = np.ones(len(levels), np.int64) if counts is None else counts  # (L,) how many cells each level has
+        self.counts = np.ones(len(levels), np.int64) if counts is None else counts  # (L,) cells per level
         self._numbers: tuple[Style, np.ndarray] | None = None
 
     @classmethod
     def of(cls, text: pl.Series) -> TextCells:
-        """Of texts or categories without nulls, stripped or not."""
+        """From texts or categories without nulls, stripped or not."""
         if len(text) >= SAMPLED and not come_again(text):
             return cls(text.cast(pl.String).str.strip_chars())
         first, places = _numbered(_codes(text))
         levels = text.gather(first).cast(pl.String).str.strip_chars()
-        if levels.n_unique() < len(levels):  # some differ in blanks around them alone
+        if levels.n_unique() < len(levels):  # some differ only in surrounding spaces
             again, merged = _numbered(_codes(levels))
             levels, places = levels.gather(again), merged[places]
         return cls(levels, places, np.bincount(places, minlength=len(levels)))
@@ -46,30 +46,30 @@ class TextCells:
         return self.levels if self.places is None else self.levels.gather(self.places)
 
     def spread(self, of_levels: np.ndarray) -> np.ndarray:
-        """Values (L,) of the levels as those of the cells, (n,)."""
+        """Converts values of the levels (L,) to values of the cells (n,)."""
         return of_levels if self.places is None else of_levels[self.places]
 
     def share(self, those: np.ndarray, among: np.ndarray) -> float:
-        """The share of the cells of levels `among` (L,) that are of levels `those` (L,)."""
+        """Of the cells with levels in `among` (L,), the share with levels in `those` (L,); both are masks."""
         return float(self.counts[those & among].sum() / max(1, self.counts[among].sum()))
 
     def head(self, among: np.ndarray, n: int) -> pl.Series:
-        """The first n cells of levels `among` (L,)."""
+        """The first n cells with levels in `among` (L,), a mask."""
         rows = np.flatnonzero(self.spread(among)[: 20 * n])[:n]
         if len(rows) < n:
             rows = np.flatnonzero(self.spread(among))[:n]
         return self.levels.gather(rows if self.places is None else self.places[rows])
 
     def of_levels(self, among: np.ndarray) -> pl.Series:
-        """The levels of `among` (L,)."""
+        """The levels in `among` (L,), a mask."""
         return self.levels if among.all() else self.levels.filter(pl.Series(among))
 
     def all_of(self, among: np.ndarray) -> pl.Series:
-        """The cells of levels `among` (L,), in their order."""
+        """The cells with levels in `among` (L,), a mask, in order."""
         return self.of_levels(among) if self.places is None else self.texts.filter(pl.Series(self.spread(among)))
 
     def counted(self, among: np.ndarray) -> pl.DataFrame:
-        """The levels of `among` with how often each occurs, as `value_counts` gives them, the most frequent first."""
+        """The levels in `among` (L,) with their counts, most frequent first, as from `value_counts`."""
         levels = self.of_levels(among)
         if self.places is None:
             return levels.value_counts(sort=True)
@@ -77,14 +77,14 @@ class TextCells:
         return found.sort("count", descending=True, maintain_order=True)
 
     def numbers(self, style: Style) -> np.ndarray:
-        """(L,) float64, NaN where a level is no number; kept, as kinds are found first and cells are read then."""
+        """The levels as float64 (L,), NaN if not a number; cached, because it is used twice."""
         if self._numbers is None or self._numbers[0] != style:
             self._numbers = style, numbers_of_texts(self.levels, style)
         return self._numbers[1]
 
 
 def come_again(text: pl.Series) -> bool:
-    """Whether few of the first cells are different."""
+    """Whether few of the first cells are distinct."""
     head = text.head(SAMPLED)
     return head.n_unique() <= REPEATED * len(head)
 
@@ -93,25 +93,25 @@ Columns = Mapping[str, "pl.Series | TextCells"]
 
 
 def columns_of(cells: pl.DataFrame | Columns) -> Columns:
-    """The columns of a table by name, those of texts as `TextCells`."""
+    """The columns of a table by name, with text columns as `TextCells`."""
     if not isinstance(cells, pl.DataFrame):
         return cells
     return {series.name: TextCells.of(series) if series.dtype in TEXTS else series for series in cells}
 
 
 def _codes(text: pl.Series) -> np.ndarray:
-    """(n,) a whole number for each different text."""
+    """An integer (n,) for each distinct text."""
     return text.cast(pl.Categorical).to_physical().to_numpy()
 
 
 def _numbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(first, places): where each different code occurs first, in that order, and which of them each code (n,) is."""
+    """(first, places): the sorted first index of each distinct code, and the index into them for each code (n,)."""
     size, n = int(codes.max(initial=0)) + 1, len(codes)
     there, first, end = np.bincount(codes, minlength=size) > 0, np.full(size, n), 0
-    while end < n and bool((first[there] == n).any()):  # mostly all are among the first rows
+    while end < n and bool((first[there] == n).any()):  # usually, all are in the first rows
         start, end = end, min(n, max(SAMPLED, 4 * end))
         found = np.full(size, n)
-        found[codes[start:end][::-1]] = np.arange(end - 1, start - 1, -1)  # of equal codes the last assignment stays
+        found[codes[start:end][::-1]] = np.arange(end - 1, start - 1, -1)  # of equal codes, the last assignment wins
         first = np.minimum(first, found)
     order = np.argsort(first)[: int(there.sum())]
     number = np.zeros(size, np.int32)
