@@ -1,4 +1,4 @@
-"""`ColumnTails`: whether a row has a value that is more extreme than nearly all training rows have in that column."""
+"""`ColumnTails`: whether a row has a value that is more extreme than nearly all training rows in that column."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Points = Float[np.ndarray, "N D"]
 
 @dataclass(frozen=True)
 class ColumnTails:
-    """The least and the greatest values of each of D columns, `ends` (2, K, D), each sorted, of `n` rows.
+    """The K smallest and the K largest values of each of D columns, `ends` (2, K, D), sorted, of `n` rows.
 
-    K is as many as matter: a value with more rows beyond it is not extreme, as one of D columns.
+    K is as large as needed: with D columns, a value with more than K rows beyond it is not extreme.
     """
 
     ends: np.ndarray
@@ -22,17 +22,17 @@ class ColumnTails:
 
     @classmethod
     def build(cls, x: Points) -> ColumnTails:
-        """Of rows that are known to be normal."""
+        """From rows that are known to be normal, (n, D)."""
         n, D = x.shape
         K = min(n, (n + 1) // (2 * D) + 1)
         ordered = np.sort(x, axis=0)
         return cls(np.stack([ordered[:K], ordered[n - K :]]).astype(np.float32), n)
 
     def nats(self, x: Points, own: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-        """-log of D p, at least 0, where p is the least of the two-sided p-values of a row's columns: those of the
-        ranks among the n rows. `own` (N,) is 1 for a row that is one of them and is not counted.
+        """-log(D p), at least 0, where p is the smallest of the two-sided p-values of a row's columns, by ranks among
+        the n rows. `own` (N,) is 1 for a row that is one of them; it is not compared with itself.
 
-        Source: Bonferroni's bound for the least of D p-values; ECOD (Li et al. 2022, arXiv:2201.00382) adds up the same
+        Source: Bonferroni's bound for the smallest of D p-values; ECOD (Li et al. 2022, arXiv:2201.00382) sums the same
         tails over all columns instead.
         """
         D = x.shape[1]
@@ -47,7 +47,7 @@ class ColumnTails:
         return np.maximum(-np.log(D * p), 0)
 
     def misfit(self, columns: int) -> bool:
-        """Whether it was kept for another number of columns."""
+        """Whether it was saved for another number of columns."""
         shape = self.ends.shape
         return len(shape) != 3 or shape[0] != 2 or shape[2] != columns or not 0 < shape[1] <= self.n
 

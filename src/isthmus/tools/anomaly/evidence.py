@@ -1,4 +1,4 @@
-"""`Evidence`: what a run keeps of its validation samples, so that new ones can be scored beside them."""
+"""`Evidence`: what a run keeps about its validation samples, so that new samples can be scored against them."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ from isthmus.tools.anomaly.measures import (
 from isthmus.tools.anomaly.neighbor_distance import neighbors_of
 from isthmus.training.prepared import Prepared
 
-LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error at all
-FEW = 50  # images from which on a pixel is mostly judged by its own, less by all
-SHARE = 0.5  # of the validation samples that calibrate, for runs from before their monitor left some out
+LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error
+FEW = 50  # with more images than this, a pixel is judged mostly by its own mean, not by that of all pixels
+SHARE = 0.5  # share of validation samples used for calibration, for old runs without a calibration part
 KNOWN = {"watched", "log_error", "spread", "usual", "z", "groups"} | OF_PLACES | OF_NEIGHBORS | OF_NEW_NEIGHBORS
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: what it could have been instead
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of a column: alternative values for blame
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run keeps of its validation samples for this: they trained nothing.
+    """What a run keeps about its validation samples, which were not trained on.
 
-    Of those that the monitor watched: the signals `watched` of the `measure`, and `usual` (Q, D), quantiles of each
-    column of a table of numbers. Of those that nothing has chosen by: `calibration`, and `groups` (n,), alike for
-    samples that belong together. `untouched` is false for runs whose monitor watched the latter too.
+    From the samples used to choose the best epoch: their signals `watched` by the `measure`, and `usual` (Q, D),
+    quantiles of each column of a table of numbers. From the other samples: their signals `calibration`, and `groups`
+    (n,), equal for samples that belong together. `untouched` is false if the latter also helped to choose the epoch.
     """
 
     measure: AbstractMeasure
@@ -64,13 +64,13 @@ class Evidence:
 
     @classmethod
     def build(cls, prepared: Prepared, model: AbstractModel, *, untouched: bool = True) -> Evidence:
-        """From the two parts of the validation data, by deterministic passes."""
+        """Measured on the two parts of the validation data, by deterministic passes."""
         training = prepared.config.training
         share = training.calibration if untouched else SHARE
         rule = prepared.config.data.split
         watched, held = held_apart(prepared.splits.validation, share, training.seed, rule=rule)
         held = replace(held, groups=None) if rule == "shuffled" else held
-        beside = prepared.splits.drawn if held.groups is None else ()  # others of a group lie nearer than new rows do
+        beside = prepared.splits.drawn if held.groups is None else ()  # rows of the same group are closer than new rows
         return cls.of_parts(model, prepared.splits.train, watched, held, beside=beside, untouched=untouched)
 
     @classmethod
@@ -78,8 +78,9 @@ class Evidence:
         cls, model: AbstractModel, train: Samples, watched: Samples, held: Samples, *,
         beside: Sequence[Samples] = (), untouched: bool = True,
     ) -> Evidence:  # fmt: skip
-        """From what trained the model, what chose its epoch, and what calibrates, by groups where it has such; `beside`
-        are normal rows of the same kind that did not train, those that calibrate among them.
+        """From the samples that trained the model, those that chose its epoch, and those that calibrate, with their
+        groups if they have any. `beside` are more normal samples that were not trained on, including the calibration
+        ones.
         """
         measure = _fitting_measure(model, (train, *beside), watched)
         seen, calibration = (
@@ -88,7 +89,7 @@ class Evidence:
         return cls(measure, seen, calibration, _usual(model, watched), untouched, held.groups)
 
     def as_part(self) -> Artifact:
-        """What is kept of it in the run folder."""
+        """The form in which it is saved in the run folder."""
         arrays = {"watched": self.watched.log_error, "log_error": self.calibration.log_error, "usual": self.usual}
         more = {"z": self.calibration.z, "groups": self.groups}
         more |= {"peaks": self.watched.peaks, "held_peaks": self.calibration.peaks}
@@ -98,11 +99,11 @@ class Evidence:
 
     @classmethod
     def from_part(cls, part: Artifact, model: AbstractModel) -> Evidence:
-        """Raises: ModelFileError where the arrays do not fit the model."""
+        """Raises: ModelFileError if the arrays do not match the model."""
         arrays = part.arrays
         try:
             if unknown := set(arrays) - KNOWN:
-                raise ValueError(f"{min(unknown)} is none of its arrays")
+                raise ValueError(f"it has an unknown array, {min(unknown)}")
             watched = ErrorSignals(arrays["watched"], None, arrays.get("peaks"), arrays.get("near"))
             held = (arrays.get(name) for name in ("z", "held_peaks", "held_near"))
             calibration = ErrorSignals(arrays["log_error"], *held)
@@ -113,30 +114,30 @@ class Evidence:
         except (KeyError, TypeError, ValueError) as error:
             message = f"latent/{EVIDENCE} in the run folder cannot be used: {error}."
             raise ModelFileError(
-                "LATENT-FILE", message, fix=f"remove RUN/latent/{EVIDENCE}, which is made again when it is needed"
+                "LATENT-FILE", message, fix=f"remove RUN/latent/{EVIDENCE}; it is recreated when it is needed"
             ) from None
 
     def _check(self, model: AbstractModel) -> None:
-        """Raises: ValueError where sizes are not those of the model, or of each other."""
+        """Raises: ValueError if sizes do not match the model, or each other."""
         n, z = len(self.calibration.log_error), self.calibration.z
         if self.groups is not None and self.groups.shape != (n,):
-            raise ValueError("its groups are not those of its samples")
+            raise ValueError("its groups do not match its samples")
         if (None if z is None else z.shape) != ((n, model.z_size) if has_density(model) else None):
-            raise ValueError("its arrays are not of this model's sizes")
+            raise ValueError("its arrays do not match the model's size")
         if misfit := self.measure.misfit(self.watched, self.calibration, model):
             raise ValueError(misfit)
 
 
 def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel) -> None:
-    """Writes into RUN/latent/ what scoring needs of the validation data, for a run that has just been trained."""
-    if prepared.splits.series is not None:  # whose rows are scored, not its windows
+    """Writes to RUN/latent/ what scoring needs about the validation data, for a newly trained run."""
+    if prepared.splits.series is not None:  # rows of a series are scored, not windows
         return
     evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
     Artifacts(run_path, model.weights_sha256 or "").put(EVIDENCE, *evidence.as_part())
 
 
 def _fitting_measure(model: AbstractModel, normal: Sequence[Samples], watched: Samples) -> AbstractMeasure:
-    """By what the samples are, with what is usual of the watched ones; rows are compared with the normal ones."""
+    """The measure for the type of the samples, fitted to the watched ones; rows are compared with the normal ones."""
     if model.preprocess.encoding is not None:
         return HiddenColumns(_usual_costs(model, watched))
     if model.preprocess.is_image:
@@ -147,7 +148,7 @@ def _fitting_measure(model: AbstractModel, normal: Sequence[Samples], watched: S
 
 
 def _usual_costs(model: AbstractModel, watched: Samples) -> np.ndarray:
-    """(K,): what each column usually costs where it is hidden, at least a tenth of the mean of all."""
+    """(K,): the usual cost of each column when it is hidden, at least a tenth of the mean over all columns."""
     encoding = model.preprocess.encoding
     assert encoding is not None
     with torch.no_grad(), evaluation(model):
@@ -159,13 +160,13 @@ def _usual_costs(model: AbstractModel, watched: Samples) -> np.ndarray:
 
 
 def _spread(model: AbstractModel, watched: Samples) -> np.ndarray:
-    """(D,): the mean square of the error of each value."""
+    """(D,): the mean squared error of each value."""
     squares = sum(gaps(model, x, x_hat).double().square().sum(0) for x, x_hat in passes(model, watched.x))
     return _with_floor(torch.as_tensor(squares).flatten().numpy() / len(watched))
 
 
 def _of_places(model: AbstractModel, watched: Samples) -> PlaceErrors:
-    """Mean squares of the errors and of the smoothed ones, mean and deviation of the fineness, of images."""
+    """Mean squares of errors and smoothed errors, and mean and deviation of the fineness, for images."""
     shape, n = model.preprocess.shape, len(watched)
     squares, powers = (torch.zeros(2, *sides, dtype=torch.float64) for sides in (shape, shape[-2:]))
     for x, x_hat in passes(model, watched.x):
@@ -178,9 +179,9 @@ def _of_places(model: AbstractModel, watched: Samples) -> PlaceErrors:
 
 
 def _moments(powers: np.ndarray, n: int) -> np.ndarray:
-    """Mean and deviation (2, P) at each of P pixels of means of values and of their squares (2, P), of n samples.
+    """Mean and standard deviation (2, P) at each of P pixels, from means of values and of squares (2, P) of n samples.
 
-    The fewer samples, the more each pixel is like all of them together.
+    The fewer samples, the closer each pixel is to the average over all pixels.
     """
     mean, square = powers
     share = n / (n + FEW)
@@ -194,7 +195,7 @@ def _with_floor(spread: np.ndarray) -> np.ndarray:
 
 
 def _usual(model: AbstractModel, watched: Samples) -> np.ndarray:
-    """Quantiles (Q, D) of each column of a table of numbers, as network input; none for all else."""
+    """Quantiles (Q, D) of each column of a table of numbers, as network input; none for other data."""
     if model.preprocess.is_image or model.preprocess.encoding is not None:
         return np.zeros((0, model.preprocess.size), np.float32)
     x = model.preprocess.to_x(torch.from_numpy(np.array(watched.x)))

@@ -1,4 +1,4 @@
-"""`LocalErrors`: where an image comes out wrong, so that a fault of a few pixels is not averaged away."""
+"""`LocalErrors`: where an image is reconstructed badly, so that a defect of a few pixels is not averaged away."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import Tensor
 
 from isthmus.runs.error_signals import LEAST_ERROR
 
-# Deviations in pixels. On scratches and stains planted in five textures, gray windows of 32 pixels, 1 to 3 found stains
-# alike by the smoothed errors, and 1 to 2.5 by their squares: docs/experiments.md.
+# Standard deviations in pixels. For scratches and stains added to five textures, in gray windows of 32 pixels, 1 to 3
+# detect stains equally well by the smoothed errors, and 1 to 2.5 by their squares: docs/experiments.md.
 SMOOTHED, SQUARES = 2.0, 1.5
-FINE = 1.0  # deviation of the mean that is taken off, so that what is left is fine
-LEAST_FINE = 1.3e-6  # mean square that rounding to 256 steps leaves in values of [0, 1]: nothing is flatter than that
-PEAK = 10  # pixels that are averaged: one alone is often chance, and a scratch is hardly smaller
-MAPS = 4  # the errors themselves, the smoothed ones, the mean of the squares around, how little is fine
-GROUPED = 8  # values that are looked at as one, by the largest; 4 and 16 take a third longer
-AT_ONCE = 2**17  # values: what is made of them then stays in the processor's cache, in half the time
-REACH = 4.0  # deviations after which a Gaussian window ends, as in SciPy
+FINE = 1.0  # standard deviation of the local mean that is subtracted to keep only fine structure
+LEAST_FINE = 1.3e-6  # mean square of rounding to 256 levels in [0, 1]: no image is flatter
+PEAK = 10  # pixels averaged: a single one is often chance, and a scratch is hardly smaller
+MAPS = 4  # the errors, the smoothed errors, the local mean of the squares, and the lack of fine structure
+GROUPED = 8  # values per group, of which only the largest is compared first; 4 and 16 take a third longer
+AT_ONCE = 2**17  # values: their results fit in the processor's cache, which halves the time
+REACH = 4.0  # a Gaussian window ends after this many standard deviations, as in SciPy
 
 
 class LocalErrors:
-    """Maps of errors e (B, C, H, W) in units of what is usual at each pixel: 1 is the root mean square there.
+    """Maps of errors e (B, C, H, W) relative to the usual error at each pixel: 1 is the root mean square there.
 
-    Of e itself, of e smoothed with its sign, which finds stains, and of e squared and smoothed, which finds what is
-    rough. `spread` and `smoothed` (C, H, W) are the usual squares of e and of the smoothed e. A model leaves the grain
-    of a texture in the error, so a missing part is where little of that is left: `level` and `deviation` (H, W) are
-    those of the usual `fineness`.
+    The maps are e itself, e smoothed with its sign, which finds stains, and e squared and smoothed, which finds rough
+    areas. `spread` and `smoothed` (C, H, W) are the usual squares of e and of the smoothed e. A model leaves the grain
+    of a texture in the error, so an error without grain shows a missing part: `level` and `deviation` (H, W) are the
+    mean and standard deviation of the usual `fineness`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class LocalErrors:
         )
 
     def maps(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """The first three maps, channels together, by the root of the mean of their squares."""
+        """The first three maps, with the channels combined by root mean square."""
         return self._squares(errors.float()).sqrt()
 
     def _squares(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
@@ -51,16 +51,16 @@ class LocalErrors:
         return torch.stack([plain, smoothed, blurred(plain, SQUARES).clamp_(min=0)], 1)
 
     def flatness(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
-        """By how many deviations the fineness is below its usual level."""
+        """By how many standard deviations the fineness is below its usual level."""
         return (self._level - fineness(errors.float())) / self._deviation
 
     def heat(self, errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1 H W"]:
-        """The root of the mean of the maps' squares, or the flatness where that is more."""
+        """The root mean square of the maps, or the flatness if that is larger."""
         rough = self.maps(errors).square().mean(1, keepdim=True).sqrt()
         return torch.maximum(rough, self.flatness(errors)[:, None])
 
     def peaks(self, errors: Float[Tensor, "B C H W"]) -> np.ndarray:
-        """Of the ten largest values of each map the log of the mean, and of the flatness the mean, (B, 4)."""
+        """The log of the mean of the ten largest values of each map, and the mean for the flatness, (B, 4)."""
         n = max(1, AT_ONCE // max(1, errors[:1].numel()))
         return torch.cat([self._peaks(part.float()) for part in errors.split(n)]).double().numpy()
 
@@ -70,15 +70,15 @@ class LocalErrors:
 
 
 def _over_channels(values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
-    """The mean, for which one channel need not be copied."""
+    """The mean over channels; a single channel is not copied."""
     return values[:, 0] if values.shape[1] == 1 else values.mean(1)
 
 
 def _largest(maps: Float[Tensor, "B K H W"]) -> Float[Tensor, "B K P"]:
-    """The PEAK largest values of each map, in no order.
+    """The PEAK largest values of each map, unsorted.
 
-    They are in the PEAK groups of values whose largest values are the largest, so that few are looked at: 0.4 times the
-    time of NumPy's partition of all values, which takes half of the time of PyTorch's topk.
+    They are in the PEAK groups with the largest maximum, so few values are compared. This takes 0.4 times as long as
+    NumPy's partition of all values, which takes half as long as PyTorch's topk.
     """
     values = maps.flatten(2)
     if values.shape[2] <= PEAK * GROUPED:
@@ -97,16 +97,16 @@ def _partitioned(values: np.ndarray) -> np.ndarray:
 
 
 def fineness(errors: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"]:
-    """The log of the mean square, around a pixel, of what the errors are beside their smooth part."""
+    """The log of the local mean square of the errors minus their smooth part."""
     fine = _over_channels((errors - blurred(errors, FINE)).square_())
     return blurred(fine, SQUARES).clamp_(min=0).add_(LEAST_FINE).log_()
 
 
 def local_nats(peaks: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """-log P(the strangest of K usual peaks is as strange), (N,), of `peaks` (N, K) beside those of `usual` (W, K).
+    """-log P(the most extreme of K usual peaks is as extreme), (N,), for `peaks` (N, K) compared with `usual` (W, K).
 
-    Each is normal with the mean and the deviation of the usual ones; they are taken for independent, so that of the
-    strangest P = 1 - (1 - p)^K.
+    Each peak is assumed normal with the mean and deviation of the usual ones, and independent of the others, so that
+    P = 1 - (1 - p)^K for the most extreme.
     """
     width = np.where(np.ptp(usual, axis=0) > 0, usual.std(0), 1.0)
     log_p = log_ndtr((usual.mean(0) - peaks) / width).min(1, initial=0.0)
@@ -115,7 +115,7 @@ def local_nats(peaks: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 
 def blurred(values: Float[Tensor, "*B H W"], deviation: float) -> Float[Tensor, "*B H W"]:
-    """Gaussian means over rows and columns; beyond the border the image goes on mirrored, its last pixel repeated."""
+    """Gaussian means over rows and columns; the border is mirrored, with its last pixel repeated."""
     H, W = values.shape[-2:]
     rows, columns = (_window(side, deviation).to(values) for side in (H, W))
     return rows @ values @ columns.T
@@ -123,7 +123,7 @@ def blurred(values: Float[Tensor, "*B H W"], deviation: float) -> Float[Tensor, 
 
 @cache
 def _window(side: int, deviation: float) -> Tensor:
-    """(side, side) float64: a row holds the weight of each pixel in the mean around one."""
+    """(side, side) float64: each row has the weights of all pixels in the mean around one pixel."""
     reach = int(REACH * deviation + 0.5)
     offsets = torch.arange(-reach, reach + 1)
     weights = torch.exp(-0.5 * (offsets.double() / deviation) ** 2)

@@ -1,7 +1,8 @@
-"""What of a sample is measured to say how strange it is: one class for images, one for rows of numbers, one for
-columns of several kinds, and one for what is left.
+"""The signals that anomaly scores are based on: one class for images, one for rows of numbers, one for columns of
+several kinds, and one for everything else.
 
-Each measures signals, says which of them is told in nats and how nats are divided, and what a row could be instead.
+Each class measures signals, converts one of them to nats, divides the nats into parts, and lists alternative values
+for a row.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from isthmus.tools.anomaly.neighbor_distance import NEIGHBORS, TAIL, NeighborDis
 Arrays = Mapping[str, np.ndarray]
 
 
-ALTERNATIVES = 8  # about so many of each column: the reconstruction and some quantiles
-COMPARED = 8  # rows to be compared with take as long as a value through the model
-COPIED = 4  # values of an encoded row as well: most are zeros of names
+ALTERNATIVES = 8  # per column, roughly: the reconstruction and some quantiles
+COMPARED = 8  # comparing with this many rows takes as long as sending one value through the model
+COPIED = 4  # copying this many values of an encoded row takes as long: most are zeros of one-hot names
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class AbstractMeasure(ABC):
-    """What is measured of samples, and kept of those that are usual.
+    """Measures signals of samples, and stores those of normal samples.
 
-    `takes_density`: whether the density of the codes counts too. `has_local`: whether a strange place counts.
+    `takes_density`: whether the density of the codes counts too. `has_local`: whether an unusual place counts.
     """
 
     takes_density: bool
@@ -42,41 +43,41 @@ class AbstractMeasure(ABC):
 
     @abstractmethod
     def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
-        """Of resident samples or network input (n, *shape), by a pass that draws nothing."""
+        """The signals of resident samples or network input (n, *shape), by a deterministic pass."""
 
     @abstractmethod
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is kept of it in the run folder, by name."""
+        """The arrays that are saved in the run folder, by name."""
 
     @abstractmethod
     def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
-        """What of all that was kept does not fit the model, or each other; "" where all does."""
+        """Which saved arrays do not match the model, or each other; "" if all do."""
 
     @abstractmethod
     def log_of(self, found: ErrorSignals) -> np.ndarray:
-        """The signal (n,) that is normal of usual samples."""
+        """The signal (n,) that is normally distributed for normal samples."""
 
     @abstractmethod
     def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
-        """(error, code, local), (n,) each, of the nats of `log_of` and those of the code's density."""
+        """(error, code, local), (n,) each, from the nats of `log_of` and those of the density of the code."""
 
     @abstractmethod
     def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
-        """For each column what rows x (N, D) could be if it alone were otherwise, (N, A, D); `usual` (Q, D)."""
+        """For each column, the rows x (N, D) with alternative values in only that column, (N, A, D); `usual` (Q, D)."""
 
     def blame_values(self, model: AbstractModel) -> int:
-        """About how many values go through the model to blame one row of a table, each column for itself."""
+        """About how many values must go through the model to find the columns to blame for one row."""
         D = model.preprocess.size
         return D * ALTERNATIVES * D
 
     @abstractmethod
     def heat(self, errors: Tensor) -> Tensor:
-        """Of errors (n, *shape) how large they are beside the usual ones."""
+        """The errors (n, *shape), relative to the usual ones."""
 
 
 @dataclass(frozen=True)
 class PlainErrors(AbstractMeasure):
-    """Errors as they are: of runs from before, of tables with a large code. `spread` (D,) are usual squared errors."""
+    """Plain errors: for old runs, and for tables with a large code. `spread` (D,) are usual squared errors."""
 
     spread: np.ndarray
     takes_density, has_local = True, False
@@ -88,7 +89,7 @@ class PlainErrors(AbstractMeasure):
         return {"spread": self.spread}
 
     def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
-        return "" if self.spread.shape == (model.preprocess.size,) else "its arrays are not of this model's sizes"
+        return "" if self.spread.shape == (model.preprocess.size,) else "its arrays do not match the model's size"
 
     def log_of(self, found: ErrorSignals) -> np.ndarray:
         return found.log_error
@@ -105,10 +106,10 @@ class PlainErrors(AbstractMeasure):
 
 @dataclass(frozen=True)
 class PlaceErrors(AbstractMeasure):
-    """Errors of images, and those of their strangest place by `LocalErrors`.
+    """Errors of images, and of their most unusual place by `LocalErrors`.
 
-    `spread` and `smoothed` (D,) are the mean squares of the errors and of the smoothed ones, `fine` (2, H W) mean and
-    deviation of their fineness, of usual images of `shape`.
+    For normal images of `shape`: `spread` and `smoothed` (D,) are the mean squares of the errors and of the smoothed
+    errors, `fine` (2, H W) mean and standard deviation of their fineness.
     """
 
     spread: np.ndarray
@@ -133,7 +134,7 @@ class PlaceErrors(AbstractMeasure):
         found = [_shape(part) for part in (self.spread, self.smoothed, self.fine, watched.peaks, held.peaks)]
         n = [(len(part.log_error), MAPS) for part in (watched, held)]
         wanted = [(C * H * W,), (C * H * W,), (2, H * W), *n]
-        return "" if found == wanted else "what it holds of local errors is not of this model's sizes"
+        return "" if found == wanted else "its local errors do not match the model's size"
 
     def log_of(self, found: ErrorSignals) -> np.ndarray:
         return found.log_error
@@ -152,9 +153,9 @@ class PlaceErrors(AbstractMeasure):
 
 @dataclass(frozen=True)
 class HiddenColumns(AbstractMeasure):
-    """What each column of several kinds costs where it is hidden; `usual` (K,) is what it costs usual rows.
+    """The cost of each column when it is hidden, if columns are of several kinds; `usual` (K,) is its usual cost.
 
-    What columns say of each other tells odd rows; that a code is rare tells them worse: docs/experiments.md.
+    How well columns predict each other detects odd rows better than how rare a code is: docs/experiments.md.
     """
 
     usual: np.ndarray
@@ -169,7 +170,7 @@ class HiddenColumns(AbstractMeasure):
     def misfit(self, watched: ErrorSignals, held: ErrorSignals, model: AbstractModel) -> str:
         encoding = model.preprocess.encoding
         known = encoding is not None and self.usual.shape == (len(encoding.blocks),)
-        return "" if known else "its arrays are not of this model's sizes"
+        return "" if known else "its arrays do not match the model's size"
 
     def log_of(self, found: ErrorSignals) -> np.ndarray:
         return found.log_error
@@ -178,7 +179,7 @@ class HiddenColumns(AbstractMeasure):
         return nats, code, np.zeros(len(nats))
 
     def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
-        """A gap, which costs nothing and misleads no other column."""
+        """A gap, which costs nothing and does not mislead any other column."""
         encoding = model.preprocess.encoding
         assert encoding is not None
         for k in range(len(encoding.blocks)):
@@ -187,7 +188,7 @@ class HiddenColumns(AbstractMeasure):
             yield encoding.hidden(x, hidden)[:, None]
 
     def blame_values(self, model: AbstractModel) -> int:
-        """Each column is hidden beside each other one."""
+        """Each column is hidden together with each other one."""
         K = len(self.usual)
         return K * K * max(ALTERNATIVES, model.preprocess.size // COPIED)
 
@@ -197,7 +198,7 @@ class HiddenColumns(AbstractMeasure):
 
 @dataclass(frozen=True)
 class RowDistances(AbstractMeasure):
-    """How far rows of numbers lie from their nearest training rows; `spread` (D,) as of `PlainErrors`."""
+    """The distance of rows of numbers from their nearest training rows; `spread` (D,) as in `PlainErrors`."""
 
     spread: np.ndarray
     neighbors: NeighborDistance
@@ -223,7 +224,7 @@ class RowDistances(AbstractMeasure):
         tails = self.neighbors.tails
         fits = found == [(D,), (rows, D + model.z_size), (rows,), *signals] and rows > NEIGHBORS
         fits = fits and (tails is None or not tails.misfit(D))
-        return "" if fits else "what it holds of neighbors is not of this model's sizes"
+        return "" if fits else "its neighbors do not match the model's size"
 
     def alternatives(self, model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
         return reconstructed_or_usual(model, x, usual)
@@ -233,7 +234,7 @@ class RowDistances(AbstractMeasure):
         return found.near[:, 0]
 
     def divided(self, nats: np.ndarray, code: np.ndarray, found: ErrorSignals, watched: ErrorSignals) -> Parts:
-        """By the shares of error and code in the square of the distance; an extreme value counts with the error."""
+        """Divided by the shares of error and code in the squared distance; an extreme value counts as error."""
         assert found.near is not None
         share, tails = found.near[:, 1], found.near[:, 2:].sum(1)
         return share * nats + TAIL * tails, (1 - share) * nats, np.zeros(len(nats))
@@ -242,16 +243,16 @@ class RowDistances(AbstractMeasure):
         return _beside(errors, self.spread)
 
 
-OF_NEW_NEIGHBORS = {"log_scale", "ends", "ends_of"}  # which older runs lack
+OF_NEW_NEIGHBORS = {"log_scale", "ends", "ends_of"}  # older runs lack them
 OF_PLACES, OF_NEIGHBORS = {"smoothed", "fine", "peaks", "held_peaks"}, {"near", "held_near", "reference", "scale"}
 
 
 def measure_of(arrays: Arrays, model: AbstractModel) -> AbstractMeasure:
-    """What a run kept. Raises: ValueError where only a part of it is there; KeyError for what all have."""
+    """The measure saved with a run. Raises: ValueError if only some of its arrays are there; KeyError for `spread`."""
     spread, names = arrays["spread"], set(arrays)
     for what, needed in (("local errors", OF_PLACES), ("neighbors", OF_NEIGHBORS)):
         if names & needed and not needed <= names:
-            raise ValueError(f"what it holds of {what} is not of this model's sizes")
+            raise ValueError(f"some of its arrays of {what} are missing")
     if names >= OF_PLACES:
         return PlaceErrors(spread, arrays["smoothed"], arrays["fine"], model.preprocess.shape)
     if names >= OF_NEIGHBORS:
@@ -263,8 +264,8 @@ def measure_of(arrays: Arrays, model: AbstractModel) -> AbstractMeasure:
 
 
 def reconstructed_or_usual(model: AbstractModel, x: Tensor, usual: Tensor) -> Iterator[Tensor]:
-    """Each column as it is reconstructed, and as it usually is. The error of a column would not do: an autoencoder
-    spreads a wrong value over the reconstruction of all that go with it.
+    """Each column with its reconstruction, and with its usual values. The error of a column alone is not enough: an
+    autoencoder spreads a wrong value over the reconstruction of all related columns.
     """
     N, D = x.shape
     x_hat = torch.cat([out.cpu() for _, out in passes(model, x)])
@@ -276,7 +277,7 @@ def reconstructed_or_usual(model: AbstractModel, x: Tensor, usual: Tensor) -> It
 
 
 def _beside(errors: Tensor, spread: np.ndarray) -> Tensor:
-    """Each error over the root of its usual square, (n, *shape)."""
+    """Each error divided by its usual root mean square, (n, *shape)."""
     return (errors.square() / torch.from_numpy(spread).reshape(errors.shape[1:])).sqrt()
 
 

@@ -1,4 +1,4 @@
-"""`NeighborDistance`: how far a row of numbers lies from its nearest training rows, by code and by error together."""
+"""`NeighborDistance`: the distance of a row of numbers from its nearest training rows, by code and error together."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from isthmus.runs.error_signals import ErrorSignals, error_signals, has_density
 from isthmus.tools.anomaly.column_tails import ColumnTails
 from isthmus.tools.anomaly.nearest_rows import NearestRows
 
-NEIGHBORS = 5  # 3 and 8 rank alike on the tables that chose; 1 follows single rows
-# The error counts so that on validation rows it varies this much beside the code, and never less than itself: 0.1 to
-# 0.25 rank alike on the tables that chose, 0.05 loses rows that lie off a plane. docs/experiments.md, "Odd rows".
+NEIGHBORS = 5  # 3 and 8 rank equally well on the tables used to choose it; 1 depends on single rows
+# Weight of the error: on validation rows, the weighted error varies at least this much relative to the code, and the
+# weight is at least 1. 0.1 to 0.25 rank equally well on the tables used to choose it; 0.05 misses rows off a plane.
+# docs/experiments.md, "Odd rows".
 SHARE = 0.15
-# A distance is divided by the root of what is usual right there: half way, in logs, between the distance itself and its
-# ratio to that of the neighbors. 0.35 and 0.65 rank alike, at 0.8 and 1 rows far from all others are lost.
+# Distances are divided by this power of the usual distance nearby: half way, in logs, between the distance itself and
+# its ratio to that of the neighbors. 0.35 and 0.65 rank equally well; 0.8 and 1 miss rows far from all others.
 POWER = 0.5
-FEW = 50  # training rows at which half of that power is taken: the less they are, the less five of them tell of a place
-LEAST_SCALE = 0.1  # of the usual distance is that of each row at least: five equal rows make no place endlessly dense
+FEW = 50  # training rows at which half of that power is used: with few rows, five say little about the density nearby
+LEAST_SCALE = 0.1  # least distance to neighbors, relative to the usual one, since five equal rows have none
 MOST_ROWS, MOST_VALUES = 10_000, 2**22  # of training rows that are kept: 54,000 rows of 10 columns score in seconds
-FLOOR = 1e-3  # of the usual distance is added to each: a row that equals five others is not endlessly usual
-EQUAL = 1e-5  # of a row's length: nearer ones differ by rounding alone
-TAIL = 0.2  # nats for each nat of the most extreme value: 0.1 and 0.25 rank alike, at 0.5 near rows count too little
+FLOOR = 1e-3  # added to each distance, relative to the usual one: a row equal to five others has a finite score
+EQUAL = 1e-5  # relative to the length of a row: closer rows differ only by rounding
+TAIL = 0.2  # nats per nat of the most extreme value: 0.1 and 0.25 rank equally well; at 0.5, neighbors count too little
 Points = Float[np.ndarray, "N D"]
 
 
@@ -42,25 +43,24 @@ class EncodedRows(NamedTuple):
     x: Points
 
     def joined(self, weight: float) -> Points:
-        """Code and errors side by side, in which distances are taken."""
+        """Code and weighted errors, concatenated: the space in which distances are measured."""
         return np.concatenate([self.z.astype(np.float64), weight * self.errors.astype(np.float64)], 1)
 
 
 @dataclass(frozen=True)
 class NeighborDistance:
-    """The mean distance from the nearest of `reference` (R, Z + D): code beside `weight` times the error by column.
+    """The mean distance from the nearest of `reference` (R, Z + D): the code and `weight` times the error by column.
 
-    A code and an error say where a row lies: together, at weight 1, where it lies among all rows. So at weight 1 the
-    distance is nearly that in the table itself; above it counts more what the code cannot tell. `unit` is the usual
-    distance, of rows that did not train. `log_scale` (R,) is the log of what a distance is divided by near each row of
-    `reference`, by how far that row lies from its own neighbors; 0 for runs from before that. `tails` tell single
-    values that are extreme; None for runs from before that.
+    Code and error together determine a row. At weight 1 the distance is nearly that in the table itself; a larger
+    weight counts more what the code does not capture. `unit` is the usual distance of rows that were not trained on.
+    `log_scale` (R,) is the log of the divisor of distances near each row of `reference`, from the distance of that row
+    to its own neighbors; 0 for old runs. `tails` finds single extreme values; None for old runs.
 
-    A row that is one of `reference` is compared with the others: so rows that calibrate can be among them, as a new
-    row and they are then measured alike.
+    A row that is in `reference` is compared only with the others. So calibration rows can be in it, and are measured
+    like new rows.
 
-    Source: the distance beside that of the neighbors, at power 1, is a form of the local outlier factor, Breunig et al.
-    2000, LOF: identifying density-based local outliers, SIGMOD, section 4.
+    Source: the distance relative to that of the neighbors, at power 1, is a form of the local outlier factor, Breunig
+    et al. 2000, LOF: identifying density-based local outliers, SIGMOD, section 4.
     """
 
     reference: np.ndarray
@@ -71,7 +71,7 @@ class NeighborDistance:
 
     @classmethod
     def build(cls, normal: EncodedRows, watched: EncodedRows) -> NeighborDistance | None:
-        """From normal rows, and validation rows, which may be among them; None of too few rows."""
+        """From normal rows, and validation rows, which may be among them; None if there are too few rows."""
         if len(normal.z) <= NEIGHBORS or not len(watched.z):
             return None
         code, error = watched.z.var(0).sum(), np.square(watched.errors).sum(1).mean()
@@ -82,8 +82,8 @@ class NeighborDistance:
         return replace(found, unit=unit, log_scale=log_scales(reference, unit))
 
     def measured(self, rows: EncodedRows) -> Float[np.ndarray, "N K"]:
-        """The log of each row's mean distance over the usual one, less the mean of its neighbors' `log_scale`; the
-        share of the error in the square of the distance; and the nats of its most extreme value, where `tails` are.
+        """The log of each row's mean distance relative to the usual one, minus the mean `log_scale` of its neighbors;
+        the share of the error in the squared distance; and, with `tails`, the nats of its most extreme value.
         """
         if not len(rows.z):
             return np.zeros((0, self.n_signals))
@@ -97,7 +97,7 @@ class NeighborDistance:
 
     @property
     def n_signals(self) -> int:
-        """How many numbers `measured` gives of a row."""
+        """The number of values that `measured` returns per row."""
         return 2 if self.tails is None else 3
 
     @cached_property
@@ -105,7 +105,7 @@ class NeighborDistance:
         return NearestRows(self.reference, NEIGHBORS + 1)
 
     def _near(self, points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distances and places (N, k) of the nearest other rows, and 1 (N,) for rows that are in `reference`."""
+        """Distances and indices (N, k) of the nearest other rows, and (N,) 1 for rows in `reference`, else 0."""
         distances, places = self.search.of(points)
         own = (distances[:, 0] <= EQUAL * np.linalg.norm(points, axis=1)).astype(np.int64)
         others = own[:, None] + np.arange(NEIGHBORS)
@@ -113,21 +113,21 @@ class NeighborDistance:
 
 
 def log_scales(reference: Points, unit: float) -> Float[np.ndarray, " N"]:
-    """power * log(mean distance of each row from its nearest others, over `unit`), power = POWER N / (N + FEW)."""
+    """power * log(mean distance of each row to its nearest others / `unit`), with power = POWER N / (N + FEW)."""
     N = len(reference)
-    near = NearestRows(reference, NEIGHBORS + 1).of(reference.astype(np.float64))[0]  # the first is 0, to itself
+    near = NearestRows(reference, NEIGHBORS + 1).of(reference.astype(np.float64))[0]  # the first is the row itself
     own = near[:, 1:].mean(1) / unit
     return POWER * N / (N + FEW) * np.log(np.maximum(own, LEAST_SCALE))
 
 
 def rows_kept(n: int, width: int) -> slice:
-    """Which of n rows of that many values are kept: all, or so many, spread evenly."""
+    """Which of n rows with `width` values are kept: all, or as many as allowed, spread evenly."""
     most = max(NEIGHBORS + 1, min(MOST_ROWS, MOST_VALUES // width))
     return slice(None, None, -(-n // most))
 
 
 def near_signals(model: AbstractModel, data: Tensor, neighbors: NeighborDistance) -> ErrorSignals:
-    """Of rows of numbers, resident or network input (N, D), with their distance from normal rows."""
+    """The signals of rows of numbers, resident or network input (N, D), with their distance from normal rows."""
     found, rows = _rows_of(model, data)
     return found._replace(near=neighbors.measured(rows))
 
@@ -142,7 +142,7 @@ def _rows_of(model: AbstractModel, data: Tensor) -> tuple[ErrorSignals, EncodedR
 
 
 def neighbors_of(model: AbstractModel, normal: Sequence[Samples], watched: Samples) -> NeighborDistance | None:
-    """For tables of numbers with a code of few numbers; of as many rows of `normal` as are kept."""
+    """The distance from the kept rows of `normal`; None unless the data is a table of numbers with a small code."""
     if model.preprocess.is_image or not has_density(model):
         return None
     some = rows_kept(sum(map(len, normal)), model.preprocess.size + model.z_size)
