@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,8 @@ def test_fault_94_a_whole_set_of_images_unlike_the_training_data(digit_run: Run,
     assert found.undo == what
     assert found.text.startswith("the set as a whole is unlike the training data: ")
     assert f"{what.capitalize()}? If that is undone, " in found.text
+    told = re.search(r"undone, (\d+) of \d+ (?:are outliers|is an outlier), instead of (\d+)", found.text)
+    assert told is None or int(told[1]) < int(told[2])  # where only levels differ, there may be no outliers
 
 
 def test_fault_94_few_inverted_images_are_enough(digit_run: Run) -> None:

@@ -154,6 +154,8 @@ def _answer(scored: SetScores | None, columns: list[Column], level: str | None, 
 
 def _both_counts(undone: Undone) -> str:
     """The outliers after and before undoing it, among the same images: of a large set, only some are tried."""
+    if undone.n_outliers == undone.n_before:  # as where only the levels differed
+        return "If that is undone, the images look like the training data"
     are = "is an outlier" if undone.n_outliers == 1 else "are outliers"
     return f"If that is undone, {undone.n_outliers} of {undone.n:,} {are}, instead of {undone.n_before}"
 
