@@ -9,8 +9,8 @@ from isthmus.tools.anomaly.column_tails import ColumnTails
 from isthmus.tools.anomaly.neighbor_distance import (
     NEIGHBORS,
     SHARE,
-    NeighborDistance,
     EncodedRows,
+    NeighborDistance,
     log_scales,
     rows_kept,
 )
