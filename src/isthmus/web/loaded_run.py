@@ -202,7 +202,7 @@ class LoadedRun:
         checks: dict[str, Callable[[], Any]] = {
             "code": lambda: (refuse_without_code(model), self.latent),
             "features": lambda: (refuse_editing(self.run), self.latent),
-            "walk": lambda: (refuse_without_code(model), refuse_discrete(self.coder, "a way between two images")),
+            "walk": lambda: (refuse_without_code(model), refuse_discrete(self.coder, "interpolation")),
             "samples": lambda: (refuse_without_code(model), self.latent),
             "score": lambda: self.detector,
             "map": lambda: (refuse_without_code(model), self.latent),

@@ -258,7 +258,7 @@ def _edited(loaded: LoadedRun, body: EditBody, z: np.ndarray) -> np.ndarray:
 )
 async def walk(request: Request) -> Response:
     def work(loaded: LoadedRun, body: InterpolationBody, pictures: list[np.ndarray], limits: Limits) -> Answer:
-        refuse_discrete(loaded.coder, "a way between two samples")
+        refuse_discrete(loaded.coder, "interpolation")
         a, b = loaded.codes([body.a, body.b])
         z = blend(a, b, body.steps, body.path, loaded.latent.mean)
         return {"n": len(z), "z": z.tolist(), "_raw": loaded.coder.decode(z)}
