@@ -1,4 +1,4 @@
-"""Recipes: the five parts and the training settings under one name. A recipe has at most 15 lines and is no class."""
+"""Recipes: the five parts and the training settings under one name. A recipe has at most 15 lines, never a class."""
 
 from __future__ import annotations
 

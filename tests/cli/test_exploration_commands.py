@@ -84,7 +84,7 @@ def test_duplicates_are_told_and_a_clean_set_leaves_no_picture(
     outcome = command("duplicates", digit_run.path, "clean.npy", "-o", "pairs.png")
     assert outcome.code == 0
     assert "100 samples; equal pairs: 0, nearly equal pairs: 0\n" in outcome.out
-    assert "note: there are no pairs, so pairs.png is not drawn\n" in outcome.out
+    assert "note: no pairs found, so pairs.png was not written\n" in outcome.out
     assert not Path("pairs.png").exists()
     np.save("twice.npy", digits.x[[*range(100), *range(12)]])
     outcome = command("duplicates", digit_run.path, "twice.npy", "-o", "pairs.png")

@@ -91,7 +91,7 @@ def test_fault_117_images_that_overflow_are_no_black_pictures(denoiser: Run, mon
         (b'{"x": ', 400, "not JSON: expecting value, line 1 column 7"),
         (b'{"x": "\xff"}', 400, "it is not encoded in UTF-8"),
         (b"[]", 400, "it is not a JSON object"),
-        ('{"\u202e\\u001b[2J": 1}'.encode(), 400, "\\u202e\\x1b[2J: there is no such field"),
+        ('{"\u202e\\u001b[2J": 1}'.encode(), 400, "\\u202e\\x1b[2J: unknown field"),
     ],
 )
 def test_what_is_no_request_is_told_in_words(asked: Any, body: bytes, status: int, text: str) -> None:

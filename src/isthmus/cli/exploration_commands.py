@@ -116,7 +116,7 @@ def duplicates(
     for sentence in about["said"]:
         io.say(f"note: {sentence}")
     if out is not None and not drawn:
-        io.say(f"note: there are no pairs, so {out} is not drawn")
+        io.say(f"note: no pairs found, so {out} was not written")
     head = f"{about['n']:,} samples; equal pairs: {about['exact']:,}, nearly equal pairs: {about['near']:,}"
     head += f", pairs across parts: {about['crossing']:,}" if len(result.parts) > 1 else ""
     lines = [_pair(pair) for pair in about["pairs"][:PRINTED]]

@@ -125,7 +125,7 @@ def _told(error: Any) -> str:
     """What pydantic found, in terms of the request; names in it may contain anything."""
     if not error["loc"]:
         return "it is not a JSON object"
-    what = "there is no such field" if error["type"] == "extra_forbidden" else error["msg"]
+    what = "unknown field" if error["type"] == "extra_forbidden" else error["msg"]
     return f"{'.'.join(map(str, error['loc']))}: {what}"
 
 
