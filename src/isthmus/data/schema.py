@@ -19,7 +19,7 @@ OTHER = "(other)"  # the name of all levels that training did not have
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One column: its `kind`, and in words, `why` it was given that kind.
+    """One column: its `kind`, and `why` it was given that kind, in words.
 
     `levels` are the names of a category, the most frequent first; for a yes-no column, its words for "no" and "yes";
     for a constant, its only value. `decimals` is the number of digits after the decimal point (None: as many as

@@ -97,7 +97,7 @@ def test_fault_149_words_that_no_cell_is_are_told(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(_text("n/k", "n/k", "n/k"))
     notes = " ".join(read_table(path, DataConfig(null_values=("n/k", "agee=-1", "age=-1"))).notes)
-    assert 'no cell matches "agee=-1", "age=-1" of --null-values' in notes
+    assert 'no cell matches "agee=-1", "age=-1" from --null-values' in notes
 
 
 @pytest.mark.parametrize(

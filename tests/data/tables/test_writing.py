@@ -56,7 +56,7 @@ def test_fault_84_numbers_stay_as_they_are_also_as_text(tmp_path: Path) -> None:
 def test_fault_84_what_was_changed_is_said(tmp_path: Path) -> None:
     columns = {"id": ["=a", "b", None, "-c"], "label": ["@x", "-1", "y", "z"], "z": np.array([-1.0, 2, 3, 4])}
     assert about_formulas(tmp_path / "a.csv", columns)[0].startswith(
-        "3 texts begin with = + - or @ and got an apostrophe"
+        "3 texts begin with = + - or @; an apostrophe was put in front"
     )
     assert about_formulas(tmp_path / "a.parquet", columns) == ()
     assert about_formulas(tmp_path / "a.csv", {"id": ["a", "-1"], "z": np.array([-1.0, 2])}) == ()

@@ -1,1 +1,1 @@
-"""Series: rows in the order of time, of which windows are the samples."""
+"""Time series: rows in order of time, whose windows are the samples."""

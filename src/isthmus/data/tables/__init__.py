@@ -1,1 +1,1 @@
-"""Tables of numbers: text and columns, read, checked and written."""
+"""Tables: reading, checking and writing text and columnar formats."""

@@ -38,7 +38,7 @@ def plan_columns(
     by_place: bool = False,
     texts: Sequence[str] = (),
 ) -> Plan:
-    """Which columns to read, and as what.
+    """Decides which columns to read, and how.
 
     `expected` are the columns of a trained model. `by_place` says that the table has no header, so that the columns
     are taken by position if their number fits. `texts` are text columns; an error about an unknown label lists them

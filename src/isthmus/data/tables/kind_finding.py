@@ -30,7 +30,7 @@ MOST_LEVELS = 64  # levels per category: more would be wider than the layer that
 LEAST_OF_LEVEL = 3  # rows per level: two are memorized, and teach nothing about a third
 REPEATED = 0.8  # share of rows with repeated values that makes text a category; else it is names or prose
 MOST_WORDS = 2  # distinct words in a constant or yes-no column
-FIRST = 1_000  # values that show how many different ones there are
+FIRST = 1_000  # values tested for the number of distinct ones
 PROBED = 100  # cells that are tested for numbers in another style
 TRUTHS = {"yes": "no", "true": "false", "y": "n", "t": "f", "on": "off", "ja": "nein", "oui": "non", "si": "no",
           "sí": "no", "1": "0"}  # fmt: skip
@@ -192,7 +192,7 @@ def _few(name: str, values: np.ndarray) -> str:
 
 
 def _numbers_rows(name: str, values: np.ndarray) -> bool:
-    first = values[:FIRST]  # mostly enough to see that some come again
+    first = values[:FIRST]  # usually enough to find duplicates
     if len(values) < ID_ROWS or len(np.unique(first)) < len(first) or len(np.unique(values)) < len(values):
         return False
     return are_named_so(name) or is_dense(values)

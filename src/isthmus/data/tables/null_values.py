@@ -68,7 +68,7 @@ class NullValues:
         """A note about words that match no cell of the table; they may be misspelled."""
         met = {(name, word) for column, word in self._met for name in (column, None)}
         left = [text for text, pair in self._asked.items() if pair not in met]
-        return (f"{table}: no cell matches {listed(left)} of --null-values.",) if left else ()
+        return (f"{table}: no cell matches {listed(left)} from --null-values.",) if left else ()
 
 
 def blanked_raw(raw: np.ndarray, schema: Schema) -> np.ndarray:

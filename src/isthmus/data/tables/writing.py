@@ -69,8 +69,8 @@ def about_formulas(path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> 
     if not counts:
         return ()
     begin = "begins" if n + n_names == 1 else "begin"
-    runs = "so that no spreadsheet runs them as formulas"
-    return (f"{' and '.join(counts)} {begin} with = + - or @ and got an apostrophe in front, {runs}",)
+    runs = "so that spreadsheets do not run it" if n + n_names == 1 else "so that spreadsheets do not run them"
+    return (f"{' and '.join(counts)} {begin} with = + - or @; an apostrophe was put in front, {runs}",)
 
 
 def without_apostrophes(texts: Sequence[str]) -> list[str]:
